@@ -1,0 +1,134 @@
+package events
+
+import "time"
+
+// Hash is the SHA-256 of a version's exact bytes. The zero Hash means "no content" (a deletion).
+type Hash [32]byte
+
+// Event is one atomic request: all of its changes take effect at its place in the log, or none.
+type Event struct {
+	ID             string    // a UUID (version 7), given by the door; a repeated ID is the same event and takes effect once
+	Tenant         string    // the ledger it belongs to
+	Time           time.Time // when it was asked, by the door's clock, for information; what counts is the record's append time
+	IdempotencyKey string    // the client's Idempotency-Key; empty when there is none
+	AllowDangling  bool      // literal references may point to what does not exist (an import may ask for it)
+	Changes        []Change  // 1..n
+}
+
+// Operation is what a change asks for.
+type Operation uint8
+
+// The operations. A Condition on the change makes each of them conditional.
+const (
+	Create Operation = 1 + iota // content under a new id that the door has assigned; Condition is If-None-Exist
+	Update                      // content under the client's id; or, with Condition and no match, under the id that the door has assigned
+	Delete                      // of the id; or, with Condition, of what it matches
+)
+
+func (o Operation) String() string {
+	switch o {
+	case Create:
+		return "create"
+	case Update:
+		return "update"
+	case Delete:
+		return "delete"
+	}
+	return "unknown operation"
+}
+
+// IfMatchAny is the IfMatch of "If-Match: *": some version must be current.
+const IfMatchAny = -1
+
+// Change is one thing asked, with its preconditions and the exact bytes. What only the log's order can tell (preconditions,
+// conditions, links) is decided by the projector.
+type Change struct {
+	Operation   Operation
+	Type        string // resource type
+	ID          string // see Operation; empty for a conditional delete
+	Content     []byte // the document as the client sent it (with the references that the door could resolve); nil for a delete
+	IfMatch     int64  // the version that must be current; 0: no such precondition; IfMatchAny
+	IfNoneMatch bool   // "If-None-Match: *": nothing may be current
+	Condition   string // a search query of Type without "?"; empty: unconditional
+	Links       []Link // references in Content that only the log's order can resolve, ascending and not overlapping
+	Entry       int    // the index of the bundle entry that this change came from; -1 for a single interaction
+}
+
+// Link is a reference inside a change's content that the projector resolves before the content is hashed. It replaces the bytes
+// [Start,End) of Content, which are the inside of a JSON string (between the quotes), by "Type/id" of the target.
+type Link struct {
+	Start, End int
+	Change     int    // the index of the change in this event whose resource is meant; -1: Type and Query say it
+	Type       string // a conditional reference: the type
+	Query      string // and the search query, unescaped JSON string content, without "?"
+}
+
+// Record is an event at its place in the log.
+type Record struct {
+	Position Position
+	Time     time.Time // append time, milliseconds, by the log; never goes back within a partition as the projector sees it
+	Event    Event
+}
+
+// Header is one named value beside a record's data (Kafka record header).
+type Header struct {
+	Key   string
+	Value []byte
+}
+
+// RawRecord is a record as the log keeps it. Nothing is known of its form until [Decode] has read it.
+type RawRecord struct {
+	Position Position
+	Time     time.Time
+	Key      []byte
+	Headers  []Header
+	Value    []byte // nil when the record has none (a Kafka tombstone)
+}
+
+// Disposition tells what became of one change of an accepted event.
+type Disposition uint8
+
+// The dispositions.
+const (
+	Created   Disposition = 1 + iota // version 1, or the first after a deletion
+	Updated                          // a new version
+	Unchanged                        // an update with identical bytes: the current version stands
+	Matched                          // a conditional create that found its match: the result names it
+	Deleted                          // a deletion was written as a version
+	NoEffect                         // a delete of what is not there
+)
+
+func (d Disposition) String() string {
+	names := [...]string{"", "created", "updated", "unchanged", "matched", "deleted", "no effect"}
+	if int(d) < len(names) {
+		return names[d]
+	}
+	return "unknown disposition"
+}
+
+// Result is what one change of an accepted event became.
+type Result struct {
+	Disposition Disposition
+	Type, ID    string
+	Version     int64     // the versionId that is current after the change; 0 when there is none
+	Hash        Hash      // of that version's content
+	Time        time.Time // that version's lastUpdated
+}
+
+// Refusal is why an event took no effect.
+type Refusal struct {
+	Kind       Kind
+	Change     int // index of the change that was refused
+	Text       string
+	Expression string
+}
+
+// Outcome is what the projector decided for one event.
+type Outcome struct {
+	EventID  string
+	Tenant   string
+	Position Position
+	Time     time.Time // append time of the record
+	Refusal  *Refusal  // nil: accepted
+	Results  []Result  // one per change, in the order of the changes; empty when refused
+}

@@ -1,0 +1,181 @@
+package projections
+
+import (
+	"context"
+	"time"
+
+	"binnacle/events"
+)
+
+// Key names a resource.
+type Key struct {
+	Tenant, Type, ID string
+}
+
+// Version is one state of one resource.
+type Version struct {
+	Key
+	Sid      int64 // surrogate id: partition<<44 | n, n counting 1, 2, 3 … in log order; given by the projector
+	Number   int64 // versionId; 0 in the zero Version, which stands for "never known"
+	Position events.Position
+	Change   int       // index of the change in its event
+	Time     time.Time // lastUpdated, UTC, milliseconds
+	Hash     events.Hash
+	Deleted  bool
+}
+
+// SidBits is the width of the counting part of a Sid.
+const SidBits = 44
+
+// Row is one version to be written, with its terms.
+type Row struct {
+	Version
+	Supersedes int64  // Sid of the version that was current until now; 0: none
+	Terms      []Term // nil for a deletion
+	MainDate   int64  // the resource's main date, microseconds since 1970; MinTime: none
+}
+
+// Quarantined is a record that could not be decoded or projected. The line went on without it.
+type Quarantined struct {
+	Record events.RawRecord
+	Reason string
+}
+
+// Commit is everything that one batch of records of one partition changes.
+type Commit struct {
+	Partition   int32
+	Expect      int64 // the offset that State must still name as Next
+	Next        int64 // the offset that State names afterwards
+	Time        time.Time
+	Rows        []Row // in log order, Sids ascending without gaps from State.NextSid
+	Outcomes    []events.Outcome
+	Quarantined []Quarantined
+}
+
+// State is how far a partition has been projected.
+type State struct {
+	Next    int64     // offset of the next record; 0 at the start
+	NextSid int64     // Sid of the next version
+	Time    time.Time // the latest append time seen; lastUpdated never goes back
+}
+
+// Writer is the part of an index that functions.Project uses. There is one writer per partition; the position row is the fence.
+type Writer interface {
+	// State tells how far the partition has been projected.
+	State(ctx context.Context, partition int32) (State, error)
+
+	// Commit writes rows, outcomes, quarantine and position in one transaction, all or nothing. Kind Conflict means that the stored
+	// position is not Expect (or that another generation is live): someone else has advanced; nothing was written.
+	Commit(ctx context.Context, commit Commit) error
+
+	// Current returns the current version of each key, in their order, deletions included; the zero Version for one never known.
+	Current(ctx context.Context, keys []Key) ([]Version, error)
+
+	// Outcomes returns the outcome of each event, in their order; nil for one that is not decided.
+	Outcomes(ctx context.Context, eventIDs []string) ([]*events.Outcome, error)
+
+	// Search answers a query.
+	Search(ctx context.Context, query Query) (Page, error)
+}
+
+// Reader is the part of an index that the reading doors use.
+type Reader interface {
+	Current(ctx context.Context, keys []Key) ([]Version, error)
+	Search(ctx context.Context, query Query) (Page, error)
+	State(ctx context.Context, partition int32) (State, error)
+
+	// History returns versions of one resource, newest first.
+	History(ctx context.Context, key Key, span HistorySpan) (HistoryPage, error)
+}
+
+// HistorySpan selects versions of a resource's history.
+type HistorySpan struct {
+	Before int64     // versions with a smaller number only; 0: all
+	Number int64     // this version only; 0: all
+	Since  time.Time // at or after; zero: all
+	At     time.Time // the version that was current then; zero: all
+	Limit  int       // at most this many
+}
+
+// HistoryPage is a page of a history.
+type HistoryPage struct {
+	Versions []Version
+	More     bool
+	Total    int64 // versions in the span apart from Before and Limit
+}
+
+// Auditor is the part of an index that verify, status and quarantine commands use.
+type Auditor interface {
+	// Partitions returns the state of every partition that has one.
+	Partitions(ctx context.Context) (map[int32]State, error)
+
+	// Scan calls visit with the versions of a partition in the order of their Sids, each with all of its terms' digest: a SHA-256
+	// over the rows that the terms became, so that equal digests mean equal search results.
+	Scan(ctx context.Context, partition int32, visit func(v Version, terms events.Hash) error) error
+
+	// Quarantine returns up to limit quarantined records with positions after the given one, in order.
+	Quarantine(ctx context.Context, after events.Position, limit int) ([]Quarantined, error)
+
+	// Sizes returns the number of versions, current resources, term rows and quarantined records, and the bytes on disk.
+	Sizes(ctx context.Context) (Sizes, error)
+}
+
+// Sizes are counts of an index.
+type Sizes struct {
+	Versions, Resources, Terms, Quarantined, Bytes int64
+}
+
+// Index is one generation's search index.
+type Index interface {
+	Writer
+	Reader
+	Auditor
+}
+
+// Generations holds the generations of an index side by side and the pointer to the live one. Methods are safe for concurrent use
+// and across processes. Errors are *events.Error.
+type Generations interface {
+	// Live returns an index that follows the pointer for ever: every call is answered by the generation that is live then.
+	// Its Commit fails with kind Conflict when the generation has changed since the State that the commit was based on.
+	Live() Index
+
+	// Build starts the next generation beside the live one, or resumes one that was not finished and has the same catalog
+	// digest. It is exclusive across processes: kind Conflict names the holder. Rows go into bare tables as fast as they can.
+	Build(ctx context.Context, catalog string) (Building, error)
+
+	// List tells what there is.
+	List(ctx context.Context) ([]Generation, error)
+
+	// Drop removes a generation that is not live.
+	Drop(ctx context.Context, number int) error
+
+	// Watch calls progressed, on some goroutine, each time that any process has committed (at least once after the last commit of a
+	// burst, within milliseconds) or the pointer has moved, until ctx ends. It reconnects by itself.
+	Watch(ctx context.Context, progressed func()) error
+
+	// Ready tells in bounded time whether the index answers.
+	Ready(ctx context.Context) error
+
+	// Close releases what the driver holds.
+	Close() error
+}
+
+// Building is a generation that is not live yet.
+type Building interface {
+	Index
+	Number() int
+	// Finish builds what the bare tables lack (search indexes, statistics); progress tells done and all steps.
+	Finish(ctx context.Context, progress func(done, all int, step string)) error
+	// Switch makes this generation the live one, atomically for all readers and writers. The one before is kept.
+	Switch(ctx context.Context) error
+	// Release gives up the exclusive right without removing what was built; after Switch it is a no-op.
+	Release() error
+}
+
+// Generation describes one generation.
+type Generation struct {
+	Number  int
+	State   string // "building", "live" or "old"
+	Catalog string // digest of the catalog it was made with
+	Made    time.Time
+}

@@ -1,0 +1,95 @@
+package projections
+
+// Query asks for the current versions of one type, at a snapshot, in an order.
+type Query struct {
+	Tenant   string
+	Type     string
+	Clauses  []Clause  // all must hold
+	Sort     []SortKey // empty: main date descending, then newest version first
+	Limit    int       // versions on a page; 0: only the total is wanted
+	After    string    // Page.Next of the page before; "" is the first page
+	Snapshot int64     // the Page.Snapshot of the first page; 0: what is committed now
+	Total    Total
+}
+
+// Clause is one search parameter as it stands in a query: its values are alternatives.
+type Clause struct {
+	Param    string // the parameter's code; "_id" and "_lastUpdated" are parameters like others
+	Kind     Kind
+	Modifier Modifier
+	Values   []Value // 1..n; unused when Modifier is Missing
+	Missing  bool    // with Modifier Missing: true asks for versions without the parameter
+}
+
+// Modifier changes what a clause means (FHIR R4 search, 3.1.1.4.3).
+type Modifier uint8
+
+// The modifiers that an index answers.
+const (
+	NoModifier         Modifier = iota
+	Not                         // token and reference: no value matches (versions without the parameter are found)
+	Missing                     // any kind
+	Exact                       // string: the whole value, case and accents count
+	Contains                    // string: anywhere inside
+	Below                       // uri: the value or what lies below it
+	Above                       // uri: the value or what lies above it
+	IdentifierModifier          // reference: by Reference.identifier
+)
+
+// Prefix compares ordered values (FHIR R4 search, 3.1.1.4.1).
+type Prefix uint8
+
+// The prefixes. Eq is also what stands when there is none.
+const (
+	Eq Prefix = iota
+	Ne
+	Gt
+	Lt
+	Ge
+	Le
+	Sa // starts after
+	Eb // ends before
+	Ap // approximately; the range given has been widened already
+)
+
+// Value is one alternative of a clause. Its fields are used as in [Term]; a search value's precision has become its range:
+// Start/End for dates, Low/High for numbers and quantities (both ends inclusive).
+type Value struct {
+	Prefix    Prefix
+	AnySystem bool // token, reference, quantity: System is not restricted ("code" alone, "id" alone)
+	AnyCode   bool // token: "system|": any code of the system
+	System    string
+	Code      string
+	Text      string
+	Start     int64
+	End       int64
+	Low, High float64
+}
+
+// SortKey is one key of an order. A version with several values of the parameter is sorted by its smallest when ascending and by its
+// largest when descending; a date by its earliest start in both directions. Versions without a value come last.
+type SortKey struct {
+	Param      string // "_lastUpdated", "_id" or a parameter of kind date, string or token
+	Kind       Kind
+	Descending bool
+}
+
+// Total says how much a count is worth to the asker.
+type Total uint8
+
+// The totals.
+const (
+	TotalCheap    Total = iota // count when it is cheap: no clauses, or everything fits the first page
+	TotalNone                  // never count
+	TotalEstimate              // an estimate will do
+	TotalAccurate              // count exactly
+)
+
+// Page is one page of an answer.
+type Page struct {
+	Versions []Version
+	Next     string // token of the page that follows; "" on the last
+	Snapshot int64  // what the page was read at; give it back for the next one
+	Total    int64  // -1: not counted
+	Plan     string // how it was answered, in words
+}
