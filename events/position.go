@@ -1,6 +1,7 @@
 package events
 
 import (
+	"hash/fnv"
 	"strconv"
 	"strings"
 )
@@ -34,4 +35,16 @@ func ParsePosition(s string) (Position, error) {
 		return bad()
 	}
 	return Position{Partition: int32(partition), Offset: int64(offset)}, nil
+}
+
+// PartitionOf tells the partition of a tenant in a log with that many partitions: FNV-1a of the name, as sarama's hash partitioner
+// computes it, so that producers and readers of every driver agree.
+func PartitionOf(tenant string, partitions int32) int32 {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(tenant))
+	p := int32(h.Sum32()) % partitions
+	if p < 0 {
+		p = -p
+	}
+	return p
 }
