@@ -1,5 +1,11 @@
 package fhir
 
+import (
+	"iter"
+
+	"binnacle/events"
+)
+
 // JSONKind is the kind of a JSON value.
 type JSONKind uint8
 
@@ -13,3 +19,185 @@ const (
 	Array
 	Object
 )
+
+// Document is a parsed JSON document: its bytes and a tape of eight bytes for each value, key and closing bracket. Parse once, read
+// many times; reading is safe for concurrent use.
+type Document struct {
+	data []byte
+	tape []word
+}
+
+// Parse checks data and makes a Document of it. data must be UTF-8 and one JSON value (RFC 8259) with nothing but white space after
+// it, at most [MaxDepth] levels deep and without duplicate keys in any object. Escapes of lone surrogates and \u0000 are allowed.
+//
+// The Document keeps data, which must not be changed from now on. An error is of kind Invalid (TooLarge beyond [MaxBytes]); its text
+// has the form "line:column: path: what is wrong", lines and columns from 1, columns in characters.
+func Parse(data []byte) (*Document, error) {
+	d := new(Document)
+	if err := d.Reset(data); err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// Reset makes d the document of data, as [Parse] does, in the memory of its old tape. Nodes of the old document must not be used any
+// more; strings that came from it stay good. After an error d is empty.
+func (d *Document) Reset(data []byte) error {
+	tape := d.tape[:0]
+	if tape == nil {
+		tape = make([]word, 0, len(data)/14+8)
+	}
+	p := parser{data: data, tape: tape}
+	if err := p.parse(); err != nil {
+		*d = Document{tape: p.tape[:0]}
+		return err
+	}
+	*d = Document{data: data, tape: p.tape}
+	return nil
+}
+
+// Bytes returns what was parsed. It must not be changed.
+func (d *Document) Bytes() []byte { return d.data }
+
+// Root returns the document's one value; the zero Node for the zero Document.
+func (d *Document) Root() Node {
+	if len(d.tape) == 0 {
+		return Node{}
+	}
+	return Node{doc: d}
+}
+
+// Node is a value in a [Document]. The zero Node means "absent": every method may be called on it. Nodes are small and comparable;
+// two are equal when they are the same place of the same Document.
+type Node struct {
+	doc   *Document
+	index int // on the tape; never that of a key or an end
+}
+
+func (n Node) word() word { return n.doc.tape[n.index] }
+
+// Document returns the document that n is in; nil for the zero Node.
+func (n Node) Document() *Document { return n.doc }
+
+// Exists tells whether there is a value; JSON's null is one.
+func (n Node) Exists() bool { return n.doc != nil }
+
+// Kind tells the kind of the value; None for the zero Node.
+func (n Node) Kind() JSONKind {
+	if n.doc == nil {
+		return None
+	}
+	return n.word().kind()
+}
+
+// Get returns the member of an object by its unescaped key; the zero Node when it is absent or n is no object. It scans the members
+// and allocates nothing, unless keys in the document have escapes.
+func (n Node) Get(key string) Node {
+	if n.Kind() != Object {
+		return Node{}
+	}
+	data, tape := n.doc.data, n.doc.tape
+	for k, end := n.index+1, n.word().payload(); k < end; k = after(tape, k+1) {
+		if w := tape[k]; w.escaped() {
+			if text(data, w) == key {
+				return Node{n.doc, k + 1}
+			}
+		} else if w.payload() == len(key) && string(inside(data, w)) == key {
+			return Node{n.doc, k + 1}
+		}
+	}
+	return Node{}
+}
+
+// Fields goes through the members of an object in the order of the document: unescaped key, value. There are none when n is no object.
+// Keys follow the rule of [Node.Text].
+func (n Node) Fields() iter.Seq2[string, Node] {
+	return func(yield func(string, Node) bool) {
+		if n.Kind() != Object {
+			return
+		}
+		for k, end := n.index+1, n.word().payload(); k < end; k = after(n.doc.tape, k+1) {
+			if !yield(text(n.doc.data, n.doc.tape[k]), Node{n.doc, k + 1}) {
+				return
+			}
+		}
+	}
+}
+
+// Items goes through the values of an array. A value that is no array comes itself, once: FHIR's paths read "name" and "name[0]"
+// alike. The zero Node has no items.
+func (n Node) Items() iter.Seq[Node] {
+	return func(yield func(Node) bool) {
+		switch n.Kind() {
+		case None:
+		case Array:
+			for i, end := n.index+1, n.word().payload(); i < end; i = after(n.doc.tape, i) {
+				if !yield(Node{n.doc, i}) {
+					return
+				}
+			}
+		default:
+			yield(n)
+		}
+	}
+}
+
+// Len counts the members of an object or the values of an array; 0 for anything else.
+func (n Node) Len() int {
+	if n.Kind() < Array {
+		return 0
+	}
+	return n.doc.tape[n.word().payload()].payload()
+}
+
+// Text returns the unescaped value of a string, where lone surrogates become U+FFFD, or the literal text of a number or bool; "" for
+// anything else. A text without escapes shares the document's bytes and keeps all of them in memory: use strings.Clone for one that
+// outlives the work on the document.
+func (n Node) Text() string {
+	if n.doc == nil {
+		return ""
+	}
+	switch w := n.word(); w.kind() {
+	case String:
+		return text(n.doc.data, w)
+	case Bool, Number:
+		return view(n.Raw())
+	}
+	return ""
+}
+
+// Raw returns the exact bytes of the value; nil for the zero Node. It must not be changed.
+func (n Node) Raw() []byte {
+	if n.doc == nil {
+		return nil
+	}
+	start, end := n.Span()
+	return n.doc.data[start:end:end]
+}
+
+// Span returns the range of the value in Document.Bytes, start included and end excluded; the quotes of a string are part of it.
+func (n Node) Span() (start, end int) {
+	if n.doc == nil {
+		return 0, 0
+	}
+	w := n.word()
+	switch w.kind() {
+	case String:
+		return w.start(), w.start() + w.payload() + 2
+	case Array, Object:
+		return w.start(), n.doc.tape[w.payload()].start() + 1
+	}
+	return w.start(), w.start() + w.payload()
+}
+
+// fail makes the error of what is wrong at a place of the bytes; see [Parse] for its form.
+func (p *parser) fail(at int, format string, args ...any) *events.Error {
+	line, column := lineColumn(p.data, at)
+	path := p.path()
+	e := events.Errorf(events.Invalid, "fhir.Parse", format, args...).At(path)
+	if path != "" {
+		e.Text = path + ": " + e.Text
+	}
+	e.Text = itoa(line) + ":" + itoa(column) + ": " + e.Text
+	return e
+}

@@ -1,0 +1,79 @@
+package fhir
+
+import (
+	"unicode/utf16"
+	"unicode/utf8"
+	"unsafe"
+)
+
+// inside returns the bytes between the quotes of a string.
+func inside(data []byte, w word) []byte {
+	start := w.start() + 1
+	return data[start : start+w.payload()]
+}
+
+// text returns the unescaped text of a string; a view of data when there are no escapes.
+func text(data []byte, w word) string {
+	if !w.escaped() {
+		return view(inside(data, w))
+	}
+	return view(unescape(make([]byte, 0, w.payload()), inside(data, w)))
+}
+
+// view makes a string of bytes that nobody changes from now on, without a copy.
+func view(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
+
+// unescape appends the text that s, the checked inside of a JSON string, stands for. Surrogates without their other half become U+FFFD.
+func unescape(dst, s []byte) []byte {
+	for i := 0; i < len(s); {
+		if s[i] != '\\' {
+			dst = append(dst, s[i])
+			i++
+			continue
+		}
+		switch c := s[i+1]; c {
+		case 'b':
+			dst = append(dst, '\b')
+		case 'f':
+			dst = append(dst, '\f')
+		case 'n':
+			dst = append(dst, '\n')
+		case 'r':
+			dst = append(dst, '\r')
+		case 't':
+			dst = append(dst, '\t')
+		case 'u':
+			r := hexRune(s[i+2:])
+			i += 4
+			if utf16.IsSurrogate(r) {
+				low := rune(0)
+				if i+3 < len(s) && s[i+2] == '\\' && s[i+3] == 'u' {
+					low = hexRune(s[i+4:])
+				}
+				if r = utf16.DecodeRune(r, low); r != utf8.RuneError {
+					i += 6
+				}
+			}
+			dst = utf8.AppendRune(dst, r)
+		default:
+			dst = append(dst, c)
+		}
+		i += 2
+	}
+	return dst
+}
+
+func hexRune(s []byte) rune {
+	return rune(hexDigit(s[0])<<12 | hexDigit(s[1])<<8 | hexDigit(s[2])<<4 | hexDigit(s[3]))
+}
+
+// hexDigit returns the value of a hexadecimal digit; -1 for any other byte.
+func hexDigit(c byte) int {
+	switch {
+	case isDigit(c):
+		return int(c - '0')
+	case c|0x20 >= 'a' && c|0x20 <= 'f':
+		return int(c|0x20-'a') + 10
+	}
+	return -1
+}
