@@ -1,0 +1,112 @@
+package servers
+
+import (
+	"context"
+	"embed"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// files holds the poms, the settings of the servers and the compose file.
+//
+//go:embed files
+var files embed.FS
+
+// server is what differs between the three.
+type server interface {
+	name() string
+	// ports names the ports it needs; clientPort is among them.
+	ports() []string
+	// prepare writes its settings and, the first time, its empty data.
+	prepare(ctx context.Context, at site) error
+	// command runs it in the foreground.
+	command(at site) (*exec.Cmd, error)
+	// ask sends one question in the server's protocol and returns nil when the answer shows that it serves.
+	ask(conn net.Conn) error
+	// env gives the variables by which Binnacle finds it.
+	env(at site) map[string]string
+	// stopSignal asks it to stop in good order without waiting for its clients.
+	stopSignal() syscall.Signal
+}
+
+func all() []server { return []server{kafka{}, cassandra{}, postgres{}} }
+
+// engine is a way of running servers: local processes or containers.
+type engine interface {
+	// provide fetches what the servers need, if it isn't there.
+	provide(ctx context.Context, missing []server, say func(string)) error
+	// launch starts a server; the channel tells when it has ended.
+	launch(ctx context.Context, s server, at site, st *state) (exited <-chan error, err error)
+	alive(ctx context.Context, s server, st *state) bool
+	// stop returns when the server is gone and its port closed.
+	stop(ctx context.Context, s server, st *state, hard bool) error
+	// tail returns the end of what the server has logged.
+	tail(ctx context.Context, s server) string
+	purge(ctx context.Context) error
+}
+
+// probe connects to a server and asks it one question.
+func probe(ctx context.Context, s server, address string) error {
+	dialer := net.Dialer{Timeout: time.Second}
+	conn, err := dialer.DialContext(ctx, "tcp", address)
+	if err != nil {
+		return err
+	}
+	defer conn.Close() //nolint:errcheck // the answer is all that counts
+	if err := conn.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
+		return err
+	}
+	return s.ask(conn)
+}
+
+// waitClosed returns when nothing accepts connections on an address: a JVM may do so for two seconds after kill -9.
+func waitClosed(ctx context.Context, address string) error {
+	for {
+		conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "tcp", address)
+		if err != nil && ctx.Err() == nil {
+			return nil
+		}
+		if err == nil {
+			err = conn.Close()
+		}
+		if ctx.Err() != nil {
+			return fmt.Errorf("%s still accepts connections: %w", address, ctx.Err())
+		}
+		if err != nil {
+			return err
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+
+// settings fills the values in ${} of an embedded file.
+func settings(file string, at site, values map[string]string) (string, error) {
+	text, err := files.ReadFile("files/" + file)
+	if err != nil {
+		return "", err
+	}
+	return os.Expand(string(text), func(name string) string {
+		if value, ok := values[name]; ok {
+			return value
+		}
+		port := at.ports[strings.ToLower(strings.TrimSuffix(name, "_PORT"))]
+		return strconv.Itoa(port)
+	}), nil
+}
+
+// writeSettings writes an embedded file, filled in, into a server's home and returns its path.
+func writeSettings(file string, at site, values map[string]string) (string, error) {
+	text, err := settings(file, at, values)
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(at.home, file)
+	return path, replaceFile(path, []byte(text), 0o644)
+}
