@@ -1,0 +1,377 @@
+package events
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/klauspost/compress/zstd"
+)
+
+var updateGolden = flag.Bool("update-golden", false, "write the golden files that do not exist yet; never rewrites one")
+
+// at is the place of every record in these tests.
+var at = Position{Partition: 3, Offset: 42}
+
+func asRaw(t testing.TB, event Event) RawRecord {
+	t.Helper()
+	headers, value, err := Encode(event)
+	if err != nil {
+		t.Fatalf("Encode: %v", err)
+	}
+	return RawRecord{Position: at, Time: time.UnixMilli(1_700_000_000_000).UTC(), Key: []byte(event.Tenant), Headers: headers, Value: value}
+}
+
+func smallEvent() Event {
+	return Event{
+		ID: "0190a5d4-7b6a-7c3e-9f00-0123456789ab", Tenant: "main", Time: time.Date(2026, 2, 3, 4, 5, 6, 789_000_000, time.UTC),
+		Changes: []Change{{Operation: Update, Type: "Patient", ID: "1", Content: []byte(`{"resourceType":"Patient", "id":"1"}`), Entry: -1}},
+	}
+}
+
+// fullEvent uses every field that the form has.
+func fullEvent() Event {
+	patient := []byte(`{"resourceType":"Patient","managingOrganization":{"reference":"urn:x"},"name":[{"family":"Ödön 255.0"}]}`)
+	start := bytes.Index(patient, []byte("urn:x"))
+	return Event{
+		ID: "0190a5d4-7b6a-7c3e-9f00-0123456789ac", Tenant: "clinic-7", Time: time.Date(2026, 2, 3, 4, 5, 6, 0, time.UTC),
+		IdempotencyKey: "retry-1", AllowDangling: true,
+		Changes: []Change{
+			{Operation: Create, Type: "Patient", ID: "a", Content: patient, Condition: "identifier=http://x|1", Entry: 2,
+				Links: []Link{{Start: start, End: start + 5, Change: 1}, {Start: start + 5, End: start + 5, Change: -1, Type: "Organization", Query: "name=ö"}}},
+			{Operation: Update, Type: "Organization", ID: "b", Content: []byte("{}"), IfMatch: 7, Entry: 0},
+			{Operation: Update, Type: "Organization", ID: "c", Content: []byte("{}"), IfNoneMatch: true, Entry: 1},
+			{Operation: Delete, Type: "Observation", ID: "d", IfMatch: IfMatchAny, Entry: 3},
+			{Operation: Delete, Type: "Observation", Condition: "code=x", Entry: 4},
+		},
+	}
+}
+
+func largeEvent() Event {
+	event := smallEvent()
+	event.Changes[0].Content = []byte(`{"resourceType":"Patient","text":"` + strings.Repeat("one line of a long story, ", 400) + `"}`)
+	return event
+}
+
+func TestAnEventComesBackAsItWas(t *testing.T) {
+	for name, event := range map[string]Event{"small": smallEvent(), "full": fullEvent(), "large": largeEvent()} {
+		raw := asRaw(t, event)
+		got, err := Decode(raw)
+		if err != nil {
+			t.Fatalf("%s: Decode: %v", name, err)
+		}
+		want := Record{Position: at, Time: raw.Time, Event: event}
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: got %+v\nwant %+v", name, got, want)
+		}
+	}
+}
+
+func TestTheSameEventIsAlwaysWrittenWithTheSameBytes(t *testing.T) {
+	for _, event := range []Event{smallEvent(), fullEvent(), largeEvent()} {
+		one, two := asRaw(t, event), asRaw(t, event)
+		if !reflect.DeepEqual(one, two) {
+			t.Errorf("%s was written in two ways", event.ID)
+		}
+	}
+}
+
+func TestALargeValueIsCompressedAndSaysSo(t *testing.T) {
+	raw := asRaw(t, largeEvent())
+	if len(raw.Value) > 1_000 {
+		t.Errorf("the value has %d bytes", len(raw.Value))
+	}
+	if got := headerValue(raw, headerCompression); got != compressionZstd {
+		t.Errorf("%s is %q", headerCompression, got)
+	}
+	if got := headerValue(asRaw(t, smallEvent()), headerCompression); got != "" {
+		t.Errorf("a small event has %s %q", headerCompression, got)
+	}
+}
+
+func headerValue(raw RawRecord, key string) string {
+	for _, header := range raw.Headers {
+		if header.Key == key {
+			return string(header.Value)
+		}
+	}
+	return ""
+}
+
+func TestAnEventThatNoRecordHoldsIsTooLarge(t *testing.T) {
+	noise := make([]byte, RecordBytes+1)
+	random := rand.NewChaCha8([32]byte{1})
+	_, _ = random.Read(noise)
+	incompressible, unbounded := smallEvent(), smallEvent()
+	incompressible.Changes[0].Content = noise
+	unbounded.Changes[0].Content = make([]byte, DecodedBytes)
+	for name, event := range map[string]Event{"incompressible": incompressible, "above the bound of decoding": unbounded} {
+		if _, _, err := Encode(event); KindOf(err) != TooLarge {
+			t.Errorf("%s: got %v, want an error of kind %s", name, err, TooLarge)
+		}
+	}
+}
+
+func TestWhatCouldNotBeReadBackIsNotWritten(t *testing.T) {
+	for name, spoil := range map[string]func(*Event){
+		"no id":               func(e *Event) { e.ID = "" },
+		"an id like no other": func(e *Event) { e.ID = "event-1" },
+		"no tenant":           func(e *Event) { e.Tenant = "" },
+		"a tenant with NUL":   func(e *Event) { e.Tenant = "a\x00b" },
+		"no changes":          func(e *Event) { e.Changes = nil },
+		"no operation":        func(e *Event) { e.Changes[0].Operation = 0 },
+		"a later operation":   func(e *Event) { e.Changes[0].Operation = 4 },
+		"no content":          func(e *Event) { e.Changes[0].Content = nil },
+		"a delete of content": func(e *Event) { e.Changes[3].Content = []byte("{}") },
+		"a link past the end": func(e *Event) { e.Changes[0].Links[1].End = 4_000 },
+		"links that overlap":  func(e *Event) { e.Changes[0].Links[1].Start-- },
+		"a link to nowhere":   func(e *Event) { e.Changes[0].Links[0].Change = 5 },
+		"a NUL in an id":      func(e *Event) { e.Changes[1].ID = "\x00" },
+		"a negative entry":    func(e *Event) { e.Changes[1].Entry = -2 },
+		"a negative version":  func(e *Event) { e.Changes[1].IfMatch = -2 },
+	} {
+		event := fullEvent()
+		spoil(&event)
+		if _, _, err := Encode(event); KindOf(err) != Invalid {
+			t.Errorf("%s: got %v, want an error of kind %s", name, err, Invalid)
+		}
+	}
+}
+
+func TestWhatIsNoKnownEventIsInvalidWithAReason(t *testing.T) {
+	set := func(key, value string) func(*RawRecord) {
+		return func(raw *RawRecord) {
+			for i := range raw.Headers {
+				if raw.Headers[i].Key == key {
+					raw.Headers[i].Value = []byte(value)
+					return
+				}
+			}
+			raw.Headers = append(raw.Headers, Header{key, []byte(value)})
+		}
+	}
+	value := func(bytes ...byte) func(*RawRecord) { return func(raw *RawRecord) { raw.Value = bytes } }
+	encoder, err := zstd.NewWriter(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		spoil  func(*RawRecord)
+		reason string
+	}{
+		"random bytes, no headers": {func(raw *RawRecord) { raw.Headers, raw.Value = nil, []byte{1, 2, 3} }, "ce_specversion"},
+		"a null value":             {func(raw *RawRecord) { raw.Value = nil }, "no value"},
+		"an empty value":           {func(raw *RawRecord) { raw.Value = []byte{} }, "not the CBOR"},
+		"a later specification":    {set(headerSpecVersion, "2.0"), "2.0"},
+		"a later form":             {set(headerType, "dev.binnacle.event.v9"), "dev.binnacle.event.v9"},
+		"another content type":     {set(headerContentType, "application/json"), "application/json"},
+		"another compression":      {set(headerCompression, "br"), "br"},
+		"another source":           {set(headerSource, "urn:other"), "urn:other"},
+		"another tenant's key":     {func(raw *RawRecord) { raw.Key = []byte("other") }, "other"},
+		"no key":                   {func(raw *RawRecord) { raw.Key = nil }, "key"},
+		"an id that is none":       {set(headerID, "x"), "UUID"},
+		"a time that is none":      {set(headerTime, "yesterday"), "yesterday"},
+		"a header twice":           {func(raw *RawRecord) { raw.Headers = append(raw.Headers, Header{headerID, nil}) }, "more than once"},
+		"not CBOR":                 {value(0xff), "not the CBOR"},
+		"CBOR of something else":   {value(0x83, 1, 2, 3), "not the CBOR"},
+		"CBOR null":                {value(0xf6), "no change"},
+		"CBOR with a tail":         {func(raw *RawRecord) { raw.Value = append(raw.Value, 0) }, "not the CBOR"},
+		"CBOR cut short":           {func(raw *RawRecord) { raw.Value = raw.Value[:len(raw.Value)-1] }, "not the CBOR"},
+		"an unknown key":           {value(0xa2, 0x01, 0x80, 0x18, 0x63, 0x01), "not the CBOR"},
+		"a key twice":              {value(0xa2, 0x01, 0x80, 0x01, 0x80), "not the CBOR"},
+		"an operation of later":    {value(0xa1, 0x01, 0x81, 0xa1, 0x01, 0x09), "not known here"},
+		"not zstd":                 {set(headerCompression, "zstd"), "zstd"},
+		"a zstd bomb": {func(raw *RawRecord) {
+			set(headerCompression, "zstd")(raw)
+			raw.Value = encoder.EncodeAll(make([]byte, DecodedBytes+1), nil)
+		}, "claims"},
+		"a zstd frame that lies": {func(raw *RawRecord) {
+			set(headerCompression, "zstd")(raw)
+			raw.Value = []byte{0x28, 0xb5, 0x2f, 0xfd, 0xa0, 0, 0, 0, 1, 1, 0, 0}
+		}, "claims"},
+		"a crowd of empty changes": {func(raw *RawRecord) {
+			raw.Value = append([]byte{0xa1, 0x01, 0x9a, 0, 0x60, 0, 0}, bytes.Repeat([]byte{0xa0}, 0x600000)...)
+		}, "items"},
+	} {
+		raw := asRaw(t, smallEvent())
+		c.spoil(&raw)
+		got, err := Decode(raw)
+		if KindOf(err) != Invalid || !strings.Contains(fmt.Sprint(err), c.reason) {
+			t.Errorf("%s: got %v, want an error of kind %s that tells of %q", name, err, Invalid, c.reason)
+		}
+		if got.Position != at || got.Time != raw.Time {
+			t.Errorf("%s: the refused record is placed at %v %v", name, got.Position, got.Time)
+		}
+	}
+}
+
+func TestOtherPeoplesHeadersDoNotDisturb(t *testing.T) {
+	raw := asRaw(t, smallEvent())
+	raw.Headers = append(raw.Headers, Header{"traceparent", []byte("00-1")}, Header{"traceparent", nil}, Header{"ce_subject", []byte("x")})
+	if _, err := Decode(raw); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestDecodeKeepsNoPartOfTheRecord(t *testing.T) {
+	raw := asRaw(t, smallEvent())
+	record, err := Decode(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	clear(raw.Value)
+	clear(raw.Key)
+	for _, header := range raw.Headers {
+		clear(header.Value)
+	}
+	if want := smallEvent(); !reflect.DeepEqual(record.Event, want) {
+		t.Errorf("got %+v after the record's memory was reused", record.Event)
+	}
+}
+
+// goldenRecord is how a golden file holds a record of the log and what it means. Fields of bytes are base64.
+type goldenRecord struct {
+	Key     []byte
+	Headers []Header
+	Value   []byte
+	Event   Event
+}
+
+// Every form ever written has golden files. None is ever changed or removed: a log from that day must be readable for ever.
+func TestEveryFormEverWrittenIsStillRead(t *testing.T) {
+	if *updateGolden {
+		writeGolden(t)
+	}
+	files, err := filepath.Glob("testdata/*.golden")
+	if err != nil || len(files) < 3 {
+		t.Fatalf("found %d golden files (%v), want at least the 3 of v1", len(files), err)
+	}
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var golden goldenRecord
+		if err := json.Unmarshal(data, &golden); err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+		got, err := Decode(RawRecord{Key: golden.Key, Headers: golden.Headers, Value: golden.Value})
+		if err != nil {
+			t.Errorf("%s: %v", file, err)
+		} else if !reflect.DeepEqual(got.Event, golden.Event) {
+			t.Errorf("%s: got %+v\nwant %+v", file, got.Event, golden.Event)
+		}
+	}
+}
+
+func writeGolden(t *testing.T) {
+	for name, event := range map[string]Event{"v1-small": smallEvent(), "v1-full": fullEvent(), "v1-zstd": largeEvent()} {
+		file := filepath.Join("testdata", name+".golden")
+		if _, err := os.Stat(file); err == nil {
+			continue
+		}
+		raw := asRaw(t, event)
+		data, err := json.MarshalIndent(goldenRecord{raw.Key, raw.Headers, raw.Value, event}, "", "  ")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, append(data, '\n'), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestTheFormOfTodayIsWrittenByteForByte(t *testing.T) {
+	data, err := os.ReadFile("testdata/v1-full.golden")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var golden goldenRecord
+	if err := json.Unmarshal(data, &golden); err != nil {
+		t.Fatal(err)
+	}
+	raw := asRaw(t, fullEvent())
+	if !bytes.Equal(raw.Value, golden.Value) || !reflect.DeepEqual(raw.Headers, golden.Headers) {
+		t.Errorf("the written form has changed: got %x %q, want %x %q; a changed form needs a new ce_type and a golden file", raw.Value, raw.Headers, golden.Value, golden.Headers)
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	for _, event := range []Event{smallEvent(), fullEvent(), largeEvent()} {
+		raw := asRaw(f, event)
+		f.Add(raw.Value, headerValue(raw, headerCompression), event.ID, "2026-02-03T04:05:06Z")
+	}
+	f.Add([]byte{0xa1, 0x01, 0x9a, 0xff, 0xff, 0xff, 0xff}, "", smallEvent().ID, "")
+	f.Fuzz(func(t *testing.T, value []byte, compression, id, when string) {
+		raw := RawRecord{Key: []byte("main"), Value: value, Headers: []Header{
+			{headerSpecVersion, []byte(specVersion)}, {headerType, []byte(typeEventV1)}, {headerSource, []byte(sourcePrefix + "main")}, {headerID, []byte(id)},
+			{headerTime, []byte(when)}, {headerContentType, []byte(contentTypeCBOR)}, {headerCompression, []byte(compression)},
+		}}
+		record, err := Decode(raw)
+		if err != nil {
+			if KindOf(err) != Invalid {
+				t.Fatalf("got an error of kind %s: %v", KindOf(err), err)
+			}
+			return
+		}
+		// What is read can be written, and means the same.
+		headers, rewritten, err := Encode(record.Event)
+		if err != nil {
+			t.Fatalf("Encode of what Decode gave: %v", err)
+		}
+		again, err := Decode(RawRecord{Key: raw.Key, Headers: headers, Value: rewritten})
+		if err != nil || !reflect.DeepEqual(again.Event, record.Event) {
+			t.Fatalf("got %+v, %v\nwant %+v", again.Event, err, record.Event)
+		}
+	})
+}
+
+func benchmarkEvent() Event {
+	event := smallEvent()
+	var text strings.Builder
+	random := rand.New(rand.NewPCG(1, 2))
+	for text.Len() < 1_400 {
+		fmt.Fprintf(&text, `{"system":"http://loinc.org","code":"%d-%d","display":"word %d"},`, random.IntN(99999), random.IntN(9), random.IntN(1000))
+	}
+	event.Changes[0].Content = []byte(`{"resourceType":"Observation","coding":[` + text.String() + `]}`)
+	return event
+}
+
+func BenchmarkEncode(b *testing.B) {
+	for name, event := range map[string]Event{"1.5kB": benchmarkEvent(), "small": smallEvent()} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			var bytes int
+			for b.Loop() {
+				_, value, err := Encode(event)
+				if err != nil {
+					b.Fatal(err)
+				}
+				bytes = len(value)
+			}
+			b.ReportMetric(float64(bytes), "bytes")
+		})
+	}
+}
+
+func BenchmarkDecode(b *testing.B) {
+	for name, event := range map[string]Event{"1.5kB": benchmarkEvent(), "small": smallEvent()} {
+		raw := asRaw(b, event)
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := Decode(raw); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,210 @@
+package events
+
+import (
+	"bytes"
+	"sync"
+
+	"github.com/fxamacker/cbor/v2"
+	"github.com/klauspost/compress/zstd"
+)
+
+// The CBOR data of dev.binnacle.event.v1: maps with integer keys. A key is never given a new meaning, and a reader refuses a key
+// that it does not know, because it could be a precondition. What stands in the headers (id, tenant, time) is not repeated.
+type eventForm struct {
+	Changes        []changeForm `cbor:"1,keyasint"`
+	IdempotencyKey string       `cbor:"2,keyasint,omitempty"`
+	AllowDangling  bool         `cbor:"3,keyasint,omitempty"`
+}
+
+type changeForm struct {
+	Operation   uint8      `cbor:"1,keyasint"`
+	Type        string     `cbor:"2,keyasint,omitempty"`
+	ID          string     `cbor:"3,keyasint,omitempty"`
+	Content     []byte     `cbor:"4,keyasint,omitempty"`
+	IfMatch     int64      `cbor:"5,keyasint,omitempty"`
+	IfNoneMatch bool       `cbor:"6,keyasint,omitempty"`
+	Condition   string     `cbor:"7,keyasint,omitempty"`
+	Links       []linkForm `cbor:"8,keyasint,omitempty"`
+	Entry       int        `cbor:"9,keyasint,omitempty"`
+}
+
+type linkForm struct {
+	Start  int    `cbor:"1,keyasint"`
+	End    int    `cbor:"2,keyasint"`
+	Change int    `cbor:"3,keyasint,omitempty"`
+	Type   string `cbor:"4,keyasint,omitempty"`
+	Query  string `cbor:"5,keyasint,omitempty"`
+}
+
+// Bounds of what Decode builds from a value, whatever the value claims. The CBOR library checks that a value is well formed before
+// it allocates, so a claimed length needs its bytes; but an item of one byte can ask for a whole struct, hence the bound on items.
+const (
+	maxItems = 4 << 20 // CBOR items in one event: a link has at most 11, a change at most 19 and its links
+	maxArray = 1 << 20 // changes of an event, links of a change
+)
+
+type valueCodec struct {
+	encode     cbor.UserBufferEncMode
+	decode     cbor.DecMode
+	compress   *zstd.Encoder
+	decompress *zstd.Decoder
+	buffers    sync.Pool // of *bytes.Buffer: the uncompressed form of values that are compressed
+}
+
+// values is made once; its parts are safe for concurrent use and never change.
+var values = sync.OnceValue(newValueCodec)
+
+func newValueCodec() *valueCodec {
+	must := func(err error) {
+		if err != nil {
+			panic(err) // the options below are constants
+		}
+	}
+	encode, err := cbor.CoreDetEncOptions().UserBufferEncMode()
+	must(err)
+	decode, err := cbor.DecOptions{
+		DupMapKey:         cbor.DupMapKeyEnforcedAPF,
+		IndefLength:       cbor.IndefLengthForbidden,
+		TagsMd:            cbor.TagsForbidden,
+		UTF8:              cbor.UTF8RejectInvalid,
+		ExtraReturnErrors: cbor.ExtraDecErrorUnknownField,
+		MaxNestedLevels:   8,
+		MaxArrayElements:  maxArray,
+		MaxMapPairs:       16,
+	}.DecMode()
+	must(err)
+	compress, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithWindowSize(1<<20), zstd.WithLowerEncoderMem(true), zstd.WithEncoderCRC(false))
+	must(err)
+	decompress, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecoderMaxMemory(DecodedBytes), zstd.WithDecoderLowmem(true))
+	must(err)
+	return &valueCodec{encode: encode, decode: decode, compress: compress, decompress: decompress, buffers: sync.Pool{New: func() any { return new(bytes.Buffer) }}}
+}
+
+func encodeValue(op string, event Event) (value []byte, compressed bool, err error) {
+	form := eventForm{IdempotencyKey: event.IdempotencyKey, AllowDangling: event.AllowDangling, Changes: make([]changeForm, len(event.Changes))}
+	size, items := 64+len(event.IdempotencyKey), 4
+	for i := range event.Changes {
+		change := &event.Changes[i]
+		form.Changes[i] = changeForm{
+			Operation: uint8(change.Operation), Type: change.Type, ID: change.ID, Content: change.Content, IfMatch: change.IfMatch,
+			IfNoneMatch: change.IfNoneMatch, Condition: change.Condition, Links: linkForms(change.Links), Entry: change.Entry,
+		}
+		size += 64 + len(change.Content) + len(change.Type) + len(change.ID) + len(change.Condition)
+		items += 20 + 11*len(change.Links)
+	}
+	if size > DecodedBytes || items > maxItems || len(event.Changes) > maxArray {
+		return nil, false, Errorf(TooLarge, op, "the event takes %d bytes before compression with %d changes; the bounds are %d bytes and %d changes: send it in smaller transactions", size, len(event.Changes), DecodedBytes, maxArray)
+	}
+	codec := values()
+	if size <= CompressAbove {
+		plain := bytes.NewBuffer(make([]byte, 0, size))
+		if err := codec.encode.MarshalToBuffer(&form, plain); err != nil {
+			return nil, false, Wrap(Internal, op, err, "the event cannot be written as CBOR")
+		}
+		return plain.Bytes(), false, nil
+	}
+	plain := codec.buffers.Get().(*bytes.Buffer)
+	defer func() {
+		if plain.Cap() <= 4<<20 { // a buffer of a rare large event is not kept
+			plain.Reset()
+			codec.buffers.Put(plain)
+		}
+	}()
+	plain.Grow(size)
+	if err := codec.encode.MarshalToBuffer(&form, plain); err != nil {
+		return nil, false, Wrap(Internal, op, err, "the event cannot be written as CBOR")
+	}
+	value = codec.compress.EncodeAll(plain.Bytes(), make([]byte, 0, plain.Len()/2))
+	if len(value) >= plain.Len() {
+		return bytes.Clone(plain.Bytes()), false, nil
+	}
+	return value, true, nil
+}
+
+func linkForms(links []Link) []linkForm {
+	if len(links) == 0 {
+		return nil
+	}
+	forms := make([]linkForm, len(links))
+	for i, link := range links {
+		forms[i] = linkForm(link)
+	}
+	return forms
+}
+
+func decodeValue(op string, value []byte, into *Event) error {
+	if n := countItems(value); n > maxItems {
+		return Errorf(Invalid, op, "the value holds more than %d CBOR items", maxItems)
+	}
+	var form eventForm
+	if err := values().decode.Unmarshal(value, &form); err != nil {
+		return Wrap(Invalid, op, err, "the value is not the CBOR of %s", typeEventV1)
+	}
+	into.IdempotencyKey, into.AllowDangling = form.IdempotencyKey, form.AllowDangling
+	into.Changes = make([]Change, len(form.Changes))
+	for i := range form.Changes {
+		change := &form.Changes[i]
+		into.Changes[i] = Change{
+			Operation: Operation(change.Operation), Type: change.Type, ID: change.ID, Content: change.Content, IfMatch: change.IfMatch,
+			IfNoneMatch: change.IfNoneMatch, Condition: change.Condition, Entry: change.Entry,
+		}
+		if len(change.Links) > 0 {
+			links := make([]Link, len(change.Links))
+			for j, link := range change.Links {
+				links[j] = Link(link)
+			}
+			into.Changes[i].Links = links
+		}
+	}
+	return nil
+}
+
+// countItems walks the heads of CBOR items of definite length (RFC 8949, section 3) and stops at the first that is none: the
+// library will refuse it.
+func countItems(value []byte) int {
+	items := 0
+	for at := 0; at < len(value) && items <= maxItems; items++ {
+		major, short := value[at]>>5, value[at]&31
+		at++
+		argument := uint64(short)
+		if short >= 24 {
+			width := 1 << (short - 24)
+			if short > 27 || at+width > len(value) {
+				return items
+			}
+			argument = 0
+			for _, b := range value[at : at+width] {
+				argument = argument<<8 | uint64(b)
+			}
+			at += width
+		}
+		if major == 2 || major == 3 { // byte and text strings carry their bytes; the members of arrays and maps simply follow
+			if argument > uint64(len(value)-at) {
+				return items
+			}
+			at += int(argument)
+		}
+	}
+	return items
+}
+
+// maxRatio is above what zstd reaches: a block of 128 KiB takes at least 4 bytes (RFC 8878, section 3.1.1.2).
+const maxRatio = 128 << 10 / 4
+
+func decompress(op string, value []byte) ([]byte, error) {
+	var header zstd.Header
+	if err := header.Decode(value); err != nil {
+		return nil, Wrap(Invalid, op, err, "the value is not zstd (RFC 8878)")
+	}
+	if !header.HasFCS {
+		return nil, Errorf(Invalid, op, "the zstd frame does not tell its size")
+	}
+	if header.FrameContentSize > DecodedBytes || header.FrameContentSize > uint64(len(value))*maxRatio {
+		return nil, Errorf(Invalid, op, "the zstd frame claims %d bytes for %d; the bound is %d", header.FrameContentSize, len(value), DecodedBytes)
+	}
+	plain, err := values().decompress.DecodeAll(value, nil)
+	if err != nil {
+		return nil, Wrap(Invalid, op, err, "the value cannot be decompressed")
+	}
+	return plain, nil
+}
