@@ -1,0 +1,339 @@
+package infra
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+	"golang.org/x/sync/errgroup"
+
+	"binnacle/events/fhir"
+)
+
+// benchTarget is a server under measurement.
+type benchTarget struct {
+	variant string
+	base    string // of the FHIR API, no slash at the end
+	pprof   string // URL of the profiler; empty: none
+}
+
+// workload is one kind of request, made anew for each time.
+type workload struct {
+	Name   string
+	Writes bool
+	Alone  bool // with one client only
+	Make   func(r *rand.Rand) benchRequest
+}
+
+// benchRequest is one request, and what follows on its answer within the same measured time.
+type benchRequest struct {
+	Method, Path string
+	Body         []byte
+	Then         func(location string) benchRequest // nil: nothing
+	Want         string                             // the answer's body must hold it
+}
+
+// sample is what was read from the server to choose parameters from.
+type sample struct {
+	patients, observations []sampled
+	codes, identifiers     []string
+	families, dates        []string
+}
+
+type sampled struct {
+	id   string
+	body []byte
+}
+
+// takeSample reads some of the server's patients and observations.
+func takeSample(ctx context.Context, base string, seed uint64) (*sample, error) {
+	client := newHTTPClient(2)
+	s := &sample{}
+	seen := map[string]bool{}
+	keep := func(list *[]string, value string) {
+		if value != "" && !seen[value] {
+			seen[value] = true
+			*list = append(*list, value)
+		}
+	}
+	err := eachResource(ctx, client, base+"/Patient?_count=200", 400, func(r fhir.Node) {
+		s.patients = append(s.patients, sampled{id: r.Get("id").Text(), body: bytes.Clone(r.Raw())})
+		for name := range r.Get("name").Items() {
+			keep(&s.families, name.Get("family").Text())
+		}
+		for identifier := range r.Get("identifier").Items() {
+			if system := identifier.Get("system").Text(); system != "" {
+				keep(&s.identifiers, system+"|"+identifier.Get("value").Text())
+			}
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	err = eachResource(ctx, client, base+"/Observation?_count=500", 3_000, func(r fhir.Node) {
+		s.observations = append(s.observations, sampled{id: r.Get("id").Text(), body: bytes.Clone(r.Raw())})
+		for coding := range r.Get("code").Get("coding").Items() {
+			keep(&s.codes, coding.Get("system").Text()+"|"+coding.Get("code").Text())
+		}
+		if date := r.Get("effectiveDateTime").Text(); len(date) >= 10 {
+			keep(&s.dates, date[:10])
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	if len(s.patients) == 0 || len(s.observations) == 0 || len(s.codes) == 0 || len(s.dates) == 0 || len(s.families) == 0 || len(s.identifiers) == 0 {
+		return nil, fmt.Errorf("the server at %s holds no patients with names and identifiers, or no observations with codes and dates, to choose parameters from; import some first (--files)", base)
+	}
+	return s, nil
+}
+
+// eachResource visits up to most resources of a search, page by page.
+func eachResource(ctx context.Context, client *http.Client, link string, most int, visit func(fhir.Node)) error {
+	for n := 0; link != "" && n < most; {
+		body, err := fetch(ctx, client, link)
+		if err != nil {
+			return err
+		}
+		doc, err := fhir.Parse(body)
+		if err != nil {
+			return err
+		}
+		for entry := range doc.Root().Get("entry").Items() {
+			if r := entry.Get("resource"); r.Get("id").Exists() {
+				visit(r)
+				n++
+			}
+		}
+		link = ""
+		for l := range doc.Root().Get("link").Items() {
+			if l.Get("relation").Text() == "next" {
+				link = l.Get("url").Text()
+			}
+		}
+	}
+	return nil
+}
+
+func fetch(ctx context.Context, client *http.Client, link string) ([]byte, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, link, nil)
+	if err != nil {
+		return nil, err
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err == nil && response.StatusCode != http.StatusOK {
+		err = fmt.Errorf("GET %s: %s", link, reason(response.Status, body))
+	}
+	return body, err
+}
+
+func pick[T any](r *rand.Rand, list []T) T { return list[r.IntN(len(list))] }
+
+// Workloads lists what is measured.
+func (s *sample) Workloads() []workload {
+	search := func(name string, query func(r *rand.Rand) string) workload {
+		return workload{Name: name, Make: func(r *rand.Rand) benchRequest { return benchRequest{Method: http.MethodGet, Path: "/" + query(r)} }}
+	}
+	code := func(r *rand.Rand) string { return url.QueryEscape(pick(r, s.codes)) }
+	shapes := []workload{
+		search("search code", func(r *rand.Rand) string { return "Observation?code=" + code(r) }),
+		search("search code + date, newest first", func(r *rand.Rand) string {
+			return "Observation?code=" + code(r) + "&date=ge" + pick(r, s.dates) + "&_sort=-date"
+		}),
+		search("search subject, newest first", func(r *rand.Rand) string {
+			return "Observation?subject=Patient/" + pick(r, s.patients).id + "&_sort=-date"
+		}),
+		search("search subject + code", func(r *rand.Rand) string {
+			return "Observation?subject=Patient/" + pick(r, s.patients).id + "&code=" + code(r)
+		}),
+		search("search identifier", func(r *rand.Rand) string { return "Patient?identifier=" + url.QueryEscape(pick(r, s.identifiers)) }),
+		search("search family name", func(r *rand.Rand) string {
+			name := pick(r, s.families)
+			return "Patient?family=" + url.QueryEscape(name[:min(3, len(name))])
+		}),
+		search("search birthdate", func(r *rand.Rand) string {
+			return fmt.Sprintf("Patient?birthdate=ge%d&_sort=birthdate", 1930+r.IntN(90))
+		}),
+		search("search value-quantity", func(r *rand.Rand) string {
+			return fmt.Sprintf("Observation?value-quantity=gt%d&_count=20", r.IntN(200))
+		}),
+	}
+	mix := workload{Name: "search mix", Make: func(r *rand.Rand) benchRequest { return pick(r, shapes).Make(r) }}
+	list := []workload{
+		{Name: "write alone, then found", Writes: true, Alone: true, Make: s.createThenFind},
+		{Name: "create", Writes: true, Make: s.create},
+		{Name: "update", Writes: true, Make: s.update},
+		{Name: "read by id", Make: func(r *rand.Rand) benchRequest {
+			return benchRequest{Method: http.MethodGet, Path: "/Observation/" + pick(r, s.observations).id}
+		}},
+		mix,
+	}
+	for _, shape := range shapes {
+		shape.Alone = true
+		list = append(list, shape)
+	}
+	return list
+}
+
+// create posts an observation of the sample with a new date, so that no two are alike.
+func (s *sample) create(r *rand.Rand) benchRequest {
+	return benchRequest{Method: http.MethodPost, Path: "/Observation", Body: s.altered(r, pick(r, s.observations).body)}
+}
+
+func (s *sample) createThenFind(r *rand.Rand) benchRequest {
+	request := s.create(r)
+	request.Then = func(location string) benchRequest {
+		rest := strings.Split(location, "/Observation/")
+		id, _, _ := strings.Cut(rest[len(rest)-1], "/")
+		return benchRequest{Method: http.MethodGet, Path: "/Observation?_id=" + id, Want: id}
+	}
+	return request
+}
+
+func (s *sample) update(r *rand.Rand) benchRequest {
+	o := pick(r, s.observations)
+	return benchRequest{Method: http.MethodPut, Path: "/Observation/" + o.id, Body: s.altered(r, o.body)}
+}
+
+// altered gives an observation another status text, by adding an extension in front.
+func (s *sample) altered(r *rand.Rand, body []byte) []byte {
+	extension := fmt.Sprintf(`{"language":"x-%d",`, r.Uint64())
+	return append([]byte(extension), bytes.TrimPrefix(bytes.TrimSpace(body), []byte("{"))...)
+}
+
+// counters gather what the clients of one measurement see.
+type counters struct {
+	mu       sync.Mutex
+	latency  *hdrhistogram.Histogram
+	errors   int64
+	firstErr string
+}
+
+func (c *counters) add(took time.Duration, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err != nil {
+		c.errors++
+		if c.firstErr == "" {
+			c.firstErr = err.Error()
+		}
+		return
+	}
+	_ = c.latency.RecordValue(took.Microseconds()) // out of range only above an hour
+}
+
+func (c *counters) result(name, unit string, clients int, elapsed time.Duration, watch *processWatch) measurement {
+	m := measurement{Name: name, Clients: clients, Unit: unit, Count: c.latency.TotalCount(), Errors: c.errors, FirstErr: c.firstErr, Elapsed: elapsed}
+	m.Rate = float64(m.Count) / elapsed.Seconds()
+	m.P50, m.P95, m.P99, _ = percentiles(c.latency)
+	m.RSS, m.CPU = watch.Result(elapsed)
+	return m
+}
+
+// runWorkload keeps so many clients busy for a time.
+func runWorkload(ctx context.Context, target *benchTarget, w workload, clients int, duration time.Duration, seed uint64) measurement {
+	client := newHTTPClient(clients)
+	defer client.CloseIdleConnections()
+	c := &counters{latency: newHistogram()}
+	watch := watchProcess(target.base)
+	began := time.Now()
+	var group errgroup.Group
+	for i := range clients {
+		group.Go(func() error {
+			r := rand.New(rand.NewPCG(seed, uint64(i)))
+			for time.Since(began) < duration && ctx.Err() == nil {
+				started := time.Now()
+				err := perform(ctx, client, target.base, w.Make(r))
+				c.add(time.Since(started), err)
+			}
+			return nil
+		})
+	}
+	_ = group.Wait() // clients count their errors themselves
+	return c.result(w.Name, "requests", clients, time.Since(began), watch)
+}
+
+// perform sends one request and what follows on it.
+func perform(ctx context.Context, client *http.Client, base string, b benchRequest) error {
+	request, err := http.NewRequestWithContext(ctx, b.Method, base+b.Path, bytes.NewReader(b.Body))
+	if err != nil {
+		return err
+	}
+	if b.Body != nil {
+		request.Header.Set("Content-Type", "application/fhir+json")
+		request.Header.Set("Prefer", "return=minimal")
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return err
+	}
+	body, err := io.ReadAll(response.Body)
+	response.Body.Close()
+	switch {
+	case err != nil:
+		return err
+	case response.StatusCode >= 300:
+		return fmt.Errorf("%s %s: %s", b.Method, b.Path, reason(response.Status, body))
+	case b.Want != "" && !bytes.Contains(body, []byte(b.Want)):
+		return fmt.Errorf("%s %s: %q is not in the answer", b.Method, b.Path, b.Want)
+	case b.Then != nil:
+		return perform(ctx, client, base, b.Then(response.Header.Get("Location")))
+	}
+	return nil
+}
+
+// importWorkload sends the units of an import; its rate counts resources.
+func importWorkload(ctx context.Context, target *benchTarget, phases [][]unit, clients int, bar *progress) measurement {
+	c := &counters{latency: newHistogram()}
+	watch := watchProcess(target.base)
+	p := newPoster(target.base, clients, time.Minute)
+	run := newRunID()
+	var resources, total int64
+	for _, phase := range phases {
+		for _, u := range phase {
+			total += u.Resources
+		}
+	}
+	began := time.Now()
+	var mu sync.Mutex
+	for _, phase := range phases {
+		var group errgroup.Group
+		group.SetLimit(clients)
+		for _, u := range phase {
+			group.Go(func() error {
+				started := time.Now()
+				a, err := p.Send(ctx, u, run, false)
+				if err == nil && len(a.Refused) > 0 {
+					err = fmt.Errorf("%s %s", u.Name(), a.Refused[0].Reason)
+				}
+				c.add(time.Since(started), err)
+				if err == nil {
+					mu.Lock()
+					resources += u.Resources
+					bar.Set(resources, total)
+					mu.Unlock()
+				}
+				return nil
+			})
+		}
+		_ = group.Wait() // errors are counted
+	}
+	bar.Close()
+	m := c.result("import", "resources", clients, time.Since(began), watch)
+	m.Count = resources
+	m.Rate = float64(resources) / m.Elapsed.Seconds()
+	return m
+}

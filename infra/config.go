@@ -1,0 +1,96 @@
+package infra
+
+import (
+	"fmt"
+	"time"
+
+	"binnacle/events"
+)
+
+// Config is what every command that touches the parts knows. Each flag has an environment twin; docs/config.md lists them, and a
+// test holds that list against this struct.
+type Config struct {
+	Variant string `help:"Drivers of log, blobs and index: ${enum}." enum:"memory,standalone,replica,distributed" default:"standalone" env:"BINNACLE_VARIANT"`
+	Data    string `help:"Folder of the one SQLite file (standalone, replica)." default:"binnacle-data" env:"BINNACLE_DATA" type:"path"`
+
+	Kafka     KafkaConfig     `embed:"" prefix:"kafka-" group:"Kafka (replica, distributed)"`
+	Cassandra CassandraConfig `embed:"" prefix:"cassandra-" group:"Cassandra (distributed)"`
+	Postgres  PostgresConfig  `embed:"" prefix:"postgres-" group:"Postgres (distributed)"`
+
+	SearchParameters []string `help:"Files with SearchParameter resources of your own, added to those of FHIR R4." type:"existingfile" env:"BINNACLE_SEARCH_PARAMETERS" sep:","`
+
+	LogLevel  string `help:"Least level that is logged: ${enum}." enum:"debug,info,warn,error" default:"info" env:"BINNACLE_LOG_LEVEL"`
+	LogFormat string `help:"Form of the log lines: ${enum}." enum:"text,json" default:"text" env:"BINNACLE_LOG_FORMAT"`
+}
+
+// KafkaConfig says how the log is reached.
+type KafkaConfig struct {
+	Brokers       []string      `help:"Addresses of brokers, host:port." env:"BINNACLE_KAFKA_BROKERS" sep:","`
+	Topic         string        `help:"Topic of the events." default:"binnacle" env:"BINNACLE_KAFKA_TOPIC"`
+	Group         string        `help:"Consumer group of the projectors; empty: named after the topic." env:"BINNACLE_KAFKA_GROUP"`
+	Partitions    int32         `help:"Partitions of the topic when it is created. A tenant's partition depends on it: it can't change later." default:"1" env:"BINNACLE_KAFKA_PARTITIONS"`
+	Replication   int16         `help:"Replication factor of the topic when it is created." default:"1" env:"BINNACLE_KAFKA_REPLICATION"`
+	MinInSync     int           `help:"min.insync.replicas of the topic." default:"1" env:"BINNACLE_KAFKA_MIN_INSYNC"`
+	TLSCA         string        `help:"PEM file of the certificate authority; turns TLS on." env:"BINNACLE_KAFKA_TLS_CA" type:"path" name:"tls-ca"`
+	TLSCert       string        `help:"PEM file of the client certificate." env:"BINNACLE_KAFKA_TLS_CERT" type:"path" name:"tls-cert"`
+	TLSKey        string        `help:"PEM file of the client certificate's key." env:"BINNACLE_KAFKA_TLS_KEY" type:"path" name:"tls-key"`
+	SASLMechanism string        `help:"SASL mechanism: PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512; empty: none." enum:",PLAIN,SCRAM-SHA-256,SCRAM-SHA-512" default:"" env:"BINNACLE_KAFKA_SASL_MECHANISM" name:"sasl-mechanism"`
+	SASLUser      string        `help:"SASL user." env:"BINNACLE_KAFKA_SASL_USER" name:"sasl-user"`
+	SASLPassword  string        `help:"SASL password." env:"BINNACLE_KAFKA_SASL_PASSWORD" name:"sasl-password"`
+	AppendTimeout time.Duration `help:"How long a write may wait for the broker before it answers 503 or 504." default:"5s" env:"BINNACLE_KAFKA_APPEND_TIMEOUT"`
+}
+
+// CassandraConfig says how the blobs are reached.
+type CassandraConfig struct {
+	Hosts            []string      `help:"Contact points, host or host:port." env:"BINNACLE_CASSANDRA_HOSTS" sep:","`
+	Keyspace         string        `help:"Keyspace of the blobs." default:"binnacle" env:"BINNACLE_CASSANDRA_KEYSPACE"`
+	Replication      string        `help:"Replication of the keyspace when it is created: SimpleStrategy:1, or NetworkTopologyStrategy:dc1=3." default:"SimpleStrategy:1" env:"BINNACLE_CASSANDRA_REPLICATION"`
+	ReadConsistency  string        `help:"Consistency level of reads; a miss is read again at QUORUM." default:"LOCAL_ONE" env:"BINNACLE_CASSANDRA_READ_CONSISTENCY"`
+	WriteConsistency string        `help:"Consistency level of writes." default:"LOCAL_QUORUM" env:"BINNACLE_CASSANDRA_WRITE_CONSISTENCY"`
+	Concurrency      int           `help:"Requests in flight at the most." default:"64" env:"BINNACLE_CASSANDRA_CONCURRENCY"`
+	Timeout          time.Duration `help:"Time limit of one request; retries included, four times that." default:"2s" env:"BINNACLE_CASSANDRA_TIMEOUT"`
+	User             string        `help:"User." env:"BINNACLE_CASSANDRA_USER"`
+	Password         string        `help:"Password." env:"BINNACLE_CASSANDRA_PASSWORD"`
+	TLSCA            string        `help:"PEM file of the certificate authority; turns TLS on." env:"BINNACLE_CASSANDRA_TLS_CA" type:"path" name:"tls-ca"`
+	TLSCert          string        `help:"PEM file of the client certificate." env:"BINNACLE_CASSANDRA_TLS_CERT" type:"path" name:"tls-cert"`
+	TLSKey           string        `help:"PEM file of the client certificate's key." env:"BINNACLE_CASSANDRA_TLS_KEY" type:"path" name:"tls-key"`
+}
+
+// PostgresConfig says how the index is reached.
+type PostgresConfig struct {
+	URL         string `help:"Connection URL, postgres://user:password@host:port/database?sslmode=…" env:"BINNACLE_POSTGRES_URL"`
+	Schema      string `help:"Prefix of the schemas of the generations." default:"binnacle" env:"BINNACLE_POSTGRES_SCHEMA"`
+	Connections int32  `help:"Connections of one node at the most." default:"16" env:"BINNACLE_POSTGRES_CONNECTIONS"`
+}
+
+// limits are numbers of the node that an operator may turn.
+type limits struct {
+	MaxBody       int64         `help:"Largest request body, bytes." default:"67108864" env:"BINNACLE_MAX_BODY"`
+	BodyMemory    int64         `help:"Memory for request bodies in flight, bytes." default:"268435456" env:"BINNACLE_BODY_MEMORY"`
+	BlobCache     int64         `help:"Memory for cached resource content, bytes." default:"33554432" env:"BINNACLE_BLOB_CACHE"`
+	MaxLag        int64         `help:"Events that the projector may be behind before writes are refused with 503." default:"10000" env:"BINNACLE_MAX_LAG"`
+	OutcomeWait   time.Duration `help:"How long a write waits for its outcome before it answers 504." default:"30s" env:"BINNACLE_OUTCOME_WAIT"`
+	SearchTimeout time.Duration `help:"Time limit of one search." default:"10s" env:"BINNACLE_SEARCH_TIMEOUT"`
+	DefaultCount  int           `help:"Entries on a search page when _count is not given." default:"50" env:"BINNACLE_DEFAULT_COUNT"`
+	MaxCount      int           `help:"Entries on a search page at the most." default:"1000" env:"BINNACLE_MAX_COUNT"`
+}
+
+// Validate refuses a configuration that lacks what its variant needs. Kong calls it after parsing.
+func (c *Config) Validate() error {
+	usesKafka := c.Variant == "replica" || c.Variant == "distributed"
+	switch {
+	case usesKafka && len(c.Kafka.Brokers) == 0:
+		return missing(c.Variant, "the address of a Kafka broker", "--kafka-brokers", "BINNACLE_KAFKA_BROKERS")
+	case c.Variant == "distributed" && len(c.Cassandra.Hosts) == 0:
+		return missing(c.Variant, "the address of a Cassandra node", "--cassandra-hosts", "BINNACLE_CASSANDRA_HOSTS")
+	case c.Variant == "distributed" && c.Postgres.URL == "":
+		return missing(c.Variant, "the URL of a Postgres database", "--postgres-url", "BINNACLE_POSTGRES_URL")
+	case usesKafka && c.Kafka.Partitions < 1:
+		return events.Errorf(events.Invalid, "infra.Config", "--kafka-partitions is %d; at least 1 is needed", c.Kafka.Partitions)
+	}
+	return nil
+}
+
+func missing(variant, what, flag, env string) error {
+	return fmt.Errorf("the variant %s needs %s: give %s or set %s", variant, what, flag, env)
+}
