@@ -129,7 +129,7 @@ func unpackPostgres(jars, dir string) error {
 	if err != nil {
 		return err
 	}
-	defer jar.Close() //nolint:errcheck // only read
+	defer jar.Close()
 	if err := os.RemoveAll(dir); err != nil {
 		return err
 	}
@@ -149,7 +149,7 @@ func unpackTxz(entry *zip.File, dir string) error {
 	if err != nil {
 		return err
 	}
-	defer packed.Close() //nolint:errcheck // only read
+	defer packed.Close()
 	unpacked, err := xz.NewReader(bufio.NewReader(packed))
 	if err != nil {
 		return err

@@ -67,6 +67,12 @@ func (d containers) provide(_ context.Context, missing []server, say func(string
 
 func (d containers) file() string { return filepath.Join(d.c.dir, "docker.yaml") }
 
+// provided tells whether this cluster ever had containers.
+func (d containers) provided() bool {
+	_, err := os.Stat(d.file())
+	return err == nil
+}
+
 // compose makes a docker compose command; the ports and secrets reach the file as environment variables, KAFKA_CLIENT_PORT and so on.
 func (d containers) compose(ctx context.Context, st *state, args ...string) *exec.Cmd {
 	hash := sha256.Sum256([]byte(d.c.dir))
@@ -106,7 +112,7 @@ func (d containers) alive(ctx context.Context, s server, st *state) bool {
 }
 
 func (d containers) stop(ctx context.Context, s server, st *state, hard bool) error {
-	if _, err := os.Stat(d.file()); err != nil || !d.alive(ctx, s, st) {
+	if !d.provided() || !d.alive(ctx, s, st) {
 		return nil
 	}
 	args := []string{"stop", s.name()}
@@ -130,7 +136,7 @@ func (d containers) tail(ctx context.Context, s server) string {
 }
 
 func (d containers) purge(ctx context.Context) error {
-	if _, err := os.Stat(d.file()); err != nil {
+	if !d.provided() {
 		return nil
 	}
 	return runQuietly(ctx, d.compose(ctx, nil, "down", "--volumes"))

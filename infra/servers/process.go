@@ -54,7 +54,7 @@ func (p processes) launch(ctx context.Context, s server, at site, st *state) (<-
 	if err != nil {
 		return nil, err
 	}
-	defer out.Close() //nolint:errcheck // the child has its own descriptor
+	defer out.Close()
 	cmd.Stdout, cmd.Stderr = out, out
 	if cmd.SysProcAttr == nil {
 		cmd.SysProcAttr = &syscall.SysProcAttr{}
@@ -205,7 +205,7 @@ func tailOf(path string) string {
 	if err != nil {
 		return err.Error()
 	}
-	defer f.Close() //nolint:errcheck // only read
+	defer f.Close()
 	if info, err := f.Stat(); err == nil && info.Size() > lines*bytesPerLine {
 		if _, err := f.Seek(-lines*bytesPerLine, io.SeekEnd); err != nil {
 			return err.Error()

@@ -28,18 +28,19 @@ Maven artifacts (needs a JDK 17 and Maven); $` + servers.EnvEngine + ` (docker o
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
 }
 
 // run does one command and returns the exit code.
 func run(ctx context.Context, args []string, out, progress io.Writer) int {
 	cluster, err := servers.Open("")
 	if err != nil {
-		fmt.Fprintln(progress, err) //nolint:errcheck // nowhere else to tell
+		fmt.Fprintln(progress, err)
 		return 1
 	}
-	say := func(line string) { fmt.Fprintln(progress, line) } //nolint:errcheck // progress is for people
+	say := func(line string) { fmt.Fprintln(progress, line) }
 	command := ""
 	if len(args) > 0 {
 		command, args = args[0], args[1:]
@@ -54,7 +55,7 @@ func run(ctx context.Context, args []string, out, progress io.Writer) int {
 	case "with":
 		err = with(ctx, cluster, args, say)
 	default:
-		fmt.Fprint(progress, usage) //nolint:errcheck // nowhere else to tell
+		fmt.Fprint(progress, usage)
 		return 2
 	}
 	var exit *exec.ExitError
@@ -106,7 +107,7 @@ func with(ctx context.Context, cluster *servers.Cluster, args []string, say func
 		args = args[1:]
 	}
 	if len(args) == 0 {
-		return errors.New("with: name the command to run: with -- go test ./...")
+		return errors.New("with: the command to run is missing, as in: with -- go test -race")
 	}
 	before, err := cluster.Status(ctx)
 	if err != nil {
