@@ -1,0 +1,157 @@
+package main
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// rooms says which rooms a room may know. docs/architecture.md draws the same picture.
+var rooms = map[string][]string{
+	".":           {"infra"},
+	"infra":       {"infra", "functions", "readapi", "projections", "events"},
+	"functions":   {"functions", "projections", "events"},
+	"readapi":     {"readapi", "projections", "events"},
+	"projections": {"projections", "events"},
+	"events":      {"events"},
+}
+
+// drivers are imported by infra/drivers.go and by tests alone.
+var drivers = []string{
+	"binnacle/events/memory", "binnacle/events/sqlite", "binnacle/events/kafka",
+	"binnacle/projections/blobs/memory", "binnacle/projections/blobs/sqlite", "binnacle/projections/blobs/cassandra",
+	"binnacle/projections/index/sqlite", "binnacle/projections/index/postgres",
+}
+
+// homes says where a third-party client may show, tests included.
+var homes = map[string][]string{
+	"github.com/IBM/sarama":                         {"events/kafka"},
+	"github.com/ThreeDotsLabs/watermill-kafka":      {"events/kafka"},
+	"github.com/gocql/gocql":                        {"projections/blobs/cassandra"},
+	"github.com/jackc/pgx":                          {"projections/index/postgres"},
+	"github.com/gin-gonic/gin":                      {"readapi"},
+	"modernc.org/sqlite":                            {"events/sqlitefile"},
+	"github.com/alecthomas/kong":                    {"infra"},
+	"github.com/schollz/progressbar":                {"infra"},
+	"github.com/HdrHistogram/hdrhistogram-go":       {"infra"},
+	"github.com/fxamacker/cbor":                     {"events", "projections/index/sqlterms"},
+	"github.com/prometheus/client_golang":           {"infra", "readapi"},
+	"github.com/maypok86/otter":                     {"projections/blobs/cache", "functions"},
+	"github.com/ThreeDotsLabs/watermill/components": {},
+}
+
+// goFiles visits the parsed Go files of the project with their folder, "." for the top.
+func goFiles(t *testing.T, visit func(folder, file string, parsed *ast.File)) {
+	t.Helper()
+	set := token.NewFileSet()
+	err := filepath.WalkDir(".", func(file string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if entry.IsDir() && file != "." && (strings.HasPrefix(entry.Name(), ".") || entry.Name() == "testdata") {
+			return filepath.SkipDir
+		}
+		if entry.IsDir() || !strings.HasSuffix(file, ".go") {
+			return nil
+		}
+		parsed, err := parser.ParseFile(set, file, nil, parser.SkipObjectResolution)
+		if err != nil {
+			return err
+		}
+		visit(path.Dir(filepath.ToSlash(file)), filepath.ToSlash(file), parsed)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func imports(parsed *ast.File) (list []string) {
+	for _, spec := range parsed.Imports {
+		list = append(list, strings.Trim(spec.Path.Value, `"`))
+	}
+	return list
+}
+
+func room(folder string) string { return strings.SplitN(folder, "/", 2)[0] }
+
+func TestRoomsKnowOnlyTheRoomsTheyMay(t *testing.T) {
+	checked := 0
+	goFiles(t, func(folder, file string, parsed *ast.File) {
+		allowed, known := rooms[room(folder)]
+		if !known {
+			t.Errorf("%s lies in no room of the map", file)
+		}
+		for _, imported := range imports(parsed) {
+			inside, ours := strings.CutPrefix(imported, "binnacle/")
+			if !ours {
+				continue
+			}
+			checked++
+			if !slices.Contains(allowed, room(inside)) {
+				t.Errorf("%s imports %s: %s may know %v only", file, imported, room(folder), allowed)
+			}
+		}
+	})
+	if checked == 0 {
+		t.Error("no import of ours was seen: the test looks in the wrong place")
+	}
+}
+
+func TestDriversAreKnownToOneFileAndToTests(t *testing.T) {
+	seen := map[string]bool{}
+	goFiles(t, func(folder, file string, parsed *ast.File) {
+		for _, imported := range imports(parsed) {
+			if !slices.Contains(drivers, imported) {
+				continue
+			}
+			if file == "infra/drivers.go" {
+				seen[imported] = true
+			} else if !strings.HasSuffix(file, "_test.go") {
+				t.Errorf("%s imports the driver %s: only infra/drivers.go and tests may", file, imported)
+			} else if slices.Contains(drivers, "binnacle/"+folder) && imported != "binnacle/"+folder {
+				t.Errorf("%s imports the driver %s: no driver knows another", file, imported)
+			}
+		}
+	})
+	for _, driver := range drivers {
+		if !seen[driver] {
+			t.Errorf("infra/drivers.go doesn't import %s: the list of drivers in this test is not true", driver)
+		}
+	}
+}
+
+func TestThirdPartyClientsShowInOneRoom(t *testing.T) {
+	goFiles(t, func(folder, file string, parsed *ast.File) {
+		for _, imported := range imports(parsed) {
+			for client, allowed := range homes {
+				if imported != client && !strings.HasPrefix(imported, client+"/") {
+					continue
+				}
+				home := slices.ContainsFunc(allowed, func(a string) bool { return folder == a || strings.HasPrefix(folder, a+"/") })
+				if !home {
+					t.Errorf("%s imports %s, which may show in %v only", file, imported, allowed)
+				}
+			}
+		}
+	})
+}
+
+func TestThereAreNoInitFunctionsAndNoCatchAllPackages(t *testing.T) {
+	goFiles(t, func(folder, file string, parsed *ast.File) {
+		if slices.Contains([]string{"util", "utils", "common", "models", "helpers"}, parsed.Name.Name) {
+			t.Errorf("%s: the package name %s says nothing", file, parsed.Name.Name)
+		}
+		for _, declaration := range parsed.Decls {
+			if function, ok := declaration.(*ast.FuncDecl); ok && function.Recv == nil && function.Name.Name == "init" {
+				t.Errorf("%s has an init function: wire it in infra", file)
+			}
+		}
+	})
+}
