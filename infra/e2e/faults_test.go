@@ -1,0 +1,250 @@
+package e2e
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"binnacle/infra/servers"
+)
+
+// bound is how long anything may take on a slow, shared machine before a test gives up; no figure of performance.
+const bound = 2 * time.Minute
+
+// sampleFolder holds the bundles that come with the project.
+const sampleFolder = "../sample"
+
+func TestAKilledServerLosesNothingAcknowledgedAndDoublesNothing(t *testing.T) {
+	for _, variant := range []string{"standalone", "distributed"} {
+		t.Run(variant, func(t *testing.T) {
+			i := newInstallation(t, watched, variant, addresses(t, variant))
+			address := freeAddress(t)
+			n := i.launch(address)
+			n.awaitReady(bound)
+
+			journal := filepath.Join(t.TempDir(), "journal")
+			importer := i.command(t.Context(), "import", "--server", n.base, "--journal", journal, sampleFolder)
+			printed := &tail{}
+			importer.Stdout, importer.Stderr = printed, printed
+			if err := importer.Start(); err != nil {
+				t.Fatal(err)
+			}
+			ended := make(chan error, 1)
+			go func() { ended <- importer.Wait() }()
+
+			acknowledged := newLedger()
+			stop := make(chan struct{})
+			var writers sync.WaitGroup
+			for k := range 4 {
+				writers.Go(func() { acknowledged.write(n.base, k, stop) })
+			}
+			seed := uint64(time.Now().UnixNano())
+			t.Logf("seed %d", seed)
+			r := rand.New(rand.NewPCG(seed, 0))
+			for range 6 {
+				time.Sleep(time.Duration(200+r.IntN(1800)) * time.Millisecond)
+				n.kill()
+				n = i.launch(address)
+				n.awaitReady(bound)
+			}
+			select {
+			case err := <-ended:
+				if err != nil {
+					t.Fatalf("the import failed: %v\n%s", err, printed)
+				}
+			case <-time.After(5 * time.Minute):
+				t.Fatalf("the import did not end:\n%s", printed)
+			}
+			close(stop)
+			writers.Wait()
+
+			i.run("verify")
+			want := sampleCounts(t)
+			acknowledged.check(t, n, want)
+			for kind, count := range want {
+				if got := total(t, n, kind); got != count {
+					t.Errorf("%s: %d resources, want %d", kind, got, count)
+				}
+			}
+		})
+	}
+}
+
+// ledger remembers what a server has acknowledged.
+type ledger struct {
+	mu   sync.Mutex
+	ids  map[string]bool
+	sent atomic.Int64
+}
+
+func newLedger() *ledger { return &ledger{ids: map[string]bool{}} }
+
+// write creates resources one after the other, each until it is acknowledged, under one idempotency key.
+func (l *ledger) write(base string, writer int, stop chan struct{}) {
+	for n := 0; ; n++ {
+		key := fmt.Sprintf(`"writer-%d-%d"`, writer, n)
+		body := fmt.Sprintf(`{"resourceType":"Basic","code":{"text":"x"},"identifier":[{"system":"urn:w%d","value":"%d"}]}`, writer, n)
+		l.sent.Add(1)
+		for {
+			r, err := send(base+"/Basic", "POST", body, "Idempotency-Key", key)
+			if err == nil && r.status == http.StatusCreated {
+				parts := strings.Split(r.header.Get("Location"), "/")
+				l.mu.Lock()
+				l.ids[parts[len(parts)-3]] = true
+				l.mu.Unlock()
+				break
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+		select {
+		case <-stop:
+			return
+		default:
+		}
+	}
+}
+
+// check reads everything that was acknowledged, and tells how many there must be.
+func (l *ledger) check(t *testing.T, n *node, want map[string]int) {
+	t.Helper()
+	for id := range l.ids {
+		n.do(http.StatusOK, "GET", "/Basic/"+id, "")
+	}
+	if int64(len(l.ids)) != l.sent.Load() {
+		t.Errorf("%d creates were acknowledged with %d different ids", l.sent.Load(), len(l.ids))
+	}
+	want["Basic"] = len(l.ids)
+}
+
+func total(t *testing.T, n *node, kind string) int {
+	t.Helper()
+	b := bundleOf(t, n.do(http.StatusOK, "GET", "/"+kind+"?_count=0&_total=accurate", "").body)
+	if b.Total == nil {
+		t.Fatalf("%s: no total", kind)
+	}
+	return *b.Total
+}
+
+func TestOfTwoWritersWithTheSameIfMatchExactlyOneWins(t *testing.T) {
+	i := newInstallation(t, watched, "distributed", needs(t))
+	nodes := []*node{i.start(), i.start()}
+	id := nodes[0].do(http.StatusCreated, "POST", "/Patient", `{"resourceType":"Patient"}`).id(t)
+	for version := 1; version <= 20; version++ {
+		statuses := make([]int, 4)
+		var racers sync.WaitGroup
+		for k := range statuses {
+			racers.Go(func() {
+				body := fmt.Sprintf(`{"resourceType":"Patient","id":%q,"language":"x-%d-%d"}`, id, version, k)
+				r, err := nodes[k%2].try("PUT", "/Patient/"+id, body, "If-Match", fmt.Sprintf(`W/"%d"`, version))
+				if err != nil {
+					t.Error(err)
+				}
+				statuses[k] = r.status
+			})
+		}
+		racers.Wait()
+		slices.Sort(statuses)
+		if want := []int{http.StatusOK, http.StatusPreconditionFailed, http.StatusPreconditionFailed, http.StatusPreconditionFailed}; !slices.Equal(statuses, want) {
+			t.Fatalf("version %d: statuses %v, want %v", version, statuses, want)
+		}
+	}
+}
+
+func TestAServerThatIsAwayStopsWritesInBoundedTimeAndAllRecovers(t *testing.T) {
+	cluster, err := servers.OpenPrivate(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := cluster.Purge(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := cluster.Up(t.Context(), func(line string) { t.Log(line) }); err != nil {
+		t.Fatal(err)
+	}
+	var env []string
+	for name, value := range cluster.Env() {
+		env = append(env, name+"="+value)
+	}
+	i := newInstallation(t, watched, "distributed", env)
+	n := i.start()
+	patient := n.do(http.StatusCreated, "POST", "/Patient", `{"resourceType":"Patient"}`).id(t)
+	for _, name := range []string{"kafka", "cassandra", "postgres"} {
+		t.Run(name, func(t *testing.T) {
+			if err := cluster.Stop(t.Context(), name, true); err != nil {
+				t.Fatal(err)
+			}
+			n.await(bound, "not ready", func() bool { return n.probe("/health/ready") == http.StatusServiceUnavailable })
+			if got := n.probe("/health/live"); got != http.StatusOK {
+				t.Errorf("live answers %d while %s is away", got, name)
+			}
+			if got := n.probe("/health"); got != http.StatusServiceUnavailable {
+				t.Errorf("/health answers %d while %s is away", got, name)
+			}
+			for range 3 {
+				r, err := n.try("POST", "/Patient", `{"resourceType":"Patient","active":true}`)
+				if err != nil {
+					t.Fatalf("a write was not answered while %s is away: %v", name, err)
+				}
+				if r.status != http.StatusServiceUnavailable && r.status != http.StatusGatewayTimeout {
+					t.Errorf("a write answers %d while %s is away: %s", r.status, name, r.body)
+				}
+				if r.status == http.StatusServiceUnavailable && r.header.Get("Retry-After") == "" {
+					t.Errorf("503 without Retry-After while %s is away", name)
+				}
+			}
+			if err := cluster.Start(t.Context(), name); err != nil {
+				t.Fatal(err)
+			}
+			n.awaitReady(bound)
+			n.await(bound, "writable", func() bool {
+				r, err := n.try("POST", "/Patient", `{"resourceType":"Patient","active":false}`)
+				return err == nil && r.status == http.StatusCreated
+			})
+			n.do(http.StatusOK, "GET", "/Patient/"+patient, "")
+		})
+	}
+	if out, err := i.command(t.Context(), "verify", "--repair").CombinedOutput(); err != nil {
+		t.Errorf("verify: %v\n%s", err, out)
+	}
+}
+
+func TestAnInterruptedImportResumes(t *testing.T) {
+	i := newInstallation(t, watched, "standalone", nil)
+	n := i.start()
+	journal := filepath.Join(t.TempDir(), "journal")
+	args := []string{"import", "--server", n.base, "--journal", journal, "--clients", "1", sampleFolder}
+	first := i.command(t.Context(), args...)
+	if err := first.Start(); err != nil {
+		t.Fatal(err)
+	}
+	n.await(bound, "busy with the import", func() bool { return len(n.found("Practitioner?_count=1000")) > 0 })
+	if err := first.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	var exit *exec.ExitError
+	if err := first.Wait(); err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	i.run(args...)
+	for kind, want := range sampleCounts(t) {
+		if got := total(t, n, kind); got != want {
+			t.Errorf("%s: %d resources, want %d", kind, got, want)
+		}
+	}
+	if _, err := os.Stat(journal); !os.IsNotExist(err) {
+		t.Errorf("the journal of a complete import is still there: %v", err)
+	}
+}

@@ -1,0 +1,350 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// binaries of the program: one that watches for races when the tests do, and one as users have it, for what takes long.
+var watched, plain string
+
+func TestMain(m *testing.M) {
+	folder, err := os.MkdirTemp("", "binnacle-e2e-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	watched, plain = filepath.Join(folder, "watched"), filepath.Join(folder, "plain")
+	for binary, flags := range map[string][]string{watched: {raceFlag}, plain: nil} {
+		args := append([]string{"build", "-o", binary}, flags...)
+		if raceFlag == "" {
+			args = []string{"build", "-o", binary}
+		}
+		build := exec.Command("go", append(args, "binnacle")...)
+		build.Stdout, build.Stderr = os.Stderr, os.Stderr
+		if err := build.Run(); err != nil {
+			fmt.Fprintln(os.Stderr, "the program doesn't build:", err)
+			os.Exit(1)
+		}
+	}
+	code := m.Run()
+	os.RemoveAll(folder)
+	os.Exit(code)
+}
+
+// needs returns the addresses of the real servers, or fails.
+func needs(t *testing.T) []string {
+	t.Helper()
+	var env []string
+	for _, name := range []string{"BINNACLE_KAFKA_BROKERS", "BINNACLE_CASSANDRA_HOSTS", "BINNACLE_POSTGRES_URL"} {
+		value := os.Getenv(name)
+		if value == "" {
+			t.Fatalf("%s is not set: run `go tool task test`, or `go tool task servers:up` and source .servers/env", name)
+		}
+		env = append(env, name+"="+value)
+	}
+	return env
+}
+
+// installation is one set of storage: a folder, a topic, a keyspace, schemas. Nodes of it are started and killed.
+type installation struct {
+	t      *testing.T
+	binary string
+	env    []string
+}
+
+// newInstallation makes an empty installation of a variant that is removed when the test ends.
+func newInstallation(t *testing.T, binary, variant string, servers []string) *installation {
+	t.Helper()
+	name := "e2e_" + strings.ReplaceAll(uuid.NewString(), "-", "")[:12]
+	i := &installation{t: t, binary: binary, env: append([]string{
+		"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "BINNACLE_VARIANT=" + variant, "BINNACLE_DATA=" + t.TempDir(),
+		"BINNACLE_KAFKA_TOPIC=" + name, "BINNACLE_CASSANDRA_KEYSPACE=" + name, "BINNACLE_POSTGRES_SCHEMA=" + name, "GORACE=halt_on_error=1"}, servers...)}
+	if variant == "replica" || variant == "distributed" {
+		t.Cleanup(func() {
+			if out, err := i.command(context.Background(), "drop", "--yes").CombinedOutput(); err != nil {
+				t.Errorf("drop: %v\n%s", err, out)
+			}
+		})
+	}
+	return i
+}
+
+func (i *installation) command(ctx context.Context, args ...string) *exec.Cmd {
+	c := exec.CommandContext(ctx, i.binary, args...)
+	c.Env = i.env
+	c.WaitDelay = 10 * time.Second
+	return c
+}
+
+// run runs a command of the program to its end and returns what it printed; it must succeed.
+func (i *installation) run(args ...string) string {
+	i.t.Helper()
+	out, err := i.command(i.t.Context(), args...).CombinedOutput()
+	if err != nil {
+		i.t.Fatalf("binnacle %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+	return string(out)
+}
+
+// node is a running server.
+type node struct {
+	t       *testing.T
+	base    string // of the FHIR API
+	root    string // of the server
+	command *exec.Cmd
+	output  *tail
+	ended   chan struct{}
+}
+
+// tail keeps the end of what a process prints.
+type tail struct {
+	mu   sync.Mutex
+	text []byte
+}
+
+func (w *tail) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.text = append(w.text, p...)
+	if over := len(w.text) - 64<<10; over > 0 {
+		w.text = w.text[over:]
+	}
+	return len(p), nil
+}
+
+func (w *tail) String() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return string(w.text)
+}
+
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// start starts a node and waits until it is ready.
+func (i *installation) start(flags ...string) *node {
+	i.t.Helper()
+	n := i.launch(freeAddress(i.t), flags...)
+	n.awaitReady(time.Minute)
+	return n
+}
+
+// launch starts a node at an address and does not wait.
+func (i *installation) launch(address string, flags ...string) *node {
+	i.t.Helper()
+	n := &node{t: i.t, root: "http://" + address, base: "http://" + address + "/fhir", output: &tail{}, ended: make(chan struct{})}
+	n.command = i.command(context.Background(), append([]string{"serve", "--listen", address}, flags...)...)
+	n.command.Stdout, n.command.Stderr = n.output, n.output
+	if err := n.command.Start(); err != nil {
+		i.t.Fatal(err)
+	}
+	go func() {
+		_ = n.command.Wait() // how it ended is for the test to judge
+		close(n.ended)
+	}()
+	i.t.Cleanup(func() {
+		n.stop()
+		if i.t.Failed() {
+			i.t.Logf("the node at %s printed:\n%s", n.root, n.output)
+		}
+		if strings.Contains(n.output.String(), "DATA RACE") {
+			i.t.Errorf("the node at %s found a data race:\n%s", n.root, n.output)
+		}
+	})
+	return n
+}
+
+// kill ends the node with SIGKILL.
+func (n *node) kill() {
+	_ = n.command.Process.Kill()
+	<-n.ended
+}
+
+// stop ends the node with SIGTERM, as an operator would.
+func (n *node) stop() {
+	_ = n.command.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-n.ended:
+	case <-time.After(30 * time.Second):
+		n.t.Errorf("the node at %s did not stop within 30 s of SIGTERM", n.root)
+		n.kill()
+	}
+}
+
+func (n *node) awaitReady(bound time.Duration) {
+	n.t.Helper()
+	n.await(bound, "ready", func() bool { return n.probe("/health/ready") == http.StatusOK })
+}
+
+// await polls until a condition holds.
+func (n *node) await(bound time.Duration, what string, holds func() bool) {
+	n.t.Helper()
+	for deadline := time.Now().Add(bound); !holds(); time.Sleep(20 * time.Millisecond) {
+		select {
+		case <-n.ended:
+			n.t.Fatalf("the node ended while it should become %s:\n%s", what, n.output)
+		default:
+		}
+		if time.Now().After(deadline) {
+			n.t.Fatalf("the node was not %s within %v; it printed:\n%s", what, bound, n.output)
+		}
+	}
+}
+
+// probe returns the status of a health page; 0 when nobody answers.
+func (n *node) probe(path string) int {
+	client := http.Client{Timeout: 5 * time.Second}
+	response, err := client.Get(n.root + path)
+	if err != nil {
+		return 0
+	}
+	response.Body.Close()
+	return response.StatusCode
+}
+
+// reply is an answer, read to its end.
+type reply struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
+// json decodes the body.
+func (r reply) json(t *testing.T) map[string]any {
+	t.Helper()
+	var v map[string]any
+	if err := json.Unmarshal(r.body, &v); err != nil {
+		t.Fatalf("the body is no JSON: %v\n%.300s", err, r.body)
+	}
+	return v
+}
+
+// id is the id in the Location header.
+func (r reply) id(t *testing.T) string {
+	t.Helper()
+	parts := strings.Split(r.header.Get("Location"), "/")
+	if len(parts) < 4 {
+		t.Fatalf("no usable Location in %v (status %d): %.300s", r.header, r.status, r.body)
+	}
+	return parts[len(parts)-3]
+}
+
+// try sends a request; headers are given in pairs.
+func (n *node) try(method, path, body string, headers ...string) (reply, error) {
+	return send(n.base+path, method, body, headers...)
+}
+
+func send(url, method, body string, headers ...string) (reply, error) {
+	request, err := http.NewRequest(method, url, strings.NewReader(body))
+	if err != nil {
+		return reply{}, err
+	}
+	if body != "" {
+		request.Header.Set("Content-Type", "application/fhir+json")
+	}
+	for i := 0; i+1 < len(headers); i += 2 {
+		request.Header.Set(headers[i], headers[i+1])
+	}
+	client := http.Client{Timeout: 2 * time.Minute}
+	response, err := client.Do(request)
+	if err != nil {
+		return reply{}, err
+	}
+	defer response.Body.Close()
+	data, err := io.ReadAll(response.Body)
+	return reply{response.StatusCode, response.Header, data}, err
+}
+
+// do sends a request that must be answered with a status.
+func (n *node) do(want int, method, path, body string, headers ...string) reply {
+	n.t.Helper()
+	r, err := n.try(method, path, body, headers...)
+	if err != nil {
+		n.t.Fatalf("%s %s: %v; the node printed:\n%s", method, path, err, n.output)
+	}
+	if r.status != want {
+		n.t.Fatalf("%s %s: status %d, want %d\n%.600s", method, path, r.status, want, r.body)
+	}
+	return r
+}
+
+// found returns the ids that a search finds, over all pages, in order.
+func (n *node) found(query string) (ids []string) {
+	n.t.Helper()
+	for link := n.base + "/" + query; link != ""; {
+		r, err := send(link, http.MethodGet, "", "Prefer", "handling=strict")
+		if err != nil || r.status != http.StatusOK {
+			n.t.Fatalf("GET %s: %d %v\n%.600s", link, r.status, err, r.body)
+		}
+		bundle := bundleOf(n.t, r.body)
+		for _, e := range bundle.Entry {
+			ids = append(ids, e.Resource.ID)
+		}
+		link = bundle.next()
+	}
+	return ids
+}
+
+// bundle is what the tests read of a Bundle.
+type bundle struct {
+	Total *int
+	Link  []struct{ Relation, URL string }
+	Entry []struct {
+		FullURL  string
+		Resource struct {
+			ResourceType, ID string
+			Meta             struct{ VersionID string }
+		}
+		Response struct {
+			Status, Location string
+			Outcome          json.RawMessage
+		}
+	}
+}
+
+func bundleOf(t *testing.T, body []byte) (b bundle) {
+	t.Helper()
+	if err := json.NewDecoder(bytes.NewReader(body)).Decode(&b); err != nil {
+		t.Fatalf("no bundle: %v\n%.300s", err, body)
+	}
+	return b
+}
+
+func (b bundle) next() string {
+	for _, l := range b.Link {
+		if l.Relation == "next" {
+			return l.URL
+		}
+	}
+	return ""
+}
+
+// refused tells whether an error of a client means that nobody listens or the connection broke.
+func refused(err error) bool {
+	var netError net.Error
+	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.As(err, &netError)
+}
