@@ -86,19 +86,23 @@ func waitClosed(ctx context.Context, address string) error {
 	}
 }
 
-// settings fills the values in ${} of an embedded file.
+// settings fills the values in ${} of an embedded file: those given, and the ports as ${CLIENT_PORT} and so on.
 func settings(file string, at site, values map[string]string) (string, error) {
 	text, err := files.ReadFile("files/" + file)
 	if err != nil {
 		return "", err
 	}
-	return os.Expand(string(text), func(name string) string {
+	filled := os.Expand(string(text), func(name string) string {
 		if value, ok := values[name]; ok {
 			return value
 		}
-		port := at.ports[strings.ToLower(strings.TrimSuffix(name, "_PORT"))]
+		port, ok := at.ports[strings.ToLower(strings.TrimSuffix(name, "_PORT"))]
+		if !ok {
+			err = fmt.Errorf("%s wants a value for %s", file, name)
+		}
 		return strconv.Itoa(port)
-	}), nil
+	})
+	return filled, err
 }
 
 // writeSettings writes an embedded file, filled in, into a server's home and returns its path.
