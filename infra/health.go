@@ -1,0 +1,178 @@
+package infra
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"binnacle/events"
+	"binnacle/projections"
+	"binnacle/readapi"
+)
+
+// healthParts lists what the ready check asks.
+func (n *node) healthParts() []readapi.Part {
+	list := []readapi.Part{
+		{Name: "server", Check: func(context.Context) (map[string]any, error) {
+			if n.stopping.Err() != nil {
+				return nil, events.Errorf(events.Transient, "infra.health", "the server is stopping")
+			}
+			return map[string]any{"variant": n.parts.config.Variant, "roles": n.config.Roles}, nil
+		}},
+		{Name: "log", Check: n.checkLog},
+		{Name: "blobs", Check: func(ctx context.Context) (map[string]any, error) { return nil, n.blobs.Ready(ctx) }},
+		{Name: "index", Check: func(ctx context.Context) (map[string]any, error) { return nil, n.generations.Ready(ctx) }},
+		{Name: "projector", Check: n.checkProjector},
+	}
+	return list
+}
+
+func (n *node) checkLog(ctx context.Context) (map[string]any, error) {
+	ends, err := n.log.Ends(ctx)
+	if err != nil {
+		return nil, err
+	}
+	detail := map[string]any{"partitions": len(ends)}
+	if prober, ok := n.log.(events.Prober); ok {
+		err = prober.Health(ctx)
+	}
+	return detail, err
+}
+
+// checkProjector tells the lag. A lag alone doesn't make a node unready: writes are refused by their own bound.
+func (n *node) checkProjector(context.Context) (map[string]any, error) {
+	lag, seconds, err := n.lag.Lag()
+	if err != nil {
+		return nil, err
+	}
+	detail := map[string]any{"lagEvents": lag, "lagSeconds": seconds.Seconds()}
+	if seconds > projectorStall {
+		return detail, events.Errorf(events.Transient, "infra.health", "the projector is %d events and %s behind", lag, seconds.Round(time.Second))
+	}
+	return detail, nil
+}
+
+// projectorStall is how far behind in time the projector may be on a node that calls itself ready.
+const projectorStall = 60 * time.Second
+
+// lagWatch measures how far the projections are behind the log, in events and in seconds, once a second.
+type lagWatch struct {
+	log   events.Log
+	index projections.Index
+
+	mu      sync.Mutex
+	events  int64
+	marks   []lagMark // ends of the log that were seen and not reached yet, oldest first
+	err     error
+	checked time.Time
+}
+
+type lagMark struct {
+	end  map[int32]int64
+	seen time.Time
+}
+
+func newLagWatch(log events.Log, index projections.Index, registry *prometheus.Registry) *lagWatch {
+	w := &lagWatch{log: log, index: index}
+	registry.MustRegister(
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "binnacle_projector_lag_events", Help: "Events in the log that are not projected yet."}, func() float64 {
+			lag, _, _ := w.Lag() // an unknown lag shows as the last one known
+			return float64(lag)
+		}),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "binnacle_projector_lag_seconds", Help: "Age of the oldest event that is not projected yet."}, func() float64 {
+			_, seconds, _ := w.Lag()
+			return seconds.Seconds()
+		}))
+	return w
+}
+
+func (w *lagWatch) run(ctx context.Context) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		w.measure(ctx)
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (w *lagWatch) measure(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	ends, err := w.log.Ends(ctx)
+	var states map[int32]projections.State
+	if err == nil {
+		states, err = w.index.Partitions(ctx)
+	}
+	now := time.Now()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.checked = now
+	if w.err = err; err != nil {
+		return
+	}
+	w.events = 0
+	mark := lagMark{end: map[int32]int64{}, seen: now}
+	for _, end := range ends {
+		mark.end[end.Partition] = end.Next
+		w.events += max(0, end.Next-max(end.First, states[end.Partition].Next))
+	}
+	reached := func(m lagMark) bool {
+		for partition, end := range m.end {
+			if states[partition].Next < end {
+				return false
+			}
+		}
+		return true
+	}
+	for len(w.marks) > 0 && reached(w.marks[0]) {
+		w.marks = w.marks[1:]
+	}
+	if !reached(mark) {
+		w.marks = append(w.marks, mark)
+	}
+	const most = 3600 // an hour of marks tells enough
+	if len(w.marks) > most {
+		w.marks = append(w.marks[:1:1], w.marks[len(w.marks)-most+1:]...)
+	}
+}
+
+// Lag returns the events that are not projected yet and the age of the oldest of them, not older than about a second.
+func (w *lagWatch) Lag() (lag int64, age time.Duration, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.marks) > 0 {
+		age = time.Since(w.marks[0].seen)
+	}
+	if w.err == nil && w.checked.IsZero() {
+		return 0, 0, events.Errorf(events.Transient, "infra.lag", "the projector's lag is not measured yet")
+	}
+	return w.events, age, w.err
+}
+
+// newHandlerMetrics counts and times the batches of the router's handlers.
+func newHandlerMetrics(registry *prometheus.Registry) message.HandlerMiddleware {
+	durations := prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name: "binnacle_handler_duration_seconds", Help: "Time that a handler took for one batch, by handler and result.",
+		Buckets: prometheus.ExponentialBuckets(0.0005, 4, 9),
+	}, []string{"handler", "result"})
+	registry.MustRegister(durations)
+	return func(next message.HandlerFunc) message.HandlerFunc {
+		return func(msg *message.Message) ([]*message.Message, error) {
+			began := time.Now()
+			produced, err := next(msg)
+			result := "done"
+			if err != nil {
+				result = "failed"
+			}
+			durations.WithLabelValues(message.HandlerNameFromCtx(msg.Context()), result).Observe(time.Since(began).Seconds())
+			return produced, err
+		}
+	}
+}

@@ -1,0 +1,202 @@
+package infra
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// fakeServer answers like a FHIR server and remembers the requests.
+type fakeServer struct {
+	mu       sync.Mutex
+	requests []string          // method, path, body
+	keys     map[string]string // request → idempotency key
+	answer   func(n int, r *http.Request, body string) (status int, answer string)
+}
+
+func (s *fakeServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, _ := io.ReadAll(r.Body)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	request := r.Method + " " + r.URL.Path + " " + string(body)
+	s.requests = append(s.requests, request)
+	if s.keys == nil {
+		s.keys = map[string]string{}
+	}
+	if before, known := s.keys[request]; known && before != r.Header.Get("Idempotency-Key") {
+		w.WriteHeader(http.StatusTeapot)
+		return
+	}
+	s.keys[request] = r.Header.Get("Idempotency-Key")
+	status, answer := s.answer(len(s.requests), r, string(body))
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, answer)
+}
+
+func accept(int, *http.Request, string) (int, string) {
+	return http.StatusOK, `{"resourceType":"Bundle"}`
+}
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	data := []byte(text)
+	if strings.HasSuffix(path, ".gz") {
+		var b bytes.Buffer
+		z := gzip.NewWriter(&b)
+		_, _ = z.Write(data)
+		_ = z.Close()
+		data = b.Bytes()
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, data, 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func importInto(t *testing.T, server *fakeServer, folder string, journal *journal) importSummary {
+	t.Helper()
+	web := httptest.NewServer(server)
+	defer web.Close()
+	files, err := findFiles([]string{folder})
+	if err != nil {
+		t.Fatal(err)
+	}
+	im := newImporter(importerConfig{Server: web.URL, Clients: 3, RetryFor: 5 * time.Second, Journal: journal})
+	return im.Run(context.Background(), files)
+}
+
+func TestFilesOfEveryFormAreSentInTheRightWay(t *testing.T) {
+	folder := t.TempDir()
+	write(t, folder+"/b.json", `{"resourceType":"Bundle","type":"transaction","entry":[{"resource":{}},{"resource":{}}]}`)
+	write(t, folder+"/deep/c.json.gz", `{"resourceType":"Bundle","type":"collection","entry":[{"resource":{"resourceType":"Patient","id":"1"}},{"resource":{"resourceType":"Basic"}}]}`)
+	write(t, folder+"/d.ndjson", "{\"resourceType\":\"Patient\",\"id\":\"2\"}\n\n{\"resourceType\":\"Basic\"}")
+	write(t, folder+"/e.json", `{"resourceType":"Patient","id":"3"}`)
+	write(t, folder+"/01-second.json", `{"resourceType":"Patient","id":"second"}`)
+	write(t, folder+"/00-first.json", `{"resourceType":"Patient","id":"first"}`)
+	write(t, folder+"/notes.txt", "no resource")
+	server := &fakeServer{answer: accept}
+	summary := importInto(t, server, folder, nil)
+	if len(summary.Failed) > 0 || summary.Resources != 9 {
+		t.Errorf("%d resources, failed %v", summary.Resources, summary.Failed)
+	}
+	if !strings.HasPrefix(server.requests[0], "PUT /Patient/first") || !strings.HasPrefix(server.requests[1], "PUT /Patient/second") {
+		t.Errorf("the numbered files did not go first: %q", server.requests[:2])
+	}
+	slices.Sort(server.requests)
+	want := []string{
+		`POST / {"resourceType":"Bundle","type":"batch","entry":[{"resource":{"resourceType":"Patient","id":"2"},"request":{"method":"PUT","url":"Patient/2"}},{"resource":{"resourceType":"Basic"},"request":{"method":"POST","url":"Basic"}}]}`,
+		`POST / {"resourceType":"Bundle","type":"transaction","entry":[{"resource":{}},{"resource":{}}]}`,
+		`POST /Basic {"resourceType":"Basic"}`,
+		`PUT /Patient/1 {"resourceType":"Patient","id":"1"}`,
+		`PUT /Patient/3 {"resourceType":"Patient","id":"3"}`,
+		`PUT /Patient/first {"resourceType":"Patient","id":"first"}`,
+		`PUT /Patient/second {"resourceType":"Patient","id":"second"}`,
+	}
+	if !slices.Equal(server.requests, want) {
+		t.Errorf("sent\n%s\nwant\n%s", strings.Join(server.requests, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+func TestAServerThatIsAwayIsTriedAgainUnderTheSameKey(t *testing.T) {
+	folder := t.TempDir()
+	write(t, folder+"/a.json", `{"resourceType":"Patient","id":"1"}`)
+	server := &fakeServer{answer: func(n int, _ *http.Request, _ string) (int, string) {
+		if n < 3 {
+			return http.StatusServiceUnavailable, ""
+		}
+		return http.StatusOK, ""
+	}}
+	summary := importInto(t, server, folder, nil)
+	if len(server.requests) != 3 || len(summary.Failed) != 0 || summary.Resources != 1 {
+		t.Errorf("%d requests, %d resources, failed %v", len(server.requests), summary.Resources, summary.Failed)
+	}
+}
+
+func TestRefusedEntriesAreTriedOnceMoreAtTheEndAndThenReported(t *testing.T) {
+	folder := t.TempDir()
+	write(t, folder+"/00-a.json", `{"resourceType":"Bundle","type":"batch","entry":[{"resource":{"resourceType":"Basic","id":"good"}},{"resource":{"resourceType":"Basic","id":"late"}},{"resource":{"resourceType":"Basic","id":"bad"}}]}`)
+	write(t, folder+"/b.json", `{"resourceType":"Basic","id":"b"}`)
+	server := &fakeServer{answer: func(n int, r *http.Request, body string) (int, string) {
+		switch {
+		case r.Method == http.MethodPut:
+			return http.StatusOK, ""
+		case n == 1:
+			return http.StatusOK, `{"resourceType":"Bundle","entry":[{"response":{"status":"201"}},{"response":{"status":"409"}},{"response":{"status":"409"}}]}`
+		}
+		return http.StatusOK, `{"resourceType":"Bundle","entry":[{"response":{"status":"201"}},{"response":{"status":"409","outcome":{"issue":[{"diagnostics":"it is bad"}]}}}]}`
+	}}
+	summary := importInto(t, server, folder, nil)
+	if len(server.requests) != 3 {
+		t.Fatalf("%d requests, want 3: %q", len(server.requests), server.requests)
+	}
+	last := server.requests[2]
+	if strings.Contains(last, "good") || !strings.Contains(last, "late") || !strings.Contains(last, "bad") {
+		t.Errorf("sent once more: %s", last)
+	}
+	if len(summary.Failed) != 1 || !strings.Contains(summary.Failed[0].Reason, "it is bad") || summary.Resources != 3 {
+		t.Errorf("%d resources, failed %v", summary.Resources, summary.Failed)
+	}
+}
+
+func TestAJournalRemembersWhatIsDoneAndDropsALineThatWasCutOff(t *testing.T) {
+	folder := t.TempDir()
+	write(t, folder+"/a.json", `{"resourceType":"Patient","id":"1"}`)
+	write(t, folder+"/b.json", `{"resourceType":"Patient","id":"2"}`)
+	path := filepath.Join(t.TempDir(), "journal")
+	j, err := openJournal(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &fakeServer{answer: accept}
+	importInto(t, server, folder, j)
+	j.Close()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, data[:len(data)-3], 0o644); err != nil {
+		t.Fatal(err)
+	}
+	again, err := openJournal(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer again.Close()
+	if !again.Resumed() || again.Run() != j.Run() || again.Len() != 1 {
+		t.Errorf("resumed %v, run %s (was %s), %d units done", again.Resumed(), again.Run(), j.Run(), again.Len())
+	}
+	before := len(server.requests)
+	summary := importInto(t, server, folder, again)
+	if len(server.requests) != before+1 || summary.Skipped != 1 || summary.Resources != 1 {
+		t.Errorf("%d requests more, %d skipped, %d sent; want 1, 1, 1", len(server.requests)-before, summary.Skipped, summary.Resources)
+	}
+}
+
+func TestABadFileIsReportedAndTheOthersAreLoaded(t *testing.T) {
+	folder := t.TempDir()
+	write(t, folder+"/a.json", `{"resourceType":`)
+	write(t, folder+"/b.json.gz.json", `{"resourceType":"Patient","id":"1"}`)
+	write(t, folder+"/c.json", `{"no":"resource"}`)
+	server := &fakeServer{answer: accept}
+	summary := importInto(t, server, folder, nil)
+	if len(summary.Failed) != 2 || summary.Resources != 1 {
+		t.Errorf("%d resources, failed %v", summary.Resources, summary.Failed)
+	}
+	var text bytes.Buffer
+	summary.Print(&text)
+	if !strings.Contains(text.String(), "a.json") || !strings.Contains(text.String(), "c.json") {
+		t.Errorf("the summary doesn't name the files:\n%s", &text)
+	}
+}

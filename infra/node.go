@@ -1,0 +1,149 @@
+package infra
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill"
+	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/ThreeDotsLabs/watermill/message/router/middleware"
+	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"golang.org/x/sync/errgroup"
+
+	"binnacle/events"
+	"binnacle/functions"
+	"binnacle/readapi"
+)
+
+// Roles of a node. A node with no role of its own still answers health and metrics.
+const (
+	roleWrite   = "write"
+	roleProject = "project"
+	roleRead    = "read"
+)
+
+// nodeConfig is what a node needs beside its parts.
+type nodeConfig struct {
+	Base      string // path of the FHIR root
+	PublicURL string
+	Roles     []string
+	Limits    limits
+}
+
+// node is one running server: functions and doors put together.
+type node struct {
+	*parts
+	config    nodeConfig
+	registry  *prometheus.Registry
+	waiters   *functions.Waiters
+	heal      *functions.Heal
+	handler   http.Handler
+	router    *message.Router
+	lag       *lagWatch
+	stopping  context.Context // ends when the node begins to stop: it isn't ready any more
+	beginStop context.CancelFunc
+}
+
+// newNode puts a node together; nothing runs yet.
+func newNode(p *parts, config nodeConfig) (*node, error) {
+	n := &node{parts: p, config: config, registry: prometheus.NewRegistry()}
+	n.stopping, n.beginStop = context.WithCancel(context.Background())
+	n.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	live := p.generations.Live()
+	n.waiters = functions.NewWaiters(live)
+	n.heal = &functions.Heal{Log: p.log, Index: live, Blobs: p.blobs, Catalog: p.catalog, Partitions: p.partitions}
+	n.lag = newLagWatch(p.log, live, n.registry)
+	n.registerPartMetrics()
+	if n.has(roleProject) {
+		if err := n.newRouter(); err != nil {
+			return nil, err
+		}
+	}
+	return n, n.newDoors()
+}
+
+func (n *node) has(role string) bool { return slices.Contains(n.config.Roles, role) }
+
+// newRouter makes the Watermill router that hands the log's batches to the projector. The middleware tries a batch again while a
+// part is away; what fails for longer is nacked, and the follower brings it again.
+func (n *node) newRouter() (err error) {
+	logger := watermill.NewSlogLoggerWithLevelMapping(n.logger, map[slog.Level]slog.Level{slog.LevelInfo: slog.LevelDebug})
+	n.router, err = message.NewRouter(message.RouterConfig{CloseTimeout: 10 * time.Second}, logger)
+	if err != nil {
+		return err
+	}
+	project := &functions.Project{Index: n.generations.Live(), Blobs: n.blobs, Catalog: n.catalog, Waiters: n.waiters, Logger: n.logger, Partitions: n.partitions}
+	follower, err := n.log.Follow(project.Seek)
+	if err != nil {
+		return err
+	}
+	project.Reseek = follower.Reseek
+	n.router.AddMiddleware(
+		newHandlerMetrics(n.registry),
+		middleware.Retry{MaxRetries: 3, InitialInterval: 50 * time.Millisecond, MaxInterval: time.Second, Multiplier: 3, Logger: logger}.Middleware,
+		middleware.Recoverer,
+	)
+	n.router.AddConsumerHandler("project", "events", follower, project.Handle)
+	return nil
+}
+
+// newDoors makes the HTTP side: the reading router with the write door mounted in it.
+func (n *node) newDoors() error {
+	limits := n.config.Limits
+	outer := &late{}
+	config := readapi.Config{
+		Base: n.config.Base, PublicURL: n.config.PublicURL, Tenant: defaultTenant, Partition: events.PartitionOf(defaultTenant, n.partitions),
+		Catalog: n.catalog, Health: n.healthParts(), Registry: n.registry, Logger: n.logger, Version: version(),
+		DefaultCount: limits.DefaultCount, MaxCount: limits.MaxCount,
+	}
+	if n.has(roleRead) {
+		config.Reader, config.Blobs, config.Heal = n.generations.Live(), n.blobs, n.heal.Handle
+	}
+	if n.has(roleWrite) {
+		write := &functions.Write{
+			Log: n.log, Index: n.generations.Live(), Blobs: n.blobs, Catalog: n.catalog, Waiters: n.waiters, Tenant: defaultTenant,
+			Partitions: n.partitions, Now: time.Now, NewID: newID, Logger: n.logger, Heal: n.heal,
+			Limits: functions.Limits{BodyBytes: limits.MaxBody, BodiesBytes: limits.BodyMemory, OutcomeWait: limits.OutcomeWait, LagRecords: limits.MaxLag},
+		}
+		config.Write = write.Door(n.config.Base, outer)
+	}
+	server, err := readapi.New(config)
+	if err != nil {
+		return err
+	}
+	outer.handler, n.handler = server, server
+	return nil
+}
+
+// late is a handler that is known after those who use it have been made: the GET entries of a bundle are answered by the router
+// in which the write door is mounted.
+type late struct{ handler http.Handler }
+
+func (l *late) ServeHTTP(w http.ResponseWriter, r *http.Request) { l.handler.ServeHTTP(w, r) }
+
+func newID() string { return uuid.Must(uuid.NewV7()).String() }
+
+// Run projects, follows other processes' progress and watches the lag until ctx ends, then stops in order.
+func (n *node) Run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	if n.router != nil {
+		group.Go(func() error { return n.router.Run(ctx) })
+	}
+	group.Go(func() error {
+		return n.generations.Watch(ctx, func() { n.waiters.Progressed(ctx) })
+	})
+	group.Go(func() error {
+		n.lag.run(ctx)
+		return nil
+	})
+	err := group.Wait()
+	if ctx.Err() != nil && events.KindOf(err) == events.Transient {
+		return nil // that is how the parts tell that they were asked to stop
+	}
+	return err
+}

@@ -1,0 +1,120 @@
+package infra
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/pprof"
+	"os"
+	"runtime/debug"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// serveCommand runs the server.
+type serveCommand struct {
+	Listen    string        `help:"Address to listen on, host:port." default:"127.0.0.1:8080" env:"BINNACLE_LISTEN"`
+	Base      string        `help:"Path of the FHIR root." default:"/fhir" env:"BINNACLE_BASE"`
+	PublicURL string        `help:"URL of the FHIR root as clients see it; empty: taken from Forwarded or X-Forwarded-*, else from the request." env:"BINNACLE_PUBLIC_URL"`
+	Only      []string      `help:"Roles of this node: ${enum}." enum:"write,project,read" default:"write,project,read" sep:"," env:"BINNACLE_ONLY"`
+	NoInit    bool          `help:"Refuse to start instead of creating topic, keyspace and schema when they are missing." env:"BINNACLE_NO_INIT"`
+	Drain     time.Duration `help:"How long the server goes on answering after it has begun to stop, so that load balancers notice." default:"0s" env:"BINNACLE_DRAIN"`
+	Pprof     string        `help:"Address of Go's profiler; empty: none. Keep it private." env:"BINNACLE_PPROF"`
+	Memory    int64         `help:"Soft limit of the Go heap, bytes (GOMEMLIMIT); 0: none." default:"230686720" env:"BINNACLE_MEMORY"`
+	limits
+}
+
+const serveHelp = `Runs the server until it is interrupted. With no flags at all it listens on http://127.0.0.1:8080/fhir and keeps
+everything in one SQLite file in ./binnacle-data.
+
+On the distributed variant it needs --kafka-brokers, --cassandra-hosts and --postgres-url (or their environment
+twins) and creates topic, keyspace and schema when nothing is there yet, unless --no-init is given.`
+
+func (*serveCommand) Help() string { return serveHelp }
+
+// stopBound is how long requests in flight may take to finish when the server stops.
+const stopBound = 30 * time.Second
+
+// Run is called by the command line.
+func (c *serveCommand) Run(ctx context.Context, config *Config, out *output, logger *slog.Logger) error {
+	if c.Memory > 0 && os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(c.Memory)
+	}
+	lock, err := lockFolder(config)
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	listener, err := net.Listen("tcp", c.Listen)
+	if err != nil {
+		return fmt.Errorf("can't listen on %s: %w; choose another address with --listen", c.Listen, err)
+	}
+	defer listener.Close()
+	p, err := openParts(ctx, config, logger, partsOptions{create: !c.NoInit, blobCache: c.BlobCache, searchTimeout: c.SearchTimeout})
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	n, err := newNode(p, nodeConfig{Base: c.Base, PublicURL: c.PublicURL, Roles: c.Only, Limits: c.limits})
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(out.Err, "Binnacle (%s) serves http://%s%s\n", config.Variant, listener.Addr(), c.Base)
+	return c.run(ctx, n, listener)
+}
+
+// run serves until ctx ends; then the node says that it isn't ready, requests in flight finish, and the projector stops.
+func (c *serveCommand) run(ctx context.Context, n *node, listener net.Listener) error {
+	server := &http.Server{Handler: n.handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
+		ErrorLog: slog.NewLogLogger(n.logger.Handler(), slog.LevelDebug), Protocols: new(http.Protocols)}
+	server.Protocols.SetHTTP1(true)
+	server.Protocols.SetUnencryptedHTTP2(true)
+	working, stopWorking := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopWorking()
+	group, failed := errgroup.WithContext(working)
+	group.Go(func() error { return n.Run(failed) })
+	group.Go(func() error {
+		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
+		return nil
+	})
+	if c.Pprof != "" {
+		group.Go(func() error { return serveProfiler(failed, c.Pprof) })
+	}
+	group.Go(func() error {
+		select {
+		case <-ctx.Done():
+		case <-failed.Done():
+		}
+		n.beginStop()
+		time.Sleep(c.Drain)
+		bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopBound)
+		defer cancel()
+		err := server.Shutdown(bounded)
+		stopWorking()
+		return err
+	})
+	return group.Wait()
+}
+
+// serveProfiler answers Go's profiling tool on an address of its own.
+func serveProfiler(ctx context.Context, address string) error {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/debug/pprof/", pprof.Index)
+	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
+	server := &http.Server{Addr: address, Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+	go func() {
+		<-ctx.Done()
+		server.Close()
+	}()
+	if err := server.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("the profiler can't listen on %s: %w", address, err)
+	}
+	return nil
+}

@@ -1,0 +1,119 @@
+package infra
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/dustin/go-humanize"
+
+	"binnacle/events"
+	"binnacle/projections"
+)
+
+// statusCommand shows how far each part is.
+type statusCommand struct {
+	JSON bool `help:"Print JSON." name:"json"`
+}
+
+func (*statusCommand) Help() string {
+	return `Asks the storage itself, so it works with and without a running server.`
+}
+
+// installationStatus is what status prints.
+type installationStatus struct {
+	Variant     string            `json:"variant"`
+	Partitions  []partitionStatus `json:"partitions"`
+	Generations []generationState `json:"generations"`
+	Versions    int64             `json:"versions"`
+	Resources   int64             `json:"resources"`
+	Terms       int64             `json:"terms"`
+	Quarantined int64             `json:"quarantined"`
+	IndexBytes  int64             `json:"indexBytes"`
+	Catalog     string            `json:"catalog"`
+}
+
+type partitionStatus struct {
+	Partition int32     `json:"partition"`
+	First     int64     `json:"first"`
+	Next      int64     `json:"next"`
+	Projected int64     `json:"projected"`
+	Lag       int64     `json:"lag"`
+	Time      time.Time `json:"time"`
+}
+
+type generationState struct {
+	Number  int       `json:"number"`
+	State   string    `json:"state"`
+	Catalog string    `json:"catalog"`
+	Made    time.Time `json:"made"`
+}
+
+// Run is called by the command line.
+func (c *statusCommand) Run(ctx context.Context, config *Config, out *output, logger *slog.Logger) error {
+	p, err := openParts(ctx, config, logger, partsOptions{})
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	status, err := statusOf(ctx, p)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		encoder := json.NewEncoder(out.Out)
+		encoder.SetIndent("", "  ")
+		return encoder.Encode(status)
+	}
+	fmt.Fprintf(out.Out, "variant      %s\n", status.Variant)
+	for _, s := range status.Partitions {
+		fmt.Fprintf(out.Out, "partition %d  log %d to %d, projected to %d: %d events behind", s.Partition, s.First, s.Next, s.Projected, s.Lag)
+		if !s.Time.IsZero() {
+			fmt.Fprintf(out.Out, ", last event %s", s.Time.UTC().Format(time.RFC3339))
+		}
+		fmt.Fprintln(out.Out)
+	}
+	for _, g := range status.Generations {
+		fmt.Fprintf(out.Out, "generation %d %s, made %s", g.Number, g.State, g.Made.UTC().Format(time.RFC3339))
+		if g.Catalog != status.Catalog {
+			fmt.Fprint(out.Out, " with other search parameters: run binnacle rebuild")
+		}
+		fmt.Fprintln(out.Out)
+	}
+	fmt.Fprintf(out.Out, "index        %s resources, %s versions, %s terms, %s\n", humanize.Comma(status.Resources), humanize.Comma(status.Versions),
+		humanize.Comma(status.Terms), humanize.IBytes(uint64(status.IndexBytes)))
+	fmt.Fprintf(out.Out, "quarantine   %d records\n", status.Quarantined)
+	return nil
+}
+
+func statusOf(ctx context.Context, p *parts) (installationStatus, error) {
+	status := installationStatus{Variant: p.config.Variant, Catalog: p.catalog.Digest()}
+	live := p.generations.Live()
+	ends, err := p.log.Ends(ctx)
+	if err != nil {
+		return status, err
+	}
+	states, err := live.Partitions(ctx)
+	if err != nil {
+		return status, err
+	}
+	for _, end := range ends {
+		status.Partitions = append(status.Partitions, partitionOf(end, states[end.Partition]))
+	}
+	generations, err := p.generations.List(ctx)
+	if err != nil {
+		return status, err
+	}
+	for _, g := range generations {
+		status.Generations = append(status.Generations, generationState(g))
+	}
+	sizes, err := live.Sizes(ctx)
+	status.Versions, status.Resources, status.Terms, status.Quarantined, status.IndexBytes = sizes.Versions, sizes.Resources, sizes.Terms, sizes.Quarantined, sizes.Bytes
+	return status, err
+}
+
+func partitionOf(end events.End, state projections.State) partitionStatus {
+	return partitionStatus{Partition: end.Partition, First: end.First, Next: end.Next, Projected: state.Next, Lag: max(0, end.Next-max(end.First, state.Next)), Time: state.Time}
+}

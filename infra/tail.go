@@ -1,0 +1,177 @@
+package infra
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/dustin/go-humanize"
+
+	"binnacle/events"
+)
+
+// tailCommand prints the log.
+type tailCommand struct {
+	From      string `help:"Position of the first record to print, partition:offset; empty: the last ten records of each partition."`
+	Follow    bool   `help:"Go on with records as they come, until interrupted." short:"f"`
+	Content   bool   `help:"Print the documents too."`
+	JSON      bool   `help:"Print one JSON object a record." name:"json"`
+	Partition int32  `help:"Partition to print; -1: all." default:"-1"`
+}
+
+const tailHelp = `Prints records of the log, one a line: position, append time, tenant, event id and the changes. A record that
+can't be decoded is printed with the reason; the server keeps such records in quarantine.`
+
+func (*tailCommand) Help() string { return tailHelp }
+
+// tailLines is how many records of each partition are printed when no position is given.
+const tailLines = 10
+
+// Run is called by the command line.
+func (c *tailCommand) Run(ctx context.Context, config *Config, out *output, logger *slog.Logger) error {
+	log, closeLog, err := openLog(ctx, config, logger)
+	if err != nil {
+		return err
+	}
+	defer closeLog()
+	next := map[int32]int64{}
+	from := events.Position{Partition: -1}
+	if c.From != "" {
+		if from, err = events.ParsePosition(c.From); err != nil {
+			return err
+		}
+	}
+	for {
+		ends, err := log.Ends(ctx)
+		if err != nil {
+			return err
+		}
+		for _, end := range ends {
+			if c.Partition >= 0 && end.Partition != c.Partition || from.Partition >= 0 && end.Partition != from.Partition {
+				continue
+			}
+			start, known := next[end.Partition]
+			if !known {
+				start = max(end.First, end.Next-tailLines)
+				if from.Partition >= 0 {
+					start = max(end.First, from.Offset)
+				}
+			}
+			next[end.Partition] = max(start, end.Next)
+			if start >= end.Next {
+				continue
+			}
+			err := log.Replay(ctx, events.Position{Partition: end.Partition, Offset: start}, end.Next, func(records []events.RawRecord) error {
+				for _, raw := range records {
+					if err := c.print(out.Out, raw); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+			if err != nil {
+				return endOfInterrupt(ctx, err)
+			}
+		}
+		if !c.Follow {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+}
+
+// endOfInterrupt makes no failure of an interruption by the user.
+func endOfInterrupt(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// tailRecord is the JSON form of a record.
+type tailRecord struct {
+	Position string       `json:"position"`
+	Time     time.Time    `json:"time"`
+	Tenant   string       `json:"tenant,omitempty"`
+	Event    string       `json:"event,omitempty"`
+	Bytes    int          `json:"bytes"`
+	Problem  string       `json:"problem,omitempty"`
+	Changes  []tailChange `json:"changes,omitempty"`
+}
+
+type tailChange struct {
+	Operation string          `json:"operation"`
+	Type      string          `json:"type"`
+	ID        string          `json:"id,omitempty"`
+	Condition string          `json:"condition,omitempty"`
+	IfMatch   int64           `json:"ifMatch,omitempty"`
+	Bytes     int             `json:"bytes"`
+	Content   json.RawMessage `json:"content,omitempty"`
+}
+
+func (c *tailCommand) print(w io.Writer, raw events.RawRecord) error {
+	line := tailRecord{Position: raw.Position.String(), Time: raw.Time.UTC(), Bytes: len(raw.Value)}
+	record, err := events.Decode(raw)
+	if err != nil {
+		line.Problem = err.Error()
+	} else {
+		line.Tenant, line.Event = record.Event.Tenant, record.Event.ID
+	}
+	for _, change := range record.Event.Changes {
+		t := tailChange{Operation: change.Operation.String(), Type: change.Type, ID: change.ID, Condition: change.Condition, IfMatch: change.IfMatch, Bytes: len(change.Content)}
+		if c.Content {
+			t.Content = change.Content
+		}
+		line.Changes = append(line.Changes, t)
+	}
+	if c.JSON {
+		return json.NewEncoder(w).Encode(line)
+	}
+	_, err = io.WriteString(w, line.text())
+	return err
+}
+
+func (r tailRecord) text() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s  %s  ", r.Position, r.Time.Format("2006-01-02T15:04:05.000Z"))
+	if r.Problem != "" {
+		fmt.Fprintf(&b, "can't be decoded (%s): %s\n", humanize.IBytes(uint64(r.Bytes)), r.Problem)
+		return b.String()
+	}
+	fmt.Fprintf(&b, "%s  %s ", r.Tenant, r.Event)
+	const most = 3
+	for i, change := range r.Changes {
+		if i == most && len(r.Changes) > most+1 {
+			fmt.Fprintf(&b, ", … %d changes in all", len(r.Changes))
+			break
+		}
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		fmt.Fprintf(&b, " %s %s", change.Operation, change.Type)
+		if change.ID != "" {
+			b.WriteString("/" + change.ID)
+		}
+		if change.Condition != "" {
+			b.WriteString("?" + change.Condition)
+		}
+		if change.Bytes > 0 {
+			fmt.Fprintf(&b, " (%s)", humanize.IBytes(uint64(change.Bytes)))
+		}
+	}
+	b.WriteByte('\n')
+	for _, change := range r.Changes {
+		if change.Content != nil {
+			fmt.Fprintf(&b, "    %s\n", change.Content)
+		}
+	}
+	return b.String()
+}
