@@ -2,14 +2,15 @@ package projections
 
 // Query asks for the current versions of one type, at a snapshot, in an order.
 type Query struct {
-	Tenant   string
-	Type     string
-	Clauses  []Clause  // all must hold
-	Sort     []SortKey // empty: main date descending, then newest version first
-	Limit    int       // versions on a page; 0: only the total is wanted
-	After    string    // Page.Next of the page before; "" is the first page
-	Snapshot int64     // the Page.Snapshot of the first page; 0: what is committed now
-	Total    Total
+	Tenant    string
+	Partition int32 // the partition of the tenant, as events.PartitionOf tells it
+	Type      string
+	Clauses   []Clause  // all must hold
+	Sort      []SortKey // empty: main date descending, then newest version first
+	Limit     int       // versions on a page; 0: only the total is wanted
+	After     string    // Page.Next of the page before; "" is the first page
+	Snapshot  int64     // the Page.Snapshot of the first page; 0: what is committed now
+	Total     Total
 }
 
 // Clause is one search parameter as it stands in a query: its values are alternatives.
@@ -53,7 +54,11 @@ const (
 )
 
 // Value is one alternative of a clause. Its fields are used as in [Term]; a search value's precision has become its range:
-// Start/End for dates, Low/High for numbers and quantities (both ends inclusive).
+// [Start, End) for dates, Low to High for numbers and quantities (both ends inclusive). [Matches] says what each form finds.
+//
+// A reference by id alone ("subject=1") and a canonical without version come with AnySystem: an index knows the target types that
+// a parameter has had, so nobody needs to spell them out. A quantity without unit comes with AnySystem and no Code; one with AnySystem
+// and a Code finds the code or the printed unit. A date's open end is MinTime or MaxTime.
 type Value struct {
 	Prefix    Prefix
 	AnySystem bool // token, reference, quantity: System is not restricted ("code" alone, "id" alone)
@@ -67,7 +72,8 @@ type Value struct {
 }
 
 // SortKey is one key of an order. A version with several values of the parameter is sorted by its smallest when ascending and by its
-// largest when descending; a date by its earliest start in both directions. Versions without a value come last.
+// largest when descending; a date by its earliest start in both directions. Versions without a value come last. [Compare] says how
+// values compare and what becomes of ties.
 type SortKey struct {
 	Param      string // "_lastUpdated", "_id" or a parameter of kind date, string or token
 	Kind       Kind
