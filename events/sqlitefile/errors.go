@@ -1,0 +1,79 @@
+package sqlitefile
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+
+	"modernc.org/sqlite"
+
+	"binnacle/events"
+)
+
+// Primary result codes of SQLite (https://www.sqlite.org/rescode.html).
+const (
+	codePerm      = 3
+	codeBusy      = 5
+	codeLocked    = 6
+	codeNoMemory  = 7
+	codeReadOnly  = 8
+	codeInterrupt = 9
+	codeIO        = 10
+	codeCorrupt   = 11
+	codeFull      = 13
+	codeCantOpen  = 14
+	codeNotADB    = 26
+)
+
+// Classify makes an *events.Error of an error that came from a file: the one place where the drivers translate SQLite's errors. An
+// error that is one already, and nil, stay as they are.
+func Classify(op string, err error) error {
+	if err == nil {
+		return nil
+	}
+	var known *events.Error
+	if errors.As(err, &known) {
+		return err
+	}
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return events.Wrap(events.Transient, op, err, "the call ended before the file was reached")
+	}
+	if errors.Is(err, sql.ErrConnDone) || err.Error() == "sql: database is closed" {
+		return events.Wrap(events.Transient, op, err, "the file is closed")
+	}
+	var failed *sqlite.Error
+	if !errors.As(err, &failed) {
+		return events.Wrap(events.Internal, op, err, "the SQLite file cannot be used")
+	}
+	switch failed.Code() & 0xff {
+	case codeBusy, codeLocked:
+		return events.Wrap(events.Transient, op, err, "the SQLite file is locked: another process writes to it; stop that process")
+	case codeInterrupt:
+		return events.Wrap(events.Transient, op, err, "the call ended while SQLite worked on it")
+	case codeFull:
+		return events.Wrap(events.Transient, op, err, "the disk of the SQLite file is full; free some space")
+	case codeReadOnly, codePerm:
+		return events.Wrap(events.Transient, op, err, "the SQLite file, or its folder, is read-only; let this user write to both")
+	case codeCantOpen:
+		return events.Wrap(events.Transient, op, err, "the SQLite file cannot be opened; see that the folder exists and this user may write to it")
+	case codeNoMemory:
+		return events.Wrap(events.Transient, op, err, "SQLite has run out of memory")
+	case codeIO:
+		return events.Wrap(events.Transient, op, err, "the disk failed to read or write the SQLite file; look at the system's log")
+	case codeCorrupt:
+		return events.Wrap(events.Internal, op, err, "the SQLite file is damaged; restore it from a backup")
+	case codeNotADB:
+		return events.Wrap(events.Invalid, op, err, "the file is not a SQLite database; give another path or move that file away")
+	}
+	return events.Wrap(events.Internal, op, err, "SQLite refused a statement")
+}
+
+// classifyCommit is Classify for COMMIT: when the disk failed in the middle of it, the next opening of the file may find the
+// transaction in the write-ahead log.
+func classifyCommit(op string, err error) error {
+	var failed *sqlite.Error
+	if errors.As(err, &failed) && failed.Code()&0xff == codeIO {
+		return events.Wrap(events.Unknown, op, err, "the disk failed while the transaction was committed; it may or may not be in the file")
+	}
+	return Classify(op, err)
+}

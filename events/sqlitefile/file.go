@@ -1,0 +1,221 @@
+// Package sqlitefile opens the one SQLite file that holds the log, the blobs and the index of the standalone variant.
+//
+// The drivers share one handle, so that writers queue inside the process for the one writer that SQLite allows, readers never wait
+// for writers (write-ahead log), and the write-ahead log stays bounded. It promises: what [File.Durable] committed survives a crash
+// of the machine, and so does all that was committed before it; what [File.Relaxed] committed survives a crash of this process, and
+// after a crash of the machine its latest transactions may be missing, never an earlier one alone. Drivers use database/sql; the
+// SQLite library shows here and nowhere else.
+package sqlitefile
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync"
+
+	_ "modernc.org/sqlite" // the database/sql driver "sqlite"
+
+	"binnacle/events"
+)
+
+// File is an open file. Its methods are safe for concurrent use.
+type File struct {
+	// Write is the one connection that writes. Prefer Durable and Relaxed, which say how safe a transaction has to be; a statement
+	// that is prepared here runs in their transactions by Tx.Stmt without being parsed again. Transactions begin IMMEDIATE.
+	Write *sql.DB
+	// Read is a pool of connections that see what was committed when their statement, or their transaction, began. They refuse to
+	// write. A reader that stays open for long keeps the write-ahead log from being reused: it grows meanwhile.
+	Read *sql.DB
+
+	path       string
+	temporary  string // the folder to remove on Close; empty for a file that stays
+	logger     *slog.Logger
+	keeper     *sql.DB // the connection of the checkpoints
+	dirty      chan struct{}
+	stop       func()
+	keeping    sync.WaitGroup
+	durable    level
+	relaxed    level
+	closeOnce  sync.Once
+	closeError error
+
+	set   level // the level that the connection below stands at; used by the holder of the writer alone
+	setOn any
+}
+
+// level is a value of PRAGMA synchronous.
+type level string
+
+const (
+	off    level = "OFF"
+	normal level = "NORMAL"
+	full   level = "FULL"
+)
+
+// pageSize is the size of a database page in bytes: FHIR documents are larger than SQLite's 4,096, term rows do not mind.
+const pageSize = 8192
+
+// Open opens the file at path and makes it, and its folder, when there is none. Only one process should write to it at a time;
+// a second one waits up to 5 seconds for each transaction of the first.
+func Open(path string, logger *slog.Logger) (*File, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return nil, events.Wrap(events.Invalid, "sqlitefile.Open", err, "the path %s cannot be made absolute", path)
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
+		return nil, events.Wrap(events.Invalid, "sqlitefile.Open", err, "the folder %s cannot be made; give a folder that this user may write to", filepath.Dir(path))
+	}
+	return open(&File{path: path, logger: logger, durable: full, relaxed: normal})
+}
+
+// OpenMemory opens a file that is gone when it is closed, for tests and the memory variant: a file in the system's temporary folder
+// that is never synced, so it lives in the page cache. It behaves as a file of Open in all but durability, which SQLite's own
+// in-memory databases do not: their readers and writers exclude each other.
+func OpenMemory(logger *slog.Logger) (*File, error) {
+	folder, err := os.MkdirTemp("", "binnacle-memory-")
+	if err != nil {
+		return nil, events.Wrap(events.Transient, "sqlitefile.OpenMemory", err, "no temporary folder can be made")
+	}
+	return open(&File{path: filepath.Join(folder, "binnacle.db"), temporary: folder, logger: logger, durable: off, relaxed: off})
+}
+
+func open(f *File) (*File, error) {
+	const op = "sqlitefile.Open"
+	writer := []string{
+		"busy_timeout(5000)", fmt.Sprintf("page_size(%d)", pageSize), "foreign_keys(0)", "wal_autocheckpoint(0)",
+		fmt.Sprintf("journal_size_limit(%d)", walBound), "cache_size(-24576)", "temp_store(MEMORY)", "synchronous(" + string(f.durable) + ")",
+	}
+	reader := []string{"busy_timeout(5000)", "foreign_keys(0)", "cache_size(-8192)", "temp_store(MEMORY)", "query_only(1)"}
+	keeper := []string{"busy_timeout(0)", "wal_autocheckpoint(0)", "cache_size(-256)", "synchronous(" + string(f.relaxed) + ")"}
+	readers := min(max(4, 2*runtime.GOMAXPROCS(0)), 16)
+	for _, pool := range []struct {
+		into    **sql.DB
+		pragmas []string
+		lock    string
+		size    int
+	}{{&f.Write, writer, "immediate", 1}, {&f.Read, reader, "deferred", readers}, {&f.keeper, keeper, "deferred", 1}} {
+		query := url.Values{"_pragma": pool.pragmas, "_txlock": {pool.lock}}
+		if pool.into == &f.Write {
+			query.Set("_journal_mode", "WAL") // the library does it after the pragmas, which it sorts: page_size has to come first
+		}
+		db, err := sql.Open("sqlite", (&url.URL{Scheme: "file", Path: f.path, RawQuery: query.Encode()}).String())
+		if err == nil {
+			db.SetMaxOpenConns(pool.size)
+			db.SetMaxIdleConns(pool.size)
+			err = db.Ping() // the writer first: it makes the file
+		}
+		if err != nil {
+			_ = f.closeAll() // the error of opening is the one to tell
+			return nil, Classify(op, err)
+		}
+		*pool.into = db
+	}
+	if err := f.check(op); err != nil {
+		_ = f.closeAll()
+		return nil, err
+	}
+	f.startKeeper()
+	return f, nil
+}
+
+// check refuses a file that another program has set up, and one that is damaged where every use begins.
+func (f *File) check(op string) error {
+	var mode string
+	if err := f.Write.QueryRow("PRAGMA journal_mode").Scan(&mode); err != nil {
+		return Classify(op, err)
+	}
+	if mode != "wal" {
+		return events.Errorf(events.Invalid, op, "the file %s is in journal mode %q and cannot change to a write-ahead log; put it on a local file system", f.path, mode)
+	}
+	var tables int
+	return Classify(op, f.Write.QueryRow("SELECT count(*) FROM sqlite_schema").Scan(&tables))
+}
+
+// Path is the absolute path of the file.
+func (f *File) Path() string { return f.path }
+
+// Durable runs fn in a transaction that survives a crash of the machine once Durable has returned nil: the log's. fn must not keep
+// the transaction, and must not ask for another one. After an error nothing of it is in the file, except with kind Unknown: then the
+// commit itself failed and it may be.
+func (f *File) Durable(ctx context.Context, fn func(*sql.Tx) error) error {
+	return f.transact(ctx, "sqlitefile.Durable", f.durable, fn)
+}
+
+// Relaxed is Durable without waiting for the disk: what can be made again from the log.
+func (f *File) Relaxed(ctx context.Context, fn func(*sql.Tx) error) error {
+	return f.transact(ctx, "sqlitefile.Relaxed", f.relaxed, fn)
+}
+
+func (f *File) transact(ctx context.Context, op string, want level, fn func(*sql.Tx) error) error {
+	conn, err := f.Write.Conn(ctx)
+	if err != nil {
+		return Classify(op, err)
+	}
+	defer func() { _ = conn.Close() }() // gives the connection back to its pool; there is nothing to tell
+	if err := f.setLevel(ctx, conn, want); err != nil {
+		return Classify(op, err)
+	}
+	tx, err := conn.BeginTx(ctx, nil)
+	if err != nil {
+		return Classify(op, err)
+	}
+	defer func() { _ = tx.Rollback() }() // after a commit it does nothing; after a panic it frees the writer
+	if err := fn(tx); err != nil {
+		return Classify(op, err)
+	}
+	if err := tx.Commit(); err != nil {
+		return classifyCommit(op, err)
+	}
+	select {
+	case f.dirty <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+// setLevel switches PRAGMA synchronous, which cannot be done inside a transaction. The pool may have opened a new connection since.
+func (f *File) setLevel(ctx context.Context, conn *sql.Conn, want level) error {
+	return conn.Raw(func(driver any) error {
+		if f.setOn == driver && f.set == want {
+			return nil
+		}
+		f.setOn = nil
+		if err := execRaw(ctx, driver, "PRAGMA synchronous="+string(want)); err != nil {
+			return err
+		}
+		f.set, f.setOn = want, driver
+		return nil
+	})
+}
+
+// Close ends the checkpoints and closes the file. Transactions that run are waited for by SQLite's own lock.
+func (f *File) Close() error {
+	f.closeOnce.Do(func() {
+		f.stop()
+		f.keeping.Wait()
+		f.closeError = f.closeAll()
+	})
+	return f.closeError
+}
+
+func (f *File) closeAll() error {
+	var failed []error
+	for _, db := range []*sql.DB{f.Read, f.keeper, f.Write} { // the writer last: it empties the write-ahead log
+		if db != nil {
+			failed = append(failed, db.Close())
+		}
+	}
+	if f.temporary != "" {
+		failed = append(failed, os.RemoveAll(f.temporary))
+	}
+	if err := errors.Join(failed...); err != nil {
+		return Classify("sqlitefile.Close", err)
+	}
+	return nil
+}
