@@ -1,0 +1,24 @@
+package memory_test
+
+import (
+	"testing"
+
+	"binnacle/events"
+	"binnacle/events/eventstest"
+	"binnacle/events/memory"
+)
+
+func driver() eventstest.Driver {
+	return eventstest.Driver{
+		Open: func(t testing.TB) events.Log { return memory.Open(2, eventstest.Logger(t)) },
+		AppendRaw: func(t testing.TB, log events.Log, record events.RawRecord) {
+			if _, err := log.(*memory.Log).AppendRaw(record); err != nil {
+				t.Fatalf("AppendRaw: %v", err)
+			}
+		},
+	}
+}
+
+func TestMemoryIsALog(t *testing.T) { eventstest.Run(t, driver()) }
+
+func BenchmarkMemory(b *testing.B) { eventstest.Bench(b, driver()) }
