@@ -1,0 +1,408 @@
+package catalog
+
+import (
+	"errors"
+	"slices"
+	"strings"
+
+	"binnacle/events/fhir"
+	"binnacle/projections"
+	"binnacle/projections/catalog/fhirpath"
+)
+
+// paths is a compiled set of paths: a tree of the elements to visit from the focus, and one from the resource that the document holds
+// (for %resource and for paths that begin with a type). For a type's own parameters both are the same tree, so the paths of all its
+// parameters share their beginnings and a document is walked once.
+type paths struct {
+	focus, resource *node
+	slots           int // counters that indexers need
+}
+
+// node is an element to visit.
+type node struct {
+	at       place
+	element  string // its path in the model, for people
+	kind     fhir.JSONKind
+	many     bool
+	holes    bool // null may stand among the items of its array: primitives and their "_" twins (FHIR R4, section 2.6.2.3)
+	parent   *node
+	key      string
+	children map[string]*node
+	only     *node // the child, when there is just one
+
+	outputs []output
+	found   bool // the values are wanted by the condition that the tree belongs to
+	filters []filter
+	picks   []pick
+}
+
+// filter is .where(condition) and what follows it.
+type filter struct {
+	condition condition
+	to        *node
+}
+
+// pick is [n] and what follows it.
+type pick struct {
+	slot, n int
+	to      *node
+}
+
+// output makes terms of a parameter from the values of a node.
+type output struct {
+	param     string
+	read      reader
+	main      bool       // the parameter is the type's main date
+	composite *composite // for readComposite
+	condition condition  // for readCondition
+}
+
+// errOtherType is what a branch of a union gives that begins with another type than the one at hand.
+var errOtherType = errors.New("the path belongs to another type")
+
+// compiler compiles expressions against one focus into paths.
+type compiler struct {
+	model *model
+	typ   string // the resource type that %resource has
+	paths *paths
+}
+
+func newCompiler(m *model, typ string) *compiler {
+	root := newNode(place{typ, typ}, typ)
+	return &compiler{m, typ, &paths{focus: root, resource: root}}
+}
+
+// at makes a compiler for expressions whose focus is a place inside the same resource.
+func (c *compiler) at(focus place) *compiler {
+	return &compiler{c.model, c.typ, &paths{focus: newNode(focus, focus.path), resource: newNode(place{c.typ, c.typ}, c.typ)}}
+}
+
+func newNode(at place, element string) *node {
+	return &node{at: at, element: element, kind: jsonKind(at.datatype), holes: isPrimitive(at.datatype)}
+}
+
+// child returns the node of a step, a new one if no path has taken the step yet.
+func (n *node) child(s step) *node {
+	if c := n.children[s.key]; c != nil {
+		return c
+	}
+	c := newNode(s.to, s.element)
+	c.parent, c.key, c.many = n, s.key, s.many
+	if n.children == nil {
+		n.children = map[string]*node{}
+	}
+	n.children[s.key] = c
+	return c
+}
+
+// prune removes the nodes that give nothing, and tells whether n is left.
+func (n *node) prune() bool {
+	for key, c := range n.children {
+		if !c.prune() {
+			delete(n.children, key)
+		}
+	}
+	n.filters = slices.DeleteFunc(n.filters, func(f filter) bool { return !f.to.prune() })
+	n.picks = slices.DeleteFunc(n.picks, func(p pick) bool { return !p.to.prune() })
+	n.only = nil
+	if len(n.children) == 1 {
+		for _, c := range n.children {
+			n.only = c
+		}
+	}
+	return n.found || len(n.outputs)+len(n.children)+len(n.filters)+len(n.picks) > 0
+}
+
+// branches are the operands of the unions at the top of an expression.
+func branches(e fhirpath.Expr) []fhirpath.Expr {
+	if b, ok := e.(*fhirpath.Binary); ok && b.Op == "|" {
+		return append(branches(b.Left), branches(b.Right)...)
+	}
+	return []fhirpath.Expr{e}
+}
+
+// isBoolean tells whether an expression gives true or false in place of elements.
+func isBoolean(e fhirpath.Expr) bool {
+	switch e := e.(type) {
+	case *fhirpath.Binary:
+		return e.Op != "|"
+	case *fhirpath.TypeOperation:
+		return e.Op == "is"
+	case *fhirpath.Call:
+		return slices.Contains([]string{"exists", "empty", "not", "hasValue", "is"}, e.Name)
+	}
+	return false
+}
+
+// path compiles an expression that gives elements and returns their nodes.
+func (c *compiler) path(e fhirpath.Expr) ([]*node, error) {
+	switch e := e.(type) {
+	case *fhirpath.Name:
+		return c.name(e)
+	case *fhirpath.Variable:
+		switch e.Name {
+		case "%resource":
+			return []*node{c.paths.resource}, nil
+		case "$this", "%context":
+			return []*node{c.paths.focus}, nil
+		}
+		return nil, fhirpath.Errorf(e.Position(), "the variable %s is not in the subset of FHIRPath that search parameters may use here", e.Name)
+	case *fhirpath.Literal:
+		return nil, fhirpath.Errorf(e.Position(), "a constant selects no element")
+	case *fhirpath.Member:
+		from, err := c.path(e.Of)
+		if err != nil {
+			return nil, err
+		}
+		return c.member(from, e.Name, e.Position())
+	case *fhirpath.Index:
+		from, err := c.path(e.Of)
+		if err != nil {
+			return nil, err
+		}
+		return c.pick(from, e.N), nil
+	case *fhirpath.TypeOperation:
+		if e.Op == "is" {
+			return nil, fhirpath.Errorf(e.Position(), "\"is\" selects no element")
+		}
+		return c.cast(e.Of, e.Type, e.Position())
+	case *fhirpath.Call:
+		return c.call(e)
+	case *fhirpath.Binary:
+		return c.union(e)
+	}
+	return nil, fhirpath.Errorf(e.Position(), "unknown construct")
+}
+
+// name compiles the first name of a path: a type, or an element of the focus.
+func (c *compiler) name(e *fhirpath.Name) ([]*node, error) {
+	if c.model.isResource(e.Name) {
+		if !c.model.isA(c.typ, e.Name) {
+			return nil, errOtherType
+		}
+		return []*node{c.paths.resource}, nil
+	}
+	return c.member([]*node{c.paths.focus}, e.Name, e.Position())
+}
+
+func (c *compiler) union(e *fhirpath.Binary) ([]*node, error) {
+	if e.Op != "|" {
+		return nil, fhirpath.Errorf(e.Position(), "%q gives true or false; it can stand alone or in where()", e.Op)
+	}
+	left, err := c.path(e.Left)
+	if err != nil && err != errOtherType {
+		return nil, err
+	}
+	right, rightErr := c.path(e.Right)
+	if rightErr == errOtherType {
+		return left, err
+	}
+	return append(left, right...), rightErr
+}
+
+func (c *compiler) member(from []*node, name string, position int) ([]*node, error) {
+	var to []*node
+	for _, n := range from {
+		if name == "extension" && isPrimitive(n.at.datatype) {
+			if n.parent == nil {
+				return nil, fhirpath.Errorf(position, "the extensions of a primitive can be had right after its name only")
+			}
+			twin := n.parent.child(step{"_" + n.key, n.many, place{"Element", "Element"}, n.element})
+			twin.holes = true
+			n = twin
+		}
+		for _, s := range c.model.steps(n.at, name) {
+			to = append(to, n.child(s))
+		}
+	}
+	if to == nil {
+		return nil, fhirpath.Errorf(position, "%s has no element %q", elementNames(from), name)
+	}
+	return to, nil
+}
+
+func elementNames(nodes []*node) string {
+	var names []string
+	for _, n := range nodes {
+		if !slices.Contains(names, n.element) {
+			names = append(names, n.element)
+		}
+	}
+	return strings.Join(names, " or ")
+}
+
+func (c *compiler) pick(from []*node, n int) []*node {
+	slot := c.paths.slots
+	c.paths.slots++
+	var to []*node
+	for _, f := range from {
+		t := newNode(f.at, f.element)
+		f.picks = append(f.picks, pick{slot, n, t})
+		to = append(to, t)
+	}
+	return to
+}
+
+// cast keeps what is of a type: "as" on a collection filters, as ofType does (the expressions of R4 need that).
+func (c *compiler) cast(of fhirpath.Expr, typ string, position int) ([]*node, error) {
+	from, err := c.path(of)
+	if err != nil {
+		return nil, err
+	}
+	var to []*node
+	var have []string
+	for _, n := range from {
+		switch {
+		case strings.EqualFold(n.at.datatype, typ): // R4 writes "DateTime" once
+			to = append(to, n)
+		case c.model.isA(typ, n.at.datatype) && c.model.types[typ].kind == "resource":
+			t := newNode(place{typ, typ}, typ)
+			n.filters = append(n.filters, filter{isResourceType(typ), t})
+			to = append(to, t)
+		}
+		have = append(have, n.at.datatype)
+	}
+	if to == nil {
+		return nil, fhirpath.Errorf(position, "%s can not be %s; its types are %s", elementNames(from), typ, strings.Join(have, ", "))
+	}
+	return to, nil
+}
+
+// call compiles the functions that give elements.
+func (c *compiler) call(e *fhirpath.Call) ([]*node, error) {
+	of := e.Of
+	if of == nil {
+		of = &fhirpath.Variable{At: e.At, Name: "$this"}
+	}
+	if len(e.Args) > 1 {
+		return nil, fhirpath.Errorf(e.Position(), "%s() takes at most one argument", e.Name)
+	}
+	switch {
+	case (e.Name == "as" || e.Name == "ofType") && len(e.Args) == 1:
+		typ, err := typeArgument(e.Args[0])
+		if err != nil {
+			return nil, err
+		}
+		return c.cast(of, typ, e.Position())
+	case e.Name == "first" && len(e.Args) == 0:
+		from, err := c.path(of)
+		if err != nil {
+			return nil, err
+		}
+		return c.pick(from, 0), nil
+	case e.Name == "where" && len(e.Args) == 1:
+		from, err := c.path(of)
+		if err != nil {
+			return nil, err
+		}
+		return c.where(from, e.Args[0])
+	case e.Name == "extension" && len(e.Args) == 1:
+		from, err := c.path(of)
+		if err != nil {
+			return nil, err
+		}
+		if from, err = c.member(from, "extension", e.Position()); err != nil {
+			return nil, err
+		}
+		url := &fhirpath.Binary{At: e.At, Op: "=", Left: &fhirpath.Name{At: e.At, Name: "url"}, Right: e.Args[0]}
+		return c.where(from, url)
+	}
+	return nil, fhirpath.Errorf(e.Position(), "the function %s() with %d arguments is not in the subset of FHIRPath that search parameters may use here", e.Name, len(e.Args))
+}
+
+// typeArgument reads a type that stands as an argument: as(Quantity), ofType(FHIR.Quantity).
+func typeArgument(e fhirpath.Expr) (string, error) {
+	switch e := e.(type) {
+	case *fhirpath.Name:
+		return e.Name, nil
+	case *fhirpath.Member:
+		if of, ok := e.Of.(*fhirpath.Name); ok && (of.Name == "FHIR" || of.Name == "System") {
+			return e.Name, nil
+		}
+	}
+	return "", fhirpath.Errorf(e.Position(), "the name of a type should stand here")
+}
+
+// where filters. Of a choice, the datatypes that the condition makes no sense for are left out.
+func (c *compiler) where(from []*node, criterion fhirpath.Expr) ([]*node, error) {
+	var to []*node
+	var firstErr error
+	for _, n := range from {
+		condition, err := c.at(n.at).condition(criterion)
+		if err != nil {
+			if firstErr == nil {
+				firstErr = err
+			}
+			continue
+		}
+		t := newNode(n.at, n.element)
+		n.filters = append(n.filters, filter{condition, t})
+		to = append(to, t)
+	}
+	if to == nil {
+		return nil, firstErr
+	}
+	return to, nil
+}
+
+// output adds an output to a node, once for each parameter.
+func (n *node) output(o output) {
+	if !slices.ContainsFunc(n.outputs, func(other output) bool { return other.param == o.param && other.condition == nil && o.condition == nil }) {
+		n.outputs = append(n.outputs, o)
+	}
+}
+
+// compileParam compiles a parameter's expression into the tree of its type and returns the datatypes that it selects.
+func (c *compiler) compileParam(p *Param, e fhirpath.Expr, components []*component, main bool) error {
+	applies := false
+	for _, branch := range branches(e) {
+		if isBoolean(branch) {
+			cond, err := c.sameFocus().condition(branch)
+			if err == errOtherType {
+				continue
+			} else if err != nil {
+				return err
+			}
+			if p.Kind != projections.Token {
+				return fhirpath.Errorf(branch.Position(), "the expression gives true or false, which a %s parameter can not index", p.Kind)
+			}
+			applies, p.readable = true, true
+			p.addDatatype("boolean")
+			c.paths.focus.output(output{param: p.Code, read: readCondition, condition: cond})
+			continue
+		}
+		ends, err := c.path(branch)
+		if err == errOtherType {
+			continue
+		} else if err != nil {
+			return err
+		}
+		applies = true
+		for _, n := range ends {
+			p.addDatatype(n.at.datatype)
+			if p.Kind == projections.Composite {
+				compiled, err := c.compileComponents(n.at, components)
+				if err != nil {
+					return err
+				}
+				p.Components = mergeComponents(p.Components, compiled)
+				n.output(output{param: p.Code, read: readComposite, composite: compiled})
+			} else if indexKnows(p.Code) {
+				p.readable = true
+			} else if read := readerOf(p.Kind, n.at.datatype); read != nil {
+				n.output(output{param: p.Code, read: read, main: main})
+				p.readable = true
+			}
+		}
+	}
+	if !applies {
+		return fhirpath.Errorf(e.Position(), "no part of the expression is about %s", c.typ)
+	}
+	return nil
+}
+
+// sameFocus makes a compiler for a condition on the resource itself.
+func (c *compiler) sameFocus() *compiler { return c.at(place{c.typ, c.typ}) }
+
+// indexKnows tells the parameters that need no terms: an index answers them from its rows.
+func indexKnows(code string) bool { return code == "_id" || code == "_lastUpdated" }

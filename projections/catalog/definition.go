@@ -1,0 +1,139 @@
+package catalog
+
+import (
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
+
+	"binnacle/projections"
+)
+
+// definition is a SearchParameter, as far as the catalog reads it (FHIR R4, section 5.6).
+type definition struct {
+	ResourceType string   `json:"resourceType"`
+	ID           string   `json:"id"`
+	URL          string   `json:"url"`
+	Code         string   `json:"code"`
+	Base         []string `json:"base"`
+	Type         string   `json:"type"`
+	Expression   string   `json:"expression"`
+	Target       []string `json:"target"`
+	Component    []struct {
+		Definition string `json:"definition"`
+		Expression string `json:"expression"`
+	} `json:"component"`
+
+	kind projections.Kind
+}
+
+// name is how messages call a definition.
+func (d *definition) name() string {
+	if d.URL != "" {
+		return d.URL
+	}
+	return "SearchParameter/" + d.ID
+}
+
+var kinds = map[string]projections.Kind{
+	"token": projections.Token, "reference": projections.Reference, "string": projections.String, "date": projections.Date,
+	"number": projections.Number, "quantity": projections.Quantity, "uri": projections.URI, "composite": projections.Composite,
+	"special": projections.Special,
+}
+
+// codePattern allows what stands in a URL's query without escapes and has no meaning in a search ('.' chains, ':' modifies).
+var codePattern = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]{0,63}$`)
+
+// readDefinitions reads a SearchParameter or a Bundle; entries that are no SearchParameter are passed over.
+func readDefinitions(data []byte) ([]*definition, error) {
+	var head struct {
+		definition
+		Entry []struct {
+			Resource json.RawMessage `json:"resource"`
+		} `json:"entry"`
+	}
+	if err := json.Unmarshal(data, &head); err != nil {
+		return nil, fmt.Errorf("it is no JSON of a SearchParameter or Bundle: %w", err)
+	}
+	switch head.ResourceType {
+	case "SearchParameter":
+		return []*definition{&head.definition}, nil
+	case "Bundle":
+	default:
+		return nil, fmt.Errorf("resourceType is %.40q; it must be SearchParameter or Bundle", head.ResourceType)
+	}
+	definitions := make([]*definition, 0, len(head.Entry))
+	for i, e := range head.Entry {
+		var kind struct {
+			ResourceType string `json:"resourceType"`
+		}
+		if json.Unmarshal(e.Resource, &kind) != nil || kind.ResourceType != "SearchParameter" {
+			continue
+		}
+		d := new(definition)
+		if err := json.Unmarshal(e.Resource, d); err != nil {
+			return nil, fmt.Errorf("Bundle.entry[%d].resource: %w", i, err)
+		}
+		definitions = append(definitions, d)
+	}
+	if len(definitions) == 0 {
+		return nil, fmt.Errorf("the Bundle holds no SearchParameter")
+	}
+	return definitions, nil
+}
+
+// check tells what is wrong with a definition by itself.
+func (d *definition) check(m *model) error {
+	var known bool
+	switch d.kind, known = kinds[d.Type]; {
+	case d.ID == "" && d.URL == "":
+		return fmt.Errorf("it has neither url nor id")
+	case !codePattern.MatchString(d.Code):
+		return fmt.Errorf("code %.80q is not a letter or underscore followed by up to 63 letters, digits, hyphens or underscores", d.Code)
+	case !known:
+		return fmt.Errorf("type %.40q is not a type of search parameter", d.Type)
+	case len(d.Base) == 0:
+		return fmt.Errorf("base is missing")
+	case d.kind == projections.Composite && len(d.Component) < 2:
+		return fmt.Errorf("a composite parameter needs at least two components")
+	}
+	for _, base := range d.Base {
+		if !m.isResource(base) {
+			return fmt.Errorf("base %.40q is not a resource type of FHIR R4", base)
+		}
+	}
+	return nil
+}
+
+// merge puts the operator's definitions over those of R4: one with the url, or the base and code, of an R4 definition stands in its place.
+// Two of the operator's own for one base and code are an error.
+func merge(r4, own []*definition) ([]*definition, error) {
+	type slot struct{ base, code string }
+	taken := map[slot]*definition{}
+	urls := map[string]bool{}
+	for _, d := range own {
+		urls[d.URL] = d.URL != ""
+		for _, base := range d.Base {
+			s := slot{base, d.Code}
+			if other := taken[s]; other != nil {
+				return nil, fmt.Errorf("%s and %s both define the parameter %s of %s", other.name(), d.name(), d.Code, base)
+			}
+			taken[s] = d
+		}
+	}
+	merged := slices.Clone(own)
+	for _, d := range r4 {
+		if urls[d.URL] {
+			continue
+		}
+		kept := slices.DeleteFunc(slices.Clone(d.Base), func(base string) bool { return taken[slot{base, d.Code}] != nil })
+		if len(kept) == len(d.Base) {
+			merged = append(merged, d)
+		} else if len(kept) > 0 {
+			c := *d
+			c.Base = kept
+			merged = append(merged, &c)
+		}
+	}
+	return merged, nil
+}

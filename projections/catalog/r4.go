@@ -1,0 +1,95 @@
+package catalog
+
+import (
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	_ "embed" // the definitions
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+
+	"binnacle/events"
+)
+
+// extractionVersion is raised with every change of the code that gives other terms for a document: rebuilds hang on it. The golden digest
+// of TestExtractionIsTheOneOfItsVersion tells when.
+const extractionVersion = 1
+
+//go:generate go run ./r4/generate hapi-fhir-validation-resources-r4-8.12.1.jar r4
+
+var (
+	//go:embed r4/search-parameters.json.gz
+	parametersFile []byte
+	//go:embed r4/model.txt.gz
+	modelFile []byte
+	//go:embed r4/compartments.json
+	compartmentsFile []byte
+	//go:embed r4/main-dates.txt
+	mainDatesFile string
+)
+
+// r4Definitions returns the definitions of R4.
+func r4Definitions(m *model) ([]*definition, error) {
+	r, err := gzip.NewReader(bytes.NewReader(parametersFile))
+	if err != nil {
+		return nil, err
+	}
+	data, err := io.ReadAll(r)
+	if err != nil {
+		return nil, err
+	}
+	var bundle struct {
+		Entry []struct {
+			Resource *definition `json:"resource"`
+		} `json:"entry"`
+	}
+	if err := json.Unmarshal(data, &bundle); err != nil {
+		return nil, err
+	}
+	definitions := make([]*definition, 0, len(bundle.Entry))
+	for _, e := range bundle.Entry {
+		if err := e.Resource.check(m); err != nil {
+			return nil, fmt.Errorf("%s: %w", e.Resource.name(), err)
+		}
+		definitions = append(definitions, e.Resource)
+	}
+	return definitions, nil
+}
+
+// mainDates reads r4/main-dates.txt: type → code.
+func mainDates() (map[string]string, error) {
+	dates := map[string]string{}
+	for line := range strings.Lines(mainDatesFile) {
+		line = strings.TrimSpace(line)
+		if line == "" || line[0] == '#' {
+			continue
+		}
+		typ, code, found := strings.Cut(line, " ")
+		if !found {
+			return nil, events.Errorf(events.Internal, "catalog.Load", "the line %q of the main dates has no two words", line)
+		}
+		dates[typ] = code
+	}
+	return dates, nil
+}
+
+// makeDigest hashes all that terms depend on, in a form that the order and the layout of definitions do not change.
+func (c *Catalog) makeDigest() string {
+	h := sha256.New()
+	fmt.Fprintf(h, "extraction %d\n", extractionVersion)
+	h.Write(modelFile)
+	for _, typ := range c.model.concrete {
+		t := c.types[typ]
+		fmt.Fprintf(h, "%s %q\n", typ, t.mainDate)
+		for _, p := range t.sorted {
+			fmt.Fprintf(h, "%q %s %q\n", p.Code, p.Kind, p.Expression)
+			for _, part := range p.Components {
+				fmt.Fprintf(h, "%s %q\n", part.Kind, part.Expression)
+			}
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}

@@ -1,0 +1,178 @@
+package catalog
+
+import (
+	"strings"
+
+	"binnacle/events/fhir"
+	"binnacle/projections"
+)
+
+// reader makes the terms of one value. Its JSON kind has been checked.
+type reader func(w *walk, o *output, v fhir.Node)
+
+// readerOf returns how a kind of parameter reads a datatype; nil when it has no use for it (FHIR R4, section 3.1.1.5: a date parameter
+// passes over a choice's string, say).
+func readerOf(kind projections.Kind, datatype string) reader {
+	switch kind {
+	case projections.Token:
+		switch datatype {
+		case "CodeableConcept":
+			return readCodeableConcept
+		case "Coding":
+			return readCoding
+		case "Identifier":
+			return readIdentifier
+		case "ContactPoint":
+			return readContactPoint
+		case "boolean", "code", "string", "id", "uri", "url", "canonical", "oid", "uuid", "markdown", "integer", "positiveInt", "unsignedInt", "date":
+			return readTokenText
+		}
+	case projections.Reference:
+		switch datatype {
+		case "Reference":
+			return readReference
+		case "canonical", "uri", "url":
+			return readCanonical
+		case "Resource":
+			return readResource
+		}
+	case projections.String:
+		switch datatype {
+		case "string", "markdown", "code", "id", "uri", "url":
+			return readString
+		case "HumanName":
+			return readHumanName
+		case "Address":
+			return readAddress
+		}
+	case projections.URI:
+		switch datatype {
+		case "uri", "url", "canonical", "oid", "uuid":
+			return readURI
+		}
+	case projections.Date:
+		switch datatype {
+		case "date", "dateTime", "instant":
+			return func(w *walk, o *output, v fhir.Node) {
+				if m, ok := w.moment(v, datatype); ok {
+					w.date(o, m.start, m.end)
+				}
+			}
+		case "Period":
+			return readPeriod
+		case "Timing":
+			return readTiming
+		}
+	case projections.Number:
+		switch datatype {
+		case "integer", "decimal", "positiveInt", "unsignedInt":
+			return readNumber
+		case "Range":
+			return readNumberRange
+		}
+	case projections.Quantity:
+		switch datatype {
+		case "Quantity", "Age", "Count", "Distance", "Duration":
+			return readQuantity
+		case "Money":
+			return readMoney
+		case "Range":
+			return readRange
+		}
+	}
+	return nil
+}
+
+// readCodeableConcept makes a term of each coding. A concept with nothing but text is a term without a code: no token finds it, and
+// the resource doesn't count as one that misses the parameter.
+func readCodeableConcept(w *walk, o *output, v fhir.Node) {
+	text := w.text(v, "text")
+	before := len(w.terms)
+	w.items(v, "coding", fhir.Object, func(coding fhir.Node) { w.coding(o, coding, text) })
+	if len(w.terms) == before && text != "" {
+		w.add(projections.Term{Param: o.param, Kind: projections.Token, Text: text})
+	}
+}
+
+func readCoding(w *walk, o *output, v fhir.Node) { w.coding(o, v, "") }
+
+// coding makes the term of a Coding; text stands in for a display.
+func (w *walk) coding(o *output, v fhir.Node, text string) {
+	t := projections.Term{Param: o.param, Kind: projections.Token, System: w.text(v, "system"), Code: w.text(v, "code")}
+	if t.Text = w.text(v, "display"); t.Text == "" {
+		t.Text = text
+	}
+	if t.Code != "" {
+		w.add(t)
+	}
+}
+
+func readIdentifier(w *walk, o *output, v fhir.Node) {
+	t := projections.Term{Param: o.param, Kind: projections.Token, System: w.text(v, "system"), Code: w.text(v, "value")}
+	if t.Code != "" {
+		w.add(t)
+	}
+}
+
+// readContactPoint makes a term without a system: ContactPoint.system ("phone") is no namespace of the value.
+func readContactPoint(w *walk, o *output, v fhir.Node) {
+	if value := w.text(v, "value"); value != "" {
+		w.add(projections.Term{Param: o.param, Kind: projections.Token, Code: value})
+	}
+}
+
+func readTokenText(w *walk, o *output, v fhir.Node) {
+	if text := v.Text(); text != "" {
+		w.add(projections.Term{Param: o.param, Kind: projections.Token, Code: text})
+	}
+}
+
+// readCondition makes the term true or false of an expression that gives a boolean.
+func readCondition(w *walk, o *output, v fhir.Node) {
+	switch o.condition(w, v) {
+	case yes:
+		w.add(projections.Term{Param: o.param, Kind: projections.Token, Code: "true"})
+	case no:
+		w.add(projections.Term{Param: o.param, Kind: projections.Token, Code: "false"})
+	}
+}
+
+func readString(w *walk, o *output, v fhir.Node) { w.string(o, v.Text()) }
+
+func (w *walk) string(o *output, text string) {
+	if text != "" {
+		w.add(projections.Term{Param: o.param, Kind: projections.String, Text: text})
+	}
+}
+
+// readHumanName makes a term of each part and of the text.
+func readHumanName(w *walk, o *output, v fhir.Node) {
+	w.string(o, w.text(v, "text"))
+	w.string(o, w.text(v, "family"))
+	part := func(item fhir.Node) { w.string(o, item.Text()) }
+	for _, key := range [...]string{"given", "prefix", "suffix"} {
+		w.items(v, key, fhir.String, part)
+	}
+}
+
+// readAddress makes a term of each part and of the text.
+func readAddress(w *walk, o *output, v fhir.Node) {
+	w.string(o, w.text(v, "text"))
+	w.items(v, "line", fhir.String, func(item fhir.Node) { w.string(o, item.Text()) })
+	for _, key := range [...]string{"city", "district", "state", "postalCode", "country"} {
+		w.string(o, w.text(v, key))
+	}
+}
+
+// readURI makes a term of the text as it stands, and one of a canonical without its version: who asks for
+// "http://x/StructureDefinition/y" means every version of it.
+func readURI(w *walk, o *output, v fhir.Node) {
+	text := v.Text()
+	if text == "" {
+		return
+	}
+	w.add(projections.Term{Param: o.param, Kind: projections.URI, Text: text})
+	if url, _, found := strings.Cut(text, "|"); found && url != "" {
+		w.add(projections.Term{Param: o.param, Kind: projections.URI, Text: url})
+	}
+}

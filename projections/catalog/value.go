@@ -1,0 +1,233 @@
+package catalog
+
+import (
+	"slices"
+	"strings"
+
+	"binnacle/events"
+	"binnacle/projections"
+)
+
+// specialValues is the system that the specification gives to true and false as tokens (FHIR R4, section 3.1.1.4.10).
+const specialValues = "http://hl7.org/fhir/special-values"
+
+// splitUnescaped splits at a character that no backslash stands before. The parts keep their escapes.
+func splitUnescaped(s string, at byte) []string {
+	var parts []string
+	start := 0
+	for i := 0; i < len(s); i++ {
+		switch s[i] {
+		case '\\':
+			i++
+		case at:
+			parts = append(parts, s[start:i])
+			start = i + 1
+		}
+	}
+	return append(parts, s[start:])
+}
+
+// unescape resolves \, \| \$ and \\ (FHIR R4, section 3.1.1.4.2). Any other backslash stands for itself.
+func unescape(s string) string {
+	if !strings.Contains(s, `\`) {
+		return s
+	}
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if s[i] == '\\' && i+1 < len(s) && strings.IndexByte(`,|$\`, s[i+1]) >= 0 {
+			i++
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String()
+}
+
+// value reads one alternative. It is nil without an error when the parameter is dropped.
+func (p *queryParser) value(param *Param, m projections.Modifier, targetType, key, text string) (*projections.Value, *events.Error) {
+	switch param.Kind {
+	case projections.Token:
+		return p.tokenValue(param, key, text)
+	case projections.Reference:
+		if m == projections.IdentifierModifier {
+			return p.systemAndCode(key, text)
+		}
+		return p.referenceValue(param, targetType, key, text)
+	case projections.String, projections.URI:
+		return &projections.Value{Text: unescape(text)}, nil
+	case projections.Date:
+		return p.dateValue(key, unescape(text))
+	case projections.Number:
+		v := new(projections.Value)
+		return v, numberInto(v, key, unescape(text))
+	default:
+		return quantityValue(key, text)
+	}
+}
+
+// systemAndCode reads code, |code, system|code and system|.
+func (p *queryParser) systemAndCode(key, text string) (*projections.Value, *events.Error) {
+	parts := splitUnescaped(text, '|')
+	switch {
+	case len(parts) == 1:
+		return &projections.Value{AnySystem: true, Code: unescape(parts[0])}, nil
+	case len(parts) > 2:
+		return nil, invalid(key, "%.80q has more than one |; write one that belongs to a value as \\|", text)
+	case parts[0] == "" && parts[1] == "":
+		return nil, invalid(key, "%.80q names neither a system nor a code", text)
+	}
+	v := &projections.Value{System: unescape(parts[0]), Code: unescape(parts[1])}
+	v.AnyCode = v.Code == ""
+	return v, nil
+}
+
+func (p *queryParser) tokenValue(param *Param, key, text string) (*projections.Value, *events.Error) {
+	v, err := p.systemAndCode(key, text)
+	if err != nil {
+		return nil, err
+	}
+	only := func(datatype string) bool { return len(param.Datatypes) == 1 && param.Datatypes[0] == datatype }
+	switch {
+	case indexKnows(param.Code):
+		if !v.AnySystem {
+			return nil, invalid(key, "an id has no system; write the id alone")
+		}
+	case only("boolean"):
+		if v.System != "" && v.System != specialValues || v.Code != "true" && v.Code != "false" {
+			return nil, invalid(key, "the value must be true or false, not %.40q", text)
+		}
+		*v = projections.Value{AnySystem: true, Code: v.Code}
+	case only("code") && v.AnyCode:
+		return nil, p.drop(events.Unsupported, key, "%s is a code, whose system does not stand in resources; any code of a system is not offered, write the codes", param.Code)
+	case only("code"): // its term has no system, so whatever system is asked for is passed over
+		*v = projections.Value{AnySystem: true, Code: v.Code}
+	}
+	return v, nil
+}
+
+// referenceValue reads id, Type/id, an absolute URL or a canonical with or without version (FHIR R4, section 3.1.1.4.11).
+func (p *queryParser) referenceValue(param *Param, targetType, key, text string) (*projections.Value, *events.Error) {
+	canonical := slices.ContainsFunc(param.Datatypes, func(d string) bool { return d == "canonical" || d == "uri" || d == "url" })
+	if parts := splitUnescaped(text, '|'); len(parts) == 2 && canonical && targetType == "" {
+		if parts[0] == "" || parts[1] == "" {
+			return nil, invalid(key, "%.80q lacks the URL or the version", text)
+		}
+		return &projections.Value{Code: unescape(parts[0]), System: unescape(parts[1])}, nil
+	} else if len(parts) > 1 {
+		return nil, invalid(key, "%.80q has a |; write id, Type/id or a URL, and a | that belongs to it as \\|", text)
+	}
+	text = unescape(text)
+	if base := p.options.BaseURL; base != "" {
+		if relative, own := strings.CutPrefix(text, base+"/"); own {
+			text = relative
+		}
+	}
+	r := parseReference(text)
+	switch {
+	case strings.Contains(text, "?"):
+		return nil, invalid(key, "%.80q holds a query; write id, Type/id or a URL", text)
+	case r.version != "":
+		return nil, p.drop(events.Unsupported, key, "references to a version are not offered; leave out /_history/%.64s", r.version)
+	case r.relative && targetType != "" && r.typ != targetType:
+		return nil, invalid(key, "the modifier asks for %s and the value %.80q for %s", targetType, text, r.typ)
+	case r.relative && !p.catalog.Known(r.typ):
+		return nil, invalid(key, "%.64q is not a resource type of FHIR R4", r.typ)
+	case r.relative:
+		return &projections.Value{System: r.typ, Code: r.id}, nil
+	case targetType != "" && isID(text):
+		return &projections.Value{System: targetType, Code: text}, nil
+	case targetType != "":
+		return nil, invalid(key, "%.80q is not an id", text)
+	case !canonical && isID(text):
+		if len(param.Targets) == 1 {
+			return &projections.Value{System: param.Targets[0], Code: text}, nil
+		}
+		return &projections.Value{AnySystem: true, Code: text}, nil
+	case canonical:
+		return &projections.Value{AnySystem: true, Code: text}, nil
+	case strings.Contains(text, ":"):
+		return &projections.Value{Code: text}, nil
+	}
+	return nil, invalid(key, "%.80q is no reference; write id, Type/id or a URL", text)
+}
+
+var prefixes = map[string]projections.Prefix{"eq": projections.Eq, "ne": projections.Ne, "gt": projections.Gt, "lt": projections.Lt,
+	"ge": projections.Ge, "le": projections.Le, "sa": projections.Sa, "eb": projections.Eb, "ap": projections.Ap}
+
+// cutPrefix splits off the letters before a number or date.
+func cutPrefix(key, text string) (projections.Prefix, string, *events.Error) {
+	n := 0
+	for n < len(text) && (text[n]|0x20 >= 'a' && text[n]|0x20 <= 'z') {
+		n++
+	}
+	if n == 0 {
+		return projections.Eq, text, nil
+	}
+	prefix, ok := prefixes[text[:n]]
+	if !ok {
+		return 0, "", invalid(key, "%.40q begins with no prefix that there is: eq, ne, gt, lt, ge, le, sa, eb, ap", text)
+	}
+	return prefix, text[n:], nil
+}
+
+func (p *queryParser) dateValue(key, text string) (*projections.Value, *events.Error) {
+	prefix, rest, err := cutPrefix(key, text)
+	if err != nil {
+		return nil, err
+	}
+	m, bad := parseMoment(restorePlus(rest))
+	if bad != nil {
+		return nil, invalid(key, "%v", bad)
+	}
+	if prefix == projections.Ap {
+		if p.options.Now == nil {
+			return nil, invalid(key, "the prefix ap depends on the clock, and what is asked for here must mean the same at any time; write ge and le")
+		}
+		now := p.options.Now().UnixMicro()
+		delta := max(now-m.end, m.start-now, 0) / 10
+		m.start, m.end = m.start-delta, m.end+delta
+	}
+	return &projections.Value{Prefix: prefix, Start: m.start, End: m.end}, nil
+}
+
+// numberInto reads a number with its prefix and sets the range that is meant. The precision counts for eq, ne and ap alone (FHIR R4, section
+// 3.1.1.4.9).
+func numberInto(v *projections.Value, key, text string) *events.Error {
+	prefix, rest, err := cutPrefix(key, text)
+	if err != nil {
+		return err
+	}
+	d, bad := parseDecimal(rest)
+	if bad != nil {
+		return invalid(key, "%v", bad)
+	}
+	v.Prefix, v.Low, v.High = prefix, d.value, d.value
+	switch prefix {
+	case projections.Eq, projections.Ne:
+		v.Low, v.High = d.low, d.high
+	case projections.Ap:
+		v.Low, v.High = d.around()
+	}
+	return nil
+}
+
+// quantityValue reads number, number|system|code and number||code (FHIR R4, section 3.1.1.4.12).
+func quantityValue(key, text string) (*projections.Value, *events.Error) {
+	parts := splitUnescaped(text, '|')
+	if len(parts) != 1 && len(parts) != 3 {
+		return nil, invalid(key, "%.80q is no quantity; write number, number|system|code or number||code", text)
+	}
+	v := new(projections.Value)
+	if err := numberInto(v, key, unescape(parts[0])); err != nil {
+		return nil, err
+	}
+	if len(parts) == 1 {
+		v.AnySystem, v.AnyCode = true, true
+		return v, nil
+	}
+	v.System, v.Code = unescape(parts[1]), unescape(parts[2])
+	v.AnyCode = v.Code == ""
+	if v.AnySystem = v.System == ""; v.AnySystem {
+		v.Text = v.Code
+	}
+	return v, nil
+}
