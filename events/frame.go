@@ -2,6 +2,7 @@ package events
 
 import (
 	"encoding/binary"
+	"slices"
 	"strconv"
 	"time"
 
@@ -17,33 +18,38 @@ const (
 
 // The frame of a batch lives between a driver and a handler of one process and is never stored. Numbers are varints:
 //
-//	frame  = count record…
+//	frame  = record…
 //	record = partition offset milliseconds bytes(key) count header… bytes(value)
 //	header = bytes(name) bytes(value)
 //	bytes  = 0 for nil, else length+1 and the bytes
 
 // Frame puts a batch of records into the payload of one Watermill message; [Records] reads it back.
 func Frame(records []RawRecord) []byte {
-	size := binary.MaxVarintLen64
+	size := 0
 	for i := range records {
 		size += recordSize(&records[i])
 	}
-	frame := binary.AppendUvarint(make([]byte, 0, size), uint64(len(records)))
+	frame := make([]byte, 0, size)
 	for i := range records {
-		record := &records[i]
-		frame = binary.AppendUvarint(frame, uint64(uint32(record.Position.Partition)))
-		frame = binary.AppendUvarint(frame, uint64(record.Position.Offset))
-		frame = binary.AppendVarint(frame, record.Time.UnixMilli())
-		frame = appendBytes(frame, record.Key)
-		frame = binary.AppendUvarint(frame, uint64(len(record.Headers)))
-		for _, header := range record.Headers {
-			frame = binary.AppendUvarint(frame, uint64(len(header.Key))+1)
-			frame = append(frame, header.Key...)
-			frame = appendBytes(frame, header.Value)
-		}
-		frame = appendBytes(frame, record.Value)
+		frame = AppendFrame(frame, &records[i])
 	}
 	return frame
+}
+
+// AppendFrame adds a record to a frame, for drivers that gather a batch record by record.
+func AppendFrame(frame []byte, record *RawRecord) []byte {
+	frame = slices.Grow(frame, recordSize(record))
+	frame = binary.AppendUvarint(frame, uint64(uint32(record.Position.Partition)))
+	frame = binary.AppendUvarint(frame, uint64(record.Position.Offset))
+	frame = binary.AppendVarint(frame, record.Time.UnixMilli())
+	frame = appendBytes(frame, record.Key)
+	frame = binary.AppendUvarint(frame, uint64(len(record.Headers)))
+	for _, header := range record.Headers {
+		frame = binary.AppendUvarint(frame, uint64(len(header.Key))+1)
+		frame = append(frame, header.Key...)
+		frame = appendBytes(frame, header.Value)
+	}
+	return appendBytes(frame, record.Value)
 }
 
 // recordSize is at least what the record takes in a frame.
@@ -83,35 +89,13 @@ func NewFramedMessage(frame []byte, first, last Position, records int) *message.
 // not from a follower.
 func Records(msg *message.Message) ([]RawRecord, error) {
 	frame := frameReader{rest: msg.Payload}
-	count := frame.uvarint()
-	// A record takes at least six bytes, so a false count cannot ask for more memory than a small multiple of the payload.
-	if count > uint64(len(frame.rest)/6) {
-		return nil, Errorf(Internal, "events.Records", "the message %.60s claims %d records in %d bytes", msg.UUID, count, len(msg.Payload))
+	// A record takes at least six bytes, so a false hint cannot ask for more memory than a small multiple of the payload.
+	hint, _ := strconv.Atoi(msg.Metadata[MetadataRecords])
+	records := make([]RawRecord, 0, max(0, min(hint, len(msg.Payload)/6)))
+	for len(frame.rest) > 0 && !frame.broken {
+		records = append(records, frame.record())
 	}
-	records := make([]RawRecord, count)
-	for i := range records {
-		record := &records[i]
-		record.Position.Partition = int32(uint32(frame.uvarint()))
-		record.Position.Offset = int64(frame.uvarint())
-		record.Time = time.UnixMilli(frame.varint()).UTC()
-		record.Key = frame.bytes()
-		headers := frame.uvarint()
-		if headers > uint64(len(frame.rest)/2) {
-			frame.broken = true
-		}
-		if frame.broken {
-			break
-		}
-		if headers > 0 {
-			record.Headers = make([]Header, headers)
-		}
-		for j := range record.Headers {
-			record.Headers[j].Key = headerName(frame.bytes())
-			record.Headers[j].Value = frame.bytes()
-		}
-		record.Value = frame.bytes()
-	}
-	if frame.broken || len(frame.rest) > 0 {
+	if frame.broken {
 		return nil, Errorf(Internal, "events.Records", "the message %.60s is not a batch of records", msg.UUID)
 	}
 	return records, nil
@@ -141,6 +125,27 @@ func headerName(name []byte) string {
 type frameReader struct {
 	rest   []byte
 	broken bool
+}
+
+func (f *frameReader) record() RawRecord {
+	var record RawRecord
+	record.Position.Partition = int32(uint32(f.uvarint()))
+	record.Position.Offset = int64(f.uvarint())
+	record.Time = time.UnixMilli(f.varint()).UTC()
+	record.Key = f.bytes()
+	headers := f.uvarint()
+	if headers > uint64(len(f.rest)/2) { // each takes two bytes or more
+		f.broken = true
+	}
+	if headers > 0 && !f.broken {
+		record.Headers = make([]Header, headers)
+	}
+	for i := range record.Headers {
+		record.Headers[i].Key = headerName(f.bytes())
+		record.Headers[i].Value = f.bytes()
+	}
+	record.Value = f.bytes()
+	return record
 }
 
 func (f *frameReader) uvarint() uint64 {

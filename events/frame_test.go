@@ -35,9 +35,11 @@ func TestABatchComesOutOfItsMessageAsItWentIn(t *testing.T) {
 
 func TestAPayloadThatIsNoBatchIsRefused(t *testing.T) {
 	frame := Frame(batch())
+	whole := len(Frame(batch()[:1]))
+	wholes := map[int]bool{0: true, whole: true, len(Frame(batch()[:2])): true} // whole records, fewer than were framed
 	for cut := range frame {
-		if _, err := Records(message.NewMessage("", frame[:cut])); err == nil {
-			t.Errorf("the first %d of %d bytes pass for a batch", cut, len(frame))
+		if _, err := Records(message.NewMessage("", frame[:cut])); (err == nil) != wholes[cut] {
+			t.Errorf("the first %d of %d bytes: got %v", cut, len(frame), err)
 		}
 	}
 	if _, err := Records(message.NewMessage("", append(frame, 0))); err == nil {
