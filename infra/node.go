@@ -56,7 +56,7 @@ func newNode(p *parts, config nodeConfig) (*node, error) {
 	n.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	live := p.generations.Live()
 	n.waiters = functions.NewWaiters(live)
-	n.heal = &functions.Heal{Log: p.log, Index: live, Blobs: p.blobs, Catalog: p.catalog, Partitions: p.partitions}
+	n.heal = p.heal()
 	n.lag = newLagWatch(p.log, live, n.registry)
 	n.registerPartMetrics()
 	if n.has(roleProject) {
@@ -77,7 +77,7 @@ func (n *node) newRouter() (err error) {
 	if err != nil {
 		return err
 	}
-	project := &functions.Project{Index: n.generations.Live(), Blobs: n.blobs, Catalog: n.catalog, Waiters: n.waiters, Logger: n.logger, Partitions: n.partitions}
+	project := &functions.Project{Index: n.generations.Live(), Blobs: n.blobs, Catalog: n.catalog, Waiters: n.waiters, Heal: n.heal, Logger: n.logger}
 	follower, err := n.log.Follow(project.Seek)
 	if err != nil {
 		return err

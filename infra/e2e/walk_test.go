@@ -2,12 +2,17 @@ package e2e
 
 import (
 	"fmt"
+	"log/slog"
+	"maps"
 	"net/http"
+	"net/http/httptest"
 	"reflect"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+
+	"binnacle/infra"
 )
 
 // variants that run as processes of their own; the memory variant is walked inside infra's tests, where its parts can be reached.
@@ -126,6 +131,31 @@ func TestTheWalkGivesTheSameAnswersAfterARestartAndARebuild(t *testing.T) {
 			paths = slices.DeleteFunc(paths, func(p string) bool { return strings.HasPrefix(p, "/Patient?") })
 			compareAnswers(t, "after a restart", before, answers(n, paths))
 		})
+	}
+}
+
+func TestTheWalkGivesTheSameAnswersAfterARebuildInMemory(t *testing.T) {
+	server, err := infra.Embed(t.Context(), slog.New(slog.DiscardHandler), "--variant", "memory")
+	if err != nil {
+		t.Fatal(err)
+	}
+	web := httptest.NewServer(server.Handler())
+	defer web.Close()
+	n := &node{t: t, root: web.URL, base: web.URL + "/fhir", output: &tail{}, ended: make(chan struct{})}
+	n.awaitReady(bound)
+	before := answers(n, walk(t, n))
+	if err := server.Verify(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := server.Rebuild(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	compareAnswers(t, "after the rebuild", before, answers(n, slices.Collect(maps.Keys(before))))
+	if err := server.Verify(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := server.Close(); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -1,0 +1,198 @@
+package infra
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"binnacle/events"
+	"binnacle/events/kafka"
+	memorylog "binnacle/events/memory"
+	sqlitelog "binnacle/events/sqlite"
+	"binnacle/events/sqlitefile"
+	"binnacle/projections"
+	"binnacle/projections/blobs/cache"
+	"binnacle/projections/blobs/cassandra"
+	memoryblobs "binnacle/projections/blobs/memory"
+	sqliteblobs "binnacle/projections/blobs/sqlite"
+	"binnacle/projections/catalog"
+	"binnacle/projections/index/postgres"
+	sqliteindex "binnacle/projections/index/sqlite"
+)
+
+// defaultTenant is the ledger of all requests that name none.
+const defaultTenant = "main"
+
+// parts are the open drivers of a variant.
+type parts struct {
+	config      *Config
+	logger      *slog.Logger
+	catalog     *catalog.Catalog
+	log         events.Log
+	blobs       projections.Blobs
+	cache       *cache.Blobs // the blobs' cache, for its figures; nil: there is none
+	generations projections.Generations
+	partitions  int32
+	closers     []func() error // in the order of opening
+}
+
+// partsOptions say how the parts are opened.
+type partsOptions struct {
+	create        bool          // make topic, keyspace and schema when they are missing
+	blobCache     int64         // bytes; 0: no cache
+	searchTimeout time.Duration // 0: the driver's default
+}
+
+// openParts opens the drivers that the variant stands for.
+func openParts(ctx context.Context, config *Config, logger *slog.Logger, options partsOptions) (p *parts, err error) {
+	p = &parts{config: config, logger: logger}
+	defer func() {
+		if err != nil {
+			p.Close()
+		}
+	}()
+	if p.catalog, err = loadCatalog(config); err != nil {
+		return nil, err
+	}
+	file, err := p.openFile(config)
+	if err != nil {
+		return nil, err
+	}
+	if err = p.openLog(ctx, file, options.create); err != nil {
+		return nil, err
+	}
+	if err = p.openBlobs(ctx, file, options); err != nil {
+		return nil, err
+	}
+	if err = p.openIndex(ctx, file, options); err != nil {
+		return nil, err
+	}
+	ends, err := p.log.Ends(ctx)
+	p.partitions = int32(len(ends))
+	return p, err
+}
+
+func loadCatalog(config *Config) (*catalog.Catalog, error) {
+	var more [][]byte
+	for _, path := range config.SearchParameters {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return nil, err
+		}
+		more = append(more, data)
+	}
+	return catalog.Load(more...)
+}
+
+// openFile opens the one SQLite file of the variants that have one; nil for the others.
+func (p *parts) openFile(config *Config) (file *sqlitefile.File, err error) {
+	switch config.Variant {
+	case "memory":
+		file, err = sqlitefile.OpenMemory(p.logger)
+	case "standalone", "replica":
+		file, err = sqlitefile.Open(filepath.Join(config.Data, "binnacle.db"), p.logger)
+	default:
+		return nil, nil
+	}
+	if err == nil {
+		p.closers = append(p.closers, file.Close)
+	}
+	return file, err
+}
+
+func (p *parts) openLog(ctx context.Context, file *sqlitefile.File, create bool) (err error) {
+	switch p.config.Variant {
+	case "memory":
+		p.log = memorylog.Open(1, p.logger)
+	case "standalone":
+		p.log, err = sqlitelog.Open(ctx, file, p.logger)
+	default:
+		p.log, err = kafka.Open(ctx, kafkaConfig(p.config, p.logger), create)
+	}
+	if err == nil {
+		p.closers = append(p.closers, p.log.Close)
+	}
+	return err
+}
+
+func (p *parts) openBlobs(ctx context.Context, file *sqlitefile.File, options partsOptions) (err error) {
+	switch p.config.Variant {
+	case "memory":
+		p.blobs = memoryblobs.New()
+	case "distributed":
+		p.blobs, err = cassandra.Open(ctx, cassandraConfig(p.config, p.logger), options.create)
+	default:
+		p.blobs, err = sqliteblobs.Open(ctx, file)
+	}
+	if err != nil {
+		return err
+	}
+	if options.blobCache > 0 {
+		p.cache = cache.New(p.blobs, options.blobCache)
+		p.blobs = p.cache
+	}
+	p.closers = append(p.closers, p.blobs.Close)
+	return nil
+}
+
+func (p *parts) openIndex(ctx context.Context, file *sqlitefile.File, options partsOptions) (err error) {
+	if p.config.Variant == "distributed" {
+		p.generations, err = postgres.Open(ctx, postgresConfig(p.config, p.logger, p.catalog.Digest(), options.searchTimeout), options.create)
+	} else {
+		p.generations, err = sqliteindex.Open(ctx, file, sqliteindex.Config{Catalog: p.catalog.Digest(), Logger: p.logger, SearchTimeout: options.searchTimeout})
+	}
+	if err == nil {
+		p.closers = append(p.closers, p.generations.Close)
+	}
+	return err
+}
+
+// Close closes the drivers, the last opened first.
+func (p *parts) Close() {
+	for i := len(p.closers) - 1; i >= 0; i-- {
+		if err := p.closers[i](); err != nil {
+			p.logger.Warn("a part did not close as it should", "error", err)
+		}
+	}
+}
+
+// openLog opens the log alone, for commands that need nothing else.
+func openLog(ctx context.Context, config *Config, logger *slog.Logger) (events.Log, func(), error) {
+	p := &parts{config: config, logger: logger}
+	file, err := p.openFile(config)
+	if err == nil {
+		err = p.openLog(ctx, file, false)
+	}
+	if err != nil {
+		p.Close()
+		return nil, nil, err
+	}
+	return p.log, p.Close, nil
+}
+
+// dropParts deletes what an installation has stored. What isn't there is no error.
+func dropParts(ctx context.Context, config *Config, logger *slog.Logger) error {
+	var failed []error
+	if config.Variant == "distributed" {
+		failed = append(failed, postgres.Drop(ctx, postgresConfig(config, logger, "", 0)), cassandra.Drop(ctx, cassandraConfig(config, logger)))
+	}
+	if config.Variant == "distributed" || config.Variant == "replica" {
+		failed = append(failed, kafka.Drop(ctx, kafkaConfig(config, logger)))
+	}
+	if config.Variant == "standalone" || config.Variant == "replica" {
+		lock, err := lockFolder(config)
+		if err != nil {
+			return err
+		}
+		defer lock.Close()
+		for _, name := range []string{"binnacle.db", "binnacle.db-wal", "binnacle.db-shm"} {
+			if err := os.Remove(filepath.Join(config.Data, name)); err != nil && !errors.Is(err, os.ErrNotExist) {
+				failed = append(failed, err)
+			}
+		}
+	}
+	return errors.Join(failed...)
+}

@@ -1,0 +1,74 @@
+package infra
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+
+	"github.com/alecthomas/kong"
+
+	"binnacle/functions"
+)
+
+// Embedded is a whole server inside another Go program: the doors as an http.Handler, projecting in the background.
+type Embedded struct {
+	node  *node
+	stop  context.CancelFunc
+	ended chan error
+}
+
+// Embed starts a server with the flags of the serve command, as in Embed(ctx, logger, "--variant", "memory"). It doesn't listen:
+// mount [Embedded.Handler]. The environment is read as by the command. Close it when done.
+func Embed(ctx context.Context, logger *slog.Logger, flags ...string) (*Embedded, error) {
+	var cli commandLine
+	parser, err := kong.New(&cli, kong.Name("binnacle"), kong.Writers(io.Discard, io.Discard))
+	if err != nil {
+		return nil, err
+	}
+	if _, err := parser.Parse(append([]string{"serve"}, flags...)); err != nil {
+		return nil, err
+	}
+	serve := &cli.Serve
+	p, err := openParts(ctx, &cli.Config, logger, partsOptions{create: !serve.NoInit, blobCache: serve.BlobCache, searchTimeout: serve.SearchTimeout})
+	if err != nil {
+		return nil, err
+	}
+	n, err := newNode(p, nodeConfig{Base: serve.Base, PublicURL: serve.PublicURL, Roles: serve.Only, Limits: serve.limits})
+	if err != nil {
+		p.Close()
+		return nil, err
+	}
+	running, stop := context.WithCancel(context.WithoutCancel(ctx))
+	e := &Embedded{node: n, stop: stop, ended: make(chan error, 1)}
+	go func() { e.ended <- n.Run(running) }()
+	return e, nil
+}
+
+// Handler is the outer door: FHIR under its base path, /health, /metrics.
+func (e *Embedded) Handler() http.Handler { return e.node.handler }
+
+// Rebuild makes a new generation of the index from the log and switches to it.
+func (e *Embedded) Rebuild(ctx context.Context) error {
+	_, err := rebuild(ctx, e.node.parts, &output{Out: io.Discard, Err: io.Discard})
+	return err
+}
+
+// Verify compares log, blobs and index; an error tells what doesn't agree.
+func (e *Embedded) Verify(ctx context.Context) error {
+	report, err := verify(ctx, e.node.parts, functions.VerifyOptions{Deep: true}, newProgress(io.Discard, "verify", "versions"))
+	if err == nil && !report.OK {
+		err = fmt.Errorf("the storage doesn't agree: %v", report.Problems)
+	}
+	return err
+}
+
+// Close stops the server in order and returns why it failed, if it had.
+func (e *Embedded) Close() error {
+	e.node.beginStop()
+	e.stop()
+	err := <-e.ended
+	e.node.parts.Close()
+	return err
+}

@@ -1,0 +1,62 @@
+package infra
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+)
+
+// initCommand creates what the variant stores in.
+type initCommand struct{}
+
+func (*initCommand) Help() string {
+	return `Creates what is missing of the log (Kafka topic), the blobs (Cassandra keyspace and table) and the index (Postgres
+schemas), or checks that what is there can be used. What exists is never changed, so it may be run again.
+"binnacle serve" does the same at its start unless --no-init is given.`
+}
+
+// Run is called by the command line.
+func (*initCommand) Run(ctx context.Context, config *Config, out *output, logger *slog.Logger) error {
+	p, err := openParts(ctx, config, logger, partsOptions{create: true})
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	fmt.Fprintf(out.Out, "the storage of the %s variant is ready (%d partitions)\n", config.Variant, p.partitions)
+	return nil
+}
+
+// dropCommand deletes everything.
+type dropCommand struct {
+	Yes bool `help:"Don't ask." env:"BINNACLE_DROP_YES"`
+}
+
+func (*dropCommand) Help() string {
+	return `Deletes the log, the blobs and the index of this installation: on the distributed variant the topic, the keyspace and the
+schemas that the flags name, else the SQLite file. There is no way back. Stop the servers first.`
+}
+
+// Run is called by the command line.
+func (c *dropCommand) Run(ctx context.Context, config *Config, out *output, logger *slog.Logger) error {
+	var what []string
+	if config.Variant == "standalone" || config.Variant == "replica" {
+		what = append(what, "the SQLite file in "+config.Data)
+	}
+	if config.Variant == "replica" || config.Variant == "distributed" {
+		what = append(what, "the topic "+config.Kafka.Topic)
+	}
+	if config.Variant == "distributed" {
+		what = append(what, "the keyspace "+config.Cassandra.Keyspace, "the schemas "+config.Postgres.Schema+"…")
+	}
+	if !c.Yes {
+		fmt.Fprintf(out.Err, "This deletes %s. Type yes to go on: ", strings.Join(what, ", "))
+		answer, _ := bufio.NewReader(out.In).ReadString('\n')
+		if strings.TrimSpace(answer) != "yes" {
+			fmt.Fprintln(out.Err, "nothing was deleted")
+			return errQuiet
+		}
+	}
+	return dropParts(ctx, config, logger)
+}

@@ -1,0 +1,63 @@
+package infra
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+
+	"binnacle/functions"
+)
+
+// verifyCommand compares log, blobs and index.
+type verifyCommand struct {
+	Deep   bool `help:"Also read the log again and hold every outcome against it."`
+	Repair bool `help:"Bring missing and damaged contents back from the log."`
+	JSON   bool `help:"Print JSON." name:"json"`
+}
+
+func (*verifyCommand) Help() string {
+	return `Reads every version in the index, its content in the blobs and the ends of the log, and says whether they agree: counts,
+SHA-256 of every content, missing contents, contents that nothing refers to, how far the projection is. The last line
+is OK or NOT OK; the exit code is 0 or 1. It may run beside servers.`
+}
+
+// Run is called by the command line.
+func (c *verifyCommand) Run(ctx context.Context, config *Config, out *output, logger *slog.Logger) error {
+	p, err := openParts(ctx, config, logger, partsOptions{})
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	bar := newProgress(out.Err, "verify", "versions")
+	report, err := verify(ctx, p, functions.VerifyOptions{Deep: c.Deep, Repair: c.Repair}, bar)
+	bar.Close()
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		encoder := json.NewEncoder(out.Out)
+		encoder.SetIndent("", "  ")
+		if err := encoder.Encode(report); err != nil {
+			return err
+		}
+	} else {
+		for _, line := range report.Lines() {
+			fmt.Fprintln(out.Out, line)
+		}
+	}
+	if !report.OK {
+		return errQuiet
+	}
+	return nil
+}
+
+func verify(ctx context.Context, p *parts, options functions.VerifyOptions, bar *progress) (functions.Report, error) {
+	run := &functions.Verify{Log: p.log, Index: p.generations.Live(), Blobs: p.blobs, Catalog: p.catalog}
+	return run.Handle(ctx, options, bar.Set)
+}
+
+// heal makes the function that brings lost contents back.
+func (p *parts) heal() *functions.Heal {
+	return &functions.Heal{Log: p.log, Index: p.generations.Live(), Blobs: p.blobs, Catalog: p.catalog}
+}
