@@ -1,0 +1,249 @@
+package functions
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+
+	"binnacle/events"
+	"binnacle/events/fhir"
+)
+
+// part is one entry of a batch or transaction on its way.
+type part struct {
+	fhir.Entry
+	index  int
+	url    string        // of the request, relative to the base
+	change events.Change // of a write
+	place  int           // of the change in its event
+	answer answer
+}
+
+// answer is the response to one entry: err, or result, or what a reading handler said.
+type answer struct {
+	err    error
+	result *events.Result
+	status int
+	body   []byte // of a read, or the representation of a write
+	header http.Header
+}
+
+// reads tells whether the entry asks and writes nothing.
+func (p *part) reads() bool {
+	return p.Request.Method == http.MethodGet || p.Request.Method == http.MethodHead
+}
+
+// at makes an error point to the entry.
+func (p *part) at(err error, member string) error {
+	place := fmt.Sprintf("Bundle.entry[%d]", p.index)
+	if member != "" {
+		place += "." + member
+	}
+	return relocate(err, func(expression string) string {
+		if strings.HasPrefix(expression, "Bundle.") {
+			return expression
+		}
+		if _, below, found := strings.Cut(expression, "."); found && member == "resource" {
+			return place + "." + below // Patient.name becomes Bundle.entry[3].resource.name
+		}
+		return place
+	})
+}
+
+// relocate gives an error another place, and leaves the one that it was made from as it is.
+func relocate(err error, move func(expression string) string) error {
+	switch e := err.(type) {
+	case *failure:
+		moved := *e.err
+		moved.Expression = move(moved.Expression)
+		return &failure{err: &moved, status: e.status, allow: e.allow}
+	case *events.Error:
+		moved := *e
+		moved.Expression = move(moved.Expression)
+		return &moved
+	}
+	return err
+}
+
+// bundle answers POST [base] (FHIR R4, http.html#transaction).
+func (d *door) bundle(rw http.ResponseWriter, r *http.Request) error {
+	data, release, err := d.body(r)
+	defer release()
+	if err != nil {
+		return err
+	}
+	resource, err := fhir.ParseResource(data)
+	if err != nil {
+		return err
+	}
+	if resource.Type != "Bundle" {
+		return invalid("a %s was sent to the base URL, where batch and transaction bundles go; send it to %s/%s", resource.Type, d.baseOf(r), resource.Type).At("resourceType")
+	}
+	bundle, err := fhir.ParseBundle(resource.Node.Document())
+	if err != nil {
+		return err
+	}
+	if len(bundle.Entries) > d.limits.Entries {
+		return events.Errorf(events.TooLarge, "functions.Door", "the bundle has %d entries, more than the %d allowed; send several bundles", len(bundle.Entries), d.limits.Entries).At("Bundle.entry")
+	}
+	if bundle.Type != "transaction" && bundle.Type != "batch" {
+		return invalid("a bundle of type %s was sent to the base URL, where only batch and transaction bundles go", bundle.Type).At("Bundle.type")
+	}
+	base := d.baseOf(r)
+	parts := make([]*part, len(bundle.Entries))
+	for i, e := range bundle.Entries {
+		parts[i] = &part{Entry: e, index: i}
+		parts[i].answer.err = d.readPart(parts[i], base)
+	}
+	if bundle.Type == "batch" {
+		return d.batch(rw, r, data, parts)
+	}
+	return d.transaction(rw, r, data, parts)
+}
+
+// readPart reads what an entry asks for.
+func (d *door) readPart(p *part, base string) error {
+	if p.Err != nil {
+		return p.Err
+	}
+	p.url = p.Request.URL
+	if rest, own := strings.CutPrefix(p.url, base); own && (rest == "" || rest[0] == '/' || rest[0] == '?') {
+		p.url = rest
+	}
+	p.url = strings.TrimPrefix(p.url, "/")
+	if !p.reads() {
+		return d.readWrite(p)
+	}
+	if d.read == nil {
+		return p.at(failed(http.StatusMethodNotAllowed, events.Unsupported, "reading entries are not offered here"), "request.method")
+	}
+	return nil
+}
+
+// readWrite reads what a writing entry asks for.
+func (d *door) readWrite(p *part) error {
+	path, query, _ := strings.Cut(p.url, "?")
+	segments := strings.FieldsFunc(path, func(c rune) bool { return c == '/' })
+	p.change = events.Change{Entry: p.index}
+	c := &p.change
+	switch p.Request.Method {
+	case http.MethodPost:
+		c.Operation = events.Create
+	case http.MethodPut:
+		c.Operation = events.Update
+	case http.MethodDelete:
+		c.Operation = events.Delete
+	default:
+		return p.at(failed(http.StatusMethodNotAllowed, events.Unsupported, "the method %.20q is not offered in a bundle; offered are GET, HEAD, POST, PUT and DELETE", p.Request.Method), "request.method")
+	}
+	if len(segments) == 0 || len(segments) > 2 || c.Operation == events.Create && (len(segments) != 1 || query != "") {
+		return p.at(invalid("%s %.200s is no interaction that is offered in a bundle", p.Request.Method, p.url), "request.url")
+	}
+	c.Type = segments[0]
+	if !d.Catalog.Known(c.Type) {
+		return p.at(failed(http.StatusNotFound, events.NotFound, "%.64q is not a resource type of FHIR R4", c.Type), "request.url")
+	}
+	var err error
+	switch {
+	case c.Operation == events.Create:
+		c.ID = d.NewID()
+		if p.Request.IfNoneExist != "" {
+			if c.Condition, err = d.condition(c.Type, p.Request.IfNoneExist); err != nil {
+				return p.at(err, "request.ifNoneExist")
+			}
+		}
+	case len(segments) == 2:
+		c.ID = segments[1]
+		err = fhir.CheckID(c.ID)
+	default:
+		c.Condition, err = d.condition(c.Type, query)
+	}
+	if err != nil {
+		return p.at(err, "request.url")
+	}
+	if c.Operation != events.Create {
+		if err := preconditions(c, p.Request.IfMatch, p.Request.IfNoneMatch); err != nil {
+			return p.at(err, "request")
+		}
+	}
+	if c.Operation == events.Delete {
+		return nil
+	}
+	if !p.Resource.Exists() {
+		return p.at(invalid("the entry has no resource"), "")
+	}
+	resource, err := fhir.ResourceOf(p.Resource)
+	if err == nil {
+		err = checkIdentity(c, resource, d.NewID)
+	}
+	if err != nil {
+		return p.at(err, "resource")
+	}
+	return nil
+}
+
+// contents checks the documents of writing parts and makes them the contents of their changes, on all cores.
+func (d *door) contents(r *http.Request, l *linker, parts []*part) error {
+	pool := sync.Pool{New: func() any { return new(fhir.Document) }}
+	return parallel(r.Context(), len(parts), func(n int) error {
+		p := parts[n]
+		if p.answer.err != nil || p.reads() || p.change.Operation == events.Delete {
+			return nil
+		}
+		doc := pool.Get().(*fhir.Document)
+		defer pool.Put(doc)
+		err := doc.Reset(p.Resource.Raw())
+		if err == nil {
+			err = d.Catalog.Check(doc)
+		}
+		if err == nil {
+			err = l.link(&p.change, p.Resource, p.FullURL)
+		}
+		if err != nil {
+			p.answer.err = p.at(err, "resource")
+		}
+		return nil
+	})
+}
+
+// order is the order in which a transaction is processed (FHIR R4, http.html#trules): DELETE, POST, PUT. Reads come last, after the event.
+func order(parts []*part) []*part {
+	writes := make([]*part, 0, len(parts))
+	for _, p := range parts {
+		if !p.reads() {
+			writes = append(writes, p)
+		}
+	}
+	rank := map[events.Operation]int{events.Delete: 0, events.Create: 1, events.Update: 2}
+	slices.SortStableFunc(writes, func(a, b *part) int { return rank[a.change.Operation] - rank[b.change.Operation] })
+	for n, p := range writes {
+		p.place = n
+	}
+	return writes
+}
+
+// targets maps the fullUrls of a transaction's entries to what they will be, and holds that no resource stands in it twice.
+func targets(writes []*part) (map[string]target, error) {
+	full := make(map[string]target, len(writes))
+	resources := make(map[string]*part, len(writes))
+	for _, p := range writes {
+		if p.change.Condition == "" {
+			name := p.change.Type + "/" + p.change.ID
+			if first := resources[name]; first != nil {
+				return nil, p.at(invalid("%s is changed by entry %d too; a resource may stand in a transaction once", name, first.index), "")
+			}
+			resources[name] = p
+		}
+		if p.FullURL == "" || p.change.Operation == events.Delete {
+			continue
+		}
+		t := target{change: p.place}
+		if p.change.Condition == "" {
+			t.text = p.change.Type + "/" + p.change.ID
+		}
+		full[p.FullURL] = t
+	}
+	return full, nil
+}

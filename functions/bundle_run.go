@@ -1,0 +1,277 @@
+package functions
+
+import (
+	"bytes"
+	"context"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"binnacle/events"
+	"binnacle/events/fhir"
+)
+
+// transaction sends all writes of a bundle as one event: all take effect, or none.
+func (d *door) transaction(rw http.ResponseWriter, r *http.Request, data []byte, parts []*part) error {
+	for _, p := range parts {
+		if p.answer.err != nil {
+			return p.answer.err
+		}
+	}
+	writes := order(parts)
+	full, err := targets(writes)
+	if err != nil {
+		return err
+	}
+	l := d.linker(r)
+	l.full = full
+	if err := d.contents(r, l, writes); err != nil {
+		return err
+	}
+	changes := make([]events.Change, len(writes))
+	for n, p := range writes {
+		if p.answer.err != nil {
+			return p.answer.err
+		}
+		changes[n] = p.change
+	}
+	var reached *events.Position
+	if len(changes) > 0 {
+		event := d.event(r, data, -1, changes...)
+		if preferencesOf(r.Header).async {
+			position, err := d.Append(r.Context(), event)
+			if err != nil {
+				return err
+			}
+			d.accepted(rw, position)
+			return nil
+		}
+		outcome, err := d.Handle(r.Context(), event)
+		if err != nil {
+			return err
+		}
+		rw.Header().Set(HeaderPosition, outcome.Position.String())
+		if outcome.Refusal != nil {
+			return refusalError(outcome.Refusal)
+		}
+		for n, p := range writes {
+			p.answer.result = &outcome.Results[n]
+		}
+		reached = &outcome.Position
+	}
+	d.readEntries(r, parts, reached)
+	return d.answerBundle(rw, r, "transaction-response", parts)
+}
+
+// batch sends every write of a bundle as an event of its own, many at once.
+func (d *door) batch(rw http.ResponseWriter, r *http.Request, data []byte, parts []*part) error {
+	if err := d.contents(r, d.linker(r), parts); err != nil {
+		return err
+	}
+	async := preferencesOf(r.Header).async
+	positions := make([]*events.Position, len(parts))
+	var group errgroup.Group
+	group.SetLimit(d.limits.BatchFlight)
+	for n, p := range parts {
+		if p.answer.err != nil || p.reads() {
+			continue
+		}
+		group.Go(func() error {
+			event := d.event(r, data, n, p.change)
+			if async {
+				position, err := d.Append(r.Context(), event)
+				if err == nil {
+					positions[n] = &position
+				}
+				p.answer.err = err
+				return nil
+			}
+			outcome, err := d.Handle(r.Context(), event)
+			switch {
+			case err != nil:
+				p.answer.err = err
+				return nil
+			case outcome.Refusal != nil:
+				p.answer.err = p.at(refusalError(outcome.Refusal), "resource")
+			default:
+				p.answer.result = &outcome.Results[0]
+			}
+			positions[n] = &outcome.Position
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	var reached *events.Position // one tenant has one partition, so the largest offset is the last
+	for _, position := range positions {
+		if position != nil && (reached == nil || position.Offset > reached.Offset) {
+			reached = position
+		}
+	}
+	if reached != nil {
+		rw.Header().Set(HeaderPosition, reached.String())
+		if async {
+			rw.WriteHeader(http.StatusAccepted)
+			return nil
+		}
+	}
+	d.readEntries(r, parts, reached)
+	return d.answerBundle(rw, r, "batch-response", parts)
+}
+
+// readEntries answers the reading entries through the reading handler, at or after a position.
+func (d *door) readEntries(r *http.Request, parts []*part, reached *events.Position) {
+	var group errgroup.Group
+	group.SetLimit(d.limits.BatchFlight)
+	for _, p := range parts {
+		if p.reads() && p.answer.err == nil {
+			group.Go(func() error {
+				p.answer.err = d.readOne(r, p, reached)
+				return nil
+			})
+		}
+	}
+	_ = group.Wait() // errors are the entries' answers
+}
+
+func (d *door) readOne(r *http.Request, p *part, reached *events.Position) error {
+	target, err := url.Parse(d.base + "/" + p.url)
+	if err != nil || strings.Contains(p.url, "..") {
+		return p.at(invalid("%.200q is no URL below the base", p.url), "request.url")
+	}
+	target.Scheme, target.Host = r.URL.Scheme, r.URL.Host
+	inner := r.Clone(r.Context())
+	inner.Method, inner.URL, inner.RequestURI, inner.Body, inner.ContentLength = p.Request.Method, target, target.RequestURI(), http.NoBody, 0
+	inner.Header = make(http.Header)
+	for _, name := range [...]string{"Authorization", "Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto"} {
+		if values := r.Header[name]; values != nil {
+			inner.Header[name] = values
+		}
+	}
+	inner.Header.Set("Accept", "application/fhir+json")
+	for name, value := range map[string]string{"If-None-Match": p.Request.IfNoneMatch, "If-Modified-Since": p.Request.IfModifiedSince} {
+		if value != "" {
+			inner.Header.Set(name, value)
+		}
+	}
+	if reached != nil {
+		inner.Header.Set(headerMinPosition, reached.String())
+	}
+	response := &recorder{header: make(http.Header), status: http.StatusOK}
+	d.read.ServeHTTP(response, inner)
+	p.answer.status, p.answer.header, p.answer.body = response.status, response.header, response.body.Bytes()
+	return nil
+}
+
+// recorder keeps the answer to a reading entry.
+type recorder struct {
+	header http.Header
+	status int
+	wrote  bool
+	body   bytes.Buffer
+}
+
+func (r *recorder) Header() http.Header { return r.header }
+
+func (r *recorder) WriteHeader(status int) {
+	if !r.wrote {
+		r.status, r.wrote = status, true
+	}
+}
+
+func (r *recorder) Write(data []byte) (int, error) {
+	r.wrote = true
+	return r.body.Write(data)
+}
+
+// answerBundle writes the response bundle, its entries in the order of the request's.
+func (d *door) answerBundle(rw http.ResponseWriter, r *http.Request, kind string, parts []*part) error {
+	prefer := preferencesOf(r.Header) // a bundle's answer is minimal unless the client asks for more
+	if prefer.explicit && prefer.returns == "representation" {
+		d.representations(r.Context(), parts)
+	}
+	contentType(rw)
+	rw.WriteHeader(http.StatusOK)
+	bundle := fhir.NewBundleWriter(rw, fhir.BundleHead{Type: kind})
+	for _, p := range parts {
+		if err := bundle.Entry(d.entry(r, prefer, p)); err != nil {
+			break // the client has left; Close tells
+		}
+	}
+	if err := bundle.Close(); err != nil {
+		d.Logger.Debug("a client left before its answer was written", "error", err)
+	}
+	return nil
+}
+
+// entry makes the response to one entry.
+func (d *door) entry(r *http.Request, prefer preferences, p *part) fhir.BundleEntry {
+	response := &fhir.BundleResponse{}
+	entry := fhir.BundleEntry{Response: response}
+	switch a := &p.answer; {
+	case a.err != nil:
+		response.Status, response.Outcome = d.problem(r, a.err)
+	case a.result != nil:
+		response.Status = statusOf(*a.result)
+		if a.result.Version > 0 {
+			response.ETag, response.LastModified = etag(a.result.Version), a.result.Time
+		}
+		if p.change.Operation != events.Delete {
+			response.Location = d.baseOf(r) + "/" + location(*a.result)
+			entry.Resource = a.body
+		}
+		if prefer.explicit && prefer.returns == "OperationOutcome" {
+			response.Outcome = doneOutcome(*a.result)
+		}
+	default:
+		response.Status, response.ETag = a.status, a.header.Get("ETag")
+		if at, err := time.Parse(http.TimeFormat, a.header.Get("Last-Modified")); err == nil {
+			response.LastModified = at
+		}
+		if !strings.Contains(a.header.Get("Content-Type"), "json") {
+			break
+		}
+		if a.status >= http.StatusBadRequest {
+			response.Outcome = a.body
+		} else {
+			entry.Resource = a.body
+		}
+	}
+	return entry
+}
+
+// representations gets the stored contents of all accepted writes and stamps them. What cannot be got is left out: the writes stand.
+func (d *door) representations(ctx context.Context, parts []*part) {
+	var hashes []events.Hash
+	var wanting []*part
+	for _, p := range parts {
+		if p.answer.result != nil && p.change.Operation != events.Delete {
+			hashes = append(hashes, p.answer.result.Hash)
+			wanting = append(wanting, p)
+		}
+	}
+	if len(hashes) == 0 {
+		return
+	}
+	contents, err := d.Blobs.Get(ctx, hashes)
+	if err != nil {
+		d.Logger.Error("the contents of a bundle that was just written cannot be read", "error", err)
+		return
+	}
+	for n, p := range wanting {
+		content, result := contents[n], p.answer.result
+		if content == nil {
+			if content, err = d.healed(ctx, *result); err != nil || content == nil {
+				d.Logger.Error("the content of a version that was just written cannot be read", "resource", result.Type+"/"+result.ID, "version", result.Version, "error", err)
+				continue
+			}
+		}
+		if p.answer.body, err = fhir.Stamp(nil, content, result.ID, result.Version, result.Time); err != nil {
+			d.Logger.Error("a content cannot be stamped", "resource", result.Type+"/"+result.ID, "version", result.Version, "error", err)
+		}
+	}
+}

@@ -1,0 +1,181 @@
+package functions
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"net/http"
+	"strconv"
+
+	"github.com/google/uuid"
+
+	"binnacle/events"
+	"binnacle/events/fhir"
+	"binnacle/projections"
+)
+
+// retryAfter is what a 503 tells the client to wait.
+const retryAfter = "2" // seconds
+
+// repeatableID makes the id of an event from an idempotency key and what was asked under it: a UUID of version 8.
+func repeatableID(r *http.Request, tenant, key string, body []byte, part int) string {
+	hash := sha256.New()
+	for _, text := range []string{tenant, key, r.Method, r.URL.Path, r.URL.RawQuery, r.Header.Get("If-Match"), r.Header.Get("If-None-Match"), r.Header.Get("If-None-Exist")} {
+		hash.Write(binary.AppendUvarint(nil, uint64(len(text))))
+		hash.Write([]byte(text))
+	}
+	hash.Write(binary.AppendVarint(nil, int64(part)))
+	hash.Write(body)
+	id, _ := uuid.FromBytes(hash.Sum(nil)[:16]) // fails for other lengths only
+	id[6] = id[6]&0x0f | 0x80
+	id[8] = id[8]&0x3f | 0x80
+	return id.String()
+}
+
+// refusalError makes an error of a refusal.
+func refusalError(refusal *events.Refusal) error {
+	err := events.Errorf(refusal.Kind, "functions.Door", "%s", refusal.Text)
+	return err.At(refusal.Expression)
+}
+
+// answerSingle writes the answer to an accepted single interaction.
+func (d *door) answerSingle(rw http.ResponseWriter, r *http.Request, prefer preferences, change events.Change, result events.Result) {
+	header := rw.Header()
+	if result.Version > 0 {
+		header.Set("ETag", etag(result.Version))
+		header.Set("Last-Modified", result.Time.UTC().Format(http.TimeFormat))
+	}
+	status := statusOf(result)
+	if change.Operation == events.Delete {
+		if prefer.returns == "OperationOutcome" {
+			d.write(rw, http.StatusOK, doneOutcome(result))
+		} else {
+			rw.WriteHeader(status)
+		}
+		return
+	}
+	header.Set("Location", d.baseOf(r)+"/"+location(result))
+	switch prefer.returns {
+	case "minimal":
+		rw.WriteHeader(status)
+		return
+	case "OperationOutcome":
+		d.write(rw, status, doneOutcome(result))
+		return
+	}
+	body, err := d.representation(r, change, result)
+	if err != nil || body == nil {
+		d.Logger.Error("the content of a version that was just written cannot be read", "resource", result.Type+"/"+result.ID, "version", result.Version, "error", err)
+		body = doneOutcome(result) // the write stands; the answer must not say otherwise
+	}
+	d.write(rw, status, body)
+}
+
+// representation returns the stored content of a result, stamped.
+func (d *door) representation(r *http.Request, change events.Change, result events.Result) ([]byte, error) {
+	content := change.Content
+	if len(change.Links) > 0 || sha256.Sum256(content) != result.Hash {
+		found, err := d.Blobs.Get(r.Context(), []events.Hash{result.Hash})
+		if err != nil {
+			return nil, err
+		}
+		if content = found[0]; content == nil {
+			if content, err = d.healed(r.Context(), result); err != nil || content == nil {
+				return nil, err
+			}
+		}
+	}
+	return fhir.Stamp(nil, content, result.ID, result.Version, result.Time)
+}
+
+// healed brings back the content of the version that is current, when it is the one of the result.
+func (d *door) healed(ctx context.Context, result events.Result) ([]byte, error) {
+	if d.Heal == nil {
+		return nil, nil
+	}
+	versions, err := d.Heal.Index.Current(ctx, []projections.Key{{Tenant: d.Tenant, Type: result.Type, ID: result.ID}})
+	if err != nil || versions[0].Hash != result.Hash {
+		return nil, err
+	}
+	return d.Heal.Handle(ctx, versions[0])
+}
+
+// statusOf is the HTTP status of an accepted change.
+func statusOf(result events.Result) int {
+	switch result.Disposition {
+	case events.Created:
+		return http.StatusCreated
+	case events.Deleted, events.NoEffect:
+		return http.StatusNoContent
+	}
+	return http.StatusOK
+}
+
+func etag(version int64) string { return `W/"` + strconv.FormatInt(version, 10) + `"` }
+
+func location(result events.Result) string {
+	return result.Type + "/" + result.ID + "/_history/" + strconv.FormatInt(result.Version, 10)
+}
+
+// accepted answers a write that nobody waits for.
+func (d *door) accepted(rw http.ResponseWriter, position events.Position) {
+	rw.Header().Set(HeaderPosition, position.String())
+	rw.WriteHeader(http.StatusAccepted)
+}
+
+// write writes a body of FHIR JSON.
+func (d *door) write(rw http.ResponseWriter, status int, body []byte) {
+	contentType(rw)
+	rw.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	rw.WriteHeader(status)
+	if _, err := rw.Write(body); err != nil {
+		d.Logger.Debug("a client left before its answer was written", "error", err)
+	}
+}
+
+// contentType says what a body is, unless a handler outside of the door has chosen another JSON form.
+func contentType(rw http.ResponseWriter) {
+	if header := rw.Header(); header.Get("Content-Type") == "" {
+		header.Set("Content-Type", "application/fhir+json; charset=utf-8")
+	}
+}
+
+// doneOutcome is the OperationOutcome of an accepted change.
+func doneOutcome(result events.Result) []byte {
+	name := result.Type
+	if result.ID != "" {
+		name += "/" + result.ID
+	}
+	text := name + ": " + result.Disposition.String()
+	if result.Version > 0 {
+		text += ", version " + strconv.FormatInt(result.Version, 10)
+	}
+	return fhir.OperationOutcome(fhir.Issue{Severity: fhir.SeverityInformation, Code: "informational", Diagnostics: text})
+}
+
+// problem makes the status and the OperationOutcome of an error. What the client must not see goes to the operator's log.
+func (d *door) problem(r *http.Request, err error) (status int, outcome []byte) {
+	status, outcome = fhir.OutcomeOf(err)
+	var f *failure
+	if errors.As(err, &f) {
+		status = f.status
+	}
+	if status >= http.StatusInternalServerError {
+		d.Logger.Error("a write failed", "method", r.Method, "path", r.URL.Path, "status", status, "error", err)
+	}
+	return status, outcome
+}
+
+// fail answers with an error.
+func (d *door) fail(rw http.ResponseWriter, r *http.Request, err error) {
+	status, outcome := d.problem(r, err)
+	var f *failure
+	if errors.As(err, &f) && f.allow != "" {
+		rw.Header().Set("Allow", f.allow)
+	}
+	if status == http.StatusServiceUnavailable {
+		rw.Header().Set("Retry-After", retryAfter)
+	}
+	d.write(rw, status, outcome)
+}

@@ -1,0 +1,199 @@
+package functions
+
+import (
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"binnacle/events"
+	"binnacle/events/fhir"
+)
+
+// create answers POST [base]/Type (FHIR R4, http.html#create) and its conditional form with If-None-Exist.
+func (d *door) create(rw http.ResponseWriter, r *http.Request, name string) error {
+	data, release, err := d.body(r)
+	defer release()
+	if err != nil {
+		return err
+	}
+	change := events.Change{Operation: events.Create, Type: name, ID: d.NewID(), Entry: -1}
+	if lines, found := r.Header["If-None-Exist"]; found {
+		if change.Condition, err = d.condition(name, strings.Join(lines, "&")); err != nil {
+			return err
+		}
+	}
+	if err := d.content(r, &change, data); err != nil {
+		return err
+	}
+	return d.single(rw, r, change, data)
+}
+
+// update answers PUT [base]/Type/id (FHIR R4, http.html#update) and, without an id, the conditional form PUT [base]/Type?query.
+func (d *door) update(rw http.ResponseWriter, r *http.Request, name, id string) error {
+	change := events.Change{Operation: events.Update, Type: name, ID: id, Entry: -1}
+	if err := d.target(r, &change); err != nil {
+		return err
+	}
+	if err := preconditions(&change, r.Header.Get("If-Match"), r.Header.Get("If-None-Match")); err != nil {
+		return err
+	}
+	data, release, err := d.body(r)
+	defer release()
+	if err != nil {
+		return err
+	}
+	if err := d.content(r, &change, data); err != nil {
+		return err
+	}
+	return d.single(rw, r, change, data)
+}
+
+// delete answers DELETE [base]/Type/id (FHIR R4, http.html#delete) and, without an id, the conditional form DELETE [base]/Type?query.
+func (d *door) delete(rw http.ResponseWriter, r *http.Request, name, id string) error {
+	change := events.Change{Operation: events.Delete, Type: name, ID: id, Entry: -1}
+	if err := d.target(r, &change); err != nil {
+		return err
+	}
+	if err := preconditions(&change, r.Header.Get("If-Match"), ""); err != nil {
+		return err
+	}
+	return d.single(rw, r, change, nil)
+}
+
+// target checks the id of the path, or reads the query of a conditional form.
+func (d *door) target(r *http.Request, change *events.Change) error {
+	if change.ID != "" {
+		return fhir.CheckID(change.ID)
+	}
+	var err error
+	change.Condition, err = d.condition(change.Type, r.URL.RawQuery)
+	return err
+}
+
+// condition checks the search of a conditional interaction, without the parameters that only shape an answer. Unknown parameters are
+// an error: what is left out of a condition makes it match more.
+func (d *door) condition(name, query string) (string, error) {
+	query = strings.TrimPrefix(strings.TrimSpace(query), name)
+	query = strings.TrimPrefix(query, "?")
+	parts := strings.FieldsFunc(query, func(c rune) bool { return c == '&' })
+	kept := parts[:0]
+	for _, part := range parts {
+		if key, _, _ := strings.Cut(part, "="); key != "_format" && key != "_pretty" {
+			kept = append(kept, part)
+		}
+	}
+	query = strings.Join(kept, "&")
+	if query == "" {
+		return "", invalid("the conditional form needs a search, as in %s?identifier=system|value", name)
+	}
+	if _, err := d.Catalog.ParseCondition(d.Tenant, name, query); err != nil {
+		return "", err
+	}
+	return query, nil
+}
+
+// preconditions reads If-Match and If-None-Match. The weak form W/"3" is FHIR's; "3" and 3 are taken too.
+func preconditions(change *events.Change, ifMatch, ifNoneMatch string) error {
+	switch tag := strings.TrimSpace(ifMatch); tag {
+	case "":
+	case "*":
+		change.IfMatch = events.IfMatchAny
+	default:
+		number, err := strconv.ParseInt(strings.Trim(strings.TrimPrefix(tag, "W/"), `"`), 10, 64)
+		if err != nil || number < 1 {
+			return invalid(`If-Match: %.60q names no version; write W/"3" for version 3, or *`, tag)
+		}
+		change.IfMatch = number
+	}
+	switch strings.TrimSpace(ifNoneMatch) {
+	case "":
+	case "*":
+		change.IfNoneMatch = true
+	default:
+		return invalid("If-None-Match: %.60q is not offered on a write; * is: write only when nothing is there", ifNoneMatch)
+	}
+	return nil
+}
+
+// content checks the document of a single create or update and makes it the change's content.
+func (d *door) content(r *http.Request, change *events.Change, data []byte) error {
+	resource, err := fhir.ParseResource(data)
+	if err != nil {
+		return err
+	}
+	if err := checkIdentity(change, resource, d.NewID); err != nil {
+		return err
+	}
+	if err := d.Catalog.Check(resource.Node.Document()); err != nil {
+		return err
+	}
+	return d.linker(r).link(change, resource.Node, "")
+}
+
+// checkIdentity holds that the resource is of the change's type and has its id, and gives a conditional update the id under which it
+// would be created.
+func checkIdentity(change *events.Change, resource fhir.Resource, newID func() string) error {
+	if resource.Type != change.Type {
+		return invalid("the resource is a %s, but it was sent to %s", resource.Type, change.Type).At("resourceType")
+	}
+	if change.Operation != events.Update {
+		return nil
+	}
+	switch {
+	case change.Condition != "":
+		if change.ID = resource.ID; change.ID == "" {
+			change.ID = newID()
+		}
+	case resource.ID == "":
+		return invalid("an update needs the id in the resource: %s", change.ID).At(change.Type + ".id")
+	case resource.ID != change.ID:
+		return invalid("the id in the resource is %s, but it was sent to %s/%s", resource.ID, change.Type, change.ID).At(change.Type + ".id")
+	}
+	return nil
+}
+
+// single sends a change as an event of its own and answers with what became of it.
+func (d *door) single(rw http.ResponseWriter, r *http.Request, change events.Change, body []byte) error {
+	event := d.event(r, body, -1, change)
+	prefer := preferencesOf(r.Header)
+	if prefer.async {
+		position, err := d.Append(r.Context(), event)
+		if err != nil {
+			return err
+		}
+		d.accepted(rw, position)
+		return nil
+	}
+	outcome, err := d.Handle(r.Context(), event)
+	if err != nil {
+		return err
+	}
+	rw.Header().Set(HeaderPosition, outcome.Position.String())
+	if outcome.Refusal != nil {
+		return refusalError(outcome.Refusal)
+	}
+	d.answerSingle(rw, r, prefer, change, outcome.Results[0])
+	return nil
+}
+
+// event makes the event of changes. part tells the entries of a batch apart; -1: the event is the whole request. With an
+// Idempotency-Key the event's id is made from the key and the request, so that the same request sent again is the same event.
+func (d *door) event(r *http.Request, body []byte, part int, changes ...events.Change) events.Event {
+	event := events.Event{Tenant: d.Tenant, Time: d.Now(), Changes: changes, AllowDangling: strings.EqualFold(r.Header.Get(headerAllowDangling), "true")}
+	if event.IdempotencyKey = strings.Trim(r.Header.Get("Idempotency-Key"), `"`); event.IdempotencyKey != "" {
+		event.ID = repeatableID(r, event.Tenant, event.IdempotencyKey, body, part)
+	} else {
+		event.ID = d.NewID()
+	}
+	return event
+}
+
+// baseOf returns the base URL that the client sees, "" when the request does not tell.
+func (d *door) baseOf(r *http.Request) string {
+	if r.URL.Host == "" {
+		return d.base
+	}
+	u := url.URL{Scheme: r.URL.Scheme, Host: r.URL.Host, Path: d.base}
+	return u.String()
+}

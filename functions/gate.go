@@ -1,0 +1,137 @@
+package functions
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"binnacle/events"
+	"binnacle/projections"
+)
+
+// Times of the gate.
+const (
+	gateFresh   = 250 * time.Millisecond // a verdict this young is used as it is
+	gateUsable  = time.Second            // a good verdict this young is used while the next one is made
+	gateTimeout = 2 * time.Second        // bound of making a verdict
+)
+
+// gate tells whether an event may be appended: the log, the index and the blobs answer and the projector keeps up (design decision
+// 17). Verdicts are shared by all requests for a moment, so a write costs no extra round trip while others are under way.
+type gate struct {
+	log    events.Log
+	index  WriteIndex
+	blobs  projections.Blobs
+	limits Limits
+
+	mu       sync.Mutex
+	verdicts map[int32]*verdict
+}
+
+type verdict struct {
+	made   time.Time
+	err    error
+	making chan struct{} // closed when the verdict being made is there; nil when none is
+	next   int64         // the projector's place when it was seen last
+	moved  time.Time     // when it last went on, or had nothing to do
+}
+
+func newGate(log events.Log, index WriteIndex, blobs projections.Blobs, limits Limits) *gate {
+	return &gate{log: log, index: index, blobs: blobs, limits: limits, verdicts: make(map[int32]*verdict)}
+}
+
+// check returns nil when events of the partition may be appended, or an error of kind Transient.
+func (g *gate) check(ctx context.Context, partition int32) error {
+	g.mu.Lock()
+	v := g.verdicts[partition]
+	if v == nil {
+		v = new(verdict)
+		g.verdicts[partition] = v
+	}
+	age := time.Since(v.made)
+	if age < gateFresh {
+		defer g.mu.Unlock()
+		return v.err
+	}
+	if v.making == nil {
+		v.making = make(chan struct{})
+		go g.make(partition, v)
+	}
+	if v.err == nil && age < gateUsable {
+		defer g.mu.Unlock()
+		return nil
+	}
+	making := v.making
+	g.mu.Unlock()
+	select {
+	case <-making:
+	case <-ctx.Done():
+		return events.Wrap(events.Transient, "functions.Write", ctx.Err(), "the caller left before anything was appended")
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return v.err
+}
+
+// make makes a verdict apart from any request, so that one who leaves spoils it for nobody.
+func (g *gate) make(partition int32, v *verdict) {
+	next, end, err := g.look(partition)
+	now := time.Now()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if err == nil {
+		err = v.judge(now, next, end, g.limits)
+	}
+	v.made, v.err = now, err
+	close(v.making)
+	v.making = nil
+}
+
+// judge compares the projector's place with the log's end.
+func (v *verdict) judge(now time.Time, next, end int64, limits Limits) error {
+	if next >= end || next != v.next || now.Sub(v.made) > limits.LagStall/2 {
+		v.moved = now
+	}
+	v.next = next
+	lag := end - next
+	switch {
+	case lag > limits.LagRecords:
+		return events.Errorf(events.Transient, "functions.Write", "the projector is %d events behind, more than the %d allowed; nothing was written, try again later", lag, limits.LagRecords)
+	case now.Sub(v.moved) > limits.LagStall:
+		return events.Errorf(events.Transient, "functions.Write", "the projector has stood still for more than %v with %d events before it; nothing was written, try again later", limits.LagStall, lag)
+	}
+	return nil
+}
+
+// look asks all parts at once.
+func (g *gate) look(partition int32) (next, end int64, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), gateTimeout)
+	defer cancel()
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		state, err := g.index.State(ctx, partition)
+		next = state.Next
+		return away(err, "the search index")
+	})
+	group.Go(func() error {
+		ends, err := g.log.Ends(ctx)
+		for _, e := range ends {
+			if e.Partition == partition {
+				end = e.Next
+			}
+		}
+		return away(err, "the log")
+	})
+	group.Go(func() error { return away(g.blobs.Ready(ctx), "the blob store") })
+	return next, end, group.Wait()
+}
+
+// away makes a part's failure the reason why nothing is appended.
+func away(err error, part string) error {
+	if err == nil {
+		return nil
+	}
+	return events.Wrap(events.Transient, "functions.Write", err, "%s does not answer; nothing was written, try again later", part)
+}

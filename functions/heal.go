@@ -1,0 +1,183 @@
+package functions
+
+import (
+	"context"
+	"crypto/sha256"
+
+	"binnacle/events"
+	"binnacle/projections"
+	"binnacle/projections/catalog"
+)
+
+// Bounds of Heal.
+const (
+	healMatches  = 20     // matches of a conditional reference that are tried
+	healAttempts = 10_000 // combinations of them that are tried
+)
+
+// HealIndex is the part of an index that Heal uses.
+type HealIndex interface {
+	OutcomeReader
+	Current(ctx context.Context, keys []projections.Key) ([]projections.Version, error)
+	Search(ctx context.Context, query projections.Query) (projections.Page, error)
+}
+
+// Heal makes the content of a version again from the log, when the blob store has lost it (design decision 18).
+type Heal struct {
+	Log     events.Log
+	Index   HealIndex
+	Blobs   projections.Blobs // gets the content back; nil: nothing is put back
+	Catalog *catalog.Catalog
+}
+
+// Handle returns the exact content of a version, whose SHA-256 is the version's hash, and puts it back into the blob store. What the
+// projector resolved in it is found again: what other changes of the event became stands in its outcome, and what a conditional
+// reference matched is searched for as of then, or among today's matches. The hash tells which is right.
+//
+// Kind NotFound: the log has no such record (any more), or what the references led to cannot be found; a rebuild makes everything anew.
+func (h *Heal) Handle(ctx context.Context, version projections.Version) ([]byte, error) {
+	event, err := h.event(ctx, version.Position)
+	if err != nil {
+		return nil, err
+	}
+	if version.Deleted || version.Change >= len(event.Changes) {
+		return nil, events.Errorf(events.NotFound, "functions.Heal", "%s/%s version %d has no content in the record at %v", version.Type, version.ID, version.Number, version.Position)
+	}
+	change := event.Changes[version.Change]
+	content := change.Content
+	if len(change.Links) > 0 {
+		if content, err = h.resolved(ctx, version, event, change); err != nil {
+			return nil, err
+		}
+	}
+	if sha256.Sum256(content) != version.Hash {
+		return nil, events.Errorf(events.NotFound, "functions.Heal", "the record at %v does not give the content of %s/%s version %d: its hash is another", version.Position, version.Type, version.ID, version.Number)
+	}
+	if h.Blobs == nil {
+		return content, nil
+	}
+	// The store owns what it is given, and the caller what is returned.
+	return content, h.Blobs.Put(ctx, []projections.Blob{{Hash: version.Hash, Content: append([]byte(nil), content...)}})
+}
+
+// event reads the record at a position.
+func (h *Heal) event(ctx context.Context, position events.Position) (events.Event, error) {
+	var found *events.Record
+	err := h.Log.Replay(ctx, position, position.Offset+1, func(records []events.RawRecord) error {
+		for _, raw := range records {
+			record, err := events.Decode(raw)
+			if err != nil {
+				return err
+			}
+			found = &record
+		}
+		return nil
+	})
+	if err != nil {
+		return events.Event{}, err
+	}
+	if found == nil {
+		return events.Event{}, events.Errorf(events.NotFound, "functions.Heal", "the log holds no record at %v", position)
+	}
+	return found.Event, nil
+}
+
+// resolved finds the targets of a change's links by trying: the hash tells the right ones.
+func (h *Heal) resolved(ctx context.Context, version projections.Version, event events.Event, change events.Change) ([]byte, error) {
+	outcomes, err := h.Index.Outcomes(ctx, []string{event.ID})
+	if err != nil {
+		return nil, err
+	}
+	if outcomes[0] == nil || len(outcomes[0].Results) != len(event.Changes) {
+		return nil, events.Errorf(events.NotFound, "functions.Heal", "the outcome of the event at %v is not known", version.Position)
+	}
+	results := outcomes[0].Results
+	snapshot := version.Sid // of the last version of the event: conditional references see all of it
+	for _, result := range results[version.Change+1:] {
+		if result.Disposition == events.Created || result.Disposition == events.Updated || result.Disposition == events.Deleted {
+			snapshot++
+		}
+	}
+	for _, at := range []int64{snapshot, 0} {
+		t := trial{results: results, places: make(map[query]int)}
+		for _, link := range change.Links {
+			if link.Change < 0 {
+				if err := h.candidates(ctx, &t, event.Tenant, query{link.Type, link.Query}, at); err != nil {
+					return nil, err
+				}
+			}
+		}
+		if content := t.run(change, version.Hash); content != nil {
+			return content, nil
+		}
+	}
+	return nil, events.Errorf(events.NotFound, "functions.Heal", "what the conditional references of %s/%s version %d led to cannot be found any more; a rebuild makes it anew", version.Type, version.ID, version.Number)
+}
+
+// query is a conditional reference.
+type query struct{ name, text string }
+
+// trial is a search for the targets of links.
+type trial struct {
+	results []events.Result
+	places  map[query]int // of each query in matches
+	matches [][]string    // the ids that may be meant
+}
+
+// candidates adds the ids that a query may have meant, as of a snapshot.
+func (h *Heal) candidates(ctx context.Context, t *trial, tenant string, q query, snapshot int64) error {
+	if _, have := t.places[q]; have {
+		return nil
+	}
+	search, err := h.Catalog.ParseCondition(tenant, q.name, q.text)
+	if err != nil {
+		return events.Wrap(events.NotFound, "functions.Heal", err, "the conditional reference %s?%s cannot be searched for", q.name, q.text)
+	}
+	search.Total, search.Limit, search.Snapshot = projections.TotalNone, healMatches, snapshot
+	page, err := h.Index.Search(ctx, search)
+	if err != nil {
+		return err
+	}
+	ids := make([]string, len(page.Versions))
+	for i, v := range page.Versions {
+		ids[i] = v.ID
+	}
+	t.places[q] = len(t.matches)
+	t.matches = append(t.matches, ids)
+	return nil
+}
+
+// run tries the combinations of matches until the content has the hash; nil when none gives it.
+func (t *trial) run(change events.Change, hash events.Hash) []byte {
+	chosen := make([]int, len(t.matches))
+	for _, ids := range t.matches {
+		if len(ids) == 0 {
+			return nil
+		}
+	}
+	targets := make([]string, len(change.Links))
+	for range healAttempts {
+		for i, link := range change.Links {
+			if link.Change >= 0 {
+				targets[i] = t.results[link.Change].Type + "/" + t.results[link.Change].ID
+				continue
+			}
+			place := t.places[query{link.Type, link.Query}]
+			targets[i] = link.Type + "/" + t.matches[place][chosen[place]]
+		}
+		if content, err := resolve(change.Content, change.Links, targets); err == nil && sha256.Sum256(content) == hash {
+			return content
+		}
+		digit := 0
+		for ; digit < len(chosen); digit++ {
+			if chosen[digit]++; chosen[digit] < len(t.matches[digit]) {
+				break
+			}
+			chosen[digit] = 0
+		}
+		if digit == len(chosen) {
+			return nil
+		}
+	}
+	return nil
+}

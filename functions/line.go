@@ -1,0 +1,286 @@
+package functions
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"runtime"
+	"time"
+
+	"github.com/maypok86/otter/v2"
+	"golang.org/x/sync/errgroup"
+
+	"binnacle/events"
+	"binnacle/events/fhir"
+	"binnacle/projections"
+	"binnacle/projections/catalog"
+)
+
+// Bounds of the projecting code.
+const (
+	chunkBytes    = 8 << 20 // content that one commit takes: a batch of compressed records may unfold to twenty times its size
+	chunkChanges  = 4_000   // changes that one commit takes; an event is never divided
+	currentKeys   = 2_000   // keys of one look-up
+	currentCached = 20_000  // current versions that are kept in memory
+	searchCached  = 10_000  // answers to conditions that are kept in memory, of each type
+	searchPage    = 10      // matches of a condition that are read at once: one decides, two refuse, more only where the chunk hides some
+)
+
+// line projects one partition. Its methods must not be called side by side.
+type line struct {
+	index     projections.Writer
+	blobs     projections.Blobs
+	catalog   *catalog.Catalog
+	heal      *Heal // nil: content that is missing counts as other content
+	logger    *slog.Logger
+	partition int32
+
+	known    bool // state is what the index has
+	state    projections.State
+	current  *otter.Cache[projections.Key, projections.Version] // the zero Version for "never known"
+	searches map[typeName]map[string]projections.Page
+}
+
+func newLine(index projections.Writer, blobs projections.Blobs, c *catalog.Catalog, heal *Heal, logger *slog.Logger, partition int32) *line {
+	l := &line{index: index, blobs: blobs, catalog: c, heal: heal, logger: logger, partition: partition}
+	l.forget()
+	return l
+}
+
+// forget drops everything that was remembered: someone else may have written.
+func (l *line) forget() {
+	l.known = false
+	l.current = otter.Must(&otter.Options[projections.Key, projections.Version]{MaximumSize: currentCached})
+	l.searches = make(map[typeName]map[string]projections.Page)
+}
+
+// load makes the state known.
+func (l *line) load(ctx context.Context) error {
+	if l.known {
+		return nil
+	}
+	state, err := l.index.State(ctx, l.partition)
+	if err != nil {
+		return err
+	}
+	l.state, l.known = state, true
+	return nil
+}
+
+// project decides and commits records that come right after the state, in as many commits as their size asks for, and calls told
+// after each with all outcomes that became known. After an error whatever was committed stays; the records may be given again.
+func (l *line) project(ctx context.Context, records []events.RawRecord, told func([]events.Outcome)) error {
+	for len(records) > 0 {
+		items, err := l.take(ctx, records)
+		if err != nil {
+			return err
+		}
+		outcomes, err := l.chunk(ctx, items)
+		if err != nil {
+			l.forget()
+			return err
+		}
+		told(outcomes)
+		records = records[len(items):]
+	}
+	return nil
+}
+
+// take reads the records of one chunk, side by side.
+func (l *line) take(ctx context.Context, records []events.RawRecord) ([]*item, error) {
+	var items []*item
+	size, changes := 0, 0
+	for len(items) < len(records) && size < chunkBytes && changes < chunkChanges {
+		next := records[len(items):min(len(items)+runtime.GOMAXPROCS(0)*16, len(records))]
+		group := make([]*item, len(next))
+		if err := parallel(ctx, len(next), func(n int) error {
+			group[n] = &item{raw: next[n]}
+			group[n].prepare(l.catalog)
+			return nil
+		}); err != nil {
+			return nil, err
+		}
+		for _, i := range group {
+			items = append(items, i)
+			changes += len(i.works)
+			for _, w := range i.works {
+				if w != nil {
+					size += len(w.Content)
+				}
+			}
+		}
+	}
+	return items, nil
+}
+
+// parallel runs a step for each of n on all cores.
+func parallel(ctx context.Context, n int, step func(n int) error) error {
+	group, ctx := errgroup.WithContext(ctx)
+	workers := min(n, runtime.GOMAXPROCS(0))
+	for worker := range workers {
+		group.Go(func() error {
+			for i := worker; i < n; i += workers {
+				if err := ctx.Err(); err != nil {
+					return events.Wrap(events.Transient, "functions.Project", err, "projecting was stopped")
+				}
+				if err := step(i); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	return group.Wait()
+}
+
+// chunk projects items in one commit. Items that turn out to be poison are set aside, and the others decided again without them.
+func (l *line) chunk(ctx context.Context, items []*item) ([]events.Outcome, error) {
+	if err := l.load(ctx); err != nil {
+		return nil, err
+	}
+	if err := l.findKnown(ctx, items); err != nil {
+		return nil, err
+	}
+	if err := l.prefetch(ctx, items); err != nil {
+		return nil, err
+	}
+	contents, err := l.prefetchContents(ctx, items)
+	if err != nil {
+		return nil, err
+	}
+	for {
+		d := &deciding{line: l, ctx: ctx, state: l.state, chunk: newOverlay(false), seen: make(map[string]bool), blobs: contents}
+		err := d.decide(items)
+		if err == nil {
+			err = d.finish()
+		}
+		var bad *poisoned
+		if !errors.As(err, &bad) {
+			if err != nil {
+				return nil, err
+			}
+			if err := l.commit(ctx, d, items[len(items)-1].raw.Position.Offset+1); err != nil {
+				return nil, err
+			}
+			return append(d.commit.Outcomes, d.told...), nil
+		}
+		bad.item.poison = bad.reason
+		for _, i := range items {
+			for _, w := range i.works {
+				if w != nil {
+					w.forget()
+				}
+			}
+		}
+	}
+}
+
+// commit writes blobs, then everything else, and remembers what is current now.
+func (l *line) commit(ctx context.Context, d *deciding, next int64) error {
+	for _, q := range d.commit.Quarantined {
+		l.logger.Error("a record is in quarantine: it could not be projected; the line goes on", "position", q.Record.Position.String(), "reason", q.Reason)
+	}
+	if blobs := d.newBlobs(); len(blobs) > 0 {
+		if err := l.blobs.Put(ctx, blobs); err != nil {
+			return err
+		}
+	}
+	d.commit.Partition, d.commit.Expect, d.commit.Next, d.commit.Time = l.partition, l.state.Next, next, d.state.Time
+	if err := l.index.Commit(ctx, d.commit); err != nil {
+		return err
+	}
+	d.state.Next = next
+	l.state = d.state
+	for _, row := range d.commit.Rows {
+		l.current.Set(row.Key, row.Version)
+		delete(l.searches, typeName{row.Tenant, row.Type})
+	}
+	return nil
+}
+
+// finish makes what does not depend on the order, on all cores: final contents, hashes and terms of the rows.
+func (d *deciding) finish() error {
+	if err := parallel(d.ctx, len(d.rows), func(n int) error {
+		row, w := &d.commit.Rows[n], d.rows[n]
+		if row.Deleted {
+			return nil
+		}
+		if err := w.extract(); err != nil {
+			return err
+		}
+		row.Hash, row.Terms, row.MainDate = w.hash, w.terms, w.mainDate
+		return nil
+	}); err != nil {
+		return err
+	}
+	for _, p := range d.results {
+		if err := p.work.seal(); err != nil {
+			return err
+		}
+		d.commit.Outcomes[p.outcome].Results[p.result].Hash = p.work.hash
+	}
+	return nil
+}
+
+// newBlobs returns the contents of the rows, each once.
+func (d *deciding) newBlobs() []projections.Blob {
+	blobs := make([]projections.Blob, 0, len(d.rows))
+	seen := make(map[events.Hash]bool, len(d.rows))
+	for n, w := range d.rows {
+		if !d.commit.Rows[n].Deleted && !seen[w.hash] {
+			seen[w.hash] = true
+			blobs = append(blobs, projections.Blob{Hash: w.hash, Content: w.content})
+		}
+	}
+	return blobs
+}
+
+// findKnown marks the items whose event took effect, or was refused, in an earlier commit.
+func (l *line) findKnown(ctx context.Context, items []*item) error {
+	ids := make([]string, 0, len(items))
+	for _, i := range items {
+		if i.event.ID != "" {
+			ids = append(ids, i.event.ID)
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	outcomes, err := l.index.Outcomes(ctx, ids)
+	if err != nil {
+		return err
+	}
+	n := 0
+	for _, i := range items {
+		if i.event.ID != "" {
+			i.known = outcomes[n]
+			n++
+		}
+	}
+	return nil
+}
+
+// later returns the later of the times, in the log's precision.
+func later(t, u time.Time) time.Time {
+	if u = u.UTC().Truncate(time.Millisecond); u.After(t) {
+		return u
+	}
+	return t
+}
+
+// literalReferences finds the references to other resources of this server, apart from those that are links.
+func literalReferences(doc *fhir.Document, tenant string, links []events.Link) []reference {
+	var found []reference
+	for place := range fhir.References(doc.Root()) {
+		for len(links) > 0 && links[0].End <= place.Start {
+			links = links[1:]
+		}
+		if place.Kind != fhir.ReferencePlace || len(links) > 0 && links[0].Start <= place.Start {
+			continue
+		}
+		if r := fhir.ParseReference(place.Value); r.Kind == fhir.RelativeReference {
+			found = append(found, reference{projections.Key{Tenant: tenant, Type: r.Type, ID: r.ID}, place.Node})
+		}
+	}
+	return found
+}

@@ -1,0 +1,178 @@
+package functions
+
+import (
+	"context"
+
+	"binnacle/events"
+	"binnacle/projections"
+)
+
+// prefetch brings the current versions of all resources that a chunk names into the cache, in one query.
+func (l *line) prefetch(ctx context.Context, items []*item) error {
+	var missing []projections.Key
+	asked := make(map[projections.Key]bool)
+	want := func(key projections.Key) {
+		if asked[key] {
+			return
+		}
+		asked[key] = true
+		if _, have := l.current.GetIfPresent(key); !have {
+			missing = append(missing, key)
+		}
+	}
+	for _, i := range items {
+		if i.poison != "" || i.known != nil {
+			continue
+		}
+		for _, w := range i.works {
+			if w.ID != "" {
+				want(projections.Key{Tenant: i.event.Tenant, Type: w.Type, ID: w.ID})
+			}
+			for _, ref := range w.refs {
+				want(ref.Key)
+			}
+		}
+	}
+	return l.fetch(ctx, missing)
+}
+
+// fetch reads current versions into the cache.
+func (l *line) fetch(ctx context.Context, keys []projections.Key) error {
+	for len(keys) > 0 {
+		some := keys[:min(len(keys), currentKeys)]
+		versions, err := l.index.Current(ctx, some)
+		if err != nil {
+			return err
+		}
+		for n, version := range versions {
+			l.current.Set(some[n], version)
+		}
+		keys = keys[len(some):]
+	}
+	return nil
+}
+
+// currentOf returns the version of a resource that is current in the index.
+func (l *line) currentOf(ctx context.Context, key projections.Key) (projections.Version, error) {
+	if version, have := l.current.GetIfPresent(key); have {
+		return version, nil
+	}
+	versions, err := l.index.Current(ctx, []projections.Key{key})
+	if err != nil {
+		return projections.Version{}, err
+	}
+	l.current.Set(key, versions[0])
+	return versions[0], nil
+}
+
+// prefetchContents gets, in one call, the contents that plain updates of a chunk may have to be compared with.
+func (l *line) prefetchContents(ctx context.Context, items []*item) (map[events.Hash][]byte, error) {
+	var hashes []events.Hash
+	contents := make(map[events.Hash][]byte)
+	for _, i := range items {
+		if i.poison != "" || i.known != nil {
+			continue
+		}
+		for _, w := range i.works {
+			if w.Operation != events.Update || w.Condition != "" {
+				continue
+			}
+			before, have := l.current.GetIfPresent(projections.Key{Tenant: i.event.Tenant, Type: w.Type, ID: w.ID})
+			if _, asked := contents[before.Hash]; !have || asked || !isAlive(before) {
+				continue
+			}
+			if len(w.Links) == 0 {
+				if err := w.seal(); err != nil || w.hash == before.Hash {
+					continue
+				}
+			}
+			contents[before.Hash] = nil
+			hashes = append(hashes, before.Hash)
+		}
+	}
+	if len(hashes) == 0 {
+		return contents, nil
+	}
+	found, err := l.blobs.Get(ctx, hashes)
+	if err != nil {
+		return nil, err
+	}
+	for n, hash := range hashes {
+		contents[hash] = found[n]
+	}
+	return contents, nil
+}
+
+// contentOf returns the content of a committed version: from what was fetched, from the store, or from the log when the store has
+// lost it. nil is content that nobody can bring back; it differs from every other.
+func (l *line) contentOf(ctx context.Context, version projections.Version, fetched map[events.Hash][]byte) ([]byte, error) {
+	if content := fetched[version.Hash]; content != nil {
+		return content, nil
+	}
+	found, err := l.blobs.Get(ctx, []events.Hash{version.Hash})
+	if err != nil {
+		return nil, err
+	}
+	if found[0] != nil || l.heal == nil {
+		return found[0], nil
+	}
+	content, err := l.heal.Handle(ctx, version)
+	if err != nil && events.KindOf(err) != events.Transient {
+		l.logger.Error("the content of a version is lost and cannot be made again; the update to come counts as a change", "resource", version.Type+"/"+version.ID,
+			"version", version.Number, "position", version.Position.String(), "error", err)
+		return nil, nil
+	}
+	return content, err
+}
+
+// search returns up to two resources that a condition matches now: those that are committed, with what the chunk and the event have
+// made of them.
+func (e *decidingEvent) search(query projections.Query, condition string) ([]*entry, error) {
+	var found []*entry
+	add := func(match *entry) bool {
+		found = append(found, match)
+		return len(found) < 2
+	}
+	if err := e.layer.match(query, add); err != nil || len(found) == 2 {
+		return found, err
+	}
+	if err := e.chunk.match(query, func(match *entry) bool {
+		return e.layer.entries[match.version.Key] != nil || add(match)
+	}); err != nil || len(found) == 2 {
+		return found, err
+	}
+	query.Total, query.Limit = projections.TotalNone, searchPage
+	page, err := e.line.searchFirst(e.ctx, query, condition)
+	for err == nil {
+		for _, version := range page.Versions {
+			if e.layer.entries[version.Key] == nil && e.chunk.entries[version.Key] == nil && !add(&entry{version: version}) {
+				return found, nil
+			}
+		}
+		if page.Next == "" {
+			return found, nil
+		}
+		query.After, query.Snapshot = page.Next, page.Snapshot
+		page, err = e.line.index.Search(e.ctx, query)
+	}
+	return nil, err
+}
+
+// searchFirst returns the first page of a condition's matches in the index. It is kept until a version of the type is committed.
+func (l *line) searchFirst(ctx context.Context, query projections.Query, condition string) (projections.Page, error) {
+	name := typeName{query.Tenant, query.Type}
+	if page, have := l.searches[name][condition]; have {
+		return page, nil
+	}
+	page, err := l.index.Search(ctx, query)
+	if err != nil {
+		return projections.Page{}, err
+	}
+	kept := l.searches[name]
+	if kept == nil || len(kept) >= searchCached {
+		kept = make(map[string]projections.Page)
+		l.searches[name] = kept
+	}
+	kept[condition] = page
+	return page, nil
+}

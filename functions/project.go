@@ -1,0 +1,122 @@
+package functions
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+
+	"binnacle/events"
+	"binnacle/projections"
+	"binnacle/projections/catalog"
+)
+
+// Project decides: it turns the records of the log, in order, into versions, terms, blobs and outcomes. Its Handle is the handler of a
+// Watermill router, its Seek says where a follower of the log starts. Fields must be set before the first call and stay as they are.
+//
+// What Project makes is a function of the records of the partition alone. Each commit moves the stored position, under the condition
+// that nobody else has moved it: with two of them on one partition one wins, and the other drops its work and reads the position again.
+type Project struct {
+	Index   projections.Writer
+	Blobs   projections.Blobs
+	Catalog *catalog.Catalog
+	Waiters *Waiters     // told after each commit; nil: nobody waits in this process
+	Heal    *Heal        // brings back a lost blob that an update must be compared with; nil: such an update counts as a change
+	Reseek  func()       // Follower.Reseek
+	Logger  *slog.Logger // nil: slog.Default()
+
+	mu    sync.Mutex
+	lines map[int32]*followed
+}
+
+// followed is a line with its place in what a follower delivers.
+type followed struct {
+	sync.Mutex
+	*line
+	delivered int64 // everything from where the follower started up to this offset was seen; -1: nobody knows where it started
+}
+
+func (p *Project) line(partition int32) *followed {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.lines == nil {
+		p.lines = make(map[int32]*followed)
+	}
+	if p.lines[partition] == nil {
+		p.lines[partition] = &followed{line: newLine(p.Index, p.Blobs, p.Catalog, p.Heal, p.logger(), partition), delivered: -1}
+	}
+	return p.lines[partition]
+}
+
+func (p *Project) logger() *slog.Logger {
+	if p.Logger == nil {
+		return slog.Default()
+	}
+	return p.Logger
+}
+
+// Seek tells where a follower of the log starts: at the stored position. It is an events.Seek.
+func (p *Project) Seek(ctx context.Context, partition int32) (int64, error) {
+	l := p.line(partition)
+	l.Lock()
+	defer l.Unlock()
+	l.forget()
+	if err := l.load(ctx); err != nil {
+		return 0, err
+	}
+	l.delivered = l.state.Next
+	return l.state.Next, nil
+}
+
+// Handle projects a batch of records that a follower delivers. It returns nil when the batch is done with: projected, projected
+// before, or dropped because the follower stands at the wrong place and was sent to look again. After an error (kind Transient as a
+// rule: a store is away) the same batch is to be given again; what was committed of it is passed over then.
+func (p *Project) Handle(msg *message.Message) error {
+	records, err := events.Records(msg)
+	if err != nil || len(records) == 0 {
+		return err
+	}
+	l := p.line(records[0].Position.Partition)
+	l.Lock()
+	defer l.Unlock()
+	ctx := msg.Context()
+	if err := l.load(ctx); err != nil {
+		return err
+	}
+	end := records[len(records)-1].Position.Offset + 1
+	for len(records) > 0 && records[0].Position.Offset < l.state.Next {
+		records = records[1:]
+	}
+	if len(records) == 0 {
+		l.delivered = max(l.delivered, end)
+		return nil
+	}
+	// Offsets may have holes that never held a record. One after the stored position is harmless when the follower delivered
+	// everything since a place at or before that position.
+	if first := records[0].Position.Offset; first > l.state.Next && (l.delivered < 0 || l.delivered > l.state.Next) {
+		return p.lost(l, "records between the stored position and the batch were not delivered", "stored", l.state.Next, "batch", first)
+	}
+	err = l.project(ctx, records, func(outcomes []events.Outcome) {
+		if p.Waiters != nil {
+			p.Waiters.Resolve(l.partition, outcomes)
+		}
+	})
+	switch {
+	case err == nil:
+		l.delivered = max(l.delivered, end)
+		return nil
+	case events.KindOf(err) == events.Conflict:
+		return p.lost(l, "somebody else has advanced the stored position, or the generation has changed", "error", err)
+	}
+	return err
+}
+
+// lost sends the follower to look for its place again.
+func (p *Project) lost(l *followed, why string, details ...any) error {
+	l.forget()
+	l.delivered = -1
+	p.logger().Info("the projector looks for its place again: "+why, append([]any{"partition", l.partition}, details...)...)
+	p.Reseek()
+	return nil
+}

@@ -1,0 +1,189 @@
+package functions
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"runtime/debug"
+
+	"binnacle/events"
+	"binnacle/events/fhir"
+	"binnacle/projections"
+	"binnacle/projections/catalog"
+)
+
+// item is a record on its way through a chunk.
+type item struct {
+	raw    events.RawRecord
+	event  events.Event
+	works  []*work
+	poison string          // why it goes to quarantine; empty: it does not
+	known  *events.Outcome // the event took effect earlier: this is a repetition
+}
+
+// poisoned is the error of a record that cannot be projected, however often it is tried.
+type poisoned struct {
+	item   *item
+	reason string
+}
+
+func (p *poisoned) Error() string { return p.reason }
+
+// work is one change on its way: what it asks for, and what was decided.
+type work struct {
+	*events.Change
+	item    *item
+	catalog *catalog.Catalog
+	doc     *fhir.Document // of Content as the event has it; nil for a delete
+	refs    []reference    // literal relative references in doc
+
+	// decided
+	key         projections.Key     // the resource meant; no ID: a conditional delete that met nothing
+	before      projections.Version // what was current before; zero: never known
+	disposition events.Disposition  // as far as it is known without the content: an update may turn out to be unchanged
+	targets     []string            // what each link leads to, "Type/id"
+	rough       []projections.Term  // terms of doc as it is: links do not count in them
+	roughly     bool
+	sealed      bool // content and hash are there
+	content     []byte
+	hash        events.Hash
+	extracted   bool // terms are there
+	terms       []projections.Term
+	mainDate    int64
+}
+
+// reference is a literal relative reference in a document.
+type reference struct {
+	projections.Key
+	node fhir.Node
+}
+
+// writes tells whether the change makes a version, unless an update turns out to be unchanged.
+func (w *work) writes() bool {
+	return w.disposition == events.Created || w.disposition == events.Updated || w.disposition == events.Deleted
+}
+
+// forget takes back what was decided.
+func (w *work) forget() {
+	*w = work{Change: w.Change, item: w.item, catalog: w.catalog, doc: w.doc, refs: w.refs}
+}
+
+// prepare reads an item's record; whatever is wrong with it makes it poison. It is safe to prepare items side by side.
+func (i *item) prepare(c *catalog.Catalog) {
+	err := i.guard("reading it", func() error {
+		record, err := events.Decode(i.raw)
+		if err != nil {
+			return err
+		}
+		i.event = record.Event
+		i.works = make([]*work, len(i.event.Changes))
+		for n := range i.event.Changes {
+			if i.works[n], err = newWork(c, i, &i.event.Changes[n]); err != nil {
+				return fmt.Errorf("change %d (%s %s/%s): %w", n, i.event.Changes[n].Operation, i.event.Changes[n].Type, i.event.Changes[n].ID, err)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		i.poison = err.Error()
+	}
+}
+
+// guard runs a step of one record's projection and makes its panic an error, so that a record never takes the line down.
+func (i *item) guard(what string, step func() error) (err error) {
+	defer func() {
+		if defect := recover(); defect != nil {
+			err = &poisoned{i, fmt.Sprintf("%s: panic: %v\n%s", what, defect, debug.Stack())}
+		}
+	}()
+	return step()
+}
+
+// newWork checks a change's form, which the door has done already for what came through it.
+func newWork(c *catalog.Catalog, i *item, change *events.Change) (*work, error) {
+	w := &work{Change: change, item: i, catalog: c}
+	if !c.Known(change.Type) {
+		return nil, fmt.Errorf("%.80q is no resource type", change.Type)
+	}
+	if !(change.ID == "" && change.Operation == events.Delete && change.Condition != "") {
+		if err := fhir.CheckID(change.ID); err != nil {
+			return nil, err
+		}
+	}
+	if change.Operation == events.Delete {
+		return w, nil
+	}
+	resource, err := fhir.ParseResource(change.Content)
+	if err != nil {
+		return nil, err
+	}
+	if resource.Type != change.Type {
+		return nil, fmt.Errorf("the content's resourceType is %s", resource.Type)
+	}
+	w.doc = resource.Node.Document()
+	w.refs = literalReferences(w.doc, i.event.Tenant, change.Links)
+	return w, nil
+}
+
+// seal makes the final content and its hash. The targets of all links must be known.
+func (w *work) seal() error {
+	if w.sealed {
+		return nil
+	}
+	content, err := resolve(w.Content, w.Links, w.targets)
+	if err != nil {
+		return &poisoned{w.item, err.Error()}
+	}
+	w.content, w.hash, w.sealed = content, sha256.Sum256(content), true
+	return nil
+}
+
+// resolve puts the targets of links into content.
+func resolve(content []byte, links []events.Link, targets []string) ([]byte, error) {
+	edits := make([]fhir.Edit, len(links))
+	for i, link := range links {
+		edits[i] = fhir.Edit{Start: link.Start, End: link.End, New: targets[i]}
+	}
+	return fhir.Splice(content, edits)
+}
+
+// extract makes the terms of the final content.
+func (w *work) extract() error {
+	if w.extracted {
+		return nil
+	}
+	if err := w.seal(); err != nil {
+		return err
+	}
+	return w.item.guard("extracting its search terms", func() error {
+		doc := w.doc
+		if len(w.Links) > 0 {
+			var err error
+			if doc, err = fhir.Parse(w.content); err != nil {
+				return &poisoned{w.item, "the content with its references resolved: " + err.Error()}
+			}
+		}
+		extracted, err := w.catalog.Extract(doc)
+		if err != nil {
+			return &poisoned{w.item, "extracting the search terms of " + w.Type + "/" + w.key.ID + ": " + err.Error()}
+		}
+		w.terms, w.mainDate, w.extracted = extracted.Terms, extracted.MainDate, true
+		return nil
+	})
+}
+
+// roughTerms are the terms of the content with its links as they came. Conditions of the same event are decided on them, because the
+// links of an event are resolved after all of its resources are known.
+func (w *work) roughTerms() ([]projections.Term, error) {
+	if w.roughly {
+		return w.rough, nil
+	}
+	err := w.item.guard("extracting its search terms", func() error {
+		extracted, err := w.catalog.Extract(w.doc)
+		if err != nil {
+			return &poisoned{w.item, "extracting the search terms of " + w.Type + "/" + w.key.ID + ": " + err.Error()}
+		}
+		w.rough, w.roughly = extracted.Terms, true
+		return nil
+	})
+	return w.rough, err
+}

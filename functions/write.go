@@ -1,0 +1,139 @@
+package functions
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"binnacle/events"
+	"binnacle/projections"
+	"binnacle/projections/catalog"
+)
+
+// WriteIndex is the part of an index that Write uses.
+type WriteIndex interface {
+	OutcomeReader
+	State(ctx context.Context, partition int32) (projections.State, error)
+}
+
+// Limits of [Write]; a zero value stands for the default.
+type Limits struct {
+	BodyBytes   int64         // one request's body, after decompression; default 64 MiB
+	BodiesBytes int64         // all bodies in flight; default 256 MiB, and never less than BodyBytes. Serving one takes up to four times its size
+	BudgetWait  time.Duration // how long a request waits for its share of BodiesBytes; default 5 s
+	OutcomeWait time.Duration // how long a request waits for its outcome; default 15 s
+	LagRecords  int64         // records that the projector may be behind before writes are refused; default 20,000
+	LagStall    time.Duration // how long the projector may stand still with records before it; default 10 s
+	Entries     int           // entries of one bundle; default 100,000
+	BatchFlight int           // entries of one batch bundle that are in flight at once; default 128
+}
+
+func (l Limits) withDefaults() Limits {
+	defaults(&l.BodyBytes, 64<<20)
+	defaults(&l.BodiesBytes, 256<<20)
+	l.BodiesBytes = max(l.BodiesBytes, l.BodyBytes)
+	defaults(&l.BudgetWait, 5*time.Second)
+	defaults(&l.OutcomeWait, 15*time.Second)
+	defaults(&l.LagRecords, 20_000)
+	defaults(&l.LagStall, 10*time.Second)
+	defaults(&l.Entries, 100_000)
+	defaults(&l.BatchFlight, 128)
+	return l
+}
+
+func defaults[T int | int64 | time.Duration](value *T, standard T) {
+	if *value <= 0 {
+		*value = standard
+	}
+}
+
+// Write asks: it appends events to the log and answers with what the projector made of them. All fields but Limits, Logger and Heal
+// must be set before the first call and stay as they are.
+type Write struct {
+	Log        events.Log
+	Index      WriteIndex
+	Blobs      projections.Blobs
+	Catalog    *catalog.Catalog
+	Waiters    *Waiters
+	Tenant     string // the ledger of all requests through the door
+	Partitions int32  // of the log
+	Now        func() time.Time
+	NewID      func() string // a new UUID, version 7; resource ids and event ids come from here
+	Limits     Limits
+	Logger     *slog.Logger // nil: slog.Default()
+	Heal       *Heal        // brings back a blob that is missing when its content is to be answered; nil: the answer has none
+
+	once   sync.Once
+	limits Limits
+	budget *budget
+	gate   *gate
+}
+
+func (w *Write) prepare() {
+	w.once.Do(func() {
+		w.limits = w.Limits.withDefaults()
+		w.budget = newBudget(w.limits.BodiesBytes, w.limits.BudgetWait)
+		w.gate = newGate(w.Log, w.Index, w.Blobs, w.limits)
+		if w.Logger == nil {
+			w.Logger = slog.Default()
+		}
+	})
+}
+
+// Handle appends one event and returns what became of it. The outcome of a refused event is no error: its Refusal tells.
+//
+// Kind Transient: a part is away or the projector is too far behind, and nothing was appended. Kind Unknown: the event is or may be
+// in the log and takes effect if it is; the text names its position when that is known. An event with an idempotency key whose ID is
+// known already is not appended again: the first outcome is returned.
+func (w *Write) Handle(ctx context.Context, event events.Event) (events.Outcome, error) {
+	w.prepare()
+	partition := events.PartitionOf(event.Tenant, w.Partitions)
+	if err := w.gate.check(ctx, partition); err != nil {
+		return events.Outcome{}, err
+	}
+	if event.IdempotencyKey != "" {
+		known, err := w.Index.Outcomes(ctx, []string{event.ID})
+		if err != nil {
+			return events.Outcome{}, err
+		}
+		if known[0] != nil {
+			return *known[0], nil
+		}
+	}
+	wait := w.Waiters.Wait(event.ID, partition)
+	defer wait.Stop()
+	bound := time.NewTimer(w.limits.OutcomeWait)
+	defer bound.Stop()
+
+	at := "its position is not known"
+	positions, err := w.Log.Append(ctx, []events.Event{event})
+	switch {
+	case err == nil:
+		at = "its position is " + positions[0].String()
+	case events.KindOf(err) != events.Unknown:
+		return events.Outcome{}, err
+	}
+	select {
+	case outcome := <-wait.Done():
+		return outcome, nil
+	case <-bound.C:
+		return events.Outcome{}, events.Wrap(events.Unknown, "functions.Write", err, "the change was sent to the log (%s) and takes effect if it arrived, "+
+			"but its outcome was not known within %v; ask again with the same Idempotency-Key, or read later", at, w.limits.OutcomeWait)
+	case <-ctx.Done():
+		return events.Outcome{}, events.Wrap(events.Unknown, "functions.Write", ctx.Err(), "the caller left before the outcome was known; the change was sent to the log (%s)", at)
+	}
+}
+
+// Append appends one event under the same conditions as [Write.Handle] and returns its position at once.
+func (w *Write) Append(ctx context.Context, event events.Event) (events.Position, error) {
+	w.prepare()
+	if err := w.gate.check(ctx, events.PartitionOf(event.Tenant, w.Partitions)); err != nil {
+		return events.Position{}, err
+	}
+	positions, err := w.Log.Append(ctx, []events.Event{event})
+	if err != nil {
+		return events.Position{}, err
+	}
+	return positions[0], nil
+}
