@@ -1,0 +1,182 @@
+package fhir
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"binnacle/events"
+	"binnacle/projections"
+	"binnacle/projections/catalog"
+)
+
+// capability is the CapabilityStatement, made once: neither configuration nor catalog change while a node runs.
+type capability struct {
+	body     []byte
+	etag     string // of everything but the date, so that all nodes of one configuration have the same
+	modified time.Time
+}
+
+// The elements of a CapabilityStatement (FHIR R4 capabilitystatement) that are used, in their order.
+type capabilityStatement struct {
+	ResourceType   string         `json:"resourceType"`
+	Status         string         `json:"status"`
+	Date           string         `json:"date"`
+	Kind           string         `json:"kind"`
+	Software       software       `json:"software"`
+	Implementation implementation `json:"implementation"`
+	FHIRVersion    string         `json:"fhirVersion"`
+	Format         []string       `json:"format"`
+	Rest           []restMode     `json:"rest"`
+}
+
+type software struct {
+	Name    string `json:"name"`
+	Version string `json:"version,omitempty"`
+}
+
+type implementation struct {
+	Description string `json:"description"`
+	URL         string `json:"url,omitempty"`
+}
+
+type restMode struct {
+	Mode          string             `json:"mode"`
+	Documentation string             `json:"documentation,omitempty"`
+	Resource      []resourceOffer    `json:"resource,omitempty"`
+	Interaction   []interactionOffer `json:"interaction,omitempty"`
+}
+
+type resourceOffer struct {
+	Type              string             `json:"type"`
+	Interaction       []interactionOffer `json:"interaction"`
+	Versioning        string             `json:"versioning"`
+	ReadHistory       bool               `json:"readHistory"`
+	UpdateCreate      bool               `json:"updateCreate"`
+	ConditionalCreate bool               `json:"conditionalCreate"`
+	ConditionalRead   string             `json:"conditionalRead,omitempty"`
+	ConditionalUpdate bool               `json:"conditionalUpdate"`
+	ConditionalDelete string             `json:"conditionalDelete"`
+	SearchParam       []searchParamOffer `json:"searchParam,omitempty"`
+}
+
+type interactionOffer struct {
+	Code          string `json:"code"`
+	Documentation string `json:"documentation,omitempty"`
+}
+
+type searchParamOffer struct {
+	Name          string `json:"name"`
+	Definition    string `json:"definition,omitempty"`
+	Type          string `json:"type"`
+	Documentation string `json:"documentation,omitempty"`
+}
+
+// newCapability tells of the node as it is configured: what it does not answer is not in it.
+func newCapability(config Config) (*capability, error) {
+	statement := capabilityStatement{
+		ResourceType: "CapabilityStatement", Status: "active", Kind: "instance", FHIRVersion: "4.0.1",
+		Software:       software{Name: "Binnacle", Version: config.Version},
+		Implementation: implementation{Description: "Binnacle, a log-first FHIR R4 server", URL: config.PublicURL},
+		Format:         []string{"application/fhir+json", "application/json", "json"},
+		Rest:           []restMode{restOf(config)},
+	}
+	undated, err := json.Marshal(statement)
+	if err != nil {
+		return nil, events.Wrap(events.Internal, "fhir.New", err, "the capability statement cannot be written")
+	}
+	sum := sha256.Sum256(undated)
+	made := time.Now().UTC().Truncate(time.Second)
+	statement.Date = made.Format(time.RFC3339)
+	body, err := json.Marshal(statement)
+	if err != nil {
+		return nil, events.Wrap(events.Internal, "fhir.New", err, "the capability statement cannot be written")
+	}
+	return &capability{body: body, etag: `W/"` + hex.EncodeToString(sum[:8]) + `"`, modified: made}, nil
+}
+
+func restOf(config Config) restMode {
+	rest := restMode{
+		Mode: "server",
+		Documentation: "A search is answered at the state of its first page, however much is written while it is paged through. " +
+			"Answers carry " + HeaderPosition + "; a request that sends it back as " + HeaderMinPosition + " reads at least what that answer knew.",
+	}
+	var interactions []interactionOffer
+	offer := func(codes ...string) {
+		for _, code := range codes {
+			interactions = append(interactions, interactionOffer{Code: code})
+		}
+	}
+	if config.Reader != nil {
+		offer("read", "vread", "history-instance", "search-type")
+	}
+	if config.Writes {
+		offer("create", "update", "delete")
+		rest.Interaction = []interactionOffer{{Code: "transaction"}, {Code: "batch"}}
+	}
+	if len(interactions) == 0 {
+		return rest
+	}
+	for _, resourceType := range config.Catalog.Types() {
+		resource := resourceOffer{
+			Type: resourceType, Interaction: interactions, Versioning: "versioned",
+			ReadHistory: config.Reader != nil, UpdateCreate: config.Writes,
+			ConditionalCreate: config.Writes, ConditionalUpdate: config.Writes, ConditionalDelete: "not-supported",
+		}
+		if config.Writes {
+			resource.ConditionalDelete = "single"
+		}
+		if config.Reader != nil {
+			resource.ConditionalRead = "full-support"
+			resource.SearchParam = searchParams(config.Catalog, resourceType)
+		}
+		rest.Resource = append(rest.Resource, resource)
+	}
+	return rest
+}
+
+func searchParams(known *catalog.Catalog, resourceType string) []searchParamOffer {
+	var offers []searchParamOffer
+	for _, param := range known.Params(resourceType) {
+		if param.Searchable() {
+			offers = append(offers, searchParamOffer{Name: param.Code, Definition: param.URL, Type: param.Kind.String(), Documentation: modifiersOf(param.Kind)})
+		}
+	}
+	return offers
+}
+
+// modifiersOf names the modifiers that a parameter of a kind takes.
+func modifiersOf(kind projections.Kind) string {
+	switch kind {
+	case projections.Token:
+		return "Modifiers: missing, not"
+	case projections.Reference:
+		return "Modifiers: missing, not, identifier, and the name of a type"
+	case projections.String:
+		return "Modifiers: missing, exact, contains"
+	case projections.URI:
+		return "Modifiers: missing, above, below"
+	case projections.Date, projections.Number, projections.Quantity:
+		return "Modifiers: missing. Prefixes: eq, ne, gt, lt, ge, le, sa, eb, ap"
+	}
+	return ""
+}
+
+// Metadata answers GET and HEAD [base]/metadata (FHIR R4 http, 3.1.0.8).
+func (d *Door) Metadata(w http.ResponseWriter, r *http.Request) error {
+	if mode := r.URL.Query().Get("mode"); mode != "" && mode != "full" && mode != "normative" {
+		return events.Errorf(events.Unsupported, "fhir.Metadata", "the mode %.40q is not offered; leave it out for the capability statement", mode)
+	}
+	header := w.Header()
+	header["Etag"] = []string{d.capability.etag}
+	header["Last-Modified"] = []string{d.capability.modified.Format(http.TimeFormat)}
+	if notModified(r.Header, d.capability.etag, d.capability.modified) {
+		header.Del("Content-Type")
+		w.WriteHeader(http.StatusNotModified)
+		return nil
+	}
+	d.writeBody(w, d.capability.body)
+	return nil
+}

@@ -1,0 +1,137 @@
+package fhir
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"binnacle/events"
+	"binnacle/projections"
+	"binnacle/projections/catalog"
+)
+
+// Config is what the reading doors need. Zero limits stand for their defaults. Without a Reader the door answers for no resource;
+// it tells what the node offers, and how a request failed.
+type Config struct {
+	Tenant    string // the ledger that is read
+	Partition int32  // of the tenant in the log
+	Reader    projections.Reader
+	Blobs     projections.Blobs
+	Catalog   *catalog.Catalog
+	// Heal brings the content of a version back from the log when the blob store has lost it; nil: a lost blob is an error.
+	Heal      func(ctx context.Context, version projections.Version) ([]byte, error)
+	BaseURL   func(r *http.Request) string // the FHIR root as the client sees it, without a slash at its end
+	PublicURL string                       // the same, if it was configured; for the capability statement
+	Writes    bool                         // this node takes writes too; for the capability statement
+	Version   string                       // of the software
+	Logger    *slog.Logger
+	Limits    Limits
+}
+
+// Limits bound what one request may ask for.
+type Limits struct {
+	DefaultCount  int           // entries on a page when _count is not given; default 50
+	MaxCount      int           // entries on a page at the most; a larger _count is read as this; default 1,000
+	PageBytes     int           // content on a page at the most, unless one entry alone is larger; default 32 MiB
+	FormBytes     int64         // body of a search by POST; default 1 MiB
+	SearchTime    time.Duration // one search; default 10 s
+	PositionWait  time.Duration // for the position that a read must have reached; default 5 s
+	PositionFresh time.Duration // age of the position that answers name; default 100 ms
+}
+
+func (l Limits) withDefaults() Limits {
+	orDefault(&l.DefaultCount, 50)
+	orDefault(&l.MaxCount, 1_000)
+	l.DefaultCount = min(l.DefaultCount, l.MaxCount)
+	orDefault(&l.PageBytes, 32<<20)
+	orDefault(&l.FormBytes, 1<<20)
+	orDefault(&l.SearchTime, 10*time.Second)
+	orDefault(&l.PositionWait, 5*time.Second)
+	orDefault(&l.PositionFresh, 100*time.Millisecond)
+	return l
+}
+
+func orDefault[T int | int64 | time.Duration](value *T, standard T) {
+	if *value <= 0 {
+		*value = standard
+	}
+}
+
+// Door answers reads. Its methods are handlers of one interaction each: they write an answer, or return an error and have then
+// set headers at the most. All are safe for concurrent use.
+type Door struct {
+	Config
+	progress   *progress
+	capability *capability
+	revalidate []string // Cache-Control; Last-Modified alone would let caches, a browser's too, guess how long an answer is good
+}
+
+// New makes the door; an error is of kind Invalid and says which part of the configuration is missing.
+func New(config Config) (*Door, error) {
+	missing := ""
+	switch {
+	case config.Tenant == "":
+		missing = "a tenant"
+	case config.Reader != nil && config.Blobs == nil:
+		missing = "blobs beside its index"
+	case config.Catalog == nil:
+		missing = "a catalog"
+	case config.BaseURL == nil:
+		missing = "a base URL"
+	case config.Logger == nil:
+		missing = "a logger"
+	}
+	if missing != "" {
+		return nil, events.Errorf(events.Invalid, "fhir.New", "the reading door needs %s", missing)
+	}
+	config.Limits = config.Limits.withDefaults()
+	capability, err := newCapability(config)
+	if err != nil {
+		return nil, err
+	}
+	return &Door{
+		Config: config, capability: capability, revalidate: []string{"private, no-cache"},
+		progress: &progress{reader: config.Reader, partition: config.Partition, fresh: config.Limits.PositionFresh, bound: config.Limits.PositionWait},
+	}, nil
+}
+
+// reach waits for the position that the request must see, if it names one.
+func (d *Door) reach(r *http.Request) error {
+	wanted := r.Header.Get(HeaderMinPosition)
+	if wanted == "" {
+		return nil
+	}
+	position, err := events.ParsePosition(strings.TrimSpace(wanted))
+	if err != nil {
+		return err
+	}
+	return d.progress.wait(r.Context(), position)
+}
+
+// stamp tells in a header a position that the answer has reached: what the projections were known to have reached before it was
+// read, or the newest version shown.
+func (d *Door) stamp(header http.Header, reached int64, shown ...projections.Version) {
+	for i := range shown {
+		if shown[i].Position.Partition == d.Partition {
+			reached = max(reached, shown[i].Position.Offset+1)
+		}
+	}
+	if reached > 0 {
+		header[HeaderPosition] = []string{events.Position{Partition: d.Partition, Offset: reached - 1}.String()}
+	}
+}
+
+// isStrict tells whether the client wants unknown parameters refused (FHIR R4 search, 3.1.1.3; RFC 7240).
+func isStrict(r *http.Request) bool {
+	for _, line := range r.Header["Prefer"] {
+		for preference := range strings.FieldsFuncSeq(line, func(c rune) bool { return c == ',' || c == ';' }) {
+			name, value, _ := strings.Cut(preference, "=")
+			if strings.EqualFold(strings.TrimSpace(name), "handling") && strings.EqualFold(strings.Trim(strings.TrimSpace(value), `"`), "strict") {
+				return true
+			}
+		}
+	}
+	return false
+}

@@ -1,0 +1,205 @@
+package fhir
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"binnacle/events"
+	documents "binnacle/events/fhir"
+	"binnacle/projections"
+	"binnacle/projections/catalog"
+)
+
+// history is one request for a page of a resource's history.
+type history struct {
+	key     projections.Key
+	fullURL string // [base]/Type/id
+	path    string // [base]/Type/id/_history
+	count   int
+	span    projections.HistorySpan
+	used    []catalog.KeyValue // the parameters that took effect, in this order
+	place   place              // snapshot: one more than the newest version of the first page; way: the oldest version of each page before
+	paged   bool
+}
+
+// History answers GET and HEAD [base]/Type/id/_history: the versions of one resource, newest first, deletions among them (FHIR R4 http,
+// 3.1.0.13). 404 for what was never known; a span without versions is an empty bundle.
+func (d *Door) History(w http.ResponseWriter, r *http.Request, resourceType, id string) error {
+	if documents.CheckID(id) != nil {
+		return unknownID(resourceType, id)
+	}
+	if err := d.reach(r); err != nil {
+		return err
+	}
+	fullURL := d.BaseURL(r) + "/" + resourceType + "/" + id
+	h := &history{key: projections.Key{Tenant: d.Tenant, Type: resourceType, ID: id}, fullURL: fullURL, path: fullURL + "/_history"}
+	if err := d.readHistory(h, r); err != nil {
+		return err
+	}
+	reached := d.progress.next(r.Context())
+	found, err := d.versions(r.Context(), h)
+	if err != nil {
+		return err
+	}
+	d.stamp(w.Header(), reached, found.page.Versions...)
+	return d.writeHistory(r.Context(), w, h, found)
+}
+
+// readHistory reads the parameters of a history.
+func (d *Door) readHistory(h *history, r *http.Request) error {
+	h.count, h.place.total = d.Limits.DefaultCount, -1
+	params, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return events.Wrap(events.Invalid, "fhir.History", err, "the parameters are not percent-encoded as they should be")
+	}
+	strict := isStrict(r)
+	for name, values := range params {
+		switch name {
+		case "_count", "_since", "_at", pageParam:
+			if len(values) > 1 {
+				return events.Errorf(events.Invalid, "fhir.History", "%s stands twice", name)
+			}
+		case "_format", "_pretty":
+		default:
+			if strict {
+				return events.Errorf(events.Invalid, "fhir.History", "the parameter %.60q has no meaning in a history; there are _count, _since and _at", name)
+			}
+		}
+	}
+	use := func(name, value string) { h.used = append(h.used, catalog.KeyValue{Key: name, Value: value}) }
+	if text := params.Get("_since"); text != "" {
+		if h.span.Since, err = readTime("_since", text, true); err != nil {
+			return err
+		}
+		use("_since", text)
+	}
+	if text := params.Get("_at"); text != "" {
+		if h.span.At, err = readTime("_at", text, false); err != nil {
+			return err
+		}
+		use("_at", text)
+	}
+	if text := params.Get("_count"); text != "" {
+		count, err := strconv.ParseUint(text, 10, 31)
+		if err != nil {
+			return events.Errorf(events.Invalid, "fhir.History", "_count must be a whole number, 0 or more, not %.40q", text)
+		}
+		h.count = min(int(count), d.Limits.MaxCount)
+		use("_count", strconv.Itoa(h.count))
+	}
+	if text := params.Get(pageParam); text != "" {
+		return h.follow(text)
+	}
+	return nil
+}
+
+// follow goes to the page that a link names.
+func (h *history) follow(text string) error {
+	h.paged = true
+	page, err := parseToken(text)
+	if err != nil {
+		return err
+	}
+	if page.form != openForm {
+		return badToken()
+	}
+	if err := page.check(h.identity()); err != nil {
+		return err
+	}
+	if h.place, err = page.open(); err != nil {
+		return err
+	}
+	h.span.Before = h.place.snapshot
+	if after := h.place.after(); after != "" {
+		if h.span.Before, err = strconv.ParseInt(after, 10, 64); err != nil || h.span.Before < 1 {
+			return badToken()
+		}
+	}
+	return nil
+}
+
+// identity is what a history's page tokens are bound to.
+func (h *history) identity() string {
+	params := []catalog.KeyValue{{Key: "tenant", Value: h.key.Tenant}, {Key: "path", Value: h.key.Type + "/" + h.key.ID}}
+	for _, param := range h.used {
+		if param.Key != "_count" {
+			params = append(params, param)
+		}
+	}
+	return encode(params)
+}
+
+// readTime reads an instant; with partial, a date stands for its first moment in UTC. A plus sign that the client did not escape
+// has become a space.
+func readTime(name, text string, partial bool) (time.Time, error) {
+	layouts := []string{time.RFC3339Nano}
+	if partial {
+		layouts = append(layouts, "2006-01-02", "2006-01", "2006")
+	}
+	for _, layout := range layouts {
+		if t, err := time.Parse(layout, strings.Replace(text, " ", "+", 1)); err == nil {
+			return t, nil
+		}
+	}
+	return time.Time{}, events.Errorf(events.Invalid, "fhir.History", "%s must be an instant with a zone, as in 2026-03-01T08:00:00Z, not %.40q", name, text)
+}
+
+// versions fetches a page. page.Next is the number of its last version when there are more.
+func (d *Door) versions(ctx context.Context, h *history) (found, error) {
+	h.span.Limit = max(1, h.count)
+	answer, err := d.Reader.History(ctx, h.key, h.span)
+	if err != nil {
+		return found{}, err
+	}
+	if !h.paged {
+		h.place.total = answer.Total
+	}
+	if len(answer.Versions) == 0 {
+		return found{}, d.known(ctx, h.key)
+	}
+	if !h.paged {
+		h.place.snapshot = answer.Versions[0].Number + 1
+	}
+	if h.count == 0 {
+		return found{}, nil
+	}
+	contents, err := d.contents(ctx, answer.Versions)
+	if err != nil {
+		return found{}, err
+	}
+	page := projections.Page{Versions: answer.Versions[:len(contents)]}
+	if answer.More || len(contents) < len(answer.Versions) {
+		page.Next = strconv.FormatInt(page.Versions[len(contents)-1].Number, 10)
+	}
+	return found{page: page, contents: contents}, nil
+}
+
+// known fails with kind NotFound when the resource never existed.
+func (d *Door) known(ctx context.Context, key projections.Key) error {
+	versions, err := d.Reader.Current(ctx, []projections.Key{key})
+	if err == nil && versions[0].Number == 0 {
+		return unknownID(key.Type, key.ID)
+	}
+	return err
+}
+
+// links makes the links of a page of a history.
+func (h *history) links(next string) []link {
+	plain := with(h.path, encode(h.used), "", "")
+	at := func(p place) string { return with(h.path, encode(h.used), pageParam, p.open(h.identity())) }
+	links := []link{{relation: "self", url: plain}, {relation: "first", url: plain}}
+	if h.paged {
+		links[0].url = at(h.place)
+	}
+	if before, ok := h.place.previous(); ok {
+		links = append(links, link{relation: "previous", url: at(before)})
+	}
+	if next != "" {
+		links = append(links, link{relation: "next", url: at(h.place.next(next))})
+	}
+	return links
+}

@@ -1,0 +1,139 @@
+package fhir
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"binnacle/projections"
+	"binnacle/projections/catalog"
+)
+
+// link is a link of a bundle.
+type link struct {
+	relation, url string
+	private       bool // shows what a search by POST asked: it stands in the bundle, never in a header, which proxies may log
+}
+
+// linkHeaderBytes bounds the Link header: proxies commonly take 8 KiB for all headers together.
+const linkHeaderBytes = 4_000
+
+// setLinks repeats the links in a Link header (RFC 8288). Those that are private or make it too long for proxies stand in the
+// bundle alone.
+func setLinks(header http.Header, links []link) {
+	var line strings.Builder
+	for _, l := range links {
+		const around = len(`, <>; rel=""`)
+		if l.private || line.Len()+around+len(l.url)+len(l.relation) > linkHeaderBytes {
+			continue
+		}
+		if line.Len() > 0 {
+			line.WriteString(", ")
+		}
+		line.WriteString("<" + l.url + `>; rel="` + l.relation + `"`)
+	}
+	if line.Len() > 0 {
+		header["Link"] = []string{line.String()}
+	}
+}
+
+// encode writes parameters as a query, in their order.
+func encode(params []catalog.KeyValue) string {
+	var query strings.Builder
+	for _, param := range params {
+		if query.Len() > 0 {
+			query.WriteByte('&')
+		}
+		query.WriteString(url.QueryEscape(param.Key))
+		query.WriteByte('=')
+		query.WriteString(url.QueryEscape(param.Value))
+	}
+	return query.String()
+}
+
+// with joins a path, a query that may be empty, and one more parameter whose value needs no escaping.
+func with(path, query, name, value string) string {
+	if query != "" {
+		path += "?" + query
+	}
+	switch {
+	case name == "":
+		return path
+	case query == "":
+		return path + "?" + name + "=" + value
+	}
+	return path + "&" + name + "=" + value
+}
+
+// only returns the value of a parameter that may stand once in a query; found is false when it does not stand there, and twice is
+// true when it stands there more than once. Malformed parameters are somebody else's to refuse.
+func only(raw, name string) (value string, found, twice bool) {
+	for pair := range strings.SplitSeq(raw, "&") {
+		key, escaped, _ := strings.Cut(pair, "=")
+		if !strings.Contains(key, name) && !strings.Contains(key, "%") {
+			continue
+		}
+		if plain, err := url.QueryUnescape(key); err != nil || plain != name {
+			continue
+		}
+		if found {
+			return value, true, true
+		}
+		found = true
+		if plain, err := url.QueryUnescape(escaped); err == nil {
+			value = plain
+		}
+	}
+	return value, found, false
+}
+
+// links makes the links of a page. The first page of a search by GET is the search itself, and so shows what is committed when it is
+// followed; that of a search by POST is the first page as it was.
+func (d *Door) links(ctx context.Context, s *search, page projections.Page) ([]link, error) {
+	if s.form && page.Next != "" {
+		if err := d.keep(ctx, s); err != nil {
+			return nil, err
+		}
+	}
+	plain := with(s.path, encode(s.parsed.Used), "", "")
+	var links []link
+	var failure error
+	add := func(relation string, p place) {
+		token, err := d.tokenOf(s, p)
+		if err != nil {
+			failure = err
+			return
+		}
+		query := ""
+		if !s.form {
+			query = encode(s.parsed.Used)
+		}
+		links = append(links, link{relation: relation, url: with(s.path, query, pageParam, token)})
+	}
+	if s.paged {
+		add("self", s.place)
+	} else {
+		links = append(links, link{relation: "self", url: plain, private: s.form})
+	}
+	switch {
+	case !s.form:
+		links = append(links, link{relation: "first", url: plain})
+	case s.kept != nil:
+		add("first", s.place.first())
+	}
+	if before, ok := s.place.previous(); ok {
+		add("previous", before)
+	}
+	if page.Next != "" {
+		add("next", s.place.next(page.Next))
+	}
+	return links, failure
+}
+
+func (d *Door) tokenOf(s *search, p place) (string, error) {
+	if s.form {
+		return p.seal(s.keptHash, s.kept.Secret)
+	}
+	return p.open(s.identity(d.Tenant)), nil
+}

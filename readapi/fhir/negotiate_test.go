@@ -1,0 +1,78 @@
+package fhir
+
+import (
+	"net/http/httptest"
+	"net/url"
+	"testing"
+)
+
+func TestAnswersAreOfTheTypeThatWasAskedFor(t *testing.T) {
+	const (
+		fhirJSON = "application/fhir+json; charset=utf-8"
+		plain    = "application/json; charset=utf-8"
+		text     = "text/json; charset=utf-8"
+		refused  = ""
+	)
+	cases := []struct{ accept, format, want string }{
+		{"", "", fhirJSON},
+		{"*/*", "", fhirJSON},
+		{"application/*", "", fhirJSON},
+		{"application/fhir+json", "", fhirJSON},
+		{"APPLICATION/FHIR+JSON", "", fhirJSON},
+		{"application/json", "", plain},
+		{"text/json", "", text},
+		{"application/xml", "", refused},
+		{"text/*", "", refused},
+		{"image/png, text/html", "", refused},
+		{"text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", "", fhirJSON},
+		{"application/json;q=0.5, application/fhir+json;q=0.9", "", fhirJSON},
+		{"application/json;q=0.9, application/fhir+json;q=0.5", "", plain},
+		{"application/json, application/fhir+json", "", plain},
+		{"application/fhir+xml, application/json;q=0.1", "", plain},
+		{"application/fhir+json;q=0", "", refused},
+		{"application/fhir+json;q=0, */*", "", refused},
+		{"application/fhir+json; fhirVersion=4.0", "", fhirJSON},
+		{"application/fhir+json; fhirVersion=4.0.1", "", fhirJSON},
+		{"application/fhir+json; fhirVersion=5.0", "", refused},
+		{`application/fhir+json; note="a,b"`, "", fhirJSON},
+		{"application/fhir+json;q=7", "", refused},
+		{" , ", "", fhirJSON},
+		{";;;", "", refused},
+		{"", "json", fhirJSON},
+		{"application/xml", "json", fhirJSON},
+		{"*/*", "xml", refused},
+		{"*/*", "ttl", refused},
+		{"*/*", "application/json", plain},
+		{"*/*", "application/fhir+json", fhirJSON},
+		{"*/*", "application/fhir json", fhirJSON}, // the plus sign was not escaped
+		{"*/*", "text/json", text},
+		{"*/*", "application/fhir+json;fhirVersion=3.0", refused},
+	}
+	for _, c := range cases {
+		target := "/fhir/Patient/1"
+		if c.format != "" {
+			target += "?_format=" + url.QueryEscape(c.format)
+		}
+		r := httptest.NewRequest("GET", target, nil)
+		if c.accept != "" {
+			r.Header.Set("Accept", c.accept)
+		}
+		got, acceptable := Negotiate(r)
+		if acceptable != (c.want != refused) || acceptable && got != c.want {
+			t.Errorf("Accept %q, _format %q: got %q (%v), want %q", c.accept, c.format, got, acceptable, c.want)
+		}
+	}
+}
+
+func FuzzNegotiationNeverFails(f *testing.F) {
+	f.Add("application/json;q=0.5, */*", "_format=json")
+	f.Add(`"`, "_format=%zz&_format=")
+	f.Fuzz(func(t *testing.T, accept, query string) {
+		r := httptest.NewRequest("GET", "/fhir/Patient", nil)
+		r.URL.RawQuery = query
+		r.Header.Set("Accept", accept)
+		if contentType, acceptable := Negotiate(r); acceptable && contentType == "" {
+			t.Errorf("Accept %q, %q: acceptable, but of no type", accept, query)
+		}
+	})
+}

@@ -1,0 +1,98 @@
+package fhir
+
+import (
+	"context"
+
+	"binnacle/events"
+	"binnacle/projections"
+)
+
+// found is a page with the content of its versions.
+type found struct {
+	page     projections.Page
+	contents [][]byte // of page.Versions; nil for a deletion
+}
+
+// find asks the index for a page and the blob store for its contents.
+func (d *Door) find(ctx context.Context, s *search) (found, error) {
+	query := s.parsed.Query
+	query.Partition, query.After, query.Snapshot = d.Partition, s.place.after(), s.place.snapshot
+	if s.paged {
+		query.Total = projections.TotalNone // the first page has counted
+	}
+	page, err := d.Reader.Search(ctx, query)
+	if err != nil {
+		return found{}, err
+	}
+	if !s.paged {
+		s.place.total = page.Total
+	}
+	s.place.snapshot = page.Snapshot
+	contents, err := d.contents(ctx, page.Versions)
+	if err != nil {
+		return found{}, err
+	}
+	if len(contents) < len(page.Versions) {
+		// The page holds more bytes than one answer should: a smaller one, and the rest on the next.
+		query.Limit, query.Snapshot, query.Total = len(contents), page.Snapshot, projections.TotalNone
+		plan := page.Plan
+		if page, err = d.Reader.Search(ctx, query); err != nil {
+			return found{}, err
+		}
+		page.Plan = plan
+		contents = contents[:min(len(contents), len(page.Versions))]
+	}
+	return found{page: page, contents: contents}, nil
+}
+
+// contents fetches the content of versions, in their order, until the page is full: at least one, and more while they fit
+// [Limits.PageBytes]. What the store has lost comes from the log.
+func (d *Door) contents(ctx context.Context, versions []projections.Version) ([][]byte, error) {
+	const fetch = 100 // blobs at once
+	contents := make([][]byte, 0, len(versions))
+	size := 0
+	for len(contents) < len(versions) {
+		part := versions[len(contents):]
+		part = part[:min(len(part), fetch)]
+		fetched, err := d.fetch(ctx, part)
+		if err != nil {
+			return nil, err
+		}
+		for _, content := range fetched {
+			size += len(content)
+			if size > d.Limits.PageBytes && len(contents) > 0 {
+				return contents, nil
+			}
+			contents = append(contents, content)
+		}
+	}
+	return contents, nil
+}
+
+func (d *Door) fetch(ctx context.Context, versions []projections.Version) ([][]byte, error) {
+	hashes := make([]events.Hash, 0, len(versions))
+	for i := range versions {
+		if !versions[i].Deleted {
+			hashes = append(hashes, versions[i].Hash)
+		}
+	}
+	stored, err := d.Blobs.Get(ctx, hashes)
+	if err != nil {
+		return nil, err
+	}
+	contents := make([][]byte, len(versions))
+	next := 0
+	for i := range versions {
+		if versions[i].Deleted {
+			continue
+		}
+		contents[i] = stored[next]
+		next++
+		if contents[i] == nil {
+			if contents[i], err = d.heal(ctx, versions[i]); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return contents, nil
+}

@@ -1,0 +1,113 @@
+package fhir
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"binnacle/events"
+	"binnacle/projections"
+)
+
+// Header names of positions (design decision 7). A read may carry the position that the answer must have reached; every answer
+// carries one that it has reached.
+const (
+	HeaderPosition    = "Binnacle-Position"
+	HeaderMinPosition = "Binnacle-Min-Position"
+)
+
+// progress knows how far the projections of one partition have come, at the price of few round trips: what was seen stays true,
+// because a projection never goes back.
+type progress struct {
+	reader    projections.Reader
+	partition int32
+	fresh     time.Duration // a position younger than this is not asked for again, only to be up to date
+	bound     time.Duration // how long a read waits for a position
+	asking    sync.Mutex
+	seen      atomic.Pointer[mark]
+}
+
+type mark struct {
+	next  int64
+	asked time.Time
+}
+
+// next returns an offset that the projections have reached: every record before it is projected. It may be behind by a few
+// moments; an index that does not answer leaves what was known.
+func (p *progress) next(ctx context.Context) int64 {
+	seen := p.seen.Load()
+	if seen != nil && time.Since(seen.asked) < p.fresh {
+		return seen.next
+	}
+	if !p.asking.TryLock() {
+		if seen == nil {
+			return 0
+		}
+		return seen.next
+	}
+	defer p.asking.Unlock()
+	next, err := p.ask(ctx)
+	if err != nil && seen != nil {
+		return seen.next
+	}
+	return next
+}
+
+// ask reads the stored position; the caller holds asking.
+func (p *progress) ask(ctx context.Context) (int64, error) {
+	state, err := p.reader.State(ctx, p.partition)
+	if err != nil {
+		return 0, err
+	}
+	next := state.Next
+	if seen := p.seen.Load(); seen != nil {
+		next = max(next, seen.next)
+	}
+	p.seen.Store(&mark{next: next, asked: time.Now()})
+	return next, nil
+}
+
+// wait returns when the record at the position is projected, or fails with kind Transient after the bound.
+func (p *progress) wait(ctx context.Context, position events.Position) error {
+	if position.Partition != p.partition {
+		return events.Errorf(events.Invalid, "fhir.progress", "%s names partition %d, but this data is in partition %d; send back the %s of an answer as it came",
+			HeaderMinPosition, position.Partition, p.partition, HeaderPosition)
+	}
+	if seen := p.seen.Load(); seen != nil && seen.next > position.Offset {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, p.bound)
+	defer cancel()
+	const shortest, longest = time.Millisecond, 50 * time.Millisecond
+	var failure error
+	for delay := shortest; ; delay = min(2*delay, longest) {
+		reached, err := p.reached(ctx, position.Offset, delay)
+		if reached {
+			return nil
+		}
+		if err != nil {
+			failure = err
+		}
+		select {
+		case <-ctx.Done():
+			return &events.Error{Kind: events.Transient, Op: "fhir.progress", Err: failure,
+				Text: "position " + position.String() + " is not projected yet, after waiting for " + p.bound.String() + "; try again"}
+		case <-time.After(delay):
+		}
+	}
+}
+
+// reached asks the index, unless somebody else is asking or did so within the delay: many waiting reads ask no more than one.
+func (p *progress) reached(ctx context.Context, offset int64, delay time.Duration) (bool, error) {
+	if p.asking.TryLock() {
+		defer p.asking.Unlock()
+		if seen := p.seen.Load(); seen == nil || time.Since(seen.asked) >= delay {
+			if _, err := p.ask(ctx); err != nil {
+				return false, err
+			}
+		}
+	}
+	seen := p.seen.Load()
+	return seen != nil && seen.next > offset, nil
+}

@@ -1,0 +1,137 @@
+package fhir
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"binnacle/events"
+	documents "binnacle/events/fhir"
+	"binnacle/projections"
+)
+
+// Read answers GET and HEAD [base]/Type/id with the current version: 200, 304, 404 for what was never known, 410 for what is
+// deleted (FHIR R4 http, 3.1.0.2).
+func (d *Door) Read(w http.ResponseWriter, r *http.Request, resourceType, id string) error {
+	if documents.CheckID(id) != nil {
+		return unknownID(resourceType, id)
+	}
+	if err := d.prepareRead(r); err != nil {
+		return err
+	}
+	reached := d.progress.next(r.Context())
+	keys := [1]projections.Key{{Tenant: d.Tenant, Type: resourceType, ID: id}}
+	versions, err := d.Reader.Current(r.Context(), keys[:])
+	if err != nil {
+		return err
+	}
+	version := versions[0]
+	d.stamp(w.Header(), reached, version)
+	if version.Number == 0 {
+		return unknownID(resourceType, id)
+	}
+	return d.writeVersion(w, r, version)
+}
+
+// VRead answers GET and HEAD [base]/Type/id/_history/number with one version (FHIR R4 http, 3.1.0.3).
+func (d *Door) VRead(w http.ResponseWriter, r *http.Request, resourceType, id, number string) error {
+	if documents.CheckID(id) != nil {
+		return unknownID(resourceType, id)
+	}
+	if err := d.prepareRead(r); err != nil {
+		return err
+	}
+	n, err := strconv.ParseInt(number, 10, 64)
+	if err != nil || n < 1 || strconv.FormatInt(n, 10) != number {
+		return events.Errorf(events.NotFound, "fhir.VRead", "%s/%s has no version %.40q; versions count 1, 2, 3 …", resourceType, id, number)
+	}
+	reached := d.progress.next(r.Context())
+	page, err := d.Reader.History(r.Context(), projections.Key{Tenant: d.Tenant, Type: resourceType, ID: id}, projections.HistorySpan{Number: n, Limit: 1})
+	if err != nil {
+		return err
+	}
+	d.stamp(w.Header(), reached, page.Versions...)
+	if len(page.Versions) == 0 {
+		return events.Errorf(events.NotFound, "fhir.VRead", "%s/%s has no version %d", resourceType, id, n)
+	}
+	return d.writeVersion(w, r, page.Versions[0])
+}
+
+func unknownID(resourceType, id string) error {
+	return events.Errorf(events.NotFound, "fhir.Read", "%s/%.70s is not known", resourceType, id)
+}
+
+// prepareRead checks the parameters of a read and waits for its position. Nothing but the form of an answer can be asked of a
+// read; what else stands there is passed over, unless the client wants it refused.
+func (d *Door) prepareRead(r *http.Request) error {
+	if r.URL.RawQuery != "" && isStrict(r) {
+		params, err := url.ParseQuery(r.URL.RawQuery)
+		if err != nil {
+			return events.Wrap(events.Invalid, "fhir.Read", err, "the parameters are not percent-encoded as they should be")
+		}
+		for name := range params {
+			switch name {
+			case "_format", "_pretty":
+			case "_summary", "_elements":
+				return events.Errorf(events.Unsupported, "fhir.Read", "%s is not supported on a read; leave it out to get the whole resource", name)
+			default:
+				return events.Errorf(events.Invalid, "fhir.Read", "the parameter %.60q has no meaning on a read; leave it out", name)
+			}
+		}
+	}
+	return d.reach(r)
+}
+
+// writeVersion answers with one version that exists.
+func (d *Door) writeVersion(w http.ResponseWriter, r *http.Request, version projections.Version) error {
+	header := w.Header()
+	etag := etagOf(version.Number)
+	header["Etag"] = []string{etag}
+	header["Last-Modified"] = []string{version.Time.UTC().Format(http.TimeFormat)}
+	if version.Deleted {
+		return events.Errorf(events.Gone, "fhir.Read", "%s/%s was deleted with version %d at %s", version.Type, version.ID, version.Number, version.Time.UTC().Format(time.RFC3339))
+	}
+	if notModified(r.Header, etag, version.Time) {
+		header["Cache-Control"] = d.revalidate
+		header.Del("Content-Type")
+		w.WriteHeader(http.StatusNotModified)
+		return nil
+	}
+	hashes := [1]events.Hash{version.Hash}
+	contents, err := d.Blobs.Get(r.Context(), hashes[:])
+	if err != nil {
+		return err
+	}
+	content := contents[0]
+	if content == nil {
+		if content, err = d.heal(r.Context(), version); err != nil {
+			return err
+		}
+	}
+	body, err := documents.Stamp(nil, content, version.ID, version.Number, version.Time)
+	if err != nil {
+		return err
+	}
+	d.writeBody(w, body)
+	return nil
+}
+
+// writeBody writes a whole body with status 200; the server drops it for HEAD.
+func (d *Door) writeBody(w http.ResponseWriter, body []byte) {
+	header := w.Header()
+	header["Cache-Control"] = d.revalidate
+	header["Content-Length"] = []string{strconv.Itoa(len(body))}
+	w.WriteHeader(http.StatusOK)
+	_, _ = w.Write(body) // the client has gone: there is nobody left to tell
+}
+
+// heal brings back content that the blob store has lost.
+func (d *Door) heal(ctx context.Context, version projections.Version) ([]byte, error) {
+	if d.Heal == nil {
+		return nil, events.Errorf(events.Internal, "fhir.Read", "the blob %x of %s/%s version %d is missing", version.Hash, version.Type, version.ID, version.Number)
+	}
+	d.Logger.WarnContext(ctx, "a blob is missing; its content is taken from the log", "type", version.Type, "id", version.ID, "version", version.Number, "position", version.Position.String())
+	return d.Heal(ctx, version)
+}

@@ -1,0 +1,212 @@
+package fhir
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"binnacle/events"
+	"binnacle/projections"
+	"binnacle/projections/catalog"
+)
+
+// pageParam says which page of a search is wanted.
+const pageParam = "_page"
+
+// search is one request for a page of a search.
+type search struct {
+	resourceType string
+	path         string // [base]/Type
+	parsed       catalog.Parsed
+	place        place
+	form         bool // by POST: what was asked must not stand in the links to other pages
+	paged        bool // by following a link
+
+	kept     *projections.KeptSearch // the search by POST that this page belongs to
+	keptHash events.Hash
+}
+
+// Search answers GET and HEAD [base]/Type?… with a page of the current versions that match (FHIR R4 search).
+func (d *Door) Search(w http.ResponseWriter, r *http.Request, resourceType string) error {
+	return d.search(w, r, resourceType, r.URL.RawQuery, false)
+}
+
+// SearchForm answers POST [base]/Type/_search: the parameters stand in the body, in the form of HTML forms, or in the query, or in both.
+func (d *Door) SearchForm(w http.ResponseWriter, r *http.Request, resourceType string) error {
+	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if (err != nil || media != "application/x-www-form-urlencoded") && (r.ContentLength != 0 || r.Header.Get("Content-Type") != "") {
+		return &Refusal{Status: http.StatusUnsupportedMediaType, Err: events.Errorf(events.Unsupported, "fhir.SearchForm",
+			"a search by POST takes its parameters as application/x-www-form-urlencoded, not %.60q", r.Header.Get("Content-Type"))}
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, d.Limits.FormBytes))
+	if err != nil {
+		if large := (*http.MaxBytesError)(nil); errors.As(err, &large) {
+			return events.Errorf(events.TooLarge, "fhir.SearchForm", "the parameters are larger than %d bytes; search in several steps", large.Limit)
+		}
+		return events.Wrap(events.Invalid, "fhir.SearchForm", err, "the body cannot be read to its end")
+	}
+	raw := r.URL.RawQuery
+	if form := strings.TrimSpace(string(body)); form != "" {
+		raw = strings.TrimPrefix(raw+"&"+form, "&")
+	}
+	return d.search(w, r, resourceType, raw, true)
+}
+
+func (d *Door) search(w http.ResponseWriter, r *http.Request, resourceType, raw string, form bool) error {
+	if err := d.negotiateForm(w, raw, form); err != nil {
+		return err
+	}
+	if err := d.reach(r); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), d.Limits.SearchTime)
+	defer cancel()
+	s, err := d.readSearch(ctx, r, resourceType, raw, form)
+	if err != nil {
+		return err
+	}
+	reached := d.progress.next(ctx)
+	found, err := d.find(ctx, s)
+	if err != nil {
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) && r.Context().Err() == nil {
+			return events.Wrap(events.TooCostly, "fhir.Search", err, "the search took longer than %s; narrow it with more parameters, sort by fewer, or ask for a smaller _count", d.Limits.SearchTime)
+		}
+		return err
+	}
+	d.stamp(w.Header(), reached, found.page.Versions...)
+	return d.writeSearch(ctx, w, s, found)
+}
+
+// negotiateForm chooses the content type again when the body of a search names one.
+func (d *Door) negotiateForm(w http.ResponseWriter, raw string, form bool) error {
+	if !form {
+		return nil
+	}
+	format, named, _ := only(raw, "_format")
+	if !named || format == "" {
+		return nil
+	}
+	contentType, acceptable := formatOf(format)
+	if !acceptable {
+		return NotAcceptable()
+	}
+	w.Header()["Content-Type"] = []string{contentType}
+	return nil
+}
+
+// readSearch makes a query of the parameters: those that stand there, or the kept ones that _page leads to.
+func (d *Door) readSearch(ctx context.Context, r *http.Request, resourceType, raw string, form bool) (*search, error) {
+	s := &search{resourceType: resourceType, path: d.BaseURL(r) + "/" + resourceType, form: form}
+	text, paged, twice := only(raw, pageParam)
+	if twice {
+		return nil, events.Errorf(events.Invalid, "fhir.Search", "_page stands twice; follow the links of a bundle as they are")
+	}
+	options := catalog.Options{
+		Tenant: d.Tenant, Type: resourceType, Strict: isStrict(r), DefaultCount: d.Limits.DefaultCount, MaxCount: d.Limits.MaxCount,
+		BaseURL: d.BaseURL(r), Own: []string{pageParam}, Now: time.Now,
+	}
+	if !paged {
+		now := time.Now()
+		s.place = place{total: -1, asked: now.Unix()}
+		return s, s.parse(d.Catalog, raw, options)
+	}
+	s.paged = true
+	page, err := parseToken(text)
+	if err != nil {
+		return nil, err
+	}
+	if page.form == sealedForm {
+		if err := d.loadKept(ctx, s, page, raw); err != nil {
+			return nil, err
+		}
+		s.form = true
+		return s, s.parse(d.Catalog, s.kept.Query, options)
+	}
+	if s.place, err = page.open(); err != nil {
+		return nil, err
+	}
+	if err := s.parse(d.Catalog, raw, options); err != nil {
+		return nil, err
+	}
+	return s, page.check(s.identity(d.Tenant))
+}
+
+// parse reads the parameters as of the moment when the first page was asked for.
+func (s *search) parse(known *catalog.Catalog, raw string, options catalog.Options) (err error) {
+	asked := time.Unix(s.place.asked, 0).UTC()
+	options.Now = func() time.Time { return asked }
+	s.parsed, err = known.ParseQuery(raw, options)
+	return err
+}
+
+// identity is what a page token is bound to: everything that decides which versions are found in which order.
+func (s *search) identity(tenant string) string {
+	params := make([]catalog.KeyValue, 0, len(s.parsed.Used)+2)
+	params = append(params, catalog.KeyValue{Key: "tenant", Value: tenant}, catalog.KeyValue{Key: "type", Value: s.resourceType})
+	for _, param := range s.parsed.Used {
+		switch param.Key {
+		case "_format", "_pretty", "_count", "_explain", "_total":
+		default:
+			params = append(params, param)
+		}
+	}
+	return encode(params)
+}
+
+// loadKept fetches the search that a sealed token belongs to. Its parameters are all there are: others beside it would have to
+// narrow a search whose pages are cut already.
+func (d *Door) loadKept(ctx context.Context, s *search, page token, raw string) error {
+	for pair := range strings.SplitSeq(raw, "&") {
+		key, _, _ := strings.Cut(pair, "=")
+		if name, err := url.QueryUnescape(key); err != nil || (name != "" && name != pageParam && name != "_format" && name != "_pretty") {
+			return events.Errorf(events.Invalid, "fhir.Search", "the _page of a search by POST takes no other parameters; %.60q stands beside it", name)
+		}
+	}
+	contents, err := d.Blobs.Get(ctx, []events.Hash{page.kept})
+	if err != nil {
+		return err
+	}
+	if contents[0] == nil {
+		return searchExpired()
+	}
+	kept, ok := projections.ParseKeptSearch(contents[0])
+	if !ok || kept.Tenant != d.Tenant || kept.Type != s.resourceType {
+		return badToken()
+	}
+	if kept.Expired(time.Now()) {
+		return searchExpired()
+	}
+	s.kept, s.keptHash = &kept, page.kept
+	s.place, err = page.unseal(kept.Secret)
+	return err
+}
+
+func searchExpired() error {
+	return events.Errorf(events.Gone, "fhir.Search", "this search is no longer kept: the pages of a search by POST can be read for %s; search again", projections.KeptSearchLife)
+}
+
+// keep stores the parameters of a search by POST, once it is known to have further pages.
+func (d *Door) keep(ctx context.Context, s *search) error {
+	if s.kept != nil {
+		return nil
+	}
+	kept := projections.KeptSearch{Asked: time.Now().UTC(), Tenant: d.Tenant, Type: s.resourceType, Query: encode(s.parsed.Used)}
+	if _, err := rand.Read(kept.Secret[:]); err != nil {
+		return events.Wrap(events.Internal, "fhir.Search", err, "no random numbers")
+	}
+	blob, err := kept.Blob()
+	if err != nil {
+		return err
+	}
+	if err := d.Blobs.Put(ctx, []projections.Blob{blob}); err != nil {
+		return err
+	}
+	s.kept, s.keptHash = &kept, blob.Hash
+	return nil
+}

@@ -1,0 +1,135 @@
+package readapi
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"runtime/debug"
+	"strconv"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"binnacle/events"
+	"binnacle/readapi/fhir"
+)
+
+// handler answers a request, or returns an error and has then set headers at the most.
+type handler func(c *gin.Context) error
+
+// get routes GET, and HEAD with it: net/http drops the body that HEAD must not have.
+func (s *Server) get(engine *gin.Engine, path, name string, h handler) {
+	wrapped := s.handle(name, h)
+	engine.GET(path, wrapped)
+	engine.HEAD(path, wrapped)
+}
+
+// handle is the middleware of every route: request id, metrics, recovery, errors.
+func (s *Server) handle(name string, h handler) gin.HandlerFunc {
+	times := s.metrics.interaction(name)
+	return func(c *gin.Context) {
+		began := time.Now()
+		s.metrics.inFlight.Inc()
+		identify(c)
+		defer func() {
+			s.metrics.inFlight.Dec()
+			times.observe(c.Writer.Status(), time.Since(began))
+		}()
+		defer func() {
+			if cause := recover(); cause != nil {
+				s.recovered(c, cause)
+			}
+		}()
+		if err := h(c); err != nil {
+			s.refuse(c, err)
+		}
+	}
+}
+
+// identify gives the request an id that client and operator can talk about: the client's own, or a new one (FHIR R4 http, 3.1.0.1.6).
+func identify(c *gin.Context) {
+	id := c.Request.Header.Get("X-Request-Id")
+	if !isRequestID(id) {
+		id = strconv.FormatUint(rand.Uint64(), 36)
+	}
+	c.Writer.Header()["X-Request-Id"] = []string{id}
+}
+
+func isRequestID(id string) bool {
+	if id == "" || len(id) > 128 {
+		return false
+	}
+	for i := range len(id) {
+		if id[i] <= ' ' || id[i] > '~' {
+			return false
+		}
+	}
+	return true
+}
+
+// refuse answers with an error and tells the operator what the client must not read.
+func (s *Server) refuse(c *gin.Context, err error) {
+	if events.KindOf(err) == events.Internal {
+		s.log.ErrorContext(c.Request.Context(), "a request failed", "method", c.Request.Method, "path", c.Request.URL.Path,
+			"request", c.Writer.Header().Get("X-Request-Id"), "cause", err)
+	}
+	s.door.Refuse(c.Writer, err)
+}
+
+// recovered answers for a handler that has panicked. http.ErrAbortHandler is how an answer that cannot be finished is broken off,
+// and net/http's to handle; so is any panic after the answer has begun.
+func (s *Server) recovered(c *gin.Context, cause any) {
+	if err, is := cause.(error); is && errors.Is(err, http.ErrAbortHandler) {
+		panic(http.ErrAbortHandler)
+	}
+	s.log.ErrorContext(c.Request.Context(), "a handler has panicked", "method", c.Request.Method, "path", c.Request.URL.Path,
+		"request", c.Writer.Header().Get("X-Request-Id"), "cause", fmt.Sprint(cause), "stack", string(debug.Stack()))
+	if c.Writer.Written() {
+		panic(http.ErrAbortHandler)
+	}
+	s.door.Refuse(c.Writer, events.Errorf(events.Internal, "readapi", "a handler has panicked"))
+}
+
+// fhir is the middleware of what answers in FHIR: the address that the client sees, and the content type it accepts. The type
+// stands in the header before the handler runs.
+func (s *Server) fhir(h handler) handler {
+	return func(c *gin.Context) error {
+		s.address.resolve(c.Request)
+		contentType, acceptable := fhir.Negotiate(c.Request)
+		if !acceptable {
+			return fhir.NotAcceptable()
+		}
+		c.Writer.Header()["Content-Type"] = []string{contentType}
+		return h(c)
+	}
+}
+
+// typed is [Server.fhir] for a path that begins with a resource type.
+func (s *Server) typed(h handler) handler {
+	return s.fhir(func(c *gin.Context) error {
+		if resourceType := c.Param("type"); !s.catalog.Known(resourceType) {
+			return &fhir.Refusal{Status: http.StatusNotFound, Err: events.Errorf(events.Unsupported, "readapi",
+				"%q is not a resource type of FHIR R4; types are written as in Patient", clip(resourceType))}
+		}
+		return h(c)
+	})
+}
+
+// plain is a handler that does not look at the request.
+func plain(serve func(w http.ResponseWriter)) handler {
+	return func(c *gin.Context) error {
+		serve(c.Writer)
+		return nil
+	}
+}
+
+// writePlain writes a small body that no cache may keep.
+func writePlain(w http.ResponseWriter, status int, contentType string, body []byte) {
+	header := w.Header()
+	header.Set("Content-Type", contentType)
+	header.Set("Cache-Control", "no-store")
+	header.Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(status)
+	_, _ = w.Write(body) // the client has gone: there is nobody left to tell
+}

@@ -1,0 +1,217 @@
+package readapi
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/gin-gonic/gin"
+	"github.com/klauspost/compress/gzhttp"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"binnacle/events"
+	"binnacle/projections"
+	"binnacle/projections/catalog"
+	"binnacle/readapi/fhir"
+)
+
+// Config is what a node's outer door needs.
+type Config struct {
+	Base      string // path of the FHIR root, "/fhir"
+	PublicURL string // the FHIR root as clients see it; empty: what proxies or the request say
+	Tenant    string
+	Partition int32 // of the tenant in the log
+
+	Write http.Handler // takes POST, PUT and DELETE below Base, and POST to Base; nil: this node does not write
+
+	Reader  projections.Reader // nil: this node does not read
+	Blobs   projections.Blobs
+	Heal    func(ctx context.Context, version projections.Version) ([]byte, error) // content that Blobs has lost; nil: it stays lost
+	Catalog *catalog.Catalog
+
+	Health   []Part
+	Registry *prometheus.Registry // gets the door's metrics, and is what /metrics shows
+	Logger   *slog.Logger
+	Version  string // of the software
+
+	DefaultCount int           // entries on a page when _count is not given; 0: 50
+	MaxCount     int           // entries on a page at the most; 0: 1,000
+	SearchTime   time.Duration // time limit of one search; 0: 10 s
+	PositionWait time.Duration // how long a read waits for a position that it must have reached; 0: 5 s
+}
+
+// Server is the outer http.Handler of a node.
+type Server struct {
+	base    string
+	address address
+	door    *fhir.Door
+	write   http.Handler
+	catalog *catalog.Catalog
+	health  *health
+	metrics *metrics
+	log     *slog.Logger
+	start   []byte // the start page
+	handler http.Handler
+}
+
+// New makes the server. It puts Gin into release mode, which is a setting of the whole process.
+func New(config Config) (*Server, error) {
+	base := "/" + strings.Trim(config.Base, "/")
+	if base == "/" || strings.ContainsAny(base, ":*?#%") {
+		return nil, events.Errorf(events.Invalid, "readapi.New", "the base path %q cannot be used; write it as /fhir", config.Base)
+	}
+	if config.Registry == nil || config.Logger == nil {
+		return nil, events.Errorf(events.Invalid, "readapi.New", "the server needs a metrics registry and a logger")
+	}
+	s := &Server{base: base, write: config.Write, catalog: config.Catalog, log: config.Logger, health: newHealth(config.Health, config.Logger)}
+	var err error
+	if s.address, err = newAddress(config.PublicURL, base); err != nil {
+		return nil, err
+	}
+	s.door, err = fhir.New(fhir.Config{
+		Tenant: config.Tenant, Partition: config.Partition, Reader: config.Reader, Blobs: config.Blobs, Catalog: config.Catalog, Heal: config.Heal,
+		BaseURL: s.address.baseURL, PublicURL: strings.TrimRight(config.PublicURL, "/"), Writes: config.Write != nil, Version: config.Version, Logger: config.Logger,
+		Limits: fhir.Limits{DefaultCount: config.DefaultCount, MaxCount: config.MaxCount, SearchTime: config.SearchTime, PositionWait: config.PositionWait},
+	})
+	if err != nil {
+		return nil, err
+	}
+	if s.metrics, err = newMetrics(config.Registry); err != nil {
+		return nil, err
+	}
+	if s.start, err = startPage(base, config.Version); err != nil {
+		return nil, err
+	}
+	gin.SetMode(gin.ReleaseMode)
+	engine := gin.New()
+	engine.HandleMethodNotAllowed = true
+	engine.RedirectTrailingSlash = false
+	engine.ForwardedByClientIP = false
+	s.route(engine, config)
+	compress, err := gzhttp.NewWrapper(gzhttp.MinSize(1_400), gzhttp.CompressionLevel(1), gzhttp.EnableZstd(false),
+		gzhttp.ContentTypes([]string{"application/fhir+json", "application/json", "text/json", "text/html", "text/plain"}))
+	if err != nil {
+		return nil, events.Wrap(events.Internal, "readapi.New", err, "the compressing handler")
+	}
+	s.handler = compress(engine)
+	return s, nil
+}
+
+// ServeHTTP makes a path that ends with a slash the same as the one without, for the write door too.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if path := r.URL.Path; len(path) > 1 && path[len(path)-1] == '/' {
+		r.URL.Path, r.URL.RawPath = path[:len(path)-1], ""
+	}
+	s.handler.ServeHTTP(w, r)
+}
+
+// route tells Gin what there is.
+func (s *Server) route(engine *gin.Engine, config Config) {
+	s.get(engine, "/", "start", plain(s.serveStart))
+	s.get(engine, "/health", "health", plain(s.health.serveText))
+	s.get(engine, "/health/live", "health", plain(s.health.serveLive))
+	s.get(engine, "/health/ready", "health", plain(s.health.serveReady))
+	exposition := promhttp.HandlerFor(config.Registry, promhttp.HandlerOpts{DisableCompression: true, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn)})
+	s.get(engine, "/metrics", "metrics", func(c *gin.Context) error {
+		exposition.ServeHTTP(c.Writer, c.Request)
+		return nil
+	})
+
+	s.get(engine, s.base+"/metadata", "capabilities", s.fhir(func(c *gin.Context) error { return s.door.Metadata(c.Writer, c.Request) }))
+	if config.Reader != nil {
+		s.routeReads(engine)
+	}
+	if config.Write != nil {
+		s.routeWrites(engine)
+	}
+	engine.NoRoute(s.handle("unknown", s.fhir(s.noRoute)))
+	engine.NoMethod(s.handle("unknown", s.fhir(s.noMethod)))
+}
+
+func (s *Server) routeReads(engine *gin.Engine) {
+	s.get(engine, s.base, "search-system", s.fhir(notOffered("a search over all types", "name a type, as in "+s.base+"/Patient?name=…")))
+	s.get(engine, s.base+"/_history", "history-system", s.fhir(notOffered("the history of all types", "ask for the history of one resource")))
+	s.get(engine, s.base+"/:type", "search-type", s.typed(func(c *gin.Context) error {
+		return s.door.Search(c.Writer, c.Request, c.Param("type"))
+	}))
+	engine.POST(s.base+"/:type/_search", s.handle("search-type", s.typed(func(c *gin.Context) error {
+		return s.door.SearchForm(c.Writer, c.Request, c.Param("type"))
+	})))
+	engine.POST(s.base+"/_search", s.handle("search-system", s.fhir(notOffered("a search over all types", "name a type, as in "+s.base+"/Patient/_search"))))
+	s.get(engine, s.base+"/:type/:id", "read", s.typed(s.read))
+	s.get(engine, s.base+"/:type/:id/_history", "history-instance", s.typed(func(c *gin.Context) error {
+		return s.door.History(c.Writer, c.Request, c.Param("type"), c.Param("id"))
+	}))
+	s.get(engine, s.base+"/:type/:id/_history/:version", "vread", s.typed(func(c *gin.Context) error {
+		return s.door.VRead(c.Writer, c.Request, c.Param("type"), c.Param("id"), c.Param("version"))
+	}))
+	s.get(engine, s.base+"/:type/:id/:compartment", "search-compartment", s.typed(s.compartment))
+}
+
+// read answers a read, and what stands where an id would.
+func (s *Server) read(c *gin.Context) error {
+	id := c.Param("id")
+	switch {
+	case id == "_history":
+		return notOffered("the history of a type", "ask for the history of one resource")(c)
+	case id == "_search":
+		c.Header("Allow", http.MethodPost)
+		return &fhir.Refusal{Status: http.StatusMethodNotAllowed, Err: events.Errorf(events.Unsupported, "readapi", "_search takes POST; with GET leave it out: %s/%s?…", s.base, c.Param("type"))}
+	case strings.HasPrefix(id, "$"):
+		return notOffered("the operation "+clip(id), "the capability statement lists what there is")(c)
+	}
+	return s.door.Read(c.Writer, c.Request, c.Param("type"), id)
+}
+
+func (s *Server) compartment(c *gin.Context) error {
+	name := c.Param("compartment")
+	if strings.HasPrefix(name, "$") {
+		return notOffered("the operation "+clip(name), "the capability statement lists what there is")(c)
+	}
+	if !s.catalog.Known(name) {
+		return s.noRoute(c)
+	}
+	return notOffered("a search in a compartment", "search "+name+" by its reference to the "+c.Param("type"))(c)
+}
+
+func (s *Server) routeWrites(engine *gin.Engine) {
+	write := func(c *gin.Context) error {
+		s.write.ServeHTTP(c.Writer, c.Request)
+		return nil
+	}
+	engine.POST(s.base, s.handle("bundle", s.fhir(write)))
+	engine.POST(s.base+"/:type", s.handle("create", s.typed(write)))
+	engine.PUT(s.base+"/:type", s.handle("update-conditional", s.typed(write)))
+	engine.DELETE(s.base+"/:type", s.handle("delete-conditional", s.typed(write)))
+	engine.PUT(s.base+"/:type/:id", s.handle("update", s.typed(write)))
+	engine.DELETE(s.base+"/:type/:id", s.handle("delete", s.typed(write)))
+}
+
+// noRoute answers for a path that nothing has.
+func (s *Server) noRoute(c *gin.Context) error {
+	return events.Errorf(events.NotFound, "readapi", "there is nothing at %.200q; %s/metadata tells what there is", c.Request.URL.Path, s.base)
+}
+
+// noMethod answers for a path that takes other methods; Gin has set Allow.
+func (s *Server) noMethod(c *gin.Context) error {
+	return &fhir.Refusal{Status: http.StatusMethodNotAllowed, Err: events.Errorf(events.Unsupported, "readapi", "%.20s is not offered here; this place takes %s",
+		c.Request.Method, c.Writer.Header().Get("Allow"))}
+}
+
+// notOffered refuses an interaction of FHIR that this server does not have.
+func notOffered(what, hint string) handler {
+	return func(*gin.Context) error {
+		return events.Errorf(events.Unsupported, "readapi", "%s is not offered; %s", what, hint)
+	}
+}
+
+// clip shortens what a client has sent for a message.
+func clip(s string) string {
+	if len(s) > 64 {
+		return strings.ToValidUTF8(s[:64], "") + "…"
+	}
+	return s
+}
