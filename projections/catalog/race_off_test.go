@@ -1,0 +1,6 @@
+//go:build !race
+
+package catalog
+
+// raceDetector: see the other file.
+const raceDetector = false
