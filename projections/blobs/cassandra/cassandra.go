@@ -1,0 +1,255 @@
+// Package cassandra keeps blobs in Apache Cassandra (5.0 or later), in the table resources(hash text PRIMARY KEY, content blob) of
+// a keyspace. The hash stands there as 64 lower-case hexadecimal digits; content is the document itself, or one zstd frame when it is
+// long (package packed).
+//
+// It promises bounded time: each request is tried again, with growing pauses, until four times the configured timeout has passed; then
+// it fails as transient. It promises bounded load: no more than the configured number of reads, and of writes, is in flight. Nodes
+// that go and come back are left out and found again without a restart. With Cassandra's periodic commit log a node that dies may lose
+// blobs that it acknowledged; the log heals them.
+package cassandra
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/gocql/gocql"
+	"golang.org/x/sync/errgroup"
+
+	"binnacle/events"
+	"binnacle/projections"
+	"binnacle/projections/blobs/packed"
+)
+
+var _ projections.Blobs = (*Blobs)(nil)
+
+const (
+	// compressFrom is the size in bytes from which content is compressed here and not by the node: long documents are what fills
+	// its commit log and its heap (docs/decisions/0004-blobs.md).
+	compressFrom = 4 << 10
+	// getChunk is the number of hashes that one statement asks for.
+	getChunk = 10
+	// eachPage is the number of hashes that one request of Each reads.
+	eachPage = 5_000
+)
+
+// Blobs is a store in a keyspace.
+type Blobs struct {
+	*settings
+	session *gocql.Session
+	codec   *packed.Codec
+	reads   chan struct{} // a place for each read in flight
+	writes  chan struct{} // and for each write
+	spare   gocql.SpeculativeExecutionPolicy
+
+	insert, selectIn, selectPage, remove string
+}
+
+// Open connects, after [Ensure] with the same create.
+func Open(ctx context.Context, config Config, create bool) (*Blobs, error) {
+	s, err := config.check()
+	if err != nil {
+		return nil, err
+	}
+	codec, err := packed.NewCodec(compressFrom)
+	if err != nil {
+		return nil, err
+	}
+	datacenter, err := s.ensure(ctx, create)
+	if err != nil {
+		return nil, err
+	}
+	session, err := s.connect(ctx, "cassandra.Open", s.Keyspace, datacenter, s.Timeout)
+	if err != nil {
+		return nil, err
+	}
+	name := fmt.Sprintf("%q.%s", s.Keyspace, table)
+	return &Blobs{
+		settings:   s,
+		session:    session,
+		codec:      codec,
+		reads:      make(chan struct{}, s.Concurrency),
+		writes:     make(chan struct{}, s.Concurrency),
+		spare:      &gocql.SimpleSpeculativeExecution{NumAttempts: 1, TimeoutDelay: max(s.Timeout/10, time.Millisecond)},
+		insert:     "INSERT INTO " + name + " (hash, content) VALUES (?, ?)",
+		selectIn:   "SELECT hash, content FROM " + name + " WHERE hash IN ?",
+		selectPage: "SELECT DISTINCT hash FROM " + name,
+		remove:     "DELETE FROM " + name + " WHERE hash = ?",
+	}, nil
+}
+
+// parallel calls do for 0 … n-1, each holding one of the places, and returns the first error.
+func parallel(ctx context.Context, places chan struct{}, n int, do func(ctx context.Context, i int) error) error {
+	group, ctx := errgroup.WithContext(ctx)
+	var next atomic.Int64
+	for range min(n, cap(places)) {
+		group.Go(func() error {
+			for {
+				i := int(next.Add(1)) - 1
+				if i >= n {
+					return nil
+				}
+				if err := ctx.Err(); err != nil {
+					return err
+				}
+				select {
+				case places <- struct{}{}:
+				case <-ctx.Done():
+					return ctx.Err()
+				}
+				err := do(ctx, i)
+				<-places
+				if err != nil {
+					return err
+				}
+			}
+		})
+	}
+	return group.Wait()
+}
+
+// Put implements [projections.Blobs] with one insert per blob. A blob that is larger than the configured bound even when compressed
+// is refused as TooLarge.
+func (b *Blobs) Put(ctx context.Context, blobs []projections.Blob) error {
+	const op = "cassandra.Put"
+	return classify(op, parallel(ctx, b.writes, len(blobs), func(ctx context.Context, i int) error {
+		stored := b.codec.Pack(blobs[i].Content)
+		if len(stored) > b.LargestBlob {
+			return events.Errorf(events.TooLarge, op, "a document of %d bytes is %d when compressed; Cassandra stores up to %d: make it smaller, or keep its data outside and refer to it",
+				len(blobs[i].Content), len(stored), b.LargestBlob)
+		}
+		key := hex.EncodeToString(blobs[i].Hash[:])
+		return b.retry(ctx, op, func(ctx context.Context, _ int) error {
+			return b.session.Query(b.insert, key, stored).WithContext(ctx).Consistency(b.write).Exec()
+		})
+	}))
+}
+
+// Get implements [projections.Blobs]. What is missing at the level of reads, or damaged, is asked for again at QUORUM. When too few
+// nodes are up for that, it stays missing: the log has it.
+func (b *Blobs) Get(ctx context.Context, hashes []events.Hash) ([][]byte, error) {
+	const op = "cassandra.Get"
+	if err := ctx.Err(); err != nil {
+		return nil, classify(op, err)
+	}
+	contents := make([][]byte, len(hashes))
+	missing := make([]int, len(hashes))
+	for i := range hashes {
+		missing[i] = i
+	}
+	levels := []gocql.Consistency{b.read}
+	if b.read != gocql.Quorum && b.read != gocql.All {
+		levels = append(levels, gocql.Quorum)
+	}
+	for _, level := range levels {
+		if err := b.fetch(ctx, level, hashes, missing, contents); err != nil {
+			return nil, classify(op, err)
+		}
+		missing = slices.DeleteFunc(missing, func(i int) bool { return contents[i] != nil })
+	}
+	return contents, nil
+}
+
+// fetch fills in the contents of the missing places, in chunks side by side.
+func (b *Blobs) fetch(ctx context.Context, level gocql.Consistency, hashes []events.Hash, missing []int, contents [][]byte) error {
+	return parallel(ctx, b.reads, (len(missing)+getChunk-1)/getChunk, func(ctx context.Context, chunk int) error {
+		places := missing[chunk*getChunk : min((chunk+1)*getChunk, len(missing))]
+		keys := make([]string, len(places))
+		for i, place := range places {
+			keys[i] = hex.EncodeToString(hashes[place][:])
+		}
+		return b.retry(ctx, "cassandra.Get", func(ctx context.Context, number int) error {
+			query := b.session.Query(b.selectIn, keys).WithContext(ctx).Consistency(level)
+			if number == 0 && level == b.read {
+				// Once only: with no other node to ask, the client takes the spare request for a failure of all.
+				query = query.SetSpeculativeExecutionPolicy(b.spare)
+			}
+			iter := query.Iter()
+			for {
+				var key string
+				var stored []byte
+				if !iter.Scan(&key, &stored) {
+					break
+				}
+				for i, place := range places {
+					if keys[i] == key {
+						contents[place] = b.codec.Unpack(hashes[place], stored)
+					}
+				}
+			}
+			err := iter.Close()
+			var unavailable *gocql.RequestErrUnavailable
+			if level != b.read && errors.As(err, &unavailable) {
+				return nil
+			}
+			return err
+		})
+	})
+}
+
+// Each implements [projections.Blobs], in the order of the tokens, reading at QUORUM. A row that is not of a blob is left out and logged.
+func (b *Blobs) Each(ctx context.Context, visit func(events.Hash) error) error {
+	const op = "cassandra.Each"
+	var state []byte
+	for {
+		var keys []string
+		var next []byte
+		if err := b.retry(ctx, op, func(ctx context.Context, _ int) error {
+			keys = keys[:0]
+			iter := b.session.Query(b.selectPage).WithContext(ctx).Consistency(gocql.Quorum).PageSize(eachPage).PageState(state).Iter()
+			next = iter.PageState()
+			for key := ""; iter.Scan(&key); {
+				keys = append(keys, key)
+			}
+			return iter.Close()
+		}); err != nil {
+			return err
+		}
+		for _, key := range keys {
+			if err := ctx.Err(); err != nil {
+				return classify(op, err)
+			}
+			var hash events.Hash
+			if n, err := hex.Decode(hash[:], []byte(key)[:min(len(key), 2*len(hash))]); err != nil || n != len(hash) || hex.EncodeToString(hash[:]) != key {
+				b.Logger.Warn("a row of the blobs' table is not under a hash; somebody else wrote it", "keyspace", b.Keyspace, "table", table, "key", key)
+				continue
+			}
+			if err := visit(hash); err != nil {
+				return err
+			}
+		}
+		if state = next; len(state) == 0 {
+			return nil
+		}
+	}
+}
+
+// Delete implements [projections.Blobs].
+func (b *Blobs) Delete(ctx context.Context, hashes []events.Hash) error {
+	const op = "cassandra.Delete"
+	return classify(op, parallel(ctx, b.writes, len(hashes), func(ctx context.Context, i int) error {
+		key := hex.EncodeToString(hashes[i][:])
+		return b.retry(ctx, op, func(ctx context.Context, _ int) error {
+			return b.session.Query(b.remove, key).WithContext(ctx).Consistency(b.write).Exec()
+		})
+	}))
+}
+
+// Ready implements [projections.Blobs]. It asks once, for the configured timeout at most.
+func (b *Blobs) Ready(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, b.Timeout)
+	defer cancel()
+	var release string
+	err := b.session.Query(`SELECT release_version FROM system.local`).WithContext(ctx).Consistency(gocql.One).Scan(&release)
+	return classify("cassandra.Ready", err)
+}
+
+// Close implements [projections.Blobs].
+func (b *Blobs) Close() error {
+	b.session.Close()
+	return nil
+}
