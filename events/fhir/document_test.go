@@ -20,21 +20,27 @@ func mustParse(t testing.TB, data string) *Document {
 	return d
 }
 
+// keys writes an object with n+1 keys: key0, key1 and so on, and last.
+func keys(n int, last string) string {
+	var b strings.Builder
+	for i := range n {
+		b.WriteString(`"key` + itoa(i) + `":0,`)
+	}
+	return "{" + b.String() + last + ":0}"
+}
+
 func TestParseRefusesWithLineColumnAndPath(t *testing.T) {
 	deep := func(n int) string { return strings.Repeat("[", n) + strings.Repeat("]", n) }
-	keys := func(n int, last string) string {
-		var b strings.Builder
-		for i := range n {
-			b.WriteString(`"key` + itoa(i) + `":0,`)
-		}
-		return "{" + b.String() + last + ":0}"
-	}
 	for _, c := range []struct{ name, data, want string }{
 		{"nothing", "", "1:1: the text ends where a value should stand"},
 		{"spaces", " \n ", "2:2: the text ends where a value should stand"},
 		{"a byte order mark", "\xef\xbb\xbf{}", "1:1: a byte order mark"},
 		{"trailing data", "{} {}", "1:4: more text after the end"},
 		{"a bare word", "hello", "1:1: no JSON value begins like this"},
+		{"True", "True", "1:1: no JSON value begins like this"},
+		{"false in capitals", "[fALSE]", "1:2: [0]: no JSON value begins like this"},
+		{"nil", "[nil]", "1:2: [0]: no JSON value begins like this"},
+		{"a resourceType that begins like a name", `{"resourceType":"Pat1","name":[b]}`, "1:32: name[0]: no JSON value"},
 		{"a cut literal", "tru", "1:1: no JSON value begins like this"},
 		{"a leading zero", "[01]", "1:2: [0]: a number with a leading zero"},
 		{"a lone minus", "[-]", "1:2: [0]: a minus sign without digits"},
@@ -70,6 +76,7 @@ func TestParseRefusesWithLineColumnAndPath(t *testing.T) {
 		{"an escaped duplicate among many keys", keys(100, `"k\u0065y7"`), "key7: duplicate key"},
 		{"columns count characters", `{"é":"é" 1}`, "1:10: `é`: a comma or '}' should stand here"},
 		{"a path inside a bundle", `{"resourceType":"Bundle","entry":[{},{"resource":{"resourceType":"Patient","name":[{"given":["a",b]}]}}]}`, "Bundle.entry[1].resource.name[0].given[1]: no JSON value"},
+		{"a long key is cut between characters", `{"a` + strings.Repeat("é", 30) + `":x}`, ": `a" + strings.Repeat("é", 19) + "…`: no JSON value"},
 		{"a resourceType after the fault", `{"name":[b],"resourceType":"Patient"}`, "1:10: name[0]: no JSON value"},
 		{"a resourceType that is no name", `{"resourceType":"<script>","name":[b]}`, "name[0]: no JSON value"},
 	} {
@@ -106,6 +113,7 @@ func TestParseAcceptsWhatJSONAllows(t *testing.T) {
 	for _, data := range []string{
 		`null`, `true`, ` false `, `0`, `-0`, `-0.0e-10`, `1E400`, `12345678901234567890.1234567890`, `""`, `"\u0000"`, `"\ud800"`, `"\udc00\ud800x"`,
 		`"😀é"`, `[]`, `{}`, "\t\r\n {\n}", `[[],{},[{}]]`, `{"a":{"a":{"a":1}},"b":{"a":1}}`, `{"":1}`, `["\"\\\/\b\f\n\r\t\u0041"]`,
+		keys(100, `"k\u0065y100"`), `{"\u0061":1,"b":2}`,
 		strings.Repeat("[", MaxDepth) + strings.Repeat("]", MaxDepth), "\"\x7f\"",
 	} {
 		d, err := Parse([]byte(data))
@@ -166,6 +174,36 @@ func TestNodesReadWhatWasWritten(t *testing.T) {
 	}
 	if root.Len() != 7 {
 		t.Errorf("the root has %d members; want 7", root.Len())
+	}
+}
+
+func TestTextUnescapes(t *testing.T) {
+	for written, want := range map[string]string{
+		`"\"\\\/\b\f\n\r\t"`: "\"\\/\b\f\n\r\t", `"\u0000\u00e9\u00C9\u20ac"`: "\x00éÉ€", `"\ud83d\ude00"`: "😀", `"\ud83d"`: "\ufffd", `"\ude00\ud83d"`: "\ufffd\ufffd",
+		`"\ud83d\ud83d\ude00x"`: "\ufffd😀x", `"\ud83dde00"`: "\ufffdde00", `"\ud83d\n"`: "\ufffd\n", `""`: "",
+	} {
+		if got := mustParse(t, written).Root().Text(); got != want {
+			t.Errorf("%s: got %q; want %q", written, got, want)
+		}
+	}
+}
+
+func TestADocumentBeyondTheLimitIsTooLarge(t *testing.T) {
+	// The bytes are never touched: the operating system gives no memory for them.
+	if _, err := Parse(make([]byte, MaxBytes+1)); events.KindOf(err) != events.TooLarge {
+		t.Errorf("got %v; want too large", err)
+	}
+}
+
+func TestFieldsStopWhenAsked(t *testing.T) {
+	n := 0
+	for range mustParse(t, `{"a":1,"b":2,"c":3}`).Root().Fields() {
+		if n++; n == 2 {
+			break
+		}
+	}
+	if n != 2 {
+		t.Errorf("%d fields; want 2", n)
 	}
 }
 

@@ -40,6 +40,9 @@ func TestEveryKindHasItsStatusAndIssueCode(t *testing.T) {
 		if status != c.status || string(body) != want {
 			t.Errorf("%v: got %d %s; want %d %s", c.err, status, body, c.status, want)
 		}
+		if code := IssueCodeOf(events.KindOf(c.err)); !strings.Contains(c.body, `"code":"`+code+`"`) {
+			t.Errorf("%v: IssueCodeOf says %s", c.err, code)
+		}
 		if StatusOf(events.KindOf(c.err)) != c.status {
 			t.Errorf("%v: StatusOf says %d", c.err, StatusOf(events.KindOf(c.err)))
 		}

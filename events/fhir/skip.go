@@ -1,6 +1,7 @@
 package fhir
 
 import (
+	"bytes"
 	"encoding/binary"
 	"math/bits"
 )
@@ -64,20 +65,12 @@ func (m *members) fail() bool {
 	return false
 }
 
-// is tells whether the present key is name.
+// is tells whether the present key is name. An escape is longer than what it stands for, so a key with escapes is longer than name.
 func (m *members) is(name string) bool {
-	if len(m.key) <= len(name) {
+	if len(m.key) <= len(name) || bytes.IndexByte(m.key, '\\') < 0 {
 		return string(m.key) == name
 	}
-	for i := 0; i < len(m.key); i++ {
-		if m.key[i] == '\\' {
-			return validEscapes(m.key) && string(unescape(nil, m.key)) == name
-		}
-		if i >= len(name) || m.key[i] != name[i] {
-			return false
-		}
-	}
-	return false
+	return validEscapes(m.key) && string(unescape(nil, m.key)) == name
 }
 
 func validEscapes(s []byte) bool {

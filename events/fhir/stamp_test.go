@@ -75,6 +75,7 @@ func TestSameSeesEveryOtherChange(t *testing.T) {
 		want               bool
 	}{
 		{"other id, version and time", `{"resourceType":"A","id":"1","meta":{"versionId":"1","lastUpdated":"a"}}`, `{"resourceType":"A","id":"2","meta":{"versionId":"12","lastUpdated":"bcd"}}`, true},
+		{"nothing", `{"resourceType":"A","a":1}`, `{"resourceType":"A","a":1}`, true},
 		{"white space", `{"resourceType":"A","id":"1"}`, `{"resourceType":"A", "id":"1"}`, false},
 		{"a final new line", `{"resourceType":"A","id":"1"}`, "{\"resourceType\":\"A\",\"id\":\"1\"}\n", false},
 		{"another order", `{"resourceType":"A","a":1,"b":2}`, `{"resourceType":"A","b":2,"a":1}`, false},
