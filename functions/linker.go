@@ -27,6 +27,10 @@ func (d *door) linker(r *http.Request) *linker { return &linker{door: d, base: d
 // link makes the document at node the content of a change. fullURL is that of its entry, "" when there is none.
 func (l *linker) link(change *events.Change, node fhir.Node, fullURL string) error {
 	start, _ := node.Span()
+	raw := node.Raw()
+	if node == node.Document().Root() { // white space around it is part of what was sent
+		start, raw = 0, node.Document().Bytes()
+	}
 	var edits []fhir.Edit
 	var failure error
 	shift := -start
@@ -71,7 +75,7 @@ func (l *linker) link(change *events.Change, node fhir.Node, fullURL string) err
 			return failure
 		}
 	}
-	content, err := fhir.Splice(node.Raw(), edits)
+	content, err := fhir.Splice(raw, edits)
 	change.Content = content
 	return err
 }

@@ -1,0 +1,238 @@
+package functions_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/google/uuid"
+
+	"binnacle/events"
+	"binnacle/events/fhir"
+	memorylog "binnacle/events/memory"
+	"binnacle/functions"
+	memoryblobs "binnacle/projections/blobs/memory"
+	"binnacle/projections/catalog"
+)
+
+// theCatalog is compiled once: it takes longer than most tests.
+var theCatalog = sync.OnceValue(func() *catalog.Catalog {
+	c, err := catalog.Default()
+	if err != nil {
+		panic(err)
+	}
+	return c
+})
+
+var quiet = slog.New(slog.DiscardHandler)
+
+// node is a whole server without its reading side: log, projector and writing door.
+type node struct {
+	t       *testing.T
+	log     *memorylog.Log
+	index   *index
+	blobs   *memoryblobs.Blobs
+	project *functions.Project
+	write   *functions.Write
+	heal    *functions.Heal
+	door    http.Handler
+	read    http.Handler // what reading entries are given to
+}
+
+const base = "http://server.example/fhir"
+
+func newNode(t *testing.T, change ...func(*node)) *node {
+	t.Helper()
+	n := &node{t: t, log: memorylog.Open(1, quiet), index: newIndex(), blobs: memoryblobs.New()}
+	waiters := functions.NewWaiters(n.index)
+	n.heal = &functions.Heal{Log: n.log, Index: n.index, Blobs: n.blobs, Catalog: theCatalog()}
+	n.project = &functions.Project{Index: n.index, Blobs: n.blobs, Catalog: theCatalog(), Waiters: waiters, Heal: n.heal, Logger: quiet}
+	n.write = &functions.Write{Log: n.log, Index: n.index, Blobs: n.blobs, Catalog: theCatalog(), Waiters: waiters, Tenant: "main", Partitions: 1, Now: time.Now,
+		NewID: newID, Logger: quiet, Heal: n.heal}
+	for _, c := range change {
+		c(n)
+	}
+	n.door = n.write.Door("/fhir", n.read)
+	n.follow()
+	return n
+}
+
+func newID() string { return uuid.Must(uuid.NewV7()).String() }
+
+// follow runs the projector on the log until the test ends.
+func (n *node) follow() {
+	follower, err := n.log.Follow(n.project.Seek)
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	n.project.Reseek = follower.Reseek
+	ctx, cancel := context.WithCancel(context.Background())
+	messages, err := follower.Subscribe(ctx, "")
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for msg := range messages {
+			if err := n.project.Handle(msg); err != nil {
+				msg.Nack()
+			} else {
+				msg.Ack()
+			}
+		}
+	}()
+	n.t.Cleanup(func() {
+		cancel()
+		_ = follower.Close()
+		<-done
+		_ = n.log.Close()
+	})
+}
+
+// reply is an answer of the door.
+type reply struct {
+	status int
+	header http.Header
+	body   string
+}
+
+// send sends a request to the door; headers are "Name: value".
+func (n *node) send(method, path, body string, headers ...string) reply {
+	n.t.Helper()
+	var reader io.Reader
+	if body != "" {
+		reader = strings.NewReader(body)
+	}
+	r := httptest.NewRequest(method, base+path, reader)
+	if body != "" {
+		r.Header.Set("Content-Type", "application/fhir+json")
+	}
+	for _, header := range headers {
+		name, value, _ := strings.Cut(header, ": ")
+		if r.Header.Set(name, value); value == "" {
+			r.Header.Del(name)
+		}
+	}
+	return n.do(r)
+}
+
+func (n *node) do(r *http.Request) reply {
+	n.t.Helper()
+	rw := httptest.NewRecorder()
+	n.door.ServeHTTP(rw, r)
+	return reply{rw.Code, rw.Header(), rw.Body.String()}
+}
+
+// must sends a request that has to be answered with a status.
+func (n *node) must(status int, method, path, body string, headers ...string) reply {
+	n.t.Helper()
+	got := n.send(method, path, body, headers...)
+	if got.status != status {
+		n.t.Fatalf("%s %s: got %d, want %d: %s", method, path, got.status, status, got.body)
+	}
+	return got
+}
+
+// at reads a value of a reply's body by keys and indexes: at("entry", 0, "response", "status").
+func (r reply) at(t *testing.T, path ...any) string {
+	t.Helper()
+	doc, err := fhir.Parse([]byte(r.body))
+	if err != nil {
+		t.Fatalf("the body is no JSON: %v: %q", err, r.body)
+	}
+	at := doc.Root()
+	for _, step := range path {
+		switch step := step.(type) {
+		case string:
+			at = at.Get(step)
+		case int:
+			i := 0
+			found := fhir.Node{}
+			for item := range at.Items() {
+				if i == step {
+					found = item
+				}
+				i++
+			}
+			at = found
+		}
+	}
+	if at.Kind() == fhir.Object || at.Kind() == fhir.Array {
+		return string(at.Raw())
+	}
+	return at.Text()
+}
+
+// caughtUp waits until everything in the log is projected.
+func (n *node) caughtUp() {
+	n.t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		ends, err := n.log.Ends(context.Background())
+		if err != nil {
+			n.t.Fatal(err)
+		}
+		state, err := n.index.State(context.Background(), 0)
+		if err == nil && state.Next >= ends[0].Next {
+			return
+		}
+		if time.Now().After(deadline) {
+			n.t.Fatalf("the projector is at %d of %d", state.Next, ends[0].Next)
+		}
+	}
+}
+
+// verified fails the test when log, index and blobs don't agree.
+func (n *node) verified() functions.Report {
+	n.t.Helper()
+	n.caughtUp()
+	verify := &functions.Verify{Log: n.log, Index: n.index, Blobs: n.blobs, Catalog: theCatalog()}
+	report, err := verify.Handle(context.Background(), functions.VerifyOptions{Deep: true}, func(int64, int64) {})
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	if !report.OK {
+		n.t.Fatalf("verify:\n%s", strings.Join(report.Lines(), "\n"))
+	}
+	return report
+}
+
+// raw returns all records of the log.
+func (n *node) raw() []events.RawRecord {
+	n.t.Helper()
+	ends, err := n.log.Ends(context.Background())
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	var all []events.RawRecord
+	if err := n.log.Replay(context.Background(), events.Position{}, ends[0].Next, func(records []events.RawRecord) error {
+		for _, r := range records {
+			r.Value = bytes.Clone(r.Value)
+			all = append(all, r)
+		}
+		return nil
+	}); err != nil {
+		n.t.Fatal(err)
+	}
+	return all
+}
+
+// batch makes the message of records.
+func batch(records ...events.RawRecord) *message.Message { return events.NewMessage(records) }
+
+// patient is a small resource with one identifier.
+func patient(id, identifier string) string {
+	if id != "" {
+		id = fmt.Sprintf(`"id":%q,`, id)
+	}
+	return fmt.Sprintf(`{"resourceType":"Patient",%s"identifier":[{"system":"urn:s","value":%q}],"active":true}`, id, identifier)
+}

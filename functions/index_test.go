@@ -1,0 +1,200 @@
+package functions_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"sync"
+
+	"binnacle/events"
+	"binnacle/projections"
+)
+
+// index is the simplest index that keeps the contract: slices, and projections.Matches as its search. Tests can make it fail.
+type index struct {
+	mu          sync.Mutex
+	states      map[int32]projections.State
+	rows        []projections.Row
+	current     map[projections.Key]int // place in rows
+	outcomes    map[string]*events.Outcome
+	quarantined []projections.Quarantined
+	commits     int
+	searches    int
+	fail        func(method string) error // asked before each call; nil: never fails
+}
+
+var _ projections.Index = (*index)(nil)
+
+func newIndex() *index {
+	return &index{states: map[int32]projections.State{}, current: map[projections.Key]int{}, outcomes: map[string]*events.Outcome{}}
+}
+
+func (x *index) begin(method string) (func(), error) {
+	x.mu.Lock()
+	if x.fail != nil {
+		if err := x.fail(method); err != nil {
+			x.mu.Unlock()
+			return nil, err
+		}
+	}
+	return x.mu.Unlock, nil
+}
+
+func (x *index) failing(fail func(method string) error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.fail = fail
+}
+
+func (x *index) state(partition int32) projections.State {
+	state, found := x.states[partition]
+	if !found {
+		state.NextSid = int64(partition)<<projections.SidBits | 1
+	}
+	return state
+}
+
+func (x *index) State(_ context.Context, partition int32) (projections.State, error) {
+	end, err := x.begin("State")
+	if err != nil {
+		return projections.State{}, err
+	}
+	defer end()
+	return x.state(partition), nil
+}
+
+func (x *index) Commit(_ context.Context, c projections.Commit) error {
+	end, err := x.begin("Commit")
+	if err != nil {
+		return err
+	}
+	defer end()
+	state := x.state(c.Partition)
+	if state.Next != c.Expect {
+		return events.Errorf(events.Conflict, "index.Commit", "next is %d, not %d", state.Next, c.Expect)
+	}
+	for _, row := range c.Rows {
+		if row.Sid != state.NextSid {
+			return events.Errorf(events.Internal, "index.Commit", "sid %d, want %d", row.Sid, state.NextSid)
+		}
+		state.NextSid++
+		before, found := x.current[row.Key]
+		if found && x.rows[before].Sid != row.Supersedes || !found && row.Supersedes != 0 {
+			return events.Errorf(events.Internal, "index.Commit", "%v supersedes %d", row.Key, row.Supersedes)
+		}
+		x.current[row.Key] = len(x.rows)
+		x.rows = append(x.rows, row)
+	}
+	for i := range c.Outcomes {
+		if x.outcomes[c.Outcomes[i].EventID] != nil {
+			return events.Errorf(events.Internal, "index.Commit", "the event %s has an outcome already", c.Outcomes[i].EventID)
+		}
+		x.outcomes[c.Outcomes[i].EventID] = &c.Outcomes[i]
+	}
+	x.quarantined = append(x.quarantined, c.Quarantined...)
+	state.Next, state.Time = c.Next, c.Time
+	x.states[c.Partition] = state
+	x.commits++
+	return nil
+}
+
+func (x *index) Current(_ context.Context, keys []projections.Key) ([]projections.Version, error) {
+	end, err := x.begin("Current")
+	if err != nil {
+		return nil, err
+	}
+	defer end()
+	versions := make([]projections.Version, len(keys))
+	for i, key := range keys {
+		if place, found := x.current[key]; found {
+			versions[i] = x.rows[place].Version
+		}
+	}
+	return versions, nil
+}
+
+func (x *index) Outcomes(_ context.Context, ids []string) ([]*events.Outcome, error) {
+	end, err := x.begin("Outcomes")
+	if err != nil {
+		return nil, err
+	}
+	defer end()
+	outcomes := make([]*events.Outcome, len(ids))
+	for i, id := range ids {
+		outcomes[i] = x.outcomes[id]
+	}
+	return outcomes, nil
+}
+
+// Search takes a sid for a snapshot and for a page token.
+func (x *index) Search(_ context.Context, q projections.Query) (projections.Page, error) {
+	end, err := x.begin("Search")
+	if err != nil {
+		return projections.Page{}, err
+	}
+	defer end()
+	x.searches++
+	page := projections.Page{Total: -1, Snapshot: q.Snapshot}
+	if page.Snapshot == 0 && len(x.rows) > 0 {
+		page.Snapshot = x.rows[len(x.rows)-1].Sid
+	}
+	after := int64(0)
+	_, _ = fmt.Sscan(q.After, &after)
+	latest := map[projections.Key]projections.Row{}
+	for _, row := range x.rows {
+		if row.Sid <= page.Snapshot {
+			latest[row.Key] = row
+		}
+	}
+	for _, row := range x.rows {
+		if row.Sid <= after || latest[row.Key].Sid != row.Sid || row.Deleted || row.Tenant != q.Tenant || row.Type != q.Type || !projections.Matches(q, row.Version, row.Terms) {
+			continue
+		}
+		if len(page.Versions) == q.Limit {
+			page.Next = fmt.Sprint(page.Versions[q.Limit-1].Sid)
+			break
+		}
+		page.Versions = append(page.Versions, row.Version)
+	}
+	return page, nil
+}
+
+func (x *index) History(context.Context, projections.Key, projections.HistorySpan) (projections.HistoryPage, error) {
+	return projections.HistoryPage{}, events.Errorf(events.Unsupported, "index.History", "no function reads a history")
+}
+
+func (x *index) Partitions(context.Context) (map[int32]projections.State, error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	states := map[int32]projections.State{}
+	for partition, state := range x.states {
+		states[partition] = state
+	}
+	return states, nil
+}
+
+func (x *index) Scan(_ context.Context, partition int32, visit func(projections.Version, events.Hash) error) error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for _, row := range x.rows {
+		if row.Position.Partition != partition {
+			continue
+		}
+		if err := visit(row.Version, sha256.Sum256(fmt.Appendf(nil, "%d %+v", row.MainDate, row.Terms))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (x *index) Quarantine(context.Context, events.Position, int) ([]projections.Quarantined, error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.quarantined, nil
+}
+
+func (x *index) Sizes(context.Context) (projections.Sizes, error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return projections.Sizes{Versions: int64(len(x.rows)), Quarantined: int64(len(x.quarantined))}, nil
+}
