@@ -1,10 +1,6 @@
 package fhir
 
-import (
-	"iter"
-
-	"binnacle/events"
-)
+import "iter"
 
 // JSONKind is the kind of a JSON value.
 type JSONKind uint8
@@ -188,16 +184,4 @@ func (n Node) Span() (start, end int) {
 		return w.start(), n.doc.tape[w.payload()].start() + 1
 	}
 	return w.start(), w.start() + w.payload()
-}
-
-// fail makes the error of what is wrong at a place of the bytes; see [Parse] for its form.
-func (p *parser) fail(at int, format string, args ...any) *events.Error {
-	line, column := lineColumn(p.data, at)
-	path := p.path()
-	e := events.Errorf(events.Invalid, "fhir.Parse", format, args...).At(path)
-	if path != "" {
-		e.Text = path + ": " + e.Text
-	}
-	e.Text = itoa(line) + ":" + itoa(column) + ": " + e.Text
-	return e
 }

@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"binnacle/events"
 )
 
 // Bounds of a path in a message, so that a message never carries much of a client's data.
@@ -43,6 +45,18 @@ func (n Node) Path() string {
 		}
 	}
 	return b.String()
+}
+
+// fail makes the error of what is wrong at a place of the bytes; see [Parse] for its form.
+func (p *parser) fail(at int, format string, args ...any) *events.Error {
+	line, column := lineColumn(p.data, at)
+	path := p.path()
+	e := events.Errorf(events.Invalid, "fhir.Parse", format, args...).At(path)
+	if path != "" {
+		e.Text = path + ": " + e.Text
+	}
+	e.Text = itoa(line) + ":" + itoa(column) + ": " + e.Text
+	return e
 }
 
 // path names the place that the parser has come to.

@@ -55,7 +55,7 @@ func TestEveryPlaceThatMayNameAResourceIsFound(t *testing.T) {
 	"contained":[{"performer":[{"reference":"urn:uuid:\u0061"},{"reference":"#x"}]}],
 	"extension":[{"url":"urn:oid:1.2","valueReference":{"reference":"Patient?identifier=1"}},{"url":"u","valueUri":"urn:uuid:b"},{"valueString":"urn:uuid:s"},{"valueCanonical":"urn:uuid:c"}],
 	"identifier":[{"system":"urn:ietf:rfc:3986","value":"urn:uuid:i"}],"instantiates":["urn:uuid:e","http://x"],
-	"section":[{"text":{"div":"about href and src"}},{"text":{"div":"a=b, href="}}],
+	"section":[{"text":{"div":"plain"}},{"text":{"div":"about href and src"}},{"text":{"div":"a=b, href="}}],
 	"text":{"div":"\u003cdiv><a class='k' href=\"urn:uuid:f\">\ud83d\ude00é\n</a><img\tsrc = 'urn:uuid:\u0067'/><a href=\"#here\"/><a href=\"\"/><a datahref=\"urn:uuid:no\"/><a href=urn:uuid:no> src=\u0022Patient/2\u0022 href='open"}}`
 	d := mustParse(t, doc)
 	var got []string
