@@ -90,11 +90,7 @@ func Load(more ...[]byte) (*Catalog, error) {
 			return nil, events.Errorf(events.Invalid, "catalog.Load", "definition file %d of %d: %v", i+1, len(more), err)
 		}
 		for _, d := range definitions {
-			err := d.check(m)
-			if err == nil && d.Code[0] == '_' {
-				err = fmt.Errorf("the code %s begins with an underscore; those are FHIR's own", d.Code)
-			}
-			if err != nil {
+			if err := d.checkOwn(m); err != nil {
 				return nil, events.Errorf(events.Invalid, "catalog.Load", "SearchParameter %s: %v", d.name(), err)
 			}
 		}

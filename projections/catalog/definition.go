@@ -105,6 +105,22 @@ func (d *definition) check(m *model) error {
 	return nil
 }
 
+// checkOwn tells what is wrong with a definition of the operator's.
+func (d *definition) checkOwn(m *model) error {
+	if err := d.check(m); err != nil {
+		return err
+	}
+	switch {
+	case d.Code[0] == '_':
+		return fmt.Errorf("the code %s begins with an underscore; those are FHIR's own", d.Code)
+	case d.kind == projections.Special:
+		return fmt.Errorf("type special means what its own code says, and there is none for it")
+	case d.Expression == "":
+		return fmt.Errorf("expression is missing; without it nothing would be found")
+	}
+	return nil
+}
+
 // merge puts the operator's definitions over those of R4: one with the url, or the base and code, of an R4 definition stands in its place.
 // Two of the operator's own for one base and code are an error.
 func merge(r4, own []*definition) ([]*definition, error) {

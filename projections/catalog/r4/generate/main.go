@@ -165,11 +165,12 @@ type element struct {
 	Reference value `xml:"contentReference"`
 	Types     []struct {
 		Code value `xml:"code"`
+		Own  value `xml:"extension>valueUrl"` // FHIR's type, where Code is FHIRPath's
 	} `xml:"type"`
 }
 
 // write writes the type's line, "name kind parent", and a line "path max types" for each of its elements. Every element has an id
-// and extensions: those are not written.
+// and extensions, and a primitive is its value: those are not written.
 func (s *structure) write(w *bytes.Buffer) {
 	kind := s.Kind.Value
 	if s.Abstract.Value == "true" {
@@ -183,7 +184,7 @@ func (s *structure) write(w *bytes.Buffer) {
 	for _, e := range s.Elements {
 		path := e.Path.Value
 		name := path[strings.LastIndexByte(path, '.')+1:]
-		if name == path || name == "id" || name == "extension" || e.Max.Value == "0" {
+		if name == path || name == "id" || name == "extension" || e.Max.Value == "0" || s.Kind.Value == "primitive-type" {
 			continue
 		}
 		max := "1"
@@ -195,7 +196,11 @@ func (s *structure) write(w *bytes.Buffer) {
 			seen := map[string]bool{}
 			var names []string
 			for _, t := range e.Types {
-				if code := t.Code.Value; !seen[code] && !strings.HasPrefix(code, "http:") {
+				code := t.Code.Value
+				if strings.HasPrefix(code, "http:") {
+					code = t.Own.Value
+				}
+				if code != "" && !seen[code] {
 					seen[code] = true
 					names = append(names, code)
 				}
