@@ -1,0 +1,411 @@
+package catalog
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"binnacle/events"
+	"binnacle/projections"
+)
+
+// showClause writes a clause so that a table can hold it.
+func showClause(c projections.Clause) string {
+	s := c.Param + " " + c.Kind.String()
+	if c.Modifier != projections.NoModifier {
+		s += " " + map[projections.Modifier]string{projections.Not: ":not", projections.Missing: fmt.Sprintf(":missing=%t", c.Missing), projections.Exact: ":exact", projections.Contains: ":contains",
+			projections.Below: ":below", projections.Above: ":above", projections.IdentifierModifier: ":identifier"}[c.Modifier]
+	}
+	for _, v := range c.Values {
+		s += " [" + showValue(c.Kind, v) + "]"
+	}
+	return s
+}
+
+func showValue(kind projections.Kind, v projections.Value) string {
+	prefix := []string{"", "ne ", "gt ", "lt ", "ge ", "le ", "sa ", "eb ", "ap "}[v.Prefix]
+	system, code := v.System, v.Code
+	if v.AnySystem {
+		system += "*"
+	}
+	if v.AnyCode {
+		code += "*"
+	}
+	switch kind {
+	case projections.Date:
+		return prefix + showTime(v.Start) + " " + showTime(v.End)
+	case projections.Number:
+		return prefix + fmt.Sprintf("%g %g", v.Low, v.High)
+	case projections.Quantity:
+		return prefix + fmt.Sprintf("%g %g %s|%s %s", v.Low, v.High, system, code, v.Text)
+	case projections.Token, projections.Reference:
+		return system + "|" + code
+	}
+	return v.Text
+}
+
+// below is the float64 just under f, which is where an excluded end comes to lie.
+func below(f float64) string { return fmt.Sprintf("%g", math.Nextafter(f, math.Inf(-1))) }
+
+var testNow = time.Date(2024, 1, 11, 0, 0, 0, 0, time.UTC)
+
+func TestQueriesBecomeClauses(t *testing.T) {
+	c := defaultCatalog(t)
+	for _, test := range []struct{ typ, query, want string }{
+		{"Observation", "code=a", "code token [*|a]"},
+		{"Observation", "code=s%7Ca", "code token [s|a]"},
+		{"Observation", "code=|a", "code token [|a]"},
+		{"Observation", "code=s|", "code token [s|*]"},
+		{"Observation", "code=a,s|b,|c", "code token [*|a] [s|b] [|c]"},
+		{"Observation", "code=a&code=b", "code token [*|a]; code token [*|b]"},
+		{"Observation", `code=a\,b,c\|d|e\$f,g\\h\i`, `code token [*|a,b] [c|d|e$f] [*|g\h\i]`},
+		{"Observation", "code:not=a", "code token :not [*|a]"},
+		{"Observation", "code:missing=true&subject:missing=false", "code token :missing=true; subject reference :missing=false"},
+		{"Patient", "gender=male,http://hl7.org/fhir/administrative-gender|female", "gender token [*|male] [*|female]"},
+		{"Patient", "active=true,http://hl7.org/fhir/special-values|false", "active token [*|true] [*|false]"},
+		{"Patient", "deceased=false", "deceased token [*|false]"},
+		{"Patient", "_id=1,2", "_id token [*|1] [*|2]"},
+		{"Patient", "phone=555", "phone token [*|555]"},
+
+		{"Observation", "subject=1", "subject reference [*|1]"},
+		{"Observation", "patient=1", "patient reference [*|1]"},
+		{"Patient", "organization=1", "organization reference [Organization|1]"},
+		{"Observation", "subject=Patient/1", "subject reference [Patient|1]"},
+		{"Observation", "subject:Patient=1,Patient/2", "subject reference [Patient|1] [Patient|2]"},
+		{"Observation", "subject=http://here/fhir/Patient/1", "subject reference [Patient|1]"},
+		{"Observation", "subject=http://here/fhirs/Patient/1", "subject reference [|http://here/fhirs/Patient/1]"},
+		{"Observation", "subject=urn:uuid:1", "subject reference [|urn:uuid:1]"},
+		{"Observation", "subject:identifier=s|v", "subject reference :identifier [s|v]"},
+		{"Observation", "subject:not=Patient/1", "subject reference :not [Patient|1]"},
+		{"Library", "derived-from=http://x/L", "derived-from reference [*|http://x/L]"},
+		{"Library", "derived-from=http://x/L|2", "derived-from reference [2|http://x/L]"},
+		{"Library", "derived-from=Library/1", "derived-from reference [Library|1]"},
+
+		{"Patient", `name=a\,b,c`, "name string [a,b] [c]"},
+		{"Patient", "name:exact=A+B", "name string :exact [A B]"},
+		{"Patient", "name:contains=%C3%A9", "name string :contains [é]"},
+		{"Patient", "_profile=http://x|1", "_profile uri [http://x|1]"},
+		{"ValueSet", "url:below=http://x&url:above=http://y", "url uri :below [http://x]; url uri :above [http://y]"},
+
+		{"Observation", "date=2024", "date date [2024-01-01T00:00:00 2025-01-01T00:00:00]"},
+		{"Observation", "date=ge2024-01&date=lt2024-02-03", "date date [ge 2024-01-01T00:00:00 2024-02-01T00:00:00]; date date [lt 2024-02-03T00:00:00 2024-02-04T00:00:00]"},
+		{"Observation", "date=eq2024-01-01T10:20", "date date [2024-01-01T10:20:00 2024-01-01T10:21:00]"},
+		{"Observation", "date=sa2024-01-01T00:00:00%2B14:00", "date date [sa 2023-12-31T10:00:00 2023-12-31T10:00:01]"},
+		{"Observation", "date=eb2024-01-01T00:00:00+14:00", "date date [eb 2023-12-31T10:00:00 2023-12-31T10:00:01]"},
+		{"Observation", "date=ap2024-01-01", "date date [ap 2023-12-31T02:24:00 2024-01-02T21:36:00]"},
+		{"Observation", "date=ap2024-01-11", "date date [ap 2024-01-11T00:00:00 2024-01-12T00:00:00]"},
+		{"Observation", "_lastUpdated=gt2024-01-01T00:00:00Z", "_lastUpdated date [gt 2024-01-01T00:00:00 2024-01-01T00:00:01]"},
+
+		{"RiskAssessment", "probability=100", "probability number [99.5 " + below(100.5) + "]"},
+		{"RiskAssessment", "probability=100.00", "probability number [99.995 " + below(100.005) + "]"},
+		{"RiskAssessment", "probability=1e2", "probability number [95 " + below(105) + "]"},
+		{"RiskAssessment", "probability=1.0E2", "probability number [99.5 " + below(100.5) + "]"},
+		{"RiskAssessment", "probability=0.5", "probability number [0.45 " + below(0.55) + "]"},
+		{"RiskAssessment", "probability=-1", "probability number [-1.5 " + below(-0.5) + "]"},
+		{"RiskAssessment", "probability=ne5", "probability number [ne 4.5 " + below(5.5) + "]"},
+		{"RiskAssessment", "probability=gt5&probability=le5.0", "probability number [gt 5 5]; probability number [le 5 5]"},
+		{"RiskAssessment", "probability=ap100", "probability number [ap 90 110]"},
+		{"RiskAssessment", "probability=ap1", "probability number [ap 0.5 " + below(1.5) + "]"},
+		{"RiskAssessment", "probability=0.12345678901234567890123", "probability number [0.12345678901234568 0.12345678901234568]"},
+		{"Observation", "value-quantity=5.4", "value-quantity quantity [5.35 " + below(5.45) + " *|* ]"},
+		{"Observation", "value-quantity=ge5.4|http://u|mg", "value-quantity quantity [ge 5.4 5.4 http://u|mg ]"},
+		{"Observation", "value-quantity=gt5.4||mg", "value-quantity quantity [gt 5.4 5.4 *|mg mg]"},
+		{"Observation", "value-quantity=gt5.4|http://u|", "value-quantity quantity [gt 5.4 5.4 http://u|* ]"},
+	} {
+		p, err := c.ParseQuery(test.query, Options{Type: test.typ, Tenant: "t", Strict: true, BaseURL: "http://here/fhir", Now: func() time.Time { return testNow }})
+		if err != nil {
+			t.Errorf("%s: %v", test.query, err)
+			continue
+		}
+		var got []string
+		for _, clause := range p.Query.Clauses {
+			got = append(got, showClause(clause))
+		}
+		if s := strings.Join(got, "; "); s != test.want {
+			t.Errorf("%s becomes\n%s\nwant\n%s", test.query, s, test.want)
+		}
+		if p.Query.Tenant != "t" || p.Query.Type != test.typ || p.Query.Limit != DefaultCount || len(p.Issues) != 0 {
+			t.Errorf("%s: %+v", test.query, p)
+		}
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	c := defaultCatalog(t)
+	const invalid, unsupported, costly = events.Invalid, events.Unsupported, events.TooCostly
+	for _, test := range []struct {
+		query   string
+		strict  events.Kind // when the handling is strict
+		lenient events.Kind // when it is not; 0: dropped with an issue
+		text    string
+	}{
+		{"colour=red", invalid, 0, "colour: Observation has no such search parameter"},
+		{"cod=a", invalid, 0, "did you mean code?"},
+		{"Date=2024", invalid, 0, "did you mean date?"},
+		{"=x", invalid, 0, "a parameter without a name"},
+		{"code", invalid, 0, "the value is empty"},
+		{"code=", invalid, 0, "the value is empty"},
+		{"_sort=", invalid, 0, "the value is empty"},
+		{"_sort=colour", invalid, 0, `no search parameter "colour" to sort by`},
+		{"_sort=subject", unsupported, 0, "sorting by subject, a reference parameter"},
+		{"_sort=-date,value-quantity", unsupported, 0, "sorting by value-quantity"},
+		{"_sort=_score", unsupported, 0, "_score"},
+		{"code-value-quantity=a$5", unsupported, 0, "(composite) are not offered"},
+		{"_text=x", unsupported, 0, "not offered"},
+		{"_content=x", unsupported, 0, "not offered"},
+		{"_query=x", unsupported, 0, "not offered"},
+		{"_list=x", unsupported, 0, "not offered"},
+		{"_filter=x", unsupported, 0, "not offered"},
+		{"_include=Observation:subject", unsupported, 0, "not offered"},
+		{"_revinclude:iterate=Observation:subject", unsupported, 0, "not offered"},
+		{"_elements=id", unsupported, 0, "not offered"},
+		{"_contained=true", unsupported, 0, "not offered"},
+		{"_summary=text", unsupported, 0, "not offered"},
+		{"_has:Observation:subject:code=a", unsupported, 0, "reverse chaining is not offered"},
+		{"subject.name=a", unsupported, 0, "chained parameters are not offered"},
+		{"subject:Patient.name=a", unsupported, 0, "chained parameters are not offered"},
+		{"code:text=a", unsupported, 0, "the modifier :text is not offered"},
+		{"code:in=http://x", unsupported, 0, ":in is not offered"},
+		{"code:below=a", unsupported, 0, ":below is not offered"},
+		{"identifier:of-type=s|c|v", unsupported, 0, ":of-type is not offered"},
+		{"subject:below=a", unsupported, 0, ":below is not offered"},
+		{"status=http://x|", unsupported, 0, "write the codes"},
+		{"subject=Patient/1/_history/2", unsupported, 0, "references to a version are not offered"},
+		{"_id:missing=true", unsupported, 0, "every resource has _id"},
+
+		{"code.name=a", invalid, invalid, "a token parameter can not be chained"},
+		{"code:exact=a", invalid, invalid, `a token parameter has no modifier ":exact"`},
+		{"date:not=2024", invalid, invalid, `a date parameter has no modifier ":not"`},
+		{"subject:Account=1", invalid, invalid, "subject never refers to Account"},
+		{"subject:Nonsense=1", invalid, invalid, `no modifier ":Nonsense"`},
+		{"subject:=1", invalid, invalid, `no modifier ":"`},
+		{"subject:Patient=Group/1", invalid, invalid, "the modifier asks for Patient"},
+		{"subject:Patient=a_b", invalid, invalid, `"a_b" is not an id`},
+		{"subject=Nonsense/1", invalid, invalid, `"Nonsense" is not a resource type`},
+		{"subject=a_b", invalid, invalid, "is no reference"},
+		{"subject=a|b", invalid, invalid, "has a |"},
+		{"subject=Patient?name=x", invalid, invalid, "holds a query"},
+		{"code=a,,b", invalid, invalid, "is empty"},
+		{"code=|", invalid, invalid, "neither a system nor a code"},
+		{"code=a|b|c", invalid, invalid, "more than one |"},
+		{"code:missing=maybe", invalid, invalid, "must be true or false"},
+		{"_id=s|1", invalid, invalid, "an id has no system"},
+		{"date=yesterday", invalid, invalid, "begins with no prefix"},
+		{"date=xx2024", invalid, invalid, "begins with no prefix"},
+		{"date=2024-13", invalid, invalid, "the month must be 01 to 12"},
+		{"date=2024-01-01T25:00", invalid, invalid, "00:00 to 23:59"},
+		{"date=ap2024", invalid, invalid, "depends on the clock"},
+		{"value-quantity=five", invalid, invalid, "begins with no prefix"},
+		{"value-quantity=5|mg", invalid, invalid, "is no quantity"},
+		{"value-quantity=5e99999", invalid, invalid, "is no number"},
+		{"value-quantity=1e400", invalid, invalid, "beyond the numbers"},
+		{"value-quantity=5.", invalid, invalid, "is no number"},
+		{"value-quantity=.5", invalid, invalid, "is no number"},
+		{"value-quantity=--5", invalid, invalid, "is no number"},
+		{"value-quantity=" + strings.Repeat("1", maxDigits+1), invalid, invalid, "more than 100 digits"},
+		{"_count=-1", invalid, invalid, "whole number"},
+		{"_count=a", invalid, invalid, "whole number"},
+		{"_count=", invalid, invalid, "whole number"},
+		{"_count=1&_count=2", invalid, invalid, "stands twice"},
+		{"_count:x=1", invalid, invalid, "no modifiers"},
+		{"_total=some", invalid, invalid, "not none, estimate or accurate"},
+		{"_summary=some", invalid, invalid, "is not true, text, data, count or false"},
+		{"_explain=1", invalid, invalid, "must be true or false"},
+		{"_sort:desc=date", invalid, invalid, "_sort has no modifiers"},
+		{"code=%zz", invalid, invalid, "malformed escape"},
+		{"co%zze=a", invalid, invalid, "malformed escape"},
+		{"code=%ff", invalid, invalid, "not UTF-8"},
+		{"code=" + strings.Repeat("a,", MaxValues) + "b", costly, costly, "1001 alternatives"},
+		{strings.Repeat("code=a&", MaxClauses+1), costly, costly, "more than 100 parameters"},
+		{"_sort=" + strings.Repeat("date,", MaxSortKeys) + "date", costly, costly, "keys to sort by"},
+	} {
+		_, err := c.ParseQuery(test.query, Options{Type: "Observation", Strict: true})
+		if events.KindOf(err) != test.strict || !strings.Contains(err.Error(), test.text) {
+			t.Errorf("%.80s when strict: %v; want %v with %q", test.query, err, test.strict, test.text)
+		}
+		p, err := c.ParseQuery(test.query+"&_count=7", Options{Type: "Observation"})
+		switch {
+		case test.lenient != 0:
+			if events.KindOf(err) != test.lenient || err == nil {
+				t.Errorf("%.80s when lenient: %v; want %v", test.query, err, test.lenient)
+			}
+		case err != nil:
+			t.Errorf("%.80s when lenient: %v", test.query, err)
+		case len(p.Issues) != 1 || p.Issues[0].Kind != test.strict || !strings.Contains(p.Issues[0].Text, test.text):
+			t.Errorf("%.80s when lenient has the issues %+v; want one with %q", test.query, p.Issues, test.text)
+		case len(p.Query.Clauses) != 0 || len(p.Query.Sort) != 0 || len(p.Used) != 1 || p.Query.Limit != 7:
+			t.Errorf("%.80s when lenient is used: %+v", test.query, p)
+		}
+	}
+	if _, err := c.ParseQuery("", Options{Type: "Nonsense"}); events.KindOf(err) != events.NotFound {
+		t.Errorf("a search on a type that is none: %v", err)
+	}
+	if _, err := c.ParseQuery("active=maybe", Options{Type: "Patient"}); events.KindOf(err) != events.Invalid {
+		t.Errorf("active=maybe: %v", err)
+	}
+	if _, err := c.ParseQuery("near=1|2|3|km", Options{Type: "Location", Strict: true}); events.KindOf(err) != events.Unsupported {
+		t.Errorf("near: %v", err)
+	}
+	if _, err := c.ParseQuery("derived-from=http://x|", Options{Type: "Library", Strict: true}); events.KindOf(err) != events.Invalid {
+		t.Errorf("a canonical without its version: %v", err)
+	}
+}
+
+func TestResultParameters(t *testing.T) {
+	c := defaultCatalog(t)
+	parse := func(query string) Parsed {
+		t.Helper()
+		p, err := c.ParseQuery(query, Options{Type: "Observation", Strict: true, DefaultCount: 20, MaxCount: 30, Own: []string{"_page"}})
+		if err != nil {
+			t.Fatalf("%s: %v", query, err)
+		}
+		return p
+	}
+	for query, want := range map[string]int{"": 20, "_count=5": 5, "_count=30": 30, "_count=31": 30, "_count=99999999999999999999": 30, "_count=0": 0, "_summary=count": 0, "_summary=count&_count=5": 0, "_summary=false": 20} {
+		if got := parse(query).Query.Limit; got != want {
+			t.Errorf("%q gives the limit %d; want %d", query, got, want)
+		}
+	}
+	for query, want := range map[string]projections.Total{"": projections.TotalCheap, "_total=none": projections.TotalNone, "_total=estimate": projections.TotalEstimate, "_total=accurate": projections.TotalAccurate,
+		"_count=0": projections.TotalAccurate, "_count=0&_total=none": projections.TotalAccurate, "_summary=count&_total=estimate": projections.TotalEstimate} {
+		if got := parse(query).Query.Total; got != want {
+			t.Errorf("%q gives the total %d; want %d", query, got, want)
+		}
+	}
+	p := parse("_sort=-date,code,_id&_format=json&code=a%20b&_page=x&_explain=true&_sort=-_lastUpdated&_pretty=true&")
+	if got, want := fmt.Sprint(p.Query.Sort), "[{date date true} {code token false} {_id token false} {_lastUpdated date true}]"; got != want {
+		t.Errorf("the order is %s; want %s", got, want)
+	}
+	if got, want := fmt.Sprint(p.Used), "[{_sort -date,code,_id} {_format json} {code a b} {_explain true} {_sort -_lastUpdated} {_pretty true}]"; got != want {
+		t.Errorf("used are %s; want %s", got, want)
+	}
+	if !p.Explain || p.Summary != "" || parse("_summary=count").Summary != "count" || parse("_explain=false").Explain {
+		t.Errorf("%+v", p)
+	}
+	if zero := (Options{Type: "Observation"}); true {
+		if p, err := c.ParseQuery("", zero); err != nil || p.Query.Limit != DefaultCount {
+			t.Errorf("without options the limit is %d, %v", p.Query.Limit, err)
+		}
+		if p, err := c.ParseQuery("_count=5000", zero); err != nil || p.Query.Limit != MaxCount {
+			t.Errorf("without options the largest limit is %d, %v", p.Query.Limit, err)
+		}
+	}
+}
+
+func TestConditionsAreStrictAndNeverEmpty(t *testing.T) {
+	c := defaultCatalog(t)
+	q, err := c.ParseCondition("t", "Patient", "identifier=s|1&birthdate=1970")
+	if err != nil || q.Tenant != "t" || q.Type != "Patient" || len(q.Clauses) != 2 || q.Limit != 2 || q.Total != projections.TotalNone {
+		t.Errorf("%+v, %v", q, err)
+	}
+	for raw, want := range map[string]events.Kind{"": events.Invalid, "&": events.Invalid, "colour=red": events.Invalid, "identifier=": events.Invalid, "_count=1": events.Invalid, "identifier=1&_sort=birthdate": events.Invalid,
+		"_format=json&identifier=1": events.Invalid, "birthdate=ap1970": events.Invalid, "organization.name=x": events.Unsupported, "_has:Observation:patient:code=a": events.Unsupported} {
+		if _, err := c.ParseCondition("t", "Patient", raw); err == nil || events.KindOf(err) != want {
+			t.Errorf("%q: %v; want %v", raw, err, want)
+		}
+	}
+	if _, err := c.ParseCondition("t", "Nonsense", "x=1"); events.KindOf(err) != events.NotFound {
+		t.Errorf("a condition on a type that is none: %v", err)
+	}
+}
+
+// TestWhatAQueryAsksForIsFoundByWhatIsExtracted ties both halves together by what the contract says a query means.
+func TestWhatAQueryAsksForIsFoundByWhatIsExtracted(t *testing.T) {
+	c := defaultCatalog(t)
+	const observation = `{"resourceType":"Observation","status":"final","code":{"coding":[{"system":"http://loinc.org","code":"8480-6"}]},"subject":{"reference":"Patient/1"},
+		"effectiveDateTime":"2024-02-29T10:00:00+01:00","valueQuantity":{"value":120.0,"unit":"mm[Hg]","system":"http://unitsofmeasure.org","code":"mm[Hg]"}}`
+	const patient = `{"resourceType":"Patient","active":true,"name":[{"family":"Åström","given":["Eva Maria"]}],"code":{"text":"x"},"meta":{"profile":["http://x/p|2"]},"maritalStatus":{"text":"unknown"}}`
+	const condition = `{"resourceType":"Condition","code":{"text":"a cough"}}`
+	for _, test := range []struct {
+		doc, query string
+		want       bool
+	}{
+		{observation, "code=8480-6", true},
+		{observation, "code=http://loinc.org|", true},
+		{observation, "code=|8480-6", false},
+		{observation, "code:not=8480-6", false},
+		{observation, "status=http://hl7.org/fhir/observation-status|final", true},
+		{observation, "subject=1", true},
+		{observation, "patient=Patient/1", true},
+		{observation, "patient:missing=false&performer:missing=true", true},
+		{observation, "subject:Group=1", false},
+		{observation, "date=2024-02-29", true},
+		{observation, "date=2024-02-29T09:00Z", true},
+		{observation, "date=ge2024-02-29T09:00:00Z&date=le2024-02-29T09:00:00Z", true},
+		{observation, "date=gt2024-02-29", false},
+		{observation, "date=sa2024-02-28&date=eb2024-03", true},
+		{observation, "value-quantity=120", true},
+		{observation, "value-quantity=120.4", false},
+		{observation, "value-quantity=1.2e2", true},
+		{observation, "value-quantity=gt119.9||mm[Hg]", true},
+		{observation, "value-quantity=gt120", false},
+		{observation, "value-quantity=120|http://unitsofmeasure.org|kPa", false},
+		{patient, "name=astrom", true},
+		{patient, "name=maria", false},
+		{patient, "name:contains=maria", true},
+		{patient, "family:exact=Åström", true},
+		{patient, "family:exact=astrom", false},
+		{patient, "active=true&deceased=false", true},
+		{patient, "_profile=http://x/p", true},
+		{patient, "_profile=http://x/p|2", true},
+		{patient, "_profile=http://x/p|1", false},
+		{patient, "_profile:below=http://x", true},
+		{condition, "code:missing=true", false},
+		{condition, "code=a", false},
+		{condition, "code:not=a", true},
+	} {
+		doc := parse(t, test.doc)
+		e, err := c.Extract(doc)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := c.ParseQuery(test.query, Options{Type: doc.Root().Get("resourceType").Text(), Strict: true})
+		if err != nil {
+			t.Errorf("%s: %v", test.query, err)
+			continue
+		}
+		if got := projections.Matches(p.Query, projections.Version{}, e.Terms); got != test.want {
+			t.Errorf("%s finds %s: %v; want %v", test.query, test.doc, got, test.want)
+		}
+	}
+}
+
+func FuzzParseQuery(f *testing.F) {
+	c := defaultCatalog(f)
+	for _, seed := range []string{"code=http://loinc.org|8480-6&date=ge2020&_sort=-date", "value-quantity=ap5.4||mg&subject:Patient=1", `code=a\,b,c\|d&_count=0`, "%", "code:missing=true&x.y:z=1", "_has:a:b:c=d&subject=http://h/Patient/1",
+		"value-quantity=1e-9999", "date=ap9999-12-31T23:59:60.123+14:00", "_total=none&_summary=count&_explain=true"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, raw string) {
+		for _, strict := range []bool{true, false} {
+			p, err := c.ParseQuery(raw, Options{Type: "Observation", Strict: strict, BaseURL: "http://h", Now: func() time.Time { return testNow }})
+			if err != nil {
+				switch events.KindOf(err) {
+				case events.Invalid, events.Unsupported, events.TooCostly:
+				default:
+					t.Errorf("%q: %v", raw, err)
+				}
+				continue
+			}
+			if strict && len(p.Issues) > 0 {
+				t.Errorf("%q has issues when strict: %v", raw, p.Issues)
+			}
+			for _, clause := range p.Query.Clauses {
+				if len(clause.Values) == 0 && clause.Modifier != projections.Missing {
+					t.Errorf("%q has a clause without values: %+v", raw, clause)
+				}
+				for _, v := range clause.Values {
+					if v.Start > v.End || v.Low > v.High || math.IsNaN(v.Low) {
+						t.Errorf("%q has the value %+v", raw, v)
+					}
+				}
+			}
+			projections.Matches(p.Query, projections.Version{}, nil)
+		}
+		if q, err := c.ParseCondition("t", "Observation", raw); err == nil && len(q.Clauses) == 0 {
+			t.Errorf("the condition %q matches everything", raw)
+		}
+	})
+}
