@@ -1,0 +1,191 @@
+package kafka
+
+import (
+	"context"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/IBM/sarama"
+	"github.com/ThreeDotsLabs/watermill"
+	wmkafka "github.com/ThreeDotsLabs/watermill-kafka/v3/pkg/kafka"
+	"github.com/ThreeDotsLabs/watermill/message"
+
+	"binnacle/events"
+)
+
+// restPause is how long a nacked batch rests before it comes again, and a seek that failed before it is asked again.
+const restPause = 100 * time.Millisecond
+
+// pass is one reading of the log from a place that seek gave. A reseek ends it, on all partitions.
+type pass struct {
+	number uint64
+	over   <-chan struct{}
+}
+
+func passText(number uint64) string { return strconv.FormatUint(number, 10) }
+
+// follower is the stock subscriber with the hooks of this package.
+type follower struct {
+	log        *Log
+	seek       events.Seek
+	subscriber *wmkafka.Subscriber
+	ctx        context.Context // ends with the follower: the client library's interfaces carry none
+	end        context.CancelFunc
+	forwarding sync.WaitGroup
+
+	mu       sync.Mutex
+	number   uint64          // of the present pass
+	over     chan struct{}   // closed when the present pass is over
+	problems map[int32]error // partitions that stand still, and why
+}
+
+var _ events.Follower = (*follower)(nil)
+
+func newFollower(l *Log, seek events.Seek) (*follower, error) {
+	config, err := l.config.consumer()
+	if err != nil {
+		return nil, err
+	}
+	ctx, end := context.WithCancel(context.Background())
+	f := &follower{log: l, seek: seek, ctx: ctx, end: end, over: make(chan struct{}), problems: map[int32]error{}}
+	f.subscriber, err = wmkafka.NewSubscriber(wmkafka.SubscriberConfig{
+		Brokers: l.config.Brokers, Unmarshaler: unmarshaler{}, OverwriteSaramaConfig: config, ConsumerGroup: l.config.Group,
+		NackResendSleep: restPause, ReconnectRetrySleep: 250 * time.Millisecond, Tracer: consumerHook{follower: f},
+	}, watermill.NewSlogLogger(l.logger))
+	if err != nil {
+		end()
+		return nil, events.Wrap(events.Internal, "kafka.Follow", err, "the subscriber's configuration is wrong")
+	}
+	return f, nil
+}
+
+// Subscribe is Watermill's. With a group it is a member of it; without, it reads all partitions.
+func (f *follower) Subscribe(ctx context.Context, _ string) (<-chan *message.Message, error) {
+	batches, err := f.subscriber.Subscribe(ctx, f.log.config.Topic)
+	if err != nil {
+		return nil, classify("kafka.Subscribe", err)
+	}
+	output := make(chan *message.Message)
+	f.forwarding.Go(func() { f.forward(ctx, batches, output) })
+	return output, nil
+}
+
+// forward passes batches on and acks away what was fetched before a reseek, until the subscriber ends.
+func (f *follower) forward(ctx context.Context, batches <-chan *message.Message, output chan<- *message.Message) {
+	defer close(output)
+	for msg := range batches {
+		present := f.pass()
+		if msg.Metadata[metadataPass] != passText(present.number) {
+			msg.Ack()
+			continue
+		}
+		select {
+		case output <- msg:
+		case <-present.over:
+			msg.Ack()
+		case <-ctx.Done():
+		case <-f.ctx.Done():
+		}
+	}
+}
+
+// Reseek is events.Follower.Reseek.
+func (f *follower) Reseek() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.number++
+	close(f.over)
+	f.over = make(chan struct{})
+}
+
+func (f *follower) pass() pass {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return pass{number: f.number, over: f.over}
+}
+
+// Close is Watermill's: subscriptions end, a message in hand is given up.
+func (f *follower) Close() error {
+	f.end()
+	err := f.subscriber.Close()
+	f.forwarding.Wait()
+	f.forget()
+	return classify("kafka.Follower", err)
+}
+
+// start asks where to begin with a partition, until it is told a place that the topic has, or ctx ends. Meanwhile health tells.
+func (f *follower) start(ctx context.Context, partition int32) (int64, error) {
+	for {
+		next, err := f.place(ctx, partition)
+		if err == nil {
+			f.settle(partition, nil)
+			return next, nil
+		}
+		if ctx.Err() != nil {
+			return 0, ctx.Err()
+		}
+		f.settle(partition, err)
+		if err := pause(ctx, restPause); err != nil {
+			return 0, err
+		}
+	}
+}
+
+func (f *follower) place(ctx context.Context, partition int32) (int64, error) {
+	next, err := f.seek(ctx, partition)
+	if err != nil {
+		return 0, err
+	}
+	end, err := f.log.end(ctx, partition)
+	if err != nil {
+		return 0, err
+	}
+	return next, events.CheckSeek([]events.End{end}, events.Position{Partition: partition, Offset: next})
+}
+
+// settle notes why a partition stands still, or that it does not, and tells the operator of each change.
+func (f *follower) settle(partition int32, err error) {
+	f.mu.Lock()
+	before := f.problems[partition]
+	if err == nil {
+		delete(f.problems, partition)
+	} else {
+		f.problems[partition] = events.Wrap(events.KindOf(err), "kafka.Follower", err, "partition %d of the log is not followed", partition)
+		err = f.problems[partition]
+	}
+	f.mu.Unlock()
+	if err != nil && (before == nil || before.Error() != err.Error()) {
+		f.log.logger.Error("the log is not followed", "topic", f.log.config.Topic, "partition", partition, "error", err)
+	}
+}
+
+// forget drops the notes: the partitions are another member's now.
+func (f *follower) forget() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	clear(f.problems)
+}
+
+func (f *follower) health() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, problem := range f.problems {
+		return problem
+	}
+	return nil
+}
+
+// consumerHook is the Tracer of the subscriber: with a group it wraps the handler of claims, without one the consumer.
+type consumerHook struct {
+	passThrough
+	follower *follower
+}
+
+func (h consumerHook) WrapConsumerGroupHandler(inner sarama.ConsumerGroupHandler) sarama.ConsumerGroupHandler {
+	return &groupHandler{follower: h.follower, inner: inner}
+}
+
+func (h consumerHook) WrapConsumer(inner sarama.Consumer) sarama.Consumer {
+	return seekingConsumer{Consumer: inner, follower: h.follower}
+}

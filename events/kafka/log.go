@@ -1,0 +1,186 @@
+// Package kafka keeps the log in a Kafka topic: the log of the replica and the distributed variants.
+//
+// It is stock Watermill: watermill-kafka publishes and subscribes, and this package is what its hooks make of it. A marshaler and a
+// producer behind the Tracer hook tell each record's offset. A consumer behind the same hook puts batches of records where the
+// subscriber sees one message, so that a handler gets up to 1,000 records at a time and its ack lets the next batch come; and it
+// starts each partition where the projections stand, not where the broker thinks. docs/decisions/0002-log.md tells why.
+//
+// It promises, beside what events.Log does: Append ends within its timeout whatever the brokers do; when they are known to be away it
+// writes nothing (kind Transient); publishing and following go on by themselves when they are back; a place that the topic does not
+// have is never replaced by another in silence, but shows in Health.
+package kafka
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+
+	"github.com/IBM/sarama"
+	"github.com/ThreeDotsLabs/watermill"
+	wmkafka "github.com/ThreeDotsLabs/watermill-kafka/v3/pkg/kafka"
+	"golang.org/x/sync/errgroup"
+
+	"binnacle/events"
+)
+
+var (
+	_ events.Log    = (*Log)(nil)
+	_ events.Prober = (*Log)(nil)
+)
+
+// Log is the log in a topic.
+type Log struct {
+	config     Config
+	logger     *slog.Logger
+	client     sarama.Client // of those who read: ends, replay, the watch
+	publisher  *wmkafka.Publisher
+	partitions int32
+	slots      chan struct{} // one for each record in flight
+
+	mu        sync.Mutex
+	away      error // why the brokers are known to be away; nil: they are not
+	followers []*follower
+	closed    bool
+	inFlight  sync.WaitGroup // records handed to the publisher; only grows while closed is false
+	stop      context.CancelFunc
+	watching  sync.WaitGroup
+}
+
+// maxInFlight bounds the records that wait for the brokers' answer.
+const maxInFlight = 1024
+
+// Open connects to the topic, which must be there (EnsureTopic). An error says why it cannot be used.
+func Open(ctx context.Context, config Config, logger *slog.Logger) (*Log, error) {
+	const op = "kafka.Open"
+	config, err := config.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	reading, err := config.consumer()
+	if err != nil {
+		return nil, err
+	}
+	writing, err := config.producer()
+	if err != nil {
+		return nil, err
+	}
+	client, err := bounded(ctx, func() (sarama.Client, error) { return sarama.NewClient(config.Brokers, reading) })
+	if err != nil {
+		return nil, classify(op, err)
+	}
+	partitions, err := bounded(ctx, func() ([]int32, error) { return client.Partitions(config.Topic) })
+	if err != nil {
+		_ = client.Close() // the error before is the one to tell
+		return nil, classify(op, err)
+	}
+	publisher, err := bounded(ctx, func() (*wmkafka.Publisher, error) {
+		return wmkafka.NewPublisher(wmkafka.PublisherConfig{
+			Brokers: config.Brokers, Marshaler: marshaler{}, OverwriteSaramaConfig: writing, Tracer: producerHook{},
+		}, watermill.NewSlogLogger(logger))
+	})
+	if err != nil {
+		_ = client.Close()
+		return nil, classify(op, err)
+	}
+	watch, stop := context.WithCancel(context.Background())
+	l := &Log{
+		config: config, logger: logger, client: client, publisher: publisher, partitions: int32(len(partitions)),
+		slots: make(chan struct{}, maxInFlight), stop: stop,
+	}
+	l.watching.Go(func() { l.watch(watch) })
+	return l, nil
+}
+
+// Follow is events.Log.Follow.
+func (l *Log) Follow(seek events.Seek) (events.Follower, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return nil, closedError("kafka.Follow")
+	}
+	f, err := newFollower(l, seek)
+	if err != nil {
+		return nil, err
+	}
+	l.followers = append(l.followers, f)
+	return f, nil
+}
+
+// Ends is events.Log.Ends.
+func (l *Log) Ends(ctx context.Context) ([]events.End, error) {
+	ends := make([]events.End, l.partitions)
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(8)
+	for partition := range l.partitions {
+		group.Go(func() (err error) {
+			ends[partition], err = l.end(ctx, partition)
+			return err
+		})
+	}
+	return ends, group.Wait()
+}
+
+func (l *Log) end(ctx context.Context, partition int32) (events.End, error) {
+	end, err := bounded(ctx, func() (events.End, error) {
+		first, err := l.client.GetOffset(l.config.Topic, partition, sarama.OffsetOldest)
+		if err != nil {
+			return events.End{}, err
+		}
+		next, err := l.client.GetOffset(l.config.Topic, partition, sarama.OffsetNewest)
+		return events.End{Partition: partition, First: first, Next: next}, err
+	})
+	return end, classify("kafka.Ends", err)
+}
+
+// Health is events.Prober.Health.
+func (l *Log) Health(ctx context.Context) error {
+	l.mu.Lock()
+	followers, closed, away := l.followers, l.closed, l.away
+	l.mu.Unlock()
+	if closed {
+		return closedError("kafka.Health")
+	}
+	if away != nil {
+		return away
+	}
+	for _, f := range followers {
+		if err := f.health(); err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+// Close is events.Log.Close. It waits for records in flight no longer than AppendTimeout.
+func (l *Log) Close() error {
+	l.mu.Lock()
+	closed, followers := l.closed, l.followers
+	l.closed, l.followers = true, nil
+	l.mu.Unlock()
+	if closed {
+		return nil
+	}
+	l.stop()
+	var failed []error
+	for _, f := range followers {
+		failed = append(failed, f.Close())
+	}
+	l.watching.Wait()
+	ctx, cancel := context.WithTimeout(context.Background(), l.config.AppendTimeout)
+	defer cancel()
+	_, err := bounded(ctx, func() (struct{}, error) { // the publisher must not be closed while it publishes
+		l.inFlight.Wait()
+		return struct{}{}, l.publisher.Close()
+	})
+	if errors.Is(err, context.DeadlineExceeded) {
+		l.logger.Warn("records were in flight when the log was closed; they may or may not be in the topic", "topic", l.config.Topic)
+		err = nil
+	}
+	failed = append(failed, err, l.client.Close())
+	return classify("kafka.Close", errors.Join(failed...))
+}
+
+func closedError(op string) error {
+	return events.Errorf(events.Transient, op, "the log is closed; nothing was written")
+}

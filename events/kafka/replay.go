@@ -1,0 +1,109 @@
+package kafka
+
+import (
+	"context"
+	"time"
+
+	"github.com/IBM/sarama"
+
+	"binnacle/events"
+)
+
+// replayIdle bounds how long a replay waits for records that must be there.
+const replayIdle = 30 * time.Second
+
+// Replay is events.Log.Replay, on a consumer of its own without a group: no rebalance, no committed offset.
+func (l *Log) Replay(ctx context.Context, from events.Position, to int64, handle func([]events.RawRecord) error) error {
+	const op = "kafka.Replay"
+	ends, err := l.Ends(ctx)
+	if err != nil {
+		return err
+	}
+	if err := events.CheckReplay(ends, from, to); err != nil {
+		return err
+	}
+	if from.Offset >= to {
+		return nil
+	}
+	consumer, err := sarama.NewConsumerFromClient(l.client)
+	if err != nil {
+		return classify(op, err)
+	}
+	defer func() { _ = consumer.Close() }() // its partition is closed below; there is nothing left to fail
+	records, err := bounded(ctx, func() (sarama.PartitionConsumer, error) {
+		return consumer.ConsumePartition(l.config.Topic, from.Partition, from.Offset)
+	})
+	if err != nil {
+		return classify(op, err)
+	}
+	errorsEnded := make(chan struct{})
+	go func() {
+		defer close(errorsEnded)
+		for err := range records.Errors() {
+			l.logger.Warn("reading from Kafka failed; it is tried again", "topic", l.config.Topic, "partition", from.Partition, "error", err.Err)
+		}
+	}()
+	defer func() {
+		records.AsyncClose()
+		for range records.Messages() { // until the library has let the partition go
+		}
+		<-errorsEnded
+	}()
+	return replay(ctx, records.Messages(), from, to, handle)
+}
+
+func replay(ctx context.Context, in <-chan *sarama.ConsumerMessage, from events.Position, to int64, handle func([]events.RawRecord) error) error {
+	const op = "kafka.Replay"
+	idle := time.NewTimer(replayIdle)
+	defer idle.Stop()
+	var batch events.Batch
+	for next := from.Offset; next < to; {
+		select {
+		case <-ctx.Done():
+			return classify(op, ctx.Err())
+		default:
+		}
+		var record *sarama.ConsumerMessage
+		open := true
+		select {
+		case record, open = <-in:
+		default:
+			if len(batch.Records) > 0 { // nothing more is there: hand over what is
+				if err := handle(batch.Records); err != nil {
+					return err
+				}
+				batch = events.Batch{}
+			}
+			idle.Reset(replayIdle)
+			select {
+			case record, open = <-in:
+			case <-ctx.Done():
+				return classify(op, ctx.Err())
+			case <-idle.C:
+				return events.Errorf(events.Transient, op, "the record %d:%d has not come within %s although the topic holds it", from.Partition, next, replayIdle)
+			}
+		}
+		if !open {
+			return events.Errorf(events.Transient, op, "Kafka has ended the reading of partition %d at offset %d", from.Partition, next)
+		}
+		next = record.Offset + 1
+		if record.Offset >= to { // the offsets before it hold no record
+			break
+		}
+		raw := rawRecord(record, nil)
+		if !batch.Add(raw) {
+			if err := handle(batch.Records); err != nil {
+				return err
+			}
+			batch = events.Batch{}
+			batch.Add(raw)
+		}
+	}
+	if len(batch.Records) == 0 {
+		return nil
+	}
+	if err := ctx.Err(); err != nil {
+		return classify(op, err)
+	}
+	return handle(batch.Records)
+}

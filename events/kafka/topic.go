@@ -1,0 +1,190 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/IBM/sarama"
+
+	"binnacle/events"
+)
+
+// setting is one setting of the topic that the log's promises rest on.
+type setting struct {
+	name   string
+	wanted string
+	holds  func(value string) bool
+	reason string
+}
+
+func atLeast(bound int64) func(string) bool {
+	return func(value string) bool {
+		n, err := strconv.ParseInt(value, 10, 64)
+		return err == nil && n >= bound
+	}
+}
+
+func oneOf(values ...string) func(string) bool {
+	return func(value string) bool { return slices.Contains(values, value) }
+}
+
+// settings are those of Kafka's topic configuration (https://kafka.apache.org/documentation/#topicconfigs).
+func settings(config Config) []setting {
+	list := []setting{
+		{"retention.ms", "-1", oneOf("-1"), "events are kept for ever"},
+		{"retention.bytes", "-1", oneOf("-1"), "events are kept for ever"},
+		{"cleanup.policy", "delete", oneOf("delete"), "no event replaces another"},
+		{"message.timestamp.type", "LogAppendTime", oneOf("LogAppendTime"), "time comes from the log"},
+		{"max.message.bytes", strconv.Itoa(maxMessageBytes), atLeast(maxMessageBytes), "large transactions fit"},
+		{"compression.type", "zstd", oneOf("zstd", "producer"), "the producer's compression is kept"},
+		{"unclean.leader.election.enable", "false", oneOf("false"), "what was acknowledged is not lost"},
+	}
+	if config.MinInSyncReplicas > 0 {
+		list = append(list, setting{"min.insync.replicas", strconv.Itoa(config.MinInSyncReplicas), atLeast(int64(config.MinInSyncReplicas)), "so many brokers have what was acknowledged"})
+	}
+	return list
+}
+
+// EnsureTopic sees that the topic is there with the settings that the log's promises rest on. With create it makes a topic that is
+// not there; it never changes one that is. An error of kind Invalid names each setting that is wrong, its value and the wanted one.
+func EnsureTopic(ctx context.Context, config Config, create bool) error {
+	const op = "kafka.EnsureTopic"
+	config, err := config.withDefaults()
+	if err != nil {
+		return err
+	}
+	library, err := config.client()
+	if err != nil {
+		return err
+	}
+	library.Metadata.Full = true // a client that is told of no topic yet would ask for nothing
+	admin, err := bounded(ctx, func() (sarama.ClusterAdmin, error) { return sarama.NewClusterAdmin(config.Brokers, library) })
+	if err != nil {
+		return classify(op, err)
+	}
+	defer func() { _ = admin.Close() }() // it holds nothing but connections
+	metadata, err := describe(ctx, admin, config.Topic)
+	if errors.Is(err, sarama.ErrUnknownTopicOrPartition) {
+		if !create {
+			return events.Errorf(events.Invalid, op, "the topic %s is not there; make it with the init command", config.Topic)
+		}
+		if err := createTopic(ctx, admin, config); err != nil {
+			return err
+		}
+		metadata, err = describe(ctx, admin, config.Topic)
+	}
+	if err != nil {
+		return classify(op, err)
+	}
+	if found := len(metadata.Partitions); config.Partitions > 0 && found != int(config.Partitions) {
+		return events.Errorf(events.Invalid, op, "the topic %s has %d partitions and %d are configured; the number places the tenants and never changes: configure %d, or use another topic",
+			config.Topic, found, config.Partitions, found)
+	}
+	return checkSettings(ctx, admin, config)
+}
+
+// describe gives a topic whose partitions all have leaders. A broker may not know a topic yet that another has just made.
+func describe(ctx context.Context, admin sarama.ClusterAdmin, topic string) (*sarama.TopicMetadata, error) {
+	for attempt := 0; ; attempt++ {
+		topics, err := bounded(ctx, func() ([]*sarama.TopicMetadata, error) { return admin.DescribeTopics([]string{topic}) })
+		switch {
+		case err != nil:
+			return nil, err
+		case len(topics) != 1:
+			err = sarama.ErrUnknownTopicOrPartition
+		case topics[0].Err != sarama.ErrNoError:
+			err = topics[0].Err
+		default:
+			for _, partition := range topics[0].Partitions {
+				if partition.Err != sarama.ErrNoError && partition.Err != sarama.ErrReplicaNotAvailable {
+					err = partition.Err
+				}
+			}
+		}
+		if err == nil {
+			return topics[0], nil
+		}
+		if !errors.Is(err, sarama.ErrLeaderNotAvailable) || attempt == 60 {
+			return nil, err
+		}
+		if err := pause(ctx, 250*time.Millisecond); err != nil {
+			return nil, err
+		}
+	}
+}
+
+func pause(ctx context.Context, length time.Duration) error {
+	timer := time.NewTimer(length)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func createTopic(ctx context.Context, admin sarama.ClusterAdmin, config Config) error {
+	const op = "kafka.EnsureTopic"
+	detail := &sarama.TopicDetail{NumPartitions: max(1, config.Partitions), ReplicationFactor: config.ReplicationFactor, ConfigEntries: map[string]*string{}}
+	if detail.ReplicationFactor == 0 {
+		detail.ReplicationFactor = -1 // the brokers' default (KIP-464)
+	}
+	for _, s := range settings(config) {
+		detail.ConfigEntries[s.name] = &s.wanted
+	}
+	_, err := bounded(ctx, func() (struct{}, error) { return struct{}{}, admin.CreateTopic(config.Topic, detail, false) })
+	if err != nil && !errors.Is(err, sarama.ErrTopicAlreadyExists) { // another node was faster
+		var refused *sarama.TopicError
+		if errors.As(err, &refused) {
+			return events.Wrap(events.Invalid, op, err, "Kafka refuses to make the topic %s", config.Topic)
+		}
+		return classify(op, err)
+	}
+	for attempt := 0; ; attempt++ {
+		_, err := describe(ctx, admin, config.Topic)
+		if err == nil {
+			return nil
+		}
+		if !errors.Is(err, sarama.ErrUnknownTopicOrPartition) || attempt == 60 {
+			return classify(op, err)
+		}
+		if err := pause(ctx, 250*time.Millisecond); err != nil {
+			return classify(op, err)
+		}
+	}
+}
+
+func checkSettings(ctx context.Context, admin sarama.ClusterAdmin, config Config) error {
+	const op = "kafka.EnsureTopic"
+	list := settings(config)
+	names := make([]string, len(list))
+	for i := range list {
+		names[i] = list[i].name
+	}
+	entries, err := bounded(ctx, func() ([]sarama.ConfigEntry, error) {
+		return admin.DescribeConfig(sarama.ConfigResource{Type: sarama.TopicResource, Name: config.Topic, ConfigNames: names})
+	})
+	if err != nil {
+		return classify(op, err)
+	}
+	values := map[string]string{}
+	for _, entry := range entries {
+		values[entry.Name] = entry.Value
+	}
+	var wrong []string
+	for _, s := range list {
+		if value, told := values[s.name]; !told || !s.holds(value) {
+			wrong = append(wrong, fmt.Sprintf("%s is %q and must be %q (%s)", s.name, value, s.wanted, s.reason))
+		}
+	}
+	if len(wrong) > 0 {
+		return events.Errorf(events.Invalid, op, "the topic %s has wrong settings: %s; change them with kafka-configs --alter, or use another topic", config.Topic, strings.Join(wrong, "; "))
+	}
+	return nil
+}
