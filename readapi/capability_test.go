@@ -1,0 +1,171 @@
+package readapi_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+
+	"binnacle/readapi"
+)
+
+type statement struct {
+	ResourceType, FhirVersion, Kind, Status, Date string
+	Format                                        []string
+	Software                                      struct{ Name, Version string }
+	Implementation                                struct{ URL string }
+	Rest                                          []struct {
+		Mode        string
+		Interaction []struct{ Code string }
+		Resource    []struct {
+			Type                                 string
+			Interaction                          []struct{ Code string }
+			Versioning, ConditionalDelete        string
+			ReadHistory, UpdateCreate            bool
+			ConditionalCreate, ConditionalUpdate bool
+			ConditionalRead                      string
+			SearchParam                          []struct{ Name, Definition, Type, Documentation string }
+		}
+	}
+}
+
+func statementOf(t *testing.T, handler http.Handler) statement {
+	t.Helper()
+	w := get(handler, "/fhir/metadata")
+	var s statement
+	if err := json.Unmarshal(w.Body.Bytes(), &s); err != nil || w.Code != http.StatusOK {
+		t.Fatalf("got %d %.200s (%v)", w.Code, w.Body, err)
+	}
+	return s
+}
+
+func TestTheCapabilityStatementIsTrue(t *testing.T) {
+	s := newStore(t)
+	s.put("Patient", "1", patient)
+	server := s.server(withWrite, func(c *readapi.Config) { c.PublicURL = "https://example.org/fhir" })
+	told := statementOf(t, server)
+	if told.ResourceType != "CapabilityStatement" || told.FhirVersion != "4.0.1" || told.Kind != "instance" || told.Status != "active" || told.Date == "" ||
+		told.Software.Name != "Binnacle" || told.Software.Version != "1.2.3" || told.Implementation.URL != "https://example.org/fhir" {
+		t.Errorf("got %+v", told)
+	}
+	rest := told.Rest[0]
+	var system []string
+	for _, interaction := range rest.Interaction {
+		system = append(system, interaction.Code)
+	}
+	if !slices.Equal(system, []string{"transaction", "batch"}) {
+		t.Errorf("of the system: %v, want transaction and batch", system)
+	}
+	var types []string
+	for _, resource := range rest.Resource {
+		types = append(types, resource.Type)
+	}
+	if want := r4Catalog(t).Types(); !slices.Equal(types, want) {
+		t.Errorf("%d types, want %d", len(types), len(want))
+	}
+	places := map[string]request{
+		"read": {method: "GET", target: "/fhir/Patient/1"}, "vread": {method: "GET", target: "/fhir/Patient/1/_history/1"},
+		"history-instance": {method: "GET", target: "/fhir/Patient/1/_history"}, "search-type": {method: "GET", target: "/fhir/Patient"},
+		"create": {method: "POST", target: "/fhir/Patient"}, "update": {method: "PUT", target: "/fhir/Patient/1"}, "delete": {method: "DELETE", target: "/fhir/Patient/1"},
+		"history-type": {method: "GET", target: "/fhir/Patient/_history"}, "patch": {method: "PATCH", target: "/fhir/Patient/1"},
+	}
+	for _, resource := range rest.Resource {
+		if resource.Type != "Patient" {
+			continue
+		}
+		offered := map[string]bool{}
+		for _, interaction := range resource.Interaction {
+			offered[interaction.Code] = true
+		}
+		for code, place := range places {
+			if works := place.do(server).Code < 300; works != offered[code] {
+				t.Errorf("%s: told %v, and it works: %v", code, offered[code], works)
+			}
+		}
+	}
+}
+
+// valueOf is a value that a parameter of a type can be searched with.
+func valueOf(kind string) string {
+	return map[string]string{"token": "true", "reference": "Patient/1", "string": "a", "date": "2020", "number": "1", "quantity": "1", "uri": "http://a"}[kind]
+}
+
+func TestEveryParameterThatIsToldIsAnsweredAndNoOther(t *testing.T) {
+	s := newStore(t)
+	server := s.server()
+	strict := "Prefer: handling=strict"
+	modifiers := []string{"missing", "not", "exact", "contains", "above", "below", "identifier", "text", "in", "not-in", "of-type"}
+	checked := map[string]bool{} // modifiers were tried on this kind of parameter
+	for _, resource := range statementOf(t, server).Rest[0].Resource {
+		told := map[string]bool{}
+		for _, param := range resource.SearchParam {
+			told[param.Name] = true
+			value := valueOf(param.Type)
+			if value == "" || param.Definition == "" {
+				t.Errorf("%s.%s: of the type %q, defined by %q", resource.Type, param.Name, param.Type, param.Definition)
+			}
+			if w := get(server, "/fhir/"+resource.Type+"?"+url.Values{param.Name: {value}}.Encode(), strict); w.Code != http.StatusOK {
+				t.Errorf("%s?%s=%s: got %d, want 200: %.200s", resource.Type, param.Name, value, w.Code, w.Body)
+			}
+			if checked[param.Type] || strings.HasPrefix(param.Name, "_") {
+				continue
+			}
+			checked[param.Type] = true
+			list, _, _ := strings.Cut(strings.TrimPrefix(param.Documentation, "Modifiers: "), ".")
+			for _, modifier := range modifiers {
+				given := value
+				switch modifier {
+				case "missing":
+					given = "true"
+				case "identifier":
+					given = "http://a|b"
+				}
+				works := get(server, "/fhir/"+resource.Type+"?"+url.Values{param.Name + ":" + modifier: {given}}.Encode(), strict).Code == http.StatusOK
+				if says := slices.Contains(strings.Split(list, ", "), modifier); says != works {
+					t.Errorf("%s?%s:%s: told %v, and it works: %v", resource.Type, param.Name, modifier, says, works)
+				}
+			}
+		}
+		for _, param := range r4Catalog(t).Params(resource.Type) {
+			if told[param.Code] {
+				continue
+			}
+			if w := get(server, "/fhir/"+resource.Type+"?"+url.Values{param.Code: {"a"}}.Encode(), strict); w.Code != http.StatusUnprocessableEntity {
+				t.Errorf("%s?%s is not told; got %d, want 422", resource.Type, param.Code, w.Code)
+			}
+		}
+	}
+	if len(checked) < 7 {
+		t.Errorf("modifiers were tried on %v only", checked)
+	}
+}
+
+func TestTheCapabilityStatementSaysWhatTheNodeIs(t *testing.T) {
+	s := newStore(t)
+	reads := statementOf(t, s.server()).Rest[0]
+	if len(reads.Interaction) != 0 || reads.Resource[0].ConditionalCreate || reads.Resource[0].UpdateCreate || len(reads.Resource[0].Interaction) != 4 {
+		t.Errorf("a reading node tells of writes: %+v", reads.Resource[0])
+	}
+	writes := statementOf(t, s.server(withWrite, func(c *readapi.Config) { c.Reader, c.Blobs = nil, nil })).Rest[0]
+	if len(writes.Interaction) != 2 || len(writes.Resource[0].SearchParam) != 0 || len(writes.Resource[0].Interaction) != 3 || writes.Resource[0].ReadHistory {
+		t.Errorf("a writing node tells of reads: %+v", writes.Resource[0])
+	}
+}
+
+func TestTheCapabilityStatementIsNotSentTwice(t *testing.T) {
+	s := newStore(t)
+	one, two := s.server(), s.server()
+	w := get(one, "/fhir/metadata")
+	etag := w.Header().Get("ETag")
+	if etag == "" || get(one, "/fhir/metadata", "If-None-Match: "+etag).Code != http.StatusNotModified {
+		t.Errorf("with its ETag %q: want 304", etag)
+	}
+	if got := get(two, "/fhir/metadata").Header().Get("ETag"); got != etag {
+		t.Errorf("another node of the same configuration has the ETag %q, want %q", got, etag)
+	}
+	if w := get(one, "/fhir/metadata?mode=terminology"); w.Code != http.StatusUnprocessableEntity {
+		t.Errorf("mode=terminology: got %d, want 422", w.Code)
+	}
+}

@@ -1,0 +1,372 @@
+package readapi_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"binnacle/events"
+	"binnacle/projections"
+	"binnacle/readapi"
+)
+
+// patients writes n patients with the family names F00, F01, …
+func (s *store) patients(n int) {
+	s.t.Helper()
+	for i := range n {
+		s.put("Patient", fmt.Sprint("p", i), fmt.Sprintf(`{"resourceType":"Patient","active":true,"name":[{"family":"F%02d"}],"birthDate":"19%02d-01-01"}`, i, i))
+	}
+}
+
+func TestASearchAnswersWithABundle(t *testing.T) {
+	s := newStore(t)
+	s.put("Patient", "1", `{"resourceType":"Patient","name":[{"family":"Schmidt"}],"extension":[{"url":"http://x","valueDecimal":255.0}]}`)
+	s.put("Patient", "2", `{"resourceType":"Patient","name":[{"family":"Meyer"}]}`)
+	s.put("Patient", "2", `{"resourceType":"Patient","name":[{"family":"Mayer"}]}`)
+	server := s.server()
+	w := get(server, "/fhir/Patient?family=schm")
+	b := bundleOf(t, w)
+	if b.kind != "searchset" || b.total != "1" || !slices.Equal(b.ids, []string{"Patient/1"}) || len(b.extra) != 0 {
+		t.Errorf("got %s, total %q, %v, %v; want a searchset with Patient/1", b.kind, b.total, b.ids, b.extra)
+	}
+	if !strings.Contains(w.Body.String(), `"valueDecimal":255.0`) || !strings.Contains(w.Body.String(), `"fullUrl":"http://example.org/fhir/Patient/1"`) {
+		t.Errorf("want the exact bytes and the full URL, got %s", w.Body)
+	}
+	if want := "http://example.org/fhir/Patient?family=schm"; b.links["self"] != want || b.links["first"] != want || b.links["next"] != "" {
+		t.Errorf("links: got %v, want self and first %s", b.links, want)
+	}
+	if got, want := w.Header().Get("Link"), `<http://example.org/fhir/Patient?family=schm>; rel="self", <http://example.org/fhir/Patient?family=schm>; rel="first"`; got != want {
+		t.Errorf("Link: got %s, want %s", got, want)
+	}
+	if got := w.Header().Get("Binnacle-Position"); got != "0:2" {
+		t.Errorf("Binnacle-Position: got %q, want 0:2", got)
+	}
+	if got := w.Header().Get("Content-Type"); got != "application/fhir+json; charset=utf-8" {
+		t.Errorf("Content-Type: got %q", got)
+	}
+	if b := bundleOf(t, get(server, "/fhir/Patient?family=Meyer")); len(b.ids) != 0 || b.total != "0" {
+		t.Errorf("a name of the version before: got %v, total %s, want nothing", b.ids, b.total)
+	}
+}
+
+func TestAnUnknownParameterNeverWidensUnseen(t *testing.T) {
+	s := newStore(t)
+	s.patients(3)
+	server := s.server()
+	b := bundleOf(t, get(server, "/fhir/Patient?family=F01&colour=red&_include=Patient:organization"))
+	if len(b.extra) != 2 || !strings.Contains(b.extra[0], "colour") || !strings.Contains(b.extra[1], "_include") {
+		t.Errorf("the outcome tells %q, want colour and _include", b.extra)
+	}
+	if self := b.links["self"]; strings.Contains(self, "colour") || strings.Contains(self, "_include") || !strings.Contains(self, "family=F01") {
+		t.Errorf("the self link %s, want family alone", self)
+	}
+	if !slices.Equal(b.ids, []string{"Patient/p1"}) {
+		t.Errorf("got %v, want Patient/p1", b.ids)
+	}
+	cases := []struct {
+		query    string
+		status   int
+		contains string
+	}{
+		{"family=F01&colour=red", 400, "colour"},
+		{"_include=Patient:organization", 422, "_include"},
+		{"organization.name=x", 422, "organization.name"},
+		{"_has:Observation:patient:code=x", 422, "_has"},
+	}
+	for _, c := range cases {
+		w := get(server, "/fhir/Patient?"+c.query, "Prefer: handling=strict")
+		if _, diagnostics := outcomeOf(t, w.Body.Bytes()); w.Code != c.status || !strings.Contains(diagnostics, c.contains) {
+			t.Errorf("%s, strictly: got %d %s, want %d naming %s", c.query, w.Code, diagnostics, c.status, c.contains)
+		}
+	}
+	for _, query := range []string{"birthdate=yesterday", "family:colour=x", "_count=many", "_sort=", "family=%zz", "_page=x", "_page=", "_page=a&_page=b"} {
+		if w := get(server, "/fhir/Patient?"+query); w.Code != http.StatusBadRequest && query != "_sort=" {
+			t.Errorf("%s: got %d %s, want 400", query, w.Code, w.Body)
+		}
+	}
+}
+
+func TestTotalsExplanationsAndCounts(t *testing.T) {
+	s := newStore(t)
+	s.patients(5)
+	server := s.server()
+	if b := bundleOf(t, get(server, "/fhir/Patient?_count=0")); b.total != "5" || len(b.ids) != 0 || b.links["next"] != "" {
+		t.Errorf("_count=0: got total %s, %v, %v", b.total, b.ids, b.links)
+	}
+	if b := bundleOf(t, get(server, "/fhir/Patient?_summary=count")); b.total != "5" || len(b.ids) != 0 {
+		t.Errorf("_summary=count: got total %s, %v", b.total, b.ids)
+	}
+	if b := bundleOf(t, get(server, "/fhir/Patient?_total=none&_count=2")); b.total != "" || len(b.ids) != 2 {
+		t.Errorf("_total=none: got total %q, %v", b.total, b.ids)
+	}
+	if b := bundleOf(t, get(server, "/fhir/Patient?active=true&_explain=true")); len(b.extra) != 1 || b.extra[0] == "" || len(b.ids) != 5 {
+		t.Errorf("_explain: got %q with %v, want the plan beside all", b.extra, b.ids)
+	}
+}
+
+// walk follows the links of one relation from a page to the end.
+func walk(t *testing.T, handler http.Handler, b bundle, relation string) (pages []bundle) {
+	t.Helper()
+	for pages = append(pages, b); b.links[relation] != ""; pages = append(pages, b) {
+		b = bundleOf(t, get(handler, b.links[relation]))
+		if len(pages) > 1_000 {
+			t.Fatal("the links go on for ever")
+		}
+	}
+	return pages
+}
+
+func idsOf(pages []bundle) (ids []string) {
+	for _, page := range pages {
+		ids = append(ids, page.ids...)
+	}
+	return ids
+}
+
+func TestPagesShowTheStateOfTheFirstWhileWritesGoOn(t *testing.T) {
+	for _, method := range []string{http.MethodGet, http.MethodPost} {
+		t.Run(method, func(t *testing.T) {
+			s := newStore(t)
+			s.patients(23)
+			server := s.server()
+			want := bundleOf(t, get(server, "/fhir/Patient?active=true&_sort=-family&_count=100")).ids
+			var b bundle
+			if method == http.MethodGet {
+				b = bundleOf(t, get(server, "/fhir/Patient?active=true&_sort=-family&_count=4"))
+			} else {
+				b = bundleOf(t, request{method: method, target: "/fhir/Patient/_search", body: "active=true&_sort=-family&_count=4",
+					headers: []string{"Content-Type: application/x-www-form-urlencoded"}}.do(server))
+			}
+			pages := []bundle{b}
+			for i := 0; b.links["next"] != ""; i++ {
+				s.put("Patient", fmt.Sprint("new", i), `{"resourceType":"Patient","active":true,"name":[{"family":"F99"}]}`)
+				s.put("Patient", fmt.Sprint("p", i), `{"resourceType":"Patient","active":false}`)
+				s.delete("Patient", fmt.Sprint("p", 22-i))
+				b = bundleOf(t, get(server, b.links["next"]))
+				pages = append(pages, b)
+			}
+			if got := idsOf(pages); !slices.Equal(got, want) {
+				t.Errorf("got %v\nwant %v", got, want)
+			}
+			for i, page := range pages {
+				if page.total != "23" {
+					t.Errorf("page %d: total %q, want 23", i, page.total)
+				}
+			}
+			back := walk(t, server, b, "previous")
+			if len(back) != len(pages) {
+				t.Fatalf("back: %d pages, want %d", len(back), len(pages))
+			}
+			for i, page := range back {
+				if want := pages[len(pages)-1-i].ids; !slices.Equal(page.ids, want) {
+					t.Errorf("%d pages back: got %v, want %v", i, page.ids, want)
+				}
+			}
+			if method == http.MethodPost {
+				if first := bundleOf(t, get(server, b.links["first"])); !slices.Equal(first.ids, pages[0].ids) {
+					t.Errorf("first: got %v, want %v", first.ids, pages[0].ids)
+				}
+			} else if got := b.links["first"]; strings.Contains(got, "_page") {
+				t.Errorf("first: got %s, want the search itself", got)
+			}
+			if got := get(server, b.links["self"]); !slices.Equal(bundleOf(t, got).ids, b.ids) {
+				t.Error("the self link of the last page leads elsewhere")
+			}
+		})
+	}
+}
+
+func TestLinksOfASearchByPostShowNothingOfIt(t *testing.T) {
+	s := newStore(t)
+	for i := range 6 {
+		s.put("Patient", fmt.Sprint(i), `{"resourceType":"Patient","name":[{"family":"Schmidt"}]}`)
+	}
+	server := s.server()
+	w := request{method: http.MethodPost, target: "/fhir/Patient/_search?_count=2", body: "family=Schmidt&_sort=family",
+		headers: []string{"Content-Type: application/x-www-form-urlencoded; charset=utf-8"}}.do(server)
+	b := bundleOf(t, w)
+	if want := "http://example.org/fhir/Patient?_count=2&family=Schmidt&_sort=family"; b.links["self"] != want {
+		t.Errorf("self: got %s, want %s", b.links["self"], want)
+	}
+	if line := w.Header().Get("Link"); strings.Contains(line, "Schmidt") || !strings.Contains(line, `rel="next"`) {
+		t.Errorf("Link: got %s, want next without the name", line)
+	}
+	pages := walk(t, server, b, "next")
+	if got := len(idsOf(pages)); got != 6 || len(pages) != 3 {
+		t.Errorf("got %d resources on %d pages, want 6 on 3", got, len(pages))
+	}
+	for _, page := range pages[1:] {
+		for relation, link := range page.links {
+			if parsed, err := url.Parse(link); err != nil || len(parsed.Query()) != 1 || parsed.Query().Get("_page") == "" {
+				t.Errorf("%s: got %s, want _page alone", relation, link)
+			}
+		}
+	}
+	next := b.links["next"]
+	if w := get(server, next+"&family=Meyer"); w.Code != http.StatusBadRequest {
+		t.Errorf("another parameter beside a kept search: got %d, want 400", w.Code)
+	}
+	if w := get(server, strings.Replace(next, "Patient", "Observation", 1)); w.Code != http.StatusBadRequest {
+		t.Errorf("another type: got %d, want 400", w.Code)
+	}
+	if w := get(server, next+"&_format=json"); w.Code != http.StatusOK {
+		t.Errorf("with _format: got %d, want 200", w.Code)
+	}
+	kept := s.keptSearches()
+	if len(kept) != 1 || kept[0].Query != "_count=2&family=Schmidt&_sort=family" || kept[0].Expired(time.Now()) || !kept[0].Expired(time.Now().Add(25*time.Hour)) {
+		t.Fatalf("kept %+v, want the search, for 24 hours", kept)
+	}
+	s.forgetKept(&kept[0])
+	w = get(server, next)
+	if code, diagnostics := outcomeOf(t, w.Body.Bytes()); w.Code != http.StatusGone || !strings.Contains(diagnostics, "search again") {
+		t.Errorf("after its life: got %d %s %s, want 410", w.Code, code, diagnostics)
+	}
+}
+
+func TestASearchByPostIsKeptOnlyWhenItHasMorePages(t *testing.T) {
+	s := newStore(t)
+	s.patients(3)
+	request{method: http.MethodPost, target: "/fhir/Patient/_search", body: "active=true", headers: []string{"Content-Type: application/x-www-form-urlencoded"}}.do(s.server())
+	if kept := s.keptSearches(); len(kept) != 0 {
+		t.Errorf("kept %v, want nothing", kept)
+	}
+}
+
+func (s *store) keptSearches() (kept []projections.KeptSearch) {
+	s.t.Helper()
+	err := s.blobs.Each(s.t.Context(), func(hash events.Hash) error {
+		contents, err := s.blobs.Get(s.t.Context(), []events.Hash{hash})
+		if search, ok := projections.ParseKeptSearch(contents[0]); ok {
+			kept = append(kept, search)
+		}
+		return err
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return kept
+}
+
+func (s *store) forgetKept(search *projections.KeptSearch) {
+	s.t.Helper()
+	blob, err := search.Blob()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if err := s.blobs.Delete(s.t.Context(), []events.Hash{blob.Hash}); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func TestFormsOfASearchByPost(t *testing.T) {
+	s := newStore(t)
+	s.patients(3)
+	server := s.server(func(c *readapi.Config) { c.MaxCount = 2 })
+	const form = "Content-Type: application/x-www-form-urlencoded"
+	cases := []struct {
+		name    string
+		target  string
+		headers []string
+		body    string
+		status  int
+		ids     []string
+	}{
+		{"in the body", "/fhir/Patient/_search", []string{form}, "family=F01", 200, []string{"Patient/p1"}},
+		{"in the query", "/fhir/Patient/_search?family=F01", []string{form}, "", 200, []string{"Patient/p1"}},
+		{"in the query, without a body", "/fhir/Patient/_search?family=F01", nil, "", 200, []string{"Patient/p1"}},
+		{"in both", "/fhir/Patient/_search?active=true", []string{form}, "family=F01", 200, []string{"Patient/p1"}},
+		{"in both, contradicting", "/fhir/Patient/_search?family=F02", []string{form}, "family=F01", 200, nil},
+		{"more than the most", "/fhir/Patient/_search?_sort=family", []string{form}, "_count=5000", 200, []string{"Patient/p0", "Patient/p1"}},
+		{"json", "/fhir/Patient/_search", []string{"Content-Type: application/json"}, `{"family":"F01"}`, 415, nil},
+		{"without a type", "/fhir/Patient/_search", nil, "family=F01", 415, nil},
+		{"a form that is not offered", "/fhir/Patient/_search", []string{form}, "_format=xml", 406, nil},
+		{"too large", "/fhir/Patient/_search", []string{form}, "family=" + strings.Repeat("x", 1<<20), 413, nil},
+		{"of all types", "/fhir/_search", []string{form}, "_id=1", 422, nil},
+		{"of an unknown type", "/fhir/Patiens/_search", []string{form}, "_id=1", 404, nil},
+	}
+	for _, c := range cases {
+		w := request{method: http.MethodPost, target: c.target, headers: c.headers, body: c.body}.do(server)
+		if w.Code != c.status {
+			t.Errorf("%s: status %d, want %d: %.300s", c.name, w.Code, c.status, w.Body)
+			continue
+		}
+		if c.status != 200 {
+			outcomeOf(t, w.Body.Bytes())
+		} else if got := bundleOf(t, w).ids; !slices.Equal(got, c.ids) {
+			t.Errorf("%s: got %v, want %v", c.name, got, c.ids)
+		}
+	}
+	w := request{method: http.MethodPost, target: "/fhir/Patient/_search", headers: []string{form}, body: "_format=application/json"}.do(server)
+	if got := w.Header().Get("Content-Type"); got != "application/json; charset=utf-8" {
+		t.Errorf("_format in the body: got %q", got)
+	}
+}
+
+func TestATokenIsGoodForItsSearchAlone(t *testing.T) {
+	s := newStore(t)
+	s.patients(9)
+	server := s.server()
+	next := bundleOf(t, get(server, "/fhir/Patient?active=true&_count=2")).links["next"]
+	if b := bundleOf(t, get(server, strings.Replace(next, "_count=2", "_count=3", 1))); len(b.ids) != 3 {
+		t.Errorf("another _count: got %v, want 3 of the rest", b.ids)
+	}
+	for _, changed := range []string{
+		strings.Replace(next, "active=true", "active=false", 1), strings.Replace(next, "active=true", "", 1),
+		strings.Replace(next, "Patient", "Practitioner", 1), next + "&family=F01", next[:len(next)-3],
+	} {
+		if w := get(server, changed); w.Code != http.StatusBadRequest {
+			t.Errorf("%s: got %d, want 400", changed, w.Code)
+		}
+	}
+}
+
+func TestAPageOfLargeResourcesIsCut(t *testing.T) {
+	s := newStore(t)
+	filler := strings.Repeat("x", 9<<20)
+	for i := range 8 {
+		s.put("Binary", fmt.Sprint(i), `{"resourceType":"Binary","contentType":"text/plain","data":"`+filler+`"}`)
+	}
+	server := s.server()
+	pages := walk(t, server, bundleOf(t, get(server, "/fhir/Binary?_sort=_id")), "next")
+	if len(pages) != 3 || len(pages[0].ids) != 3 {
+		t.Errorf("got %d pages, %d on the first; want 3 of 27 MiB each", len(pages), len(pages[0].ids))
+	}
+	if got := idsOf(pages); len(got) != 8 || !slices.IsSorted(got) {
+		t.Errorf("got %v, want all 8 in order", got)
+	}
+	history := walk(t, server, bundleOf(t, get(server, "/fhir/Binary/1/_history")), "next")
+	if len(history) != 1 || len(history[0].ids) != 1 {
+		t.Errorf("history: got %v", history)
+	}
+}
+
+func FuzzASearchNeverFails(f *testing.F) {
+	s := newStore(f)
+	s.patients(5)
+	server := s.server()
+	first := bundleOf(f, get(server, "/fhir/Patient?_count=2"))
+	for _, seed := range []string{"family=F01", "_count=2&_sort=-birthdate,family", strings.SplitN(first.links["next"], "?", 2)[1], "_page=AQ", "%zz", "birthdate=ge2000&_total=accurate&_explain=true",
+		"a=b;c=d", "_page=%41%51", "_format=xml", "_id=a,b\\,c", "gender:missing=true", "organization:identifier=a|b"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, query string) {
+		for _, q := range []request{
+			{method: http.MethodGet, target: "/fhir/Patient?" + query},
+			{method: http.MethodPost, target: "/fhir/Patient/_search", body: query, headers: []string{"Content-Type: application/x-www-form-urlencoded"}},
+			{method: http.MethodGet, target: "/fhir/Patient/p1/_history?" + query},
+			{method: http.MethodGet, target: "/fhir/Patient/p1?" + query, headers: []string{"Prefer: handling=strict"}},
+		} {
+			w := q.do(server)
+			if w.Code >= 500 || w.Code < 200 {
+				t.Errorf("%s %s: status %d: %.300s", q.method, q.target, w.Code, w.Body)
+			}
+			if w.Code >= 400 {
+				outcomeOf(t, w.Body.Bytes())
+			}
+		}
+	})
+}
