@@ -244,8 +244,8 @@ func (e *decidingEvent) condition(n int, w *work) (*entry, error) {
 	case 1:
 		return matches[0], nil
 	}
-	return nil, refuse(events.Precondition, n, w, "the condition %s?%s matches several resources (%s/%s and %s/%s among them); make it select one",
-		w.Type, w.Condition, w.Type, matches[0].version.ID, w.Type, matches[1].version.ID)
+	// Which of them were found first depends on the batches, and an outcome must not.
+	return nil, refuse(events.Precondition, n, w, "the condition %s?%s matches several resources; make it select one", w.Type, w.Condition)
 }
 
 // link finds what the links of a change lead to.

@@ -18,12 +18,13 @@ import (
 
 // Bounds of the projecting code.
 const (
-	chunkBytes    = 8 << 20 // content that one commit takes: a batch of compressed records may unfold to twenty times its size
-	chunkChanges  = 4_000   // changes that one commit takes; an event is never divided
-	currentKeys   = 2_000   // keys of one look-up
-	currentCached = 20_000  // current versions that are kept in memory
-	searchCached  = 10_000  // answers to conditions that are kept in memory, of each type
-	searchPage    = 10      // matches of a condition that are read at once: one decides, two refuse, more only where the chunk hides some
+	chunkBytes    = 8 << 20  // content that one commit takes: a batch of compressed records may unfold to twenty times its size
+	groupBytes    = 64 << 10 // of records that are read side by side
+	chunkChanges  = 4_000    // changes that one commit takes; an event is never divided
+	currentKeys   = 2_000    // keys of one look-up
+	currentCached = 20_000   // current versions that are kept in memory
+	searchCached  = 10_000   // answers to conditions that are kept in memory, of each type
+	searchPage    = 10       // matches of a condition that are read at once: one decides, two refuse, more only where the chunk hides some
 )
 
 // line projects one partition. Its methods must not be called side by side.
@@ -91,7 +92,7 @@ func (l *line) take(ctx context.Context, records []events.RawRecord) ([]*item, e
 	var items []*item
 	size, changes := 0, 0
 	for len(items) < len(records) && size < chunkBytes && changes < chunkChanges {
-		next := records[len(items):min(len(items)+runtime.GOMAXPROCS(0)*16, len(records))]
+		next := together(records[len(items):])
 		group := make([]*item, len(next))
 		if err := parallel(ctx, len(next), func(n int) error {
 			group[n] = &item{raw: next[n]}
@@ -111,6 +112,18 @@ func (l *line) take(ctx context.Context, records []events.RawRecord) ([]*item, e
 		}
 	}
 	return items, nil
+}
+
+// together returns the first of records that are read side by side: many small ones, few large ones, which may unfold to much more.
+func together(records []events.RawRecord) []events.RawRecord {
+	cores, size := runtime.GOMAXPROCS(0), 0
+	for n := range records {
+		if n == cores*16 || n >= cores && size > groupBytes {
+			return records[:n]
+		}
+		size += len(records[n].Value)
+	}
+	return records
 }
 
 // parallel runs a step for each of n on all cores.
