@@ -31,7 +31,7 @@ func (f *File) startKeeper() {
 			case <-f.dirty:
 			}
 			pages, err := checkpoint(ctx, f.keeper, "PASSIVE")
-			if err == nil && pages*pageSize > walBound {
+			if err == nil && pages*pageSize > f.walBound {
 				err = f.restart(ctx)
 			}
 			if err != nil && ctx.Err() == nil {
@@ -40,7 +40,7 @@ func (f *File) startKeeper() {
 			select {
 			case <-ctx.Done():
 				return
-			case <-time.After(checkpointEvery):
+			case <-time.After(f.checkpointEvery):
 			}
 		}
 	})

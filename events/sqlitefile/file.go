@@ -18,6 +18,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"sync"
+	"time"
 
 	_ "modernc.org/sqlite" // the database/sql driver "sqlite"
 
@@ -33,17 +34,19 @@ type File struct {
 	// write. A reader that stays open for long keeps the write-ahead log from being reused: it grows meanwhile.
 	Read *sql.DB
 
-	path       string
-	temporary  string // the folder to remove on Close; empty for a file that stays
-	logger     *slog.Logger
-	keeper     *sql.DB // the connection of the checkpoints
-	dirty      chan struct{}
-	stop       func()
-	keeping    sync.WaitGroup
-	durable    level
-	relaxed    level
-	closeOnce  sync.Once
-	closeError error
+	path            string
+	temporary       string // the folder to remove on Close; empty for a file that stays
+	logger          *slog.Logger
+	keeper          *sql.DB // the connection of the checkpoints
+	dirty           chan struct{}
+	stop            func()
+	keeping         sync.WaitGroup
+	durable         level
+	relaxed         level
+	walBound        int64 // see the constants of these names
+	checkpointEvery time.Duration
+	closeOnce       sync.Once
+	closeError      error
 
 	set   level // the level that the connection below stands at; used by the holder of the writer alone
 	setOn any
@@ -71,7 +74,7 @@ func Open(path string, logger *slog.Logger) (*File, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
 		return nil, events.Wrap(events.Invalid, "sqlitefile.Open", err, "the folder %s cannot be made; give a folder that this user may write to", filepath.Dir(path))
 	}
-	return open(&File{path: path, logger: logger, durable: full, relaxed: normal})
+	return open(&File{path: path, logger: logger, durable: full, relaxed: normal, walBound: walBound, checkpointEvery: checkpointEvery})
 }
 
 // OpenMemory opens a file that is gone when it is closed, for tests and the memory variant: a file in the system's temporary folder
@@ -82,14 +85,14 @@ func OpenMemory(logger *slog.Logger) (*File, error) {
 	if err != nil {
 		return nil, events.Wrap(events.Transient, "sqlitefile.OpenMemory", err, "no temporary folder can be made")
 	}
-	return open(&File{path: filepath.Join(folder, "binnacle.db"), temporary: folder, logger: logger, durable: off, relaxed: off})
+	return open(&File{path: filepath.Join(folder, "binnacle.db"), temporary: folder, logger: logger, durable: off, relaxed: off, walBound: walBound, checkpointEvery: checkpointEvery})
 }
 
 func open(f *File) (*File, error) {
 	const op = "sqlitefile.Open"
 	writer := []string{
 		"busy_timeout(5000)", fmt.Sprintf("page_size(%d)", pageSize), "foreign_keys(0)", "wal_autocheckpoint(0)",
-		fmt.Sprintf("journal_size_limit(%d)", walBound), "cache_size(-24576)", "temp_store(MEMORY)", "synchronous(" + string(f.durable) + ")",
+		fmt.Sprintf("journal_size_limit(%d)", f.walBound), "cache_size(-24576)", "temp_store(MEMORY)", "synchronous(" + string(f.durable) + ")",
 	}
 	reader := []string{"busy_timeout(5000)", "foreign_keys(0)", "cache_size(-8192)", "temp_store(MEMORY)", "query_only(1)"}
 	keeper := []string{"busy_timeout(0)", "wal_autocheckpoint(0)", "cache_size(-256)", "synchronous(" + string(f.relaxed) + ")"}

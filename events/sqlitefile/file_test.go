@@ -9,7 +9,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"binnacle/events"
 	"binnacle/events/eventstest"
@@ -186,26 +185,6 @@ func TestWritersQueueAndNoneIsTurnedAway(t *testing.T) {
 			t.Errorf("%s: %s rows, want 160", name, got)
 		}
 	}
-}
-
-func TestTheWriteAheadLogStaysBounded(t *testing.T) {
-	file := openFile(t, filepath.Join(t.TempDir(), "x.db"))
-	exec(t, file.Relaxed, "CREATE TABLE t(x)", "INSERT INTO t VALUES (zeroblob(8000000))")
-	const written, bound = 320 << 20, 192 << 20
-	largest := int64(0)
-	for n := 0; n < written; n += 8_000_000 {
-		exec(t, file.Relaxed, "UPDATE t SET x = randomblob(8000000)")
-		info, err := os.Stat(file.Path() + "-wal")
-		if err != nil {
-			t.Fatal(err)
-		}
-		largest = max(largest, info.Size())
-		time.Sleep(20 * time.Millisecond)
-	}
-	if largest > bound {
-		t.Errorf("the write-ahead log grew to %d MiB while %d MiB were written", largest>>20, written>>20)
-	}
-	t.Logf("largest: %d MiB", largest>>20)
 }
 
 func TestAMemoryFileIsGoneWhenItIsClosed(t *testing.T) {
