@@ -58,12 +58,7 @@ func EnsureTopic(ctx context.Context, config Config, create bool) error {
 	if err != nil {
 		return err
 	}
-	library, err := config.client()
-	if err != nil {
-		return err
-	}
-	library.Metadata.Full = true // a client that is told of no topic yet would ask for nothing
-	admin, err := bounded(ctx, func() (sarama.ClusterAdmin, error) { return sarama.NewClusterAdmin(config.Brokers, library) })
+	admin, err := connect(ctx, config)
 	if err != nil {
 		return classify(op, err)
 	}
@@ -86,6 +81,34 @@ func EnsureTopic(ctx context.Context, config Config, create bool) error {
 			config.Topic, found, config.Partitions, found)
 	}
 	return checkSettings(ctx, admin, config)
+}
+
+// Drop deletes the topic, and with it all events. A topic that is not there is no error.
+func Drop(ctx context.Context, config Config) error {
+	const op = "kafka.Drop"
+	config, err := config.withDefaults()
+	if err != nil {
+		return err
+	}
+	admin, err := connect(ctx, config)
+	if err != nil {
+		return classify(op, err)
+	}
+	defer func() { _ = admin.Close() }()
+	_, err = bounded(ctx, func() (struct{}, error) { return struct{}{}, admin.DeleteTopic(config.Topic) })
+	if errors.Is(err, sarama.ErrUnknownTopicOrPartition) {
+		return nil
+	}
+	return classify(op, err)
+}
+
+func connect(ctx context.Context, config Config) (sarama.ClusterAdmin, error) {
+	library, err := config.client()
+	if err != nil {
+		return nil, err
+	}
+	library.Metadata.Full = true // a client that is told of no topic yet would ask for nothing
+	return bounded(ctx, func() (sarama.ClusterAdmin, error) { return sarama.NewClusterAdmin(config.Brokers, library) })
 }
 
 // describe gives a topic whose partitions all have leaders. A broker may not know a topic yet that another has just made.

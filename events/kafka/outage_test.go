@@ -1,0 +1,270 @@
+package kafka_test
+
+import (
+	"context"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+
+	"binnacle/events"
+	"binnacle/events/eventstest"
+	"binnacle/events/kafka"
+	"binnacle/infra/servers"
+)
+
+// waiting bounds what a test waits for.
+const waiting = 90 * time.Second
+
+// broker is a Kafka that a test may kill.
+type broker struct {
+	*servers.Cluster
+	t *testing.T
+}
+
+func privateBroker(t *testing.T) broker {
+	t.Helper()
+	if os.Getenv(servers.EnvDir) == "" {
+		t.Fatal(servers.EnvDir + " is not set: run `go tool task test`, or `go tool task servers:up` and source .servers/env")
+	}
+	cluster, err := servers.OpenPrivate(t.TempDir(), servers.Kafka)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := cluster.Purge(context.Background()); err != nil {
+			t.Errorf("the private Kafka was not removed: %v", err)
+		}
+	})
+	if err := cluster.Up(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	return broker{cluster, t}
+}
+
+func (b broker) config() kafka.Config {
+	return kafka.Config{
+		Brokers: strings.Split(b.Env()["BINNACLE_KAFKA_BROKERS"], ","), Topic: "log", Partitions: 2, ReplicationFactor: 1, AppendTimeout: 2 * time.Second,
+	}
+}
+
+func (b broker) kill() {
+	b.t.Helper()
+	if err := b.Stop(b.t.Context(), servers.Kafka, true); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+func (b broker) start() {
+	b.t.Helper()
+	if err := b.Start(b.t.Context(), servers.Kafka); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// follow collects the ids that a follower delivers, with seek at the place that was handled last, as the projector does.
+type collector struct {
+	mu   sync.Mutex
+	next map[int32]int64
+	ids  []string
+}
+
+func (c *collector) seek(_ context.Context, partition int32) (int64, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.next[partition], nil
+}
+
+func (c *collector) handle(t *testing.T, messages <-chan *message.Message) {
+	for msg := range messages {
+		records, err := events.Records(msg)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		c.mu.Lock()
+		for _, raw := range records {
+			switch at := c.next[raw.Position.Partition]; {
+			case raw.Position.Offset > at:
+				t.Errorf("%s came when offset %d was due", raw.Position, at)
+			case raw.Position.Offset == at: // below: another member was faster, the fence drops it
+				record, err := events.Decode(raw)
+				if err != nil {
+					t.Error(err)
+				}
+				c.ids = append(c.ids, record.Event.ID)
+				c.next[raw.Position.Partition]++
+			}
+		}
+		c.mu.Unlock()
+		msg.Ack()
+	}
+}
+
+func (c *collector) seen() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.ids)
+}
+
+func start(t *testing.T, log *kafka.Log, c *collector) events.Follower {
+	t.Helper()
+	follower, err := log.Follow(c.seek)
+	if err != nil {
+		t.Fatal(err)
+	}
+	messages, err := follower.Subscribe(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	go c.handle(t, messages)
+	return follower
+}
+
+func eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(waiting); !holds(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("in %s it did not come about that %s", waiting, what)
+		}
+	}
+}
+
+func TestAnOutageRefusesInTimeAndEndsByItself(t *testing.T) {
+	broker := privateBroker(t)
+	config := ensured(t, broker.config())
+	log := openLog(t, config)
+	defer func() { _ = log.Close() }()
+	grouped := config
+	grouped.Group = "projectors"
+	groupLog := openLog(t, grouped)
+	defer func() { _ = groupLog.Close() }()
+	alone, member := &collector{next: map[int32]int64{}}, &collector{next: map[int32]int64{}}
+	start(t, log, alone)
+	start(t, groupLog, member)
+
+	acked, unknown, refused := map[string]bool{}, map[string]bool{}, map[string]bool{}
+	add := func(number int) events.Kind {
+		event := eventstest.NewEvent([]string{"main", "north", "south"}[number%3], number)
+		_, err := log.Append(t.Context(), []events.Event{event})
+		switch {
+		case err == nil:
+			acked[event.ID] = true
+			return events.Kind(255)
+		case events.KindOf(err) == events.Unknown:
+			unknown[event.ID] = true
+		case events.KindOf(err) == events.Transient:
+			refused[event.ID] = true
+		default:
+			t.Errorf("Append gave %v", err)
+		}
+		return events.KindOf(err)
+	}
+	for i := range 50 {
+		add(i)
+	}
+	if len(acked) != 50 {
+		t.Fatalf("%d of 50 events were acknowledged before the outage", len(acked))
+	}
+	broker.kill()
+	began := time.Now()
+	add(50)
+	if took := time.Since(began); took > waiting {
+		t.Errorf("an append during the outage took %s", took)
+	}
+	eventually(t, "an append is refused with nothing written", func() bool { return add(51) == events.Transient })
+	if err := log.Health(t.Context()); err == nil {
+		t.Error("health is good during the outage")
+	}
+	if _, err := log.Ends(t.Context()); events.KindOf(err) != events.Transient {
+		t.Errorf("Ends during the outage gave %v", err)
+	}
+	broker.start()
+	eventually(t, "health is good again", func() bool { return log.Health(t.Context()) == nil && groupLog.Health(t.Context()) == nil })
+	before := len(acked)
+	eventually(t, "50 more events are acknowledged", func() bool { add(52); return len(acked) >= before+50 })
+
+	for _, c := range []*collector{alone, member} {
+		eventually(t, "all acknowledged events are followed", func() bool {
+			seen := c.seen()
+			for id := range acked {
+				if !slices.Contains(seen, id) {
+					return false
+				}
+			}
+			return true
+		})
+		count := map[string]int{}
+		for _, id := range c.seen() {
+			if count[id]++; count[id] > 1 || refused[id] || !acked[id] && !unknown[id] {
+				t.Errorf("the event %s was followed %d times; acknowledged %t, unknown %t, refused %t", id, count[id], acked[id], unknown[id], refused[id])
+			}
+		}
+	}
+	t.Logf("%d acknowledged, %d unknown, %d refused", len(acked), len(unknown), len(refused))
+}
+
+func TestMembersOfAGroupShareThePartitionsAndTakeOver(t *testing.T) {
+	config := ensured(t, newTopic(t))
+	config.Group = config.Topic
+	shared := &collector{next: map[int32]int64{}} // one index, as two nodes have it
+	one, two := openLog(t, config), openLog(t, config)
+	defer func() { _ = two.Close() }()
+	start(t, one, shared)
+	wanted := map[string]bool{}
+	add := func(n int) {
+		for i := range n {
+			event := eventstest.NewEvent([]string{"main", "north"}[i%2], i)
+			if _, err := two.Append(t.Context(), []events.Event{event}); err != nil {
+				t.Fatal(err)
+			}
+			wanted[event.ID] = true
+		}
+	}
+	all := func() bool {
+		seen := shared.seen()
+		slices.Sort(seen)
+		return slices.Equal(seen, slices.Sorted(maps.Keys(wanted)))
+	}
+	add(40)
+	eventually(t, "one member follows all", all)
+	start(t, two, shared)
+	add(40)
+	eventually(t, "two members follow all, each event once", all)
+	if err := one.Close(); err != nil {
+		t.Fatal(err)
+	}
+	add(40)
+	eventually(t, "the other member takes over", all)
+}
+
+func TestAReplicaReadsWithoutJoiningAGroup(t *testing.T) {
+	config := ensured(t, newTopic(t))
+	log := openLog(t, config)
+	defer func() { _ = log.Close() }()
+	c := &collector{next: map[int32]int64{}}
+	start(t, log, c)
+	if _, err := log.Append(t.Context(), []events.Event{eventstest.NewEvent("main", 1)}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the event is followed", func() bool { return len(c.seen()) == 1 })
+	groups, err := admin(t).ListConsumerGroups()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for group := range groups {
+		offsets, err := admin(t).ListConsumerGroupOffsets(group, map[string][]int32{config.Topic: {0, 1}})
+		if err == nil {
+			for _, block := range offsets.Blocks[config.Topic] {
+				if block.Offset >= 0 {
+					t.Errorf("the group %s has an offset in the topic", group)
+				}
+			}
+		}
+	}
+}
