@@ -176,7 +176,7 @@ func eachUses(b *blobs) {
 }
 
 func eachWhilePutting(b *blobs) {
-	list := documents("before", 12_000)
+	list := documents("before", 6_000)
 	for chunk := range slices.Chunk(list, 2_000) {
 		b.put(chunk...)
 	}

@@ -3,6 +3,7 @@ package cassandra
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"io"
 	"net"
 	"sync"
@@ -18,6 +19,7 @@ type line struct {
 	t       *testing.T
 	server  string
 	address string
+	tls     *tls.Config // nil: plain
 
 	mu       sync.Mutex
 	thawed   sync.Cond
@@ -46,6 +48,9 @@ func (l *line) mend() {
 		l.t.Fatal(err)
 	}
 	l.address = listener.Addr().String()
+	if l.tls != nil {
+		listener = tls.NewListener(listener, l.tls)
+	}
 	l.mu.Lock()
 	l.listener = listener
 	l.mu.Unlock()
