@@ -136,9 +136,9 @@ func TestPagesShowTheStateOfTheFirstWhileWritesGoOn(t *testing.T) {
 			want := bundleOf(t, get(server, "/fhir/Patient?active=true&_sort=-family&_count=100")).ids
 			var b bundle
 			if method == http.MethodGet {
-				b = bundleOf(t, get(server, "/fhir/Patient?active=true&_sort=-family&_count=4"))
+				b = bundleOf(t, get(server, "/fhir/Patient?active=true&_sort=-family&_count=4&_total=accurate"))
 			} else {
-				b = bundleOf(t, request{method: method, target: "/fhir/Patient/_search", body: "active=true&_sort=-family&_count=4",
+				b = bundleOf(t, request{method: method, target: "/fhir/Patient/_search", body: "active=true&_sort=-family&_count=4&_total=accurate",
 					headers: []string{"Content-Type: application/x-www-form-urlencoded"}}.do(server))
 			}
 			pages := []bundle{b}

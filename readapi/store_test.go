@@ -16,9 +16,11 @@ import (
 
 	"binnacle/events"
 	documents "binnacle/events/fhir"
+	"binnacle/events/sqlitefile"
 	"binnacle/projections"
 	"binnacle/projections/blobs/memory"
 	"binnacle/projections/catalog"
+	"binnacle/projections/index/sqlite"
 	"binnacle/readapi"
 )
 
@@ -47,9 +49,29 @@ type store struct {
 
 const tenant = "main"
 
+// newIndex makes an index that is gone with its test.
+func newIndex(t testing.TB, c *catalog.Catalog) projections.Index {
+	t.Helper()
+	logger := slog.New(slog.DiscardHandler)
+	file, err := sqlitefile.OpenMemory(logger)
+	if err != nil {
+		t.Fatal(err)
+	}
+	generations, err := sqlite.Open(t.Context(), sqlite.Config{File: file, Catalog: c.Digest(), Logger: logger}, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = generations.Close() // what is left is thrown away
+		_ = file.Close()
+	})
+	return generations.Live()
+}
+
 func newStore(t testing.TB) *store {
 	t.Helper()
-	s := &store{t: t, catalog: r4Catalog(t), index: newIndex(t), blobs: memory.New(), clock: time.Date(2026, 3, 1, 8, 0, 0, 250e6, time.UTC)}
+	known := r4Catalog(t)
+	s := &store{t: t, catalog: known, index: newIndex(t, known), blobs: memory.New(), clock: time.Date(2026, 3, 1, 8, 0, 0, 250e6, time.UTC)}
 	s.state.NextSid = 1
 	return s
 }

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"binnacle/events"
@@ -65,7 +66,8 @@ type Door struct {
 	Config
 	progress   *progress
 	capability *capability
-	revalidate []string // Cache-Control; Last-Modified alone would let caches, a browser's too, guess how long an answer is good
+	buffers    sync.Pool // of *[]byte, for bodies of reads
+	revalidate []string  // Cache-Control; Last-Modified alone would let caches, a browser's too, guess how long an answer is good
 }
 
 // New makes the door; an error is of kind Invalid and says which part of the configuration is missing.
@@ -92,7 +94,7 @@ func New(config Config) (*Door, error) {
 		return nil, err
 	}
 	return &Door{
-		Config: config, capability: capability, revalidate: []string{"private, no-cache"},
+		Config: config, buffers: sync.Pool{New: func() any { return new([]byte) }}, capability: capability, revalidate: []string{"private, no-cache"},
 		progress: &progress{reader: config.Reader, partition: config.Partition, fresh: config.Limits.PositionFresh, bound: config.Limits.PositionWait},
 	}, nil
 }

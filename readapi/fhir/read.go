@@ -110,13 +110,20 @@ func (d *Door) writeVersion(w http.ResponseWriter, r *http.Request, version proj
 			return err
 		}
 	}
-	body, err := documents.Stamp(nil, content, version.ID, version.Number, version.Time)
-	if err != nil {
-		return err
+	buffer := d.buffers.Get().(*[]byte)
+	body, err := documents.Stamp((*buffer)[:0], content, version.ID, version.Number, version.Time)
+	if err == nil {
+		d.writeBody(w, body)
+		*buffer = body
 	}
-	d.writeBody(w, body)
-	return nil
+	if cap(*buffer) <= keptBuffer {
+		d.buffers.Put(buffer)
+	}
+	return err
 }
+
+// keptBuffer is the largest buffer that is kept for other answers, bytes.
+const keptBuffer = 256 << 10
 
 // writeBody writes a whole body with status 200; the server drops it for HEAD.
 func (d *Door) writeBody(w http.ResponseWriter, body []byte) {
