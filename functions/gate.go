@@ -35,7 +35,8 @@ type verdict struct {
 	err    error
 	making chan struct{} // closed when the verdict being made is there; nil when none is
 	next   int64         // the projector's place when it was seen last
-	moved  time.Time     // when it last went on, or had nothing to do
+	lagged bool          // it had something to do then
+	moved  time.Time     // when it last was seen to go on, or to have nothing to do
 }
 
 func newGate(log events.Log, index WriteIndex, blobs projections.Blobs, limits Limits) *gate {
@@ -91,11 +92,11 @@ func (g *gate) make(partition int32, v *verdict) {
 
 // judge compares the projector's place with the log's end.
 func (v *verdict) judge(now time.Time, next, end int64, limits Limits) error {
-	if next >= end || next != v.next || now.Sub(v.made) > limits.LagStall/2 {
+	lag := end - next
+	if lag <= 0 || next != v.next || !v.lagged {
 		v.moved = now
 	}
-	v.next = next
-	lag := end - next
+	v.next, v.lagged = next, lag > 0
 	switch {
 	case lag > limits.LagRecords:
 		return events.Errorf(events.Transient, "functions.Write", "the projector is %d events behind, more than the %d allowed; nothing was written, try again later", lag, limits.LagRecords)
