@@ -38,7 +38,7 @@ type Param struct {
 	URL        string      // of its definition
 	Type       string      // the type that it is defined on: the resource type, "Resource" or "DomainResource"
 	Expression string      // as defined, with the branches of other types; "" when it selects nothing (_text, _content, _query)
-	Targets    []string    // resource types that a reference may point to
+	Targets    []string    // resource types that a reference may point to: those that the expression asks for, else as defined
 	Datatypes  []string    // FHIR datatypes that the expression can select, sorted; not all of them need to be indexable
 	Components []Component // of a composite
 

@@ -5,57 +5,9 @@ import (
 	"slices"
 	"strings"
 
-	"binnacle/events/fhir"
 	"binnacle/projections"
 	"binnacle/projections/catalog/fhirpath"
 )
-
-// paths is a compiled set of paths: a tree of the elements to visit from the focus, and one from the resource that the document holds
-// (for %resource and for paths that begin with a type). For a type's own parameters both are the same tree, so the paths of all its
-// parameters share their beginnings and a document is walked once.
-type paths struct {
-	focus, resource *node
-	slots           int // counters that indexers need
-}
-
-// node is an element to visit.
-type node struct {
-	at       place
-	element  string // its path in the model, for people
-	kind     fhir.JSONKind
-	many     bool
-	holes    bool // null may stand among the items of its array: primitives and their "_" twins (FHIR R4, section 2.6.2.3)
-	parent   *node
-	key      string
-	children map[string]*node
-	only     *node // the child, when there is just one
-
-	outputs []output
-	found   bool // the values are wanted by the condition that the tree belongs to
-	filters []filter
-	picks   []pick
-}
-
-// filter is .where(condition) and what follows it.
-type filter struct {
-	condition condition
-	to        *node
-}
-
-// pick is [n] and what follows it.
-type pick struct {
-	slot, n int
-	to      *node
-}
-
-// output makes terms of a parameter from the values of a node.
-type output struct {
-	param     string
-	read      reader
-	main      bool       // the parameter is the type's main date
-	composite *composite // for readComposite
-	condition condition  // for readCondition
-}
 
 // errOtherType is what a branch of a union gives that begins with another type than the one at hand.
 var errOtherType = errors.New("the path belongs to another type")
@@ -75,42 +27,6 @@ func newCompiler(m *model, typ string) *compiler {
 // at makes a compiler for expressions whose focus is a place inside the same resource.
 func (c *compiler) at(focus place) *compiler {
 	return &compiler{c.model, c.typ, &paths{focus: newNode(focus, focus.path), resource: newNode(place{c.typ, c.typ}, c.typ)}}
-}
-
-func newNode(at place, element string) *node {
-	return &node{at: at, element: element, kind: jsonKind(at.datatype), holes: isPrimitive(at.datatype)}
-}
-
-// child returns the node of a step, a new one if no path has taken the step yet.
-func (n *node) child(s step) *node {
-	if c := n.children[s.key]; c != nil {
-		return c
-	}
-	c := newNode(s.to, s.element)
-	c.parent, c.key, c.many = n, s.key, s.many
-	if n.children == nil {
-		n.children = map[string]*node{}
-	}
-	n.children[s.key] = c
-	return c
-}
-
-// prune removes the nodes that give nothing, and tells whether n is left.
-func (n *node) prune() bool {
-	for key, c := range n.children {
-		if !c.prune() {
-			delete(n.children, key)
-		}
-	}
-	n.filters = slices.DeleteFunc(n.filters, func(f filter) bool { return !f.to.prune() })
-	n.picks = slices.DeleteFunc(n.picks, func(p pick) bool { return !p.to.prune() })
-	n.only = nil
-	if len(n.children) == 1 {
-		for _, c := range n.children {
-			n.only = c
-		}
-	}
-	return n.found || len(n.outputs)+len(n.children)+len(n.filters)+len(n.picks) > 0
 }
 
 // branches are the operands of the unions at the top of an expression.
@@ -190,11 +106,11 @@ func (c *compiler) union(e *fhirpath.Binary) ([]*node, error) {
 		return nil, fhirpath.Errorf(e.Position(), "%q gives true or false; it can stand alone or in where()", e.Op)
 	}
 	left, err := c.path(e.Left)
-	if err != nil && err != errOtherType {
+	if err != nil && !errors.Is(err, errOtherType) {
 		return nil, err
 	}
 	right, rightErr := c.path(e.Right)
-	if rightErr == errOtherType {
+	if errors.Is(rightErr, errOtherType) {
 		return left, err
 	}
 	return append(left, right...), rightErr
@@ -345,20 +261,15 @@ func (c *compiler) where(from []*node, criterion fhirpath.Expr) ([]*node, error)
 	return to, nil
 }
 
-// output adds an output to a node, once for each parameter.
-func (n *node) output(o output) {
-	if !slices.ContainsFunc(n.outputs, func(other output) bool { return other.param == o.param && other.condition == nil && o.condition == nil }) {
-		n.outputs = append(n.outputs, o)
-	}
-}
-
-// compileParam compiles a parameter's expression into the tree of its type and returns the datatypes that it selects.
+// compileParam compiles a parameter's expression into the tree of its type, and notes in p the datatypes that it selects.
 func (c *compiler) compileParam(p *Param, e fhirpath.Expr, components []*component, main bool) error {
 	applies := false
+	var targets []string // of branches that ask for the target's type
+	anyTarget := false
 	for _, branch := range branches(e) {
 		if isBoolean(branch) {
 			cond, err := c.sameFocus().condition(branch)
-			if err == errOtherType {
+			if errors.Is(err, errOtherType) {
 				continue
 			} else if err != nil {
 				return err
@@ -372,12 +283,17 @@ func (c *compiler) compileParam(p *Param, e fhirpath.Expr, components []*compone
 			continue
 		}
 		ends, err := c.path(branch)
-		if err == errOtherType {
+		if errors.Is(err, errOtherType) {
 			continue
 		} else if err != nil {
 			return err
 		}
 		applies = true
+		if target := resolvedType(branch); target != "" {
+			targets = union(targets, []string{target})
+		} else {
+			anyTarget = true
+		}
 		for _, n := range ends {
 			p.addDatatype(n.at.datatype)
 			if p.Kind == projections.Composite {
@@ -398,7 +314,26 @@ func (c *compiler) compileParam(p *Param, e fhirpath.Expr, components []*compone
 	if !applies {
 		return fhirpath.Errorf(e.Position(), "no part of the expression is about %s", c.typ)
 	}
+	if !anyTarget && p.Kind == projections.Reference {
+		p.Targets = targets
+	}
 	return nil
+}
+
+// resolvedType tells the type T of a branch that ends with where(resolve() is T); "" for any other.
+func resolvedType(e fhirpath.Expr) string {
+	where, ok := e.(*fhirpath.Call)
+	if !ok || where.Name != "where" || len(where.Args) != 1 {
+		return ""
+	}
+	is, ok := where.Args[0].(*fhirpath.TypeOperation)
+	if !ok || is.Op != "is" {
+		return ""
+	}
+	if resolve, ok := is.Of.(*fhirpath.Call); !ok || resolve.Name != "resolve" || resolve.Of != nil {
+		return ""
+	}
+	return is.Type
 }
 
 // sameFocus makes a compiler for a condition on the resource itself.

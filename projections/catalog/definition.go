@@ -72,7 +72,7 @@ func readDefinitions(data []byte) ([]*definition, error) {
 		}
 		d := new(definition)
 		if err := json.Unmarshal(e.Resource, d); err != nil {
-			return nil, fmt.Errorf("Bundle.entry[%d].resource: %w", i, err)
+			return nil, fmt.Errorf("the entry %d: %w", i, err)
 		}
 		definitions = append(definitions, d)
 	}

@@ -22,5 +22,6 @@
 //
 // A value's precision has become its range. Numbers: 100 is [99.5, 100.5), 1e2 is [95, 105) as in the specification's example; with gt, lt, ge, le,
 // sa and eb the number itself. A quantity without a unit has AnySystem and AnyCode; value||code has AnySystem with the code in both Code and
-// Text: it asks for that code or that printed unit. A reference by id alone has AnySystem, unless the parameter has one target type alone.
+// Text: it asks for that code or that printed unit. A reference by id alone has AnySystem, unless the parameter has one target type alone; a token
+// has it, unless no term of the parameter has a system.
 package catalog

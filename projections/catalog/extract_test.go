@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"strings"
@@ -211,11 +212,11 @@ func TestWrongFormsAreRefusedWithTheirPlace(t *testing.T) {
 	} {
 		doc := parse(t, test.doc)
 		_, err := c.Extract(doc)
-		e, ok := err.(*events.Error)
-		if !ok || e.Kind != events.Invalid || e.Expression != test.at || !strings.Contains(e.Text, test.text) {
+		var e *events.Error
+		if !errors.As(err, &e) || e.Kind != events.Invalid || e.Expression != test.at || !strings.Contains(e.Text, test.text) {
 			t.Errorf("%s: %v; want an Invalid at %s: … %s", test.doc, err, test.at, test.text)
 		}
-		if check := c.Check(doc); check == nil || err != nil && check.Error() != err.Error() {
+		if check := c.Check(doc); check == nil || check.Error() != err.Error() {
 			t.Errorf("%s: Check says %v, Extract %v", test.doc, check, err)
 		}
 	}

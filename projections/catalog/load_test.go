@@ -81,7 +81,7 @@ func TestABadDefinitionIsRefusedByName(t *testing.T) {
 		{`nonsense`, "definition file 1 of 1: it is no JSON"},
 		{`{"resourceType":"Patient"}`, `resourceType is "Patient"`},
 		{bundle(`{"resourceType":"ValueSet"}`), "holds no SearchParameter"},
-		{bundle(`{"resourceType":"SearchParameter","code":5}`), "Bundle.entry[0].resource"},
+		{bundle(`{"resourceType":"SearchParameter","code":5}`), "the entry 0"},
 		{`{"resourceType":"SearchParameter","code":"x","base":["Patient"],"type":"token","expression":"Patient.gender"}`, "neither url nor id"},
 		{own("a.b", "Patient", "token", "Patient.gender"), `code "a.b"`},
 		{own("_count", "Patient", "token", "Patient.gender"), "FHIR's own"},

@@ -166,10 +166,10 @@ func (p *queryParser) parse(raw string) error {
 		key, value, _ := strings.Cut(pair, "=")
 		key, err := url.QueryUnescape(key)
 		if err != nil {
-			return events.Errorf(events.Invalid, "catalog.ParseQuery", "the query has the malformed escape %.20q in a parameter's name", err.(url.EscapeError))
+			return events.Errorf(events.Invalid, "catalog.ParseQuery", "a parameter's name: %v", err)
 		}
 		if value, err = url.QueryUnescape(value); err != nil {
-			return invalid(key, "the value has the malformed escape %.20q", err.(url.EscapeError))
+			return invalid(key, "%v", err)
 		}
 		if !utf8.ValidString(key) || !utf8.ValidString(value) {
 			return events.Errorf(events.Invalid, "catalog.ParseQuery", "%.100q: the parameter is not UTF-8", key)

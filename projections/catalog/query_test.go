@@ -63,14 +63,14 @@ func TestQueriesBecomeClauses(t *testing.T) {
 		{"Observation", `code=a\,b,c\|d|e\$f,g\\h\i`, `code token [*|a,b] [c|d|e$f] [*|g\h\i]`},
 		{"Observation", "code:not=a", "code token :not [*|a]"},
 		{"Observation", "code:missing=true&subject:missing=false", "code token :missing=true; subject reference :missing=false"},
-		{"Patient", "gender=male,http://hl7.org/fhir/administrative-gender|female", "gender token [*|male] [*|female]"},
-		{"Patient", "active=true,http://hl7.org/fhir/special-values|false", "active token [*|true] [*|false]"},
-		{"Patient", "deceased=false", "deceased token [*|false]"},
+		{"Patient", "gender=male,http://hl7.org/fhir/administrative-gender|female", "gender token [|male] [|female]"},
+		{"Patient", "active=true,http://hl7.org/fhir/special-values|false", "active token [|true] [|false]"},
+		{"Patient", "deceased=false", "deceased token [|false]"},
 		{"Patient", "_id=1,2", "_id token [*|1] [*|2]"},
-		{"Patient", "phone=555", "phone token [*|555]"},
+		{"Patient", "phone=555", "phone token [|555]"},
 
 		{"Observation", "subject=1", "subject reference [*|1]"},
-		{"Observation", "patient=1", "patient reference [*|1]"},
+		{"Observation", "patient=1", "patient reference [Patient|1]"},
 		{"Patient", "organization=1", "organization reference [Organization|1]"},
 		{"Observation", "subject=Patient/1", "subject reference [Patient|1]"},
 		{"Observation", "subject:Patient=1,Patient/2", "subject reference [Patient|1] [Patient|2]"},
@@ -141,14 +141,14 @@ func TestRefusals(t *testing.T) {
 		lenient events.Kind // when it is not; 0: dropped with an issue
 		text    string
 	}{
-		{"colour=red", invalid, 0, "colour: Observation has no such search parameter"},
+		{"shade=red", invalid, 0, "shade: Observation has no such search parameter"},
 		{"cod=a", invalid, 0, "did you mean code?"},
 		{"Date=2024", invalid, 0, "did you mean date?"},
 		{"=x", invalid, 0, "a parameter without a name"},
 		{"code", invalid, 0, "the value is empty"},
 		{"code=", invalid, 0, "the value is empty"},
 		{"_sort=", invalid, 0, "the value is empty"},
-		{"_sort=colour", invalid, 0, `no search parameter "colour" to sort by`},
+		{"_sort=shade", invalid, 0, `no search parameter "shade" to sort by`},
 		{"_sort=subject", unsupported, 0, "sorting by subject, a reference parameter"},
 		{"_sort=-date,value-quantity", unsupported, 0, "sorting by value-quantity"},
 		{"_sort=_score", unsupported, 0, "_score"},
@@ -179,6 +179,7 @@ func TestRefusals(t *testing.T) {
 		{"code:exact=a", invalid, invalid, `a token parameter has no modifier ":exact"`},
 		{"date:not=2024", invalid, invalid, `a date parameter has no modifier ":not"`},
 		{"subject:Account=1", invalid, invalid, "subject never refers to Account"},
+		{"patient:Group=1", invalid, invalid, "patient never refers to Group; it refers to Patient"},
 		{"subject:Nonsense=1", invalid, invalid, `no modifier ":Nonsense"`},
 		{"subject:=1", invalid, invalid, `no modifier ":"`},
 		{"subject:Patient=Group/1", invalid, invalid, "the modifier asks for Patient"},
@@ -214,8 +215,8 @@ func TestRefusals(t *testing.T) {
 		{"_summary=some", invalid, invalid, "is not true, text, data, count or false"},
 		{"_explain=1", invalid, invalid, "must be true or false"},
 		{"_sort:desc=date", invalid, invalid, "_sort has no modifiers"},
-		{"code=%zz", invalid, invalid, "malformed escape"},
-		{"co%zze=a", invalid, invalid, "malformed escape"},
+		{"code=%zz", invalid, invalid, "invalid URL escape"},
+		{"co%zze=a", invalid, invalid, "invalid URL escape"},
 		{"code=%ff", invalid, invalid, "not UTF-8"},
 		{"code=" + strings.Repeat("a,", MaxValues) + "b", costly, costly, "1001 alternatives"},
 		{strings.Repeat("code=a&", MaxClauses+1), costly, costly, "more than 100 parameters"},
@@ -300,7 +301,7 @@ func TestConditionsAreStrictAndNeverEmpty(t *testing.T) {
 	if err != nil || q.Tenant != "t" || q.Type != "Patient" || len(q.Clauses) != 2 || q.Limit != 2 || q.Total != projections.TotalNone {
 		t.Errorf("%+v, %v", q, err)
 	}
-	for raw, want := range map[string]events.Kind{"": events.Invalid, "&": events.Invalid, "colour=red": events.Invalid, "identifier=": events.Invalid, "_count=1": events.Invalid, "identifier=1&_sort=birthdate": events.Invalid,
+	for raw, want := range map[string]events.Kind{"": events.Invalid, "&": events.Invalid, "shade=red": events.Invalid, "identifier=": events.Invalid, "_count=1": events.Invalid, "identifier=1&_sort=birthdate": events.Invalid,
 		"_format=json&identifier=1": events.Invalid, "birthdate=ap1970": events.Invalid, "organization.name=x": events.Unsupported, "_has:Observation:patient:code=a": events.Unsupported} {
 		if _, err := c.ParseCondition("t", "Patient", raw); err == nil || events.KindOf(err) != want {
 			t.Errorf("%q: %v; want %v", raw, err, want)

@@ -86,6 +86,9 @@ func (p *queryParser) tokenValue(param *Param, key, text string) (*projections.V
 		return nil, err
 	}
 	only := func(datatype string) bool { return len(param.Datatypes) == 1 && param.Datatypes[0] == datatype }
+	if v.AnySystem && !indexKnows(param.Code) && !slices.ContainsFunc(param.Datatypes, hasSystem) {
+		v.AnySystem = false // no term of the parameter has a system, and an index finds one place faster than several
+	}
 	switch {
 	case indexKnows(param.Code):
 		if !v.AnySystem {
@@ -95,13 +98,18 @@ func (p *queryParser) tokenValue(param *Param, key, text string) (*projections.V
 		if v.System != "" && v.System != specialValues || v.Code != "true" && v.Code != "false" {
 			return nil, invalid(key, "the value must be true or false, not %.40q", text)
 		}
-		*v = projections.Value{AnySystem: true, Code: v.Code}
+		*v = projections.Value{Code: v.Code}
 	case only("code") && v.AnyCode:
 		return nil, p.drop(events.Unsupported, key, "%s is a code, whose system does not stand in resources; any code of a system is not offered, write the codes", param.Code)
 	case only("code"): // its term has no system, so whatever system is asked for is passed over
-		*v = projections.Value{AnySystem: true, Code: v.Code}
+		*v = projections.Value{Code: v.Code}
 	}
 	return v, nil
+}
+
+// hasSystem tells whether the tokens of a datatype have a system.
+func hasSystem(datatype string) bool {
+	return datatype == "CodeableConcept" || datatype == "Coding" || datatype == "Identifier"
 }
 
 // referenceValue reads id, Type/id, an absolute URL or a canonical with or without version (FHIR R4, section 3.1.1.4.11).

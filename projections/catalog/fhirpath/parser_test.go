@@ -1,6 +1,7 @@
 package fhirpath
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -109,8 +110,8 @@ func TestWhatCanNotBeReadIsNamedWithItsPosition(t *testing.T) {
 		{strings.Repeat("a", maxBytes+1), 0, "the most is"},
 	} {
 		e, err := Parse(test.text)
-		got, ok := err.(*Error)
-		if !ok || got.Position != test.position || !strings.Contains(got.Text, test.want) {
+		var got *Error
+		if !errors.As(err, &got) || got.Position != test.position || !strings.Contains(got.Text, test.want) {
 			t.Errorf("%.60s: %v, %v; want position %d and %q", test.text, e, err, test.position, test.want)
 		}
 	}
@@ -123,8 +124,8 @@ func FuzzParse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		e, err := Parse(text)
 		if err != nil {
-			bad, ok := err.(*Error)
-			if !ok || bad.Position < 0 || bad.Position > len(text) || bad.Text == "" {
+			var bad *Error
+			if !errors.As(err, &bad) || bad.Position < 0 || bad.Position > len(text) || bad.Text == "" {
 				t.Errorf("%q: %#v", text, err)
 			}
 			return

@@ -1,0 +1,97 @@
+package catalog
+
+import (
+	"slices"
+
+	"binnacle/events/fhir"
+)
+
+// paths is a compiled set of paths: a tree of the elements to visit from the focus, and one from the resource that the document holds
+// (for %resource and for paths that begin with a type). For a type's own parameters both are the same tree, so the paths of all its
+// parameters share their beginnings and a document is walked once.
+type paths struct {
+	focus, resource *node
+	slots           int // counters that indexers need
+}
+
+// node is an element to visit.
+type node struct {
+	at       place
+	element  string // its path in the model, for people
+	kind     fhir.JSONKind
+	many     bool
+	holes    bool // null may stand among the items of its array: primitives and their "_" twins (FHIR R4, section 2.6.2.3)
+	parent   *node
+	key      string
+	children map[string]*node
+	only     *node // the child, when there is just one
+
+	outputs []output
+	found   bool // the values are wanted by the condition that the tree belongs to
+	filters []filter
+	picks   []pick
+}
+
+// filter is .where(condition) and what follows it.
+type filter struct {
+	condition condition
+	to        *node
+}
+
+// pick is [n] and what follows it.
+type pick struct {
+	slot, n int
+	to      *node
+}
+
+// output makes terms of a parameter from the values of a node.
+type output struct {
+	param     string
+	read      reader
+	main      bool       // the parameter is the type's main date
+	composite *composite // for readComposite
+	condition condition  // for readCondition
+}
+
+func newNode(at place, element string) *node {
+	return &node{at: at, element: element, kind: jsonKind(at.datatype), holes: isPrimitive(at.datatype)}
+}
+
+// child returns the node of a step, a new one if no path has taken the step yet.
+func (n *node) child(s step) *node {
+	if c := n.children[s.key]; c != nil {
+		return c
+	}
+	c := newNode(s.to, s.element)
+	c.parent, c.key, c.many = n, s.key, s.many
+	if n.children == nil {
+		n.children = map[string]*node{}
+	}
+	n.children[s.key] = c
+	return c
+}
+
+// prune removes the nodes that give nothing, and tells whether n is left.
+func (n *node) prune() bool {
+	for key, c := range n.children {
+		if !c.prune() {
+			delete(n.children, key)
+		}
+	}
+	n.filters = slices.DeleteFunc(n.filters, func(f filter) bool { return !f.to.prune() })
+	n.picks = slices.DeleteFunc(n.picks, func(p pick) bool { return !p.to.prune() })
+	n.only = nil
+	if len(n.children) == 1 {
+		for _, c := range n.children {
+			n.only = c
+		}
+	}
+	return n.found || len(n.outputs)+len(n.children)+len(n.filters)+len(n.picks) > 0
+}
+
+// output adds an output to a node, once for each parameter.
+func (n *node) output(o output) {
+	if !slices.ContainsFunc(n.outputs, func(other output) bool { return other.param == o.param && other.condition == nil && o.condition == nil }) {
+		n.outputs = append(n.outputs, o)
+	}
+}
