@@ -1,0 +1,206 @@
+// Package sqlite keeps the search index in SQLite: the generations stand side by side in one file, told apart by the prefix of their
+// tables ("g1_term"). It promises what package projections asks of an index; the statements are those of package sqlterms.
+//
+// Commits don't wait for the disk: after a crash of the machine the latest may be missing, and the log brings them back.
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"log/slog"
+	"sync"
+	"time"
+
+	"binnacle/events"
+	"binnacle/events/sqlitefile"
+	"binnacle/projections"
+	"binnacle/projections/index/sqlterms"
+)
+
+// Config says where the index is and how it works.
+type Config struct {
+	File    *sqlitefile.File // stays open when the index is closed
+	Catalog string           // digest of the catalog, noted for the first generation
+	Timeout time.Duration    // of one search; 0: sqlterms.DefaultTimeout
+	Logger  *slog.Logger
+}
+
+// The states of a generation.
+const (
+	stateBuilding = "building"
+	stateLive     = "live"
+	stateOld      = "old"
+)
+
+// pointerAge is how long a process may take another one's switch to become known to it.
+const pointerAge = 100 * time.Millisecond
+
+// Generations is the index of a file.
+type Generations struct {
+	file    *sqlitefile.File
+	reader  *reader
+	logger  *slog.Logger
+	timeout time.Duration
+
+	mu       sync.Mutex
+	opened   map[int]*generation
+	watchers map[chan struct{}]struct{}
+	live     int // the pointer as it was read
+	read     time.Time
+}
+
+var _ projections.Generations = (*Generations)(nil)
+
+// Open opens the index of a file. When there is none it is made if create is true; else the error, of kind NotFound, says what to do.
+func Open(ctx context.Context, config Config, create bool) (*Generations, error) {
+	if err := ensure(ctx, config.File, config.Catalog, time.Now().UnixMicro(), create); err != nil {
+		return nil, err
+	}
+	return &Generations{
+		file:     config.File,
+		reader:   newReader(config.File.Read),
+		logger:   config.Logger,
+		timeout:  sqlterms.Timeout(config.Timeout),
+		opened:   map[int]*generation{},
+		watchers: map[chan struct{}]struct{}{},
+	}, nil
+}
+
+// Live returns an index that follows the pointer.
+func (g *Generations) Live() projections.Index { return &live{Generations: g, based: map[int32]int{}} }
+
+// pointer is the number of the live generation.
+func (g *Generations) pointer(ctx context.Context) (int, error) {
+	g.mu.Lock()
+	number, read := g.live, g.read
+	g.mu.Unlock()
+	now := time.Now()
+	if number != 0 && now.Sub(read) < pointerAge {
+		return number, nil
+	}
+	var fresh int64
+	err := g.reader.Query(ctx, "select number from index_pointer", nil, func(scan func(...any) error) error { return scan(&fresh) })
+	if err != nil {
+		return 0, err
+	}
+	g.point(int(fresh), now)
+	return int(fresh), nil
+}
+
+func (g *Generations) point(number int, read time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if read.After(g.read) {
+		g.live, g.read = number, read
+	}
+}
+
+// Build starts the next generation, or resumes one with the same catalog.
+func (g *Generations) Build(ctx context.Context, catalog string) (projections.Building, error) {
+	lock, err := takeBuildLock(ctx, g.file.Path(), g.logger)
+	if err != nil {
+		return nil, err
+	}
+	number := 0
+	err = g.file.Relaxed(ctx, func(tx *sql.Tx) error {
+		var unfinished sql.NullInt64
+		var made sql.NullString
+		highest := 0
+		if err := tx.QueryRowContext(ctx, "select coalesce(max(number), 0) from index_generation").Scan(&highest); err != nil {
+			return err
+		}
+		err := tx.QueryRowContext(ctx, "select number, catalog from index_generation where state = $1", stateBuilding).Scan(&unfinished, &made)
+		switch {
+		case err == nil && made.String == catalog:
+			number = int(unfinished.Int64)
+			return nil
+		case err == nil:
+			if err := dropGeneration(ctx, tx, int(unfinished.Int64)); err != nil {
+				return err
+			}
+		case err != sql.ErrNoRows:
+			return err
+		}
+		number = highest + 1
+		return createGeneration(ctx, tx, number, stateBuilding, catalog, time.Now().UnixMicro())
+	})
+	if err != nil {
+		_ = lock.release() // the error to tell is that of the transaction
+		return nil, err
+	}
+	opened := g.open(number)
+	return &building{Reads: opened.reads, g: opened, lock: lock}, nil
+}
+
+// List tells what there is, oldest first.
+func (g *Generations) List(ctx context.Context) ([]projections.Generation, error) {
+	var found []projections.Generation
+	err := g.reader.Query(ctx, "select number, state, catalog, made from index_generation order by number", nil, func(scan func(...any) error) error {
+		var n projections.Generation
+		var number, made int64
+		if err := scan(&number, &n.State, &n.Catalog, &made); err != nil {
+			return err
+		}
+		n.Number, n.Made = int(number), time.UnixMicro(made).UTC()
+		found = append(found, n)
+		return nil
+	})
+	return found, err
+}
+
+// Drop removes a generation that is neither live nor being built by somebody else.
+func (g *Generations) Drop(ctx context.Context, number int) error {
+	const op = "sqlite.Drop"
+	lock, err := takeBuildLock(ctx, g.file.Path(), g.logger)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = lock.release() }() // it only gives up the exclusive right
+	err = g.file.Relaxed(ctx, func(tx *sql.Tx) error {
+		state := ""
+		err := tx.QueryRowContext(ctx, "select state from index_generation where number = $1", number).Scan(&state)
+		switch {
+		case err == sql.ErrNoRows:
+			return events.Errorf(events.NotFound, op, "there is no generation %d", number)
+		case err != nil:
+			return err
+		case state == stateLive:
+			return events.Errorf(events.Conflict, op, "generation %d is live; switch to another one before dropping it", number)
+		}
+		return dropGeneration(ctx, tx, number)
+	})
+	if err != nil {
+		return err
+	}
+	g.mu.Lock()
+	dropped := g.opened[number]
+	delete(g.opened, number)
+	g.mu.Unlock()
+	if dropped != nil {
+		dropped.writer.close()
+	}
+	return nil
+}
+
+// Ready tells whether the file answers.
+func (g *Generations) Ready(ctx context.Context) error {
+	bounded, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	return g.reader.Query(bounded, "select number from index_pointer", nil, func(scan func(...any) error) error {
+		var number int64
+		return scan(&number)
+	})
+}
+
+// Close gives up the prepared statements; the file stays open.
+func (g *Generations) Close() error {
+	g.mu.Lock()
+	opened := g.opened
+	g.opened = map[int]*generation{}
+	g.mu.Unlock()
+	for _, o := range opened {
+		o.writer.close()
+	}
+	g.reader.close()
+	return nil
+}

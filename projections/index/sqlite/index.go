@@ -1,0 +1,257 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"sync"
+	"time"
+
+	"binnacle/events"
+	"binnacle/projections"
+	"binnacle/projections/index/sqlterms"
+)
+
+// generation is one set of tables.
+type generation struct {
+	*Generations
+	number int
+	reads  sqlterms.Reads
+	writer *writer
+}
+
+func (g *Generations) open(number int) *generation {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if opened := g.opened[number]; opened != nil {
+		return opened
+	}
+	opened := &generation{
+		Generations: g,
+		number:      number,
+		reads:       sqlterms.Reads{DB: g.reader, Dialect: sqlterms.Dialect{Tables: prefix(number)}},
+		writer:      newWriter(g.file, number),
+	}
+	g.opened[number] = opened
+	return opened
+}
+
+// state of a generation in the control table must be this for its commits.
+func (g *generation) commit(ctx context.Context, c projections.Commit, allowed func(*sql.Tx) error) error {
+	if err := g.writer.commit(ctx, c, allowed); err != nil {
+		return err
+	}
+	g.progressed()
+	return nil
+}
+
+func (g *generation) search(ctx context.Context, q projections.Query) (projections.Page, error) {
+	limited, cancel := context.WithTimeout(ctx, g.timeout)
+	defer cancel()
+	page, err := g.reads.Search(limited, q)
+	if err != nil && errors.Is(limited.Err(), context.DeadlineExceeded) && ctx.Err() == nil {
+		return projections.Page{}, sqlterms.OverTime(err, g.timeout)
+	}
+	return page, err
+}
+
+func (g *generation) sizes(ctx context.Context) (projections.Sizes, error) {
+	sizes, err := g.reads.Sizes(ctx)
+	if err != nil {
+		return sizes, err
+	}
+	// The file holds the log and the blobs, too: the bytes are those of this generation's tables.
+	err = g.reader.Query(ctx, "select coalesce(sum(d.pgsize), 0) from dbstat d where d.name glob $1 and d.aggregate = true", []any{prefix(g.number) + "*"},
+		func(scan func(...any) error) error { return scan(&sizes.Bytes) })
+	return sizes, err
+}
+
+// live follows the pointer.
+type live struct {
+	*Generations
+
+	mu    sync.Mutex
+	based map[int32]int // the generation that the last State of a partition came from
+}
+
+var _ projections.Index = (*live)(nil)
+
+func (l *live) current(ctx context.Context) (*generation, error) {
+	number, err := l.pointer(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return l.open(number), nil
+}
+
+func (l *live) State(ctx context.Context, partition int32) (projections.State, error) {
+	g, err := l.current(ctx)
+	if err != nil {
+		return projections.State{}, err
+	}
+	state, err := g.reads.State(ctx, partition)
+	if err == nil {
+		l.mu.Lock()
+		l.based[partition] = g.number
+		l.mu.Unlock()
+	}
+	return state, err
+}
+
+func (l *live) Commit(ctx context.Context, c projections.Commit) error {
+	g, err := l.current(ctx)
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	based, known := l.based[c.Partition]
+	l.mu.Unlock()
+	if known && based != g.number {
+		return sqlterms.Moved(based, g.number)
+	}
+	return g.commit(ctx, c, func(tx *sql.Tx) error {
+		number := 0
+		if err := tx.QueryRowContext(ctx, "select number from index_pointer").Scan(&number); err != nil {
+			return err
+		}
+		if number != g.number {
+			return sqlterms.Moved(g.number, number)
+		}
+		return nil
+	})
+}
+
+func (l *live) Current(ctx context.Context, keys []projections.Key) ([]projections.Version, error) {
+	g, err := l.current(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return g.reads.Current(ctx, keys)
+}
+
+func (l *live) Outcomes(ctx context.Context, eventIDs []string) ([]*events.Outcome, error) {
+	g, err := l.current(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return g.reads.Outcomes(ctx, eventIDs)
+}
+
+func (l *live) Search(ctx context.Context, q projections.Query) (projections.Page, error) {
+	g, err := l.current(ctx)
+	if err != nil {
+		return projections.Page{}, err
+	}
+	return g.search(ctx, q)
+}
+
+func (l *live) History(ctx context.Context, key projections.Key, span projections.HistorySpan) (projections.HistoryPage, error) {
+	g, err := l.current(ctx)
+	if err != nil {
+		return projections.HistoryPage{}, err
+	}
+	return g.reads.History(ctx, key, span)
+}
+
+func (l *live) Partitions(ctx context.Context) (map[int32]projections.State, error) {
+	g, err := l.current(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return g.reads.Partitions(ctx)
+}
+
+func (l *live) Scan(ctx context.Context, partition int32, visit func(projections.Version, events.Hash) error) error {
+	g, err := l.current(ctx)
+	if err != nil {
+		return err
+	}
+	return g.reads.Scan(ctx, partition, visit)
+}
+
+func (l *live) Quarantine(ctx context.Context, after events.Position, limit int) ([]projections.Quarantined, error) {
+	g, err := l.current(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return g.reads.Quarantine(ctx, after, limit)
+}
+
+func (l *live) Sizes(ctx context.Context) (projections.Sizes, error) {
+	g, err := l.current(ctx)
+	if err != nil {
+		return projections.Sizes{}, err
+	}
+	return g.sizes(ctx)
+}
+
+// building is a generation that is filled beside the live one.
+type building struct {
+	sqlterms.Reads
+	g    *generation
+	lock *buildLock
+
+	once sync.Once
+}
+
+var _ projections.Building = (*building)(nil)
+
+func (b *building) Number() int { return b.g.number }
+
+func (b *building) Search(ctx context.Context, q projections.Query) (projections.Page, error) {
+	return b.g.search(ctx, q)
+}
+
+func (b *building) Sizes(ctx context.Context) (projections.Sizes, error) { return b.g.sizes(ctx) }
+
+func (b *building) Commit(ctx context.Context, c projections.Commit) error {
+	return b.g.commit(ctx, c, func(tx *sql.Tx) error { return b.still(ctx, tx) })
+}
+
+// still makes sure that the generation is being built.
+func (b *building) still(ctx context.Context, tx *sql.Tx) error {
+	state := ""
+	err := tx.QueryRowContext(ctx, "select state from index_generation where number = $1", b.g.number).Scan(&state)
+	if err == nil && state == stateBuilding {
+		return nil
+	}
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return err
+	}
+	return events.Errorf(events.Conflict, "sqlite.Building", "generation %d is not being built any more", b.g.number)
+}
+
+// Finish gathers statistics; SQLite's tables have their indexes from the start.
+func (b *building) Finish(ctx context.Context, progress func(done, all int, step string)) error {
+	progress(0, 1, "the tables have their indexes already")
+	progress(1, 1, "the tables have their indexes already")
+	return ctx.Err()
+}
+
+func (b *building) Switch(ctx context.Context) error {
+	err := b.g.file.Relaxed(ctx, func(tx *sql.Tx) error {
+		if err := b.still(ctx, tx); err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, "update index_generation set state = $1 where state = $2", stateOld, stateLive); err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, "update index_generation set state = $1 where number = $2", stateLive, b.g.number); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, "update index_pointer set number = $1", b.g.number)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	b.g.point(b.g.number, time.Now())
+	b.g.progressed()
+	return b.Release()
+}
+
+func (b *building) Release() error {
+	var err error
+	b.once.Do(func() { err = b.lock.release() })
+	return err
+}

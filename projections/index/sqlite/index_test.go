@@ -1,0 +1,28 @@
+package sqlite_test
+
+import (
+	"log/slog"
+	"testing"
+
+	"binnacle/events/sqlitefile"
+	"binnacle/projections"
+	"binnacle/projections/index/sqlite"
+	"binnacle/projections/projectionstest"
+)
+
+func open(t *testing.T) projections.Generations {
+	t.Helper()
+	file, err := sqlitefile.OpenMemory(slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = file.Close() })
+	generations, err := sqlite.Open(t.Context(), sqlite.Config{File: file, Catalog: "catalog-1", Logger: slog.New(slog.DiscardHandler)}, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = generations.Close() })
+	return generations
+}
+
+func TestTheIndexKeepsItsContract(t *testing.T) { projectionstest.Index(t, open) }

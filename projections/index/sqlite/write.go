@@ -1,0 +1,256 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"strings"
+	"sync"
+
+	"binnacle/events"
+	"binnacle/events/sqlitefile"
+	"binnacle/projections"
+	"binnacle/projections/index/sqlterms"
+)
+
+// writer inserts the rows of commits into the tables of one generation.
+type writer struct {
+	file   *sqlitefile.File
+	number int
+
+	mu         sync.Mutex // held by one commit; SQLite has one writer anyway
+	maker      *sqlterms.Maker
+	statements map[string]*sql.Stmt
+	args       []any
+}
+
+func newWriter(file *sqlitefile.File, number int) *writer {
+	return &writer{file: file, number: number, maker: sqlterms.NewMaker(), statements: map[string]*sql.Stmt{}}
+}
+
+// commit writes a commit in one transaction in which allowed holds.
+func (w *writer) commit(ctx context.Context, c projections.Commit, allowed func(*sql.Tx) error) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err := w.prepare(ctx); err != nil {
+		return err
+	}
+	rows := w.maker.Rows(c.Rows)
+	err := w.file.Relaxed(ctx, func(tx *sql.Tx) error {
+		if err := allowed(tx); err != nil {
+			return err
+		}
+		if err := w.advance(ctx, tx, c); err != nil {
+			return err
+		}
+		return w.insert(ctx, tx, c, rows)
+	})
+	if err != nil {
+		w.maker.Forget()
+		return err
+	}
+	w.maker.Committed()
+	return nil
+}
+
+// advance moves the position: the fence.
+func (w *writer) advance(ctx context.Context, tx *sql.Tx, c projections.Commit) error {
+	first := sqlterms.FirstSid(c.Partition)
+	next, nextSid := int64(0), first
+	err := tx.StmtContext(ctx, w.statements["state"]).QueryRowContext(ctx, int64(c.Partition)).Scan(&next, &nextSid)
+	if err != nil && err != sql.ErrNoRows {
+		return err
+	}
+	if err := sqlterms.CheckCommit(c, next, nextSid); err != nil {
+		return err
+	}
+	_, err = tx.StmtContext(ctx, w.statements["advance"]).ExecContext(ctx, int64(c.Partition), c.Next, nextSid+int64(len(c.Rows)), sqlterms.Micro(c.Time))
+	return err
+}
+
+func (w *writer) insert(ctx context.Context, tx *sql.Tx, c projections.Commit, r *sqlterms.Rows) error {
+	b := batch{ctx: ctx, tx: tx, writer: w}
+	for _, l := range r.Ledgers {
+		b.one("ledger", l.Key, l.Tenant, l.Type)
+		b.checkLedger(l)
+	}
+	for _, h := range r.Shapes {
+		b.one("shape", h.Key, h.Ledger, []byte(h.Params))
+	}
+	for _, d := range r.Codings {
+		b.one("coding", d.Param, []byte(d.Code), []byte(d.System), d.Key)
+	}
+	b.many("version", versionColumns, len(r.Versions), func(args []any, i int) []any {
+		v := &r.Versions[i]
+		return append(args, v.Sid, v.Ledger, v.ID, v.Number, v.Position.Offset, int64(v.Change), v.Time.UnixMicro(), v.Hash[:], sqlterms.Bit(v.Deleted), v.Main, v.Shape, v.Supersedes)
+	})
+	b.many("closed", 2, len(r.Closed), func(args []any, i int) []any { return append(args, r.Closed[i].Sid, r.Closed[i].By) })
+	b.many("term", 3, len(r.Terms), func(args []any, i int) []any {
+		return append(args, r.Terms[i].Key, r.Terms[i].Sort, r.Terms[i].Ref)
+	})
+	b.many("span", 4, len(r.Spans), func(args []any, i int) []any {
+		return append(args, r.Spans[i].Ref, r.Spans[i].Key, r.Spans[i].Low, r.Spans[i].High)
+	})
+	n := int64(0)
+	b.many("text", 6, len(r.Texts), func(args []any, i int) []any {
+		t := &r.Texts[i]
+		if n++; i == 0 || r.Texts[i-1].Ref != t.Ref || r.Texts[i-1].Key != t.Key {
+			n = 0
+		}
+		return append(args, t.Ref, t.Key, n, t.Head, t.Rest, t.Raw)
+	})
+	b.count(r)
+	for i := range c.Outcomes {
+		data, err := sqlterms.EncodeOutcome(&c.Outcomes[i])
+		if err != nil {
+			return err
+		}
+		b.one("outcome", c.Outcomes[i].EventID, data)
+	}
+	for i := range c.Quarantined {
+		data, err := sqlterms.EncodeQuarantined(&c.Quarantined[i])
+		if err != nil {
+			return err
+		}
+		at := c.Quarantined[i].Record.Position
+		b.one("quarantine", int64(at.Partition), at.Offset, data)
+	}
+	return b.err
+}
+
+const versionColumns = 12
+
+// many rows go into one statement; what is left over goes one by one.
+const manyRows = 50
+
+func (w *writer) prepare(ctx context.Context) error {
+	if len(w.statements) > 0 {
+		return nil
+	}
+	p := prefix(w.number)
+	texts := map[string]string{
+		"state": "select next, next_sid from " + p + "position where partition = ?",
+		"advance": "insert into " + p + "position (partition, next, next_sid, at) values (?, ?, ?, ?) on conflict (partition) do update set " +
+			"next = excluded.next, next_sid = excluded.next_sid, at = max(at, excluded.at)",
+		"ledger":      "insert or ignore into " + p + "ledger values (?, ?, ?)",
+		"checkLedger": "select count(*) from " + p + "ledger where key = ? and tenant = ? and type = ?",
+		"shape":       "insert or ignore into " + p + "shape values (?, ?, ?)",
+		"coding":      "insert or ignore into " + p + "coding values (?, ?, ?, ?)",
+		"count":       "insert into " + p + "counter values (?, ?) on conflict (ledger) do update set living = living + excluded.living",
+		"deletions": "select v.ledger, count(*) from json_each(?) c cross join " + p + "version v where v.sid = c.value and v.deleted = 1 " +
+			"group by v.ledger",
+		"outcome":    "insert or ignore into " + p + "outcome values (?, ?)",
+		"quarantine": "insert or ignore into " + p + "quarantine values (?, ?, ?)",
+	}
+	for table, columns := range map[string]int{"version": versionColumns, "closed": 2, "term": 3, "span": 4, "text": 6} {
+		row := "(" + strings.Repeat("?, ", columns-1) + "?)"
+		texts[table] = "insert into " + p + table + " values " + row
+		texts[table+"Many"] = texts[table] + strings.Repeat(", "+row, manyRows-1)
+	}
+	prepared := map[string]*sql.Stmt{}
+	for name, text := range texts {
+		statement, err := w.file.Write.PrepareContext(ctx, text)
+		if err != nil {
+			for _, s := range prepared {
+				_ = s.Close() // the error to tell is that of Prepare
+			}
+			return sqlitefile.Classify("sqlite.Commit", err)
+		}
+		prepared[name] = statement
+	}
+	w.statements = prepared
+	return nil
+}
+
+func (w *writer) close() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, s := range w.statements {
+		_ = s.Close() // nothing to tell: it only frees memory
+	}
+	clear(w.statements)
+}
+
+// batch runs the inserts of a commit until one fails.
+type batch struct {
+	ctx context.Context
+	tx  *sql.Tx
+	*writer
+	err error
+}
+
+func (b *batch) one(statement string, args ...any) {
+	if b.err == nil {
+		_, b.err = b.tx.StmtContext(b.ctx, b.statements[statement]).ExecContext(b.ctx, args...)
+	}
+}
+
+func (b *batch) many(table string, columns, rows int, row func(args []any, i int) []any) {
+	if b.err != nil || rows == 0 {
+		return
+	}
+	done := 0
+	if rows >= manyRows {
+		statement := b.tx.StmtContext(b.ctx, b.statements[table+"Many"])
+		for ; rows-done >= manyRows && b.err == nil; done += manyRows {
+			b.args = b.args[:0]
+			for i := range manyRows {
+				b.args = row(b.args, done+i)
+			}
+			_, b.err = statement.ExecContext(b.ctx, b.args...)
+		}
+	}
+	for ; done < rows && b.err == nil; done++ {
+		b.args = row(b.args[:0], done)
+		b.one(table, b.args...)
+	}
+}
+
+// checkLedger makes sure that a key stands for one type of one tenant.
+func (b *batch) checkLedger(l sqlterms.LedgerRow) {
+	if b.err != nil {
+		return
+	}
+	same := 0
+	b.err = b.tx.StmtContext(b.ctx, b.statements["checkLedger"]).QueryRowContext(b.ctx, l.Key, l.Tenant, l.Type).Scan(&same)
+	if b.err == nil && same == 0 {
+		b.err = sqlterms.LedgerCollision(l)
+	}
+}
+
+// count moves the counters of current resources. A superseded version that is a deletion was not counted.
+func (b *batch) count(r *sqlterms.Rows) {
+	for _, c := range r.Counts {
+		b.one("count", c.Ledger, c.By)
+	}
+	if b.err != nil || len(r.Closed) == 0 {
+		return
+	}
+	closed := make([]int64, len(r.Closed))
+	for i := range r.Closed {
+		closed[i] = r.Closed[i].Sid
+	}
+	text, err := json.Marshal(closed)
+	if err != nil {
+		b.err = events.Wrap(events.Internal, "sqlite.Commit", err, "Sids cannot be written")
+		return
+	}
+	rows, err := b.tx.StmtContext(b.ctx, b.statements["deletions"]).QueryContext(b.ctx, string(text))
+	if err != nil {
+		b.err = err
+		return
+	}
+	var back []sqlterms.CountRow
+	for rows.Next() && b.err == nil {
+		var c sqlterms.CountRow
+		b.err = rows.Scan(&c.Ledger, &c.By)
+		back = append(back, c)
+	}
+	_ = rows.Close() // rows.Err tells what went wrong
+	if b.err == nil {
+		b.err = rows.Err()
+	}
+	for _, c := range back {
+		b.one("count", c.Ledger, c.By)
+	}
+}

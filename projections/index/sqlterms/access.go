@@ -1,0 +1,271 @@
+package sqlterms
+
+import (
+	"math"
+	"strings"
+
+	"binnacle/events"
+	"binnacle/projections"
+)
+
+// An access is what a clause has become: the rows of the index that answer it, in one or several forms. None of them means that no
+// row can answer it.
+type access struct {
+	words  string
+	negate bool // the versions without such a row are meant
+
+	keys    []int64    // term rows with one of these keys
+	wide    []wideCode // term rows of the codings of one system, of which there are many
+	shapes  []int64    // versions of one of these shapes
+	scans   []scan     // span rows
+	texts   []textScan // text rows
+	updated []interval // lastUpdated in one of these, microseconds
+	byID    bool
+	sids    []int64    // byID: these versions
+	spans   []interval // updated: the same as Sids, which ascend with the time
+	list    int64      // updated: the key of the list by lastUpdated
+
+	aligned bool     // scans: of a date that is the main date of every version that has it
+	main    interval // aligned: where the main date has to be
+	count   int      // rows, counted up to a bound; -1: not counted
+}
+
+// wideCode stands for all codings of a system.
+type wideCode struct {
+	dictionary int64
+	system     string
+}
+
+// interval has both ends inside.
+type interval struct{ low, high int64 }
+
+type textForm uint8
+
+const (
+	textIs     textForm = iota // a uri, whole
+	textRaw                    // a string, whole, as it stands in the document
+	textBegins                 // what it begins with
+	textHolds                  // what it contains
+)
+
+// A textScan is a stretch of a text table's index with a condition on the rows in it.
+type textScan struct {
+	key  int64
+	form textForm
+	text string // folded for strings, but for textRaw
+}
+
+func (a *access) empty() bool {
+	return len(a.keys) == 0 && len(a.wide) == 0 && len(a.shapes) == 0 && len(a.scans) == 0 && len(a.texts) == 0 && len(a.spans) == 0 && len(a.sids) == 0
+}
+
+// walkKeys are the keys of the term rows that answer it alone, which have the main date in their sort column: their index gives the
+// default order. None when there are no such rows, or too many keys.
+func (a *access) walkKeys() []int64 {
+	keys := a.keys
+	if len(keys) == 0 {
+		keys = a.shapes
+	} else if len(a.shapes) > 0 {
+		return nil
+	}
+	if a.negate || len(keys) > inline || len(a.wide) > 0 {
+		return nil
+	}
+	return keys
+}
+
+// rows is a SELECT of the Sids that it finds, with repeats, up to a ref.
+func (a *access) rows(s *statement, before int64) string {
+	var parts []string
+	add := func(table, condition string) {
+		parts = append(parts, "select (t.ref >> 2) as sid from "+s.table(table)+" t where "+condition+" and t.ref < "+s.arg(before))
+	}
+	if a.byID {
+		return "select t.sid as sid from " + s.table("version") + " t where t.sid " + s.in(a.sids)
+	}
+	for _, w := range a.wide {
+		parts = append(parts, "select (t.ref >> 2) as sid from "+s.table("coding")+" d cross join "+s.table("term")+" t where d.param = "+s.arg(w.dictionary)+
+			" and d.system = "+s.arg([]byte(w.system))+" and t.key = d.key and t.ref < "+s.arg(before))
+	}
+	if len(a.keys) > 0 {
+		add("term", "t.key "+s.in(a.keys))
+	}
+	if len(a.shapes) > 0 {
+		add("term", "t.key "+s.in(a.shapes))
+	}
+	for _, sc := range a.scans {
+		add("span", sc.condition(s, "t"))
+	}
+	for _, sc := range a.texts {
+		add("text", sc.condition(s, "t"))
+	}
+	for _, u := range a.updated {
+		add("term", "t.key = "+s.arg(a.list)+" and t.sort >= "+s.arg(u.low)+" and t.sort <= "+s.arg(u.high))
+	}
+	return strings.Join(parts, " union all ")
+}
+
+// probe is the condition that a version answers it; sid, its ref without flags and its main date are expressions.
+func (a *access) probe(s *statement, sid, ref, main string, before int64) string {
+	var parts []string
+	within := " p where p.ref >= " + ref + " and p.ref <= " + ref + " + 3 and "
+	if a.byID && len(a.sids) > 0 {
+		parts = append(parts, sid+" "+s.in(a.sids))
+	}
+	for _, r := range a.spans {
+		parts = append(parts, sid+" between "+s.arg(r.low)+" and "+s.arg(r.high))
+	}
+	if len(a.keys) > 0 {
+		parts = append(parts, "exists (select 1 from "+s.table("term")+within+"p.sort = "+main+" and p.key "+s.in(a.keys)+")")
+	}
+	if len(a.shapes) > 0 {
+		parts = append(parts, "exists (select 1 from "+s.table("version")+" p where p.sid = "+sid+" and p.shape "+s.in(a.shapes)+")")
+	}
+	if len(a.wide) > 0 {
+		only := access{wide: a.wide}
+		parts = append(parts, sid+" in ("+only.rows(s, before)+")")
+	}
+	var any []string
+	for _, sc := range a.scans {
+		any = append(any, "("+sc.condition(s, "p")+")")
+	}
+	if len(any) > 0 {
+		parts = append(parts, "exists (select 1 from "+s.table("span")+within+"("+strings.Join(any, " or ")+"))")
+	}
+	any = any[:0]
+	for _, sc := range a.texts {
+		any = append(any, "("+sc.condition(s, "p")+")")
+	}
+	if len(any) > 0 {
+		parts = append(parts, "exists (select 1 from "+s.table("text")+within+"("+strings.Join(any, " or ")+"))")
+	}
+	if len(parts) == 0 {
+		parts = []string{"1 = 0"}
+	}
+	condition := "(" + strings.Join(parts, " or ") + ")"
+	if a.negate {
+		condition = "not " + condition
+	}
+	return condition
+}
+
+func (sc scan) condition(s *statement, row string) string {
+	c := row + ".key = " + s.arg(sc.key)
+	if sc.min != math.MinInt64 {
+		c += " and " + row + ".low >= " + s.arg(sc.min)
+	}
+	if sc.max != math.MaxInt64 {
+		c += " and " + row + ".low <= " + s.arg(sc.max)
+	}
+	low, high := row+".low", row+".high"
+	switch sc.also {
+	case highLE:
+		c += " and " + high + " <= " + s.arg(sc.a)
+	case highGT:
+		c += " and " + high + " > " + s.arg(sc.a)
+	case highGE:
+		c += " and " + high + " >= " + s.arg(sc.a)
+	case highLT:
+		c += " and " + high + " < " + s.arg(sc.a)
+	case eitherLo:
+		c += " and (" + low + " < " + s.arg(sc.a) + " or " + high + " <= " + s.arg(sc.b) + ")"
+	case eitherHi:
+		c += " and (" + high + " > " + s.arg(sc.b) + " or " + low + " >= " + s.arg(sc.a) + ")"
+	case swappedHi:
+		c += " and (" + low + " > " + s.arg(sc.b) + " or " + high + " >= " + s.arg(sc.a) + ")"
+	case outside:
+		c += " and (" + low + " < " + s.arg(sc.a) + " or " + high + " > " + s.arg(sc.b) + ")"
+	}
+	return c
+}
+
+func (sc textScan) condition(s *statement, row string) string {
+	c := row + ".key = " + s.arg(sc.key)
+	head, rest := row+".head", row+".rest"
+	if sc.form == textRaw {
+		return c + " and " + head + " = " + s.arg([]byte(projections.OrderString(sc.text))) + " and " + row + ".raw = " + s.arg([]byte(sc.text))
+	}
+	text := []byte(sc.text)
+	cut := text[:min(len(text), projections.OrderBytes)]
+	switch {
+	case sc.form == textIs && len(text) <= projections.OrderBytes:
+		c += " and " + head + " = " + s.arg(text) + " and length(" + rest + ") = 0"
+	case sc.form == textIs:
+		c += " and " + head + " = " + s.arg(cut) + " and " + rest + " = " + s.arg(text)
+	case len(text) == 0:
+	case sc.form == textHolds:
+		c += " and (" + s.contains(head, text) + " or " + s.contains(rest, text) + ")"
+	case len(text) <= projections.OrderBytes:
+		c += s.begins(head, text)
+	default:
+		c += " and " + head + " = " + s.arg(cut) + " and substr(" + rest + ", 1, " + s.arg(int64(len(text))) + ") = " + s.arg(text)
+	}
+	return c
+}
+
+// maxAlternatives bounds what one clause may become, in rows of the index to look for.
+const maxAlternatives = 2_000
+
+// uriScans are the stretches for a uri with its modifier.
+func (h *hasher) uriScans(param int64, modifier projections.Modifier, uri string) ([]textScan, error) {
+	key := h.of(param, roleText)
+	whole := textScan{key, textIs, uri}
+	switch modifier {
+	case projections.Below:
+		if strings.HasSuffix(uri, "/") {
+			return []textScan{{key, textBegins, uri}}, nil
+		}
+		return []textScan{whole, {key, textBegins, uri + "/"}}, nil
+	case projections.Above:
+		scans := []textScan{whole}
+		for i := range len(uri) {
+			if uri[i] != '/' {
+				continue
+			}
+			scans = append(scans, textScan{key, textIs, uri[:i]})
+			if i+1 < len(uri) {
+				scans = append(scans, textScan{key, textIs, uri[:i+1]})
+			}
+			if len(scans) > 100 {
+				return nil, events.Errorf(events.TooCostly, "index.Search", "the uri has too many segments for :above; give one with fewer than 50")
+			}
+		}
+		return scans, nil
+	}
+	return []textScan{whole}, nil
+}
+
+// updatedIntervals are the times of lastUpdated that a value finds: a version's own range is [t, t+LastUpdatedWidth).
+func updatedIntervals(v projections.Value) []interval {
+	const width = projections.LastUpdatedWidth
+	s, e := v.Start, v.End
+	var found []interval
+	lo, hi := projections.MinTime-width, projections.MaxTime+width
+	switch v.Prefix {
+	case projections.Ne:
+		found = []interval{{lo, s - 1}, {max(s, e-width+1), hi}}
+	case projections.Gt:
+		found = []interval{{e - width + 1, hi}}
+	case projections.Lt:
+		found = []interval{{lo, s - 1}}
+	case projections.Ge:
+		found = []interval{{min(s, e-width+1), hi}}
+	case projections.Le:
+		found = []interval{{lo, max(s-1, e-width)}}
+	case projections.Sa:
+		found = []interval{{e, hi}}
+	case projections.Eb:
+		found = []interval{{lo, s - width}}
+	case projections.Ap:
+		found = []interval{{s - width + 1, e - 1}}
+	default:
+		found = []interval{{s, e - width}}
+	}
+	kept := found[:0]
+	for _, i := range found {
+		if i.low <= i.high {
+			kept = append(kept, i)
+		}
+	}
+	return kept
+}

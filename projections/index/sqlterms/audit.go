@@ -1,0 +1,181 @@
+package sqlterms
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"slices"
+
+	"binnacle/events"
+	"binnacle/projections"
+)
+
+// scanWindow is how many versions a Scan holds the rows of. The term table has no order by version, so each window reads all of it;
+// a window needs about 40 MB.
+const scanWindow = 1 << 17
+
+// Scan calls visit with the versions of a partition in the order of their Sids, each with the digest of its rows.
+func (r Reads) Scan(ctx context.Context, partition int32, visit func(v projections.Version, terms events.Hash) error) error {
+	ledgers, err := r.ledgers(ctx)
+	if err != nil {
+		return err
+	}
+	state, err := r.State(ctx, partition)
+	if err != nil {
+		return err
+	}
+	for first := int64(partition)<<projections.SidBits + 1; first < state.NextSid; first += scanWindow {
+		w := window{first: first, end: min(first+scanWindow, state.NextSid)}
+		if err := r.read(ctx, &w); err != nil {
+			return err
+		}
+		for i := range w.versions {
+			v := &w.versions[i]
+			name, known := ledgers[v.Ledger]
+			if !known {
+				return events.Errorf(events.Internal, "index.Scan", "version %d is of a type that the index has no name for; rebuild the index", v.Sid)
+			}
+			v.Tenant, v.Type = name.Tenant, name.Type
+			if err := visit(v.Version, w.digest(v)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (r Reads) ledgers(ctx context.Context) (map[int64]LedgerRow, error) {
+	found := map[int64]LedgerRow{}
+	s := r.statement()
+	err := r.query(ctx, s, "select l.key, l.tenant, l.type from "+s.table("ledger")+" l", func(scan func(...any) error) error {
+		var l LedgerRow
+		if err := scan(&l.Key, &l.Tenant, &l.Type); err != nil {
+			return err
+		}
+		found[l.Key] = l
+		return nil
+	})
+	return found, err
+}
+
+// window holds the rows of the versions with Sids in [first,end), in the order of their Sids.
+type window struct {
+	first, end int64
+	versions   []VersionRow
+	terms      []TermRow
+	spans      []SpanRow
+	texts      []TextRow
+	buffer     []byte
+}
+
+func (r Reads) read(ctx context.Context, w *window) error {
+	s := r.statement()
+	sql := "select " + matchColumns + ", v.ledger, v.main, v.shape, v.supersedes from " + s.table("version") + " v where v.sid >= " + s.arg(w.first) + " and v.sid < " + s.arg(w.end) + " order by v.sid"
+	err := r.query(ctx, s, sql, func(scan func(...any) error) error {
+		var m match
+		var v VersionRow
+		if err := scan(append(m.fields(), &v.Ledger, &v.Main, &v.Shape, &v.Supersedes)...); err != nil {
+			return err
+		}
+		v.Version = m.version(&projections.Query{})
+		w.versions = append(w.versions, v)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	within := func(s *statement) string {
+		return " t where t.ref >= " + s.arg(w.first<<refBits) + " and t.ref < " + s.arg(w.end<<refBits)
+	}
+	s = r.statement()
+	err = r.query(ctx, s, "select t.key, t.sort, t.ref from "+s.table("term")+within(s), func(scan func(...any) error) error {
+		var t TermRow
+		if err := scan(&t.Key, &t.Sort, &t.Ref); err != nil {
+			return err
+		}
+		w.terms = append(w.terms, t)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	s = r.statement()
+	err = r.query(ctx, s, "select t.key, t.low, t.high, t.ref from "+s.table("span")+within(s), func(scan func(...any) error) error {
+		var t SpanRow
+		if err := scan(&t.Key, &t.Low, &t.High, &t.Ref); err != nil {
+			return err
+		}
+		w.spans = append(w.spans, t)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	s = r.statement()
+	err = r.query(ctx, s, "select t.key, t.head, t.rest, t.raw, t.ref from "+s.table("text")+within(s), func(scan func(...any) error) error {
+		var t TextRow
+		if err := scan(&t.Key, &t.Head, &t.Rest, &t.Raw, &t.Ref); err != nil {
+			return err
+		}
+		w.texts = append(w.texts, t)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	slices.SortFunc(w.terms, func(a, b TermRow) int {
+		if a.Ref>>refBits != b.Ref>>refBits {
+			return int(a.Ref>>refBits - b.Ref>>refBits)
+		}
+		return compareTerms(a, b)
+	})
+	slices.SortFunc(w.spans, compareSpans)
+	slices.SortFunc(w.texts, compareTexts)
+	return nil
+}
+
+// digest takes the rows of the next version off the window.
+func (w *window) digest(v *VersionRow) events.Hash {
+	b := w.buffer[:0]
+	number := func(numbers ...int64) {
+		for _, n := range numbers {
+			b = binary.LittleEndian.AppendUint64(b, uint64(n))
+		}
+	}
+	text := func(texts ...[]byte) {
+		for _, t := range texts {
+			b = append(binary.LittleEndian.AppendUint64(b, uint64(len(t))), t...)
+		}
+	}
+	number(v.Ledger, v.Main, v.Shape, v.Supersedes)
+	for len(w.terms) > 0 && w.terms[0].Ref>>refBits <= v.Sid {
+		b = append(b, 't')
+		number(w.terms[0].Key, w.terms[0].Sort, w.terms[0].Ref)
+		w.terms = w.terms[1:]
+	}
+	for len(w.spans) > 0 && w.spans[0].Ref>>refBits <= v.Sid {
+		b = append(b, 's')
+		number(w.spans[0].Key, w.spans[0].Low, w.spans[0].High, w.spans[0].Ref)
+		w.spans = w.spans[1:]
+	}
+	for len(w.texts) > 0 && w.texts[0].Ref>>refBits <= v.Sid {
+		b = append(b, 'x')
+		number(w.texts[0].Key, w.texts[0].Ref)
+		text(w.texts[0].Head, w.texts[0].Rest, w.texts[0].Raw)
+		w.texts = w.texts[1:]
+	}
+	w.buffer = b
+	return sha256.Sum256(b)
+}
+
+// Sizes counts rows; the bytes on disk are the driver's to add.
+func (r Reads) Sizes(ctx context.Context) (projections.Sizes, error) {
+	var z projections.Sizes
+	s := r.statement()
+	count := func(table string) string { return "(select count(*) from " + s.table(table) + ")" }
+	sql := "select " + count("version") + ", (select coalesce(sum(n.living), 0) from " + s.table("counter") + " n), " + count("term") + " + " + count("span") + " + " + count("text") + ", " + count("quarantine")
+	err := r.query(ctx, s, sql, func(scan func(...any) error) error {
+		return scan(&z.Versions, &z.Resources, &z.Terms, &z.Quarantined)
+	})
+	return z, err
+}

@@ -1,0 +1,256 @@
+package sqlterms
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"binnacle/events"
+	"binnacle/projections"
+)
+
+// candidates is the FROM and WHERE of the versions, as v, that one clause finds and the others let pass.
+func (x *search) candidates(s *statement, driver *access) string {
+	version := s.table("version") + " v where "
+	if driver != nil {
+		version = "(select distinct sid from (" + driver.rows(s, x.before) + ") y) d cross join " + version + "v.sid = d.sid and "
+	}
+	return " from " + version + x.current(s) + x.probes(s, driver, "v.sid", "(v.sid << 2)", "v.main")
+}
+
+// collect reads all versions of a clause with few rows and sorts them.
+func (x *search) collect(o order, driver *access, limit int) ([]match, error) {
+	s := x.statement()
+	page := fmt.Sprintf(" limit %d", limit)
+	resume := x.after.phase != start
+	tuple := func(column string, last any) string {
+		sql := ""
+		if resume {
+			sql = " and (" + column + ", v.sid) " + o.beyond() + " (" + s.arg(last) + ", " + s.arg(x.after.sid) + ")"
+		}
+		return sql + " order by " + column + " " + o.direction() + ", v.sid " + o.direction() + page
+	}
+	switch o.by {
+	case orderMain:
+		return x.matches(s, "select "+matchColumns+x.candidates(s, driver)+tuple("v.main", x.last.main), byValue, 0, nil)
+	case orderUpdated:
+		return x.matches(s, "select "+matchColumns+x.candidates(s, driver)+tuple("v.at", x.last.at), byValue, 0, nil)
+	case orderID:
+		return x.matches(s, "select "+matchColumns+x.candidates(s, driver)+tuple("v.id", x.last.id), byValue, 0, nil)
+	}
+	if err := x.locateValue(o); err != nil {
+		return nil, err
+	}
+	sql := "select " + matchColumns + ", case when v.val is null then 1 else 0 end from (select " + matchColumns + ", " + x.value1(s, o.by, o.keys[0], "v.sid") + " as val" +
+		x.candidates(s, driver) + ") v"
+	switch x.after.phase {
+	case byValue:
+		sql += " where (v.val, v.sid) " + o.beyond() + " (" + s.arg(x.lastValue(o)) + ", " + s.arg(x.after.sid) + ") or v.val is null"
+	case byMissing:
+		sql += " where v.val is null and v.sid " + o.beyond() + " " + s.arg(x.after.sid)
+	}
+	sql += " order by case when v.val is null then 1 else 0 end, v.val " + o.direction() + ", v.sid " + o.direction() + page
+	return x.matches(s, sql, byValue, 1, func(m *match, missing []int64) {
+		if missing[0] != 0 {
+			m.phase = byMissing
+		}
+	})
+}
+
+// candidate is a version that is sorted here and not by the database.
+type candidate struct {
+	sid, main, at int64
+	id            string
+	values        []sortable // one per key
+}
+
+type sortable struct {
+	has    bool
+	number int64
+	text   string
+	second string
+}
+
+// gather reads the sort values of all matches and sorts them here: orders by several keys, or by a token within few versions.
+func (x *search) gather(o order, driver *access, limit int) ([]match, error) {
+	words := x.q.Type
+	if driver != nil {
+		words = driver.words
+	}
+	x.say("all of %s, sorted by %d keys", words, len(o.keys))
+	found, err := x.readCandidates(o, driver)
+	if err != nil {
+		return nil, err
+	}
+	for i, k := range o.keys {
+		if k.Kind == projections.Token && k.Param != projections.ParamID && k.Param != projections.ParamLastUpdated {
+			if err := x.tokenValues(found, i, k); err != nil {
+				return nil, err
+			}
+		}
+	}
+	slices.SortFunc(found, func(a, b candidate) int { return compareCandidates(o, &a, &b) })
+	if x.after.phase != start {
+		at := slices.IndexFunc(found, func(c candidate) bool { return c.sid == x.after.sid })
+		if at < 0 {
+			return nil, events.Errorf(events.Invalid, op, "the page token does not belong to this snapshot; give the snapshot of the first page, or start the search again")
+		}
+		found = found[at+1:]
+	}
+	found = found[:min(len(found), limit)]
+	return x.load(found)
+}
+
+func compareCandidates(o order, a, b *candidate) int {
+	for i, k := range o.keys {
+		v, w := &a.values[i], &b.values[i]
+		c := 0
+		switch {
+		case v.has && !w.has:
+			return -1
+		case w.has && !v.has:
+			return 1
+		case v.has:
+			c = cmp.Or(cmp.Compare(v.number, w.number), strings.Compare(v.text, w.text), strings.Compare(v.second, w.second))
+		}
+		if k.Descending {
+			c = -c
+		}
+		if c != 0 {
+			return c
+		}
+	}
+	c := 0
+	if projections.TiesByMainDate(o.keys) {
+		c = cmp.Compare(a.main, b.main)
+	}
+	if c == 0 {
+		c = cmp.Compare(a.sid, b.sid)
+	}
+	if o.descending {
+		c = -c
+	}
+	return c
+}
+
+func (x *search) readCandidates(o order, driver *access) ([]candidate, error) {
+	s := x.statement()
+	columns := "v.sid, v.main, v.at, v.id"
+	kinds := make([]orderBy, len(o.keys))
+	for i, k := range o.keys {
+		one, err := orderOf([]projections.SortKey{k})
+		if err != nil {
+			return nil, err
+		}
+		kinds[i] = one.by
+		if one.by == orderDate || one.by == orderString {
+			columns += ", " + x.value1(s, one.by, k, "v.sid")
+		}
+	}
+	sql := "select " + columns + x.candidates(s, driver) + fmt.Sprintf(" limit %d", countMany+1)
+	var found []candidate
+	err := x.query(s, sql, func(scan func(...any) error) error {
+		c := candidate{values: make([]sortable, len(o.keys))}
+		into := []any{&c.sid, &c.main, &c.at, &c.id}
+		numbers, texts := make([]*int64, len(o.keys)), make([]*[]byte, len(o.keys)) // nil: no value; an empty text is one
+		for i := range kinds {
+			switch kinds[i] {
+			case orderDate:
+				into = append(into, &numbers[i])
+			case orderString:
+				into = append(into, &texts[i])
+			}
+		}
+		if err := scan(into...); err != nil {
+			return err
+		}
+		for i := range kinds {
+			switch {
+			case kinds[i] == orderID:
+				c.values[i] = sortable{has: true, text: c.id}
+			case kinds[i] == orderUpdated:
+				c.values[i] = sortable{has: true, number: c.at}
+			case numbers[i] != nil:
+				c.values[i] = sortable{has: true, number: *numbers[i]}
+			case texts[i] != nil:
+				c.values[i] = sortable{has: true, text: string(*texts[i])}
+			}
+		}
+		found = append(found, c)
+		return nil
+	})
+	if err == nil && len(found) > countMany {
+		err = events.Errorf(events.TooCostly, op, "more than %d versions match, too many for this order; sort by one parameter, or narrow the search", countMany)
+	}
+	return found, err
+}
+
+// tokenValues fills in the codings that candidates are sorted by.
+func (x *search) tokenValues(found []candidate, at int, key projections.SortKey) error {
+	if len(found) == 0 {
+		return nil
+	}
+	dictionary := x.param(x.ledger, key.Param)
+	codings, err := x.readCodings(x.statement(), func(s *statement) string {
+		return "d.param = " + s.arg(dictionary) + fmt.Sprintf(" limit %d", countFew)
+	})
+	if err != nil {
+		return err
+	}
+	flag := smallest
+	if key.Descending {
+		flag = largest
+	}
+	sids := make([]int64, len(found))
+	index := make(map[int64]int, len(found))
+	for i := range found {
+		sids[i], index[found[i].sid] = found[i].sid, i
+	}
+	s := x.statement()
+	sql := "select v.sid, d.code, d.system from "
+	if len(codings)*len(found) <= 10*countMany && len(codings) < countFew { // ask each version for each coding
+		sql += s.table("version") + " v cross join " + s.table("coding") + " d where v.sid " + s.in(sids) + " and d.param = " + s.arg(dictionary) +
+			" and exists (select 1 from " + s.table("term") + " p where p.key = d.key and p.sort = v.main and p.ref >= (v.sid << 2) and p.ref <= (v.sid << 2) + 3 " +
+			fmt.Sprintf("and (p.ref & %d) <> 0)", flag)
+	} else { // read all versions of all codings
+		sql = "select (t.ref >> 2), d.code, d.system from " + s.table("coding") + " d cross join " + s.table("term") + " t where d.param = " + s.arg(dictionary) +
+			fmt.Sprintf(" and t.key = d.key and (t.ref & %d) <> 0 and (t.ref >> 2) ", flag) + s.in(sids)
+	}
+	return x.query(s, sql, func(scan func(...any) error) error {
+		var sid int64
+		var code, system []byte
+		if err := scan(&sid, &code, &system); err != nil {
+			return err
+		}
+		found[index[sid]].values[at] = sortable{has: true, text: string(code), second: string(system)}
+		return nil
+	})
+}
+
+// load reads the versions of candidates, in their order.
+func (x *search) load(found []candidate) ([]match, error) {
+	if len(found) == 0 {
+		return nil, nil
+	}
+	sids := make([]int64, len(found))
+	for i := range found {
+		sids[i] = found[i].sid
+	}
+	s := x.statement()
+	rows, err := x.matches(s, "select "+matchColumns+" from "+s.table("version")+" v where v.sid "+s.in(sids), byValue, 0, nil)
+	if err != nil {
+		return nil, err
+	}
+	index := make(map[int64]*match, len(rows))
+	for i := range rows {
+		index[rows[i].sid] = &rows[i]
+	}
+	ordered := make([]match, 0, len(found))
+	for _, sid := range sids {
+		if m := index[sid]; m != nil {
+			ordered = append(ordered, *m)
+		}
+	}
+	return ordered, nil
+}

@@ -1,0 +1,19 @@
+// Package sqlterms is what the SQL drivers of the index share: the rows that a version becomes ([Maker]), the statements that answer
+// a query over them ([Search]), and every other read ([Reads]). A driver adds tables, transactions and generations.
+//
+// The tables of a generation, insert-only but for position and counter:
+//
+//	version     one row per version; never updated
+//	closed      which version superseded it
+//	term        (key, sort, ref): equality; key is a hash of tenant, type, parameter and value, sort the version's main date
+//	span        (key, low, high, ref): ranges
+//	text        (key, head, rest, raw, ref): strings and uris
+//	coding      the dictionary of codings, units and target types; shape, the sets of parameters; ledger, tenants and types
+//	counter     current resources per type
+//	outcome, quarantine, position
+//
+// A ref is a version's Sid, shifted left by two bits, and two marks: this value is the smallest, the largest, of its parameter.
+//
+// It promises: a search sees the versions that were current at its snapshot, whatever is written meanwhile, in the order of
+// projections.Compare, and finds what projections.Matches finds; what it cannot answer within its bounds it refuses.
+package sqlterms

@@ -1,0 +1,266 @@
+package sqlterms
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"binnacle/events"
+	"binnacle/projections"
+)
+
+// Reads is the reading half of an index, over the tables of one generation.
+type Reads struct {
+	DB
+	Dialect
+}
+
+func (r Reads) statement() *statement { return &statement{Dialect: r.Dialect} }
+
+func (r Reads) query(ctx context.Context, s *statement, sql string, row func(scan func(...any) error) error) error {
+	return r.Query(ctx, sql, s.args, row)
+}
+
+// Search answers a query.
+func (r Reads) Search(ctx context.Context, q projections.Query) (projections.Page, error) {
+	return Search(ctx, r.DB, r.Dialect, q)
+}
+
+// State tells how far a partition has been projected.
+func (r Reads) State(ctx context.Context, partition int32) (projections.State, error) {
+	state := newState(partition)
+	s := r.statement()
+	err := r.query(ctx, s, "select p.next, p.next_sid, p.at from "+s.table("position")+" p where p.partition = "+s.arg(int64(partition)),
+		func(scan func(...any) error) error {
+			var at int64
+			if err := scan(&state.Next, &state.NextSid, &at); err != nil {
+				return err
+			}
+			state.Time = fromMicro(at)
+			return nil
+		})
+	return state, err
+}
+
+func newState(partition int32) projections.State {
+	return projections.State{NextSid: FirstSid(partition)}
+}
+
+// Micro is the written form of a time: microseconds since 1970; the zero time is MinTime.
+func Micro(t time.Time) int64 {
+	if t.IsZero() {
+		return projections.MinTime
+	}
+	return t.UnixMicro()
+}
+
+func fromMicro(at int64) time.Time {
+	if at == projections.MinTime {
+		return time.Time{}
+	}
+	return time.UnixMicro(at).UTC()
+}
+
+// Partitions returns the state of every partition that has one.
+func (r Reads) Partitions(ctx context.Context) (map[int32]projections.State, error) {
+	states := map[int32]projections.State{}
+	s := r.statement()
+	err := r.query(ctx, s, "select p.partition, p.next, p.next_sid, p.at from "+s.table("position")+" p", func(scan func(...any) error) error {
+		var partition, at int64
+		var state projections.State
+		if err := scan(&partition, &state.Next, &state.NextSid, &at); err != nil {
+			return err
+		}
+		state.Time = fromMicro(at)
+		states[int32(partition)] = state
+		return nil
+	})
+	return states, err
+}
+
+// Current returns the current version of each key.
+func (r Reads) Current(ctx context.Context, keys []projections.Key) ([]projections.Version, error) {
+	found := make([]projections.Version, len(keys))
+	if len(keys) == 0 {
+		return found, nil
+	}
+	if r.Postgres && len(keys) > 1 {
+		return found, r.currentByArrays(ctx, keys, found)
+	}
+	places := map[int64][]int{} // SQLite has no arrays: one statement per type
+	var order []int64
+	for i, k := range keys {
+		ledger := Ledger(k.Tenant, k.Type)
+		if places[ledger] == nil {
+			order = append(order, ledger)
+		}
+		places[ledger] = append(places[ledger], i)
+	}
+	for _, ledger := range order {
+		if err := r.currentOf(ctx, ledger, keys, places[ledger], found); err != nil {
+			return nil, err
+		}
+	}
+	return found, nil
+}
+
+func (r Reads) currentOf(ctx context.Context, ledger int64, keys []projections.Key, places []int, found []projections.Version) error {
+	s := r.statement()
+	if len(places) == 1 {
+		sql := "select 0, " + matchColumns + " from " + s.table("version") + " v where v.ledger = " + s.arg(ledger) + " and v.id = " + s.arg(keys[places[0]].ID) +
+			" order by v.number desc limit 1"
+		return r.query(ctx, s, sql, takeVersion(keys, places, found))
+	}
+	ids := make([]string, len(places))
+	for i, at := range places {
+		ids[i] = keys[at].ID
+	}
+	text, err := json.Marshal(ids)
+	if err != nil {
+		return events.Wrap(events.Internal, "index.Current", err, "the ids cannot be written")
+	}
+	version := s.table("version")
+	sql := "select k.key, " + matchColumns + " from json_each(" + s.arg(string(text)) + ") k cross join " + version + " v where v.sid = (select m.sid from " + version +
+		" m where m.ledger = " + s.arg(ledger) + " and m.id = k.value order by m.number desc limit 1)"
+	return r.query(ctx, s, sql, takeVersion(keys, places, found))
+}
+
+func (r Reads) currentByArrays(ctx context.Context, keys []projections.Key, found []projections.Version) error {
+	ledgers, ids, places := make([]int64, len(keys)), make([]string, len(keys)), make([]int, len(keys))
+	var h hasher
+	for i, k := range keys {
+		ledgers[i], ids[i], places[i] = h.begin().role(roleLedger).text(k.Tenant).text(k.Type).sum(), k.ID, i
+	}
+	s := r.statement()
+	sql := "select k.n - 1, " + matchColumns + " from unnest(" + s.arg(ledgers) + "::bigint[], " + s.arg(ids) + "::text[]) with ordinality k(ledger, id, n) cross join lateral (select * from " +
+		s.table("version") + " m where m.ledger = k.ledger and m.id = k.id order by m.number desc limit 1) v"
+	return r.query(ctx, s, sql, takeVersion(keys, places, found))
+}
+
+// takeVersion reads rows of an index into places and matchColumns.
+func takeVersion(keys []projections.Key, places []int, found []projections.Version) func(scan func(...any) error) error {
+	return func(scan func(...any) error) error {
+		var n int64
+		var m match
+		if err := scan(append([]any{&n}, m.fields()...)...); err != nil {
+			return err
+		}
+		key := keys[places[n]]
+		found[places[n]] = m.version(&projections.Query{Tenant: key.Tenant, Type: key.Type})
+		return nil
+	}
+}
+
+// History returns versions of one resource, newest first.
+func (r Reads) History(ctx context.Context, key projections.Key, span projections.HistorySpan) (projections.HistoryPage, error) {
+	s := r.statement()
+	all := " from " + s.table("version") + " v where v.ledger = " + s.arg(Ledger(key.Tenant, key.Type)) + " and v.id = " + s.arg(key.ID)
+	if span.Number != 0 {
+		all += " and v.number = " + s.arg(span.Number)
+	}
+	if !span.Since.IsZero() {
+		all += " and v.at >= " + s.arg(span.Since.UnixMicro())
+	}
+	if !span.At.IsZero() { // the last one that is not after it
+		at := s.arg(span.At.UnixMicro())
+		all += " and v.at <= " + at + " and not exists (select 1 from " + s.table("version") + " l where l.ledger = v.ledger and l.id = v.id and l.number > v.number and l.at <= " + at + ")"
+	}
+	rows := "select " + matchColumns + all
+	if span.Before != 0 {
+		rows += " and v.number < " + s.arg(span.Before)
+	}
+	rows += fmt.Sprintf(" order by v.number desc limit %d", max(span.Limit, 0)+1)
+	var page projections.HistoryPage
+	count := r.statement()
+	count.args = s.args
+	err := r.query(ctx, s, "select c.total, y.* from (select count(*) as total"+all+") c left join ("+rows+") y on 1 = 1 order by y.number desc", func(scan func(...any) error) error {
+		var m historyMatch
+		if err := scan(m.fields(&page.Total)...); err != nil || m.sid == nil {
+			return err
+		}
+		page.Versions = append(page.Versions, m.version(key))
+		return nil
+	})
+	if err != nil {
+		return projections.HistoryPage{}, err
+	}
+	if len(page.Versions) > span.Limit {
+		page.Versions, page.More = page.Versions[:span.Limit], true
+	}
+	return page, nil
+}
+
+// historyMatch is a match of which there may be none, beside the total.
+type historyMatch struct {
+	sid, number, offset, change, at, deleted *int64
+	id                                       *string
+	hash                                     []byte
+}
+
+func (m *historyMatch) fields(total *int64) []any {
+	return []any{total, &m.sid, &m.id, &m.number, &m.offset, &m.change, &m.at, &m.hash, &m.deleted}
+}
+
+func (m *historyMatch) version(key projections.Key) projections.Version {
+	full := match{sid: *m.sid, number: *m.number, offset: *m.offset, change: *m.change, at: *m.at, deleted: *m.deleted, id: *m.id, hash: m.hash}
+	return full.version(&projections.Query{Tenant: key.Tenant, Type: key.Type})
+}
+
+// Outcomes returns the outcome of each event; nil for one that is not decided.
+func (r Reads) Outcomes(ctx context.Context, eventIDs []string) ([]*events.Outcome, error) {
+	found := make([]*events.Outcome, len(eventIDs))
+	if len(eventIDs) == 0 {
+		return found, nil
+	}
+	places := make(map[string][]int, len(eventIDs))
+	for i, id := range eventIDs {
+		places[id] = append(places[id], i)
+	}
+	s := r.statement()
+	condition := s.inTexts(eventIDs)
+	if len(eventIDs) == 1 {
+		s = r.statement()
+		condition = "= " + s.arg(eventIDs[0])
+	}
+	err := r.query(ctx, s, "select o.event, o.data from "+s.table("outcome")+" o where o.event "+condition, func(scan func(...any) error) error {
+		var id string
+		var data []byte
+		if err := scan(&id, &data); err != nil {
+			return err
+		}
+		outcome, err := decodeOutcome(id, data)
+		if err != nil {
+			return err
+		}
+		for _, at := range places[id] {
+			found[at] = outcome
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return found, nil
+}
+
+// Quarantine returns up to limit quarantined records after a position, in order.
+func (r Reads) Quarantine(ctx context.Context, after events.Position, limit int) ([]projections.Quarantined, error) {
+	var found []projections.Quarantined
+	s := r.statement()
+	sql := "select q.data from " + s.table("quarantine") + " q where (q.partition, q.log_offset) > (" + s.arg(int64(after.Partition)) + ", " + s.arg(after.Offset) + ")" +
+		fmt.Sprintf(" order by q.partition, q.log_offset limit %d", max(limit, 0))
+	err := r.query(ctx, s, sql, func(scan func(...any) error) error {
+		var data []byte
+		if err := scan(&data); err != nil {
+			return err
+		}
+		q, err := decodeQuarantined(data)
+		if err != nil {
+			return err
+		}
+		found = append(found, q)
+		return nil
+	})
+	return found, err
+}

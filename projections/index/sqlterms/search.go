@@ -1,0 +1,431 @@
+package sqlterms
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"binnacle/events"
+	"binnacle/projections"
+)
+
+const op = "index.Search"
+
+// Bounds of the planner, in rows of the index.
+const (
+	countFew  = 1_000  // a clause with fewer rows is read as a whole and its versions are sorted
+	countMany = 20_000 // up to here too, when the index has no better order; more than that is never sorted
+)
+
+// search is one query under way.
+type search struct {
+	ctx context.Context
+	db  DB
+	Dialect
+	hasher
+	q        *projections.Query
+	ledger   int64
+	snapshot int64
+	before   int64 // the first ref after the snapshot
+	after    place
+	last     edge // what after stands for
+	accesses []*access
+	lookups  []lookup
+	nothing  string // the parameter whose clause no row can answer
+	tooMany  string
+	plan     []string
+	asked    int // statements
+}
+
+// edge holds the sort values of the version that a page ended with.
+type edge struct {
+	main, at int64
+	id       string
+	start    int64  // of its earliest date
+	head     []byte // of its smallest or largest string
+}
+
+// Search answers a query with the tables of a generation. Errors are *events.Error: Invalid for a page token that is not of this
+// query, Unsupported for what the index does not hold, TooCostly for what is beyond its bounds.
+func Search(ctx context.Context, db DB, dialect Dialect, q projections.Query) (projections.Page, error) {
+	x := &search{ctx: ctx, db: db, Dialect: dialect, q: &q, ledger: Ledger(q.Tenant, q.Type)}
+	if q.Limit < 0 {
+		return projections.Page{}, events.Errorf(events.Invalid, op, "a page cannot have %d versions", q.Limit)
+	}
+	var err error
+	if x.after, err = parsePlace(&q); err != nil {
+		return projections.Page{}, err
+	}
+	page := projections.Page{Total: -1}
+	counted, err := x.begin()
+	if err != nil {
+		return projections.Page{}, err
+	}
+	page.Snapshot = x.snapshot
+	if err := x.resolve(); err != nil {
+		return projections.Page{}, err
+	}
+	order, err := orderOf(q.Sort)
+	if err != nil {
+		return projections.Page{}, err
+	}
+	var found []match
+	if x.nothing != "" {
+		x.say("no version can match %s", x.nothing)
+	} else if q.Limit > 0 {
+		if err := x.locate(); err != nil {
+			return projections.Page{}, err
+		}
+		if found, err = x.find(order, q.Limit+1); err != nil {
+			return projections.Page{}, err
+		}
+	}
+	if len(found) > q.Limit {
+		found = found[:q.Limit]
+		if len(found) > 0 {
+			page.Next = found[len(found)-1].place().token(&q)
+		}
+	}
+	page.Versions = make([]projections.Version, len(found))
+	for i := range found {
+		page.Versions[i] = found[i].version(&q)
+	}
+	if page.Total, err = x.total(&page, counted); err != nil {
+		return projections.Page{}, err
+	}
+	page.Plan = fmt.Sprintf("%s; %d statements", strings.Join(x.plan, "; "), x.asked)
+	return page, nil
+}
+
+func (x *search) statement() *statement { return &statement{Dialect: x.Dialect} }
+
+func (x *search) query(s *statement, sql string, row func(scan func(...any) error) error) error {
+	x.asked++
+	return x.db.Query(x.ctx, sql, s.args, row)
+}
+
+func (x *search) say(format string, args ...any) {
+	x.plan = append(x.plan, fmt.Sprintf(format, args...))
+}
+
+// begin fixes the snapshot. It returns the number of current resources of the type at the snapshot that is committed now, which one
+// statement reads together with it; -1 when the snapshot was given.
+func (x *search) begin() (int64, error) {
+	counted := int64(-1)
+	low := int64(x.q.Partition) << projections.SidBits
+	if x.q.Snapshot != 0 {
+		if x.q.Snapshot>>projections.SidBits != int64(x.q.Partition) {
+			return 0, events.Errorf(events.Invalid, op, "the snapshot %d is not one of partition %d; give back what the first page said", x.q.Snapshot, x.q.Partition)
+		}
+		x.snapshot = x.q.Snapshot
+	} else {
+		s := x.statement()
+		x.snapshot = low
+		partition, ledger := s.arg(int64(x.q.Partition)), s.arg(x.ledger)
+		sql := "select p.next_sid, coalesce((select n.living from " + s.table("counter") + " n where n.ledger = " + ledger + "), 0) from " + s.table("position") +
+			" p where p.partition = " + partition
+		err := x.query(s, sql, func(scan func(...any) error) error {
+			if err := scan(&x.snapshot, &counted); err != nil {
+				return err
+			}
+			x.snapshot--
+			return nil
+		})
+		if err != nil {
+			return 0, err
+		}
+		if x.snapshot <= low {
+			x.snapshot, counted = low, 0
+		}
+	}
+	x.before = (x.snapshot + 1) << refBits
+	return counted, nil
+}
+
+// locate looks up the sort values of the version that the page before ended with.
+func (x *search) locate() error {
+	if x.after.phase == start {
+		return nil
+	}
+	s := x.statement()
+	found := false
+	err := x.query(s, "select v.main, v.at, v.id from "+s.table("version")+" v where v.sid = "+s.arg(x.after.sid)+" and v.ledger = "+s.arg(x.ledger),
+		func(scan func(...any) error) error {
+			found = true
+			return scan(&x.last.main, &x.last.at, &x.last.id)
+		})
+	if err == nil && !found {
+		err = events.Errorf(events.Invalid, op, "the page token names a version that is no longer kept; start the search again")
+	}
+	return err
+}
+
+// match is a version found, with what its place in the order needs.
+type match struct {
+	sid, number, offset, change, at, deleted int64
+	id                                       string
+	hash                                     []byte
+	phase                                    phase
+	coding                                   int64
+}
+
+const matchColumns = "v.sid, v.id, v.number, v.log_offset, v.change, v.at, v.hash, v.deleted"
+
+func (m *match) fields() []any {
+	return []any{&m.sid, &m.id, &m.number, &m.offset, &m.change, &m.at, &m.hash, &m.deleted}
+}
+
+func (m *match) place() place {
+	p := place{phase: m.phase, sid: m.sid, coding: m.coding}
+	if p.phase == start {
+		p.phase = byValue
+	}
+	return p
+}
+
+func (m *match) version(q *projections.Query) projections.Version {
+	v := projections.Version{
+		Key:      projections.Key{Tenant: q.Tenant, Type: q.Type, ID: m.id},
+		Sid:      m.sid,
+		Number:   m.number,
+		Position: events.Position{Partition: int32(m.sid >> projections.SidBits), Offset: m.offset},
+		Change:   int(m.change),
+		Time:     time.UnixMicro(m.at).UTC(),
+		Deleted:  m.deleted != 0,
+	}
+	copy(v.Hash[:], m.hash)
+	return v
+}
+
+// matches runs a statement whose columns are matchColumns, then more integers that take is given.
+func (x *search) matches(s *statement, sql string, phase phase, extra int, take func(m *match, extra []int64)) ([]match, error) {
+	var found []match
+	more := make([]int64, extra)
+	err := x.query(s, sql, func(scan func(...any) error) error {
+		m := match{phase: phase}
+		into := m.fields()
+		for i := range more {
+			into = append(into, &more[i])
+		}
+		if err := scan(into...); err != nil {
+			return err
+		}
+		if take != nil {
+			take(&m, more)
+		}
+		found = append(found, m)
+		return nil
+	})
+	return found, err
+}
+
+// order is what a query's sort keys have become.
+type order struct {
+	by         orderBy
+	descending bool
+	keys       []projections.SortKey
+}
+
+type orderBy uint8
+
+const (
+	orderMain orderBy = iota
+	orderUpdated
+	orderID
+	orderDate
+	orderString
+	orderToken
+	orderSeveral
+)
+
+func orderOf(sort []projections.SortKey) (order, error) {
+	if len(sort) == 0 {
+		return order{by: orderMain, descending: true}, nil
+	}
+	o := order{descending: sort[0].Descending, keys: sort}
+	for i, k := range sort {
+		switch {
+		case k.Param == projections.ParamID:
+			o.by = orderID
+		case k.Param == projections.ParamLastUpdated:
+			o.by = orderUpdated
+		case k.Kind == projections.Date:
+			o.by = orderDate
+		case k.Kind == projections.String:
+			o.by = orderString
+		case k.Kind == projections.Token:
+			o.by = orderToken
+		default:
+			return o, events.Errorf(events.Unsupported, op, "a search cannot be sorted by %s, a parameter of kind %s; sort by a date, string or token parameter, _id or _lastUpdated", k.Param, k.Kind)
+		}
+		if k.Param == projections.ParamID { // unique: what follows decides nothing
+			o.keys = sort[:i+1]
+			break
+		}
+	}
+	if len(o.keys) > 1 {
+		o.by = orderSeveral
+	}
+	if len(o.keys) > 8 {
+		return o, events.Errorf(events.TooCostly, op, "a search can be sorted by at most 8 parameters")
+	}
+	return o, nil
+}
+
+func (o order) direction() string {
+	if o.descending {
+		return "desc"
+	}
+	return "asc"
+}
+
+// beyond compares with the end of the page before.
+func (o order) beyond() string {
+	if o.descending {
+		return "<"
+	}
+	return ">"
+}
+
+// find chooses how to answer and returns up to limit matches in order.
+func (x *search) find(o order, limit int) ([]match, error) {
+	if err := x.count(o); err != nil {
+		return nil, err
+	}
+	driver := x.driver(o)
+	if o.by == orderSeveral || o.by == orderToken && driver != nil {
+		return x.gather(o, driver, limit)
+	}
+	if driver != nil {
+		x.say("all of %s, sorted", driver.words)
+		return x.collect(o, driver, limit)
+	}
+	switch o.by {
+	case orderMain:
+		return x.walkMain(limit)
+	case orderToken:
+		return x.walkCodings(o, limit)
+	case orderID:
+		return x.walkIDs(o, limit)
+	case orderUpdated:
+		x.say("in the order of _lastUpdated%s", x.checked(nil))
+		return x.walkUpdated(o, nil, byValue, limit)
+	}
+	return x.walkValues(o, limit)
+}
+
+// checked says which clauses are probed.
+func (x *search) checked(but *access) string {
+	var words []string
+	for _, a := range x.accesses {
+		if a != but {
+			words = append(words, a.words)
+		}
+	}
+	if len(words) == 0 {
+		return ""
+	}
+	return ", each checked for " + strings.Join(words, ", ")
+}
+
+// count estimates the rows of each clause, in one statement, as far as the choice depends on it.
+func (x *search) count(o order) error {
+	for _, a := range x.accesses {
+		if a.byID {
+			a.count = len(a.sids)
+		}
+	}
+	positive := x.positive()
+	if len(positive) == 0 || o.by == orderMain && len(x.accesses) == 1 && positive[0].walkKeys() != nil {
+		return nil
+	}
+	for _, bound := range []int{countFew, countMany} {
+		s := x.statement()
+		var parts []string
+		for i, a := range positive {
+			if !a.byID {
+				parts = append(parts, fmt.Sprintf("select %d as n, count(*) from (select sid from (%s) y limit %d) z", i, a.rows(s, x.before), bound+1))
+			}
+		}
+		if len(parts) == 0 {
+			return nil
+		}
+		var n, count int64
+		err := x.query(s, strings.Join(parts, " union all "), func(scan func(...any) error) error {
+			if err := scan(&n, &count); err != nil {
+				return err
+			}
+			positive[n].count = int(count)
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		least := x.least(positive)
+		if least.count <= countFew || o.by == orderMain && least.walkKeys() != nil && len(positive) == 1 {
+			break
+		}
+	}
+	return nil
+}
+
+func (x *search) positive() []*access {
+	var found []*access
+	for _, a := range x.accesses {
+		if !a.negate {
+			found = append(found, a)
+		}
+	}
+	return found
+}
+
+func (x *search) least(accesses []*access) *access {
+	var least *access
+	for _, a := range accesses {
+		if least == nil || a.count < least.count {
+			least = a
+		}
+	}
+	return least
+}
+
+// driver is the clause whose versions are all read and sorted; nil when the order is walked.
+func (x *search) driver(o order) *access {
+	least := x.least(x.positive())
+	if least == nil || least.count < 0 || least.count > countMany {
+		return nil
+	}
+	if o.by == orderMain && least.count > countFew && least.walkKeys() != nil {
+		return nil
+	}
+	return least
+}
+
+// probes are the conditions of all clauses but one, the rarest first.
+func (x *search) probes(s *statement, but *access, sid, ref, main string) string {
+	var sql strings.Builder
+	for _, a := range x.rarestFirst() {
+		if a != but {
+			sql.WriteString(" and " + a.probe(s, sid, ref, main, x.before))
+		}
+	}
+	return sql.String()
+}
+
+func (x *search) rarestFirst() []*access {
+	sorted := append([]*access(nil), x.accesses...)
+	weight := func(a *access) int {
+		switch {
+		case a.negate, a.count < 0:
+			return countMany + 2
+		}
+		return a.count
+	}
+	for i := 1; i < len(sorted); i++ {
+		for j := i; j > 0 && weight(sorted[j]) < weight(sorted[j-1]); j-- {
+			sorted[j], sorted[j-1] = sorted[j-1], sorted[j]
+		}
+	}
+	return sorted
+}

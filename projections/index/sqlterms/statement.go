@@ -1,0 +1,103 @@
+package sqlterms
+
+import (
+	"context"
+	"encoding/json"
+	"strconv"
+	"strings"
+)
+
+// Dialect is what differs between the SQL of the drivers.
+type Dialect struct {
+	Tables   string // what stands before the name of a table: "g1_" or "binnacle_g1."
+	Postgres bool   // else SQLite
+}
+
+// DB runs statements of one generation. Errors are *events.Error; TooCostly when a statement ran over its time.
+type DB interface {
+	// Query calls row once for every row of the answer; scan works as that of database/sql.
+	Query(ctx context.Context, sql string, args []any, row func(scan func(...any) error) error) error
+}
+
+// statement is a SQL text that grows together with its arguments.
+type statement struct {
+	Dialect
+	args []any
+}
+
+// arg adds an argument (int64, string or []byte) and returns its placeholder.
+func (s *statement) arg(v any) string {
+	s.args = append(s.args, v)
+	return "$" + strconv.Itoa(len(s.args))
+}
+
+// table names a table of the generation.
+func (s *statement) table(name string) string { return s.Tables + name }
+
+// inline is how many alternatives stand in a statement one by one; more of them are one argument.
+const inline = 16
+
+// in is the condition, after its left side, of being one of the integers.
+func (s *statement) in(list []int64) string {
+	if len(list) > inline {
+		if s.Postgres {
+			return "= any(" + s.arg(list) + "::bigint[])"
+		}
+		text, _ := json.Marshal(list) // integers always can be written
+		return "in (select value from json_each(" + s.arg(string(text)) + "))"
+	}
+	places := make([]string, len(list))
+	for i, v := range list {
+		places[i] = s.arg(v)
+	}
+	return "in (" + strings.Join(places, ",") + ")"
+}
+
+// inTexts is the condition, after its left side, of being one of the texts.
+func (s *statement) inTexts(list []string) string {
+	if s.Postgres {
+		return "= any(" + s.arg(list) + "::text[])"
+	}
+	text, _ := json.Marshal(list) // strings always can be written
+	return "in (select value from json_each(" + s.arg(string(text)) + "))"
+}
+
+// noBytes is an empty value of bytes.
+func (s *statement) noBytes() string {
+	if s.Postgres {
+		return "''::bytea"
+	}
+	return "x''"
+}
+
+// contains is the condition that a column of bytes holds a text.
+func (s *statement) contains(column string, text []byte) string {
+	if s.Postgres {
+		return "position(" + s.arg(text) + " in " + column + ") > 0"
+	}
+	return "instr(" + column + ", " + s.arg(text) + ") > 0"
+}
+
+// begins is the condition that a column of bytes begins with a text; the index of the column answers it.
+func (s *statement) begins(column string, text []byte) string {
+	if len(text) == 0 {
+		return ""
+	}
+	after := []byte(nil)
+	for i := len(text) - 1; i >= 0; i-- {
+		if text[i] < 0xff {
+			after = append(append(after, text[:i]...), text[i]+1)
+			break
+		}
+	}
+	condition := " and " + column + " >= " + s.arg(text)
+	if after != nil {
+		condition += " and " + column + " < " + s.arg(after)
+	}
+	return condition
+}
+
+// visible is the condition that a version was current at a snapshot. The upper bound on the Sid is for the caller to add.
+func (s *statement) visible(sid string, snapshot int64) string {
+	return "not exists (select 1 from " + s.table("closed") + " c where c.sid = " + sid + " and c.by_sid <= " + s.arg(snapshot) + ")"
+}

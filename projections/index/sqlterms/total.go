@@ -1,0 +1,127 @@
+package sqlterms
+
+import (
+	"fmt"
+
+	"binnacle/projections"
+)
+
+// countBack is the number of later versions up to which the number of resources at an earlier snapshot is worked out.
+const countBack = 10_000
+
+// estimateRows is how many rows of a clause an estimate looks at.
+const estimateRows = 20_000
+
+// total counts the matches at the snapshot as far as the query wants it; -1 when it is not counted.
+func (x *search) total(page *projections.Page, living int64) (int64, error) {
+	q := x.q
+	switch {
+	case q.Total == projections.TotalNone:
+		return -1, nil
+	case x.nothing != "":
+		return 0, nil
+	case q.Limit > 0 && q.After == "" && page.Next == "":
+		return int64(len(page.Versions)), nil
+	case len(x.accesses) == 0:
+		if living >= 0 {
+			return living, nil
+		}
+		n, err := x.livingThen()
+		if err != nil || n >= 0 || q.Total == projections.TotalCheap && q.Limit > 0 {
+			return n, err
+		}
+		return x.countAll()
+	case q.Total == projections.TotalEstimate:
+		return x.estimate()
+	case q.Total == projections.TotalAccurate, q.Limit == 0:
+		return x.countAll()
+	}
+	return -1, nil
+}
+
+// livingThen takes what happened since the snapshot from the counter; -1 when that is too much.
+func (x *search) livingThen() (int64, error) {
+	s := x.statement()
+	end := (int64(x.q.Partition) + 1) << projections.SidBits
+	later := "from " + s.table("version") + " v where v.sid > " + s.arg(x.snapshot) + " and v.sid < " + s.arg(end)
+	ledger := s.arg(x.ledger)
+	sql := "select coalesce((select n.living from " + s.table("counter") + " n where n.ledger = " + ledger + "), 0), count(*), " +
+		"coalesce(sum(case when v.ledger <> " + ledger + " then 0 else (1 - v.deleted) - (case when v.supersedes <> 0 and o.deleted = 0 then 1 else 0 end) end), 0) " +
+		fmt.Sprintf("from (select v.ledger, v.deleted, v.supersedes %s limit %d) v left join ", later, countBack+1) + s.table("version") + " o on o.sid = v.supersedes"
+	var living, versions, gained int64
+	err := x.query(s, sql, func(scan func(...any) error) error { return scan(&living, &versions, &gained) })
+	if err != nil || versions > countBack {
+		return -1, err
+	}
+	return living - gained, nil
+}
+
+// countAll counts exactly.
+func (x *search) countAll() (int64, error) {
+	s := x.statement()
+	driver := x.countDriver()
+	var sql string
+	switch {
+	case driver == nil:
+		sql = "select count(*) from " + x.termRows(s, x.ledger, nil)
+		x.say("counted over %s", x.q.Type)
+	case len(driver.walkKeys()) == 1:
+		sql = "select count(*) from " + x.termRows(s, driver.walkKeys()[0], driver)
+		x.say("counted over %s", driver.words)
+	default:
+		sql = "select count(*)" + x.candidates(s, driver)
+		x.say("counted over %s", driver.words)
+	}
+	return x.number(s, sql)
+}
+
+// countDriver is the clause with the fewest rows; one that was not counted will do when there is no other.
+func (x *search) countDriver() *access {
+	var driver *access
+	for _, a := range x.positive() {
+		if driver == nil || a.count >= 0 && (driver.count < 0 || a.count < driver.count) {
+			driver = a
+		}
+	}
+	return driver
+}
+
+// termRows is the FROM and WHERE of the matches among the term rows of one key, which has the main date in its sort column.
+func (x *search) termRows(s *statement, key int64, driver *access) string {
+	return s.table("term") + " t where t.key = " + s.arg(key) + " and t.ref < " + s.arg(x.before) + " and " + x.visible(s, "(t.ref >> 2)") +
+		x.probes(s, driver, "(t.ref >> 2)", "(t.ref - (t.ref & 3))", "t.sort")
+}
+
+// estimate counts exactly where a clause has few rows, and otherwise takes the share of matches among the first of them for that of
+// all.
+func (x *search) estimate() (int64, error) {
+	driver := x.countDriver()
+	s := x.statement()
+	rows, words := "select (t.ref >> 2) as sid from "+s.table("term")+" t where t.key = "+s.arg(x.ledger), x.q.Type
+	if driver != nil {
+		rows, words = driver.rows(s, x.before), driver.words
+	}
+	all, err := x.number(s, "select count(*) from ("+rows+") y")
+	if err != nil || all <= estimateRows {
+		if err == nil {
+			return x.countAll()
+		}
+		return -1, err
+	}
+	x.say("estimated over %s", words)
+	s = x.statement()
+	if driver != nil {
+		rows = driver.rows(s, x.before)
+	} else {
+		rows = "select (t.ref >> 2) as sid from " + s.table("term") + " t where t.key = " + s.arg(x.ledger)
+	}
+	matched, err := x.number(s, fmt.Sprintf("select count(*) from (select sid from (%s) y limit %d) d cross join ", rows, estimateRows)+s.table("version")+
+		" v where v.sid = d.sid and "+x.current(s)+x.probes(s, driver, "v.sid", "(v.sid << 2)", "v.main"))
+	return int64(float64(matched) / estimateRows * float64(all)), err
+}
+
+func (x *search) number(s *statement, sql string) (int64, error) {
+	n := int64(-1)
+	err := x.query(s, sql, func(scan func(...any) error) error { return scan(&n) })
+	return n, err
+}

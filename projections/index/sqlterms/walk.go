@@ -1,0 +1,324 @@
+package sqlterms
+
+import (
+	"fmt"
+	"strings"
+
+	"binnacle/projections"
+)
+
+// walkMain reads the term rows of one clause, or the type list, in the default order.
+func (x *search) walkMain(limit int) ([]match, error) {
+	var driver *access
+	for _, a := range x.positive() {
+		if a.walkKeys() != nil && (driver == nil || a.count < driver.count) {
+			driver = a
+		}
+	}
+	keys, words := []int64{x.ledger}, x.q.Type
+	if driver != nil {
+		keys, words = driver.walkKeys(), driver.words
+	}
+	x.say("%s in the order of the main date%s", words, x.checked(driver))
+	return x.walkKeys(keys, driver, order{by: orderMain, descending: true}, byValue, x.after.phase == byValue, limit)
+}
+
+// walkKeys reads term rows in the order of the main date. Rows that have the driver's keys need no probe for it.
+func (x *search) walkKeys(keys []int64, driver *access, o order, phase phase, resume bool, limit int) ([]match, error) {
+	s := x.statement()
+	stretches := make([]string, len(keys))
+	for i, key := range keys {
+		stretches[i] = x.termStretch(s, key, driver, o, resume, limit)
+	}
+	rows := stretches[0]
+	if len(keys) > 1 { // a version may have several of the keys
+		for i := range stretches {
+			stretches[i] = "select * from (" + stretches[i] + ") y"
+		}
+		rows = fmt.Sprintf("select distinct u.val as val, u.ref as ref from (%s) u order by val %s, ref %s limit %d", strings.Join(stretches, " union all "), o.direction(), o.direction(), limit)
+	}
+	sql := "select " + matchColumns + " from (" + rows + ") w cross join " + s.table("version") + " v where v.sid = (w.ref >> 2) and v.ledger = " + s.arg(x.ledger) +
+		" order by w.val " + o.direction() + ", w.ref " + o.direction()
+	return x.matches(s, sql, phase, 0, nil)
+}
+
+// termStretch is a SELECT of val (the main date) and ref (without flags) from the rows of one key.
+func (x *search) termStretch(s *statement, key int64, driver *access, o order, resume bool, limit int) string {
+	sql := "select t.sort as val, (t.ref - (t.ref & 3)) as ref from " + s.table("term") + " t where t.key = " + s.arg(key) + " and t.ref < " + s.arg(x.before)
+	if resume {
+		sql += " and (t.sort, t.ref) " + o.beyond() + " (" + s.arg(x.last.main) + ", " + s.arg(x.edgeRef(o)) + ")"
+	}
+	for _, a := range x.accesses {
+		if a.aligned && a != driver {
+			sql += " and t.sort >= " + s.arg(a.main.low) + " and t.sort <= " + s.arg(a.main.high)
+		}
+	}
+	return sql + " and " + x.visible(s, "(t.ref >> 2)") + x.probes(s, driver, "(t.ref >> 2)", "(t.ref - (t.ref & 3))", "t.sort") +
+		fmt.Sprintf(" order by t.sort %s, t.ref %s limit %d", o.direction(), o.direction(), limit)
+}
+
+func (x *search) visible(s *statement, sid string) string { return s.visible(sid, x.snapshot) }
+
+// edgeRef is the ref that the next page's refs lie beyond: flags must not bring the last version again.
+func (x *search) edgeRef(o order) int64 {
+	ref := x.after.sid << refBits
+	if !o.descending {
+		ref |= smallest | largest
+	}
+	return ref
+}
+
+// current is the condition on version rows that they are of this type and current at the snapshot.
+func (x *search) current(s *statement) string {
+	return "v.ledger = " + s.arg(x.ledger) + " and v.sid <= " + s.arg(x.snapshot) + " and v.deleted = 0 and " + x.visible(s, "v.sid")
+}
+
+// walkUpdated reads the list by lastUpdated, which is the order of the Sids. only, when given, is one more clause.
+func (x *search) walkUpdated(o order, only *access, phase phase, limit int) ([]match, error) {
+	s := x.statement()
+	sql := "select " + matchColumns + " from " + s.table("term") + " t cross join " + s.table("version") + " v where t.key = " + s.arg(x.updated(x.ledger)) +
+		" and t.ref < " + s.arg(x.before) + " and v.sid = (t.ref >> 2) and v.ledger = " + s.arg(x.ledger)
+	if x.after.phase == phase {
+		sql += " and (t.sort, t.ref) " + o.beyond() + " (" + s.arg(x.last.at) + ", " + s.arg(x.edgeRef(o)) + ")"
+	}
+	for _, a := range x.accesses {
+		for _, u := range a.updated {
+			if len(a.updated) == 1 && !a.negate {
+				sql += " and t.sort >= " + s.arg(u.low) + " and t.sort <= " + s.arg(u.high)
+			}
+		}
+	}
+	if only != nil {
+		sql += " and " + only.probe(s, "v.sid", "(v.sid << 2)", "v.main", x.before)
+	}
+	sql += " and " + x.visible(s, "(t.ref >> 2)") + x.probes(s, nil, "v.sid", "(v.sid << 2)", "v.main") +
+		fmt.Sprintf(" order by t.sort %s, t.ref %s limit %d", o.direction(), o.direction(), limit)
+	return x.matches(s, sql, phase, 0, nil)
+}
+
+func (x *search) walkIDs(o order, limit int) ([]match, error) {
+	x.say("in the order of _id%s", x.checked(nil))
+	s := x.statement()
+	sql := "select " + matchColumns + " from " + s.table("version") + " v where " + x.current(s)
+	if x.after.phase != start {
+		sql += " and v.id " + o.beyond() + " " + s.arg(x.last.id)
+	}
+	sql += x.probes(s, nil, "v.sid", "(v.sid << 2)", "v.main") + fmt.Sprintf(" order by v.id %s limit %d", o.direction(), limit)
+	return x.matches(s, sql, byValue, 0, nil)
+}
+
+// walkValues reads the values of a date or string parameter in order, then the versions that have none.
+func (x *search) walkValues(o order, limit int) ([]match, error) {
+	x.say("in the order of %s%s", o.keys[0].Param, x.checked(nil))
+	var found []match
+	if x.after.phase != byMissing {
+		if err := x.locateValue(o); err != nil {
+			return nil, err
+		}
+		var err error
+		if found, err = x.valueRows(o, limit); err != nil || len(found) == limit {
+			return found, err
+		}
+	}
+	missing, err := x.lacking(o.keys[0].Param)
+	if err != nil || missing.empty() {
+		return found, err
+	}
+	rest, err := x.walkUpdated(o, missing, byMissing, limit-len(found))
+	return append(found, rest...), err
+}
+
+// lacking is the access to the versions without a parameter.
+func (x *search) lacking(code string) (*access, error) {
+	a := &access{words: code + ":missing", count: -1}
+	x.shapesWith(code, false, a)
+	return a, x.runLookups()
+}
+
+func (x *search) valueRows(o order, limit int) ([]match, error) {
+	s := x.statement()
+	var stretches []string
+	for _, src := range x.sources(o) {
+		sql := "select t." + src.column + " as val, v.sid as sid from " + s.table(src.table) + " t cross join " + s.table("version") + " v where t.key = " + s.arg(src.key) +
+			fmt.Sprintf(" and (t.ref & %d) <> 0", src.flag) + " and t.ref < " + s.arg(x.before) + " and v.sid = (t.ref >> 2) and v.ledger = " + s.arg(x.ledger)
+		if x.after.phase == byValue {
+			sql += " and (t." + src.column + ", t.ref) " + o.beyond() + " (" + s.arg(x.lastValue(o)) + ", " + s.arg(x.edgeRef(o)) + ")"
+		}
+		sql += " and " + x.visible(s, "(t.ref >> 2)") + x.probes(s, nil, "v.sid", "(v.sid << 2)", "v.main") +
+			fmt.Sprintf(" order by t.%s %s, t.ref %s limit %d", src.column, o.direction(), o.direction(), limit)
+		stretches = append(stretches, "select * from ("+sql+") y")
+	}
+	sql := "select " + matchColumns + " from (select val, sid from (" + strings.Join(stretches, " union all ") + ") u " +
+		fmt.Sprintf("order by val %s, sid %s limit %d", o.direction(), o.direction(), limit) + ") w cross join " + s.table("version") +
+		" v where v.sid = w.sid order by w.val " + o.direction() + ", w.sid " + o.direction()
+	return x.matches(s, sql, byValue, 0, nil)
+}
+
+// source is a stretch of an index that is walked for an order.
+type source struct {
+	table, column string
+	key, flag     int64
+}
+
+func (x *search) sources(o order) []source {
+	k := o.keys[0]
+	param := x.param(x.ledger, k.Param)
+	if o.by == orderString {
+		flag := int64(smallest)
+		if o.descending {
+			flag = largest
+		}
+		return []source{{"text", "head", x.of(param, roleText), flag}}
+	}
+	return []source{{"span", "low", x.of(param, roleShort), smallest}, {"span", "low", x.of(param, roleLong), smallest}}
+}
+
+func (x *search) lastValue(o order) any {
+	if o.by == orderString {
+		return append([]byte{}, x.last.head...) // a driver may read an empty value as nil, which would be no value
+	}
+	return x.last.start
+}
+
+// locateValue looks up the value that the page before ended with.
+func (x *search) locateValue(o order) error {
+	if x.after.phase != byValue {
+		return nil
+	}
+	s := x.statement()
+	return x.query(s, "select "+x.value1(s, o.by, o.keys[0], s.arg(x.after.sid)), func(scan func(...any) error) error {
+		if o.by == orderString {
+			return scan(&x.last.head)
+		}
+		return scan(&x.last.start)
+	})
+}
+
+// value1 is a scalar SELECT of the sort value of one version.
+func (x *search) value1(s *statement, by orderBy, key projections.SortKey, sid string) string {
+	var keys []int64
+	sources := x.sources(order{by: by, descending: key.Descending, keys: []projections.SortKey{key}})
+	for _, src := range sources {
+		keys = append(keys, src.key)
+	}
+	src := sources[0]
+	return "(select p." + src.column + " from " + s.table(src.table) + " p where p.ref >= (" + sid + " << 2) and p.ref <= (" + sid + " << 2) + 3 and p.key " + s.in(keys) +
+		fmt.Sprintf(" and (p.ref & %d) <> 0 limit 1)", src.flag)
+}
+
+// walkCodings reads the codings of a token parameter in order, the versions of each by main date, then the versions that have none.
+func (x *search) walkCodings(o order, limit int) ([]match, error) {
+	x.say("in the order of %s%s", o.keys[0].Param, x.checked(nil))
+	var found []match
+	resume := x.after.phase == byCoding
+	if x.after.phase != byMissing {
+		var from *coding
+		dictionary := x.param(x.ledger, o.keys[0].Param)
+		if resume {
+			c, err := x.codingOf(dictionary, x.after.coding)
+			if err != nil {
+				return nil, err
+			}
+			from = &c
+			if found, err = x.codingRows(o, []coding{c}, true, limit); err != nil || len(found) == limit {
+				return found, err
+			}
+		}
+		for at := 4; ; at = min(4*at, 64) {
+			codings, err := x.nextCodings(dictionary, o, from, at)
+			if err != nil {
+				return nil, err
+			}
+			if len(codings) == 0 {
+				break
+			}
+			rows, err := x.codingRows(o, codings, false, limit-len(found))
+			if err != nil {
+				return nil, err
+			}
+			if found = append(found, rows...); len(found) == limit {
+				return found, nil
+			}
+			from = &codings[len(codings)-1]
+		}
+	}
+	missing, err := x.lacking(o.keys[0].Param)
+	if err != nil || missing.empty() {
+		return found, err
+	}
+	resume = x.after.phase == byMissing
+	var rest []match
+	if keys := missing.walkKeys(); keys != nil {
+		rest, err = x.walkKeys(keys, nil, o, byMissing, resume, limit-len(found))
+	} else {
+		clauses := x.accesses
+		x.accesses = append(clauses[:len(clauses):len(clauses)], missing)
+		rest, err = x.walkKeys([]int64{x.ledger}, nil, o, byMissing, resume, limit-len(found))
+		x.accesses = clauses
+	}
+	return append(found, rest...), err
+}
+
+// coding is an entry of the dictionary.
+type coding struct {
+	key          int64
+	code, system string
+}
+
+// codingRows reads the versions of codings, one coding after the other.
+func (x *search) codingRows(o order, codings []coding, resume bool, limit int) ([]match, error) {
+	s := x.statement()
+	flag := smallest
+	if o.descending {
+		flag = largest
+	}
+	var stretches []string
+	for i, c := range codings {
+		stretch := x.termStretch(s, c.key, nil, o, resume, limit)
+		stretch = strings.Replace(stretch, " where ", fmt.Sprintf(" where (t.ref & %d) <> 0 and ", flag), 1)
+		stretches = append(stretches, fmt.Sprintf("select %d as turn, y.* from (%s) y", i, stretch))
+	}
+	sql := "select " + matchColumns + ", w.turn from (select turn, val, ref from (" + strings.Join(stretches, " union all ") + ") u " +
+		fmt.Sprintf("order by turn, val %s, ref %s limit %d", o.direction(), o.direction(), limit) + ") w cross join " + s.table("version") +
+		" v where v.sid = (w.ref >> 2) and v.ledger = " + s.arg(x.ledger) + " order by w.turn, w.val " + o.direction() + ", w.ref " + o.direction()
+	return x.matches(s, sql, byCoding, 1, func(m *match, extra []int64) { m.coding = codings[extra[0]].key })
+}
+
+func (x *search) codingOf(dictionary, key int64) (coding, error) {
+	found, err := x.readCodings(x.statement(), func(s *statement) string {
+		return "d.param = " + s.arg(dictionary) + " and d.key = " + s.arg(key) + " limit 1"
+	})
+	if err == nil && len(found) == 0 {
+		_, err = parsePlace(&projections.Query{After: "-"})
+	}
+	if err != nil {
+		return coding{}, err
+	}
+	return found[0], nil
+}
+
+func (x *search) nextCodings(dictionary int64, o order, from *coding, limit int) ([]coding, error) {
+	return x.readCodings(x.statement(), func(s *statement) string {
+		sql := "d.param = " + s.arg(dictionary)
+		if from != nil {
+			sql += " and (d.code, d.system, d.key) " + o.beyond() + " (" + s.arg([]byte(from.code)) + ", " + s.arg([]byte(from.system)) + ", " + s.arg(from.key) + ")"
+		}
+		return sql + fmt.Sprintf(" order by d.code %s, d.system %s, d.key %s limit %d", o.direction(), o.direction(), o.direction(), limit)
+	})
+}
+
+func (x *search) readCodings(s *statement, where func(*statement) string) ([]coding, error) {
+	var found []coding
+	sql := "select d.key, d.code, d.system from " + s.table("coding") + " d where " + where(s)
+	err := x.query(s, sql, func(scan func(...any) error) error {
+		var c coding
+		var code, system []byte
+		if err := scan(&c.key, &code, &system); err != nil {
+			return err
+		}
+		c.code, c.system = string(code), string(system)
+		found = append(found, c)
+		return nil
+	})
+	return found, err
+}

@@ -1,0 +1,281 @@
+package projectionstest
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"binnacle/projections"
+)
+
+// maker makes random terms and queries from small pools, so that values meet.
+type maker struct{ *rand.Rand }
+
+func pick[T any](m maker, from ...T) T { return from[m.IntN(len(from))] }
+
+func (m maker) code() string {
+	return pick(m, "a", "b", "c", "final", "Final", "", "85354-9", "a|b", strings.Repeat("long", 60)+pick(m, "1", "2"), "é", "\x00x", "z")
+}
+
+func (m maker) system() string {
+	return pick(m, "", "", "http://loinc.org", "http://snomed.info/sct", "urn:oid:1.2", strings.Repeat("s", 200))
+}
+
+func (m maker) text() string {
+	return pick(m, "Anna", "anna ", "Ánna", "ANNABEL", "Bea", "", "Müller", "muller", "Straße", "a\x00b", "\xff\xfe", "日本", "Nora"+strings.Repeat("h", 130), "nora"+strings.Repeat("H", 130)+"x", "%_'\"\\")
+}
+
+func (m maker) uri() string {
+	return pick(m, "http://a.org", "http://a.org/", "http://a.org/x", "http://a.org/x/y", "http://a.orgx", "urn:uuid:1", "", "http://a.org/"+strings.Repeat("x", 150), "http://a.org/"+strings.Repeat("x", 150)+"/y")
+}
+
+func (m maker) target() (system, code string) {
+	switch m.IntN(5) {
+	case 0:
+		return "", pick(m, "http://far.org/Patient/1", "urn:uuid:7")
+	case 1:
+		return pick(m, "", "1.0", "2.0"), "http://far.org/Library/1"
+	}
+	return pick(m, "Patient", "Patient", "Group", ""), pick(m, "1", "2", "3")
+}
+
+// dates are few days around 2020, with ranges from an instant to years.
+func (m maker) dates() (start, end int64) {
+	start = day(2020, 1, 1) + int64(m.IntN(40)-20)*aDay/2
+	switch m.IntN(8) {
+	case 0:
+		return start, start + 1_000
+	case 1:
+		return start, start + aDay
+	case 2:
+		return start, start + aDay + 1
+	case 3:
+		return start, start + int64(1+m.IntN(900))*aDay
+	case 4:
+		return projections.MinTime, start
+	case 5:
+		return start, projections.MaxTime
+	}
+	return start, start + int64(m.IntN(5))*aDay/4
+}
+
+func (m maker) numbers() (low, high float64) {
+	low = pick(m, -1.5, 0, math.Copysign(0, -1), 1, 2, 2.5, 99.5, 100, 1e300, -1e-300, 5.4)
+	switch m.IntN(6) {
+	case 0:
+		return low, low + 3
+	case 1:
+		return low, math.Inf(1)
+	case 2:
+		return math.Inf(-1), low
+	}
+	return low, low
+}
+
+func (m maker) unit() (system, code, printed string) {
+	return pick(m, "", "http://unitsofmeasure.org"), pick(m, "", "mg", "g", "kg"), pick(m, "", "mg", "milligram", "g")
+}
+
+// kinds are the parameters that the random versions have.
+var kinds = map[string]projections.Kind{
+	"status": projections.Token, "code": projections.Token, "subject": projections.Reference, "name": projections.String, "url": projections.URI,
+	"date": projections.Date, "period": projections.Date, "probability": projections.Number, "value-quantity": projections.Quantity,
+}
+
+func (m maker) term(param string) projections.Term {
+	t := projections.Term{Param: param, Kind: kinds[param]}
+	switch t.Kind {
+	case projections.Token:
+		t.System, t.Code = m.system(), m.code()
+		if param == "status" {
+			t.System, t.Code = "s", pick(m, "final", "draft")
+		}
+	case projections.Reference:
+		t.System, t.Code = m.target()
+		if m.IntN(5) == 0 {
+			t.Identifier, t.System, t.Code = true, m.system(), pick(m, "1", "mrn", "http://far.org/Patient/1")
+		}
+	case projections.String:
+		t.Text = m.text()
+	case projections.URI:
+		t.Text = m.uri()
+	case projections.Date:
+		t.Start, t.End = m.dates()
+	case projections.Number:
+		t.Low, t.High = m.numbers()
+	case projections.Quantity:
+		t.Low, t.High = m.numbers()
+		t.System, t.Code, t.Text = m.unit()
+	}
+	return t
+}
+
+// terms are those of one version, and its main date: that of "date", which is a single day then, unless wild.
+func (m maker) terms(wild bool) (terms []projections.Term, main int64) {
+	main = projections.MinTime
+	for _, param := range []string{"status", "code", "subject", "name", "url", "date", "period", "probability", "value-quantity"} {
+		if param == "date" && !wild {
+			if m.IntN(4) > 0 {
+				main = day(2020, 1, 1) + int64(m.IntN(30))*aDay
+				terms = append(terms, projections.Term{Param: param, Kind: projections.Date, Start: main, End: main + pick(m, aDay, 1_000)})
+			}
+			continue
+		}
+		for range pick(m, 0, 1, 1, 2, 3) {
+			terms = append(terms, m.term(param))
+		}
+	}
+	if wild && m.IntN(3) > 0 {
+		main = day(2020, 1, 1) + int64(m.IntN(10))*aDay
+	}
+	m.Shuffle(len(terms), func(i, j int) { terms[i], terms[j] = terms[j], terms[i] })
+	return terms, main
+}
+
+func (m maker) value(kind projections.Kind, modifier projections.Modifier, now int64) projections.Value {
+	v := projections.Value{}
+	prefix := projections.Prefix(m.IntN(int(projections.Ap) + 1))
+	switch kind {
+	case projections.Token:
+		v.System, v.Code = m.system(), m.code()
+		if m.IntN(3) == 0 {
+			v.System, v.Code = "s", "final"
+		}
+		v.AnySystem, v.AnyCode = m.IntN(3) == 0, m.IntN(4) == 0
+	case projections.Reference:
+		v.System, v.Code = m.target()
+		v.AnySystem = m.IntN(2) == 0
+		if modifier == projections.IdentifierModifier {
+			v.System, v.Code = m.system(), pick(m, "1", "mrn")
+			v.AnyCode = !v.AnySystem && m.IntN(3) == 0
+		}
+	case projections.String:
+		v.Text = m.text()
+		if m.IntN(2) == 0 && len(v.Text) > 2 {
+			v.Text = v.Text[:2]
+		}
+	case projections.URI:
+		v.Text = m.uri()
+	case projections.Date:
+		v.Prefix = prefix
+		v.Start, v.End = m.dates()
+		if now != 0 {
+			v.Start = now + int64(m.IntN(400)-300)*1_000
+			v.End = v.Start + pick[int64](m, 1_000, 10_000, 100_000)
+		}
+	case projections.Number, projections.Quantity:
+		v.Prefix = prefix
+		v.Low, v.High = m.numbers()
+		switch prefix {
+		case projections.Gt, projections.Lt, projections.Ge, projections.Le:
+			v.High = v.Low
+		}
+		if kind == projections.Quantity {
+			v.System, v.Code, _ = m.unit()
+			v.AnySystem = m.IntN(2) == 0
+			v.AnyCode = m.IntN(4) == 0
+		}
+	}
+	return v
+}
+
+func (m maker) clause(ids int, now int64) projections.Clause {
+	switch m.IntN(12) {
+	case 0:
+		c := projections.Clause{Param: projections.ParamID, Kind: projections.Token, Modifier: pick(m, projections.NoModifier, projections.NoModifier, projections.Not)}
+		for range 1 + m.IntN(30) {
+			c.Values = append(c.Values, projections.Value{Code: fmt.Sprint(m.IntN(ids + 2))})
+		}
+		return c
+	case 1:
+		return projections.Clause{Param: projections.ParamLastUpdated, Kind: projections.Date, Values: []projections.Value{m.value(projections.Date, projections.NoModifier, now)}}
+	}
+	param := pick(m, "status", "code", "subject", "name", "url", "date", "period", "probability", "value-quantity", "never")
+	kind := kinds[param]
+	if param == "never" {
+		kind = projections.Token
+	}
+	c := projections.Clause{Param: param, Kind: kind}
+	if m.IntN(6) == 0 {
+		c.Modifier, c.Missing = projections.Missing, m.IntN(2) == 0
+		return c
+	}
+	switch kind {
+	case projections.Token:
+		c.Modifier = pick(m, projections.NoModifier, projections.NoModifier, projections.Not)
+	case projections.Reference:
+		c.Modifier = pick(m, projections.NoModifier, projections.NoModifier, projections.Not, projections.IdentifierModifier)
+	case projections.String:
+		c.Modifier = pick(m, projections.NoModifier, projections.NoModifier, projections.Exact, projections.Contains)
+	case projections.URI:
+		c.Modifier = pick(m, projections.NoModifier, projections.Below, projections.Above)
+	}
+	for range pick(m, 1, 1, 1, 2, 3, 20) {
+		c.Values = append(c.Values, m.value(kind, c.Modifier, 0))
+	}
+	return c
+}
+
+func (m maker) sort() []projections.SortKey {
+	var keys []projections.SortKey
+	for range pick(m, 0, 0, 1, 1, 1, 2, 3) {
+		param := pick(m, projections.ParamID, projections.ParamLastUpdated, "status", "code", "date", "period", "name", "never")
+		k := projections.SortKey{Param: param, Kind: kinds[param], Descending: m.IntN(2) == 0}
+		switch param {
+		case projections.ParamID, "never":
+			k.Kind = projections.Token
+		case projections.ParamLastUpdated:
+			k.Kind = projections.Date
+		}
+		keys = append(keys, k)
+	}
+	return keys
+}
+
+func (m maker) query(ids int, now int64) projections.Query {
+	q := projections.Query{Tenant: "main", Type: "Observation", Limit: pick(m, 1, 2, 3, 7, 50), Sort: m.sort(), Total: projections.Total(m.IntN(4))}
+	if q.Total == projections.TotalEstimate && m.IntN(2) == 0 {
+		q.Total = projections.TotalAccurate
+	}
+	for range pick(m, 0, 1, 1, 2, 2, 3) {
+		q.Clauses = append(q.Clauses, m.clause(ids, now))
+	}
+	return q
+}
+
+// random versions, random queries with random pages, written to between pages, against the model.
+func randomSearches(t *testing.T, index projections.Index, seed uint64, wild bool, partition int32) {
+	m := maker{rand.New(rand.NewPCG(seed, 3))}
+	w := newWorld(t, index, partition)
+	const ids = 60
+	write := func(n int) {
+		for range n {
+			k := key(pick(m, "Observation", "Observation", "Observation", "Patient"), fmt.Sprint(m.IntN(ids)))
+			k.Tenant = pick(m, "main", "main", "main", "other")
+			if before, known := w.current[k]; known && !before.Deleted && m.IntN(6) == 0 {
+				w.remove(k)
+				continue
+			}
+			terms, main := m.terms(wild)
+			w.put(k, main, terms...)
+		}
+		w.commit()
+	}
+	for range 6 {
+		write(25)
+	}
+	for i := range 400 {
+		q := m.query(ids, w.now.UnixMicro())
+		var between func()
+		if m.IntN(12) == 0 {
+			between = func() { write(1 + m.IntN(3)) }
+		}
+		found, first := w.all(q, between)
+		w.compare(q, found, first)
+		if i%40 == 0 {
+			write(1 + m.IntN(5))
+		}
+	}
+}
