@@ -110,7 +110,10 @@ func (p *parts) openLog(ctx context.Context, file *sqlitefile.File, create bool)
 	case "standalone":
 		p.log, err = sqlitelog.Open(ctx, file, p.logger)
 	default:
-		p.log, err = kafka.Open(ctx, kafkaConfig(p.config, p.logger), create)
+		settings := kafkaConfig(p.config)
+		if err = kafka.EnsureTopic(ctx, settings, create); err == nil {
+			p.log, err = kafka.Open(ctx, settings, p.logger)
+		}
 	}
 	if err == nil {
 		p.closers = append(p.closers, p.log.Close)
@@ -142,7 +145,7 @@ func (p *parts) openIndex(ctx context.Context, file *sqlitefile.File, options pa
 	if p.config.Variant == "distributed" {
 		p.generations, err = postgres.Open(ctx, postgresConfig(p.config, p.logger, p.catalog.Digest(), options.searchTimeout), options.create)
 	} else {
-		p.generations, err = sqliteindex.Open(ctx, file, sqliteindex.Config{Catalog: p.catalog.Digest(), Logger: p.logger, SearchTimeout: options.searchTimeout})
+		p.generations, err = sqliteindex.Open(ctx, sqliteindex.Config{File: file, Catalog: p.catalog.Digest(), Logger: p.logger, Timeout: options.searchTimeout}, true)
 	}
 	if err == nil {
 		p.closers = append(p.closers, p.generations.Close)
@@ -180,7 +183,7 @@ func dropParts(ctx context.Context, config *Config, logger *slog.Logger) error {
 		failed = append(failed, postgres.Drop(ctx, postgresConfig(config, logger, "", 0)), cassandra.Drop(ctx, cassandraConfig(config, logger)))
 	}
 	if config.Variant == "distributed" || config.Variant == "replica" {
-		failed = append(failed, kafka.Drop(ctx, kafkaConfig(config, logger)))
+		failed = append(failed, kafka.Drop(ctx, kafkaConfig(config)))
 	}
 	if config.Variant == "standalone" || config.Variant == "replica" {
 		lock, err := lockFolder(config)
@@ -195,4 +198,33 @@ func dropParts(ctx context.Context, config *Config, logger *slog.Logger) error {
 		}
 	}
 	return errors.Join(failed...)
+}
+
+func kafkaConfig(c *Config) kafka.Config {
+	k := c.Kafka
+	settings := kafka.Config{
+		Brokers: k.Brokers, Topic: k.Topic, Partitions: k.Partitions, ReplicationFactor: k.Replication, MinInSyncReplicas: k.MinInSync, AppendTimeout: k.AppendTimeout,
+		TLS:  kafka.TLS{Enabled: k.TLSCA != "" || k.TLSCert != "", CAFile: k.TLSCA, CertFile: k.TLSCert, KeyFile: k.TLSKey},
+		SASL: kafka.SASL{Mechanism: k.SASLMechanism, User: k.SASLUser, Password: k.SASLPassword},
+	}
+	// Nodes that share an index share the partitions; a replica reads all of them into an index of its own.
+	if c.Variant == "distributed" {
+		settings.Group = k.Group
+		if settings.Group == "" {
+			settings.Group = k.Topic + "-projectors"
+		}
+	}
+	return settings
+}
+
+func cassandraConfig(c *Config, logger *slog.Logger) cassandra.Config {
+	k := c.Cassandra
+	return cassandra.Config{
+		Hosts: k.Hosts, Keyspace: k.Keyspace, Replication: k.Replication, ReadConsistency: k.ReadConsistency, WriteConsistency: k.WriteConsistency,
+		Concurrency: k.Concurrency, Timeout: k.Timeout, User: k.User, Password: k.Password, TLSCA: k.TLSCA, TLSCert: k.TLSCert, TLSKey: k.TLSKey, Logger: logger,
+	}
+}
+
+func postgresConfig(c *Config, logger *slog.Logger, catalog string, searchTimeout time.Duration) postgres.Config {
+	return postgres.Config{URL: c.Postgres.URL, Schema: c.Postgres.Schema, Connections: c.Postgres.Connections, Catalog: catalog, SearchTimeout: searchTimeout, Logger: logger}
 }

@@ -176,3 +176,17 @@ func newHandlerMetrics(registry *prometheus.Registry) message.HandlerMiddleware 
 		}
 	}
 }
+
+// registerPartMetrics shows what the parts count themselves.
+func (n *node) registerPartMetrics() {
+	if n.cache == nil {
+		return
+	}
+	figure := func(name, help string, value func() float64) {
+		n.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, value))
+	}
+	figure("binnacle_blob_cache_hits_total", "Contents that were read from the cache.", func() float64 { return float64(n.cache.Figures().Hits) })
+	figure("binnacle_blob_cache_misses_total", "Contents that the store was asked for.", func() float64 { return float64(n.cache.Figures().Misses) })
+	n.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "binnacle_blob_cache_bytes", Help: "Size of the cached contents."},
+		func() float64 { return float64(n.cache.Figures().Bytes) }))
+}
