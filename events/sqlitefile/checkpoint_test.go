@@ -10,7 +10,7 @@ import (
 )
 
 func TestTheWriteAheadLogStaysBounded(t *testing.T) {
-	const bound, written, transaction = 2 << 20, 64 << 20, 256 << 10
+	const bound, written, transaction = 1 << 20, 16 << 20, 128 << 10
 	file, err := open(&File{
 		path: filepath.Join(t.TempDir(), "x.db"), logger: slog.New(slog.DiscardHandler), durable: full, relaxed: normal,
 		walBound: bound, checkpointEvery: time.Millisecond,
