@@ -62,40 +62,41 @@ func newNode(t *testing.T, change ...func(*node)) *node {
 		c(n)
 	}
 	n.door = n.write.Door("/fhir", n.read)
-	n.follow()
+	follow(t, n.log, n.project)
 	return n
 }
 
 func newID() string { return uuid.Must(uuid.NewV7()).String() }
 
-// follow runs the projector on the log until the test ends.
-func (n *node) follow() {
-	follower, err := n.log.Follow(n.project.Seek)
+// follow runs a projector on a log until the test ends.
+func follow(t *testing.T, log *memorylog.Log, project *functions.Project) {
+	t.Helper()
+	follower, err := log.Follow(project.Seek)
 	if err != nil {
-		n.t.Fatal(err)
+		t.Fatal(err)
 	}
-	n.project.Reseek = follower.Reseek
+	project.Reseek = follower.Reseek
 	ctx, cancel := context.WithCancel(context.Background())
 	messages, err := follower.Subscribe(ctx, "")
 	if err != nil {
-		n.t.Fatal(err)
+		t.Fatal(err)
 	}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		for msg := range messages {
-			if err := n.project.Handle(msg); err != nil {
+			if err := project.Handle(msg); err != nil {
 				msg.Nack()
 			} else {
 				msg.Ack()
 			}
 		}
 	}()
-	n.t.Cleanup(func() {
+	t.Cleanup(func() {
 		cancel()
 		_ = follower.Close()
 		<-done
-		_ = n.log.Close()
+		_ = log.Close()
 	})
 }
 
