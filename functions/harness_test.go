@@ -69,7 +69,7 @@ func newNode(t *testing.T, change ...func(*node)) *node {
 func newID() string { return uuid.Must(uuid.NewV7()).String() }
 
 // follow runs a projector on a log until the test ends.
-func follow(t *testing.T, log *memorylog.Log, project *functions.Project) {
+func follow(t testing.TB, log *memorylog.Log, project *functions.Project) {
 	t.Helper()
 	follower, err := log.Follow(project.Seek)
 	if err != nil {

@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -25,7 +27,7 @@ import (
 )
 
 // openIndex makes an empty index in memory.
-func openIndex(t *testing.T) *sqlite.Generations {
+func openIndex(t testing.TB) *sqlite.Generations {
 	t.Helper()
 	file, err := sqlitefile.OpenMemory(quiet)
 	if err != nil {
@@ -43,7 +45,7 @@ func openIndex(t *testing.T) *sqlite.Generations {
 }
 
 // sample returns the bundles of the project's sample in the order in which they must be loaded.
-func sample(t *testing.T) []string {
+func sample(t testing.TB) []string {
 	t.Helper()
 	files, err := filepath.Glob("../infra/sample/*.json.bz2")
 	if err != nil || len(files) < 5 {
@@ -79,22 +81,41 @@ func scanned(t *testing.T, x projections.Auditor) []string {
 	return lines
 }
 
-func TestTheSampleGoesInAndTheSameComesOutOfEveryReplay(t *testing.T) {
-	log, blobs, generations := memorylog.Open(1, quiet), memoryblobs.New(), openIndex(t)
-	live := generations.Live()
-	waiters := functions.NewWaiters(live)
-	heal := &functions.Heal{Log: log, Index: live, Blobs: blobs, Catalog: theCatalog()}
-	project := &functions.Project{Index: live, Blobs: blobs, Catalog: theCatalog(), Waiters: waiters, Heal: heal, Logger: quiet}
-	write := &functions.Write{Log: log, Index: live, Blobs: blobs, Catalog: theCatalog(), Waiters: waiters, Tenant: "main", Partitions: 1, Now: time.Now,
-		NewID: newID, Logger: quiet, Heal: heal, Limits: functions.Limits{OutcomeWait: 2 * time.Minute}}
-	door := write.Door("/fhir", nil)
-	follow(t, log, project)
+// served is a node on the sqlite index.
+type served struct {
+	log         *memorylog.Log
+	blobs       *memoryblobs.Blobs
+	generations *sqlite.Generations
+	live        projections.Index
+	heal        *functions.Heal
+	door        http.Handler
+}
 
-	resources, started := 0, time.Now()
+func newServed(t testing.TB) *served {
+	s := &served{log: memorylog.Open(1, quiet), blobs: memoryblobs.New(), generations: openIndex(t)}
+	s.live = s.generations.Live()
+	waiters := functions.NewWaiters(s.live)
+	s.heal = &functions.Heal{Log: s.log, Index: s.live, Blobs: s.blobs, Catalog: theCatalog()}
+	project := &functions.Project{Index: s.live, Blobs: s.blobs, Catalog: theCatalog(), Waiters: waiters, Heal: s.heal, Logger: quiet}
+	write := &functions.Write{Log: s.log, Index: s.live, Blobs: s.blobs, Catalog: theCatalog(), Waiters: waiters, Tenant: "main", Partitions: 1, Now: time.Now,
+		NewID: newID, Logger: quiet, Heal: s.heal, Limits: functions.Limits{OutcomeWait: 2 * time.Minute}}
+	s.door = write.Door("/fhir", nil)
+	follow(t, s.log, project)
+	return s
+}
+
+func (s *served) post(bundle string) *httptest.ResponseRecorder {
+	rw := httptest.NewRecorder()
+	s.door.ServeHTTP(rw, httptest.NewRequest("POST", base, strings.NewReader(bundle)))
+	return rw
+}
+
+func TestTheSampleGoesInAndTheSameComesOutOfEveryReplay(t *testing.T) {
+	n := newServed(t)
+	log, blobs, generations, live, heal := n.log, n.blobs, n.generations, n.live, n.heal
+	resources := 0
 	for i, bundle := range sample(t) {
-		r := httptest.NewRequest("POST", base, strings.NewReader(bundle))
-		rw := httptest.NewRecorder()
-		door.ServeHTTP(rw, r)
+		rw := n.post(bundle)
 		if rw.Code != 200 {
 			t.Fatalf("bundle %d: %d %.500s", i, rw.Code, rw.Body)
 		}
@@ -109,7 +130,6 @@ func TestTheSampleGoesInAndTheSameComesOutOfEveryReplay(t *testing.T) {
 			resources++
 		}
 	}
-	t.Logf("%d resources in %v", resources, time.Since(started))
 	want := scanned(t, live)
 	if len(want) != resources {
 		t.Errorf("got %d versions, want %d", len(want), resources)
@@ -174,4 +194,35 @@ func TestTheSampleGoesInAndTheSameComesOutOfEveryReplay(t *testing.T) {
 	if err != nil || !report.OK || report.Resources != int64(resources) || report.Missing+report.Wrong+report.Orphans != 0 {
 		t.Errorf("verify: %v\n%s", err, strings.Join(report.Lines(), "\n"))
 	}
+}
+
+// BenchmarkTransactions measures the writing half without HTTP and disks: eight clients send patients' bundles.
+func BenchmarkTransactions(b *testing.B) {
+	n := newServed(b)
+	bundles := sample(b)
+	for _, bundle := range bundles[:2] {
+		if rw := n.post(bundle); rw.Code != 200 {
+			b.Fatal(rw.Body)
+		}
+	}
+	bundles = bundles[2:]
+	var bytes, next atomic.Int64
+	b.SetParallelism(4)
+	b.ResetTimer()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			bundle := bundles[next.Add(1)%int64(len(bundles))]
+			if rw := n.post(bundle); rw.Code != 200 {
+				b.Errorf("%d %.300s", rw.Code, rw.Body)
+			}
+			bytes.Add(int64(len(bundle)))
+		}
+	})
+	b.StopTimer()
+	b.SetBytes(bytes.Load() / int64(b.N))
+	sizes, err := n.live.Sizes(b.Context())
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportMetric(float64(sizes.Versions-1721)/b.Elapsed().Seconds(), "resources/s")
 }
