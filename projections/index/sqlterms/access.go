@@ -74,6 +74,9 @@ func (a *access) walkKeys() []int64 {
 	return keys
 }
 
+// probed is the name of a row that is looked at because its version is under consideration.
+const probed = "p"
+
 // rows is a SELECT of the Sids that it finds, with repeats, up to a ref.
 func (a *access) rows(s *statement, before int64) string {
 	var parts []string
@@ -127,14 +130,14 @@ func (a *access) probe(s *statement, sid, ref, main string, before int64) string
 	}
 	var any []string
 	for _, sc := range a.scans {
-		any = append(any, "("+sc.condition(s, "p")+")")
+		any = append(any, "("+sc.condition(s, probed)+")")
 	}
 	if len(any) > 0 {
 		parts = append(parts, "exists (select 1 from "+s.table("span")+within+"("+strings.Join(any, " or ")+"))")
 	}
 	any = any[:0]
 	for _, sc := range a.texts {
-		any = append(any, "("+sc.condition(s, "p")+")")
+		any = append(any, "("+sc.condition(s, probed)+")")
 	}
 	if len(any) > 0 {
 		parts = append(parts, "exists (select 1 from "+s.table("text")+within+"("+strings.Join(any, " or ")+"))")
@@ -149,8 +152,13 @@ func (a *access) probe(s *statement, sid, ref, main string, before int64) string
 	return condition
 }
 
+// condition is the stretch as a condition on a row. The plus keeps a planner from reading a probe's whole stretch: the index by ref is
+// the one to use there.
 func (sc scan) condition(s *statement, row string) string {
 	c := row + ".key = " + s.arg(sc.key)
+	if row == probed {
+		c = "+" + c
+	}
 	if sc.min != math.MinInt64 {
 		c += " and " + row + ".low >= " + s.arg(sc.min)
 	}
@@ -181,6 +189,9 @@ func (sc scan) condition(s *statement, row string) string {
 
 func (sc textScan) condition(s *statement, row string) string {
 	c := row + ".key = " + s.arg(sc.key)
+	if row == probed {
+		c = "+" + c
+	}
 	head, rest := row+".head", row+".rest"
 	if sc.form == textRaw {
 		return c + " and " + head + " = " + s.arg([]byte(projections.OrderString(sc.text))) + " and " + row + ".raw = " + s.arg([]byte(sc.text))

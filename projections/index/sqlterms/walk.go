@@ -202,7 +202,7 @@ func (x *search) value1(s *statement, by orderBy, key projections.SortKey, sid s
 		keys = append(keys, src.key)
 	}
 	src := sources[0]
-	return "(select p." + src.column + " from " + s.table(src.table) + " p where p.ref >= (" + sid + " << 2) and p.ref <= (" + sid + " << 2) + 3 and p.key " + s.in(keys) +
+	return "(select p." + src.column + " from " + s.table(src.table) + " p where p.ref >= (" + sid + " << 2) and p.ref <= (" + sid + " << 2) + 3 and +p.key " + s.in(keys) +
 		fmt.Sprintf(" and (p.ref & %d) <> 0 limit 1)", src.flag)
 }
 
