@@ -40,7 +40,7 @@ func (d *door) transaction(rw http.ResponseWriter, r *http.Request, data []byte,
 	}
 	var reached *events.Position
 	if len(changes) > 0 {
-		event := d.event(r, data, -1, changes...)
+		event := d.event(r, repeatableHash(r, data), -1, changes...)
 		if preferencesOf(r.Header).async {
 			position, err := d.Append(r.Context(), event)
 			if err != nil {
@@ -72,6 +72,7 @@ func (d *door) batch(rw http.ResponseWriter, r *http.Request, data []byte, parts
 		return err
 	}
 	async := preferencesOf(r.Header).async
+	body := repeatableHash(r, data)
 	positions := make([]*events.Position, len(parts))
 	var group errgroup.Group
 	group.SetLimit(d.limits.BatchFlight)
@@ -80,7 +81,7 @@ func (d *door) batch(rw http.ResponseWriter, r *http.Request, data []byte, parts
 			continue
 		}
 		group.Go(func() error {
-			event := d.event(r, data, n, p.change)
+			event := d.event(r, body, n, p.change)
 			if async {
 				position, err := d.Append(r.Context(), event)
 				if err == nil {

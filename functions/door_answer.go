@@ -19,14 +19,14 @@ import (
 const retryAfter = "2" // seconds
 
 // repeatableID makes the id of an event from an idempotency key and what was asked under it: a UUID of version 8.
-func repeatableID(r *http.Request, tenant, key string, body []byte, part int) string {
+func repeatableID(r *http.Request, tenant, key string, body events.Hash, part int) string {
 	hash := sha256.New()
 	for _, text := range []string{tenant, key, r.Method, r.URL.Path, r.URL.RawQuery, r.Header.Get("If-Match"), r.Header.Get("If-None-Match"), r.Header.Get("If-None-Exist")} {
 		hash.Write(binary.AppendUvarint(nil, uint64(len(text))))
 		hash.Write([]byte(text))
 	}
 	hash.Write(binary.AppendVarint(nil, int64(part)))
-	hash.Write(body)
+	hash.Write(body[:])
 	id, _ := uuid.FromBytes(hash.Sum(nil)[:16]) // fails for other lengths only
 	id[6] = id[6]&0x0f | 0x80
 	id[8] = id[8]&0x3f | 0x80

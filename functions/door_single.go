@@ -1,6 +1,7 @@
 package functions
 
 import (
+	"crypto/sha256"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -155,7 +156,7 @@ func checkIdentity(change *events.Change, resource fhir.Resource, newID func() s
 
 // single sends a change as an event of its own and answers with what became of it.
 func (d *door) single(rw http.ResponseWriter, r *http.Request, change events.Change, body []byte) error {
-	event := d.event(r, body, -1, change)
+	event := d.event(r, repeatableHash(r, body), -1, change)
 	prefer := preferencesOf(r.Header)
 	if prefer.async {
 		position, err := d.Append(r.Context(), event)
@@ -177,9 +178,17 @@ func (d *door) single(rw http.ResponseWriter, r *http.Request, change events.Cha
 	return nil
 }
 
-// event makes the event of changes. part tells the entries of a batch apart; -1: the event is the whole request. With an
+// repeatableHash is the hash of a request's body when the request carries an Idempotency-Key: made once for all events of the request.
+func repeatableHash(r *http.Request, body []byte) events.Hash {
+	if r.Header.Get("Idempotency-Key") == "" {
+		return events.Hash{}
+	}
+	return sha256.Sum256(body)
+}
+
+// event makes the event of changes. body is the request's [repeatableHash]. part tells the entries of a batch apart; -1: the event is the whole request. With an
 // Idempotency-Key the event's id is made from the key and the request, so that the same request sent again is the same event.
-func (d *door) event(r *http.Request, body []byte, part int, changes ...events.Change) events.Event {
+func (d *door) event(r *http.Request, body events.Hash, part int, changes ...events.Change) events.Event {
 	event := events.Event{Tenant: d.Tenant, Time: d.Now(), Changes: changes, AllowDangling: strings.EqualFold(r.Header.Get(headerAllowDangling), "true")}
 	if event.IdempotencyKey = strings.Trim(r.Header.Get("Idempotency-Key"), `"`); event.IdempotencyKey != "" {
 		event.ID = repeatableID(r, event.Tenant, event.IdempotencyKey, body, part)

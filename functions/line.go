@@ -71,12 +71,27 @@ func (l *line) load(ctx context.Context) error {
 // project decides and commits records that come right after the state, in as many commits as their size asks for, and calls told
 // after each with all outcomes that became known. After an error whatever was committed stays; the records may be given again.
 func (l *line) project(ctx context.Context, records []events.RawRecord, told func([]events.Outcome)) error {
+	alone := 0 // records that are to be committed one by one
 	for len(records) > 0 {
 		items, err := l.take(ctx, records)
 		if err != nil {
 			return err
 		}
+		if alone > 0 {
+			items = items[:1]
+			alone--
+		}
 		outcomes, err := l.chunk(ctx, items)
+		if err != nil && isOfContent(err) {
+			// A store refuses something in these records for good. Alone, the one that it is gives itself away.
+			if len(items) > 1 {
+				alone = len(items)
+				continue
+			}
+			forget(items)
+			items[0].poison = err.Error()
+			outcomes, err = l.chunk(ctx, items)
+		}
 		if err != nil {
 			l.forget()
 			return err
@@ -85,6 +100,23 @@ func (l *line) project(ctx context.Context, records []events.RawRecord, told fun
 		records = records[len(items):]
 	}
 	return nil
+}
+
+// isOfContent tells whether a store's error is about what it was given, so that trying again cannot help.
+func isOfContent(err error) bool {
+	kind := events.KindOf(err)
+	return kind == events.TooLarge || kind == events.Invalid
+}
+
+// forget takes back what was decided about items.
+func forget(items []*item) {
+	for _, i := range items {
+		for _, w := range i.works {
+			if w != nil {
+				w.forget()
+			}
+		}
+	}
 }
 
 // take reads the records of one chunk, side by side.
@@ -178,13 +210,7 @@ func (l *line) chunk(ctx context.Context, items []*item) ([]events.Outcome, erro
 			return append(d.commit.Outcomes, d.told...), nil
 		}
 		bad.item.poison = bad.reason
-		for _, i := range items {
-			for _, w := range i.works {
-				if w != nil {
-					w.forget()
-				}
-			}
-		}
+		forget(items)
 	}
 }
 

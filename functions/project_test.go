@@ -564,3 +564,39 @@ func TestAContextThatEndsStopsTheProjectorWithoutHalfACommit(t *testing.T) {
 		t.Errorf("got %v and %d commits, want an error and none", err, x.commits)
 	}
 }
+
+// narrowBlobs refuses contents above a size for good, as Cassandra does.
+type narrowBlobs struct {
+	projections.Blobs
+	most int
+}
+
+func (b narrowBlobs) Put(ctx context.Context, blobs []projections.Blob) error {
+	for _, blob := range blobs {
+		if len(blob.Content) > b.most {
+			return events.Errorf(events.TooLarge, "test.Put", "%d bytes are too many", len(blob.Content))
+		}
+	}
+	return b.Blobs.Put(ctx, blobs)
+}
+
+func TestAContentThatTheStoreRefusesForGoodDoesNotStopTheLine(t *testing.T) {
+	var records []events.RawRecord
+	for i, size := range []int{10, 20, 5_000, 30, 6_000} {
+		id := fmt.Sprintf("p%d", i)
+		headers, value, err := events.Encode(events.Event{ID: newID(), Tenant: "main", Changes: []events.Change{{Operation: events.Update, Type: "Patient", ID: id, Content: []byte(patient(id, strings.Repeat("x", size))), Entry: -1}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		records = append(records, events.RawRecord{Position: events.Position{Offset: int64(i)}, Time: time.Now(), Key: []byte("main"), Headers: headers, Value: value})
+	}
+	x := newIndex()
+	p := newProject(x, narrowBlobs{memoryblobs.New(), 1_000})
+	mustSeek(t, p)
+	if err := p.Handle(batch(records...)); err != nil {
+		t.Fatal(err)
+	}
+	if len(x.rows) != 3 || len(x.quarantined) != 2 || x.states[0].Next != 5 {
+		t.Errorf("%d rows, %d in quarantine, next %d; want 3, 2 and 5", len(x.rows), len(x.quarantined), x.states[0].Next)
+	}
+}
