@@ -109,7 +109,7 @@ func TestHistoriesThatAreRefused(t *testing.T) {
 		{"/fhir/Patient/2/_history", nil, 404},
 		{"/fhir/Patient/2/_history?_since=2027-01-01", nil, 404},
 		{"/fhir/Patient/a_b/_history", nil, 404},
-		{"/fhir/Patiens/1/_history", nil, 404},
+		{"/fhir/Unicorn/1/_history", nil, 404},
 		{"/fhir/Patient/1/_history?_count=-1", nil, 400},
 		{"/fhir/Patient/1/_history?_count=1&_count=2", nil, 400},
 		{"/fhir/Patient/1/_history?_since=yesterday", nil, 400},

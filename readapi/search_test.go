@@ -57,11 +57,11 @@ func TestAnUnknownParameterNeverWidensUnseen(t *testing.T) {
 	s := newStore(t)
 	s.patients(3)
 	server := s.server()
-	b := bundleOf(t, get(server, "/fhir/Patient?family=F01&colour=red&_include=Patient:organization"))
-	if len(b.extra) != 2 || !strings.Contains(b.extra[0], "colour") || !strings.Contains(b.extra[1], "_include") {
-		t.Errorf("the outcome tells %q, want colour and _include", b.extra)
+	b := bundleOf(t, get(server, "/fhir/Patient?family=F01&flavor=red&_include=Patient:organization"))
+	if len(b.extra) != 2 || !strings.Contains(b.extra[0], "flavor") || !strings.Contains(b.extra[1], "_include") {
+		t.Errorf("the outcome tells %q, want flavor and _include", b.extra)
 	}
-	if self := b.links["self"]; strings.Contains(self, "colour") || strings.Contains(self, "_include") || !strings.Contains(self, "family=F01") {
+	if self := b.links["self"]; strings.Contains(self, "flavor") || strings.Contains(self, "_include") || !strings.Contains(self, "family=F01") {
 		t.Errorf("the self link %s, want family alone", self)
 	}
 	if !slices.Equal(b.ids, []string{"Patient/p1"}) {
@@ -72,7 +72,7 @@ func TestAnUnknownParameterNeverWidensUnseen(t *testing.T) {
 		status   int
 		contains string
 	}{
-		{"family=F01&colour=red", 400, "colour"},
+		{"family=F01&flavor=red", 400, "flavor"},
 		{"_include=Patient:organization", 422, "_include"},
 		{"organization.name=x", 422, "organization.name"},
 		{"_has:Observation:patient:code=x", 422, "_has"},
@@ -83,7 +83,7 @@ func TestAnUnknownParameterNeverWidensUnseen(t *testing.T) {
 			t.Errorf("%s, strictly: got %d %s, want %d naming %s", c.query, w.Code, diagnostics, c.status, c.contains)
 		}
 	}
-	for _, query := range []string{"birthdate=yesterday", "family:colour=x", "_count=many", "_sort=", "family=%zz", "_page=x", "_page=", "_page=a&_page=b"} {
+	for _, query := range []string{"birthdate=yesterday", "family:flavor=x", "_count=many", "_sort=", "family=%zz", "_page=x", "_page=", "_page=a&_page=b"} {
 		if w := get(server, "/fhir/Patient?"+query); w.Code != http.StatusBadRequest && query != "_sort=" {
 			t.Errorf("%s: got %d %s, want 400", query, w.Code, w.Body)
 		}
@@ -286,7 +286,7 @@ func TestFormsOfASearchByPost(t *testing.T) {
 		{"a form that is not offered", "/fhir/Patient/_search", []string{form}, "_format=xml", 406, nil},
 		{"too large", "/fhir/Patient/_search", []string{form}, "family=" + strings.Repeat("x", 1<<20), 413, nil},
 		{"of all types", "/fhir/_search", []string{form}, "_id=1", 422, nil},
-		{"of an unknown type", "/fhir/Patiens/_search", []string{form}, "_id=1", 404, nil},
+		{"of an unknown type", "/fhir/Unicorn/_search", []string{form}, "_id=1", 404, nil},
 	}
 	for _, c := range cases {
 		w := request{method: http.MethodPost, target: c.target, headers: c.headers, body: c.body}.do(server)

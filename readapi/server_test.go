@@ -53,7 +53,7 @@ func TestEveryPlaceTakesItsMethods(t *testing.T) {
 		{"delete of a version", both, "DELETE", "/fhir/Patient/1/_history/1", 405, "GET, HEAD"},
 		{"write to metadata", both, "PATCH", "/fhir/metadata", 405, ""},
 		{"write to health", both, "POST", "/health", 405, "GET, HEAD"},
-		{"an unknown type", both, "PUT", "/fhir/Patiens/1", 404, ""},
+		{"an unknown type", both, "PUT", "/fhir/Unicorn/1", 404, ""},
 		{"an operation", both, "GET", "/fhir/Patient/$everything", 422, ""},
 		{"an operation on a resource", both, "GET", "/fhir/Patient/1/$everything", 422, ""},
 		{"a compartment", both, "GET", "/fhir/Patient/1/Observation", 422, ""},
@@ -187,6 +187,23 @@ func (b broken) State(context.Context, int32) (projections.State, error) {
 	return projections.State{}, b.err
 }
 
+// slow is a reader whose searches end with their context alone.
+type slow struct{ projections.Reader }
+
+func (slow) Search(ctx context.Context, _ projections.Query) (projections.Page, error) {
+	<-ctx.Done()
+	return projections.Page{}, ctx.Err()
+}
+
+func TestASearchOverItsTimeIsTooCostly(t *testing.T) {
+	s := newStore(t)
+	server := s.server(func(c *readapi.Config) { c.Reader, c.SearchTime = slow{c.Reader}, 20*time.Millisecond })
+	w := get(server, "/fhir/Patient?family=x")
+	if code, diagnostics := outcomeOf(t, w.Body.Bytes()); w.Code != http.StatusUnprocessableEntity || code != "too-costly" || !strings.Contains(diagnostics, "narrow") {
+		t.Errorf("got %d %s %s, want 422 too-costly with a hint", w.Code, code, diagnostics)
+	}
+}
+
 func TestFailuresTellClientsNoDetails(t *testing.T) {
 	s := newStore(t)
 	cases := []struct {
@@ -225,7 +242,7 @@ func TestAnswersAreCompressedWhenAsked(t *testing.T) {
 	s.patients(40)
 	server := httptest.NewServer(s.server())
 	defer server.Close()
-	fetch := func(method, encoding string) (*http.Response, string) {
+	fetch := func(method, encoding string) (int, http.Header, string) {
 		r, err := http.NewRequest(method, server.URL+"/fhir/Patient", nil)
 		if err != nil {
 			t.Fatal(err)
@@ -246,18 +263,18 @@ func TestAnswersAreCompressedWhenAsked(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return response, string(data)
+		return response.StatusCode, response.Header, string(data)
 	}
-	plain, want := fetch("GET", "identity")
-	if plain.Header.Get("Content-Encoding") != "" || !strings.HasSuffix(want, "]}") {
-		t.Errorf("identity: got %q, %.100s", plain.Header.Get("Content-Encoding"), want)
+	_, plain, want := fetch("GET", "identity")
+	if plain.Get("Content-Encoding") != "" || !strings.HasSuffix(want, "]}") {
+		t.Errorf("identity: got %q, %.100s", plain.Get("Content-Encoding"), want)
 	}
-	packed, got := fetch("GET", "gzip")
-	if packed.Header.Get("Content-Encoding") != "gzip" || len(got) != len(want) || !strings.Contains(packed.Header.Get("Vary"), "Accept-Encoding") {
-		t.Errorf("gzip: got %q, %d bytes, Vary %q; want %d bytes", packed.Header.Get("Content-Encoding"), len(got), packed.Header.Get("Vary"), len(want))
+	_, packed, got := fetch("GET", "gzip")
+	if packed.Get("Content-Encoding") != "gzip" || len(got) != len(want) || !strings.Contains(packed.Get("Vary"), "Accept-Encoding") {
+		t.Errorf("gzip: got %q, %d bytes, Vary %q; want %d bytes", packed.Get("Content-Encoding"), len(got), packed.Get("Vary"), len(want))
 	}
-	if head, body := fetch("HEAD", "gzip"); head.StatusCode != 200 || body != "" {
-		t.Errorf("HEAD: got %d with %d bytes", head.StatusCode, len(body))
+	if status, _, body := fetch("HEAD", "gzip"); status != http.StatusOK || body != "" {
+		t.Errorf("HEAD: got %d with %d bytes", status, len(body))
 	}
 }
 

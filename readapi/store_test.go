@@ -128,7 +128,7 @@ func (s *store) server(change ...func(*readapi.Config)) *readapi.Server {
 	s.t.Helper()
 	config := readapi.Config{
 		Base: "/fhir", Tenant: tenant, Reader: s.index, Blobs: s.blobs, Catalog: s.catalog,
-		Registry: prometheus.NewRegistry(), Logger: slog.New(slog.NewTextHandler(io.Discard, nil)), Version: "1.2.3",
+		Registry: prometheus.NewRegistry(), Logger: slog.New(slog.DiscardHandler), Version: "1.2.3",
 	}
 	for _, c := range change {
 		c(&config)

@@ -26,14 +26,14 @@ func (d *Door) writeSearch(ctx context.Context, w http.ResponseWriter, s *search
 		if resource, err = documents.Stamp(resource[:0], found.contents[i], version.ID, version.Number, version.Time); err != nil {
 			d.abort(ctx, err, version.Type, version.ID, version.Number)
 		}
-		if bundle.Entry(documents.BundleEntry{FullURL: s.path + "/" + version.ID, Resource: resource, SearchMode: "match"}) != nil {
-			return nil // the client has gone: there is nobody left to tell
+		if !d.wrote(ctx, bundle.Entry(documents.BundleEntry{FullURL: s.path + "/" + version.ID, Resource: resource, SearchMode: "match"})) {
+			return nil
 		}
 	}
 	if outcome != nil {
-		_ = bundle.Entry(documents.BundleEntry{Resource: outcome, SearchMode: "outcome"}) // Close returns the same error
+		d.wrote(ctx, bundle.Entry(documents.BundleEntry{Resource: outcome, SearchMode: "outcome"}))
 	}
-	_ = bundle.Close() // as above
+	d.wrote(ctx, bundle.Close())
 	return nil
 }
 
@@ -66,12 +66,20 @@ func (d *Door) writeHistory(ctx context.Context, w http.ResponseWriter, h *histo
 			}
 			entry.Resource = resource
 		}
-		if bundle.Entry(entry) != nil {
-			return nil // the client has gone: there is nobody left to tell
+		if !d.wrote(ctx, bundle.Entry(entry)) {
+			return nil
 		}
 	}
-	_ = bundle.Close() // as above
+	d.wrote(ctx, bundle.Close())
 	return nil
+}
+
+// wrote tells whether the client is still there to be written to.
+func (d *Door) wrote(ctx context.Context, err error) bool {
+	if err != nil {
+		d.Logger.DebugContext(ctx, "a client left before its answer was written", "cause", err)
+	}
+	return err == nil
 }
 
 // abort breaks an answer off that has begun and cannot be finished, so that the client does not take a part for the whole.

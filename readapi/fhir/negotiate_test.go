@@ -1,6 +1,7 @@
 package fhir
 
 import (
+	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"testing"
@@ -53,7 +54,7 @@ func TestAnswersAreOfTheTypeThatWasAskedFor(t *testing.T) {
 		if c.format != "" {
 			target += "?_format=" + url.QueryEscape(c.format)
 		}
-		r := httptest.NewRequest("GET", target, nil)
+		r := httptest.NewRequest(http.MethodGet, target, nil)
 		if c.accept != "" {
 			r.Header.Set("Accept", c.accept)
 		}
@@ -68,7 +69,7 @@ func FuzzNegotiationNeverFails(f *testing.F) {
 	f.Add("application/json;q=0.5, */*", "_format=json")
 	f.Add(`"`, "_format=%zz&_format=")
 	f.Fuzz(func(t *testing.T, accept, query string) {
-		r := httptest.NewRequest("GET", "/fhir/Patient", nil)
+		r := httptest.NewRequest(http.MethodGet, "/fhir/Patient", nil)
 		r.URL.RawQuery = query
 		r.Header.Set("Accept", accept)
 		if contentType, acceptable := Negotiate(r); acceptable && contentType == "" {
