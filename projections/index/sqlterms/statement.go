@@ -25,10 +25,25 @@ type statement struct {
 	args []any
 }
 
-// arg adds an argument (int64, string or []byte) and returns its placeholder.
+// arg adds an argument (int64, int32, string, []byte; slices of them for Postgres) and returns its placeholder. Postgres is told the type:
+// left alone it takes an integer that stands beside another for 32 bits wide.
 func (s *statement) arg(v any) string {
 	s.args = append(s.args, v)
-	return "$" + strconv.Itoa(len(s.args))
+	place := "$" + strconv.Itoa(len(s.args))
+	if !s.Postgres {
+		return place
+	}
+	switch v.(type) {
+	case int64:
+		return place + "::bigint"
+	case int32:
+		return place + "::int"
+	case string:
+		return place + "::text"
+	case []byte:
+		return place + "::bytea"
+	}
+	return place
 }
 
 // table names a table of the generation.

@@ -96,12 +96,12 @@ func (x *search) termRows(s *statement, key int64, driver *access) string {
 // all.
 func (x *search) estimate() (int64, error) {
 	driver := x.countDriver()
-	s := x.statement()
-	rows, words := "select (t.ref >> 2) as sid from "+s.table("term")+" t where t.key = "+s.arg(x.ledger), x.q.Type
+	words := x.q.Type
 	if driver != nil {
-		rows, words = driver.rows(s, x.before), driver.words
+		words = driver.words
 	}
-	all, err := x.number(s, "select count(*) from ("+rows+") y")
+	s := x.statement()
+	all, err := x.number(s, "select count(*) from ("+x.rowsOf(s, driver)+") y")
 	if err != nil || all <= estimateRows {
 		if err == nil {
 			return x.countAll()
@@ -110,14 +110,17 @@ func (x *search) estimate() (int64, error) {
 	}
 	x.say("estimated over %s", words)
 	s = x.statement()
-	if driver != nil {
-		rows = driver.rows(s, x.before)
-	} else {
-		rows = "select (t.ref >> 2) as sid from " + s.table("term") + " t where t.key = " + s.arg(x.ledger)
-	}
-	matched, err := x.number(s, fmt.Sprintf("select count(*) from (select sid from (%s) y limit %d) d cross join ", rows, estimateRows)+s.table("version")+
+	matched, err := x.number(s, fmt.Sprintf("select count(*) from (select sid from (%s) y limit %d) d cross join ", x.rowsOf(s, driver), estimateRows)+s.table("version")+
 		" v where v.sid = d.sid and "+x.current(s)+x.probes(s, driver, "v.sid", "(v.sid << 2)", "v.main"))
 	return int64(float64(matched) / estimateRows * float64(all)), err
+}
+
+// rowsOf is a SELECT of the Sids that a clause finds; nil: of all versions of the type.
+func (x *search) rowsOf(s *statement, driver *access) string {
+	if driver != nil {
+		return driver.rows(s, x.before)
+	}
+	return "select (t.ref >> 2) as sid from " + s.table("term") + " t where t.key = " + s.arg(x.ledger)
 }
 
 func (x *search) number(s *statement, sql string) (int64, error) {
