@@ -1,0 +1,354 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"golang.org/x/sync/errgroup"
+
+	"binnacle/events"
+	"binnacle/projections"
+)
+
+const (
+	opBuild    = "postgres.Build"
+	opBuilding = "postgres.Building"
+)
+
+// finishers is how many connections Finish uses at once.
+const finishers = 3
+
+// building is a generation that is filled beside the live one.
+type building struct {
+	*generation
+
+	mu       sync.Mutex
+	lock     *pgx.Conn // holds the exclusive right as long as it is connected; nil: given up
+	finished bool
+
+	searching sync.Mutex
+	searched  time.Duration // spent in searches without indexes
+	indexed   bool
+}
+
+var _ projections.Building = (*building)(nil)
+
+// Build starts the next generation, or resumes one that has the same catalog. The exclusive right ends with the connection that holds it.
+func (g *Generations) Build(ctx context.Context, catalog string) (projections.Building, error) {
+	lock, err := g.takeBuildLock(ctx)
+	if err != nil {
+		return nil, err
+	}
+	b := &building{lock: lock}
+	number := 0
+	err = g.transaction(ctx, opBuild, func(tx pgx.Tx) error {
+		number = 0
+		rows, err := tx.Query(ctx, "select number, catalog = $1, finished from "+g.control+"generation where state = $2 order by number", catalog, stateBuilding)
+		if err != nil {
+			return err
+		}
+		type unfinished struct {
+			Number         int
+			Same, Finished bool
+		}
+		found, err := pgx.CollectRows(rows, pgx.RowToStructByPos[unfinished])
+		if err != nil {
+			return err
+		}
+		for _, u := range found {
+			if u.Same && number == 0 {
+				number, b.finished, b.indexed = u.Number, u.Finished, u.Finished
+			} else if err := g.dropGeneration(ctx, tx, u.Number); err != nil {
+				return err
+			}
+		}
+		if number == 0 {
+			number, err = g.createGeneration(ctx, tx, stateBuilding, catalog)
+		}
+		return err
+	})
+	if err != nil {
+		closeSoon(ctx, lock)
+		return nil, err
+	}
+	b.generation = g.open(number)
+	return b, nil
+}
+
+// takeBuildLock takes the exclusive right to build or to drop what is being built, and notes who has it.
+func (g *Generations) takeBuildLock(ctx context.Context) (*pgx.Conn, error) {
+	config := g.single.Copy()
+	config.RuntimeParams["application_name"] = "binnacle build"
+	conn, err := pgx.ConnectConfig(ctx, config)
+	if err != nil {
+		return nil, classify(opBuild, err)
+	}
+	locked := false
+	if err = conn.QueryRow(ctx, "select pg_try_advisory_lock($1)", g.lockKey("build")).Scan(&locked); err == nil && !locked {
+		err = g.builder(ctx, conn)
+	}
+	if err == nil {
+		host, unnamed := os.Hostname()
+		if unnamed != nil {
+			host = "a machine without name"
+		}
+		_, err = conn.Exec(ctx, "insert into "+g.control+"builder (holder) values ($1) on conflict (one) do update set holder = excluded.holder, since = now()", fmt.Sprintf("process %d on %s", os.Getpid(), host))
+	}
+	if err != nil {
+		closeSoon(ctx, conn)
+		return nil, classify(opBuild, err)
+	}
+	return conn, nil
+}
+
+// builder is the refusal that names the holder.
+func (g *Generations) builder(ctx context.Context, conn *pgx.Conn) error {
+	holder, since := "another process", time.Now()
+	err := conn.QueryRow(ctx, "select holder, since from "+g.control+"builder").Scan(&holder, &since)
+	if err != nil && !errors.Is(err, pgx.ErrNoRows) { // it may not have said so yet
+		return err
+	}
+	return events.Errorf(events.Conflict, opBuild, "%s has been building or dropping a generation since %s; wait for it or stop it", holder, since.UTC().Format(time.RFC3339))
+}
+
+func (b *building) Number() int { return b.number }
+
+func (b *building) Commit(ctx context.Context, c projections.Commit) error {
+	w := b.writer(c.Partition)
+	return w.commit(ctx, c, w.whileBuilding())
+}
+
+func (b *building) State(ctx context.Context, partition int32) (projections.State, error) {
+	return b.audit.State(ctx, partition)
+}
+
+func (b *building) Current(ctx context.Context, keys []projections.Key) ([]projections.Version, error) {
+	return b.audit.Current(ctx, keys)
+}
+
+func (b *building) Outcomes(ctx context.Context, eventIDs []string) ([]*events.Outcome, error) {
+	return b.audit.Outcomes(ctx, eventIDs)
+}
+
+// searchPatience is how much time searches without indexes may take in all before the indexes are built early: about what they cost.
+const searchPatience = 2 * time.Second
+
+// Search reads bare tables for as long as that is cheaper than to have indexes. It has no limit of time: what a replay decides must not
+// depend on it.
+func (b *building) Search(ctx context.Context, q projections.Query) (projections.Page, error) {
+	b.searching.Lock()
+	early := !b.indexed && b.searched > searchPatience
+	b.searching.Unlock()
+	if early {
+		if err := b.buildIndexes(ctx, func(string) {}); err != nil {
+			return projections.Page{}, err
+		}
+	}
+	started := time.Now()
+	page, err := b.audit.Search(ctx, q)
+	b.searching.Lock()
+	b.searched += time.Since(started)
+	b.searching.Unlock()
+	return page, err
+}
+
+func (b *building) History(ctx context.Context, key projections.Key, span projections.HistorySpan) (projections.HistoryPage, error) {
+	return b.audit.History(ctx, key, span)
+}
+
+func (b *building) Partitions(ctx context.Context) (map[int32]projections.State, error) {
+	return b.audit.Partitions(ctx)
+}
+
+func (b *building) Scan(ctx context.Context, partition int32, visit func(projections.Version, events.Hash) error) error {
+	return b.audit.Scan(ctx, partition, visit)
+}
+
+func (b *building) Quarantine(ctx context.Context, after events.Position, limit int) ([]projections.Quarantined, error) {
+	return b.audit.Quarantine(ctx, after, limit)
+}
+
+func (b *building) Sizes(ctx context.Context) (projections.Sizes, error) { return b.sizes(ctx) }
+
+// Finish builds the search indexes and gathers the statistics, on several connections at once. To do it again is cheap.
+func (b *building) Finish(ctx context.Context, progress func(done, all int, step string)) error {
+	if err := b.held(ctx); err != nil {
+		return err
+	}
+	all := len(searchIndexes()) + len(grown())
+	var mu sync.Mutex
+	done := 0
+	report := func(step string) {
+		mu.Lock()
+		defer mu.Unlock()
+		done++
+		progress(done, all, step)
+	}
+	progress(0, all, "building the search indexes")
+	if err := b.buildIndexes(ctx, report); err != nil {
+		return err
+	}
+	if err := inParallel(ctx, b, grown(), func(ctx context.Context, conn *pgx.Conn, table string) error {
+		if _, err := conn.Exec(ctx, "alter table "+b.tables+table+" reset (autovacuum_enabled)"); err != nil {
+			return err
+		}
+		if _, err := conn.Exec(ctx, "vacuum (analyze) "+b.tables+table); err != nil {
+			return err
+		}
+		report("statistics of " + table)
+		return nil
+	}); err != nil {
+		return err
+	}
+	if _, err := b.work.Exec(ctx, "update "+b.control+"generation set finished = true where number = $1", b.number); err != nil {
+		return classify(opBuilding, err)
+	}
+	b.mu.Lock()
+	b.finished = true
+	b.mu.Unlock()
+	return nil
+}
+
+// buildIndexes builds the search indexes that are not there yet. Commits wait meanwhile.
+func (b *building) buildIndexes(ctx context.Context, report func(step string)) error {
+	b.searching.Lock()
+	defer b.searching.Unlock()
+	err := inParallel(ctx, b, searchIndexes(), func(ctx context.Context, conn *pgx.Conn, index searchIndex) error {
+		if _, err := conn.Exec(ctx, index.create(b.tables)); err != nil {
+			return err
+		}
+		report("index " + index.name)
+		return nil
+	})
+	b.indexed = b.indexed || err == nil
+	return err
+}
+
+// inParallel runs a step for each item on a few connections of their own, which may use much memory.
+func inParallel[T any](ctx context.Context, b *building, items []T, step func(ctx context.Context, conn *pgx.Conn, item T) error) error {
+	work := make(chan T, len(items))
+	for _, item := range items {
+		work <- item
+	}
+	close(work)
+	group, ctx := errgroup.WithContext(ctx)
+	for range min(finishers, len(items)) {
+		group.Go(func() error {
+			config := b.single.Copy()
+			set(config, map[string]string{"maintenance_work_mem": "256MB"})
+			conn, err := pgx.ConnectConfig(ctx, config)
+			if err != nil {
+				return err
+			}
+			defer closeSoon(ctx, conn)
+			for item := range work {
+				if err := step(ctx, conn, item); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	return classify(opBuilding, group.Wait())
+}
+
+// held makes sure that the exclusive right is still ours.
+func (b *building) held(ctx context.Context) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.lock == nil {
+		return events.Errorf(events.Conflict, opBuilding, "the right to build generation %d was given up", b.number)
+	}
+	if err := b.lock.Ping(ctx); err != nil {
+		if ctx.Err() != nil {
+			return classify(opBuilding, err)
+		}
+		return events.Wrap(events.Conflict, opBuilding, err, "the right to build generation %d went with its connection to Postgres; build again to resume", b.number)
+	}
+	return nil
+}
+
+// Switch makes the generation the live one. It waits for commits under way; those that come later see the new pointer.
+func (b *building) Switch(ctx context.Context) error {
+	if err := b.held(ctx); err != nil {
+		return err
+	}
+	b.mu.Lock()
+	finished := b.finished
+	b.mu.Unlock()
+	if !finished {
+		if err := b.Finish(ctx, func(int, int, string) {}); err != nil {
+			return err
+		}
+	}
+	err := b.transaction(ctx, "postgres.Switch", func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, "select pg_advisory_xact_lock($1)", b.lockKey("pointer")); err != nil {
+			return err
+		}
+		changed, err := tx.Exec(ctx, "update "+b.control+"generation set state = case when number = $1 then $2 else $3 end where state = $2 or number = $1 and state = $4",
+			b.number, stateLive, stateOld, stateBuilding)
+		if err != nil {
+			return err
+		}
+		if changed.RowsAffected() != 2 {
+			return notBuilding(b.number)
+		}
+		if _, err := tx.Exec(ctx, "update "+b.control+"installation set live = $1", b.number); err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, "select pg_notify($1, $2)", b.schema, pointerMoved+strconv.Itoa(b.number))
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	b.point(b.number, time.Now())
+	return b.Release()
+}
+
+// Release gives up the exclusive right; what was built stays.
+func (b *building) Release() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.lock != nil {
+		closeSoon(context.Background(), b.lock)
+		b.lock = nil
+	}
+	return nil
+}
+
+// Drop removes a generation that is neither live nor being built by somebody else.
+func (g *Generations) Drop(ctx context.Context, number int) error {
+	const op = "postgres.Drop"
+	lock, err := g.takeBuildLock(ctx)
+	if err != nil {
+		return err
+	}
+	defer closeSoon(ctx, lock)
+	err = g.transaction(ctx, op, func(tx pgx.Tx) error {
+		state := ""
+		err := tx.QueryRow(ctx, "select state from "+g.control+"generation where number = $1", number).Scan(&state)
+		switch {
+		case errors.Is(err, pgx.ErrNoRows):
+			return events.Errorf(events.NotFound, op, "there is no generation %d", number)
+		case err != nil:
+			return err
+		case state == stateLive:
+			return events.Errorf(events.Conflict, op, "generation %d is live; switch to another one before dropping it", number)
+		}
+		return g.dropGeneration(ctx, tx, number)
+	})
+	if err != nil {
+		return err
+	}
+	g.mu.Lock()
+	delete(g.opened, number)
+	g.mu.Unlock()
+	return nil
+}

@@ -1,0 +1,250 @@
+package postgres
+
+import (
+	"context"
+	"strconv"
+	"sync"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"binnacle/events"
+	"binnacle/projections"
+	"binnacle/projections/index/sqlterms"
+)
+
+const opCommit = "postgres.Commit"
+
+// writer commits to one partition of one generation.
+type writer struct {
+	*generation
+
+	mu     sync.Mutex // held by one commit
+	maker  *sqlterms.Maker
+	next   int64 // where the last commit of this writer ended; -1: there was none, or it failed
+	copies copies
+}
+
+// permission is what must hold for a commit besides its position: a statement that locks, or "", one that reads, and what is made of the
+// number that this one gives.
+type permission struct {
+	lock  string
+	read  string
+	check func(number int) error
+}
+
+// commit writes a commit in one transaction, in which permission holds. What the dictionaries have is remembered only from one commit to the
+// next of the same writer: a server that crashed has forgotten its last commits, and then the position is another one, too.
+func (w *writer) commit(ctx context.Context, c projections.Commit, p permission) (err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if c.Expect != w.next {
+		w.maker = sqlterms.NewMaker()
+	}
+	w.next = -1
+	rows := w.maker.Rows(c.Rows)
+	w.copies.fill(rows)
+	begin, err := w.beginning(c, rows, p)
+	if err != nil {
+		return err
+	}
+	conn, err := w.work.Acquire(ctx)
+	if err != nil {
+		return classify(opCommit, err)
+	}
+	defer conn.Release()
+	if err := w.send(ctx, conn, c, rows, begin); err != nil {
+		w.rollback(ctx, conn)
+		return classify(opCommit, err)
+	}
+	w.maker.Committed()
+	w.next = c.Next
+	return nil
+}
+
+// rollback leaves a connection that can be used again, or none.
+func (w *writer) rollback(ctx context.Context, conn *pgxpool.Conn) {
+	if conn.Conn().IsClosed() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cancelWait)
+	defer cancel()
+	if _, err := conn.Exec(ctx, "rollback"); err != nil {
+		_ = conn.Conn().Close(ctx) // the error to tell is that of the commit
+	}
+}
+
+// stored is the position as the transaction has locked it.
+type stored struct{ next, nextSid int64 }
+
+func (w *writer) send(ctx context.Context, conn *pgxpool.Conn, c projections.Commit, rows *sqlterms.Rows, begin *beginning) error {
+	if err := conn.SendBatch(ctx, &begin.Batch).Close(); err != nil {
+		return err
+	}
+	if err := begin.verdict; err != nil {
+		return err
+	}
+	if err := sqlterms.CheckCommit(c, begin.at.next, begin.at.nextSid); err != nil {
+		return err
+	}
+	for _, table := range w.copies.all() {
+		if err := table.run(ctx, conn.Conn(), w.tables); err != nil {
+			return err
+		}
+	}
+	return conn.SendBatch(ctx, w.ending(c, rows, begin.at)).Close()
+}
+
+// beginning is the first round trip of a commit: the locks, and all small inserts. If the locks tell that it must not be, all is rolled
+// back.
+type beginning struct {
+	pgx.Batch
+	at      stored
+	verdict error
+}
+
+func (w *writer) beginning(c projections.Commit, rows *sqlterms.Rows, p permission) (*beginning, error) {
+	b := &beginning{}
+	b.Queue("begin")
+	if p.lock != "" {
+		b.Queue(p.lock)
+	}
+	b.Queue(p.read).Query(func(answer pgx.Rows) error {
+		number, err := pgx.CollectExactlyOneRow(answer, pgx.RowTo[int])
+		if err == nil {
+			b.verdict = p.check(number)
+		}
+		return err
+	})
+	if c.Expect == 0 { // there may be no row to lock; of two who make it the second waits here
+		b.Queue("insert into "+w.tables+"position values ($1, 0, $2, $3) on conflict do nothing", c.Partition, sqlterms.FirstSid(c.Partition), projections.MinTime)
+	}
+	b.at = stored{nextSid: sqlterms.FirstSid(c.Partition)}
+	b.Queue("select next, next_sid from "+w.tables+"position where partition = $1 for update", c.Partition).Query(func(answer pgx.Rows) error {
+		for answer.Next() {
+			if err := answer.Scan(&b.at.next, &b.at.nextSid); err != nil {
+				return err
+			}
+		}
+		return answer.Err()
+	})
+	b.dictionaries(w.tables, rows)
+	return b, b.outcomes(w.tables, c)
+}
+
+func (b *beginning) dictionaries(tables string, rows *sqlterms.Rows) {
+	if n := len(rows.Ledgers); n > 0 {
+		keys, tenants, types := make([]int64, n), make([]string, n), make([]string, n)
+		for i, l := range rows.Ledgers {
+			keys[i], tenants[i], types[i] = l.Key, l.Tenant, l.Type
+		}
+		b.Queue("insert into "+tables+"ledger select * from unnest($1::bigint[], $2::text[], $3::text[]) on conflict do nothing", keys, tenants, types)
+		b.Queue("select u.i from unnest($1::bigint[], $2::text[], $3::text[]) with ordinality u(key, tenant, type, i) join "+tables+
+			"ledger l on l.key = u.key where l.tenant <> u.tenant or l.type <> u.type", keys, tenants, types).Query(func(answer pgx.Rows) error {
+			for answer.Next() {
+				at := 0
+				if err := answer.Scan(&at); err != nil {
+					return err
+				}
+				b.verdict = sqlterms.LedgerCollision(rows.Ledgers[at-1])
+			}
+			return answer.Err()
+		})
+	}
+	if n := len(rows.Shapes); n > 0 {
+		ledgers, keys, params := make([]int64, n), make([]int64, n), make([][]byte, n)
+		for i, s := range rows.Shapes {
+			ledgers[i], keys[i], params[i] = s.Ledger, s.Key, []byte(s.Params)
+		}
+		b.Queue("insert into "+tables+"shape select * from unnest($1::bigint[], $2::bigint[], $3::bytea[]) on conflict do nothing", ledgers, keys, params)
+	}
+	if n := len(rows.Codings); n > 0 {
+		params, codes, systems, keys := make([]int64, n), make([][]byte, n), make([][]byte, n), make([]int64, n)
+		for i, c := range rows.Codings {
+			params[i], codes[i], systems[i], keys[i] = c.Param, []byte(c.Code), []byte(c.System), c.Key
+		}
+		b.Queue("insert into "+tables+"coding select * from unnest($1::bigint[], $2::bytea[], $3::bytea[], $4::bigint[]) on conflict do nothing", params, codes, systems, keys)
+	}
+}
+
+func (b *beginning) outcomes(tables string, c projections.Commit) error {
+	if n := len(c.Outcomes); n > 0 {
+		ids, data := make([]string, n), make([][]byte, n)
+		for i := range c.Outcomes {
+			var err error
+			if data[i], err = sqlterms.EncodeOutcome(&c.Outcomes[i]); err != nil {
+				return err
+			}
+			ids[i] = c.Outcomes[i].EventID
+		}
+		b.Queue("insert into "+tables+"outcome select * from unnest($1::text[], $2::bytea[]) on conflict do nothing", ids, data)
+	}
+	for i := range c.Quarantined {
+		data, err := sqlterms.EncodeQuarantined(&c.Quarantined[i])
+		if err != nil {
+			return err
+		}
+		at := c.Quarantined[i].Record.Position
+		b.Queue("insert into "+tables+"quarantine values ($1, $2, $3) on conflict do nothing", at.Partition, at.Offset, data)
+	}
+	return nil
+}
+
+// ending is the last round trip: what needs the versions in place, the position, the notification.
+func (w *writer) ending(c projections.Commit, rows *sqlterms.Rows, at stored) *pgx.Batch {
+	b := &pgx.Batch{}
+	closed, by := make([]int64, len(rows.Closed)), make([]int64, len(rows.Closed))
+	for i, r := range rows.Closed {
+		closed[i], by[i] = r.Sid, r.By
+	}
+	if len(closed) > 0 {
+		b.Queue("insert into "+w.tables+"closed select * from unnest($1::bigint[], $2::bigint[])", closed, by)
+	}
+	if n := len(rows.Counts); n > 0 {
+		ledgers, living := make([]int64, n), make([]int64, n)
+		for i, r := range rows.Counts {
+			ledgers[i], living[i] = r.Ledger, r.By
+		}
+		b.Queue("insert into "+w.tables+"counter as n select * from unnest($1::bigint[], $2::bigint[]) on conflict (ledger) do update set living = n.living + excluded.living", ledgers, living)
+	}
+	if len(closed) > 0 { // a superseded deletion was not counted
+		b.Queue("update "+w.tables+"counter n set living = n.living + d.deletions from (select v.ledger, count(*) as deletions from unnest($1::bigint[]) c(sid) join "+w.tables+
+			"version v on v.sid = c.sid where v.deleted = 1 group by v.ledger) d where n.ledger = d.ledger", closed)
+	}
+	b.Queue("update "+w.tables+`position set next = $2, next_sid = $3, "at" = greatest("at", $4) where partition = $1`,
+		c.Partition, c.Next, at.nextSid+int64(len(c.Rows)), sqlterms.Micro(c.Time))
+	b.Queue("select pg_notify($1, $2)", w.schema, events.Position{Partition: c.Partition, Offset: c.Next}.String())
+	b.Queue("commit")
+	return b
+}
+
+// whileLive is the permission to commit to the generation that a state came from: it is live, and no switch happens meanwhile.
+func (w *writer) whileLive() permission {
+	return permission{
+		lock: "select pg_advisory_xact_lock_shared(" + strconv.FormatInt(w.lockKey("pointer"), 10) + ")",
+		read: "select live from " + w.control + "installation",
+		check: func(number int) error {
+			if number != w.number {
+				return sqlterms.Moved(w.number, number)
+			}
+			return nil
+		},
+	}
+}
+
+// whileBuilding is the permission to commit to a generation that is being built.
+func (w *writer) whileBuilding() permission {
+	return permission{
+		read: "select count(*) from " + w.control + "generation where number = " + strconv.Itoa(w.number) + " and state = '" + stateBuilding + "'",
+		check: func(number int) error {
+			if number == 0 {
+				return notBuilding(w.number)
+			}
+			return nil
+		},
+	}
+}
+
+func notBuilding(number int) error {
+	return events.Errorf(events.Conflict, "postgres.Building", "generation %d is not being built any more", number)
+}

@@ -1,0 +1,122 @@
+package postgres
+
+import (
+	"context"
+	"net"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgconn/ctxwatch"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"binnacle/events"
+)
+
+const (
+	connectTimeout = 3 * time.Second
+	// cancelWait is how long a call that has ended waits for the server to give up its statement before the connection is thrown away.
+	cancelWait = time.Second
+	idleTime   = 5 * time.Minute
+)
+
+// connect makes the pools; nothing is dialled yet.
+func (g *Generations) connect(ctx context.Context, c Config) error {
+	const op = "postgres.Open"
+	base, err := pgxpool.ParseConfig(c.URL)
+	if err != nil {
+		return events.Wrap(events.Invalid, op, err, "the URL of the Postgres database cannot be read; write postgres://user:password@host:port/database")
+	}
+	set(base.ConnConfig, everywhere)
+	base.ConnConfig.ConnectTimeout = connectTimeout
+	base.ConnConfig.DialFunc = (&net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 10 * time.Second, Interval: 5 * time.Second, Count: 3}}).DialContext
+	base.ConnConfig.BuildContextWatcherHandler = func(conn *pgconn.PgConn) ctxwatch.Handler {
+		return &pgconn.CancelRequestContextWatcherHandler{Conn: conn, DeadlineDelay: cancelWait}
+	}
+	base.MaxConnIdleTime = idleTime
+	g.single = base.ConnConfig.Copy()
+
+	searching := base.Copy()
+	searching.MaxConns = max((c.Connections-1)/2, 1)
+	set(searching.ConnConfig, forSearches)
+	set(searching.ConnConfig, map[string]string{"statement_timeout": strconv.FormatInt(c.SearchTimeout.Milliseconds(), 10)})
+	base.MaxConns = c.Connections - 1 - searching.MaxConns
+
+	if g.work, err = pgxpool.NewWithConfig(ctx, base); err != nil {
+		return classify(op, err)
+	}
+	if g.searches, err = pgxpool.NewWithConfig(ctx, searching); err != nil {
+		g.work.Close()
+		return classify(op, err)
+	}
+	return nil
+}
+
+// everywhere are settings of every connection. The tcp settings are the server's: it lets go of a node that has vanished, and of its
+// locks, within half a minute.
+var everywhere = map[string]string{
+	"application_name":                    "binnacle",
+	"jit":                                 "off", // it costs more than any of these statements
+	"synchronous_commit":                  "off",
+	"work_mem":                            "16MB",
+	"random_page_cost":                    "1.1",
+	"plan_cache_mode":                     "force_generic_plan", // planning would take longer than the statement
+	"idle_in_transaction_session_timeout": "30s",
+	"tcp_keepalives_idle":                 "10",
+	"tcp_keepalives_interval":             "5",
+	"tcp_keepalives_count":                "3",
+}
+
+// forSearches fix the plans to what package sqlterms has written, whatever the statistics say or lack while a table grows: joins in the
+// written order, by the indexes.
+var forSearches = map[string]string{
+	"join_collapse_limit": "1",
+	"enable_seqscan":      "off",
+}
+
+// set puts in the settings that the URL does not name.
+func set(config *pgx.ConnConfig, settings map[string]string) {
+	for name, value := range settings {
+		if _, named := config.RuntimeParams[name]; !named {
+			config.RuntimeParams[name] = value
+		}
+	}
+}
+
+// queryer is a pool or a connection.
+type queryer interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+}
+
+// queryOn calls row for every row of the answer.
+func queryOn(ctx context.Context, q queryer, op, sql string, args []any, row func(scan func(...any) error) error) error {
+	rows, err := q.Query(ctx, sql, args...)
+	if err != nil {
+		return classify(op, err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := row(rows.Scan); err != nil {
+			return classify(op, err)
+		}
+	}
+	return classify(op, rows.Err())
+}
+
+// reader runs the statements of package sqlterms.
+type reader struct {
+	queryer
+	op    string
+	limit time.Duration // of one statement; 0: none
+}
+
+// Query implements sqlterms.DB.
+func (r reader) Query(ctx context.Context, sql string, args []any, row func(scan func(...any) error) error) error {
+	if r.limit > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, r.limit)
+		defer cancel()
+	}
+	return queryOn(ctx, r.queryer, r.op, sql, args, row)
+}

@@ -1,0 +1,216 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"binnacle/events"
+	"binnacle/projections"
+	"binnacle/projections/index/sqlterms"
+)
+
+// generation is one set of tables.
+type generation struct {
+	*Generations
+	number int
+	tables string
+	reads  sqlterms.Reads // short ones
+	audit  sqlterms.Reads // of any length
+
+	writing sync.Mutex
+	writers map[int32]*writer // by partition
+}
+
+func (g *Generations) open(number int) *generation {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if opened := g.opened[number]; opened != nil {
+		return opened
+	}
+	tables := g.tables(number)
+	dialect := sqlterms.Dialect{Tables: tables, Postgres: true}
+	opened := &generation{
+		Generations: g,
+		number:      number,
+		tables:      tables,
+		reads:       sqlterms.Reads{DB: reader{g.work, "postgres.Read", callTimeout}, Dialect: dialect},
+		audit:       sqlterms.Reads{DB: reader{g.work, "postgres.Read", 0}, Dialect: dialect},
+		writers:     map[int32]*writer{},
+	}
+	g.opened[number] = opened
+	return opened
+}
+
+func (g *generation) writer(partition int32) *writer {
+	g.writing.Lock()
+	defer g.writing.Unlock()
+	w := g.writers[partition]
+	if w == nil {
+		w = &writer{generation: g, next: -1, copies: newCopies()}
+		g.writers[partition] = w
+	}
+	return w
+}
+
+// search answers a query within the time of one search, on one connection.
+func (g *generation) search(ctx context.Context, q projections.Query) (projections.Page, error) {
+	const op = "postgres.Search"
+	limited, cancel := context.WithTimeout(ctx, g.timeout)
+	defer cancel()
+	conn, err := g.searches.Acquire(limited)
+	if err != nil {
+		if errors.Is(limited.Err(), context.DeadlineExceeded) && ctx.Err() == nil {
+			return projections.Page{}, events.Wrap(events.Transient, op, err, "no connection for the search became free in %s; others take long", g.timeout)
+		}
+		return projections.Page{}, classify(op, err)
+	}
+	defer conn.Release()
+	page, err := sqlterms.Search(limited, reader{conn, op, 0}, g.reads.Dialect, q)
+	if err != nil && ctx.Err() == nil && (isOverTime(err) || errors.Is(limited.Err(), context.DeadlineExceeded)) {
+		return projections.Page{}, sqlterms.OverTime(err, g.timeout)
+	}
+	return page, err
+}
+
+// sizes takes versions from the positions, resources from the counters, and the rows of terms from the server's statistics: exact but for
+// the terms.
+func (g *generation) sizes(ctx context.Context) (projections.Sizes, error) {
+	var z projections.Sizes
+	schema := generationSchema(g.schema, g.number)
+	err := g.reads.Query(ctx, "select (select coalesce(sum(p.next_sid - 1 - (p.partition::bigint << 44)), 0)::bigint from "+g.tables+"position p), (select coalesce(sum(n.living), 0)::bigint from "+g.tables+
+		"counter n), (select count(*) from "+g.tables+"quarantine), (select coalesce(sum(greatest(c.reltuples, s.n_live_tup)) filter (where c.relname in ('term', 'span', 'text')), 0)::bigint from pg_class c "+
+		"left join pg_stat_user_tables s on s.relid = c.oid where c.relnamespace = to_regnamespace($1) and c.relkind = 'r'), "+
+		"(select coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint from pg_class c where c.relnamespace = to_regnamespace($1) and c.relkind = 'r')",
+		[]any{schema}, func(scan func(...any) error) error {
+			return scan(&z.Versions, &z.Resources, &z.Quarantined, &z.Terms, &z.Bytes)
+		})
+	return z, err
+}
+
+// live follows the pointer.
+type live struct {
+	*Generations
+
+	mu    sync.Mutex
+	based map[int32]int // the generation that the last State of a partition came from
+}
+
+var _ projections.Index = (*live)(nil)
+
+// follow calls do with the generation that is live, and once more when that one turns out to be gone.
+func (l *live) follow(ctx context.Context, do func(g *generation) error) error {
+	number, err := l.pointer(ctx)
+	if err != nil {
+		return err
+	}
+	err = do(l.open(number))
+	if !isGone(err) {
+		return err
+	}
+	if number, again := l.readPointer(ctx); again == nil {
+		return do(l.open(number))
+	}
+	return err
+}
+
+func (l *live) State(ctx context.Context, partition int32) (state projections.State, err error) {
+	err = l.follow(ctx, func(g *generation) (err error) {
+		state, err = g.reads.State(ctx, partition)
+		if err == nil {
+			l.mu.Lock()
+			l.based[partition] = g.number
+			l.mu.Unlock()
+		}
+		return err
+	})
+	return state, err
+}
+
+func (l *live) Commit(ctx context.Context, c projections.Commit) error {
+	l.mu.Lock()
+	number, known := l.based[c.Partition]
+	l.mu.Unlock()
+	if !known {
+		var err error
+		if number, err = l.pointer(ctx); err != nil {
+			return err
+		}
+	}
+	w := l.open(number).writer(c.Partition)
+	err := w.commit(ctx, c, w.whileLive())
+	if isGone(err) {
+		if moved, again := l.readPointer(ctx); again == nil && moved != number {
+			return sqlterms.Moved(number, moved)
+		}
+	}
+	if events.KindOf(err) == events.Conflict {
+		l.expire()
+	}
+	return err
+}
+
+func (l *live) Current(ctx context.Context, keys []projections.Key) (found []projections.Version, err error) {
+	err = l.follow(ctx, func(g *generation) (err error) {
+		found, err = g.reads.Current(ctx, keys)
+		return err
+	})
+	return found, err
+}
+
+func (l *live) Outcomes(ctx context.Context, eventIDs []string) (found []*events.Outcome, err error) {
+	err = l.follow(ctx, func(g *generation) (err error) {
+		found, err = g.reads.Outcomes(ctx, eventIDs)
+		return err
+	})
+	return found, err
+}
+
+func (l *live) Search(ctx context.Context, q projections.Query) (page projections.Page, err error) {
+	err = l.follow(ctx, func(g *generation) (err error) {
+		page, err = g.search(ctx, q)
+		return err
+	})
+	return page, err
+}
+
+func (l *live) History(ctx context.Context, key projections.Key, span projections.HistorySpan) (page projections.HistoryPage, err error) {
+	err = l.follow(ctx, func(g *generation) (err error) {
+		page, err = g.reads.History(ctx, key, span)
+		return err
+	})
+	return page, err
+}
+
+func (l *live) Partitions(ctx context.Context) (states map[int32]projections.State, err error) {
+	err = l.follow(ctx, func(g *generation) (err error) {
+		states, err = g.reads.Partitions(ctx)
+		return err
+	})
+	return states, err
+}
+
+// Scan stays with one generation: a visitor must not see a version twice.
+func (l *live) Scan(ctx context.Context, partition int32, visit func(projections.Version, events.Hash) error) error {
+	number, err := l.readPointer(ctx)
+	if err != nil {
+		return err
+	}
+	return l.open(number).audit.Scan(ctx, partition, visit)
+}
+
+func (l *live) Quarantine(ctx context.Context, after events.Position, limit int) (found []projections.Quarantined, err error) {
+	err = l.follow(ctx, func(g *generation) (err error) {
+		found, err = g.reads.Quarantine(ctx, after, limit)
+		return err
+	})
+	return found, err
+}
+
+func (l *live) Sizes(ctx context.Context) (sizes projections.Sizes, err error) {
+	err = l.follow(ctx, func(g *generation) (err error) {
+		sizes, err = g.sizes(ctx)
+		return err
+	})
+	return sizes, err
+}

@@ -1,0 +1,202 @@
+// Package postgres keeps the search index in PostgreSQL (15 or later): a control schema with the installation's name, and a schema for
+// each generation ("binnacle_g1"). It promises what package projections asks of an index; the statements are those of package sqlterms.
+//
+// Several nodes may share an installation. A commit is one transaction that locks the position of its partition, so that of two
+// projectors one gets kind Conflict; it holds a shared lock on the pointer, so that no commit slips past a switch. Commits don't wait for
+// the disk: after a crash of the server the latest may be missing, and the log brings them back. Searches have connections of their
+// own: slow ones never keep a commit waiting.
+package postgres
+
+import (
+	"context"
+	"log/slog"
+	"regexp"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/cespare/xxhash/v2"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"binnacle/events"
+	"binnacle/projections"
+	"binnacle/projections/index/sqlterms"
+)
+
+// Config says where the index is and how it is reached.
+type Config struct {
+	URL           string        // postgres://user:password@host:port/database?sslmode=…; its parameters go before those that the driver sets
+	Schema        string        // name of the control schema and beginning of the generations'; "": binnacle
+	Connections   int32         // of this process at the most, but for one more while it builds a generation; 0: 16; at least 4
+	Catalog       string        // digest of the catalog, noted for the first generation
+	SearchTimeout time.Duration // of one search; 0: sqlterms.DefaultTimeout
+	Logger        *slog.Logger  // nil: slog.Default()
+}
+
+// The states of a generation.
+const (
+	stateBuilding = "building"
+	stateLive     = "live"
+	stateOld      = "old"
+)
+
+const (
+	defaultSchema      = "binnacle"
+	defaultConnections = 16
+	leastConnections   = 4 // one listens, one searches, two do the rest
+
+	// pointerAge is how long a process may take another one's switch to become known to it, when no notification tells.
+	pointerAge = 100 * time.Millisecond
+	// readyTimeout bounds Ready.
+	readyTimeout = 3 * time.Second
+	// callTimeout bounds ordinary reads, so that a server that went silent is an error and not a wait.
+	callTimeout = 15 * time.Second
+)
+
+var _ projections.Generations = (*Generations)(nil)
+
+// Generations is the index of an installation.
+type Generations struct {
+	schema   string
+	control  string // the schema as it stands in SQL, with the dot
+	logger   *slog.Logger
+	timeout  time.Duration
+	work     *pgxpool.Pool // commits and short reads
+	searches *pgxpool.Pool // searches alone, with a limit of time
+	single   *pgx.ConnConfig
+	close    sync.Once
+
+	mu     sync.Mutex
+	opened map[int]*generation
+	live   int // the pointer as it was read
+	read   time.Time
+}
+
+// settings checks a configuration and puts in what it leaves out.
+func (c Config) settings() (Config, error) {
+	const op = "postgres.Open"
+	if c.Schema == "" {
+		c.Schema = defaultSchema
+	}
+	if !regexp.MustCompile(`^[a-z][a-z0-9_]{0,47}$`).MatchString(c.Schema) || regexp.MustCompile(`^pg_|_g[0-9]+$`).MatchString(c.Schema) {
+		return c, events.Errorf(events.Invalid, op, "the schema %.60q cannot be used: a lower-case letter and up to 47 letters, digits or _ are wanted, not beginning with pg_, not ending like a generation (_g1)", c.Schema)
+	}
+	if c.Connections == 0 {
+		c.Connections = defaultConnections
+	}
+	c.Connections = max(c.Connections, leastConnections)
+	c.SearchTimeout = sqlterms.Timeout(c.SearchTimeout)
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	return c, nil
+}
+
+// Open connects to the index. When there is none it is made if create is true; else the error, of kind Invalid, says what to do. So does
+// the one for a schema of another version of this program.
+func Open(ctx context.Context, config Config, create bool) (*Generations, error) {
+	c, err := config.settings()
+	if err != nil {
+		return nil, err
+	}
+	g := &Generations{schema: c.Schema, control: pgx.Identifier{c.Schema}.Sanitize() + ".", logger: c.Logger, timeout: c.SearchTimeout, opened: map[int]*generation{}}
+	if err := g.connect(ctx, c); err != nil {
+		return nil, asConfigured(err)
+	}
+	if err := g.ensure(ctx, c.Catalog, create); err != nil {
+		_ = g.Close() // the error to tell is that of ensure
+		return nil, asConfigured(err)
+	}
+	return g, nil
+}
+
+// tables is what stands before the tables of a generation.
+func (g *Generations) tables(number int) string {
+	return pgx.Identifier{generationSchema(g.schema, number)}.Sanitize() + "."
+}
+
+func generationSchema(schema string, number int) string { return schema + "_g" + strconv.Itoa(number) }
+
+// lockKey is the number of an advisory lock of the installation. Another program of the same database with the same number would
+// only make one wait for the other.
+func (g *Generations) lockKey(purpose string) int64 {
+	return int64(xxhash.Sum64String("binnacle " + purpose + " of " + g.schema))
+}
+
+// Live returns an index that follows the pointer. It remembers which generation each of its States came from: the projector has one of
+// its own.
+func (g *Generations) Live() projections.Index { return &live{Generations: g, based: map[int32]int{}} }
+
+// pointer is the number of the live generation.
+func (g *Generations) pointer(ctx context.Context) (int, error) {
+	g.mu.Lock()
+	number, read := g.live, g.read
+	g.mu.Unlock()
+	if number != 0 && time.Since(read) < pointerAge {
+		return number, nil
+	}
+	return g.readPointer(ctx)
+}
+
+func (g *Generations) readPointer(ctx context.Context) (int, error) {
+	now := time.Now()
+	var fresh int64
+	err := queryOn(ctx, g.work, "postgres.Live", "select live from "+g.control+"installation", nil, func(scan func(...any) error) error { return scan(&fresh) })
+	if err != nil {
+		return 0, err
+	}
+	g.point(int(fresh), now)
+	return int(fresh), nil
+}
+
+// point remembers the pointer as it was at a time.
+func (g *Generations) point(number int, read time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if read.After(g.read) {
+		g.live, g.read = number, read
+	}
+}
+
+// expire makes the next call read the pointer again.
+func (g *Generations) expire() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.live = 0
+}
+
+// List tells what there is, oldest first.
+func (g *Generations) List(ctx context.Context) ([]projections.Generation, error) {
+	var found []projections.Generation
+	sql := "select number, state, catalog, made from " + g.control + "generation order by number"
+	err := queryOn(ctx, g.work, "postgres.List", sql, nil, func(scan func(...any) error) error {
+		var n projections.Generation
+		if err := scan(&n.Number, &n.State, &n.Catalog, &n.Made); err != nil {
+			return err
+		}
+		n.Made = n.Made.UTC()
+		found = append(found, n)
+		return nil
+	})
+	return found, err
+}
+
+// Ready tells within seconds whether the server answers.
+func (g *Generations) Ready(ctx context.Context) error {
+	bounded, cancel := context.WithTimeout(ctx, readyTimeout)
+	defer cancel()
+	return queryOn(bounded, g.work, "postgres.Ready", "select 1", nil, func(scan func(...any) error) error {
+		var one int
+		return scan(&one)
+	})
+}
+
+// Close closes the connections.
+func (g *Generations) Close() error {
+	g.close.Do(func() {
+		g.searches.Close()
+		g.work.Close()
+	})
+	return nil
+}
