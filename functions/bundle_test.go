@@ -203,6 +203,28 @@ func TestConditionsSeeEarlierEntriesOfTheSameTransaction(t *testing.T) {
 	n.verified()
 }
 
+func TestWhatIsReferredToStays(t *testing.T) {
+	n := newNode(t)
+	n.must(201, "PUT", "/Patient/p", patient("p", "1"))
+	n.must(201, "PUT", "/Patient/self", `{"resourceType":"Patient","id":"self","link":[{"other":{"reference":"Patient/self"},"type":"refer"}]}`)
+	n.must(201, "PUT", "/Observation/o", `{"resourceType":"Observation","id":"o","status":"final","code":{},"subject":{"reference":"Patient/p"}}`)
+	got := n.must(409, "DELETE", "/Patient/p", "")
+	if text := got.at(t, "issue", 0, "diagnostics"); !strings.Contains(text, "Observation?") {
+		t.Errorf("the text doesn't tell what refers to it: %s", text)
+	}
+	n.must(409, "DELETE", "/Patient?identifier=urn:s|1", "")
+	n.must(204, "DELETE", "/Patient/self", "")
+	n.must(200, "POST", "", bundleOf("transaction", entryOf("", "DELETE", "Patient/p", ""), entryOf("", "DELETE", "Observation/o", "")))
+	n.must(201, "PUT", "/Patient/p", patient("p", "1"))
+	n.must(201, "PUT", "/Observation/o", `{"resourceType":"Observation","id":"o","status":"final","code":{},"subject":{"reference":"Patient/p"}}`)
+	n.must(200, "POST", "", bundleOf("transaction", entryOf("", "DELETE", "Patient/p", ""),
+		entryOf("", "PUT", "Observation/o", `{"resourceType":"Observation","id":"o","status":"final","code":{}}`)))
+	n.must(201, "PUT", "/Patient/p", patient("p", "1"))
+	n.must(201, "PUT", "/Observation/q", `{"resourceType":"Observation","id":"q","status":"final","code":{},"subject":{"reference":"Patient/p"}}`)
+	n.must(204, "DELETE", "/Patient/p", "", "Binnacle-Allow-Dangling: true")
+	n.verified()
+}
+
 func TestConditionalUpdateAndDelete(t *testing.T) {
 	n := newNode(t)
 	created := n.must(201, "PUT", "/Patient?identifier=urn:s|1", patient("", "1"))

@@ -97,24 +97,11 @@ type decidingEvent struct {
 }
 
 func (e *decidingEvent) decide() error {
-	for n, w := range e.item.works {
-		if err := e.identify(n, w); err != nil {
-			return err
-		}
-	}
-	for n, w := range e.item.works {
-		if err := e.link(n, w); err != nil {
-			return err
-		}
-	}
-	for n, w := range e.item.works {
-		if err := e.integrity(n, w); err != nil {
-			return err
-		}
-	}
-	for _, w := range e.item.works {
-		if err := e.compare(w); err != nil {
-			return err
+	for _, step := range [...]func(n int, w *work) error{e.identify, e.link, e.integrity, e.unreferenced, e.compare} {
+		for n, w := range e.item.works {
+			if err := step(n, w); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -305,7 +292,7 @@ func (e *decidingEvent) integrity(n int, w *work) error {
 }
 
 // compare takes back an update that changes nothing.
-func (e *decidingEvent) compare(w *work) error {
+func (e *decidingEvent) compare(_ int, w *work) error {
 	if w.disposition != events.Updated {
 		return nil
 	}

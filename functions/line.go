@@ -36,6 +36,8 @@ type line struct {
 	logger    *slog.Logger
 	partition int32
 
+	referrers map[string][]referrer // by type; what the catalog tells
+
 	known    bool // state is what the index has
 	state    projections.State
 	current  *otter.Cache[projections.Key, projections.Version] // the zero Version for "never known"
@@ -43,7 +45,7 @@ type line struct {
 }
 
 func newLine(index projections.Writer, blobs projections.Blobs, c *catalog.Catalog, heal *Heal, logger *slog.Logger, partition int32) *line {
-	l := &line{index: index, blobs: blobs, catalog: c, heal: heal, logger: logger, partition: partition}
+	l := &line{index: index, blobs: blobs, catalog: c, heal: heal, logger: logger, partition: partition, referrers: make(map[string][]referrer)}
 	l.forget()
 	return l
 }
