@@ -1,6 +1,7 @@
 package readapi_test
 
 import (
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -42,4 +43,26 @@ func BenchmarkSearchPageAtTheDoor(b *testing.B) {
 		clear(w.header)
 		server.ServeHTTP(w, r)
 	}
+}
+
+func BenchmarkReadOverTCP(b *testing.B) {
+	s := newStore(b)
+	s.put("Patient", "1", `{"resourceType":"Patient","id":"1","meta":{"profile":["http://example.org/p"]},"text":"`+strings.Repeat("x", 2_000)+`"}`)
+	server := httptest.NewServer(s.server())
+	defer server.Close()
+	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 16, DisableCompression: true}}
+	b.SetParallelism(8)
+	b.RunParallel(func(p *testing.PB) {
+		for p.Next() {
+			response, err := client.Get(server.URL + "/fhir/Patient/1")
+			if err != nil {
+				b.Error(err)
+				return
+			}
+			if _, err := io.Copy(io.Discard, response.Body); err != nil || response.StatusCode != http.StatusOK {
+				b.Error(response.Status, err)
+			}
+			_ = response.Body.Close()
+		}
+	})
 }
