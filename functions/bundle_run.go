@@ -63,7 +63,8 @@ func (d *door) transaction(rw http.ResponseWriter, r *http.Request, data []byte,
 		reached = &outcome.Position
 	}
 	d.readEntries(r, parts, reached)
-	return d.answerBundle(rw, r, "transaction-response", parts)
+	d.answerBundle(rw, r, http.StatusOK, "transaction-response", parts)
+	return nil
 }
 
 // batch sends every write of a bundle as an event of its own, many at once.
@@ -84,10 +85,10 @@ func (d *door) batch(rw http.ResponseWriter, r *http.Request, data []byte, parts
 			event := d.event(r, body, n, p.change)
 			if async {
 				position, err := d.Append(r.Context(), event)
-				if err == nil {
+				if p.answer.err = err; err == nil {
 					positions[n] = &position
+					p.answer.status = http.StatusAccepted
 				}
-				p.answer.err = err
 				return nil
 			}
 			outcome, err := d.Handle(r.Context(), event)
@@ -115,13 +116,14 @@ func (d *door) batch(rw http.ResponseWriter, r *http.Request, data []byte, parts
 	}
 	if reached != nil {
 		rw.Header().Set(HeaderPosition, reached.String())
-		if async {
-			rw.WriteHeader(http.StatusAccepted)
-			return nil
-		}
+	}
+	status := http.StatusOK
+	if async {
+		status = http.StatusAccepted
 	}
 	d.readEntries(r, parts, reached)
-	return d.answerBundle(rw, r, "batch-response", parts)
+	d.answerBundle(rw, r, status, "batch-response", parts)
+	return nil
 }
 
 // readEntries answers the reading entries through the reading handler, at or after a position.
@@ -190,13 +192,13 @@ func (r *recorder) Write(data []byte) (int, error) {
 }
 
 // answerBundle writes the response bundle, its entries in the order of the request's.
-func (d *door) answerBundle(rw http.ResponseWriter, r *http.Request, kind string, parts []*part) error {
+func (d *door) answerBundle(rw http.ResponseWriter, r *http.Request, status int, kind string, parts []*part) {
 	prefer := preferencesOf(r.Header) // a bundle's answer is minimal unless the client asks for more
 	if prefer.explicit && prefer.returns == "representation" {
 		d.representations(r.Context(), parts)
 	}
 	contentType(rw)
-	rw.WriteHeader(http.StatusOK)
+	rw.WriteHeader(status)
 	bundle := fhir.NewBundleWriter(rw, fhir.BundleHead{Type: kind})
 	for _, p := range parts {
 		if err := bundle.Entry(d.entry(r, prefer, p)); err != nil {
@@ -206,7 +208,6 @@ func (d *door) answerBundle(rw http.ResponseWriter, r *http.Request, kind string
 	if err := bundle.Close(); err != nil {
 		d.Logger.Debug("a client left before its answer was written", "error", err)
 	}
-	return nil
 }
 
 // entry makes the response to one entry.

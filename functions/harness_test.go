@@ -37,7 +37,7 @@ var quiet = slog.New(slog.DiscardHandler)
 
 // node is a whole server without its reading side: log, projector and writing door.
 type node struct {
-	t       *testing.T
+	t       testing.TB
 	log     *memorylog.Log
 	index   *index
 	blobs   *memoryblobs.Blobs
@@ -50,7 +50,7 @@ type node struct {
 
 const base = "http://server.example/fhir"
 
-func newNode(t *testing.T, change ...func(*node)) *node {
+func newNode(t testing.TB, change ...func(*node)) *node {
 	t.Helper()
 	n := &node{t: t, log: memorylog.Open(1, quiet), index: newIndex(), blobs: memoryblobs.New()}
 	waiters := functions.NewWaiters(n.index)

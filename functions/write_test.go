@@ -251,7 +251,10 @@ func TestPreferShapesTheAnswer(t *testing.T) {
 		t.Errorf("respond-async: got %v %q", got.header, got.body)
 	}
 	n.must(202, "POST", "", bundleOf("transaction", entryOf("", "PUT", "Patient/r", patient("r", "1"))), "Prefer: respond-async")
-	n.must(202, "POST", "", bundleOf("batch", entryOf("", "PUT", "Patient/s", patient("s", "1"))), "Prefer: respond-async")
+	got = n.must(202, "POST", "", bundleOf("batch", entryOf("", "PUT", "Patient/s", patient("s", "1")), entryOf("", "PUT", "Patient/s", patient("t", "1"))), "Prefer: respond-async")
+	if got.at(t, "entry", 0, "response", "status") != "202" || got.at(t, "entry", 1, "response", "status") != "400" {
+		t.Errorf("respond-async of a batch: got %s", got.body)
+	}
 	if report := n.verified(); report.Resources != 3 {
 		t.Errorf("got %d resources, want q, r and s", report.Resources)
 	}

@@ -1,0 +1,70 @@
+package functions
+
+import (
+	"fmt"
+	"time"
+)
+
+// TypeCount counts one resource type.
+type TypeCount struct {
+	Resources int64 `json:"resources"` // that are not deleted
+	Versions  int64 `json:"versions"`  // deletions included
+}
+
+// PartitionReport compares one partition of the log with what was projected of it.
+type PartitionReport struct {
+	Partition int32 `json:"partition"`
+	First     int64 `json:"first"`     // offset that the log still begins with
+	Next      int64 `json:"next"`      // offset that the next record will get
+	Projected int64 `json:"projected"` // offset of the next record to be projected
+	Versions  int64 `json:"versions"`
+}
+
+// Report is what Verify found.
+type Report struct {
+	OK           bool                 `json:"ok"`
+	Partitions   []PartitionReport    `json:"partitions"`
+	Types        map[string]TypeCount `json:"types"`
+	Resources    int64                `json:"resources"`     // that are not deleted
+	Versions     int64                `json:"versions"`      // deletions included
+	Contents     int64                `json:"contents"`      // versions whose content is there and right
+	Bytes        int64                `json:"bytes"`         // of those contents
+	Missing      int64                `json:"missing"`       // versions without content
+	Wrong        int64                `json:"wrong"`         // versions whose content has another hash
+	Repaired     int64                `json:"repaired"`      // of those two
+	Orphans      int64                `json:"orphans"`       // contents that no version has; harmless, and part of a batch that was not committed
+	Quarantined  int64                `json:"quarantined"`   // records that could not be projected
+	Events       int64                `json:"events"`        // read from the log; with Deep
+	Accepted     int64                `json:"accepted"`      // of those; with Deep
+	Refused      int64                `json:"refused"`       // of those; with Deep
+	Problems     []string             `json:"problems"`      // at most 100
+	MoreProblems int64                `json:"more_problems"` // that are not told one by one
+	Elapsed      time.Duration        `json:"elapsed_ns"`
+}
+
+// Lines tells the report to people.
+func (r *Report) Lines() []string {
+	var lines []string
+	add := func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
+	for _, p := range r.Partitions {
+		add("log partition %d: offsets %d to %d, projected to %d, %d versions", p.Partition, p.First, p.Next, p.Projected, p.Versions)
+	}
+	add("%d resources in %d versions of %d types", r.Resources, r.Versions, len(r.Types))
+	add("%d contents checked, %d bytes; %d missing, %d wrong, %d repaired, %d orphans", r.Contents, r.Bytes, r.Missing, r.Wrong, r.Repaired, r.Orphans)
+	if r.Events > 0 {
+		add("%d events in the log: %d accepted, %d refused", r.Events, r.Accepted, r.Refused)
+	}
+	add("%d records in quarantine", r.Quarantined)
+	for _, problem := range r.Problems {
+		add("PROBLEM: %s", problem)
+	}
+	if r.MoreProblems > 0 {
+		add("PROBLEM: and %d more", r.MoreProblems)
+	}
+	if r.OK {
+		add("OK")
+	} else {
+		add("NOT OK")
+	}
+	return lines
+}
