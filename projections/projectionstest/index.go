@@ -7,8 +7,50 @@ import (
 	"binnacle/projections"
 )
 
-// Index runs the suite of the search index. open opens a new, empty index each time.
-func Index(t *testing.T, open func(t *testing.T) projections.Generations) {
+// Index runs the suite of the search index. open opens a new, empty index each time, whose first generation has the catalog
+// "catalog-1", and closes it when the test ends.
+func Index(t *testing.T, open func(t testing.TB) projections.Generations) {
+	for name, run := range map[string]func(t *testing.T, g projections.Generations){
+		"a new index stands at the start of every partition":                    startsEmpty,
+		"a commit that comes twice takes effect once":                           commitTwice,
+		"of two writers at one place exactly one wins":                          writersRace,
+		"a commit without versions moves the position":                          emptyCommit,
+		"Sids with a gap are refused and nothing is written":                    sidsWithGap,
+		"partitions are independent":                                            partitions,
+		"current versions come in the order of the keys":                        currentVersions,
+		"outcomes come back as they were decided":                               outcomes,
+		"quarantined records come back with their bytes":                        quarantined,
+		"a history is read newest first, in pages and spans":                    history,
+		"tenants do not see each other":                                         tenants,
+		"dates are compared as ranges with every prefix":                        datePrefixes,
+		"numbers are compared with every prefix":                                numberPrefixes,
+		"strings are found by prefix, whole and inside":                         stringModifiers,
+		"uris are found whole, below and above":                                 uriModifiers,
+		"tokens are found by code, by system, by both and by neither":           tokenForms,
+		"references are found by type and id, by id, by URL and by identifier":  referenceForms,
+		"quantities are found in a unit, by a printed unit and without one":     quantityForms,
+		":missing and :not tell versions apart that lack a parameter":           missingAndNot,
+		"_id and _lastUpdated are parameters like others":                       idAndUpdated,
+		"a deleted resource is not found until it is written again":             deletions,
+		"pages stay as they were while others write":                            stablePages,
+		"totals are those of the snapshot":                                      totals,
+		"a page token that is not one of this search is refused":                badTokens,
+		"what the index does not answer is refused by name":                     refusals,
+		"clauses with very many alternatives are answered or refused":           manyAlternatives,
+		"values of any length and any bytes are found again":                    extremeValues,
+		"a collision of hashes is not needed to tell similar values apart":      similarValues,
+		"versions are scanned in order with digests that say what they hold":    scans,
+		"the digests of the same versions are the same on every driver":         goldenDigests,
+		"sizes count what there is":                                             sizes,
+		"watchers hear of commits":                                              watch,
+		"a generation is built beside the live one and takes its place":         buildAndSwitch,
+		"a commit that was based on the generation before the switch is fenced": fencedBySwitch,
+		"one generation is built at a time and an unfinished one goes on":       exclusiveBuild,
+		"the live generation cannot be dropped, an old one can":                 dropGenerations,
+		"a generation that is being built answers searches":                     searchWhileBuilding,
+	} {
+		t.Run(name, func(t *testing.T) { run(t, open(t)) })
+	}
 	for seed := range uint64(6) {
 		t.Run(fmt.Sprintf("random searches find what the model finds, in its order, seed %d", seed), func(t *testing.T) {
 			randomSearches(t, open(t).Live(), seed, seed%2 == 1, int32(seed%3))

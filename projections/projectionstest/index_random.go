@@ -212,7 +212,7 @@ func (m maker) clause(ids int, now int64) projections.Clause {
 	case projections.URI:
 		c.Modifier = pick(m, projections.NoModifier, projections.Below, projections.Above)
 	}
-	for range pick(m, 1, 1, 1, 2, 3, 20) {
+	for range pick(m, 1, 1, 1, 1, 1, 1, 1, 2, 2, 3, 3, 20) {
 		c.Values = append(c.Values, m.value(kind, c.Modifier, 0))
 	}
 	return c
@@ -235,7 +235,7 @@ func (m maker) sort() []projections.SortKey {
 }
 
 func (m maker) query(ids int, now int64) projections.Query {
-	q := projections.Query{Tenant: "main", Type: "Observation", Limit: pick(m, 1, 2, 3, 7, 50), Sort: m.sort(), Total: projections.Total(m.IntN(4))}
+	q := projections.Query{Tenant: "main", Type: "Observation", Limit: pick(m, 2, 3, 7, 50, 50), Sort: m.sort(), Total: projections.Total(m.IntN(4))}
 	if q.Total == projections.TotalEstimate && m.IntN(2) == 0 {
 		q.Total = projections.TotalAccurate
 	}
@@ -266,7 +266,7 @@ func randomSearches(t *testing.T, index projections.Index, seed uint64, wild boo
 	for range 6 {
 		write(25)
 	}
-	for i := range 400 {
+	for i := range 200 {
 		q := m.query(ids, w.now.UnixMicro())
 		var between func()
 		if m.IntN(12) == 0 {

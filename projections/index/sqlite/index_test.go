@@ -10,7 +10,7 @@ import (
 	"binnacle/projections/projectionstest"
 )
 
-func open(t *testing.T) projections.Generations {
+func open(t testing.TB) projections.Generations {
 	t.Helper()
 	file, err := sqlitefile.OpenMemory(slog.New(slog.DiscardHandler))
 	if err != nil {

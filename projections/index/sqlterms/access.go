@@ -209,13 +209,16 @@ func (sc textScan) condition(s *statement, row string) string {
 	case len(text) <= projections.OrderBytes:
 		c += s.begins(head, text)
 	default:
-		c += " and " + head + " = " + s.arg(cut) + " and substr(" + rest + ", 1, " + s.arg(int64(len(text))) + ") = " + s.arg(text)
+		c += " and " + head + " = " + s.arg(cut) + " and substr(" + rest + ", 1, " + s.arg(int32(len(text))) + ") = " + s.arg(text)
 	}
 	return c
 }
 
-// maxAlternatives bounds what one clause may become, in rows of the index to look for.
-const maxAlternatives = 2_000
+// Bounds of what one clause may become.
+const (
+	maxAlternatives = 2_000 // keys that one value stands for; ids
+	maxStretches    = 400   // stretches of ranges and texts; each is a part of a UNION, of which SQLite takes 500
+)
 
 // uriScans are the stretches for a uri with its modifier.
 func (h *hasher) uriScans(param int64, modifier projections.Modifier, uri string) ([]textScan, error) {

@@ -3,6 +3,7 @@ package sqlterms
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"binnacle/events"
@@ -36,6 +37,10 @@ func (x *search) resolve() error {
 	}
 	kept := x.accesses[:0]
 	for _, a := range x.accesses {
+		a.scans, a.texts = distinct(a.scans), distinct(a.texts)
+		if len(a.scans)+len(a.texts) > maxStretches {
+			return events.Errorf(events.TooCostly, op, "the clause of %s has too many alternatives; give fewer than %d", a.words, maxStretches/4)
+		}
 		switch {
 		case !a.empty():
 			kept = append(kept, a)
@@ -96,10 +101,17 @@ func (x *search) clause(c *projections.Clause, a *access) error {
 	if c.Kind == projections.Date && len(c.Values) == 1 && c.Modifier == projections.NoModifier {
 		x.alignedDate(param, c.Values[0], a)
 	}
-	if len(a.keys)+len(a.scans)+len(a.texts) > maxAlternatives {
-		return events.Errorf(events.TooCostly, op, "the clause of %s has too many alternatives; give fewer than %d", c.Param, maxAlternatives/4)
-	}
 	return nil
+}
+
+// distinct drops repeats and keeps the order.
+func distinct[T comparable](list []T) []T {
+	seen := make(map[T]bool, len(list))
+	return slices.DeleteFunc(list, func(v T) bool {
+		repeated := seen[v]
+		seen[v] = true
+		return repeated
+	})
 }
 
 func appendScans(scans, more []scan) []scan {

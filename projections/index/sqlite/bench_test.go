@@ -1,0 +1,11 @@
+package sqlite_test
+
+import (
+	"testing"
+
+	"binnacle/projections/projectionstest"
+)
+
+func BenchmarkCommit(b *testing.B) { projectionstest.BenchmarkCommit(b, open) }
+
+func BenchmarkSearch(b *testing.B) { projectionstest.BenchmarkSearch(b, open) }

@@ -1,0 +1,146 @@
+package projectionstest
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"testing"
+	"time"
+
+	"binnacle/events"
+	"binnacle/projections"
+)
+
+// observations makes n versions like Synthea's observations: 13 terms each, a subject has 120 of them.
+func observations(first, n int) []projections.Row {
+	rows := make([]projections.Row, n)
+	began := time.Date(2024, 5, 1, 10, 0, 0, 0, time.UTC)
+	for i := range rows {
+		at := first + i
+		main := day(2000, 1, 1) + int64(at*7919%8_000_000)*1_000_000*60
+		id := fmt.Sprintf("%08x-0000-4000-8000-%012x", at*40503, at)
+		subject := fmt.Sprintf("%08x-1111-4000-8000-%012x", at/120*7, at/120)
+		encounter := fmt.Sprintf("%08x-2222-4000-8000-%012x", at/8*7, at/8)
+		code := fmt.Sprint(8000+at*at%97, "-", at%9)
+		token := func(param, system, code string) projections.Term {
+			return projections.Term{Param: param, Kind: projections.Token, System: system, Code: code}
+		}
+		reference := func(param, target, id string) projections.Term {
+			return projections.Term{Param: param, Kind: projections.Reference, System: target, Code: id}
+		}
+		rows[i] = projections.Row{
+			MainDate: main,
+			Version: projections.Version{
+				Key: projections.Key{Tenant: "main", Type: "Observation", ID: id}, Sid: int64(at + 1), Number: 1, Position: events.Position{Offset: int64(at)},
+				Time: began.Add(time.Duration(at/100) * time.Millisecond), Hash: sha256.Sum256([]byte(id)),
+			},
+			Terms: []projections.Term{
+				token("status", "http://hl7.org/fhir/observation-status", "final"),
+				token("category", "http://terminology.hl7.org/CodeSystem/observation-category", []string{"vital-signs", "laboratory", "survey"}[at%3]),
+				token("code", "http://loinc.org", code), token("combo-code", "http://loinc.org", code),
+				token("_profile", "", "http://hl7.org/fhir/us/core/StructureDefinition/us-core-observation-lab"),
+				reference("subject", "Patient", subject), reference("patient", "Patient", subject), reference("encounter", "Encounter", encounter),
+				{Param: "date", Kind: projections.Date, Start: main, End: main + 1_000},
+				{Param: "value-quantity", Kind: projections.Quantity, Low: float64(at % 200), High: float64(at % 200), System: "http://unitsofmeasure.org", Code: "mg/dL", Text: "mg/dL"},
+				{Param: "combo-value-quantity", Kind: projections.Quantity, Low: float64(at % 200), High: float64(at % 200), System: "http://unitsofmeasure.org", Code: "mg/dL", Text: "mg/dL"},
+				token("identifier", "urn:x", id),
+				{Param: "name", Kind: projections.String, Text: fmt.Sprint("Name", at%5000)},
+			},
+		}
+	}
+	return rows
+}
+
+// BenchmarkCommit measures commits of 1,000 new resources with 13 terms and an outcome each.
+func BenchmarkCommit(b *testing.B, open func(t testing.TB) projections.Generations) {
+	for _, size := range []int{1, 100, 1_000} {
+		b.Run(fmt.Sprintf("%d resources", size), func(b *testing.B) {
+			index := open(b).Live()
+			offset := int64(0)
+			resources := 0
+			for b.Loop() {
+				b.StopTimer()
+				c := projections.Commit{Expect: offset, Next: offset + int64(size), Time: time.UnixMilli(1e12), Rows: observations(int(offset), size)}
+				for i := range c.Rows {
+					v := &c.Rows[i].Version
+					c.Outcomes = append(c.Outcomes, events.Outcome{EventID: "e-" + v.ID, Tenant: "main", Position: v.Position, Time: v.Time, Results: []events.Result{{Disposition: events.Created, Type: v.Type, ID: v.ID, Version: 1, Hash: v.Hash, Time: v.Time}}})
+				}
+				b.StartTimer()
+				if err := index.Commit(b.Context(), c); err != nil {
+					b.Fatal(err)
+				}
+				offset += int64(size)
+				resources += size
+			}
+			b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(resources), "µs/resource")
+		})
+	}
+}
+
+// BenchmarkSearch measures searches over 100,000 observations.
+func BenchmarkSearch(b *testing.B, open func(t testing.TB) projections.Generations) {
+	index := open(b).Live()
+	const all = 100_000
+	for at := 0; at < all; at += 1_000 {
+		c := projections.Commit{Expect: int64(at), Next: int64(at) + 1_000, Rows: observations(at, 1_000)}
+		if err := index.Commit(b.Context(), c); err != nil {
+			b.Fatal(err)
+		}
+	}
+	sample := observations(54_321, 1)[0]
+	clause := func(param string, kind projections.Kind, v projections.Value) projections.Clause {
+		return projections.Clause{Param: param, Kind: kind, Values: []projections.Value{v}}
+	}
+	code := clause("code", projections.Token, projections.Value{System: "http://loinc.org", Code: sample.Terms[2].Code})
+	codeOnly := clause("code", projections.Token, projections.Value{AnySystem: true, Code: sample.Terms[2].Code})
+	status := clause("status", projections.Token, projections.Value{AnySystem: true, Code: "final"})
+	category := clause("category", projections.Token, projections.Value{AnySystem: true, Code: "survey"})
+	subject := clause("subject", projections.Reference, projections.Value{System: "Patient", Code: sample.Terms[5].Code})
+	recent := clause("date", projections.Date, projections.Value{Prefix: projections.Ge, Start: day(2010, 1, 1), End: day(2010, 1, 2)})
+	aDayOnly := clause("date", projections.Date, projections.Value{Start: day(2010, 1, 1), End: day(2010, 1, 2)})
+	name := clause("name", projections.String, projections.Value{Text: "name12"})
+	value := clause("value-quantity", projections.Quantity, projections.Value{Prefix: projections.Gt, Low: 190, High: 190, AnySystem: true, Code: "mg/dL"})
+	identifier := clause("identifier", projections.Token, projections.Value{System: "urn:x", Code: sample.ID})
+	missing := projections.Clause{Param: "name", Kind: projections.String, Modifier: projections.Missing, Missing: true}
+	by := func(param string, kind projections.Kind, descending bool) []projections.SortKey {
+		return []projections.SortKey{{Param: param, Kind: kind, Descending: descending}}
+	}
+	for _, c := range []struct {
+		name    string
+		sort    []projections.SortKey
+		total   projections.Total
+		clauses []projections.Clause
+	}{
+		{"all", nil, projections.TotalCheap, nil},
+		{"identifier", nil, projections.TotalCheap, []projections.Clause{identifier}},
+		{"code", nil, projections.TotalCheap, []projections.Clause{code}},
+		{"code without system", nil, projections.TotalCheap, []projections.Clause{codeOnly}},
+		{"code and date, sorted by date", by("date", projections.Date, true), projections.TotalCheap, []projections.Clause{code, recent}},
+		{"code and date", nil, projections.TotalCheap, []projections.Clause{code, recent}},
+		{"category and date", nil, projections.TotalCheap, []projections.Clause{category, recent}},
+		{"subject", nil, projections.TotalCheap, []projections.Clause{subject}},
+		{"subject, code, date", nil, projections.TotalCheap, []projections.Clause{subject, code, recent}},
+		{"two common tokens", nil, projections.TotalCheap, []projections.Clause{status, category}},
+		{"a day", nil, projections.TotalCheap, []projections.Clause{aDayOnly}},
+		{"name", nil, projections.TotalCheap, []projections.Clause{name}},
+		{"value and category", nil, projections.TotalCheap, []projections.Clause{value, category}},
+		{"missing", nil, projections.TotalCheap, []projections.Clause{missing}},
+		{"sorted by date", by("date", projections.Date, false), projections.TotalCheap, nil},
+		{"sorted by name", by("name", projections.String, false), projections.TotalCheap, []projections.Clause{status}},
+		{"sorted by code", by("code", projections.Token, false), projections.TotalCheap, nil},
+		{"sorted by _lastUpdated", by("_lastUpdated", projections.Date, true), projections.TotalCheap, []projections.Clause{category}},
+		{"accurate total of a common token", nil, projections.TotalAccurate, []projections.Clause{category}},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			q := projections.Query{Tenant: "main", Type: "Observation", Limit: 50, Clauses: c.clauses, Sort: c.sort, Total: c.total}
+			plan := ""
+			for b.Loop() {
+				page, err := index.Search(b.Context(), q)
+				if err != nil {
+					b.Fatal(err)
+				}
+				plan = page.Plan
+			}
+			b.Log(plan)
+		})
+	}
+}
