@@ -35,6 +35,8 @@ type follower struct {
 	forwarding sync.WaitGroup
 
 	mu       sync.Mutex
+	sessions int             // memberships of the group, or readers of partitions, that are at work
+	idle     time.Time       // since when there is none; zero: nobody has subscribed
 	number   uint64          // of the present pass
 	over     chan struct{}   // closed when the present pass is over
 	problems map[int32]error // partitions that stand still, and why
@@ -66,6 +68,7 @@ func (f *follower) Subscribe(ctx context.Context, _ string) (<-chan *message.Mes
 	if err != nil {
 		return nil, classify("kafka.Subscribe", err)
 	}
+	f.began(0)
 	output := make(chan *message.Message)
 	f.forwarding.Go(func() { f.forward(ctx, batches, output) })
 	return output, nil
@@ -111,6 +114,7 @@ func (f *follower) Close() error {
 	err := f.subscriber.Close()
 	f.forwarding.Wait()
 	f.forget()
+	f.log.drop(f)
 	return classify("kafka.Follower", err)
 }
 
@@ -167,9 +171,36 @@ func (f *follower) forget() {
 	clear(f.problems)
 }
 
+// began notes that so many sessions more are at work, and with 0 that one is expected; ended that one is over.
+func (f *follower) began(sessions int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.sessions == 0 && f.idle.IsZero() {
+		f.idle = time.Now()
+	}
+	f.sessions += sessions
+}
+
+func (f *follower) ended() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.sessions--; f.sessions == 0 {
+		f.idle = time.Now()
+	}
+}
+
+// maxIdle is how long a subscription may be without a session: rebalances and reseeks take a second or two.
+const maxIdle = 30 * time.Second
+
+// health tells of a partition that stands still, and of a subscription that gets no partitions: the subscriber below tries for ever
+// and tells only the operator's log.
 func (f *follower) health() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.sessions == 0 && !f.idle.IsZero() && time.Since(f.idle) > maxIdle {
+		return events.Errorf(events.Transient, "kafka.Follower", "nothing is read from the topic %s for %s (group %q); the log of this node tells why",
+			f.log.config.Topic, time.Since(f.idle).Round(time.Second), f.log.config.Group)
+	}
 	for _, problem := range f.problems {
 		return problem
 	}

@@ -15,6 +15,7 @@ type groupHandler struct {
 // are called. It waits for a place that cannot be had: the session's heartbeats go on meanwhile.
 func (h *groupHandler) Setup(session sarama.ConsumerGroupSession) error {
 	h.pass = h.follower.pass()
+	h.follower.began(1)
 	for topic, partitions := range session.Claims() {
 		for _, partition := range partitions {
 			next, err := h.follower.start(session.Context(), partition)
@@ -31,6 +32,7 @@ func (h *groupHandler) Setup(session sarama.ConsumerGroupSession) error {
 // Cleanup forgets what stood still: the partitions are assigned anew.
 func (h *groupHandler) Cleanup(session sarama.ConsumerGroupSession) error {
 	h.follower.forget()
+	h.follower.ended()
 	return h.inner.Cleanup(session)
 }
 

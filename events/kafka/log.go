@@ -14,6 +14,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 
 	"github.com/IBM/sarama"
@@ -105,6 +106,13 @@ func (l *Log) Follow(seek events.Seek) (events.Follower, error) {
 	}
 	l.followers = append(l.followers, f)
 	return f, nil
+}
+
+// drop forgets a follower that was closed.
+func (l *Log) drop(f *follower) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.followers = slices.DeleteFunc(slices.Clone(l.followers), func(other *follower) bool { return other == f })
 }
 
 // Ends is events.Log.Ends.

@@ -40,6 +40,8 @@ type reader struct {
 var _ sarama.PartitionConsumer = (*reader)(nil)
 
 func (r *reader) run(ctx context.Context) {
+	r.follower.began(1)
+	defer r.follower.ended()
 	defer close(r.done)
 	defer close(r.errors)
 	defer close(r.batches)
