@@ -7,9 +7,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"testing"
-
-	"binnacle/projections"
-	"binnacle/projections/projectionstest"
 )
 
 // config reaches the test server, with schemas of its own that are dropped at the end of the test.
@@ -39,8 +36,4 @@ func open(t testing.TB, c Config) *Generations {
 	}
 	t.Cleanup(func() { _ = g.Close() })
 	return g
-}
-
-func TestPostgresKeepsTheContractOfTheIndex(t *testing.T) {
-	projectionstest.Index(t, func(t *testing.T) projections.Generations { return open(t, config(t)) })
 }

@@ -134,11 +134,11 @@ func (g *Generations) ensure(ctx context.Context, catalog string, create bool) e
 	return nil
 }
 
-// isThere tells whether the control tables exist.
+// isThere tells whether the control tables exist. It reads the catalog itself: to_regclass may answer from before a lock was waited for.
 func (g *Generations) isThere(ctx context.Context, on interface {
 	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
 }) (there bool, err error) {
-	err = on.QueryRow(ctx, "select to_regclass($1) is not null", g.control+"installation").Scan(&there)
+	err = on.QueryRow(ctx, "select exists (select 1 from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname = $1 and c.relname = 'installation')", g.schema).Scan(&there)
 	return there, err
 }
 
@@ -150,7 +150,7 @@ func (g *Generations) createAll(ctx context.Context, tx pgx.Tx, catalog string) 
 		return err // another node was faster
 	}
 	made := false // by an administrator, for a user who must not create schemas
-	if err := tx.QueryRow(ctx, "select to_regnamespace($1) is not null", strings.TrimSuffix(g.control, ".")).Scan(&made); err != nil {
+	if err := tx.QueryRow(ctx, "select exists (select 1 from pg_namespace where nspname = $1)", g.schema).Scan(&made); err != nil {
 		return err
 	}
 	if !made {
