@@ -77,9 +77,10 @@ func (w *writer) insert(ctx context.Context, tx *sql.Tx, c projections.Commit, r
 	for _, h := range r.Shapes {
 		b.one("shape", h.Key, h.Ledger, []byte(h.Params))
 	}
-	for _, d := range r.Codings {
-		b.one("coding", d.Param, []byte(d.Code), []byte(d.System), d.Key)
-	}
+	b.many("coding", 4, len(r.Codings), func(args []any, i int) []any {
+		d := &r.Codings[i]
+		return append(args, d.Param, []byte(d.Code), []byte(d.System), d.Key)
+	})
 	b.many("version", versionColumns, len(r.Versions), func(args []any, i int) []any {
 		v := &r.Versions[i]
 		return append(args, v.Sid, v.Ledger, v.ID, v.Number, v.Position.Offset, int64(v.Change), v.Time.UnixMicro(), v.Hash[:], sqlterms.Bit(v.Deleted), v.Main, v.Shape, v.Supersedes)
@@ -100,13 +101,13 @@ func (w *writer) insert(ctx context.Context, tx *sql.Tx, c projections.Commit, r
 		return append(args, t.Ref, t.Key, n, t.Head, t.Rest, t.Raw)
 	})
 	b.count(r)
-	for i := range c.Outcomes {
+	b.many("outcome", 2, len(c.Outcomes), func(args []any, i int) []any {
 		data, err := sqlterms.EncodeOutcome(&c.Outcomes[i])
 		if err != nil {
-			return err
+			b.err = err
 		}
-		b.one("outcome", c.Outcomes[i].EventID, data)
-	}
+		return append(args, c.Outcomes[i].EventID, data)
+	})
 	for i := range c.Quarantined {
 		data, err := sqlterms.EncodeQuarantined(&c.Quarantined[i])
 		if err != nil {
@@ -135,16 +136,18 @@ func (w *writer) prepare(ctx context.Context) error {
 		"ledger":      "insert or ignore into " + p + "ledger values (?, ?, ?)",
 		"checkLedger": "select count(*) from " + p + "ledger where key = ? and tenant = ? and type = ?",
 		"shape":       "insert or ignore into " + p + "shape values (?, ?, ?)",
-		"coding":      "insert or ignore into " + p + "coding values (?, ?, ?, ?)",
 		"count":       "insert into " + p + "counter values (?, ?) on conflict (ledger) do update set living = living + excluded.living",
 		"deletions": "select v.ledger, count(*) from json_each(?) c cross join " + p + "version v where v.sid = c.value and v.deleted = 1 " +
 			"group by v.ledger",
-		"outcome":    "insert or ignore into " + p + "outcome values (?, ?)",
 		"quarantine": "insert or ignore into " + p + "quarantine values (?, ?, ?)",
 	}
-	for table, columns := range map[string]int{"version": versionColumns, "closed": 2, "term": 3, "span": 4, "text": 6} {
+	for table, columns := range map[string]int{"version": versionColumns, "closed": 2, "term": 3, "span": 4, "text": 6, "coding": 4, "outcome": 2} {
 		row := "(" + strings.Repeat("?, ", columns-1) + "?)"
-		texts[table] = "insert into " + p + table + " values " + row
+		insert := "insert into "
+		if table == "coding" || table == "outcome" { // the first one stays
+			insert = "insert or ignore into "
+		}
+		texts[table] = insert + p + table + " values " + row
 		texts[table+"Many"] = texts[table] + strings.Repeat(", "+row, manyRows-1)
 	}
 	prepared := map[string]*sql.Stmt{}
@@ -197,7 +200,9 @@ func (b *batch) many(table string, columns, rows int, row func(args []any, i int
 			for i := range manyRows {
 				b.args = row(b.args, done+i)
 			}
-			_, b.err = statement.ExecContext(b.ctx, b.args...)
+			if b.err == nil {
+				_, b.err = statement.ExecContext(b.ctx, b.args...)
+			}
 		}
 	}
 	for ; done < rows && b.err == nil; done++ {

@@ -74,6 +74,9 @@ func (a *access) walkKeys() []int64 {
 	return keys
 }
 
+// inOrder tells whether an index has its versions in the order of the main date.
+func (a *access) inOrder() bool { return a.aligned || a.walkKeys() != nil }
+
 // probed is the name of a row that is looked at because its version is under consideration.
 const probed = "p"
 

@@ -148,7 +148,7 @@ func (x *search) readCandidates(o order, driver *access) ([]candidate, error) {
 			columns += ", " + x.value1(s, one.by, k, "v.sid")
 		}
 	}
-	sql := "select " + columns + x.candidates(s, driver) + fmt.Sprintf(" limit %d", countMany+1)
+	sql := "select " + columns + x.candidates(s, driver) + fmt.Sprintf(" limit %d", gatherMax+1)
 	var found []candidate
 	err := x.query(s, sql, func(scan func(...any) error) error {
 		c := candidate{values: make([]sortable, len(o.keys))}
@@ -180,11 +180,14 @@ func (x *search) readCandidates(o order, driver *access) ([]candidate, error) {
 		found = append(found, c)
 		return nil
 	})
-	if err == nil && len(found) > countMany {
-		err = events.Errorf(events.TooCostly, op, "more than %d versions match, too many for this order; sort by one parameter, or narrow the search", countMany)
+	if err == nil && len(found) > gatherMax {
+		err = events.Errorf(events.TooCostly, op, "more than %d versions match, too many for this order; sort by one parameter, or narrow the search", gatherMax)
 	}
 	return found, err
 }
+
+// codingsAtOnce is up to how many codings each version may be asked for.
+const codingsAtOnce = 1_000
 
 // tokenValues fills in the codings that candidates are sorted by.
 func (x *search) tokenValues(found []candidate, at int, key projections.SortKey) error {
@@ -209,7 +212,7 @@ func (x *search) tokenValues(found []candidate, at int, key projections.SortKey)
 	}
 	s := x.statement()
 	sql := "select v.sid, d.code, d.system from "
-	if len(codings)*len(found) <= 10*countMany && len(codings) < countFew { // ask each version for each coding
+	if len(codings)*len(found) <= 10*gatherMax && len(codings) < codingsAtOnce { // ask each version for each coding
 		sql += s.table("version") + " v cross join " + s.table("coding") + " d where v.sid " + s.in(sids) + " and d.param = " + s.arg(dictionary) +
 			" and exists (select 1 from " + s.table("term") + " p where p.key = d.key and p.sort = v.main and p.ref >= (v.sid << 2) and p.ref <= (v.sid << 2) + 3 " +
 			fmt.Sprintf("and (p.ref & %d) <> 0)", flag)

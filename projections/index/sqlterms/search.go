@@ -1,8 +1,10 @@
 package sqlterms
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,8 +16,9 @@ const op = "index.Search"
 
 // Bounds of the planner, in rows of the index.
 const (
-	countFew  = 1_000  // a clause with fewer rows is read as a whole and its versions are sorted
-	countMany = 20_000 // up to here too, when the index has no better order; more than that is never sorted
+	countFew  = 500    // a clause with fewer rows need not be held against others
+	countMany = 5_000  // up to here all versions of a clause are read and sorted, when the index does not have them in order
+	gatherMax = 20_000 // more matches are not sorted by several keys
 )
 
 // search is one query under way.
@@ -32,6 +35,7 @@ type search struct {
 	last     edge // what after stands for
 	accesses []*access
 	lookups  []lookup
+	dates    *dateOrder
 	nothing  string // the parameter whose clause no row can answer
 	tooMany  string
 	plan     []string
@@ -63,11 +67,12 @@ func Search(ctx context.Context, db DB, dialect Dialect, q projections.Query) (p
 		return projections.Page{}, err
 	}
 	page.Snapshot = x.snapshot
-	if err := x.resolve(); err != nil {
-		return projections.Page{}, err
-	}
 	order, err := orderOf(q.Sort)
 	if err != nil {
+		return projections.Page{}, err
+	}
+	x.resolveOrder(order)
+	if err := x.resolve(); err != nil {
 		return projections.Page{}, err
 	}
 	var found []match
@@ -290,10 +295,14 @@ func (o order) beyond() string {
 
 // find chooses how to answer and returns up to limit matches in order.
 func (x *search) find(o order, limit int) ([]match, error) {
-	if err := x.count(o); err != nil {
+	walk := o
+	if x.dates != nil && x.dates.aligned { // its order is that of the main date
+		walk.by = orderMain
+	}
+	if err := x.count(walk); err != nil {
 		return nil, err
 	}
-	driver := x.driver(o)
+	driver := x.driver(walk)
 	if o.by == orderSeveral || o.by == orderToken && driver != nil {
 		return x.gather(o, driver, limit)
 	}
@@ -301,14 +310,16 @@ func (x *search) find(o order, limit int) ([]match, error) {
 		x.say("all of %s, sorted", driver.words)
 		return x.collect(o, driver, limit)
 	}
-	switch o.by {
-	case orderMain:
-		return x.walkMain(limit)
-	case orderToken:
+	switch {
+	case o.by == orderDate && walk.by == orderMain:
+		return x.walkAligned(o, limit)
+	case o.by == orderMain:
+		return x.walkMain(o, limit)
+	case o.by == orderToken:
 		return x.walkCodings(o, limit)
-	case orderID:
+	case o.by == orderID:
 		return x.walkIDs(o, limit)
-	case orderUpdated:
+	case o.by == orderUpdated:
 		x.say("in the order of _lastUpdated%s", x.checked(nil))
 		return x.walkUpdated(o, nil, byValue, limit)
 	}
@@ -329,7 +340,7 @@ func (x *search) checked(but *access) string {
 	return ", each checked for " + strings.Join(words, ", ")
 }
 
-// count estimates the rows of each clause, in one statement, as far as the choice depends on it.
+// count estimates the rows of each clause, in one statement or two, as far as the choice depends on it.
 func (x *search) count(o order) error {
 	for _, a := range x.accesses {
 		if a.byID {
@@ -337,37 +348,50 @@ func (x *search) count(o order) error {
 		}
 	}
 	positive := x.positive()
-	if len(positive) == 0 || o.by == orderMain && len(x.accesses) == 1 && positive[0].walkKeys() != nil {
+	if len(positive) == 0 || o.by == orderMain && len(positive) == 1 && positive[0].inOrder() {
 		return nil
 	}
-	for _, bound := range []int{countFew, countMany} {
-		s := x.statement()
-		var parts []string
-		for i, a := range positive {
-			if !a.byID {
-				parts = append(parts, fmt.Sprintf("select %d as n, count(*) from (select sid from (%s) y limit %d) z", i, a.rows(s, x.before), bound+1))
+	if err := x.countUpTo(countFew, positive); err != nil {
+		return err
+	}
+	if x.least(positive).count <= countFew {
+		return nil
+	}
+	if o.by == orderMain {
+		loose, ordered := 0, 0
+		for _, a := range positive {
+			if a.inOrder() {
+				ordered++
+			} else {
+				loose++
 			}
 		}
-		if len(parts) == 0 {
+		if loose == 0 && ordered == 1 {
 			return nil
-		}
-		var n, count int64
-		err := x.query(s, strings.Join(parts, " union all "), func(scan func(...any) error) error {
-			if err := scan(&n, &count); err != nil {
-				return err
-			}
-			positive[n].count = int(count)
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-		least := x.least(positive)
-		if least.count <= countFew || o.by == orderMain && least.walkKeys() != nil && len(positive) == 1 {
-			break
 		}
 	}
-	return nil
+	return x.countUpTo(countMany, positive)
+}
+
+func (x *search) countUpTo(bound int, accesses []*access) error {
+	s := x.statement()
+	var parts []string
+	for i, a := range accesses {
+		if !a.byID {
+			parts = append(parts, fmt.Sprintf("select %d as n, count(*) from (select sid from (%s) y limit %d) z", i, a.rows(s, x.before), bound+1))
+		}
+	}
+	if len(parts) == 0 {
+		return nil
+	}
+	var n, count int64
+	return x.query(s, strings.Join(parts, " union all "), func(scan func(...any) error) error {
+		if err := scan(&n, &count); err != nil {
+			return err
+		}
+		accesses[n].count = int(count)
+		return nil
+	})
 }
 
 func (x *search) positive() []*access {
@@ -393,10 +417,7 @@ func (x *search) least(accesses []*access) *access {
 // driver is the clause whose versions are all read and sorted; nil when the order is walked.
 func (x *search) driver(o order) *access {
 	least := x.least(x.positive())
-	if least == nil || least.count < 0 || least.count > countMany {
-		return nil
-	}
-	if o.by == orderMain && least.count > countFew && least.walkKeys() != nil {
+	if least == nil || least.count < 0 || least.count > countMany || o.by == orderMain && least.inOrder() {
 		return nil
 	}
 	return least
@@ -414,18 +435,11 @@ func (x *search) probes(s *statement, but *access, sid, ref, main string) string
 }
 
 func (x *search) rarestFirst() []*access {
-	sorted := append([]*access(nil), x.accesses...)
 	weight := func(a *access) int {
-		switch {
-		case a.negate, a.count < 0:
+		if a.negate || a.count < 0 {
 			return countMany + 2
 		}
 		return a.count
 	}
-	for i := 1; i < len(sorted); i++ {
-		for j := i; j > 0 && weight(sorted[j]) < weight(sorted[j-1]); j-- {
-			sorted[j], sorted[j-1] = sorted[j-1], sorted[j]
-		}
-	}
-	return sorted
+	return slices.SortedStableFunc(slices.Values(x.accesses), func(a, b *access) int { return cmp.Compare(weight(a), weight(b)) })
 }

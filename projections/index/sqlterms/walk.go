@@ -2,13 +2,14 @@ package sqlterms
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"binnacle/projections"
 )
 
-// walkMain reads the term rows of one clause, or the type list, in the default order.
-func (x *search) walkMain(limit int) ([]match, error) {
+// walkMain reads the term rows of one clause, or the type list, in the order of the main date.
+func (x *search) walkMain(o order, limit int) ([]match, error) {
 	var driver *access
 	for _, a := range x.positive() {
 		if a.walkKeys() != nil && (driver == nil || a.count < driver.count) {
@@ -20,7 +21,30 @@ func (x *search) walkMain(limit int) ([]match, error) {
 		keys, words = driver.walkKeys(), driver.words
 	}
 	x.say("%s in the order of the main date%s", words, x.checked(driver))
-	return x.walkKeys(keys, driver, order{by: orderMain, descending: true}, byValue, x.after.phase == byValue, limit)
+	return x.walkKeys(keys, driver, o, byValue, x.after.phase == byValue, limit)
+}
+
+// walkAligned answers an order by the date parameter that the main date comes from.
+func (x *search) walkAligned(o order, limit int) ([]match, error) {
+	clauses := x.accesses
+	defer func() { x.accesses = clauses }()
+	all := x.dates.without.empty() || slices.ContainsFunc(clauses, func(a *access) bool { return a.aligned && a.words == x.dates.with.words })
+	var found []match
+	if x.after.phase != byMissing {
+		if !all {
+			x.accesses = append(clauses[:len(clauses):len(clauses)], &x.dates.with)
+		}
+		var err error
+		if found, err = x.walkMain(o, limit); err != nil || len(found) == limit {
+			return found, err
+		}
+		x.accesses = clauses
+	}
+	if all {
+		return found, nil
+	}
+	rest, err := x.walkUpdated(o, &x.dates.without, byMissing, limit-len(found))
+	return append(found, rest...), err
 }
 
 // walkKeys reads term rows in the order of the main date. Rows that have the driver's keys need no probe for it.
@@ -120,9 +144,17 @@ func (x *search) walkValues(o order, limit int) ([]match, error) {
 			return found, err
 		}
 	}
-	missing, err := x.lacking(o.keys[0].Param)
-	if err != nil || missing.empty() {
-		return found, err
+	missing := &access{}
+	if x.dates != nil {
+		missing = &x.dates.without
+	} else {
+		var err error
+		if missing, err = x.lacking(o.keys[0].Param); err != nil {
+			return found, err
+		}
+	}
+	if missing.empty() {
+		return found, nil
 	}
 	rest, err := x.walkUpdated(o, missing, byMissing, limit-len(found))
 	return append(found, rest...), err
