@@ -35,6 +35,17 @@ func (p *part) reads() bool {
 	return p.Request.Method == http.MethodGet || p.Request.Method == http.MethodHead
 }
 
+// shrink drops the document and all that is a view of it, but for what the answer needs.
+func (p *part) shrink() {
+	p.url = strings.Clone(p.url)
+	request := fhir.Request{Method: strings.Clone(p.Request.Method)}
+	if p.reads() {
+		request.IfNoneMatch, request.IfModifiedSince = strings.Clone(p.Request.IfNoneMatch), strings.Clone(p.Request.IfModifiedSince)
+	}
+	p.Entry = fhir.Entry{Request: request}
+	p.change = events.Change{Operation: p.change.Operation, Entry: p.change.Entry}
+}
+
 // at makes an error point to the entry.
 func (p *part) at(err error, member string) error {
 	place := fmt.Sprintf("Bundle.entry[%d]", p.index)
@@ -100,7 +111,7 @@ func (d *door) bundle(rw http.ResponseWriter, r *http.Request) error {
 	if bundle.Type == "batch" {
 		return d.batch(rw, r, data, parts)
 	}
-	return d.transaction(rw, r, data, parts)
+	return d.transaction(rw, r, data, parts, release)
 }
 
 // readPart reads what an entry asks for.

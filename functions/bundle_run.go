@@ -14,33 +14,20 @@ import (
 	"binnacle/events/fhir"
 )
 
-// transaction sends all writes of a bundle as one event: all take effect, or none.
-func (d *door) transaction(rw http.ResponseWriter, r *http.Request, data []byte, parts []*part) error {
-	for _, p := range parts {
-		if p.answer.err != nil {
-			return p.answer.err
-		}
-	}
-	writes := order(parts)
-	full, err := targets(writes)
+// transaction sends all writes of a bundle as one event: all take effect, or none. The document is given up, and its share of the
+// budget given back, when it is in the log: its outcome may take a while.
+func (d *door) transaction(rw http.ResponseWriter, r *http.Request, data []byte, parts []*part, release func()) error {
+	changes, err := d.changes(r, parts)
 	if err != nil {
 		return err
-	}
-	l := d.linker(r)
-	l.full = full
-	if err := d.contents(r, l, writes); err != nil {
-		return err
-	}
-	changes := make([]events.Change, len(writes))
-	for n, p := range writes {
-		if p.answer.err != nil {
-			return p.answer.err
-		}
-		changes[n] = p.change
 	}
 	var reached *events.Position
 	if len(changes) > 0 {
 		event := d.event(r, repeatableHash(r, data), -1, changes...)
+		writes := order(parts)
+		for _, p := range parts {
+			p.shrink()
+		}
 		if preferencesOf(r.Header).async {
 			position, err := d.Append(r.Context(), event)
 			if err != nil {
@@ -49,7 +36,12 @@ func (d *door) transaction(rw http.ResponseWriter, r *http.Request, data []byte,
 			d.accepted(rw, position)
 			return nil
 		}
-		outcome, err := d.Handle(r.Context(), event)
+		sent, err := d.send(r.Context(), event)
+		if err != nil {
+			return err
+		}
+		release()
+		outcome, err := sent.outcome(r.Context())
 		if err != nil {
 			return err
 		}
@@ -65,6 +57,33 @@ func (d *door) transaction(rw http.ResponseWriter, r *http.Request, data []byte,
 	d.readEntries(r, parts, reached)
 	d.answerBundle(rw, r, http.StatusOK, "transaction-response", parts)
 	return nil
+}
+
+// changes makes the changes of a transaction's writes, in their order.
+func (d *door) changes(r *http.Request, parts []*part) ([]events.Change, error) {
+	for _, p := range parts {
+		if p.answer.err != nil {
+			return nil, p.answer.err
+		}
+	}
+	writes := order(parts)
+	full, err := targets(writes)
+	if err != nil {
+		return nil, err
+	}
+	l := d.linker(r)
+	l.full = full
+	if err := d.contents(r, l, writes); err != nil {
+		return nil, err
+	}
+	changes := make([]events.Change, len(writes))
+	for n, p := range writes {
+		if p.answer.err != nil {
+			return nil, p.answer.err
+		}
+		changes[n] = p.change
+	}
+	return changes, nil
 }
 
 // batch sends every write of a bundle as an event of its own, many at once.

@@ -16,10 +16,14 @@ import (
 // firstShare is what a body of unknown length takes from the budget at first.
 const firstShare = 1 << 20
 
-// body reads the body of a request, within the limit and the budget. release gives its share of the budget back; it is never nil.
+// body reads the body of a request, within the limit and the budget. release gives its share of the budget
+// back, once; it is never nil.
 func (d *door) body(r *http.Request) (data []byte, release func(), err error) {
 	var taken int64
-	release = func() { d.budget.give(taken) }
+	release = func() {
+		d.budget.give(taken)
+		taken = 0
+	}
 	take := func(n int64) error {
 		if err := d.budget.take(r.Context(), n); err != nil {
 			return err

@@ -233,7 +233,7 @@ func (l *line) commit(ctx context.Context, d *deciding, next int64) error {
 	d.state.Next = next
 	l.state = d.state
 	for _, row := range d.commit.Rows {
-		l.current.Set(row.Key, row.Version)
+		l.remember(row.Key, row.Version)
 		delete(l.searches, typeName{row.Tenant, row.Type})
 	}
 	return nil

@@ -2,6 +2,7 @@ package functions
 
 import (
 	"context"
+	"strings"
 
 	"binnacle/events"
 	"binnacle/projections"
@@ -45,7 +46,7 @@ func (l *line) fetch(ctx context.Context, keys []projections.Key) error {
 			return err
 		}
 		for n, version := range versions {
-			l.current.Set(some[n], version)
+			l.remember(some[n], version)
 		}
 		keys = keys[len(some):]
 	}
@@ -61,8 +62,18 @@ func (l *line) currentOf(ctx context.Context, key projections.Key) (projections.
 	if err != nil {
 		return projections.Version{}, err
 	}
-	l.current.Set(key, versions[0])
+	l.remember(key, versions[0])
 	return versions[0], nil
+}
+
+// remember caches what is current. Names in events and documents are views of them: kept as they are they would keep the whole
+// document in memory.
+func (l *line) remember(key projections.Key, version projections.Version) {
+	key = projections.Key{Tenant: strings.Clone(key.Tenant), Type: strings.Clone(key.Type), ID: strings.Clone(key.ID)}
+	if version.Number > 0 {
+		version.Key = key
+	}
+	l.current.Set(key, version)
 }
 
 // prefetchContents gets, in one call, the contents that plain updates of a chunk may have to be compared with.
@@ -171,8 +182,8 @@ func (l *line) searchFirst(ctx context.Context, query projections.Query, conditi
 	kept := l.searches[name]
 	if kept == nil || len(kept) >= searchCached {
 		kept = make(map[string]projections.Page)
-		l.searches[name] = kept
+		l.searches[typeName{strings.Clone(name.tenant), strings.Clone(name.name)}] = kept
 	}
-	kept[condition] = page
+	kept[strings.Clone(condition)] = page
 	return page, nil
 }

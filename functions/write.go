@@ -87,41 +87,68 @@ func (w *Write) prepare() {
 // in the log and takes effect if it is; the text names its position when that is known. An event with an idempotency key whose ID is
 // known already is not appended again: the first outcome is returned.
 func (w *Write) Handle(ctx context.Context, event events.Event) (events.Outcome, error) {
+	s, err := w.send(ctx, event)
+	if err != nil {
+		return events.Outcome{}, err
+	}
+	return s.outcome(ctx)
+}
+
+// sent is an event on its way through the log. It keeps nothing of the event, which may be large while its outcome takes a while.
+type sent struct {
+	known *events.Outcome // it was decided before
+	wait  *Wait
+	bound time.Duration
+	at    string // where it is in the log, in words
+	err   error  // why it may not be in the log
+}
+
+// send appends an event and returns what waits for its outcome; see [Write.Handle] for the errors.
+func (w *Write) send(ctx context.Context, event events.Event) (*sent, error) {
 	w.prepare()
 	partition := events.PartitionOf(event.Tenant, w.Partitions)
 	if err := w.gate.check(ctx, partition); err != nil {
-		return events.Outcome{}, err
+		return nil, err
 	}
 	if event.IdempotencyKey != "" {
 		known, err := w.Index.Outcomes(ctx, []string{event.ID})
 		if err != nil {
-			return events.Outcome{}, err
+			return nil, err
 		}
 		if known[0] != nil {
-			return *known[0], nil
+			return &sent{known: known[0]}, nil
 		}
 	}
-	wait := w.Waiters.Wait(event.ID, partition)
-	defer wait.Stop()
-	bound := time.NewTimer(w.limits.OutcomeWait)
-	defer bound.Stop()
-
-	at := "its position is not known"
+	s := &sent{wait: w.Waiters.Wait(event.ID, partition), bound: w.limits.OutcomeWait, at: "its position is not known"}
 	positions, err := w.Log.Append(ctx, []events.Event{event})
 	switch {
 	case err == nil:
-		at = "its position is " + positions[0].String()
-	case events.KindOf(err) != events.Unknown:
-		return events.Outcome{}, err
+		s.at = "its position is " + positions[0].String()
+	case events.KindOf(err) == events.Unknown:
+		s.err = err
+	default:
+		s.wait.Stop()
+		return nil, err
 	}
+	return s, nil
+}
+
+// outcome waits for the outcome.
+func (s *sent) outcome(ctx context.Context) (events.Outcome, error) {
+	if s.known != nil {
+		return *s.known, nil
+	}
+	defer s.wait.Stop()
+	bound := time.NewTimer(s.bound)
+	defer bound.Stop()
 	select {
-	case outcome := <-wait.Done():
+	case outcome := <-s.wait.Done():
 		return outcome, nil
 	case <-bound.C:
-		return events.Outcome{}, events.Wrap(events.Unknown, "functions.Write", err, "the change was sent to the log (%s) and takes effect if it arrived, "+
-			"but its outcome was not known within %v; ask again with the same Idempotency-Key, or read later", at, w.limits.OutcomeWait)
+		return events.Outcome{}, events.Wrap(events.Unknown, "functions.Write", s.err, "the change was sent to the log (%s) and takes effect if it arrived, "+
+			"but its outcome was not known within %v; ask again with the same Idempotency-Key, or read later", s.at, s.bound)
 	case <-ctx.Done():
-		return events.Outcome{}, events.Wrap(events.Unknown, "functions.Write", ctx.Err(), "the caller left before the outcome was known; the change was sent to the log (%s)", at)
+		return events.Outcome{}, events.Wrap(events.Unknown, "functions.Write", ctx.Err(), "the caller left before the outcome was known; the change was sent to the log (%s)", s.at)
 	}
 }
 
