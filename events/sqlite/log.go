@@ -94,16 +94,6 @@ func (l *Log) Append(ctx context.Context, batch []events.Event) ([]events.Positi
 	return l.write(ctx, rows)
 }
 
-// AppendRaw appends a record as it is; offset and time are given by the log. It is for tests of what follows the log: no event is
-// checked.
-func (l *Log) AppendRaw(ctx context.Context, record events.RawRecord) (events.Position, error) {
-	positions, err := l.write(ctx, []row{{key: record.Key, headers: encodeHeaders(record.Headers), value: record.Value}})
-	if err != nil {
-		return events.Position{}, err
-	}
-	return positions[0], nil
-}
-
 // Follow is events.Log.Follow.
 func (l *Log) Follow(seek events.Seek) (events.Follower, error) {
 	l.mu.Lock()

@@ -38,7 +38,7 @@ func driver() eventstest.Driver {
 		},
 		Reopen: func(t testing.TB) events.Log { return openAt(t, path) },
 		AppendRaw: func(t testing.TB, log events.Log, record events.RawRecord) {
-			if _, err := log.(*sqlite.Log).AppendRaw(context.Background(), record); err != nil {
+			if err := log.(*sqlite.Log).AppendRaw(context.Background(), record); err != nil {
 				t.Fatalf("AppendRaw: %v", err)
 			}
 		},
