@@ -94,6 +94,9 @@ func TestRoomsKnowOnlyTheRoomsTheyMay(t *testing.T) {
 				continue
 			}
 			checked++
+			if strings.HasSuffix(file, "_test.go") && imported == "binnacle/infra/servers" {
+				continue // the tests of a driver may stop and start a real server of their own
+			}
 			if !slices.Contains(allowed, room(inside)) {
 				t.Errorf("%s imports %s: %s may know %v only", file, imported, room(folder), allowed)
 			}

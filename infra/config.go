@@ -30,7 +30,7 @@ type KafkaConfig struct {
 	Group         string        `help:"Consumer group of the projectors; empty: named after the topic." env:"BINNACLE_KAFKA_GROUP"`
 	Partitions    int32         `help:"Partitions of the topic when it is created. A tenant's partition depends on it: it can't change later." default:"1" env:"BINNACLE_KAFKA_PARTITIONS"`
 	Replication   int16         `help:"Replication factor of the topic when it is created." default:"1" env:"BINNACLE_KAFKA_REPLICATION"`
-	MinInSync     int           `help:"min.insync.replicas of the topic." default:"1" env:"BINNACLE_KAFKA_MIN_INSYNC"`
+	MinInSync     int           `help:"min.insync.replicas of the topic." default:"1" env:"BINNACLE_KAFKA_MIN_IN_SYNC"`
 	TLSCA         string        `help:"PEM file of the certificate authority; turns TLS on." env:"BINNACLE_KAFKA_TLS_CA" type:"path" name:"tls-ca"`
 	TLSCert       string        `help:"PEM file of the client certificate." env:"BINNACLE_KAFKA_TLS_CERT" type:"path" name:"tls-cert"`
 	TLSKey        string        `help:"PEM file of the client certificate's key." env:"BINNACLE_KAFKA_TLS_KEY" type:"path" name:"tls-key"`

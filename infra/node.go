@@ -99,7 +99,7 @@ func (n *node) newDoors() error {
 	config := readapi.Config{
 		Base: n.config.Base, PublicURL: n.config.PublicURL, Tenant: defaultTenant, Partition: events.PartitionOf(defaultTenant, n.partitions),
 		Catalog: n.catalog, Health: n.healthParts(), Registry: n.registry, Logger: n.logger, Version: version(),
-		DefaultCount: limits.DefaultCount, MaxCount: limits.MaxCount,
+		DefaultCount: limits.DefaultCount, MaxCount: limits.MaxCount, SearchTime: limits.SearchTimeout,
 	}
 	if n.has(roleRead) {
 		config.Reader, config.Blobs, config.Heal = n.generations.Live(), n.blobs, n.heal.Handle
