@@ -122,10 +122,10 @@ func (a *access) probe(s *statement, sid, ref, main string, before int64) string
 		parts = append(parts, sid+" between "+s.arg(r.low)+" and "+s.arg(r.high))
 	}
 	if len(a.keys) > 0 {
-		parts = append(parts, "exists (select 1 from "+s.table("term")+within+"p.sort = "+main+" and p.key "+s.in(a.keys)+")")
+		parts = append(parts, "exists (select 1 from "+s.table("term")+within+"p.sort = "+main+" and p.key "+s.in(a.keys)+once+")")
 	}
 	if len(a.shapes) > 0 {
-		parts = append(parts, "exists (select 1 from "+s.table("version")+" p where p.sid = "+sid+" and p.shape "+s.in(a.shapes)+")")
+		parts = append(parts, "exists (select 1 from "+s.table("version")+" p where p.sid = "+sid+" and p.shape "+s.in(a.shapes)+once+")")
 	}
 	if len(a.wide) > 0 {
 		only := access{wide: a.wide}
@@ -136,14 +136,14 @@ func (a *access) probe(s *statement, sid, ref, main string, before int64) string
 		any = append(any, "("+sc.condition(s, probed)+")")
 	}
 	if len(any) > 0 {
-		parts = append(parts, "exists (select 1 from "+s.table("span")+within+"("+strings.Join(any, " or ")+"))")
+		parts = append(parts, "exists (select 1 from "+s.table("span")+within+"("+strings.Join(any, " or ")+")"+once+")")
 	}
 	any = any[:0]
 	for _, sc := range a.texts {
 		any = append(any, "("+sc.condition(s, probed)+")")
 	}
 	if len(any) > 0 {
-		parts = append(parts, "exists (select 1 from "+s.table("text")+within+"("+strings.Join(any, " or ")+"))")
+		parts = append(parts, "exists (select 1 from "+s.table("text")+within+"("+strings.Join(any, " or ")+")"+once+")")
 	}
 	if len(parts) == 0 {
 		parts = []string{"1 = 0"}

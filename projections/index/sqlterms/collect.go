@@ -215,7 +215,7 @@ func (x *search) tokenValues(found []candidate, at int, key projections.SortKey)
 	if len(codings)*len(found) <= 10*gatherMax && len(codings) < codingsAtOnce { // ask each version for each coding
 		sql += s.table("version") + " v cross join " + s.table("coding") + " d where v.sid " + s.in(sids) + " and d.param = " + s.arg(dictionary) +
 			" and exists (select 1 from " + s.table("term") + " p where p.key = d.key and p.sort = v.main and p.ref >= (v.sid << 2) and p.ref <= (v.sid << 2) + 3 " +
-			fmt.Sprintf("and (p.ref & %d) <> 0)", flag)
+			fmt.Sprintf("and (p.ref & %d) <> 0", flag) + once + ")"
 	} else { // read all versions of all codings
 		sql = "select (t.ref >> 2), d.code, d.system from " + s.table("coding") + " d cross join " + s.table("term") + " t where d.param = " + s.arg(dictionary) +
 			fmt.Sprintf(" and t.key = d.key and (t.ref & %d) <> 0 and (t.ref >> 2) ", flag) + s.in(sids)

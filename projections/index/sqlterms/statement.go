@@ -112,7 +112,11 @@ func (s *statement) begins(column string, text []byte) string {
 	return condition
 }
 
+// once ends a SELECT inside EXISTS. PostgreSQL makes a join of one without it, and then reads the inner table as a whole and sorts
+// the outer one, in place of walking an index and asking row by row until the page is full.
+const once = " limit 1 offset 0"
+
 // visible is the condition that a version was current at a snapshot. The upper bound on the Sid is for the caller to add.
 func (s *statement) visible(sid string, snapshot int64) string {
-	return "not exists (select 1 from " + s.table("closed") + " c where c.sid = " + sid + " and c.by_sid <= " + s.arg(snapshot) + ")"
+	return "not exists (select 1 from " + s.table("closed") + " c where c.sid = " + sid + " and c.by_sid <= " + s.arg(snapshot) + once + ")"
 }
