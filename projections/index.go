@@ -116,7 +116,8 @@ type Auditor interface {
 	// Quarantine returns up to limit quarantined records with positions after the given one, in order.
 	Quarantine(ctx context.Context, after events.Position, limit int) ([]Quarantined, error)
 
-	// Sizes returns the number of versions, current resources, term rows and quarantined records, and the bytes on disk.
+	// Sizes returns the number of versions, current resources, term rows (which may be an estimate) and quarantined records, and the
+	// bytes on disk.
 	Sizes(ctx context.Context) (Sizes, error)
 }
 

@@ -29,14 +29,14 @@ func (g *Generations) open(number int) *generation {
 	opened := &generation{
 		Generations: g,
 		number:      number,
-		reads:       sqlterms.Reads{DB: g.reader, Dialect: sqlterms.Dialect{Tables: prefix(number)}},
+		reads:       sqlterms.Reads{DB: g.reader, Dialect: sqlterms.Dialect{Tables: prefix(number), Counts: sqlterms.NewCounts()}},
 		writer:      newWriter(g.file, number),
 	}
 	g.opened[number] = opened
 	return opened
 }
 
-// state of a generation in the control table must be this for its commits.
+// commit writes a commit in which allowed holds, and tells the watchers.
 func (g *generation) commit(ctx context.Context, c projections.Commit, allowed func(*sql.Tx) error) error {
 	if err := g.writer.commit(ctx, c, allowed); err != nil {
 		return err

@@ -28,6 +28,7 @@ type access struct {
 	aligned bool     // scans: of a date that is the main date of every version that has it
 	main    interval // aligned: where the main date has to be
 	count   int      // rows, counted up to a bound; -1: not counted
+	mark    uint64   // stands for what it asks, for Counts
 }
 
 // wideCode stands for all codings of a system.

@@ -340,60 +340,6 @@ func (x *search) checked(but *access) string {
 	return ", each checked for " + strings.Join(words, ", ")
 }
 
-// count estimates the rows of each clause, in one statement or two, as far as the choice depends on it.
-func (x *search) count(o order) error {
-	for _, a := range x.accesses {
-		if a.byID {
-			a.count = len(a.sids)
-		}
-	}
-	positive := x.positive()
-	if len(positive) == 0 || o.by == orderMain && len(positive) == 1 && positive[0].inOrder() {
-		return nil
-	}
-	if err := x.countUpTo(countFew, positive); err != nil {
-		return err
-	}
-	if x.least(positive).count <= countFew {
-		return nil
-	}
-	if o.by == orderMain {
-		loose, ordered := 0, 0
-		for _, a := range positive {
-			if a.inOrder() {
-				ordered++
-			} else {
-				loose++
-			}
-		}
-		if loose == 0 && ordered == 1 {
-			return nil
-		}
-	}
-	return x.countUpTo(countMany, positive)
-}
-
-func (x *search) countUpTo(bound int, accesses []*access) error {
-	s := x.statement()
-	var parts []string
-	for i, a := range accesses {
-		if !a.byID {
-			parts = append(parts, fmt.Sprintf("select %d as n, count(*) from (select sid from (%s) y limit %d) z", i, a.rows(s, x.before), bound+1))
-		}
-	}
-	if len(parts) == 0 {
-		return nil
-	}
-	var n, count int64
-	return x.query(s, strings.Join(parts, " union all "), func(scan func(...any) error) error {
-		if err := scan(&n, &count); err != nil {
-			return err
-		}
-		accesses[n].count = int(count)
-		return nil
-	})
-}
-
 func (x *search) positive() []*access {
 	var found []*access
 	for _, a := range x.accesses {

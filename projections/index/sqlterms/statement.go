@@ -7,10 +7,11 @@ import (
 	"strings"
 )
 
-// Dialect is what differs between the SQL of the drivers.
+// Dialect tells of the tables of one generation: how they are named, in which SQL they are asked, and what is known of them.
 type Dialect struct {
-	Tables   string // what stands before the name of a table: "g1_" or "binnacle_g1."
-	Postgres bool   // else SQLite
+	Tables   string  // what stands before the name of a table: "g1_" or "binnacle_g1."
+	Postgres bool    // else SQLite
+	Counts   *Counts // shared by the searches of the generation; nil: each of them counts for itself
 }
 
 // DB runs statements of one generation. Errors are *events.Error; TooCostly when a statement ran over its time.

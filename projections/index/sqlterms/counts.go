@@ -1,0 +1,141 @@
+package sqlterms
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/cespare/xxhash/v2"
+)
+
+// Counts remembers for a while which clauses have many rows, so that common ones are not counted by each search anew. The counts
+// choose between ways to answer, never what the answer is. A nil *Counts remembers nothing. It is safe for concurrent use.
+type Counts struct {
+	mu   sync.Mutex
+	seen map[uint64]counted
+}
+
+type counted struct {
+	rows, bound int // rows is bound+1 when there are more
+	until       time.Time
+}
+
+const (
+	countsKept  = time.Minute
+	countsBound = 10_000 // clauses; about 100 bytes each
+)
+
+// NewCounts returns a Counts that remembers nothing yet.
+func NewCounts() *Counts { return &Counts{seen: map[uint64]counted{}} }
+
+// recall sets the counts of accesses that are known up to a bound and returns the others.
+func (c *Counts) recall(s *statement, accesses []*access, bound int) []*access {
+	if c == nil {
+		return accesses
+	}
+	now := time.Now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var unknown []*access
+	for _, a := range accesses {
+		a.mark = mark(s.Dialect, a)
+		known, there := c.seen[a.mark]
+		if there && known.bound >= bound && now.Before(known.until) {
+			a.count = known.rows
+		} else {
+			unknown = append(unknown, a)
+		}
+	}
+	return unknown
+}
+
+// remember keeps the counts of what is not rare: that is counted fast.
+func (c *Counts) remember(accesses []*access, bound int) {
+	if c == nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.seen) > countsBound {
+		clear(c.seen)
+	}
+	for _, a := range accesses {
+		if a.count > countFew {
+			c.seen[a.mark] = counted{a.count, bound, time.Now().Add(countsKept)}
+		}
+	}
+}
+
+// mark stands for what an access asks, apart from the snapshot.
+func mark(d Dialect, a *access) uint64 {
+	s := &statement{Dialect: d}
+	var h xxhash.Digest
+	_, _ = h.WriteString(a.rows(s, 0)) // a digest takes everything
+	for _, arg := range s.args {
+		_, _ = fmt.Fprintf(&h, "|%v", arg)
+	}
+	return h.Sum64()
+}
+
+// count estimates the rows of each clause, in one statement or two, as far as the choice depends on it.
+func (x *search) count(o order) error {
+	for _, a := range x.accesses {
+		if a.byID {
+			a.count = len(a.sids)
+		}
+	}
+	positive := x.positive()
+	if len(positive) == 0 || o.by == orderMain && len(positive) == 1 && positive[0].inOrder() {
+		return nil
+	}
+	if err := x.countUpTo(countFew, positive); err != nil {
+		return err
+	}
+	if x.least(positive).count <= countFew {
+		return nil
+	}
+	if o.by == orderMain {
+		loose, ordered := 0, 0
+		for _, a := range positive {
+			if a.inOrder() {
+				ordered++
+			} else {
+				loose++
+			}
+		}
+		if loose == 0 && ordered == 1 {
+			return nil
+		}
+	}
+	return x.countUpTo(countMany, positive)
+}
+
+func (x *search) countUpTo(bound int, accesses []*access) error {
+	var asked []*access
+	for _, a := range accesses {
+		if !a.byID {
+			asked = append(asked, a)
+		}
+	}
+	s := x.statement()
+	if asked = x.Counts.recall(s, asked, bound); len(asked) == 0 {
+		return nil
+	}
+	parts := make([]string, len(asked))
+	for i, a := range asked {
+		parts[i] = fmt.Sprintf("select %d as n, count(*) from (select sid from (%s) y limit %d) z", i, a.rows(s, x.before), bound+1)
+	}
+	var n, count int64
+	err := x.query(s, strings.Join(parts, " union all "), func(scan func(...any) error) error {
+		if err := scan(&n, &count); err != nil {
+			return err
+		}
+		asked[n].count = int(count)
+		return nil
+	})
+	if err == nil {
+		x.Counts.remember(asked, bound)
+	}
+	return err
+}
