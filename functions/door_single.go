@@ -198,11 +198,12 @@ func (d *door) event(r *http.Request, body events.Hash, part int, changes ...eve
 	return event
 }
 
-// baseOf returns the base URL that the client sees, "" when the request does not tell.
+// baseOf returns the base URL that the client sees, without scheme and host when the request does not tell them. The router in front
+// has checked X-Forwarded-Prefix, the path that a proxy takes off.
 func (d *door) baseOf(r *http.Request) string {
 	if r.URL.Host == "" {
 		return d.base
 	}
-	u := url.URL{Scheme: r.URL.Scheme, Host: r.URL.Host, Path: d.base}
+	u := url.URL{Scheme: r.URL.Scheme, Host: r.URL.Host, Path: r.Header.Get("X-Forwarded-Prefix") + d.base}
 	return u.String()
 }

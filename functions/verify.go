@@ -73,10 +73,14 @@ func (v *Verify) Handle(ctx context.Context, options VerifyOptions, progress fun
 	if err := run.partitions(ctx); err != nil {
 		return Report{}, err
 	}
+	unused := make(map[uint64]struct{})
 	for _, hash := range stored {
 		if _, used := run.hashes[hash]; !used {
-			run.report.Orphans++
+			unused[hash] = struct{}{}
 		}
+	}
+	if err := run.orphans(ctx, unused); err != nil {
+		return Report{}, err
 	}
 	if err := run.quarantine(ctx); err != nil {
 		return Report{}, err

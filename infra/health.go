@@ -43,7 +43,10 @@ func (n *node) checkLog(ctx context.Context) (map[string]any, error) {
 }
 
 // checkProjector tells the lag. A lag alone doesn't make a node unready: writes are refused by their own bound.
-func (n *node) checkProjector(context.Context) (map[string]any, error) {
+func (n *node) checkProjector(ctx context.Context) (map[string]any, error) {
+	if !n.lag.measured() {
+		n.lag.measure(ctx) // the first look at a node that has just started
+	}
 	lag, seconds, err := n.lag.Lag()
 	if err != nil {
 		return nil, err
@@ -143,15 +146,19 @@ func (w *lagWatch) measure(ctx context.Context) {
 	}
 }
 
+// measured tells whether there has been a measurement.
+func (w *lagWatch) measured() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return !w.checked.IsZero()
+}
+
 // Lag returns the events that are not projected yet and the age of the oldest of them, not older than about a second.
 func (w *lagWatch) Lag() (lag int64, age time.Duration, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if len(w.marks) > 0 {
 		age = time.Since(w.marks[0].seen)
-	}
-	if w.err == nil && w.checked.IsZero() {
-		return 0, 0, events.Errorf(events.Transient, "infra.lag", "the projector's lag is not measured yet")
 	}
 	return w.events, age, w.err
 }

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/IBM/sarama"
-	"github.com/ThreeDotsLabs/watermill"
 	wmkafka "github.com/ThreeDotsLabs/watermill-kafka/v3/pkg/kafka"
 	"github.com/ThreeDotsLabs/watermill/message"
 
@@ -54,7 +53,7 @@ func newFollower(l *Log, seek events.Seek) (*follower, error) {
 	f.subscriber, err = wmkafka.NewSubscriber(wmkafka.SubscriberConfig{
 		Brokers: l.config.Brokers, Unmarshaler: unmarshaler{}, OverwriteSaramaConfig: config, ConsumerGroup: l.config.Group,
 		NackResendSleep: restPause, ReconnectRetrySleep: 250 * time.Millisecond, Tracer: consumerHook{follower: f},
-	}, watermill.NewSlogLogger(l.logger))
+	}, watermillLogger(l.logger))
 	if err != nil {
 		end()
 		return nil, events.Wrap(events.Internal, "kafka.Follow", err, "the subscriber's configuration is wrong")

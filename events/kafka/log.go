@@ -78,7 +78,7 @@ func Open(ctx context.Context, config Config, logger *slog.Logger) (*Log, error)
 	publisher, err := bounded(ctx, func() (*wmkafka.Publisher, error) {
 		return wmkafka.NewPublisher(wmkafka.PublisherConfig{
 			Brokers: config.Brokers, Marshaler: marshaler{}, OverwriteSaramaConfig: writing, Tracer: producerHook{},
-		}, watermill.NewSlogLogger(logger))
+		}, watermillLogger(logger))
 	})
 	if err != nil {
 		_ = client.Close()
@@ -191,4 +191,9 @@ func (l *Log) Close() error {
 
 func closedError(op string) error {
 	return events.Errorf(events.Transient, op, "the log is closed; nothing was written")
+}
+
+// watermillLogger makes details of what Watermill tells as information: comings and goings of its subscribers.
+func watermillLogger(logger *slog.Logger) watermill.LoggerAdapter {
+	return watermill.NewSlogLoggerWithLevelMapping(logger, map[slog.Level]slog.Level{slog.LevelInfo: slog.LevelDebug})
 }

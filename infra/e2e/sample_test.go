@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -32,13 +33,25 @@ type sampleBundle struct {
 	}
 }
 
-// readSample reads the bundles of a folder in the order of their names.
+// leading is the name of a bundle that others refer to.
+var leading = regexp.MustCompile(`^0[01]-`)
+
+// readSample reads the bundles of a folder: those that others refer to first.
 func readSample(t *testing.T, folder string) []*sampleBundle {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(folder, "*.json.bz2"))
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no sample in %s: %v", folder, err)
 	}
+	slices.SortStableFunc(files, func(a, b string) int {
+		first := func(file string) int {
+			if leading.MatchString(filepath.Base(file)) {
+				return 0
+			}
+			return 1
+		}
+		return first(a) - first(b)
+	})
 	bundles := make([]*sampleBundle, len(files))
 	var group errgroup.Group
 	group.SetLimit(4)
