@@ -3,6 +3,8 @@ package postgres
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strconv"
 	"sync"
 
 	"binnacle/events"
@@ -29,7 +31,7 @@ func (g *Generations) open(number int) *generation {
 		return opened
 	}
 	tables := g.tables(number)
-	dialect := sqlterms.Dialect{Tables: tables, Postgres: true}
+	dialect := sqlterms.Dialect{Tables: tables, Postgres: true, Counts: sqlterms.NewCounts()}
 	opened := &generation{
 		Generations: g,
 		number:      number,
@@ -66,25 +68,30 @@ func (g *generation) search(ctx context.Context, q projections.Query) (projectio
 		return projections.Page{}, classify(op, err)
 	}
 	defer conn.Release()
-	page, err := sqlterms.Search(limited, reader{conn, op, 0}, g.reads.Dialect, q)
+	page, err := sqlterms.Reads{DB: reader{conn, op, 0}, Dialect: g.reads.Dialect}.Search(limited, q)
 	if err != nil && ctx.Err() == nil && (isOverTime(err) || errors.Is(limited.Err(), context.DeadlineExceeded)) {
 		return projections.Page{}, sqlterms.OverTime(err, g.timeout)
 	}
 	return page, err
 }
 
-// sizes takes versions from the positions, resources from the counters, and the rows of terms from the server's statistics: exact but for
-// the terms.
+// countedTo is how many rows of a table sizes counts; beyond it takes the server's estimate.
+const countedTo = 200_000
+
+// sizes takes versions from the positions and resources from the counters. The rows of terms are counted as long as they are few.
 func (g *generation) sizes(ctx context.Context) (projections.Sizes, error) {
 	var z projections.Sizes
-	schema := generationSchema(g.schema, g.number)
-	err := g.reads.Query(ctx, "select (select coalesce(sum(p.next_sid - 1 - (p.partition::bigint << 44)), 0)::bigint from "+g.tables+"position p), (select coalesce(sum(n.living), 0)::bigint from "+g.tables+
-		"counter n), (select count(*) from "+g.tables+"quarantine), (select coalesce(sum(greatest(c.reltuples, s.n_live_tup)) filter (where c.relname in ('term', 'span', 'text')), 0)::bigint from pg_class c "+
-		"left join pg_stat_user_tables s on s.relid = c.oid where c.relnamespace = to_regnamespace($1) and c.relkind = 'r'), "+
-		"(select coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint from pg_class c where c.relnamespace = to_regnamespace($1) and c.relkind = 'r')",
-		[]any{schema}, func(scan func(...any) error) error {
-			return scan(&z.Versions, &z.Resources, &z.Quarantined, &z.Terms, &z.Bytes)
-		})
+	rows := func(table string) string {
+		return fmt.Sprintf("(select case when n.n <= %[1]d then n.n else greatest(n.n, (select greatest(c.reltuples::bigint, s.n_live_tup) from pg_class c left join pg_stat_user_tables s on s.relid = c.oid "+
+			"where c.oid = '%[2]s'::regclass)) end from (select count(*) as n from (select 1 from %[2]s limit %[1]d + 1) r) n)", countedTo, g.tables+table)
+	}
+	sql := "select (select coalesce(sum(p.next_sid - 1 - (p.partition::bigint << " + strconv.Itoa(projections.SidBits) + ")), 0)::bigint from " + g.tables + "position p), " +
+		"(select coalesce(sum(n.living), 0)::bigint from " + g.tables + "counter n), (select count(*) from " + g.tables + "quarantine), " +
+		rows("term") + " + " + rows("span") + " + " + rows("text") + ", " +
+		"(select coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint from pg_class c join pg_namespace s on s.oid = c.relnamespace where s.nspname = $1 and c.relkind = 'r')"
+	err := g.audit.Query(ctx, sql, []any{generationSchema(g.schema, g.number)}, func(scan func(...any) error) error {
+		return scan(&z.Versions, &z.Resources, &z.Quarantined, &z.Terms, &z.Bytes)
+	})
 	return z, err
 }
 

@@ -17,7 +17,7 @@ func config(t testing.TB) Config {
 		t.Fatal("BINNACLE_POSTGRES_URL is not set: run `go tool task test`, or `go tool task servers:up` and source .servers/env")
 	}
 	c := Config{
-		URL: url, Schema: fmt.Sprintf("test_index_%016x", rand.Uint64()), Connections: 6, Catalog: "first",
+		URL: url, Schema: fmt.Sprintf("test_index_%016x", rand.Uint64()), Connections: 6, Catalog: "catalog-1",
 		Logger: slog.New(slog.DiscardHandler),
 	}
 	t.Cleanup(func() {
