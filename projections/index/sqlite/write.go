@@ -143,7 +143,7 @@ func (w *writer) prepare(ctx context.Context) error {
 	}
 	for table, columns := range map[string]int{"version": versionColumns, "closed": 2, "term": 3, "span": 4, "text": 6, "coding": 4, "outcome": 2} {
 		row := "(" + strings.Repeat("?, ", columns-1) + "?)"
-		insert := "insert into "
+		insert := "insert or fail into "             // what a statement that fails has written goes with the transaction: no statement journal
 		if table == "coding" || table == "outcome" { // the first one stays
 			insert = "insert or ignore into "
 		}
