@@ -36,6 +36,10 @@ func (g *Generations) connect(ctx context.Context, c Config) error {
 	}
 	base.MaxConnIdleTime = idleTime
 	g.single = base.ConnConfig.Copy()
+	g.listening = base.ConnConfig.Copy()
+	g.listening.BuildContextWatcherHandler = func(conn *pgconn.PgConn) ctxwatch.Handler {
+		return &pgconn.DeadlineContextWatcherHandler{Conn: conn.Conn()} // there is no statement to give up
+	}
 
 	searching := base.Copy()
 	searching.MaxConns = max((c.Connections-1)/2, 1)
@@ -62,6 +66,7 @@ var everywhere = map[string]string{
 	"work_mem":                            "16MB",
 	"random_page_cost":                    "1.1",
 	"plan_cache_mode":                     "force_generic_plan", // planning would take longer than the statement
+	"enable_seqscan":                      "off",                // a plan made while a table was empty outlives that
 	"idle_in_transaction_session_timeout": "30s",
 	"tcp_keepalives_idle":                 "10",
 	"tcp_keepalives_interval":             "5",
@@ -73,7 +78,6 @@ var everywhere = map[string]string{
 // search is about one that ten rows have or a million.
 var forSearches = map[string]string{
 	"join_collapse_limit":             "1",
-	"enable_seqscan":                  "off",
 	"enable_bitmapscan":               "off",
 	"enable_hashjoin":                 "off",
 	"enable_mergejoin":                "off",

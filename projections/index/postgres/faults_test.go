@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"binnacle/events"
@@ -330,6 +331,33 @@ func TestAWatcherHearsOfOtherNodesAndListensAgainAfterItsConnectionIsLost(t *tes
 	cancel()
 	if err := <-ended; err != nil {
 		t.Errorf("Watch ended with %v", err)
+	}
+}
+
+func TestAListenerThatHearsNothingMakesSureOfItsConnection(t *testing.T) {
+	c := config(t)
+	g := open(t, c)
+	conn, err := pgx.ConnectConfig(t.Context(), g.listening.Copy())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closeSoon(t.Context(), conn)
+	if _, err := conn.Exec(t.Context(), "listen "+c.Schema); err != nil {
+		t.Fatal(err)
+	}
+	heard := 0
+	for range 3 {
+		if err := g.hear(t.Context(), conn, 20*time.Millisecond, func() { heard++ }); err != nil || heard != 0 {
+			t.Fatalf("heard %d, %v, want silence", heard, err)
+		}
+	}
+	mustCommit(t, g.Live(), newFeeder(0).commit(1))
+	if err := g.hear(t.Context(), conn, 20*time.Second, func() { heard++ }); err != nil || heard != 1 {
+		t.Fatalf("heard %d, %v, want one commit", heard, err)
+	}
+	terminate(t, c, "pid = $1", conn.PgConn().PID())
+	if err := g.hear(t.Context(), conn, 20*time.Millisecond, func() { heard++ }); err == nil {
+		t.Error("a lost connection was not noticed")
 	}
 }
 

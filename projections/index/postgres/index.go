@@ -144,8 +144,10 @@ func (l *live) Commit(ctx context.Context, c projections.Commit) error {
 			return err
 		}
 	}
+	bounded, cancel := context.WithTimeout(ctx, commitTimeout)
+	defer cancel()
 	w := l.open(number).writer(c.Partition)
-	err := w.commit(ctx, c, w.whileLive())
+	err := w.commit(bounded, c, w.whileLive())
 	if isGone(err) {
 		if moved, again := l.readPointer(ctx); again == nil && moved != number {
 			return sqlterms.Moved(number, moved)

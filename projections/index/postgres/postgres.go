@@ -5,11 +5,15 @@
 // projectors one gets kind Conflict; it holds a shared lock on the pointer, so that no commit slips past a switch. Commits don't wait for
 // the disk: after a crash of the server the latest may be missing, and the log brings them back. Searches have connections of their
 // own: slow ones never keep a commit waiting.
+//
+// It needs sessions of its own (LISTEN, advisory locks, prepared statements): connect to the server itself, or through a pooler that pools
+// sessions, not transactions.
 package postgres
 
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"regexp"
 	"strconv"
 	"sync"
@@ -50,22 +54,24 @@ const (
 	pointerAge = 100 * time.Millisecond
 	// readyTimeout bounds Ready.
 	readyTimeout = 3 * time.Second
-	// callTimeout bounds ordinary reads, so that a server that went silent is an error and not a wait.
-	callTimeout = 15 * time.Second
+	// callTimeout bounds ordinary reads, and commitTimeout commits, so that a server that went silent is an error and not a wait.
+	callTimeout   = 15 * time.Second
+	commitTimeout = time.Minute
 )
 
 var _ projections.Generations = (*Generations)(nil)
 
 // Generations is the index of an installation.
 type Generations struct {
-	schema   string
-	control  string // the schema as it stands in SQL, with the dot
-	logger   *slog.Logger
-	timeout  time.Duration
-	work     *pgxpool.Pool // commits and short reads
-	searches *pgxpool.Pool // searches alone, with a limit of time
-	single   *pgx.ConnConfig
-	close    sync.Once
+	schema    string
+	control   string // the schema as it stands in SQL, with the dot
+	logger    *slog.Logger
+	timeout   time.Duration
+	work      *pgxpool.Pool // commits and short reads
+	searches  *pgxpool.Pool // searches alone, with a limit of time
+	single    *pgx.ConnConfig
+	listening *pgx.ConnConfig
+	close     sync.Once
 
 	mu     sync.Mutex
 	opened map[int]*generation
@@ -156,6 +162,7 @@ func (g *Generations) point(number int, read time.Time) {
 	defer g.mu.Unlock()
 	if read.After(g.read) {
 		g.live, g.read = number, read
+		maps.DeleteFunc(g.opened, func(opened int, _ *generation) bool { return opened != number }) // with what their writers remember
 	}
 }
 

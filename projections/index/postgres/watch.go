@@ -75,7 +75,7 @@ func (g *Generations) listenForever(ctx context.Context, told func()) {
 
 // listen returns when the connection is lost or ctx has ended.
 func (g *Generations) listen(ctx context.Context, begun, told func()) error {
-	conn, err := pgx.ConnectConfig(ctx, g.single.Copy())
+	conn, err := pgx.ConnectConfig(ctx, g.listening.Copy())
 	if err != nil {
 		return err
 	}
@@ -85,15 +85,15 @@ func (g *Generations) listen(ctx context.Context, begun, told func()) error {
 	}
 	begun()
 	for {
-		if err := g.hear(ctx, conn, told); err != nil {
+		if err := g.hear(ctx, conn, heartbeat, told); err != nil {
 			return err
 		}
 	}
 }
 
 // hear waits for one notification, or makes sure of the connection when none has come for a while.
-func (g *Generations) hear(ctx context.Context, conn *pgx.Conn, told func()) error {
-	waiting, cancel := context.WithTimeout(ctx, heartbeat)
+func (g *Generations) hear(ctx context.Context, conn *pgx.Conn, patience time.Duration, told func()) error {
+	waiting, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	heard, err := conn.WaitForNotification(waiting)
 	switch {
