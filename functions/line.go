@@ -41,6 +41,7 @@ type line struct {
 	known    bool // state is what the index has
 	state    projections.State
 	current  *otter.Cache[projections.Key, projections.Version] // the zero Version for "never known"
+	fetched  map[projections.Key]projections.Version            // what prefetch brought for the chunk in hand
 	searches map[typeName]map[string]projections.Page
 }
 
@@ -52,7 +53,7 @@ func newLine(index projections.Writer, blobs projections.Blobs, c *catalog.Catal
 
 // forget drops everything that was remembered: someone else may have written.
 func (l *line) forget() {
-	l.known = false
+	l.known, l.fetched = false, nil
 	l.current = otter.Must(&otter.Options[projections.Key, projections.Version]{MaximumSize: currentCached})
 	l.searches = make(map[typeName]map[string]projections.Page)
 }
@@ -209,6 +210,7 @@ func (l *line) chunk(ctx context.Context, items []*item) ([]events.Outcome, erro
 			if err := l.commit(ctx, d, items[len(items)-1].raw.Position.Offset+1); err != nil {
 				return nil, err
 			}
+			l.fetched = nil
 			return append(d.commit.Outcomes, d.told...), nil
 		}
 		bad.item.poison = bad.reason

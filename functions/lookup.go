@@ -8,8 +8,10 @@ import (
 	"binnacle/projections"
 )
 
-// prefetch brings the current versions of all resources that a chunk names into the cache, in one query.
+// prefetch brings the current versions of all resources that a chunk names to hand, in one query. They are kept apart from the cache,
+// which lets go of what was asked for only once.
 func (l *line) prefetch(ctx context.Context, items []*item) error {
+	l.fetched = make(map[projections.Key]projections.Version)
 	var missing []projections.Key
 	asked := make(map[projections.Key]bool)
 	want := func(key projections.Key) {
@@ -17,7 +19,9 @@ func (l *line) prefetch(ctx context.Context, items []*item) error {
 			return
 		}
 		asked[key] = true
-		if _, have := l.current.GetIfPresent(key); !have {
+		if version, have := l.current.GetIfPresent(key); have {
+			l.fetched[key] = version
+		} else {
 			missing = append(missing, key)
 		}
 	}
@@ -37,7 +41,7 @@ func (l *line) prefetch(ctx context.Context, items []*item) error {
 	return l.fetch(ctx, missing)
 }
 
-// fetch reads current versions into the cache.
+// fetch reads current versions of a chunk.
 func (l *line) fetch(ctx context.Context, keys []projections.Key) error {
 	for len(keys) > 0 {
 		some := keys[:min(len(keys), currentKeys)]
@@ -46,6 +50,7 @@ func (l *line) fetch(ctx context.Context, keys []projections.Key) error {
 			return err
 		}
 		for n, version := range versions {
+			l.fetched[some[n]] = version
 			l.remember(some[n], version)
 		}
 		keys = keys[len(some):]
@@ -55,6 +60,9 @@ func (l *line) fetch(ctx context.Context, keys []projections.Key) error {
 
 // currentOf returns the version of a resource that is current in the index.
 func (l *line) currentOf(ctx context.Context, key projections.Key) (projections.Version, error) {
+	if version, have := l.fetched[key]; have {
+		return version, nil
+	}
 	if version, have := l.current.GetIfPresent(key); have {
 		return version, nil
 	}
@@ -88,7 +96,7 @@ func (l *line) prefetchContents(ctx context.Context, items []*item) (map[events.
 			if w.Operation != events.Update || w.Condition != "" {
 				continue
 			}
-			before, have := l.current.GetIfPresent(projections.Key{Tenant: i.event.Tenant, Type: w.Type, ID: w.ID})
+			before, have := l.fetched[projections.Key{Tenant: i.event.Tenant, Type: w.Type, ID: w.ID}]
 			if _, asked := contents[before.Hash]; !have || asked || !isAlive(before) {
 				continue
 			}
