@@ -67,7 +67,7 @@ type PostgresConfig struct {
 type limits struct {
 	MaxBody       int64         `help:"Largest request body, bytes." default:"67108864" env:"BINNACLE_MAX_BODY"`
 	BodyMemory    int64         `help:"Memory for request bodies in flight, bytes." default:"268435456" env:"BINNACLE_BODY_MEMORY"`
-	BlobCache     int64         `help:"Memory for cached resource content, bytes." default:"33554432" env:"BINNACLE_BLOB_CACHE"`
+	BlobCache     int64         `help:"Memory for cached resource content, bytes." default:"25165824" env:"BINNACLE_BLOB_CACHE"`
 	MaxLag        int64         `help:"Events that the projector may be behind before writes are refused with 503." default:"10000" env:"BINNACLE_MAX_LAG"`
 	OutcomeWait   time.Duration `help:"How long a write waits for its outcome before it answers 504." default:"30s" env:"BINNACLE_OUTCOME_WAIT"`
 	SearchTimeout time.Duration `help:"Time limit of one search." default:"10s" env:"BINNACLE_SEARCH_TIMEOUT"`

@@ -24,7 +24,7 @@ type serveCommand struct {
 	NoInit    bool          `help:"Refuse to start instead of creating topic, keyspace and schema when they are missing." env:"BINNACLE_NO_INIT"`
 	Drain     time.Duration `help:"How long the server goes on answering after it has begun to stop, so that load balancers notice." default:"0s" env:"BINNACLE_DRAIN"`
 	Pprof     string        `help:"Address of Go's profiler; empty: none. Keep it private." env:"BINNACLE_PPROF"`
-	Memory    int64         `help:"Soft limit of the Go heap, bytes (GOMEMLIMIT); 0: none." default:"230686720" env:"BINNACLE_MEMORY"`
+	Memory    int64         `help:"Soft limit of the Go heap, bytes (GOMEMLIMIT); 0: none." default:"199229440" env:"BINNACLE_MEMORY"`
 	limits
 }
 

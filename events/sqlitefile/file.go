@@ -92,9 +92,9 @@ func open(f *File) (*File, error) {
 	const op = "sqlitefile.Open"
 	writer := []string{
 		"busy_timeout(5000)", fmt.Sprintf("page_size(%d)", pageSize), "foreign_keys(0)", "wal_autocheckpoint(0)",
-		fmt.Sprintf("journal_size_limit(%d)", f.walBound), "cache_size(-24576)", "temp_store(MEMORY)", "synchronous(" + string(f.durable) + ")",
+		fmt.Sprintf("journal_size_limit(%d)", f.walBound), "cache_size(-16384)", "temp_store(MEMORY)", "synchronous(" + string(f.durable) + ")",
 	}
-	reader := []string{"busy_timeout(5000)", "foreign_keys(0)", "cache_size(-8192)", "temp_store(MEMORY)", "query_only(1)"}
+	reader := []string{"busy_timeout(5000)", "foreign_keys(0)", "cache_size(-4096)", "temp_store(MEMORY)", "query_only(1)"}
 	keeper := []string{"busy_timeout(0)", "wal_autocheckpoint(0)", "cache_size(-256)", "synchronous(" + string(f.relaxed) + ")"}
 	readers := min(max(4, 2*runtime.GOMAXPROCS(0)), 16)
 	for _, pool := range []struct {
