@@ -223,7 +223,7 @@ func manyAlternatives(t *testing.T, g projections.Generations) {
 		return c
 	}
 	for _, kind := range []projections.Kind{projections.Token, projections.Date, projections.Reference, projections.String} {
-		for _, n := range []int{10, 17, 100} {
+		for _, n := range []int{10, 17, 60} {
 			for _, sort := range [][]projections.SortKey{nil, {{Param: "code", Kind: projections.Token}}, {{Param: "name", Kind: projections.String, Descending: true}}} {
 				w.check(projections.Query{Tenant: "main", Type: "Observation", Limit: 9, Sort: sort, Total: projections.TotalAccurate, Clauses: []projections.Clause{clause(kind, n)}})
 			}

@@ -212,7 +212,7 @@ func (m maker) clause(ids int, now int64) projections.Clause {
 	case projections.URI:
 		c.Modifier = pick(m, projections.NoModifier, projections.Below, projections.Above)
 	}
-	for range pick(m, 1, 1, 1, 1, 1, 1, 1, 2, 2, 3, 3, 20) {
+	for range pick(m, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 3, 3, 3, 9) {
 		c.Values = append(c.Values, m.value(kind, c.Modifier, 0))
 	}
 	return c
@@ -266,7 +266,7 @@ func randomSearches(t *testing.T, index projections.Index, seed uint64, wild boo
 	for range 6 {
 		write(25)
 	}
-	for i := range 200 {
+	for i := range 80 {
 		q := m.query(ids, w.now.UnixMicro())
 		var between func()
 		if m.IntN(12) == 0 {
@@ -274,7 +274,7 @@ func randomSearches(t *testing.T, index projections.Index, seed uint64, wild boo
 		}
 		found, first := w.all(q, between)
 		w.compare(q, found, first)
-		if i%40 == 0 {
+		if i%20 == 0 {
 			write(1 + m.IntN(5))
 		}
 	}

@@ -3,6 +3,7 @@ package sqlite_test
 import (
 	"log/slog"
 	"testing"
+	"time"
 
 	"binnacle/events/sqlitefile"
 	"binnacle/projections"
@@ -17,7 +18,7 @@ func open(t testing.TB) projections.Generations {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = file.Close() })
-	generations, err := sqlite.Open(t.Context(), sqlite.Config{File: file, Catalog: "catalog-1", Logger: slog.New(slog.DiscardHandler)}, true)
+	generations, err := sqlite.Open(t.Context(), sqlite.Config{File: file, Catalog: "catalog-1", Timeout: time.Minute, Logger: slog.New(slog.DiscardHandler)}, true)
 	if err != nil {
 		t.Fatal(err)
 	}
