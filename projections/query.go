@@ -3,7 +3,7 @@ package projections
 // Query asks for the current versions of one type, at a snapshot, in an order.
 type Query struct {
 	Tenant    string
-	Partition int32 // the partition of the tenant, as events.PartitionOf tells it
+	Partition int32 // the partition of the tenant, as events.PartitionOf tells it; an index that holds versions of the type knows it by itself
 	Type      string
 	Clauses   []Clause  // all must hold
 	Sort      []SortKey // empty: main date descending, then newest version first

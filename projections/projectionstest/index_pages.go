@@ -158,10 +158,9 @@ func badTokens(t *testing.T, g projections.Generations) {
 	}
 	q.After = token
 	for what, change := range map[string]func(q *projections.Query){
-		"type":      func(q *projections.Query) { q.Type = "Patient" },
-		"tenant":    func(q *projections.Query) { q.Tenant = "other" },
-		"sort":      func(q *projections.Query) { q.Sort = []projections.SortKey{{Param: "_id", Kind: projections.Token}} },
-		"partition": func(q *projections.Query) { q.Partition = 1 },
+		"type":   func(q *projections.Query) { q.Type = "Patient" },
+		"tenant": func(q *projections.Query) { q.Tenant = "other" },
+		"sort":   func(q *projections.Query) { q.Sort = []projections.SortKey{{Param: "_id", Kind: projections.Token}} },
 	} {
 		other := q
 		change(&other)
@@ -170,6 +169,9 @@ func badTokens(t *testing.T, g projections.Generations) {
 	}
 	q.Snapshot = 1<<projections.SidBits + 1
 	_, err := w.index.Search(testContext(t), q)
+	wantKind(t, err, events.Invalid, "the snapshot of another partition with a token")
+	q.After = ""
+	_, err = w.index.Search(testContext(t), q)
 	wantKind(t, err, events.Invalid, "the snapshot of another partition")
 }
 

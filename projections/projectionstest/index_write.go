@@ -152,6 +152,10 @@ func partitions(t *testing.T, g projections.Generations) {
 	}
 	for i, w := range worlds {
 		w.check(projections.Query{Tenant: fmt.Sprint("tenant", i), Type: "Patient", Limit: 10})
+		unnamed, err := live.Search(testContext(t), projections.Query{Tenant: fmt.Sprint("tenant", i), Type: "Patient", Limit: 10})
+		if err != nil || len(unnamed.Versions) != 1 || unnamed.Snapshot != w.sid {
+			t.Fatalf("a search that does not name partition %d found %+v, %v", w.partition, unnamed, err)
+		}
 		if got := stateOf(t, live, w.partition); got.NextSid != w.sid+1 || got.Next != w.offset {
 			t.Fatalf("State(%d) = %+v", w.partition, got)
 		}

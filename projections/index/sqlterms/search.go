@@ -23,23 +23,24 @@ const (
 
 // search is one query under way.
 type search struct {
-	ctx context.Context
+	ctx context.Context //nolint:containedctx // of one query; the search lives no longer
 	db  DB
 	Dialect
 	hasher
-	q        *projections.Query
-	ledger   int64
-	snapshot int64
-	before   int64 // the first ref after the snapshot
-	after    place
-	last     edge // what after stands for
-	accesses []*access
-	lookups  []lookup
-	dates    *dateOrder
-	nothing  string // the parameter whose clause no row can answer
-	tooMany  string
-	plan     []string
-	asked    int // statements
+	q         *projections.Query
+	ledger    int64
+	partition int64
+	snapshot  int64
+	before    int64 // the first ref after the snapshot
+	after     place
+	last      edge // what after stands for
+	accesses  []*access
+	lookups   []lookup
+	dates     *dateOrder
+	nothing   string // the parameter whose clause no row can answer
+	tooMany   string
+	plan      []string
+	asked     int // statements
 }
 
 // edge holds the sort values of the version that a page ended with.
@@ -115,37 +116,34 @@ func (x *search) say(format string, args ...any) {
 }
 
 // begin fixes the snapshot. It returns the number of current resources of the type at the snapshot that is committed now, which one
-// statement reads together with it; -1 when the snapshot was given.
+// statement reads together with it; -1 when the snapshot was given. Versions that are there tell the partition of their tenant; the one
+// that the query names counts where there are none.
 func (x *search) begin() (int64, error) {
-	counted := int64(-1)
-	low := int64(x.q.Partition) << projections.SidBits
-	if x.q.Snapshot != 0 {
-		if x.q.Snapshot>>projections.SidBits != int64(x.q.Partition) {
-			return 0, events.Errorf(events.Invalid, op, "the snapshot %d is not one of partition %d; give back what the first page said", x.q.Snapshot, x.q.Partition)
-		}
-		x.snapshot = x.q.Snapshot
+	living, partition := int64(-1), int64(x.q.Partition)
+	if x.after.phase != start && x.q.Snapshot != 0 {
+		partition = x.after.sid >> projections.SidBits // locate makes sure that it is a version of the tenant
 	} else {
 		s := x.statement()
-		x.snapshot = low
-		partition, ledger := s.arg(int64(x.q.Partition)), s.arg(x.ledger)
-		sql := "select p.next_sid, coalesce((select n.living from " + s.table("counter") + " n where n.ledger = " + ledger + "), 0) from " + s.table("position") +
-			" p where p.partition = " + partition
-		err := x.query(s, sql, func(scan func(...any) error) error {
-			if err := scan(&x.snapshot, &counted); err != nil {
-				return err
-			}
-			x.snapshot--
-			return nil
-		})
+		next, counted := FirstSid(x.q.Partition), int64(0)
+		ledger, named := s.arg(x.ledger), s.arg(partition)
+		sql := "select p.partition, p.next_sid, coalesce((select n.living from " + s.table("counter") + " n where n.ledger = " + ledger + "), 0) from " + s.table("position") +
+			" p where p.partition = coalesce((select (v.sid >> " + fmt.Sprint(projections.SidBits) + ") from " + s.table("version") + " v where v.ledger = " + ledger + " limit 1), " + named + ")"
+		err := x.query(s, sql, func(scan func(...any) error) error { return scan(&partition, &next, &counted) })
 		if err != nil {
 			return 0, err
 		}
-		if x.snapshot <= low {
-			x.snapshot, counted = low, 0
+		if x.q.Snapshot == 0 {
+			x.snapshot, living = next-1, counted
 		}
 	}
+	if x.q.Snapshot != 0 {
+		if x.snapshot = x.q.Snapshot; x.snapshot>>projections.SidBits != partition {
+			return 0, events.Errorf(events.Invalid, op, "the snapshot %d is not one of partition %d; give back what the first page said", x.snapshot, partition)
+		}
+	}
+	x.partition = partition
 	x.before = (x.snapshot + 1) << refBits
-	return counted, nil
+	return living, nil
 }
 
 // locate looks up the sort values of the version that the page before ended with.

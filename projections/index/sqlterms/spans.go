@@ -84,8 +84,6 @@ const (
 	outside             // low < a or high > b
 )
 
-func (s scan) empty() bool { return s.min > s.max }
-
 // dateScans are the stretches of [Start,End) against half-open ranges.
 func (h *hasher) dateScans(owner int64, v projections.Value) []scan {
 	short, long, end := h.of(owner, roleShort), h.of(owner, roleLong), h.of(owner, roleEnd)

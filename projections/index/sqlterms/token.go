@@ -91,7 +91,7 @@ func parsePlace(q *projections.Query) (place, error) {
 	default:
 		return bad()
 	}
-	if p.sid>>projections.SidBits != int64(q.Partition) || p.token(q) != q.After { // base64 passes over line ends, varints have long forms
+	if p.token(q) != q.After { // base64 passes over line ends, varints have long forms
 		return bad()
 	}
 	return p, nil

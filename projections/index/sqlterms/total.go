@@ -42,7 +42,7 @@ func (x *search) total(page *projections.Page, living int64) (int64, error) {
 // livingThen takes what happened since the snapshot from the counter; -1 when that is too much.
 func (x *search) livingThen() (int64, error) {
 	s := x.statement()
-	end := (int64(x.q.Partition) + 1) << projections.SidBits
+	end := (x.partition + 1) << projections.SidBits
 	later := "from " + s.table("version") + " v where v.sid > " + s.arg(x.snapshot) + " and v.sid < " + s.arg(end)
 	ledger := s.arg(x.ledger)
 	sql := "select coalesce((select n.living from " + s.table("counter") + " n where n.ledger = " + ledger + "), 0), count(*), " +

@@ -32,7 +32,7 @@ func (x *search) walkAligned(o order, limit int) ([]match, error) {
 	var found []match
 	if x.after.phase != byMissing {
 		if !all {
-			x.accesses = append(clauses[:len(clauses):len(clauses)], &x.dates.with)
+			x.accesses = append(slices.Clip(clauses), &x.dates.with)
 		}
 		var err error
 		if found, err = x.walkMain(o, limit); err != nil || len(found) == limit {
@@ -144,7 +144,7 @@ func (x *search) walkValues(o order, limit int) ([]match, error) {
 			return found, err
 		}
 	}
-	missing := &access{}
+	var missing *access
 	if x.dates != nil {
 		missing = &x.dates.without
 	} else {
@@ -284,7 +284,7 @@ func (x *search) walkCodings(o order, limit int) ([]match, error) {
 		rest, err = x.walkKeys(keys, nil, o, byMissing, resume, limit-len(found))
 	} else {
 		clauses := x.accesses
-		x.accesses = append(clauses[:len(clauses):len(clauses)], missing)
+		x.accesses = append(slices.Clip(clauses), missing)
 		rest, err = x.walkKeys([]int64{x.ledger}, nil, o, byMissing, resume, limit-len(found))
 		x.accesses = clauses
 	}
