@@ -63,12 +63,17 @@ func (x *index) State(_ context.Context, partition int32) (projections.State, er
 	return x.state(partition), nil
 }
 
-func (x *index) Commit(_ context.Context, c projections.Commit) error {
+func (x *index) Commit(ctx context.Context, c projections.Commit) error {
 	end, err := x.begin("Commit")
 	if err != nil {
 		return err
 	}
 	defer end()
+	if c.Contents != nil {
+		if err := c.Contents(ctx); err != nil {
+			return err
+		}
+	}
 	state := x.state(c.Partition)
 	if state.Next != c.Expect {
 		return events.Errorf(events.Conflict, "index.Commit", "next is %d, not %d", state.Next, c.Expect)

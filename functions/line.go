@@ -218,15 +218,13 @@ func (l *line) chunk(ctx context.Context, items []*item) ([]events.Outcome, erro
 	}
 }
 
-// commit writes blobs, then everything else, and remembers what is current now.
+// commit writes blobs and everything else, and remembers what is current now.
 func (l *line) commit(ctx context.Context, d *deciding, next int64) error {
 	for _, q := range d.commit.Quarantined {
 		l.logger.Error("a record is in quarantine: it could not be projected; the line goes on", "position", q.Record.Position.String(), "reason", q.Reason)
 	}
 	if blobs := d.newBlobs(); len(blobs) > 0 {
-		if err := l.blobs.Put(ctx, blobs); err != nil {
-			return err
-		}
+		d.commit.Contents = func(ctx context.Context) error { return l.blobs.Put(ctx, blobs) }
 	}
 	d.commit.Partition, d.commit.Expect, d.commit.Next, d.commit.Time = l.partition, l.state.Next, next, d.state.Time
 	if err := l.index.Commit(ctx, d.commit); err != nil {

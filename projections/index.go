@@ -50,6 +50,10 @@ type Commit struct {
 	Rows        []Row // in log order, Sids ascending without gaps from State.NextSid
 	Outcomes    []events.Outcome
 	Quarantined []Quarantined
+
+	// Contents stores the blobs of the rows; nil: there are none to store. The driver calls it, at least once, beside its own work or
+	// before it, and commits only after it has returned nil: a version is never there before its content. Its error is that of Commit.
+	Contents func(ctx context.Context) error
 }
 
 // State is how far a partition has been projected.

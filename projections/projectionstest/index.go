@@ -13,6 +13,7 @@ func Index(t *testing.T, open func(t testing.TB) projections.Generations) {
 	for name, run := range map[string]func(t *testing.T, g projections.Generations){
 		"a new index stands at the start of every partition":                    startsEmpty,
 		"a commit that comes twice takes effect once":                           commitTwice,
+		"no version is there before its content":                                contentsFirst,
 		"of two writers at one place exactly one wins":                          writersRace,
 		"a commit without versions moves the position":                          emptyCommit,
 		"Sids with a gap are refused and nothing is written":                    sidsWithGap,

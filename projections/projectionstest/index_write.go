@@ -1,6 +1,7 @@
 package projectionstest
 
 import (
+	"context"
 	"fmt"
 	"reflect"
 	"slices"
@@ -73,6 +74,28 @@ func commitTwice(t *testing.T, g projections.Generations) {
 	}
 	if got := stateOf(t, w.index, 0); !got.Time.Equal(c.Time) {
 		t.Fatalf("State.Time = %s, it went back from %s", got.Time, c.Time)
+	}
+}
+
+func contentsFirst(t *testing.T, g projections.Generations) {
+	w := newWorld(t, g.Live(), 0)
+	w.put(key("Patient", "1"), 5)
+	c := w.take()
+	c.Contents = func(context.Context) error { return events.Errorf(events.Transient, "test", "the blobs are away") }
+	wantKind(t, w.index.Commit(testContext(t), c), events.Transient, "a commit whose contents cannot be stored")
+	if versions, err := w.index.Current(testContext(t), []projections.Key{key("Patient", "1")}); err != nil || versions[0].Number != 0 {
+		t.Fatalf("Current = %+v, %v; a version is there without its content", versions, err)
+	}
+	if got := stateOf(t, w.index, 0); got.Next == c.Next {
+		t.Fatalf("State = %+v after a commit that failed", got)
+	}
+	stored := false
+	c.Contents = func(context.Context) error { stored = true; return nil }
+	if err := w.index.Commit(testContext(t), c); err != nil || !stored {
+		t.Fatalf("Commit = %v, contents stored: %v", err, stored)
+	}
+	if versions, err := w.index.Current(testContext(t), []projections.Key{key("Patient", "1")}); err != nil || versions[0].Number != 1 {
+		t.Fatalf("Current = %+v, %v; want the version", versions, err)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"golang.org/x/sync/errgroup"
 
 	"binnacle/events"
 	"binnacle/projections"
@@ -87,12 +88,28 @@ func (w *writer) send(ctx context.Context, conn *pgxpool.Conn, c projections.Com
 	if err := sqlterms.CheckCommit(c, begin.at.next, begin.at.nextSid); err != nil {
 		return err
 	}
+	// The contents are stored while the rows are copied; the transaction ends after both.
+	storing, sctx := errgroup.WithContext(ctx)
+	if c.Contents != nil {
+		storing.Go(func() error { return c.Contents(sctx) })
+	}
+	err := w.copyAll(ctx, conn)
+	if stored := storing.Wait(); err == nil {
+		err = stored
+	}
+	if err != nil {
+		return err
+	}
+	return conn.SendBatch(ctx, w.ending(c, rows, begin.at)).Close()
+}
+
+func (w *writer) copyAll(ctx context.Context, conn *pgxpool.Conn) error {
 	for _, table := range w.copies.all() {
 		if err := table.run(ctx, conn.Conn(), w.tables); err != nil {
 			return err
 		}
 	}
-	return conn.SendBatch(ctx, w.ending(c, rows, begin.at)).Close()
+	return nil
 }
 
 // beginning is the first round trip of a commit: the locks, and all small inserts. If the locks tell that it must not be, all is rolled

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"strings"
 	"sync"
 
@@ -35,6 +36,12 @@ func (w *writer) commit(ctx context.Context, c projections.Commit, allowed func(
 	if err := w.prepare(ctx); err != nil {
 		return err
 	}
+	// The blobs may lie in the same file, which has one writer: they go first.
+	if c.Contents != nil {
+		if err := c.Contents(ctx); err != nil {
+			return err
+		}
+	}
 	rows := w.maker.Rows(c.Rows)
 	err := w.file.Relaxed(ctx, func(tx *sql.Tx) error {
 		if err := allowed(tx); err != nil {
@@ -58,7 +65,7 @@ func (w *writer) advance(ctx context.Context, tx *sql.Tx, c projections.Commit) 
 	first := sqlterms.FirstSid(c.Partition)
 	next, nextSid := int64(0), first
 	err := tx.StmtContext(ctx, w.statements["state"]).QueryRowContext(ctx, int64(c.Partition)).Scan(&next, &nextSid)
-	if err != nil && err != sql.ErrNoRows {
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return err
 	}
 	if err := sqlterms.CheckCommit(c, next, nextSid); err != nil {
@@ -176,7 +183,7 @@ func (w *writer) close() {
 
 // batch runs the inserts of a commit until one fails.
 type batch struct {
-	ctx context.Context
+	ctx context.Context //nolint:containedctx // of one commit; the batch lives no longer
 	tx  *sql.Tx
 	*writer
 	err error
@@ -240,22 +247,27 @@ func (b *batch) count(r *sqlterms.Rows) {
 		b.err = events.Wrap(events.Internal, "sqlite.Commit", err, "Sids cannot be written")
 		return
 	}
-	rows, err := b.tx.StmtContext(b.ctx, b.statements["deletions"]).QueryContext(b.ctx, string(text))
-	if err != nil {
-		b.err = err
-		return
-	}
 	var back []sqlterms.CountRow
-	for rows.Next() && b.err == nil {
-		var c sqlterms.CountRow
-		b.err = rows.Scan(&c.Ledger, &c.By)
-		back = append(back, c)
-	}
-	_ = rows.Close() // rows.Err tells what went wrong
-	if b.err == nil {
-		b.err = rows.Err()
-	}
+	back, b.err = b.deletions(string(text))
 	for _, c := range back {
 		b.one("count", c.Ledger, c.By)
 	}
+}
+
+// deletions counts, by ledger, which of the versions with these Sids (a JSON array) are deletions.
+func (b *batch) deletions(sids string) ([]sqlterms.CountRow, error) {
+	rows, err := b.tx.StmtContext(b.ctx, b.statements["deletions"]).QueryContext(b.ctx, sids)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	var list []sqlterms.CountRow
+	for rows.Next() {
+		var c sqlterms.CountRow
+		if err := rows.Scan(&c.Ledger, &c.By); err != nil {
+			return nil, err
+		}
+		list = append(list, c)
+	}
+	return list, rows.Err()
 }
