@@ -144,3 +144,28 @@ func BenchmarkSearch(b *testing.B, open func(t testing.TB) projections.Generatio
 		})
 	}
 }
+
+// BenchmarkCurrent measures the look-up of one resource, and of a batch of 1,000 of which half are there.
+func BenchmarkCurrent(b *testing.B, open func(t testing.TB) projections.Generations) {
+	index := open(b).Live()
+	c := projections.Commit{Next: 1_000, Rows: observations(0, 10_000)}
+	if err := index.Commit(b.Context(), c); err != nil {
+		b.Fatal(err)
+	}
+	keys := make([]projections.Key, 1_000)
+	for i := range keys {
+		keys[i] = c.Rows[i*7].Key
+		if i%2 == 1 {
+			keys[i].ID += "x"
+		}
+	}
+	for _, n := range []int{1, len(keys)} {
+		b.Run(fmt.Sprintf("%d keys", n), func(b *testing.B) {
+			for b.Loop() {
+				if _, err := index.Current(b.Context(), keys[:n]); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
