@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/alecthomas/kong"
 )
@@ -97,10 +98,21 @@ func TestEveryFlagHasAnEnvironmentTwinThatIsItsName(t *testing.T) {
 	}
 }
 
-// try runs the program in this process.
-func try(args ...string) (code int, out, errOut string) {
+// try runs the program in this process, without what the environment says of an installation.
+func try(t *testing.T, args ...string) (code int, out, errOut string) {
+	t.Helper()
+	for _, variable := range os.Environ() {
+		if name, value, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "BINNACLE_") {
+			t.Setenv(name, value) // puts it back after the test
+			if err := os.Unsetenv(name); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // a server that starts by mistake ends
+	defer cancel()
 	var stdout, stderr bytes.Buffer
-	code = Run(context.Background(), args, strings.NewReader(""), &stdout, &stderr)
+	code = Run(ctx, args, strings.NewReader(""), &stdout, &stderr)
 	return code, stdout.String(), stderr.String()
 }
 
@@ -118,7 +130,7 @@ func TestWrongUsageSaysWhatIsMissingAndHowToGiveIt(t *testing.T) {
 		{[]string{"import", "/nowhere"}, "/nowhere"},
 		{[]string{"tail", "--from", "x", "--variant", "memory"}, "partition:offset"},
 	} {
-		code, _, errOut := try(c.args...)
+		code, _, errOut := try(t, c.args...)
 		if code == 0 || !strings.Contains(errOut, c.want) {
 			t.Errorf("%v: exit code %d, printed %q, want a failure that names %q", c.args, code, errOut, c.want)
 		}
@@ -126,7 +138,7 @@ func TestWrongUsageSaysWhatIsMissingAndHowToGiveIt(t *testing.T) {
 }
 
 func TestHelpNamesEveryCommand(t *testing.T) {
-	code, out, _ := try("--help")
+	code, out, _ := try(t, "--help")
 	if code != 0 {
 		t.Errorf("--help: exit code %d", code)
 	}
@@ -134,7 +146,7 @@ func TestHelpNamesEveryCommand(t *testing.T) {
 		if !strings.Contains(out, command) {
 			t.Errorf("--help doesn't name %s:\n%s", command, out)
 		}
-		if code, out, _ := try(command, "--help"); code != 0 || len(out) < 200 {
+		if code, out, _ := try(t, command, "--help"); code != 0 || len(out) < 200 {
 			t.Errorf("%s --help: exit code %d, printed %q", command, code, out)
 		}
 	}
