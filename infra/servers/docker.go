@@ -23,11 +23,11 @@ const (
 // EnvEngine names the environment variable that decides between "process" and "docker"; without it Docker is used where its engine answers.
 const EnvEngine = "BINNACLE_SERVERS_ENGINE"
 
-// engine returns the way this cluster runs its servers. The first Up decides, and Purge forgets it.
+// engine returns the way this cluster runs its servers. The first Up decides; Purge forgets it.
 func (c *Cluster) engine(ctx context.Context, st *state) (engine, error) {
-	name := st.Engine
-	if name == "" {
-		name = os.Getenv(EnvEngine)
+	name := os.Getenv(EnvEngine)
+	if len(st.Servers) > 0 {
+		name = st.Engine
 	}
 	if name == "" {
 		name = engineProcess
@@ -98,10 +98,14 @@ func (d containers) launch(ctx context.Context, s server, _ site, st *state) (<-
 		return nil, err
 	}
 	exited := make(chan error, 1)
-	go func() {
-		// wait prints the exit status of the container and fails when it has none any more.
-		err := d.compose(ctx, st, "wait", s.name()).Run()
-		exited <- errors.Join(errors.New("the container has ended"), err)
+	go func() { // ctx ends when the server is ready, or no longer waited for
+		for ctx.Err() == nil {
+			if !d.alive(ctx, s, st) && ctx.Err() == nil {
+				exited <- errors.New("the container has ended")
+				return
+			}
+			time.Sleep(2 * time.Second)
+		}
 	}()
 	return exited, nil
 }

@@ -160,6 +160,8 @@ func (c *Cluster) start(ctx context.Context, eng engine, s server, st *state, sa
 	}
 	say(s.name() + ": starting")
 	at := c.site(s, st)
+	ctx, done := context.WithCancel(ctx)
+	defer done()
 	exited, err := eng.launch(ctx, s, at, st)
 	if err != nil {
 		return fmt.Errorf("%s: %w", s.name(), err)

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"slices"
 	"syscall"
 
 	"binnacle/infra/servers"
@@ -116,13 +117,7 @@ func with(ctx context.Context, cluster *servers.Cluster, args []string, say func
 	if err := cluster.Up(ctx, say); err != nil {
 		return err
 	}
-	defer func() {
-		for _, s := range before {
-			if !s.Running {
-				err = errors.Join(err, cluster.Stop(context.WithoutCancel(ctx), s.Name, false))
-			}
-		}
-	}()
+	defer func() { err = errors.Join(err, restore(context.WithoutCancel(ctx), cluster, before)) }()
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	cmd.Env = os.Environ()
@@ -132,4 +127,18 @@ func with(ctx context.Context, cluster *servers.Cluster, args []string, say func
 	// The command may have to clean up; it is killed only when the whole program is.
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	return cmd.Run()
+}
+
+// restore stops the servers that didn't run before.
+func restore(ctx context.Context, cluster *servers.Cluster, before []servers.Status) error {
+	if !slices.ContainsFunc(before, func(s servers.Status) bool { return s.Running }) {
+		return cluster.Down(ctx)
+	}
+	var errs []error
+	for _, s := range before {
+		if !s.Running {
+			errs = append(errs, cluster.Stop(ctx, s.Name, false))
+		}
+	}
+	return errors.Join(errs...)
 }
