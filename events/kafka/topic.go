@@ -191,7 +191,7 @@ func checkSettings(ctx context.Context, admin sarama.ClusterAdmin, config Config
 		names[i] = list[i].name
 	}
 	entries, err := bounded(ctx, func() ([]sarama.ConfigEntry, error) {
-		return admin.DescribeConfig(sarama.ConfigResource{Type: sarama.TopicResource, Name: config.Topic, ConfigNames: names})
+		return describeTopic(admin, config.Topic, names)
 	})
 	if err != nil {
 		return classify(op, err)
@@ -210,4 +210,20 @@ func checkSettings(ctx context.Context, admin sarama.ClusterAdmin, config Config
 		return events.Errorf(events.Invalid, op, "the topic %s has wrong settings: %s; change them with kafka-configs --alter, or use another topic", config.Topic, strings.Join(wrong, "; "))
 	}
 	return nil
+}
+
+// describeTopic returns settings of a topic.
+func describeTopic(admin sarama.ClusterAdmin, topic string, names []string) ([]sarama.ConfigEntry, error) {
+	results, err := admin.DescribeConfigs([]*sarama.ConfigResource{{Type: sarama.TopicResource, Name: topic, ConfigNames: names}}, sarama.DescribeConfigsOptions{})
+	if err != nil {
+		return nil, err
+	}
+	var entries []sarama.ConfigEntry
+	for _, result := range results {
+		if result.ErrorCode != sarama.ErrNoError {
+			return nil, &sarama.DescribeConfigError{Err: result.ErrorCode, ErrMsg: result.ErrorMsg}
+		}
+		entries = append(entries, result.Configs...)
+	}
+	return entries, nil
 }

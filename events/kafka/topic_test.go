@@ -45,12 +45,12 @@ func TestATopicThatIsNotThereIsMadeOnlyWhenAsked(t *testing.T) {
 
 func TestATopicIsMadeWithTheSettingsOfALog(t *testing.T) {
 	config := ensured(t, newTopic(t))
-	entries, err := admin(t).DescribeConfig(sarama.ConfigResource{Type: sarama.TopicResource, Name: config.Topic})
-	if err != nil {
-		t.Fatal(err)
+	results, err := admin(t).DescribeConfigs([]*sarama.ConfigResource{{Type: sarama.TopicResource, Name: config.Topic}}, sarama.DescribeConfigsOptions{})
+	if err != nil || len(results) != 1 || results[0].ErrorCode != sarama.ErrNoError {
+		t.Fatalf("the settings of %s: got %+v, %v", config.Topic, results, err)
 	}
 	values := map[string]string{}
-	for _, entry := range entries {
+	for _, entry := range results[0].Configs {
 		values[entry.Name] = entry.Value
 	}
 	for name, want := range map[string]string{
