@@ -29,7 +29,7 @@ type follower struct {
 	log        *Log
 	seek       events.Seek
 	subscriber *wmkafka.Subscriber
-	ctx        context.Context // ends with the follower: the client library's interfaces carry none
+	ctx        context.Context //nolint:containedctx // ends with the follower: the client library's interfaces carry none
 	end        context.CancelFunc
 	forwarding sync.WaitGroup
 

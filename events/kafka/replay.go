@@ -64,7 +64,7 @@ func replay(ctx context.Context, in <-chan *sarama.ConsumerMessage, from events.
 		default:
 		}
 		var record *sarama.ConsumerMessage
-		open := true
+		var open bool
 		select {
 		case record, open = <-in:
 		default:
