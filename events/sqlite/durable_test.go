@@ -172,7 +172,7 @@ func TestCallsThatWaitShareATransaction(t *testing.T) {
 	defer func() { _ = log.Close() }()
 	const calls = 8
 	var waiting sync.WaitGroup
-	cancelled, cancel := context.WithCancel(t.Context())
+	canceled, cancel := context.WithCancel(t.Context())
 	givenUp := make(chan error, 1)
 	err = file.Relaxed(t.Context(), func(*sql.Tx) error { // while the projector has the writer
 		for i := range calls {
@@ -184,7 +184,7 @@ func TestCallsThatWaitShareATransaction(t *testing.T) {
 		}
 		time.Sleep(100 * time.Millisecond) // all but the first call are in line now
 		go func() {
-			_, err := log.Append(cancelled, []events.Event{eventstest.NewEvent("main", calls)})
+			_, err := log.Append(canceled, []events.Event{eventstest.NewEvent("main", calls)})
 			givenUp <- err
 		}()
 		time.Sleep(50 * time.Millisecond)

@@ -70,6 +70,9 @@ func Open(ctx context.Context, file *sqlitefile.File, logger *slog.Logger) (*Log
 	} {
 		statement, err := file.Write.PrepareContext(ctx, prepare.text)
 		if err != nil {
+			if l.insert != nil {
+				_ = l.insert.Close() // the error of preparing is the one to tell
+			}
 			return nil, sqlitefile.Classify(op, err)
 		}
 		*prepare.into = statement
