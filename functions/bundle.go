@@ -65,7 +65,7 @@ func (p *part) at(err error, member string) error {
 
 // relocate gives an error another place, and leaves the one that it was made from as it is.
 func relocate(err error, move func(expression string) string) error {
-	switch e := err.(type) {
+	switch e := err.(type) { //nolint:errorlint // what is made anew is the error itself: one in a wrapper would lose the wrapper
 	case *failure:
 		moved := *e.err
 		moved.Expression = move(moved.Expression)

@@ -114,7 +114,7 @@ func (d *door) batch(rw http.ResponseWriter, r *http.Request, data []byte, parts
 			switch {
 			case err != nil:
 				p.answer.err = err
-				return nil
+				return nil //nolint:nilerr // the entry answers for itself; the others go on
 			case outcome.Refusal != nil:
 				p.answer.err = p.at(refusalError(outcome.Refusal), "resource")
 			default:

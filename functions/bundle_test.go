@@ -139,7 +139,7 @@ func TestATransactionIsAllOrNothing(t *testing.T) {
 		{"a urn that leads nowhere", entryOf("", "POST", "Observation", observation(`,"subject":{"reference":"urn:uuid:none"}`)), 400, "urn:uuid:none", "Bundle.entry[1].resource.subject.reference"},
 		{"a conditional reference without match", entryOf("", "POST", "Observation", observation(`,"subject":{"reference":"Patient?identifier=urn:s|none"}`)), 412, "no resource", "Bundle.entry[1]"},
 		{"a conditional reference with two matches", entryOf("", "POST", "Observation", observation(`,"subject":{"reference":"Patient?identifier=urn:s|twin"}`)), 412, "several", "Bundle.entry[1]"},
-		{"a conditional reference with an unknown parameter", entryOf("", "POST", "Observation", observation(`,"subject":{"reference":"Patient?colour=red"}`)), 400, "colour", "Bundle.entry[1].resource.subject.reference"},
+		{"a conditional reference with an unknown parameter", entryOf("", "POST", "Observation", observation(`,"subject":{"reference":"Patient?color=red"}`)), 400, "color", "Bundle.entry[1].resource.subject.reference"},
 		{"a conditional create with two matches", entryOf("", "POST", "Patient", patient("", "x"), `"ifNoneExist":"identifier=urn:s|twin"`), 412, "several", "Bundle.entry[1]"},
 		{"a conditional update with two matches", entryOf("", "PUT", "Patient?identifier=urn:s|twin", patient("", "x")), 412, "several", "Bundle.entry[1]"},
 		{"a conditional delete with two matches", entryOf("", "DELETE", "Patient?identifier=urn:s|twin", ""), 412, "several", "Bundle.entry[1]"},

@@ -13,7 +13,7 @@ import (
 // deciding decides the events of one chunk in log order, against what is committed and what it has decided before.
 type deciding struct {
 	line    *line
-	ctx     context.Context // of one chunk; deciding lives no longer
+	ctx     context.Context //nolint:containedctx // of one chunk; deciding lives no longer
 	state   projections.State
 	chunk   *overlay
 	commit  projections.Commit
@@ -282,7 +282,7 @@ func (e *decidingEvent) integrity(n int, w *work) error {
 		}
 		if v := target.version; v.Number == 0 || v.Deleted {
 			err := refuse(events.Conflict, n, w, "%s refers to %s/%s, which does not exist; write it first, or in the same transaction", ref.node.Path(), ref.Type, ref.ID)
-			if no := err.(*refused); no.Expression == "" {
+			if no := (*refused)(nil); errors.As(err, &no) && no.Expression == "" {
 				no.Expression = ref.node.Path()
 			}
 			return err

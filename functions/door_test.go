@@ -119,7 +119,7 @@ func TestTheDoorRefusesWithAPointedOutcome(t *testing.T) {
 		{"If-None-Match where something is", "PUT", "/Patient/p", patient("p", "2"), []string{"If-None-Match: *"}, 412, "conflict", "version 1", ""},
 		{"If-Match on delete", "DELETE", "/Patient/p", "", []string{`If-Match: "2"`}, 412, "conflict", "version 1", ""},
 		{"If-Match: * where nothing is", "PUT", "/Patient/new", patient("new", "2"), []string{"If-Match: *"}, 412, "conflict", "Patient/new", ""},
-		{"an unknown parameter in a condition", "PUT", "/Patient?colour=red", patient("", "1"), nil, 400, "invalid", "colour", ""},
+		{"an unknown parameter in a condition", "PUT", "/Patient?color=red", patient("", "1"), nil, 400, "invalid", "color", ""},
 		{"a conditional update without a condition", "PUT", "/Patient", patient("", "1"), nil, 400, "invalid", "search", ""},
 		{"a conditional delete without a condition", "DELETE", "/Patient?_format=json", "", nil, 400, "invalid", "search", ""},
 		{"an empty If-None-Exist", "POST", "/Patient", patient("", "1"), []string{"If-None-Exist:  "}, 400, "invalid", "search", ""},

@@ -1,7 +1,6 @@
 package functions_test
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -205,26 +204,6 @@ func (n *node) verified() functions.Report {
 		n.t.Fatalf("verify:\n%s", strings.Join(report.Lines(), "\n"))
 	}
 	return report
-}
-
-// raw returns all records of the log.
-func (n *node) raw() []events.RawRecord {
-	n.t.Helper()
-	ends, err := n.log.Ends(context.Background())
-	if err != nil {
-		n.t.Fatal(err)
-	}
-	var all []events.RawRecord
-	if err := n.log.Replay(context.Background(), events.Position{}, ends[0].Next, func(records []events.RawRecord) error {
-		for _, r := range records {
-			r.Value = bytes.Clone(r.Value)
-			all = append(all, r)
-		}
-		return nil
-	}); err != nil {
-		n.t.Fatal(err)
-	}
-	return all
 }
 
 // batch makes the message of records.

@@ -315,7 +315,7 @@ func TestOperationsAgreeWithASimpleModel(t *testing.T) {
 		}
 		holds := match >= 3 || alive && s.version == max(1, s.version-match)
 		var got reply
-		want := 0
+		var want int
 		if random.IntN(4) == 0 {
 			got = n.send("DELETE", "/Patient/"+id, "", headers...)
 			switch {
