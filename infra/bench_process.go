@@ -24,12 +24,11 @@ import (
 
 // processWatch samples the memory and CPU time of the process that listens at a loopback URL, from /proc.
 type processWatch struct {
-	pid    int // 0: not visible
-	cpu    time.Duration
-	peak   int64
-	stop   chan struct{}
-	ended  chan struct{}
-	before time.Time
+	pid   int // 0: not visible
+	cpu   time.Duration
+	peak  int64
+	stop  chan struct{}
+	ended chan struct{}
 }
 
 func watchProcess(base string) *processWatch {
@@ -172,7 +171,7 @@ func startBenchServer(ctx context.Context, config *Config, variant string) (*ben
 	}
 	for deadline := began.Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
 		if response, err := http.Get("http://" + address + "/health/ready"); err == nil {
-			response.Body.Close()
+			_ = response.Body.Close() // the status is all that is asked for
 			if response.StatusCode == http.StatusOK {
 				s.ready = time.Since(began)
 				return s, nil
@@ -213,11 +212,11 @@ func (s *benchServer) Verify(ctx context.Context) (string, error) {
 func (s *benchServer) Stop() {
 	_ = s.command.Process.Signal(syscall.SIGTERM)
 	_ = s.command.Wait()
-	s.log.Close()
+	_ = s.log.Close() // the server wrote it, through a handle of its own
 	drop := exec.Command(s.command.Path, "drop", "--yes")
 	drop.Env = s.env
-	_ = drop.Run() // names are unique: what is left over harms nobody
-	os.RemoveAll(s.folder)
+	_ = drop.Run()             // names are unique: what is left over harms nobody
+	_ = os.RemoveAll(s.folder) // a temporary folder
 }
 
 // fetchProfile takes a CPU profile of a server of ours.

@@ -23,7 +23,7 @@ func lockFolder(config *Config) (io.Closer, error) {
 	}
 	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		holder, _ := os.ReadFile(path)
-		file.Close()
+		_ = file.Close() // nothing was written
 		return nil, fmt.Errorf("the data folder %s is in use by %s; stop that server or choose another folder with --data", config.Data, holder)
 	}
 	if err := file.Truncate(0); err == nil {

@@ -45,7 +45,7 @@ type node struct {
 	handler   http.Handler
 	router    *message.Router
 	lag       *lagWatch
-	stopping  context.Context // ends when the node begins to stop: it isn't ready any more
+	stopping  context.Context //nolint:containedctx // a signal, not a call's context: it ends when the node begins to stop: it isn't ready any more
 	beginStop context.CancelFunc
 }
 

@@ -111,7 +111,7 @@ func serveProfiler(ctx context.Context, address string) error {
 	server := &http.Server{Addr: address, Handler: mux, ReadHeaderTimeout: 10 * time.Second}
 	go func() {
 		<-ctx.Done()
-		server.Close()
+		_ = server.Close() // the program ends, and its sockets with it
 	}()
 	if err := server.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("the profiler can't listen on %s: %w", address, err)

@@ -91,7 +91,7 @@ func (c *tailCommand) Run(ctx context.Context, config *Config, out *output, logg
 // endOfInterrupt makes no failure of an interruption by the user.
 func endOfInterrupt(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
-		return nil
+		return nil //nolint:nilerr // the user has seen enough: that is how following ends
 	}
 	return err
 }

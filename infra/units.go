@@ -113,7 +113,7 @@ func openFile(path string) (io.ReadCloser, error) {
 	case strings.HasSuffix(path, ".gz"):
 		z, err := gzip.NewReader(in)
 		if err != nil {
-			f.Close()
+			_ = f.Close() // only read
 			return nil, fmt.Errorf("not a gzip file: %w", err)
 		}
 		return struct {
@@ -200,10 +200,10 @@ func readLines(path string, in io.Reader, yield func(unit) error) error {
 	}
 	for {
 		text, err := lines.ReadBytes('\n')
-		if err != nil && !errors.Is(err, io.EOF) {
+		last := errors.Is(err, io.EOF)
+		if err != nil && !last {
 			return err
 		}
-		last := err != nil
 		if len(text) > 0 {
 			line++
 		}

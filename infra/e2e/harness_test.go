@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -44,7 +43,9 @@ func TestMain(m *testing.M) {
 		}
 	}
 	code := m.Run()
-	os.RemoveAll(folder)
+	if err := os.RemoveAll(folder); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	}
 	os.Exit(code)
 }
 
@@ -233,16 +234,6 @@ type reply struct {
 	body   []byte
 }
 
-// json decodes the body.
-func (r reply) json(t *testing.T) map[string]any {
-	t.Helper()
-	var v map[string]any
-	if err := json.Unmarshal(r.body, &v); err != nil {
-		t.Fatalf("the body is no JSON: %v\n%.300s", err, r.body)
-	}
-	return v
-}
-
 // id is the id in the Location header.
 func (r reply) id(t *testing.T) string {
 	t.Helper()
@@ -341,10 +332,4 @@ func (b bundle) next() string {
 		}
 	}
 	return ""
-}
-
-// refused tells whether an error of a client means that nobody listens or the connection broke.
-func refused(err error) bool {
-	var netError net.Error
-	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.As(err, &netError)
 }

@@ -113,7 +113,7 @@ func TestAProcessIsTheSameOnlyByIdAndTimeAndWhileItLives(t *testing.T) {
 		t.Fatal(err)
 	}
 	if same(ctx, pid, created) == nil {
-		t.Error("a living process isn't recognised")
+		t.Error("a living process isn't recognized")
 	}
 	if same(ctx, pid, created-60_000) != nil {
 		t.Error("a process that got the id of another is taken for it")
