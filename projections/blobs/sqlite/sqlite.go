@@ -222,10 +222,12 @@ func (b *Blobs) Delete(ctx context.Context, hashes []events.Hash) error {
 // Ready implements [projections.Blobs].
 func (b *Blobs) Ready(ctx context.Context) error {
 	rows, err := b.page.QueryContext(ctx, 0, 1)
-	if err == nil {
-		err = rows.Close()
+	if err != nil {
+		return sqlitefile.Classify("sqlite.Ready", err)
 	}
-	return sqlitefile.Classify("sqlite.Ready", err)
+	defer func() { _ = rows.Close() }()
+	rows.Next() // a blob or none: what counts is that it can be read
+	return sqlitefile.Classify("sqlite.Ready", rows.Err())
 }
 
 // Close implements [projections.Blobs]. The file stays open.
