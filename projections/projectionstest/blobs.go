@@ -1,3 +1,5 @@
+// Package projectionstest holds what every driver of projections promises, as suites that the driver's own tests run: [Blobs] for the
+// stores of documents, [Index] for the search indexes, which are held against a model in memory. The benchmarks let drivers be compared.
 package projectionstest
 
 import (
