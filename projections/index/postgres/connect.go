@@ -21,7 +21,7 @@ const (
 	idleTime   = 5 * time.Minute
 )
 
-// connect makes the pools; nothing is dialled yet.
+// connect makes the pools; nothing is dialed yet.
 func (g *Generations) connect(ctx context.Context, c Config) error {
 	const op = "postgres.Open"
 	base, err := pgxpool.ParseConfig(c.URL)

@@ -125,13 +125,13 @@ func TestDropTakesTheSchemasOfTheInstallationAndNoOthers(t *testing.T) {
 	g := open(t, c)
 	mustBuild(t, g, "second")
 	db := admin(t, c)
-	neighbour := c.Schema + "_g1_other"
-	if _, err := db.Exec(t.Context(), "create schema "+neighbour); err != nil {
+	neighbor := c.Schema + "_g1_other"
+	if _, err := db.Exec(t.Context(), "create schema "+neighbor); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if _, err := db.Exec(context.Background(), "drop schema "+neighbour); err != nil {
-			t.Errorf("the neighbour's schema: %v", err)
+		if _, err := db.Exec(context.Background(), "drop schema "+neighbor); err != nil {
+			t.Errorf("the neighbor's schema: %v", err)
 		}
 	})
 	for range 2 {
@@ -144,7 +144,7 @@ func TestDropTakesTheSchemasOfTheInstallationAndNoOthers(t *testing.T) {
 		t.Fatal(err)
 	}
 	if left != 1 {
-		t.Errorf("%d schemas are left, want the neighbour's alone", left)
+		t.Errorf("%d schemas are left, want the neighbor's alone", left)
 	}
 }
 

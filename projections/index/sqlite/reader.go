@@ -70,7 +70,7 @@ func (r *reader) take(ctx context.Context, text string) (*statement, error) {
 		s = &statement{Stmt: fresh}
 		r.prepared[text] = s
 	} else { // somebody was faster
-		_ = fresh.Close()
+		_ = fresh.Close() //nolint:sqlclosecheck // closed only here: elsewhere it is kept
 	}
 	s.users++
 	return s, nil
