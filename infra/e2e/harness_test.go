@@ -20,7 +20,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// binaries of the program: one that watches for races when the tests do, and one as users have it, for what takes long.
+// binaries of the program: one that watches for races, and one as users have it, for what takes long.
 var watched, plain string
 
 func TestMain(m *testing.M) {
@@ -30,11 +30,7 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	watched, plain = filepath.Join(folder, "watched"), filepath.Join(folder, "plain")
-	for binary, flags := range map[string][]string{watched: {raceFlag}, plain: nil} {
-		args := append([]string{"build", "-o", binary}, flags...)
-		if raceFlag == "" {
-			args = []string{"build", "-o", binary}
-		}
+	for _, args := range map[string][]string{watched: {"build", "-race", "-o", watched}, plain: {"build", "-o", plain}} {
 		build := exec.Command("go", append(args, "binnacle")...)
 		build.Stdout, build.Stderr = os.Stderr, os.Stderr
 		if err := build.Run(); err != nil {
