@@ -137,6 +137,25 @@ func TestWrongUsageSaysWhatIsMissingAndHowToGiveIt(t *testing.T) {
 	}
 }
 
+func TestAStorageThatIsAwayIsTold(t *testing.T) {
+	for _, command := range []string{"serve", "status", "verify", "rebuild", "init", "tail"} {
+		code, _, errOut := try(t, command, "--variant", "distributed", "--kafka-brokers", "127.0.0.1:1", "--cassandra-hosts", "127.0.0.1:1",
+			"--postgres-url", "postgres://127.0.0.1:1/none")
+		if code != 1 || !strings.Contains(errOut, "Kafka") {
+			t.Errorf("%s: exit code %d, printed %q; want 1 and what is away", command, code, errOut)
+		}
+	}
+	folder := t.TempDir()
+	if err := os.WriteFile(folder+"/file", nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, command := range []string{"serve", "status"} {
+		if code, _, errOut := try(t, command, "--data", folder+"/file/below"); code != 1 || !strings.Contains(errOut, folder) {
+			t.Errorf("%s in a folder that can't be: exit code %d, printed %q", command, code, errOut)
+		}
+	}
+}
+
 func TestHelpNamesEveryCommand(t *testing.T) {
 	code, out, _ := try(t, "--help")
 	if code != 0 {

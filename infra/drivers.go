@@ -47,32 +47,35 @@ type partsOptions struct {
 }
 
 // openParts opens the drivers that the variant stands for.
-func openParts(ctx context.Context, config *Config, logger *slog.Logger, options partsOptions) (p *parts, err error) {
-	p = &parts{config: config, logger: logger}
-	defer func() {
-		if err != nil {
-			p.Close()
-		}
-	}()
-	if p.catalog, err = loadCatalog(config); err != nil {
+func openParts(ctx context.Context, config *Config, logger *slog.Logger, options partsOptions) (*parts, error) {
+	p := &parts{config: config, logger: logger}
+	if err := p.open(ctx, options); err != nil {
+		p.Close()
 		return nil, err
 	}
-	file, err := p.openFile(config)
+	return p, nil
+}
+
+func (p *parts) open(ctx context.Context, options partsOptions) (err error) {
+	if p.catalog, err = loadCatalog(p.config); err != nil {
+		return err
+	}
+	file, err := p.openFile(p.config)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if err = p.openLog(ctx, file, options.create); err != nil {
-		return nil, err
+		return err
 	}
 	if err = p.openBlobs(ctx, file, options); err != nil {
-		return nil, err
+		return err
 	}
 	if err = p.openIndex(ctx, file, options); err != nil {
-		return nil, err
+		return err
 	}
 	ends, err := p.log.Ends(ctx)
 	p.partitions = int32(len(ends))
-	return p, err
+	return err
 }
 
 func loadCatalog(config *Config) (*catalog.Catalog, error) {
