@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"time"
 
 	"binnacle/events"
@@ -21,6 +22,7 @@ import (
 	"binnacle/projections/catalog"
 	"binnacle/projections/index/postgres"
 	sqliteindex "binnacle/projections/index/sqlite"
+	"binnacle/projections/index/together"
 )
 
 // defaultTenant is the ledger of all requests that name none.
@@ -154,6 +156,11 @@ func (p *parts) openIndex(ctx context.Context, file *sqlitefile.File, options pa
 		p.closers = append(p.closers, p.generations.Close)
 	}
 	return err
+}
+
+// reader is the live index as the doors read it: a query for each core, shared by those who ask at once.
+func (p *parts) reader() projections.Reader {
+	return together.New(p.generations.Live(), runtime.GOMAXPROCS(0))
 }
 
 // Close closes the drivers, the last opened first.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
-	"runtime"
 	"slices"
 	"time"
 
@@ -18,7 +17,6 @@ import (
 
 	"binnacle/events"
 	"binnacle/functions"
-	"binnacle/projections/index/together"
 	"binnacle/readapi"
 )
 
@@ -104,7 +102,7 @@ func (n *node) newDoors() error {
 		DefaultCount: limits.DefaultCount, MaxCount: limits.MaxCount, SearchTime: limits.SearchTimeout,
 	}
 	if n.has(roleRead) {
-		config.Reader, config.Blobs, config.Heal = together.New(n.generations.Live(), runtime.GOMAXPROCS(0)), n.blobs, n.heal.Handle
+		config.Reader, config.Blobs, config.Heal = n.reader(), n.blobs, n.heal.Handle
 	}
 	if n.has(roleWrite) {
 		write := &functions.Write{
