@@ -113,6 +113,7 @@ type Result struct {
 	Version     int64     // the versionId that is current after the change; 0 when there is none
 	Hash        Hash      // of that version's content
 	Time        time.Time // that version's lastUpdated
+	Links       []string  // what the change's links became, "Type/id", in their order; empty when it has none
 }
 
 // Refusal is why an event took no effect.

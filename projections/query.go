@@ -13,13 +13,33 @@ type Query struct {
 	Total     Total
 }
 
-// Clause is one search parameter as it stands in a query: its values are alternatives.
+// Clause is one condition of a query. It has one of three forms: a search parameter with values that are alternatives, a
+// reference to follow (Follow is set; Param is its reference parameter), or a choice among other clauses (Any is set, nothing else).
 type Clause struct {
-	Param    string // the parameter's code; "_id" and "_lastUpdated" are parameters like others
-	Kind     Kind
-	Modifier Modifier
-	Values   []Value // 1..n; unused when Modifier is Missing
-	Missing  bool    // with Modifier Missing: true asks for versions without the parameter
+	Param      string // the parameter's code; "_id" and "_lastUpdated" are parameters like others
+	Kind       Kind
+	Modifier   Modifier
+	Values     []Value // 1..n; unused when Modifier is Missing
+	Missing    bool    // with Modifier Missing: true asks for versions without the parameter
+	Components []Kind  // Kind Composite: the kinds of the components, in the order of Value.Parts
+
+	Follow *Follow  // a chain or a _has (FHIR R4 search, 3.1.1.4.13 and 3.1.1.4.14)
+	Any    []Clause // holds when one of these does: what a compartment asks of several reference parameters
+}
+
+// Follow asks for another resource along a reference. It sees the current versions of the query's snapshot, like the query itself.
+//
+//   - Reverse false (a chain): the version refers, by the clause's Param, to a resource that one of the targets describes.
+//   - Reverse true (_has): a resource that one of the targets describes refers, by its own parameter Param, to the version.
+type Follow struct {
+	Reverse bool
+	Targets []Target // 1..n, alternatives
+}
+
+// Target describes the resource at the other end of a followed reference: its type, and what must hold for it.
+type Target struct {
+	Type    string
+	Clauses []Clause // all must hold; they may follow references in turn
 }
 
 // Modifier changes what a clause means (FHIR R4 search, 3.1.1.4.3).
@@ -69,6 +89,7 @@ type Value struct {
 	Start     int64
 	End       int64
 	Low, High float64
+	Parts     []Value // composite: one value for each component, of the kinds that Clause.Components tells; Prefix counts in each
 }
 
 // SortKey is one key of an order. A version with several values of the parameter is sorted by its smallest when ascending and by its
