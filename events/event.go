@@ -98,10 +98,11 @@ const (
 	NoEffect                         // a delete of what is not there
 )
 
+var dispositionNames = [...]string{"", "created", "updated", "unchanged", "matched", "deleted", "no effect"}
+
 func (d Disposition) String() string {
-	names := [...]string{"", "created", "updated", "unchanged", "matched", "deleted", "no effect"}
-	if int(d) < len(names) {
-		return names[d]
+	if int(d) < len(dispositionNames) {
+		return dispositionNames[d]
 	}
 	return "unknown disposition"
 }

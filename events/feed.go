@@ -4,7 +4,7 @@ import "context"
 
 // Decision is what was decided about one record of the log: an outcome, or that the record is in quarantine.
 type Decision struct {
-	Outcome     Outcome // its Position is the record's; when the record is in quarantine only Position and Time are known
+	Outcome     Outcome // its Position is the record's; of a record in quarantine the rest is there as far as it could be read, without Results
 	Quarantined string  // why the record is in quarantine; "" when it is not
 }
 

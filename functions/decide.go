@@ -342,7 +342,7 @@ func (e *decidingEvent) accept(outcome int) []events.Result {
 			}
 		}
 		version := current.version
-		results[n] = events.Result{Disposition: w.disposition, Type: w.Type, ID: w.key.ID, Version: version.Number, Hash: version.Hash, Time: version.Time}
+		results[n] = events.Result{Disposition: w.disposition, Type: w.Type, ID: w.key.ID, Version: version.Number, Hash: version.Hash, Time: version.Time, Links: w.targets}
 		if current.work != nil && !version.Deleted {
 			e.results = append(e.results, pendingResult{outcome, n, current.work})
 		}

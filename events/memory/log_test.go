@@ -22,3 +22,12 @@ func driver() eventstest.Driver {
 func TestMemoryIsALog(t *testing.T) { eventstest.Run(t, driver()) }
 
 func BenchmarkMemory(b *testing.B) { eventstest.Bench(b, driver()) }
+
+func TestMemoryIsAFeed(t *testing.T) {
+	var feed events.Feed
+	eventstest.RunFeed(t, eventstest.FeedDriver{
+		Open:      func(testing.TB) events.Feed { feed = memory.NewFeed(); return feed },
+		Beside:    func(testing.TB) events.Feed { return feed },
+		Partition: 1,
+	})
+}

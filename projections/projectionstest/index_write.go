@@ -232,8 +232,9 @@ func outcomes(t *testing.T, g projections.Generations) {
 	at := time.Date(2024, 1, 2, 3, 4, 5, 678e6, time.UTC)
 	want := []events.Outcome{
 		{EventID: "event-1", Tenant: "main", Position: events.Position{Offset: 3}, Time: at, Results: []events.Result{
-			{Disposition: events.Created, Type: "Patient", ID: "1", Version: 1, Hash: events.Hash{1, 2, 3}, Time: at},
+			{Disposition: events.Created, Type: "Patient", ID: "1", Version: 1, Hash: events.Hash{1, 2, 3}, Time: at, Links: []string{"Organization/1", "Patient/2"}},
 			{Disposition: events.NoEffect, Type: "Patient", ID: "2", Time: at.Add(time.Millisecond)},
+			{Disposition: events.NoEffect, Type: "Patient", ID: "3"},
 		}},
 		{EventID: "event-2", Tenant: "other", Position: events.Position{Partition: 3, Offset: 1 << 40}, Time: at, Refusal: &events.Refusal{Kind: events.Precondition, Change: 2, Text: "stale \xff ✓", Expression: "Bundle.entry[2]"}},
 		{EventID: "event-3", Time: at},

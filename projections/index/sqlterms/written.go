@@ -10,9 +10,9 @@ import (
 	"binnacle/projections"
 )
 
-// The written forms of outcomes and quarantined records are CBOR arrays; their first element is the form, 1. The index is a cache: a
+// The written forms of outcomes and quarantined records are CBOR arrays; their first element is the form, 2. The index is a cache: a
 // new form asks for a rebuild.
-const writtenForm = 1
+const writtenForm = 2
 
 type writtenOutcome struct {
 	_          struct{} `cbor:",toarray"`
@@ -36,6 +36,7 @@ type writtenResult struct {
 	Version     int64
 	Hash        []byte
 	Time        int64 // milliseconds since 1970
+	Links       []string
 }
 
 type writtenRecord struct {
@@ -63,13 +64,28 @@ func EncodeOutcome(o *events.Outcome) ([]byte, error) {
 	}
 	for i := range o.Results {
 		r := &o.Results[i]
-		w.Results = append(w.Results, writtenResult{Disposition: uint8(r.Disposition), Type: r.Type, ID: r.ID, Version: r.Version, Hash: r.Hash[:], Time: r.Time.UnixMilli()})
+		w.Results = append(w.Results, writtenResult{Disposition: uint8(r.Disposition), Type: r.Type, ID: r.ID, Version: r.Version, Hash: r.Hash[:], Time: writtenTime(r.Time), Links: r.Links})
 	}
 	data, err := cbor.Marshal(&w)
 	if err != nil {
 		return nil, events.Wrap(events.Internal, "index.Commit", err, "the outcome of event %s cannot be written", o.EventID)
 	}
 	return data, nil
+}
+
+// writtenTime is a time in milliseconds since 1970, 0 for none: what was deleted before it was ever there has no time.
+func writtenTime(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}
+
+func readTime(milliseconds int64) time.Time {
+	if milliseconds == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(milliseconds).UTC()
 }
 
 // valid makes UTF-8 of a text that may quote a record's bytes: CBOR readers refuse others.
@@ -85,7 +101,7 @@ func decodeOutcome(id string, data []byte) (*events.Outcome, error) {
 		o.Refusal = &events.Refusal{Kind: events.Kind(w.Kind), Change: w.Change, Text: w.Text, Expression: w.Expression}
 	}
 	for _, r := range w.Results {
-		result := events.Result{Disposition: events.Disposition(r.Disposition), Type: r.Type, ID: r.ID, Version: r.Version, Time: time.UnixMilli(r.Time).UTC()}
+		result := events.Result{Disposition: events.Disposition(r.Disposition), Type: r.Type, ID: r.ID, Version: r.Version, Time: readTime(r.Time), Links: r.Links}
 		copy(result.Hash[:], r.Hash)
 		o.Results = append(o.Results, result)
 	}
