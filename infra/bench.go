@@ -14,8 +14,18 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// benchCommand measures a FHIR server over HTTP.
+// benchCommand measures. Without a sub-command it is "bench run".
 type benchCommand struct {
+	Doors    benchRunCommand `cmd:"" name:"run" default:"withargs" help:"Measure a FHIR server over HTTP; this is what bench alone does."`
+	Generate generateCommand `cmd:"" help:"Make test data of any size from a few bundles."`
+}
+
+const benchHelp = `Measures a FHIR server over HTTP ("binnacle bench run", or "binnacle bench" alone), and makes the data for it.`
+
+func (*benchCommand) Help() string { return benchHelp }
+
+// benchRunCommand measures a FHIR server over HTTP.
+type benchRunCommand struct {
 	Server   string        `help:"Base URL of the FHIR server to measure; empty: start one of our own for each of --variants." env:"BINNACLE_BENCH_SERVER"`
 	Variants []string      `help:"Variants to start and measure, one after the other." default:"standalone" sep:"," env:"BINNACLE_BENCH_VARIANTS"`
 	Files    []string      `help:"Files and folders to import first; none: the server's data is used as it is." type:"path" sep:"," env:"BINNACLE_BENCH_FILES"`
@@ -28,14 +38,14 @@ type benchCommand struct {
 	Profile  string        `help:"Folder for CPU profiles of the servers that are started, one for each measurement." type:"path" env:"BINNACLE_BENCH_PROFILE"`
 }
 
-const benchHelp = `Drives a FHIR server over HTTP and prints, for each kind of request and number of clients, the rate, the
+const benchRunHelp = `Drives a FHIR server over HTTP and prints, for each kind of request and number of clients, the rate, the
 latencies p50, p95 and p99, the errors, and the server's memory and CPU time where they can be seen.
 
 With --server URL any FHIR R4 server is measured. Without it, a server is started for each of --variants, with
 empty storage of its own, and stopped afterwards; the distributed variant needs the addresses of Kafka, Cassandra
 and Postgres in the environment (see "go tool task servers:up").`
 
-func (*benchCommand) Help() string { return benchHelp }
+func (*benchRunCommand) Help() string { return benchRunHelp }
 
 // measurement is one row of the benchmark.
 type measurement struct {
@@ -67,7 +77,7 @@ type benchReport struct {
 }
 
 // Run is called by the command line.
-func (c *benchCommand) Run(ctx context.Context, config *Config, out *output) error {
+func (c *benchRunCommand) Run(ctx context.Context, config *Config, out *output) error {
 	report := &benchReport{Cores: runtime.NumCPU(), OS: runtime.GOOS + "/" + runtime.GOARCH, Go: runtime.Version(), Files: c.Files, Began: time.Now().UTC()}
 	units, err := c.loadUnits(ctx, out)
 	if err != nil {
@@ -95,7 +105,7 @@ func (c *benchCommand) Run(ctx context.Context, config *Config, out *output) err
 }
 
 // loadUnits reads and unpacks the files before anything is measured.
-func (c *benchCommand) loadUnits(ctx context.Context, out *output) (phases [][]unit, err error) {
+func (c *benchRunCommand) loadUnits(ctx context.Context, out *output) (phases [][]unit, err error) {
 	if len(c.Files) == 0 {
 		return nil, nil
 	}
@@ -146,7 +156,7 @@ func unitsOf(file string) (units []unit, err error) {
 }
 
 // measureVariant starts a server of our own, measures it and stops it.
-func (c *benchCommand) measureVariant(ctx context.Context, config *Config, out *output, variant string, units [][]unit, report *benchReport) error {
+func (c *benchRunCommand) measureVariant(ctx context.Context, config *Config, out *output, variant string, units [][]unit, report *benchReport) error {
 	fmt.Fprintf(out.Err, "starting the %s variant\n", variant)
 	server, err := startBenchServer(ctx, config, variant)
 	if err != nil {
@@ -163,7 +173,7 @@ func (c *benchCommand) measureVariant(ctx context.Context, config *Config, out *
 }
 
 // measure runs all workloads against one server.
-func (c *benchCommand) measure(ctx context.Context, out *output, target *benchTarget, units [][]unit, report *benchReport) error {
+func (c *benchRunCommand) measure(ctx context.Context, out *output, target *benchTarget, units [][]unit, report *benchReport) error {
 	add := func(m measurement) {
 		m.Variant = target.variant
 		report.Rows = append(report.Rows, m)
@@ -199,7 +209,7 @@ func (c *benchCommand) measure(ctx context.Context, out *output, target *benchTa
 }
 
 // profiled takes a CPU profile of the server beside a measurement, where one was asked for and the server is ours.
-func (c *benchCommand) profiled(target *benchTarget, name string, run func() measurement) measurement {
+func (c *benchRunCommand) profiled(target *benchTarget, name string, run func() measurement) measurement {
 	if c.Profile == "" || target.pprof == "" {
 		return run()
 	}

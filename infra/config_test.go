@@ -44,6 +44,9 @@ func configDocument(t *testing.T) string {
 	table("All commands that touch the storage", parser.Model.Flags)
 	for _, command := range parser.Model.Children {
 		table("binnacle "+command.Name, command.Flags)
+		for _, below := range command.Children {
+			table("binnacle "+command.Name+" "+below.Name, below.Flags)
+		}
 	}
 	return page.String()
 }

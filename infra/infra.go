@@ -25,7 +25,7 @@ type commandLine struct {
 	Verify  verifyCommand  `cmd:"" help:"Check that log, blobs and index hold the same; exit code 1 when they don't."`
 	Status  statusCommand  `cmd:"" help:"Show how far each part is."`
 	Tail    tailCommand    `cmd:"" help:"Print the log, readable."`
-	Bench   benchCommand   `cmd:"" help:"Measure a FHIR server over HTTP."`
+	Bench   benchCommand   `cmd:"" help:"Measure a FHIR server over HTTP; make test data of any size; measure the index."`
 	Drop    dropCommand    `cmd:"" help:"Delete everything that this installation has stored, the log included."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 }
