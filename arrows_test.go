@@ -42,7 +42,7 @@ var homes = map[string][]string{
 	"github.com/HdrHistogram/hdrhistogram-go":       {"infra"},
 	"github.com/fxamacker/cbor":                     {"events", "projections/index/sqlterms"},
 	"github.com/prometheus/client_golang":           {"infra", "readapi"},
-	"github.com/maypok86/otter":                     {"projections/blobs/cache", "functions"},
+	"github.com/maypok86/otter":                     {"projections/blobs/cache", "projections/index/together", "functions"},
 	"github.com/ThreeDotsLabs/watermill/components": {},
 }
 

@@ -168,6 +168,10 @@ func (x *index) History(context.Context, projections.Key, projections.HistorySpa
 	return projections.HistoryPage{}, events.Errorf(events.Unsupported, "index.History", "no function reads a history")
 }
 
+func (x *index) Since(context.Context, int32, projections.Mark, int) (projections.Changes, error) {
+	return projections.Changes{}, events.Errorf(events.Unsupported, "index.Since", "no function remembers current versions")
+}
+
 func (x *index) Partitions(context.Context) (map[int32]projections.State, error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()

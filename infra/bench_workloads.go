@@ -245,8 +245,8 @@ func (c *counters) result(name, unit string, clients int, elapsed time.Duration,
 
 // runWorkload keeps so many clients busy for a time.
 func runWorkload(ctx context.Context, target *benchTarget, w workload, clients int, duration time.Duration, seed uint64) measurement {
-	client := newHTTPClient(clients)
-	defer client.CloseIdleConnections()
+	load := newLoader(target.base, clients)
+	defer load.Close()
 	c := &counters{latency: newHistogram()}
 	watch := watchProcess(target.base)
 	began := time.Now()
@@ -256,7 +256,7 @@ func runWorkload(ctx context.Context, target *benchTarget, w workload, clients i
 			r := rand.New(rand.NewPCG(seed, uint64(i)))
 			for time.Since(began) < duration && ctx.Err() == nil {
 				started := time.Now()
-				err := perform(ctx, client, target.base, w.Make(r))
+				err := load.Perform(ctx, w.Make(r))
 				c.add(time.Since(started), err)
 			}
 			return nil
@@ -264,35 +264,6 @@ func runWorkload(ctx context.Context, target *benchTarget, w workload, clients i
 	}
 	_ = group.Wait() // clients count their errors themselves
 	return c.result(w.Name, "requests", clients, time.Since(began), watch)
-}
-
-// perform sends one request and what follows on it.
-func perform(ctx context.Context, client *http.Client, base string, b benchRequest) error {
-	request, err := http.NewRequestWithContext(ctx, b.Method, base+b.Path, bytes.NewReader(b.Body))
-	if err != nil {
-		return err
-	}
-	if b.Body != nil {
-		request.Header.Set("Content-Type", "application/fhir+json")
-		request.Header.Set("Prefer", "return=minimal")
-	}
-	response, err := client.Do(request)
-	if err != nil {
-		return err
-	}
-	body, err := io.ReadAll(response.Body)
-	_ = response.Body.Close() // read to its end, or its error is told
-	switch {
-	case err != nil:
-		return err
-	case response.StatusCode >= 300:
-		return fmt.Errorf("%s %s: %s", b.Method, b.Path, reason(response.Status, body))
-	case b.Want != "" && !bytes.Contains(body, []byte(b.Want)):
-		return fmt.Errorf("%s %s: %q is not in the answer", b.Method, b.Path, b.Want)
-	case b.Then != nil:
-		return perform(ctx, client, base, b.Then(response.Header.Get("Location")))
-	}
-	return nil
 }
 
 // importWorkload sends the units of an import; its rate counts resources.

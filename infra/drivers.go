@@ -158,9 +158,12 @@ func (p *parts) openIndex(ctx context.Context, file *sqlitefile.File, options pa
 	return err
 }
 
+// versionCache is the memory for current versions, bytes: some 20,000 of them.
+const versionCache = 8 << 20
+
 // reader is the live index as the doors read it: a query for each core, shared by those who ask at once.
 func (p *parts) reader() projections.Reader {
-	return together.New(p.generations.Live(), runtime.GOMAXPROCS(0))
+	return together.New(p.generations.Live(), together.Config{Lanes: runtime.GOMAXPROCS(0), Partitions: p.partitions, Bytes: versionCache})
 }
 
 // Close closes the drivers, the last opened first.

@@ -88,8 +88,25 @@ type Reader interface {
 	Search(ctx context.Context, query Query) (Page, error)
 	State(ctx context.Context, partition int32) (State, error)
 
+	// Since tells what was committed to a partition after a mark that an earlier call gave. A cache of current versions that asks it first is
+	// as right as the index, at the price of one small query for everybody who asks meanwhile. At most limit versions are told.
+	Since(ctx context.Context, partition int32, mark Mark, limit int) (Changes, error)
+
 	// History returns versions of one resource, newest first.
 	History(ctx context.Context, key Key, span HistorySpan) (HistoryPage, error)
+}
+
+// Mark is a moment of a partition as [Reader] tells it: everything up to a Sid of a generation. The zero Mark comes before all.
+type Mark struct {
+	Generation int
+	Sid        int64
+}
+
+// Changes are what happened between two marks.
+type Changes struct {
+	Mark     Mark      // up to here; the next call's mark
+	Versions []Version // ascending by Sid, deletions included
+	Known    bool      // the versions are all there are; false: another generation is live, or they were too many: nothing is known of before
 }
 
 // HistorySpan selects versions of a resource's history.

@@ -21,6 +21,7 @@ func Index(t *testing.T, open func(t testing.TB) projections.Generations) {
 		"current versions come in the order of the keys":                        currentVersions,
 		"outcomes come back as they were decided":                               outcomes,
 		"quarantined records come back with their bytes":                        quarantined,
+		"changes since a mark are told, all or none":                            since,
 		"a history is read newest first, in pages and spans":                    history,
 		"tenants do not see each other":                                         tenants,
 		"dates are compared as ranges with every prefix":                        datePrefixes,

@@ -133,6 +133,10 @@ func (b *building) Current(ctx context.Context, keys []projections.Key) ([]proje
 	return b.audit.Current(ctx, keys)
 }
 
+func (b *building) Since(ctx context.Context, partition int32, mark projections.Mark, limit int) (projections.Changes, error) {
+	return b.reads.Since(ctx, partition, b.number, mark, limit)
+}
+
 func (b *building) Outcomes(ctx context.Context, eventIDs []string) ([]*events.Outcome, error) {
 	return b.audit.Outcomes(ctx, eventIDs)
 }

@@ -183,6 +183,14 @@ func (l *live) Search(ctx context.Context, q projections.Query) (page projection
 	return page, err
 }
 
+func (l *live) Since(ctx context.Context, partition int32, mark projections.Mark, limit int) (changes projections.Changes, err error) {
+	err = l.follow(ctx, func(g *generation) (err error) {
+		changes, err = g.reads.Since(ctx, partition, g.number, mark, limit)
+		return err
+	})
+	return changes, err
+}
+
 func (l *live) History(ctx context.Context, key projections.Key, span projections.HistorySpan) (page projections.HistoryPage, err error) {
 	err = l.follow(ctx, func(g *generation) (err error) {
 		page, err = g.reads.History(ctx, key, span)

@@ -145,6 +145,14 @@ func (l *live) Search(ctx context.Context, q projections.Query) (projections.Pag
 	return g.search(ctx, q)
 }
 
+func (l *live) Since(ctx context.Context, partition int32, mark projections.Mark, limit int) (projections.Changes, error) {
+	g, err := l.current(ctx)
+	if err != nil {
+		return projections.Changes{}, err
+	}
+	return g.reads.Since(ctx, partition, g.number, mark, limit)
+}
+
 func (l *live) History(ctx context.Context, key projections.Key, span projections.HistorySpan) (projections.HistoryPage, error) {
 	g, err := l.current(ctx)
 	if err != nil {
@@ -200,6 +208,10 @@ func (b *building) Number() int { return b.g.number }
 
 func (b *building) Search(ctx context.Context, q projections.Query) (projections.Page, error) {
 	return b.g.search(ctx, q)
+}
+
+func (b *building) Since(ctx context.Context, partition int32, mark projections.Mark, limit int) (projections.Changes, error) {
+	return b.g.reads.Since(ctx, partition, b.g.number, mark, limit)
 }
 
 func (b *building) Sizes(ctx context.Context) (projections.Sizes, error) { return b.g.sizes(ctx) }

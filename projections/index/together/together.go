@@ -1,8 +1,10 @@
-// Package together answers look-ups of current versions that come at the same time with one query.
+// Package together answers look-ups of current versions that come at the same time with one query, and remembers the answers.
 //
-// A read asks the index for one key. With many readers the price of a query, not that of a key, is what counts: a batch of keys costs
-// little more than one. A [Reader] therefore lets few queries run at once and gathers the keys that come meanwhile for the next one. An
-// answer is never older than its question: the query of a key begins after the key was asked for.
+// A read asks the index for one key. With many readers the price of a query, not that of a key, is what counts. A [Reader] therefore lets
+// few queries run at once and gathers the keys that come meanwhile for the next one. Each time it first asks what was committed since the
+// last time, whoever has written it; what it remembers is as new as that, and only the other keys are looked up.
+//
+// An answer is never older than its question: the query that it rests on begins after the key was asked for.
 package together
 
 import (
@@ -15,14 +17,23 @@ import (
 )
 
 const (
-	most  = 256              // keys of one query
-	bound = 10 * time.Second // of one query; it belongs to no single caller
+	most    = 256              // keys of one query
+	changed = 500              // versions since the last time that are still worth telling one by one; after more nothing is remembered
+	bound   = 10 * time.Second // of one query; it belongs to no single caller
 )
 
-// Reader is a projections.Reader whose look-ups of single keys are gathered; everything else is the inner reader's.
+// Config tells how a reader works.
+type Config struct {
+	Lanes      int   // queries at once; at least 1
+	Partitions int32 // of the log; at least 1
+	Bytes      int64 // memory for remembered versions; 0: none is remembered
+}
+
+// Reader is a projections.Reader whose look-ups of single keys are gathered and remembered; everything else is the inner reader's.
 type Reader struct {
 	projections.Reader
-	lanes int
+	config Config
+	memory *memory // nil: nothing is remembered
 
 	mu      sync.Mutex
 	waiting []*question
@@ -39,9 +50,14 @@ type question struct {
 	done    chan struct{}
 }
 
-// New gathers look-ups of an index into at most so many queries at once.
-func New(inner projections.Reader, lanes int) *Reader {
-	return &Reader{Reader: inner, lanes: max(1, lanes)}
+// New gathers look-ups of an index.
+func New(inner projections.Reader, config Config) *Reader {
+	config.Lanes, config.Partitions = max(1, config.Lanes), max(1, config.Partitions)
+	r := &Reader{Reader: inner, config: config}
+	if config.Bytes > 0 {
+		r.memory = newMemory(config.Bytes)
+	}
+	return r
 }
 
 // Current is projections.Reader.Current. A caller whose context ends stops waiting; the query goes on for the others.
@@ -52,7 +68,7 @@ func (r *Reader) Current(ctx context.Context, keys []projections.Key) ([]project
 	q := &question{key: keys[0], done: make(chan struct{})}
 	r.mu.Lock()
 	r.waiting = append(r.waiting, q)
-	start := r.running < r.lanes
+	start := r.running < r.config.Lanes
 	if start {
 		r.running++
 	}
@@ -85,20 +101,28 @@ func (r *Reader) ask() {
 	}
 }
 
-// answer asks the index for a batch. When that fails each key is asked for alone, so that nobody suffers from another's key.
+// answer answers a batch: from memory where that is as new as the questions, else by the index. When that fails each key is asked for
+// alone, so that nobody suffers from another's key.
 func (r *Reader) answer(batch []*question) {
 	ctx, cancel := context.WithTimeout(context.Background(), bound)
 	defer cancel()
-	places := make(map[projections.Key]int, len(batch))
-	keys := make([]projections.Key, 0, len(batch))
-	for _, q := range batch {
-		if _, asked := places[q.key]; !asked {
+	asked := r.recall(ctx, batch)
+	places := make(map[projections.Key]int, len(asked.rest))
+	keys := make([]projections.Key, 0, len(asked.rest))
+	for _, q := range asked.rest {
+		if _, there := places[q.key]; !there {
 			places[q.key] = len(keys)
 			keys = append(keys, q.key)
 		}
 	}
+	if len(keys) == 0 {
+		return
+	}
 	versions, err := r.Reader.Current(ctx, keys)
-	for _, q := range batch {
+	if err == nil {
+		r.remember(asked, keys, versions)
+	}
+	for _, q := range asked.rest {
 		switch {
 		case err == nil:
 			q.version = versions[places[q.key]]

@@ -45,7 +45,7 @@ func key(id string) projections.Key { return projections.Key{Tenant: "main", Typ
 
 func TestAnAnswerIsNeverOlderThanItsQuestion(t *testing.T) {
 	x := &index{numbers: map[string]int64{}}
-	r := together.New(x, 2)
+	r := together.New(x, together.Config{Lanes: 2})
 	var all sync.WaitGroup
 	for c := range 16 {
 		id := fmt.Sprint(c % 5) // several callers ask for the same key
@@ -71,7 +71,7 @@ func TestAnAnswerIsNeverOlderThanItsQuestion(t *testing.T) {
 
 func TestQuestionsThatComeDuringAQueryShareTheNextOne(t *testing.T) {
 	x := &index{numbers: map[string]int64{}, hold: make(chan struct{})}
-	r := together.New(x, 1)
+	r := together.New(x, together.Config{Lanes: 1})
 	var all sync.WaitGroup
 	ask := func(id string) {
 		all.Go(func() {
@@ -96,7 +96,7 @@ func TestQuestionsThatComeDuringAQueryShareTheNextOne(t *testing.T) {
 func TestOneBadKeyHarmsNobodyElse(t *testing.T) {
 	for _, kind := range []events.Kind{events.Invalid, events.Transient} {
 		x := &index{numbers: map[string]int64{"good": 1}, bad: "bad", kind: kind}
-		r := together.New(x, 1)
+		r := together.New(x, together.Config{Lanes: 1})
 		var all sync.WaitGroup
 		for range 200 {
 			all.Go(func() {
@@ -117,7 +117,7 @@ func TestOneBadKeyHarmsNobodyElse(t *testing.T) {
 
 func TestACallerThatLeavesIsNotWaitedFor(t *testing.T) {
 	x := &index{numbers: map[string]int64{}, hold: make(chan struct{})}
-	r := together.New(x, 1)
+	r := together.New(x, together.Config{Lanes: 1})
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := r.Current(ctx, []projections.Key{key("1")}); events.KindOf(err) != events.Transient {
