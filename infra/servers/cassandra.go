@@ -1,30 +1,53 @@
 package servers
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"syscall"
 )
 
-// cassandra is one Cassandra node that is a ring by itself.
-type cassandra struct{}
+// cassandra is one Cassandra node, a ring by itself or with others that have the same ports on other addresses: clients take the port of
+// one node for that of all.
+type cassandra struct{ member }
 
-func (cassandra) name() string               { return Cassandra }
 func (cassandra) ports() []string            { return []string{clientPort, "storage"} }
 func (cassandra) stopSignal() syscall.Signal { return syscall.SIGTERM }
+func (cassandra) portsOfFirst() bool         { return true }
 
-func (cassandra) env(at site) map[string]string {
-	return map[string]string{"BINNACLE_CASSANDRA_HOSTS": at.address()}
+// host is where it answers itself. Behind a proxy that is not the address which clients are told.
+func (c cassandra) host() string {
+	if c.proxied {
+		return fmt.Sprintf("127.0.1.%d", c.number)
+	}
+	return c.told()
 }
 
-func (cassandra) prepare(_ context.Context, at site) error {
+// told is the address that nodes and clients know it by.
+func (c cassandra) told() string { return fmt.Sprintf("127.0.0.%d", c.number) }
+
+func (cassandra) env(at site) map[string]string {
+	return map[string]string{"BINNACLE_CASSANDRA_HOSTS": at.public()}
+}
+
+func (c cassandra) values(at site) map[string]string {
+	seeds := make([]string, c.of)
+	for i := range seeds {
+		seeds[i] = net.JoinHostPort(cassandra{member{number: i + 1}}.told(), strconv.Itoa(at.ports["storage"]))
+	}
+	return map[string]string{"DATA": filepath.Join(at.home, "data"), "SEEDS": strings.Join(seeds, ","), "HOST": c.told(), "RPC": c.host()}
+}
+
+func (c cassandra) prepare(_ context.Context, at site) error {
 	for _, file := range []string{"cassandra.yaml", "cassandra-logback.xml", "cassandra.options"} {
-		if _, err := writeSettings(file, at, map[string]string{"DATA": filepath.Join(at.home, "data")}); err != nil {
+		if _, err := writeSettings(file, at, c.values(at)); err != nil {
 			return err
 		}
 	}
@@ -51,18 +74,36 @@ func (cassandra) command(at site) (*exec.Cmd, error) {
 	return cmd, nil
 }
 
-// ask sends OPTIONS and expects SUPPORTED (CQL binary protocol v4, sections 4.1.3 and 4.2.4). The port opens when the node has joined.
+// ask sends OPTIONS and expects SUPPORTED: the port opens when the node has joined.
 func (cassandra) ask(conn net.Conn) error {
-	const version, options, supported = 4, 0x05, 0x06
-	if _, err := conn.Write([]byte{version, 0, 0, 0, options, 0, 0, 0, 0}); err != nil {
+	_, err := cqlCall(conn, cqlOptions, nil, cqlSupported)
+	return err
+}
+
+// settled tells whether a node knows all the others with its own version of the schema: before that, tables made on two nodes would be two
+// tables.
+func (c cassandra) settled(conn net.Conn) error {
+	if c.of == 1 {
+		return nil
+	}
+	if _, err := cqlCall(conn, cqlStartup, []byte("\x00\x01\x00\x0bCQL_VERSION\x00\x053.0.0"), cqlReady); err != nil {
 		return err
 	}
-	var header [9]byte
-	if _, err := io.ReadFull(conn, header[:]); err != nil {
+	ours, err := cqlColumn(conn, "SELECT schema_version FROM system.local")
+	if err != nil {
 		return err
 	}
-	if header[0] != 0x80|version || header[4] != supported {
-		return fmt.Errorf("opcode %#x in place of SUPPORTED", header[4])
+	theirs, err := cqlColumn(conn, "SELECT schema_version FROM system.peers_v2")
+	if err != nil {
+		return err
+	}
+	if len(ours) != 1 || len(theirs) != c.of-1 {
+		return fmt.Errorf("the node knows %d others, there are %d", len(theirs), c.of-1)
+	}
+	for _, version := range theirs {
+		if !bytes.Equal(version, ours[0]) {
+			return errors.New("the nodes have not agreed on the schema yet")
+		}
 	}
 	return nil
 }

@@ -29,6 +29,9 @@ func (c *Cluster) engine(ctx context.Context, st *state) (engine, error) {
 	if len(st.Servers) > 0 {
 		name = st.Engine
 	}
+	if c.tied {
+		name = engineProcess
+	}
 	if name == "" {
 		name = engineProcess
 		if dockerAnswers(ctx) {

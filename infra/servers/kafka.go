@@ -11,23 +11,40 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"syscall"
 )
 
-// kafka is one Kafka node that is broker and controller in one (KRaft).
-type kafka struct{}
+// kafka is one Kafka node that is broker and controller in one (KRaft), alone or one of several.
+type kafka struct{ member }
 
-func (kafka) name() string               { return Kafka }
-func (kafka) ports() []string            { return []string{clientPort, "controller"} }
+func (kafka) host() string               { return "127.0.0.1" }
 func (kafka) stopSignal() syscall.Signal { return syscall.SIGTERM }
 
+// ports has one of its own for what brokers say to each other, so that a proxy stands between clients and brokers only.
+func (k kafka) ports() []string {
+	return append([]string{clientPort, "internal", "controller"}, k.proxyPorts()...)
+}
+
 func (kafka) env(at site) map[string]string {
-	return map[string]string{"BINNACLE_KAFKA_BROKERS": at.address()}
+	return map[string]string{"BINNACLE_KAFKA_BROKERS": at.public()}
+}
+
+// values are those of its settings: copies of everything on up to three nodes, of which one may be away.
+func (k kafka) values(at site, data string) map[string]string {
+	voters := make([]string, len(at.peers))
+	for i, ports := range at.peers {
+		voters[i] = fmt.Sprintf("%d@127.0.0.1:%d", i+1, ports["controller"])
+	}
+	copies := min(k.of, 3)
+	return map[string]string{"DATA": data, "NODE": strconv.Itoa(k.number), "VOTERS": strings.Join(voters, ","), "ADVERTISED": at.public(),
+		"COPIES": strconv.Itoa(copies), "MIN_ISR": strconv.Itoa((copies + 1) / 2)}
 }
 
 func (k kafka) prepare(ctx context.Context, at site) error {
 	data := filepath.Join(at.home, "data")
-	config, err := writeSettings("kafka.properties", at, map[string]string{"DATA": data})
+	config, err := writeSettings("kafka.properties", at, k.values(at, data))
 	if err != nil {
 		return err
 	}
@@ -46,7 +63,11 @@ func (k kafka) prepare(ctx context.Context, at site) error {
 }
 
 func (k kafka) command(at site) (*exec.Cmd, error) {
-	cmd, err := k.java(at, "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:+ExitOnOutOfMemoryError")
+	heap := "-Xmx256m"
+	if k.of > 1 {
+		heap = "-Xmx192m"
+	}
+	cmd, err := k.java(at, heap, "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:+ExitOnOutOfMemoryError")
 	if err != nil {
 		return nil, err
 	}
@@ -61,7 +82,7 @@ func (kafka) java(at site, options ...string) (*exec.Cmd, error) {
 
 // ask sends Metadata version 1 for no topic (https://kafka.apache.org/protocol#The_Messages_Metadata). A broker that lists itself has registered
 // and is unfenced.
-func (kafka) ask(conn net.Conn) error {
+func (k kafka) ask(conn net.Conn) error {
 	const metadata, version, correlation = 3, 1, 42
 	request := []byte{0, metadata, 0, version, 0, 0, 0, correlation, 0, 0 /* client id "" */, 0, 0, 0, 0 /* no topics */}
 	if _, err := conn.Write(append(binary.BigEndian.AppendUint32(nil, uint32(len(request))), request...)); err != nil {
@@ -81,8 +102,40 @@ func (kafka) ask(conn net.Conn) error {
 	if !bytes.HasPrefix(answer, []byte{0, 0, 0, correlation}) {
 		return errors.New("the answer belongs to another request: not a Kafka broker")
 	}
-	if brokers := binary.BigEndian.Uint32(answer[4:]); brokers == 0 {
-		return errors.New("the broker isn't registered yet")
+	return k.registered(answer[4:])
+}
+
+// registered looks for this node in the brokers of a Metadata answer: an array of node id, host, port and rack.
+func (k kafka) registered(brokers []byte) error {
+	r := bytes.NewReader(brokers)
+	var count int32
+	if err := binary.Read(r, binary.BigEndian, &count); err != nil {
+		return err
 	}
-	return nil
+	for range count {
+		var broker struct {
+			ID   int32
+			Host int16
+		}
+		if err := binary.Read(r, binary.BigEndian, &broker); err != nil {
+			return err
+		}
+		if broker.ID == int32(k.number) {
+			return nil
+		}
+		var tail struct {
+			Port int32
+			Rack int16
+		}
+		if _, err := r.Seek(int64(broker.Host), io.SeekCurrent); err != nil {
+			return err
+		}
+		if err := binary.Read(r, binary.BigEndian, &tail); err != nil {
+			return err
+		}
+		if _, err := r.Seek(int64(max(0, tail.Rack)), io.SeekCurrent); err != nil {
+			return err
+		}
+	}
+	return errors.New("the broker isn't registered yet")
 }

@@ -16,16 +16,16 @@ import (
 )
 
 // postgres is one Postgres server with the database and the superuser "binnacle".
-type postgres struct{}
+type postgres struct{ member }
 
-func (postgres) name() string    { return Postgres }
-func (postgres) ports() []string { return []string{clientPort} }
+func (postgres) host() string      { return "127.0.0.1" }
+func (p postgres) ports() []string { return append([]string{clientPort}, p.proxyPorts()...) }
 
 // stopSignal is a fast shutdown: clients are disconnected.
 func (postgres) stopSignal() syscall.Signal { return syscall.SIGINT }
 
 func (postgres) env(at site) map[string]string {
-	return map[string]string{"BINNACLE_POSTGRES_URL": fmt.Sprintf("postgres://binnacle:%s@%s/binnacle?sslmode=disable", at.secret, at.address())}
+	return map[string]string{"BINNACLE_POSTGRES_URL": fmt.Sprintf("postgres://binnacle:%s@%s/binnacle?sslmode=disable", at.secret, at.public())}
 }
 
 func (p postgres) prepare(ctx context.Context, at site) error {

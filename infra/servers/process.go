@@ -6,9 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -33,8 +36,12 @@ func (p processes) provide(ctx context.Context, missing []server, say func(strin
 	}
 	defer unlock()
 	group, groupCtx := errgroup.WithContext(ctx)
+	fetched := map[string]bool{}
 	for _, s := range missing {
-		group.Go(func() error { return fetch(groupCtx, s.name(), filepath.Join(p.c.jars, s.name()), say) })
+		if kind := s.kind(); !fetched[kind] {
+			fetched[kind] = true
+			group.Go(func() error { return fetch(groupCtx, kind, filepath.Join(p.c.jars, kind), say) })
+		}
 	}
 	return group.Wait()
 }
@@ -61,17 +68,27 @@ func (p processes) launch(ctx context.Context, s server, at site, st *state) (<-
 	}
 	// A session of its own: Ctrl-C in the terminal that started it doesn't reach it.
 	cmd.SysProcAttr.Setsid = true
-	if err := cmd.Start(); err != nil {
-		return nil, err
+	if p.c.tied {
+		Tie(cmd)
 	}
-	exited := make(chan error, 1)
+	started, exited := make(chan error, 1), make(chan error, 1)
 	go func() { // also takes the zombie away when this program outlives the server
-		err := cmd.Wait()
-		if err == nil {
+		// The kernel takes a tied process for that of the thread which started it: the thread must live as long.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err := cmd.Start()
+		started <- err
+		if err != nil {
+			return
+		}
+		if err = cmd.Wait(); err == nil {
 			err = errors.New("exit status 0")
 		}
 		exited <- err
 	}()
+	if err := <-started; err != nil {
+		return nil, err
+	}
 	pid := int32(cmd.Process.Pid)
 	created, err := creation(ctx, pid)
 	if err == nil {
@@ -125,8 +142,14 @@ func (p processes) stop(ctx context.Context, s server, st *state, hard bool) err
 			return err
 		}
 	}
-	if err := waitClosed(ctx, p.c.site(s, st).address()); err != nil {
-		return err
+	at := p.c.site(s, st)
+	for name, port := range at.ports {
+		if name == proxyPort {
+			continue
+		}
+		if err := waitClosed(ctx, net.JoinHostPort(at.host, strconv.Itoa(port))); err != nil {
+			return err
+		}
 	}
 	return st.setProcess(s.name(), 0, 0)
 }

@@ -22,21 +22,31 @@ var files embed.FS
 // server is what differs between the three.
 type server interface {
 	name() string
+	// kind is what the nodes of one cluster have in common: artifacts, settings, the first part of the name.
+	kind() string
+	// first is the name of the node whose secret the others share.
+	first() string
 	// ports names the ports it needs; clientPort is among them.
 	ports() []string
+	// host is the loopback address it listens on.
+	host() string
 	// prepare writes its settings and, the first time, its empty data.
 	prepare(ctx context.Context, at site) error
 	// command runs it in the foreground.
 	command(at site) (*exec.Cmd, error)
 	// ask sends one question in the server's protocol and returns nil when the answer shows that it serves.
 	ask(conn net.Conn) error
+	// settled asks, in the same way, whether one of several nodes knows the others well enough to be used.
+	settled(conn net.Conn) error
+	// portsOfFirst tells that nodes of this kind have the same ports, on different hosts, and that they start one after the other.
+	portsOfFirst() bool
 	// env gives the variables by which Binnacle finds it.
 	env(at site) map[string]string
 	// stopSignal asks it to stop in good order without waiting for its clients.
 	stopSignal() syscall.Signal
 }
 
-func all() []server { return []server{kafka{}, cassandra{}, postgres{}} }
+func all() []server { return Shape{Kafka: 1, Cassandra: 1, Postgres: 1}.servers() }
 
 // engine is a way of running servers: local processes or containers.
 type engine interface {
@@ -52,8 +62,8 @@ type engine interface {
 	purge(ctx context.Context) error
 }
 
-// probe connects to a server and asks it one question.
-func probe(ctx context.Context, s server, address string) error {
+// probe connects to a server and asks it one thing.
+func probe(ctx context.Context, ask func(net.Conn) error, address string) error {
 	dialer := net.Dialer{Timeout: time.Second}
 	conn, err := dialer.DialContext(ctx, "tcp", address)
 	if err != nil {
@@ -63,7 +73,7 @@ func probe(ctx context.Context, s server, address string) error {
 	if err := conn.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
 		return err
 	}
-	return s.ask(conn)
+	return ask(conn)
 }
 
 // waitClosed returns when nothing accepts connections on an address: a JVM may do so for two seconds after kill -9.

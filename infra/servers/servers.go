@@ -1,7 +1,7 @@
 // Package servers runs real Kafka, Cassandra and Postgres servers on loopback ports, for development and for tests.
 //
-// A [Cluster] is one set of the three, and everything it owns lies in one folder: settings, data, logs, state and a file env with
-// the addresses. Where a docker engine answers the servers are containers; elsewhere they are local processes made from Maven artifacts,
+// A [Cluster] is one set of the three, or of several nodes of each ([OpenShape]), and everything it owns lies in one folder: settings, data,
+// logs, state and a file env with the addresses. Where a docker engine answers the servers are containers; elsewhere they are local processes made from Maven artifacts,
 // which needs a JDK 17 and Maven, installs nothing outside the folder, and works with and without root.
 //
 // The package promises: a server that Up calls ready has answered its own protocol; Up leaves either everything running or nothing that it
@@ -13,9 +13,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -39,6 +41,7 @@ type Cluster struct {
 	dir     string // settings, data, logs and state of this set
 	jars    string // fetched artifacts, shared with private sets
 	servers []server
+	tied    bool // the servers end with this program, and are local processes
 }
 
 // Dir returns the folder of the shared cluster: $BINNACLE_SERVERS_DIR, or .servers in the nearest folder upwards that holds a go.mod.
@@ -131,13 +134,34 @@ func (c *Cluster) Up(ctx context.Context, progress func(string)) error {
 	})
 }
 
-// startAll starts servers in parallel and takes all of them back when one fails.
+// startAll starts servers in parallel, and those that ask for it in turn, and takes all of them back when one fails.
 func (c *Cluster) startAll(ctx context.Context, eng engine, st *state, missing []server, say func(string)) error {
-	group, groupCtx := errgroup.WithContext(ctx)
-	for _, s := range missing {
-		group.Go(func() error { return c.start(groupCtx, eng, s, st, say) })
+	err := c.makeRoom(ctx, eng, st, missing)
+	if err == nil {
+		group, groupCtx := errgroup.WithContext(ctx)
+		var inTurn []server
+		for _, s := range missing {
+			if s.portsOfFirst() {
+				inTurn = append(inTurn, s)
+				continue
+			}
+			group.Go(func() error { return c.start(groupCtx, eng, s, st, say) })
+		}
+		group.Go(func() error {
+			for _, s := range inTurn {
+				if err := c.start(groupCtx, eng, s, st, say); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		err = group.Wait()
 	}
-	err := group.Wait()
+	for _, s := range missing {
+		if err == nil {
+			err = waitReady(ctx, s.settled, c.site(s, st).address(), nil)
+		}
+	}
 	if err == nil {
 		return nil
 	}
@@ -148,16 +172,25 @@ func (c *Cluster) startAll(ctx context.Context, eng engine, st *state, missing [
 	return err
 }
 
-// start brings one server from not answering to ready.
+// makeRoom ends what is there of ours and doesn't answer (an earlier start that was interrupted, a server that hangs), and chooses the ports of
+// all before any starts: the nodes of one kind are told each other's.
+func (c *Cluster) makeRoom(ctx context.Context, eng engine, st *state, missing []server) error {
+	for _, s := range missing {
+		if err := c.stop(ctx, eng, s, st, true); err != nil {
+			return err
+		}
+	}
+	for _, s := range missing {
+		if err := st.choosePorts(s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// start brings one server from not running to ready.
 func (c *Cluster) start(ctx context.Context, eng engine, s server, st *state, say func(string)) error {
 	began := time.Now()
-	// Something of ours may be there that doesn't answer: an earlier start that was interrupted, a server that hangs.
-	if err := c.stop(ctx, eng, s, st, true); err != nil {
-		return err
-	}
-	if err := st.choosePorts(s); err != nil {
-		return err
-	}
 	say(s.name() + ": starting")
 	at := c.site(s, st)
 	ctx, done := context.WithCancel(ctx)
@@ -166,23 +199,27 @@ func (c *Cluster) start(ctx context.Context, eng engine, s server, st *state, sa
 	if err != nil {
 		return fmt.Errorf("%s: %w", s.name(), err)
 	}
-	if err := waitReady(ctx, s, at.address(), exited); err != nil {
+	if err := waitReady(ctx, s.ask, at.address(), exited); err != nil {
 		return fmt.Errorf("%s: %w\n%s", s.name(), err, eng.tail(context.WithoutCancel(ctx), s))
 	}
 	say(fmt.Sprintf("%s: ready on %s after %.1f s", s.name(), at.address(), time.Since(began).Seconds()))
 	return nil
 }
 
-// waitReady asks the server until it answers, it exits, or its time is over.
-func waitReady(ctx context.Context, s server, address string, exited <-chan error) error {
+// waitReady asks the server until it answers well, it exits, or its time is over.
+func waitReady(ctx context.Context, ask func(net.Conn) error, address string, exited <-chan error) error {
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
+	var last error // what the server lacks, not that our time is over
 	for {
-		last := probe(ctx, s, address)
-		if last == nil {
+		err := probe(ctx, ask, address)
+		if err == nil {
 			return nil
+		}
+		if last == nil || ctx.Err() == nil {
+			last = err
 		}
 		select {
 		case err := <-exited:
@@ -308,7 +345,7 @@ func (c *Cluster) Status(ctx context.Context) ([]Status, error) {
 		if st.known(s.name()) {
 			one.Address, one.Engine = c.site(s, st).address(), st.Engine
 			one.Running = eng.alive(ctx, s, st)
-			one.Ready = one.Running && probe(ctx, s, one.Address) == nil
+			one.Ready = one.Running && probe(ctx, s.ask, one.Address) == nil
 		}
 		list = append(list, one)
 	}
@@ -321,12 +358,16 @@ func (c *Cluster) find(name string) (server, error) {
 			return s, nil
 		}
 	}
-	return nil, fmt.Errorf("no server %q in this cluster: there are %s, %s and %s", name, Kafka, Cassandra, Postgres)
+	var names []string
+	for _, s := range c.servers {
+		names = append(names, s.name())
+	}
+	return nil, fmt.Errorf("no server %q in this cluster: there are %s", name, strings.Join(names, ", "))
 }
 
 // answers tells whether a server was started from this folder, is alive and answers now.
 func (c *Cluster) answers(ctx context.Context, eng engine, s server, st *state) bool {
-	return st.known(s.name()) && eng.alive(ctx, s, st) && probe(ctx, s, c.site(s, st).address()) == nil
+	return st.known(s.name()) && eng.alive(ctx, s, st) && probe(ctx, s.ask, c.site(s, st).address()) == nil
 }
 
 func (c *Cluster) stop(ctx context.Context, eng engine, s server, st *state, hard bool) error {

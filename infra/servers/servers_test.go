@@ -38,7 +38,7 @@ func TestTheStateIsReadAsItWasSaved(t *testing.T) {
 		t.Error("a new folder knows a server")
 	}
 	st.Engine = engineProcess
-	if err := st.choosePorts(kafka{}); err != nil {
+	if err := st.choosePorts(one(Kafka)); err != nil {
 		t.Fatal(err)
 	}
 	if err := st.setProcess(Kafka, 4711, 1234567890123); err != nil {
@@ -69,7 +69,7 @@ func TestPortsAreKeptUntilSomebodyElseTakesOne(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := st.choosePorts(cassandra{}); err != nil {
+	if err := st.choosePorts(one(Cassandra)); err != nil {
 		t.Fatal(err)
 	}
 	first := st.instance(Cassandra).Ports
@@ -81,7 +81,7 @@ func TestPortsAreKeptUntilSomebodyElseTakesOne(t *testing.T) {
 			t.Errorf("the %s port is %d, where outgoing connections may land", name, port)
 		}
 	}
-	if err := st.choosePorts(cassandra{}); err != nil {
+	if err := st.choosePorts(one(Cassandra)); err != nil {
 		t.Fatal(err)
 	}
 	if got := st.instance(Cassandra).Ports; !maps.Equal(got, first) {
@@ -93,7 +93,7 @@ func TestPortsAreKeptUntilSomebodyElseTakesOne(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer squatter.Close()
-	if err := st.choosePorts(cassandra{}); err != nil {
+	if err := st.choosePorts(one(Cassandra)); err != nil {
 		t.Fatal(err)
 	}
 	if got := st.instance(Cassandra).Ports; got["storage"] == first["storage"] {
@@ -150,13 +150,28 @@ func TestAFolderIsTakenByOneAtATime(t *testing.T) {
 	unlock()
 }
 
+// one is a server that is the only one of its kind.
+func one(kind string) server {
+	for _, s := range all() {
+		if s.kind() == kind {
+			return s
+		}
+	}
+	panic("there is no " + kind)
+}
+
 func TestEveryValueOfASettingsFileIsKnown(t *testing.T) {
-	for file, s := range map[string]server{"kafka.properties": kafka{}, "cassandra.yaml": cassandra{}} {
-		at := site{ports: map[string]int{}}
+	k, c := one(Kafka).(kafka), one(Cassandra).(cassandra)
+	for file, s := range map[string]server{"kafka.properties": k, "cassandra.yaml": c} {
+		at := site{home: "/the", ports: map[string]int{}}
 		for i, name := range s.ports() {
 			at.ports[name] = 20000 + i
 		}
-		text, err := settings(file, at, map[string]string{"DATA": "/the/data"})
+		values := k.values(at, "/the/data")
+		if s.kind() == Cassandra {
+			values = c.values(at)
+		}
+		text, err := settings(file, at, values)
 		if err != nil {
 			t.Error(err)
 		}
@@ -166,7 +181,7 @@ func TestEveryValueOfASettingsFileIsKnown(t *testing.T) {
 			}
 		}
 		delete(at.ports, clientPort)
-		if _, err := settings(file, at, map[string]string{"DATA": "/the/data"}); err == nil {
+		if _, err := settings(file, at, values); err == nil {
 			t.Errorf("%s was filled in without a client port", file)
 		}
 	}

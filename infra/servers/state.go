@@ -56,18 +56,6 @@ type instance struct {
 	Created int64          `json:"created,omitempty"` // when that process was made, ms since 1970
 }
 
-// site is where one server lives.
-type site struct {
-	home   string // its settings and data
-	jars   string // its artifacts
-	ports  map[string]int
-	secret string
-}
-
-func (at site) address() string {
-	return net.JoinHostPort("127.0.0.1", strconv.Itoa(at.ports[clientPort]))
-}
-
 func readState(dir string) (*state, error) {
 	st := &state{Servers: map[string]*instance{}, path: filepath.Join(dir, stateFile)}
 	text, err := os.ReadFile(st.path)
@@ -120,7 +108,8 @@ func (st *state) setProcess(name string, pid int32, created int64) error {
 	return st.save()
 }
 
-// choosePorts keeps the ports a server had, or finds free ones when it has none or when somebody else took one.
+// choosePorts keeps the ports a server had, or finds free ones for those that it lacks or that somebody else took. Where nodes know each
+// other by their ports, a port that is taken is an error.
 func (st *state) choosePorts(s server) error {
 	st.mu.Lock()
 	defer st.mu.Unlock()
@@ -129,23 +118,34 @@ func (st *state) choosePorts(s server) error {
 		in = &instance{Secret: secret()}
 		st.Servers[s.name()] = in
 	}
-	if len(in.Ports) == 0 || slices.ContainsFunc(slices.Collect(maps.Values(in.Ports)), taken) {
-		ports := map[string]int{}
-		for _, name := range s.ports() {
-			port, err := st.freePort(ports)
-			if err != nil {
+	ports := map[string]int{} // a new one: copies of the instance have the old
+	maps.Copy(ports, in.Ports)
+	in.Ports = ports
+	for _, name := range s.ports() {
+		port, have := ports[name]
+		busy := have && name != proxyPort && taken(s.host(), port) // a proxy's port is the caller's to use
+		switch {
+		case busy && s.name() != s.kind():
+			return fmt.Errorf("%s: somebody else has taken its port %d", s.name(), port)
+		case have && !busy:
+			continue
+		}
+		if s.portsOfFirst() && s.name() != s.first() {
+			port = st.Servers[s.first()].Ports[name]
+		} else {
+			var err error
+			if port, err = st.freePort(s); err != nil {
 				return err
 			}
-			ports[name] = port
 		}
-		in.Ports = ports
+		ports[name] = port
 	}
 	return st.save()
 }
 
-// freePort finds a port that nobody listens on and that neither this state nor the given ports name.
-func (st *state) freePort(besides map[string]int) (int, error) {
-	named := slices.Collect(maps.Values(besides))
+// freePort finds a port that this state doesn't name and that nobody listens on, neither at the server's host nor where its proxy may listen.
+func (st *state) freePort(s server) (int, error) {
+	var named []int
 	for _, in := range st.Servers {
 		named = slices.AppendSeq(named, maps.Values(in.Ports))
 	}
@@ -155,15 +155,15 @@ func (st *state) freePort(besides map[string]int) (int, error) {
 			return 0, err
 		}
 		port := firstPort + int(n.Int64())
-		if !slices.Contains(named, port) && !taken(port) {
+		if !slices.Contains(named, port) && !taken(s.host(), port) && !taken("127.0.0.1", port) {
 			return port, nil
 		}
 	}
-	return 0, fmt.Errorf("no free port between %d and %d on 127.0.0.1", firstPort, lastPort)
+	return 0, fmt.Errorf("no free port between %d and %d on %s", firstPort, lastPort, s.host())
 }
 
-func taken(port int) bool {
-	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+func taken(host string, port int) bool {
+	l, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(port)))
 	if err != nil {
 		return true
 	}
@@ -223,17 +223,17 @@ func lock(ctx context.Context, dir string) (unlock func(), err error) {
 	}
 }
 
-func (c *Cluster) site(s server, st *state) site {
-	in := st.instance(s.name())
-	return site{home: filepath.Join(c.dir, s.name()), jars: filepath.Join(c.jars, s.name()), ports: in.Ports, secret: in.Secret}
-}
-
 func (c *Cluster) env(st *state) map[string]string {
 	// A test that opens a private cluster finds the artifacts by the folder.
 	env := map[string]string{EnvDir: filepath.Dir(c.jars)}
 	for _, s := range c.servers {
 		if in := st.instance(s.name()); len(in.Ports) > 0 {
-			maps.Copy(env, s.env(c.site(s, st)))
+			for name, value := range s.env(c.site(s, st)) {
+				if before, several := env[name]; several {
+					value = before + "," + value
+				}
+				env[name] = value
+			}
 		}
 	}
 	return env

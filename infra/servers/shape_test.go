@@ -1,0 +1,133 @@
+package servers
+
+import (
+	"context"
+	"encoding/binary"
+	"maps"
+	"net"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestSeveralNodesKnowEachOtherAndComeBackAfterACrash(t *testing.T) {
+	ctx := context.Background()
+	c, err := OpenShape(t.TempDir(), Shape{Kafka: 3, Cassandra: 2, Postgres: 1, Proxied: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.Purge(ctx); err != nil {
+			t.Errorf("purge: %v", err)
+		}
+	})
+	if err := c.Up(ctx, func(line string) { t.Log(line) }); err != nil {
+		t.Fatal(err)
+	}
+	env := c.Env()
+	if brokers := strings.Split(env["BINNACLE_KAFKA_BROKERS"], ","); len(brokers) != 3 {
+		t.Errorf("the brokers are %v, want three", brokers)
+	}
+	hosts := strings.Split(env["BINNACLE_CASSANDRA_HOSTS"], ",")
+	if len(hosts) != 2 || !strings.HasPrefix(hosts[0], "127.0.0.1:") || strings.Replace(hosts[0], "127.0.0.1", "127.0.0.2", 1) != hosts[1] {
+		t.Errorf("the Cassandra nodes are %v, want 127.0.0.1 and 127.0.0.2 with the same port", hosts)
+	}
+	links, err := c.Links()
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := slices.Concat(strings.Split(env["BINNACLE_KAFKA_BROKERS"], ","), hosts)
+	for _, link := range links {
+		if !slices.Contains(told, link.Listen) && !strings.Contains(env["BINNACLE_POSTGRES_URL"], link.Listen) {
+			t.Errorf("the link %+v leads from an address that clients are not told", link)
+		}
+		if conn, err := net.Dial("tcp", link.Listen); err == nil {
+			_ = conn.Close() // nothing was said
+			t.Errorf("somebody listens on %s, where the test's proxy should", link.Listen)
+		}
+	}
+	if len(links) != 6 {
+		t.Errorf("%d links, want one for each of 6 servers", len(links))
+	}
+	for _, name := range []string{"kafka-2", "cassandra-2"} {
+		if err := c.Stop(ctx, name, true); err != nil {
+			t.Fatal(err)
+		}
+		if got := readyServers(t, c); slices.Contains(got, name) || len(got) != 5 {
+			t.Errorf("without %s these are ready: %v", name, got)
+		}
+		if err := c.Start(ctx, name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := readyServers(t, c); len(got) != 6 {
+		t.Errorf("ready are %v, want all six", got)
+	}
+	if again := c.Env(); !maps.Equal(again, env) {
+		t.Errorf("the addresses were %v and are %v", env, again)
+	}
+}
+
+func readyServers(t *testing.T, c *Cluster) (names []string) {
+	t.Helper()
+	list, err := c.Status(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range list {
+		if s.Ready {
+			names = append(names, s.Name)
+		}
+	}
+	return names
+}
+
+func TestAnImpossibleShapeIsRefused(t *testing.T) {
+	for _, shape := range []Shape{{Kafka: -1}, {Postgres: 2}, {Cassandra: 10}} {
+		if _, err := OpenShape(t.TempDir(), shape); err == nil {
+			t.Errorf("%+v was taken", shape)
+		}
+	}
+}
+
+func TestABrokerFindsItselfAmongTheBrokers(t *testing.T) {
+	answer := binary.BigEndian.AppendUint32(nil, 2)
+	for _, id := range []uint32{1, 3} {
+		answer = append(binary.BigEndian.AppendUint32(answer, id), "\x00\x09127.0.0.1\x00\x00\x10\x00\xff\xff"...)
+	}
+	for id, registered := range map[int]bool{1: true, 2: false, 3: true} {
+		if err := (kafka{member{number: id}}).registered(answer); (err == nil) != registered {
+			t.Errorf("broker %d: %v, want it registered: %v", id, err, registered)
+		}
+	}
+	if err := (kafka{member{number: 3}}).registered(answer[:15]); err == nil {
+		t.Error("half an answer tells that the broker is registered")
+	}
+}
+
+// FuzzTheAnswerOfACassandraNode holds that no bytes make the reader fail or take what isn't there.
+func FuzzTheAnswerOfACassandraNode(f *testing.F) {
+	f.Add([]byte("\x00\x00\x00\x02\x00\x00\x00\x01\x00\x00\x00\x01\x00\x06system\x00\x05local\x00\x01v\x00\x0c\x00\x00\x00\x01\x00\x00\x00\x02ab"))
+	f.Add([]byte{0, 0, 0, 2})
+	f.Fuzz(func(t *testing.T, body []byte) {
+		ours, theirs := net.Pipe()
+		defer ours.Close()
+		go func() {
+			defer theirs.Close()
+			request := make([]byte, 64)
+			if _, err := theirs.Read(request); err != nil {
+				return
+			}
+			frame := binary.BigEndian.AppendUint32([]byte{0x80 | cqlVersion, 0, 0, 0, cqlResult}, uint32(len(body)))
+			_, _ = theirs.Write(append(frame, body...)) // the reader may have given up
+		}()
+		values, err := cqlColumn(ours, "q")
+		total := 0
+		for _, value := range values {
+			total += len(value)
+		}
+		if err == nil && total > len(body) {
+			t.Errorf("%d bytes of values from %d bytes", total, len(body))
+		}
+	})
+}
