@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 
 	"binnacle/events"
@@ -200,6 +202,34 @@ func (x *index) Quarantine(context.Context, events.Position, int) ([]projections
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	return x.quarantined, nil
+}
+
+func (x *index) Decisions(_ context.Context, from events.Position, limit int) ([]events.Decision, error) {
+	end, err := x.begin("Decisions")
+	if err != nil {
+		return nil, err
+	}
+	defer end()
+	places := map[int64]events.Decision{}
+	for _, o := range x.outcomes {
+		if o.Position.Partition == from.Partition && o.Position.Offset >= from.Offset {
+			places[o.Position.Offset] = events.Decision{Outcome: *o}
+		}
+	}
+	for _, q := range x.quarantined {
+		if at := q.Record.Position; at.Partition == from.Partition && at.Offset >= from.Offset {
+			d := places[at.Offset]
+			d.Outcome.Position, d.Outcome.Time, d.Quarantined = at, q.Record.Time, q.Reason
+			places[at.Offset] = d
+		}
+	}
+	var found []events.Decision
+	for _, offset := range slices.Sorted(maps.Keys(places)) {
+		if len(found) < limit {
+			found = append(found, places[offset])
+		}
+	}
+	return found, nil
 }
 
 func (x *index) Sizes(context.Context) (projections.Sizes, error) {

@@ -22,6 +22,7 @@ type Project struct {
 	Blobs   projections.Blobs
 	Catalog *catalog.Catalog
 	Waiters *Waiters     // told after each commit; nil: nobody waits in this process
+	Publish *Publish     // told after each commit, and where a follower starts; nil: the decisions of this process are published elsewhere
 	Heal    *Heal        // brings back a lost blob that an update must be compared with; nil: such an update counts as a change
 	Reseek  func()       // Follower.Reseek
 	Logger  *slog.Logger // nil: slog.Default()
@@ -66,6 +67,7 @@ func (p *Project) Seek(ctx context.Context, partition int32) (int64, error) {
 		return 0, err
 	}
 	l.delivered = l.state.Next
+	p.decided(l.line)
 	return l.state.Next, nil
 }
 
@@ -98,6 +100,7 @@ func (p *Project) Handle(msg *message.Message) error {
 		return p.lost(l, "records between the stored position and the batch were not delivered", "stored", l.state.Next, "batch", first)
 	}
 	err = l.project(ctx, records, func(outcomes []events.Outcome) {
+		p.decided(l.line)
 		if p.Waiters != nil {
 			p.Waiters.Resolve(l.partition, outcomes)
 		}
@@ -110,6 +113,13 @@ func (p *Project) Handle(msg *message.Message) error {
 		return p.lost(l, "somebody else has advanced the stored position, or the generation has changed", "error", err)
 	}
 	return err
+}
+
+// decided tells that there may be decisions for the feed.
+func (p *Project) decided(l *line) {
+	if p.Publish != nil {
+		p.Publish.Decided(l.partition, l.state.Next)
+	}
 }
 
 // lost sends the follower to look for its place again.

@@ -137,6 +137,10 @@ type Auditor interface {
 	// Quarantine returns up to limit quarantined records with positions after the given one, in order.
 	Quarantine(ctx context.Context, after events.Position, limit int) ([]Quarantined, error)
 
+	// Decisions returns, in order, what was decided about the records of a partition from an offset on: outcomes and quarantined records, up
+	// to limit and a few MiB of them, at least one when there is one. It never leaves one out between two that it returns.
+	Decisions(ctx context.Context, from events.Position, limit int) ([]events.Decision, error)
+
 	// Sizes returns the number of versions, current resources, term rows (which may be an estimate) and quarantined records, and the
 	// bytes on disk.
 	Sizes(ctx context.Context) (Sizes, error)

@@ -22,6 +22,7 @@ func Index(t *testing.T, open func(t testing.TB) projections.Generations) {
 		"outcomes come back as they were decided":                               outcomes,
 		"quarantined records come back with their bytes":                        quarantined,
 		"changes since a mark are told, all or none":                            since,
+		"decisions come in the order of the log, also those of quarantine":      decisions,
 		"a history is read newest first, in pages and spans":                    history,
 		"tenants do not see each other":                                         tenants,
 		"dates are compared as ranges with every prefix":                        datePrefixes,

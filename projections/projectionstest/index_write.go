@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -283,6 +284,55 @@ func quarantined(t *testing.T, g projections.Generations) {
 	}
 	if got, err := w.index.Quarantine(testContext(t), events.Position{Partition: 4, Offset: 8}, 100); err != nil || len(got) != 0 {
 		t.Fatalf("Quarantine after the last has %d records, %v", len(got), err)
+	}
+}
+
+func decisions(t *testing.T, g projections.Generations) {
+	w := newWorld(t, g.Live(), 2)
+	at := time.UnixMilli(1_700_000_000_123).UTC()
+	place := func(offset int64) events.Position { return events.Position{Partition: 2, Offset: offset} }
+	unread := projections.Quarantined{Reason: "no event", Record: events.RawRecord{Position: place(4), Time: at}}
+	poison := projections.Quarantined{Reason: "panic", Record: events.RawRecord{Position: place(7), Time: at}}
+	large := events.Outcome{EventID: "event-9", Tenant: "main", Position: place(9), Time: at, Results: []events.Result{{Disposition: events.Matched, Type: "Patient", ID: strings.Repeat("x", 3<<20), Version: 1}}}
+	want := []events.Decision{
+		{Outcome: events.Outcome{EventID: "event-b", Tenant: "main", Position: place(2), Time: at, Results: []events.Result{{Disposition: events.Created, Type: "Patient", ID: "1", Version: 1, Time: at, Links: []string{"Patient/2"}}}}},
+		{Outcome: events.Outcome{EventID: "event-a", Tenant: "main", Position: place(3), Time: at, Refusal: &events.Refusal{Kind: events.Conflict, Text: "no"}}},
+		{Outcome: events.Outcome{Position: place(4), Time: at}, Quarantined: "no event"},
+		{Outcome: events.Outcome{EventID: "event-7", Tenant: "main", Position: place(7), Time: at, Refusal: &events.Refusal{Kind: events.Internal, Text: "in quarantine"}}, Quarantined: "panic"},
+		{Outcome: large},
+		{Outcome: events.Outcome{EventID: "event-1", Tenant: "main", Position: place(10), Time: at}},
+	}
+	for _, d := range want {
+		if d.Outcome.EventID != "" {
+			w.outcomes = append(w.outcomes, d.Outcome)
+		}
+	}
+	slices.Reverse(w.outcomes)
+	c := w.take()
+	c.Quarantined = []projections.Quarantined{poison, unread}
+	if err := w.index.Commit(testContext(t), c); err != nil {
+		t.Fatal(err)
+	}
+	other := newWorld(t, g.Live(), 3)
+	other.outcomes = []events.Outcome{{EventID: "elsewhere", Tenant: "main", Position: events.Position{Partition: 3, Offset: 3}, Time: at}}
+	other.commit()
+	for _, c := range []struct {
+		from     int64
+		limit    int
+		first, n int
+	}{{0, 100, 0, 5}, {2, 3, 0, 3}, {3, 2, 1, 2}, {4, 1, 2, 1}, {5, 1, 3, 1}, {7, 100, 3, 2}, {8, 100, 4, 1}, {9, 1, 4, 1}, {10, 5, 5, 1}, {11, 5, 6, 0}} {
+		got, err := w.index.Decisions(testContext(t), place(c.from), c.limit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(got) != c.n {
+			t.Fatalf("Decisions from %d, limit %d: %d of them, want %d", c.from, c.limit, len(got), c.n)
+		}
+		for i := range got {
+			if !reflect.DeepEqual(got[i], want[c.first+i]) {
+				t.Errorf("Decisions from %d, limit %d: number %d is %+v, want %+v", c.from, c.limit, i, got[i], want[c.first+i])
+			}
+		}
 	}
 }
 

@@ -197,6 +197,10 @@ func (b *building) Quarantine(ctx context.Context, after events.Position, limit 
 	return b.audit.Quarantine(ctx, after, limit)
 }
 
+func (b *building) Decisions(ctx context.Context, from events.Position, limit int) ([]events.Decision, error) {
+	return b.audit.Decisions(ctx, from, limit)
+}
+
 func (b *building) Sizes(ctx context.Context) (projections.Sizes, error) { return b.sizes(ctx) }
 
 // Finish builds the search indexes and gathers the statistics, on several connections at once. To do it again is cheap.

@@ -186,15 +186,15 @@ func (b *beginning) dictionaries(tables string, rows *sqlterms.Rows) {
 
 func (b *beginning) outcomes(tables string, c projections.Commit) error {
 	if n := len(c.Outcomes); n > 0 {
-		ids, data := make([]string, n), make([][]byte, n)
+		ids, partitions, offsets, data := make([]string, n), make([]int32, n), make([]int64, n), make([][]byte, n)
 		for i := range c.Outcomes {
 			var err error
 			if data[i], err = sqlterms.EncodeOutcome(&c.Outcomes[i]); err != nil {
 				return err
 			}
-			ids[i] = c.Outcomes[i].EventID
+			ids[i], partitions[i], offsets[i] = c.Outcomes[i].EventID, c.Outcomes[i].Position.Partition, c.Outcomes[i].Position.Offset
 		}
-		b.Queue("insert into "+tables+"outcome select * from unnest($1::text[], $2::bytea[]) on conflict do nothing", ids, data)
+		b.Queue("insert into "+tables+"outcome select * from unnest($1::text[], $2::int[], $3::bigint[], $4::bytea[]) on conflict do nothing", ids, partitions, offsets, data)
 	}
 	for i := range c.Quarantined {
 		data, err := sqlterms.EncodeQuarantined(&c.Quarantined[i])

@@ -224,6 +224,14 @@ func (l *live) Quarantine(ctx context.Context, after events.Position, limit int)
 	return found, err
 }
 
+func (l *live) Decisions(ctx context.Context, from events.Position, limit int) (found []events.Decision, err error) {
+	err = l.follow(ctx, func(g *generation) (err error) {
+		found, err = g.audit.Decisions(ctx, from, limit)
+		return err
+	})
+	return found, err
+}
+
 func (l *live) Sizes(ctx context.Context) (sizes projections.Sizes, err error) {
 	err = l.follow(ctx, func(g *generation) (err error) {
 		sizes, err = g.sizes(ctx)

@@ -33,7 +33,7 @@ create table %coding (param bigint not null, code bytea not null, system bytea n
 create table %shape (ledger bigint not null, key bigint not null, params bytea not null, primary key (ledger, key));
 create table %ledger (key bigint primary key, tenant text not null, type text not null);
 create table %counter (ledger bigint primary key, living bigint not null) with (fillfactor = 50);
-create table %outcome (event text collate "C" primary key, data bytea not null);
+create table %outcome (event text collate "C" primary key, partition int not null, log_offset bigint not null, data bytea not null);
 create table %quarantine (partition int not null, log_offset bigint not null, data bytea not null, primary key (partition, log_offset));
 create table %position (partition int primary key, next bigint not null, next_sid bigint not null, "at" bigint not null) with (fillfactor = 50)`
 
@@ -48,6 +48,7 @@ func searchIndexes() []searchIndex {
 		{"span_key", "span (key, low, ref, high)"},
 		{"text_ref", "text (ref, key)"},
 		{"span_ref", "span (ref, key)"},
+		{"outcome_place", "outcome (partition, log_offset)"}, // for Decisions
 		{"coding_system", "coding (param, system, key)"},
 		{"term_ref", "term using brin (ref) with (autosummarize = on)"}, // for Scan, which reads the rows of some versions
 	}

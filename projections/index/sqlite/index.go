@@ -185,6 +185,14 @@ func (l *live) Quarantine(ctx context.Context, after events.Position, limit int)
 	return g.reads.Quarantine(ctx, after, limit)
 }
 
+func (l *live) Decisions(ctx context.Context, from events.Position, limit int) ([]events.Decision, error) {
+	g, err := l.current(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return g.reads.Decisions(ctx, from, limit)
+}
+
 func (l *live) Sizes(ctx context.Context) (projections.Sizes, error) {
 	g, err := l.current(ctx)
 	if err != nil {

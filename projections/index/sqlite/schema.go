@@ -39,7 +39,9 @@ create table %shape (key integer primary key, ledger integer not null, params bl
 create index %shape_ledger on %shape (ledger);
 create table %ledger (key integer primary key, tenant text not null, type text not null);
 create table %counter (ledger integer primary key, living integer not null);
-create table %outcome (event text primary key, data blob not null) without rowid;
+create table %outcome (partition integer not null, log_offset integer not null, event text not null, data blob not null,
+	primary key (partition, log_offset, event)) without rowid;
+create unique index %outcome_event on %outcome (event);
 create table %quarantine (partition integer not null, log_offset integer not null, data blob not null, primary key (partition, log_offset)) without rowid;
 create table %position (partition integer primary key, next integer not null, next_sid integer not null, at integer not null)`
 

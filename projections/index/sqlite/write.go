@@ -108,12 +108,13 @@ func (w *writer) insert(ctx context.Context, tx *sql.Tx, c projections.Commit, r
 		return append(args, t.Ref, t.Key, n, t.Head, t.Rest, t.Raw)
 	})
 	b.count(r)
-	b.many("outcome", 2, len(c.Outcomes), func(args []any, i int) []any {
-		data, err := sqlterms.EncodeOutcome(&c.Outcomes[i])
+	b.many("outcome", 4, len(c.Outcomes), func(args []any, i int) []any {
+		o := &c.Outcomes[i]
+		data, err := sqlterms.EncodeOutcome(o)
 		if err != nil {
 			b.err = err
 		}
-		return append(args, c.Outcomes[i].EventID, data)
+		return append(args, int64(o.Position.Partition), o.Position.Offset, o.EventID, data)
 	})
 	for i := range c.Quarantined {
 		data, err := sqlterms.EncodeQuarantined(&c.Quarantined[i])
@@ -148,7 +149,7 @@ func (w *writer) prepare(ctx context.Context) error {
 			"group by v.ledger",
 		"quarantine": "insert or ignore into " + p + "quarantine values (?, ?, ?)",
 	}
-	for table, columns := range map[string]int{"version": versionColumns, "closed": 2, "term": 3, "span": 4, "text": 6, "coding": 4, "outcome": 2} {
+	for table, columns := range map[string]int{"version": versionColumns, "closed": 2, "term": 3, "span": 4, "text": 6, "coding": 4, "outcome": 4} {
 		row := "(" + strings.Repeat("?, ", columns-1) + "?)"
 		insert := "insert or fail into "             // what a statement that fails has written goes with the transaction: no statement journal
 		if table == "coding" || table == "outcome" { // the first one stays

@@ -1,0 +1,143 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"sync/atomic"
+
+	"binnacle/events"
+	"binnacle/events/sqlitefile"
+)
+
+var _ events.Feed = (*Feed)(nil)
+
+// feedSchema lies beside the log: what is dropped with an index is elsewhere. Data is the JSON of events.EncodeDecision, by the record's
+// offset.
+const feedSchema = `CREATE TABLE IF NOT EXISTS feed ("offset" INTEGER PRIMARY KEY, data BLOB NOT NULL)`
+
+// Feed is the feed of decisions in a file, of the log's one partition.
+type Feed struct {
+	file   *sqlitefile.File
+	closed atomic.Bool
+}
+
+// OpenFeed makes the feed's table when there is none. The file stays open when the feed is closed.
+func OpenFeed(ctx context.Context, file *sqlitefile.File) (*Feed, error) {
+	if err := file.Durable(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, feedSchema)
+		return err
+	}); err != nil {
+		return nil, err
+	}
+	return &Feed{file: file}, nil
+}
+
+func (f *Feed) check(ctx context.Context, op string, partition int32) error {
+	switch {
+	case f.closed.Load():
+		return events.Errorf(events.Transient, op, "the feed is closed")
+	case partition != 0:
+		return events.Errorf(events.Invalid, op, "the feed has no partition %d", partition)
+	case ctx.Err() != nil:
+		return events.Wrap(events.Transient, op, ctx.Err(), "the call ended before it began")
+	}
+	return nil
+}
+
+// Publish is events.Feed.Publish: all of the decisions or none, in one transaction. Nothing comes between its look at the end and its rows.
+func (f *Feed) Publish(ctx context.Context, decisions []events.Decision) error {
+	const op = "sqlite.Publish"
+	if err := events.CheckDecisions(decisions); err != nil || len(decisions) == 0 {
+		return err
+	}
+	if err := f.check(ctx, op, decisions[0].Outcome.Position.Partition); err != nil {
+		return err
+	}
+	values := make([][]byte, len(decisions))
+	for i := range decisions {
+		var err error
+		if _, values[i], err = events.EncodeDecision(decisions[i]); err != nil {
+			return err
+		}
+	}
+	return f.file.Durable(ctx, func(tx *sql.Tx) error {
+		end := int64(0)
+		if err := tx.QueryRowContext(ctx, feedEnd).Scan(&end); err != nil {
+			return err
+		}
+		insert, err := tx.PrepareContext(ctx, `INSERT INTO feed ("offset", data) VALUES (?, ?)`)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = insert.Close() }() // it only frees memory
+		for i := range decisions {
+			if offset := decisions[i].Outcome.Position.Offset; offset >= end {
+				if _, err := insert.ExecContext(ctx, offset, values[i]); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+}
+
+const feedEnd = `SELECT coalesce(max("offset") + 1, 0) FROM feed`
+
+// End is events.Feed.End.
+func (f *Feed) End(ctx context.Context, partition int32) (end int64, err error) {
+	const op = "sqlite.End"
+	if err := f.check(ctx, op, partition); err != nil {
+		return 0, err
+	}
+	return end, sqlitefile.Classify(op, f.file.Read.QueryRowContext(ctx, feedEnd).Scan(&end))
+}
+
+// feedBatchBytes bounds the JSON that is read at once.
+const feedBatchBytes = 4 << 20
+
+// Decisions is events.Feed.Decisions. No statement stays open while handle works: a long read would keep the write-ahead log growing.
+func (f *Feed) Decisions(ctx context.Context, from events.Position, to int64, handle func([]events.Decision) error) error {
+	for from.Offset < to {
+		batch, err := f.read(ctx, from, to)
+		if err != nil || len(batch) == 0 {
+			return err
+		}
+		if err := handle(batch); err != nil {
+			return err
+		}
+		from.Offset = batch[len(batch)-1].Outcome.Position.Offset + 1
+	}
+	return nil
+}
+
+func (f *Feed) read(ctx context.Context, from events.Position, to int64) ([]events.Decision, error) {
+	const op = "sqlite.Decisions"
+	if err := f.check(ctx, op, from.Partition); err != nil {
+		return nil, err
+	}
+	rows, err := f.file.Read.QueryContext(ctx, `SELECT "offset", data FROM feed WHERE "offset" >= ? AND "offset" < ? ORDER BY "offset" LIMIT ?`, from.Offset, to, events.BatchRecords)
+	if err != nil {
+		return nil, sqlitefile.Classify(op, err)
+	}
+	defer func() { _ = rows.Close() }() // Err tells of failures
+	var batch []events.Decision
+	for size := 0; size < feedBatchBytes && rows.Next(); {
+		var offset int64
+		var data []byte
+		if err := rows.Scan(&offset, &data); err != nil {
+			return nil, sqlitefile.Classify(op, err)
+		}
+		d, err := events.DecodeDecision(data)
+		if err != nil || d.Outcome.Position != (events.Position{Offset: offset}) {
+			return nil, events.Wrap(events.Internal, op, err, "the decision at offset %d of the feed cannot be read", offset)
+		}
+		batch, size = append(batch, d), size+len(data)
+	}
+	return batch, sqlitefile.Classify(op, rows.Err())
+}
+
+// Close ends the feed; the file stays open.
+func (f *Feed) Close() error {
+	f.closed.Store(true)
+	return nil
+}

@@ -1,0 +1,214 @@
+package functions
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"binnacle/events"
+)
+
+// Times and counts of Publish.
+const (
+	publishRecords  = 1_000                  // decisions that are published at once
+	publishRest     = 100 * time.Millisecond // between two publications of a partition, so that they are few and large: each waits for the disk
+	publishRetry    = 100 * time.Millisecond // before the first attempt after a failed one; it doubles
+	publishRetryMax = 5 * time.Second
+)
+
+// Decided is the part of an index that Publish reads.
+type Decided interface {
+	// Decisions is projections.Auditor.Decisions.
+	Decisions(ctx context.Context, from events.Position, limit int) ([]events.Decision, error)
+}
+
+// Publish brings the decisions of a live index to the feed. The index is the outbox: what was decided stands there in the transaction that
+// made it take effect, in the order of the log, and the feed tells how far it has come. So whatever happens between a commit and its
+// publication, the next process goes on where the feed ends; and two that publish the same leave each decision once.
+//
+// It publishes the partitions that [Project] tells it of: those that this process projects. Fields must be set before the first call and
+// stay as they are.
+type Publish struct {
+	Index  Decided // the live one: a generation that is being built publishes nothing
+	Feed   events.Feed
+	Logger *slog.Logger
+	// Patience is how long others are given to publish a decision first. Nodes that project the same partitions into an index of each
+	// have a different one each; 0: the others do not project what this one does.
+	Patience time.Duration
+
+	mu         sync.Mutex
+	wake       chan struct{} // buffered by one: there may be something to publish
+	partitions map[int32]*publishing
+}
+
+// publishing is one partition's place.
+type publishing struct {
+	decided int64     // records before this offset are decided, as far as this process knows
+	done    int64     // and before this one nothing is left to publish, as far as this process has published
+	known   bool      // done is at or behind the feed's end
+	since   time.Time // since when something is left; zero: nothing is
+}
+
+// woken is the channel on which Handle hears of decisions; the caller holds mu.
+func (p *Publish) woken() chan struct{} {
+	if p.wake == nil {
+		p.wake, p.partitions = make(chan struct{}, 1), make(map[int32]*publishing)
+	}
+	return p.wake
+}
+
+// Decided tells that the records of a partition before an offset have been decided. It never waits.
+func (p *Publish) Decided(partition int32, next int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	wake := p.woken()
+	at := p.partitions[partition]
+	if at == nil {
+		at = &publishing{}
+		p.partitions[partition] = at
+	}
+	at.decided = next
+	if at.since.IsZero() && at.done < next {
+		at.since = time.Now()
+	}
+	select {
+	case wake <- struct{}{}:
+	default:
+	}
+}
+
+// Lag tells how many records have been decided whose decisions are not known to be in the feed, and for how long there have been any.
+func (p *Publish) Lag() (records int64, age time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, at := range p.partitions {
+		if at.known { // else it is not known how many there are
+			records += max(0, at.decided-at.done)
+		}
+		if !at.since.IsZero() {
+			age = max(age, time.Since(at.since))
+		}
+	}
+	return records, age
+}
+
+// Handle publishes until ctx ends. What fails is tried again for ever; the log tells of it once, and when it is over.
+func (p *Publish) Handle(ctx context.Context) error {
+	logger := p.Logger
+	if logger == nil {
+		logger = slog.Default()
+	}
+	p.mu.Lock()
+	wake := p.woken()
+	p.mu.Unlock()
+	failing, retry := false, publishRetry
+	for {
+		if !failing {
+			select {
+			case <-wake:
+			case <-ctx.Done():
+				return nil
+			}
+			if !sleep(ctx, p.Patience) {
+				return nil
+			}
+		}
+		err := p.publishAll(ctx)
+		if ctx.Err() != nil {
+			return nil //nolint:nilerr // that is how it is asked to stop; the next process goes on
+		}
+		switch {
+		case err != nil && !failing:
+			logger.Error("decisions cannot be published to the feed; it is tried again until it works, and nothing is lost meanwhile", "error", err)
+		case err == nil && failing:
+			logger.Info("decisions are published to the feed again")
+		}
+		rest := publishRest
+		if failing = err != nil; failing {
+			rest, retry = retry, min(2*retry, publishRetryMax)
+		} else {
+			retry = publishRetry
+		}
+		if !sleep(ctx, rest) {
+			return nil
+		}
+	}
+}
+
+// sleep waits; false: ctx has ended.
+func sleep(ctx context.Context, pause time.Duration) bool {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// publishAll publishes what is left of all partitions. One that fails does not hold up the others.
+func (p *Publish) publishAll(ctx context.Context) error {
+	var failed error
+	for partition, at := range p.left() {
+		for more := true; more; {
+			var err error
+			if more, err = p.publish(ctx, partition, at); err != nil {
+				failed = err
+				break
+			}
+		}
+	}
+	return failed
+}
+
+// left returns the partitions of which something may be left.
+func (p *Publish) left() map[int32]*publishing {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	left := make(map[int32]*publishing)
+	for partition, at := range p.partitions {
+		if !at.known || at.done < at.decided {
+			left[partition] = at
+		}
+	}
+	return left
+}
+
+// publish publishes what is left of a partition, at most one batch; more tells that there may be another.
+func (p *Publish) publish(ctx context.Context, partition int32, at *publishing) (more bool, err error) {
+	p.mu.Lock()
+	decided, done, known := at.decided, at.done, at.known
+	p.mu.Unlock()
+	if !known || p.Patience > 0 { // others may have published
+		if done, err = p.Feed.End(ctx, partition); err != nil {
+			return false, err
+		}
+	}
+	decisions, err := p.Index.Decisions(ctx, events.Position{Partition: partition, Offset: done}, publishRecords)
+	if err != nil {
+		return false, err
+	}
+	if n := len(decisions); n > 0 {
+		if err := p.Feed.Publish(ctx, decisions); err != nil {
+			p.settle(at, done, false)
+			return false, err
+		}
+		p.settle(at, decisions[n-1].Outcome.Position.Offset+1, true)
+		return true, nil
+	}
+	// Nothing stood after done when everything before decided had been committed: what lies between has no decision of its own.
+	p.settle(at, max(done, decided), true)
+	return false, nil
+}
+
+// settle notes how far a partition has come.
+func (p *Publish) settle(at *publishing, done int64, known bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	at.done, at.known = done, known
+	if known && at.done >= at.decided {
+		at.since = time.Time{}
+	}
+}
