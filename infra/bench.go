@@ -17,10 +17,12 @@ import (
 // benchCommand measures. Without a sub-command it is "bench run".
 type benchCommand struct {
 	Doors    benchRunCommand `cmd:"" name:"run" default:"withargs" help:"Measure a FHIR server over HTTP; this is what bench alone does."`
+	Index    indexCommand    `cmd:"" help:"Measure the index by itself: load, size, updates, every shape of search."`
 	Generate generateCommand `cmd:"" help:"Make test data of any size from a few bundles."`
 }
 
-const benchHelp = `Measures a FHIR server over HTTP ("binnacle bench run", or "binnacle bench" alone), and makes the data for it.`
+const benchHelp = `Measures a FHIR server over HTTP ("binnacle bench run", or "binnacle bench" alone) or the index by itself, and
+makes the data for it.`
 
 func (*benchCommand) Help() string { return benchHelp }
 

@@ -161,6 +161,38 @@ func (p *parts) openIndex(ctx context.Context, file *sqlitefile.File, options pa
 // versionCache is the memory for current versions, bytes: some 20,000 of them.
 const versionCache = 8 << 20
 
+// measuredGenerations are those of a driver that tells how large its tables are.
+type measuredGenerations interface {
+	projections.Generations
+
+	// TableSizes returns the bytes on disk of each table and index of the live generation.
+	TableSizes(ctx context.Context) (map[string]int64, error)
+}
+
+// openIndexAlone opens a new index and nothing else, to measure it: a file in the data folder, or a schema. Closing it drops the schema.
+func openIndexAlone(ctx context.Context, config *Config, catalog string, logger *slog.Logger) (measuredGenerations, func() error, error) {
+	if config.Variant == "distributed" {
+		settings := postgresConfig(config, logger, catalog, 0)
+		generations, err := postgres.Open(ctx, settings, true)
+		if err != nil {
+			return nil, nil, err
+		}
+		return generations, func() error {
+			return errors.Join(generations.Close(), postgres.Drop(context.WithoutCancel(ctx), settings))
+		}, nil
+	}
+	p := &parts{logger: logger}
+	file, err := p.openFile(config)
+	if err != nil {
+		return nil, nil, err
+	}
+	generations, err := sqliteindex.Open(ctx, sqliteindex.Config{File: file, Catalog: catalog, Logger: logger}, true)
+	if err != nil {
+		return nil, nil, errors.Join(err, file.Close())
+	}
+	return generations, func() error { return errors.Join(generations.Close(), file.Close()) }, nil
+}
+
 // reader is the live index as the doors read it: a query for each core, shared by those who ask at once.
 func (p *parts) reader() projections.Reader {
 	return together.New(p.generations.Live(), together.Config{Lanes: runtime.GOMAXPROCS(0), Partitions: p.partitions, Bytes: versionCache})

@@ -95,6 +95,25 @@ func (g *generation) sizes(ctx context.Context) (projections.Sizes, error) {
 	return z, err
 }
 
+// TableSizes returns the bytes on disk of each table and index of the live generation.
+func (g *Generations) TableSizes(ctx context.Context) (map[string]int64, error) {
+	const op = "postgres.TableSizes"
+	number, err := g.pointer(ctx)
+	if err != nil {
+		return nil, err
+	}
+	sizes := map[string]int64{}
+	err = queryOn(ctx, g.work, op, "select c.relname::text, pg_relation_size(c.oid) from pg_class c join pg_namespace s on s.oid = c.relnamespace where s.nspname = $1 and c.relkind in ('r', 'i')",
+		[]any{generationSchema(g.schema, number)}, func(scan func(...any) error) error {
+			var name string
+			var bytes int64
+			err := scan(&name, &bytes)
+			sizes[name] = bytes
+			return err
+		})
+	return sizes, err
+}
+
 // live follows the pointer.
 type live struct {
 	*Generations

@@ -66,6 +66,24 @@ func (g *generation) sizes(ctx context.Context) (projections.Sizes, error) {
 	return sizes, err
 }
 
+// TableSizes returns the bytes of each table and index of the live generation.
+func (g *Generations) TableSizes(ctx context.Context) (map[string]int64, error) {
+	number, err := g.pointer(ctx)
+	if err != nil {
+		return nil, err
+	}
+	sizes := map[string]int64{}
+	err = g.reader.Query(ctx, "select substr(d.name, $1), d.pgsize from dbstat d where d.name glob $2 and d.aggregate = true", []any{len(prefix(number)) + 1, prefix(number) + "*"},
+		func(scan func(...any) error) error {
+			var name string
+			var bytes int64
+			err := scan(&name, &bytes)
+			sizes[name] = bytes
+			return err
+		})
+	return sizes, err
+}
+
 // live follows the pointer.
 type live struct {
 	*Generations
