@@ -46,6 +46,7 @@ type partsOptions struct {
 	create        bool          // make topic, keyspace and schema when they are missing
 	blobCache     int64         // bytes; 0: no cache
 	searchTimeout time.Duration // 0: the driver's default
+	exclusive     bool          // the data folder is ours: no other process projects into it
 }
 
 // openParts opens the drivers that the variant stands for.
@@ -150,7 +151,8 @@ func (p *parts) openIndex(ctx context.Context, file *sqlitefile.File, options pa
 	if p.config.Variant == "distributed" {
 		p.generations, err = postgres.Open(ctx, postgresConfig(p.config, p.logger, p.catalog.Digest(), options.searchTimeout), options.create)
 	} else {
-		p.generations, err = sqliteindex.Open(ctx, sqliteindex.Config{File: file, Catalog: p.catalog.Digest(), Logger: p.logger, Timeout: options.searchTimeout}, true)
+		p.generations, err = sqliteindex.Open(ctx, sqliteindex.Config{File: file, Catalog: p.catalog.Digest(), Logger: p.logger, Timeout: options.searchTimeout,
+			Exclusive: options.exclusive || p.config.Variant == "memory"}, true)
 	}
 	if err == nil {
 		p.closers = append(p.closers, p.generations.Close)

@@ -54,7 +54,7 @@ func (c *serveCommand) Run(ctx context.Context, config *Config, out *output, log
 		return fmt.Errorf("can't listen on %s: %w; choose another address with --listen", c.Listen, err)
 	}
 	defer listener.Close()
-	p, err := openParts(ctx, config, logger, partsOptions{create: !c.NoInit, blobCache: c.BlobCache, searchTimeout: c.SearchTimeout})
+	p, err := openParts(ctx, config, logger, partsOptions{create: !c.NoInit, blobCache: c.BlobCache, searchTimeout: c.SearchTimeout, exclusive: true})
 	if err != nil {
 		return err
 	}

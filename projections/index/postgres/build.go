@@ -134,7 +134,7 @@ func (b *building) Current(ctx context.Context, keys []projections.Key) ([]proje
 }
 
 func (b *building) Since(ctx context.Context, partition int32, mark projections.Mark, limit int) (projections.Changes, error) {
-	return b.reads.Since(ctx, partition, b.number, mark, limit)
+	return b.since(ctx, partition, mark, limit)
 }
 
 func (b *building) Outcomes(ctx context.Context, eventIDs []string) ([]*events.Outcome, error) {

@@ -114,6 +114,14 @@ func (g *Generations) TableSizes(ctx context.Context) (map[string]int64, error) 
 	return sizes, err
 }
 
+func (g *generation) since(ctx context.Context, partition int32, mark projections.Mark, limit int) (projections.Changes, error) {
+	state, err := g.reads.State(ctx, partition)
+	if err != nil {
+		return projections.Changes{}, err
+	}
+	return g.reads.Since(ctx, state, g.number, mark, limit)
+}
+
 // live follows the pointer.
 type live struct {
 	*Generations
@@ -204,7 +212,7 @@ func (l *live) Search(ctx context.Context, q projections.Query) (page projection
 
 func (l *live) Since(ctx context.Context, partition int32, mark projections.Mark, limit int) (changes projections.Changes, err error) {
 	err = l.follow(ctx, func(g *generation) (err error) {
-		changes, err = g.reads.Since(ctx, partition, g.number, mark, limit)
+		changes, err = g.since(ctx, partition, mark, limit)
 		return err
 	})
 	return changes, err

@@ -23,6 +23,9 @@ type Config struct {
 	Catalog string           // digest of the catalog, noted for the first generation
 	Timeout time.Duration    // of one search; 0: sqlterms.DefaultTimeout
 	Logger  *slog.Logger
+
+	// Exclusive promises that no other process commits to the live generation. How far it has come is then known without asking the file.
+	Exclusive bool
 }
 
 // The states of a generation.
@@ -37,10 +40,11 @@ const pointerAge = 100 * time.Millisecond
 
 // Generations is the index of a file.
 type Generations struct {
-	file    *sqlitefile.File
-	reader  *reader
-	logger  *slog.Logger
-	timeout time.Duration
+	file      *sqlitefile.File
+	reader    *reader
+	logger    *slog.Logger
+	timeout   time.Duration
+	exclusive bool
 
 	mu       sync.Mutex
 	opened   map[int]*generation
@@ -57,12 +61,13 @@ func Open(ctx context.Context, config Config, create bool) (*Generations, error)
 		return nil, err
 	}
 	return &Generations{
-		file:     config.File,
-		reader:   newReader(config.File.Read),
-		logger:   config.Logger,
-		timeout:  sqlterms.Timeout(config.Timeout),
-		opened:   map[int]*generation{},
-		watchers: map[chan struct{}]struct{}{},
+		file:      config.File,
+		reader:    newReader(config.File.Read),
+		logger:    config.Logger,
+		timeout:   sqlterms.Timeout(config.Timeout),
+		exclusive: config.Exclusive,
+		opened:    map[int]*generation{},
+		watchers:  map[chan struct{}]struct{}{},
 	}, nil
 }
 
@@ -91,6 +96,9 @@ func (g *Generations) point(number int, read time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if read.After(g.read) {
+		if opened := g.opened[number]; opened != nil && number != g.live {
+			opened.states.forget() // another process has built it, or kept it
+		}
 		g.live, g.read = number, read
 	}
 }

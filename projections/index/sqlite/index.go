@@ -18,6 +18,7 @@ type generation struct {
 	number int
 	reads  sqlterms.Reads
 	writer *writer
+	states states
 }
 
 func (g *Generations) open(number int) *generation {
@@ -38,11 +39,29 @@ func (g *Generations) open(number int) *generation {
 
 // commit writes a commit in which allowed holds, and tells the watchers.
 func (g *generation) commit(ctx context.Context, c projections.Commit, allowed func(*sql.Tx) error) error {
-	if err := g.writer.commit(ctx, c, allowed); err != nil {
+	done := g.states.change(c.Partition)
+	err := g.writer.commit(ctx, c, allowed)
+	done()
+	if err != nil {
 		return err
 	}
 	g.progressed()
 	return nil
+}
+
+func (g *generation) state(ctx context.Context, partition int32) (projections.State, error) {
+	if !g.exclusive {
+		return g.reads.State(ctx, partition)
+	}
+	return g.states.get(partition, func() (projections.State, error) { return g.reads.State(ctx, partition) })
+}
+
+func (g *generation) since(ctx context.Context, partition int32, mark projections.Mark, limit int) (projections.Changes, error) {
+	state, err := g.state(ctx, partition)
+	if err != nil {
+		return projections.Changes{}, err
+	}
+	return g.reads.Since(ctx, state, g.number, mark, limit)
 }
 
 func (g *generation) search(ctx context.Context, q projections.Query) (projections.Page, error) {
@@ -107,7 +126,7 @@ func (l *live) State(ctx context.Context, partition int32) (projections.State, e
 	if err != nil {
 		return projections.State{}, err
 	}
-	state, err := g.reads.State(ctx, partition)
+	state, err := g.state(ctx, partition)
 	if err == nil {
 		l.mu.Lock()
 		l.based[partition] = g.number
@@ -168,7 +187,7 @@ func (l *live) Since(ctx context.Context, partition int32, mark projections.Mark
 	if err != nil {
 		return projections.Changes{}, err
 	}
-	return g.reads.Since(ctx, partition, g.number, mark, limit)
+	return g.since(ctx, partition, mark, limit)
 }
 
 func (l *live) History(ctx context.Context, key projections.Key, span projections.HistorySpan) (projections.HistoryPage, error) {
@@ -237,7 +256,7 @@ func (b *building) Search(ctx context.Context, q projections.Query) (projections
 }
 
 func (b *building) Since(ctx context.Context, partition int32, mark projections.Mark, limit int) (projections.Changes, error) {
-	return b.g.reads.Since(ctx, partition, b.g.number, mark, limit)
+	return b.g.since(ctx, partition, mark, limit)
 }
 
 func (b *building) Sizes(ctx context.Context) (projections.Sizes, error) { return b.g.sizes(ctx) }

@@ -18,7 +18,7 @@ func open(t testing.TB) projections.Generations {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = file.Close() })
-	generations, err := sqlite.Open(t.Context(), sqlite.Config{File: file, Catalog: "catalog-1", Timeout: time.Minute, Logger: slog.New(slog.DiscardHandler)}, true)
+	generations, err := sqlite.Open(t.Context(), sqlite.Config{File: file, Catalog: "catalog-1", Timeout: time.Minute, Exclusive: true, Logger: slog.New(slog.DiscardHandler)}, true)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,13 +6,9 @@ import (
 	"binnacle/projections"
 )
 
-// Since tells what was committed to a partition after a mark; generation is the number of this one. The versions before a position never
-// change, so they need not be read together with it.
-func (r Reads) Since(ctx context.Context, partition int32, generation int, mark projections.Mark, limit int) (projections.Changes, error) {
-	state, err := r.State(ctx, partition)
-	if err != nil {
-		return projections.Changes{}, err
-	}
+// Since tells what was committed to a partition between a mark and a state of it; generation is the number of this one. The versions before
+// a position never change, so they need not be read together with it.
+func (r Reads) Since(ctx context.Context, state projections.State, generation int, mark projections.Mark, limit int) (projections.Changes, error) {
 	changes := projections.Changes{Mark: projections.Mark{Generation: generation, Sid: state.NextSid - 1}}
 	more := changes.Mark.Sid - mark.Sid
 	if mark.Generation != generation || more < 0 || more > int64(limit) {
@@ -26,7 +22,7 @@ func (r Reads) Since(ctx context.Context, partition int32, generation int, mark 
 	sql := "select " + matchColumns + ", l.tenant, l.type from " + s.table("version") + " v join " + s.table("ledger") + " l on l.key = v.ledger where v.sid > " +
 		s.arg(mark.Sid) + " and v.sid <= " + s.arg(changes.Mark.Sid) + " order by v.sid"
 	changes.Versions = make([]projections.Version, 0, more)
-	err = r.query(ctx, s, sql, func(scan func(...any) error) error {
+	err := r.query(ctx, s, sql, func(scan func(...any) error) error {
 		var m match
 		var of projections.Query
 		if err := scan(append(m.fields(), &of.Tenant, &of.Type)...); err != nil {

@@ -60,7 +60,8 @@ func New(inner projections.Reader, config Config) *Reader {
 	return r
 }
 
-// Current is projections.Reader.Current. A caller whose context ends stops waiting; the query goes on for the others.
+// Current is projections.Reader.Current. A caller whose context ends stops waiting; the query goes on for the others, and who has begun it
+// sees it through.
 func (r *Reader) Current(ctx context.Context, keys []projections.Key) ([]projections.Version, error) {
 	if len(keys) != 1 {
 		return r.Reader.Current(ctx, keys)
@@ -74,7 +75,11 @@ func (r *Reader) Current(ctx context.Context, keys []projections.Key) ([]project
 	}
 	r.mu.Unlock()
 	if start {
-		go r.ask()
+		if ctx.Err() == nil {
+			r.begin()
+		} else {
+			go r.ask()
+		}
 	}
 	select {
 	case <-q.done:
@@ -84,21 +89,41 @@ func (r *Reader) Current(ctx context.Context, keys []projections.Key) ([]project
 	}
 }
 
-// ask answers what waits until nothing does.
-func (r *Reader) ask() {
-	for {
+// begin answers the first batch on the caller's goroutine, which is cheaper than another one and wakes nobody for a caller that is alone.
+func (r *Reader) begin() {
+	if batch := r.next(); batch != nil {
+		r.answer(batch)
 		r.mu.Lock()
-		batch := r.waiting[:min(len(r.waiting), most)]
-		r.waiting = r.waiting[len(batch):]
-		if len(batch) == 0 {
-			r.waiting = nil
+		more := len(r.waiting) > 0
+		if !more {
 			r.running--
-			r.mu.Unlock()
-			return
 		}
 		r.mu.Unlock()
+		if more {
+			go r.ask()
+		}
+	}
+}
+
+// ask answers what waits until nothing does.
+func (r *Reader) ask() {
+	for batch := r.next(); batch != nil; batch = r.next() {
 		r.answer(batch)
 	}
+}
+
+// next takes what waits; nil, and the lane is free, when nothing does.
+func (r *Reader) next() []*question {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	batch := r.waiting[:min(len(r.waiting), most)]
+	r.waiting = r.waiting[len(batch):]
+	if len(batch) == 0 {
+		r.waiting = nil
+		r.running--
+		return nil
+	}
+	return batch
 }
 
 // answer answers a batch: from memory where that is as new as the questions, else by the index. When that fails each key is asked for
