@@ -61,8 +61,8 @@ func (c Config) withDefaults() (Config, error) {
 	if len(c.Brokers) == 0 {
 		return c, events.Errorf(events.Invalid, op, "no Kafka broker is given; give host:port of one or more")
 	}
-	if c.Topic == "" || len(c.Topic) > 249 || strings.Trim(c.Topic, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") != "" {
-		return c, events.Errorf(events.Invalid, op, "%q is not a name of a Kafka topic: 1 to 249 letters, digits, '.', '_' or '-'", c.Topic)
+	if c.Topic == "" || len(c.Topic) > 249-len(feedSuffix) || strings.Trim(c.Topic, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") != "" {
+		return c, events.Errorf(events.Invalid, op, "%q is not a name of a Kafka topic that leaves room for %s: 1 to 244 letters, digits, '.', '_' or '-'", c.Topic, feedSuffix)
 	}
 	if c.ClientID == "" {
 		c.ClientID = "binnacle"

@@ -47,6 +47,7 @@ func newTopic(t testing.TB) kafka.Config {
 		admin, err := sarama.NewClusterAdminFromClient(client(t))
 		if err == nil {
 			_ = admin.DeleteTopic(config.Topic) // a topic that the test has not made is none to delete
+			_ = admin.DeleteTopic(kafka.FeedTopic(config.Topic))
 		}
 	})
 	return config

@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"context"
+	"log/slog"
 	"time"
 
 	"github.com/IBM/sarama"
@@ -14,7 +15,6 @@ const replayIdle = 30 * time.Second
 
 // Replay is events.Log.Replay, on a consumer of its own without a group: no rebalance, no committed offset.
 func (l *Log) Replay(ctx context.Context, from events.Position, to int64, handle func([]events.RawRecord) error) error {
-	const op = "kafka.Replay"
 	ends, err := l.Ends(ctx)
 	if err != nil {
 		return err
@@ -25,13 +25,19 @@ func (l *Log) Replay(ctx context.Context, from events.Position, to int64, handle
 	if from.Offset >= to {
 		return nil
 	}
-	consumer, err := sarama.NewConsumerFromClient(l.client)
+	return read(ctx, l.client, l.config.Topic, l.logger, from, to, handle)
+}
+
+// read calls handle with the records of a topic's partition in [from.Offset, to), which must be there.
+func read(ctx context.Context, client sarama.Client, topic string, logger *slog.Logger, from events.Position, to int64, handle func([]events.RawRecord) error) error {
+	const op = "kafka.Replay"
+	consumer, err := sarama.NewConsumerFromClient(client)
 	if err != nil {
 		return classify(op, err)
 	}
 	defer func() { _ = consumer.Close() }() // its partition is closed below; there is nothing left to fail
 	records, err := bounded(ctx, func() (sarama.PartitionConsumer, error) {
-		return consumer.ConsumePartition(l.config.Topic, from.Partition, from.Offset)
+		return consumer.ConsumePartition(topic, from.Partition, from.Offset)
 	})
 	if err != nil {
 		return classify(op, err)
@@ -40,7 +46,7 @@ func (l *Log) Replay(ctx context.Context, from events.Position, to int64, handle
 	go func() {
 		defer close(errorsEnded)
 		for err := range records.Errors() {
-			l.logger.Warn("reading from Kafka failed; it is tried again", "topic", l.config.Topic, "partition", from.Partition, "error", err.Err)
+			logger.Warn("reading from Kafka failed; it is tried again", "topic", topic, "partition", from.Partition, "error", err.Err)
 		}
 	}()
 	defer func() {

@@ -33,14 +33,15 @@ func oneOf(values ...string) func(string) bool {
 	return func(value string) bool { return slices.Contains(values, value) }
 }
 
-// settings are those of Kafka's topic configuration (https://kafka.apache.org/documentation/#topicconfigs).
-func settings(config Config) []setting {
+// settings are those of Kafka's topic configuration (https://kafka.apache.org/documentation/#topicconfigs). A message is a batch of records
+// on the wire, of at most so many bytes.
+func settings(config Config, messageBytes int64) []setting {
 	list := []setting{
 		{"retention.ms", "-1", oneOf("-1"), "events are kept for ever"},
 		{"retention.bytes", "-1", oneOf("-1"), "events are kept for ever"},
 		{"cleanup.policy", "delete", oneOf("delete"), "no event replaces another"},
 		{"message.timestamp.type", "LogAppendTime", oneOf("LogAppendTime"), "time comes from the log"},
-		{"max.message.bytes", strconv.Itoa(maxMessageBytes), atLeast(maxMessageBytes), "large transactions fit"},
+		{"max.message.bytes", strconv.FormatInt(messageBytes, 10), atLeast(messageBytes), "large transactions fit"},
 		{"compression.type", "zstd", oneOf("zstd", "producer"), "the producer's compression is kept"},
 		{"unclean.leader.election.enable", "false", oneOf("false"), "what was acknowledged is not lost"},
 	}
@@ -50,8 +51,9 @@ func settings(config Config) []setting {
 	return list
 }
 
-// EnsureTopic sees that the topic is there with the settings that the log's promises rest on. With create it makes a topic that is
-// not there; it never changes one that is. An error of kind Invalid names each setting that is wrong, its value and the wanted one.
+// EnsureTopic sees that the topic, and that of its feed, are there with the settings that the log's promises rest on. With create it makes
+// a topic that is not there; it never changes one that is. An error of kind Invalid names each setting that is wrong, its value and the
+// wanted one.
 func EnsureTopic(ctx context.Context, config Config, create bool) error {
 	const op = "kafka.EnsureTopic"
 	config, err := config.withDefaults()
@@ -63,27 +65,40 @@ func EnsureTopic(ctx context.Context, config Config, create bool) error {
 		return classify(op, err)
 	}
 	defer func() { _ = admin.Close() }() // it holds nothing but connections
+	if config.Partitions, err = ensure(ctx, admin, config, maxMessageBytes, create); err != nil {
+		return err
+	}
+	config.Topic = FeedTopic(config.Topic)
+	_, err = ensure(ctx, admin, config, feedMessageBytes, create)
+	return err
+}
+
+// ensure is EnsureTopic for one topic, and tells its partitions.
+func ensure(ctx context.Context, admin sarama.ClusterAdmin, config Config, messageBytes int64, create bool) (partitions int32, err error) {
+	const op = "kafka.EnsureTopic"
+	list := settings(config, messageBytes)
 	metadata, err := describe(ctx, admin, config.Topic)
 	if errors.Is(err, sarama.ErrUnknownTopicOrPartition) {
 		if !create {
-			return events.Errorf(events.Invalid, op, "the topic %s is not there; make it with the init command", config.Topic)
+			return 0, events.Errorf(events.Invalid, op, "the topic %s is not there; make it with the init command", config.Topic)
 		}
-		if err := createTopic(ctx, admin, config); err != nil {
-			return err
+		if err := createTopic(ctx, admin, config, list); err != nil {
+			return 0, err
 		}
 		metadata, err = describe(ctx, admin, config.Topic)
 	}
 	if err != nil {
-		return classify(op, err)
+		return 0, classify(op, err)
 	}
-	if found := len(metadata.Partitions); config.Partitions > 0 && found != int(config.Partitions) {
-		return events.Errorf(events.Invalid, op, "the topic %s has %d partitions and %d are configured; the number places the tenants and never changes: configure %d, or use another topic",
+	found := int32(len(metadata.Partitions))
+	if config.Partitions > 0 && found != config.Partitions {
+		return 0, events.Errorf(events.Invalid, op, "the topic %s has %d partitions and %d are configured; the number places the tenants and never changes: configure %d, or use another topic",
 			config.Topic, found, config.Partitions, found)
 	}
-	return checkSettings(ctx, admin, config)
+	return found, checkSettings(ctx, admin, config.Topic, list)
 }
 
-// Drop deletes the topic, and with it all events. A topic that is not there is no error.
+// Drop deletes the topic and that of its feed, and with them all events. A topic that is not there is no error.
 func Drop(ctx context.Context, config Config) error {
 	const op = "kafka.Drop"
 	config, err := config.withDefaults()
@@ -95,11 +110,13 @@ func Drop(ctx context.Context, config Config) error {
 		return classify(op, err)
 	}
 	defer func() { _ = admin.Close() }()
-	_, err = bounded(ctx, func() (struct{}, error) { return struct{}{}, admin.DeleteTopic(config.Topic) })
-	if errors.Is(err, sarama.ErrUnknownTopicOrPartition) {
-		return nil
+	for _, topic := range []string{FeedTopic(config.Topic), config.Topic} {
+		_, err = bounded(ctx, func() (struct{}, error) { return struct{}{}, admin.DeleteTopic(topic) })
+		if err != nil && !errors.Is(err, sarama.ErrUnknownTopicOrPartition) {
+			return classify(op, err)
+		}
 	}
-	return classify(op, err)
+	return nil
 }
 
 func connect(ctx context.Context, config Config) (sarama.ClusterAdmin, error) {
@@ -152,13 +169,13 @@ func pause(ctx context.Context, length time.Duration) error {
 	}
 }
 
-func createTopic(ctx context.Context, admin sarama.ClusterAdmin, config Config) error {
+func createTopic(ctx context.Context, admin sarama.ClusterAdmin, config Config, list []setting) error {
 	const op = "kafka.EnsureTopic"
 	detail := &sarama.TopicDetail{NumPartitions: max(1, config.Partitions), ReplicationFactor: config.ReplicationFactor, ConfigEntries: map[string]*string{}}
 	if detail.ReplicationFactor == 0 {
 		detail.ReplicationFactor = -1 // the brokers' default (KIP-464)
 	}
-	for _, s := range settings(config) {
+	for _, s := range list {
 		detail.ConfigEntries[s.name] = &s.wanted
 	}
 	_, err := bounded(ctx, func() (struct{}, error) { return struct{}{}, admin.CreateTopic(config.Topic, detail, false) })
@@ -183,15 +200,14 @@ func createTopic(ctx context.Context, admin sarama.ClusterAdmin, config Config) 
 	}
 }
 
-func checkSettings(ctx context.Context, admin sarama.ClusterAdmin, config Config) error {
+func checkSettings(ctx context.Context, admin sarama.ClusterAdmin, topic string, list []setting) error {
 	const op = "kafka.EnsureTopic"
-	list := settings(config)
 	names := make([]string, len(list))
 	for i := range list {
 		names[i] = list[i].name
 	}
 	entries, err := bounded(ctx, func() ([]sarama.ConfigEntry, error) {
-		return describeTopic(admin, config.Topic, names)
+		return describeTopic(admin, topic, names)
 	})
 	if err != nil {
 		return classify(op, err)
@@ -207,7 +223,7 @@ func checkSettings(ctx context.Context, admin sarama.ClusterAdmin, config Config
 		}
 	}
 	if len(wrong) > 0 {
-		return events.Errorf(events.Invalid, op, "the topic %s has wrong settings: %s; change them with kafka-configs --alter, or use another topic", config.Topic, strings.Join(wrong, "; "))
+		return events.Errorf(events.Invalid, op, "the topic %s has wrong settings: %s; change them with kafka-configs --alter, or use another topic", topic, strings.Join(wrong, "; "))
 	}
 	return nil
 }
