@@ -34,6 +34,7 @@ type parts struct {
 	logger      *slog.Logger
 	catalog     *catalog.Catalog
 	log         events.Log
+	feed        events.Feed
 	blobs       projections.Blobs
 	cache       *cache.Blobs // the blobs' cache, for its figures; nil: there is none
 	generations projections.Generations
@@ -121,8 +122,25 @@ func (p *parts) openLog(ctx context.Context, file *sqlitefile.File, create bool)
 			p.log, err = kafka.Open(ctx, settings, p.logger)
 		}
 	}
+	if err != nil {
+		return err
+	}
+	p.closers = append(p.closers, p.log.Close)
+	return p.openFeed(ctx, file)
+}
+
+// openFeed opens what lies beside the log: the record of what was decided.
+func (p *parts) openFeed(ctx context.Context, file *sqlitefile.File) (err error) {
+	switch p.config.Variant {
+	case "memory":
+		p.feed = memorylog.NewFeed()
+	case "standalone":
+		p.feed, err = sqlitelog.OpenFeed(ctx, file)
+	default:
+		p.feed, err = kafka.OpenFeed(ctx, kafkaConfig(p.config), p.logger)
+	}
 	if err == nil {
-		p.closers = append(p.closers, p.log.Close)
+		p.closers = append(p.closers, p.feed.Close)
 	}
 	return err
 }
@@ -209,8 +227,8 @@ func (p *parts) Close() {
 	}
 }
 
-// openLog opens the log alone, for commands that need nothing else.
-func openLog(ctx context.Context, config *Config, logger *slog.Logger) (events.Log, func(), error) {
+// openLog opens the log and its feed alone, for commands that need nothing else.
+func openLog(ctx context.Context, config *Config, logger *slog.Logger) (events.Log, events.Feed, func(), error) {
 	p := &parts{config: config, logger: logger}
 	file, err := p.openFile(config)
 	if err == nil {
@@ -218,9 +236,9 @@ func openLog(ctx context.Context, config *Config, logger *slog.Logger) (events.L
 	}
 	if err != nil {
 		p.Close()
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
-	return p.log, p.Close, nil
+	return p.log, p.feed, p.Close, nil
 }
 
 // dropParts deletes what an installation has stored. What isn't there is no error.

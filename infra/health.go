@@ -184,6 +184,19 @@ func newHandlerMetrics(registry *prometheus.Registry) message.HandlerMiddleware 
 	}
 }
 
+// registerFeedMetrics shows how far the feed is behind the decisions of this node.
+func (n *node) registerFeedMetrics() {
+	n.registry.MustRegister(
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "binnacle_feed_lag_events", Help: "Events that this node has decided and whose decisions are not in the feed yet."}, func() float64 {
+			lag, _ := n.publish.Lag()
+			return float64(lag)
+		}),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "binnacle_feed_lag_seconds", Help: "Age of the oldest decision of this node that is not in the feed yet."}, func() float64 {
+			_, age := n.publish.Lag()
+			return age.Seconds()
+		}))
+}
+
 // registerPartMetrics shows what the parts count themselves.
 func (n *node) registerPartMetrics() {
 	if n.cache == nil {

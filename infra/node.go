@@ -3,6 +3,7 @@ package infra
 import (
 	"context"
 	"log/slog"
+	"math/rand/v2"
 	"net/http"
 	"slices"
 	"time"
@@ -44,6 +45,7 @@ type node struct {
 	heal      *functions.Heal
 	handler   http.Handler
 	router    *message.Router
+	publish   *functions.Publish // nil on a node that does not project
 	lag       *lagWatch
 	stopping  context.Context //nolint:containedctx // a signal, not a call's context: it ends when the node begins to stop: it isn't ready any more
 	beginStop context.CancelFunc
@@ -77,7 +79,9 @@ func (n *node) newRouter() (err error) {
 	if err != nil {
 		return err
 	}
-	project := &functions.Project{Index: n.generations.Live(), Blobs: n.blobs, Catalog: n.catalog, Waiters: n.waiters, Heal: n.heal, Logger: n.logger}
+	n.publish = &functions.Publish{Index: n.generations.Live(), Feed: n.feed, Logger: n.logger, Patience: n.patience()}
+	n.registerFeedMetrics()
+	project := &functions.Project{Index: n.generations.Live(), Blobs: n.blobs, Catalog: n.catalog, Waiters: n.waiters, Publish: n.publish, Heal: n.heal, Logger: n.logger}
 	follower, err := n.log.Follow(project.Seek)
 	if err != nil {
 		return err
@@ -90,6 +94,18 @@ func (n *node) newRouter() (err error) {
 	)
 	n.router.AddConsumerHandler("project", "events", follower, project.Handle)
 	return nil
+}
+
+// maxPatience bounds how long a replica lets others publish first.
+const maxPatience = 2 * time.Second
+
+// patience is how long this node lets others publish a decision first. Replicas all decide the same, each for itself: the one with the
+// least patience publishes, and another one when it is away.
+func (n *node) patience() time.Duration {
+	if n.parts.config.Variant != "replica" {
+		return 0
+	}
+	return rand.N(maxPatience) //nolint:gosec // no secret
 }
 
 // newDoors makes the HTTP side: the reading router with the write door mounted in it.
@@ -137,6 +153,9 @@ func (n *node) Run(ctx context.Context) error {
 	group.Go(func() error {
 		return n.generations.Watch(ctx, func() { n.waiters.Progressed(ctx) })
 	})
+	if n.publish != nil {
+		group.Go(func() error { return n.publish.Handle(ctx) })
+	}
 	group.Go(func() error {
 		n.lag.run(ctx)
 		return nil

@@ -20,11 +20,13 @@ type tailCommand struct {
 	Follow    bool   `help:"Go on with records as they come, until interrupted." short:"f"`
 	Content   bool   `help:"Print the documents too."`
 	JSON      bool   `help:"Print one JSON object a record." name:"json"`
+	Feed      bool   `help:"Print the feed instead of the log: what was decided about each record, one JSON object a line."`
 	Partition int32  `help:"Partition to print; -1: all." default:"-1"`
 }
 
 const tailHelp = `Prints records of the log, one a line: position, append time, tenant, event id and the changes. A record that
-can't be decoded is printed with the reason; the server keeps such records in quarantine.`
+can't be decoded is printed with the reason; the server keeps such records in quarantine.
+With --feed it prints the decisions on those records instead: what each change became, or why it was refused.`
 
 func (*tailCommand) Help() string { return tailHelp }
 
@@ -33,7 +35,7 @@ const tailLines = 10
 
 // Run is called by the command line.
 func (c *tailCommand) Run(ctx context.Context, config *Config, out *output, logger *slog.Logger) error {
-	log, closeLog, err := openLog(ctx, config, logger)
+	log, feed, closeLog, err := openLog(ctx, config, logger)
 	if err != nil {
 		return err
 	}
@@ -45,10 +47,31 @@ func (c *tailCommand) Run(ctx context.Context, config *Config, out *output, logg
 			return err
 		}
 	}
+	show := func(from events.Position, to int64) error {
+		return log.Replay(ctx, from, to, func(records []events.RawRecord) error {
+			for _, raw := range records {
+				if err := c.print(out.Out, raw); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	if c.Feed {
+		show = func(from events.Position, to int64) error {
+			return feed.Decisions(ctx, from, to, func(decisions []events.Decision) error { return printDecisions(out.Out, decisions) })
+		}
+	}
 	for {
 		ends, err := log.Ends(ctx)
+		for i := range ends {
+			if c.Feed && err == nil { // of decisions there are some up to where the feed ends
+				ends[i].First = 0
+				ends[i].Next, err = feed.End(ctx, ends[i].Partition)
+			}
+		}
 		if err != nil {
-			return err
+			return endOfInterrupt(ctx, err)
 		}
 		for _, end := range ends {
 			if c.Partition >= 0 && end.Partition != c.Partition || from.Partition >= 0 && end.Partition != from.Partition {
@@ -65,15 +88,7 @@ func (c *tailCommand) Run(ctx context.Context, config *Config, out *output, logg
 			if start >= end.Next {
 				continue
 			}
-			err := log.Replay(ctx, events.Position{Partition: end.Partition, Offset: start}, end.Next, func(records []events.RawRecord) error {
-				for _, raw := range records {
-					if err := c.print(out.Out, raw); err != nil {
-						return err
-					}
-				}
-				return nil
-			})
-			if err != nil {
+			if err := show(events.Position{Partition: end.Partition, Offset: start}, end.Next); err != nil {
 				return endOfInterrupt(ctx, err)
 			}
 		}
@@ -86,6 +101,20 @@ func (c *tailCommand) Run(ctx context.Context, config *Config, out *output, logg
 		case <-time.After(200 * time.Millisecond):
 		}
 	}
+}
+
+// printDecisions prints the written forms of decisions, one a line.
+func printDecisions(w io.Writer, decisions []events.Decision) error {
+	for i := range decisions {
+		_, value, err := events.EncodeDecision(decisions[i])
+		if err == nil {
+			_, err = w.Write(append(value, '\n'))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // endOfInterrupt makes no failure of an interruption by the user.
