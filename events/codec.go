@@ -175,11 +175,21 @@ func checkEvent(op string, event Event) error {
 	if !plainName(event.Tenant) {
 		return Errorf(Invalid, op, "the tenant %.80q is not a name of 1 to 64 letters, digits, '-', '_' or '.'", event.Tenant)
 	}
-	if len(event.Changes) == 0 {
+	discards := event.Settles != nil && event.Settles.Discard
+	if len(event.Changes) == 0 && !discards {
 		return Errorf(Invalid, op, "the event %s asks for no change", event.ID)
+	}
+	if len(event.Changes) > 0 && discards {
+		return Errorf(Invalid, op, "the event %s gives up a record in quarantine and asks for changes", event.ID)
 	}
 	if strings.IndexByte(event.IdempotencyKey, 0) >= 0 {
 		return Errorf(Invalid, op, "the idempotency key holds a NUL character")
+	}
+	if r := event.Repeat; r != (Repeat{}) && (event.IdempotencyKey == "" || r.Part < 0 || r.Window < time.Second || int64(r.Window/time.Second) > maxWindow || r.Window%time.Second != 0) {
+		return Errorf(Invalid, op, "the event %s can be repeated as part %d within %v under the key %.80q, which cannot be", event.ID, r.Part, r.Window, event.IdempotencyKey)
+	}
+	if s := event.Settles; s != nil && (s.Position.Partition < 0 || s.Position.Offset < 0 || strings.IndexByte(s.Reason, 0) >= 0) {
+		return Errorf(Invalid, op, "the event %s settles the record at %v, which cannot be, or for a reason that holds a NUL character", event.ID, s.Position)
 	}
 	for i := range event.Changes {
 		if err := checkChange(op, &event.Changes[i], i, len(event.Changes)); err != nil {
@@ -218,6 +228,16 @@ func checkChange(op string, change *Change, index, count int) error {
 	return nil
 }
 
+// CheckTenant holds the rule for names of tenants: 1 to 64 letters, digits, '-', '_' or '.', the first a letter or a digit. An error is
+// of kind Invalid.
+func CheckTenant(name string) error {
+	if !plainName(name) || strings.IndexByte("-_.", name[0]) >= 0 {
+		return Errorf(Invalid, "events.CheckTenant", "%.80q is no name of a tenant; it takes 1 to 64 letters, digits, '-', '_' or '.', and begins with a letter or a digit", name)
+	}
+	return nil
+}
+
+// plainName is the rule that records are held to: names that begin with a mark were never given out, but can be read.
 func plainName(s string) bool {
 	if s == "" || len(s) > 64 {
 		return false

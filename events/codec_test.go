@@ -55,6 +55,27 @@ func fullEvent() Event {
 	}
 }
 
+// keyedEvent is one entry of a batch that came with an Idempotency-Key.
+func keyedEvent() Event {
+	event := smallEvent()
+	event.IdempotencyKey = "retry-2"
+	event.Repeat = Repeat{Request: Hash{1, 2, 3, 31: 9}, Part: 4, Window: 24 * time.Hour}
+	return event
+}
+
+// replayEvent asks again for what a record in quarantine asks for.
+func replayEvent() Event {
+	event := smallEvent()
+	event.Settles = &Settling{Position: Position{Partition: 3, Offset: 41}, Reason: "the new release reads it"}
+	return event
+}
+
+func discardEvent() Event {
+	event := smallEvent()
+	event.Changes, event.Settles = nil, &Settling{Position: Position{Offset: 7}, Discard: true, Reason: "a test of ours"}
+	return event
+}
+
 func largeEvent() Event {
 	event := smallEvent()
 	event.Changes[0].Content = []byte(`{"resourceType":"Patient","text":"` + strings.Repeat("one line of a long story, ", 400) + `"}`)
@@ -62,7 +83,8 @@ func largeEvent() Event {
 }
 
 func TestAnEventComesBackAsItWas(t *testing.T) {
-	for name, event := range map[string]Event{"small": smallEvent(), "full": fullEvent(), "large": largeEvent()} {
+	for name, event := range map[string]Event{"small": smallEvent(), "full": fullEvent(), "large": largeEvent(),
+		"keyed": keyedEvent(), "replay": replayEvent(), "discard": discardEvent()} {
 		raw := asRaw(t, event)
 		got, err := Decode(raw)
 		if err != nil {
@@ -137,6 +159,12 @@ func TestWhatCouldNotBeReadBackIsNotWritten(t *testing.T) {
 		"a NUL in an id":      func(e *Event) { e.Changes[1].ID = "\x00" },
 		"a negative entry":    func(e *Event) { e.Changes[1].Entry = -2 },
 		"a negative version":  func(e *Event) { e.Changes[1].IfMatch = -2 },
+		"no key to repeat":    func(e *Event) { e.IdempotencyKey, e.Repeat = "", Repeat{Request: Hash{1}, Window: time.Hour} },
+		"no window":           func(e *Event) { e.Repeat = Repeat{Request: Hash{1}} },
+		"half a second":       func(e *Event) { e.Repeat = Repeat{Request: Hash{1}, Window: 1500 * time.Millisecond} },
+		"a negative part":     func(e *Event) { e.Repeat = Repeat{Request: Hash{1}, Part: -1, Window: time.Hour} },
+		"a negative place":    func(e *Event) { e.Settles = &Settling{Position: Position{Offset: -1}} },
+		"a discard that asks": func(e *Event) { e.Settles = &Settling{Discard: true} },
 	} {
 		event := fullEvent()
 		spoil(&event)
@@ -197,6 +225,8 @@ func TestWhatIsNoKnownEventIsInvalidWithAReason(t *testing.T) {
 			set(headerCompression, "zstd")(raw)
 			raw.Value = []byte{0x28, 0xb5, 0x2f, 0xfd, 0xa0, 0, 0, 0, 1, 1, 0, 0}
 		}, "claims"},
+		"a short hash":         {value(0xa2, 0x01, 0x80, 0x04, 0xa2, 0x01, 0x41, 0x01, 0x03, 0x01), "hash"},
+		"a window without end": {value(append(append([]byte{0xa2, 0x01, 0x80, 0x04, 0xa2, 0x01, 0x58, 0x20}, make([]byte, 32)...), 0x03, 0x1b, 0x7f, 0, 0, 0, 0, 0, 0, 0)...), "window"},
 		"a crowd of empty changes": {func(raw *RawRecord) {
 			raw.Value = append([]byte{0xa1, 0x01, 0x9a, 0, 0x60, 0, 0}, bytes.Repeat([]byte{0xa0}, 0x600000)...)
 		}, "items"},
@@ -273,7 +303,7 @@ func TestEveryFormEverWrittenIsStillRead(t *testing.T) {
 }
 
 func writeGolden(t *testing.T) {
-	for name, event := range map[string]Event{"v1-small": smallEvent(), "v1-full": fullEvent(), "v1-zstd": largeEvent()} {
+	for name, event := range map[string]Event{"v1-small": smallEvent(), "v1-full": fullEvent(), "v1-zstd": largeEvent(), "v1-keyed": keyedEvent(), "v1-replay": replayEvent(), "v1-discard": discardEvent()} {
 		file := filepath.Join("testdata", name+".golden")
 		if _, err := os.Stat(file); err == nil {
 			continue
@@ -290,22 +320,24 @@ func writeGolden(t *testing.T) {
 }
 
 func TestTheFormOfTodayIsWrittenByteForByte(t *testing.T) {
-	data, err := os.ReadFile("testdata/v1-full.golden")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var golden goldenRecord
-	if err := json.Unmarshal(data, &golden); err != nil {
-		t.Fatal(err)
-	}
-	raw := asRaw(t, fullEvent())
-	if !bytes.Equal(raw.Value, golden.Value) || !reflect.DeepEqual(raw.Headers, golden.Headers) {
-		t.Errorf("the written form has changed: got %x %q, want %x %q; a changed form needs a new ce_type and a golden file", raw.Value, raw.Headers, golden.Value, golden.Headers)
+	for name, event := range map[string]Event{"v1-full": fullEvent(), "v1-keyed": keyedEvent(), "v1-replay": replayEvent(), "v1-discard": discardEvent()} {
+		data, err := os.ReadFile("testdata/" + name + ".golden")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var golden goldenRecord
+		if err := json.Unmarshal(data, &golden); err != nil {
+			t.Fatal(err)
+		}
+		raw := asRaw(t, event)
+		if !bytes.Equal(raw.Value, golden.Value) || !reflect.DeepEqual(raw.Headers, golden.Headers) {
+			t.Errorf("%s: the written form has changed: got %x %q, want %x %q; a changed form needs a new ce_type and a golden file", name, raw.Value, raw.Headers, golden.Value, golden.Headers)
+		}
 	}
 }
 
 func FuzzDecode(f *testing.F) {
-	for _, event := range []Event{smallEvent(), fullEvent(), largeEvent()} {
+	for _, event := range []Event{smallEvent(), fullEvent(), largeEvent(), keyedEvent(), replayEvent(), discardEvent()} {
 		raw := asRaw(f, event)
 		f.Add(raw.Value, headerValue(raw, headerCompression), event.ID, "2026-02-03T04:05:06Z")
 	}

@@ -3,6 +3,7 @@ package events
 import (
 	"bytes"
 	"sync"
+	"time"
 
 	"github.com/fxamacker/cbor/v2"
 	"github.com/klauspost/compress/zstd"
@@ -14,6 +15,21 @@ type eventForm struct {
 	Changes        []changeForm `cbor:"1,keyasint"`
 	IdempotencyKey string       `cbor:"2,keyasint,omitempty"`
 	AllowDangling  bool         `cbor:"3,keyasint,omitempty"`
+	Repeat         *repeatForm  `cbor:"4,keyasint,omitempty"`
+	Settles        *settleForm  `cbor:"5,keyasint,omitempty"`
+}
+
+type repeatForm struct {
+	Request []byte `cbor:"1,keyasint"`
+	Part    int    `cbor:"2,keyasint,omitempty"`
+	Window  int64  `cbor:"3,keyasint"` // seconds
+}
+
+type settleForm struct {
+	Partition int32  `cbor:"1,keyasint"`
+	Offset    int64  `cbor:"2,keyasint"`
+	Discard   bool   `cbor:"3,keyasint,omitempty"`
+	Reason    string `cbor:"4,keyasint,omitempty"`
 }
 
 type changeForm struct {
@@ -41,6 +57,8 @@ type linkForm struct {
 const (
 	maxItems = 4 << 20 // CBOR items in one event: a link has at most 11, a change at most 19 and its links
 	maxArray = 1 << 20 // changes of an event, links of a change
+
+	maxWindow = int64(100 * 365 * 24 * time.Hour / time.Second) // of an idempotency key, seconds
 )
 
 type valueCodec struct {
@@ -82,7 +100,14 @@ func newValueCodec() *valueCodec {
 
 func encodeValue(op string, event Event) (value []byte, compressed bool, err error) {
 	form := eventForm{IdempotencyKey: event.IdempotencyKey, AllowDangling: event.AllowDangling, Changes: make([]changeForm, len(event.Changes))}
-	size, items := 64+len(event.IdempotencyKey), 4
+	if event.Repeat != (Repeat{}) {
+		form.Repeat = &repeatForm{Request: event.Repeat.Request[:], Part: event.Repeat.Part, Window: int64(event.Repeat.Window / time.Second)}
+	}
+	size, items := 128+len(event.IdempotencyKey), 24
+	if s := event.Settles; s != nil {
+		form.Settles = &settleForm{Partition: s.Position.Partition, Offset: s.Position.Offset, Discard: s.Discard, Reason: s.Reason}
+		size += len(s.Reason)
+	}
 	for i := range event.Changes {
 		change := &event.Changes[i]
 		form.Changes[i] = changeForm{
@@ -141,7 +166,12 @@ func decodeValue(op string, value []byte, into *Event) error {
 		return Wrap(Invalid, op, err, "the value is not the CBOR of %s", typeEventV1)
 	}
 	into.IdempotencyKey, into.AllowDangling = form.IdempotencyKey, form.AllowDangling
-	into.Changes = make([]Change, len(form.Changes))
+	if err := decodeExtras(op, &form, into); err != nil {
+		return err
+	}
+	if len(form.Changes) > 0 {
+		into.Changes = make([]Change, len(form.Changes))
+	}
 	for i := range form.Changes {
 		change := &form.Changes[i]
 		into.Changes[i] = Change{
@@ -155,6 +185,22 @@ func decodeValue(op string, value []byte, into *Event) error {
 			}
 			into.Changes[i].Links = links
 		}
+	}
+	return nil
+}
+
+func decodeExtras(op string, form *eventForm, into *Event) error {
+	if r := form.Repeat; r != nil {
+		if len(r.Request) != len(into.Repeat.Request) {
+			return Errorf(Invalid, op, "the hash of the request has %d bytes, not %d", len(r.Request), len(into.Repeat.Request))
+		}
+		if r.Window < 0 || r.Window > maxWindow {
+			return Errorf(Invalid, op, "the window of the idempotency key has %d seconds, not 1 to %d", r.Window, maxWindow)
+		}
+		into.Repeat = Repeat{Request: Hash(r.Request), Part: r.Part, Window: time.Duration(r.Window) * time.Second}
+	}
+	if s := form.Settles; s != nil {
+		into.Settles = &Settling{Position: Position{s.Partition, s.Offset}, Discard: s.Discard, Reason: s.Reason}
 	}
 	return nil
 }

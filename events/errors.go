@@ -22,9 +22,10 @@ const (
 	Unsupported              // well formed, known, and not offered here
 	Transient                // a part is away for now; the same call may work later
 	Unknown                  // the effect was asked for and may still come about; ask again with the same idempotency key
+	Reused                   // the idempotency key stands for another request
 )
 
-var kindNames = [...]string{"internal", "invalid", "not found", "gone", "conflict", "precondition", "too large", "too costly", "unsupported", "transient", "unknown outcome"}
+var kindNames = [...]string{"internal", "invalid", "not found", "gone", "conflict", "precondition", "too large", "too costly", "unsupported", "transient", "unknown outcome", "idempotency key reused"}
 
 func (k Kind) String() string {
 	if int(k) < len(kindNames) {

@@ -11,8 +11,25 @@ type Event struct {
 	Tenant         string    // the ledger it belongs to
 	Time           time.Time // when it was asked, by the door's clock, for information; what counts is the record's append time
 	IdempotencyKey string    // the client's Idempotency-Key; empty when there is none
+	Repeat         Repeat    // what a repetition of the key is held against; zero without a key
 	AllowDangling  bool      // literal references may point to what does not exist (an import may ask for it)
-	Changes        []Change  // 1..n
+	Changes        []Change  // 1..n; none when Settles is a discard
+	Settles        *Settling // the event says what becomes of a record in quarantine; nil: it does not
+}
+
+// Repeat tells a repetition of a request from another request that came under the same idempotency key. Events that were written
+// before there was one have the zero Repeat: their repetitions have the same event ID.
+type Repeat struct {
+	Request Hash          // of the request: method, target, preconditions and body
+	Part    int           // 0: the event is all of the request; n: it is entry n-1 of a batch
+	Window  time.Duration // whole seconds after the append time in which the key stands for this request; then it may be used anew
+}
+
+// Settling is the decision about a record in quarantine.
+type Settling struct {
+	Position Position // of the record
+	Discard  bool     // it is given up; false: this event is the record's own, asked for again
+	Reason   string   // in the operator's words
 }
 
 // Operation is what a change asks for.
@@ -133,4 +150,5 @@ type Outcome struct {
 	Time     time.Time // append time of the record
 	Refusal  *Refusal  // nil: accepted
 	Results  []Result  // one per change, in the order of the changes; empty when refused
+	Repeats  string    // the ID of the event whose request this one repeats under the same key: it took no effect, and that one's outcome stands for both
 }

@@ -69,6 +69,8 @@ func answerOf(kind events.Kind) (status int, code string) {
 		return 503, "transient"
 	case events.Unknown:
 		return 504, "timeout"
+	case events.Reused:
+		return 422, "business-rule"
 	}
 	return 500, "exception"
 }
