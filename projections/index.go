@@ -37,8 +37,32 @@ type Row struct {
 
 // Quarantined is a record that could not be decoded or projected. The line went on without it.
 type Quarantined struct {
-	Record events.RawRecord
-	Reason string
+	Record  events.RawRecord
+	Reason  string
+	Settled *Settled // what was decided about it; nil: nobody has handled it
+}
+
+// Settled is what was decided about a record in quarantine. The first decision in the order of the log stands.
+type Settled struct {
+	Of      events.Position // the record in quarantine
+	By      events.Position // the event that decided
+	Time    time.Time       // its append time
+	Discard bool            // it was given up; false: it was asked for again, by that event
+	Reason  string          // in the operator's words
+}
+
+// ClaimName names what a request may claim: an idempotency key of a tenant, or one part of what a batch asks for under it.
+type ClaimName struct {
+	Tenant, Key string
+	Part        int // 0: the key itself; else events.Repeat.Part
+}
+
+// Claim is the hold of a request on an idempotency key.
+type Claim struct {
+	ClaimName
+	EventID string      // of the request; "" in the zero Claim, which stands for "nobody's"
+	Request events.Hash // what tells another request apart
+	Until   time.Time   // append time from which on the key may be claimed anew
 }
 
 // Commit is everything that one batch of records of one partition changes.
@@ -50,6 +74,8 @@ type Commit struct {
 	Rows        []Row // in log order, Sids ascending without gaps from State.NextSid
 	Outcomes    []events.Outcome
 	Quarantined []Quarantined
+	Claims      []Claim   // each name once; a claim that is there is replaced
+	Settled     []Settled // of records of the partition that are in quarantine, those of this commit among them; each once
 
 	// Contents stores the blobs of the rows; nil: there are none to store. The driver calls it, at least once, beside its own work or
 	// before it, and commits only after it has returned nil: a version is never there before its content. Its error is that of Commit.
@@ -80,6 +106,10 @@ type Writer interface {
 
 	// Search answers a query.
 	Search(ctx context.Context, query Query) (Page, error)
+	// Claims returns the claim on each name, in their order; the zero Claim where there is none.
+	Claims(ctx context.Context, names []ClaimName) ([]Claim, error)
+	// Quarantine returns up to limit quarantined records with positions after the given one, in order, handled ones too.
+	Quarantine(ctx context.Context, after events.Position, limit int) ([]Quarantined, error)
 }
 
 // Reader is the part of an index that the reading doors use.
@@ -141,6 +171,8 @@ type Auditor interface {
 	// to limit and a few MiB of them, at least one when there is one. It never leaves one out between two that it returns.
 	Decisions(ctx context.Context, from events.Position, limit int) ([]events.Decision, error)
 
+	// Unsettled tells of the records in quarantine that nobody has handled: how many, and the append time of the oldest (zero: none).
+	Unsettled(ctx context.Context) (count int64, oldest time.Time, err error)
 	// Sizes returns the number of versions, current resources, term rows (which may be an estimate) and quarantined records, and the
 	// bytes on disk.
 	Sizes(ctx context.Context) (Sizes, error)

@@ -23,6 +23,8 @@ func Index(t *testing.T, open func(t testing.TB) projections.Generations) {
 		"quarantined records come back with their bytes":                        quarantined,
 		"changes since a mark are told, all or none":                            since,
 		"decisions come in the order of the log, also those of quarantine":      decisions,
+		"what was decided about a quarantined record stands":                    settled,
+		"a claim is there until another one takes its place":                    claims,
 		"a history is read newest first, in pages and spans":                    history,
 		"tenants do not see each other":                                         tenants,
 		"dates are compared as ranges with every prefix":                        datePrefixes,

@@ -238,7 +238,7 @@ func outcomes(t *testing.T, g projections.Generations) {
 			{Disposition: events.NoEffect, Type: "Patient", ID: "3"},
 		}},
 		{EventID: "event-2", Tenant: "other", Position: events.Position{Partition: 3, Offset: 1 << 40}, Time: at, Refusal: &events.Refusal{Kind: events.Precondition, Change: 2, Text: "stale \xff ✓", Expression: "Bundle.entry[2]"}},
-		{EventID: "event-3", Time: at},
+		{EventID: "event-3", Time: at, Repeats: "event-1"},
 	}
 	w.outcomes = slices.Clone(want)
 	w.commit()
@@ -333,6 +333,77 @@ func decisions(t *testing.T, g projections.Generations) {
 				t.Errorf("Decisions from %d, limit %d: number %d is %+v, want %+v", c.from, c.limit, i, got[i], want[c.first+i])
 			}
 		}
+	}
+}
+
+func settled(t *testing.T, g projections.Generations) {
+	w := newWorld(t, g.Live(), 2)
+	if count, oldest, err := w.index.Unsettled(testContext(t)); err != nil || count != 0 || !oldest.IsZero() {
+		t.Fatalf("Unsettled of an empty index = %d, %v, %v", count, oldest, err)
+	}
+	at := func(i int64) events.Position { return events.Position{Partition: 2, Offset: i} }
+	c := w.take()
+	for i := range int64(3) {
+		c.Quarantined = append(c.Quarantined, projections.Quarantined{Record: events.RawRecord{Position: at(i), Time: w.now.Add(time.Duration(i) * time.Second)}, Reason: "broken"})
+	}
+	first := projections.Settled{Of: at(0), By: at(5), Time: w.now.Add(time.Minute), Discard: true, Reason: "looked at \xff"}
+	c.Settled = []projections.Settled{first} // of a record of the same commit
+	if err := w.index.Commit(testContext(t), c); err != nil {
+		t.Fatal(err)
+	}
+	if count, oldest, err := w.index.Unsettled(testContext(t)); err != nil || count != 2 || !oldest.Equal(w.now.Add(time.Second)) {
+		t.Fatalf("Unsettled = %d, %v, %v; want 2 since %v", count, oldest, err, w.now.Add(time.Second))
+	}
+	c = w.take()
+	again := projections.Settled{Of: at(1), By: at(6), Time: w.now.Add(time.Hour), Reason: "again"}
+	c.Settled = []projections.Settled{again, {Of: at(0), By: at(7), Time: w.now.Add(time.Hour)}}
+	if err := w.index.Commit(testContext(t), c); err != nil {
+		t.Fatal(err)
+	}
+	found, err := w.index.Quarantine(testContext(t), events.Position{Partition: 2, Offset: -1}, 10)
+	if err != nil || len(found) != 3 {
+		t.Fatalf("Quarantine = %+v, %v", found, err)
+	}
+	first.Reason = "looked at \uFFFD"
+	if got := found[0].Settled; got == nil || *got != first {
+		t.Errorf("record 0 is settled as %+v, want the first decision %+v", got, first)
+	}
+	if got := found[1].Settled; got == nil || *got != again {
+		t.Errorf("record 1 is settled as %+v, want %+v", got, again)
+	}
+	if got := found[2].Settled; got != nil {
+		t.Errorf("record 2 is settled as %+v, want it open", got)
+	}
+}
+
+func claims(t *testing.T, g projections.Generations) {
+	w := newWorld(t, g.Live(), 0)
+	one := projections.Claim{ClaimName: projections.ClaimName{Tenant: "a", Key: "k\"1"}, EventID: "event-1", Request: events.Hash{1, 31: 2}, Until: w.now.Add(time.Hour)}
+	part := projections.Claim{ClaimName: projections.ClaimName{Tenant: "a", Key: "k\"1", Part: 1}, EventID: "event-2", Request: events.Hash{3}, Until: w.now.Add(time.Minute)}
+	c := w.take()
+	c.Claims = []projections.Claim{one, part}
+	if err := w.index.Commit(testContext(t), c); err != nil {
+		t.Fatal(err)
+	}
+	var none projections.Claim
+	others := []projections.ClaimName{{Tenant: "b", Key: "k\"1"}, {Tenant: "ak", Key: "\"1"}, {Tenant: "a", Key: "k\"1", Part: 2}}
+	asked := append([]projections.ClaimName{part.ClaimName, one.ClaimName}, others...)
+	got, err := w.index.Claims(testContext(t), asked)
+	if err != nil || !slices.Equal(got, []projections.Claim{part, one, none, none, none}) {
+		t.Fatalf("Claims = %+v, %v", got, err)
+	}
+	later := one
+	later.EventID, later.Until = "event-9", w.now.Add(2*time.Hour)
+	c = w.take()
+	c.Claims = []projections.Claim{later}
+	if err := w.index.Commit(testContext(t), c); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := w.index.Claims(testContext(t), []projections.ClaimName{one.ClaimName}); err != nil || got[0] != later {
+		t.Fatalf("Claims = %+v, %v; want %+v", got, err, later)
+	}
+	if got, err := w.index.Claims(testContext(t), nil); err != nil || len(got) != 0 {
+		t.Fatalf("Claims of nothing = %+v, %v", got, err)
 	}
 }
 

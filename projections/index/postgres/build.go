@@ -201,6 +201,14 @@ func (b *building) Decisions(ctx context.Context, from events.Position, limit in
 	return b.audit.Decisions(ctx, from, limit)
 }
 
+func (b *building) Claims(ctx context.Context, names []projections.ClaimName) ([]projections.Claim, error) {
+	return b.audit.Claims(ctx, names)
+}
+
+func (b *building) Unsettled(ctx context.Context) (int64, time.Time, error) {
+	return b.audit.Unsettled(ctx)
+}
+
 func (b *building) Sizes(ctx context.Context) (projections.Sizes, error) { return b.sizes(ctx) }
 
 // Finish builds the search indexes and gathers the statistics, on several connections at once. To do it again is cheap.

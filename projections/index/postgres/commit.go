@@ -201,8 +201,33 @@ func (b *beginning) outcomes(tables string, c projections.Commit) error {
 		if err != nil {
 			return err
 		}
-		at := c.Quarantined[i].Record.Position
-		b.Queue("insert into "+tables+"quarantine values ($1, $2, $3) on conflict do nothing", at.Partition, at.Offset, data)
+		record := &c.Quarantined[i].Record
+		b.Queue("insert into "+tables+`quarantine (partition, log_offset, "at", data) values ($1, $2, $3, $4) on conflict do nothing`,
+			record.Position.Partition, record.Position.Offset, sqlterms.Micro(record.Time), data)
+	}
+	return b.aside(tables, c)
+}
+
+// aside queues claims on idempotency keys, and what was decided about quarantined records.
+func (b *beginning) aside(tables string, c projections.Commit) error {
+	if n := len(c.Claims); n > 0 {
+		names, data := make([]string, n), make([][]byte, n)
+		for i := range c.Claims {
+			var err error
+			if data[i], err = sqlterms.EncodeClaim(&c.Claims[i]); err != nil {
+				return err
+			}
+			names[i] = sqlterms.ClaimKey(c.Claims[i].ClaimName)
+		}
+		b.Queue("insert into "+tables+"claim select * from unnest($1::text[], $2::bytea[]) on conflict (name) do update set data = excluded.data", names, data)
+	}
+	for i := range c.Settled {
+		data, err := sqlterms.EncodeSettled(&c.Settled[i])
+		if err != nil {
+			return err
+		}
+		of := c.Settled[i].Of
+		b.Queue("update "+tables+"quarantine set settled = $3 where partition = $1 and log_offset = $2 and settled is null", of.Partition, of.Offset, data)
 	}
 	return nil
 }

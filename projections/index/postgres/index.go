@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"sync"
+	"time"
 
 	"binnacle/events"
 	"binnacle/projections"
@@ -257,6 +258,22 @@ func (l *live) Decisions(ctx context.Context, from events.Position, limit int) (
 		return err
 	})
 	return found, err
+}
+
+func (l *live) Claims(ctx context.Context, names []projections.ClaimName) (found []projections.Claim, err error) {
+	err = l.follow(ctx, func(g *generation) (err error) {
+		found, err = g.reads.Claims(ctx, names)
+		return err
+	})
+	return found, err
+}
+
+func (l *live) Unsettled(ctx context.Context) (count int64, oldest time.Time, err error) {
+	err = l.follow(ctx, func(g *generation) (err error) {
+		count, oldest, err = g.reads.Unsettled(ctx)
+		return err
+	})
+	return count, oldest, err
 }
 
 func (l *live) Sizes(ctx context.Context) (sizes projections.Sizes, err error) {

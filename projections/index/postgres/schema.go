@@ -34,7 +34,8 @@ create table %shape (ledger bigint not null, key bigint not null, params bytea n
 create table %ledger (key bigint primary key, tenant text not null, type text not null);
 create table %counter (ledger bigint primary key, living bigint not null) with (fillfactor = 50);
 create table %outcome (event text collate "C" primary key, partition int not null, log_offset bigint not null, data bytea not null);
-create table %quarantine (partition int not null, log_offset bigint not null, data bytea not null, primary key (partition, log_offset));
+create table %quarantine (partition int not null, log_offset bigint not null, "at" bigint not null, data bytea not null, settled bytea, primary key (partition, log_offset));
+create table %claim (name text collate "C" primary key, data bytea not null);
 create table %position (partition int primary key, next bigint not null, next_sid bigint not null, "at" bigint not null) with (fillfactor = 50)`
 
 // searchIndex is an index that only searches need.
@@ -60,7 +61,7 @@ func (i searchIndex) create(tables string) string {
 
 // grown are the tables that a build fills; vacuum leaves them alone until it is finished.
 func grown() []string {
-	return []string{"version", "term", "span", "text", "closed", "coding", "outcome"}
+	return []string{"version", "term", "span", "text", "closed", "coding", "outcome", "claim"}
 }
 
 func run(ctx context.Context, tx pgx.Tx, prefix, script string) error {

@@ -230,6 +230,22 @@ func (l *live) Decisions(ctx context.Context, from events.Position, limit int) (
 	return g.reads.Decisions(ctx, from, limit)
 }
 
+func (l *live) Claims(ctx context.Context, names []projections.ClaimName) ([]projections.Claim, error) {
+	g, err := l.current(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return g.reads.Claims(ctx, names)
+}
+
+func (l *live) Unsettled(ctx context.Context) (int64, time.Time, error) {
+	g, err := l.current(ctx)
+	if err != nil {
+		return 0, time.Time{}, err
+	}
+	return g.reads.Unsettled(ctx)
+}
+
 func (l *live) Sizes(ctx context.Context) (projections.Sizes, error) {
 	g, err := l.current(ctx)
 	if err != nil {

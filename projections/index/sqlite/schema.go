@@ -42,10 +42,12 @@ create table %counter (ledger integer primary key, living integer not null);
 create table %outcome (partition integer not null, log_offset integer not null, event text not null, data blob not null,
 	primary key (partition, log_offset, event)) without rowid;
 create unique index %outcome_event on %outcome (event);
-create table %quarantine (partition integer not null, log_offset integer not null, data blob not null, primary key (partition, log_offset)) without rowid;
+create table %quarantine (partition integer not null, log_offset integer not null, at integer not null, data blob not null, settled blob,
+	primary key (partition, log_offset)) without rowid;
+create table %claim (name text primary key, data blob not null) without rowid;
 create table %position (partition integer primary key, next integer not null, next_sid integer not null, at integer not null)`
 
-var tables = [...]string{"version", "closed", "term", "span", "text", "coding", "shape", "ledger", "counter", "outcome", "quarantine", "position"}
+var tables = [...]string{"version", "closed", "term", "span", "text", "coding", "shape", "ledger", "counter", "outcome", "quarantine", "claim", "position"}
 
 func prefix(generation int) string { return fmt.Sprintf("g%d_", generation) }
 

@@ -121,10 +121,29 @@ func (w *writer) insert(ctx context.Context, tx *sql.Tx, c projections.Commit, r
 		if err != nil {
 			return err
 		}
-		at := c.Quarantined[i].Record.Position
-		b.one("quarantine", int64(at.Partition), at.Offset, data)
+		record := &c.Quarantined[i].Record
+		b.one("quarantine", int64(record.Position.Partition), record.Position.Offset, sqlterms.Micro(record.Time), data)
 	}
+	b.aside(c)
 	return b.err
+}
+
+// aside writes claims on idempotency keys, and what was decided about quarantined records.
+func (b *batch) aside(c projections.Commit) {
+	for i := range c.Claims {
+		data, err := sqlterms.EncodeClaim(&c.Claims[i])
+		if err != nil {
+			b.err = err
+		}
+		b.one("claim", sqlterms.ClaimKey(c.Claims[i].ClaimName), data)
+	}
+	for i := range c.Settled {
+		data, err := sqlterms.EncodeSettled(&c.Settled[i])
+		if err != nil {
+			b.err = err
+		}
+		b.one("settled", data, int64(c.Settled[i].Of.Partition), c.Settled[i].Of.Offset)
+	}
 }
 
 const versionColumns = 12
@@ -147,7 +166,9 @@ func (w *writer) prepare(ctx context.Context) error {
 		"count":       "insert into " + p + "counter values (?, ?) on conflict (ledger) do update set living = living + excluded.living",
 		"deletions": "select v.ledger, count(*) from json_each(?) c cross join " + p + "version v where v.sid = c.value and v.deleted = 1 " +
 			"group by v.ledger",
-		"quarantine": "insert or ignore into " + p + "quarantine values (?, ?, ?)",
+		"quarantine": "insert or ignore into " + p + "quarantine (partition, log_offset, at, data) values (?, ?, ?, ?)",
+		"claim":      "insert or replace into " + p + "claim values (?, ?)",
+		"settled":    "update " + p + "quarantine set settled = ? where partition = ? and log_offset = ? and settled is null",
 	}
 	for table, columns := range map[string]int{"version": versionColumns, "closed": 2, "term": 3, "span": 4, "text": 6, "coding": 4, "outcome": 4} {
 		row := "(" + strings.Repeat("?, ", columns-1) + "?)"

@@ -36,7 +36,7 @@ func (r Reads) Decisions(ctx context.Context, from events.Position, limit int) (
 		}
 		d := &found[len(found)-1]
 		if event == "" {
-			q, err := decodeQuarantined(data)
+			q, err := decodeQuarantined(data, nil)
 			d.Quarantined, d.Outcome.Position, d.Outcome.Time = q.Reason, q.Record.Position, q.Record.Time
 			return err
 		}

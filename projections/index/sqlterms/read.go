@@ -243,24 +243,3 @@ func (r Reads) Outcomes(ctx context.Context, eventIDs []string) ([]*events.Outco
 	}
 	return found, nil
 }
-
-// Quarantine returns up to limit quarantined records after a position, in order.
-func (r Reads) Quarantine(ctx context.Context, after events.Position, limit int) ([]projections.Quarantined, error) {
-	var found []projections.Quarantined
-	s := r.statement()
-	sql := "select q.data from " + s.table("quarantine") + " q where (q.partition, q.log_offset) > (" + s.arg(int64(after.Partition)) + ", " + s.arg(after.Offset) + ")" +
-		fmt.Sprintf(" order by q.partition, q.log_offset limit %d", max(limit, 0))
-	err := r.query(ctx, s, sql, func(scan func(...any) error) error {
-		var data []byte
-		if err := scan(&data); err != nil {
-			return err
-		}
-		q, err := decodeQuarantined(data)
-		if err != nil {
-			return err
-		}
-		found = append(found, q)
-		return nil
-	})
-	return found, err
-}

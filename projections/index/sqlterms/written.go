@@ -7,10 +7,9 @@ import (
 	"github.com/fxamacker/cbor/v2"
 
 	"binnacle/events"
-	"binnacle/projections"
 )
 
-// The written forms of outcomes and quarantined records are CBOR arrays; their first element is the form, 2. The index is a cache: a
+// The written forms of outcomes and of what lies aside (aside.go) are CBOR arrays; their first element is the form, 2. The index is a cache: a
 // new form asks for a rebuild.
 const writtenForm = 2
 
@@ -27,6 +26,7 @@ type writtenOutcome struct {
 	Text       string
 	Expression string
 	Results    []writtenResult
+	Repeats    string
 }
 
 type writtenResult struct {
@@ -39,26 +39,9 @@ type writtenResult struct {
 	Links       []string
 }
 
-type writtenRecord struct {
-	_         struct{} `cbor:",toarray"`
-	Form      int
-	Partition int32
-	Offset    int64
-	Time      int64 // milliseconds since 1970
-	Key       []byte
-	Headers   []writtenHeader
-	Value     []byte
-	Reason    []byte // may hold bytes of the record, which need not be UTF-8
-}
-
-type writtenHeader struct {
-	_          struct{} `cbor:",toarray"`
-	Key, Value []byte
-}
-
 // EncodeOutcome is the written form of an outcome, without its event's id.
 func EncodeOutcome(o *events.Outcome) ([]byte, error) {
-	w := writtenOutcome{Form: writtenForm, Tenant: o.Tenant, Partition: o.Position.Partition, Offset: o.Position.Offset, Time: o.Time.UnixMilli()}
+	w := writtenOutcome{Form: writtenForm, Tenant: o.Tenant, Partition: o.Position.Partition, Offset: o.Position.Offset, Time: o.Time.UnixMilli(), Repeats: o.Repeats}
 	if o.Refusal != nil {
 		w.Refused, w.Kind, w.Change, w.Text, w.Expression = true, uint8(o.Refusal.Kind), o.Refusal.Change, valid(o.Refusal.Text), valid(o.Refusal.Expression)
 	}
@@ -96,7 +79,7 @@ func decodeOutcome(id string, data []byte) (*events.Outcome, error) {
 	if err := cbor.Unmarshal(data, &w); err != nil || w.Form != writtenForm {
 		return nil, events.Wrap(events.Internal, "index.Outcomes", err, "the outcome of event %s cannot be read; rebuild the index", id)
 	}
-	o := &events.Outcome{EventID: id, Tenant: w.Tenant, Position: events.Position{Partition: w.Partition, Offset: w.Offset}, Time: time.UnixMilli(w.Time).UTC()}
+	o := &events.Outcome{EventID: id, Tenant: w.Tenant, Position: events.Position{Partition: w.Partition, Offset: w.Offset}, Time: time.UnixMilli(w.Time).UTC(), Repeats: w.Repeats}
 	if w.Refused {
 		o.Refusal = &events.Refusal{Kind: events.Kind(w.Kind), Change: w.Change, Text: w.Text, Expression: w.Expression}
 	}
@@ -106,32 +89,4 @@ func decodeOutcome(id string, data []byte) (*events.Outcome, error) {
 		o.Results = append(o.Results, result)
 	}
 	return o, nil
-}
-
-// EncodeQuarantined is the written form of a quarantined record.
-func EncodeQuarantined(q *projections.Quarantined) ([]byte, error) {
-	r := &q.Record
-	w := writtenRecord{Form: writtenForm, Partition: r.Position.Partition, Offset: r.Position.Offset, Time: r.Time.UnixMilli(), Key: r.Key, Value: r.Value, Reason: []byte(q.Reason)}
-	for _, h := range r.Headers {
-		w.Headers = append(w.Headers, writtenHeader{Key: []byte(h.Key), Value: h.Value})
-	}
-	data, err := cbor.Marshal(&w)
-	if err != nil {
-		return nil, events.Wrap(events.Internal, "index.Commit", err, "the quarantined record %s cannot be written", r.Position)
-	}
-	return data, nil
-}
-
-func decodeQuarantined(data []byte) (projections.Quarantined, error) {
-	var w writtenRecord
-	if err := cbor.Unmarshal(data, &w); err != nil || w.Form != writtenForm {
-		return projections.Quarantined{}, events.Wrap(events.Internal, "index.Quarantine", err, "a quarantined record cannot be read; rebuild the index")
-	}
-	q := projections.Quarantined{Reason: string(w.Reason), Record: events.RawRecord{
-		Position: events.Position{Partition: w.Partition, Offset: w.Offset}, Time: time.UnixMilli(w.Time).UTC(), Key: w.Key, Value: w.Value,
-	}}
-	for _, h := range w.Headers {
-		q.Record.Headers = append(q.Record.Headers, events.Header{Key: string(h.Key), Value: h.Value})
-	}
-	return q, nil
 }
