@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -23,29 +24,24 @@ func (d *door) transaction(rw http.ResponseWriter, r *http.Request, data []byte,
 	}
 	var reached *events.Position
 	if len(changes) > 0 {
-		event := d.event(r, repeatableHash(r, data), -1, changes...)
+		event := d.event(r, d.fingerprint(r, data), 0, changes...)
 		writes := order(parts)
 		for _, p := range parts {
 			p.shrink()
 		}
 		if preferencesOf(r.Header).async {
-			position, err := d.Append(r.Context(), event)
-			if err != nil {
-				return err
-			}
-			d.accepted(rw, position)
-			return nil
+			return d.append(rw, r, event)
 		}
 		sent, err := d.send(r.Context(), event)
 		if err != nil {
 			return err
 		}
 		release()
-		outcome, err := sent.outcome(r.Context())
+		outcome, err := d.outcome(r.Context(), sent)
 		if err != nil {
 			return err
 		}
-		rw.Header().Set(HeaderPosition, outcome.Position.String())
+		decided(rw, outcome.Position, outcome.Repeats != "")
 		if outcome.Refusal != nil {
 			return refusalError(outcome.Refusal)
 		}
@@ -92,8 +88,9 @@ func (d *door) batch(rw http.ResponseWriter, r *http.Request, data []byte, parts
 		return err
 	}
 	async := preferencesOf(r.Header).async
-	body := repeatableHash(r, data)
+	request := d.fingerprint(r, data)
 	positions := make([]*events.Position, len(parts))
+	var fresh atomic.Bool // something was not answered by an earlier request
 	var group errgroup.Group
 	group.SetLimit(d.limits.BatchFlight)
 	for n, p := range parts {
@@ -101,16 +98,22 @@ func (d *door) batch(rw http.ResponseWriter, r *http.Request, data []byte, parts
 			continue
 		}
 		group.Go(func() error {
-			event := d.event(r, body, n, p.change)
+			event := d.event(r, request, n+1, p.change)
 			if async {
-				position, err := d.Append(r.Context(), event)
+				position, repeats, err := d.Append(r.Context(), event)
 				if p.answer.err = err; err == nil {
 					positions[n] = &position
 					p.answer.status = http.StatusAccepted
 				}
+				if !repeats {
+					fresh.Store(true)
+				}
 				return nil
 			}
 			outcome, err := d.Handle(r.Context(), event)
+			if err != nil || outcome.Repeats == "" {
+				fresh.Store(true)
+			}
 			switch {
 			case err != nil:
 				p.answer.err = err
@@ -127,6 +130,11 @@ func (d *door) batch(rw http.ResponseWriter, r *http.Request, data []byte, parts
 	if err := group.Wait(); err != nil {
 		return err
 	}
+	for _, p := range parts {
+		if events.KindOf(p.answer.err) == events.Reused { // then the whole request is another one
+			return refusalError(reused(d.key))
+		}
+	}
 	var reached *events.Position // one tenant has one partition, so the largest offset is the last
 	for _, position := range positions {
 		if position != nil && (reached == nil || position.Offset > reached.Offset) {
@@ -134,7 +142,7 @@ func (d *door) batch(rw http.ResponseWriter, r *http.Request, data []byte, parts
 		}
 	}
 	if reached != nil {
-		rw.Header().Set(HeaderPosition, reached.String())
+		decided(rw, *reached, !fresh.Load())
 	}
 	status := http.StatusOK
 	if async {
@@ -169,7 +177,7 @@ func (d *door) readOne(r *http.Request, p *part, reached *events.Position) error
 	inner := r.Clone(r.Context())
 	inner.Method, inner.URL, inner.RequestURI, inner.Body, inner.ContentLength = p.Request.Method, target, target.RequestURI(), http.NoBody, 0
 	inner.Header = make(http.Header)
-	for _, name := range [...]string{"Authorization", "Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto"} {
+	for _, name := range [...]string{"Authorization", "Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Prefix", "X-Forwarded-Proto"} {
 		if values := r.Header[name]; values != nil {
 			inner.Header[name] = values
 		}

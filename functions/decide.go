@@ -22,6 +22,8 @@ type deciding struct {
 	seen    map[string]bool  // events of the chunk
 	blobs   map[events.Hash][]byte
 	results []pendingResult
+	claimed map[projections.ClaimName]projections.Claim // on keys of the chunk, before it
+	claims  map[projections.ClaimName]projections.Claim // that the chunk makes
 }
 
 // pendingResult is a result whose hash is known when its work is sealed.
@@ -75,13 +77,18 @@ func (d *deciding) event(i *item) error {
 		return nil
 	}
 	one := &decidingEvent{deciding: d, item: i, layer: newOverlay(true)}
-	err := i.guard("deciding it", one.decide)
+	first, err := d.repeats(&i.event)
+	if err == nil && first == "" {
+		err = i.guard("deciding it", one.decide)
+	}
 	var no *refused
 	switch {
 	case errors.As(err, &no):
 		outcome.Refusal = &no.Refusal
 	case err != nil:
 		return err
+	case first != "":
+		outcome.Repeats = first
 	default:
 		outcome.Results = one.accept(len(d.commit.Outcomes))
 	}

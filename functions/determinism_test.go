@@ -64,8 +64,12 @@ func randomRecords(t *testing.T, seed uint64, count int) []events.RawRecord {
 	var records []events.RawRecord
 	var earlier []events.Event
 	for offset := range count {
-		at = at.Add(time.Duration(random.IntN(5)-1) * time.Millisecond)
+		at = at.Add(time.Duration(random.IntN(5)-1) * 100 * time.Millisecond)
 		event := events.Event{ID: newID(), Tenant: "main", AllowDangling: random.IntN(2) == 0}
+		if random.IntN(4) == 0 {
+			event.IdempotencyKey = fmt.Sprint("key ", random.IntN(4))
+			event.Repeat = events.Repeat{Request: events.Hash{byte(random.IntN(2))}, Part: random.IntN(3), Window: time.Duration(1+random.IntN(3)) * time.Second}
+		}
 		for n := range 1 + random.IntN(4)*random.IntN(2) {
 			event.Changes = append(event.Changes, change(n))
 		}
@@ -92,10 +96,15 @@ func (x *index) dump() string {
 		fmt.Fprintf(&b, "%+v\n", row)
 	}
 	for _, o := range slices.SortedFunc(maps.Values(x.outcomes), func(a, b *events.Outcome) int { return cmp.Compare(a.Position.Offset, b.Position.Offset) }) {
-		fmt.Fprintf(&b, "%s %v %v %+v %+v\n", o.EventID, o.Position, o.Time, o.Results, o.Refusal)
+		fmt.Fprintf(&b, "%s %v %v %+v %+v %s\n", o.EventID, o.Position, o.Time, o.Results, o.Refusal, o.Repeats)
 	}
 	for _, q := range x.quarantined {
 		fmt.Fprintf(&b, "%v %s\n", q.Record.Position, q.Reason)
+	}
+	for _, name := range slices.SortedFunc(maps.Keys(x.claims), func(a, b projections.ClaimName) int {
+		return cmp.Or(cmp.Compare(a.Key, b.Key), cmp.Compare(a.Part, b.Part))
+	}) {
+		fmt.Fprintf(&b, "%+v\n", x.claims[name])
 	}
 	fmt.Fprintf(&b, "%d outcomes, %+v\n", len(x.outcomes), x.states)
 	return b.String()

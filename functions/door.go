@@ -15,19 +15,30 @@ const (
 	headerAllowDangling = "Binnacle-Allow-Dangling" // "true": references need not lead to something (an import may ask for it)
 )
 
-// door is the HTTP side of Write.
-type door struct {
+// doors is the HTTP side of Write.
+type doors struct {
 	*Write
 	base string
 	read http.Handler
 }
 
+// door answers one request.
+type door struct {
+	*Write
+	base   string
+	read   http.Handler
+	Tenant string // the ledger of the request
+	prefix string // of its path, see events.Tenancy
+	key    string // its idempotency key
+}
+
 // Door returns the handler of all writing FHIR interactions under a base path ("/fhir"): create, update and delete with their
 // conditional forms, batches and transactions (FHIR R4, http.html). The scheme and host of a request's URL must be those that the
-// client sees, where they are known. read answers the GET entries of bundles, with paths under the same base; nil refuses them.
+// client sees, where they are known. read answers the GET entries of bundles, with paths under the same base; nil refuses them. A
+// request whose context carries an [events.Tenancy] is about that tenant.
 func (w *Write) Door(base string, read http.Handler) http.Handler {
 	w.prepare()
-	return &door{Write: w, base: strings.TrimSuffix(base, "/"), read: read}
+	return &doors{Write: w, base: strings.TrimSuffix(base, "/"), read: read}
 }
 
 // Methods that are offered at each shape of path, reading doors included.
@@ -38,10 +49,31 @@ const (
 	methodsOfOther    = "GET, HEAD"
 )
 
-func (d *door) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
-	if err := d.serve(rw, r); err != nil {
+func (h *doors) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
+	d := &door{Write: h.Write, base: h.base, read: h.read, Tenant: h.Tenant}
+	if tenancy, named := events.TenancyOf(r.Context()); named {
+		d.Tenant, d.prefix = tenancy.Tenant, tenancy.Prefix
+	}
+	if err := d.once(rw, r); err != nil {
 		d.fail(rw, r, err)
 	}
+}
+
+// once keeps requests apart that come with the same idempotency key.
+func (d *door) once(rw http.ResponseWriter, r *http.Request) error {
+	var err error
+	if d.key, err = idempotencyKey(r.Header); err != nil {
+		return err
+	}
+	if d.key != "" {
+		leave, err := d.keys.enter(d.Tenant, d.key)
+		if err != nil {
+			rw.Header().Set("Retry-After", retryAfter)
+			return err
+		}
+		defer leave()
+	}
+	return d.serve(rw, r)
 }
 
 func (d *door) serve(rw http.ResponseWriter, r *http.Request) error {

@@ -3,35 +3,17 @@ package functions
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/binary"
 	"errors"
 	"net/http"
 	"strconv"
-
-	"github.com/google/uuid"
 
 	"binnacle/events"
 	"binnacle/events/fhir"
 	"binnacle/projections"
 )
 
-// retryAfter is what a 503 tells the client to wait.
+// retryAfter is what a 503 tells the client to wait, and a 409 for an idempotency key in flight.
 const retryAfter = "2" // seconds
-
-// repeatableID makes the id of an event from an idempotency key and what was asked under it: a UUID of version 8.
-func repeatableID(r *http.Request, tenant, key string, body events.Hash, part int) string {
-	hash := sha256.New()
-	for _, text := range []string{tenant, key, r.Method, r.URL.Path, r.URL.RawQuery, r.Header.Get("If-Match"), r.Header.Get("If-None-Match"), r.Header.Get("If-None-Exist")} {
-		hash.Write(binary.AppendUvarint(nil, uint64(len(text))))
-		hash.Write([]byte(text))
-	}
-	hash.Write(binary.AppendVarint(nil, int64(part)))
-	hash.Write(body[:])
-	id, _ := uuid.FromBytes(hash.Sum(nil)[:16]) // fails for other lengths only
-	id[6] = id[6]&0x0f | 0x80
-	id[8] = id[8]&0x3f | 0x80
-	return id.String()
-}
 
 // refusalError makes an error of a refusal.
 func refusalError(refusal *events.Refusal) error {
@@ -118,10 +100,23 @@ func location(result events.Result) string {
 	return result.Type + "/" + result.ID + "/_history/" + strconv.FormatInt(result.Version, 10)
 }
 
-// accepted answers a write that nobody waits for.
-func (d *door) accepted(rw http.ResponseWriter, position events.Position) {
-	rw.Header().Set(HeaderPosition, position.String())
+// append sends an event that nobody waits for, and answers with its place.
+func (d *door) append(rw http.ResponseWriter, r *http.Request, event events.Event) error {
+	position, repeats, err := d.Append(r.Context(), event)
+	if err != nil {
+		return err
+	}
+	decided(rw, position, repeats)
 	rw.WriteHeader(http.StatusAccepted)
+	return nil
+}
+
+// decided tells in headers where a write stands in the log, and whether it is an earlier one that is answered again.
+func decided(rw http.ResponseWriter, position events.Position, repeats bool) {
+	rw.Header().Set(HeaderPosition, position.String())
+	if repeats {
+		rw.Header().Set(HeaderReplayed, "true")
+	}
 }
 
 // write writes a body of FHIR JSON.

@@ -1,7 +1,6 @@
 package functions
 
 import (
-	"crypto/sha256"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -156,21 +155,16 @@ func checkIdentity(change *events.Change, resource fhir.Resource, newID func() s
 
 // single sends a change as an event of its own and answers with what became of it.
 func (d *door) single(rw http.ResponseWriter, r *http.Request, change events.Change, body []byte) error {
-	event := d.event(r, repeatableHash(r, body), -1, change)
+	event := d.event(r, d.fingerprint(r, body), 0, change)
 	prefer := preferencesOf(r.Header)
 	if prefer.async {
-		position, err := d.Append(r.Context(), event)
-		if err != nil {
-			return err
-		}
-		d.accepted(rw, position)
-		return nil
+		return d.append(rw, r, event)
 	}
 	outcome, err := d.Handle(r.Context(), event)
 	if err != nil {
 		return err
 	}
-	rw.Header().Set(HeaderPosition, outcome.Position.String())
+	decided(rw, outcome.Position, outcome.Repeats != "")
 	if outcome.Refusal != nil {
 		return refusalError(outcome.Refusal)
 	}
@@ -178,22 +172,20 @@ func (d *door) single(rw http.ResponseWriter, r *http.Request, change events.Cha
 	return nil
 }
 
-// repeatableHash is the hash of a request's body when the request carries an Idempotency-Key: made once for all events of the request.
-func repeatableHash(r *http.Request, body []byte) events.Hash {
-	if r.Header.Get("Idempotency-Key") == "" {
+// fingerprint is the hash of a request that carries an Idempotency-Key, made once for all of its events.
+func (d *door) fingerprint(r *http.Request, body []byte) events.Hash {
+	if d.key == "" {
 		return events.Hash{}
 	}
-	return sha256.Sum256(body)
+	return fingerprint(r, strings.TrimPrefix(r.URL.Path, d.base), body)
 }
 
-// event makes the event of changes. body is the request's [repeatableHash]. part tells the entries of a batch apart; -1: the event is the whole request. With an
-// Idempotency-Key the event's id is made from the key and the request, so that the same request sent again is the same event.
-func (d *door) event(r *http.Request, body events.Hash, part int, changes ...events.Change) events.Event {
-	event := events.Event{Tenant: d.Tenant, Time: d.Now(), Changes: changes, AllowDangling: strings.EqualFold(r.Header.Get(headerAllowDangling), "true")}
-	if event.IdempotencyKey = strings.Trim(r.Header.Get("Idempotency-Key"), `"`); event.IdempotencyKey != "" {
-		event.ID = repeatableID(r, event.Tenant, event.IdempotencyKey, body, part)
-	} else {
-		event.ID = d.NewID()
+// event makes the event of changes. request is the request's fingerprint; part tells the entries of a batch apart, counted from 1; 0: the
+// event is the whole request.
+func (d *door) event(r *http.Request, request events.Hash, part int, changes ...events.Change) events.Event {
+	event := events.Event{ID: d.NewID(), Tenant: d.Tenant, Time: d.Now(), Changes: changes, AllowDangling: strings.EqualFold(r.Header.Get(headerAllowDangling), "true")}
+	if d.key != "" {
+		event.IdempotencyKey, event.Repeat = d.key, events.Repeat{Request: request, Part: part, Window: d.limits.KeyWindow}
 	}
 	return event
 }
@@ -202,8 +194,8 @@ func (d *door) event(r *http.Request, body events.Hash, part int, changes ...eve
 // has checked X-Forwarded-Prefix, the path that a proxy takes off.
 func (d *door) baseOf(r *http.Request) string {
 	if r.URL.Host == "" {
-		return d.base
+		return d.prefix + d.base
 	}
-	u := url.URL{Scheme: r.URL.Scheme, Host: r.URL.Host, Path: r.Header.Get("X-Forwarded-Prefix") + d.base}
+	u := url.URL{Scheme: r.URL.Scheme, Host: r.URL.Host, Path: r.Header.Get("X-Forwarded-Prefix") + d.prefix + d.base}
 	return u.String()
 }

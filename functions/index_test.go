@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"binnacle/events"
 	"binnacle/projections"
@@ -20,6 +21,7 @@ type index struct {
 	current     map[projections.Key]int // place in rows
 	outcomes    map[string]*events.Outcome
 	quarantined []projections.Quarantined
+	claims      map[projections.ClaimName]projections.Claim
 	commits     int
 	searches    int
 	fail        func(method string) error // asked before each call; nil: never fails
@@ -28,7 +30,8 @@ type index struct {
 var _ projections.Index = (*index)(nil)
 
 func newIndex() *index {
-	return &index{states: map[int32]projections.State{}, current: map[projections.Key]int{}, outcomes: map[string]*events.Outcome{}}
+	return &index{states: map[int32]projections.State{}, current: map[projections.Key]int{}, outcomes: map[string]*events.Outcome{},
+		claims: map[projections.ClaimName]projections.Claim{}}
 }
 
 func (x *index) begin(method string) (func(), error) {
@@ -99,6 +102,16 @@ func (x *index) Commit(ctx context.Context, c projections.Commit) error {
 		x.outcomes[c.Outcomes[i].EventID] = &c.Outcomes[i]
 	}
 	x.quarantined = append(x.quarantined, c.Quarantined...)
+	for _, claim := range c.Claims {
+		x.claims[claim.ClaimName] = claim
+	}
+	for i, settled := range c.Settled {
+		for j := range x.quarantined {
+			if q := &x.quarantined[j]; q.Record.Position == settled.Of && q.Settled == nil {
+				q.Settled = &c.Settled[i]
+			}
+		}
+	}
 	state.Next, state.Time = c.Next, c.Time
 	x.states[c.Partition] = state
 	x.commits++
@@ -198,10 +211,42 @@ func (x *index) Scan(_ context.Context, partition int32, visit func(projections.
 	return nil
 }
 
-func (x *index) Quarantine(context.Context, events.Position, int) ([]projections.Quarantined, error) {
+func (x *index) Quarantine(_ context.Context, after events.Position, limit int) ([]projections.Quarantined, error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	return x.quarantined, nil
+	var found []projections.Quarantined
+	for _, q := range x.quarantined {
+		if at := q.Record.Position; len(found) < limit && (at.Partition > after.Partition || at.Partition == after.Partition && at.Offset > after.Offset) {
+			found = append(found, q)
+		}
+	}
+	return found, nil
+}
+
+func (x *index) Unsettled(context.Context) (count int64, oldest time.Time, err error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for _, q := range x.quarantined {
+		if q.Settled == nil {
+			if count++; oldest.IsZero() || q.Record.Time.Before(oldest) {
+				oldest = q.Record.Time
+			}
+		}
+	}
+	return count, oldest, nil
+}
+
+func (x *index) Claims(_ context.Context, names []projections.ClaimName) ([]projections.Claim, error) {
+	end, err := x.begin("Claims")
+	if err != nil {
+		return nil, err
+	}
+	defer end()
+	claims := make([]projections.Claim, len(names))
+	for i, name := range names {
+		claims[i] = x.claims[name]
+	}
+	return claims, nil
 }
 
 func (x *index) Decisions(_ context.Context, from events.Position, limit int) ([]events.Decision, error) {

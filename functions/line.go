@@ -196,8 +196,13 @@ func (l *line) chunk(ctx context.Context, items []*item) ([]events.Outcome, erro
 	if err != nil {
 		return nil, err
 	}
+	claimed, err := l.findClaims(ctx, items)
+	if err != nil {
+		return nil, err
+	}
 	for {
-		d := &deciding{line: l, ctx: ctx, state: l.state, chunk: newOverlay(false), seen: make(map[string]bool), blobs: contents}
+		d := &deciding{line: l, ctx: ctx, state: l.state, chunk: newOverlay(false), seen: make(map[string]bool), blobs: contents,
+			claimed: claimed, claims: make(map[projections.ClaimName]projections.Claim)}
 		err := d.decide(items)
 		if err == nil {
 			err = d.finish()
@@ -225,6 +230,9 @@ func (l *line) commit(ctx context.Context, d *deciding, next int64) error {
 	}
 	if blobs := d.newBlobs(); len(blobs) > 0 {
 		d.commit.Contents = func(ctx context.Context) error { return l.blobs.Put(ctx, blobs) }
+	}
+	for _, claim := range d.claims {
+		d.commit.Claims = append(d.commit.Claims, claim)
 	}
 	d.commit.Partition, d.commit.Expect, d.commit.Next, d.commit.Time = l.partition, l.state.Next, next, d.state.Time
 	if err := l.index.Commit(ctx, d.commit); err != nil {

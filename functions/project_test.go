@@ -197,8 +197,8 @@ func TestAnIdempotencyKeyMakesARepetitionHarmless(t *testing.T) {
 		t.Errorf("got %v %s, want %v %s", again.header, again.body, first.header, first.body)
 	}
 	bundle := bundleOf("batch", entryOf("", "POST", "Patient", patient("", "2")), entryOf("", "POST", "Patient", patient("", "2")))
-	one := n.must(200, "POST", "", bundle, `Idempotency-Key: "k"`)
-	two := n.must(200, "POST", "", bundle, `Idempotency-Key: "k"`)
+	one := n.must(200, "POST", "", bundle, `Idempotency-Key: "b"`)
+	two := n.must(200, "POST", "", bundle, `Idempotency-Key: "b"`)
 	if one.body != two.body {
 		t.Errorf("got %s, want %s", two.body, one.body)
 	}

@@ -15,6 +15,7 @@ import (
 type WriteIndex interface {
 	OutcomeReader
 	State(ctx context.Context, partition int32) (projections.State, error)
+	Claims(ctx context.Context, names []projections.ClaimName) ([]projections.Claim, error)
 }
 
 // Limits of [Write]; a zero value stands for the default.
@@ -27,6 +28,7 @@ type Limits struct {
 	LagStall    time.Duration // how long the projector may stand still with records before it; default 10 s
 	Entries     int           // entries of one bundle; default 100,000
 	BatchFlight int           // entries of one batch bundle that are in flight at once; default 128
+	KeyWindow   time.Duration // how long an idempotency key stands for its request, whole seconds; default 24 h
 }
 
 func (l Limits) withDefaults() Limits {
@@ -39,6 +41,8 @@ func (l Limits) withDefaults() Limits {
 	defaults(&l.LagStall, 10*time.Second)
 	defaults(&l.Entries, 100_000)
 	defaults(&l.BatchFlight, 128)
+	defaults(&l.KeyWindow, defaultKeyWindow)
+	l.KeyWindow = max(time.Second, l.KeyWindow.Truncate(time.Second))
 	return l
 }
 
@@ -68,6 +72,7 @@ type Write struct {
 	limits Limits
 	budget *budget
 	gate   *gate
+	keys   keysInFlight
 }
 
 func (w *Write) prepare() {
@@ -84,14 +89,15 @@ func (w *Write) prepare() {
 // Handle appends one event and returns what became of it. The outcome of a refused event is no error: its Refusal tells.
 //
 // Kind Transient: a part is away or the projector is too far behind, and nothing was appended. Kind Unknown: the event is or may be
-// in the log and takes effect if it is; the text names its position when that is known. An event with an idempotency key whose ID is
-// known already is not appended again: the first outcome is returned.
+// in the log and takes effect if it is; the text names its position when that is known. Kind Reused: the event's idempotency key stands
+// for another request. An event that repeats another under its key takes no effect: that one's outcome is returned, and its Repeats is
+// not empty.
 func (w *Write) Handle(ctx context.Context, event events.Event) (events.Outcome, error) {
 	s, err := w.send(ctx, event)
 	if err != nil {
 		return events.Outcome{}, err
 	}
-	return s.outcome(ctx)
+	return w.outcome(ctx, s)
 }
 
 // sent is an event on its way through the log. It keeps nothing of the event, which may be large while its outcome takes a while.
@@ -110,14 +116,8 @@ func (w *Write) send(ctx context.Context, event events.Event) (*sent, error) {
 	if err := w.gate.check(ctx, partition); err != nil {
 		return nil, err
 	}
-	if event.IdempotencyKey != "" {
-		known, err := w.Index.Outcomes(ctx, []string{event.ID})
-		if err != nil {
-			return nil, err
-		}
-		if known[0] != nil {
-			return &sent{known: known[0]}, nil
-		}
+	if known, err := w.claimed(ctx, &event); err != nil || known != nil {
+		return &sent{known: known}, err
 	}
 	s := &sent{wait: w.Waiters.Wait(event.ID, partition), bound: w.limits.OutcomeWait, at: "its position is not known"}
 	positions, err := w.Log.Append(ctx, []events.Event{event})
@@ -133,7 +133,20 @@ func (w *Write) send(ctx context.Context, event events.Event) (*sent, error) {
 	return s, nil
 }
 
-// outcome waits for the outcome.
+// outcome waits for the outcome of what was sent.
+func (w *Write) outcome(ctx context.Context, s *sent) (events.Outcome, error) {
+	outcome, err := s.outcome(ctx)
+	if err != nil || outcome.Repeats == "" || s.known != nil {
+		return outcome, err
+	}
+	first, err := w.repeated(ctx, outcome.Repeats)
+	if err != nil {
+		return events.Outcome{}, err
+	}
+	return *first, nil
+}
+
+// outcome waits for the outcome of the event itself.
 func (s *sent) outcome(ctx context.Context) (events.Outcome, error) {
 	if s.known != nil {
 		return *s.known, nil
@@ -152,15 +165,21 @@ func (s *sent) outcome(ctx context.Context) (events.Outcome, error) {
 	}
 }
 
-// Append appends one event under the same conditions as [Write.Handle] and returns its position at once.
-func (w *Write) Append(ctx context.Context, event events.Event) (events.Position, error) {
+// Append appends one event under the same conditions as [Write.Handle] and returns its position at once. repeats: the event was asked for
+// before under its idempotency key, and the position is that of the first time.
+func (w *Write) Append(ctx context.Context, event events.Event) (position events.Position, repeats bool, err error) {
 	w.prepare()
 	if err := w.gate.check(ctx, events.PartitionOf(event.Tenant, w.Partitions)); err != nil {
-		return events.Position{}, err
+		return events.Position{}, false, err
+	}
+	if known, err := w.claimed(ctx, &event); err != nil {
+		return events.Position{}, false, err
+	} else if known != nil {
+		return known.Position, true, nil
 	}
 	positions, err := w.Log.Append(ctx, []events.Event{event})
 	if err != nil {
-		return events.Position{}, err
+		return events.Position{}, false, err
 	}
-	return positions[0], nil
+	return positions[0], false, nil
 }

@@ -70,6 +70,7 @@ type limits struct {
 	BlobCache     int64         `help:"Memory for cached resource content, bytes." default:"25165824" env:"BINNACLE_BLOB_CACHE"`
 	MaxLag        int64         `help:"Events that the projector may be behind before writes are refused with 503." default:"10000" env:"BINNACLE_MAX_LAG"`
 	OutcomeWait   time.Duration `help:"How long a write waits for its outcome before it answers 504." default:"30s" env:"BINNACLE_OUTCOME_WAIT"`
+	KeyWindow     time.Duration `help:"How long an Idempotency-Key stands for its request, whole seconds; then it may be used anew." default:"24h" env:"BINNACLE_IDEMPOTENCY_WINDOW" name:"idempotency-window"`
 	SearchTimeout time.Duration `help:"Time limit of one search." default:"10s" env:"BINNACLE_SEARCH_TIMEOUT"`
 	DefaultCount  int           `help:"Entries on a search page when _count is not given." default:"50" env:"BINNACLE_DEFAULT_COUNT"`
 	MaxCount      int           `help:"Entries on a search page at the most." default:"1000" env:"BINNACLE_MAX_COUNT"`

@@ -124,7 +124,7 @@ func (n *node) newDoors() error {
 		write := &functions.Write{
 			Log: n.log, Index: n.generations.Live(), Blobs: n.blobs, Catalog: n.catalog, Waiters: n.waiters, Tenant: defaultTenant,
 			Partitions: n.partitions, Now: time.Now, NewID: newID, Logger: n.logger, Heal: n.heal,
-			Limits: functions.Limits{BodyBytes: limits.MaxBody, BodiesBytes: limits.BodyMemory, OutcomeWait: limits.OutcomeWait, LagRecords: limits.MaxLag},
+			Limits: functions.Limits{BodyBytes: limits.MaxBody, BodiesBytes: limits.BodyMemory, OutcomeWait: limits.OutcomeWait, LagRecords: limits.MaxLag, KeyWindow: limits.KeyWindow},
 		}
 		config.Write = write.Door(n.config.Base, outer)
 	}
