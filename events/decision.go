@@ -39,6 +39,7 @@ type decisionForm struct {
 	Event    string        `json:"event,omitempty"`
 	Decision string        `json:"decision"`
 	Changes  []decidedForm `json:"changes,omitempty"`
+	Repeats  string        `json:"repeats,omitempty"` // the event that was asked for again under its idempotency key: this one changed nothing
 	Refusal  *refusalForm  `json:"refusal,omitempty"`
 	Reason   string        `json:"reason,omitempty"` // why the record is in quarantine
 }
@@ -66,7 +67,7 @@ type refusalForm struct {
 func EncodeDecision(d Decision) (headers []Header, value []byte, err error) {
 	const op = "events.EncodeDecision"
 	o := &d.Outcome
-	form := decisionForm{Form: decisionForm1, Position: o.Position.String(), Time: o.Time.UTC().Format(decisionTime), Tenant: o.Tenant, Event: o.EventID, Reason: d.Quarantined}
+	form := decisionForm{Form: decisionForm1, Position: o.Position.String(), Time: o.Time.UTC().Format(decisionTime), Tenant: o.Tenant, Event: o.EventID, Repeats: o.Repeats, Reason: d.Quarantined}
 	kind, source := typeAccepted, sourcePrefix+o.Tenant
 	switch {
 	case d.Quarantined != "":
@@ -151,7 +152,7 @@ func (form *decisionForm) decision() (Decision, error) {
 	if err := form.check(); err != nil {
 		return Decision{}, err
 	}
-	d := Decision{Quarantined: form.Reason, Outcome: Outcome{EventID: form.Event, Tenant: form.Tenant}}
+	d := Decision{Quarantined: form.Reason, Outcome: Outcome{EventID: form.Event, Tenant: form.Tenant, Repeats: form.Repeats}}
 	var err error
 	if d.Outcome.Position, err = ParsePosition(form.Position); err != nil {
 		return Decision{}, err
@@ -205,6 +206,9 @@ func (form *decisionForm) check() error {
 	}
 	if want != decidedAccepted && len(form.Changes) > 0 {
 		return Errorf(Invalid, op, "a record that was %s changes nothing", want)
+	}
+	if form.Repeats != "" && (want != decidedAccepted || len(form.Changes) > 0) {
+		return Errorf(Invalid, op, "a record that repeats another one is accepted and changes nothing")
 	}
 	if want != decidedQuarantined && (form.Tenant == "" || form.Event == "") {
 		return Errorf(Invalid, op, "the tenant or the event is missing")

@@ -14,7 +14,8 @@ import (
 func decisions() map[string]Decision {
 	when := time.Date(2026, 2, 3, 4, 5, 6, 789_000_000, time.UTC)
 	outcome := Outcome{EventID: "0190a5d4-7b6a-7c3e-9f00-0123456789ab", Tenant: "clinic-7", Position: Position{3, 42}, Time: when}
-	accepted, refused, poisoned := outcome, outcome, outcome
+	accepted, refused, poisoned, repeated := outcome, outcome, outcome, outcome
+	repeated.Repeats = "0190a5d4-7b6a-7c3e-9f00-0123456789aa"
 	accepted.Results = []Result{
 		{Disposition: Created, Type: "Patient", ID: "a", Version: 1, Hash: Hash{0xab, 31: 1}, Time: when, Links: []string{"Organization/b", "Patient/ä"}},
 		{Disposition: Updated, Type: "Organization", ID: "b", Version: 7, Hash: Hash{1}, Time: when},
@@ -28,6 +29,7 @@ func decisions() map[string]Decision {
 	return map[string]Decision{
 		"accepted":    {Outcome: accepted},
 		"refused":     {Outcome: refused},
+		"repeated":    {Outcome: repeated},
 		"quarantined": {Outcome: poisoned, Quarantined: "deciding it: panic: index out of range"},
 		"unread":      {Outcome: Outcome{Position: Position{3, 43}, Time: when}, Quarantined: "ce_specversion is \"0.3\""},
 	}
