@@ -25,19 +25,20 @@ type Config struct {
 
 // KafkaConfig says how the log is reached.
 type KafkaConfig struct {
-	Brokers       []string      `help:"Addresses of brokers, host:port." env:"BINNACLE_KAFKA_BROKERS" sep:","`
-	Topic         string        `help:"Topic of the events." default:"binnacle" env:"BINNACLE_KAFKA_TOPIC"`
-	Group         string        `help:"Consumer group of the projectors; empty: named after the topic." env:"BINNACLE_KAFKA_GROUP"`
-	Partitions    int32         `help:"Partitions of the topic when it is created. A tenant's partition depends on it: it can't change later." default:"1" env:"BINNACLE_KAFKA_PARTITIONS"`
-	Replication   int16         `help:"Replication factor of the topic when it is created." default:"1" env:"BINNACLE_KAFKA_REPLICATION"`
-	MinInSync     int           `help:"min.insync.replicas of the topic." default:"1" env:"BINNACLE_KAFKA_MIN_IN_SYNC"`
-	TLSCA         string        `help:"PEM file of the certificate authority; turns TLS on." env:"BINNACLE_KAFKA_TLS_CA" type:"path" name:"tls-ca"`
-	TLSCert       string        `help:"PEM file of the client certificate." env:"BINNACLE_KAFKA_TLS_CERT" type:"path" name:"tls-cert"`
-	TLSKey        string        `help:"PEM file of the client certificate's key." env:"BINNACLE_KAFKA_TLS_KEY" type:"path" name:"tls-key"`
-	SASLMechanism string        `help:"SASL mechanism: PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512; empty: none." enum:",PLAIN,SCRAM-SHA-256,SCRAM-SHA-512" default:"" env:"BINNACLE_KAFKA_SASL_MECHANISM" name:"sasl-mechanism"`
-	SASLUser      string        `help:"SASL user." env:"BINNACLE_KAFKA_SASL_USER" name:"sasl-user"`
-	SASLPassword  string        `help:"SASL password." env:"BINNACLE_KAFKA_SASL_PASSWORD" name:"sasl-password"`
-	AppendTimeout time.Duration `help:"How long a write may wait for the broker before it answers 503 or 504." default:"5s" env:"BINNACLE_KAFKA_APPEND_TIMEOUT"`
+	Brokers        []string      `help:"Addresses of brokers, host:port." env:"BINNACLE_KAFKA_BROKERS" sep:","`
+	Topic          string        `help:"Topic of the events." default:"binnacle" env:"BINNACLE_KAFKA_TOPIC"`
+	Group          string        `help:"Consumer group of the projectors; empty: named after the topic." env:"BINNACLE_KAFKA_GROUP"`
+	Partitions     int32         `help:"Partitions of the topic when it is created. A tenant's partition depends on it: it can't change later." default:"1" env:"BINNACLE_KAFKA_PARTITIONS"`
+	Replication    int16         `help:"Replication factor of the topic when it is created." default:"1" env:"BINNACLE_KAFKA_REPLICATION"`
+	MinInSync      int           `help:"min.insync.replicas of the topic." default:"1" env:"BINNACLE_KAFKA_MIN_IN_SYNC"`
+	TLSCA          string        `help:"PEM file of the certificate authority; turns TLS on." env:"BINNACLE_KAFKA_TLS_CA" type:"path" name:"tls-ca"`
+	TLSCert        string        `help:"PEM file of the client certificate." env:"BINNACLE_KAFKA_TLS_CERT" type:"path" name:"tls-cert"`
+	TLSKey         string        `help:"PEM file of the client certificate's key." env:"BINNACLE_KAFKA_TLS_KEY" type:"path" name:"tls-key"`
+	SASLMechanism  string        `help:"SASL mechanism: PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512; empty: none." enum:",PLAIN,SCRAM-SHA-256,SCRAM-SHA-512" default:"" env:"BINNACLE_KAFKA_SASL_MECHANISM" name:"sasl-mechanism"`
+	SASLUser       string        `help:"SASL user." env:"BINNACLE_KAFKA_SASL_USER" name:"sasl-user"`
+	SASLPassword   string        `help:"SASL password." env:"BINNACLE_KAFKA_SASL_PASSWORD" name:"sasl-password"`
+	SessionTimeout time.Duration `help:"After so long without a sign of life a projecting node counts as dead and another one takes over. Brokers that allow only longer ones (group.min.session.timeout.ms, 6s as they come) get the shortest that they allow." default:"3s" env:"BINNACLE_KAFKA_SESSION_TIMEOUT"`
+	AppendTimeout  time.Duration `help:"How long a write may wait for the broker before it answers 503 or 504." default:"5s" env:"BINNACLE_KAFKA_APPEND_TIMEOUT"`
 }
 
 // CassandraConfig says how the blobs are reached.

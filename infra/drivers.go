@@ -268,7 +268,7 @@ func dropParts(ctx context.Context, config *Config, logger *slog.Logger) error {
 func kafkaConfig(c *Config) kafka.Config {
 	k := c.Kafka
 	settings := kafka.Config{
-		Brokers: k.Brokers, Topic: k.Topic, Partitions: k.Partitions, ReplicationFactor: k.Replication, MinInSyncReplicas: k.MinInSync, AppendTimeout: k.AppendTimeout,
+		Brokers: k.Brokers, Topic: k.Topic, Partitions: k.Partitions, ReplicationFactor: k.Replication, MinInSyncReplicas: k.MinInSync, AppendTimeout: k.AppendTimeout, SessionTimeout: k.SessionTimeout,
 		TLS:  kafka.TLS{Enabled: k.TLSCA != "" || k.TLSCert != "", CAFile: k.TLSCA, CertFile: k.TLSCert, KeyFile: k.TLSKey},
 		SASL: kafka.SASL{Mechanism: k.SASLMechanism, User: k.SASLUser, Password: k.SASLPassword},
 	}

@@ -84,6 +84,9 @@ func Open(ctx context.Context, config Config, logger *slog.Logger) (*Log, error)
 		_ = client.Close()
 		return nil, classify(op, err)
 	}
+	if config.Group != "" {
+		config.SessionTimeout = sessionAllowed(ctx, client, config, logger)
+	}
 	watch, stop := context.WithCancel(context.Background())
 	l := &Log{
 		config: config, logger: logger, client: client, publisher: publisher, partitions: int32(len(partitions)),
