@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -33,6 +34,7 @@ type benchRunCommand struct {
 	Files    []string      `help:"Files and folders to import first; none: the server's data is used as it is." type:"path" sep:"," env:"BINNACLE_BENCH_FILES"`
 	Clients  []int         `help:"Client counts for reads and searches." default:"1,16" sep:"," env:"BINNACLE_BENCH_CLIENTS"`
 	Writers  []int         `help:"Client counts for creates and updates." default:"1,8" sep:"," env:"BINNACLE_BENCH_WRITERS"`
+	Only     []string      `help:"Workloads to run, by the beginnings of their names; none: all." sep:"," env:"BINNACLE_BENCH_ONLY"`
 	Import   int           `help:"Client count of the import." default:"8" env:"BINNACLE_BENCH_IMPORT"`
 	Duration time.Duration `help:"Time for each measurement." default:"8s" env:"BINNACLE_BENCH_DURATION"`
 	Seed     uint64        `help:"Seed of the random choices." default:"1" env:"BINNACLE_BENCH_SEED"`
@@ -191,12 +193,18 @@ func (c *benchRunCommand) measure(ctx context.Context, out *output, target *benc
 		return err
 	}
 	for _, w := range sample.Workloads() {
+		if !c.wanted(w.Name) {
+			continue
+		}
 		counts := c.Clients
 		if w.Writes {
 			counts = c.Writers
 		}
-		if w.Alone {
+		switch {
+		case w.Alone:
 			counts = []int{1}
+		case w.Clients > 0:
+			counts = []int{w.Clients}
 		}
 		for _, clients := range counts {
 			if ctx.Err() != nil {
@@ -208,6 +216,11 @@ func (c *benchRunCommand) measure(ctx context.Context, out *output, target *benc
 		}
 	}
 	return nil
+}
+
+// wanted tells whether a workload is to be run.
+func (c *benchCommand) wanted(name string) bool {
+	return len(c.Only) == 0 || slices.ContainsFunc(c.Only, func(begin string) bool { return strings.HasPrefix(name, begin) })
 }
 
 // profiled takes a CPU profile of the server beside a measurement, where one was asked for and the server is ours.

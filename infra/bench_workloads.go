@@ -27,10 +27,12 @@ type benchTarget struct {
 
 // workload is one kind of request, made anew for each time.
 type workload struct {
-	Name   string
-	Writes bool
-	Alone  bool // with one client only
-	Make   func(r *rand.Rand) benchRequest
+	Name      string
+	Writes    bool
+	Alone     bool // with one client only
+	Clients   int  // with so many clients only; 0: as many as were asked for
+	Resources int  // that one request writes, where the rate counts resources; 0: it counts requests
+	Make      func(r *rand.Rand) benchRequest
 }
 
 // benchRequest is one request, and what follows on its answer within the same measured time.
@@ -46,6 +48,10 @@ type sample struct {
 	patients, observations []sampled
 	codes, identifiers     []string
 	families, dates        []string
+
+	mu        sync.Mutex
+	shuffled  []int // of observations
+	scattered int   // how many of them updates have taken
 }
 
 type sampled struct {
@@ -78,7 +84,7 @@ func takeSample(ctx context.Context, base string, seed uint64) (*sample, error) 
 	if err != nil {
 		return nil, err
 	}
-	err = eachResource(ctx, client, base+"/Observation?_count=500", 3_000, func(r fhir.Node) {
+	err = eachResource(ctx, client, base+"/Observation?_count=500", 16_000, func(r fhir.Node) {
 		s.observations = append(s.observations, sampled{id: r.Get("id").Text(), body: bytes.Clone(r.Raw())})
 		for coding := range r.Get("code").Get("coding").Items() {
 			keep(&s.codes, coding.Get("system").Text()+"|"+coding.Get("code").Text())
@@ -176,6 +182,8 @@ func (s *sample) Workloads() []workload {
 		{Name: "write alone, then found", Writes: true, Alone: true, Make: s.createThenFind},
 		{Name: "create", Writes: true, Make: s.create},
 		{Name: "update", Writes: true, Make: s.update},
+		{Name: "small transactions", Writes: true, Clients: 32, Make: smallTransaction},
+		{Name: "scattered updates", Writes: true, Clients: 8, Resources: scatteredUpdates, Make: s.scatter},
 		{Name: "read by id", Make: func(r *rand.Rand) benchRequest {
 			return benchRequest{Method: http.MethodGet, Path: "/Observation/" + pick(r, s.observations).id}
 		}},
@@ -263,7 +271,11 @@ func runWorkload(ctx context.Context, target *benchTarget, w workload, clients i
 		})
 	}
 	_ = group.Wait() // clients count their errors themselves
-	return c.result(w.Name, "requests", clients, time.Since(began), watch)
+	m := c.result(w.Name, "requests", clients, time.Since(began), watch)
+	if w.Resources > 0 {
+		m.Unit, m.Count, m.Rate = "resources", m.Count*int64(w.Resources), m.Rate*float64(w.Resources)
+	}
+	return m
 }
 
 // importWorkload sends the units of an import; its rate counts resources.
