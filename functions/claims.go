@@ -63,6 +63,11 @@ func (l *line) findClaims(ctx context.Context, items []*item) (map[projections.C
 	}
 	for n, name := range names {
 		held[name] = found[n]
+		if l.flight != nil {
+			if claim, claims := l.flight.claims[name]; claims {
+				held[name] = claim
+			}
+		}
 	}
 	return held, nil
 }

@@ -124,11 +124,19 @@ func (e *decidingEvent) current(key projections.Key) (*entry, error) {
 
 // committed returns the version of a resource that is current before the event.
 func (d *deciding) committed(key projections.Key) (*entry, error) {
-	if have := d.chunk.entries[key]; have != nil {
+	if have := d.earlier(key); have != nil {
 		return have, nil
 	}
 	version, err := d.line.currentOf(d.ctx, key)
 	return &entry{version: version}, err
+}
+
+// earlier returns the entry that a resource has in the chunk, or in the one in flight; nil: none.
+func (d *deciding) earlier(key projections.Key) *entry {
+	if have := d.chunk.entries[key]; have != nil {
+		return have
+	}
+	return d.line.uncommitted(key)
 }
 
 // identify finds the resource that a change means and holds its preconditions.
@@ -308,7 +316,7 @@ func (e *decidingEvent) compare(_ int, w *work) error {
 	}
 	hash := w.before.Hash
 	var content []byte
-	if earlier := e.chunk.entries[w.key]; earlier != nil {
+	if earlier := e.earlier(w.key); earlier != nil {
 		if err := earlier.work.seal(); err != nil {
 			return err
 		}

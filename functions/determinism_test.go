@@ -9,10 +9,12 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"binnacle/events"
+	"binnacle/functions"
 	"binnacle/projections"
 	memoryblobs "binnacle/projections/blobs/memory"
 )
@@ -164,6 +166,87 @@ func TestTheSameLogGivesTheSameRowsWhateverTheBatches(t *testing.T) {
 			}
 			if got != want {
 				t.Fatalf("seed %d, run %d differs from run 0: %s", seed, run, firstDifference(got, want))
+			}
+		}
+	}
+}
+
+// deliver hands records to a projector as a follower does: in batches, from where Seek says whenever a reseek is asked, and the same
+// batch again after an error.
+func deliver(t *testing.T, p *functions.Project, records []events.RawRecord, size func() int, expected error) {
+	t.Helper()
+	reseek := make(chan struct{}, 1000)
+	p.Reseek = func() { reseek <- struct{}{} }
+	next := int64(-1)
+	for next < int64(len(records)) {
+		if next < 0 {
+			var err error
+			if next, err = p.Seek(t.Context(), 0); err != nil {
+				next = -1
+				continue
+			}
+		}
+		rest := records[next:]
+		rest = rest[:min(size(), len(rest))]
+		if len(rest) > 0 {
+			if err := p.Handle(batch(rest...)); err == nil {
+				next += int64(len(rest))
+			} else if !errors.Is(err, expected) {
+				t.Fatal(err)
+			}
+		}
+		if next == int64(len(records)) {
+			if err := p.Settle(t.Context()); err != nil {
+				if !errors.Is(err, expected) {
+					t.Fatal(err)
+				}
+				next = -1
+			}
+		}
+		select {
+		case <-reseek:
+			next = -1
+		default:
+		}
+	}
+}
+
+func TestDecidingAheadOfTheCommitChangesNothing(t *testing.T) {
+	const count = 400
+	for seed := range uint64(5) {
+		records := randomRecords(t, seed, count)
+		var want string
+		for run := range 4 {
+			random := rand.New(rand.NewPCG(seed, uint64(run)))
+			x := newIndex()
+			away := events.Errorf(events.Transient, "index", "away")
+			slow := func(method string) error {
+				if method == "Commit" {
+					time.Sleep(time.Millisecond)
+				}
+				return nil
+			}
+			x.fail = slow
+			if run == 3 {
+				var mu sync.Mutex
+				x.fail = func(method string) error {
+					mu.Lock()
+					defer mu.Unlock()
+					if random.IntN(15) == 0 {
+						return away
+					}
+					return slow(method)
+				}
+			}
+			p := newProject(x, memoryblobs.New())
+			p.Ahead = run > 0
+			sizes := rand.New(rand.NewPCG(seed, uint64(10+run)))
+			deliver(t, p, records, func() int { return 1 + sizes.IntN(20) }, away)
+			x.fail = nil
+			if got := x.dump(); run == 0 {
+				want = got
+			} else if got != want {
+				t.Fatalf("seed %d, run %d differs from the one that waits for each commit: %s", seed, run, firstDifference(got, want))
 			}
 		}
 	}

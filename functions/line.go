@@ -38,7 +38,12 @@ type line struct {
 
 	referrers map[string][]referrer // by type; what the catalog tells
 
-	known    bool // state is what the index has
+	ahead   bool            // decide a chunk while the one before is committed; project returns before its last commit has ended
+	careful bool            // not now: a commit has failed, and whoever calls project must hear the error of the records that it gave
+	crashed func(f *flight) // told, on a goroutine of its own, of a flight that failed; nil: nobody
+	flight  *flight         // nil: nothing is being committed
+
+	known    bool // state is what the index has, or will have when the flight has landed
 	state    projections.State
 	current  *otter.Cache[projections.Key, projections.Version] // the zero Version for "never known"
 	fetched  map[projections.Key]projections.Version            // what prefetch brought for the chunk in hand
@@ -53,6 +58,10 @@ func newLine(index projections.Writer, blobs projections.Blobs, c *catalog.Catal
 
 // forget drops everything that was remembered: someone else may have written.
 func (l *line) forget() {
+	if l.flight != nil {
+		<-l.flight.done // what the index has then is what counts
+		l.flight = nil
+	}
 	l.known, l.fetched = false, nil
 	l.current = otter.Must(&otter.Options[projections.Key, projections.Version]{MaximumSize: currentCached})
 	l.searches = make(map[typeName]map[string]projections.Page)
@@ -72,8 +81,19 @@ func (l *line) load(ctx context.Context) error {
 }
 
 // project decides and commits records that come right after the state, in as many commits as their size asks for, and calls told
-// after each with all outcomes that became known. After an error whatever was committed stays; the records may be given again.
-func (l *line) project(ctx context.Context, records []events.RawRecord, told func([]events.Outcome)) error {
+// after each, on some goroutine, with the place that it has reached and all outcomes that became known. After an error whatever was committed stays; the records from the
+// state on may be given again. A line that works ahead returns while its last commit is in flight, and tells its failure in a later call
+// or by crashed.
+func (l *line) project(ctx context.Context, records []events.RawRecord, told func(next int64, outcomes []events.Outcome)) error {
+	err := l.run(ctx, records, told)
+	if err != nil {
+		l.forget()
+	}
+	l.careful = err != nil
+	return err
+}
+
+func (l *line) run(ctx context.Context, records []events.RawRecord, told func(next int64, outcomes []events.Outcome)) error {
 	alone := 0 // records that are to be committed one by one
 	for len(records) > 0 {
 		items, err := l.take(ctx, records)
@@ -84,8 +104,8 @@ func (l *line) project(ctx context.Context, records []events.RawRecord, told fun
 			items = items[:1]
 			alone--
 		}
-		outcomes, err := l.chunk(ctx, items)
-		if err != nil && isOfContent(err) {
+		err = l.chunk(ctx, items, told)
+		if err != nil && isOfContent(err) && !l.worksAhead() {
 			// A store refuses something in these records for good. Alone, the one that it is gives itself away.
 			if len(items) > 1 {
 				alone = len(items)
@@ -93,13 +113,11 @@ func (l *line) project(ctx context.Context, records []events.RawRecord, told fun
 			}
 			forget(items)
 			items[0].poison = err.Error()
-			outcomes, err = l.chunk(ctx, items)
+			err = l.chunk(ctx, items, told)
 		}
 		if err != nil {
-			l.forget()
 			return err
 		}
-		told(outcomes)
 		records = records[len(items):]
 	}
 	return nil
@@ -181,24 +199,33 @@ func parallel(ctx context.Context, n int, step func(n int) error) error {
 	return group.Wait()
 }
 
-// chunk projects items in one commit. Items that turn out to be poison are set aside, and the others decided again without them.
-func (l *line) chunk(ctx context.Context, items []*item) ([]events.Outcome, error) {
+// chunk decides items and commits them in one commit, or launches it when the line works ahead. Items that turn out to be poison are set
+// aside, and the others decided again without them.
+func (l *line) chunk(ctx context.Context, items []*item, told func(next int64, outcomes []events.Outcome)) error {
 	if err := l.load(ctx); err != nil {
-		return nil, err
+		return err
 	}
-	if err := l.findKnown(ctx, items); err != nil {
-		return nil, err
+	if l.landed() {
+		if err := l.land(); err != nil {
+			return err
+		}
 	}
-	if err := l.prefetch(ctx, items); err != nil {
-		return nil, err
+	group, gctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return l.findKnown(gctx, items) })
+	err := l.prefetch(ctx, items)
+	if known := group.Wait(); err == nil {
+		err = known
+	}
+	if err != nil {
+		return err
 	}
 	contents, err := l.prefetchContents(ctx, items)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	claimed, err := l.findClaims(ctx, items)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	for {
 		d := &deciding{line: l, ctx: ctx, state: l.state, chunk: newOverlay(false), seen: make(map[string]bool), blobs: contents,
@@ -210,21 +237,21 @@ func (l *line) chunk(ctx context.Context, items []*item) ([]events.Outcome, erro
 		var bad *poisoned
 		if !errors.As(err, &bad) {
 			if err != nil {
-				return nil, err
+				return err
 			}
-			if err := l.commit(ctx, d, items[len(items)-1].raw.Position.Offset+1); err != nil {
-				return nil, err
-			}
-			l.fetched = nil
-			return append(d.commit.Outcomes, d.told...), nil
+			return l.commit(ctx, d, items[len(items)-1].raw.Position.Offset+1, told)
 		}
 		bad.item.poison = bad.reason
 		forget(items)
 	}
 }
 
-// commit writes blobs and everything else, and remembers what is current now.
-func (l *line) commit(ctx context.Context, d *deciding, next int64) error {
+// commit writes blobs and everything else, after the commit before.
+func (l *line) commit(ctx context.Context, d *deciding, next int64, told func(next int64, outcomes []events.Outcome)) error {
+	l.fetched = nil
+	if err := l.land(); err != nil {
+		return err
+	}
 	for _, q := range d.commit.Quarantined {
 		l.logger.Error("a record is in quarantine: it could not be projected; the line goes on", "position", q.Record.Position.String(), "reason", q.Reason)
 	}
@@ -234,17 +261,11 @@ func (l *line) commit(ctx context.Context, d *deciding, next int64) error {
 	for _, claim := range d.claims {
 		d.commit.Claims = append(d.commit.Claims, claim)
 	}
-	d.commit.Partition, d.commit.Expect, d.commit.Next, d.commit.Time = l.partition, l.state.Next, next, d.state.Time
-	if err := l.index.Commit(ctx, d.commit); err != nil {
-		return err
+	l.launch(ctx, d, next, told)
+	if l.worksAhead() {
+		return nil
 	}
-	d.state.Next = next
-	l.state = d.state
-	for _, row := range d.commit.Rows {
-		l.remember(row.Key, row.Version)
-		delete(l.searches, typeName{row.Tenant, row.Type})
-	}
-	return nil
+	return l.land()
 }
 
 // finish makes what does not depend on the order, on all cores: final contents, hashes and terms of the rows.
@@ -302,7 +323,9 @@ func (l *line) findKnown(ctx context.Context, items []*item) error {
 	n := 0
 	for _, i := range items {
 		if i.event.ID != "" {
-			i.known = outcomes[n]
+			if i.known = outcomes[n]; i.known == nil && l.flight != nil {
+				i.known = l.flight.outcomes[i.event.ID]
+			}
 			n++
 		}
 	}

@@ -9,13 +9,13 @@ import (
 )
 
 // prefetch brings the current versions of all resources that a chunk names to hand, in one query. They are kept apart from the cache,
-// which lets go of what was asked for only once.
+// which lets go of what was asked for only once. Repeated events are looked up too: that they are is being found out meanwhile.
 func (l *line) prefetch(ctx context.Context, items []*item) error {
 	l.fetched = make(map[projections.Key]projections.Version)
 	var missing []projections.Key
 	asked := make(map[projections.Key]bool)
 	want := func(key projections.Key) {
-		if asked[key] {
+		if asked[key] || l.uncommitted(key) != nil {
 			return
 		}
 		asked[key] = true
@@ -26,7 +26,7 @@ func (l *line) prefetch(ctx context.Context, items []*item) error {
 		}
 	}
 	for _, i := range items {
-		if i.poison != "" || i.known != nil {
+		if i.poison != "" {
 			continue
 		}
 		for _, w := range i.works {
@@ -145,7 +145,7 @@ func (l *line) contentOf(ctx context.Context, version projections.Version, fetch
 }
 
 // search returns up to two resources that a condition matches now: those that are committed, with what the chunk and the event have
-// made of them.
+// made of them, and what the chunk in flight has.
 func (e *decidingEvent) search(query projections.Query, condition string) ([]*entry, error) {
 	var found []*entry
 	add := func(match *entry) bool {
@@ -160,11 +160,19 @@ func (e *decidingEvent) search(query projections.Query, condition string) ([]*en
 	}); err != nil || len(found) == 2 {
 		return found, err
 	}
+	if flight := e.line.flight; flight != nil {
+		if err := flight.decided.match(query, func(match *entry) bool {
+			key := match.version.Key
+			return e.layer.entries[key] != nil || e.chunk.entries[key] != nil || add(match)
+		}); err != nil || len(found) == 2 {
+			return found, err
+		}
+	}
 	query.Total, query.Limit = projections.TotalNone, searchPage
 	page, err := e.line.searchFirst(e.ctx, query, condition)
 	for err == nil {
 		for _, version := range page.Versions {
-			if e.layer.entries[version.Key] == nil && e.chunk.entries[version.Key] == nil && !add(&entry{version: version}) {
+			if e.layer.entries[version.Key] == nil && e.earlier(version.Key) == nil && !add(&entry{version: version}) {
 				return found, nil
 			}
 		}
@@ -177,7 +185,8 @@ func (e *decidingEvent) search(query projections.Query, condition string) ([]*en
 	return nil, err
 }
 
-// searchFirst returns the first page of a condition's matches in the index. It is kept until a version of the type is committed.
+// searchFirst returns the first page of a condition's matches in the index. It is kept until a version of the type is committed; one that
+// is read while such a commit is in flight may be of before it or after it, and is not kept.
 func (l *line) searchFirst(ctx context.Context, query projections.Query, condition string) (projections.Page, error) {
 	name := typeName{query.Tenant, query.Type}
 	if page, have := l.searches[name][condition]; have {
@@ -186,6 +195,9 @@ func (l *line) searchFirst(ctx context.Context, query projections.Query, conditi
 	page, err := l.index.Search(ctx, query)
 	if err != nil {
 		return projections.Page{}, err
+	}
+	if l.inFlight(name.tenant, name.name) {
+		return page, nil
 	}
 	kept := l.searches[name]
 	if kept == nil || len(kept) >= searchCached {

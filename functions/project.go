@@ -2,7 +2,10 @@ package functions
 
 import (
 	"context"
+	"errors"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 
 	"github.com/ThreeDotsLabs/watermill/message"
@@ -25,6 +28,7 @@ type Project struct {
 	Publish *Publish     // told after each commit, and where a follower starts; nil: the decisions of this process are published elsewhere
 	Heal    *Heal        // brings back a lost blob that an update must be compared with; nil: such an update counts as a change
 	Reseek  func()       // Follower.Reseek
+	Ahead   bool         // decide a batch while the one before is committed: Handle returns before its last commit has ended; see Settle
 	Logger  *slog.Logger // nil: slog.Default()
 
 	mu    sync.Mutex
@@ -45,7 +49,10 @@ func (p *Project) line(partition int32) *followed {
 		p.lines = make(map[int32]*followed)
 	}
 	if p.lines[partition] == nil {
-		p.lines[partition] = &followed{line: newLine(p.Index, p.Blobs, p.Catalog, p.Heal, p.logger(), partition), delivered: -1}
+		l := &followed{line: newLine(p.Index, p.Blobs, p.Catalog, p.Heal, p.logger(), partition), delivered: -1}
+		l.ahead = p.Ahead
+		l.crashed = func(f *flight) { p.crashed(l, f) }
+		p.lines[partition] = l
 	}
 	return p.lines[partition]
 }
@@ -67,7 +74,7 @@ func (p *Project) Seek(ctx context.Context, partition int32) (int64, error) {
 		return 0, err
 	}
 	l.delivered = l.state.Next
-	p.decided(l.line)
+	p.decided(l.line, l.state.Next)
 	return l.state.Next, nil
 }
 
@@ -99,8 +106,8 @@ func (p *Project) Handle(msg *message.Message) error {
 	if first := records[0].Position.Offset; first > l.state.Next && (l.delivered < 0 || l.delivered > l.state.Next) {
 		return p.lost(l, "records between the stored position and the batch were not delivered", "stored", l.state.Next, "batch", first)
 	}
-	err = l.project(ctx, records, func(outcomes []events.Outcome) {
-		p.decided(l.line)
+	err = l.project(ctx, records, func(next int64, outcomes []events.Outcome) {
+		p.decided(l.line, next)
 		if p.Waiters != nil {
 			p.Waiters.Resolve(l.partition, outcomes)
 		}
@@ -115,11 +122,37 @@ func (p *Project) Handle(msg *message.Message) error {
 	return err
 }
 
-// decided tells that there may be decisions for the feed.
-func (p *Project) decided(l *line) {
+// decided tells that the records before an offset are decided, so that there may be decisions for the feed.
+func (p *Project) decided(l *line, next int64) {
 	if p.Publish != nil {
-		p.Publish.Decided(l.partition, l.state.Next)
+		p.Publish.Decided(l.partition, next)
 	}
+}
+
+// crashed sees to a commit that failed while nobody waits for it. A batch that is being handled finds out by itself.
+func (p *Project) crashed(l *followed, f *flight) {
+	l.Lock()
+	defer l.Unlock()
+	if l.flight != f {
+		return
+	}
+	err := l.land()
+	l.careful = true
+	_ = p.lost(l, "a commit has failed", "error", err) // it answers nil
+}
+
+// Settle waits for the commits that are under way, until ctx ends: then they are called back. It is to be called when no more batches come.
+func (p *Project) Settle(ctx context.Context) error {
+	p.mu.Lock()
+	lines := slices.Collect(maps.Values(p.lines))
+	p.mu.Unlock()
+	var failed error
+	for _, l := range lines {
+		l.Lock()
+		failed = errors.Join(failed, l.settle(ctx))
+		l.Unlock()
+	}
+	return failed
 }
 
 // lost sends the follower to look for its place again.

@@ -146,7 +146,7 @@ func (r *rebuilding) catchUp(ctx context.Context, step string) (int64, error) {
 				return nil
 			}
 			return r.Log.Replay(ctx, from, end.Next, func(records []events.RawRecord) error {
-				if err := l.project(ctx, records, func([]events.Outcome) {}); err != nil {
+				if err := l.project(ctx, records, func(int64, []events.Outcome) {}); err != nil {
 					return err
 				}
 				r.report(step, int64(len(records)))

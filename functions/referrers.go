@@ -34,7 +34,7 @@ func (e *decidingEvent) unreferenced(n int, w *work) error {
 	}
 	for _, r := range e.line.referrersOf(w.Type) {
 		query := projections.Query{Tenant: w.key.Tenant, Type: r.name}
-		if !e.layer.touches(query.Tenant, r.name) && !e.chunk.touches(query.Tenant, r.name) {
+		if !e.layer.touches(query.Tenant, r.name) && !e.chunk.touches(query.Tenant, r.name) && !e.line.inFlight(query.Tenant, r.name) {
 			// Most types have no resource at all.
 			query.Limit, query.Total = 1, projections.TotalNone
 			if any, err := e.line.searchFirst(e.ctx, query, ""); err != nil {

@@ -219,7 +219,7 @@ func (c *benchRunCommand) measure(ctx context.Context, out *output, target *benc
 }
 
 // wanted tells whether a workload is to be run.
-func (c *benchCommand) wanted(name string) bool {
+func (c *benchRunCommand) wanted(name string) bool {
 	return len(c.Only) == 0 || slices.ContainsFunc(c.Only, func(begin string) bool { return strings.HasPrefix(name, begin) })
 }
 

@@ -28,6 +28,9 @@ const (
 	roleRead    = "read"
 )
 
+// settleBound is how long a commit may take that is under way when the node stops.
+const settleBound = 5 * time.Second
+
 // nodeConfig is what a node needs beside its parts.
 type nodeConfig struct {
 	Base      string // path of the FHIR root
@@ -46,6 +49,7 @@ type node struct {
 	handler   http.Handler
 	router    *message.Router
 	publish   *functions.Publish // nil on a node that does not project
+	settle    func(context.Context) error // waits for the projector's commits, when no more batches come
 	lag       *lagWatch
 	stopping  context.Context //nolint:containedctx // a signal, not a call's context: it ends when the node begins to stop: it isn't ready any more
 	beginStop context.CancelFunc
@@ -81,7 +85,8 @@ func (n *node) newRouter() (err error) {
 	}
 	n.publish = &functions.Publish{Index: n.generations.Live(), Feed: n.feed, Logger: n.logger, Patience: n.patience()}
 	n.registerFeedMetrics()
-	project := &functions.Project{Index: n.generations.Live(), Blobs: n.blobs, Catalog: n.catalog, Waiters: n.waiters, Publish: n.publish, Heal: n.heal, Logger: n.logger}
+	project := &functions.Project{Index: n.generations.Live(), Blobs: n.blobs, Catalog: n.catalog, Waiters: n.waiters, Publish: n.publish, Heal: n.heal, Ahead: true, Logger: n.logger}
+	n.settle = project.Settle
 	follower, err := n.log.Follow(project.Seek)
 	if err != nil {
 		return err
@@ -148,7 +153,15 @@ func newID() string { return uuid.Must(uuid.NewV7()).String() }
 func (n *node) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	if n.router != nil {
-		group.Go(func() error { return n.router.Run(ctx) })
+		group.Go(func() error {
+			err := n.router.Run(ctx)
+			bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleBound)
+			defer cancel()
+			if settled := n.settle(bounded); settled != nil {
+				n.logger.Info("the projector's last commit did not come to its end; it is made again from the log", "error", settled)
+			}
+			return err
+		})
 	}
 	group.Go(func() error {
 		return n.generations.Watch(ctx, func() { n.waiters.Progressed(ctx) })
