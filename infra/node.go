@@ -48,7 +48,7 @@ type node struct {
 	heal      *functions.Heal
 	handler   http.Handler
 	router    *message.Router
-	publish   *functions.Publish // nil on a node that does not project
+	publish   *functions.Publish          // nil on a node that does not project
 	settle    func(context.Context) error // waits for the projector's commits, when no more batches come
 	lag       *lagWatch
 	stopping  context.Context //nolint:containedctx // a signal, not a call's context: it ends when the node begins to stop: it isn't ready any more
