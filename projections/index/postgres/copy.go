@@ -68,18 +68,21 @@ func (c *copyData) run(ctx context.Context, conn *pgx.Conn, tables string) error
 }
 
 // copies are the tables that a commit fills by COPY.
-type copies struct{ version, term, span, text copyData }
+type copies struct{ version, term, link, span, text copyData }
 
 func newCopies() copies {
 	return copies{
-		version: copyData{table: "version", columns: `sid, ledger, log_offset, "at", main, shape, supersedes, number, change, deleted, id, hash`},
+		version: copyData{table: "version", columns: `sid, ledger, log_offset, "at", main, shape, supersedes, resource, number, change, deleted, id, hash`},
 		term:    copyData{table: "term", columns: "key, sort, ref"},
+		link:    copyData{table: "link", columns: "sid, target"},
 		span:    copyData{table: "span", columns: "key, low, high, ref"},
 		text:    copyData{table: "text", columns: "key, ref, head, rest, raw"},
 	}
 }
 
-func (c *copies) all() []*copyData { return []*copyData{&c.version, &c.term, &c.span, &c.text} }
+func (c *copies) all() []*copyData {
+	return []*copyData{&c.version, &c.term, &c.link, &c.span, &c.text}
+}
 
 // fill takes the rows over.
 func (c *copies) fill(r *sqlterms.Rows) {
@@ -88,8 +91,8 @@ func (c *copies) fill(r *sqlterms.Rows) {
 	}
 	for i := range r.Versions {
 		v := &r.Versions[i]
-		c.version.row(12)
-		c.version.bigints(v.Sid, v.Ledger, v.Position.Offset, v.Time.UnixMicro(), v.Main, v.Shape, v.Supersedes, v.Number)
+		c.version.row(13)
+		c.version.bigints(v.Sid, v.Ledger, v.Position.Offset, v.Time.UnixMicro(), v.Main, v.Shape, v.Supersedes, v.Resource, v.Number)
 		c.version.integer(int32(v.Change))
 		c.version.smallint(int16(sqlterms.Bit(v.Deleted)))
 		c.version.text(v.ID)
@@ -98,6 +101,10 @@ func (c *copies) fill(r *sqlterms.Rows) {
 	for i := range r.Terms {
 		c.term.row(3)
 		c.term.bigints(r.Terms[i].Key, r.Terms[i].Sort, r.Terms[i].Ref)
+	}
+	for i := range r.Links {
+		c.link.row(2)
+		c.link.bigints(r.Links[i].Sid, r.Links[i].Target)
 	}
 	for i := range r.Spans {
 		c.span.row(4)

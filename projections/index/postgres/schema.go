@@ -23,10 +23,11 @@ create table %builder (one boolean primary key default true check (one), holder 
 // need; the others are in searchIndexes. Ids are compared by their bytes.
 const generationTables = `
 create table %version (sid bigint primary key, ledger bigint not null, log_offset bigint not null, "at" bigint not null, main bigint not null, shape bigint not null,
-	supersedes bigint not null, number bigint not null, change int not null, deleted smallint not null, id text collate "C" not null, hash bytea not null);
+	supersedes bigint not null, resource bigint not null, number bigint not null, change int not null, deleted smallint not null, id text collate "C" not null, hash bytea not null);
 create unique index version_id on %version (ledger, id, number);
 create table %closed (sid bigint primary key, by_sid bigint not null);
 create table %term (key bigint not null, sort bigint not null, ref bigint not null);
+create table %link (sid bigint not null, target bigint not null);
 create table %span (key bigint not null, low bigint not null, high bigint not null, ref bigint not null);
 create table %text (key bigint not null, ref bigint not null, head bytea not null, rest bytea not null, raw bytea not null);
 create table %coding (param bigint not null, code bytea not null, system bytea not null, key bigint not null, primary key (param, code, system, key));
@@ -36,7 +37,8 @@ create table %counter (ledger bigint primary key, living bigint not null) with (
 create table %outcome (event text collate "C" primary key, partition int not null, log_offset bigint not null, data bytea not null);
 create table %quarantine (partition int not null, log_offset bigint not null, "at" bigint not null, data bytea not null, settled bytea, primary key (partition, log_offset));
 create table %claim (name text collate "C" primary key, data bytea not null);
-create table %position (partition int primary key, next bigint not null, next_sid bigint not null, "at" bigint not null) with (fillfactor = 50)`
+create table %position (partition int primary key, next bigint not null, next_sid bigint not null, "at" bigint not null, horizon bigint not null default 0)
+	with (fillfactor = 50)`
 
 // searchIndex is an index that only searches need.
 type searchIndex struct{ name, on string }
@@ -48,6 +50,7 @@ func searchIndexes() []searchIndex {
 		{"text_key", "text (key, head, ref)"},
 		{"span_key", "span (key, low, ref, high)"},
 		{"text_ref", "text (ref, key)"},
+		{"link_sid", "link (sid, target)"},
 		{"span_ref", "span (ref, key)"},
 		{"outcome_place", "outcome (partition, log_offset)"}, // for Decisions
 		{"coding_system", "coding (param, system, key)"},
@@ -61,7 +64,7 @@ func (i searchIndex) create(tables string) string {
 
 // grown are the tables that a build fills; vacuum leaves them alone until it is finished.
 func grown() []string {
-	return []string{"version", "term", "span", "text", "closed", "coding", "outcome", "claim"}
+	return []string{"version", "term", "link", "span", "text", "closed", "coding", "outcome", "claim"}
 }
 
 func run(ctx context.Context, tx pgx.Tx, prefix, script string) error {

@@ -23,10 +23,11 @@ create table index_pointer (id integer primary key check (id = 1), number intege
 const generationTables = `
 create table %version (sid integer primary key, ledger integer not null, id text not null, number integer not null,
 	log_offset integer not null, change integer not null, at integer not null, hash blob not null, deleted integer not null,
-	main integer not null, shape integer not null, supersedes integer not null);
+	main integer not null, shape integer not null, supersedes integer not null, resource integer not null);
 create unique index %version_id on %version (ledger, id, number);
 create table %closed (sid integer primary key, by_sid integer not null);
 create table %term (key integer not null, sort integer not null, ref integer not null, primary key (key, sort, ref)) without rowid;
+create table %link (sid integer not null, target integer not null, primary key (sid, target)) without rowid;
 create table %span (ref integer not null, key integer not null, low integer not null, high integer not null,
 	primary key (ref, key, low, high)) without rowid;
 create index %span_key on %span (key, low, ref, high);
@@ -45,9 +46,10 @@ create unique index %outcome_event on %outcome (event);
 create table %quarantine (partition integer not null, log_offset integer not null, at integer not null, data blob not null, settled blob,
 	primary key (partition, log_offset)) without rowid;
 create table %claim (name text primary key, data blob not null) without rowid;
-create table %position (partition integer primary key, next integer not null, next_sid integer not null, at integer not null)`
+create table %position (partition integer primary key, next integer not null, next_sid integer not null, at integer not null,
+	horizon integer not null default 0)`
 
-var tables = [...]string{"version", "closed", "term", "span", "text", "coding", "shape", "ledger", "counter", "outcome", "quarantine", "claim", "position"}
+var tables = [...]string{"version", "closed", "term", "link", "span", "text", "coding", "shape", "ledger", "counter", "outcome", "quarantine", "claim", "position"}
 
 func prefix(generation int) string { return fmt.Sprintf("g%d_", generation) }
 

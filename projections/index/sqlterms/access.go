@@ -25,6 +25,10 @@ type access struct {
 	spans   []interval // updated: the same as Sids, which ascend with the time
 	list    int64      // updated: the key of the list by lastUpdated
 
+	follow   *followed // versions that refer to others, or that others refer to
+	choice   []*group  // versions of one of these
+	resolved bool      // follow: keys are those of all that it finds
+
 	aligned bool     // scans: of a date that is the main date of every version that has it
 	main    interval // aligned: where the main date has to be
 	count   int      // rows, counted up to a bound; -1: not counted
@@ -57,8 +61,49 @@ type textScan struct {
 }
 
 func (a *access) empty() bool {
-	return len(a.keys) == 0 && len(a.wide) == 0 && len(a.shapes) == 0 && len(a.scans) == 0 && len(a.texts) == 0 && len(a.spans) == 0 && len(a.sids) == 0
+	return len(a.keys) == 0 && len(a.wide) == 0 && len(a.shapes) == 0 && len(a.scans) == 0 && len(a.texts) == 0 && len(a.spans) == 0 && len(a.sids) == 0 && a.follow == nil && len(a.choice) == 0
 }
+
+// inside tells whether it is made of groups of clauses: to probe it takes several steps.
+func (a *access) inside() bool { return a.follow != nil || len(a.choice) > 0 }
+
+// groups are those it is made of.
+func (a *access) groups() []*group {
+	groups := a.choice
+	if a.follow != nil {
+		for _, t := range a.follow.targets {
+			groups = append(groups[:len(groups):len(groups)], t.group)
+		}
+	}
+	return groups
+}
+
+// readable tells whether its rows can be read without reading all versions of some type.
+func (a *access) readable() bool {
+	if a.resolved {
+		return true
+	}
+	for _, g := range a.choice {
+		if len(g.accesses) == 1 && !g.accesses[0].negate && g.accesses[0].readable() {
+			continue
+		}
+		if !g.few() {
+			return false
+		}
+	}
+	if a.follow != nil {
+		for _, t := range a.follow.targets {
+			if !t.few() {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func (a *access) addKey(key int64) { a.keys = append(a.keys, key) }
+
+func (a *access) addWide(w wideCode) { a.wide = append(a.wide, w) }
 
 // walkKeys are the keys of the term rows that answer it alone, which have the main date in their sort column: their index gives the
 // default order. None when there are no such rows, or too many keys.
@@ -87,8 +132,14 @@ func (a *access) rows(s *statement, before int64) string {
 	add := func(table, condition string) {
 		parts = append(parts, "select (t.ref >> 2) as sid from "+s.table(table)+" t where "+condition+" and t.ref < "+s.arg(before))
 	}
-	if a.byID {
-		return "select t.sid as sid from " + s.table("version") + " t where t.sid " + s.in(a.sids)
+	if len(a.sids) > 0 {
+		parts = append(parts, "select t.sid as sid from "+s.table("version")+" t where t.sid "+s.in(a.sids))
+	}
+	if a.follow != nil && !a.resolved {
+		parts = append(parts, a.follow.rows(s, before)...)
+	}
+	for _, g := range a.choice {
+		parts = append(parts, g.rows(s, before))
 	}
 	for _, w := range a.wide {
 		parts = append(parts, "select (t.ref >> 2) as sid from "+s.table("coding")+" d cross join "+s.table("term")+" t where d.param = "+s.arg(w.dictionary)+
@@ -116,13 +167,19 @@ func (a *access) rows(s *statement, before int64) string {
 func (a *access) probe(s *statement, sid, ref, main string, before int64) string {
 	var parts []string
 	within := " p where p.ref >= " + ref + " and p.ref <= " + ref + " + 3 and "
-	if a.byID && len(a.sids) > 0 {
+	for _, g := range a.choice {
+		parts = append(parts, g.probe(s, sid, ref, main, before))
+	}
+	if a.follow != nil && !(a.resolved && len(a.keys) <= inline) {
+		parts = append(parts, a.follow.probe(s, sid, ref, main, before)...)
+	}
+	if len(a.sids) > 0 {
 		parts = append(parts, sid+" "+s.in(a.sids))
 	}
 	for _, r := range a.spans {
 		parts = append(parts, sid+" between "+s.arg(r.low)+" and "+s.arg(r.high))
 	}
-	if len(a.keys) > 0 {
+	if len(a.keys) > 0 && !(a.resolved && len(a.keys) > inline) {
 		parts = append(parts, "exists (select 1 from "+s.table("term")+within+"p.sort = "+main+" and p.key "+s.in(a.keys)+once+")")
 	}
 	if len(a.shapes) > 0 {
@@ -218,8 +275,10 @@ func (sc textScan) condition(s *statement, row string) string {
 	return c
 }
 
-// Bounds of what one clause may become.
+// Bounds of what a clause may become, and of what a query may have.
 const (
+	maxDepth        = 5     // references followed one after the other
+	maxClauses      = 200   // clauses, nested ones with them
 	maxAlternatives = 2_000 // keys that one value stands for; ids
 	maxStretches    = 400   // stretches of ranges and texts; each is a part of a UNION, of which SQLite takes 500
 )

@@ -63,6 +63,7 @@ type window struct {
 	first, end int64
 	versions   []VersionRow
 	terms      []TermRow
+	links      []LinkRow
 	spans      []SpanRow
 	texts      []TextRow
 	buffer     []byte
@@ -70,11 +71,11 @@ type window struct {
 
 func (r Reads) read(ctx context.Context, w *window) error {
 	s := r.statement()
-	sql := "select " + matchColumns + ", v.ledger, v.main, v.shape, v.supersedes from " + s.table("version") + " v where v.sid >= " + s.arg(w.first) + " and v.sid < " + s.arg(w.end) + " order by v.sid"
+	sql := "select " + matchColumns + ", v.ledger, v.main, v.shape, v.supersedes, v.resource from " + s.table("version") + " v where v.sid >= " + s.arg(w.first) + " and v.sid < " + s.arg(w.end) + " order by v.sid"
 	err := r.query(ctx, s, sql, func(scan func(...any) error) error {
 		var m match
 		var v VersionRow
-		if err := scan(append(m.fields(), &v.Ledger, &v.Main, &v.Shape, &v.Supersedes)...); err != nil {
+		if err := scan(append(m.fields(), &v.Ledger, &v.Main, &v.Shape, &v.Supersedes, &v.Resource)...); err != nil {
 			return err
 		}
 		v.Version = m.version(&projections.Query{})
@@ -94,6 +95,18 @@ func (r Reads) read(ctx context.Context, w *window) error {
 			return err
 		}
 		w.terms = append(w.terms, t)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	s = r.statement()
+	err = r.query(ctx, s, "select t.sid, t.target from "+s.table("link")+" t where t.sid >= "+s.arg(w.first)+" and t.sid < "+s.arg(w.end), func(scan func(...any) error) error {
+		var t LinkRow
+		if err := scan(&t.Sid, &t.Target); err != nil {
+			return err
+		}
+		w.links = append(w.links, t)
 		return nil
 	})
 	if err != nil {
@@ -129,6 +142,7 @@ func (r Reads) read(ctx context.Context, w *window) error {
 		}
 		return compareTerms(a, b)
 	})
+	slices.SortFunc(w.links, compareLinks)
 	slices.SortFunc(w.spans, compareSpans)
 	slices.SortFunc(w.texts, compareTexts)
 	return nil
@@ -147,11 +161,16 @@ func (w *window) digest(v *VersionRow) events.Hash {
 			b = append(binary.LittleEndian.AppendUint64(b, uint64(len(t))), t...)
 		}
 	}
-	number(v.Ledger, v.Main, v.Shape, v.Supersedes)
+	number(v.Ledger, v.Main, v.Shape, v.Supersedes, v.Resource)
 	for len(w.terms) > 0 && w.terms[0].Ref>>refBits <= v.Sid {
 		b = append(b, 't')
 		number(w.terms[0].Key, w.terms[0].Sort, w.terms[0].Ref)
 		w.terms = w.terms[1:]
+	}
+	for len(w.links) > 0 && w.links[0].Sid <= v.Sid {
+		b = append(b, 'l')
+		number(w.links[0].Target)
+		w.links = w.links[1:]
 	}
 	for len(w.spans) > 0 && w.spans[0].Ref>>refBits <= v.Sid {
 		b = append(b, 's')

@@ -80,10 +80,9 @@ func mark(d Dialect, a *access) uint64 {
 
 // count estimates the rows of each clause, in one statement or two, as far as the choice depends on it.
 func (x *search) count(o order) error {
-	for _, a := range x.accesses {
-		if a.byID {
-			a.count = len(a.sids)
-		}
+	x.counted = true
+	if err := x.countInside(x.accesses); err != nil || x.nothing != "" {
+		return err
 	}
 	positive := x.positive()
 	if len(positive) == 0 || o.by == orderMain && len(positive) == 1 && positive[0].inOrder() {
@@ -111,17 +110,62 @@ func (x *search) count(o order) error {
 	return x.countUpTo(countMany, positive)
 }
 
+// countInside counts the clauses of the groups that accesses are made of, the innermost first, and looks up the few ends of chains.
+func (x *search) countInside(accesses []*access) error {
+	for _, a := range accesses {
+		if !a.inside() {
+			continue
+		}
+		var asked []*access
+		for _, g := range a.groups() {
+			if err := x.countInside(g.accesses); err != nil {
+				return err
+			}
+			asked = append(asked, positive(g.accesses)...)
+		}
+		if len(asked) > 0 {
+			if err := x.countUpTo(countMany, asked); err != nil {
+				return err
+			}
+		}
+		if err := x.lookUp(a); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (x *search) countUpTo(bound int, accesses []*access) error {
 	var asked []*access
 	for _, a := range accesses {
-		if !a.byID {
+		switch {
+		case a.byID:
+			a.count = len(a.sids)
+		case a.readable():
 			asked = append(asked, a)
+		default:
+			a.count = bound + 1
 		}
 	}
 	s := x.statement()
 	if asked = x.Counts.recall(s, asked, bound); len(asked) == 0 {
 		return nil
 	}
+	for len(asked) > 0 {
+		some := asked[:min(len(asked), countsAtOnce)]
+		if err := x.countSome(bound, some); err != nil {
+			return err
+		}
+		asked = asked[len(some):]
+	}
+	return nil
+}
+
+// countsAtOnce is how many clauses one statement counts; SQLite takes 500 parts of a UNION.
+const countsAtOnce = 50
+
+func (x *search) countSome(bound int, asked []*access) error {
+	s := x.statement()
 	parts := make([]string, len(asked))
 	for i, a := range asked {
 		parts[i] = fmt.Sprintf("select %d as n, count(*) from (select sid from (%s) y limit %d) z", i, a.rows(s, x.before), bound+1)

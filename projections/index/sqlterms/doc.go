@@ -6,11 +6,13 @@
 //	version     one row per version; never updated
 //	closed      which version superseded it
 //	term        (key, sort, ref): equality; key is a hash of tenant, type, parameter and value, sort the version's main date
+//	link        (sid, target): which resources a version refers to; target is a hash of type and id
 //	span        (key, low, high, ref): ranges
 //	text        (key, head, rest, raw, ref): strings and uris
 //	coding      the dictionary of codings, units and target types; shape, the sets of parameters; ledger, tenants and types
 //	counter     current resources per type
-//	outcome, quarantine, position
+//	outcome, quarantine
+//	position    how far a partition has been projected, and the earliest snapshot that it still answers
 //
 // A ref is a version's Sid, shifted left by two bits, and two marks: this value is the smallest, the largest, of its parameter.
 //

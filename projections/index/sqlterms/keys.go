@@ -55,11 +55,19 @@ const (
 	roleText                        // a string or a uri
 	roleShape                       // a set of parameters
 	roleUnaligned                   // the mark of a date parameter that is not the main date of its type
+	roleResource                    // a resource, whatever its version
+	rolePart                        // a component of a composite parameter
+	roleComposite                   // a composite parameter, and what some of its components say together
+	roleSlot                        // the place of a composite value among those of its version
 )
 
 // Ledger is the key of a type of a tenant. Every version row carries it.
 func Ledger(tenant, resourceType string) int64 {
 	var h hasher
+	return h.ledgerOf(tenant, resourceType)
+}
+
+func (h *hasher) ledgerOf(tenant, resourceType string) int64 {
 	return h.begin().role(roleLedger).text(tenant).text(resourceType).sum()
 }
 
@@ -75,6 +83,15 @@ func (h *hasher) of(key int64, r role) int64 { return h.begin().role(r).key(key)
 func (h *hasher) value(param int64, r role, system, code string) int64 {
 	return h.begin().role(r).key(param).text(system).text(code).sum()
 }
+
+// resource is the key of a resource: all its versions have a term row with it.
+func (h *hasher) resource(ledger int64, id string) int64 {
+	return h.begin().role(roleResource).key(ledger).text(id).sum()
+}
+
+// refer is the key of a parameter's reference to a resource. Unlike other keys it is made of two by a step that SQL can do, too, so that
+// a statement can go from a resource to what refers to it and back; see statement.refer.
+func refer(param, resource int64) int64 { return param ^ resource }
 
 func (h *hasher) unit(param int64, system, code, printed string) int64 {
 	return h.begin().role(roleUnit).key(param).text(system).text(code).text(printed).sum()

@@ -2,7 +2,6 @@ package sqlterms
 
 import (
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 
@@ -19,40 +18,96 @@ type lookup struct {
 // lookupsAtOnce is how many lookups one statement holds; SQLite takes 500 parts of a UNION.
 const lookupsAtOnce = 200
 
+// scope is a type of the query's tenant, of whose versions clauses speak.
+type scope struct {
+	*search
+	ledger int64
+	name   string // of the type
+}
+
+// group is what the clauses about one type have become; all must hold.
+type group struct {
+	scope
+	accesses []*access
+	nothing  string // the parameter whose clause no row can answer
+}
+
 // resolve turns the clauses into accesses.
 func (x *search) resolve() error {
-	for i := range x.q.Clauses {
-		c := &x.q.Clauses[i]
-		a := &access{words: c.Param, negate: c.Modifier == projections.Not, count: -1}
-		if c.Modifier != projections.Missing && len(c.Values) == 0 {
-			return events.Errorf(events.Invalid, op, "the clause of %s has no value", c.Param)
-		}
-		if err := x.clause(c, a); err != nil {
-			return err
-		}
-		x.accesses = append(x.accesses, a)
+	all, err := scope{x, x.ledger, x.q.Type}.group(x.q.Clauses, 0)
+	if err != nil {
+		return err
 	}
 	if err := x.runLookups(); err != nil {
 		return err
 	}
-	kept := x.accesses[:0]
-	for _, a := range x.accesses {
+	for _, finish := range x.afterLookups {
+		if err := finish(); err != nil {
+			return err
+		}
+	}
+	err = all.settle()
+	x.accesses, x.nothing = all.accesses, all.nothing
+	return err
+}
+
+func (x scope) group(clauses []projections.Clause, depth int) (*group, error) {
+	if depth > maxDepth {
+		return nil, events.Errorf(events.TooCostly, op, "the search follows references over more than %d steps; ask with fewer", maxDepth)
+	}
+	g := &group{scope: x}
+	for i := range clauses {
+		c := &clauses[i]
+		a := &access{words: c.Param, negate: c.Modifier == projections.Not, count: -1}
+		var err error
+		switch {
+		case c.Follow != nil:
+			err = x.follow(c, a, depth)
+		case len(c.Any) > 0:
+			err = x.any(c.Any, a, depth)
+		default:
+			err = x.clause(c, a)
+		}
+		if err != nil {
+			return nil, err
+		}
+		g.accesses = append(g.accesses, a)
+	}
+	if x.clauses += len(clauses); x.clauses > maxClauses {
+		return nil, events.Errorf(events.TooCostly, op, "the search has more than %d clauses; ask with fewer", maxClauses)
+	}
+	return g, nil
+}
+
+// settle drops clauses that always hold, and notes one that never does. The look-ups have run.
+func (g *group) settle() error {
+	kept := g.accesses[:0]
+	for _, a := range g.accesses {
 		a.scans, a.texts = distinct(a.scans), distinct(a.texts)
 		if len(a.scans)+len(a.texts) > maxStretches {
 			return events.Errorf(events.TooCostly, op, "the clause of %s has too many alternatives; give fewer than %d", a.words, maxStretches/4)
 		}
+		always, err := a.settleInside()
+		if err != nil {
+			return err
+		}
 		switch {
+		case always:
 		case !a.empty():
 			kept = append(kept, a)
 		case !a.negate:
-			x.nothing = a.words
+			g.nothing = a.words
 		}
 	}
-	x.accesses = kept
+	g.accesses = kept
 	return nil
 }
 
-func (x *search) clause(c *projections.Clause, a *access) error {
+// clause adds to an access the rows that answer a clause.
+func (x scope) clause(c *projections.Clause, a *access) error {
+	if c.Modifier != projections.Missing && len(c.Values) == 0 {
+		return events.Errorf(events.Invalid, op, "the clause of %s has no value", c.Param)
+	}
 	param := x.param(x.ledger, c.Param)
 	switch {
 	case c.Param == projections.ParamID:
@@ -68,7 +123,11 @@ func (x *search) clause(c *projections.Clause, a *access) error {
 		var err error
 		switch c.Kind {
 		case projections.Token:
-			x.tokenValue(param, c.Param, v, a)
+			if v.AnySystem && v.AnyCode {
+				x.shapesWith(c.Param, true, a)
+				continue
+			}
+			x.tokenValue(param, v, a.words, a.addKey, a.addWide)
 		case projections.Reference:
 			err = x.referenceValue(param, c, v, a)
 		case projections.String:
@@ -90,7 +149,9 @@ func (x *search) clause(c *projections.Clause, a *access) error {
 		case projections.Number:
 			a.scans = appendScans(a.scans, x.numberScans(param, v))
 		case projections.Quantity:
-			x.quantityValue(param, v, a)
+			x.quantityValue(param, v, a.words, func(unit int64) { a.scans = appendScans(a.scans, x.numberScans(unit, v)) })
+		case projections.Composite:
+			err = x.compositeValue(param, c, v, a)
 		default:
 			err = events.Errorf(events.Unsupported, op, "the parameter %s is of kind %s, which the index does not answer", c.Param, c.Kind)
 		}
@@ -123,8 +184,9 @@ func appendScans(scans, more []scan) []scan {
 	return scans
 }
 
-// codings looks up the keys of the codings in a dictionary that have this code, or this system, or both.
-func (x *search) codings(dictionary int64, code, system *string, a *access, use func(key int64)) {
+// codings looks up the keys of the codings in a dictionary that have this code, or this system, or both. When a system has too many of
+// them, wide is told; a nil wide refuses the search.
+func (x *search) codings(dictionary int64, code, system *string, words string, use func(key int64), wide func(wideCode)) {
 	found := 0
 	x.lookups = append(x.lookups, lookup{
 		sql: func(s *statement) string {
@@ -142,62 +204,87 @@ func (x *search) codings(dictionary int64, code, system *string, a *access, use 
 				use(key)
 				return
 			}
-			if system == nil { // so many systems of one code: nobody has them
-				x.tooMany = a.words
+			if system == nil || wide == nil { // so many systems of one code: nobody has them
+				x.tooMany = words
 				return
 			}
 			if found == maxAlternatives+1 {
-				a.wide = append(a.wide, wideCode{dictionary, projections.OrderCode(*system)})
+				wide(wideCode{dictionary, projections.OrderCode(*system)})
 			}
 		},
 	})
 }
 
-func (x *search) tokenValue(param int64, code string, v projections.Value, a *access) {
-	add := func(key int64) { a.keys = append(a.keys, key) }
+// tokenValue finds the keys of what a token stands for.
+func (x *search) tokenValue(param int64, v projections.Value, words string, add func(key int64), wide func(wideCode)) {
 	switch {
 	case v.AnySystem && v.AnyCode:
-		x.shapesWith(code, true, a)
+		x.codings(param, nil, nil, words, add, nil)
 	case v.AnySystem:
-		x.codings(param, &v.Code, nil, a, add)
+		x.codings(param, &v.Code, nil, words, add, nil)
 	case v.AnyCode:
-		x.codings(param, nil, &v.System, a, add)
+		x.codings(param, nil, &v.System, words, add, wide)
 	default:
 		add(x.value(param, roleValue, v.System, v.Code))
 	}
 }
 
 func (x *search) referenceValue(param int64, c *projections.Clause, v projections.Value, a *access) error {
-	add := func(key int64) { a.keys = append(a.keys, key) }
+	if c.Modifier == projections.IdentifierModifier {
+		if v.AnySystem && v.AnyCode {
+			return needsTarget(c.Param)
+		}
+		identifiers := x.of(param, roleIdentifiers)
+		switch {
+		case v.AnySystem:
+			x.codings(identifiers, &v.Code, nil, a.words, a.addKey, nil)
+		case v.AnyCode:
+			x.codings(identifiers, nil, &v.System, a.words, a.addKey, a.addWide)
+		default:
+			a.addKey(x.value(param, roleIdentifier, v.System, v.Code))
+		}
+		return nil
+	}
+	if v.AnyCode {
+		return needsTarget(c.Param)
+	}
+	x.targets(param, v, a.addKey, func(target, id string) int64 {
+		return refer(param, x.resource(x.ledgerOf(x.q.Tenant, target), id))
+	})
+	return nil
+}
+
+func needsTarget(param string) error {
+	return events.Errorf(events.Unsupported, op, "the reference %s needs an id or a URL", param)
+}
+
+// targets finds the keys of what a reference stands for; relative is the key of one by type and id.
+func (x *search) targets(param int64, v projections.Value, add func(key int64), relative func(target, id string) int64) {
+	plain := func(role role) { add(x.value(param, role, v.System, v.Code)) }
 	switch {
-	case c.Modifier == projections.IdentifierModifier && v.AnySystem && v.AnyCode, c.Modifier != projections.IdentifierModifier && v.AnyCode:
-		return events.Errorf(events.Unsupported, op, "the reference %s needs an id or a URL", c.Param)
-	case c.Modifier == projections.IdentifierModifier && v.AnySystem:
-		x.codings(x.of(param, roleIdentifiers), &v.Code, nil, a, add)
-	case c.Modifier == projections.IdentifierModifier && v.AnyCode:
-		x.codings(x.of(param, roleIdentifiers), nil, &v.System, a, add)
-	case c.Modifier == projections.IdentifierModifier:
-		add(x.value(param, roleIdentifier, v.System, v.Code))
+	case !v.AnySystem && v.System != "" && isID(v.Code):
+		add(relative(v.System, v.Code))
 	case !v.AnySystem:
-		add(x.value(param, roleValue, v.System, v.Code))
-	case !isID(v.Code):
-		add(x.value(param, roleValue, "", v.Code))
-		add(x.value(param, roleUnversioned, "", v.Code))
+		plain(roleValue)
 	default:
-		add(x.value(param, roleValue, "", v.Code))
+		v.System = ""
+		plain(roleValue)
+		if !isID(v.Code) {
+			plain(roleUnversioned)
+			return
+		}
 		x.lookups = append(x.lookups, lookup{
 			sql: func(s *statement) string {
 				return "select 0, d.system, 0 from " + s.table("coding") + " d where d.param = " + s.arg(param) + " and d.code = " + s.noBytes() +
 					fmt.Sprintf(" limit %d", maxAlternatives)
 			},
-			take: func(_ int64, target string, _ int64) { add(x.value(param, roleValue, target, v.Code)) },
+			take: func(_ int64, target string, _ int64) { add(relative(target, v.Code)) },
 		})
 	}
-	return nil
 }
 
-func (x *search) quantityValue(param int64, v projections.Value, a *access) {
-	add := func(unit int64) { a.scans = appendScans(a.scans, x.numberScans(unit, v)) }
+// quantityValue finds the keys of the units that a quantity may be in; the one of the parameter itself stands for any.
+func (x *search) quantityValue(param int64, v projections.Value, words string, add func(unit int64)) {
 	units := x.of(param, roleUnits)
 	switch {
 	case v.AnySystem && (v.AnyCode || v.Code == ""):
@@ -210,17 +297,17 @@ func (x *search) quantityValue(param int64, v projections.Value, a *access) {
 				add(unit)
 			}
 		}
-		x.codings(units, &v.Code, nil, a, once)
-		x.codings(x.of(param, rolePrinted), &v.Code, nil, a, once)
+		x.codings(units, &v.Code, nil, words, once, nil)
+		x.codings(x.of(param, rolePrinted), &v.Code, nil, words, once, nil)
 	case v.AnyCode:
-		x.codings(units, nil, &v.System, a, add)
+		x.codings(units, nil, &v.System, words, add, nil)
 	default:
-		x.codings(units, &v.Code, &v.System, a, add)
+		x.codings(units, &v.Code, &v.System, words, add, nil)
 	}
 }
 
 // shapesWith finds the versions that have a parameter, or that lack it.
-func (x *search) shapesWith(code string, has bool, a *access) {
+func (x scope) shapesWith(code string, has bool, a *access) {
 	x.lookups = append(x.lookups, lookup{
 		sql: func(s *statement) string {
 			return "select h.key, h.params, 0 from " + s.table("shape") + " h where h.ledger = " + s.arg(x.ledger)
@@ -234,7 +321,7 @@ func (x *search) shapesWith(code string, has bool, a *access) {
 }
 
 // idClause takes the ids' current versions; there are at most as many as ids.
-func (x *search) idClause(c *projections.Clause, a *access) error {
+func (x scope) idClause(c *projections.Clause, a *access) error {
 	if c.Modifier == projections.Missing {
 		a.negate = !c.Missing // every version has an id: no row has not
 		return nil
@@ -263,7 +350,7 @@ func (x *search) idClause(c *projections.Clause, a *access) error {
 }
 
 // updatedClause turns times into Sids: both ascend together within a partition.
-func (x *search) updatedClause(c *projections.Clause, a *access) error {
+func (x scope) updatedClause(c *projections.Clause, a *access) error {
 	if c.Modifier == projections.Missing {
 		a.negate = !c.Missing
 		return nil
@@ -290,45 +377,6 @@ func (x *search) updatedClause(c *projections.Clause, a *access) error {
 		})
 	}
 	return nil
-}
-
-// alignedDate bounds the main date by a clause of the parameter that it comes from.
-func (x *search) alignedDate(param int64, v projections.Value, a *access) {
-	a.main = interval{math.MinInt64, math.MaxInt64}
-	for _, sc := range a.scans {
-		if sc.key == x.of(param, roleShort) {
-			a.main = interval{sc.min, sc.max}
-		}
-	}
-	a.aligned = true
-	x.unaligned(param, func() { a.aligned = false })
-}
-
-// unaligned looks for the mark of a date parameter some of whose values are not the main date, or not alone.
-func (x *search) unaligned(param int64, marked func()) {
-	x.lookups = append(x.lookups, lookup{
-		sql: func(s *statement) string {
-			return "select d.key, " + s.noBytes() + ", 0 from " + s.table("coding") + " d where d.param = " + s.arg(x.of(param, roleUnaligned))
-		},
-		take: func(int64, string, int64) { marked() },
-	})
-}
-
-// dateOrder is what an order by a date parameter needs to know of it.
-type dateOrder struct {
-	aligned       bool   // it is the main date of every version that has it
-	with, without access // the versions that have it, that lack it
-}
-
-func (x *search) resolveOrder(o order) {
-	if o.by != orderDate {
-		return
-	}
-	code := o.keys[0].Param
-	x.dates = &dateOrder{aligned: true, with: access{words: code, count: -1}, without: access{words: code + ":missing", count: -1}}
-	x.unaligned(x.param(x.ledger, code), func() { x.dates.aligned = false })
-	x.shapesWith(code, true, &x.dates.with)
-	x.shapesWith(code, false, &x.dates.without)
 }
 
 func (x *search) runLookups() error {

@@ -58,6 +58,7 @@ type LedgerRow struct {
 type VersionRow struct {
 	projections.Version
 	Ledger, Main, Shape, Supersedes int64
+	Resource                        int64 // the key of the resource
 }
 
 // ClosedRow says which version superseded another.
@@ -71,6 +72,7 @@ type Rows struct {
 	Versions []VersionRow
 	Closed   []ClosedRow
 	Terms    []TermRow // ascending
+	Links    []LinkRow
 	Spans    []SpanRow
 	Texts    []TextRow
 	// Dictionary rows that this Maker has not seen before; the table may have them.
@@ -89,6 +91,7 @@ type Maker struct {
 	known   map[int64]struct{} // hashes of dictionary rows that the index has
 	fresh   []int64            // and of those that the rows bring
 	params  map[paramName]int64
+	tenant  string // of the version that is being added
 	sorted  []projections.Term
 	present []string
 }
@@ -124,23 +127,24 @@ func (m *Maker) Forget() { m.fresh = m.fresh[:0] }
 func (m *Maker) Rows(versions []projections.Row) *Rows {
 	r := &m.rows
 	r.Versions, r.Closed, r.Terms, r.Spans, r.Texts = r.Versions[:0], r.Closed[:0], r.Terms[:0], r.Spans[:0], r.Texts[:0]
+	r.Links = r.Links[:0]
 	r.Ledgers, r.Codings, r.Shapes, r.Counts = r.Ledgers[:0], r.Codings[:0], r.Shapes[:0], r.Counts[:0]
 	m.fresh = m.fresh[:0]
 	counts := map[int64]int64{}
 	for i := range versions {
 		v := &versions[i]
-		ledger := m.begin().role(roleLedger).text(v.Tenant).text(v.Type).sum()
+		ledger := m.ledgerOf(v.Tenant, v.Type)
 		if m.unseen(ledger) {
 			r.Ledgers = append(r.Ledgers, LedgerRow{ledger, v.Tenant, v.Type})
 		}
-		row := VersionRow{Version: v.Version, Ledger: ledger, Main: v.MainDate, Supersedes: v.Supersedes}
+		row := VersionRow{Version: v.Version, Ledger: ledger, Main: v.MainDate, Supersedes: v.Supersedes, Resource: m.resource(ledger, v.ID)}
 		if v.Supersedes != 0 {
 			r.Closed = append(r.Closed, ClosedRow{v.Supersedes, v.Sid})
 			counts[ledger]--
 		}
 		if !v.Deleted {
 			counts[ledger]++
-			row.Shape = m.version(v, ledger)
+			row.Shape = m.version(v, &row)
 		} else {
 			row.Main = projections.MinTime
 		}
@@ -152,6 +156,8 @@ func (m *Maker) Rows(versions []projections.Row) *Rows {
 	slices.SortFunc(r.Counts, func(a, b CountRow) int { return cmp.Compare(a.Ledger, b.Ledger) })
 	slices.SortFunc(r.Terms, compareTerms)
 	r.Terms = slices.Compact(r.Terms)
+	slices.SortFunc(r.Links, compareLinks)
+	r.Links = slices.Compact(r.Links)
 	slices.SortFunc(r.Spans, compareSpans)
 	r.Spans = slices.Compact(r.Spans)
 	slices.SortFunc(r.Texts, compareTexts)
@@ -204,12 +210,14 @@ func (m *Maker) paramKey(ledger int64, code string) int64 {
 }
 
 // version adds the rows of one version and returns the key of its shape.
-func (m *Maker) version(v *projections.Row, ledger int64) int64 {
+func (m *Maker) version(v *projections.Row, row *VersionRow) int64 {
 	r := &m.rows
-	ref := v.Sid << refBits
+	ledger, ref := row.Ledger, v.Sid<<refBits
+	m.tenant = v.Tenant
 	r.Terms = append(r.Terms,
 		TermRow{ledger, v.MainDate, ref},
-		TermRow{m.updated(ledger), v.Time.UnixMicro(), ref})
+		TermRow{m.updated(ledger), v.Time.UnixMicro(), ref},
+		TermRow{row.Resource, v.MainDate, ref})
 	m.sorted = append(m.sorted[:0], v.Terms...)
 	slices.SortStableFunc(m.sorted, func(a, b projections.Term) int {
 		return cmp.Or(strings.Compare(a.Param, b.Param), cmp.Compare(a.Kind, b.Kind))
@@ -281,6 +289,10 @@ func (m *Maker) values(terms []projections.Term, param, main, ref int64) {
 		for i := range terms {
 			m.quantity(param, &terms[i], ref)
 		}
+	case projections.Composite:
+		for i := range terms {
+			m.composite(&terms[i], param, i, main, ref)
+		}
 	}
 }
 
@@ -320,24 +332,6 @@ func (m *Maker) tokens(terms []projections.Term, param, main, ref int64) {
 		}
 		m.rows.Terms = append(m.rows.Terms, TermRow{key, main, ref | flags})
 		m.coding(param, t.Code, t.System, key)
-	}
-}
-
-func (m *Maker) reference(t *projections.Term, param, main, ref int64) {
-	add := func(key int64) { m.rows.Terms = append(m.rows.Terms, TermRow{key, main, ref}) }
-	switch {
-	case t.Identifier:
-		key := m.value(param, roleIdentifier, t.System, t.Code)
-		add(key)
-		m.coding(m.of(param, roleIdentifiers), t.Code, t.System, key)
-	case t.System == "":
-		add(m.value(param, roleValue, "", t.Code))
-	case isID(t.Code):
-		add(m.value(param, roleValue, t.System, t.Code))
-		m.coding(param, "", t.System, 0) // the target types that the parameter has had
-	default:
-		add(m.value(param, roleValue, t.System, t.Code))
-		add(m.value(param, roleUnversioned, "", t.Code))
 	}
 }
 

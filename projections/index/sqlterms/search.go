@@ -36,11 +36,15 @@ type search struct {
 	last      edge // what after stands for
 	accesses  []*access
 	lookups   []lookup
-	dates     *dateOrder
-	nothing   string // the parameter whose clause no row can answer
-	tooMany   string
-	plan      []string
-	asked     int // statements
+	clauses   int // of all groups
+	// afterLookups are what waits for the look-ups to have run.
+	afterLookups []func() error
+	dates        *dateOrder
+	nothing      string // the parameter whose clause no row can answer
+	tooMany      string
+	plan         []string
+	counted      bool // the clauses
+	asked        int  // statements
 }
 
 // edge holds the sort values of the version that a page ended with.
@@ -297,7 +301,7 @@ func (x *search) find(o order, limit int) ([]match, error) {
 	if x.dates != nil && x.dates.aligned { // its order is that of the main date
 		walk.by = orderMain
 	}
-	if err := x.count(walk); err != nil {
+	if err := x.count(walk); err != nil || x.nothing != "" {
 		return nil, err
 	}
 	driver := x.driver(walk)
@@ -327,7 +331,7 @@ func (x *search) find(o order, limit int) ([]match, error) {
 // checked says which clauses are probed.
 func (x *search) checked(but *access) string {
 	var words []string
-	for _, a := range x.accesses {
+	for _, a := range rarestFirst(x.accesses) {
 		if a != but {
 			words = append(words, a.words)
 		}
@@ -338,9 +342,11 @@ func (x *search) checked(but *access) string {
 	return ", each checked for " + strings.Join(words, ", ")
 }
 
-func (x *search) positive() []*access {
+func (x *search) positive() []*access { return positive(x.accesses) }
+
+func positive(accesses []*access) []*access {
 	var found []*access
-	for _, a := range x.accesses {
+	for _, a := range accesses {
 		if !a.negate {
 			found = append(found, a)
 		}
@@ -369,21 +375,23 @@ func (x *search) driver(o order) *access {
 
 // probes are the conditions of all clauses but one, the rarest first.
 func (x *search) probes(s *statement, but *access, sid, ref, main string) string {
-	var sql strings.Builder
-	for _, a := range x.rarestFirst() {
-		if a != but {
-			sql.WriteString(" and " + a.probe(s, sid, ref, main, x.before))
-		}
-	}
-	return sql.String()
+	return x.all().probes(s, but, sid, ref, main, x.before)
 }
 
-func (x *search) rarestFirst() []*access {
+// all is the query's own group.
+func (x *search) all() *group {
+	return &group{scope: scope{x, x.ledger, x.q.Type}, accesses: x.accesses}
+}
+
+func rarestFirst(accesses []*access) []*access {
 	weight := func(a *access) int {
-		if a.negate || a.count < 0 {
+		switch {
+		case a.negate || a.count < 0:
 			return countMany + 2
+		case a.inside():
+			return countMany + 3
 		}
 		return a.count
 	}
-	return slices.SortedStableFunc(slices.Values(x.accesses), func(a, b *access) int { return cmp.Compare(weight(a), weight(b)) })
+	return slices.SortedStableFunc(slices.Values(accesses), func(a, b *access) int { return cmp.Compare(weight(a), weight(b)) })
 }

@@ -53,12 +53,17 @@ func (m *Maker) number(owner int64, t *projections.Term, ref int64) {
 // quantity adds rows without the unit, and rows in the unit that the dictionary of units leads to.
 func (m *Maker) quantity(param int64, t *projections.Term, ref int64) {
 	m.number(param, t, ref)
+	m.number(m.unitOf(param, t), t, ref)
+}
+
+// unitOf is the key of a quantity's unit; the dictionary of units leads to it.
+func (m *Maker) unitOf(param int64, t *projections.Term) int64 {
 	unit := m.unit(param, t.System, t.Code, t.Text)
-	m.number(unit, t, ref)
 	m.coding(m.of(param, roleUnits), t.Code, t.System, unit)
 	if t.Text != "" && t.Text != t.Code {
 		m.coding(m.of(param, rolePrinted), t.Text, t.System, unit)
 	}
+	return unit
 }
 
 // A scan is a stretch of a range table's index, and a condition on the rows in it; together the scans of a value find exactly what

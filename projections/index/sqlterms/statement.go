@@ -23,7 +23,23 @@ type DB interface {
 // statement is a SQL text that grows together with its arguments.
 type statement struct {
 	Dialect
-	args []any
+	args    []any
+	aliases int
+}
+
+// alias is a name for a table that no other in the statement has.
+func (s *statement) alias(table string) string {
+	s.aliases++
+	return table + strconv.Itoa(s.aliases)
+}
+
+// refer is [refer] in SQL. SQLite has no exclusive or; the difference of or and and is the same, and stays within 64 bits.
+func (s *statement) refer(param int64, resource string) string {
+	p := s.arg(param)
+	if s.Postgres {
+		return "(" + p + " # " + resource + ")"
+	}
+	return "((" + p + " | " + resource + ") - (" + p + " & " + resource + "))"
 }
 
 // arg adds an argument (int64, int32, string, []byte; slices of them for Postgres) and returns its placeholder. Postgres is told the type:

@@ -58,6 +58,14 @@ func (x *search) livingThen() (int64, error) {
 
 // countAll counts exactly.
 func (x *search) countAll() (int64, error) {
+	if !x.counted {
+		if err := x.count(order{by: orderSeveral}); err != nil {
+			return 0, err
+		}
+		if x.nothing != "" {
+			return 0, nil
+		}
+	}
 	s := x.statement()
 	driver := x.countDriver()
 	var sql string
@@ -79,6 +87,9 @@ func (x *search) countAll() (int64, error) {
 func (x *search) countDriver() *access {
 	var driver *access
 	for _, a := range x.positive() {
+		if !a.readable() {
+			continue
+		}
 		if driver == nil || a.count >= 0 && (driver.count < 0 || a.count < driver.count) {
 			driver = a
 		}
@@ -95,6 +106,11 @@ func (x *search) termRows(s *statement, key int64, driver *access) string {
 // estimate counts exactly where a clause has few rows, and otherwise takes the share of matches among the first of them for that of
 // all.
 func (x *search) estimate() (int64, error) {
+	if !x.counted {
+		if err := x.count(order{by: orderSeveral}); err != nil || x.nothing != "" {
+			return 0, err
+		}
+	}
 	driver := x.countDriver()
 	words := x.q.Type
 	if driver != nil {

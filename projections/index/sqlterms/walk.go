@@ -163,7 +163,7 @@ func (x *search) walkValues(o order, limit int) ([]match, error) {
 // lacking is the access to the versions without a parameter.
 func (x *search) lacking(code string) (*access, error) {
 	a := &access{words: code + ":missing", count: -1}
-	x.shapesWith(code, false, a)
+	scope{x, x.ledger, x.q.Type}.shapesWith(code, false, a)
 	return a, x.runLookups()
 }
 

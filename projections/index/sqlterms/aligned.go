@@ -1,0 +1,47 @@
+package sqlterms
+
+import (
+	"math"
+
+	"binnacle/projections"
+)
+
+// alignedDate bounds the main date by a clause of the parameter that it comes from.
+func (x *search) alignedDate(param int64, v projections.Value, a *access) {
+	a.main = interval{math.MinInt64, math.MaxInt64}
+	for _, sc := range a.scans {
+		if sc.key == x.of(param, roleShort) {
+			a.main = interval{sc.min, sc.max}
+		}
+	}
+	a.aligned = true
+	x.unaligned(param, func() { a.aligned = false })
+}
+
+// unaligned looks for the mark of a date parameter some of whose values are not the main date, or not alone.
+func (x *search) unaligned(param int64, marked func()) {
+	x.lookups = append(x.lookups, lookup{
+		sql: func(s *statement) string {
+			return "select d.key, " + s.noBytes() + ", 0 from " + s.table("coding") + " d where d.param = " + s.arg(x.of(param, roleUnaligned))
+		},
+		take: func(int64, string, int64) { marked() },
+	})
+}
+
+// dateOrder is what an order by a date parameter needs to know of it.
+type dateOrder struct {
+	aligned       bool   // it is the main date of every version that has it
+	with, without access // the versions that have it, that lack it
+}
+
+func (x *search) resolveOrder(o order) {
+	if o.by != orderDate {
+		return
+	}
+	code := o.keys[0].Param
+	x.dates = &dateOrder{aligned: true, with: access{words: code, count: -1}, without: access{words: code + ":missing", count: -1}}
+	x.unaligned(x.param(x.ledger, code), func() { x.dates.aligned = false })
+	own := scope{x, x.ledger, x.q.Type}
+	own.shapesWith(code, true, &x.dates.with)
+	own.shapesWith(code, false, &x.dates.without)
+}

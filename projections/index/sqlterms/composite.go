@@ -1,0 +1,115 @@
+package sqlterms
+
+import (
+	"strconv"
+
+	"binnacle/projections"
+)
+
+// A composite value becomes one row: what its tokens and references say together is the key, and what is left, a date, a number, a
+// quantity or a text, is the range or the text that any parameter of that kind has under its key. So code-value-quantity=loinc|gt5 is
+// one stretch of the index. A value of tokens and references alone is a term row.
+//
+// Where more than one component is left (chromosome, start and end of a variant), each of them has its row; they stand under the number
+// of the value among those of the version, its slot, which says what belongs together.
+
+// slots is up to which number of values, of which more than one component is left, a version may have of a parameter that is searched.
+const slots = 64
+
+// part is the key of a component as a parameter: the dictionary of its codings and units.
+func (h *hasher) part(param int64, at int) int64 {
+	return h.begin().role(rolePart).key(param).key(int64(at)).sum()
+}
+
+// compositeOf is the key that a composite parameter with components of these kinds begins with.
+func (h *hasher) compositeOf(param int64, kinds []projections.Kind) int64 {
+	h.begin().role(roleComposite).key(param)
+	for _, k := range kinds {
+		h.role(role(k))
+	}
+	return h.sum()
+}
+
+// with adds what one more component says.
+func (h *hasher) with(key, part int64) int64 {
+	return h.begin().role(roleComposite).key(key).key(part).sum()
+}
+
+// slot is the key of a component that is left, of the value in a slot.
+func (h *hasher) slot(key int64, at, slot int) int64 {
+	return h.begin().role(roleSlot).key(key).key(int64(at)).key(int64(slot)).sum()
+}
+
+// isEquality tells whether components of a kind are compared for equality, and so are part of the key.
+func isEquality(k projections.Kind) bool { return k == projections.Token || k == projections.Reference }
+
+// composite adds the rows of one composite value, the one in a slot of its version.
+func (m *Maker) composite(t *projections.Term, param int64, slot int, main, ref int64) {
+	kinds := make([]projections.Kind, len(t.Parts))
+	for i := range t.Parts {
+		kinds[i] = t.Parts[i].Kind
+	}
+	base := m.compositeOf(param, kinds)
+	keys := []int64{base}
+	var left []int
+	for i := range t.Parts {
+		if !isEquality(kinds[i]) {
+			left = append(left, i)
+			continue
+		}
+		parts := m.partKeys(&t.Parts[i], m.part(param, i))
+		var next []int64
+		for _, key := range keys {
+			for _, p := range parts {
+				next = append(next, m.with(key, p))
+			}
+		}
+		keys = next
+	}
+	for _, key := range keys {
+		switch len(left) {
+		case 0:
+			m.rows.Terms = append(m.rows.Terms, TermRow{key, main, ref})
+		case 1:
+			m.left(&t.Parts[left[0]], key, m.part(param, left[0]), ref)
+		default:
+			for _, at := range left {
+				m.left(&t.Parts[at], m.slot(key, at, slot), m.part(param, at), ref)
+			}
+			m.coding(m.of(base, roleSlot), strconv.Itoa(slot), "", int64(slot))
+		}
+	}
+}
+
+// partKeys are the keys that a token or a reference is found by; none for what no value of a composite asks for.
+func (m *Maker) partKeys(t *projections.Term, part int64) []int64 {
+	key := m.value(part, roleValue, t.System, t.Code)
+	switch {
+	case t.Kind == projections.Token:
+		m.coding(part, t.Code, t.System, key)
+	case t.Identifier:
+		return nil
+	case t.System != "" && isID(t.Code):
+		m.coding(part, "", t.System, 0)
+	case t.System != "":
+		return []int64{key, m.value(part, roleUnversioned, "", t.Code)}
+	}
+	return []int64{key}
+}
+
+// left adds the rows of a component that is compared, not equal, under the key of what it belongs to.
+func (m *Maker) left(t *projections.Term, key, part, ref int64) {
+	switch t.Kind {
+	case projections.String:
+		m.rows.Texts = append(m.rows.Texts, stringRow(m.of(key, roleText), t.Text, ref))
+	case projections.URI:
+		m.rows.Texts = append(m.rows.Texts, uriRow(m.of(key, roleText), t.Text, ref))
+	case projections.Date:
+		m.span(key, t.Start, t.End, t.End-t.Start <= shortSpan, ref, 0)
+	case projections.Number:
+		m.number(key, t, ref)
+	case projections.Quantity:
+		m.number(key, t, ref)
+		m.number(m.with(key, m.unitOf(part, t)), t, ref)
+	}
+}

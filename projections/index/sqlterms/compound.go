@@ -1,0 +1,127 @@
+package sqlterms
+
+import (
+	"binnacle/events"
+	"binnacle/projections"
+)
+
+// compositeValue finds the rows of a composite value. Its components stand for one or several keys each, some of which only the
+// dictionaries tell, so the rest is worked out when the look-ups have run.
+func (x scope) compositeValue(param int64, c *projections.Clause, v projections.Value, a *access) error {
+	if len(v.Parts) != len(c.Components) || len(v.Parts) < 2 {
+		return events.Errorf(events.Invalid, op, "a value of %s has %d components in place of %d", c.Param, len(v.Parts), len(c.Components))
+	}
+	base := x.compositeOf(param, c.Components)
+	p := &compound{scope: x, access: a, base: base, value: v, kinds: c.Components, alternatives: make([][]int64, len(v.Parts))}
+	left := 0
+	for i, kind := range c.Components {
+		add := func(key int64) { p.alternatives[i] = append(p.alternatives[i], key) }
+		part, one := x.part(param, i), v.Parts[i]
+		switch kind {
+		case projections.Token:
+			x.tokenValue(part, one, a.words, add, nil)
+			continue
+		case projections.Reference:
+			if one.AnyCode {
+				return needsTarget(c.Param)
+			}
+			x.targets(part, one, add, func(target, id string) int64 { return x.value(part, roleValue, target, id) })
+			continue
+		case projections.Quantity:
+			x.quantityValue(part, one, a.words, add)
+		case projections.String, projections.URI, projections.Date, projections.Number:
+		default:
+			return events.Errorf(events.Unsupported, op, "the parameter %s has a component of kind %s, which the index does not answer", c.Param, kind)
+		}
+		p.units = append(p.units, part)
+		left++
+	}
+	if left > 1 {
+		x.lookups = append(x.lookups, lookup{
+			sql: func(s *statement) string {
+				return "select d.key, " + s.noBytes() + ", 0 from " + s.table("coding") + " d where d.param = " + s.arg(x.of(base, roleSlot))
+			},
+			take: func(slot int64, _ string, _ int64) { p.slots = append(p.slots, int(slot)) },
+		})
+	}
+	x.afterLookups = append(x.afterLookups, p.finish)
+	return nil
+}
+
+// compound is a composite value whose look-ups are under way.
+type compound struct {
+	scope
+	access       *access
+	base         int64
+	value        projections.Value
+	kinds        []projections.Kind
+	alternatives [][]int64 // by component: the keys of tokens and references, the units of quantities
+	units        []int64   // of the components that are left: the keys that stand for any unit
+	slots        []int     // that versions have values in
+}
+
+// finish adds the rows to the access.
+func (p *compound) finish() error {
+	keys := []int64{p.base}
+	var left []int
+	for i, kind := range p.kinds {
+		if !isEquality(kind) {
+			left = append(left, i)
+			continue
+		}
+		if len(keys)*len(p.alternatives[i]) > maxAlternatives {
+			return events.Errorf(events.TooCostly, op, "the components of %s stand for more than %d pairs of codes; name the systems", p.access.words, maxAlternatives)
+		}
+		var next []int64
+		for _, key := range keys {
+			for _, part := range p.alternatives[i] {
+				next = append(next, p.with(key, part))
+			}
+		}
+		keys = next
+	}
+	for _, key := range keys {
+		switch {
+		case len(left) == 0:
+			p.access.addKey(key)
+		case len(left) == 1:
+			p.left(left[0], p.units[0], key, p.access)
+		case len(p.slots) > slots:
+			return events.Errorf(events.TooCostly, op, "some resource has more than %d values of %s, too many to be told apart", slots, p.access.words)
+		default:
+			for _, slot := range p.slots {
+				together := &group{scope: p.scope}
+				for n, at := range left {
+					one := &access{words: p.access.words, count: -1}
+					p.left(at, p.units[n], p.slot(key, at, slot), one)
+					together.accesses = append(together.accesses, one)
+				}
+				p.access.choice = append(p.access.choice, together)
+			}
+		}
+	}
+	return nil
+}
+
+// left adds the stretches of a component that is compared, under the key of what it belongs to.
+func (p *compound) left(at int, anyUnit, key int64, a *access) {
+	v := p.value.Parts[at]
+	switch p.kinds[at] {
+	case projections.String:
+		a.texts = append(a.texts, textScan{p.of(key, roleText), textBegins, projections.Fold(v.Text)})
+	case projections.URI:
+		a.texts = append(a.texts, textScan{p.of(key, roleText), textIs, v.Text})
+	case projections.Date:
+		a.scans = appendScans(a.scans, p.dateScans(key, v))
+	case projections.Number:
+		a.scans = appendScans(a.scans, p.numberScans(key, v))
+	case projections.Quantity:
+		for _, unit := range p.alternatives[at] {
+			owner := key
+			if unit != anyUnit {
+				owner = p.with(key, unit)
+			}
+			a.scans = appendScans(a.scans, p.numberScans(owner, v))
+		}
+	}
+}

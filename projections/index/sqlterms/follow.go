@@ -1,0 +1,267 @@
+package sqlterms
+
+import (
+	"fmt"
+	"strings"
+
+	"binnacle/events"
+	"binnacle/projections"
+)
+
+// followed is a clause that follows references. A version has a row in the table of links for each resource that it refers to, and a
+// term row with the key of the resource that it is a version of; a reference's own key is made of the parameter's and the resource's
+// (see refer). So a statement can go from either end: from the few resources described to what refers to them, or from a version under
+// consideration to the other end, which is probed then.
+type followed struct {
+	reverse bool
+	targets []*target
+}
+
+// target is one alternative of the other end.
+type target struct {
+	*group
+	param int64 // of the reference
+}
+
+// follow resolves a clause that follows references.
+func (x scope) follow(c *projections.Clause, a *access, depth int) error {
+	switch {
+	case c.Modifier != projections.NoModifier || len(c.Values) > 0 || len(c.Any) > 0:
+		return events.Errorf(events.Invalid, op, "the clause of %s follows references and has values or a modifier, too", c.Param)
+	case len(c.Follow.Targets) == 0:
+		return events.Errorf(events.Invalid, op, "the clause of %s follows references to no type", c.Param)
+	}
+	a.follow = &followed{reverse: c.Follow.Reverse}
+	var words []string
+	for i := range c.Follow.Targets {
+		t := &c.Follow.Targets[i]
+		other := scope{x.search, x.ledgerOf(x.q.Tenant, t.Type), t.Type}
+		g, err := other.group(t.Clauses, depth+1)
+		if err != nil {
+			return err
+		}
+		param := x.param(x.ledger, c.Param)
+		if c.Follow.Reverse {
+			param = x.param(other.ledger, c.Param)
+		}
+		a.follow.targets = append(a.follow.targets, &target{g, param})
+		words = append(words, t.Type+g.words())
+	}
+	described := strings.Join(words, " or ")
+	if c.Follow.Reverse {
+		a.words = "what " + described + " refers to as " + c.Param
+	} else {
+		a.words = c.Param + " of " + described
+	}
+	return nil
+}
+
+// words names the parameters of a group's clauses.
+func (g *group) words() string {
+	if len(g.accesses) == 0 {
+		return ""
+	}
+	var words []string
+	for _, a := range g.accesses {
+		words = append(words, a.words)
+	}
+	return "(" + strings.Join(words, ", ") + ")"
+}
+
+// any resolves a choice among clauses. Plain ones are several forms of one access.
+func (x scope) any(clauses []projections.Clause, a *access, depth int) error {
+	plain := true
+	var words []string
+	for i := range clauses {
+		c := &clauses[i]
+		own := c.Param == projections.ParamID || c.Param == projections.ParamLastUpdated
+		plain = plain && c.Modifier != projections.Not && c.Follow == nil && len(c.Any) == 0 && !own
+		words = append(words, c.Param)
+	}
+	a.words = strings.Join(words, " or ")
+	if plain {
+		for i := range clauses {
+			if err := x.clause(&clauses[i], a); err != nil {
+				return err
+			}
+		}
+		a.words, a.aligned = strings.Join(words, " or "), false
+		x.afterLookups = append(x.afterLookups, func() error {
+			a.keys, a.shapes = distinct(a.keys), distinct(a.shapes)
+			return nil
+		})
+		return nil
+	}
+	for i := range clauses {
+		g, err := x.group(clauses[i:i+1], depth+1)
+		if err != nil {
+			return err
+		}
+		a.choice = append(a.choice, g)
+	}
+	return nil
+}
+
+// settleInside settles the groups inside an access and drops those that nothing can answer. It tells whether the access always holds.
+func (a *access) settleInside() (always bool, err error) {
+	choice := a.choice[:0]
+	for _, g := range a.choice {
+		if err := g.settle(); err != nil {
+			return false, err
+		}
+		always = always || g.nothing == "" && len(g.accesses) == 0
+		if g.nothing == "" {
+			choice = append(choice, g)
+		}
+	}
+	a.choice = choice
+	if a.follow == nil {
+		return always, nil
+	}
+	targets := a.follow.targets[:0]
+	for _, t := range a.follow.targets {
+		if err := t.settle(); err != nil {
+			return false, err
+		}
+		if t.nothing == "" {
+			targets = append(targets, t)
+		}
+	}
+	a.follow.targets = targets
+	if len(targets) == 0 {
+		a.follow = nil
+	}
+	return false, nil
+}
+
+// driver is the clause with the fewest rows; nil when none has been counted.
+func (g *group) driver() *access {
+	var least *access
+	for _, a := range g.accesses {
+		if !a.negate && a.count >= 0 && (least == nil || a.count < least.count) {
+			least = a
+		}
+	}
+	return least
+}
+
+// few tells whether the versions that the group speaks of are few enough to be read.
+func (g *group) few() bool {
+	driver := g.driver()
+	return driver != nil && driver.count <= countMany
+}
+
+// probes are the conditions of all clauses but one, the rarest first.
+func (g *group) probes(s *statement, but *access, sid, ref, main string, before int64) string {
+	var sql strings.Builder
+	for _, a := range rarestFirst(g.accesses) {
+		if a != but {
+			sql.WriteString(" and " + a.probe(s, sid, ref, main, before))
+		}
+	}
+	return sql.String()
+}
+
+// probe is the condition that a version answers all clauses.
+func (g *group) probe(s *statement, sid, ref, main string, before int64) string {
+	return "(" + strings.TrimPrefix(g.probes(s, nil, sid, ref, main, before), " and ") + ")"
+}
+
+// versions is a SELECT of columns of the versions, as v, that answer the group at the snapshot.
+func (g *group) versions(s *statement, columns string, before int64) string {
+	driver := g.driver()
+	from := "select (t.ref >> 2) as sid from " + s.table("term") + " t where t.key = " + s.arg(g.ledger) + " and t.ref < " + s.arg(before)
+	if driver != nil {
+		from = "select distinct sid from (" + driver.rows(s, before) + ") y"
+	}
+	return "select " + columns + " from (" + from + ") d cross join " + s.table("version") + " v where v.sid = d.sid and v.ledger = " + s.arg(g.ledger) +
+		" and v.deleted = 0 and " + s.visible("v.sid", snapshotOf(before)) + g.probes(s, driver, "v.sid", "(v.sid << 2)", "v.main", before)
+}
+
+// rows is a SELECT of the Sids of the versions that answer the group; those of one clause alone need not be current.
+func (g *group) rows(s *statement, before int64) string {
+	if len(g.accesses) == 1 && !g.accesses[0].negate {
+		return g.accesses[0].rows(s, before)
+	}
+	return g.versions(s, "v.sid as sid", before)
+}
+
+// snapshotOf is the snapshot whose first later ref is the one given.
+func snapshotOf(before int64) int64 { return before>>refBits - 1 }
+
+// rows are SELECTs of the Sids that it finds, one for each target.
+func (f *followed) rows(s *statement, before int64) []string {
+	parts := make([]string, len(f.targets))
+	for i, t := range f.targets {
+		if !f.reverse {
+			parts[i] = "select (t.ref >> 2) as sid from (" + t.versions(s, "distinct v.resource", before) + ") o cross join " + s.table("term") + " t where t.key = " +
+				s.refer(t.param, "o.resource") + " and t.ref < " + s.arg(before)
+			continue
+		}
+		parts[i] = "select (t.ref >> 2) as sid from (" + t.versions(s, "v.sid, v.main", before) + ") o cross join " + s.table("link") + " l cross join " + s.table("term") +
+			" t where l.sid = o.sid and " + refersBy(s, t.param, "l.target", "(o.sid << 2)", "o.main") + " and t.key = l.target and t.ref < " + s.arg(before)
+	}
+	return parts
+}
+
+// refersBy is the condition that a version refers to a resource by a parameter.
+func refersBy(s *statement, param int64, resource, ref, main string) string {
+	return "exists (select 1 from " + s.table("term") + " p where p.key = " + s.refer(param, resource) + " and p.sort = " + main + " and p.ref >= " + ref + " and p.ref <= " + ref + " + 3" + once + ")"
+}
+
+// probe are conditions, one for each target, that a version answers it.
+func (f *followed) probe(s *statement, sid, ref, main string, before int64) []string {
+	parts := make([]string, len(f.targets))
+	for i, t := range f.targets {
+		other := s.alias("o")
+		sql := other + ".ref < " + s.arg(before) + " and " + s.visible("("+other+".ref >> 2)", snapshotOf(before))
+		if f.reverse {
+			own := s.alias("c")
+			sql = s.table("version") + " " + own + " cross join " + s.table("term") + " " + other + " where " + own + ".sid = " + sid + " and " + other + ".key = " +
+				s.refer(t.param, own+".resource") + " and " + sql
+		} else {
+			link := s.alias("l")
+			sql = s.table("link") + " " + link + " cross join " + s.table("term") + " " + other + " where " + link + ".sid = " + sid + " and " +
+				refersBy(s, t.param, link+".target", ref, main) + " and " + other + ".key = " + link + ".target and " + sql +
+				" and exists (select 1 from " + s.table("term") + " p where p.key = " + s.arg(t.ledger) + " and p.sort = " + other + ".sort and p.ref = " + other + ".ref" + once + ")"
+		}
+		at := "(" + other + ".ref - (" + other + ".ref & 3))"
+		parts[i] = "exists (select 1 from " + sql + t.probes(s, nil, "("+other+".ref >> 2)", at, other+".sort", before) + once + ")"
+	}
+	return parts
+}
+
+// resolvedTo is up to how many resources the other end of a chain is looked up before the search: the chain is a reference with that
+// many alternatives then, whose rows the index has in order.
+const resolvedTo = 1_000
+
+// lookUp turns a chain whose other end is few resources into the keys of the references to them.
+func (x *search) lookUp(a *access) error {
+	f := a.follow
+	if f == nil || f.reverse || a.resolved {
+		return nil
+	}
+	for _, t := range f.targets {
+		if !t.few() || t.driver().count > resolvedTo {
+			return nil
+		}
+	}
+	s := x.statement()
+	parts := make([]string, len(f.targets))
+	for i, t := range f.targets {
+		parts[i] = fmt.Sprintf("select %d as n, y.resource from (%s) y", i, t.versions(s, "distinct v.resource", x.before))
+	}
+	var n, resource int64
+	err := x.query(s, strings.Join(parts, " union all "), func(scan func(...any) error) error {
+		if err := scan(&n, &resource); err != nil {
+			return err
+		}
+		a.keys = append(a.keys, refer(f.targets[n].param, resource))
+		return nil
+	})
+	a.resolved = err == nil
+	if a.resolved && len(a.keys) == 0 {
+		x.nothing = a.words
+	}
+	return err
+}
