@@ -187,6 +187,10 @@ func (x *index) Since(context.Context, int32, projections.Mark, int) (projection
 	return projections.Changes{}, events.Errorf(events.Unsupported, "index.Since", "no function remembers current versions")
 }
 
+func (x *index) SnapshotAt(context.Context, events.Position) (int64, error) {
+	return 0, events.Errorf(events.Unsupported, "index.SnapshotAt", "no function reads the past")
+}
+
 func (x *index) Partitions(context.Context) (map[int32]projections.State, error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()

@@ -24,6 +24,9 @@ type Version struct {
 	Deleted  bool
 }
 
+// NoSnapshot is the snapshot before the first version: a search at it finds nothing.
+const NoSnapshot int64 = -1
+
 // SidBits is the width of the counting part of a Sid.
 const SidBits = 44
 
@@ -121,6 +124,11 @@ type Reader interface {
 	// Since tells what was committed to a partition after a mark that an earlier call gave. A cache of current versions that asks it first is
 	// as right as the index, at the price of one small query for everybody who asks meanwhile. At most limit versions are told.
 	Since(ctx context.Context, partition int32, mark Mark, limit int) (Changes, error)
+
+	// SnapshotAt returns the snapshot (see Query.Snapshot) as of which everything up to and including a position was committed, and nothing
+	// later; NoSnapshot when no version was there. Kind Transient: the position is not projected yet. Kind Gone: what was current then
+	// has been swept; the text names the oldest position that is still served.
+	SnapshotAt(ctx context.Context, position events.Position) (int64, error)
 
 	// History returns versions of one resource, newest first.
 	History(ctx context.Context, key Key, span HistorySpan) (HistoryPage, error)

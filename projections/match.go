@@ -2,6 +2,8 @@ package projections
 
 import (
 	"cmp"
+	"iter"
+	"slices"
 	"strings"
 )
 
@@ -13,17 +15,33 @@ const (
 
 // Matches tells whether a version with these terms satisfies all clauses of a query. It looks at the clauses alone, not at tenant,
 // type or snapshot, and it is the slow, obvious meaning of a query: functions.Project asks it about resources that its batch has
-// changed and not committed yet, and the suite of the index drivers takes it for the truth.
+// changed and not committed yet. It knows no other resources, so a clause that follows references holds for none; see [MatchesAmong].
 func Matches(q Query, v Version, terms []Term) bool {
-	for _, c := range q.Clauses {
-		if !c.matches(v, terms) {
+	return MatchesAmong(q, v, terms, func(string) iter.Seq[Row] { return func(func(Row) bool) {} })
+}
+
+// MatchesAmong is Matches among other resources: others gives the current versions of a type, of the same tenant and at the same
+// snapshot. The suite of the index drivers takes it for the truth.
+func MatchesAmong(q Query, v Version, terms []Term, others func(resourceType string) iter.Seq[Row]) bool {
+	return matchesAll(q.Clauses, v, terms, others)
+}
+
+func matchesAll(clauses []Clause, v Version, terms []Term, others func(string) iter.Seq[Row]) bool {
+	for _, c := range clauses {
+		if !c.matches(v, terms, others) {
 			return false
 		}
 	}
 	return true
 }
 
-func (c Clause) matches(v Version, terms []Term) bool {
+func (c Clause) matches(v Version, terms []Term, others func(string) iter.Seq[Row]) bool {
+	switch {
+	case c.Follow != nil:
+		return c.matchesFollow(v, terms, others)
+	case len(c.Any) > 0:
+		return slices.ContainsFunc(c.Any, func(one Clause) bool { return one.matches(v, terms, others) })
+	}
 	switch c.Param {
 	case ParamID:
 		terms = []Term{{Param: c.Param, Kind: c.Kind, Code: v.ID}}
@@ -51,6 +69,29 @@ func (c Clause) matches(v Version, terms []Term) bool {
 		return !found
 	}
 	return found
+}
+
+// matchesFollow looks for a resource at the other end of a reference that one of the targets describes.
+func (c Clause) matchesFollow(v Version, terms []Term, others func(string) iter.Seq[Row]) bool {
+	for _, t := range c.Follow.Targets {
+		for other := range others(t.Type) {
+			refers := refersTo(terms, c.Param, other.Key)
+			if c.Follow.Reverse {
+				refers = refersTo(other.Terms, c.Param, v.Key)
+			}
+			if refers && matchesAll(t.Clauses, other.Version, other.Terms, others) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// refersTo tells whether terms have a relative reference to a resource. References by URL or by identifier lead nowhere here.
+func refersTo(terms []Term, param string, to Key) bool {
+	return slices.ContainsFunc(terms, func(t Term) bool {
+		return t.Param == param && t.Kind == Reference && !t.Identifier && t.System == to.Type && t.Code == to.ID
+	})
 }
 
 // LastUpdatedWidth is the width of a lastUpdated as a date range, in microseconds: it is written in milliseconds.
@@ -87,8 +128,23 @@ func matchesValue(c Clause, v Value, t Term) bool {
 		return v.matchesNumber(t.Low, t.High)
 	case Quantity:
 		return v.matchesUnit(t) && v.matchesNumber(t.Low, t.High)
+	case Composite:
+		return matchesParts(c, v, t)
 	}
 	return false
+}
+
+// matchesParts compares each component by its own rules.
+func matchesParts(c Clause, v Value, t Term) bool {
+	if len(t.Parts) != len(c.Components) || len(v.Parts) != len(c.Components) {
+		return false
+	}
+	for i, kind := range c.Components {
+		if t.Parts[i].Kind != kind || !matchesValue(Clause{Kind: kind}, v.Parts[i], t.Parts[i]) {
+			return false
+		}
+	}
+	return true
 }
 
 // isBelow tells whether uri is the other one or lies below it on the path. A base that ends with a slash has only what starts

@@ -9,7 +9,7 @@ type Query struct {
 	Sort      []SortKey // empty: main date descending, then newest version first
 	Limit     int       // versions on a page; 0: only the total is wanted
 	After     string    // Page.Next of the page before; "" is the first page
-	Snapshot  int64     // the Page.Snapshot of the first page; 0: what is committed now
+	Snapshot  int64     // the Page.Snapshot of the first page; 0: what is committed now; kind Gone when it has been swept
 	Total     Total
 }
 

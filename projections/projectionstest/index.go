@@ -38,6 +38,7 @@ func Index(t *testing.T, open func(t testing.TB) projections.Generations) {
 		"_id and _lastUpdated are parameters like others":                       idAndUpdated,
 		"a deleted resource is not found until it is written again":             deletions,
 		"pages stay as they were while others write":                            stablePages,
+		"a position has its snapshot":                                           snapshotAt,
 		"totals are those of the snapshot":                                      totals,
 		"a page token that is not one of this search is refused":                badTokens,
 		"what the index does not answer is refused by name":                     refusals,
@@ -56,7 +57,7 @@ func Index(t *testing.T, open func(t testing.TB) projections.Generations) {
 	} {
 		t.Run(name, func(t *testing.T) { run(t, open(t)) })
 	}
-	for seed := range uint64(6) {
+	for seed := range uint64(8) {
 		t.Run(fmt.Sprintf("random searches find what the model finds, in its order, seed %d", seed), func(t *testing.T) {
 			randomSearches(t, open(t).Live(), seed, seed%2 == 1, int32(seed%3))
 		})

@@ -187,7 +187,9 @@ func refusals(t *testing.T, g projections.Generations) {
 	}{
 		{"value-quantity", events.Unsupported, projections.Query{Sort: []projections.SortKey{{Param: "value-quantity", Kind: projections.Quantity}}}},
 		{"subject", events.Unsupported, projections.Query{Sort: []projections.SortKey{{Param: "subject", Kind: projections.Reference}}}},
-		{"code-value", events.Unsupported, projections.Query{Clauses: []projections.Clause{{Param: "code-value", Kind: projections.Composite, Values: []projections.Value{{}}}}}},
+		{"code-value", events.Invalid, projections.Query{Clauses: []projections.Clause{{Param: "code-value", Kind: projections.Composite, Values: []projections.Value{{}}}}}},
+		{"code-near", events.Unsupported, projections.Query{Clauses: []projections.Clause{{Param: "code-near", Kind: projections.Composite, Components: []projections.Kind{projections.Token, projections.Special}, Values: []projections.Value{{Parts: make([]projections.Value, 2)}}}}}},
+		{"subject", events.Invalid, projections.Query{Clauses: []projections.Clause{{Param: "subject", Kind: projections.Reference, Follow: &projections.Follow{}}}}},
 		{"near", events.Unsupported, projections.Query{Clauses: []projections.Clause{{Param: "near", Kind: projections.Special, Values: []projections.Value{{}}}}}},
 		{"code", events.Invalid, projections.Query{Clauses: []projections.Clause{{Param: "code", Kind: projections.Token}}}},
 	} {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"iter"
 	"slices"
 	"testing"
 	"time"
@@ -97,9 +98,18 @@ func (w *world) expect(q projections.Query, snapshot int64) []projections.Versio
 			latest[r.Key] = r
 		}
 	}
+	current := func(resourceType string) iter.Seq[projections.Row] {
+		return func(yield func(projections.Row) bool) {
+			for key, r := range latest {
+				if key.Tenant == q.Tenant && key.Type == resourceType && !r.Deleted && !yield(r) {
+					return
+				}
+			}
+		}
+	}
 	var found []projections.Row
-	for key, r := range latest {
-		if key.Tenant == q.Tenant && key.Type == q.Type && !r.Deleted && projections.Matches(q, r.Version, r.Terms) {
+	for r := range current(q.Type) {
+		if projections.MatchesAmong(q, r.Version, r.Terms, current) {
 			found = append(found, r)
 		}
 	}

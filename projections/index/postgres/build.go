@@ -133,6 +133,10 @@ func (b *building) Current(ctx context.Context, keys []projections.Key) ([]proje
 	return b.audit.Current(ctx, keys)
 }
 
+func (b *building) SnapshotAt(ctx context.Context, position events.Position) (int64, error) {
+	return b.reads.SnapshotAt(ctx, position)
+}
+
 func (b *building) Since(ctx context.Context, partition int32, mark projections.Mark, limit int) (projections.Changes, error) {
 	return b.since(ctx, partition, mark, limit)
 }

@@ -219,6 +219,14 @@ func (l *live) Since(ctx context.Context, partition int32, mark projections.Mark
 	return changes, err
 }
 
+func (l *live) SnapshotAt(ctx context.Context, position events.Position) (snapshot int64, err error) {
+	err = l.follow(ctx, func(g *generation) (err error) {
+		snapshot, err = g.reads.SnapshotAt(ctx, position)
+		return err
+	})
+	return snapshot, err
+}
+
 func (l *live) History(ctx context.Context, key projections.Key, span projections.HistorySpan) (page projections.HistoryPage, err error) {
 	err = l.follow(ctx, func(g *generation) (err error) {
 		page, err = g.reads.History(ctx, key, span)

@@ -10,7 +10,7 @@ import (
 )
 
 // schemaVersion is the version of the control tables and of those of a generation. Another one is refused.
-const schemaVersion = 2
+const schemaVersion = 3
 
 // control are the tables of the installation; % stands for its schema. The one row of installation holds the pointer and the number
 // that the next generation gets; no number is given twice.

@@ -190,6 +190,14 @@ func (l *live) Since(ctx context.Context, partition int32, mark projections.Mark
 	return g.since(ctx, partition, mark, limit)
 }
 
+func (l *live) SnapshotAt(ctx context.Context, position events.Position) (int64, error) {
+	g, err := l.current(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return g.reads.SnapshotAt(ctx, position)
+}
+
 func (l *live) History(ctx context.Context, key projections.Key, span projections.HistorySpan) (projections.HistoryPage, error) {
 	g, err := l.current(ctx)
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 )
 
 // schemaVersion is the version of the control tables and of those of a generation. Another one in the file is refused.
-const schemaVersion = 2
+const schemaVersion = 3
 
 const control = `
 create table index_schema (version integer not null);

@@ -114,7 +114,8 @@ func (a *access) walkKeys() []int64 {
 	} else if len(a.shapes) > 0 {
 		return nil
 	}
-	if a.negate || len(keys) > inline || len(a.wide) > 0 {
+	others := len(a.wide) + len(a.scans) + len(a.texts) + len(a.updated) + len(a.sids) + len(a.choice)
+	if a.negate || len(keys) > inline || others > 0 || a.follow != nil && !a.resolved {
 		return nil
 	}
 	return keys
@@ -159,6 +160,9 @@ func (a *access) rows(s *statement, before int64) string {
 	}
 	for _, u := range a.updated {
 		add("term", "t.key = "+s.arg(a.list)+" and t.sort >= "+s.arg(u.low)+" and t.sort <= "+s.arg(u.high))
+	}
+	if len(parts) == 0 {
+		return "select 0 as sid where 1 = 0"
 	}
 	return strings.Join(parts, " union all ")
 }

@@ -16,6 +16,10 @@
 //
 // A ref is a version's Sid, shifted left by two bits, and two marks: this value is the smallest, the largest, of its parameter.
 //
+// Rows of superseded versions may be swept from term, link, span, text and closed. Who does so first sets the position's horizon to the
+// earliest snapshot that will be whole, and deletes when the searches that began before it have ended: an earlier snapshot is refused with
+// kind Gone.
+//
 // It promises: a search sees the versions that were current at its snapshot, whatever is written meanwhile, in the order of
 // projections.Compare, and finds what projections.Matches finds; what it cannot answer within its bounds it refuses.
 package sqlterms

@@ -170,8 +170,10 @@ func (g *group) probe(s *statement, sid, ref, main string, before int64) string 
 // versions is a SELECT of columns of the versions, as v, that answer the group at the snapshot.
 func (g *group) versions(s *statement, columns string, before int64) string {
 	driver := g.driver()
-	from := "select (t.ref >> 2) as sid from " + s.table("term") + " t where t.key = " + s.arg(g.ledger) + " and t.ref < " + s.arg(before)
-	if driver != nil {
+	from := ""
+	if driver == nil {
+		from = "select (t.ref >> 2) as sid from " + s.table("term") + " t where t.key = " + s.arg(g.ledger) + " and t.ref < " + s.arg(before)
+	} else {
 		from = "select distinct sid from (" + driver.rows(s, before) + ") y"
 	}
 	return "select " + columns + " from (" + from + ") d cross join " + s.table("version") + " v where v.sid = d.sid and v.ledger = " + s.arg(g.ledger) +
@@ -260,8 +262,5 @@ func (x *search) lookUp(a *access) error {
 		return nil
 	})
 	a.resolved = err == nil
-	if a.resolved && len(a.keys) == 0 {
-		x.nothing = a.words
-	}
 	return err
 }

@@ -128,20 +128,22 @@ func (x *search) begin() (int64, error) {
 		partition = x.after.sid >> projections.SidBits // locate makes sure that it is a version of the tenant
 	} else {
 		s := x.statement()
-		next, counted := FirstSid(x.q.Partition), int64(0)
+		next, counted, horizon := FirstSid(x.q.Partition), int64(0), int64(0)
 		ledger, named := s.arg(x.ledger), s.arg(partition)
-		sql := "select p.partition, p.next_sid, coalesce((select n.living from " + s.table("counter") + " n where n.ledger = " + ledger + "), 0) from " + s.table("position") +
+		sql := "select p.partition, p.next_sid, coalesce((select n.living from " + s.table("counter") + " n where n.ledger = " + ledger + "), 0), p.horizon from " + s.table("position") +
 			" p where p.partition = coalesce((select (v.sid >> " + fmt.Sprint(projections.SidBits) + ") from " + s.table("version") + " v where v.ledger = " + ledger + " limit 1), " + named + ")"
-		err := x.query(s, sql, func(scan func(...any) error) error { return scan(&partition, &next, &counted) })
+		err := x.query(s, sql, func(scan func(...any) error) error { return scan(&partition, &next, &counted, &horizon) })
 		if err != nil {
 			return 0, err
 		}
 		if x.q.Snapshot == 0 {
 			x.snapshot, living = next-1, counted
+		} else if err := swept(x.q.Snapshot, horizon); err != nil {
+			return 0, err
 		}
 	}
 	if x.q.Snapshot != 0 {
-		if x.snapshot = x.q.Snapshot; x.snapshot>>projections.SidBits != partition {
+		if x.snapshot = x.q.Snapshot; x.snapshot>>projections.SidBits != partition && x.snapshot != projections.NoSnapshot {
 			return 0, events.Errorf(events.Invalid, op, "the snapshot %d is not one of partition %d; give back what the first page said", x.snapshot, partition)
 		}
 	}
@@ -156,14 +158,17 @@ func (x *search) locate() error {
 		return nil
 	}
 	s := x.statement()
-	found := false
-	err := x.query(s, "select v.main, v.at, v.id from "+s.table("version")+" v where v.sid = "+s.arg(x.after.sid)+" and v.ledger = "+s.arg(x.ledger),
+	found, horizon := false, int64(0)
+	err := x.query(s, "select v.main, v.at, v.id, coalesce((select p.horizon from "+s.table("position")+" p where p.partition = "+s.arg(x.partition)+"), 0) from "+s.table("version")+" v where v.sid = "+s.arg(x.after.sid)+" and v.ledger = "+s.arg(x.ledger),
 		func(scan func(...any) error) error {
 			found = true
-			return scan(&x.last.main, &x.last.at, &x.last.id)
+			return scan(&x.last.main, &x.last.at, &x.last.id, &horizon)
 		})
 	if err == nil && !found {
 		err = events.Errorf(events.Invalid, op, "the page token names a version that is no longer kept; start the search again")
+	}
+	if err == nil {
+		err = swept(x.snapshot, horizon)
 	}
 	return err
 }
