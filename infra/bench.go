@@ -29,7 +29,7 @@ func (*benchCommand) Help() string { return benchHelp }
 
 // benchRunCommand measures a FHIR server over HTTP.
 type benchRunCommand struct {
-	Server   string        `help:"Base URL of the FHIR server to measure; empty: start one of our own for each of --variants." env:"BINNACLE_BENCH_SERVER"`
+	Server   string        `help:"Base URL of the FHIR server to measure, or of one of its tenants; empty: start one of our own for each of --variants." env:"BINNACLE_BENCH_SERVER"`
 	Variants []string      `help:"Variants to start and measure, one after the other." default:"standalone" sep:"," env:"BINNACLE_BENCH_VARIANTS"`
 	Files    []string      `help:"Files and folders to import first; none: the server's data is used as it is." type:"path" sep:"," env:"BINNACLE_BENCH_FILES"`
 	Clients  []int         `help:"Client counts for reads and searches." default:"1,16" sep:"," env:"BINNACLE_BENCH_CLIENTS"`

@@ -28,7 +28,7 @@ type KafkaConfig struct {
 	Brokers        []string      `help:"Addresses of brokers, host:port." env:"BINNACLE_KAFKA_BROKERS" sep:","`
 	Topic          string        `help:"Topic of the events." default:"binnacle" env:"BINNACLE_KAFKA_TOPIC"`
 	Group          string        `help:"Consumer group of the projectors; empty: named after the topic." env:"BINNACLE_KAFKA_GROUP"`
-	Partitions     int32         `help:"Partitions of the topic when it is created. A tenant's partition depends on it: it can't change later." default:"1" env:"BINNACLE_KAFKA_PARTITIONS"`
+	Partitions     int32         `help:"Partitions of the topic when it is created, and of the memory variant's log. A tenant's partition depends on it: it can't change later." default:"1" env:"BINNACLE_KAFKA_PARTITIONS"`
 	Replication    int16         `help:"Replication factor of the topic when it is created." default:"1" env:"BINNACLE_KAFKA_REPLICATION"`
 	MinInSync      int           `help:"min.insync.replicas of the topic." default:"1" env:"BINNACLE_KAFKA_MIN_IN_SYNC"`
 	TLSCA          string        `help:"PEM file of the certificate authority; turns TLS on." env:"BINNACLE_KAFKA_TLS_CA" type:"path" name:"tls-ca"`
@@ -71,6 +71,7 @@ type limits struct {
 	BlobCache     int64         `help:"Memory for cached resource content, bytes." default:"25165824" env:"BINNACLE_BLOB_CACHE"`
 	MaxLag        int64         `help:"Events that the projector may be behind before writes are refused with 503." default:"10000" env:"BINNACLE_MAX_LAG"`
 	OutcomeWait   time.Duration `help:"How long a write waits for its outcome before it answers 504." default:"30s" env:"BINNACLE_OUTCOME_WAIT"`
+	PositionWait  time.Duration `help:"How long a read waits for the position in its Binnacle-Min-Position before it answers 503." default:"5s" env:"BINNACLE_POSITION_WAIT"`
 	KeyWindow     time.Duration `help:"How long an Idempotency-Key stands for its request, whole seconds; then it may be used anew." default:"24h" env:"BINNACLE_IDEMPOTENCY_WINDOW" name:"idempotency-window"`
 	SearchTimeout time.Duration `help:"Time limit of one search." default:"10s" env:"BINNACLE_SEARCH_TIMEOUT"`
 	DefaultCount  int           `help:"Entries on a search page when _count is not given." default:"50" env:"BINNACLE_DEFAULT_COUNT"`

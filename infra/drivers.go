@@ -113,7 +113,7 @@ func (p *parts) openFile(config *Config) (file *sqlitefile.File, err error) {
 func (p *parts) openLog(ctx context.Context, file *sqlitefile.File, create bool) (err error) {
 	switch p.config.Variant {
 	case "memory":
-		p.log = memorylog.Open(1, p.logger)
+		p.log = memorylog.Open(p.config.Kafka.Partitions, p.logger)
 	case "standalone":
 		p.log, err = sqlitelog.Open(ctx, file, p.logger)
 	default:

@@ -17,7 +17,7 @@ import (
 // importCommand loads files into a running server over HTTP.
 type importCommand struct {
 	Paths    []string      `arg:"" name:"path" help:"Files and folders: .json and .ndjson, plain or with .gz or .bz2." type:"path"`
-	Server   string        `help:"Base URL of the FHIR server." default:"http://127.0.0.1:8080/fhir" env:"BINNACLE_SERVER"`
+	Server   string        `help:"Base URL of the FHIR server, that of a tenant as in http://127.0.0.1:8080/t/clinic/fhir." default:"http://127.0.0.1:8080/fhir" env:"BINNACLE_SERVER"`
 	Clients  int           `help:"Requests in flight." default:"8" env:"BINNACLE_IMPORT_CLIENTS"`
 	Journal  string        `help:"File that remembers what is done, so that an interrupted import resumes." default:"binnacle-import.journal" type:"path" env:"BINNACLE_IMPORT_JOURNAL"`
 	RetryFor time.Duration `help:"How long one request is tried again while the server is away." default:"60s" env:"BINNACLE_IMPORT_RETRY_FOR"`

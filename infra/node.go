@@ -35,6 +35,7 @@ const settleBound = 5 * time.Second
 type nodeConfig struct {
 	Base      string // path of the FHIR root
 	PublicURL string
+	Tenants   []string // beside the default one; "*": any
 	Roles     []string
 	Limits    limits
 }
@@ -118,9 +119,9 @@ func (n *node) newDoors() error {
 	limits := n.config.Limits
 	outer := &late{}
 	config := readapi.Config{
-		Base: n.config.Base, PublicURL: n.config.PublicURL, Tenant: defaultTenant, Partition: events.PartitionOf(defaultTenant, n.partitions),
+		Base: n.config.Base, PublicURL: n.config.PublicURL, Tenant: defaultTenant, Tenants: n.config.Tenants, Partitions: n.partitions,
 		Catalog: n.catalog, Health: n.healthParts(), Registry: n.registry, Logger: n.logger, Version: version(),
-		DefaultCount: limits.DefaultCount, MaxCount: limits.MaxCount, SearchTime: limits.SearchTimeout,
+		DefaultCount: limits.DefaultCount, MaxCount: limits.MaxCount, SearchTime: limits.SearchTimeout, PositionWait: limits.PositionWait,
 	}
 	if n.has(roleRead) {
 		config.Reader, config.Blobs, config.Heal = n.reader(), n.blobs, n.heal.Handle

@@ -20,6 +20,7 @@ type serveCommand struct {
 	Listen    string        `help:"Address to listen on, host:port." default:"127.0.0.1:8080" env:"BINNACLE_LISTEN"`
 	Base      string        `help:"Path of the FHIR root." default:"/fhir" env:"BINNACLE_BASE"`
 	PublicURL string        `help:"URL of the FHIR root as clients see it; empty: taken from Forwarded or X-Forwarded-*, else from the request." env:"BINNACLE_PUBLIC_URL"`
+	Tenants   []string      `help:"Tenants that are served at /t/NAME in front of the FHIR root, beside the one at the root itself; *: any valid name." sep:"," env:"BINNACLE_TENANTS"`
 	Only      []string      `help:"Roles of this node: ${enum}." enum:"write,project,read" default:"write,project,read" sep:"," env:"BINNACLE_ONLY"`
 	NoInit    bool          `help:"Refuse to start instead of creating topic, keyspace and schema when they are missing." env:"BINNACLE_NO_INIT"`
 	Drain     time.Duration `help:"How long the server goes on answering after it has begun to stop, so that load balancers notice." default:"0s" env:"BINNACLE_DRAIN"`
@@ -59,7 +60,7 @@ func (c *serveCommand) Run(ctx context.Context, config *Config, out *output, log
 		return err
 	}
 	defer p.Close()
-	n, err := newNode(p, nodeConfig{Base: c.Base, PublicURL: c.PublicURL, Roles: c.Only, Limits: c.limits})
+	n, err := newNode(p, nodeConfig{Base: c.Base, PublicURL: c.PublicURL, Tenants: c.Tenants, Roles: c.Only, Limits: c.limits})
 	if err != nil {
 		return err
 	}

@@ -22,6 +22,7 @@ type tailCommand struct {
 	JSON      bool   `help:"Print one JSON object a record." name:"json"`
 	Feed      bool   `help:"Print the feed instead of the log: what was decided about each record, one JSON object a line."`
 	Partition int32  `help:"Partition to print; -1: all." default:"-1"`
+	Tenant    string `help:"Tenant whose records are printed, of those that the other flags select; empty: all."`
 }
 
 const tailHelp = `Prints records of the log, one a line: position, append time, tenant, event id and the changes. A record that
@@ -50,6 +51,9 @@ func (c *tailCommand) Run(ctx context.Context, config *Config, out *output, logg
 	show := func(from events.Position, to int64) error {
 		return log.Replay(ctx, from, to, func(records []events.RawRecord) error {
 			for _, raw := range records {
+				if c.Tenant != "" && c.Tenant != string(raw.Key) {
+					continue
+				}
 				if err := c.print(out.Out, raw); err != nil {
 					return err
 				}
@@ -59,7 +63,7 @@ func (c *tailCommand) Run(ctx context.Context, config *Config, out *output, logg
 	}
 	if c.Feed {
 		show = func(from events.Position, to int64) error {
-			return feed.Decisions(ctx, from, to, func(decisions []events.Decision) error { return printDecisions(out.Out, decisions) })
+			return feed.Decisions(ctx, from, to, func(decisions []events.Decision) error { return c.printDecisions(out.Out, decisions) })
 		}
 	}
 	for {
@@ -104,8 +108,11 @@ func (c *tailCommand) Run(ctx context.Context, config *Config, out *output, logg
 }
 
 // printDecisions prints the written forms of decisions, one a line.
-func printDecisions(w io.Writer, decisions []events.Decision) error {
+func (c *tailCommand) printDecisions(w io.Writer, decisions []events.Decision) error {
 	for i := range decisions {
+		if c.Tenant != "" && c.Tenant != decisions[i].Outcome.Tenant {
+			continue
+		}
 		_, value, err := events.EncodeDecision(decisions[i])
 		if err == nil {
 			_, err = w.Write(append(value, '\n'))

@@ -74,7 +74,8 @@ func (a *address) resolve(r *http.Request) {
 
 // baseURL is the FHIR root of a resolved request, without a slash at its end.
 func (a *address) baseURL(r *http.Request) string {
-	return r.URL.Scheme + "://" + r.URL.Host + r.Header.Get("X-Forwarded-Prefix") + a.base
+	tenancy, _ := events.TenancyOf(r.Context())
+	return r.URL.Scheme + "://" + r.URL.Host + r.Header.Get("X-Forwarded-Prefix") + tenancy.Prefix + a.base
 }
 
 func setPrefix(header http.Header, prefix string) {

@@ -34,7 +34,11 @@ func (s *Server) handle(name string, h handler) gin.HandlerFunc {
 		identify(c)
 		defer func() {
 			s.metrics.inFlight.Dec()
-			times.observe(c.Writer.Status(), time.Since(began))
+			took := time.Since(began)
+			times.observe(c.Writer.Status(), took)
+			if tenant := c.GetString(tenantLabel); tenant != "" {
+				s.metrics.tenant(tenant, c.Writer.Status(), took)
+			}
 		}()
 		defer func() {
 			if cause := recover(); cause != nil {
@@ -74,7 +78,7 @@ func (s *Server) refuse(c *gin.Context, err error) {
 		s.log.ErrorContext(c.Request.Context(), "a request failed", "method", c.Request.Method, "path", c.Request.URL.Path,
 			"request", c.Writer.Header().Get("X-Request-Id"), "cause", err)
 	}
-	s.door.Refuse(c.Writer, err)
+	s.root.Refuse(c.Writer, err)
 }
 
 // recovered answers for a handler that has panicked. http.ErrAbortHandler is how an answer that cannot be finished is broken off,
@@ -88,7 +92,7 @@ func (s *Server) recovered(c *gin.Context, cause any) {
 	if c.Writer.Written() {
 		panic(http.ErrAbortHandler)
 	}
-	s.door.Refuse(c.Writer, events.Errorf(events.Internal, "readapi", "a handler has panicked"))
+	s.root.Refuse(c.Writer, events.Errorf(events.Internal, "readapi", "a handler has panicked"))
 }
 
 // fhir is the middleware of what answers in FHIR: the address that the client sees, and the content type it accepts. The type
@@ -96,6 +100,11 @@ func (s *Server) recovered(c *gin.Context, cause any) {
 func (s *Server) fhir(h handler) handler {
 	return func(c *gin.Context) error {
 		s.address.resolve(c.Request)
+		tenant := s.tenantOf(c.Request)
+		if !s.tenants.known(tenant) {
+			return events.Errorf(events.NotFound, "readapi", "there is no tenant %q here", clip(tenant))
+		}
+		c.Set(tenantLabel, s.tenants.label(tenant))
 		contentType, acceptable := fhir.Negotiate(c.Request)
 		if !acceptable {
 			return fhir.NotAcceptable()

@@ -12,6 +12,15 @@ import (
 type metrics struct {
 	durations *prometheus.HistogramVec
 	inFlight  prometheus.Gauge
+	requests  *prometheus.CounterVec // by tenant and class of status
+	seconds   *prometheus.CounterVec // by tenant
+	byTenant  sync.Map               // label → *tenantCounters
+}
+
+// tenantCounters are those of one tenant, so that a request finds them without hashing label values.
+type tenantCounters struct {
+	requests [6]prometheus.Counter // by the first digit of the status
+	seconds  prometheus.Counter
 }
 
 func newMetrics(registry prometheus.Registerer) (*metrics, error) {
@@ -25,8 +34,16 @@ func newMetrics(registry prometheus.Registerer) (*metrics, error) {
 			Name: "binnacle_http_requests_in_flight",
 			Help: "Requests that are being answered.",
 		}),
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "binnacle_tenant_requests_total",
+			Help: "FHIR requests by tenant and class of HTTP status; tenants that nobody listed are counted by name up to a bound.",
+		}, []string{"tenant", "status"}),
+		seconds: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "binnacle_tenant_request_seconds_total",
+			Help: "Time spent on FHIR requests, by tenant.",
+		}, []string{"tenant"}),
 	}
-	for _, collector := range []prometheus.Collector{m.durations, m.inFlight} {
+	for _, collector := range []prometheus.Collector{m.durations, m.inFlight, m.requests, m.seconds} {
 		if err := registry.Register(collector); err != nil {
 			return nil, err
 		}
@@ -52,4 +69,19 @@ func (i *interaction) observe(status int, took time.Duration) {
 		observer, _ = i.byStatus.LoadOrStore(status, i.durations.WithLabelValues(i.name, strconv.Itoa(status)))
 	}
 	observer.(prometheus.Observer).Observe(took.Seconds())
+}
+
+// tenant counts a request of a tenant under a label.
+func (m *metrics) tenant(label string, status int, took time.Duration) {
+	found, have := m.byTenant.Load(label)
+	if !have {
+		made := &tenantCounters{seconds: m.seconds.WithLabelValues(label)}
+		for class := 1; class < len(made.requests); class++ {
+			made.requests[class] = m.requests.WithLabelValues(label, strconv.Itoa(class)+"xx")
+		}
+		found, _ = m.byTenant.LoadOrStore(label, made)
+	}
+	counters := found.(*tenantCounters)
+	counters.requests[min(max(1, status/100), len(counters.requests)-1)].Inc()
+	counters.seconds.Add(took.Seconds())
 }

@@ -22,8 +22,10 @@ import (
 type Config struct {
 	Base      string // path of the FHIR root, "/fhir"
 	PublicURL string // the FHIR root as clients see it; empty: what proxies or the request say
-	Tenant    string
-	Partition int32 // of the tenant in the log
+
+	Tenant     string   // the ledger of requests that name none
+	Tenants    []string // the others that may be named, as /t/name in front of Base; "*": any valid name
+	Partitions int32    // of the log; 0: 1
 
 	Write http.Handler // takes POST, PUT and DELETE below Base, and POST to Base; nil: this node does not write
 
@@ -47,7 +49,8 @@ type Config struct {
 type Server struct {
 	base    string
 	address address
-	door    *fhir.Door
+	tenants tenants
+	root    *fhir.Door // of the tenant of requests that name none; [Server.door] is the one of a request
 	write   http.Handler
 	catalog *catalog.Catalog
 	health  *health
@@ -60,7 +63,7 @@ type Server struct {
 // New makes the server. It puts Gin into release mode, which is a setting of the whole process.
 func New(config Config) (*Server, error) {
 	base := "/" + strings.Trim(config.Base, "/")
-	if base == "/" || strings.ContainsAny(base, ":*?#%") {
+	if base == "/" || strings.ContainsAny(base, ":*?#%") || strings.HasPrefix(base+"/", tenantPath) {
 		return nil, events.Errorf(events.Invalid, "readapi.New", "the base path %q cannot be used; write it as /fhir", config.Base)
 	}
 	if config.Registry == nil || config.Logger == nil {
@@ -68,11 +71,14 @@ func New(config Config) (*Server, error) {
 	}
 	s := &Server{base: base, write: config.Write, catalog: config.Catalog, log: config.Logger, health: newHealth(config.Health, config.Logger)}
 	var err error
+	if s.tenants, err = newTenants(config.Tenant, config.Tenants); err != nil {
+		return nil, err
+	}
 	if s.address, err = newAddress(config.PublicURL, base); err != nil {
 		return nil, err
 	}
-	s.door, err = fhir.New(fhir.Config{
-		Tenant: config.Tenant, Partition: config.Partition, Reader: config.Reader, Blobs: config.Blobs, Catalog: config.Catalog, Heal: config.Heal,
+	s.root, err = fhir.New(fhir.Config{
+		Tenant: config.Tenant, Partitions: config.Partitions, Reader: config.Reader, Blobs: config.Blobs, Catalog: config.Catalog, Heal: config.Heal,
 		BaseURL: s.address.baseURL, PublicURL: strings.TrimRight(config.PublicURL, "/"), Writes: config.Write != nil, Version: config.Version, Logger: config.Logger,
 		Limits: fhir.Limits{DefaultCount: config.DefaultCount, MaxCount: config.MaxCount, SearchTime: config.SearchTime, PositionWait: config.PositionWait},
 	})
@@ -100,10 +106,15 @@ func New(config Config) (*Server, error) {
 	return s, nil
 }
 
-// ServeHTTP makes a path that ends with a slash the same as the one without, for the write door too.
+// ServeHTTP makes a path that ends with a slash the same as the one without, for the write door too, and takes the tenant off a path that
+// names one. The GET entries of a bundle come here with the tenant of the bundle in their context.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if path := r.URL.Path; len(path) > 1 && path[len(path)-1] == '/' {
 		r.URL.Path, r.URL.RawPath = path[:len(path)-1], ""
+	}
+	if tenancy, path, named := tenancyOf(r.URL.Path, s.base); named {
+		r = r.WithContext(events.WithTenancy(r.Context(), tenancy))
+		r.URL.Path, r.URL.RawPath = path, ""
 	}
 	s.handler.ServeHTTP(w, r)
 }
@@ -120,7 +131,7 @@ func (s *Server) route(engine *gin.Engine, config Config) {
 		return nil
 	})
 
-	s.get(engine, s.base+"/metadata", "capabilities", s.fhir(func(c *gin.Context) error { return s.door.Metadata(c.Writer, c.Request) }))
+	s.get(engine, s.base+"/metadata", "capabilities", s.fhir(func(c *gin.Context) error { return s.door(c.Request).Metadata(c.Writer, c.Request) }))
 	if config.Reader != nil {
 		s.routeReads(engine)
 	}
@@ -135,18 +146,18 @@ func (s *Server) routeReads(engine *gin.Engine) {
 	s.get(engine, s.base, "search-system", s.fhir(notOffered("a search over all types", "name a type, as in "+s.base+"/Patient?name=…")))
 	s.get(engine, s.base+"/_history", "history-system", s.fhir(notOffered("the history of all types", "ask for the history of one resource")))
 	s.get(engine, s.base+"/:type", "search-type", s.typed(func(c *gin.Context) error {
-		return s.door.Search(c.Writer, c.Request, c.Param("type"))
+		return s.door(c.Request).Search(c.Writer, c.Request, c.Param("type"))
 	}))
 	engine.POST(s.base+"/:type/_search", s.handle("search-type", s.typed(func(c *gin.Context) error {
-		return s.door.SearchForm(c.Writer, c.Request, c.Param("type"))
+		return s.door(c.Request).SearchForm(c.Writer, c.Request, c.Param("type"))
 	})))
 	engine.POST(s.base+"/_search", s.handle("search-system", s.fhir(notOffered("a search over all types", "name a type, as in "+s.base+"/Patient/_search"))))
 	s.get(engine, s.base+"/:type/:id", "read", s.typed(s.read))
 	s.get(engine, s.base+"/:type/:id/_history", "history-instance", s.typed(func(c *gin.Context) error {
-		return s.door.History(c.Writer, c.Request, c.Param("type"), c.Param("id"))
+		return s.door(c.Request).History(c.Writer, c.Request, c.Param("type"), c.Param("id"))
 	}))
 	s.get(engine, s.base+"/:type/:id/_history/:version", "vread", s.typed(func(c *gin.Context) error {
-		return s.door.VRead(c.Writer, c.Request, c.Param("type"), c.Param("id"), c.Param("version"))
+		return s.door(c.Request).VRead(c.Writer, c.Request, c.Param("type"), c.Param("id"), c.Param("version"))
 	}))
 	s.get(engine, s.base+"/:type/:id/:compartment", "search-compartment", s.typed(s.compartment))
 }
@@ -163,7 +174,7 @@ func (s *Server) read(c *gin.Context) error {
 	case strings.HasPrefix(id, "$"):
 		return notOffered("the operation "+clip(id), "the capability statement lists what there is")(c)
 	}
-	return s.door.Read(c.Writer, c.Request, c.Param("type"), id)
+	return s.door(c.Request).Read(c.Writer, c.Request, c.Param("type"), id)
 }
 
 func (s *Server) compartment(c *gin.Context) error {

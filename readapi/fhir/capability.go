@@ -169,14 +169,24 @@ func (d *Door) Metadata(w http.ResponseWriter, r *http.Request) error {
 	if mode := r.URL.Query().Get("mode"); mode != "" && mode != "full" && mode != "normative" {
 		return events.Errorf(events.Unsupported, "fhir.Metadata", "the mode %.40q is not offered; leave it out for the capability statement", mode)
 	}
+	told := d.capability
+	if d.Tenant != d.Config.Tenant && d.PublicURL != "" { // the address is another one
+		config := d.Config
+		config.PublicURL = d.BaseURL(r)
+		var err error
+		if told, err = newCapability(config); err != nil {
+			return err
+		}
+		told.modified = d.capability.modified
+	}
 	header := w.Header()
-	header["Etag"] = []string{d.capability.etag}
-	header["Last-Modified"] = []string{d.capability.modified.Format(http.TimeFormat)}
-	if notModified(r.Header, d.capability.etag, d.capability.modified) {
+	header["Etag"] = []string{told.etag}
+	header["Last-Modified"] = []string{told.modified.Format(http.TimeFormat)}
+	if notModified(r.Header, told.etag, told.modified) {
 		header.Del("Content-Type")
 		w.WriteHeader(http.StatusNotModified)
 		return nil
 	}
-	d.writeBody(w, d.capability.body)
+	d.writeBody(w, told.body)
 	return nil
 }

@@ -16,11 +16,11 @@ import (
 // Config is what the reading doors need. Zero limits stand for their defaults. Without a Reader the door answers for no resource;
 // it tells what the node offers, and how a request failed.
 type Config struct {
-	Tenant    string // the ledger that is read
-	Partition int32  // of the tenant in the log
-	Reader    projections.Reader
-	Blobs     projections.Blobs
-	Catalog   *catalog.Catalog
+	Tenant     string // the ledger that is read when [Door.For] names no other
+	Partitions int32  // of the log; 0: 1
+	Reader     projections.Reader
+	Blobs      projections.Blobs
+	Catalog    *catalog.Catalog
 	// Heal brings the content of a version back from the log when the blob store has lost it; nil: a lost blob is an error.
 	Heal      func(ctx context.Context, version projections.Version) ([]byte, error)
 	BaseURL   func(r *http.Request) string // the FHIR root as the client sees it, without a slash at its end
@@ -60,11 +60,19 @@ func orDefault[T int | int64 | time.Duration](value *T, standard T) {
 	}
 }
 
-// Door answers reads. Its methods are handlers of one interaction each: they write an answer, or return an error and have then
-// set headers at the most. All are safe for concurrent use.
+// Door answers reads of one tenant. Its methods are handlers of one interaction each: they write an answer, or return an error and have
+// then set headers at the most. All are safe for concurrent use.
 type Door struct {
+	*shared
+	Tenant    string
+	Partition int32 // of the tenant in the log
+	progress  *progress
+}
+
+// shared is what the doors of all tenants have in common.
+type shared struct {
 	Config
-	progress   *progress
+	progress   []*progress // of each partition
 	capability *capability
 	buffers    sync.Pool // of *[]byte, for bodies of reads
 	revalidate []string  // Cache-Control; Last-Modified alone would let caches, a browser's too, guess how long an answer is good
@@ -93,10 +101,17 @@ func New(config Config) (*Door, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Door{
-		Config: config, buffers: sync.Pool{New: func() any { return new([]byte) }}, capability: capability, revalidate: []string{"private, no-cache"},
-		progress: &progress{reader: config.Reader, partition: config.Partition, fresh: config.Limits.PositionFresh, bound: config.Limits.PositionWait},
-	}, nil
+	common := &shared{Config: config, buffers: sync.Pool{New: func() any { return new([]byte) }}, capability: capability, revalidate: []string{"private, no-cache"}}
+	for partition := range max(1, config.Partitions) {
+		common.progress = append(common.progress, &progress{reader: config.Reader, partition: partition, fresh: config.Limits.PositionFresh, bound: config.Limits.PositionWait})
+	}
+	return (&Door{shared: common}).For(config.Tenant), nil
+}
+
+// For returns the door of a tenant.
+func (d *Door) For(tenant string) *Door {
+	partition := events.PartitionOf(tenant, int32(len(d.shared.progress)))
+	return &Door{shared: d.shared, Tenant: tenant, Partition: partition, progress: d.shared.progress[partition]}
 }
 
 // reach waits for the position that the request must see, if it names one.

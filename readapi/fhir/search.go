@@ -175,12 +175,13 @@ func (d *Door) loadKept(ctx context.Context, s *search, page token, raw string) 
 	if contents[0] == nil {
 		return searchExpired()
 	}
+	// Whether a hash is that of a resource, or of another tenant's search, is told to nobody.
 	kept, ok := projections.ParseKeptSearch(contents[0])
-	if !ok || kept.Tenant != d.Tenant || kept.Type != s.resourceType {
-		return badToken()
-	}
-	if kept.Expired(time.Now()) {
+	if !ok || kept.Tenant != d.Tenant || kept.Expired(time.Now()) {
 		return searchExpired()
+	}
+	if kept.Type != s.resourceType {
+		return badToken()
 	}
 	s.kept, s.keptHash = &kept, page.kept
 	s.place, err = page.unseal(kept.Secret)
