@@ -112,7 +112,7 @@ func (x *index) Commit(ctx context.Context, c projections.Commit) error {
 			}
 		}
 	}
-	state.Next, state.Time = c.Next, c.Time
+	state.Next, state.Time, state.Digest = c.Next, c.Time, c.Digest
 	x.states[c.Partition] = state
 	x.commits++
 	return nil

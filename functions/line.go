@@ -289,7 +289,24 @@ func (d *deciding) finish() error {
 		}
 		d.commit.Outcomes[p.outcome].Results[p.result].Hash = p.work.hash
 	}
-	return nil
+	digest, err := rolled(d.ctx, d.state.Digest, d.commit.Rows)
+	d.state.Digest, d.commit.Digest = digest, digest
+	return err
+}
+
+// rolled is the digest of a partition after some rows.
+func rolled(ctx context.Context, digest events.Hash, rows []projections.Row) (events.Hash, error) {
+	digests := make([]events.Hash, len(rows))
+	if err := parallel(ctx, len(rows), func(n int) error {
+		digests[n] = rows[n].Digest()
+		return nil
+	}); err != nil {
+		return digest, err
+	}
+	for _, row := range digests {
+		digest = projections.Roll(digest, row)
+	}
+	return digest, nil
 }
 
 // newBlobs returns the contents of the rows, each once.

@@ -3,11 +3,7 @@ package functions
 import (
 	"context"
 	"log/slog"
-	"runtime"
-	"sync"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"binnacle/events"
 	"binnacle/projections"
@@ -16,20 +12,32 @@ import (
 
 // Times and counts of Rebuild.
 const (
-	rebuildReport = 250 * time.Millisecond // between two reports of progress
-	rebuildRounds = 10                     // of catching up before the switch
-	rebuildNear   = 100                    // records that may be missing at the switch: the projector does them right after it
+	rebuildReport   = 250 * time.Millisecond // between two reports of progress
+	rebuildRounds   = 20                     // of catching up before the pause
+	rebuildNear     = 200                    // records that may be missing when the pause begins
+	rebuildPause    = 10 * time.Second       // that commits to the live generation wait at most while the last records are read
+	rebuildAttempts = 5                      // to read the last records within a pause
+	rebuildStill    = time.Second            // without a commit after which the live generation counts as standing still
+	rebuildResume   = 5 * time.Second        // for ending a pause after an error
 )
 
-// Rebuild makes a new generation of the index from the log, beside the live one, and switches to it (design decision 9). The blobs are
-// put again too, so that what was lost is there afterwards.
+// Rebuild makes a generation of the index from the log, beside the live one, and switches to it (design decision 9): the next one, or with
+// Rollback the one that was live before, which catches up first. What the feed tells about a record is applied; what the feed does not tell
+// and the live generation has decided under other search parameters, too; the rest is decided. So no rebuild rewrites history.
+//
+// Nothing else happens: it publishes nothing, answers nobody and triggers nothing. Contents that the blob store lacks are put; the others
+// stay untouched.
 type Rebuild struct {
 	Log         events.Log
+	Feed        events.Feed // nil: there is none, and everything is decided again
 	Generations projections.Generations
 	Blobs       projections.Blobs
-	Catalog     *catalog.Catalog
-	Heal        *Heal        // as in Project
-	Logger      *slog.Logger // nil: slog.Default()
+	Catalog     *catalog.Catalog // of the next generation; Rollback has that of the generation that it goes back to
+	Heal        *Heal            // as in Project
+	Logger      *slog.Logger     // nil: slog.Default()
+
+	Rollback         bool // go back to the generation that was live before
+	AcceptDifference bool // switch although the live generation, with the same search parameters, holds something else
 }
 
 // RebuildProgress is how far a rebuild has come.
@@ -44,134 +52,145 @@ type RebuildProgress struct {
 // RebuildSummary is what a rebuild did.
 type RebuildSummary struct {
 	Generation int               `json:"generation"`
-	Records    int64             `json:"records"` // projected in this run; a resumed rebuild did others before
+	Records    int64             `json:"records"`  // projected in this run; a resumed rebuild did others before
+	Recorded   int64             `json:"recorded"` // of those: applied as they had been decided
 	Elapsed    time.Duration     `json:"elapsed_ns"`
 	Ends       map[int32]int64   `json:"ends"` // the next offset of each partition at the switch
 	Sizes      projections.Sizes `json:"sizes"`
 	Switched   bool              `json:"switched"`
-	Rounds     int               `json:"rounds"` // how often it caught up with what was written meanwhile
+	Rounds     int               `json:"rounds"`    // how often it caught up with what was written meanwhile
+	Compared   int64             `json:"compared"`  // versions that were held against the live generation's
+	Unindexed  int64             `json:"unindexed"` // versions whose terms these search parameters could not extract
+	Contents   int64             `json:"contents"`  // that the blob store lacked and was given
+	Paused     time.Duration     `json:"paused_ns"` // that commits waited at the switch
+	Dropped    []int             `json:"dropped"`   // generations older than the one before, which went
 }
 
 // Handle rebuilds and calls progress, from one goroutine at a time, a few times a second. After an error the generation is not live and what was
-// built is kept: the next call resumes it when the catalog is the same. Kind Conflict: another process is rebuilding, or the log has lost
-// records that the generation needs.
+// built is kept: the next call resumes it when the catalog is the same. Kind Conflict: another process is rebuilding; the log has lost
+// records that the generation needs; the feed is not that of the log; or the generations differ.
 func (r *Rebuild) Handle(ctx context.Context, progress func(RebuildProgress)) (summary RebuildSummary, err error) {
-	building, err := r.Generations.Build(ctx, r.Catalog.Digest())
-	if err != nil {
-		return RebuildSummary{}, err
+	run := &rebuilding{Rebuild: r, lines: make(map[int32]*line), progress: progress, started: time.Now(), summary: &summary, reached: make(map[int32]projections.State), own: make(map[int32]int64)}
+	if err := run.open(ctx); err != nil {
+		return summary, err
 	}
 	defer func() {
-		if release := building.Release(); err == nil {
-			err = release
+		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), rebuildResume)
+		defer cancel()
+		if resumed := run.building.Resume(closing); err == nil {
+			err = resumed
+		}
+		if released := run.building.Release(); err == nil {
+			err = released
 		}
 	}()
-	logger := r.Logger
-	if logger == nil {
-		logger = slog.Default()
-	}
-	run := &rebuilding{Rebuild: r, building: building, logger: logger, lines: make(map[int32]*line), progress: progress, started: time.Now()}
-	summary.Generation = building.Number()
-	if _, err := run.catchUp(ctx, "reading the log"); err != nil {
+	if err := run.build(ctx); err != nil {
 		return summary, err
 	}
-	if err := building.Finish(ctx, func(done, all int, step string) {
-		progress(RebuildProgress{Generation: building.Number(), Step: step, Done: int64(done), All: int64(all)})
-	}); err != nil {
+	if err := run.takeOver(ctx); err != nil {
 		return summary, err
 	}
-	for summary.Rounds < rebuildRounds {
-		summary.Rounds++
-		records, err := run.catchUp(ctx, "reading what was written meanwhile")
-		if err != nil {
-			return summary, err
-		}
-		if records <= rebuildNear {
-			break
-		}
-	}
-	if err := building.Switch(ctx); err != nil {
+	summary.Switched, summary.Records, summary.Contents, summary.Elapsed = true, run.done, run.blobs.put.Load(), time.Since(run.started)
+	if summary.Dropped, err = run.dropOlder(ctx); err != nil {
 		return summary, err
 	}
-	summary.Switched, summary.Records, summary.Ends, summary.Elapsed = true, run.done, run.ends, time.Since(run.started)
-	summary.Sizes, err = building.Sizes(ctx)
+	summary.Sizes, err = run.building.Sizes(ctx)
 	return summary, err
 }
 
-// rebuilding is one run.
-type rebuilding struct {
-	*Rebuild
-	building projections.Building
-	logger   *slog.Logger
-	lines    map[int32]*line
-	progress func(RebuildProgress)
-	started  time.Time
-	ends     map[int32]int64
-
-	mu       sync.Mutex
-	done     int64
-	all      int64
-	reported time.Time
-}
-
-// catchUp projects everything up to the ends that the log has now and returns the number of records that this took.
-func (r *rebuilding) catchUp(ctx context.Context, step string) (int64, error) {
-	ends, err := r.Log.Ends(ctx)
+// Generation finds a generation by its state, the latest; kind NotFound: there is none.
+func generationIn(ctx context.Context, generations projections.Generations, state string) (projections.Generation, error) {
+	list, err := generations.List(ctx)
 	if err != nil {
-		return 0, err
+		return projections.Generation{}, err
 	}
-	before := r.done
-	r.all, r.ends = r.done, make(map[int32]int64)
-	for _, end := range ends {
-		l := r.lines[end.Partition]
-		if l == nil {
-			l = newLine(r.building, r.Blobs, r.Catalog, r.Heal, r.logger, end.Partition)
-			r.lines[end.Partition] = l
+	for i := len(list) - 1; i >= 0; i-- {
+		if list[i].State == state {
+			return list[i], nil
 		}
-		if err := l.load(ctx); err != nil {
-			return 0, err
-		}
-		if end.First > l.state.Next && end.First < end.Next {
-			return 0, events.Errorf(events.Conflict, "functions.Rebuild", "the log of partition %d begins at offset %d, but the projections need it from %d: records are lost; nothing was switched", end.Partition, end.First, l.state.Next)
-		}
-		r.ends[end.Partition] = end.Next
-		r.all += max(0, end.Next-l.state.Next)
 	}
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(runtime.GOMAXPROCS(0))
-	for _, end := range ends {
-		l := r.lines[end.Partition]
-		group.Go(func() error {
-			from := events.Position{Partition: end.Partition, Offset: l.state.Next}
-			if from.Offset >= end.Next {
-				return nil
-			}
-			return r.Log.Replay(ctx, from, end.Next, func(records []events.RawRecord) error {
-				if err := l.project(ctx, records, func(int64, []events.Outcome) {}); err != nil {
-					return err
-				}
-				r.report(step, int64(len(records)))
-				return nil
-			})
-		})
-	}
-	err = group.Wait()
-	r.reported = time.Time{}
-	r.report(step, 0)
-	return r.done - before, err
+	return projections.Generation{}, events.Errorf(events.NotFound, "functions.Rebuild", "there is no %s generation", state)
 }
 
-// report counts records and tells the progress when it is time.
-func (r *rebuilding) report(step string, records int64) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.done += records
-	if time.Since(r.reported) < rebuildReport {
-		return
+// open begins the run: it takes the exclusive right, finds the catalogs and what the blob store has.
+func (r *rebuilding) open(ctx context.Context) (err error) {
+	if r.logger = r.Logger; r.logger == nil {
+		r.logger = slog.Default()
 	}
-	r.reported = time.Now()
-	p := RebuildProgress{Generation: r.building.Number(), Step: step, Done: r.done, All: max(r.all, r.done), Rate: float64(r.done) / time.Since(r.started).Seconds()}
-	if p.Rate > 0 {
-		p.Left = time.Duration(float64(p.All-p.Done) / p.Rate * float64(time.Second)).Truncate(time.Second)
+	if r.live, err = generationIn(ctx, r.Generations, "live"); err != nil {
+		return err
 	}
-	r.progress(p)
+	if r.Rollback {
+		old, err := generationIn(ctx, r.Generations, "old")
+		if err != nil {
+			return events.Wrap(events.KindOf(err), "functions.Rebuild", err, "there is no generation to go back to: the one before was dropped, or there never was one")
+		}
+		r.catalog = r.Catalog
+		if old.Catalog != r.Catalog.Digest() {
+			if r.catalog, err = CatalogOf(ctx, r.Generations, old.Catalog); err != nil {
+				return err
+			}
+		}
+		if r.building, err = r.Generations.Reopen(ctx, old.Number); err != nil {
+			return err
+		}
+		r.digest = old.Catalog
+	} else {
+		r.catalog, r.digest = r.Catalog, r.Catalog.Digest()
+		if r.building, err = r.Generations.Build(ctx, r.digest); err != nil {
+			return err
+		}
+	}
+	r.summary.Generation = r.building.Number()
+	defer func() {
+		if err != nil {
+			_ = r.building.Release() // the error to tell is the one that ended the run
+		}
+	}()
+	if !r.Rollback {
+		definitions, err := r.Catalog.Definitions()
+		if err != nil {
+			return err
+		}
+		if err := r.Generations.Keep(ctx, r.digest, definitions); err != nil {
+			return err
+		}
+	}
+	r.tell("looking which contents are stored", 0, 0)
+	r.blobs, err = newMissing(ctx, r.Blobs)
+	return err
+}
+
+// CatalogOf compiles the catalog of a generation from the definitions that were kept with it. Kind Conflict: this program does not make the
+// same of them as the one that kept them.
+func CatalogOf(ctx context.Context, generations projections.Generations, digest string) (*catalog.Catalog, error) {
+	definitions, err := generations.Definitions(ctx, digest)
+	if err != nil {
+		return nil, err
+	}
+	c, err := catalog.Restore(definitions)
+	if err != nil {
+		return nil, err
+	}
+	if c.Digest() != digest {
+		return nil, events.Errorf(events.Conflict, "functions.CatalogOf", "this version of the program reads search parameters differently from the one that made the generation; run that version, or run binnacle rebuild with this one while no server runs")
+	}
+	return c, nil
+}
+
+// dropOlder drops generations beyond the one that was live before: that one is for going back.
+func (r *rebuilding) dropOlder(ctx context.Context) (dropped []int, err error) {
+	list, err := r.Generations.List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, g := range list {
+		if g.State == "old" && g.Number != r.live.Number {
+			if err := r.Generations.Drop(ctx, g.Number); err != nil {
+				return dropped, err
+			}
+			dropped = append(dropped, g.Number)
+		}
+	}
+	return dropped, nil
 }

@@ -51,7 +51,7 @@ func (e *Embedded) Handler() http.Handler { return e.node.handler }
 
 // Rebuild makes a new generation of the index from the log and switches to it.
 func (e *Embedded) Rebuild(ctx context.Context) error {
-	_, err := rebuild(ctx, e.node.parts, &output{Out: io.Discard, Err: io.Discard})
+	_, err := rebuild(ctx, e.node.parts, &output{Out: io.Discard, Err: io.Discard}, func(*functions.Rebuild) {})
 	return err
 }
 

@@ -77,8 +77,9 @@ type Commit struct {
 	Rows        []Row // in log order, Sids ascending without gaps from State.NextSid
 	Outcomes    []events.Outcome
 	Quarantined []Quarantined
-	Claims      []Claim   // each name once; a claim that is there is replaced
-	Settled     []Settled // of records of the partition that are in quarantine, those of this commit among them; each once
+	Claims      []Claim     // each name once; a claim that is there is replaced
+	Settled     []Settled   // of records of the partition that are in quarantine, those of this commit among them; each once
+	Digest      events.Hash // what State names as Digest afterwards
 
 	// Contents stores the blobs of the rows; nil: there are none to store. The driver calls it, at least once, beside its own work or
 	// before it, and commits only after it has returned nil: a version is never there before its content. Its error is that of Commit.
@@ -90,6 +91,10 @@ type State struct {
 	Next    int64     // offset of the next record; 0 at the start
 	NextSid int64     // Sid of the next version
 	Time    time.Time // the latest append time seen; lastUpdated never goes back
+
+	// Digest is [Roll]ed over all rows of the partition: two generations with the same Digest at the same Next were given the same versions
+	// with the same terms.
+	Digest events.Hash
 }
 
 // Writer is the part of an index that functions.Project uses. There is one writer per partition; the position row is the fence.
@@ -205,11 +210,32 @@ type Generations interface {
 	// Its Commit fails with kind Conflict when the generation has changed since the State that the commit was based on.
 	Live() Index
 
+	// Bound is as Live for as long as the live generation has this catalog. Then every call fails with kind Transient: what was compiled
+	// with one catalog is never read or written in terms of another.
+	Bound(catalog string) Index
+
+	// Auditor reads one generation, whatever its state. Kind NotFound comes from its calls when there is no such generation.
+	Auditor(number int) Auditor
+
+	// Keep stores the definitions that a catalog is compiled from, so that every process can compile it again for as long as a
+	// generation has it. A catalog whose definitions are there already keeps those.
+	Keep(ctx context.Context, catalog string, definitions []byte) error
+
+	// Definitions returns what Keep has stored; kind NotFound: nothing.
+	Definitions(ctx context.Context, catalog string) ([]byte, error)
+
 	// Build starts the next generation beside the live one, or resumes one that was not finished and has the same catalog
 	// digest. It is exclusive across processes: kind Conflict names the holder. Rows go into bare tables as fast as they can.
 	Build(ctx context.Context, catalog string) (Building, error)
 
-	// List tells what there is.
+	// Reopen goes on with a generation that was live before, exclusively as Build does, so that it can catch up and take over again.
+	// Until its Switch it stays as it is called, "old". Kind NotFound: there is none; Conflict: it is live, or somebody is building.
+	Reopen(ctx context.Context, number int) (Building, error)
+
+	// Builder names the process that has the exclusive right to build now; "" when nobody has.
+	Builder(ctx context.Context) (string, error)
+
+	// List tells what there is, oldest first.
 	List(ctx context.Context) ([]Generation, error)
 
 	// Drop removes a generation that is not live.
@@ -232,7 +258,15 @@ type Building interface {
 	Number() int
 	// Finish builds what the bare tables lack (search indexes, statistics); progress tells done and all steps.
 	Finish(ctx context.Context, progress func(done, all int, step string)) error
-	// Switch makes this generation the live one, atomically for all readers and writers. The one before is kept.
+
+	// Pause makes commits to the live generation wait: they fail with kind Transient until Resume, Switch or the end of the time given,
+	// whichever comes first. When it returns none is under way, so that the live generation stands still.
+	Pause(ctx context.Context, atMost time.Duration) error
+	// Resume ends a pause; without one it is a no-op.
+	Resume(ctx context.Context) error
+
+	// Switch makes this generation the live one, atomically for all readers and writers, and ends a pause. The one before is kept. Kind
+	// Conflict: the pause that was asked for has run out, so that the live generation may have gone on; nothing was switched.
 	Switch(ctx context.Context) error
 	// Release gives up the exclusive right without removing what was built; after Switch it is a no-op.
 	Release() error

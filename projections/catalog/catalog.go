@@ -20,7 +20,8 @@ type Catalog struct {
 	types        map[string]*typeCatalog
 	compartments map[string]map[string][]string
 	digest       string
-	walks        sync.Pool // of *walk
+	definitions  []*definition // that it was compiled from
+	walks        sync.Pool     // of *walk
 }
 
 // typeCatalog is the part of one resource type.
@@ -105,7 +106,7 @@ func Load(more ...[]byte) (*Catalog, error) {
 
 // compile makes the catalog of definitions that have been checked.
 func compile(m *model, definitions []*definition) (*Catalog, error) {
-	c := &Catalog{model: m, types: make(map[string]*typeCatalog, len(m.concrete))}
+	c := &Catalog{model: m, definitions: definitions, types: make(map[string]*typeCatalog, len(m.concrete))}
 	c.walks.New = func() any { return new(walk) }
 	if err := json.Unmarshal(compartmentsFile, &c.compartments); err != nil {
 		return nil, events.Wrap(events.Internal, "catalog.Load", err, "the embedded compartments")

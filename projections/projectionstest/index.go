@@ -54,6 +54,11 @@ func Index(t *testing.T, open func(t testing.TB) projections.Generations) {
 		"one generation is built at a time and an unfinished one goes on":       exclusiveBuild,
 		"the live generation cannot be dropped, an old one can":                 dropGenerations,
 		"a generation that is being built answers searches":                     searchWhileBuilding,
+		"a position has the digest that its commit gave":                        digestsOfStates,
+		"commits wait during a pause, and a switch must come within it":         pauses,
+		"a generation that was live before can catch up and take over again":    reopens,
+		"the definitions of a catalog are there as long as a generation":        keepsDefinitions,
+		"what is bound to a catalog is never answered in terms of another":      boundToACatalog,
 	} {
 		t.Run(name, func(t *testing.T) { run(t, open(t)) })
 	}

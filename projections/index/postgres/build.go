@@ -32,6 +32,8 @@ type building struct {
 	mu       sync.Mutex
 	lock     *pgx.Conn // holds the exclusive right as long as it is connected; nil: given up
 	finished bool
+	paused   bool
+	catalog  string
 
 	searching sync.Mutex
 	searched  time.Duration // spent in searches without indexes
@@ -46,7 +48,7 @@ func (g *Generations) Build(ctx context.Context, catalog string) (projections.Bu
 	if err != nil {
 		return nil, err
 	}
-	b := &building{lock: lock}
+	b := &building{lock: lock, catalog: catalog}
 	number := 0
 	err = g.transaction(ctx, opBuild, func(tx pgx.Tx) error {
 		number = 0
@@ -75,11 +77,42 @@ func (g *Generations) Build(ctx context.Context, catalog string) (projections.Bu
 		return err
 	})
 	if err != nil {
-		closeSoon(ctx, lock)
+		unlock(ctx, lock)
 		return nil, err
 	}
 	b.generation = g.open(number)
 	return b, nil
+}
+
+// Reopen goes on with a generation that was live before.
+func (g *Generations) Reopen(ctx context.Context, number int) (projections.Building, error) {
+	lock, err := g.takeBuildLock(ctx)
+	if err != nil {
+		return nil, err
+	}
+	b := &building{lock: lock}
+	state := ""
+	err = queryOn(ctx, g.work, opBuild, "select state, catalog, finished from "+g.control+"generation where number = $1", []any{number},
+		func(scan func(...any) error) error { return scan(&state, &b.catalog, &b.finished) })
+	if err == nil && state != stateOld {
+		err = sqlterms.NotOld(number, state)
+	}
+	if err != nil {
+		unlock(ctx, lock)
+		return nil, err
+	}
+	b.indexed = b.finished
+	b.generation = g.open(number)
+	return b, nil
+}
+
+// Builder names the process that has the exclusive right now.
+func (g *Generations) Builder(ctx context.Context) (holder string, err error) {
+	key := uint64(g.lockKey("build"))
+	sql := "select coalesce((select holder from " + g.control + "builder), 'another process') from pg_locks where locktype = 'advisory' and granted and objsubid = 1 " +
+		"and database = (select oid from pg_database where datname = current_database()) and classid::bigint = $1 and objid::bigint = $2"
+	err = queryOn(ctx, g.work, "postgres.Builder", sql, []any{int64(key >> 32), int64(key & 0xffffffff)}, func(scan func(...any) error) error { return scan(&holder) })
+	return holder, err
 }
 
 // takeBuildLock takes the exclusive right to build or to drop what is being built, and notes who has it.
@@ -106,6 +139,14 @@ func (g *Generations) takeBuildLock(ctx context.Context) (*pgx.Conn, error) {
 		return nil, classify(opBuild, err)
 	}
 	return conn, nil
+}
+
+// unlock gives the exclusive right back before it closes the connection: the server may take a moment to notice that.
+func unlock(ctx context.Context, conn *pgx.Conn) {
+	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), cancelWait)
+	defer cancel()
+	_, _ = conn.Exec(bounded, "select pg_advisory_unlock_all()") // it goes with the connection anyway
+	closeSoon(ctx, conn)
 }
 
 // builder is the refusal that names the holder.
@@ -313,13 +354,46 @@ func (b *building) held(ctx context.Context) error {
 	return nil
 }
 
+// Pause stops commits to the live generation. It waits for those under way.
+func (b *building) Pause(ctx context.Context, atMost time.Duration) error {
+	if err := b.held(ctx); err != nil {
+		return err
+	}
+	err := b.transaction(ctx, "postgres.Pause", func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, "select pg_advisory_xact_lock($1)", b.lockKey("pointer")); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, "update "+b.control+"installation set paused = clock_timestamp() + $1", atMost)
+		return err
+	})
+	if err == nil {
+		b.mu.Lock()
+		b.paused = true
+		b.mu.Unlock()
+	}
+	return err
+}
+
+// Resume ends a pause.
+func (b *building) Resume(ctx context.Context) error {
+	b.mu.Lock()
+	paused := b.paused
+	b.paused = false
+	b.mu.Unlock()
+	if !paused {
+		return nil
+	}
+	_, err := b.work.Exec(ctx, "update "+b.control+"installation set paused = null")
+	return classify("postgres.Resume", err)
+}
+
 // Switch makes the generation the live one. It waits for commits under way; those that come later see the new pointer.
 func (b *building) Switch(ctx context.Context) error {
 	if err := b.held(ctx); err != nil {
 		return err
 	}
 	b.mu.Lock()
-	finished := b.finished
+	finished, paused := b.finished, b.paused
 	b.mu.Unlock()
 	if !finished {
 		if err := b.Finish(ctx, func(int, int, string) {}); err != nil {
@@ -330,15 +404,22 @@ func (b *building) Switch(ctx context.Context) error {
 		if _, err := tx.Exec(ctx, "select pg_advisory_xact_lock($1)", b.lockKey("pointer")); err != nil {
 			return err
 		}
-		changed, err := tx.Exec(ctx, "update "+b.control+"generation set state = case when number = $1 then $2 else $3 end where state = $2 or number = $1 and state = $4",
-			b.number, stateLive, stateOld, stateBuilding)
+		still := true
+		if err := tx.QueryRow(ctx, "select coalesce(paused > clock_timestamp(), false) from "+b.control+"installation").Scan(&still); err != nil {
+			return err
+		}
+		if paused && !still {
+			return sqlterms.Lapsed(b.number)
+		}
+		changed, err := tx.Exec(ctx, "update "+b.control+"generation set state = case when number = $1 then $2 else $3 end where state = $2 or number = $1",
+			b.number, stateLive, stateOld)
 		if err != nil {
 			return err
 		}
 		if changed.RowsAffected() != 2 {
 			return notBuilding(b.number)
 		}
-		if _, err := tx.Exec(ctx, "update "+b.control+"installation set live = $1", b.number); err != nil {
+		if _, err := tx.Exec(ctx, "update "+b.control+"installation set live = $1, paused = null", b.number); err != nil {
 			return err
 		}
 		_, err = tx.Exec(ctx, "select pg_notify($1, $2)", b.schema, pointerMoved+strconv.Itoa(b.number))
@@ -347,7 +428,10 @@ func (b *building) Switch(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	b.point(b.number, time.Now())
+	b.mu.Lock()
+	b.paused = false
+	b.mu.Unlock()
+	b.point(b.number, b.catalog, time.Now())
 	return b.Release()
 }
 
@@ -356,7 +440,7 @@ func (b *building) Release() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.lock != nil {
-		closeSoon(context.Background(), b.lock)
+		unlock(context.Background(), b.lock)
 		b.lock = nil
 	}
 	return nil
@@ -369,7 +453,7 @@ func (g *Generations) Drop(ctx context.Context, number int) error {
 	if err != nil {
 		return err
 	}
-	defer closeSoon(ctx, lock)
+	defer unlock(ctx, lock)
 	err = g.transaction(ctx, op, func(tx pgx.Tx) error {
 		state := ""
 		err := tx.QueryRow(ctx, "select state from "+g.control+"generation where number = $1", number).Scan(&state)

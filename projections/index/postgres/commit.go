@@ -253,8 +253,8 @@ func (w *writer) ending(c projections.Commit, rows *sqlterms.Rows, at stored) *p
 		b.Queue("update "+w.tables+"counter n set living = n.living + d.deletions from (select v.ledger, count(*) as deletions from unnest($1::bigint[]) c(sid) join "+w.tables+
 			"version v on v.sid = c.sid where v.deleted = 1 group by v.ledger) d where n.ledger = d.ledger", closed)
 	}
-	b.Queue("update "+w.tables+`position set next = $2, next_sid = $3, "at" = greatest("at", $4) where partition = $1`,
-		c.Partition, c.Next, at.nextSid+int64(len(c.Rows)), sqlterms.Micro(c.Time))
+	b.Queue("update "+w.tables+`position set next = $2, next_sid = $3, "at" = greatest("at", $4), digest = $5 where partition = $1`,
+		c.Partition, c.Next, at.nextSid+int64(len(c.Rows)), sqlterms.Micro(c.Time), c.Digest[:])
 	b.Queue("select pg_notify($1, $2)", w.schema, events.Position{Partition: c.Partition, Offset: c.Next}.String())
 	b.Queue("commit")
 	return b
@@ -264,10 +264,13 @@ func (w *writer) ending(c projections.Commit, rows *sqlterms.Rows, at stored) *p
 func (w *writer) whileLive() permission {
 	return permission{
 		lock: "select pg_advisory_xact_lock_shared(" + strconv.FormatInt(w.lockKey("pointer"), 10) + ")",
-		read: "select live from " + w.control + "installation",
+		read: "select case when paused > clock_timestamp() then -live else live end from " + w.control + "installation",
 		check: func(number int) error {
+			if number == -w.number {
+				return sqlterms.Paused()
+			}
 			if number != w.number {
-				return sqlterms.Moved(w.number, number)
+				return sqlterms.Moved(w.number, max(number, -number))
 			}
 			return nil
 		},
@@ -277,7 +280,7 @@ func (w *writer) whileLive() permission {
 // whileBuilding is the permission to commit to a generation that is being built.
 func (w *writer) whileBuilding() permission {
 	return permission{
-		read: "select count(*) from " + w.control + "generation where number = " + strconv.Itoa(w.number) + " and state = '" + stateBuilding + "'",
+		read: "select count(*) from " + w.control + "generation where number = " + strconv.Itoa(w.number) + " and state <> '" + stateLive + "'", // an old one may be reopened
 		check: func(number int) error {
 			if number == 0 {
 				return notBuilding(w.number)

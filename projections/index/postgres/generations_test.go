@@ -290,7 +290,7 @@ func TestACommitBasedOnTheOldGenerationIsRefusedAfterASwitch(t *testing.T) {
 	if err := one.Drop(t.Context(), b.Number()); err != nil {
 		t.Fatal(err)
 	}
-	other.point(b.Number(), time.Now().Add(time.Minute))
+	other.point(b.Number(), "catalog-1", time.Now().Add(time.Minute))
 	if _, err := other.Live().Current(t.Context(), []projections.Key{first.Rows[0].Key}); err != nil {
 		t.Errorf("a reader that had not noticed: %v", err)
 	}

@@ -99,7 +99,7 @@ func (g *generation) sizes(ctx context.Context) (projections.Sizes, error) {
 // TableSizes returns the bytes on disk of each table and index of the live generation.
 func (g *Generations) TableSizes(ctx context.Context) (map[string]int64, error) {
 	const op = "postgres.TableSizes"
-	number, err := g.pointer(ctx)
+	number, _, err := g.pointer(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -126,6 +126,7 @@ func (g *generation) since(ctx context.Context, partition int32, mark projection
 // live follows the pointer.
 type live struct {
 	*Generations
+	catalog string // that the live generation must have; "": any
 
 	mu    sync.Mutex
 	based map[int32]int // the generation that the last State of a partition came from
@@ -135,18 +136,31 @@ var _ projections.Index = (*live)(nil)
 
 // follow calls do with the generation that is live, and once more when that one turns out to be gone.
 func (l *live) follow(ctx context.Context, do func(g *generation) error) error {
-	number, err := l.pointer(ctx)
+	number, catalog, err := l.pointer(ctx)
 	if err != nil {
+		return err
+	}
+	if err := l.bound(number, catalog); err != nil {
 		return err
 	}
 	err = do(l.open(number))
 	if !isGone(err) {
 		return err
 	}
-	if number, again := l.readPointer(ctx); again == nil {
+	if number, catalog, again := l.readPointer(ctx); again == nil {
+		if err := l.bound(number, catalog); err != nil {
+			return err
+		}
 		return do(l.open(number))
 	}
 	return err
+}
+
+func (l *live) bound(number int, catalog string) error {
+	if l.catalog != "" && l.catalog != catalog {
+		return sqlterms.Rebound(number)
+	}
+	return nil
 }
 
 func (l *live) State(ctx context.Context, partition int32) (state projections.State, err error) {
@@ -167,8 +181,12 @@ func (l *live) Commit(ctx context.Context, c projections.Commit) error {
 	number, known := l.based[c.Partition]
 	l.mu.Unlock()
 	if !known {
+		var catalog string
 		var err error
-		if number, err = l.pointer(ctx); err != nil {
+		if number, catalog, err = l.pointer(ctx); err == nil {
+			err = l.bound(number, catalog)
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -177,7 +195,7 @@ func (l *live) Commit(ctx context.Context, c projections.Commit) error {
 	w := l.open(number).writer(c.Partition)
 	err := w.commit(bounded, c, w.whileLive())
 	if isGone(err) {
-		if moved, again := l.readPointer(ctx); again == nil && moved != number {
+		if moved, _, again := l.readPointer(ctx); again == nil && moved != number {
 			return sqlterms.Moved(number, moved)
 		}
 	}
@@ -245,8 +263,11 @@ func (l *live) Partitions(ctx context.Context) (states map[int32]projections.Sta
 
 // Scan stays with one generation: a visitor must not see a version twice.
 func (l *live) Scan(ctx context.Context, partition int32, visit func(projections.Version, events.Hash) error) error {
-	number, err := l.readPointer(ctx)
+	number, catalog, err := l.readPointer(ctx)
 	if err != nil {
+		return err
+	}
+	if err := l.bound(number, catalog); err != nil {
 		return err
 	}
 	return l.open(number).audit.Scan(ctx, partition, visit)

@@ -73,10 +73,11 @@ type Generations struct {
 	listening *pgx.ConnConfig
 	close     sync.Once
 
-	mu     sync.Mutex
-	opened map[int]*generation
-	live   int // the pointer as it was read
-	read   time.Time
+	mu      sync.Mutex
+	opened  map[int]*generation
+	live    int    // the pointer as it was read
+	catalog string // of the live generation
+	read    time.Time
 }
 
 // settings checks a configuration and puts in what it leaves out.
@@ -132,36 +133,43 @@ func (g *Generations) lockKey(purpose string) int64 {
 
 // Live returns an index that follows the pointer. It remembers which generation each of its States came from: the projector has one of
 // its own.
-func (g *Generations) Live() projections.Index { return &live{Generations: g, based: map[int32]int{}} }
+func (g *Generations) Live() projections.Index { return g.Bound("") }
 
-// pointer is the number of the live generation.
-func (g *Generations) pointer(ctx context.Context) (int, error) {
+// Bound returns an index that follows the pointer to generations with a catalog; "": to all.
+func (g *Generations) Bound(catalog string) projections.Index {
+	return &live{Generations: g, catalog: catalog, based: map[int32]int{}}
+}
+
+// pointer is the number of the live generation and the digest of its catalog.
+func (g *Generations) pointer(ctx context.Context) (int, string, error) {
 	g.mu.Lock()
-	number, read := g.live, g.read
+	number, catalog, read := g.live, g.catalog, g.read
 	g.mu.Unlock()
 	if number != 0 && time.Since(read) < pointerAge {
-		return number, nil
+		return number, catalog, nil
 	}
 	return g.readPointer(ctx)
 }
 
-func (g *Generations) readPointer(ctx context.Context) (int, error) {
+func (g *Generations) readPointer(ctx context.Context) (int, string, error) {
 	now := time.Now()
 	var fresh int64
-	err := queryOn(ctx, g.work, "postgres.Live", "select live from "+g.control+"installation", nil, func(scan func(...any) error) error { return scan(&fresh) })
+	catalog := ""
+	err := queryOn(ctx, g.work, "postgres.Live", "select i.live, n.catalog from "+g.control+"installation i join "+g.control+"generation n on n.number = i.live", nil,
+		func(scan func(...any) error) error { return scan(&fresh, &catalog) })
 	if err != nil {
-		return 0, err
+		return 0, "", err
 	}
-	g.point(int(fresh), now)
-	return int(fresh), nil
+	g.point(int(fresh), catalog, now)
+	return int(fresh), catalog, nil
 }
 
 // point remembers the pointer as it was at a time.
-func (g *Generations) point(number int, read time.Time) {
+func (g *Generations) point(number int, catalog string, read time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if read.After(g.read) {
-		g.live, g.read = number, read
+		g.live, g.catalog, g.read = number, catalog, read
 		maps.DeleteFunc(g.opened, func(opened int, _ *generation) bool { return opened != number }) // with what their writers remember
 	}
 }

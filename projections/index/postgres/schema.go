@@ -10,13 +10,14 @@ import (
 )
 
 // schemaVersion is the version of the control tables and of those of a generation. Another one is refused.
-const schemaVersion = 3
+const schemaVersion = 7
 
 // control are the tables of the installation; % stands for its schema. The one row of installation holds the pointer and the number
 // that the next generation gets; no number is given twice.
 const control = `
 create table %generation (number int primary key, state text not null, catalog text not null, finished boolean not null, made timestamptz not null default now());
-create table %installation (one boolean primary key default true check (one), version int not null, live int not null, next int not null);
+create table %installation (one boolean primary key default true check (one), version int not null, live int not null, next int not null, paused timestamptz);
+create table %catalog (digest text primary key, definitions bytea not null);
 create table %builder (one boolean primary key default true check (one), holder text not null, since timestamptz not null default now())`
 
 // tables of a generation; % stands for its schema. The columns are those of package sqlterms. They come with the indexes that commits
@@ -37,8 +38,8 @@ create table %counter (ledger bigint primary key, living bigint not null) with (
 create table %outcome (event text collate "C" primary key, partition int not null, log_offset bigint not null, data bytea not null);
 create table %quarantine (partition int not null, log_offset bigint not null, "at" bigint not null, data bytea not null, settled bytea, primary key (partition, log_offset));
 create table %claim (name text collate "C" primary key, data bytea not null);
-create table %position (partition int primary key, next bigint not null, next_sid bigint not null, "at" bigint not null, horizon bigint not null default 0)
-	with (fillfactor = 50)`
+create table %position (partition int primary key, next bigint not null, next_sid bigint not null, "at" bigint not null, horizon bigint not null default 0,
+	digest bytea not null default '') with (fillfactor = 50)`
 
 // searchIndex is an index that only searches need.
 type searchIndex struct{ name, on string }
@@ -109,7 +110,10 @@ func (g *Generations) dropGeneration(ctx context.Context, tx pgx.Tx, number int)
 	if err := run(ctx, tx, "", "drop schema if exists "+strings.TrimSuffix(g.tables(number), ".")+" cascade"); err != nil {
 		return err
 	}
-	_, err := tx.Exec(ctx, "delete from "+g.control+"generation where number = $1", number)
+	if _, err := tx.Exec(ctx, "delete from "+g.control+"generation where number = $1", number); err != nil {
+		return err
+	}
+	_, err := tx.Exec(ctx, "delete from "+g.control+"catalog where digest not in (select catalog from "+g.control+"generation)")
 	return err
 }
 

@@ -49,7 +49,8 @@ type Generations struct {
 	mu       sync.Mutex
 	opened   map[int]*generation
 	watchers map[chan struct{}]struct{}
-	live     int // the pointer as it was read
+	live     int    // the pointer as it was read
+	catalog  string // of the live generation
 	read     time.Time
 }
 
@@ -72,34 +73,43 @@ func Open(ctx context.Context, config Config, create bool) (*Generations, error)
 }
 
 // Live returns an index that follows the pointer.
-func (g *Generations) Live() projections.Index { return &live{Generations: g, based: map[int32]int{}} }
+func (g *Generations) Live() projections.Index { return g.Bound("") }
 
-// pointer is the number of the live generation.
-func (g *Generations) pointer(ctx context.Context) (int, error) {
+// Bound returns an index that follows the pointer to generations with a catalog; "": to all.
+func (g *Generations) Bound(catalog string) projections.Index {
+	return &live{Generations: g, catalog: catalog, based: map[int32]int{}}
+}
+
+// Auditor reads one generation.
+func (g *Generations) Auditor(number int) projections.Auditor { return auditor{g, number} }
+
+// pointer is the number of the live generation and the digest of its catalog.
+func (g *Generations) pointer(ctx context.Context) (int, string, error) {
 	g.mu.Lock()
-	number, read := g.live, g.read
+	number, catalog, read := g.live, g.catalog, g.read
 	g.mu.Unlock()
 	now := time.Now()
 	if number != 0 && now.Sub(read) < pointerAge {
-		return number, nil
+		return number, catalog, nil
 	}
 	var fresh int64
-	err := g.reader.Query(ctx, "select number from index_pointer", nil, func(scan func(...any) error) error { return scan(&fresh) })
+	err := g.reader.Query(ctx, "select p.number, g.catalog from index_pointer p join index_generation g on g.number = p.number", nil,
+		func(scan func(...any) error) error { return scan(&fresh, &catalog) })
 	if err != nil {
-		return 0, err
+		return 0, "", err
 	}
-	g.point(int(fresh), now)
-	return int(fresh), nil
+	g.point(int(fresh), catalog, now)
+	return int(fresh), catalog, nil
 }
 
-func (g *Generations) point(number int, read time.Time) {
+func (g *Generations) point(number int, catalog string, read time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if read.After(g.read) {
 		if opened := g.opened[number]; opened != nil && number != g.live {
 			opened.states.forget() // another process has built it, or kept it
 		}
-		g.live, g.read = number, read
+		g.live, g.catalog, g.read = number, catalog, read
 	}
 }
 
@@ -137,7 +147,27 @@ func (g *Generations) Build(ctx context.Context, catalog string) (projections.Bu
 		return nil, err
 	}
 	opened := g.open(number)
-	return &building{Reads: opened.reads, g: opened, lock: lock}, nil
+	return &building{Reads: opened.reads, g: opened, lock: lock, catalog: catalog}, nil
+}
+
+// Reopen goes on with a generation that was live before.
+func (g *Generations) Reopen(ctx context.Context, number int) (projections.Building, error) {
+	lock, err := takeBuildLock(ctx, g.file.Path(), g.logger)
+	if err != nil {
+		return nil, err
+	}
+	state, catalog := "", ""
+	err = g.reader.Query(ctx, "select state, catalog from index_generation where number = $1", []any{int64(number)},
+		func(scan func(...any) error) error { return scan(&state, &catalog) })
+	if err == nil && state != stateOld {
+		err = sqlterms.NotOld(number, state)
+	}
+	if err != nil {
+		_ = lock.release() // the error to tell is that of the look at the generation
+		return nil, err
+	}
+	opened := g.open(number)
+	return &building{Reads: opened.reads, g: opened, lock: lock, catalog: catalog}, nil
 }
 
 // List tells what there is, oldest first.

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"binnacle/events"
@@ -87,7 +88,7 @@ func (g *generation) sizes(ctx context.Context) (projections.Sizes, error) {
 
 // TableSizes returns the bytes of each table and index of the live generation.
 func (g *Generations) TableSizes(ctx context.Context) (map[string]int64, error) {
-	number, err := g.pointer(ctx)
+	number, _, err := g.pointer(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -106,6 +107,7 @@ func (g *Generations) TableSizes(ctx context.Context) (map[string]int64, error) 
 // live follows the pointer.
 type live struct {
 	*Generations
+	catalog string // that the live generation must have; "": any
 
 	mu    sync.Mutex
 	based map[int32]int // the generation that the last State of a partition came from
@@ -114,9 +116,12 @@ type live struct {
 var _ projections.Index = (*live)(nil)
 
 func (l *live) current(ctx context.Context) (*generation, error) {
-	number, err := l.pointer(ctx)
+	number, catalog, err := l.pointer(ctx)
 	if err != nil {
 		return nil, err
+	}
+	if l.catalog != "" && l.catalog != catalog {
+		return nil, sqlterms.Rebound(number)
 	}
 	return l.open(number), nil
 }
@@ -147,12 +152,15 @@ func (l *live) Commit(ctx context.Context, c projections.Commit) error {
 		return sqlterms.Moved(based, g.number)
 	}
 	return g.commit(ctx, c, func(tx *sql.Tx) error {
-		number := 0
-		if err := tx.QueryRowContext(ctx, "select number from index_pointer").Scan(&number); err != nil {
+		number, paused := 0, int64(0)
+		if err := tx.QueryRowContext(ctx, "select number, paused from index_pointer").Scan(&number, &paused); err != nil {
 			return err
 		}
 		if number != g.number {
 			return sqlterms.Moved(g.number, number)
+		}
+		if paused > time.Now().UnixMicro() {
+			return sqlterms.Paused()
 		}
 		return nil
 	})
@@ -265,10 +273,12 @@ func (l *live) Sizes(ctx context.Context) (projections.Sizes, error) {
 // building is a generation that is filled beside the live one.
 type building struct {
 	sqlterms.Reads
-	g    *generation
-	lock *buildLock
+	g       *generation
+	lock    *buildLock
+	catalog string
 
-	once sync.Once
+	once   sync.Once
+	paused atomic.Int64 // until when, microseconds since 1970; 0: no pause was asked for
 }
 
 var _ projections.Building = (*building)(nil)
@@ -293,7 +303,7 @@ func (b *building) Commit(ctx context.Context, c projections.Commit) error {
 func (b *building) still(ctx context.Context, tx *sql.Tx) error {
 	state := ""
 	err := tx.QueryRowContext(ctx, "select state from index_generation where number = $1", b.g.number).Scan(&state)
-	if err == nil && state == stateBuilding {
+	if err == nil && state != stateLive { // an old one was reopened
 		return nil
 	}
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
@@ -309,10 +319,37 @@ func (b *building) Finish(ctx context.Context, progress func(done, all int, step
 	return ctx.Err()
 }
 
+// Pause stops commits to the live generation. Those under way have their transaction before or after this one.
+func (b *building) Pause(ctx context.Context, atMost time.Duration) error {
+	until := time.Now().Add(atMost).UnixMicro()
+	err := b.g.file.Relaxed(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, "update index_pointer set paused = $1", until)
+		return err
+	})
+	if err == nil {
+		b.paused.Store(until)
+	}
+	return err
+}
+
+func (b *building) Resume(ctx context.Context) error {
+	if b.paused.Swap(0) == 0 {
+		return nil
+	}
+	return b.g.file.Relaxed(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, "update index_pointer set paused = 0")
+		return err
+	})
+}
+
+// Switch moves the pointer.
 func (b *building) Switch(ctx context.Context) error {
 	err := b.g.file.Relaxed(ctx, func(tx *sql.Tx) error {
 		if err := b.still(ctx, tx); err != nil {
 			return err
+		}
+		if until := b.paused.Load(); until != 0 && until <= time.Now().UnixMicro() {
+			return sqlterms.Lapsed(b.g.number)
 		}
 		if _, err := tx.ExecContext(ctx, "update index_generation set state = $1 where state = $2", stateOld, stateLive); err != nil {
 			return err
@@ -320,13 +357,14 @@ func (b *building) Switch(ctx context.Context) error {
 		if _, err := tx.ExecContext(ctx, "update index_generation set state = $1 where number = $2", stateLive, b.g.number); err != nil {
 			return err
 		}
-		_, err := tx.ExecContext(ctx, "update index_pointer set number = $1", b.g.number)
+		_, err := tx.ExecContext(ctx, "update index_pointer set number = $1, paused = 0", b.g.number)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	b.g.point(b.g.number, time.Now())
+	b.paused.Store(0)
+	b.g.point(b.g.number, b.catalog, time.Now())
 	b.g.progressed()
 	return b.Release()
 }

@@ -74,3 +74,32 @@ func (l *buildLock) release() error {
 	}
 	return l.file.Close()
 }
+
+// Builder names the process that has the exclusive right now.
+func (g *Generations) Builder(ctx context.Context) (string, error) {
+	if _, err := os.Stat(g.file.Path() + "-build"); err != nil {
+		return "", nil // nobody has ever built here
+	}
+	file, err := sqlitefile.Open(g.file.Path()+"-build", g.logger)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = file.Close() }()
+	conn, err := file.Write.Conn(ctx)
+	if err != nil {
+		return "", sqlitefile.Classify("sqlite.Builder", err)
+	}
+	defer func() { _ = conn.Close() }()
+	if _, err = conn.ExecContext(ctx, "pragma busy_timeout = 0"); err == nil {
+		if _, err = conn.ExecContext(ctx, "begin immediate"); err == nil {
+			_, _ = conn.ExecContext(ctx, "rollback") // it was free
+			return "", nil
+		}
+	}
+	if err = sqlitefile.Classify("sqlite.Builder", err); events.KindOf(err) != events.Transient || ctx.Err() != nil {
+		return "", err
+	}
+	holder := "another process"
+	_ = file.Read.QueryRowContext(ctx, "select name from holder").Scan(&holder) // it may not have said so yet
+	return holder, nil
+}

@@ -11,12 +11,13 @@ import (
 )
 
 // schemaVersion is the version of the control tables and of those of a generation. Another one in the file is refused.
-const schemaVersion = 3
+const schemaVersion = 7
 
 const control = `
 create table index_schema (version integer not null);
 create table index_generation (number integer primary key, state text not null, catalog text not null, made integer not null);
-create table index_pointer (id integer primary key check (id = 1), number integer not null)`
+create table index_pointer (id integer primary key check (id = 1), number integer not null, paused integer not null default 0);
+create table index_catalog (digest text primary key, definitions blob not null) without rowid`
 
 // generationTables are the tables of one generation; % stands for its prefix. The columns are those of package sqlterms. Rows by ref
 // are appended in the order of the log; text counts the rows of one ref and key in n.
@@ -47,7 +48,7 @@ create table %quarantine (partition integer not null, log_offset integer not nul
 	primary key (partition, log_offset)) without rowid;
 create table %claim (name text primary key, data blob not null) without rowid;
 create table %position (partition integer primary key, next integer not null, next_sid integer not null, at integer not null,
-	horizon integer not null default 0)`
+	horizon integer not null default 0, digest blob not null)`
 
 var tables = [...]string{"version", "closed", "term", "link", "span", "text", "coding", "shape", "ledger", "counter", "outcome", "quarantine", "claim", "position"}
 
@@ -76,7 +77,10 @@ func dropGeneration(ctx context.Context, tx *sql.Tx, number int) error {
 			return err
 		}
 	}
-	_, err := tx.ExecContext(ctx, "delete from index_generation where number = $1", number)
+	if _, err := tx.ExecContext(ctx, "delete from index_generation where number = $1", number); err != nil {
+		return err
+	}
+	_, err := tx.ExecContext(ctx, "delete from index_catalog where digest not in (select catalog from index_generation)")
 	return err
 }
 

@@ -63,7 +63,7 @@ func (g *Generations) Watch(ctx context.Context, progressed func()) error {
 
 // mark is a number that changes with each commit to the live generation, and with the pointer.
 func (g *Generations) mark(ctx context.Context) (int64, error) {
-	number, err := g.pointer(ctx)
+	number, _, err := g.pointer(ctx)
 	if err != nil {
 		return 0, err
 	}

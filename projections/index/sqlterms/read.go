@@ -31,13 +31,15 @@ func (r Reads) Search(ctx context.Context, q projections.Query) (projections.Pag
 func (r Reads) State(ctx context.Context, partition int32) (projections.State, error) {
 	state := newState(partition)
 	s := r.statement()
-	err := r.query(ctx, s, "select p.next, p.next_sid, p.at from "+s.table("position")+" p where p.partition = "+s.arg(int64(partition)),
+	err := r.query(ctx, s, "select p.next, p.next_sid, p.at, p.digest from "+s.table("position")+" p where p.partition = "+s.arg(int64(partition)),
 		func(scan func(...any) error) error {
 			var at int64
-			if err := scan(&state.Next, &state.NextSid, &at); err != nil {
+			var digest []byte
+			if err := scan(&state.Next, &state.NextSid, &at, &digest); err != nil {
 				return err
 			}
 			state.Time = fromMicro(at)
+			copy(state.Digest[:], digest)
 			return nil
 		})
 	return state, err
@@ -66,13 +68,15 @@ func fromMicro(at int64) time.Time {
 func (r Reads) Partitions(ctx context.Context) (map[int32]projections.State, error) {
 	states := map[int32]projections.State{}
 	s := r.statement()
-	err := r.query(ctx, s, "select p.partition, p.next, p.next_sid, p.at from "+s.table("position")+" p", func(scan func(...any) error) error {
+	err := r.query(ctx, s, "select p.partition, p.next, p.next_sid, p.at, p.digest from "+s.table("position")+" p", func(scan func(...any) error) error {
 		var partition, at int64
 		var state projections.State
-		if err := scan(&partition, &state.Next, &state.NextSid, &at); err != nil {
+		var digest []byte
+		if err := scan(&partition, &state.Next, &state.NextSid, &at, &digest); err != nil {
 			return err
 		}
 		state.Time = fromMicro(at)
+		copy(state.Digest[:], digest)
 		states[int32(partition)] = state
 		return nil
 	})

@@ -1,0 +1,79 @@
+package functions
+
+import (
+	"context"
+
+	"binnacle/events"
+	"binnacle/projections"
+)
+
+// aside is what recorded decisions leave beside versions: who holds an idempotency key, and what became of records in quarantine.
+type aside struct {
+	index   projections.Writer
+	claims  map[projections.ClaimName]projections.Claim
+	stored  map[projections.ClaimName]projections.Claim // of the index, as far as they were asked for
+	settled []projections.Settled
+}
+
+// newAside asks the index for the claims that decide about entries of batches.
+func newAside(ctx context.Context, index projections.Writer, items []*applied) (*aside, error) {
+	a := &aside{index: index, claims: make(map[projections.ClaimName]projections.Claim), stored: make(map[projections.ClaimName]projections.Claim)}
+	var names []projections.ClaimName
+	for _, i := range items {
+		if i.event.Repeat.Part == 0 {
+			continue
+		}
+		name := claimName(&i.event, 0)
+		if _, asked := a.stored[name]; !asked {
+			a.stored[name] = projections.Claim{}
+			names = append(names, name)
+		}
+	}
+	if len(names) == 0 {
+		return a, nil
+	}
+	found, err := index.Claims(ctx, names)
+	if err != nil {
+		return nil, err
+	}
+	for n, name := range names {
+		a.stored[name] = found[n]
+	}
+	return a, nil
+}
+
+// add notes what one decided event leaves, at the time of the log: the same as deciding it would.
+func (a *aside) add(i *applied, at projections.State) {
+	outcome := &i.decision.Outcome
+	if i.decision.Quarantined != "" || outcome.Repeats != "" {
+		return
+	}
+	if outcome.Refusal == nil && i.event.Settles != nil {
+		s := i.event.Settles
+		a.settled = append(a.settled, projections.Settled{Of: s.Position, By: i.raw.Position, Time: at.Time, Discard: s.Discard, Reason: s.Reason})
+	}
+	if outcome.Refusal != nil && outcome.Refusal.Kind == events.Reused {
+		return
+	}
+	claims := claimsOf(&i.event, at)
+	if i.event.Repeat.Part > 0 {
+		key, decided := a.claims[claims[0].ClaimName]
+		if !decided {
+			key = a.stored[claims[0].ClaimName]
+		}
+		if key.EventID != "" && at.Time.Before(key.Until) { // another entry of the same batch holds it for all of them
+			claims = claims[1:]
+		}
+	}
+	for _, claim := range claims {
+		a.claims[claim.ClaimName] = claim
+	}
+}
+
+// into puts what was noted into a commit.
+func (a *aside) into(commit *projections.Commit) {
+	for _, claim := range a.claims {
+		commit.Claims = append(commit.Claims, claim)
+	}
+	commit.Settled = a.settled
+}

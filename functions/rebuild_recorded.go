@@ -1,0 +1,390 @@
+package functions
+
+import (
+	"context"
+	"crypto/sha256"
+	"log/slog"
+	"strings"
+
+	"github.com/maypok86/otter/v2"
+	"golang.org/x/sync/errgroup"
+
+	"binnacle/events"
+	"binnacle/events/fhir"
+	"binnacle/projections"
+	"binnacle/projections/catalog"
+)
+
+// Bounds of applying.
+const (
+	applyChanges = 8_000    // changes of one commit; an event is never divided
+	applyBytes   = 16 << 20 // content of one commit
+	applyCached  = 100_000  // current versions that are kept in memory, to know what an update supersedes
+	applyAhead   = 64       // batches of decisions that are read ahead of the records
+)
+
+// decisionSource calls handle with the decisions on the records in [from.Offset, to) of a partition, in batches: events.Feed.Decisions.
+type decisionSource func(ctx context.Context, from events.Position, to int64, handle func([]events.Decision) error) error
+
+// applier brings records of one partition into an index whose decisions stand in a feed (design decision 9): nothing is decided again, so
+// neither a change of the search parameters nor one of the deciding code gives another history. Records are read, resolved, held against
+// their recorded hash and taken apart on all cores, while the chunk before is committed.
+type applier struct {
+	log       events.Log
+	index     projections.Writer
+	blobs     projections.Blobs
+	catalog   *catalog.Catalog
+	logger    *slog.Logger
+	partition int32
+	done      func(records int64) // told after each commit
+
+	state     projections.State
+	current   *otter.Cache[projections.Key, projections.Version]
+	unindexed int64 // versions whose terms the catalog could not extract
+}
+
+// applied is one record with its decision.
+type applied struct {
+	raw      events.RawRecord
+	decision *events.Decision // nil: there is none, the record must repeat an event
+	event    events.Event     // without its changes
+	rows     []projections.Row
+	contents [][]byte // of the rows
+	failures []error  // of extracting terms
+}
+
+// applyChunk is what one commit takes.
+type applyChunk struct {
+	items   []*applied
+	changes int
+	bytes   int
+}
+
+// run applies the records in [state.Next, to).
+func (a *applier) run(ctx context.Context, source decisionSource, to int64) (err error) {
+	if a.state, err = a.index.State(ctx, a.partition); err != nil {
+		return err
+	}
+	if a.state.Next >= to {
+		return nil
+	}
+	a.current = otter.Must(&otter.Options[projections.Key, projections.Version]{MaximumSize: applyCached})
+	from := events.Position{Partition: a.partition, Offset: a.state.Next}
+	group, ctx := errgroup.WithContext(ctx)
+	decisions := make(chan []events.Decision, applyAhead)
+	group.Go(func() error {
+		defer close(decisions)
+		return source(ctx, from, to, func(batch []events.Decision) error { return give(ctx, decisions, batch) })
+	})
+	chunks := make(chan *applyChunk, 1)
+	group.Go(func() error {
+		defer close(chunks)
+		return a.read(ctx, from, to, decisions, chunks)
+	})
+	group.Go(func() error {
+		for chunk := range chunks {
+			if err := a.commit(ctx, chunk, chunk.items[len(chunk.items)-1].raw.Position.Offset+1); err != nil {
+				return err
+			}
+		}
+		return ctx.Err()
+	})
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	if a.state.Next < to { // the last offsets hold no record
+		return a.commit(ctx, &applyChunk{}, to)
+	}
+	return nil
+}
+
+func give[T any](ctx context.Context, to chan<- T, what T) error {
+	select {
+	case to <- what:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// read pairs records with their decisions, prepares them and sends them on in chunks.
+func (a *applier) read(ctx context.Context, from events.Position, to int64, decisions <-chan []events.Decision, chunks chan<- *applyChunk) error {
+	var ahead []events.Decision
+	next := func() (*events.Decision, error) {
+		for len(ahead) == 0 {
+			select {
+			case batch, open := <-decisions:
+				if !open {
+					return nil, ctx.Err()
+				}
+				ahead = batch
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			}
+		}
+		return &ahead[0], nil
+	}
+	chunk := &applyChunk{}
+	err := a.log.Replay(ctx, from, to, func(records []events.RawRecord) error {
+		items := make([]*applied, len(records))
+		for n, raw := range records {
+			items[n] = &applied{raw: raw}
+			decision, err := next()
+			if err != nil {
+				return err
+			}
+			switch {
+			case decision == nil || decision.Outcome.Position.Offset > raw.Position.Offset:
+			case decision.Outcome.Position.Offset < raw.Position.Offset:
+				return a.foreign(decision.Outcome.Position, "there is a decision on it, and the log has no such record")
+			default:
+				items[n].decision = decision
+				ahead = ahead[1:]
+			}
+		}
+		if err := parallel(ctx, len(items), func(n int) error { return a.prepare(items[n]) }); err != nil {
+			return err
+		}
+		for _, i := range items {
+			chunk.items = append(chunk.items, i)
+			chunk.changes += len(i.rows)
+			for _, content := range i.contents {
+				chunk.bytes += len(content)
+			}
+			if chunk.changes >= applyChanges || chunk.bytes >= applyBytes || len(chunk.items) >= applyChanges {
+				if err := give(ctx, chunks, chunk); err != nil {
+					return err
+				}
+				chunk = &applyChunk{}
+			}
+		}
+		return nil
+	})
+	if err == nil && len(chunk.items) > 0 {
+		err = give(ctx, chunks, chunk)
+	}
+	return err
+}
+
+// foreign is the error of a feed that does not fit the log.
+func (a *applier) foreign(position events.Position, format string, args ...any) error {
+	return events.Errorf(events.Conflict, "functions.Rebuild", "the feed does not fit the log at "+position.String()+": "+format+
+		"; nothing was switched. Is it the feed of another log, or has it lost decisions?", args...)
+}
+
+// prepare makes the rows of a record as its decision tells them. It is safe for records side by side.
+func (a *applier) prepare(i *applied) error {
+	record, err := events.Decode(i.raw)
+	i.event = record.Event
+	i.event.Changes = nil // their content goes with the rows
+	d := i.decision
+	if d == nil {
+		return nil
+	}
+	if d.Quarantined != "" || d.Outcome.Refusal != nil {
+		return nil
+	}
+	position := i.raw.Position
+	if err != nil {
+		return a.foreign(position, "it was accepted, and it cannot be read: %v", err)
+	}
+	if d.Outcome.EventID != record.Event.ID {
+		return a.foreign(position, "the decision is on the event %.64q, and the record holds %.64q", d.Outcome.EventID, record.Event.ID)
+	}
+	if len(d.Outcome.Results) == 0 {
+		return nil // it repeats a request: it took no effect of its own
+	}
+	if len(d.Outcome.Results) != len(record.Event.Changes) {
+		return a.foreign(position, "the decision tells of %d changes, and the record has %d", len(d.Outcome.Results), len(record.Event.Changes))
+	}
+	for n := range d.Outcome.Results {
+		result, change := &d.Outcome.Results[n], &record.Event.Changes[n]
+		row := projections.Row{MainDate: projections.MinTime, Version: projections.Version{
+			Key: projections.Key{Tenant: d.Outcome.Tenant, Type: result.Type, ID: result.ID}, Number: result.Version, Position: position, Change: n, Time: result.Time, Hash: result.Hash,
+		}}
+		switch result.Disposition {
+		case events.Deleted:
+			row.Deleted, row.Hash = true, events.Hash{}
+			i.rows, i.contents = append(i.rows, row), append(i.contents, nil)
+		case events.Created, events.Updated:
+			content, err := recordedContent(change, result)
+			if err != nil {
+				return a.foreign(position, "change %d (%s/%s): %v", n, result.Type, result.ID, err)
+			}
+			if err := a.extract(&row, content); err != nil {
+				i.failures = append(i.failures, err)
+			}
+			i.rows, i.contents = append(i.rows, row), append(i.contents, content)
+		}
+	}
+	return nil
+}
+
+// recordedContent is the content that a change became, with its links as they were resolved. An error tells that the record does not give
+// the content that was decided.
+func recordedContent(change *events.Change, result *events.Result) ([]byte, error) {
+	content := change.Content
+	if len(change.Links) > 0 {
+		if len(result.Links) != len(change.Links) {
+			return nil, events.Errorf(events.Conflict, "functions.Rebuild", "it has %d links, and %d are recorded", len(change.Links), len(result.Links))
+		}
+		var err error
+		if content, err = resolve(content, change.Links, result.Links); err != nil {
+			return nil, err
+		}
+	}
+	if sha256.Sum256(content) != result.Hash {
+		return nil, events.Errorf(events.Conflict, "functions.Rebuild", "its content has another hash than the one recorded, %x", result.Hash[:8])
+	}
+	return content, nil
+}
+
+// extract makes the terms of a version. History is not rewritten by a catalog that cannot read it: such a version stays without terms.
+func (a *applier) extract(row *projections.Row, content []byte) (err error) {
+	i := item{}
+	return i.guard("extracting its search terms", func() error {
+		doc, err := fhir.Parse(content)
+		if err != nil {
+			return err
+		}
+		extracted, err := a.catalog.Extract(doc)
+		if err != nil {
+			return err
+		}
+		row.Terms, row.MainDate = extracted.Terms, extracted.MainDate
+		return nil
+	})
+}
+
+// commit brings a chunk into the index.
+func (a *applier) commit(ctx context.Context, chunk *applyChunk, next int64) error {
+	commit := projections.Commit{Partition: a.partition, Expect: a.state.Next, Next: next}
+	state := a.state
+	var blobs []projections.Blob
+	seen := make(map[events.Hash]bool)
+	var undecided []*applied
+	beside, err := newAside(ctx, a.index, chunk.items)
+	if err != nil {
+		return err
+	}
+	decided := make(map[string]bool)
+	for _, i := range chunk.items {
+		state.Time = later(state.Time, i.raw.Time)
+		d := i.decision
+		if d == nil {
+			if i.event.ID == "" {
+				return a.foreign(i.raw.Position, "there is no decision on it")
+			}
+			if !decided[i.event.ID] {
+				undecided = append(undecided, i)
+			}
+			continue
+		}
+		if d.Quarantined != "" {
+			commit.Quarantined = append(commit.Quarantined, projections.Quarantined{Record: i.raw, Reason: d.Quarantined})
+		}
+		beside.add(i, state)
+		if d.Outcome.EventID != "" {
+			commit.Outcomes = append(commit.Outcomes, d.Outcome)
+			decided[d.Outcome.EventID] = true
+		}
+		for _, err := range i.failures {
+			if a.unindexed++; a.unindexed <= 10 {
+				a.logger.Warn("a version can't be indexed with these search parameters; it is there, and no search finds it", "position", i.raw.Position.String(), "error", err)
+			}
+		}
+		for n := range i.rows {
+			commit.Rows = append(commit.Rows, i.rows[n])
+			if content := i.contents[n]; content != nil && !seen[i.rows[n].Hash] {
+				seen[i.rows[n].Hash] = true
+				blobs = append(blobs, projections.Blob{Hash: i.rows[n].Hash, Content: content})
+			}
+		}
+	}
+	beside.into(&commit)
+	if err := a.repeated(ctx, undecided); err != nil {
+		return err
+	}
+	if err := a.supersede(ctx, commit.Rows, &state); err != nil {
+		return err
+	}
+	digest, err := rolled(ctx, state.Digest, commit.Rows)
+	if err != nil {
+		return err
+	}
+	state.Next, state.Digest, commit.Digest, commit.Time = next, digest, digest, state.Time
+	if len(blobs) > 0 {
+		commit.Contents = func(ctx context.Context) error { return a.blobs.Put(ctx, blobs) }
+	}
+	if err := a.index.Commit(ctx, commit); err != nil {
+		return err
+	}
+	a.state = state
+	a.done(int64(len(chunk.items)))
+	return nil
+}
+
+// repeated makes sure that records without a decision repeat events that took effect, or were refused, before.
+func (a *applier) repeated(ctx context.Context, items []*applied) error {
+	ids := make([]string, len(items))
+	for n, i := range items {
+		ids[n] = i.event.ID
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	outcomes, err := a.index.Outcomes(ctx, ids)
+	if err != nil {
+		return err
+	}
+	for n, outcome := range outcomes {
+		if outcome == nil {
+			return a.foreign(items[n].raw.Position, "there is no decision on it, and it repeats no event")
+		}
+	}
+	return nil
+}
+
+// supersede gives the rows their Sids and finds the versions that they supersede.
+func (a *applier) supersede(ctx context.Context, rows []projections.Row, state *projections.State) error {
+	before := make(map[projections.Key]projections.Version)
+	var missing []projections.Key
+	for n := range rows {
+		key := rows[n].Key
+		if _, asked := before[key]; asked || rows[n].Number == 1 {
+			continue
+		}
+		version, have := a.current.GetIfPresent(key)
+		if !have {
+			missing = append(missing, key)
+		}
+		before[key] = version
+	}
+	for len(missing) > 0 {
+		some := missing[:min(len(missing), currentKeys)]
+		versions, err := a.index.Current(ctx, some)
+		if err != nil {
+			return err
+		}
+		for n, version := range versions {
+			before[some[n]] = version
+		}
+		missing = missing[len(some):]
+	}
+	for n := range rows {
+		row := &rows[n]
+		row.Sid = state.NextSid
+		state.NextSid++
+		earlier := before[row.Key]
+		if earlier.Number != row.Number-1 {
+			return a.foreign(row.Position, "it makes version %d of %s/%s, and version %d is the one before", row.Number, row.Type, row.ID, earlier.Number)
+		}
+		row.Supersedes = earlier.Sid
+		before[row.Key] = row.Version
+		key := projections.Key{Tenant: strings.Clone(row.Tenant), Type: strings.Clone(row.Type), ID: strings.Clone(row.ID)}
+		version := row.Version
+		version.Key = key
+		a.current.Set(key, version)
+	}
+	return nil
+}

@@ -1,0 +1,82 @@
+package projections
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/binary"
+	"math"
+	"slices"
+	"strings"
+
+	"binnacle/events"
+)
+
+// Digest is a SHA-256 over everything that a row says: the version and its terms, in whatever order they come and however often.
+func (r *Row) Digest() events.Hash {
+	b := make([]byte, 0, 1<<10)
+	b = appendText(b, r.Tenant, r.Type, r.ID)
+	b = appendNumbers(b, r.Sid, r.Number, int64(r.Position.Partition), r.Position.Offset, int64(r.Change), r.Time.UnixMilli(), r.Supersedes, r.MainDate)
+	b = append(b, r.Hash[:]...)
+	if r.Deleted {
+		b = append(b, 1)
+	}
+	terms := r.Terms
+	if !slices.IsSortedFunc(terms, compareTerms) {
+		terms = slices.Clone(terms)
+		slices.SortFunc(terms, compareTerms)
+	}
+	for i := range terms {
+		if i == 0 || compareTerms(terms[i-1], terms[i]) != 0 {
+			b = appendTerm(b, &terms[i])
+		}
+	}
+	return sha256.Sum256(b)
+}
+
+// Roll is the digest of a partition after one more row. It doesn't depend on how rows were divided into commits.
+func Roll(before, row events.Hash) events.Hash {
+	var both [2 * len(events.Hash{})]byte
+	copy(both[:], before[:])
+	copy(both[len(before):], row[:])
+	return sha256.Sum256(both[:])
+}
+
+func appendText(b []byte, texts ...string) []byte {
+	for _, t := range texts {
+		b = append(binary.AppendUvarint(b, uint64(len(t))), t...)
+	}
+	return b
+}
+
+func appendNumbers(b []byte, numbers ...int64) []byte {
+	for _, n := range numbers {
+		b = binary.LittleEndian.AppendUint64(b, uint64(n))
+	}
+	return b
+}
+
+func appendTerm(b []byte, t *Term) []byte {
+	identifier := byte(0)
+	if t.Identifier {
+		identifier = 1
+	}
+	b = append(b, byte(t.Kind), identifier)
+	b = appendText(b, t.Param, t.System, t.Code, t.Text)
+	b = appendNumbers(b, t.Start, t.End, int64(math.Float64bits(t.Low)), int64(math.Float64bits(t.High)), int64(len(t.Parts)))
+	for i := range t.Parts {
+		b = appendTerm(b, &t.Parts[i])
+	}
+	return b
+}
+
+func compareTerms(a, b Term) int {
+	identifier := func(t *Term) int {
+		if t.Identifier {
+			return 1
+		}
+		return 0
+	}
+	return cmp.Or(strings.Compare(a.Param, b.Param), cmp.Compare(a.Kind, b.Kind), strings.Compare(a.System, b.System), strings.Compare(a.Code, b.Code),
+		strings.Compare(a.Text, b.Text), cmp.Compare(a.Start, b.Start), cmp.Compare(a.End, b.End), cmp.Compare(a.Low, b.Low), cmp.Compare(a.High, b.High),
+		cmp.Compare(identifier(&a), identifier(&b)), slices.CompareFunc(a.Parts, b.Parts, compareTerms))
+}
