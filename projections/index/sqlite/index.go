@@ -286,6 +286,9 @@ var _ projections.Building = (*building)(nil)
 func (b *building) Number() int { return b.g.number }
 
 func (b *building) Search(ctx context.Context, q projections.Query) (projections.Page, error) {
+	if err := b.g.writer.readable(ctx, &q); err != nil {
+		return projections.Page{}, err
+	}
 	return b.g.search(ctx, q)
 }
 
@@ -293,7 +296,20 @@ func (b *building) Since(ctx context.Context, partition int32, mark projections.
 	return b.g.since(ctx, partition, mark, limit)
 }
 
-func (b *building) Sizes(ctx context.Context) (projections.Sizes, error) { return b.g.sizes(ctx) }
+func (b *building) Sizes(ctx context.Context) (projections.Sizes, error) {
+	if err := b.g.writer.readable(ctx, nil); err != nil {
+		return projections.Sizes{}, err
+	}
+	return b.g.sizes(ctx)
+}
+
+// Scan reads the terms.
+func (b *building) Scan(ctx context.Context, partition int32, visit func(projections.Version, events.Hash) error) error {
+	if err := b.g.writer.readable(ctx, nil); err != nil {
+		return err
+	}
+	return b.Reads.Scan(ctx, partition, visit)
+}
 
 func (b *building) Commit(ctx context.Context, c projections.Commit) error {
 	return b.g.commit(ctx, c, func(tx *sql.Tx) error { return b.still(ctx, tx) })
@@ -312,10 +328,11 @@ func (b *building) still(ctx context.Context, tx *sql.Tx) error {
 	return events.Errorf(events.Conflict, "sqlite.Building", "generation %d is not being built any more", b.g.number)
 }
 
-// Finish gathers statistics; SQLite's tables have their indexes from the start.
+// Finish puts the terms into their table, in the order of its key, and makes the indexes of the others.
 func (b *building) Finish(ctx context.Context, progress func(done, all int, step string)) error {
-	progress(0, 1, "the tables have their indexes already")
-	progress(1, 1, "the tables have their indexes already")
+	if err := b.g.writer.complete(ctx, progress); err != nil {
+		return err
+	}
 	return ctx.Err()
 }
 
@@ -344,6 +361,9 @@ func (b *building) Resume(ctx context.Context) error {
 
 // Switch moves the pointer.
 func (b *building) Switch(ctx context.Context) error {
+	if err := b.g.writer.complete(ctx, func(int, int, string) {}); err != nil { // finished or not
+		return err
+	}
 	err := b.g.file.Relaxed(ctx, func(tx *sql.Tx) error {
 		if err := b.still(ctx, tx); err != nil {
 			return err

@@ -31,10 +31,8 @@ create table %term (key integer not null, sort integer not null, ref integer not
 create table %link (sid integer not null, target integer not null, primary key (sid, target)) without rowid;
 create table %span (ref integer not null, key integer not null, low integer not null, high integer not null,
 	primary key (ref, key, low, high)) without rowid;
-create index %span_key on %span (key, low, ref, high);
 create table %text (ref integer not null, key integer not null, n integer not null, head blob not null, rest blob not null, raw blob not null,
 	primary key (ref, key, n)) without rowid;
-create index %text_key on %text (key, head, ref);
 create table %coding (param integer not null, code blob not null, system blob not null, key integer not null,
 	primary key (param, code, system, key)) without rowid;
 create table %shape (key integer primary key, ledger integer not null, params blob not null);
@@ -50,7 +48,22 @@ create table %claim (name text primary key, data blob not null) without rowid;
 create table %position (partition integer primary key, next integer not null, next_sid integer not null, at integer not null,
 	horizon integer not null default 0, digest blob not null)`
 
-var tables = [...]string{"version", "closed", "term", "link", "span", "text", "coding", "shape", "ledger", "counter", "outcome", "quarantine", "claim", "position"}
+// searchIndex is an index that only searches need.
+type searchIndex struct{ name, on string }
+
+// searchIndexes are made with the tables of a generation that is live at once, and at the end of one that is built.
+func searchIndexes() []searchIndex {
+	return []searchIndex{{"span_key", "span (key, low, ref, high)"}, {"text_key", "text (key, head, ref)"}}
+}
+
+func (i searchIndex) create(generation int) string {
+	return "create index if not exists " + prefix(generation) + i.name + " on " + prefix(generation) + i.on
+}
+
+// loadTable holds what a generation that is being built has put aside; see bulk.go.
+const loadTable = "create table %load (id integer primary key, data blob not null)"
+
+var tables = [...]string{"load", "version", "closed", "term", "link", "span", "text", "coding", "shape", "ledger", "counter", "outcome", "quarantine", "claim", "position"}
 
 func prefix(generation int) string { return fmt.Sprintf("g%d_", generation) }
 
@@ -64,8 +77,20 @@ func execute(ctx context.Context, tx *sql.Tx, script string) error {
 }
 
 func createGeneration(ctx context.Context, tx *sql.Tx, number int, state, catalog string, made int64) error {
-	if err := execute(ctx, tx, strings.ReplaceAll(generationTables, "%", prefix(number))); err != nil {
+	script := generationTables
+	if state == stateBuilding {
+		script += ";" + loadTable
+	}
+	if err := execute(ctx, tx, strings.ReplaceAll(script, "%", prefix(number))); err != nil {
 		return err
+	}
+	for _, index := range searchIndexes() {
+		if state == stateBuilding {
+			break
+		}
+		if err := execute(ctx, tx, index.create(number)); err != nil {
+			return err
+		}
 	}
 	_, err := tx.ExecContext(ctx, "insert into index_generation (number, state, catalog, made) values ($1, $2, $3, $4)", number, state, catalog, made)
 	return err

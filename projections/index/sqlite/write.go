@@ -23,6 +23,7 @@ type writer struct {
 	maker      *sqlterms.Maker
 	statements map[string]*sql.Stmt
 	args       []any
+	staged     *staging // nil: term rows go to their table at once
 }
 
 func newWriter(file *sqlitefile.File, number int) *writer {
@@ -93,9 +94,11 @@ func (w *writer) insert(ctx context.Context, tx *sql.Tx, c projections.Commit, r
 		return append(args, v.Sid, v.Ledger, v.ID, v.Number, v.Position.Offset, int64(v.Change), v.Time.UnixMicro(), v.Hash[:], sqlterms.Bit(v.Deleted), v.Main, v.Shape, v.Supersedes, v.Resource)
 	})
 	b.many("closed", 2, len(r.Closed), func(args []any, i int) []any { return append(args, r.Closed[i].Sid, r.Closed[i].By) })
-	b.many("term", 3, len(r.Terms), func(args []any, i int) []any {
-		return append(args, r.Terms[i].Key, r.Terms[i].Sort, r.Terms[i].Ref)
-	})
+	if w.staged != nil {
+		b.putAside(r)
+	} else {
+		b.terms(r.Terms)
+	}
 	b.many("link", 2, len(r.Links), func(args []any, i int) []any { return append(args, r.Links[i].Sid, r.Links[i].Target) })
 	b.many("span", 4, len(r.Spans), func(args []any, i int) []any {
 		return append(args, r.Spans[i].Ref, r.Spans[i].Key, r.Spans[i].Low, r.Spans[i].High)
@@ -147,6 +150,10 @@ func (b *batch) aside(c projections.Commit) {
 	}
 }
 
+func (b *batch) terms(rows []sqlterms.TermRow) {
+	b.many("term", 3, len(rows), func(args []any, i int) []any { return append(args, rows[i].Key, rows[i].Sort, rows[i].Ref) })
+}
+
 const versionColumns = 13
 
 // many rows go into one statement; what is left over goes one by one.
@@ -180,6 +187,13 @@ func (w *writer) prepare(ctx context.Context) error {
 		texts[table] = insert + p + table + " values " + row
 		texts[table+"Many"] = texts[table] + strings.Repeat(", "+row, manyRows-1)
 	}
+	staged, err := w.findStaging(ctx)
+	if err != nil {
+		return sqlitefile.Classify("sqlite.Commit", err)
+	}
+	if staged != nil {
+		texts["load"] = "insert into " + p + "load values (?, ?)"
+	}
 	prepared := map[string]*sql.Stmt{}
 	for name, text := range texts {
 		statement, err := w.file.Write.PrepareContext(ctx, text)
@@ -191,7 +205,7 @@ func (w *writer) prepare(ctx context.Context) error {
 		}
 		prepared[name] = statement
 	}
-	w.statements = prepared
+	w.statements, w.staged = prepared, staged
 	return nil
 }
 

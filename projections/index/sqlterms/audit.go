@@ -140,7 +140,7 @@ func (r Reads) read(ctx context.Context, w *window) error {
 		if a.Ref>>refBits != b.Ref>>refBits {
 			return int(a.Ref>>refBits - b.Ref>>refBits)
 		}
-		return compareTerms(a, b)
+		return CompareTerms(a, b)
 	})
 	slices.SortFunc(w.links, compareLinks)
 	slices.SortFunc(w.spans, compareSpans)

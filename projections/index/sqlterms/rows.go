@@ -154,7 +154,7 @@ func (m *Maker) Rows(versions []projections.Row) *Rows {
 		r.Counts = append(r.Counts, CountRow{ledger, by})
 	}
 	slices.SortFunc(r.Counts, func(a, b CountRow) int { return cmp.Compare(a.Ledger, b.Ledger) })
-	slices.SortFunc(r.Terms, compareTerms)
+	slices.SortFunc(r.Terms, CompareTerms)
 	r.Terms = slices.Compact(r.Terms)
 	slices.SortFunc(r.Links, compareLinks)
 	r.Links = slices.Compact(r.Links)
@@ -171,7 +171,8 @@ func (m *Maker) Rows(versions []projections.Row) *Rows {
 	return r
 }
 
-func compareTerms(a, b TermRow) int {
+// CompareTerms is the order of the index on the table of equality.
+func CompareTerms(a, b TermRow) int {
 	return cmp.Or(cmp.Compare(a.Key, b.Key), cmp.Compare(a.Sort, b.Sort), cmp.Compare(a.Ref, b.Ref))
 }
 
