@@ -19,6 +19,7 @@ type Catalog struct {
 	model        *model
 	types        map[string]*typeCatalog
 	compartments map[string]map[string][]string
+	parts        *parts
 	digest       string
 	definitions  []*definition // that it was compiled from
 	walks        sync.Pool     // of *walk
@@ -55,11 +56,9 @@ type Component struct {
 	Datatypes  []string
 }
 
-// Searchable tells whether [Catalog.ParseQuery] takes the parameter. Composite and special parameters and those without an expression are
-// known and not offered.
-func (p *Param) Searchable() bool {
-	return p.Kind != projections.Composite && p.Kind != projections.Special && p.Expression != ""
-}
+// Searchable tells whether [Catalog.ParseQuery] takes the parameter. Special parameters and those without an expression are known and not
+// offered.
+func (p *Param) Searchable() bool { return p.Kind != projections.Special && p.Expression != "" }
 
 func (p *Param) addDatatype(datatype string) { p.Datatypes = union(p.Datatypes, []string{datatype}) }
 
@@ -111,6 +110,10 @@ func compile(m *model, definitions []*definition) (*Catalog, error) {
 	if err := json.Unmarshal(compartmentsFile, &c.compartments); err != nil {
 		return nil, events.Wrap(events.Internal, "catalog.Load", err, "the embedded compartments")
 	}
+	var err error
+	if c.parts, err = parseParts(partsFile, m); err != nil {
+		return nil, events.Wrap(events.Internal, "catalog.Load", err, "the embedded parts of resources")
+	}
 	dates, err := mainDates()
 	if err != nil {
 		return nil, err
@@ -135,6 +138,9 @@ func compile(m *model, definitions []*definition) (*Catalog, error) {
 	}
 	for typ := range dates {
 		return nil, events.Errorf(events.Internal, "catalog.Load", "the main dates name the unknown type %s", typ)
+	}
+	if err := c.checkCompartments(); err != nil {
+		return nil, err
 	}
 	c.digest = c.makeDigest()
 	return c, nil
@@ -235,14 +241,6 @@ func (c *Catalog) MainDate(typ string) string {
 		return t.mainDate
 	}
 	return ""
-}
-
-// Compartment returns the parameters by which a resource of a type is in a compartment ("Patient", "Encounter", "RelatedPerson",
-// "Practitioner", "Device"; FHIR R4, section 3.2.0.2), as CompartmentDefinition writes them: "{def}" stands for the resource's own id.
-// ok is false when there is no such compartment or the type is never in it.
-func (c *Catalog) Compartment(name, typ string) (params []string, ok bool) {
-	params, ok = c.compartments[name][typ]
-	return slices.Clone(params), ok
 }
 
 // Digest changes whenever the same document may give other terms: with the definitions, the type model, the main dates or the code

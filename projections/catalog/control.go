@@ -9,22 +9,83 @@ import (
 )
 
 // controls read the parameters that shape the result (FHIR R4, section 3.1.1.5) and _explain, an extension.
-var controls = map[string]func(p *queryParser, key, value string) *events.Error{
+var controls = map[string]func(p *queryParser, key, value string) *refusal{
 	"_count": (*queryParser).readCount, "_sort": (*queryParser).readSort, "_total": (*queryParser).readTotal, "_summary": (*queryParser).readSummary,
 	"_explain": (*queryParser).readExplain, "_format": (*queryParser).readFormat, "_pretty": (*queryParser).readFormat,
-	"_include": (*queryParser).readNotOffered, "_revinclude": (*queryParser).readNotOffered, "_elements": (*queryParser).readNotOffered,
-	"_contained": (*queryParser).readNotOffered, "_containedType": (*queryParser).readNotOffered, "_score": (*queryParser).readNotOffered,
+	"_include": (*queryParser).readInclude, "_revinclude": (*queryParser).readInclude, "_elements": (*queryParser).readElements,
+	"_contained": (*queryParser).readContained, "_containedType": (*queryParser).readContained, "_score": (*queryParser).readNotOffered,
+	"_type": (*queryParser).readType,
 }
 
 // notOffered are FHIR's parameters that filter and that no definition of R4 stands for.
-var notOffered = map[string]bool{"_list": true, "_filter": true, "_type": true, "_in": true}
+var notOffered = map[string]bool{"_filter": true, "_in": true}
 
-func (p *queryParser) readNotOffered(key, _ string) *events.Error {
-	return p.drop(events.Unsupported, key, "the parameter is not offered")
+func (p *queryParser) readNotOffered(key, _ string) *refusal {
+	return drop(events.Unsupported, key, "the parameter is not offered")
+}
+
+// readContained refuses to search among contained resources, which are not indexed: what is found would be something else than
+// what was asked for, so it is refused whatever the handling.
+func (p *queryParser) readContained(key, value string) *refusal {
+	if err := p.once(key, key); err != nil {
+		return err
+	}
+	if key == "_contained" && value != "false" {
+		return refuse(events.Unsupported, key, "contained resources are not searched; leave the parameter out to search the others")
+	}
+	p.use(key, value)
+	return nil
+}
+
+// readElements reads the names of elements at the root of a resource.
+func (p *queryParser) readElements(key, value string) *refusal {
+	if err := p.once(key, "_elements"); err != nil {
+		return err
+	}
+	var names []string
+	for name := range strings.SplitSeq(value, ",") {
+		name = strings.TrimSuffix(strings.TrimSpace(name), "[x]")
+		switch {
+		case name == "":
+			return drop(events.Invalid, key, "one of the names in %.80q is empty", value)
+		case !p.anyHas(name):
+			return drop(events.Invalid, key, "%s has no element %.64q at its root", strings.Join(p.searched(), ", "), name)
+		}
+		names = append(names, name)
+	}
+	p.elements = names
+	p.use(key, value)
+	return nil
+}
+
+// anyHas tells whether one of the types searched has an element, by its name or, for a choice, by its key in JSON.
+func (p *queryParser) anyHas(name string) bool {
+	for _, typ := range p.searched() {
+		if p.catalog.rootElement(typ, name) != "" {
+			return true
+		}
+	}
+	return false
+}
+
+// readType refuses _type where one type is searched; [Catalog.ParseSystem] reads it by itself.
+func (p *queryParser) readType(key, _ string) *refusal {
+	if p.system != nil {
+		return nil
+	}
+	return drop(events.Invalid, key, "_type selects among all types; this search is on %s alone", p.options.Type)
+}
+
+// searched are the types that the search is on.
+func (p *queryParser) searched() []string {
+	if p.system != nil {
+		return p.system
+	}
+	return []string{p.options.Type}
 }
 
 // once refuses a result parameter that stands twice, and one with a modifier.
-func (p *queryParser) once(key, code string) *events.Error {
+func (p *queryParser) once(key, code string) *refusal {
 	if key != code {
 		return invalid(key, "%s has no modifiers", code)
 	}
@@ -35,7 +96,7 @@ func (p *queryParser) once(key, code string) *events.Error {
 	return nil
 }
 
-func (p *queryParser) readCount(key, value string) *events.Error {
+func (p *queryParser) readCount(key, value string) *refusal {
 	if err := p.once(key, "_count"); err != nil {
 		return err
 	}
@@ -51,7 +112,7 @@ func (p *queryParser) readCount(key, value string) *events.Error {
 	return nil
 }
 
-func (p *queryParser) readTotal(key, value string) *events.Error {
+func (p *queryParser) readTotal(key, value string) *refusal {
 	if err := p.once(key, "_total"); err != nil {
 		return err
 	}
@@ -69,16 +130,14 @@ func (p *queryParser) readTotal(key, value string) *events.Error {
 	return nil
 }
 
-func (p *queryParser) readSummary(key, value string) *events.Error {
+func (p *queryParser) readSummary(key, value string) *refusal {
 	if err := p.once(key, "_summary"); err != nil {
 		return err
 	}
 	switch value {
 	case "false":
-	case "count":
-		p.summary = value
-	case "true", "text", "data":
-		return p.drop(events.Unsupported, key, "_summary=%s is not offered; false and count are", value)
+	case "true", "text", "data", "count":
+		p.summary = Summary(value)
 	default:
 		return invalid(key, "%.40q is not true, text, data, count or false", value)
 	}
@@ -86,7 +145,7 @@ func (p *queryParser) readSummary(key, value string) *events.Error {
 	return nil
 }
 
-func (p *queryParser) readExplain(key, value string) *events.Error {
+func (p *queryParser) readExplain(key, value string) *refusal {
 	if err := p.once(key, "_explain"); err != nil {
 		return err
 	}
@@ -99,30 +158,30 @@ func (p *queryParser) readExplain(key, value string) *events.Error {
 }
 
 // readFormat keeps _format and _pretty for the self link; what they mean is the door's matter.
-func (p *queryParser) readFormat(key, value string) *events.Error {
+func (p *queryParser) readFormat(key, value string) *refusal {
 	p.use(key, value)
 	return nil
 }
 
 // readSort reads keys with commas between; a minus sorts downwards.
-func (p *queryParser) readSort(key, value string) *events.Error {
+func (p *queryParser) readSort(key, value string) *refusal {
 	if key != "_sort" {
 		return invalid(key, "_sort has no modifiers; write -%s to sort downwards", value)
 	}
 	if value == "" {
-		return p.drop(events.Invalid, key, "the value is empty")
+		return drop(events.Invalid, key, "the value is empty")
 	}
 	var sort []projections.SortKey
 	for text := range strings.SplitSeq(value, ",") {
 		code, descending := strings.CutPrefix(text, "-")
-		param := p.params[code]
+		param := p.own.params[code]
 		switch {
 		case param == nil && code == "_score":
-			return p.drop(events.Unsupported, key, "sorting by _score is not offered")
+			return drop(events.Unsupported, key, "sorting by _score is not offered")
 		case param == nil:
-			return p.drop(events.Invalid, key, "%s has no search parameter %.64q to sort by%s", p.options.Type, code, p.hint(code))
+			return drop(events.Invalid, key, "%s has no search parameter %.64q to sort by%s", p.options.Type, code, p.own.hint(code))
 		case !param.Searchable() || param.Kind != projections.Date && param.Kind != projections.String && param.Kind != projections.Token:
-			return p.drop(events.Unsupported, key, "sorting by %s, a %s parameter, is not offered; date, string and token parameters are", code, param.Kind)
+			return drop(events.Unsupported, key, "sorting by %s, a %s parameter, is not offered; date, string and token parameters are", code, param.Kind)
 		}
 		sort = append(sort, projections.SortKey{Param: code, Kind: param.Kind, Descending: descending})
 	}

@@ -13,13 +13,44 @@ import (
 
 // showClause writes a clause so that a table can hold it.
 func showClause(c projections.Clause) string {
+	if c.Any != nil {
+		var any []string
+		for _, one := range c.Any {
+			any = append(any, showClause(one))
+		}
+		return "any(" + strings.Join(any, " or ") + ")"
+	}
+	if c.Follow != nil {
+		s := c.Param + " -> "
+		if c.Follow.Reverse {
+			s = c.Param + " <- "
+		}
+		for i, target := range c.Follow.Targets {
+			if i > 0 {
+				s += " or "
+			}
+			s += target.Type + "("
+			for _, inner := range target.Clauses {
+				s += showClause(inner)
+			}
+			s += ")"
+		}
+		return s
+	}
 	s := c.Param + " " + c.Kind.String()
 	if c.Modifier != projections.NoModifier {
 		s += " " + map[projections.Modifier]string{projections.Not: ":not", projections.Missing: fmt.Sprintf(":missing=%t", c.Missing), projections.Exact: ":exact", projections.Contains: ":contains",
 			projections.Below: ":below", projections.Above: ":above", projections.IdentifierModifier: ":identifier"}[c.Modifier]
 	}
 	for _, v := range c.Values {
-		s += " [" + showValue(c.Kind, v) + "]"
+		s += " [" + showValue(c.Kind, v)
+		for i, part := range v.Parts {
+			if i > 0 {
+				s += " $ "
+			}
+			s += c.Components[i].String() + " " + showValue(c.Components[i], part)
+		}
+		s += "]"
 	}
 	return s
 }
@@ -89,6 +120,27 @@ func TestQueriesBecomeClauses(t *testing.T) {
 		{"Patient", "_profile=http://x|1", "_profile uri [http://x|1]"},
 		{"ValueSet", "url:below=http://x&url:above=http://y", "url uri :below [http://x]; url uri :above [http://y]"},
 
+		{"Observation", "code-value-quantity=http://loinc.org|8480-6$gt120", "code-value-quantity composite [token http://loinc.org|8480-6 $ quantity gt 120 120 *|* ]"},
+		{"Observation", `code-value-quantity=a\$b$lt5||mg,c$6`, "code-value-quantity composite [token *|a$b $ quantity lt 5 5 *|mg mg] [token *|c $ quantity 5.5 " + below(6.5) + " *|* ]"},
+		{"Observation", "code-value-date:missing=true", "code-value-date composite :missing=true"},
+		{"Observation", "combo-code-value-concept=a$s|b", "combo-code-value-concept composite [token *|a $ token s|b]"},
+		{"Group", "characteristic-value=gender$mixed", "characteristic-value composite [token *|gender $ token *|mixed]"},
+		{"DocumentReference", "relationship=DocumentReference/1$replaces", "relationship composite [reference DocumentReference|1 $ token |replaces]"},
+
+		{"Observation", "patient.name=peter", "patient -> Patient(name string [peter])"},
+		{"Observation", "subject:Patient.name:exact=Peter,Paul", "subject -> Patient(name string :exact [Peter] [Paul])"},
+		{"Observation", "subject.name=peter", "subject -> Patient(name string [peter]) or Location(name string [peter])"},
+		{"Observation", "subject._id=1", "subject -> Group(_id token [*|1]) or Device(_id token [*|1]) or Patient(_id token [*|1]) or Location(_id token [*|1])"},
+		{"Observation", "patient.organization.name=x", "patient -> Patient(organization -> Organization(name string [x]))"},
+		{"Observation", "subject.organization:Organization.partof.name:missing=false", "subject -> Device(organization -> Organization(partof -> Organization(name string :missing=false))) or Patient(organization -> Organization(partof -> Organization(name string :missing=false))) or Location(organization -> Organization(partof -> Organization(name string :missing=false)))"},
+		{"DiagnosticReport", "result.code-value-quantity=a$gt5", "result -> Observation(code-value-quantity composite [token *|a $ quantity gt 5 5 *|* ])"},
+		{"Observation", "patient._has:Condition:patient:code=a", "patient -> Patient(patient <- Condition(code token [*|a]))"},
+		{"Patient", "_has:Observation:patient:code=1234-5", "patient <- Observation(code token [*|1234-5])"},
+		{"Patient", "_has:Observation:patient:code:not=a", "patient <- Observation(code token :not [*|a])"},
+		{"Patient", "_has:Observation:patient:_has:AuditEvent:entity:agent=MyUserId", "patient <- Observation(entity <- AuditEvent(agent reference [*|MyUserId]))"},
+		{"Patient", "_has:Observation:patient:performer:Practitioner.name=x", "patient <- Observation(performer -> Practitioner(name string [x]))"},
+		{"Patient", "_list=42,43", "item <- List(_id token [*|42] [*|43])"},
+
 		{"Observation", "date=2024", "date date [2024-01-01T00:00:00 2025-01-01T00:00:00]"},
 		{"Observation", "date=ge2024-01&date=lt2024-02-03", "date date [ge 2024-01-01T00:00:00 2024-02-01T00:00:00]; date date [lt 2024-02-03T00:00:00 2024-02-04T00:00:00]"},
 		{"Observation", "date=eq2024-01-01T10:20", "date date [2024-01-01T10:20:00 2024-01-01T10:21:00]"},
@@ -152,20 +204,23 @@ func TestRefusals(t *testing.T) {
 		{"_sort=subject", unsupported, 0, "sorting by subject, a reference parameter"},
 		{"_sort=-date,value-quantity", unsupported, 0, "sorting by value-quantity"},
 		{"_sort=_score", unsupported, 0, "_score"},
-		{"code-value-quantity=a$5", unsupported, 0, "(composite) are not offered"},
 		{"_text=x", unsupported, 0, "not offered"},
 		{"_content=x", unsupported, 0, "not offered"},
 		{"_query=x", unsupported, 0, "not offered"},
-		{"_list=x", unsupported, 0, "not offered"},
 		{"_filter=x", unsupported, 0, "not offered"},
-		{"_include=Observation:subject", unsupported, 0, "not offered"},
-		{"_revinclude:iterate=Observation:subject", unsupported, 0, "not offered"},
-		{"_elements=id", unsupported, 0, "not offered"},
-		{"_contained=true", unsupported, 0, "not offered"},
-		{"_summary=text", unsupported, 0, "not offered"},
-		{"_has:Observation:subject:code=a", unsupported, 0, "reverse chaining is not offered"},
-		{"subject.name=a", unsupported, 0, "chained parameters are not offered"},
-		{"subject:Patient.name=a", unsupported, 0, "chained parameters are not offered"},
+		{"_list=$current-problems", unsupported, 0, "functional list"},
+		{"_elements=shade", invalid, 0, `no element "shade"`},
+		{"_elements=id,,code", invalid, 0, "is empty"},
+		{"_elements=", invalid, 0, "is empty"},
+		{"_type=Patient", invalid, 0, "this search is on Observation alone"},
+		{"subject.shade=a", invalid, 0, `(Group, Device, Patient, Location) has a search parameter "shade"`},
+		{"patient.shade=a", invalid, 0, `(Patient) has a search parameter "shade"`},
+		{"patient.nam=a", invalid, 0, "did you mean name"},
+		{"subject:Patient.organization.shade=a", invalid, 0, `(Organization) has a search parameter "shade"`},
+		{"subject.code:text=a", unsupported, 0, ":text is not offered"},
+		{"patient._has:Observation:has-member:code=a", invalid, invalid, "never refers to Patient"},
+		{"_has:Observation:shade:code=a", invalid, 0, `Observation has no search parameter "shade"`},
+		{"_has:Observation:has-member:shade=a", invalid, 0, `Observation has no search parameter "shade"`},
 		{"code:text=a", unsupported, 0, "the modifier :text is not offered"},
 		{"code:in=http://x", unsupported, 0, ":in is not offered"},
 		{"code:below=a", unsupported, 0, ":below is not offered"},
@@ -175,7 +230,30 @@ func TestRefusals(t *testing.T) {
 		{"subject=Patient/1/_history/2", unsupported, 0, "references to a version are not offered"},
 		{"_id:missing=true", unsupported, 0, "every resource has _id"},
 
-		{"code.name=a", invalid, invalid, "a token parameter can not be chained"},
+		{"_contained=true", unsupported, unsupported, "contained resources are not searched"},
+		{"_contained=both", unsupported, unsupported, "contained resources are not searched"},
+		{"_summary=text&_include=Observation:subject", invalid, invalid, "can not be mixed"},
+		{"_summary=true&_elements=code", invalid, invalid, "leave one of them out"},
+		{"code.name=a", invalid, invalid, "a token parameter, which can not be chained"},
+		{"subject.=a", invalid, invalid, "ends with a dot"},
+		{"subject:Nonsense.name=a", invalid, invalid, `"Nonsense" is not a resource type`},
+		{"subject:Account.name=a", invalid, invalid, "subject never refers to Account"},
+		{"subject:.name=a", invalid, invalid, `"" is not a resource type`},
+		{"patient.birthdate=yesterday", invalid, invalid, "begins with no prefix"},
+		{"_has=a", invalid, invalid, "_has names a type"},
+		{"_has:Observation=a", invalid, invalid, "_has names a type"},
+		{"_has:Observation:patient=a", invalid, invalid, "_has names a type"},
+		{"_has:Observation:patient:=a", invalid, invalid, "_has names a type"},
+		{"_has:Nonsense:patient:code=a", invalid, invalid, `"Nonsense" is not a resource type`},
+		{"_has:Observation:code:code=a", invalid, invalid, "_has needs a reference"},
+		{"_has:Observation:patient:code=a", invalid, invalid, "never refers to Observation; it refers to Patient"},
+		{"_list=a/b", invalid, invalid, "not an id"},
+		{"_list:x=a", invalid, invalid, "_list has no modifiers"},
+		{"code-value-quantity=a", invalid, invalid, "has 1 parts; write code$value-quantity"},
+		{"code-value-quantity=a$5$6", invalid, invalid, "has 3 parts"},
+		{"code-value-quantity=$5", invalid, invalid, "the part for code"},
+		{"code-value-quantity=a$five", invalid, invalid, "begins with no prefix"},
+		{"code-value-quantity:not=a$5", invalid, invalid, `a composite parameter has no modifier ":not"`},
 		{"code:exact=a", invalid, invalid, `a token parameter has no modifier ":exact"`},
 		{"date:not=2024", invalid, invalid, `a date parameter has no modifier ":not"`},
 		{"subject:Account=1", invalid, invalid, "subject never refers to Account"},
@@ -302,7 +380,7 @@ func TestConditionsAreStrictAndNeverEmpty(t *testing.T) {
 		t.Errorf("%+v, %v", q, err)
 	}
 	for raw, want := range map[string]events.Kind{"": events.Invalid, "&": events.Invalid, "shade=red": events.Invalid, "identifier=": events.Invalid, "_count=1": events.Invalid, "identifier=1&_sort=birthdate": events.Invalid,
-		"_format=json&identifier=1": events.Invalid, "birthdate=ap1970": events.Invalid, "organization.name=x": events.Unsupported, "_has:Observation:patient:code=a": events.Unsupported} {
+		"_format=json&identifier=1": events.Invalid, "birthdate=ap1970": events.Invalid, "organization.name=x": events.Unsupported, "_has:Observation:patient:code=a": events.Unsupported, "_list=1": events.Unsupported} {
 		if _, err := c.ParseCondition("t", "Patient", raw); err == nil || events.KindOf(err) != want {
 			t.Errorf("%q: %v; want %v", raw, err, want)
 		}

@@ -27,6 +27,8 @@ var (
 	parametersFile []byte
 	//go:embed r4/model.txt.gz
 	modelFile []byte
+	//go:embed r4/parts.txt.gz
+	partsFile []byte
 	//go:embed r4/compartments.json
 	compartmentsFile []byte
 	//go:embed r4/main-dates.txt

@@ -42,8 +42,8 @@ func unescape(s string) string {
 	return b.String()
 }
 
-// value reads one alternative. It is nil without an error when the parameter is dropped.
-func (p *queryParser) value(param *Param, m projections.Modifier, targetType, key, text string) (*projections.Value, *events.Error) {
+// value reads one alternative.
+func (p *queryParser) value(param *Param, m projections.Modifier, targetType, key, text string) (*projections.Value, *refusal) {
 	switch param.Kind {
 	case projections.Token:
 		return p.tokenValue(param, key, text)
@@ -59,13 +59,39 @@ func (p *queryParser) value(param *Param, m projections.Modifier, targetType, ke
 	case projections.Number:
 		v := new(projections.Value)
 		return v, numberInto(v, key, unescape(text))
+	case projections.Composite:
+		return p.compositeValue(param, key, text)
 	default:
 		return quantityValue(key, text)
 	}
 }
 
+// compositeValue reads a value for each component, with $ between (FHIR R4, section 3.1.1.4.17).
+func (p *queryParser) compositeValue(param *Param, key, text string) (*projections.Value, *refusal) {
+	texts := splitUnescaped(text, '$')
+	if len(texts) != len(param.Components) {
+		var names []string
+		for _, part := range param.Components {
+			names = append(names, part.Code)
+		}
+		return nil, invalid(key, "%.80q has %d parts; write %s, and a $ that belongs to a value as \\$", text, len(texts), strings.Join(names, "$"))
+	}
+	v := &projections.Value{Parts: make([]projections.Value, 0, len(texts))}
+	for i, part := range param.Components {
+		if texts[i] == "" {
+			return nil, invalid(key, "the part for %s in %.80q is empty", part.Code, text)
+		}
+		value, r := p.value(&Param{Code: part.Code, Kind: part.Kind, Datatypes: part.Datatypes}, projections.NoModifier, "", key, texts[i])
+		if r != nil {
+			return nil, r
+		}
+		v.Parts = append(v.Parts, *value)
+	}
+	return v, nil
+}
+
 // systemAndCode reads code, |code, system|code and system|.
-func (p *queryParser) systemAndCode(key, text string) (*projections.Value, *events.Error) {
+func (p *queryParser) systemAndCode(key, text string) (*projections.Value, *refusal) {
 	parts := splitUnescaped(text, '|')
 	switch {
 	case len(parts) == 1:
@@ -80,7 +106,7 @@ func (p *queryParser) systemAndCode(key, text string) (*projections.Value, *even
 	return v, nil
 }
 
-func (p *queryParser) tokenValue(param *Param, key, text string) (*projections.Value, *events.Error) {
+func (p *queryParser) tokenValue(param *Param, key, text string) (*projections.Value, *refusal) {
 	v, err := p.systemAndCode(key, text)
 	if err != nil {
 		return nil, err
@@ -100,7 +126,7 @@ func (p *queryParser) tokenValue(param *Param, key, text string) (*projections.V
 		}
 		*v = projections.Value{Code: v.Code}
 	case only("code") && v.AnyCode:
-		return nil, p.drop(events.Unsupported, key, "%s is a code, whose system does not stand in resources; any code of a system is not offered, write the codes", param.Code)
+		return nil, drop(events.Unsupported, key, "%s is a code, whose system does not stand in resources; any code of a system is not offered, write the codes", param.Code)
 	case only("code"): // its term has no system, so whatever system is asked for is passed over
 		*v = projections.Value{Code: v.Code}
 	}
@@ -113,7 +139,7 @@ func hasSystem(datatype string) bool {
 }
 
 // referenceValue reads id, Type/id, an absolute URL or a canonical with or without version (FHIR R4, section 3.1.1.4.11).
-func (p *queryParser) referenceValue(param *Param, targetType, key, text string) (*projections.Value, *events.Error) {
+func (p *queryParser) referenceValue(param *Param, targetType, key, text string) (*projections.Value, *refusal) {
 	canonical := slices.ContainsFunc(param.Datatypes, func(d string) bool { return d == "canonical" || d == "uri" || d == "url" })
 	if parts := splitUnescaped(text, '|'); len(parts) == 2 && canonical && targetType == "" {
 		if parts[0] == "" || parts[1] == "" {
@@ -134,7 +160,7 @@ func (p *queryParser) referenceValue(param *Param, targetType, key, text string)
 	case strings.Contains(text, "?"):
 		return nil, invalid(key, "%.80q holds a query; write id, Type/id or a URL", text)
 	case r.version != "":
-		return nil, p.drop(events.Unsupported, key, "references to a version are not offered; leave out /_history/%.64s", r.version)
+		return nil, drop(events.Unsupported, key, "references to a version are not offered; leave out /_history/%.64s", r.version)
 	case r.relative && targetType != "" && r.typ != targetType:
 		return nil, invalid(key, "the modifier asks for %s and the value %.80q for %s", targetType, text, r.typ)
 	case r.relative && !p.catalog.Known(r.typ):
@@ -162,7 +188,7 @@ var prefixes = map[string]projections.Prefix{"eq": projections.Eq, "ne": project
 	"ge": projections.Ge, "le": projections.Le, "sa": projections.Sa, "eb": projections.Eb, "ap": projections.Ap}
 
 // cutPrefix splits off the letters before a number or date.
-func cutPrefix(key, text string) (projections.Prefix, string, *events.Error) {
+func cutPrefix(key, text string) (projections.Prefix, string, *refusal) {
 	n := 0
 	for n < len(text) && (text[n]|0x20 >= 'a' && text[n]|0x20 <= 'z') {
 		n++
@@ -177,7 +203,7 @@ func cutPrefix(key, text string) (projections.Prefix, string, *events.Error) {
 	return prefix, text[n:], nil
 }
 
-func (p *queryParser) dateValue(key, text string) (*projections.Value, *events.Error) {
+func (p *queryParser) dateValue(key, text string) (*projections.Value, *refusal) {
 	prefix, rest, err := cutPrefix(key, text)
 	if err != nil {
 		return nil, err
@@ -199,7 +225,7 @@ func (p *queryParser) dateValue(key, text string) (*projections.Value, *events.E
 
 // numberInto reads a number with its prefix and sets the range that is meant. The precision counts for eq, ne and ap alone (FHIR R4, section
 // 3.1.1.4.9).
-func numberInto(v *projections.Value, key, text string) *events.Error {
+func numberInto(v *projections.Value, key, text string) *refusal {
 	prefix, rest, err := cutPrefix(key, text)
 	if err != nil {
 		return err
@@ -219,7 +245,7 @@ func numberInto(v *projections.Value, key, text string) *events.Error {
 }
 
 // quantityValue reads number, number|system|code and number||code (FHIR R4, section 3.1.1.4.12).
-func quantityValue(key, text string) (*projections.Value, *events.Error) {
+func quantityValue(key, text string) (*projections.Value, *refusal) {
 	parts := splitUnescaped(text, '|')
 	if len(parts) != 1 && len(parts) != 3 {
 		return nil, invalid(key, "%.80q is no quantity; write number, number|system|code or number||code", text)

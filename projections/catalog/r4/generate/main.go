@@ -5,7 +5,8 @@
 //	go run ./projections/catalog/r4/generate hapi-fhir-validation-resources-r4-8.12.1.jar projections/catalog/r4
 //
 // It writes search-parameters.json.gz (a Bundle of SearchParameters with the elements that the catalog reads), model.txt.gz (the
-// elements of all types, a line each: see model.go) and compartments.json. Equal input gives equal bytes.
+// elements of all types, a line each: see model.go), parts.txt.gz (which elements are mandatory or belong to a summary: see subset.go) and
+// compartments.json. Equal input gives equal bytes.
 package main
 
 import (
@@ -54,7 +55,7 @@ func generate(jar, folder string) error {
 		return err
 	}
 
-	var model bytes.Buffer
+	var model, parts bytes.Buffer
 	compartments := map[string]map[string][]string{}
 	for _, name := range []string{"profile/profiles-types.xml", "profile/profiles-resources.xml"} {
 		data, err := read(archive, name)
@@ -68,6 +69,7 @@ func generate(jar, folder string) error {
 		for _, e := range b.Entries {
 			if s := e.Structure; s != nil && s.Derivation.Value != "constraint" && s.Kind.Value != "logical" {
 				s.write(&model)
+				s.writeParts(&parts)
 			}
 			if c := e.Compartment; c != nil {
 				compartments[c.Code.Value] = c.members()
@@ -77,6 +79,12 @@ func generate(jar, folder string) error {
 	if err := writeCompressed(filepath.Join(folder, "model.txt.gz"), model.Bytes()); err != nil {
 		return err
 	}
+	if err := writeCompressed(filepath.Join(folder, "parts.txt.gz"), parts.Bytes()); err != nil {
+		return err
+	}
+	// R4 leaves the patient out of its own compartment, unlike the other four; R5 has put that right.
+	compartments["Patient"]["Patient"] = append(compartments["Patient"]["Patient"], "{def}")
+	sort.Strings(compartments["Patient"]["Patient"])
 	data, err := json.MarshalIndent(compartments, "", " ")
 	if err != nil {
 		return err
@@ -161,7 +169,9 @@ type structure struct {
 
 type element struct {
 	Path      value `xml:"path"`
+	Min       value `xml:"min"`
 	Max       value `xml:"max"`
+	Summary   value `xml:"isSummary"`
 	Reference value `xml:"contentReference"`
 	Types     []struct {
 		Code value `xml:"code"`
@@ -209,6 +219,23 @@ func (s *structure) write(w *bytes.Buffer) {
 		}
 		if types != "" {
 			fmt.Fprintf(w, "%s %s %s\n", path, max, types)
+		}
+	}
+}
+
+// writeParts writes a line "path letters" for each element that is in a summary (s) or mandatory (m).
+func (s *structure) writeParts(w *bytes.Buffer) {
+	for _, e := range s.Elements {
+		path := e.Path.Value
+		letters := ""
+		if e.Summary.Value == "true" {
+			letters += "s"
+		}
+		if e.Min.Value != "0" {
+			letters += "m"
+		}
+		if strings.Contains(path, ".") && e.Max.Value != "0" && s.Kind.Value != "primitive-type" && letters != "" {
+			fmt.Fprintf(w, "%s %s\n", path, letters)
 		}
 	}
 }

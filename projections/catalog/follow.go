@@ -1,0 +1,160 @@
+package catalog
+
+import (
+	"slices"
+	"strings"
+
+	"binnacle/events"
+	"binnacle/projections"
+)
+
+// chain reads "code.rest" and "code:Type.rest": what is asked of the resource that a reference leads to (FHIR R4 search, 3.1.1.4.13). A reference to
+// several types is followed to all of them that have the parameter asked for; a value that is malformed for one of them leaves that one out.
+func (p *queryParser) chain(at hop, param *Param, modifier, chain, key, value string) (projections.Clause, *refusal) {
+	clause := projections.Clause{Param: param.Code, Kind: projections.Reference}
+	rest := strings.TrimPrefix(chain, ".")
+	types := param.Targets
+	switch {
+	case param.Kind != projections.Reference:
+		return clause, invalid(key, "%s is a %s parameter, which can not be chained; only a reference can", param.Code, param.Kind)
+	case rest == "":
+		return clause, invalid(key, "the chain ends with a dot; write a parameter behind it, as in subject.name")
+	case !param.followable():
+		return clause, drop(events.Unsupported, key, "%s refers by canonical URLs, and following them is not offered", param.Code)
+	case at.hops == MaxHops:
+		return clause, tooCostly(key, "more than %d references one after the other", MaxHops)
+	case modifier != "" || strings.HasPrefix(at.path, param.Code+":"):
+		if !p.catalog.Known(modifier) {
+			return clause, invalid(key, "%.64q is not a resource type of FHIR R4; in a chain nothing else can stand behind the colon", modifier)
+		}
+		if !param.refersTo(modifier) {
+			return clause, invalid(key, "%s never refers to %s; it refers to %s", param.Code, modifier, strings.Join(param.Targets, ", "))
+		}
+		types = []string{modifier}
+	case len(types) == 0:
+		types = p.catalog.model.concrete
+	}
+	follow := &projections.Follow{}
+	wanted, _, _ := splitKey(rest)
+	var first, further *refusal // what is wrong with the value, and with what comes further along the chain
+	for _, typ := range types {
+		if !p.catalog.Known(typ) {
+			continue // an abstract one, in an operator's definition
+		}
+		next, r := p.filter(hop{typ: typ, path: rest, hops: at.hops + 1}, key, value)
+		switch {
+		case r == nil:
+			follow.Targets = append(follow.Targets, projections.Target{Type: typ, Clauses: []projections.Clause{next}})
+		case r.unknown:
+			if further == nil && (wanted == "_has" || p.catalog.types[typ].params[wanted] != nil) {
+				further = r
+			}
+		case r.kind != events.Invalid:
+			return clause, r // known and not offered, or too much: it must not narrow in silence
+		case first == nil:
+			first = r
+		}
+	}
+	if len(follow.Targets) == 0 {
+		if first != nil {
+			return clause, first
+		}
+		if further != nil {
+			return clause, further
+		}
+		r := drop(events.Invalid, key, "nothing that %s refers to (%s) has a search parameter %.64q%s", param.Code, someOf(types), wanted, p.hintAt(types, wanted))
+		r.unknown = at.hops > 0
+		return clause, r
+	}
+	clause.Follow = follow
+	return clause, nil
+}
+
+// hintAt names parameters of a like spelling when one type alone is meant.
+func (p *queryParser) hintAt(types []string, code string) string {
+	if t := p.catalog.types[types[0]]; len(types) == 1 && t != nil {
+		return t.hint(code)
+	}
+	return ""
+}
+
+// someOf lists names, the first few of many.
+func someOf(names []string) string {
+	const most = 8
+	if len(names) > most {
+		return strings.Join(names[:most], ", ") + ", …"
+	}
+	return strings.Join(names, ", ")
+}
+
+// has reads the rest of "_has:Type:reference:rest": what is asked of the resources that refer to the one at hand (FHIR R4 search, 3.1.1.4.14).
+func (p *queryParser) has(at hop, rest, key, value string) (projections.Clause, *refusal) {
+	var clause projections.Clause
+	typ, rest, _ := strings.Cut(rest, ":")
+	code, rest, complete := strings.Cut(rest, ":")
+	switch {
+	case !complete || typ == "" || code == "" || rest == "":
+		return clause, invalid(key, "_has names a type, its reference and a parameter: _has:Observation:patient:code=…")
+	case !p.catalog.Known(typ):
+		return clause, invalid(key, "%.64q is not a resource type of FHIR R4", typ)
+	case at.hops == MaxHops:
+		return clause, tooCostly(key, "more than %d references one after the other", MaxHops)
+	}
+	referring := p.catalog.types[typ]
+	param := referring.params[code]
+	switch {
+	case param == nil:
+		return clause, drop(events.Invalid, key, "%s has no search parameter %.64q%s", typ, code, referring.hint(code))
+	case param.Kind != projections.Reference:
+		return clause, invalid(key, "%s of %s is a %s parameter; _has needs a reference", code, typ, param.Kind)
+	case !param.followable():
+		return clause, drop(events.Unsupported, key, "%s refers by canonical URLs, and following them is not offered", code)
+	case !param.refersTo(at.typ):
+		r := invalid(key, "%s of %s never refers to %s; it refers to %s", code, typ, at.typ, strings.Join(param.Targets, ", "))
+		r.unknown = at.hops > 0
+		return clause, r
+	}
+	next, r := p.filter(hop{typ: typ, path: rest, hops: at.hops + 1}, key, value)
+	if r != nil {
+		r.unknown = false
+		return clause, r
+	}
+	return projections.Clause{Param: code, Kind: projections.Reference, Follow: &projections.Follow{Reverse: true,
+		Targets: []projections.Target{{Type: typ, Clauses: []projections.Clause{next}}}}}, nil
+}
+
+// list reads _list: the resources that are items of a List (FHIR R4 search, 3.1.1.4.9).
+func (p *queryParser) list(at hop, key, value string) (projections.Clause, *refusal) {
+	var clause projections.Clause
+	switch {
+	case at.path != "_list":
+		return clause, invalid(key, "_list has no modifiers")
+	case value == "":
+		return clause, drop(events.Invalid, key, "the value is empty")
+	case strings.HasPrefix(value, "$"):
+		return clause, drop(events.Unsupported, key, "the functional list %.40q is not offered; give the id of a List", value)
+	}
+	ids, r := alternatives(key, value)
+	if r != nil {
+		return clause, r
+	}
+	wanted := projections.Clause{Param: projections.ParamID, Kind: projections.Token}
+	for _, id := range ids {
+		if !isID(id) {
+			return clause, invalid(key, "%.80q is not an id of a List", id)
+		}
+		wanted.Values = append(wanted.Values, projections.Value{AnySystem: true, Code: id})
+	}
+	return projections.Clause{Param: "item", Kind: projections.Reference, Follow: &projections.Follow{Reverse: true,
+		Targets: []projections.Target{{Type: "List", Clauses: []projections.Clause{wanted}}}}}, nil
+}
+
+// refersTo tells whether a reference may point to a type.
+func (p *Param) refersTo(typ string) bool {
+	return len(p.Targets) == 0 || slices.Contains(p.Targets, typ) || slices.Contains(p.Targets, "Resource")
+}
+
+// followable tells whether references of the parameter name resources by type and id; canonicals name them by URL.
+func (p *Param) followable() bool {
+	return p.Kind == projections.Reference && p.Searchable() && slices.ContainsFunc(p.Datatypes, func(d string) bool { return d == "Reference" || d == "Resource" })
+}
