@@ -15,7 +15,7 @@ type KeptSearch struct {
 	Secret [32]byte  `json:"secret"` // random; seals the page tokens, and keeps the blob's hash from being guessed
 	Asked  time.Time `json:"asked"`
 	Tenant string    `json:"tenant"`
-	Type   string    `json:"type"`
+	Type   string    `json:"type"`  // what was searched: a type, "Patient/1/Observation" in a compartment, "" for all types
 	Query  string    `json:"query"` // percent-encoded, without "?"
 }
 

@@ -19,6 +19,8 @@ type statement struct {
 	Rest                                          []struct {
 		Mode        string
 		Interaction []struct{ Code string }
+		Compartment []string
+		SearchParam []struct{ Name string }
 		Resource    []struct {
 			Type                                 string
 			Interaction                          []struct{ Code string }
@@ -26,6 +28,7 @@ type statement struct {
 			ReadHistory, UpdateCreate            bool
 			ConditionalCreate, ConditionalUpdate bool
 			ConditionalRead                      string
+			SearchInclude, SearchRevInclude      []string
 			SearchParam                          []struct{ Name, Definition, Type, Documentation string }
 		}
 	}
@@ -55,8 +58,8 @@ func TestTheCapabilityStatementIsTrue(t *testing.T) {
 	for _, interaction := range rest.Interaction {
 		system = append(system, interaction.Code)
 	}
-	if !slices.Equal(system, []string{"transaction", "batch"}) {
-		t.Errorf("of the system: %v, want transaction and batch", system)
+	if !slices.Equal(system, []string{"search-system", "transaction", "batch"}) {
+		t.Errorf("of the system: %v, want search-system, transaction and batch", system)
 	}
 	var types []string
 	for _, resource := range rest.Resource {
@@ -103,6 +106,14 @@ func TestEveryParameterThatIsToldIsAnsweredAndNoOther(t *testing.T) {
 		for _, param := range resource.SearchParam {
 			told[param.Name] = true
 			value := valueOf(param.Type)
+			if param.Type == "composite" {
+				known, _ := r4Catalog(t).Param(resource.Type, param.Name)
+				var parts []string
+				for _, part := range known.Components {
+					parts = append(parts, valueOf(part.Kind.String()))
+				}
+				value = strings.Join(parts, "$")
+			}
 			if value == "" || param.Definition == "" {
 				t.Errorf("%s.%s: of the type %q, defined by %q", resource.Type, param.Name, param.Type, param.Definition)
 			}
@@ -137,7 +148,7 @@ func TestEveryParameterThatIsToldIsAnsweredAndNoOther(t *testing.T) {
 			}
 		}
 	}
-	if len(checked) < 7 {
+	if len(checked) < 8 {
 		t.Errorf("modifiers were tried on %v only", checked)
 	}
 }
@@ -145,7 +156,7 @@ func TestEveryParameterThatIsToldIsAnsweredAndNoOther(t *testing.T) {
 func TestTheCapabilityStatementSaysWhatTheNodeIs(t *testing.T) {
 	s := newStore(t)
 	reads := statementOf(t, s.server()).Rest[0]
-	if len(reads.Interaction) != 0 || reads.Resource[0].ConditionalCreate || reads.Resource[0].UpdateCreate || len(reads.Resource[0].Interaction) != 4 {
+	if len(reads.Interaction) != 1 || reads.Resource[0].ConditionalCreate || reads.Resource[0].UpdateCreate || len(reads.Resource[0].Interaction) != 4 {
 		t.Errorf("a reading node tells of writes: %+v", reads.Resource[0])
 	}
 	writes := statementOf(t, s.server(withWrite, func(c *readapi.Config) { c.Reader, c.Blobs = nil, nil })).Rest[0]
@@ -167,5 +178,54 @@ func TestTheCapabilityStatementIsNotSentTwice(t *testing.T) {
 	}
 	if w := get(one, "/fhir/metadata?mode=terminology"); w.Code != http.StatusUnprocessableEntity {
 		t.Errorf("mode=terminology: got %d, want 422", w.Code)
+	}
+}
+
+func TestEveryIncludeAndCompartmentThatIsToldIsAnswered(t *testing.T) {
+	s := newStore(t)
+	s.put("Patient", "1", patient)
+	server := s.server()
+	strict := "Prefer: handling=strict"
+	rest := statementOf(t, server).Rest[0]
+	for _, resource := range rest.Resource {
+		told := map[string]bool{}
+		for _, include := range resource.SearchInclude {
+			told[include] = true
+			if w := get(server, "/fhir/"+resource.Type+"?_include="+include, strict); w.Code != http.StatusOK {
+				t.Errorf("%s?_include=%s: got %d, want 200: %.200s", resource.Type, include, w.Code, w.Body)
+			}
+		}
+		for _, param := range resource.SearchParam {
+			if include := resource.Type + ":" + param.Name; !told[include] {
+				if w := get(server, "/fhir/"+resource.Type+"?_include="+include, strict); w.Code != http.StatusBadRequest && w.Code != http.StatusUnprocessableEntity {
+					t.Errorf("%s?_include=%s is not told; got %d, want 400 or 422", resource.Type, include, w.Code)
+				}
+			}
+		}
+		for i, include := range resource.SearchRevInclude {
+			if resource.Type != "Patient" && i%10 != 0 {
+				continue
+			}
+			if w := get(server, "/fhir/"+resource.Type+"?_revinclude="+include, strict); w.Code != http.StatusOK {
+				t.Errorf("%s?_revinclude=%s: got %d, want 200: %.200s", resource.Type, include, w.Code, w.Body)
+			}
+		}
+	}
+	if len(rest.Compartment) != 5 {
+		t.Errorf("compartments: %v, want 5", rest.Compartment)
+	}
+	for _, resource := range rest.Resource {
+		told := slices.Contains(rest.Compartment, "http://hl7.org/fhir/CompartmentDefinition/"+strings.ToLower(resource.Type[:1])+resource.Type[1:])
+		if works := get(server, "/fhir/"+resource.Type+"/1/Observation", strict).Code == http.StatusOK; works != told {
+			t.Errorf("the compartment of a %s: told %v, and it works: %v", resource.Type, told, works)
+		}
+	}
+	if len(rest.SearchParam) < 5 {
+		t.Errorf("of the system: %v, want those of every resource", rest.SearchParam)
+	}
+	for _, param := range rest.SearchParam {
+		if w := get(server, "/fhir?"+param.Name+"=2020", strict); w.Code != http.StatusOK {
+			t.Errorf("/fhir?%s: got %d, want 200: %.200s", param.Name, w.Code, w.Body)
+		}
 	}
 }

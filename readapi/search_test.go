@@ -57,11 +57,11 @@ func TestAnUnknownParameterNeverWidensUnseen(t *testing.T) {
 	s := newStore(t)
 	s.patients(3)
 	server := s.server()
-	b := bundleOf(t, get(server, "/fhir/Patient?family=F01&flavor=red&_include=Patient:organization"))
-	if len(b.extra) != 2 || !strings.Contains(b.extra[0], "flavor") || !strings.Contains(b.extra[1], "_include") {
-		t.Errorf("the outcome tells %q, want flavor and _include", b.extra)
+	b := bundleOf(t, get(server, "/fhir/Patient?family=F01&flavor=red&_include=Observation:subject&organization.flavor=red&identifier:of-type=a|b|c"))
+	if len(b.extra) != 4 || !strings.Contains(b.extra[0], "flavor") || !strings.Contains(b.extra[1], "_include") || !strings.Contains(b.extra[2], "Organization") || !strings.Contains(b.extra[3], "of-type") {
+		t.Errorf("the outcome tells %q, want flavor, _include, the chain and the modifier", b.extra)
 	}
-	if self := b.links["self"]; strings.Contains(self, "flavor") || strings.Contains(self, "_include") || !strings.Contains(self, "family=F01") {
+	if self := b.links["self"]; strings.Contains(self, "flavor") || strings.Contains(self, "_include") || strings.Contains(self, "type") || !strings.Contains(self, "family=F01") {
 		t.Errorf("the self link %s, want family alone", self)
 	}
 	if !slices.Equal(b.ids, []string{"Patient/p1"}) {
@@ -73,9 +73,11 @@ func TestAnUnknownParameterNeverWidensUnseen(t *testing.T) {
 		contains string
 	}{
 		{"family=F01&flavor=red", 400, "flavor"},
-		{"_include=Patient:organization", 422, "_include"},
-		{"organization.name=x", 422, "organization.name"},
-		{"_has:Observation:patient:code=x", 422, "_has"},
+		{"_include=Observation:subject", 400, "_include"},
+		{"organization.flavor=x", 400, "Organization"},
+		{"_has:Observation:patient:flavor=x", 400, "flavor"},
+		{"identifier:of-type=a|b|c", 422, "of-type"},
+		{"_filter=x", 422, "_filter"},
 	}
 	for _, c := range cases {
 		w := get(server, "/fhir/Patient?"+c.query, "Prefer: handling=strict")
@@ -285,7 +287,7 @@ func TestFormsOfASearchByPost(t *testing.T) {
 		{"without a type", "/fhir/Patient/_search", nil, "family=F01", 415, nil},
 		{"a form that is not offered", "/fhir/Patient/_search", []string{form}, "_format=xml", 406, nil},
 		{"too large", "/fhir/Patient/_search", []string{form}, "family=" + strings.Repeat("x", 1<<20), 413, nil},
-		{"of all types", "/fhir/_search", []string{form}, "_id=1", 422, nil},
+		{"of all types", "/fhir/_search", []string{form}, "_id=p1", 200, []string{"Patient/p1"}},
 		{"of an unknown type", "/fhir/Unicorn/_search", []string{form}, "_id=1", 404, nil},
 	}
 	for _, c := range cases {

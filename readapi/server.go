@@ -97,7 +97,7 @@ func New(config Config) (*Server, error) {
 	engine.RedirectTrailingSlash = false
 	engine.ForwardedByClientIP = false
 	s.route(engine, config)
-	compress, err := gzhttp.NewWrapper(gzhttp.MinSize(1_400), gzhttp.CompressionLevel(1), gzhttp.EnableZstd(false),
+	compress, err := gzhttp.NewWrapper(gzhttp.MinSize(1_400), gzhttp.CompressionLevel(1),
 		gzhttp.ContentTypes([]string{"application/fhir+json", "application/json", "text/json", "text/html", "text/plain"}))
 	if err != nil {
 		return nil, events.Wrap(events.Internal, "readapi.New", err, "the compressing handler")
@@ -143,15 +143,15 @@ func (s *Server) route(engine *gin.Engine, config Config) {
 }
 
 func (s *Server) routeReads(engine *gin.Engine) {
-	s.get(engine, s.base, "search-system", s.fhir(notOffered("a search over all types", "name a type, as in "+s.base+"/Patient?name=…")))
+	s.get(engine, s.base, "search-system", s.fhir(func(c *gin.Context) error { return s.door(c.Request).Search(c.Writer, c.Request, fhir.Scope{}) }))
+	engine.POST(s.base+"/_search", s.handle("search-system", s.fhir(func(c *gin.Context) error { return s.door(c.Request).SearchForm(c.Writer, c.Request, fhir.Scope{}) })))
 	s.get(engine, s.base+"/_history", "history-system", s.fhir(notOffered("the history of all types", "ask for the history of one resource")))
 	s.get(engine, s.base+"/:type", "search-type", s.typed(func(c *gin.Context) error {
-		return s.door(c.Request).Search(c.Writer, c.Request, c.Param("type"))
+		return s.door(c.Request).Search(c.Writer, c.Request, fhir.Scope{Type: c.Param("type")})
 	}))
 	engine.POST(s.base+"/:type/_search", s.handle("search-type", s.typed(func(c *gin.Context) error {
-		return s.door(c.Request).SearchForm(c.Writer, c.Request, c.Param("type"))
+		return s.door(c.Request).SearchForm(c.Writer, c.Request, fhir.Scope{Type: c.Param("type")})
 	})))
-	engine.POST(s.base+"/_search", s.handle("search-system", s.fhir(notOffered("a search over all types", "name a type, as in "+s.base+"/Patient/_search"))))
 	s.get(engine, s.base+"/:type/:id", "read", s.typed(s.read))
 	s.get(engine, s.base+"/:type/:id/_history", "history-instance", s.typed(func(c *gin.Context) error {
 		return s.door(c.Request).History(c.Writer, c.Request, c.Param("type"), c.Param("id"))
@@ -159,7 +159,8 @@ func (s *Server) routeReads(engine *gin.Engine) {
 	s.get(engine, s.base+"/:type/:id/_history/:version", "vread", s.typed(func(c *gin.Context) error {
 		return s.door(c.Request).VRead(c.Writer, c.Request, c.Param("type"), c.Param("id"), c.Param("version"))
 	}))
-	s.get(engine, s.base+"/:type/:id/:compartment", "search-compartment", s.typed(s.compartment))
+	s.get(engine, s.base+"/:type/:id/:inside", "search-compartment", s.typed(s.compartment((*fhir.Door).Search)))
+	engine.POST(s.base+"/:type/:id/:inside/_search", s.handle("search-compartment", s.typed(s.compartment((*fhir.Door).SearchForm))))
 }
 
 // read answers a read, and what stands where an id would.
@@ -177,15 +178,20 @@ func (s *Server) read(c *gin.Context) error {
 	return s.door(c.Request).Read(c.Writer, c.Request, c.Param("type"), id)
 }
 
-func (s *Server) compartment(c *gin.Context) error {
-	name := c.Param("compartment")
-	if strings.HasPrefix(name, "$") {
-		return notOffered("the operation "+clip(name), "the capability statement lists what there is")(c)
+// compartment searches what belongs to one resource: one type of it, or with * all types.
+func (s *Server) compartment(search func(*fhir.Door, http.ResponseWriter, *http.Request, fhir.Scope) error) handler {
+	return func(c *gin.Context) error {
+		inside := c.Param("inside")
+		switch {
+		case strings.HasPrefix(inside, "$"):
+			return notOffered("the operation "+clip(inside), "the capability statement lists what there is")(c)
+		case inside == "*":
+			inside = ""
+		case !s.catalog.Known(inside):
+			return s.noRoute(c)
+		}
+		return search(s.door(c.Request), c.Writer, c.Request, fhir.Scope{Type: inside, Compartment: catalog.Compartment{Type: c.Param("type"), ID: c.Param("id")}})
 	}
-	if !s.catalog.Known(name) {
-		return s.noRoute(c)
-	}
-	return notOffered("a search in a compartment", "search "+name+" by its reference to the "+c.Param("type"))(c)
 }
 
 func (s *Server) routeWrites(engine *gin.Engine) {

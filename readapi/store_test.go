@@ -193,6 +193,7 @@ type bundle struct {
 	total string // "" when there is none
 	links map[string]string
 	ids   []string // of the entries with a resource that matched, as Type/id
+	added []string // of the entries that are included, as Type/id
 	extra []string // diagnostics of outcome entries
 	node  documents.Node
 }
@@ -216,6 +217,10 @@ func bundleOf(t testing.TB, w *httptest.ResponseRecorder) bundle {
 			for issue := range inner.Get("issue").Items() {
 				b.extra = append(b.extra, issue.Get("diagnostics").Text())
 			}
+			continue
+		}
+		if entry.Get("search").Get("mode").Text() == "include" {
+			b.added = append(b.added, inner.Get("resourceType").Text()+"/"+inner.Get("id").Text())
 			continue
 		}
 		b.ids = append(b.ids, inner.Get("resourceType").Text()+"/"+inner.Get("id").Text())

@@ -70,7 +70,10 @@ func (p *queryParser) anyHas(name string) bool {
 
 // readType refuses _type where one type is searched; [Catalog.ParseSystem] reads it by itself.
 func (p *queryParser) readType(key, _ string) *refusal {
-	if p.system != nil {
+	switch {
+	case key != "_type":
+		return invalid(key, "_type has no modifiers")
+	case p.system != nil:
 		return nil
 	}
 	return drop(events.Invalid, key, "_type selects among all types; this search is on %s alone", p.options.Type)

@@ -109,3 +109,9 @@ func (c *Catalog) References(typ, target string) []string {
 	}
 	return codes
 }
+
+// RefersTo tells whether a type's parameter may refer to resources of another type, by type and id.
+func (c *Catalog) RefersTo(typ, code, target string) bool {
+	p, ok := c.Param(typ, code)
+	return ok && p.followable() && p.refersTo(target)
+}

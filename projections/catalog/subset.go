@@ -121,6 +121,32 @@ func (c *Catalog) Subset(typ string, summary Summary, elements []string) *Subset
 	return &Subset{part: kept}
 }
 
+// ParseSubset reads _summary and _elements where one resource of a type is read, and passes over all other parameters; nil when everything is
+// wanted. Errors are of kind Invalid.
+func (c *Catalog) ParseSubset(typ, raw string) (*Subset, error) {
+	p, err := c.newQueryParser(Options{Type: typ, Strict: true})
+	if err != nil {
+		return nil, err
+	}
+	err = each(raw, func(key, value string) error {
+		if code, _, _ := splitKey(key); code != "_summary" && code != "_elements" {
+			return nil
+		}
+		return p.param(key, value)
+	})
+	if err != nil {
+		return nil, err
+	}
+	parsed, err := p.finish()
+	if err != nil {
+		return nil, err
+	}
+	if parsed.Summary == SummaryOfCount {
+		return nil, invalid("_summary", "count is for searches; true, text, data and false are for a read").error()
+	}
+	return c.Subset(typ, parsed.Summary, parsed.Elements), nil
+}
+
 // rootElement returns the name of an element at the root of a type, by that name or, for a choice, by its key in JSON ("valueQuantity" is
 // "value"); "" when there is none.
 func (c *Catalog) rootElement(typ, name string) string {

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	documents "binnacle/events/fhir"
+	"binnacle/projections"
+	"binnacle/projections/catalog"
 )
 
 // writeSearch writes a page of a search as a bundle.
@@ -21,20 +23,71 @@ func (d *Door) writeSearch(ctx context.Context, w http.ResponseWriter, s *search
 	bundle := documents.NewBundleWriter(w, documents.BundleHead{
 		Type: "searchset", LastUpdated: time.Now(), Total: totalOf(s.place.total), Links: bundleLinks(links),
 	})
-	var resource []byte
-	for i, version := range found.page.Versions {
-		if resource, err = documents.Stamp(resource[:0], found.contents[i], version.ID, version.Number, version.Time); err != nil {
-			d.abort(ctx, err, version.Type, version.ID, version.Number)
-		}
-		if !d.wrote(ctx, bundle.Entry(documents.BundleEntry{FullURL: s.path + "/" + version.ID, Resource: resource, SearchMode: "match"})) {
-			return nil
-		}
+	entries := searchEntries{door: d, search: s, bundle: bundle}
+	if !entries.write(ctx, found.page.Versions, found.contents, "match") || !entries.write(ctx, found.included.versions, found.included.contents, "include") {
+		return nil
 	}
 	if outcome != nil {
 		d.wrote(ctx, bundle.Entry(documents.BundleEntry{Resource: outcome, SearchMode: "outcome"}))
 	}
 	d.wrote(ctx, bundle.Close())
 	return nil
+}
+
+// searchEntries writes the entries of a search.
+type searchEntries struct {
+	door   *Door
+	search *search
+	bundle *documents.BundleWriter
+	cut    cutter
+	buffer []byte
+}
+
+// write writes versions with their contents; false when the client has gone.
+func (e *searchEntries) write(ctx context.Context, versions []projections.Version, contents [][]byte, mode string) bool {
+	parsed := &e.search.parsed
+	elements := parsed.Elements
+	if mode != "match" {
+		elements = nil // they are names of elements of what is searched
+	}
+	subsets := map[string]*catalog.Subset{}
+	for i, version := range versions {
+		subset, made := subsets[version.Type]
+		if !made {
+			subset = e.door.Catalog.Subset(version.Type, parsed.Summary, elements)
+			subsets[version.Type] = subset
+		}
+		content, err := e.cut.subset(subset, contents[i])
+		if err == nil {
+			e.buffer, err = documents.Stamp(e.buffer[:0], content, version.ID, version.Number, version.Time)
+		}
+		if err != nil {
+			e.door.abort(ctx, err, version.Type, version.ID, version.Number)
+		}
+		entry := documents.BundleEntry{FullURL: e.search.base + "/" + version.Type + "/" + version.ID, Resource: e.buffer, SearchMode: mode}
+		if !e.door.wrote(ctx, e.bundle.Entry(entry)) {
+			return false
+		}
+	}
+	return true
+}
+
+// cutter cuts parts out of contents, in memory that it uses again.
+type cutter struct {
+	document documents.Document
+	buffer   []byte
+}
+
+// subset returns the part of a content; the content itself for nil. It is good until the next call.
+func (c *cutter) subset(wanted *catalog.Subset, content []byte) ([]byte, error) {
+	if wanted == nil {
+		return content, nil
+	}
+	if err := c.document.Reset(content); err != nil {
+		return nil, err
+	}
+	c.buffer = wanted.Append(c.buffer[:0], &c.document)
+	return c.buffer, nil
 }
 
 // writeHistory writes a page of a history as a bundle.

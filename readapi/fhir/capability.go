@@ -5,6 +5,8 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"binnacle/events"
@@ -47,6 +49,8 @@ type restMode struct {
 	Documentation string             `json:"documentation,omitempty"`
 	Resource      []resourceOffer    `json:"resource,omitempty"`
 	Interaction   []interactionOffer `json:"interaction,omitempty"`
+	SearchParam   []searchParamOffer `json:"searchParam,omitempty"`
+	Compartment   []string           `json:"compartment,omitempty"`
 }
 
 type resourceOffer struct {
@@ -59,6 +63,8 @@ type resourceOffer struct {
 	ConditionalRead   string             `json:"conditionalRead,omitempty"`
 	ConditionalUpdate bool               `json:"conditionalUpdate"`
 	ConditionalDelete string             `json:"conditionalDelete"`
+	SearchInclude     []string           `json:"searchInclude,omitempty"`
+	SearchRevInclude  []string           `json:"searchRevInclude,omitempty"`
 	SearchParam       []searchParamOffer `json:"searchParam,omitempty"`
 }
 
@@ -101,6 +107,7 @@ func restOf(config Config) restMode {
 	rest := restMode{
 		Mode: "server",
 		Documentation: "A search is answered at the state of its first page, however much is written while it is paged through. " +
+			"Reference parameters can be chained (subject.name, subject:Patient.organization.name) and reversed (_has:Observation:patient:code), to any depth. " +
 			"Answers carry " + HeaderPosition + "; a request that sends it back as " + HeaderMinPosition + " reads at least what that answer knew.",
 	}
 	var interactions []interactionOffer
@@ -111,14 +118,20 @@ func restOf(config Config) restMode {
 	}
 	if config.Reader != nil {
 		offer("read", "vread", "history-instance", "search-type")
+		rest.Interaction = append(rest.Interaction, interactionOffer{Code: "search-system", Documentation: "_type names the types; the newest come first"})
+		rest.SearchParam = systemParams(config.Catalog)
+		for _, name := range config.Catalog.Compartments() {
+			rest.Compartment = append(rest.Compartment, "http://hl7.org/fhir/CompartmentDefinition/"+strings.ToLower(name[:1])+name[1:])
+		}
 	}
 	if config.Writes {
 		offer("create", "update", "delete")
-		rest.Interaction = []interactionOffer{{Code: "transaction"}, {Code: "batch"}}
+		rest.Interaction = append(rest.Interaction, interactionOffer{Code: "transaction"}, interactionOffer{Code: "batch"})
 	}
 	if len(interactions) == 0 {
 		return rest
 	}
+	reverse := reverseIncludes(config.Catalog)
 	for _, resourceType := range config.Catalog.Types() {
 		resource := resourceOffer{
 			Type: resourceType, Interaction: interactions, Versioning: "versioned",
@@ -131,25 +144,59 @@ func restOf(config Config) restMode {
 		if config.Reader != nil {
 			resource.ConditionalRead = "full-support"
 			resource.SearchParam = searchParams(config.Catalog, resourceType)
+			resource.SearchRevInclude = reverse[resourceType]
+			resource.SearchInclude = []string{"*"}
+			for _, code := range config.Catalog.References(resourceType, "") {
+				resource.SearchInclude = append(resource.SearchInclude, resourceType+":"+code)
+			}
 		}
 		rest.Resource = append(rest.Resource, resource)
 	}
 	return rest
 }
 
+// reverseIncludes lists for each type what refers to it, as _revinclude names it.
+func reverseIncludes(known *catalog.Catalog) map[string][]string {
+	reverse := map[string][]string{}
+	for _, target := range known.Types() {
+		reverse[target] = []string{"*"}
+		for _, source := range known.Types() {
+			for _, code := range known.References(source, target) {
+				reverse[target] = append(reverse[target], source+":"+code)
+			}
+		}
+	}
+	return reverse
+}
+
+// systemParams are those that every type has from its base.
+func systemParams(known *catalog.Catalog) []searchParamOffer {
+	types := known.Types()
+	return slices.DeleteFunc(searchParams(known, types[0]), func(offer searchParamOffer) bool {
+		param, _ := known.Param(types[0], offer.Name)
+		return param.Type != "Resource"
+	})
+}
+
 func searchParams(known *catalog.Catalog, resourceType string) []searchParamOffer {
 	var offers []searchParamOffer
 	for _, param := range known.Params(resourceType) {
 		if param.Searchable() {
-			offers = append(offers, searchParamOffer{Name: param.Code, Definition: param.URL, Type: param.Kind.String(), Documentation: modifiersOf(param.Kind)})
+			offers = append(offers, searchParamOffer{Name: param.Code, Definition: param.URL, Type: param.Kind.String(), Documentation: usageOf(param)})
 		}
 	}
 	return offers
 }
 
-// modifiersOf names the modifiers that a parameter of a kind takes.
-func modifiersOf(kind projections.Kind) string {
-	switch kind {
+// usageOf names the modifiers that a parameter takes, and how its values are written where that isn't plain.
+func usageOf(param *catalog.Param) string {
+	switch param.Kind {
+	case projections.Composite:
+		names := make([]string, len(param.Components))
+		for i, part := range param.Components {
+			names[i] = part.Code
+		}
+		return "Modifiers: missing. Values: " + strings.Join(names, "$")
 	case projections.Token:
 		return "Modifiers: missing, not"
 	case projections.Reference:

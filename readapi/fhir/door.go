@@ -36,6 +36,7 @@ type Limits struct {
 	DefaultCount  int           // entries on a page when _count is not given; default 50
 	MaxCount      int           // entries on a page at the most; a larger _count is read as this; default 1,000
 	PageBytes     int           // content on a page at the most, unless one entry alone is larger; default 32 MiB
+	Included      int           // resources beside the matches on a page at the most; more are refused; default 1,000
 	FormBytes     int64         // body of a search by POST; default 1 MiB
 	SearchTime    time.Duration // one search; default 10 s
 	PositionWait  time.Duration // for the position that a read must have reached; default 5 s
@@ -47,6 +48,7 @@ func (l Limits) withDefaults() Limits {
 	orDefault(&l.MaxCount, 1_000)
 	l.DefaultCount = min(l.DefaultCount, l.MaxCount)
 	orDefault(&l.PageBytes, 32<<20)
+	orDefault(&l.Included, 1_000)
 	orDefault(&l.FormBytes, 1<<20)
 	orDefault(&l.SearchTime, 10*time.Second)
 	orDefault(&l.PositionWait, 5*time.Second)

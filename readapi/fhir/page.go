@@ -11,10 +11,25 @@ import (
 type found struct {
 	page     projections.Page
 	contents [][]byte // of page.Versions; nil for a deletion
+	included included
 }
 
-// find asks the index for a page and the blob store for its contents.
+// find asks the index for a page, the blob store for its contents, and both for what is included beside it.
 func (d *Door) find(ctx context.Context, s *search) (found, error) {
+	one := d.findType
+	if s.parsed.Types != nil {
+		one = d.findTypes
+	}
+	found, err := one(ctx, s)
+	if err != nil || len(s.parsed.Includes) == 0 || len(found.page.Versions) == 0 {
+		return found, err
+	}
+	found.included, err = d.include(ctx, s, found)
+	return found, err
+}
+
+// findType finds a page of one type.
+func (d *Door) findType(ctx context.Context, s *search) (found, error) {
 	query := s.parsed.Query
 	query.Partition, query.After, query.Snapshot = d.Partition, s.place.after(), s.place.snapshot
 	if s.paged {

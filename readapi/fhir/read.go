@@ -10,6 +10,7 @@ import (
 	"binnacle/events"
 	documents "binnacle/events/fhir"
 	"binnacle/projections"
+	"binnacle/projections/catalog"
 )
 
 // Read answers GET and HEAD [base]/Type/id with the current version: 200, 304, 404 for what was never known, 410 for what is
@@ -18,7 +19,8 @@ func (d *Door) Read(w http.ResponseWriter, r *http.Request, resourceType, id str
 	if documents.CheckID(id) != nil {
 		return unknownID(resourceType, id)
 	}
-	if err := d.prepareRead(r); err != nil {
+	wanted, err := d.prepareRead(r, resourceType)
+	if err != nil {
 		return err
 	}
 	reached := d.progress.next(r.Context())
@@ -32,7 +34,7 @@ func (d *Door) Read(w http.ResponseWriter, r *http.Request, resourceType, id str
 	if version.Number == 0 {
 		return unknownID(resourceType, id)
 	}
-	return d.writeVersion(w, r, version)
+	return d.writeVersion(w, r, version, wanted)
 }
 
 // VRead answers GET and HEAD [base]/Type/id/_history/number with one version (FHIR R4 http, 3.1.0.3).
@@ -40,7 +42,8 @@ func (d *Door) VRead(w http.ResponseWriter, r *http.Request, resourceType, id, n
 	if documents.CheckID(id) != nil {
 		return unknownID(resourceType, id)
 	}
-	if err := d.prepareRead(r); err != nil {
+	wanted, err := d.prepareRead(r, resourceType)
+	if err != nil {
 		return err
 	}
 	n, err := strconv.ParseInt(number, 10, 64)
@@ -56,36 +59,41 @@ func (d *Door) VRead(w http.ResponseWriter, r *http.Request, resourceType, id, n
 	if len(page.Versions) == 0 {
 		return events.Errorf(events.NotFound, "fhir.VRead", "%s/%s has no version %d", resourceType, id, n)
 	}
-	return d.writeVersion(w, r, page.Versions[0])
+	return d.writeVersion(w, r, page.Versions[0], wanted)
 }
 
 func unknownID(resourceType, id string) error {
 	return events.Errorf(events.NotFound, "fhir.Read", "%s/%.70s is not known", resourceType, id)
 }
 
-// prepareRead checks the parameters of a read and waits for its position. Nothing but the form of an answer can be asked of a
-// read; what else stands there is passed over, unless the client wants it refused.
-func (d *Door) prepareRead(r *http.Request) error {
-	if r.URL.RawQuery != "" && isStrict(r) {
+// prepareRead checks the parameters of a read, waits for its position, and tells which part of the resource is wanted; nil: all of it.
+// Nothing but the form of an answer can be asked of a read; what else stands there is passed over, unless the client wants it refused.
+func (d *Door) prepareRead(r *http.Request, resourceType string) (*catalog.Subset, error) {
+	if r.URL.RawQuery == "" {
+		return nil, d.reach(r)
+	}
+	if isStrict(r) {
 		params, err := url.ParseQuery(r.URL.RawQuery)
 		if err != nil {
-			return events.Wrap(events.Invalid, "fhir.Read", err, "the parameters are not percent-encoded as they should be")
+			return nil, events.Wrap(events.Invalid, "fhir.Read", err, "the parameters are not percent-encoded as they should be")
 		}
 		for name := range params {
 			switch name {
-			case "_format", "_pretty":
-			case "_summary", "_elements":
-				return events.Errorf(events.Unsupported, "fhir.Read", "%s is not supported on a read; leave it out to get the whole resource", name)
+			case "_format", "_pretty", "_summary", "_elements":
 			default:
-				return events.Errorf(events.Invalid, "fhir.Read", "the parameter %.60q has no meaning on a read; leave it out", name)
+				return nil, events.Errorf(events.Invalid, "fhir.Read", "the parameter %.60q has no meaning on a read; leave it out", name)
 			}
 		}
 	}
-	return d.reach(r)
+	wanted, err := d.Catalog.ParseSubset(resourceType, r.URL.RawQuery)
+	if err != nil {
+		return nil, err
+	}
+	return wanted, d.reach(r)
 }
 
-// writeVersion answers with one version that exists.
-func (d *Door) writeVersion(w http.ResponseWriter, r *http.Request, version projections.Version) error {
+// writeVersion answers with one version that exists, or with a part of it.
+func (d *Door) writeVersion(w http.ResponseWriter, r *http.Request, version projections.Version, wanted *catalog.Subset) error {
 	header := w.Header()
 	etag := etagOf(version.Number)
 	header["Etag"] = []string{etag}
@@ -107,6 +115,11 @@ func (d *Door) writeVersion(w http.ResponseWriter, r *http.Request, version proj
 	content := contents[0]
 	if content == nil {
 		if content, err = d.heal(r.Context(), version); err != nil {
+			return err
+		}
+	}
+	if wanted != nil {
+		if content, err = new(cutter).subset(wanted, content); err != nil {
 			return err
 		}
 	}

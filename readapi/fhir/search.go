@@ -8,6 +8,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,26 +20,46 @@ import (
 // pageParam says which page of a search is wanted.
 const pageParam = "_page"
 
+// Scope is what a search is on.
+type Scope struct {
+	Type        string              // a resource type; "": all types, or those that _type names
+	Compartment catalog.Compartment // what is found must be in it; the zero Compartment restricts nothing
+}
+
+// path is the scope's place below the FHIR root: "Observation", "Patient/1/Observation", "Patient/1/*" or "" for everything.
+func (s Scope) path() string {
+	if s.Compartment == (catalog.Compartment{}) {
+		return s.Type
+	}
+	inside := s.Type
+	if inside == "" {
+		inside = "*"
+	}
+	return s.Compartment.Type + "/" + s.Compartment.ID + "/" + inside
+}
+
 // search is one request for a page of a search.
 type search struct {
-	resourceType string
-	path         string // [base]/Type
-	parsed       catalog.Parsed
-	place        place
-	form         bool // by POST: what was asked must not stand in the links to other pages
-	paged        bool // by following a link
+	scope  Scope
+	base   string // the FHIR root
+	path   string // of the scope, with the root
+	parsed catalog.Parsed
+	place  place
+	form   bool // by POST: what was asked must not stand in the links to other pages
+	paged  bool // by following a link
 
 	kept     *projections.KeptSearch // the search by POST that this page belongs to
 	keptHash events.Hash
 }
 
-// Search answers GET and HEAD [base]/Type?… with a page of the current versions that match (FHIR R4 search).
-func (d *Door) Search(w http.ResponseWriter, r *http.Request, resourceType string) error {
-	return d.search(w, r, resourceType, r.URL.RawQuery, false)
+// Search answers GET and HEAD [base]/Type?…, [base]?… and [base]/Type/id/Type?… with a page of the current versions that match (FHIR R4
+// http, 3.1.0.11).
+func (d *Door) Search(w http.ResponseWriter, r *http.Request, scope Scope) error {
+	return d.search(w, r, scope, r.URL.RawQuery, false)
 }
 
-// SearchForm answers POST [base]/Type/_search: the parameters stand in the body, in the form of HTML forms, or in the query, or in both.
-func (d *Door) SearchForm(w http.ResponseWriter, r *http.Request, resourceType string) error {
+// SearchForm answers POST to the same places with /_search behind: the parameters stand in the body, in the form of HTML forms, or in the query, or in both.
+func (d *Door) SearchForm(w http.ResponseWriter, r *http.Request, scope Scope) error {
 	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if (err != nil || media != "application/x-www-form-urlencoded") && (r.ContentLength != 0 || r.Header.Get("Content-Type") != "") {
 		return &Refusal{Status: http.StatusUnsupportedMediaType, Err: events.Errorf(events.Unsupported, "fhir.SearchForm",
@@ -55,10 +76,10 @@ func (d *Door) SearchForm(w http.ResponseWriter, r *http.Request, resourceType s
 	if form := strings.TrimSpace(string(body)); form != "" {
 		raw = strings.TrimPrefix(raw+"&"+form, "&")
 	}
-	return d.search(w, r, resourceType, raw, true)
+	return d.search(w, r, scope, raw, true)
 }
 
-func (d *Door) search(w http.ResponseWriter, r *http.Request, resourceType, raw string, form bool) error {
+func (d *Door) search(w http.ResponseWriter, r *http.Request, scope Scope, raw string, form bool) error {
 	if err := d.negotiateForm(w, raw, form); err != nil {
 		return err
 	}
@@ -67,7 +88,7 @@ func (d *Door) search(w http.ResponseWriter, r *http.Request, resourceType, raw 
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), d.Limits.SearchTime)
 	defer cancel()
-	s, err := d.readSearch(ctx, r, resourceType, raw, form)
+	s, err := d.readSearch(ctx, r, scope, raw, form)
 	if err != nil {
 		return err
 	}
@@ -79,7 +100,7 @@ func (d *Door) search(w http.ResponseWriter, r *http.Request, resourceType, raw 
 		}
 		return err
 	}
-	d.stamp(w.Header(), reached, found.page.Versions...)
+	d.stamp(w.Header(), reached, slices.Concat(found.page.Versions, found.included.versions)...)
 	return d.writeSearch(ctx, w, s, found)
 }
 
@@ -101,15 +122,16 @@ func (d *Door) negotiateForm(w http.ResponseWriter, raw string, form bool) error
 }
 
 // readSearch makes a query of the parameters: those that stand there, or the kept ones that _page leads to.
-func (d *Door) readSearch(ctx context.Context, r *http.Request, resourceType, raw string, form bool) (*search, error) {
-	s := &search{resourceType: resourceType, path: d.BaseURL(r) + "/" + resourceType, form: form}
+func (d *Door) readSearch(ctx context.Context, r *http.Request, scope Scope, raw string, form bool) (*search, error) {
+	base := d.BaseURL(r)
+	s := &search{scope: scope, base: base, path: strings.TrimSuffix(base+"/"+scope.path(), "/"), form: form}
 	text, paged, twice := only(raw, pageParam)
 	if twice {
 		return nil, events.Errorf(events.Invalid, "fhir.Search", "_page stands twice; follow the links of a bundle as they are")
 	}
 	options := catalog.Options{
-		Tenant: d.Tenant, Type: resourceType, Strict: isStrict(r), DefaultCount: d.Limits.DefaultCount, MaxCount: d.Limits.MaxCount,
-		BaseURL: d.BaseURL(r), Own: []string{pageParam}, Now: time.Now,
+		Tenant: d.Tenant, Type: scope.Type, Compartment: scope.Compartment, Strict: isStrict(r), DefaultCount: d.Limits.DefaultCount,
+		MaxCount: d.Limits.MaxCount, BaseURL: base, Own: []string{pageParam}, Now: time.Now,
 	}
 	if !paged {
 		now := time.Now()
@@ -141,17 +163,21 @@ func (d *Door) readSearch(ctx context.Context, r *http.Request, resourceType, ra
 func (s *search) parse(known *catalog.Catalog, raw string, options catalog.Options) (err error) {
 	asked := time.Unix(s.place.asked, 0).UTC()
 	options.Now = func() time.Time { return asked }
-	s.parsed, err = known.ParseQuery(raw, options)
+	if s.scope.Type == "" {
+		s.parsed, err = known.ParseSystem(raw, options)
+	} else {
+		s.parsed, err = known.ParseQuery(raw, options)
+	}
 	return err
 }
 
 // identity is what a page token is bound to: everything that decides which versions are found in which order.
 func (s *search) identity(tenant string) string {
 	params := make([]catalog.KeyValue, 0, len(s.parsed.Used)+2)
-	params = append(params, catalog.KeyValue{Key: "tenant", Value: tenant}, catalog.KeyValue{Key: "type", Value: s.resourceType})
+	params = append(params, catalog.KeyValue{Key: "tenant", Value: tenant}, catalog.KeyValue{Key: "type", Value: s.scope.path()})
 	for _, param := range s.parsed.Used {
 		switch param.Key {
-		case "_format", "_pretty", "_count", "_explain", "_total":
+		case "_format", "_pretty", "_count", "_explain", "_total", "_summary", "_elements":
 		default:
 			params = append(params, param)
 		}
@@ -180,7 +206,7 @@ func (d *Door) loadKept(ctx context.Context, s *search, page token, raw string) 
 	if !ok || kept.Tenant != d.Tenant || kept.Expired(time.Now()) {
 		return searchExpired()
 	}
-	if kept.Type != s.resourceType {
+	if kept.Type != s.scope.path() {
 		return badToken()
 	}
 	s.kept, s.keptHash = &kept, page.kept
@@ -197,7 +223,7 @@ func (d *Door) keep(ctx context.Context, s *search) error {
 	if s.kept != nil {
 		return nil
 	}
-	kept := projections.KeptSearch{Asked: time.Now().UTC(), Tenant: d.Tenant, Type: s.resourceType, Query: encode(s.parsed.Used)}
+	kept := projections.KeptSearch{Asked: time.Now().UTC(), Tenant: d.Tenant, Type: s.scope.path(), Query: encode(s.parsed.Used)}
 	if _, err := rand.Read(kept.Secret[:]); err != nil {
 		return events.Wrap(events.Internal, "fhir.Search", err, "no random numbers")
 	}
