@@ -16,16 +16,17 @@ const (
 	NotFound                 // never known
 	Gone                     // known and deleted
 	Conflict                 // it contradicts the present state: integrity, a fence that was passed, an idempotency key in flight
-	Precondition             // If-Match, If-None-Match or If-None-Exist does not hold, or a condition matches several resources
+	Precondition             // If-Match or If-None-Match does not hold
 	TooLarge                 // over a limit of size
 	TooCostly                // over a limit of time or of work
 	Unsupported              // well formed, known, and not offered here
 	Transient                // a part is away for now; the same call may work later
 	Unknown                  // the effect was asked for and may still come about; ask again with the same idempotency key
 	Reused                   // the idempotency key stands for another request
+	Ambiguous                // a condition matches several resources
 )
 
-var kindNames = [...]string{"internal", "invalid", "not found", "gone", "conflict", "precondition", "too large", "too costly", "unsupported", "transient", "unknown outcome", "idempotency key reused"}
+var kindNames = [...]string{"internal", "invalid", "not found", "gone", "conflict", "precondition", "too large", "too costly", "unsupported", "transient", "unknown outcome", "idempotency key reused", "ambiguous"}
 
 func (k Kind) String() string {
 	if int(k) < len(kindNames) {

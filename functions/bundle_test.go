@@ -166,6 +166,9 @@ func TestATransactionIsAllOrNothing(t *testing.T) {
 			if place := got.at(t, "issue", 0, "expression", 0); !strings.HasPrefix(place, c.place) {
 				t.Errorf("expression: got %q, want %q", place, c.place)
 			}
+			if code := got.at(t, "issue", 0, "code"); (code == "multiple-matches") != (c.says == "several") {
+				t.Errorf("the code is %q; several matches, and nothing else, are multiple-matches", code)
+			}
 		})
 	}
 	if report := n.verified(); report.Versions != 3 {

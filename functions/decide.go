@@ -247,7 +247,7 @@ func (e *decidingEvent) condition(n int, w *work) (*entry, error) {
 		return matches[0], nil
 	}
 	// Which of them were found first depends on the batches, and an outcome must not.
-	return nil, refuse(events.Precondition, n, w, "the condition %s?%s matches several resources; make it select one", w.Type, w.Condition)
+	return nil, refuse(events.Ambiguous, n, w, "the condition %s?%s matches several resources; make it select one", w.Type, w.Condition)
 }
 
 // link finds what the links of a change lead to.
@@ -274,11 +274,11 @@ func (e *decidingEvent) link(n int, w *work) error {
 			return err
 		}
 		if len(matches) != 1 {
-			count := "no resource"
+			kind, count := events.Precondition, "no resource"
 			if len(matches) > 1 {
-				count = "several resources"
+				kind, count = events.Ambiguous, "several resources"
 			}
-			return refuse(events.Precondition, n, w, "the conditional reference %s?%s matches %s; it must match one", link.Type, link.Query, count)
+			return refuse(kind, n, w, "the conditional reference %s?%s matches %s; it must match one", link.Type, link.Query, count)
 		}
 		w.targets[i] = link.Type + "/" + matches[0].version.ID
 	}

@@ -71,7 +71,7 @@ func TestReadsOfOneResource(t *testing.T) {
 		{"an unknown type", "/fhir/Unicorn/1", nil, 404, "", "not-supported"},
 		{"an unknown parameter", "/fhir/Patient/1?flavor=red", nil, 200, `W/"2"`, `"active":true`},
 		{"an unknown parameter, strictly", "/fhir/Patient/1?flavor=red", []string{"Prefer: return=minimal, handling=strict"}, 400, "", "flavor"},
-		{"a parameter that is not offered, strictly", "/fhir/Patient/1?_elements=name", []string{"Prefer: handling=strict"}, 422, "", "_elements"},
+		{"an element that is not there", "/fhir/Patient/1?_elements=shade", []string{"Prefer: handling=strict"}, 400, "", "_elements"},
 		{"a form of answer, strictly", "/fhir/Patient/1?_format=json&_pretty=true", []string{"Prefer: handling=strict"}, 200, `W/"2"`, `"active":true`},
 		{"a type that is not offered", "/fhir/Patient/1", []string{"Accept: application/fhir+xml"}, 406, "", "not-supported"},
 		{"a format that is not offered", "/fhir/Patient/1?_format=xml", nil, 406, "", "not-supported"},

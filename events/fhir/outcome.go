@@ -59,6 +59,8 @@ func answerOf(kind events.Kind) (status int, code string) {
 		return 409, "conflict"
 	case events.Precondition:
 		return 412, "conflict"
+	case events.Ambiguous:
+		return 412, "multiple-matches"
 	case events.TooLarge:
 		return 413, "too-long"
 	case events.TooCostly:
