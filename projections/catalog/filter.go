@@ -173,7 +173,7 @@ func (p *queryParser) modifier(param *Param, key, name string) (m projections.Mo
 	}
 	if param.Kind == projections.Reference && p.catalog.Known(name) {
 		if !param.refersTo(name) {
-			return 0, "", invalid(key, "%s never refers to %s; it refers to %s", param.Code, name, strings.Join(param.Targets, ", "))
+			return 0, "", invalid(key, "%s never refers to %s; it refers to %s", param.Code, name, someOf(param.Targets))
 		}
 		return projections.NoModifier, name, nil
 	}

@@ -28,7 +28,7 @@ func (p *queryParser) chain(at hop, param *Param, modifier, chain, key, value st
 			return clause, invalid(key, "%.64q is not a resource type of FHIR R4; in a chain nothing else can stand behind the colon", modifier)
 		}
 		if !param.refersTo(modifier) {
-			return clause, invalid(key, "%s never refers to %s; it refers to %s", param.Code, modifier, strings.Join(param.Targets, ", "))
+			return clause, invalid(key, "%s never refers to %s; it refers to %s", param.Code, modifier, someOf(param.Targets))
 		}
 		types = []string{modifier}
 	case len(types) == 0:
@@ -110,7 +110,7 @@ func (p *queryParser) has(at hop, rest, key, value string) (projections.Clause, 
 	case !param.followable():
 		return clause, drop(events.Unsupported, key, "%s refers by canonical URLs, and following them is not offered", code)
 	case !param.refersTo(at.typ):
-		r := invalid(key, "%s of %s never refers to %s; it refers to %s", code, typ, at.typ, strings.Join(param.Targets, ", "))
+		r := invalid(key, "%s of %s never refers to %s; it refers to %s", code, typ, at.typ, someOf(param.Targets))
 		r.unknown = at.hops > 0
 		return clause, r
 	}

@@ -12,12 +12,12 @@ import (
 
 // Limits of a query; beyond them it is refused as too costly.
 const (
-	MaxClauses  = 100    // parameters that filter
-	MaxValues   = 1_000  // alternatives of one parameter
-	MaxSortKeys = 8      //
-	MaxIncludes = 50     // _include and _revinclude
-	MaxHops     = 32     // references that one parameter follows, one after the other
-	MaxTargets  = 10_000 // types that are tried at the ends of the references that one parameter follows
+	MaxClauses  = 100   // parameters that filter
+	MaxValues   = 1_000 // alternatives of one parameter
+	MaxSortKeys = 8     // of _sort
+	MaxIncludes = 50    // _include and _revinclude
+	MaxHops     = 32    // references that one parameter follows, one after the other
+	MaxTargets  = 2_000 // types that are tried at the ends of the references that one parameter follows
 )
 
 // Counts that stand when [Options] has none.
