@@ -352,12 +352,15 @@ func FuzzASearchNeverFails(f *testing.F) {
 	server := s.server()
 	first := bundleOf(f, get(server, "/fhir/Patient?_count=2"))
 	for _, seed := range []string{"family=F01", "_count=2&_sort=-birthdate,family", strings.SplitN(first.links["next"], "?", 2)[1], "_page=AQ", "%zz", "birthdate=ge2000&_total=accurate&_explain=true",
-		"a=b;c=d", "_page=%41%51", "_format=xml", "_id=a,b\\,c", "gender:missing=true", "organization:identifier=a|b"} {
+		"a=b;c=d", "_page=%41%51", "_format=xml", "_id=a,b\\,c", "gender:missing=true", "organization:identifier=a|b",
+		"organization.name=x&_has:Observation:patient:code-value-quantity=a$gt5&_list=1", "_include:iterate=*&_revinclude=*&_summary=true", "_elements=name&_asOf=0:3", "_type=Patient,Person&_sort=name&_count=1", "link:Patient.organization.partof.name=a"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, query string) {
 		for _, q := range []request{
 			{method: http.MethodGet, target: "/fhir/Patient?" + query},
+			{method: http.MethodGet, target: "/fhir/Patient/p1/Patient?" + query},
+			{method: http.MethodGet, target: "/fhir?_type=Patient,Person&" + query},
 			{method: http.MethodPost, target: "/fhir/Patient/_search", body: query, headers: []string{"Content-Type: application/x-www-form-urlencoded"}},
 			{method: http.MethodGet, target: "/fhir/Patient/p1/_history?" + query},
 			{method: http.MethodGet, target: "/fhir/Patient/p1?" + query, headers: []string{"Prefer: handling=strict"}},

@@ -8,10 +8,10 @@ import (
 	"binnacle/projections"
 )
 
-// controls read the parameters that shape the result (FHIR R4, section 3.1.1.5) and _explain, an extension.
+// controls read the parameters that shape the result (FHIR R4, section 3.1.1.5) and the extensions _explain and _asOf.
 var controls = map[string]func(p *queryParser, key, value string) *refusal{
 	"_count": (*queryParser).readCount, "_sort": (*queryParser).readSort, "_total": (*queryParser).readTotal, "_summary": (*queryParser).readSummary,
-	"_explain": (*queryParser).readExplain, "_format": (*queryParser).readFormat, "_pretty": (*queryParser).readFormat,
+	"_explain": (*queryParser).readExplain, "_asOf": (*queryParser).readAsOf, "_format": (*queryParser).readFormat, "_pretty": (*queryParser).readFormat,
 	"_include": (*queryParser).readInclude, "_revinclude": (*queryParser).readInclude, "_elements": (*queryParser).readElements,
 	"_contained": (*queryParser).readContained, "_containedType": (*queryParser).readContained, "_score": (*queryParser).readNotOffered,
 	"_type": (*queryParser).readType,
@@ -156,6 +156,19 @@ func (p *queryParser) readExplain(key, value string) *refusal {
 		return invalid(key, "the value must be true or false, not %.40q", value)
 	}
 	p.explain = value == "true"
+	p.use(key, value)
+	return nil
+}
+
+// readAsOf reads a position of the log; what it stands for is the door's matter.
+func (p *queryParser) readAsOf(key, value string) *refusal {
+	if err := p.once(key, "_asOf"); err != nil {
+		return err
+	}
+	if value == "" {
+		return invalid(key, "the value is empty; write a position, as Binnacle-Position has it")
+	}
+	p.asOf = value
 	p.use(key, value)
 	return nil
 }

@@ -58,6 +58,7 @@ type Parsed struct {
 	Summary  Summary    // which part of each resource is wanted, or none
 	Elements []string   // _elements; nil: all
 	Explain  bool       // _explain=true
+	AsOf     string     // _asOf: the position as of which the search is; "": now
 }
 
 // Summary is a value of _summary (FHIR R4 search, 3.1.1.5.8).
@@ -126,6 +127,7 @@ type queryParser struct {
 	count     int             // -1: none given
 	summary   Summary
 	explain   bool
+	asOf      string
 	targets   int // types tried for the parameter at hand
 }
 
@@ -164,7 +166,7 @@ func (p *queryParser) finish() (Parsed, error) {
 	if q.Limit == 0 && (q.Total == projections.TotalCheap || q.Total == projections.TotalNone) {
 		q.Total = projections.TotalAccurate
 	}
-	return Parsed{Query: q, Issues: p.issues, Used: p.used, Includes: p.includes, Summary: p.summary, Elements: p.elements, Explain: p.explain}, nil
+	return Parsed{Query: q, Issues: p.issues, Used: p.used, Includes: p.includes, Summary: p.summary, Elements: p.elements, Explain: p.explain, AsOf: p.asOf}, nil
 }
 
 func (p *queryParser) use(key, value string) { p.used = append(p.used, KeyValue{key, value}) }

@@ -93,6 +93,9 @@ func (d *Door) search(w http.ResponseWriter, r *http.Request, scope Scope, raw s
 		return err
 	}
 	reached := d.progress.next(ctx)
+	if err := d.goBack(ctx, s); err != nil {
+		return err
+	}
 	found, err := d.find(ctx, s)
 	if err != nil {
 		if errors.Is(ctx.Err(), context.DeadlineExceeded) && r.Context().Err() == nil {
@@ -102,6 +105,25 @@ func (d *Door) search(w http.ResponseWriter, r *http.Request, scope Scope, raw s
 	}
 	d.stamp(w.Header(), reached, slices.Concat(found.page.Versions, found.included.versions)...)
 	return d.writeSearch(ctx, w, s, found)
+}
+
+// goBack takes the first page of a search to the position that _asOf names; the pages that follow have its snapshot.
+func (d *Door) goBack(ctx context.Context, s *search) error {
+	if s.parsed.AsOf == "" || s.paged {
+		return nil
+	}
+	position, err := events.ParsePosition(s.parsed.AsOf)
+	if err != nil {
+		return events.Errorf(events.Invalid, "fhir.Search", "_asOf: %.60q is no position; write one as "+HeaderPosition+" has it, 0:42", s.parsed.AsOf)
+	}
+	if position.Partition != d.Partition {
+		return events.Errorf(events.Invalid, "fhir.Search", "_asOf names partition %d, but this data is in partition %d; take a "+HeaderPosition+" of this server", position.Partition, d.Partition)
+	}
+	if err := d.progress.wait(ctx, position); err != nil {
+		return err
+	}
+	s.place.snapshot, err = d.Reader.SnapshotAt(ctx, position)
+	return err
 }
 
 // negotiateForm chooses the content type again when the body of a search names one.
