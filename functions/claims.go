@@ -9,9 +9,10 @@ import (
 )
 
 // claimsOf returns what an event claims when it is decided at a time of the log: its idempotency key, and for an entry of a batch its
-// part of the request. An event without a key claims nothing. Refusals are outcomes too: they hold their key like any other.
+// part of the request. An event without a key claims nothing, nor does one that was in quarantine and is asked for again: it may be asked for
+// once more when it is refused. Refusals are outcomes too: they hold their key like any other.
 func claimsOf(event *events.Event, at projections.State) []projections.Claim {
-	if event.Repeat == (events.Repeat{}) {
+	if event.Repeat == (events.Repeat{}) || event.Settles != nil {
 		return nil
 	}
 	key := projections.Claim{ClaimName: claimName(event, 0), EventID: strings.Clone(event.ID), Request: event.Repeat.Request, Until: at.Time.Add(event.Repeat.Window)}
@@ -97,7 +98,7 @@ func (d *deciding) repeats(event *events.Event) (string, error) {
 		if again && part.Request == event.Repeat.Request {
 			return part.EventID, nil
 		}
-		if taken { // by another entry of the same batch, for all of them
+		if taken && len(claims) > 0 { // by another entry of the same batch, for all of them
 			claims = claims[1:]
 		}
 	} else if taken {

@@ -77,7 +77,14 @@ func (d *deciding) event(i *item) error {
 		return nil
 	}
 	one := &decidingEvent{deciding: d, item: i, layer: newOverlay(true)}
-	first, err := d.repeats(&i.event)
+	var first string
+	var err error
+	if i.event.Settles != nil {
+		err = d.open(d.ctx, i.event.Settles)
+	}
+	if err == nil {
+		first, err = d.repeats(&i.event)
+	}
 	if err == nil && first == "" {
 		err = i.guard("deciding it", one.decide)
 	}
@@ -92,6 +99,9 @@ func (d *deciding) event(i *item) error {
 	default:
 		outcome.Results = one.accept(len(d.commit.Outcomes))
 	}
+	if outcome.Refusal == nil {
+		d.settled(i)
+	}
 	d.commit.Outcomes = append(d.commit.Outcomes, outcome)
 	return nil
 }
@@ -104,7 +114,7 @@ type decidingEvent struct {
 }
 
 func (e *decidingEvent) decide() error {
-	for _, step := range [...]func(n int, w *work) error{e.identify, e.link, e.integrity, e.unreferenced, e.compare} {
+	for _, step := range [...]func(n int, w *work) error{e.identify, e.untouched, e.link, e.integrity, e.unreferenced, e.compare} {
 		for n, w := range e.item.works {
 			if err := step(n, w); err != nil {
 				return err

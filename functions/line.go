@@ -205,7 +205,7 @@ func (l *line) chunk(ctx context.Context, items []*item, told func(next int64, o
 	if err := l.load(ctx); err != nil {
 		return err
 	}
-	if l.landed() {
+	if l.landed() || settling(items) {
 		if err := l.land(); err != nil {
 			return err
 		}

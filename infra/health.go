@@ -71,6 +71,9 @@ type lagWatch struct {
 	marks   []lagMark // ends of the log that were seen and not reached yet, oldest first
 	err     error
 	checked time.Time
+
+	unsettled int64     // records in quarantine that nobody has handled
+	oldest    time.Time // append time of the oldest of them; zero: none
 }
 
 type lagMark struct {
@@ -89,6 +92,7 @@ func newLagWatch(log events.Log, index projections.Index, registry *prometheus.R
 			_, seconds, _ := w.Lag()
 			return seconds.Seconds()
 		}))
+	w.registerQuarantineMetrics(registry)
 	return w
 }
 
@@ -113,6 +117,11 @@ func (w *lagWatch) measure(ctx context.Context) {
 	if err == nil {
 		states, err = w.index.Partitions(ctx)
 	}
+	var unsettled int64
+	var oldest time.Time
+	if err == nil {
+		unsettled, oldest, err = w.index.Unsettled(ctx)
+	}
 	now := time.Now()
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -120,6 +129,7 @@ func (w *lagWatch) measure(ctx context.Context) {
 	if w.err = err; err != nil {
 		return
 	}
+	w.unsettled, w.oldest = unsettled, oldest
 	w.events = 0
 	mark := lagMark{end: map[int32]int64{}, seen: now}
 	for _, end := range ends {

@@ -18,16 +18,17 @@ import (
 type commandLine struct {
 	Config
 
-	Serve   serveCommand   `cmd:"" help:"Run the server."`
-	Import  importCommand  `cmd:"" help:"Load files of FHIR resources into a running server."`
-	Init    initCommand    `cmd:"" help:"Create what the variant stores in: topic, keyspace, schema."`
-	Rebuild rebuildCommand `cmd:"" help:"Make the search index anew from the log, beside the one that serves, and switch to it."`
-	Verify  verifyCommand  `cmd:"" help:"Check that log, blobs and index hold the same; exit code 1 when they don't."`
-	Status  statusCommand  `cmd:"" help:"Show how far each part is."`
-	Tail    tailCommand    `cmd:"" help:"Print the log, readable."`
-	Bench   benchCommand   `cmd:"" help:"Measure a FHIR server over HTTP; make test data of any size; measure the index."`
-	Drop    dropCommand    `cmd:"" help:"Delete everything that this installation has stored, the log included."`
-	Version versionCommand `cmd:"" help:"Print the version."`
+	Serve      serveCommand      `cmd:"" help:"Run the server."`
+	Import     importCommand     `cmd:"" help:"Load files of FHIR resources into a running server."`
+	Init       initCommand       `cmd:"" help:"Create what the variant stores in: topic, keyspace, schema."`
+	Rebuild    rebuildCommand    `cmd:"" help:"Make the search index anew from the log, beside the one that serves, and switch to it."`
+	Verify     verifyCommand     `cmd:"" help:"Check that log, blobs and index hold the same; exit code 1 when they don't."`
+	Quarantine quarantineCommand `cmd:"" help:"Show and settle records that could not be projected."`
+	Status     statusCommand     `cmd:"" help:"Show how far each part is."`
+	Tail       tailCommand       `cmd:"" help:"Print the log, readable."`
+	Bench      benchCommand      `cmd:"" help:"Measure a FHIR server over HTTP; make test data of any size; measure the index."`
+	Drop       dropCommand       `cmd:"" help:"Delete everything that this installation has stored, the log included."`
+	Version    versionCommand    `cmd:"" help:"Print the version."`
 }
 
 const description = `Binnacle is a log-first FHIR R4 server: every write is one event in a log, and everything that is read or

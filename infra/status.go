@@ -31,6 +31,8 @@ type installationStatus struct {
 	Resources   int64             `json:"resources"`
 	Terms       int64             `json:"terms"`
 	Quarantined int64             `json:"quarantined"`
+	Unsettled   int64             `json:"unsettled"`            // of those, the ones that nobody has handled
+	OldestOpen  *time.Time        `json:"oldestOpen,omitempty"` // append time of the oldest of those
 	IndexBytes  int64             `json:"indexBytes"`
 	Catalog     string            `json:"catalog"`
 }
@@ -84,7 +86,11 @@ func (c *statusCommand) Run(ctx context.Context, config *Config, out *output, lo
 	}
 	fmt.Fprintf(out.Out, "index        %s resources, %s versions, %s terms, %s\n", humanize.Comma(status.Resources), humanize.Comma(status.Versions),
 		humanize.Comma(status.Terms), humanize.IBytes(uint64(status.IndexBytes)))
-	fmt.Fprintf(out.Out, "quarantine   %d records\n", status.Quarantined)
+	fmt.Fprintf(out.Out, "quarantine   %d records, %d of them not handled", status.Quarantined, status.Unsettled)
+	if status.OldestOpen != nil {
+		fmt.Fprintf(out.Out, ", the oldest of %s: see binnacle quarantine list", status.OldestOpen.Format(time.RFC3339))
+	}
+	fmt.Fprintln(out.Out)
 	return nil
 }
 
@@ -108,6 +114,13 @@ func statusOf(ctx context.Context, p *parts) (installationStatus, error) {
 	}
 	for _, g := range generations {
 		status.Generations = append(status.Generations, generationState(g))
+	}
+	unsettled, oldest, err := live.Unsettled(ctx)
+	if err != nil {
+		return status, err
+	}
+	if status.Unsettled = unsettled; unsettled > 0 {
+		status.OldestOpen = &oldest
 	}
 	sizes, err := live.Sizes(ctx)
 	status.Versions, status.Resources, status.Terms, status.Quarantined, status.IndexBytes = sizes.Versions, sizes.Resources, sizes.Terms, sizes.Quarantined, sizes.Bytes
