@@ -32,7 +32,7 @@ func (l *line) launch(ctx context.Context, d *deciding, next int64, told func(ne
 			e.version = f.rows[i].Version // with the hash
 		}
 	}
-	d.state.Next = next
+	d.state.Next, d.state.Origin = next, d.commit.Origin
 	l.state, l.flight = d.state, f
 	if l.worksAhead() {
 		ctx = context.WithoutCancel(ctx) // that of a batch, which is answered before

@@ -24,6 +24,7 @@ type gate struct {
 	log    events.Log
 	index  WriteIndex
 	blobs  projections.Blobs
+	fit    *Fit
 	limits Limits
 
 	mu       sync.Mutex
@@ -39,12 +40,15 @@ type verdict struct {
 	moved  time.Time     // when it last was seen to go on, or to have nothing to do
 }
 
-func newGate(log events.Log, index WriteIndex, blobs projections.Blobs, limits Limits) *gate {
-	return &gate{log: log, index: index, blobs: blobs, limits: limits, verdicts: make(map[int32]*verdict)}
+func newGate(log events.Log, index WriteIndex, blobs projections.Blobs, fit *Fit, limits Limits) *gate {
+	return &gate{log: log, index: index, blobs: blobs, fit: fit, limits: limits, verdicts: make(map[int32]*verdict)}
 }
 
 // check returns nil when events of the partition may be appended, or an error of kind Transient.
 func (g *gate) check(ctx context.Context, partition int32) error {
+	if err := g.fit.Err(); err != nil {
+		return events.Wrap(events.Transient, "functions.Write", err, "the log is not the one that this server's data was made from; nothing was written, the operator has to put it right")
+	}
 	g.mu.Lock()
 	v := g.verdicts[partition]
 	if v == nil {

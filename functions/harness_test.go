@@ -55,6 +55,7 @@ func newNode(t testing.TB, change ...func(*node)) *node {
 	waiters := functions.NewWaiters(n.index)
 	n.heal = &functions.Heal{Log: n.log, Index: n.index, Blobs: n.blobs, Catalog: theCatalog()}
 	n.project = &functions.Project{Index: n.index, Blobs: n.blobs, Catalog: theCatalog(), Waiters: waiters, Heal: n.heal, Ahead: true, Logger: quiet}
+	n.project.LogID, _ = functions.LogIdentity(t.Context(), n.log) // a log in memory always tells
 	n.write = &functions.Write{Log: n.log, Index: n.index, Blobs: n.blobs, Catalog: theCatalog(), Waiters: waiters, Tenant: "main", Partitions: 1, Now: time.Now,
 		NewID: newID, Logger: quiet, Heal: n.heal}
 	for _, c := range change {

@@ -112,7 +112,7 @@ func (x *index) Commit(ctx context.Context, c projections.Commit) error {
 			}
 		}
 	}
-	state.Next, state.Time, state.Digest = c.Next, c.Time, c.Digest
+	state.Next, state.Time, state.Origin, state.Digest = c.Next, c.Time, c.Origin, c.Digest
 	x.states[c.Partition] = state
 	x.commits++
 	return nil

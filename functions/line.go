@@ -35,6 +35,7 @@ type line struct {
 	heal      *Heal // nil: content that is missing counts as other content
 	logger    *slog.Logger
 	partition int32
+	log       string // the identity of the log, kept with the state; "" when it is not known
 
 	referrers map[string][]referrer // by type; what the catalog tells
 
@@ -239,6 +240,7 @@ func (l *line) chunk(ctx context.Context, items []*item, told func(next int64, o
 			if err != nil {
 				return err
 			}
+			d.commit.Origin = projections.Origin{Log: l.log, Last: items[len(items)-1].raw.Fingerprint()}
 			return l.commit(ctx, d, items[len(items)-1].raw.Position.Offset+1, told)
 		}
 		bad.item.poison = bad.reason

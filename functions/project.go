@@ -27,6 +27,8 @@ type Project struct {
 	Waiters *Waiters     // told after each commit; nil: nobody waits in this process
 	Publish *Publish     // told after each commit, and where a follower starts; nil: the decisions of this process are published elsewhere
 	Heal    *Heal        // brings back a lost blob that an update must be compared with; nil: such an update counts as a change
+	Fit     *Fit         // while it tells of a misfit nothing is projected; nil: the log always fits
+	LogID   string       // the log's identity (LogIdentity), kept with what is made of it
 	Reseek  func()       // Follower.Reseek
 	Ahead   bool         // decide a batch while the one before is committed: Handle returns before its last commit has ended; see Settle
 	Logger  *slog.Logger // nil: slog.Default()
@@ -50,7 +52,7 @@ func (p *Project) line(partition int32) *followed {
 	}
 	if p.lines[partition] == nil {
 		l := &followed{line: newLine(p.Index, p.Blobs, p.Catalog, p.Heal, p.logger(), partition), delivered: -1}
-		l.ahead = p.Ahead
+		l.ahead, l.log = p.Ahead, p.LogID
 		l.crashed = func(f *flight) { p.crashed(l, f) }
 		p.lines[partition] = l
 	}
@@ -66,6 +68,9 @@ func (p *Project) logger() *slog.Logger {
 
 // Seek tells where a follower of the log starts: at the stored position. It is an events.Seek.
 func (p *Project) Seek(ctx context.Context, partition int32) (int64, error) {
+	if err := p.Fit.Err(); err != nil {
+		return 0, err
+	}
 	l := p.line(partition)
 	l.Lock()
 	defer l.Unlock()
@@ -84,6 +89,9 @@ func (p *Project) Seek(ctx context.Context, partition int32) (int64, error) {
 func (p *Project) Handle(msg *message.Message) error {
 	records, err := events.Records(msg)
 	if err != nil || len(records) == 0 {
+		return err
+	}
+	if err := p.Fit.Err(); err != nil {
 		return err
 	}
 	l := p.line(records[0].Position.Partition)

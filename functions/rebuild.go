@@ -117,6 +117,9 @@ func (r *rebuilding) open(ctx context.Context) (err error) {
 	if r.logger = r.Logger; r.logger == nil {
 		r.logger = slog.Default()
 	}
+	if r.identity, err = LogIdentity(ctx, r.Log); err != nil {
+		return err
+	}
 	if r.live, err = generationIn(ctx, r.Generations, "live"); err != nil {
 		return err
 	}

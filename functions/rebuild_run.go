@@ -21,6 +21,7 @@ type rebuilding struct {
 	live     projections.Generation // the one that is live at the start
 	catalog  *catalog.Catalog       // of the generation being built
 	digest   string                 // of that catalog
+	identity string                 // of the log
 	blobs    *missing
 	logger   *slog.Logger
 	lines    map[int32]*line
@@ -211,6 +212,7 @@ func (r *rebuilding) catchUp(ctx context.Context, goals map[int32]goal, step str
 		l := r.lines[partition]
 		if l == nil {
 			l = newLine(r.building, r.blobs, r.catalog, r.Heal, r.logger, partition)
+			l.log = r.identity
 			r.lines[partition] = l
 		}
 		if err := l.load(ctx); err != nil {

@@ -65,6 +65,7 @@ type Write struct {
 	Now        func() time.Time
 	NewID      func() string // a new UUID, version 7; resource ids and event ids come from here
 	Limits     Limits
+	Fit        *Fit         // while it tells of a misfit nothing is appended; nil: the log always fits
 	Logger     *slog.Logger // nil: slog.Default()
 	Heal       *Heal        // brings back a blob that is missing when its content is to be answered; nil: the answer has none
 
@@ -79,7 +80,7 @@ func (w *Write) prepare() {
 	w.once.Do(func() {
 		w.limits = w.Limits.withDefaults()
 		w.budget = newBudget(w.limits.BodiesBytes, w.limits.BudgetWait)
-		w.gate = newGate(w.Log, w.Index, w.Blobs, w.limits)
+		w.gate = newGate(w.Log, w.Index, w.Blobs, w.Fit, w.limits)
 		if w.Logger == nil {
 			w.Logger = slog.Default()
 		}

@@ -213,6 +213,18 @@ func openIndexAlone(ctx context.Context, config *Config, catalog string, logger 
 	return generations, func() error { return errors.Join(generations.Close(), file.Close()) }, nil
 }
 
+// logName names the log for people.
+func (p *parts) logName() string {
+	switch p.config.Variant {
+	case "memory":
+		return "the log in memory"
+	case "standalone":
+		return "the log in " + filepath.Join(p.config.Data, "binnacle.db")
+	default:
+		return "the topic " + p.config.Kafka.Topic
+	}
+}
+
 // reader is the live index as the doors read it: a query for each core, shared by those who ask at once.
 func (p *parts) reader() projections.Reader {
 	return together.New(p.generations.Live(), together.Config{Lanes: runtime.GOMAXPROCS(0), Partitions: p.partitions, Bytes: versionCache})
@@ -239,6 +251,29 @@ func openLog(ctx context.Context, config *Config, logger *slog.Logger) (events.L
 		return nil, nil, nil, err
 	}
 	return p.log, p.feed, p.Close, nil
+}
+
+// dropFeed deletes the feed of decisions alone.
+func dropFeed(ctx context.Context, config *Config, logger *slog.Logger) error {
+	switch config.Variant {
+	case "memory":
+		return nil
+	case "standalone":
+		lock, err := lockFolder(config)
+		if err != nil {
+			return err
+		}
+		defer lock.Close()
+		p := &parts{config: config, logger: logger}
+		defer p.Close()
+		file, err := p.openFile(config)
+		if err != nil {
+			return err
+		}
+		return sqlitelog.DropFeed(ctx, file)
+	default:
+		return kafka.DropFeed(ctx, kafkaConfig(config))
+	}
 }
 
 // dropParts deletes what an installation has stored. What isn't there is no error.

@@ -36,6 +36,9 @@ func (n *node) checkLog(ctx context.Context) (map[string]any, error) {
 		return nil, err
 	}
 	detail := map[string]any{"partitions": len(ends)}
+	if err := n.fit.Err(); err != nil {
+		return detail, err
+	}
 	if prober, ok := n.log.(events.Prober); ok {
 		err = prober.Health(ctx)
 	}

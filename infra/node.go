@@ -50,24 +50,29 @@ type node struct {
 	handler   http.Handler
 	router    *message.Router
 	publish   *functions.Publish          // nil on a node that does not project
+	fit       *functions.Fit              // whether the log is the one that the projections were made from
 	settle    func(context.Context) error // waits for the projector's commits, when no more batches come
 	lag       *lagWatch
 	stopping  context.Context //nolint:containedctx // a signal, not a call's context: it ends when the node begins to stop: it isn't ready any more
 	beginStop context.CancelFunc
 }
 
-// newNode puts a node together; nothing runs yet.
-func newNode(p *parts, config nodeConfig) (*node, error) {
+// newNode puts a node together, unless the log does not fit the projections; nothing runs yet.
+func newNode(ctx context.Context, p *parts, config nodeConfig) (*node, error) {
 	n := &node{parts: p, config: config, registry: prometheus.NewRegistry()}
 	n.stopping, n.beginStop = context.WithCancel(context.Background())
 	n.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	live := p.generations.Live()
 	n.waiters = functions.NewWaiters(live)
 	n.heal = p.heal()
+	n.fit = &functions.Fit{Log: p.log, Feed: p.feed, Index: live, Name: p.logName(), Logger: p.logger}
+	if err := n.fit.Handle(ctx); err != nil {
+		return nil, err
+	}
 	n.lag = newLagWatch(p.log, live, n.registry)
 	n.registerPartMetrics()
 	if n.has(roleProject) {
-		if err := n.newRouter(); err != nil {
+		if err := n.newRouter(ctx); err != nil {
 			return nil, err
 		}
 	}
@@ -78,7 +83,11 @@ func (n *node) has(role string) bool { return slices.Contains(n.config.Roles, ro
 
 // newRouter makes the Watermill router that hands the log's batches to the projector. The middleware tries a batch again while a
 // part is away; what fails for longer is nacked, and the follower brings it again.
-func (n *node) newRouter() (err error) {
+func (n *node) newRouter(ctx context.Context) (err error) {
+	identity, err := functions.LogIdentity(ctx, n.log)
+	if err != nil {
+		return err
+	}
 	logger := watermill.NewSlogLoggerWithLevelMapping(n.logger, map[slog.Level]slog.Level{slog.LevelInfo: slog.LevelDebug})
 	n.router, err = message.NewRouter(message.RouterConfig{CloseTimeout: 10 * time.Second}, logger)
 	if err != nil {
@@ -86,7 +95,7 @@ func (n *node) newRouter() (err error) {
 	}
 	n.publish = &functions.Publish{Index: n.generations.Live(), Feed: n.feed, Logger: n.logger, Patience: n.patience()}
 	n.registerFeedMetrics()
-	project := &functions.Project{Index: n.generations.Live(), Blobs: n.blobs, Catalog: n.catalog, Waiters: n.waiters, Publish: n.publish, Heal: n.heal, Ahead: true, Logger: n.logger}
+	project := &functions.Project{Index: n.generations.Live(), Blobs: n.blobs, Catalog: n.catalog, Waiters: n.waiters, Publish: n.publish, Fit: n.fit, LogID: identity, Heal: n.heal, Ahead: true, Logger: n.logger}
 	n.settle = project.Settle
 	follower, err := n.log.Follow(project.Seek)
 	if err != nil {
@@ -129,7 +138,7 @@ func (n *node) newDoors() error {
 	if n.has(roleWrite) {
 		write := &functions.Write{
 			Log: n.log, Index: n.generations.Live(), Blobs: n.blobs, Catalog: n.catalog, Waiters: n.waiters, Tenant: defaultTenant,
-			Partitions: n.partitions, Now: time.Now, NewID: newID, Logger: n.logger, Heal: n.heal,
+			Partitions: n.partitions, Now: time.Now, NewID: newID, Logger: n.logger, Heal: n.heal, Fit: n.fit,
 			Limits: functions.Limits{BodyBytes: limits.MaxBody, BodiesBytes: limits.BodyMemory, OutcomeWait: limits.OutcomeWait, LagRecords: limits.MaxLag, KeyWindow: limits.KeyWindow},
 		}
 		config.Write = write.Door(n.config.Base, outer)
@@ -170,6 +179,10 @@ func (n *node) Run(ctx context.Context) error {
 	if n.publish != nil {
 		group.Go(func() error { return n.publish.Handle(ctx) })
 	}
+	group.Go(func() error {
+		n.fit.Watch(ctx)
+		return nil
+	})
 	group.Go(func() error {
 		n.lag.run(ctx)
 		return nil

@@ -60,7 +60,7 @@ func (c *serveCommand) Run(ctx context.Context, config *Config, out *output, log
 		return err
 	}
 	defer p.Close()
-	n, err := newNode(p, nodeConfig{Base: c.Base, PublicURL: c.PublicURL, Tenants: c.Tenants, Roles: c.Only, Limits: c.limits})
+	n, err := newNode(ctx, p, nodeConfig{Base: c.Base, PublicURL: c.PublicURL, Tenants: c.Tenants, Roles: c.Only, Limits: c.limits})
 	if err != nil {
 		return err
 	}

@@ -30,7 +30,8 @@ func (*initCommand) Run(ctx context.Context, config *Config, out *output, logger
 
 // dropCommand deletes everything.
 type dropCommand struct {
-	Yes bool `help:"Don't ask." env:"BINNACLE_DROP_YES"`
+	Yes  bool `help:"Don't ask." env:"BINNACLE_DROP_YES"`
+	Feed bool `help:"Delete the feed of decisions alone; init and serve make an empty one. The next rebuild decides all events anew."`
 }
 
 func (*dropCommand) Help() string {
@@ -40,6 +41,9 @@ schemas that the flags name, else the SQLite file. There is no way back. Stop th
 
 // Run is called by the command line.
 func (c *dropCommand) Run(ctx context.Context, config *Config, out *output, logger *slog.Logger) error {
+	if c.Feed {
+		return c.dropFeed(ctx, config, out, logger)
+	}
 	var what []string
 	if config.Variant == "standalone" || config.Variant == "replica" {
 		what = append(what, "the SQLite file in "+config.Data)
@@ -50,13 +54,29 @@ func (c *dropCommand) Run(ctx context.Context, config *Config, out *output, logg
 	if config.Variant == "distributed" {
 		what = append(what, "the keyspace "+config.Cassandra.Keyspace, "the schemas "+config.Postgres.Schema+"…")
 	}
-	if !c.Yes {
-		fmt.Fprintf(out.Err, "This deletes %s. Type yes to go on: ", strings.Join(what, ", "))
-		answer, _ := bufio.NewReader(out.In).ReadString('\n')
-		if strings.TrimSpace(answer) != "yes" {
-			fmt.Fprintln(out.Err, "nothing was deleted")
-			return errQuiet
-		}
+	if err := c.ask(out, strings.Join(what, ", ")); err != nil {
+		return err
 	}
 	return dropParts(ctx, config, logger)
+}
+
+// dropFeed deletes the feed alone.
+func (c *dropCommand) dropFeed(ctx context.Context, config *Config, out *output, logger *slog.Logger) error {
+	if err := c.ask(out, "the record of all decisions; a rebuild decides all events of the log anew"); err != nil {
+		return err
+	}
+	return dropFeed(ctx, config, logger)
+}
+
+// ask asks whether to go on, unless --yes is given.
+func (c *dropCommand) ask(out *output, what string) error {
+	if c.Yes {
+		return nil
+	}
+	fmt.Fprintf(out.Err, "This deletes %s. Type yes to go on: ", what)
+	if answer, _ := bufio.NewReader(out.In).ReadString('\n'); strings.TrimSpace(answer) != "yes" {
+		fmt.Fprintln(out.Err, "nothing was deleted")
+		return errQuiet
+	}
+	return nil
 }

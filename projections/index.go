@@ -74,6 +74,7 @@ type Commit struct {
 	Expect      int64 // the offset that State must still name as Next
 	Next        int64 // the offset that State names afterwards
 	Time        time.Time
+	Origin      Origin
 	Rows        []Row // in log order, Sids ascending without gaps from State.NextSid
 	Outcomes    []events.Outcome
 	Quarantined []Quarantined
@@ -95,6 +96,13 @@ type State struct {
 	// Digest is [Roll]ed over all rows of the partition: two generations with the same Digest at the same Next were given the same versions
 	// with the same terms.
 	Digest events.Hash
+	Origin Origin
+}
+
+// Origin tells what a state was made from, so that it is not used with another log.
+type Origin struct {
+	Log  string      // the identity of the log, in its written form; "" when the projector did not know it
+	Last events.Hash // the fingerprint of the last record before Next; the zero Hash when there was none
 }
 
 // Writer is the part of an index that functions.Project uses. There is one writer per partition; the position row is the fence.

@@ -100,6 +100,18 @@ func ensure(ctx context.Context, admin sarama.ClusterAdmin, config Config, messa
 
 // Drop deletes the topic and that of its feed, and with them all events. A topic that is not there is no error.
 func Drop(ctx context.Context, config Config) error {
+	if err := DropFeed(ctx, config); err != nil {
+		return err
+	}
+	return drop(ctx, config, config.Topic)
+}
+
+// DropFeed deletes the topic of the feed alone. When it is not there that is no error.
+func DropFeed(ctx context.Context, config Config) error {
+	return drop(ctx, config, FeedTopic(config.Topic))
+}
+
+func drop(ctx context.Context, config Config, topic string) error {
 	const op = "kafka.Drop"
 	config, err := config.withDefaults()
 	if err != nil {
@@ -110,13 +122,11 @@ func Drop(ctx context.Context, config Config) error {
 		return classify(op, err)
 	}
 	defer func() { _ = admin.Close() }()
-	for _, topic := range []string{FeedTopic(config.Topic), config.Topic} {
-		_, err = bounded(ctx, func() (struct{}, error) { return struct{}{}, admin.DeleteTopic(topic) })
-		if err != nil && !errors.Is(err, sarama.ErrUnknownTopicOrPartition) {
-			return classify(op, err)
-		}
+	_, err = bounded(ctx, func() (struct{}, error) { return struct{}{}, admin.DeleteTopic(topic) })
+	if errors.Is(err, sarama.ErrUnknownTopicOrPartition) {
+		return nil
 	}
-	return nil
+	return classify(op, err)
 }
 
 func connect(ctx context.Context, config Config) (sarama.ClusterAdmin, error) {

@@ -10,17 +10,21 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
+
 	"binnacle/events"
 )
 
 var (
-	_ events.Log    = (*Log)(nil)
-	_ events.Prober = (*Log)(nil)
+	_ events.Log        = (*Log)(nil)
+	_ events.Prober     = (*Log)(nil)
+	_ events.Identifier = (*Log)(nil)
 )
 
 // Log is a log in memory.
 type Log struct {
 	logger *slog.Logger
+	id     string
 
 	mu         sync.RWMutex
 	partitions [][]events.RawRecord // the records of each partition; a record's index is its offset
@@ -31,7 +35,7 @@ type Log struct {
 
 // Open makes an empty log of one partition or more. A tenant's partition is [events.PartitionOf].
 func Open(partitions int32, logger *slog.Logger) *Log {
-	return &Log{logger: logger, partitions: make([][]events.RawRecord, max(1, partitions)), appended: make(chan struct{})}
+	return &Log{logger: logger, id: uuid.NewString(), partitions: make([][]events.RawRecord, max(1, partitions)), appended: make(chan struct{})}
 }
 
 // Append is events.Log.Append. Either all of the events are appended or none.
@@ -113,6 +117,11 @@ func (l *Log) Ends(context.Context) ([]events.End, error) {
 		ends[i] = events.End{Partition: int32(i), Next: int64(len(partition))}
 	}
 	return ends, nil
+}
+
+// Identity is events.Identifier.Identity.
+func (l *Log) Identity(context.Context) (events.Identity, error) {
+	return events.Identity{Log: l.id, Partitions: int32(len(l.partitions))}, nil
 }
 
 // Health is events.Prober.Health.

@@ -32,6 +32,14 @@ func OpenFeed(ctx context.Context, file *sqlitefile.File) (*Feed, error) {
 	return &Feed{file: file}, nil
 }
 
+// DropFeed deletes the feed; OpenFeed makes an empty one.
+func DropFeed(ctx context.Context, file *sqlitefile.File) error {
+	return file.Durable(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `DROP TABLE IF EXISTS feed`)
+		return err
+	})
+}
+
 func (f *Feed) check(ctx context.Context, op string, partition int32) error {
 	switch {
 	case f.closed.Load():

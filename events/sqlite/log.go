@@ -11,13 +11,16 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
+
 	"binnacle/events"
 	"binnacle/events/sqlitefile"
 )
 
 var (
-	_ events.Log    = (*Log)(nil)
-	_ events.Prober = (*Log)(nil)
+	_ events.Log        = (*Log)(nil)
+	_ events.Prober     = (*Log)(nil)
+	_ events.Identifier = (*Log)(nil)
 )
 
 // schema of the log. Append time is in milliseconds of Unix time; headers are in the form of encodeHeaders, NULL when there are none.
@@ -27,7 +30,8 @@ const schema = `CREATE TABLE IF NOT EXISTS log (
 	key      BLOB,
 	headers  BLOB,
 	value    BLOB
-)`
+);
+CREATE TABLE IF NOT EXISTS log_identity (one INTEGER PRIMARY KEY CHECK (one = 1), id TEXT NOT NULL)`
 
 // ends asks for both ends apart: SQLite looks up one min or max in the index, and scans the table for the two together.
 const ends = `SELECT coalesce((SELECT min("offset") FROM log), 0), coalesce((SELECT max("offset") + 1 FROM log), 0)`
@@ -55,7 +59,10 @@ type Log struct {
 func Open(ctx context.Context, file *sqlitefile.File, logger *slog.Logger) (*Log, error) {
 	const op = "sqlite.Open"
 	if err := file.Durable(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, schema)
+		if _, err := tx.ExecContext(ctx, schema); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, `INSERT OR IGNORE INTO log_identity (one, id) VALUES (1, ?)`, uuid.NewString())
 		return err
 	}); err != nil {
 		return nil, err
@@ -122,6 +129,13 @@ func (l *Log) Ends(ctx context.Context) ([]events.End, error) {
 		return nil, sqlitefile.Classify("sqlite.Ends", err)
 	}
 	return []events.End{end}, nil
+}
+
+// Identity is events.Identifier.Identity: a random id that was given when the file got its log.
+func (l *Log) Identity(ctx context.Context) (events.Identity, error) {
+	identity := events.Identity{Partitions: 1}
+	err := l.file.Read.QueryRowContext(ctx, `SELECT id FROM log_identity`).Scan(&identity.Log)
+	return identity, sqlitefile.Classify("sqlite.Identity", err)
 }
 
 // Health is events.Prober.Health.

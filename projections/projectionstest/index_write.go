@@ -58,6 +58,7 @@ func commitTwice(t *testing.T, g projections.Generations) {
 	w.put(key("Patient", "1"), 5)
 	w.put(key("Patient", "1"), 6)
 	c := w.take()
+	c.Origin = projections.Origin{Log: "log-1/1/cluster", Last: events.Hash{1, 31: 2}}
 	if err := w.index.Commit(testContext(t), c); err != nil {
 		t.Fatal(err)
 	}
@@ -66,8 +67,11 @@ func commitTwice(t *testing.T, g projections.Generations) {
 	if err != nil || len(page.Versions) != 2 {
 		t.Fatalf("History = %+v, %v; want the two versions once", page, err)
 	}
-	if got := stateOf(t, w.index, 0); got.Next != c.Next || got.NextSid != 3 || !got.Time.Equal(c.Time) {
-		t.Fatalf("State = %+v after a commit to %d at %s", got, c.Next, c.Time)
+	if got := stateOf(t, w.index, 0); got.Next != c.Next || got.NextSid != 3 || !got.Time.Equal(c.Time) || got.Origin != c.Origin {
+		t.Fatalf("State = %+v after a commit to %d at %s of %+v", got, c.Next, c.Time, c.Origin)
+	}
+	if states, err := w.index.Partitions(testContext(t)); err != nil || states[0] != stateOf(t, w.index, 0) {
+		t.Fatalf("Partitions = %+v, %v", states, err)
 	}
 	earlier := projections.Commit{Partition: 0, Expect: c.Next, Next: c.Next + 1, Time: c.Time.Add(-time.Hour)}
 	if err := w.index.Commit(testContext(t), earlier); err != nil {

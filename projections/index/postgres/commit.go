@@ -253,8 +253,8 @@ func (w *writer) ending(c projections.Commit, rows *sqlterms.Rows, at stored) *p
 		b.Queue("update "+w.tables+"counter n set living = n.living + d.deletions from (select v.ledger, count(*) as deletions from unnest($1::bigint[]) c(sid) join "+w.tables+
 			"version v on v.sid = c.sid where v.deleted = 1 group by v.ledger) d where n.ledger = d.ledger", closed)
 	}
-	b.Queue("update "+w.tables+`position set next = $2, next_sid = $3, "at" = greatest("at", $4), digest = $5 where partition = $1`,
-		c.Partition, c.Next, at.nextSid+int64(len(c.Rows)), sqlterms.Micro(c.Time), c.Digest[:])
+	b.Queue("update "+w.tables+`position set next = $2, next_sid = $3, "at" = greatest("at", $4), digest = $5, log = $6, last = $7 where partition = $1`,
+		c.Partition, c.Next, at.nextSid+int64(len(c.Rows)), sqlterms.Micro(c.Time), c.Digest[:], c.Origin.Log, c.Origin.Last[:])
 	b.Queue("select pg_notify($1, $2)", w.schema, events.Position{Partition: c.Partition, Offset: c.Next}.String())
 	b.Queue("commit")
 	return b

@@ -39,7 +39,7 @@ create table %outcome (event text collate "C" primary key, partition int not nul
 create table %quarantine (partition int not null, log_offset bigint not null, "at" bigint not null, data bytea not null, settled bytea, primary key (partition, log_offset));
 create table %claim (name text collate "C" primary key, data bytea not null);
 create table %position (partition int primary key, next bigint not null, next_sid bigint not null, "at" bigint not null, horizon bigint not null default 0,
-	digest bytea not null default '') with (fillfactor = 50)`
+	digest bytea not null default '', log text not null default '', last bytea not null default '') with (fillfactor = 50)`
 
 // searchIndex is an index that only searches need.
 type searchIndex struct{ name, on string }

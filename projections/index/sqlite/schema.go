@@ -46,7 +46,7 @@ create table %quarantine (partition integer not null, log_offset integer not nul
 	primary key (partition, log_offset)) without rowid;
 create table %claim (name text primary key, data blob not null) without rowid;
 create table %position (partition integer primary key, next integer not null, next_sid integer not null, at integer not null,
-	horizon integer not null default 0, digest blob not null)`
+	horizon integer not null default 0, digest blob not null, log text not null, last blob not null)`
 
 // searchIndex is an index that only searches need.
 type searchIndex struct{ name, on string }

@@ -72,7 +72,8 @@ func (w *writer) advance(ctx context.Context, tx *sql.Tx, c projections.Commit) 
 	if err := sqlterms.CheckCommit(c, next, nextSid); err != nil {
 		return err
 	}
-	_, err = tx.StmtContext(ctx, w.statements["advance"]).ExecContext(ctx, int64(c.Partition), c.Next, nextSid+int64(len(c.Rows)), sqlterms.Micro(c.Time), c.Digest[:])
+	_, err = tx.StmtContext(ctx, w.statements["advance"]).ExecContext(ctx, int64(c.Partition), c.Next, nextSid+int64(len(c.Rows)), sqlterms.Micro(c.Time), c.Digest[:],
+		c.Origin.Log, c.Origin.Last[:])
 	return err
 }
 
@@ -166,8 +167,8 @@ func (w *writer) prepare(ctx context.Context) error {
 	p := prefix(w.number)
 	texts := map[string]string{
 		"state": "select next, next_sid from " + p + "position where partition = ?",
-		"advance": "insert into " + p + "position (partition, next, next_sid, at, digest) values (?, ?, ?, ?, ?) on conflict (partition) do update set " +
-			"next = excluded.next, next_sid = excluded.next_sid, at = max(at, excluded.at), digest = excluded.digest",
+		"advance": "insert into " + p + "position (partition, next, next_sid, at, digest, log, last) values (?, ?, ?, ?, ?, ?, ?) on conflict (partition) do update set " +
+			"next = excluded.next, next_sid = excluded.next_sid, at = max(at, excluded.at), digest = excluded.digest, log = excluded.log, last = excluded.last",
 		"ledger":      "insert or ignore into " + p + "ledger values (?, ?, ?)",
 		"checkLedger": "select count(*) from " + p + "ledger where key = ? and tenant = ? and type = ?",
 		"shape":       "insert or ignore into " + p + "shape values (?, ?, ?)",

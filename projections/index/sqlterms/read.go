@@ -31,15 +31,16 @@ func (r Reads) Search(ctx context.Context, q projections.Query) (projections.Pag
 func (r Reads) State(ctx context.Context, partition int32) (projections.State, error) {
 	state := newState(partition)
 	s := r.statement()
-	err := r.query(ctx, s, "select p.next, p.next_sid, p.at, p.digest from "+s.table("position")+" p where p.partition = "+s.arg(int64(partition)),
+	err := r.query(ctx, s, "select p.next, p.next_sid, p.at, p.digest, p.log, p.last from "+s.table("position")+" p where p.partition = "+s.arg(int64(partition)),
 		func(scan func(...any) error) error {
 			var at int64
-			var digest []byte
-			if err := scan(&state.Next, &state.NextSid, &at, &digest); err != nil {
+			var digest, last []byte
+			if err := scan(&state.Next, &state.NextSid, &at, &digest, &state.Origin.Log, &last); err != nil {
 				return err
 			}
 			state.Time = fromMicro(at)
 			copy(state.Digest[:], digest)
+			copy(state.Origin.Last[:], last)
 			return nil
 		})
 	return state, err
@@ -68,15 +69,16 @@ func fromMicro(at int64) time.Time {
 func (r Reads) Partitions(ctx context.Context) (map[int32]projections.State, error) {
 	states := map[int32]projections.State{}
 	s := r.statement()
-	err := r.query(ctx, s, "select p.partition, p.next, p.next_sid, p.at, p.digest from "+s.table("position")+" p", func(scan func(...any) error) error {
+	err := r.query(ctx, s, "select p.partition, p.next, p.next_sid, p.at, p.digest, p.log, p.last from "+s.table("position")+" p", func(scan func(...any) error) error {
 		var partition, at int64
 		var state projections.State
-		var digest []byte
-		if err := scan(&partition, &state.Next, &state.NextSid, &at, &digest); err != nil {
+		var digest, last []byte
+		if err := scan(&partition, &state.Next, &state.NextSid, &at, &digest, &state.Origin.Log, &last); err != nil {
 			return err
 		}
 		state.Time = fromMicro(at)
 		copy(state.Digest[:], digest)
+		copy(state.Origin.Last[:], last)
 		states[int32(partition)] = state
 		return nil
 	})
