@@ -44,7 +44,6 @@ func (w *writer) commit(ctx context.Context, c projections.Commit, p permission)
 	}
 	w.next = -1
 	rows := w.maker.Rows(c.Rows)
-	w.copies.fill(rows)
 	begin, err := w.beginning(c, rows, p)
 	if err != nil {
 		return err
@@ -79,21 +78,21 @@ func (w *writer) rollback(ctx context.Context, conn *pgxpool.Conn) {
 type stored struct{ next, nextSid int64 }
 
 func (w *writer) send(ctx context.Context, conn *pgxpool.Conn, c projections.Commit, rows *sqlterms.Rows, begin *beginning) error {
-	if err := conn.SendBatch(ctx, &begin.Batch).Close(); err != nil {
-		return err
-	}
-	if err := begin.verdict; err != nil {
-		return err
-	}
-	if err := sqlterms.CheckCommit(c, begin.at.next, begin.at.nextSid); err != nil {
-		return err
-	}
-	// The contents are stored while the rows are copied; the transaction ends after both.
 	storing, sctx := errgroup.WithContext(ctx)
-	if c.Contents != nil {
-		storing.Go(func() error { return c.Contents(sctx) })
+	store := func() {
+		if c.Contents != nil {
+			storing.Go(func() error { return c.Contents(sctx) })
+		}
 	}
-	err := w.copyAll(ctx, conn)
+	if begin.whole {
+		store() // beside the one round trip that there is
+	}
+	err := begin.send(ctx, conn, c)
+	if err == nil && !begin.whole {
+		store() // while the rows are copied
+		err = w.copyAll(ctx, conn)
+	}
+	// The transaction ends after both.
 	if stored := storing.Wait(); err == nil {
 		err = stored
 	}
@@ -101,6 +100,21 @@ func (w *writer) send(ctx context.Context, conn *pgxpool.Conn, c projections.Com
 		return err
 	}
 	return conn.SendBatch(ctx, w.ending(c, rows, begin.at)).Close()
+}
+
+// send makes the first round trip. That somebody else was faster goes before every other error: rows that are there already are one of
+// its consequences.
+func (b *beginning) send(ctx context.Context, conn *pgxpool.Conn, c projections.Commit) error {
+	err := conn.SendBatch(ctx, &b.Batch).Close()
+	if b.verdict != nil {
+		return b.verdict
+	}
+	if b.locked {
+		if conflict := sqlterms.CheckCommit(c, b.at.next, b.at.nextSid); conflict != nil {
+			return conflict
+		}
+	}
+	return err
 }
 
 func (w *writer) copyAll(ctx context.Context, conn *pgxpool.Conn) error {
@@ -117,6 +131,8 @@ func (w *writer) copyAll(ctx context.Context, conn *pgxpool.Conn) error {
 type beginning struct {
 	pgx.Batch
 	at      stored
+	locked  bool // at was read
+	whole   bool // all rows are in it, none are to be copied
 	verdict error
 }
 
@@ -143,9 +159,15 @@ func (w *writer) beginning(c projections.Commit, rows *sqlterms.Rows, p permissi
 				return err
 			}
 		}
+		b.locked = answer.Err() == nil
 		return answer.Err()
 	})
 	b.dictionaries(w.tables, rows)
+	if b.whole = small(rows); b.whole {
+		b.insert(w.tables, rows)
+	} else {
+		w.copies.fill(rows)
+	}
 	return b, b.outcomes(w.tables, c)
 }
 
