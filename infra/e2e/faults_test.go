@@ -4,15 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -24,108 +21,6 @@ const bound = 2 * time.Minute
 
 // sampleFolder holds the bundles that come with the project.
 const sampleFolder = "../sample"
-
-func TestAKilledServerLosesNothingAcknowledgedAndDoublesNothing(t *testing.T) {
-	for _, variant := range []string{"standalone", "distributed"} {
-		t.Run(variant, func(t *testing.T) {
-			i := newInstallation(t, watched, variant, addresses(t, variant))
-			address := freeAddress(t)
-			n := i.launch(address)
-			n.awaitReady(bound)
-
-			journal := filepath.Join(t.TempDir(), "journal")
-			importer := i.command(t.Context(), "import", "--server", n.base, "--journal", journal, sampleFolder)
-			printed := &tail{}
-			importer.Stdout, importer.Stderr = printed, printed
-			if err := importer.Start(); err != nil {
-				t.Fatal(err)
-			}
-			ended := make(chan error, 1)
-			go func() { ended <- importer.Wait() }()
-
-			acknowledged := newLedger()
-			stop := make(chan struct{})
-			var writers sync.WaitGroup
-			for k := range 4 {
-				writers.Go(func() { acknowledged.write(n.base, k, stop) })
-			}
-			seed := uint64(time.Now().UnixNano())
-			t.Logf("seed %d", seed)
-			r := rand.New(rand.NewPCG(seed, 0))
-			for range 6 {
-				time.Sleep(time.Duration(200+r.IntN(1800)) * time.Millisecond)
-				n.kill()
-				n = i.launch(address)
-				n.awaitReady(bound)
-			}
-			select {
-			case err := <-ended:
-				if err != nil {
-					t.Fatalf("the import failed: %v\n%s", err, printed)
-				}
-			case <-time.After(5 * time.Minute):
-				t.Fatalf("the import did not end:\n%s", printed)
-			}
-			close(stop)
-			writers.Wait()
-
-			i.run("verify")
-			want := sampleCounts(t)
-			acknowledged.check(t, n, want)
-			for kind, count := range want {
-				if got := total(t, n, kind); got != count {
-					t.Errorf("%s: %d resources, want %d", kind, got, count)
-				}
-			}
-		})
-	}
-}
-
-// ledger remembers what a server has acknowledged.
-type ledger struct {
-	mu   sync.Mutex
-	ids  map[string]bool
-	sent atomic.Int64
-}
-
-func newLedger() *ledger { return &ledger{ids: map[string]bool{}} }
-
-// write creates resources one after the other, each until it is acknowledged, under one idempotency key.
-func (l *ledger) write(base string, writer int, stop chan struct{}) {
-	for n := 0; ; n++ {
-		key := fmt.Sprintf(`"writer-%d-%d"`, writer, n)
-		body := fmt.Sprintf(`{"resourceType":"Basic","code":{"text":"x"},"identifier":[{"system":"urn:w%d","value":"%d"}]}`, writer, n)
-		l.sent.Add(1)
-		for {
-			r, err := send(base+"/Basic", "POST", body, "Idempotency-Key", key)
-			if err == nil && r.status == http.StatusCreated {
-				parts := strings.Split(r.header.Get("Location"), "/")
-				l.mu.Lock()
-				l.ids[parts[len(parts)-3]] = true
-				l.mu.Unlock()
-				break
-			}
-			time.Sleep(20 * time.Millisecond)
-		}
-		select {
-		case <-stop:
-			return
-		default:
-		}
-	}
-}
-
-// check reads everything that was acknowledged, and tells how many there must be.
-func (l *ledger) check(t *testing.T, n *node, want map[string]int) {
-	t.Helper()
-	for id := range l.ids {
-		n.do(http.StatusOK, "GET", "/Basic/"+id, "")
-	}
-	if int64(len(l.ids)) != l.sent.Load() {
-		t.Errorf("%d creates were acknowledged with %d different ids", l.sent.Load(), len(l.ids))
-	}
-	want["Basic"] = len(l.ids)
-}
 
 func total(t *testing.T, n *node, kind string) int {
 	t.Helper()

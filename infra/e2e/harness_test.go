@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -18,6 +19,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"binnacle/infra/servers"
 )
 
 // binaries of the program: one that watches for races, and one as users have it, for what takes long.
@@ -37,6 +40,11 @@ func TestMain(m *testing.M) {
 			fmt.Fprintln(os.Stderr, "the program doesn't build:", err)
 			os.Exit(1)
 		}
+	}
+	// Tests run the program as another user too.
+	if err := os.Chmod(folder, 0o755); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
 	}
 	code := m.Run()
 	if err := os.RemoveAll(folder); err != nil {
@@ -61,16 +69,18 @@ func needs(t *testing.T) []string {
 
 // installation is one set of storage: a folder, a topic, a keyspace, schemas. Nodes of it are started and killed.
 type installation struct {
-	t      *testing.T
-	binary string
-	env    []string
+	t        *testing.T
+	binary   string
+	env      []string
+	evidence string              // folder of the nodes' whole logs, kept when the test fails
+	user     *syscall.Credential // that nodes and commands run as; nil: ours
 }
 
 // newInstallation makes an empty installation of a variant that is removed when the test ends.
 func newInstallation(t *testing.T, binary, variant string, servers []string) *installation {
 	t.Helper()
 	name := "e2e_" + strings.ReplaceAll(uuid.NewString(), "-", "")[:12]
-	i := &installation{t: t, binary: binary, env: append([]string{
+	i := &installation{t: t, binary: binary, evidence: evidence(t), env: append([]string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "BINNACLE_VARIANT=" + variant, "BINNACLE_DATA=" + t.TempDir(),
 		"BINNACLE_KAFKA_TOPIC=" + name, "BINNACLE_CASSANDRA_KEYSPACE=" + name, "BINNACLE_POSTGRES_SCHEMA=" + name, "GORACE=halt_on_error=1"}, servers...)}
 	if variant == "replica" || variant == "distributed" {
@@ -87,6 +97,7 @@ func (i *installation) command(ctx context.Context, args ...string) *exec.Cmd {
 	c := exec.CommandContext(ctx, i.binary, args...)
 	c.Env = i.env
 	c.WaitDelay = 10 * time.Second
+	c.SysProcAttr = &syscall.SysProcAttr{Credential: i.user}
 	return c
 }
 
@@ -155,14 +166,24 @@ func (i *installation) launch(address string, flags ...string) *node {
 	i.t.Helper()
 	n := &node{t: i.t, root: "http://" + address, base: "http://" + address + "/fhir", output: &tail{}, ended: make(chan struct{})}
 	n.command = i.command(context.Background(), append([]string{"serve", "--listen", address}, flags...)...)
-	n.command.Stdout, n.command.Stderr = n.output, n.output
-	if err := n.command.Start(); err != nil {
-		i.t.Fatal(err)
-	}
+	log := appendTo(i.t, i.evidence, strings.ReplaceAll(address, ":", "-")+".log")
+	out := io.MultiWriter(n.output, log)
+	n.command.Stdout, n.command.Stderr = out, out
+	servers.Tie(n.command)
+	started := make(chan error, 1)
 	go func() {
-		_ = n.command.Wait() // how it ended is for the test to judge
+		runtime.LockOSThread() // the thread that the process is tied to
+		defer runtime.UnlockOSThread()
+		err := n.command.Start()
+		if started <- err; err == nil {
+			_ = n.command.Wait() // how it ended is for the test to judge
+		}
+		_ = log.Close() // only evidence
 		close(n.ended)
 	}()
+	if err := <-started; err != nil {
+		i.t.Fatal(err)
+	}
 	i.t.Cleanup(func() {
 		n.stop()
 		if i.t.Failed() {
@@ -183,6 +204,7 @@ func (n *node) kill() {
 
 // stop ends the node with SIGTERM, as an operator would.
 func (n *node) stop() {
+	_ = n.command.Process.Signal(syscall.SIGCONT) // a stopped process would not hear the other
 	_ = n.command.Process.Signal(syscall.SIGTERM)
 	select {
 	case <-n.ended:
@@ -304,7 +326,7 @@ type bundle struct {
 		FullURL  string
 		Resource struct {
 			ResourceType, ID string
-			Meta             struct{ VersionID string }
+			Meta             struct{ VersionID, LastUpdated string }
 		}
 		Response struct {
 			Status, Location string
