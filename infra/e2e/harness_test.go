@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -23,26 +24,15 @@ import (
 	"binnacle/infra/servers"
 )
 
-// binaries of the program: one that watches for races, and one as users have it, for what takes long.
-var watched, plain string
+// folder holds the binaries of the program: one that watches for races, and one as users have it, for what takes long.
+var folder string
 
 func TestMain(m *testing.M) {
-	folder, err := os.MkdirTemp("", "binnacle-e2e-")
+	var err error
+	if folder, err = os.MkdirTemp("", "binnacle-e2e-"); err == nil {
+		err = os.Chmod(folder, 0o755) // tests run the program as another user too
+	}
 	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	watched, plain = filepath.Join(folder, "watched"), filepath.Join(folder, "plain")
-	for _, args := range map[string][]string{watched: {"build", "-race", "-o", watched}, plain: {"build", "-o", plain}} {
-		build := exec.Command("go", append(args, "binnacle")...)
-		build.Stdout, build.Stderr = os.Stderr, os.Stderr
-		if err := build.Run(); err != nil {
-			fmt.Fprintln(os.Stderr, "the program doesn't build:", err)
-			os.Exit(1)
-		}
-	}
-	// Tests run the program as another user too.
-	if err := os.Chmod(folder, 0o755); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
@@ -51,6 +41,21 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 	}
 	os.Exit(code)
+}
+
+// The binaries are built when a test asks for them, once.
+var (
+	watched = sync.OnceValues(func() (string, error) { return build("watched", "-race") })
+	plain   = sync.OnceValues(func() (string, error) { return build("plain") })
+)
+
+func build(name string, flags ...string) (string, error) {
+	path := filepath.Join(folder, name)
+	out, err := exec.Command("go", slices.Concat([]string{"build", "-o", path}, flags, []string{"binnacle"})...).CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("the program doesn't build: %w\n%s", err, out)
+	}
+	return path, nil
 }
 
 // needs returns the addresses of the real servers, or fails.
@@ -74,11 +79,16 @@ type installation struct {
 	env      []string
 	evidence string              // folder of the nodes' whole logs, kept when the test fails
 	user     *syscall.Credential // that nodes and commands run as; nil: ours
+	wrapper  []string            // a command that runs the program's; nil: none
 }
 
 // newInstallation makes an empty installation of a variant that is removed when the test ends.
-func newInstallation(t *testing.T, binary, variant string, servers []string) *installation {
+func newInstallation(t *testing.T, built func() (string, error), variant string, servers []string) *installation {
 	t.Helper()
+	binary, err := built()
+	if err != nil {
+		t.Fatal(err)
+	}
 	name := "e2e_" + strings.ReplaceAll(uuid.NewString(), "-", "")[:12]
 	i := &installation{t: t, binary: binary, evidence: evidence(t), env: append([]string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "BINNACLE_VARIANT=" + variant, "BINNACLE_DATA=" + t.TempDir(),
@@ -94,7 +104,8 @@ func newInstallation(t *testing.T, binary, variant string, servers []string) *in
 }
 
 func (i *installation) command(ctx context.Context, args ...string) *exec.Cmd {
-	c := exec.CommandContext(ctx, i.binary, args...)
+	args = slices.Concat(i.wrapper, []string{i.binary}, args)
+	c := exec.CommandContext(ctx, args[0], args[1:]...)
 	c.Env = i.env
 	c.WaitDelay = 10 * time.Second
 	c.SysProcAttr = &syscall.SysProcAttr{Credential: i.user}
