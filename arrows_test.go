@@ -44,6 +44,8 @@ var homes = map[string][]string{
 	"github.com/prometheus/client_golang":           {"infra", "readapi"},
 	"github.com/maypok86/otter":                     {"projections/blobs/cache", "projections/index/together", "functions"},
 	"github.com/ThreeDotsLabs/watermill/components": {},
+	"github.com/anishathalye/porcupine":             {"infra/e2e"},
+	"github.com/Shopify/toxiproxy":                  {"infra/e2e"},
 }
 
 // goFiles visits the parsed Go files of the project with their folder, "." for the top.

@@ -134,6 +134,8 @@ func (l *Log) commitAll() {
 		err := l.file.Durable(context.Background(), func(tx *sql.Tx) error { return l.insertAll(tx, group) })
 		if err == nil {
 			l.announce()
+		} else {
+			l.logger.Error("events could not be written to the log", "file", l.file.Path(), "calls", len(group), "error", err)
 		}
 		for _, r := range group {
 			r.done <- err

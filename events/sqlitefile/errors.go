@@ -23,6 +23,8 @@ const (
 	codeFull      = 13
 	codeCantOpen  = 14
 	codeNotADB    = 26
+
+	codeIOWrite = codeIO | 3<<8 // extended: a write beyond what a quota or a limit of the process allows; a disk with no room is codeFull
 )
 
 // Classify makes an *events.Error of an error that came from a file: the one place where the drivers translate SQLite's errors. An
@@ -59,6 +61,9 @@ func Classify(op string, err error) error {
 	case codeNoMemory:
 		return events.Wrap(events.Transient, op, err, "SQLite has run out of memory")
 	case codeIO:
+		if failed.Code() == codeIOWrite {
+			return events.Wrap(events.Transient, op, err, "the disk refused a write to the SQLite file: it has failed, or a quota or a limit of the process is full")
+		}
 		return events.Wrap(events.Transient, op, err, "the disk failed to read or write the SQLite file; look at the system's log")
 	case codeCorrupt:
 		return events.Wrap(events.Internal, op, err, "the SQLite file is damaged; restore it from a backup")

@@ -115,16 +115,22 @@ func open(f *File) (*File, error) {
 		}
 		if err != nil {
 			_ = f.closeAll() // the error of opening is the one to tell
-			return nil, Classify(op, err)
+			return nil, f.named(op, err)
 		}
 		*pool.into = db
 	}
 	if err := f.check(op); err != nil {
 		_ = f.closeAll()
-		return nil, err
+		return nil, f.named(op, err)
 	}
 	f.startKeeper()
 	return f, nil
+}
+
+// named is Classify for errors of opening, which tell the operator the file that is meant.
+func (f *File) named(op string, err error) error {
+	err = Classify(op, err)
+	return events.Wrap(events.KindOf(err), op, err, "the file %s cannot be used", f.path)
 }
 
 // check refuses a file that another program has set up, and one that is damaged where every use begins.

@@ -218,8 +218,8 @@ func TestWhatCannotBeUsedIsRefusedWithAClearText(t *testing.T) {
 		folder:                          {events.Transient, "cannot be opened"},
 	} {
 		_, err := sqlitefile.Open(path, eventstest.Logger(t))
-		if events.KindOf(err) != c.kind || err == nil || !strings.Contains(err.Error(), c.text) {
-			t.Errorf("%s: got %v, want an error of kind %s that tells %q", path, err, c.kind, c.text)
+		if events.KindOf(err) != c.kind || err == nil || !strings.Contains(err.Error(), c.text) || !strings.Contains(err.Error(), folder) {
+			t.Errorf("%s: got %v, want an error of kind %s that tells %q and where", path, err, c.kind, c.text)
 		}
 	}
 }
