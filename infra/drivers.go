@@ -45,6 +45,7 @@ type parts struct {
 // partsOptions say how the parts are opened.
 type partsOptions struct {
 	create        bool          // make topic, keyspace and schema when they are missing
+	createIndex   bool          // make the schema alone
 	blobCache     int64         // bytes; 0: no cache
 	searchTimeout time.Duration // 0: the driver's default
 	exclusive     bool          // the data folder is ours: no other process projects into it
@@ -167,7 +168,7 @@ func (p *parts) openBlobs(ctx context.Context, file *sqlitefile.File, options pa
 
 func (p *parts) openIndex(ctx context.Context, file *sqlitefile.File, options partsOptions) (err error) {
 	if p.config.Variant == "distributed" {
-		p.generations, err = postgres.Open(ctx, postgresConfig(p.config, p.logger, p.catalog.Digest(), options.searchTimeout), options.create)
+		p.generations, err = postgres.Open(ctx, postgresConfig(p.config, p.logger, p.catalog.Digest(), options.searchTimeout), options.create || options.createIndex)
 	} else {
 		p.generations, err = sqliteindex.Open(ctx, sqliteindex.Config{File: file, Catalog: p.catalog.Digest(), Logger: p.logger, Timeout: options.searchTimeout,
 			Exclusive: options.exclusive || p.config.Variant == "memory"}, true)

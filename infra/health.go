@@ -55,6 +55,9 @@ func (n *node) checkProjector(ctx context.Context) (map[string]any, error) {
 		return nil, err
 	}
 	detail := map[string]any{"lagEvents": lag, "lagSeconds": seconds.Seconds()}
+	if err := n.whole.Whole(ctx); err != nil && n.has(roleRead) {
+		return detail, err
+	}
 	if seconds > projectorStall {
 		return detail, events.Errorf(events.Transient, "infra.health", "the projector is %d events and %s behind", lag, seconds.Round(time.Second))
 	}
@@ -66,8 +69,9 @@ const projectorStall = 60 * time.Second
 
 // lagWatch measures how far the projections are behind the log, in events and in seconds, once a second.
 type lagWatch struct {
-	log   events.Log
-	index projections.Index
+	log     events.Log
+	index   projections.Index
+	observe func(states map[int32]projections.State, err error) // is told what the index says
 
 	mu      sync.Mutex
 	events  int64
@@ -84,8 +88,8 @@ type lagMark struct {
 	seen time.Time
 }
 
-func newLagWatch(log events.Log, index projections.Index, registry *prometheus.Registry) *lagWatch {
-	w := &lagWatch{log: log, index: index}
+func newLagWatch(log events.Log, index projections.Index, registry *prometheus.Registry, observe func(map[int32]projections.State, error)) *lagWatch {
+	w := &lagWatch{log: log, index: index, observe: observe}
 	registry.MustRegister(
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "binnacle_projector_lag_events", Help: "Events in the log that are not projected yet."}, func() float64 {
 			lag, _, _ := w.Lag() // an unknown lag shows as the last one known
@@ -118,7 +122,9 @@ func (w *lagWatch) measure(ctx context.Context) {
 	ends, err := w.log.Ends(ctx)
 	var states map[int32]projections.State
 	if err == nil {
-		states, err = w.index.Partitions(ctx)
+		if states, err = w.index.Partitions(ctx); ctx.Err() == nil {
+			w.observe(states, err)
+		}
 	}
 	var unsettled int64
 	var oldest time.Time

@@ -53,6 +53,7 @@ type node struct {
 	fit       *functions.Fit              // whether the log is the one that the projections were made from
 	settle    func(context.Context) error // waits for the projector's commits, when no more batches come
 	lag       *lagWatch
+	whole     *wholeIndex
 	stopping  context.Context //nolint:containedctx // a signal, not a call's context: it ends when the node begins to stop: it isn't ready any more
 	beginStop context.CancelFunc
 }
@@ -69,7 +70,8 @@ func newNode(ctx context.Context, p *parts, config nodeConfig) (*node, error) {
 	if err := n.fit.Handle(ctx); err != nil {
 		return nil, err
 	}
-	n.lag = newLagWatch(p.log, live, n.registry)
+	n.whole = newWholeIndex(p.reader(), p.log, live)
+	n.lag = newLagWatch(p.log, live, n.registry, n.whole.observe)
 	n.registerPartMetrics()
 	if n.has(roleProject) {
 		if err := n.newRouter(ctx); err != nil {
@@ -133,7 +135,7 @@ func (n *node) newDoors() error {
 		DefaultCount: limits.DefaultCount, MaxCount: limits.MaxCount, SearchTime: limits.SearchTimeout, PositionWait: limits.PositionWait,
 	}
 	if n.has(roleRead) {
-		config.Reader, config.Blobs, config.Heal = n.reader(), n.blobs, n.heal.Handle
+		config.Reader, config.Blobs, config.Heal = n.whole, n.blobs, n.heal.Handle
 	}
 	if n.has(roleWrite) {
 		write := &functions.Write{

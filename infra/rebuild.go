@@ -25,7 +25,7 @@ type rebuildCommand struct {
 func (*rebuildCommand) Help() string {
 	return `Makes the search index anew from the log, as the next generation beside the one that serves, and switches to it.
 Servers go on meanwhile; "binnacle status" and their /metrics show how far it is. Only the rebuild itself writes: it
-publishes nothing and answers nobody.
+publishes nothing and answers nobody. An index that was lost as a whole is begun anew first.
 
 What was decided is not decided again: outcomes, ids, versions and what conditional references led to come from the
 feed of decisions, and each content is held against its recorded hash. Only records after the feed's end are decided.
@@ -54,7 +54,7 @@ generation; they say so in "binnacle status", /health and their log, and change 
 
 // Run is called by the command line.
 func (c *rebuildCommand) Run(ctx context.Context, config *Config, out *output, logger *slog.Logger) error {
-	p, err := openParts(ctx, config, logger, partsOptions{})
+	p, err := openParts(ctx, config, logger, partsOptions{createIndex: !c.Rollback && !c.DropOld && !c.DropBuilding && !c.Blobs})
 	if err != nil {
 		return err
 	}

@@ -28,7 +28,7 @@ func (l *ledger) write(base func() string, writer int, stop <-chan struct{}) {
 		key := fmt.Sprintf(`"writer-%d-%d"`, writer, n)
 		body := fmt.Sprintf(`{"resourceType":"Basic","code":{"text":"x"},"identifier":[{"system":"urn:w%d","value":"%d"}]}`, writer, n)
 		l.sent.Add(1)
-		for {
+		for tries := 0; ; {
 			r, err := send(base()+"/Basic", "POST", body, "Idempotency-Key", key)
 			if err == nil && r.status == http.StatusCreated {
 				parts := strings.Split(r.header.Get("Location"), "/")
@@ -36,6 +36,13 @@ func (l *ledger) write(base func() string, writer int, stop <-chan struct{}) {
 				l.ids[parts[len(parts)-3]] = true
 				l.mu.Unlock()
 				break
+			}
+			select {
+			case <-stop: // the test is over; one that goes wrong must end too
+				if tries++; tries > 500 {
+					return
+				}
+			default:
 			}
 			time.Sleep(20 * time.Millisecond)
 		}
