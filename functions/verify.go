@@ -25,6 +25,7 @@ const (
 	verifyReaders  = 4   // reads of contents side by side
 	verifyProblems = 100 // problems that are told one by one
 	verifyReport   = 250 * time.Millisecond
+	verifyPatience = time.Second // without progress of a projector that is behind
 )
 
 // Verify compares what happened with what is: log ↔ index ↔ blobs.
@@ -109,7 +110,7 @@ func (v *verifying) problem(format string, args ...any) {
 
 // partitions compares the places, then reads the versions of each.
 func (v *verifying) partitions(ctx context.Context) error {
-	states, err := v.Index.Partitions(ctx)
+	wanted, states, err := v.settled(ctx)
 	if err != nil {
 		return err
 	}
@@ -131,8 +132,8 @@ func (v *verifying) partitions(ctx context.Context) error {
 			v.problem("partition %d: %d records are projected, but the log ends at offset %d: the log has lost records, or it is another log", end.Partition, state.Next, end.Next)
 		case state.Next < end.First && end.First < end.Next:
 			v.problem("partition %d: the log begins at offset %d, but the projector is at %d: records are lost", end.Partition, end.First, state.Next)
-		case state.Next < end.Next:
-			v.problem("partition %d: %d records of the log are not projected yet; if no server is running start one, then verify again", end.Partition, end.Next-state.Next)
+		case state.Next < wanted[end.Partition]:
+			v.problem("partition %d: %d records of the log are not projected yet; if no server is running start one, then verify again", end.Partition, wanted[end.Partition]-state.Next)
 		}
 		count, err := v.versions(ctx, end.Partition, state)
 		if err != nil {
@@ -151,6 +152,40 @@ func (v *verifying) partitions(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// settled gives the ends that the log has now and the states of an index that has reached them, or that makes no progress for a while: a
+// server that writes meanwhile is always a few records behind.
+func (v *verifying) settled(ctx context.Context) (wanted map[int32]int64, states map[int32]projections.State, err error) {
+	ends, err := v.Log.Ends(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	wanted = make(map[int32]int64, len(ends))
+	for _, end := range ends {
+		wanted[end.Partition] = end.Next
+	}
+	before := int64(-1)
+	for progress := time.Now(); ; {
+		if states, err = v.Index.Partitions(ctx); err != nil {
+			return nil, nil, err
+		}
+		missing := int64(0)
+		for partition, next := range wanted {
+			missing += max(0, next-states[partition].Next)
+		}
+		if missing != before {
+			before, progress = missing, time.Now()
+		}
+		if missing == 0 || time.Since(progress) > verifyPatience {
+			return wanted, states, nil
+		}
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-ctx.Done():
+			return nil, nil, ctx.Err()
+		}
+	}
 }
 
 // versions reads all versions of a partition up to a state and has their contents checked.
