@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -22,6 +23,7 @@ type importCommand struct {
 	Journal  string        `help:"File that remembers what is done, so that an interrupted import resumes." default:"binnacle-import.journal" type:"path" env:"BINNACLE_IMPORT_JOURNAL"`
 	RetryFor time.Duration `help:"How long one request is tried again while the server is away." default:"60s" env:"BINNACLE_IMPORT_RETRY_FOR"`
 	Dangling bool          `help:"Allow references to resources that do not exist." env:"BINNACLE_IMPORT_DANGLING"`
+	Bulk     bool          `help:"Load into the empty storage that the variant's flags name, without a server: straight to the log, then the index at once." env:"BINNACLE_IMPORT_BULK"`
 }
 
 const importHelp = `Loads FHIR resources from files into a running server, over HTTP.
@@ -32,18 +34,25 @@ recursively. Files named 00-…, 01-… or hospitalInformation…, practitionerI
 order, because others refer to what they hold; files that were refused are tried once more at the end.
 
 An interrupted import resumes: run the same command again. Nothing is loaded twice, because every request
-carries an Idempotency-Key that the journal remembers.`
+carries an Idempotency-Key that the journal remembers.
+
+With --bulk no server is needed, and none may run: the files go through the checks of the write door straight
+to the log of the storage that --variant and its flags name, without waiting for any outcome, and then the first
+generation of the index is built as "binnacle rebuild" does. The storage must be empty. Start the servers afterwards.`
 
 func (*importCommand) Help() string { return importHelp }
 
 // Run is called by the command line.
-func (c *importCommand) Run(ctx context.Context, out *output) error {
+func (c *importCommand) Run(ctx context.Context, config *Config, out *output, logger *slog.Logger) error {
 	files, err := findFiles(c.Paths)
 	if err != nil {
 		return err
 	}
 	if len(files) == 0 {
 		return fmt.Errorf("no .json or .ndjson file (plain, .gz or .bz2) in %s", strings.Join(c.Paths, ", "))
+	}
+	if c.Bulk {
+		return c.bulk(ctx, config, files, out, logger)
 	}
 	journal, err := openJournal(c.Journal)
 	if err != nil {
