@@ -39,6 +39,7 @@ func Index(t *testing.T, open func(t testing.TB) projections.Generations) {
 		"a deleted resource is not found until it is written again":             deletions,
 		"pages stay as they were while others write":                            stablePages,
 		"a position has its snapshot":                                           snapshotAt,
+		"what thousands of versions have is found in order and by its plan":     commonValues,
 		"totals are those of the snapshot":                                      totals,
 		"a page token that is not one of this search is refused":                badTokens,
 		"what the index does not answer is refused by name":                     refusals,

@@ -27,7 +27,8 @@ type access struct {
 
 	follow   *followed // versions that refer to others, or that others refer to
 	choice   []*group  // versions of one of these
-	resolved bool      // follow: keys are those of all that it finds
+	resolved bool      // follow: keys or sids are all that it finds
+	common   bool      // follow: it finds more than are read before a search
 
 	aligned bool     // scans: of a date that is the main date of every version that has it
 	main    interval // aligned: where the main date has to be
@@ -80,8 +81,8 @@ func (a *access) groups() []*group {
 
 // readable tells whether its rows can be read without reading all versions of some type.
 func (a *access) readable() bool {
-	if a.resolved {
-		return true
+	if a.resolved || a.common {
+		return a.resolved
 	}
 	for _, g := range a.choice {
 		if len(g.accesses) == 1 && !g.accesses[0].negate && g.accesses[0].readable() {
@@ -115,14 +116,17 @@ func (a *access) walkKeys() []int64 {
 		return nil
 	}
 	others := len(a.wide) + len(a.scans) + len(a.texts) + len(a.updated) + len(a.sids) + len(a.choice)
-	if a.negate || len(keys) > inline || others > 0 || a.follow != nil && !a.resolved {
+	if a.negate || len(keys) > mergedKeys || others > 0 || a.follow != nil && !a.resolved {
 		return nil
 	}
 	return keys
 }
 
 // inOrder tells whether an index has its versions in the order of the main date.
-func (a *access) inOrder() bool { return a.aligned || a.walkKeys() != nil }
+func (a *access) inOrder() bool {
+	keys := a.walkKeys()
+	return a.aligned || keys != nil && len(keys) <= inline
+}
 
 // probed is the name of a row that is looked at because its version is under consideration.
 const probed = "p"
@@ -174,7 +178,7 @@ func (a *access) probe(s *statement, sid, ref, main string, before int64) string
 	for _, g := range a.choice {
 		parts = append(parts, g.probe(s, sid, ref, main, before))
 	}
-	if a.follow != nil && !(a.resolved && len(a.keys) <= inline) {
+	if a.follow != nil && !(a.resolved && (a.byID || len(a.keys) <= inline)) {
 		parts = append(parts, a.follow.probe(s, sid, ref, main, before)...)
 	}
 	if len(a.sids) > 0 {

@@ -35,7 +35,7 @@ type dateOrder struct {
 }
 
 func (x *search) resolveOrder(o order) {
-	if o.by != orderDate {
+	if o.by != orderDate && (o.by != orderSeveral || o.keys[0].Kind != projections.Date || o.keys[0].Param == projections.ParamLastUpdated) {
 		return
 	}
 	code := o.keys[0].Param

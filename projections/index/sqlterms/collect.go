@@ -79,22 +79,14 @@ func (x *search) gather(o order, driver *access, limit int) ([]match, error) {
 		words = driver.words
 	}
 	x.say("all of %s, sorted by %d keys", words, len(o.keys))
-	found, err := x.readCandidates(o, driver)
+	found, err := x.sorted(o, driver)
 	if err != nil {
 		return nil, err
 	}
-	for i, k := range o.keys {
-		if k.Kind == projections.Token && k.Param != projections.ParamID && k.Param != projections.ParamLastUpdated {
-			if err := x.tokenValues(found, i, k); err != nil {
-				return nil, err
-			}
-		}
-	}
-	slices.SortFunc(found, func(a, b candidate) int { return compareCandidates(o, &a, &b) })
 	if x.after.phase != start {
 		at := slices.IndexFunc(found, func(c candidate) bool { return c.sid == x.after.sid })
 		if at < 0 {
-			return nil, events.Errorf(events.Invalid, op, "the page token does not belong to this snapshot; give the snapshot of the first page, or start the search again")
+			return nil, notOfSnapshot(nil)
 		}
 		found = found[at+1:]
 	}

@@ -235,18 +235,22 @@ func (f *followed) probe(s *statement, sid, ref, main string, before int64) []st
 
 // resolvedTo is up to how many resources the other end of a chain is looked up before the search: the chain is a reference with that
 // many alternatives then, whose rows the index has in order.
-const resolvedTo = 1_000
+const resolvedTo = mergedKeys
 
-// lookUp turns a chain whose other end is few resources into the keys of the references to them.
+// lookUp reads what a clause finds before the search, where that is little: of a chain the keys of the references to the other end, of
+// what others refer to the versions themselves.
 func (x *search) lookUp(a *access) error {
 	f := a.follow
-	if f == nil || f.reverse || a.resolved {
+	if f == nil || a.resolved {
 		return nil
 	}
 	for _, t := range f.targets {
-		if !t.few() || t.driver().count > resolvedTo {
+		if !t.few() || !f.reverse && t.driver().count > resolvedTo {
 			return nil
 		}
+	}
+	if f.reverse {
+		return x.lookUpVersions(a)
 	}
 	s := x.statement()
 	parts := make([]string, len(f.targets))
@@ -262,5 +266,20 @@ func (x *search) lookUp(a *access) error {
 		return nil
 	})
 	a.resolved = err == nil
+	return err
+}
+
+func (x *search) lookUpVersions(a *access) error {
+	s := x.statement()
+	var sids []int64
+	var sid int64
+	err := x.query(s, "select distinct y.sid from ("+strings.Join(a.follow.rows(s, x.before), " union all ")+fmt.Sprintf(") y limit %d", countMany+1), func(scan func(...any) error) error {
+		err := scan(&sid)
+		sids = append(sids, sid)
+		return err
+	})
+	if a.common = len(sids) > countMany; err == nil && !a.common {
+		a.sids, a.byID, a.resolved = sids, true, true
+	}
 	return err
 }

@@ -43,8 +43,10 @@ type search struct {
 	nothing      string // the parameter whose clause no row can answer
 	tooMany      string
 	plan         []string
-	counted      bool // the clauses
-	asked        int  // statements
+	counted      bool      // the clauses
+	budget       *interval // the main dates up to which a walk is tried; nil: as far as it takes
+	living       int64     // current resources of the type now, for estimates; -1: not known
+	asked        int       // statements
 }
 
 // edge holds the sort values of the version that a page ended with.
@@ -58,7 +60,7 @@ type edge struct {
 // Search answers a query with the tables of a generation. Errors are *events.Error: Invalid for a page token that is not of this
 // query, Unsupported for what the index does not hold, TooCostly for what is beyond its bounds.
 func Search(ctx context.Context, db DB, dialect Dialect, q projections.Query) (projections.Page, error) {
-	x := &search{ctx: ctx, db: db, Dialect: dialect, q: &q, ledger: Ledger(q.Tenant, q.Type)}
+	x := &search{ctx: ctx, db: db, Dialect: dialect, q: &q, ledger: Ledger(q.Tenant, q.Type), living: -1}
 	if q.Limit < 0 {
 		return projections.Page{}, events.Errorf(events.Invalid, op, "a page cannot have %d versions", q.Limit)
 	}
@@ -136,6 +138,7 @@ func (x *search) begin() (int64, error) {
 		if err != nil {
 			return 0, err
 		}
+		x.living = counted
 		if x.q.Snapshot == 0 {
 			x.snapshot, living = next-1, counted
 		} else if err := swept(x.q.Snapshot, horizon); err != nil {
@@ -159,10 +162,10 @@ func (x *search) locate() error {
 	}
 	s := x.statement()
 	found, horizon := false, int64(0)
-	err := x.query(s, "select v.main, v.at, v.id, coalesce((select p.horizon from "+s.table("position")+" p where p.partition = "+s.arg(x.partition)+"), 0) from "+s.table("version")+" v where v.sid = "+s.arg(x.after.sid)+" and v.ledger = "+s.arg(x.ledger),
+	err := x.query(s, "select v.main, v.at, v.id, coalesce((select p.horizon from "+s.table("position")+" p where p.partition = "+s.arg(x.partition)+"), 0), coalesce((select n.living from "+s.table("counter")+" n where n.ledger = "+s.arg(x.ledger)+"), 0) from "+s.table("version")+" v where v.sid = "+s.arg(x.after.sid)+" and v.ledger = "+s.arg(x.ledger),
 		func(scan func(...any) error) error {
 			found = true
-			return scan(&x.last.main, &x.last.at, &x.last.id, &horizon)
+			return scan(&x.last.main, &x.last.at, &x.last.id, &horizon, &x.living)
 		})
 	if err == nil && !found {
 		err = events.Errorf(events.Invalid, op, "the page token names a version that is no longer kept; start the search again")
@@ -303,17 +306,25 @@ func (o order) beyond() string {
 // find chooses how to answer and returns up to limit matches in order.
 func (x *search) find(o order, limit int) ([]match, error) {
 	walk := o
-	if x.dates != nil && x.dates.aligned { // its order is that of the main date
+	if o.by == orderDate && x.dates.aligned { // its order is that of the main date
 		walk.by = orderMain
 	}
 	if err := x.count(walk); err != nil || x.nothing != "" {
 		return nil, err
 	}
 	driver := x.driver(walk)
+	if o.by == orderSeveral && driver == nil && x.dates != nil && x.dates.aligned {
+		return x.walkSeveral(o, limit)
+	}
 	if o.by == orderSeveral || o.by == orderToken && driver != nil {
 		return x.gather(o, driver, limit)
 	}
 	if driver != nil {
+		if walk.by == orderMain {
+			if found, enough, err := x.tryWalk(o, driver, limit); enough || err != nil {
+				return found, err
+			}
+		}
 		x.say("all of %s, sorted", driver.words)
 		return x.collect(o, driver, limit)
 	}
@@ -373,6 +384,9 @@ func (x *search) least(accesses []*access) *access {
 func (x *search) driver(o order) *access {
 	least := x.least(x.positive())
 	if least == nil || least.count < 0 || least.count > countMany || o.by == orderMain && least.inOrder() {
+		return nil
+	}
+	if o.by == orderMain && least.count > countFew && least.walkKeys() != nil {
 		return nil
 	}
 	return least

@@ -75,14 +75,18 @@ func (s *statement) in(list []int64) string {
 		if s.Postgres {
 			return "= any(" + s.arg(list) + "::bigint[])"
 		}
-		text, _ := json.Marshal(list) // integers always can be written
-		return "in (select value from json_each(" + s.arg(string(text)) + "))"
+		return "in (select value from json_each(" + s.arg(jsonOf(list)) + "))"
 	}
 	places := make([]string, len(list))
 	for i, v := range list {
 		places[i] = s.arg(v)
 	}
 	return "in (" + strings.Join(places, ",") + ")"
+}
+
+func jsonOf(list []int64) string {
+	text, _ := json.Marshal(list) // integers always can be written
+	return string(text)
 }
 
 // inTexts is the condition, after its left side, of being one of the texts.
@@ -132,6 +136,14 @@ func (s *statement) begins(column string, text []byte) string {
 // once ends a SELECT inside EXISTS. PostgreSQL makes a join of one without it, and then reads the inner table as a whole and sorts
 // the outer one, in place of walking an index and asking row by row until the page is full.
 const once = " limit 1 offset 0"
+
+// visibleOfAll is visible where all rows are read and none of them first: PostgreSQL may read the closed versions once and hash them.
+func (s *statement) visibleOfAll(sid string, snapshot int64) string {
+	if !s.Postgres {
+		return s.visible(sid, snapshot)
+	}
+	return "not exists (select 1 from " + s.table("closed") + " c where c.sid = " + sid + " and c.by_sid <= " + s.arg(snapshot) + ")"
+}
 
 // visible is the condition that a version was current at a snapshot. The upper bound on the Sid is for the caller to add.
 func (s *statement) visible(sid string, snapshot int64) string {

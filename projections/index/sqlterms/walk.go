@@ -10,12 +10,7 @@ import (
 
 // walkMain reads the term rows of one clause, or the type list, in the order of the main date.
 func (x *search) walkMain(o order, limit int) ([]match, error) {
-	var driver *access
-	for _, a := range x.positive() {
-		if a.walkKeys() != nil && (driver == nil || a.count < driver.count) {
-			driver = a
-		}
-	}
+	driver := x.walked()
 	keys, words := []int64{x.ledger}, x.q.Type
 	if driver != nil {
 		keys, words = driver.walkKeys(), driver.words
@@ -24,11 +19,22 @@ func (x *search) walkMain(o order, limit int) ([]match, error) {
 	return x.walkKeys(keys, driver, o, byValue, x.after.phase == byValue, limit)
 }
 
+// walked is the clause whose rows are walked in the order of the main date; nil: the type's.
+func (x *search) walked() *access {
+	var driver *access
+	for _, a := range x.positive() {
+		if a.walkKeys() != nil && (driver == nil || a.count < driver.count) {
+			driver = a
+		}
+	}
+	return driver
+}
+
 // walkAligned answers an order by the date parameter that the main date comes from.
 func (x *search) walkAligned(o order, limit int) ([]match, error) {
 	clauses := x.accesses
 	defer func() { x.accesses = clauses }()
-	all := x.dates.without.empty() || slices.ContainsFunc(clauses, func(a *access) bool { return a.aligned && a.words == x.dates.with.words })
+	all := x.dates.without.empty() || x.dated()
 	var found []match
 	if x.after.phase != byMissing {
 		if !all {
@@ -49,6 +55,9 @@ func (x *search) walkAligned(o order, limit int) ([]match, error) {
 
 // walkKeys reads term rows in the order of the main date. Rows that have the driver's keys need no probe for it.
 func (x *search) walkKeys(keys []int64, driver *access, o order, phase phase, resume bool, limit int) ([]match, error) {
+	if len(keys) > inline {
+		return x.walkMerged(keys, driver, o, phase, resume, limit)
+	}
 	s := x.statement()
 	stretches := make([]string, len(keys))
 	for i, key := range keys {
@@ -68,17 +77,26 @@ func (x *search) walkKeys(keys []int64, driver *access, o order, phase phase, re
 
 // termStretch is a SELECT of val (the main date) and ref (without flags) from the rows of one key.
 func (x *search) termStretch(s *statement, key int64, driver *access, o order, resume bool, limit int) string {
-	sql := "select t.sort as val, (t.ref - (t.ref & 3)) as ref from " + s.table("term") + " t where t.key = " + s.arg(key) + " and t.ref < " + s.arg(x.before)
+	return "select t.sort as val, (t.ref - (t.ref & 3)) as ref from " + s.table("term") + " t where t.key = " + s.arg(key) + x.stretch(s, "t", driver, o, resume) +
+		" and " + x.visible(s, "(t.ref >> 2)") + x.probes(s, driver, "(t.ref >> 2)", "(t.ref - (t.ref & 3))", "t.sort") +
+		fmt.Sprintf(" order by t.sort %s, t.ref %s limit %d", o.direction(), o.direction(), limit)
+}
+
+// stretch are the conditions that bound the term rows of a key before any of them is looked at.
+func (x *search) stretch(s *statement, row string, driver *access, o order, resume bool) string {
+	sql := " and " + row + ".ref < " + s.arg(x.before)
 	if resume {
-		sql += " and (t.sort, t.ref) " + o.beyond() + " (" + s.arg(x.last.main) + ", " + s.arg(x.edgeRef(o)) + ")"
+		sql += " and (" + row + ".sort, " + row + ".ref) " + o.beyond() + " (" + s.arg(x.last.main) + ", " + s.arg(x.edgeRef(o)) + ")"
 	}
 	for _, a := range x.accesses {
 		if a.aligned && a != driver {
-			sql += " and t.sort >= " + s.arg(a.main.low) + " and t.sort <= " + s.arg(a.main.high)
+			sql += " and " + row + ".sort >= " + s.arg(a.main.low) + " and " + row + ".sort <= " + s.arg(a.main.high)
 		}
 	}
-	return sql + " and " + x.visible(s, "(t.ref >> 2)") + x.probes(s, driver, "(t.ref >> 2)", "(t.ref - (t.ref & 3))", "t.sort") +
-		fmt.Sprintf(" order by t.sort %s, t.ref %s limit %d", o.direction(), o.direction(), limit)
+	if x.budget != nil {
+		sql += " and " + row + ".sort >= " + s.arg(x.budget.low) + " and " + row + ".sort <= " + s.arg(x.budget.high)
+	}
+	return sql
 }
 
 func (x *search) visible(s *statement, sid string) string { return s.visible(sid, x.snapshot) }

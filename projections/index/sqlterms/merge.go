@@ -1,0 +1,95 @@
+package sqlterms
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+)
+
+// mergedKeys is up to how many keys are merged into one order; more are read as a whole.
+const mergedKeys = 1_000
+
+// walkMerged reads the term rows of many keys in the order of the main date: from each key the first few rows, and again more of them
+// from those keys whose next row may still be on the page. So an OR of a hundred codes reads few rows of each, however common they are.
+func (x *search) walkMerged(keys []int64, driver *access, o order, phase phase, resume bool, limit int) ([]match, error) {
+	var found []dated
+	seen := map[int64]bool{}
+	for rows := 2 + 2*limit/len(keys); len(keys) > 0; rows *= 8 {
+		edges, err := x.firstOfEach(keys, rows, driver, o, resume, func(p dated) {
+			if !seen[p.ref] {
+				seen[p.ref] = true
+				found = append(found, p)
+			}
+		})
+		if err != nil {
+			return nil, err
+		}
+		slices.SortFunc(found, func(a, b dated) int {
+			c := cmp.Or(cmp.Compare(a.main, b.main), cmp.Compare(a.ref, b.ref))
+			if o.descending {
+				c = -c
+			}
+			return c
+		})
+		open := keys[:0:0]
+		for key, edge := range edges {
+			full := len(found) >= limit
+			if full && o.descending && edge <= found[limit-1].main || full && !o.descending && edge >= found[limit-1].main {
+				continue // what lies beyond its edge lies beyond the page
+			}
+			open = append(open, key)
+		}
+		slices.Sort(open)
+		keys = open
+	}
+	found = found[:min(len(found), limit)]
+	candidates := make([]candidate, len(found))
+	for i := range found {
+		candidates[i].sid = found[i].ref >> refBits
+	}
+	matches, err := x.load(candidates)
+	for i := range matches {
+		matches[i].phase = phase
+	}
+	return matches, err
+}
+
+// dated is the place of a version in the order of the main date.
+type dated struct{ main, ref int64 }
+
+// firstOfEach reads, of each key, the matches among its first rows. A key that has more rows gets an edge: the main date up to which its
+// rows have been read, all those that share it included.
+func (x *search) firstOfEach(keys []int64, rows int, driver *access, o order, resume bool, take func(dated)) (edges map[int64]int64, err error) {
+	s := x.statement()
+	edge := "select y.sort from " + s.table("term") + " y where y.key = k.key" + x.stretch(s, "y", driver, o, resume) +
+		fmt.Sprintf(" order by y.sort %s, y.ref %s limit 1 offset ", o.direction(), o.direction()) + s.arg(int64(rows-1))
+	within, outermost := " and t.sort >= e.edge", int64(-1<<63)
+	if !o.descending {
+		within, outermost = " and t.sort <= e.edge", 1<<63-1
+	}
+	rowsOf := s.table("term") + " t where t.key = e.key" + within + x.stretch(s, "t", driver, o, resume) + " and " + x.visible(s, "(t.ref >> 2)") +
+		x.probes(s, driver, "(t.ref >> 2)", "(t.ref - (t.ref & 3))", "t.sort")
+	list := ""
+	if s.Postgres {
+		rowsOf = "lateral (select t.sort, t.ref from " + rowsOf + " offset 0) t"
+		list = "select j.key as key from unnest(" + s.arg(keys) + "::bigint[]) j(key)"
+	} else {
+		list = "select j.value as key from json_each(" + s.arg(jsonOf(keys)) + ") j"
+	}
+	sql := "with e as materialized (select k.key as key, coalesce((" + edge + "), " + s.arg(outermost) + ") as edge from (" + list + ") k) " +
+		"select 0, e.key, e.edge from e where e.edge <> " + s.arg(outermost) + " union all select 1, t.sort, (t.ref - (t.ref & 3)) from e cross join " + rowsOf
+	edges = map[int64]int64{}
+	var row, first, second int64
+	err = x.query(s, sql, func(scan func(...any) error) error {
+		if err := scan(&row, &first, &second); err != nil {
+			return err
+		}
+		if row == 0 {
+			edges[first] = second
+		} else {
+			take(dated{first, second})
+		}
+		return nil
+	})
+	return edges, err
+}

@@ -1,0 +1,109 @@
+package projectionstest
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"binnacle/projections"
+)
+
+// commonValues searches for what thousands of versions have: the index must not read all of them, and find the same.
+func commonValues(t *testing.T, g projections.Generations) {
+	w := newWorld(t, g.Live(), 0)
+	token := func(param, code string) projections.Term {
+		return projections.Term{Param: param, Kind: projections.Token, System: "s", Code: code}
+	}
+	reference := func(param, target, id string) projections.Term {
+		return projections.Term{Param: param, Kind: projections.Reference, System: target, Code: id}
+	}
+	const patients, observations = 60, 1_600
+	for i := range patients {
+		w.put(key("Patient", fmt.Sprint(i)), int64(i), token("gender", []string{"male", "female"}[i%2]),
+			projections.Term{Param: "name", Kind: projections.String, Text: fmt.Sprint("Name", i%30)}, reference("organization", "Organization", fmt.Sprint(i%3)))
+	}
+	for i := range 3 {
+		w.put(key("Organization", fmt.Sprint(i)), projections.MinTime, token("type", fmt.Sprint(i)))
+	}
+	write := func(i int) {
+		value := projections.Term{Kind: projections.Quantity, Low: float64(i % 200), High: float64(i % 200), Code: "mg"}
+		code := token("code", fmt.Sprint("c", i%80))
+		both := projections.Term{Param: "code-value", Kind: projections.Composite, Parts: []projections.Term{{Kind: projections.Token, System: "s", Code: code.Code}, value}}
+		value.Param = "value"
+		start := day(2020, 1, 1) + int64(i*7919%500)*aDay
+		w.put(key("Observation", fmt.Sprint(i)), start, code, value, both, token("status", "final"), token("category", fmt.Sprint(i%3)),
+			reference("subject", "Patient", fmt.Sprint(i%(patients+10))), projections.Term{Param: "date", Kind: projections.Date, Start: start, End: start + aDay})
+	}
+	for i := range observations {
+		write(i)
+	}
+	w.commit()
+	for i := 0; i < observations; i += 13 {
+		write(i + 1)
+	}
+	for i := 0; i < observations; i += 29 {
+		w.remove(key("Observation", fmt.Sprint(i)))
+	}
+	w.commit()
+	codes := projections.Clause{Param: "code", Kind: projections.Token}
+	for i := range 40 {
+		codes.Values = append(codes.Values, projections.Value{System: "s", Code: fmt.Sprint("c", 2*i)})
+	}
+	is := func(param, code string) projections.Clause {
+		return projections.Clause{Param: param, Kind: projections.Token, Values: []projections.Value{{System: "s", Code: code}}}
+	}
+	above := func(limit float64) projections.Clause {
+		return projections.Clause{Param: "value", Kind: projections.Quantity, Values: []projections.Value{{Prefix: projections.Ge, Low: limit, High: limit, AnySystem: true}}}
+	}
+	follow := func(param string, reverse bool, resourceType string, clauses ...projections.Clause) projections.Clause {
+		return projections.Clause{Param: param, Kind: projections.Reference, Follow: &projections.Follow{Reverse: reverse, Targets: []projections.Target{{Type: resourceType, Clauses: clauses}}}}
+	}
+	name := projections.Clause{Param: "name", Kind: projections.String, Values: []projections.Value{{Text: "name1"}}}
+	rarely := projections.Clause{Param: "code-value", Kind: projections.Composite, Components: []projections.Kind{projections.Token, projections.Quantity},
+		Values: []projections.Value{{Parts: []projections.Value{{AnySystem: true, Code: "c4"}, {Prefix: projections.Gt, Low: 100, High: 100, AnySystem: true, Code: "mg"}}}}}
+	by := func(param string, descending bool) []projections.SortKey {
+		return []projections.SortKey{{Param: param, Kind: projections.Date, Descending: descending}}
+	}
+	for _, c := range []struct {
+		words   string // of the plan
+		of      string
+		sort    []projections.SortKey
+		clauses []projections.Clause
+	}{
+		{"code in the order of the main date", "Observation", nil, []projections.Clause{codes}},
+		{"code in the order of the main date", "Observation", by("date", false), []projections.Clause{codes}},
+		{"category in the order of the main date", "Observation", nil, []projections.Clause{codes, is("category", "1")}},
+		{"in the order of the main date", "Observation", nil, []projections.Clause{above(90)}},
+		{"in the order of the main date", "Observation", by("date", true), []projections.Clause{above(80), is("category", "2")}},
+		{"subject of Patient(name)", "Observation", nil, []projections.Clause{follow("subject", false, "Patient", name)}},
+		{"subject of Patient(gender)", "Observation", by("date", false), []projections.Clause{follow("subject", false, "Patient", is("gender", "male")), is("code", "c6")}},
+		{"organization of Organization(type)", "Observation", nil, []projections.Clause{follow("subject", false, "Patient", follow("organization", false, "Organization", is("type", "2")))}},
+		{"refers to as subject", "Patient", nil, []projections.Clause{follow("subject", true, "Observation", is("code", "c7"))}},
+		{"refers to as subject", "Patient", nil, []projections.Clause{follow("subject", true, "Observation", is("status", "final"), above(199))}},
+		{"code-value", "Observation", nil, []projections.Clause{rarely}},
+		{"", "Observation", []projections.SortKey{{Param: "date", Kind: projections.Date, Descending: true}, {Param: "_id", Kind: projections.Token}}, []projections.Clause{is("status", "final")}},
+		{"", "Observation", []projections.SortKey{{Param: "date", Kind: projections.Date}, {Param: "code", Kind: projections.Token, Descending: true}}, nil},
+		{"", "Observation", []projections.SortKey{{Param: "status", Kind: projections.Token}, {Param: "date", Kind: projections.Date, Descending: true}}, []projections.Clause{is("category", "0")}},
+	} {
+		q := projections.Query{Tenant: "main", Type: c.of, Limit: 50, Sort: c.sort, Clauses: c.clauses, Total: projections.TotalAccurate}
+		want := w.expect(q, w.sid)
+		var got []projections.Version
+		for pages := 0; pages < 4; pages++ {
+			page := w.search(q)
+			if !strings.Contains(page.Plan, c.words) {
+				t.Errorf("a search was answered by %q, which does not say %q", page.Plan, c.words)
+			}
+			if pages == 0 && page.Total != int64(len(want)) {
+				t.Errorf("%+v (%s): total %d, want %d", c.clauses, page.Plan, page.Total, len(want))
+			}
+			if got = append(got, page.Versions...); page.Next == "" {
+				break
+			}
+			q.After, q.Snapshot = page.Next, page.Snapshot
+		}
+		if len(got) < min(len(want), 200) || !slices.Equal(got, want[:len(got)]) {
+			t.Errorf("%+v sorted by %+v\nfound %v\nwant  %v", c.clauses, c.sort, names(got), names(want[:min(len(want), 200)]))
+		}
+	}
+}
