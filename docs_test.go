@@ -37,7 +37,7 @@ func TestEveryDirectDependencyHasItsReason(t *testing.T) {
 }
 
 func TestLinksInTheDocumentsLeadSomewhere(t *testing.T) {
-	for _, page := range []string{"README.md", "docs/architecture.md", "docs/drivers.md", "docs/benchmarks.md", "docs/dependencies.md"} {
+	for _, page := range []string{"README.md", "docs/architecture.md", "docs/drivers.md", "docs/benchmarks.md", "docs/dependencies.md", "docs/operations.md"} {
 		text, err := os.ReadFile(page)
 		if err != nil {
 			t.Error(err)
