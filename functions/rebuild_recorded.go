@@ -36,6 +36,7 @@ type applier struct {
 	catalog   *catalog.Catalog
 	logger    *slog.Logger
 	partition int32
+	identity  string              // of the log
 	done      func(records int64) // told after each commit
 
 	state     projections.State
@@ -312,6 +313,11 @@ func (a *applier) commit(ctx context.Context, chunk *applyChunk, next int64) err
 	if err != nil {
 		return err
 	}
+	commit.Origin = projections.Origin{Log: a.identity, Last: state.Origin.Last}
+	if n := len(chunk.items); n > 0 {
+		commit.Origin.Last = chunk.items[n-1].raw.Fingerprint()
+	}
+	state.Origin = commit.Origin
 	state.Next, state.Digest, commit.Digest, commit.Time = next, digest, digest, state.Time
 	if len(blobs) > 0 {
 		commit.Contents = func(ctx context.Context) error { return a.blobs.Put(ctx, blobs) }

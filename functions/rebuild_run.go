@@ -63,6 +63,10 @@ func (r *rebuilding) goals(ctx context.Context, rest bool) (map[int32]goal, erro
 	goals := make(map[int32]goal, len(ends))
 	for _, end := range ends {
 		g := goal{first: end.First, live: states[end.Partition], end: end.Next}
+		foreign := g.live.Origin.Log != "" && g.live.Origin.Log != r.identity
+		if foreign { // it was made from another log, and tells nothing about this one
+			g.live = projections.State{}
+		}
 		if r.Feed != nil {
 			if g.recorded, err = r.Feed.End(ctx, end.Partition); err != nil {
 				return nil, err
@@ -73,7 +77,7 @@ func (r *rebuilding) goals(ctx context.Context, rest bool) (map[int32]goal, erro
 				end.Partition, end.Next, max(g.live.Next, g.recorded))
 		}
 		g.to = max(g.live.Next, g.recorded)
-		if rest {
+		if rest || foreign {
 			g.to = g.end
 		}
 		goals[end.Partition] = g
@@ -246,7 +250,7 @@ func (r *rebuilding) bring(ctx context.Context, l *line, g goal, step string) er
 		if l.state.Next >= to {
 			return nil
 		}
-		a := &applier{log: r.Log, index: r.building, blobs: r.blobs, catalog: r.catalog, logger: r.logger, partition: l.partition, done: func(records int64) {
+		a := &applier{log: r.Log, index: r.building, blobs: r.blobs, catalog: r.catalog, logger: r.logger, partition: l.partition, identity: r.identity, done: func(records int64) {
 			r.report(step, records)
 			r.mu.Lock()
 			r.summary.Recorded += records
