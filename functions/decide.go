@@ -246,6 +246,9 @@ func (e *decidingEvent) condition(n int, w *work) (*entry, error) {
 	if err != nil {
 		return nil, refuse(events.Invalid, n, w, "the condition %q: %s", w.Condition, text(err))
 	}
+	if err := selective(query); err != nil {
+		return nil, refuse(events.TooCostly, n, w, "%s", text(err))
+	}
 	matches, err := e.search(query, w.Condition)
 	if err != nil {
 		return nil, err
@@ -278,6 +281,9 @@ func (e *decidingEvent) link(n int, w *work) error {
 		query, err := e.line.catalog.ParseCondition(e.item.event.Tenant, link.Type, link.Query)
 		if err != nil {
 			return refuse(events.Invalid, n, w, "the conditional reference %s?%s: %s", link.Type, link.Query, text(err))
+		}
+		if err := selective(query); err != nil {
+			return refuse(events.TooCostly, n, w, "the conditional reference %s?%s: %s", link.Type, link.Query, text(err))
 		}
 		matches, err := e.search(query, link.Query)
 		if err != nil {

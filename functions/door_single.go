@@ -87,10 +87,11 @@ func (d *door) condition(name, query string) (string, error) {
 	if query == "" {
 		return "", invalid("the conditional form needs a search, as in %s?identifier=system|value", name)
 	}
-	if _, err := d.Catalog.ParseCondition(d.Tenant, name, query); err != nil {
+	parsed, err := d.Catalog.ParseCondition(d.Tenant, name, query)
+	if err != nil {
 		return "", err
 	}
-	return query, nil
+	return query, selective(parsed)
 }
 
 // preconditions reads If-Match and If-None-Match. The weak form W/"3" is FHIR's; "3" and 3 are taken too.

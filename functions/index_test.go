@@ -24,6 +24,7 @@ type index struct {
 	claims      map[projections.ClaimName]projections.Claim
 	commits     int
 	searches    int
+	asked       func(q projections.Query) // told of each search; nil: nobody is
 	fail        func(method string) error // asked before each call; nil: never fails
 }
 
@@ -154,6 +155,9 @@ func (x *index) Search(_ context.Context, q projections.Query) (projections.Page
 	}
 	defer end()
 	x.searches++
+	if x.asked != nil {
+		x.asked(q)
+	}
 	page := projections.Page{Total: -1, Snapshot: q.Snapshot}
 	if page.Snapshot == 0 && len(x.rows) > 0 {
 		page.Snapshot = x.rows[len(x.rows)-1].Sid

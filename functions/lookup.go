@@ -168,7 +168,7 @@ func (e *decidingEvent) search(query projections.Query, condition string) ([]*en
 			return found, err
 		}
 	}
-	query.Total, query.Limit = projections.TotalNone, searchPage
+	query.Total, query.Limit, query.Patient = projections.TotalNone, searchPage, true
 	page, err := e.line.searchFirst(e.ctx, query, condition)
 	for err == nil {
 		for _, version := range page.Versions {
@@ -182,7 +182,16 @@ func (e *decidingEvent) search(query projections.Query, condition string) ([]*en
 		query.After, query.Snapshot = page.Next, page.Snapshot
 		page, err = e.line.index.Search(e.ctx, query)
 	}
-	return nil, err
+	return nil, tooCostly(err)
+}
+
+// tooCostly makes the refusal of an event of a search that is beyond the index's bounds, which are not of time: tried again it would be
+// beyond them again.
+func tooCostly(err error) error {
+	if events.KindOf(err) != events.TooCostly {
+		return err
+	}
+	return &refused{events.Refusal{Kind: events.TooCostly, Text: text(err)}}
 }
 
 // searchFirst returns the first page of a condition's matches in the index. It is kept until a version of the type is committed; one that

@@ -45,18 +45,18 @@ func newAside(ctx context.Context, index projections.Writer, items []*applied) (
 // add notes what one decided event leaves, at the time of the log: the same as deciding it would.
 func (a *aside) add(i *applied, at projections.State) {
 	outcome := &i.decision.Outcome
-	if i.decision.Quarantined != "" || outcome.Repeats != "" {
+	if i.decision.Quarantined != "" {
 		return
 	}
 	if outcome.Refusal == nil && i.event.Settles != nil {
 		s := i.event.Settles
 		a.settled = append(a.settled, projections.Settled{Of: s.Position, By: i.raw.Position, Time: at.Time, Discard: s.Discard, Reason: s.Reason})
 	}
-	if outcome.Refusal != nil && outcome.Refusal.Kind == events.Reused {
+	if outcome.Repeats != "" || outcome.Refusal != nil && outcome.Refusal.Kind == events.Reused {
 		return
 	}
 	claims := claimsOf(&i.event, at)
-	if i.event.Repeat.Part > 0 {
+	if len(claims) > 1 {
 		key, decided := a.claims[claims[0].ClaimName]
 		if !decided {
 			key = a.stored[claims[0].ClaimName]

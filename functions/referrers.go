@@ -36,7 +36,7 @@ func (e *decidingEvent) unreferenced(n int, w *work) error {
 		query := projections.Query{Tenant: w.key.Tenant, Type: r.name}
 		if !e.layer.touches(query.Tenant, r.name) && !e.chunk.touches(query.Tenant, r.name) && !e.line.inFlight(query.Tenant, r.name) {
 			// Most types have no resource at all.
-			query.Limit, query.Total = 1, projections.TotalNone
+			query.Limit, query.Total, query.Patient = 1, projections.TotalNone, true
 			if any, err := e.line.searchFirst(e.ctx, query, ""); err != nil {
 				return err
 			} else if len(any.Versions) == 0 {

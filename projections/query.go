@@ -11,6 +11,7 @@ type Query struct {
 	After     string    // Page.Next of the page before; "" is the first page
 	Snapshot  int64     // the Page.Snapshot of the first page; 0: what is committed now; kind Gone when it has been swept
 	Total     Total
+	Patient   bool // no limit of time: what the projector decides must not depend on how fast a search was; TooCostly stays possible for what is beyond other bounds
 }
 
 // Clause is one condition of a query. It has one of three forms: a search parameter with values that are alternatives, a

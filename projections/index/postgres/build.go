@@ -208,24 +208,6 @@ func (b *building) Search(ctx context.Context, q projections.Query) (projections
 	return page, err
 }
 
-// searchUnlimited searches on a connection whose limit of time is lifted meanwhile.
-func (b *building) searchUnlimited(ctx context.Context, q projections.Query) (page projections.Page, err error) {
-	conn, err := b.searches.Acquire(ctx)
-	if err != nil {
-		return page, classify(opBuilding, err)
-	}
-	defer conn.Release()
-	if _, err := conn.Exec(ctx, "set statement_timeout = 0"); err != nil {
-		return page, classify(opBuilding, err)
-	}
-	defer func() {
-		if _, reset := conn.Exec(ctx, "reset statement_timeout"); reset != nil {
-			closeSoon(ctx, conn.Conn())
-		}
-	}()
-	return sqlterms.Reads{DB: reader{conn, opBuilding, 0}, Dialect: b.reads.Dialect}.Search(ctx, q)
-}
-
 func (b *building) History(ctx context.Context, key projections.Key, span projections.HistorySpan) (projections.HistoryPage, error) {
 	return b.audit.History(ctx, key, span)
 }

@@ -258,7 +258,20 @@ func TestASearchThatTakesTooLongIsTooCostlyAndKeepsNoCommitWaiting(t *testing.T)
 	if _, err := index.Search(t.Context(), projections.Query{Tenant: "main", Type: "Observation", Limit: 10}); events.KindOf(err) != events.TooCostly {
 		t.Errorf("got %v, want kind too costly", err)
 	}
+	patient := make(chan error, 1)
+	go func() {
+		_, err := index.Search(t.Context(), projections.Query{Tenant: "main", Type: "Observation", Limit: 10, Patient: true})
+		patient <- err
+	}()
+	select {
+	case err := <-patient:
+		t.Errorf("a search without a limit of time ended before it could: %v", err)
+	case <-time.After(3 * c.SearchTimeout):
+	}
 	release()
+	if err := <-patient; err != nil {
+		t.Errorf("a search without a limit of time: %v", err)
+	}
 	if got := total(t, index, 0); got != 2 {
 		t.Errorf("%d resources, want 2", got)
 	}

@@ -59,6 +59,9 @@ func (g *generation) writer(partition int32) *writer {
 // search answers a query within the time of one search, on one connection.
 func (g *generation) search(ctx context.Context, q projections.Query) (projections.Page, error) {
 	const op = "postgres.Search"
+	if q.Patient {
+		return g.searchUnlimited(ctx, q)
+	}
 	limited, cancel := context.WithTimeout(ctx, g.timeout)
 	defer cancel()
 	conn, err := g.searches.Acquire(limited)
@@ -74,6 +77,25 @@ func (g *generation) search(ctx context.Context, q projections.Query) (projectio
 		return projections.Page{}, sqlterms.OverTime(err, g.timeout)
 	}
 	return page, err
+}
+
+// searchUnlimited searches on a connection whose limit of time is lifted meanwhile.
+func (g *generation) searchUnlimited(ctx context.Context, q projections.Query) (page projections.Page, err error) {
+	const op = "postgres.Search"
+	conn, err := g.searches.Acquire(ctx)
+	if err != nil {
+		return page, classify(op, err)
+	}
+	defer conn.Release()
+	if _, err := conn.Exec(ctx, "set statement_timeout = 0"); err != nil {
+		return page, classify(op, err)
+	}
+	defer func() {
+		if _, reset := conn.Exec(ctx, "reset statement_timeout"); reset != nil {
+			closeSoon(ctx, conn.Conn())
+		}
+	}()
+	return sqlterms.Reads{DB: reader{conn, op, 0}, Dialect: g.reads.Dialect}.Search(ctx, q)
 }
 
 // countedTo is how many rows of a table sizes counts; beyond it takes the server's estimate.

@@ -66,6 +66,9 @@ func (g *generation) since(ctx context.Context, partition int32, mark projection
 }
 
 func (g *generation) search(ctx context.Context, q projections.Query) (projections.Page, error) {
+	if q.Patient {
+		return g.reads.Search(ctx, q)
+	}
 	limited, cancel := context.WithTimeout(ctx, g.timeout)
 	defer cancel()
 	page, err := g.reads.Search(limited, q)
