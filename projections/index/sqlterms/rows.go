@@ -1,6 +1,7 @@
 package sqlterms
 
 import (
+	"bytes"
 	"cmp"
 	"slices"
 	"strings"
@@ -93,6 +94,7 @@ type Maker struct {
 	params  map[paramName]int64
 	tenant  string // of the version that is being added
 	sorted  []projections.Term
+	places  []int32
 	present []string
 }
 
@@ -173,16 +175,27 @@ func (m *Maker) Rows(versions []projections.Row) *Rows {
 
 // CompareTerms is the order of the index on the table of equality.
 func CompareTerms(a, b TermRow) int {
-	return cmp.Or(cmp.Compare(a.Key, b.Key), cmp.Compare(a.Sort, b.Sort), cmp.Compare(a.Ref, b.Ref))
+	if c := cmp.Compare(a.Key, b.Key); c != 0 {
+		return c
+	}
+	if c := cmp.Compare(a.Sort, b.Sort); c != 0 {
+		return c
+	}
+	return cmp.Compare(a.Ref, b.Ref)
 }
 
 func compareSpans(a, b SpanRow) int {
-	return cmp.Or(cmp.Compare(a.Ref, b.Ref), cmp.Compare(a.Key, b.Key), cmp.Compare(a.Low, b.Low), cmp.Compare(a.High, b.High))
+	if c := cmp.Compare(a.Ref, b.Ref); c != 0 {
+		return c
+	}
+	return cmp.Or(cmp.Compare(a.Key, b.Key), cmp.Compare(a.Low, b.Low), cmp.Compare(a.High, b.High))
 }
 
 func compareTexts(a, b TextRow) int {
-	return cmp.Or(cmp.Compare(a.Ref, b.Ref), cmp.Compare(a.Key, b.Key),
-		slices.Compare(a.Head, b.Head), slices.Compare(a.Rest, b.Rest), slices.Compare(a.Raw, b.Raw))
+	if c := cmp.Compare(a.Ref, b.Ref); c != 0 {
+		return c
+	}
+	return cmp.Or(cmp.Compare(a.Key, b.Key), bytes.Compare(a.Head, b.Head), bytes.Compare(a.Rest, b.Rest), bytes.Compare(a.Raw, b.Raw))
 }
 
 // unseen tells whether a dictionary row with this hash is new to the maker, and notes that the rows bring it.
@@ -219,10 +232,7 @@ func (m *Maker) version(v *projections.Row, row *VersionRow) int64 {
 		TermRow{ledger, v.MainDate, ref},
 		TermRow{m.updated(ledger), v.Time.UnixMicro(), ref},
 		TermRow{row.Resource, v.MainDate, ref})
-	m.sorted = append(m.sorted[:0], v.Terms...)
-	slices.SortStableFunc(m.sorted, func(a, b projections.Term) int {
-		return cmp.Or(strings.Compare(a.Param, b.Param), cmp.Compare(a.Kind, b.Kind))
-	})
+	m.sort(v.Terms)
 	m.present = m.present[:0]
 	for first := 0; first < len(m.sorted); {
 		end := first + 1
@@ -239,6 +249,26 @@ func (m *Maker) version(v *projections.Row, row *VersionRow) int64 {
 	shape := m.shape(ledger)
 	r.Terms = append(r.Terms, TermRow{shape, v.MainDate, ref})
 	return shape
+}
+
+// sort puts terms in the order of parameter and kind, and else leaves them as they came. Terms are large: their places are sorted, and
+// each is copied once.
+func (m *Maker) sort(terms []projections.Term) {
+	m.places = m.places[:0]
+	for i := range terms {
+		m.places = append(m.places, int32(i))
+	}
+	slices.SortStableFunc(m.places, func(i, j int32) int {
+		a, b := &terms[i], &terms[j]
+		if c := strings.Compare(a.Param, b.Param); c != 0 {
+			return c
+		}
+		return cmp.Compare(a.Kind, b.Kind)
+	})
+	m.sorted = m.sorted[:0]
+	for _, i := range m.places {
+		m.sorted = append(m.sorted, terms[i])
+	}
 }
 
 func (m *Maker) shape(ledger int64) int64 {
