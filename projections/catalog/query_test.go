@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"binnacle/events"
+	"binnacle/events/eventstest"
 	"binnacle/projections"
 )
 
@@ -461,7 +462,11 @@ func FuzzParseQuery(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, raw string) {
 		for _, strict := range []bool{true, false} {
-			p, err := c.ParseQuery(raw, Options{Type: "Observation", Strict: strict, BaseURL: "http://h", Now: func() time.Time { return testNow }})
+			var p Parsed
+			var err error
+			eventstest.Allocates(t, len(raw), 256<<10, 512, func() {
+				p, err = c.ParseQuery(raw, Options{Type: "Observation", Strict: strict, BaseURL: "http://h", Now: func() time.Time { return testNow }})
+			})
 			if err != nil {
 				switch events.KindOf(err) {
 				case events.Invalid, events.Unsupported, events.TooCostly:

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"binnacle/events"
+	"binnacle/events/eventstest"
 )
 
 func TestAPlaceComesBackFromItsToken(t *testing.T) {
@@ -124,14 +125,17 @@ func FuzzTokensAreReadOrRefused(f *testing.F) {
 	f.Add("AQ")
 	f.Add("")
 	f.Fuzz(func(t *testing.T, text string) {
-		page, err := parseToken(text)
-		if err == nil {
-			if page.form == sealedForm {
-				_, err = page.unseal([32]byte{1})
-			} else {
-				_, err = page.open()
+		var err error
+		eventstest.Allocates(t, len(text), 64<<10, 64, func() {
+			var page token
+			if page, err = parseToken(text); err == nil {
+				if page.form == sealedForm {
+					_, err = page.unseal([32]byte{1})
+				} else {
+					_, err = page.open()
+				}
 			}
-		}
+		})
 		if err != nil && events.KindOf(err) != events.Invalid {
 			t.Errorf("%q: got %v, want kind invalid", text, err)
 		}
