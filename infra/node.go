@@ -131,7 +131,7 @@ func (n *node) newDoors() error {
 	outer := &late{}
 	config := readapi.Config{
 		Base: n.config.Base, PublicURL: n.config.PublicURL, Tenant: defaultTenant, Tenants: n.config.Tenants, Partitions: n.partitions,
-		Catalog: n.catalog, Health: n.healthParts(), Registry: n.registry, Logger: n.logger, Version: version(),
+		Catalog: n.catalog, Health: n.healthParts(), Stopping: n.stopping.Done(), Registry: n.registry, Logger: n.logger, Version: version(),
 		DefaultCount: limits.DefaultCount, MaxCount: limits.MaxCount, SearchTime: limits.SearchTimeout, PositionWait: limits.PositionWait,
 	}
 	if n.has(roleRead) {

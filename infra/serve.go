@@ -93,7 +93,10 @@ func (c *serveCommand) run(ctx context.Context, n *node, listener net.Listener) 
 		case <-failed.Done():
 		}
 		n.beginStop()
-		time.Sleep(c.Drain)
+		select { // new requests are answered too, until whoever sends them has seen that the node isn't ready
+		case <-time.After(c.Drain):
+		case <-failed.Done():
+		}
 		bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopBound)
 		defer cancel()
 		err := server.Shutdown(bounded)

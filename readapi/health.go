@@ -28,11 +28,13 @@ const (
 
 // health checks the parts, at most once a second and each at most once at a time, however many probes come.
 type health struct {
-	parts   []*checked
-	log     *slog.Logger
-	mu      sync.Mutex
-	report  report
-	written time.Time
+	parts    []*checked
+	stopping <-chan struct{}
+	log      *slog.Logger
+	mu       sync.Mutex
+	report   report
+	written  time.Time
+	stopped  bool // the report is from after the node began to stop
 }
 
 // checked is a part with its running check. A check that does not keep its bound is left behind, and not started again before
@@ -60,8 +62,8 @@ const (
 	notReady = "not ready"
 )
 
-func newHealth(parts []Part, log *slog.Logger) *health {
-	h := &health{log: log, parts: make([]*checked, len(parts))}
+func newHealth(parts []Part, stopping <-chan struct{}, log *slog.Logger) *health {
+	h := &health{log: log, stopping: stopping, parts: make([]*checked, len(parts))}
 	for i, part := range parts {
 		h.parts[i] = &checked{Part: part}
 	}
@@ -72,9 +74,16 @@ func newHealth(parts []Part, log *slog.Logger) *health {
 func (h *health) ready() report {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if !h.written.IsZero() && time.Since(h.written) < checkFresh {
+	stopped := false
+	select {
+	case <-h.stopping:
+		stopped = true
+	default:
+	}
+	if !h.written.IsZero() && time.Since(h.written) < checkFresh && stopped == h.stopped {
 		return h.report
 	}
+	h.stopped = stopped
 	// The answer serves all probes, so it must not end with the request that happened to ask first.
 	ctx, cancel := context.WithTimeout(context.Background(), checkBound)
 	defer cancel()
