@@ -36,8 +36,9 @@ func exchanged(t *testing.T, server *httptest.Server, method, target, body strin
 		r.Header.Set("Content-Type", "application/fhir+json")
 	}
 	for _, header := range headers {
-		name, value, _ := strings.Cut(header, ": ")
-		r.Header.Set(name, value)
+		if name, value, found := strings.Cut(header, ": "); found {
+			r.Header.Set(name, value)
+		}
 	}
 	response, err := http.DefaultClient.Do(r)
 	if err != nil {
