@@ -102,18 +102,16 @@ func Decode(raw RawRecord) (Record, error) {
 		}
 		event.Time = at.UTC()
 	}
-	value := raw.Value
+	var err error
 	switch string(attributes.compression) {
 	case "":
+		err = decodeValue(op, raw.Value, &event)
 	case compressionZstd:
-		var err error
-		if value, err = decompress(op, value); err != nil {
-			return fail(asInvalid(op, err))
-		}
+		err = decompress(op, raw.Value, func(plain []byte) error { return decodeValue(op, plain, &event) })
 	default:
-		return fail(Errorf(Invalid, op, "%s %.40q is not known here; this reader knows %s", headerCompression, attributes.compression, compressionZstd))
+		err = Errorf(Invalid, op, "%s %.40q is not known here; this reader knows %s", headerCompression, attributes.compression, compressionZstd)
 	}
-	if err := decodeValue(op, value, &event); err != nil {
+	if err != nil {
 		return fail(asInvalid(op, err))
 	}
 	if err := checkEvent(op, event); err != nil {

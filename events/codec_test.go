@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -377,8 +378,55 @@ func benchmarkEvent() Event {
 	return event
 }
 
+// transactionEvent is an event of a thousand resources, 1.4 MB.
+func transactionEvent() Event {
+	event := benchmarkEvent()
+	for i := range 999 {
+		event.Changes = append(event.Changes, event.Changes[0])
+		event.Changes[i+1].ID = fmt.Sprint(i)
+	}
+	return event
+}
+
+func TestMemoryThatIsUsedAgainIsNotSharedByEvents(t *testing.T) {
+	large, other := transactionEvent(), transactionEvent()
+	for i := range other.Changes {
+		other.Changes[i].Content = bytes.ToUpper(other.Changes[i].Content)
+	}
+	raw, otherRaw := asRaw(t, large), asRaw(t, other)
+	var running sync.WaitGroup
+	for _, c := range []struct {
+		raw  RawRecord
+		want Event
+	}{{raw, large}, {otherRaw, other}, {raw, large}, {otherRaw, other}} {
+		running.Go(func() {
+			var earlier []Event
+			for range 5 {
+				got, err := Decode(c.raw)
+				if err != nil {
+					t.Errorf("Decode: %v", err)
+					return
+				}
+				earlier = append(earlier, got.Event)
+				if _, value, err := Encode(c.want); err != nil || !bytes.Equal(value, c.raw.Value) {
+					t.Errorf("Encode gives other bytes than before: %v", err)
+				}
+			}
+			for _, got := range earlier {
+				for i := range got.Changes {
+					if !bytes.Equal(got.Changes[i].Content, c.want.Changes[i].Content) {
+						t.Errorf("change %d has other bytes now", i)
+						return
+					}
+				}
+			}
+		})
+	}
+	running.Wait()
+}
+
 func BenchmarkEncode(b *testing.B) {
-	for name, event := range map[string]Event{"1.5kB": benchmarkEvent(), "small": smallEvent()} {
+	for name, event := range map[string]Event{"1.5kB": benchmarkEvent(), "small": smallEvent(), "transaction": transactionEvent()} {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			var bytes int
@@ -395,7 +443,7 @@ func BenchmarkEncode(b *testing.B) {
 }
 
 func BenchmarkDecode(b *testing.B) {
-	for name, event := range map[string]Event{"1.5kB": benchmarkEvent(), "small": smallEvent()} {
+	for name, event := range map[string]Event{"1.5kB": benchmarkEvent(), "small": smallEvent(), "transaction": transactionEvent()} {
 		raw := asRaw(b, event)
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()

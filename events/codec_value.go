@@ -2,6 +2,7 @@ package events
 
 import (
 	"bytes"
+	"runtime"
 	"sync"
 	"time"
 
@@ -66,7 +67,7 @@ type valueCodec struct {
 	decode     cbor.DecMode
 	compress   *zstd.Encoder
 	decompress *zstd.Decoder
-	buffers    sync.Pool // of *bytes.Buffer: the uncompressed form of values that are compressed
+	scratch    chan *scratch // as many as there are cores
 }
 
 // values is made once; its parts are safe for concurrent use and never change.
@@ -95,7 +96,11 @@ func newValueCodec() *valueCodec {
 	must(err)
 	decompress, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecoderMaxMemory(DecodedBytes), zstd.WithDecoderLowmem(true))
 	must(err)
-	return &valueCodec{encode: encode, decode: decode, compress: compress, decompress: decompress, buffers: sync.Pool{New: func() any { return new(bytes.Buffer) }}}
+	codec := &valueCodec{encode: encode, decode: decode, compress: compress, decompress: decompress, scratch: make(chan *scratch, runtime.GOMAXPROCS(0))}
+	for range cap(codec.scratch) {
+		codec.scratch <- new(scratch)
+	}
+	return codec
 }
 
 func encodeValue(op string, event Event) (value []byte, compressed bool, err error) {
@@ -128,22 +133,43 @@ func encodeValue(op string, event Event) (value []byte, compressed bool, err err
 		}
 		return plain.Bytes(), false, nil
 	}
-	plain := codec.buffers.Get().(*bytes.Buffer)
-	defer func() {
-		if plain.Cap() <= 4<<20 { // a buffer of a rare large event is not kept
-			plain.Reset()
-			codec.buffers.Put(plain)
-		}
-	}()
-	plain.Grow(size)
+	memory := <-codec.scratch
+	defer codec.giveBack(memory)
+	plain := bytes.NewBuffer(memory.plainOf(size))
 	if err := codec.encode.MarshalToBuffer(&form, plain); err != nil {
 		return nil, false, Wrap(Internal, op, err, "the event cannot be written as CBOR")
 	}
-	value = codec.compress.EncodeAll(plain.Bytes(), make([]byte, 0, plain.Len()/2))
-	if len(value) >= plain.Len() {
+	// Into memory that is used again, and then into as much as it takes: how far a transaction shrinks cannot be told before.
+	memory.packed = codec.compress.EncodeAll(plain.Bytes(), memory.packed[:0])
+	if len(memory.packed) >= plain.Len() {
 		return bytes.Clone(plain.Bytes()), false, nil
 	}
-	return value, true, nil
+	return bytes.Clone(memory.packed), true, nil
+}
+
+// scratch is the memory in which large values are compressed and decompressed. There is one for each core, because they are the largest
+// pieces of memory that a node needs, and more at once make nothing faster.
+type scratch struct{ plain, packed []byte }
+
+// keptScratch is the capacity in bytes above which memory is not kept: a rare large event must not hold it for ever.
+const keptScratch = 4 << 20
+
+// plainOf returns empty memory for so many bytes.
+func (s *scratch) plainOf(size int) []byte {
+	if cap(s.plain) < size {
+		s.plain = make([]byte, 0, size)
+	}
+	return s.plain[:0]
+}
+
+func (c *valueCodec) giveBack(memory *scratch) {
+	if cap(memory.plain) > keptScratch {
+		memory.plain = nil
+	}
+	if cap(memory.packed) > keptScratch {
+		memory.packed = nil
+	}
+	c.scratch <- memory
 }
 
 func linkForms(links []Link) []linkForm {
@@ -237,20 +263,24 @@ func countItems(value []byte) int {
 // maxRatio is above what zstd reaches: a block of 128 KiB takes at least 4 bytes (RFC 8878, section 3.1.1.2).
 const maxRatio = 128 << 10 / 4
 
-func decompress(op string, value []byte) ([]byte, error) {
+// decompress calls read with what a value holds. The memory is used again afterwards.
+func decompress(op string, value []byte, read func(plain []byte) error) error {
 	var header zstd.Header
 	if err := header.Decode(value); err != nil {
-		return nil, Wrap(Invalid, op, err, "the value is not zstd (RFC 8878)")
+		return Wrap(Invalid, op, err, "the value is not zstd (RFC 8878)")
 	}
 	if !header.HasFCS {
-		return nil, Errorf(Invalid, op, "the zstd frame does not tell its size")
+		return Errorf(Invalid, op, "the zstd frame does not tell its size")
 	}
 	if header.FrameContentSize > DecodedBytes || header.FrameContentSize > uint64(len(value))*maxRatio {
-		return nil, Errorf(Invalid, op, "the zstd frame claims %d bytes for %d; the bound is %d", header.FrameContentSize, len(value), DecodedBytes)
+		return Errorf(Invalid, op, "the zstd frame claims %d bytes for %d; the bound is %d", header.FrameContentSize, len(value), DecodedBytes)
 	}
-	plain, err := values().decompress.DecodeAll(value, nil)
+	codec := values()
+	memory := <-codec.scratch
+	defer codec.giveBack(memory)
+	plain, err := codec.decompress.DecodeAll(value, memory.plainOf(int(header.FrameContentSize)))
 	if err != nil {
-		return nil, Wrap(Invalid, op, err, "the value cannot be decompressed")
+		return Wrap(Invalid, op, err, "the value cannot be decompressed")
 	}
-	return plain, nil
+	return read(plain)
 }

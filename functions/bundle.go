@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
 
 	"binnacle/events"
 	"binnacle/events/fhir"
@@ -80,19 +79,23 @@ func relocate(err error, move func(expression string) string) error {
 
 // bundle answers POST [base] (FHIR R4, http.html#transaction).
 func (d *door) bundle(rw http.ResponseWriter, r *http.Request) error {
-	data, release, err := d.body(r)
-	defer release()
+	data, give, err := d.body(r)
+	defer give()
 	if err != nil {
 		return err
 	}
-	resource, err := fhir.ParseResource(data)
+	doc, err := d.documents.parse(data)
+	if err != nil {
+		return err
+	}
+	resource, err := fhir.ResourceOf(doc.Root())
 	if err != nil {
 		return err
 	}
 	if resource.Type != "Bundle" {
 		return invalid("a %s was sent to the base URL, where batch and transaction bundles go; send it to %s/%s", resource.Type, d.baseOf(r), resource.Type).At("resourceType")
 	}
-	bundle, err := fhir.ParseBundle(resource.Node.Document())
+	bundle, err := fhir.ParseBundle(doc)
 	if err != nil {
 		return err
 	}
@@ -111,7 +114,10 @@ func (d *door) bundle(rw http.ResponseWriter, r *http.Request) error {
 	if bundle.Type == "batch" {
 		return d.batch(rw, r, data, parts)
 	}
-	return d.transaction(rw, r, data, parts, release)
+	return d.transaction(rw, r, data, parts, func() {
+		give()
+		d.documents.release(doc)
+	})
 }
 
 // readPart reads what an entry asks for.
@@ -197,18 +203,12 @@ func (d *door) readWrite(p *part) error {
 
 // contents checks the documents of writing parts and makes them the contents of their changes, on all cores.
 func (d *door) contents(r *http.Request, l *linker, parts []*part) error {
-	pool := sync.Pool{New: func() any { return new(fhir.Document) }}
 	return parallel(r.Context(), len(parts), func(n int) error {
 		p := parts[n]
 		if p.answer.err != nil || p.reads() || p.change.Operation == events.Delete {
 			return nil
 		}
-		doc := pool.Get().(*fhir.Document)
-		defer pool.Put(doc)
-		err := doc.Reset(p.Resource.Raw())
-		if err == nil {
-			err = d.Catalog.Check(doc)
-		}
+		err := d.Catalog.Check(p.Resource)
 		if err == nil {
 			err = l.link(&p.change, p.Resource, p.FullURL)
 		}

@@ -242,7 +242,7 @@ func (w *work) name() string {
 
 // condition finds the one resource that a change's condition matches; nil when there is none.
 func (e *decidingEvent) condition(n int, w *work) (*entry, error) {
-	query, err := e.line.catalog.ParseCondition(e.item.event.Tenant, w.Type, w.Condition)
+	query, err := e.line.conditions.parse(e.item.event.Tenant, w.Type, w.Condition)
 	if err != nil {
 		return nil, refuse(events.Invalid, n, w, "the condition %q: %s", w.Condition, text(err))
 	}
@@ -278,7 +278,7 @@ func (e *decidingEvent) link(n int, w *work) error {
 			w.targets[i] = other.key.Type + "/" + other.key.ID
 			continue
 		}
-		query, err := e.line.catalog.ParseCondition(e.item.event.Tenant, link.Type, link.Query)
+		query, err := e.line.conditions.parse(e.item.event.Tenant, link.Type, link.Query)
 		if err != nil {
 			return refuse(events.Invalid, n, w, "the conditional reference %s?%s: %s", link.Type, link.Query, text(err))
 		}

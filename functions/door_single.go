@@ -87,7 +87,7 @@ func (d *door) condition(name, query string) (string, error) {
 	if query == "" {
 		return "", invalid("the conditional form needs a search, as in %s?identifier=system|value", name)
 	}
-	parsed, err := d.Catalog.ParseCondition(d.Tenant, name, query)
+	parsed, err := d.conditions.parse(d.Tenant, name, query)
 	if err != nil {
 		return "", err
 	}
@@ -126,7 +126,7 @@ func (d *door) content(r *http.Request, change *events.Change, data []byte) erro
 	if err := checkIdentity(change, resource, d.NewID); err != nil {
 		return err
 	}
-	if err := d.Catalog.Check(resource.Node.Document()); err != nil {
+	if err := d.Catalog.Check(resource.Node); err != nil {
 		return err
 	}
 	return d.linker(r).link(change, resource.Node, "")

@@ -18,7 +18,7 @@ import (
 
 // Bounds of the projecting code.
 const (
-	chunkBytes    = 8 << 20  // content that one commit takes: a batch of compressed records may unfold to twenty times its size
+	chunkBytes    = 5 << 20  // content that one commit takes: a batch of compressed records may unfold to twenty times its size
 	groupBytes    = 64 << 10 // of records that are read side by side
 	chunkChanges  = 4_000    // changes that one commit takes; an event is never divided
 	currentKeys   = 2_000    // keys of one look-up
@@ -37,7 +37,9 @@ type line struct {
 	partition int32
 	log       string // the identity of the log, kept with the state; "" when it is not known
 
-	referrers map[string][]referrer // by type; what the catalog tells
+	documents  *documents
+	conditions *conditions
+	referrers  map[string][]referrer // by type; what the catalog tells
 
 	ahead   bool            // decide a chunk while the one before is committed; project returns before its last commit has ended
 	careful bool            // not now: a commit has failed, and whoever calls project must hear the error of the records that it gave
@@ -52,7 +54,8 @@ type line struct {
 }
 
 func newLine(index projections.Writer, blobs projections.Blobs, c *catalog.Catalog, heal *Heal, logger *slog.Logger, partition int32) *line {
-	l := &line{index: index, blobs: blobs, catalog: c, heal: heal, logger: logger, partition: partition, referrers: make(map[string][]referrer)}
+	l := &line{index: index, blobs: blobs, catalog: c, heal: heal, logger: logger, partition: partition,
+		documents: newDocuments(c), conditions: newConditions(c), referrers: make(map[string][]referrer)}
 	l.forget()
 	return l
 }
@@ -150,7 +153,7 @@ func (l *line) take(ctx context.Context, records []events.RawRecord) ([]*item, e
 		group := make([]*item, len(next))
 		if err := parallel(ctx, len(next), func(n int) error {
 			group[n] = &item{raw: next[n]}
-			group[n].prepare(l.catalog)
+			group[n].prepare(l.documents)
 			return nil
 		}); err != nil {
 			return nil, err
@@ -241,7 +244,7 @@ func (l *line) chunk(ctx context.Context, items []*item, told func(next int64, o
 				return err
 			}
 			d.commit.Origin = projections.Origin{Log: l.log, Last: items[len(items)-1].raw.Fingerprint()}
-			return l.commit(ctx, d, items[len(items)-1].raw.Position.Offset+1, told)
+			return l.commit(ctx, d, items, told)
 		}
 		bad.item.poison = bad.reason
 		forget(items)
@@ -249,7 +252,7 @@ func (l *line) chunk(ctx context.Context, items []*item, told func(next int64, o
 }
 
 // commit writes blobs and everything else, after the commit before.
-func (l *line) commit(ctx context.Context, d *deciding, next int64, told func(next int64, outcomes []events.Outcome)) error {
+func (l *line) commit(ctx context.Context, d *deciding, items []*item, told func(next int64, outcomes []events.Outcome)) error {
 	l.fetched = nil
 	if err := l.land(); err != nil {
 		return err
@@ -263,11 +266,20 @@ func (l *line) commit(ctx context.Context, d *deciding, next int64, told func(ne
 	for _, claim := range d.claims {
 		d.commit.Claims = append(d.commit.Claims, claim)
 	}
-	l.launch(ctx, d, next, told)
-	if l.worksAhead() {
-		return nil
+	l.launch(ctx, d, items[len(items)-1].raw.Position.Offset+1, told)
+	if !l.worksAhead() {
+		if err := l.land(); err != nil {
+			return err // the items may be decided again
+		}
 	}
-	return l.land()
+	for _, i := range items {
+		for _, w := range i.works {
+			if w != nil {
+				w.release()
+			}
+		}
+	}
+	return nil
 }
 
 // finish makes what does not depend on the order, on all cores: final contents, hashes and terms of the rows.

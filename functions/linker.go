@@ -65,7 +65,7 @@ func (l *linker) link(change *events.Change, node fhir.Node, fullURL string) err
 				replace(strings.TrimPrefix(place.Value, l.base+"/"))
 			}
 		case fhir.ConditionalReference:
-			if _, err := l.door.Catalog.ParseCondition(l.door.Tenant, ref.Type, ref.Query); err != nil {
+			if _, err := l.door.conditions.parse(l.door.Tenant, ref.Type, ref.Query); err != nil {
 				failure = invalid("the conditional reference %.200q: %s", place.Value, text(err)).At(place.Node.Path())
 				break
 			}

@@ -305,7 +305,7 @@ func (v *verifying) good(version projections.Version, content []byte) {
 	}
 	doc, err := fhir.Parse(content)
 	if err == nil {
-		err = v.Catalog.Check(doc)
+		err = v.Catalog.Check(doc.Root())
 	}
 	if err != nil {
 		v.problem("%s cannot be indexed any more: %v; it stays out of a rebuild", describe(version), err)

@@ -8,7 +8,6 @@ import (
 	"binnacle/events"
 	"binnacle/events/fhir"
 	"binnacle/projections"
-	"binnacle/projections/catalog"
 )
 
 // item is a record on its way through a chunk.
@@ -31,10 +30,10 @@ func (p *poisoned) Error() string { return p.reason }
 // work is one change on its way: what it asks for, and what was decided.
 type work struct {
 	*events.Change
-	item    *item
-	catalog *catalog.Catalog
-	doc     *fhir.Document // of Content as the event has it; nil for a delete
-	refs    []reference    // literal relative references in doc
+	item      *item
+	documents *documents
+	doc       *fhir.Document // of Content as the event has it; nil for a delete, and when all is decided
+	refs      []reference    // literal relative references in doc
 
 	// decided
 	key         projections.Key     // the resource meant; no ID: a conditional delete that met nothing
@@ -64,11 +63,19 @@ func (w *work) writes() bool {
 
 // forget takes back what was decided.
 func (w *work) forget() {
-	*w = work{Change: w.Change, item: w.item, catalog: w.catalog, doc: w.doc, refs: w.refs}
+	*w = work{Change: w.Change, item: w.item, documents: w.documents, doc: w.doc, refs: w.refs}
+}
+
+// release gives the memory of the document back. The work must have been decided and its terms extracted.
+func (w *work) release() {
+	if w.doc != nil {
+		w.documents.release(w.doc)
+		w.doc, w.refs = nil, nil
+	}
 }
 
 // prepare reads an item's record; whatever is wrong with it makes it poison. It is safe to prepare items side by side.
-func (i *item) prepare(c *catalog.Catalog) {
+func (i *item) prepare(d *documents) {
 	err := i.guard("reading it", func() error {
 		record, err := events.Decode(i.raw)
 		if err != nil {
@@ -77,7 +84,7 @@ func (i *item) prepare(c *catalog.Catalog) {
 		i.event = record.Event
 		i.works = make([]*work, len(i.event.Changes))
 		for n := range i.event.Changes {
-			if i.works[n], err = newWork(c, i, &i.event.Changes[n]); err != nil {
+			if i.works[n], err = newWork(d, i, &i.event.Changes[n]); err != nil {
 				return fmt.Errorf("change %d (%s %s/%s): %w", n, i.event.Changes[n].Operation, i.event.Changes[n].Type, i.event.Changes[n].ID, err)
 			}
 		}
@@ -99,9 +106,9 @@ func (i *item) guard(what string, step func() error) (err error) {
 }
 
 // newWork checks a change's form, which the door has done already for what came through it.
-func newWork(c *catalog.Catalog, i *item, change *events.Change) (*work, error) {
-	w := &work{Change: change, item: i, catalog: c}
-	if !c.Known(change.Type) {
+func newWork(d *documents, i *item, change *events.Change) (*work, error) {
+	w := &work{Change: change, item: i, documents: d}
+	if !d.catalog.Known(change.Type) {
 		return nil, fmt.Errorf("%.80q is no resource type", change.Type)
 	}
 	if !(change.ID == "" && change.Operation == events.Delete && change.Condition != "") {
@@ -112,14 +119,18 @@ func newWork(c *catalog.Catalog, i *item, change *events.Change) (*work, error) 
 	if change.Operation == events.Delete {
 		return w, nil
 	}
-	resource, err := fhir.ParseResource(change.Content)
+	doc, err := d.parse(change.Content)
+	if err != nil {
+		return nil, err
+	}
+	resource, err := fhir.ResourceOf(doc.Root())
 	if err != nil {
 		return nil, err
 	}
 	if resource.Type != change.Type {
 		return nil, fmt.Errorf("the content's resourceType is %s", resource.Type)
 	}
-	w.doc = resource.Node.Document()
+	w.doc = doc
 	w.refs = literalReferences(w.doc, i.event.Tenant, change.Links)
 	return w, nil
 }
@@ -158,11 +169,12 @@ func (w *work) extract() error {
 		doc := w.doc
 		if len(w.Links) > 0 {
 			var err error
-			if doc, err = fhir.Parse(w.content); err != nil {
+			if doc, err = w.documents.parse(w.content); err != nil {
 				return &poisoned{w.item, "the content with its references resolved: " + err.Error()}
 			}
+			defer w.documents.release(doc)
 		}
-		extracted, err := w.catalog.Extract(doc)
+		extracted, err := w.documents.catalog.Extract(doc)
 		if err != nil {
 			return &poisoned{w.item, "extracting the search terms of " + w.Type + "/" + w.key.ID + ": " + err.Error()}
 		}
@@ -178,7 +190,7 @@ func (w *work) roughTerms() ([]projections.Term, error) {
 		return w.rough, nil
 	}
 	err := w.item.guard("extracting its search terms", func() error {
-		extracted, err := w.catalog.Extract(w.doc)
+		extracted, err := w.documents.catalog.Extract(w.doc)
 		if err != nil {
 			return &poisoned{w.item, "extracting the search terms of " + w.Type + "/" + w.key.ID + ": " + err.Error()}
 		}

@@ -74,12 +74,16 @@ type Write struct {
 	budget *budget
 	gate   *gate
 	keys   keysInFlight
+
+	documents  *documents
+	conditions *conditions
 }
 
 func (w *Write) prepare() {
 	w.once.Do(func() {
 		w.limits = w.Limits.withDefaults()
 		w.budget = newBudget(w.limits.BodiesBytes, w.limits.BudgetWait)
+		w.documents, w.conditions = newDocuments(w.Catalog), newConditions(w.Catalog)
 		w.gate = newGate(w.Log, w.Index, w.Blobs, w.Fit, w.limits)
 		if w.Logger == nil {
 			w.Logger = slog.Default()

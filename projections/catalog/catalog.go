@@ -256,7 +256,7 @@ type Extracted struct {
 // Extract returns all terms of a resource; none for _id and _lastUpdated, which the index knows by itself. An error is of kind Invalid, with the FHIRPath
 // of an element that has the wrong JSON form or is no date; or TooLarge, when the terms are too many.
 func (c *Catalog) Extract(doc *fhir.Document) (Extracted, error) {
-	w, err := c.walk(doc)
+	w, err := c.walk(doc.Root())
 	if err != nil {
 		return Extracted{}, err
 	}
@@ -268,9 +268,10 @@ func (c *Catalog) Extract(doc *fhir.Document) (Extracted, error) {
 	return e, nil
 }
 
-// Check tells whether [Catalog.Extract] would fail, by the same code.
-func (c *Catalog) Check(doc *fhir.Document) error {
-	w, err := c.walk(doc)
+// Check tells whether [Catalog.Extract] would fail for a resource, by the same code. The resource may stand inside of a document, as that
+// of a bundle's entry does.
+func (c *Catalog) Check(resource fhir.Node) error {
+	w, err := c.walk(resource)
 	if err == nil {
 		c.release(w)
 	}
@@ -283,8 +284,7 @@ func (c *Catalog) release(w *walk) {
 	c.walks.Put(w)
 }
 
-func (c *Catalog) walk(doc *fhir.Document) (*walk, error) {
-	root := doc.Root()
+func (c *Catalog) walk(root fhir.Node) (*walk, error) {
 	if root.Kind() != fhir.Object {
 		return nil, events.Errorf(events.Invalid, "catalog.Extract", "a resource is a JSON object; this is %s", kindNames[root.Kind()])
 	}

@@ -216,7 +216,7 @@ func TestWrongFormsAreRefusedWithTheirPlace(t *testing.T) {
 		if !errors.As(err, &e) || e.Kind != events.Invalid || e.Expression != test.at || !strings.Contains(e.Text, test.text) {
 			t.Errorf("%s: %v; want an Invalid at %s: … %s", test.doc, err, test.at, test.text)
 		}
-		if check := c.Check(doc); check == nil || check.Error() != err.Error() {
+		if check := c.Check(doc.Root()); check == nil || check.Error() != err.Error() {
 			t.Errorf("%s: Check says %v, Extract %v", test.doc, check, err)
 		}
 	}
@@ -224,7 +224,7 @@ func TestWrongFormsAreRefusedWithTheirPlace(t *testing.T) {
 
 func TestWhatTheCatalogDoesNotReadMayBeAnything(t *testing.T) {
 	c := defaultCatalog(t)
-	if err := c.Check(parse(t, `{"resourceType":"Patient","photo":5,"unknown":[null],"_birthDate":{"id":5}}`)); err != nil {
+	if err := c.Check(parse(t, `{"resourceType":"Patient","photo":5,"unknown":[null],"_birthDate":{"id":5}}`).Root()); err != nil {
 		t.Error(err)
 	}
 }

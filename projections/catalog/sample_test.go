@@ -335,7 +335,7 @@ func TestCheckAgreesWithExtractFromManyGoroutines(t *testing.T) {
 				if err != nil || len(e.Terms) == 0 {
 					t.Errorf("%d terms, %v", len(e.Terms), err)
 				}
-				if err := c.Check(doc); err != nil {
+				if err := c.Check(doc.Root()); err != nil {
 					t.Error(err)
 				}
 			}
@@ -371,7 +371,7 @@ func BenchmarkExtract(b *testing.B) {
 		b.ReportAllocs()
 		b.SetBytes(int64(bytes / len(documents)))
 		for i := 0; b.Loop(); i++ {
-			if err := c.Check(documents[i%len(documents)]); err != nil {
+			if err := c.Check(documents[i%len(documents)].Root()); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -1,0 +1,31 @@
+package functions
+
+import (
+	"sync"
+
+	"binnacle/events/fhir"
+	"binnacle/projections/catalog"
+)
+
+// documents parses contents into memory that is used again: the tape of a document takes half as much as the document. What they mean the
+// catalog knows. It is safe for concurrent use.
+type documents struct {
+	catalog *catalog.Catalog
+	pool    sync.Pool
+}
+
+func newDocuments(c *catalog.Catalog) *documents {
+	return &documents{catalog: c, pool: sync.Pool{New: func() any { return new(fhir.Document) }}}
+}
+
+// parse is [fhir.Parse]. The document should be given back when no node of it is used any more; texts from it stay good.
+func (d *documents) parse(content []byte) (*fhir.Document, error) {
+	doc := d.pool.Get().(*fhir.Document)
+	if err := doc.Reset(content); err != nil {
+		d.pool.Put(doc)
+		return nil, err
+	}
+	return doc, nil
+}
+
+func (d *documents) release(doc *fhir.Document) { d.pool.Put(doc) }
