@@ -121,6 +121,9 @@ func encodeValue(op string, event Event) (value []byte, compressed bool, err err
 		}
 		size += 64 + len(change.Content) + len(change.Type) + len(change.ID) + len(change.Condition)
 		items += 20 + 11*len(change.Links)
+		for j := range change.Links {
+			size += 40 + len(change.Links[j].Type) + len(change.Links[j].Query)
+		}
 	}
 	if size > DecodedBytes || items > maxItems || len(event.Changes) > maxArray {
 		return nil, false, Errorf(TooLarge, op, "the event takes %d bytes before compression with %d changes; the bounds are %d bytes and %d changes: send it in smaller transactions", size, len(event.Changes), DecodedBytes, maxArray)
@@ -139,6 +142,7 @@ func encodeValue(op string, event Event) (value []byte, compressed bool, err err
 	if err := codec.encode.MarshalToBuffer(&form, plain); err != nil {
 		return nil, false, Wrap(Internal, op, err, "the event cannot be written as CBOR")
 	}
+	memory.plain = plain.Bytes()[:0]
 	// Into memory that is used again, and then into as much as it takes: how far a transaction shrinks cannot be told before.
 	memory.packed = codec.compress.EncodeAll(plain.Bytes(), memory.packed[:0])
 	if len(memory.packed) >= plain.Len() {

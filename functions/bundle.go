@@ -84,6 +84,11 @@ func (d *door) bundle(rw http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	done, err := d.budget.work(r.Context(), len(data))
+	defer done()
+	if err != nil {
+		return err
+	}
 	doc, err := d.documents.parse(data)
 	if err != nil {
 		return err
@@ -112,11 +117,13 @@ func (d *door) bundle(rw http.ResponseWriter, r *http.Request) error {
 		parts[i].answer.err = d.readPart(parts[i], base)
 	}
 	if bundle.Type == "batch" {
+		done() // its entries wait for their outcomes one by one
 		return d.batch(rw, r, data, parts)
 	}
 	return d.transaction(rw, r, data, parts, func() {
-		give()
 		d.documents.release(doc)
+		give()
+		done()
 	})
 }
 

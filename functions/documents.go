@@ -28,4 +28,7 @@ func (d *documents) parse(content []byte) (*fhir.Document, error) {
 	return doc, nil
 }
 
-func (d *documents) release(doc *fhir.Document) { d.pool.Put(doc) }
+func (d *documents) release(doc *fhir.Document) {
+	doc.Clear() // it must not keep the content
+	d.pool.Put(doc)
+}

@@ -41,7 +41,7 @@ func Parse(data []byte) (*Document, error) {
 func (d *Document) Reset(data []byte) error {
 	tape := d.tape[:0]
 	if tape == nil {
-		tape = make([]word, 0, len(data)/14+8)
+		tape = make([]word, 0, len(data)/10+8)
 	}
 	p := parser{data: data, tape: tape}
 	if err := p.parse(); err != nil {
@@ -51,6 +51,10 @@ func (d *Document) Reset(data []byte) error {
 	*d = Document{data: data, tape: p.tape}
 	return nil
 }
+
+// Clear makes d the zero Document, but for the memory of its tape, which the next Reset uses. Nodes of d must not be used any more;
+// strings that came from it stay good.
+func (d *Document) Clear() { *d = Document{tape: d.tape[:0]} }
 
 // Bytes returns what was parsed. It must not be changed.
 func (d *Document) Bytes() []byte { return d.data }
