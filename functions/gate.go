@@ -38,6 +38,16 @@ type verdict struct {
 	next   int64         // the projector's place when it was seen last
 	lagged bool          // it had something to do then
 	moved  time.Time     // when it last was seen to go on, or to have nothing to do
+	room   int64         // events that may be appended on this verdict: what is appended from then on counts as not projected
+}
+
+// enter takes a place for one event on a verdict; false: there is none, and the verdict has to be made anew.
+func (v *verdict) enter() bool {
+	if v.err != nil || v.room <= 0 {
+		return false
+	}
+	v.room--
+	return true
 }
 
 func newGate(log events.Log, index WriteIndex, blobs projections.Blobs, fit *Fit, limits Limits) *gate {
@@ -56,16 +66,20 @@ func (g *gate) check(ctx context.Context, partition int32) error {
 		g.verdicts[partition] = v
 	}
 	age := time.Since(v.made)
-	if age < gateFresh {
+	if age < gateFresh && v.err != nil {
 		defer g.mu.Unlock()
 		return v.err
+	}
+	if age < gateFresh && v.enter() {
+		g.mu.Unlock()
+		return nil
 	}
 	if v.making == nil {
 		v.making = make(chan struct{})
 		go g.make(partition, v)
 	}
-	if v.err == nil && age < gateUsable {
-		defer g.mu.Unlock()
+	if age < gateUsable && v.enter() {
+		g.mu.Unlock()
 		return nil
 	}
 	making := v.making
@@ -77,6 +91,9 @@ func (g *gate) check(ctx context.Context, partition int32) error {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if v.err == nil && !v.enter() {
+		return events.Errorf(events.Transient, "functions.Write", "as many events wait for the projector as the %d allowed; nothing was written, try again later", g.limits.LagRecords)
+	}
 	return v.err
 }
 
@@ -100,10 +117,10 @@ func (v *verdict) judge(now time.Time, next, end int64, limits Limits) error {
 	if lag <= 0 || next != v.next || !v.lagged {
 		v.moved = now
 	}
-	v.next, v.lagged = next, lag > 0
+	v.next, v.lagged, v.room = next, lag > 0, limits.LagRecords-lag
 	switch {
-	case lag > limits.LagRecords:
-		return events.Errorf(events.Transient, "functions.Write", "the projector is %d events behind, more than the %d allowed; nothing was written, try again later", lag, limits.LagRecords)
+	case lag >= limits.LagRecords:
+		return events.Errorf(events.Transient, "functions.Write", "the projector is %d events behind, and %d are allowed; nothing was written, try again later", lag, limits.LagRecords)
 	case now.Sub(v.moved) > limits.LagStall:
 		return events.Errorf(events.Transient, "functions.Write", "the projector has stood still for more than %v with %d events before it; nothing was written, try again later", limits.LagStall, lag)
 	}

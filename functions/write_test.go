@@ -165,6 +165,51 @@ func TestWhatIsNotDecidedInTimeIsToldWithItsPosition(t *testing.T) {
 	}
 }
 
+func TestNoMoreIsTakenThanTheProjectorIsAllowedToBeBehind(t *testing.T) {
+	const allowed, clients = 40, 16
+	n := newNode(t, func(n *node) {
+		n.write.Limits = functions.Limits{LagRecords: allowed, OutcomeWait: time.Millisecond, LagStall: time.Hour}
+	})
+	n.index.failing(func(method string) error { // the projector stands still from the first record on
+		if method == "Commit" {
+			return *away(events.Transient)
+		}
+		return nil
+	})
+	var taken, refused atomic.Int64
+	var running sync.WaitGroup
+	for range clients {
+		running.Go(func() {
+			for range 2 * allowed / clients * 4 {
+				got := n.send("POST", "/Patient", patient("", "1"))
+				switch got.status {
+				case 504: // in the log, and nobody knows yet what becomes of it
+					taken.Add(1)
+				case 503:
+					refused.Add(1)
+					if got.header.Get("Retry-After") == "" {
+						t.Error("a refusal does not say when to try again")
+					}
+				default:
+					t.Errorf("got %d: %s", got.status, got.body)
+				}
+			}
+		})
+	}
+	running.Wait()
+	ends, err := n.log.Ends(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Beyond what may wait there are only those on their way into the log when a verdict was made.
+	if ends[0].Next != taken.Load() || taken.Load() > allowed+clients || taken.Load() < allowed/2 || refused.Load() == 0 {
+		t.Errorf("%d events were taken, %d are in the log, %d were refused; %d may wait", taken.Load(), ends[0].Next, refused.Load(), allowed)
+	}
+	n.index.failing(nil)
+	n.caughtUp()
+	n.eventually(204, "DELETE", "/Patient/none", "")
+}
+
 func TestAProjectorThatLagsOrStandsStillRefusesWrites(t *testing.T) {
 	for name, limits := range map[string]functions.Limits{
 		"too many records behind": {LagRecords: 5, OutcomeWait: time.Millisecond},
