@@ -133,6 +133,9 @@ func (r *rebuilding) open(ctx context.Context) (err error) {
 			if r.catalog, err = CatalogOf(ctx, r.Generations, old.Catalog); err != nil {
 				return err
 			}
+			if r.catalog.Digest() != old.Catalog {
+				return events.Errorf(events.Conflict, "functions.Rebuild", "generation %d was made by another version of the program, which reads search parameters differently; go back with that version, or run binnacle rebuild", old.Number)
+			}
 		}
 		if r.building, err = r.Generations.Reopen(ctx, old.Number); err != nil {
 			return err
@@ -164,21 +167,15 @@ func (r *rebuilding) open(ctx context.Context) (err error) {
 	return err
 }
 
-// CatalogOf compiles the catalog of a generation from the definitions that were kept with it. Kind Conflict: this program does not make the
-// same of them as the one that kept them.
+// CatalogOf compiles the catalog of a generation from the definitions that were kept with it. When another version of the program made the
+// generation, its digest may be another than the one asked for: then this one reads the same definitions differently. Kind NotFound:
+// nothing was kept.
 func CatalogOf(ctx context.Context, generations projections.Generations, digest string) (*catalog.Catalog, error) {
 	definitions, err := generations.Definitions(ctx, digest)
 	if err != nil {
 		return nil, err
 	}
-	c, err := catalog.Restore(definitions)
-	if err != nil {
-		return nil, err
-	}
-	if c.Digest() != digest {
-		return nil, events.Errorf(events.Conflict, "functions.CatalogOf", "this version of the program reads search parameters differently from the one that made the generation; run that version, or run binnacle rebuild with this one while no server runs")
-	}
-	return c, nil
+	return catalog.Restore(definitions)
 }
 
 // dropOlder drops generations beyond the one that was live before: that one is for going back.

@@ -62,7 +62,7 @@ type Refill struct {
 // RefillSummary is what Refill did.
 type RefillSummary struct {
 	Records  int64 `json:"records"`  // of the log, that were read
-	Contents int64 `json:"contents"` // that the store was given
+	Contents int64 `json:"contents"` // that the store was given; one that several versions have may count for each
 	Failed   int64 `json:"failed"`   // that the log does not give any more; verify names them
 }
 

@@ -226,9 +226,9 @@ func (p *parts) logName() string {
 	}
 }
 
-// reader is the live index as the doors read it: a query for each core, shared by those who ask at once.
-func (p *parts) reader() projections.Reader {
-	return together.New(p.generations.Live(), together.Config{Lanes: runtime.GOMAXPROCS(0), Partitions: p.partitions, Bytes: versionCache})
+// reader is an index as the doors read it: a query for each core, shared by those who ask at once.
+func (p *parts) reader(index projections.Index) projections.Reader {
+	return together.New(index, together.Config{Lanes: runtime.GOMAXPROCS(0), Partitions: p.partitions, Bytes: versionCache})
 }
 
 // Close closes the drivers, the last opened first.

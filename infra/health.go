@@ -24,7 +24,7 @@ func (n *node) healthParts() []readapi.Part {
 		}},
 		{Name: "log", Check: n.checkLog},
 		{Name: "blobs", Check: func(ctx context.Context) (map[string]any, error) { return nil, n.blobs.Ready(ctx) }},
-		{Name: "index", Check: func(ctx context.Context) (map[string]any, error) { return nil, n.generations.Ready(ctx) }},
+		{Name: "index", Check: n.watch.check},
 		{Name: "projector", Check: n.checkProjector},
 	}
 	return list
@@ -55,7 +55,7 @@ func (n *node) checkProjector(ctx context.Context) (map[string]any, error) {
 		return nil, err
 	}
 	detail := map[string]any{"lagEvents": lag, "lagSeconds": seconds.Seconds()}
-	if err := n.whole.Whole(ctx); err != nil && n.has(roleRead) {
+	if err := n.meaning.Load().whole.Whole(ctx); err != nil && n.has(roleRead) {
 		return detail, err
 	}
 	if seconds > projectorStall {

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill"
@@ -18,7 +19,7 @@ import (
 
 	"binnacle/events"
 	"binnacle/functions"
-	"binnacle/readapi"
+	"binnacle/projections"
 )
 
 // Roles of a node. A node with no role of its own still answers health and metrics.
@@ -46,14 +47,15 @@ type node struct {
 	config    nodeConfig
 	registry  *prometheus.Registry
 	waiters   *functions.Waiters
-	heal      *functions.Heal
-	handler   http.Handler
+	meaning   atomic.Pointer[meaning]
+	handler   http.Handler // that of the meaning
 	router    *message.Router
-	publish   *functions.Publish          // nil on a node that does not project
-	fit       *functions.Fit              // whether the log is the one that the projections were made from
-	settle    func(context.Context) error // waits for the projector's commits, when no more batches come
+	follower  events.Follower    // nil on a node that does not project
+	publish   *functions.Publish // nil on a node that does not project
+	fit       *functions.Fit     // whether the log is the one that the projections were made from
+	logID     string             // of the log; "": it has none
+	watch     *generationWatch
 	lag       *lagWatch
-	whole     *wholeIndex
 	stopping  context.Context //nolint:containedctx // a signal, not a call's context: it ends when the node begins to stop: it isn't ready any more
 	beginStop context.CancelFunc
 }
@@ -65,20 +67,20 @@ func newNode(ctx context.Context, p *parts, config nodeConfig) (*node, error) {
 	n.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	live := p.generations.Live()
 	n.waiters = functions.NewWaiters(live)
-	n.heal = p.heal()
 	n.fit = &functions.Fit{Log: p.log, Feed: p.feed, Index: live, Name: p.logName(), Logger: p.logger}
 	if err := n.fit.Handle(ctx); err != nil {
 		return nil, err
 	}
-	n.whole = newWholeIndex(p.reader(), p.log, live)
-	n.lag = newLagWatch(p.log, live, n.registry, n.whole.observe)
+	n.lag = newLagWatch(p.log, live, n.registry, n.observe)
+	n.watch = newGenerationWatch(p, n.registry)
 	n.registerPartMetrics()
+	n.handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { n.meaning.Load().handler.ServeHTTP(w, r) })
 	if n.has(roleProject) {
 		if err := n.newRouter(ctx); err != nil {
 			return nil, err
 		}
 	}
-	return n, n.newDoors()
+	return n, n.firstMeaning(ctx)
 }
 
 func (n *node) has(role string) bool { return slices.Contains(n.config.Roles, role) }
@@ -86,8 +88,7 @@ func (n *node) has(role string) bool { return slices.Contains(n.config.Roles, ro
 // newRouter makes the Watermill router that hands the log's batches to the projector. The middleware tries a batch again while a
 // part is away; what fails for longer is nacked, and the follower brings it again.
 func (n *node) newRouter(ctx context.Context) (err error) {
-	identity, err := functions.LogIdentity(ctx, n.log)
-	if err != nil {
+	if n.logID, err = functions.LogIdentity(ctx, n.log); err != nil {
 		return err
 	}
 	logger := watermill.NewSlogLoggerWithLevelMapping(n.logger, map[slog.Level]slog.Level{slog.LevelInfo: slog.LevelDebug})
@@ -97,19 +98,17 @@ func (n *node) newRouter(ctx context.Context) (err error) {
 	}
 	n.publish = &functions.Publish{Index: n.generations.Live(), Feed: n.feed, Logger: n.logger, Patience: n.patience()}
 	n.registerFeedMetrics()
-	project := &functions.Project{Index: n.generations.Live(), Blobs: n.blobs, Catalog: n.catalog, Waiters: n.waiters, Publish: n.publish, Fit: n.fit, LogID: identity, Heal: n.heal, Ahead: true, Logger: n.logger}
-	n.settle = project.Settle
-	follower, err := n.log.Follow(project.Seek)
-	if err != nil {
+	if n.follower, err = n.log.Follow(func(ctx context.Context, partition int32) (int64, error) {
+		return n.meaning.Load().project.Seek(ctx, partition)
+	}); err != nil {
 		return err
 	}
-	project.Reseek = follower.Reseek
 	n.router.AddMiddleware(
 		newHandlerMetrics(n.registry),
 		middleware.Retry{MaxRetries: 3, InitialInterval: 50 * time.Millisecond, MaxInterval: time.Second, Multiplier: 3, Logger: logger}.Middleware,
 		middleware.Recoverer,
 	)
-	n.router.AddConsumerHandler("project", "events", follower, project.Handle)
+	n.router.AddConsumerHandler("project", "events", n.follower, func(msg *message.Message) error { return n.meaning.Load().project.Handle(msg) })
 	return nil
 }
 
@@ -125,32 +124,11 @@ func (n *node) patience() time.Duration {
 	return rand.N(maxPatience) //nolint:gosec // no secret
 }
 
-// newDoors makes the HTTP side: the reading router with the write door mounted in it.
-func (n *node) newDoors() error {
-	limits := n.config.Limits
-	outer := &late{}
-	config := readapi.Config{
-		Base: n.config.Base, PublicURL: n.config.PublicURL, Tenant: defaultTenant, Tenants: n.config.Tenants, Partitions: n.partitions,
-		Catalog: n.catalog, Health: n.healthParts(), Stopping: n.stopping.Done(), Registry: n.registry, Logger: n.logger, Version: version(),
-		DefaultCount: limits.DefaultCount, MaxCount: limits.MaxCount, SearchTime: limits.SearchTimeout, PositionWait: limits.PositionWait,
+// observe tells the index that the doors read what it says of itself.
+func (n *node) observe(states map[int32]projections.State, err error) {
+	if m := n.meaning.Load(); m != nil {
+		m.whole.observe(states, err)
 	}
-	if n.has(roleRead) {
-		config.Reader, config.Blobs, config.Heal = n.whole, n.blobs, n.heal.Handle
-	}
-	if n.has(roleWrite) {
-		write := &functions.Write{
-			Log: n.log, Index: n.generations.Live(), Blobs: n.blobs, Catalog: n.catalog, Waiters: n.waiters, Tenant: defaultTenant,
-			Partitions: n.partitions, Now: time.Now, NewID: newID, Logger: n.logger, Heal: n.heal, Fit: n.fit,
-			Limits: functions.Limits{BodyBytes: limits.MaxBody, BodiesBytes: limits.BodyMemory, OutcomeWait: limits.OutcomeWait, LagRecords: limits.MaxLag, KeyWindow: limits.KeyWindow},
-		}
-		config.Write = write.Door(n.config.Base, outer)
-	}
-	server, err := readapi.New(config)
-	if err != nil {
-		return err
-	}
-	outer.handler, n.handler = server, server
-	return nil
 }
 
 // late is a handler that is known after those who use it have been made: the GET entries of a bundle are answered by the router
@@ -169,7 +147,7 @@ func (n *node) Run(ctx context.Context) error {
 			err := n.router.Run(ctx)
 			bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleBound)
 			defer cancel()
-			if settled := n.settle(bounded); settled != nil {
+			if settled := n.meaning.Load().project.Settle(bounded); settled != nil {
 				n.logger.Info("the projector's last commit did not come to its end; it is made again from the log", "error", settled)
 			}
 			return err
@@ -187,6 +165,10 @@ func (n *node) Run(ctx context.Context) error {
 	})
 	group.Go(func() error {
 		n.lag.run(ctx)
+		return nil
+	})
+	group.Go(func() error {
+		n.followMeaning(ctx)
 		return nil
 	})
 	err := group.Wait()

@@ -35,6 +35,8 @@ type installationStatus struct {
 	OldestOpen  *time.Time        `json:"oldestOpen,omitempty"` // append time of the oldest of those
 	IndexBytes  int64             `json:"indexBytes"`
 	Catalog     string            `json:"catalog"`
+	RebuildDue  bool              `json:"rebuildDue"` // the configured search parameters are not those of the live generation
+	Rebuild     *buildingProgress `json:"rebuild,omitempty"`
 }
 
 type partitionStatus struct {
@@ -79,8 +81,16 @@ func (c *statusCommand) Run(ctx context.Context, config *Config, out *output, lo
 	}
 	for _, g := range status.Generations {
 		fmt.Fprintf(out.Out, "generation %d %s, made %s", g.Number, g.State, g.Made.UTC().Format(time.RFC3339))
-		if g.Catalog != status.Catalog {
-			fmt.Fprint(out.Out, " with other search parameters: run binnacle rebuild")
+		if g.State == "live" && status.RebuildDue {
+			fmt.Fprint(out.Out, ", with other search parameters than the configured ones: a rebuild is due, run binnacle rebuild")
+		}
+		if b := status.Rebuild; b != nil && b.Generation == g.Number {
+			fmt.Fprintf(out.Out, ": %s", b)
+			if b.Holder == "" {
+				fmt.Fprint(out.Out, "; nobody goes on with it: run binnacle rebuild to resume, or binnacle rebuild --drop-building")
+			} else {
+				fmt.Fprintf(out.Out, ", by %s", b.Holder)
+			}
 		}
 		fmt.Fprintln(out.Out)
 	}
@@ -114,6 +124,14 @@ func statusOf(ctx context.Context, p *parts) (installationStatus, error) {
 	}
 	for _, g := range generations {
 		status.Generations = append(status.Generations, generationState(g))
+		switch g.State {
+		case "live":
+			status.RebuildDue = p.rebuildDue(g)
+		case "building":
+			if status.Rebuild, err = measureBuilding(ctx, p, g.Number); err != nil {
+				return status, err
+			}
+		}
 	}
 	unsettled, oldest, err := live.Unsettled(ctx)
 	if err != nil {
@@ -129,4 +147,25 @@ func statusOf(ctx context.Context, p *parts) (installationStatus, error) {
 
 func partitionOf(end events.End, state projections.State) partitionStatus {
 	return partitionStatus{Partition: end.Partition, First: end.First, Next: end.Next, Projected: state.Next, Lag: max(0, end.Next-max(end.First, state.Next)), Time: state.Time}
+}
+
+// measureBuilding tells how far a generation is, and how fast it goes on when somebody builds it.
+func measureBuilding(ctx context.Context, p *parts, number int) (*buildingProgress, error) {
+	earlier, err := progressOf(ctx, p, number)
+	if err != nil {
+		return nil, err
+	}
+	if earlier.Holder, err = p.generations.Builder(ctx); err != nil || earlier.Holder == "" {
+		return &earlier, err
+	}
+	began := time.Now()
+	select {
+	case <-time.After(time.Second):
+	case <-ctx.Done():
+		return &earlier, nil
+	}
+	now, err := progressOf(ctx, p, number)
+	now.Holder = earlier.Holder
+	now.since(earlier, time.Since(began))
+	return &now, err
 }

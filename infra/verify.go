@@ -53,7 +53,17 @@ func (c *verifyCommand) Run(ctx context.Context, config *Config, out *output, lo
 }
 
 func verify(ctx context.Context, p *parts, options functions.VerifyOptions, bar *progress) (functions.Report, error) {
-	run := &functions.Verify{Log: p.log, Index: p.generations.Live(), Blobs: p.blobs, Catalog: p.catalog}
+	live, err := liveGeneration(ctx, p.generations)
+	if err != nil {
+		return functions.Report{}, err
+	}
+	c := p.catalog
+	if p.rebuildDue(live) { // what is there was made with the parameters of the index
+		if c, err = functions.CatalogOf(ctx, p.generations, live.Catalog); err != nil {
+			return functions.Report{}, err
+		}
+	}
+	run := &functions.Verify{Log: p.log, Index: p.generations.Live(), Blobs: p.blobs, Catalog: c}
 	return run.Handle(ctx, options, bar.Set)
 }
 

@@ -1,6 +1,7 @@
 package readapi
 
 import (
+	"errors"
 	"strconv"
 	"sync"
 	"time"
@@ -43,12 +44,33 @@ func newMetrics(registry prometheus.Registerer) (*metrics, error) {
 			Help: "Time spent on FHIR requests, by tenant.",
 		}, []string{"tenant"}),
 	}
-	for _, collector := range []prometheus.Collector{m.durations, m.inFlight, m.requests, m.seconds} {
-		if err := registry.Register(collector); err != nil {
-			return nil, err
-		}
+	var err error
+	if m.durations, err = registered(registry, m.durations); err != nil {
+		return nil, err
+	}
+	if m.inFlight, err = registered(registry, m.inFlight); err != nil {
+		return nil, err
+	}
+	if m.requests, err = registered(registry, m.requests); err != nil {
+		return nil, err
+	}
+	if m.seconds, err = registered(registry, m.seconds); err != nil {
+		return nil, err
 	}
 	return m, nil
+}
+
+// registered is a collector that the registry has, this one or an equal one: a node whose search parameters change puts a new door in place
+// of its first.
+func registered[C prometheus.Collector](registry prometheus.Registerer, collector C) (C, error) {
+	err := registry.Register(collector)
+	var already prometheus.AlreadyRegisteredError
+	if errors.As(err, &already) {
+		if there, same := already.ExistingCollector.(C); same {
+			return there, nil
+		}
+	}
+	return collector, err
 }
 
 // interaction times one kind of request. It remembers the histogram of each status, so that a request finds its own without

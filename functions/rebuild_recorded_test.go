@@ -1,0 +1,322 @@
+package functions_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"binnacle/events"
+	memorylog "binnacle/events/memory"
+	"binnacle/functions"
+	"binnacle/projections"
+	memoryblobs "binnacle/projections/blobs/memory"
+	"binnacle/projections/catalog"
+)
+
+// recorded is a feed of all that an index has decided.
+func recorded(t *testing.T, x *index) *memorylog.Feed {
+	t.Helper()
+	feed := memorylog.NewFeed()
+	decisions, err := x.Decisions(t.Context(), events.Position{}, 1<<30)
+	if err == nil {
+		err = feed.Publish(t.Context(), decisions)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return feed
+}
+
+func rebuildOf(n *node, g *generations, feed events.Feed) *functions.Rebuild {
+	return &functions.Rebuild{Log: n.log, Feed: feed, Generations: g, Blobs: n.blobs, Catalog: theCatalog(), Logger: quiet}
+}
+
+func noProgress(functions.RebuildProgress) {}
+
+// history appends random records, some of them no events at all, twice, and a transaction whose links only the log's order resolves.
+func history(t *testing.T) *node {
+	t.Helper()
+	n := filled(t)
+	n.must(201, "PUT", "/Practitioner/d", `{"resourceType":"Practitioner","id":"d","identifier":[{"system":"urn:npi","value":"7"}]}`)
+	n.must(200, "POST", "", bundleOf("transaction",
+		entryOf("urn:uuid:2", "POST", "Patient", patient("", "fresh"), `"ifNoneExist":"identifier=urn:s|fresh"`),
+		entryOf("urn:uuid:3", "POST", "Observation", observation(`,"focus":[{"reference":"urn:uuid:2"},{"reference":"Patient?identifier=urn:s|fresh"}],"performer":[{"reference":"Practitioner?identifier=urn:npi|7"}]`)),
+	))
+	first := randomRecords(t, 11, 300)[:20]
+	for _, raw := range append(first, events.RawRecord{Key: []byte("main"), Value: []byte("no event")}) {
+		raw.Position = events.Position{}
+		if _, err := n.log.AppendRaw(raw); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n.caughtUp()
+	return n
+}
+
+func TestARebuildAppliesWhatIsRecorded(t *testing.T) {
+	n := history(t)
+	for name, keep := range map[string]func(ends int64) int64{
+		"all of it":  func(end int64) int64 { return end },
+		"half of it": func(end int64) int64 { return end / 2 },
+		"nothing":    func(int64) int64 { return 0 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			ends, err := n.log.Ends(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			to := keep(ends[0].Next)
+			feed := memorylog.NewFeed()
+			all, err := n.index.Decisions(t.Context(), events.Position{}, 1<<30)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for len(all) > 0 && all[len(all)-1].Outcome.Position.Offset >= to {
+				all = all[:len(all)-1]
+			}
+			if err := feed.Publish(t.Context(), all); err != nil {
+				t.Fatal(err)
+			}
+			g := newGenerations(n.index, theCatalog().Digest())
+			summary, err := rebuildOf(n, g, feed).Handle(t.Context(), noProgress)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, want := g.live.dump(), n.index.dump(); g.live == n.index || got != want {
+				t.Errorf("the new generation differs: %s", firstDifference(got, want))
+			}
+			if recorded, _ := feed.End(t.Context(), 0); summary.Recorded != recorded {
+				t.Errorf("%d records were applied as recorded, the feed ends at %d", summary.Recorded, recorded)
+			}
+			if summary.Contents != 0 {
+				t.Errorf("%d contents were put, and all were there", summary.Contents)
+			}
+		})
+	}
+}
+
+// TestAChangedMeaningDoesNotRewriteHistory: the conditional create of the second patient matched the first by the identifier. With the new
+// meaning of "identifier" it would match nothing, and a second patient would appear.
+func TestAChangedMeaningDoesNotRewriteHistory(t *testing.T) {
+	changed, err := catalog.Load([]byte(`{"resourceType":"SearchParameter","url":"urn:own","code":"identifier","base":["Patient"],"type":"token","expression":"Patient.name.given"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	made := func(t *testing.T) *node {
+		n := newNode(t)
+		n.must(201, "PUT", "/Patient/first", patient("first", "same"))
+		n.must(200, "POST", "/Patient", patient("", "same"), "If-None-Exist: identifier=urn:s|same")
+		n.must(201, "POST", "/Observation", observation(`,"subject":{"reference":"Patient?identifier=urn:s|same"}`))
+		n.caughtUp()
+		return n
+	}
+	history := func(x *index) string {
+		var b strings.Builder
+		for _, row := range x.rows {
+			fmt.Fprintf(&b, "%+v\n", row.Version)
+		}
+		return b.String()
+	}
+	finds := func(t *testing.T, x *index, identifier string) int {
+		t.Helper()
+		q, err := changed.ParseCondition("main", "Patient", "identifier="+identifier)
+		if err != nil {
+			t.Fatal(err)
+		}
+		q.Limit, q.Total = 10, projections.TotalNone
+		page, err := x.Search(t.Context(), q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(page.Versions)
+	}
+
+	n := made(t)
+	for name, feed := range map[string]events.Feed{"recorded in the feed": recorded(t, n.index), "known to the live generation alone": nil} {
+		t.Run(name, func(t *testing.T) {
+			g := newGenerations(n.index, theCatalog().Digest())
+			run := rebuildOf(n, g, feed)
+			run.Catalog = changed
+			summary, err := run.Handle(t.Context(), noProgress)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, want := history(g.live), history(n.index); g.live == n.index || got != want {
+				t.Errorf("history was rewritten: %s", firstDifference(got, want))
+			}
+			if summary.Recorded != 3 || summary.Compared != 0 {
+				t.Errorf("got %+v, want 3 records applied and none compared", summary)
+			}
+			if got := finds(t, g.live, "same"); got != 0 {
+				t.Errorf("%d patients are found by what the parameter meant before", got)
+			}
+		})
+	}
+	t.Run("decided again it would be another one", func(t *testing.T) {
+		x := newIndex()
+		g := newGenerations(x, changed.Digest()) // an empty live generation, no feed
+		run := rebuildOf(n, g, nil)
+		run.Catalog, run.Blobs = changed, memoryblobs.New()
+		if _, err := run.Handle(t.Context(), noProgress); err != nil {
+			t.Fatal(err)
+		}
+		if history(g.live) == history(n.index) {
+			t.Error("deciding again gives the same history: the test above shows nothing")
+		}
+	})
+}
+
+func TestAFeedThatDoesNotFitTheLogIsRefusedWithThePosition(t *testing.T) {
+	n := history(t)
+	good, err := n.index.Decisions(t.Context(), events.Position{}, 1<<30)
+	if err != nil {
+		t.Fatal(err)
+	}
+	accepted := func(decisions []events.Decision) int {
+		for at := len(decisions) - 1; at >= 0; at-- {
+			if len(decisions[at].Outcome.Results) > 0 && decisions[at].Outcome.Results[0].Disposition == events.Created {
+				return at
+			}
+		}
+		t.Fatal("nothing was created")
+		return 0
+	}
+	for name, breaks := range map[string]func(d []events.Decision, at int) []events.Decision{
+		"another hash":    func(d []events.Decision, at int) []events.Decision { d[at].Outcome.Results[0].Hash[3] ^= 1; return d },
+		"another event":   func(d []events.Decision, at int) []events.Decision { d[at].Outcome.EventID = "other"; return d },
+		"another version": func(d []events.Decision, at int) []events.Decision { d[at].Outcome.Results[0].Version += 2; return d },
+		"a change too many": func(d []events.Decision, at int) []events.Decision {
+			d[at].Outcome.Results = append(d[at].Outcome.Results, events.Result{})
+			return d
+		},
+		"a decision missing": func(d []events.Decision, at int) []events.Decision { return append(d[:at:at], d[at+1:]...) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			decisions := make([]events.Decision, len(good))
+			for i := range good {
+				decisions[i] = good[i]
+				decisions[i].Outcome.Results = append([]events.Result(nil), good[i].Outcome.Results...)
+			}
+			at := accepted(decisions)
+			position := decisions[at].Outcome.Position
+			feed := memorylog.NewFeed()
+			if err := feed.Publish(t.Context(), breaks(decisions, at)); err != nil {
+				t.Fatal(err)
+			}
+			g := newGenerations(n.index, theCatalog().Digest())
+			summary, err := rebuildOf(n, g, feed).Handle(t.Context(), noProgress)
+			if events.KindOf(err) != events.Conflict || !strings.Contains(err.Error(), position.String()) || summary.Switched || g.live != n.index {
+				t.Errorf("got %v, switched %v; want a conflict that names %v", err, summary.Switched, position)
+			}
+		})
+	}
+}
+
+func TestAGenerationThatHoldsSomethingElseIsNotSwitchedTo(t *testing.T) {
+	n := history(t)
+	damaged := n.index.rows[40].Key
+	n.index.rows[40].MainDate++
+	state := n.index.states[0]
+	state.Digest[0] ^= 1
+	n.index.states[0] = state
+	g := newGenerations(n.index, theCatalog().Digest())
+	run := rebuildOf(n, g, recorded(t, n.index))
+	summary, err := run.Handle(t.Context(), noProgress)
+	if events.KindOf(err) != events.Conflict || summary.Switched || g.live != n.index || g.paused {
+		t.Fatalf("got %v, switched %v; want a conflict", err, summary.Switched)
+	}
+	for _, part := range []string{damaged.Type + "/" + damaged.ID, "partition 0", "sid 41", "term rows", "--accept-difference"} {
+		if !strings.Contains(err.Error(), part) {
+			t.Errorf("the refusal does not tell %q: %v", part, err)
+		}
+	}
+	run.AcceptDifference = true
+	if summary, err = run.Handle(t.Context(), noProgress); err != nil || !summary.Switched {
+		t.Errorf("accepted: got %v, switched %v", err, summary.Switched)
+	}
+}
+
+func TestARollbackCatchesUpBeforeItTakesOver(t *testing.T) {
+	n := history(t)
+	g := newGenerations(n.index, theCatalog().Digest())
+	feed := recorded(t, n.index)
+	if _, err := rebuildOf(n, g, feed).Handle(t.Context(), noProgress); err != nil {
+		t.Fatal(err)
+	}
+	old, live := n.index, g.live
+	before := len(old.rows)
+	p := newProject(live, n.blobs)
+	more := randomRecords(t, 12, 50)
+	var appended []events.RawRecord
+	for _, raw := range more {
+		raw.Position = events.Position{}
+		position, err := n.log.AppendRaw(raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw.Position = position
+	}
+	end := live.states[0].Next
+	if err := n.log.Replay(t.Context(), events.Position{Offset: end}, end+50, func(records []events.RawRecord) error {
+		appended = append(appended, records...)
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	p.Reseek = func() {}
+	var err error
+	if p.LogID, err = functions.LogIdentity(t.Context(), n.log); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.Seek(t.Context(), 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Handle(batch(appended...)); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Settle(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	run := rebuildOf(n, g, feed)
+	run.Rollback = true
+	summary, err := run.Handle(t.Context(), noProgress)
+	if err != nil || !summary.Switched || summary.Generation != 1 || g.live != old {
+		t.Fatalf("got %v, %+v; want a switch back to generation 1", err, summary)
+	}
+	if got, want := old.dump(), live.dump(); got != want || len(old.rows) == before {
+		t.Errorf("the generation before has not caught up: %s", firstDifference(got, want))
+	}
+	if g.states[0] != "live" || g.states[1] != "old" {
+		t.Errorf("the states are %q", g.states)
+	}
+}
+
+func TestAnEmptiedBlobStoreIsRefilled(t *testing.T) {
+	n := history(t)
+	want := map[events.Hash]bool{}
+	for _, row := range n.index.rows {
+		if !row.Deleted {
+			want[row.Hash] = true
+		}
+	}
+	emptied := memoryblobs.New()
+	kept := n.index.rows[0].Hash
+	contents, err := n.blobs.Get(t.Context(), []events.Hash{kept})
+	if err == nil {
+		err = emptied.Put(t.Context(), []projections.Blob{{Hash: kept, Content: contents[0]}})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	refill := &functions.Refill{Log: n.log, Index: n.index, Blobs: emptied, Heal: &functions.Heal{Log: n.log, Index: n.index, Blobs: emptied, Catalog: theCatalog()}}
+	for round, least := range []int{len(want) - 1, 0} { // a content that several versions have may count for each
+		summary, err := refill.Handle(t.Context(), func(int64, int64) {})
+		if err != nil || summary.Contents < int64(least) || least == 0 && summary.Contents > 0 || summary.Failed != 0 {
+			t.Fatalf("round %d: got %+v, %v; want %d contents", round, summary, err, least)
+		}
+	}
+	report, err := (&functions.Verify{Log: n.log, Index: n.index, Blobs: emptied, Catalog: theCatalog()}).Handle(t.Context(), functions.VerifyOptions{Deep: true}, func(int64, int64) {})
+	if err != nil || report.Missing != 0 || report.Wrong != 0 {
+		t.Errorf("after the refill: %v, %+v", err, report)
+	}
+}
