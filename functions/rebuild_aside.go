@@ -48,8 +48,10 @@ func (a *aside) add(i *applied, at projections.State) {
 	if i.decision.Quarantined != "" {
 		return
 	}
-	if outcome.Refusal == nil && i.event.Settles != nil {
-		s := i.event.Settles
+	if s := i.event.Settles; s != nil {
+		if outcome.Refusal != nil {
+			return
+		}
 		a.settled = append(a.settled, projections.Settled{Of: s.Position, By: i.raw.Position, Time: at.Time, Discard: s.Discard, Reason: s.Reason})
 	}
 	if outcome.Repeats != "" || outcome.Refusal != nil && outcome.Refusal.Kind == events.Reused {
