@@ -82,8 +82,8 @@ func commonValues(t *testing.T, g projections.Generations) {
 		{"refers to as subject", "Patient", nil, []projections.Clause{follow("subject", true, "Observation", is("code", "c7"))}},
 		{"refers to as subject", "Patient", nil, []projections.Clause{follow("subject", true, "Observation", is("status", "final"), above(199))}},
 		{"code-value", "Observation", nil, []projections.Clause{rarely}},
-		{"", "Observation", []projections.SortKey{{Param: "date", Kind: projections.Date, Descending: true}, {Param: "_id", Kind: projections.Token}}, []projections.Clause{is("status", "final")}},
-		{"", "Observation", []projections.SortKey{{Param: "date", Kind: projections.Date}, {Param: "code", Kind: projections.Token, Descending: true}}, nil},
+		{"in the order of date, and where it is equal of 1 more", "Observation", []projections.SortKey{{Param: "date", Kind: projections.Date, Descending: true}, {Param: "_id", Kind: projections.Token}}, []projections.Clause{is("status", "final")}},
+		{"in the order of date, and where it is equal of 1 more", "Observation", []projections.SortKey{{Param: "date", Kind: projections.Date}, {Param: "code", Kind: projections.Token, Descending: true}}, nil},
 		{"", "Observation", []projections.SortKey{{Param: "status", Kind: projections.Token}, {Param: "date", Kind: projections.Date, Descending: true}}, []projections.Clause{is("category", "0")}},
 	} {
 		q := projections.Query{Tenant: "main", Type: c.of, Limit: 50, Sort: c.sort, Clauses: c.clauses, Total: projections.TotalAccurate}

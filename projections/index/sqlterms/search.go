@@ -313,7 +313,8 @@ func (x *search) find(o order, limit int) ([]match, error) {
 		return nil, err
 	}
 	driver := x.driver(walk)
-	if o.by == orderSeveral && driver == nil && x.dates != nil && x.dates.aligned {
+	inOrder := driver == nil || driver.count > countFew && driver.walkKeys() != nil
+	if o.by == orderSeveral && inOrder && x.dates != nil && x.dates.aligned {
 		return x.walkSeveral(o, limit)
 	}
 	if o.by == orderSeveral || o.by == orderToken && driver != nil {
