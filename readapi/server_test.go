@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/klauspost/compress/zstd"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"binnacle/events"
@@ -246,8 +247,9 @@ func TestAnswersAreCompressedWhenAsked(t *testing.T) {
 	s.patients(40)
 	server := httptest.NewServer(s.server())
 	defer server.Close()
+	path := "/fhir/Patient"
 	fetch := func(method, encoding string) (int, http.Header, string) {
-		r, err := http.NewRequest(method, server.URL+"/fhir/Patient", nil)
+		r, err := http.NewRequest(method, server.URL+path, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -258,8 +260,14 @@ func TestAnswersAreCompressedWhenAsked(t *testing.T) {
 		}
 		defer func() { _ = response.Body.Close() }()
 		body := io.Reader(response.Body)
-		if response.Header.Get("Content-Encoding") == "gzip" && method != http.MethodHead {
-			if body, err = gzip.NewReader(response.Body); err != nil {
+		if method != http.MethodHead {
+			switch response.Header.Get("Content-Encoding") {
+			case "gzip":
+				body, err = gzip.NewReader(response.Body)
+			case "zstd":
+				body, err = zstd.NewReader(response.Body)
+			}
+			if err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -273,9 +281,20 @@ func TestAnswersAreCompressedWhenAsked(t *testing.T) {
 	if plain.Get("Content-Encoding") != "" || !strings.HasSuffix(want, "]}") {
 		t.Errorf("identity: got %q, %.100s", plain.Get("Content-Encoding"), want)
 	}
-	_, packed, got := fetch("GET", "gzip")
-	if packed.Get("Content-Encoding") != "gzip" || len(got) != len(want) || !strings.Contains(packed.Get("Vary"), "Accept-Encoding") {
-		t.Errorf("gzip: got %q, %d bytes, Vary %q; want %d bytes", packed.Get("Content-Encoding"), len(got), packed.Get("Vary"), len(want))
+	for asked, encoding := range map[string]string{"gzip": "gzip", "zstd": "zstd", "gzip, deflate, br, zstd": "zstd", "gzip, zstd;q=0.5": "gzip", "br": "", "gzip;q=0": ""} {
+		_, packed, got := fetch("GET", asked)
+		if packed.Get("Content-Encoding") != encoding || len(got) != len(want) || !strings.Contains(packed.Get("Vary"), "Accept-Encoding") {
+			t.Errorf("%s: got %q, %d bytes, Vary %q; want %q, %d bytes", asked, packed.Get("Content-Encoding"), len(got), packed.Get("Vary"), encoding, len(want))
+		}
+	}
+	path = "/fhir/Patient/p1"
+	if _, small, _ := fetch("GET", "zstd, gzip"); small.Get("Content-Encoding") != "" || small.Get("Etag") != `W/"1"` {
+		t.Errorf("a small answer: got %q with the ETag %s, want it as it is", small.Get("Content-Encoding"), small.Get("Etag"))
+	}
+	path = "/fhir/metadata"
+	_, one, _ := fetch("GET", "identity")
+	if _, other, _ := fetch("GET", "zstd"); other.Get("Etag") != one.Get("Etag") || other.Get("Content-Encoding") != "zstd" {
+		t.Errorf("compressed, an answer has the ETag %q, want %q: it is weak", other.Get("Etag"), one.Get("Etag"))
 	}
 	if status, _, body := fetch("HEAD", "gzip"); status != http.StatusOK || body != "" {
 		t.Errorf("HEAD: got %d with %d bytes", status, len(body))
