@@ -47,7 +47,11 @@ func TestASearchOverAllTypesMergesThemPageByPage(t *testing.T) {
 		{"_type=Patient,Practitioner,Person", slices.DeleteFunc(slices.Clone(newest), func(id string) bool { return strings.HasPrefix(id, "Basic/") })},
 		{"_id=x07,x03", []string{written[7], written[3]}},
 	} {
-		for _, count := range []int{1, 3, 7, 100} {
+		counts := []int{1, 3, 100}
+		if !strings.Contains(c.query, "_type") {
+			counts = []int{7, 100} // every page asks all types
+		}
+		for _, count := range counts {
 			for _, method := range []string{http.MethodGet, http.MethodPost} {
 				q := request{method: method, target: fmt.Sprintf("/fhir?%s&_count=%d", c.query, count)}
 				if method == http.MethodPost {

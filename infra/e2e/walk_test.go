@@ -73,6 +73,19 @@ func walk(t *testing.T, n *node) []string {
 	if got := n.found("Patient?organization=" + places[0]); len(got) != 1 {
 		t.Errorf("the patient of the organization was found %d times", len(got))
 	}
+	patient, observation := strings.TrimPrefix(places[1], "Patient/"), strings.TrimPrefix(places[2], "Observation/")
+	for query, want := range map[string][]string{
+		"Observation?subject.organization.name=one": {observation}, "Observation?patient.organization.name=two": nil, "Patient?_has:Observation:patient:code=a": {patient},
+		"Observation?code-value-quantity=urn:c|a$gt5": {observation}, "Observation?code-value-quantity=urn:c|a$gt6": nil, places[1] + "/Observation?code=a": {observation}, places[1] + "/*": {observation, patient},
+		"?_type=Patient,Observation&_has:Provenance:target:agent=x": nil,
+	} {
+		if got := n.found(query); !slices.Equal(got, want) {
+			t.Errorf("%s found %v, want %v", query, got, want)
+		}
+	}
+	if included := n.do(http.StatusOK, "GET", "/Observation?code=a&_include=Observation:subject&_include:iterate=Patient:organization&_summary=true", ""); len(bundleOf(t, included.body).Entry) != 3 {
+		t.Errorf("the observation did not bring its patient and their organization: %s", included.body)
+	}
 	again := n.do(http.StatusOK, "POST", "/Organization", `{"resourceType":"Organization","identifier":[{"system":"urn:o","value":"1"}]}`, "If-None-Exist", "identifier=urn:o|1")
 	if !strings.Contains(string(again.body), strings.TrimPrefix(places[0], "Organization/")) {
 		t.Errorf("the conditional create did not answer with the match: %s", again.body)
@@ -82,7 +95,8 @@ func walk(t *testing.T, n *node) []string {
 	n.do(http.StatusGone, "GET", "/Basic/"+gone, "")
 	n.do(http.StatusConflict, "POST", "/Observation", `{"resourceType":"Observation","status":"final","code":{"text":"x"},"subject":{"reference":"Patient/nobody"}}`)
 	return []string{"/Patient/" + id, "/Patient/" + id + "/_history/1", "/Patient/" + id + "/_history", "/Basic/" + gone + "/_history",
-		"/" + places[0], "/" + places[1], "/" + places[2], "/Patient?_sort=family", "/Observation?code=a", "/Patient?_sort=-_lastUpdated", "/Organization?name=on"}
+		"/" + places[0], "/" + places[1], "/" + places[2], "/Patient?_sort=family", "/Observation?code=a", "/Patient?_sort=-_lastUpdated", "/Organization?name=on",
+		"/Observation?subject.organization.name=one&_include=*", "/" + places[1] + "/*", "?_type=Patient,Observation", "/Observation?_asOf=" + transaction.header.Get("Binnacle-Position") + "&_summary=count"}
 }
 
 // placeOf is Type/id of a location.
