@@ -96,7 +96,7 @@ func walk(t *testing.T, n *node) []string {
 	n.do(http.StatusConflict, "POST", "/Observation", `{"resourceType":"Observation","status":"final","code":{"text":"x"},"subject":{"reference":"Patient/nobody"}}`)
 	return []string{"/Patient/" + id, "/Patient/" + id + "/_history/1", "/Patient/" + id + "/_history", "/Basic/" + gone + "/_history",
 		"/" + places[0], "/" + places[1], "/" + places[2], "/Patient?_sort=family", "/Observation?code=a", "/Patient?_sort=-_lastUpdated", "/Organization?name=on",
-		"/Observation?subject.organization.name=one&_include=*", "/" + places[1] + "/*", "?_type=Patient,Observation", "/Observation?_asOf=" + transaction.header.Get("Binnacle-Position") + "&_summary=count"}
+		"/Observation?subject.organization.name=one&_include=*", "/" + places[1] + "/*", "?_type=Organization,Observation", "/Observation?_asOf=" + transaction.header.Get("Binnacle-Position") + "&_summary=count"}
 }
 
 // placeOf is Type/id of a location.
