@@ -122,16 +122,27 @@ func (f *Feed) records(ctx context.Context, partition int32, start, next int64, 
 	})
 }
 
-func (f *Feed) extent(ctx context.Context, partition int32) (events.End, error) {
-	end, err := bounded(ctx, func() (events.End, error) {
-		first, err := f.client.GetOffset(f.topic, partition, sarama.OffsetOldest)
-		if err != nil {
-			return events.End{}, err
+// extentAttempts bounds how often the ends of a topic that was just made, or whose leader has just changed, are asked for.
+const extentAttempts = 8
+
+func (f *Feed) extent(ctx context.Context, partition int32) (end events.End, err error) {
+	for attempt := 1; ; attempt++ {
+		end, err = bounded(ctx, func() (events.End, error) {
+			first, err := f.client.GetOffset(f.topic, partition, sarama.OffsetOldest)
+			if err != nil {
+				return events.End{}, err
+			}
+			next, err := f.client.GetOffset(f.topic, partition, sarama.OffsetNewest)
+			return events.End{Partition: partition, First: first, Next: next}, err
+		})
+		moved := errors.Is(err, sarama.ErrNotLeaderForPartition) || errors.Is(err, sarama.ErrLeaderNotAvailable)
+		if !moved || attempt == extentAttempts || pause(ctx, restPause) != nil {
+			return end, classify("kafka.FeedEnd", err)
 		}
-		next, err := f.client.GetOffset(f.topic, partition, sarama.OffsetNewest)
-		return events.End{Partition: partition, First: first, Next: next}, err
-	})
-	return end, classify("kafka.FeedEnd", err)
+		if _, err := bounded(ctx, func() (struct{}, error) { return struct{}{}, f.client.RefreshMetadata(f.topic) }); err != nil {
+			return end, classify("kafka.FeedEnd", err)
+		}
+	}
 }
 
 // mark notes that the decision which follows end stands at or behind a place.
