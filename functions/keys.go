@@ -31,11 +31,9 @@ func idempotencyKey(header http.Header) (string, error) {
 		return "", invalid("Idempotency-Key stands %d times in the request; send it once", len(lines))
 	}
 	text := strings.Trim(lines[0], " \t")
-	key, well := "", false
+	key, well := text, !strings.ContainsAny(text, `\",; `) && printable(text)
 	if strings.HasPrefix(text, `"`) {
 		key, well = unquote(text)
-	} else {
-		key, well = text, !strings.ContainsAny(text, `\",; `) && printable(text)
 	}
 	if !well || key == "" || len(key) > maxKey {
 		return "", invalid(`Idempotency-Key: %.60q is no key; write 1 to %d printable ASCII characters in double quotes, as in "8e03978e-40d5-43e8-bc93-6894a57f9324"`, text, maxKey)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -18,8 +17,7 @@ import (
 
 // generations keeps some side by side in memory. The first, number 1, is live at the beginning.
 type generations struct {
-	projections.Generations // what functions don't use
-	mu                      sync.Mutex
+	projections.Generations        // what functions don't use
 	live, next              *index // next: the one that is being built
 	all                     []*index
 	catalogs                []string

@@ -95,7 +95,7 @@ func loadGenerator(ctx context.Context, paths []string, seed uint64, out *output
 		return nil, err
 	}
 	first, rest := splitPhases(files)
-	files = append(first, rest...)
+	files = slices.Concat(first, rest)
 	bar := newProgress(out.Err, "read sources", "files")
 	defer bar.Close()
 	bar.Set(0, int64(len(files)))

@@ -59,7 +59,7 @@ func TestGeneratedFilesAreTheSameEachTimeAndAnInterruptedRunGoesOn(t *testing.T)
 }
 
 func TestGeneratedPatientsAreTakenByAServerAndSentOnce(t *testing.T) {
-	server, err := Embed(t.Context(), slog.New(slog.NewTextHandler(io.Discard, nil)), "--variant", "memory")
+	server, err := Embed(t.Context(), slog.New(slog.DiscardHandler), "--variant", "memory")
 	if err != nil {
 		t.Fatal(err)
 	}

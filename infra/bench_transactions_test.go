@@ -35,7 +35,7 @@ func TestScatteredUpdatesTakeEveryResourceOnceBeforeAnyAgain(t *testing.T) {
 	}
 	r := rand.New(rand.NewPCG(1, 2))
 	seen := map[string]int{}
-	neighbours := 0
+	neighbors := 0
 	for range 8 {
 		doc, err := fhir.Parse(s.scatter(r).Body)
 		if err != nil {
@@ -46,7 +46,7 @@ func TestScatteredUpdatesTakeEveryResourceOnceBeforeAnyAgain(t *testing.T) {
 			id := entry.Get("resource").Get("id").Text()
 			seen[id]++
 			if n, _ := strconv.Atoi(id); n == last+1 {
-				neighbours++
+				neighbors++
 			} else {
 				last = n
 			}
@@ -57,7 +57,7 @@ func TestScatteredUpdatesTakeEveryResourceOnceBeforeAnyAgain(t *testing.T) {
 			t.Errorf("%d was updated %d times, want 2", i, got)
 		}
 	}
-	if neighbours > len(seen)/4 {
-		t.Errorf("%d of %d updates follow on their neighbour: they are not scattered", neighbours, 8*scatteredUpdates)
+	if neighbors > len(seen)/4 {
+		t.Errorf("%d of %d updates follow on their neighbor: they are not scattered", neighbors, 8*scatteredUpdates)
 	}
 }

@@ -36,7 +36,7 @@ func newInstallation(t *testing.T, flags ...string) *installation {
 
 // open starts a server. An error is why it refuses to start.
 func (i *installation) open() (*Embedded, error) {
-	return Embed(i.t.Context(), slog.New(slog.NewTextHandler(io.Discard, nil)), i.flags...)
+	return Embed(i.t.Context(), slog.New(slog.DiscardHandler), i.flags...)
 }
 
 // use starts a server, lets do use it, and stops it.

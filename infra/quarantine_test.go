@@ -3,7 +3,6 @@ package infra
 import (
 	"bytes"
 	"encoding/json"
-	"io"
 	"log/slog"
 	"net/http/httptest"
 	"strings"
@@ -23,7 +22,7 @@ func command(t *testing.T, args ...string) (code int, stdout, stderr string) {
 
 func TestAnOperatorLooksAtTheQuarantineAndSettlesIt(t *testing.T) {
 	folder := t.TempDir()
-	e, err := Embed(t.Context(), slog.New(slog.NewTextHandler(io.Discard, nil)), "--variant", "standalone", "--data", folder)
+	e, err := Embed(t.Context(), slog.New(slog.DiscardHandler), "--variant", "standalone", "--data", folder)
 	if err != nil {
 		t.Fatal(err)
 	}

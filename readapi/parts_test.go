@@ -13,12 +13,12 @@ const detailed = `{"resourceType":"Patient","id":"x","meta":{"profile":["http://
 	`"extension":[{"url":"http://e","valueDecimal":1.00}],"active":true,"name":[{"family":"Able","_family":{"extension":[{"url":"http://f","valueString":"v"}]},"extension":[{"url":"http://n","valueString":"n"}]}],` +
 	`"birthDate":"1970-01-01","maritalStatus":{"text":"single"},"photo":[{"contentType":"image/png","data":"AAAA"}],"contact":[{"name":{"family":"Other"}}],"communication":[{"language":{"text":"en"}}],"link":[{"other":{"reference":"Patient/y"},"type":"seealso"}],"managingOrganization":{"reference":"Organization/1","display":"O"}}`
 
-const labelled = `{"resourceType":"Observation","status":"final","code":{"text":"c"},"category":[{"text":"k"}],"note":[{"text":"n"}],"valueQuantity":{"value":1.50,"unit":"mg"},"component":[{"code":{"text":"in"},"interpretation":[{"text":"high"}],"valueString":"s"},{"code":{"text":"in2"}}]}`
+const labeled = `{"resourceType":"Observation","status":"final","code":{"text":"c"},"category":[{"text":"k"}],"note":[{"text":"n"}],"valueQuantity":{"value":1.50,"unit":"mg"},"component":[{"code":{"text":"in"},"interpretation":[{"text":"high"}],"valueString":"s"},{"code":{"text":"in2"}}]}`
 
 func TestAPartOfAResource(t *testing.T) {
 	s := newStore(t)
 	s.put("Patient", "x", detailed)
-	s.put("Observation", "o", labelled)
+	s.put("Observation", "o", labeled)
 	server := s.server()
 	always := []string{"resourceType", "id", "meta"}
 	for _, c := range []struct {

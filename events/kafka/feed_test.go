@@ -3,6 +3,7 @@ package kafka_test
 import (
 	"context"
 	"reflect"
+	"slices"
 	"testing"
 
 	"github.com/IBM/sarama"
@@ -112,7 +113,7 @@ func TestADecisionIsTakenOnlyAfterTheOneBeforeIt(t *testing.T) {
 			if err := feed.Publish(t.Context(), []events.Decision{eventstest.NewDecision(0, 20), eventstest.NewDecision(0, 21)}); err != nil {
 				t.Fatal(err)
 			}
-			if got, want := offsets(t, openFeed(t, config), 0, 100), append(c.want, 20, 21); !reflect.DeepEqual(got, want) {
+			if got, want := offsets(t, openFeed(t, config), 0, 100), slices.Concat(c.want, []int64{20, 21}); !reflect.DeepEqual(got, want) {
 				t.Errorf("the feed gives %v after a publication, want %v", got, want)
 			}
 		})

@@ -12,13 +12,11 @@ import (
 // taken commits nothing but a position and a digest.
 func taken(t *testing.T, index projections.Writer, next int64, digest byte) error {
 	t.Helper()
-	expect := int64(0)
-	if state, err := index.State(testContext(t), 0); err != nil {
+	state, err := index.State(testContext(t), 0)
+	if err != nil {
 		return err
-	} else {
-		expect = state.Next
 	}
-	return index.Commit(testContext(t), projections.Commit{Expect: expect, Next: next, Time: time.UnixMilli(1e12), Digest: events.Hash{digest}})
+	return index.Commit(testContext(t), projections.Commit{Expect: state.Next, Next: next, Time: time.UnixMilli(1e12), Digest: events.Hash{digest}})
 }
 
 func must(t *testing.T, err error, what string) {

@@ -69,7 +69,7 @@ func (x *search) firstOfEach(keys []int64, rows int, driver *access, o order, re
 	}
 	rowsOf := s.table("term") + " t where t.key = e.key" + within + x.stretch(s, "t", driver, o, resume) + " and " + x.visible(s, "(t.ref >> 2)") +
 		x.probes(s, driver, "(t.ref >> 2)", "(t.ref - (t.ref & 3))", "t.sort")
-	list := ""
+	var list string
 	if s.Postgres {
 		rowsOf = "lateral (select t.sort, t.ref from " + rowsOf + " offset 0) t"
 		list = "select j.key as key from unnest(" + s.arg(keys) + "::bigint[]) j(key)"
