@@ -171,6 +171,11 @@ func (c *benchRunCommand) measureVariant(ctx context.Context, config *Config, ou
 	if err := c.measure(ctx, out, &server.benchTarget, units, report); err != nil {
 		return err
 	}
+	if units != nil && c.wanted("rebuild") {
+		if err := c.measureRebuild(ctx, out, server, report); err != nil {
+			return err
+		}
+	}
 	line, err := server.Verify(ctx)
 	report.Verify = append(report.Verify, variant+": "+line)
 	return err
@@ -178,11 +183,7 @@ func (c *benchRunCommand) measureVariant(ctx context.Context, config *Config, ou
 
 // measure runs all workloads against one server.
 func (c *benchRunCommand) measure(ctx context.Context, out *output, target *benchTarget, units [][]unit, report *benchReport) error {
-	add := func(m measurement) {
-		m.Variant = target.variant
-		report.Rows = append(report.Rows, m)
-		fmt.Fprintf(out.Err, "%s: %s, %d clients: %.0f %s/s, p50 %s, p99 %s, %d errors %s\n", m.Variant, m.Name, m.Clients, m.Rate, m.Unit, m.P50, m.P99, m.Errors, m.FirstErr)
-	}
+	add := func(m measurement) { report.add(out, target.variant, m) }
 	if units != nil {
 		add(c.profiled(target, "import", func() measurement {
 			return importWorkload(ctx, target, units, c.Import, newProgress(out.Err, "import", "resources"))
@@ -221,6 +222,13 @@ func (c *benchRunCommand) measure(ctx context.Context, out *output, target *benc
 // wanted tells whether a workload is to be run.
 func (c *benchRunCommand) wanted(name string) bool {
 	return len(c.Only) == 0 || slices.ContainsFunc(c.Only, func(begin string) bool { return strings.HasPrefix(name, begin) })
+}
+
+// add keeps a row and shows it.
+func (r *benchReport) add(out *output, variant string, m measurement) {
+	m.Variant = variant
+	r.Rows = append(r.Rows, m)
+	fmt.Fprintf(out.Err, "%s: %s, %d clients: %.0f %s/s, p50 %s, p99 %s, %d errors %s\n", m.Variant, m.Name, m.Clients, m.Rate, m.Unit, m.P50, m.P99, m.Errors, m.FirstErr)
 }
 
 // profiled takes a CPU profile of the server beside a measurement, where one was asked for and the server is ours.

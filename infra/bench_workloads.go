@@ -184,9 +184,7 @@ func (s *sample) Workloads() []workload {
 		{Name: "update", Writes: true, Make: s.update},
 		{Name: "small transactions", Writes: true, Clients: 32, Make: smallTransaction},
 		{Name: "scattered updates", Writes: true, Clients: 8, Resources: scatteredUpdates, Make: s.scatter},
-		{Name: "read by id", Make: func(r *rand.Rand) benchRequest {
-			return benchRequest{Method: http.MethodGet, Path: "/Observation/" + pick(r, s.observations).id}
-		}},
+		s.reads(),
 		mix,
 	}
 	for _, shape := range shapes {
@@ -194,6 +192,13 @@ func (s *sample) Workloads() []workload {
 		list = append(list, shape)
 	}
 	return list
+}
+
+// reads asks for one observation after the other.
+func (s *sample) reads() workload {
+	return workload{Name: "read by id", Make: func(r *rand.Rand) benchRequest {
+		return benchRequest{Method: http.MethodGet, Path: "/Observation/" + pick(r, s.observations).id}
+	}}
 }
 
 // create posts an observation of the sample with a new date, so that no two are alike.
@@ -265,7 +270,9 @@ func runWorkload(ctx context.Context, target *benchTarget, w workload, clients i
 			for time.Since(began) < duration && ctx.Err() == nil {
 				started := time.Now()
 				err := load.Perform(ctx, w.Make(r))
-				c.add(time.Since(started), err)
+				if err == nil || ctx.Err() == nil {
+					c.add(time.Since(started), err)
+				}
 			}
 			return nil
 		})
