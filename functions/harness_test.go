@@ -45,6 +45,7 @@ type node struct {
 	heal    *functions.Heal
 	door    http.Handler
 	read    http.Handler // what reading entries are given to
+	stop    func()       // ends the projecting; the log stays open
 }
 
 const base = "http://server.example/fhir"
@@ -62,14 +63,14 @@ func newNode(t testing.TB, change ...func(*node)) *node {
 		c(n)
 	}
 	n.door = n.write.Door("/fhir", n.read)
-	follow(t, n.log, n.project)
+	n.stop = follow(t, n.log, n.project)
 	return n
 }
 
 func newID() string { return uuid.Must(uuid.NewV7()).String() }
 
-// follow runs a projector on a log until the test ends.
-func follow(t testing.TB, log *memorylog.Log, project *functions.Project) {
+// follow runs a projector on a log until stop is called, or the test ends.
+func follow(t testing.TB, log *memorylog.Log, project *functions.Project) (stop func()) {
 	t.Helper()
 	follower, err := log.Follow(project.Seek)
 	if err != nil {
@@ -92,12 +93,16 @@ func follow(t testing.TB, log *memorylog.Log, project *functions.Project) {
 			}
 		}
 	}()
-	t.Cleanup(func() {
+	stop = sync.OnceFunc(func() {
 		cancel()
 		_ = follower.Close()
 		<-done
+	})
+	t.Cleanup(func() {
+		stop()
 		_ = log.Close()
 	})
+	return stop
 }
 
 // reply is an answer of the door.

@@ -245,6 +245,7 @@ func TestARollbackCatchesUpBeforeItTakesOver(t *testing.T) {
 	}
 	old, live := n.index, g.live
 	before := len(old.rows)
+	n.stop() // from now on the old generation is left alone
 	p := newProject(live, n.blobs)
 	more := randomRecords(t, 12, 50)
 	var appended []events.RawRecord
