@@ -349,11 +349,21 @@ func FuzzDecode(f *testing.F) {
 			{headerTime, []byte(when)}, {headerContentType, []byte(contentTypeCBOR)}, {headerCompression, []byte(compression)},
 		}}
 		record, err := Decode(raw)
+		tenant, peeked := Peek(raw)
 		if err != nil {
 			if KindOf(err) != Invalid {
 				t.Fatalf("got an error of kind %s: %v", KindOf(err), err)
 			}
 			return
+		}
+		named := 0
+		for _, change := range record.Event.Changes {
+			if change.ID != "" {
+				named++
+			}
+		}
+		if tenant != record.Event.Tenant || len(peeked) != named {
+			t.Fatalf("Peek tells of %d changes of %q, Decode of %d of %q", len(peeked), tenant, named, record.Event.Tenant)
 		}
 		// What is read can be written, and means the same.
 		headers, rewritten, err := Encode(record.Event)
