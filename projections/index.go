@@ -185,6 +185,10 @@ type Auditor interface {
 	// over the rows that the terms became, so that equal digests mean equal search results.
 	Scan(ctx context.Context, partition int32, visit func(v Version, terms events.Hash) error) error
 
+	// Digests returns, in their order, the digests that Scan tells of rows of one partition, ascending by Sid, once they were committed. It
+	// reads nothing, so that the rows that should be there can be held against those that are.
+	Digests(rows []Row) []events.Hash
+
 	// Quarantine returns up to limit quarantined records with positions after the given one, in order.
 	Quarantine(ctx context.Context, after events.Position, limit int) ([]Quarantined, error)
 

@@ -61,6 +61,16 @@ func scans(t *testing.T, g projections.Generations) {
 		}
 		seen[digests[i]] = true
 	}
+	for _, size := range []int{1, 7, len(w.rows)} {
+		for start := 0; start < len(w.rows); start += size {
+			rows := w.rows[start:min(start+size, len(w.rows))]
+			for i, told := range w.index.Digests(rows) {
+				if told != digests[start+i] {
+					t.Fatalf("Digests of %d rows tells %x of version %d, Scan tells %x", size, told, start+i, digests[start+i])
+				}
+			}
+		}
+	}
 	if none, _ := scan(t, w.index, 0); len(none) != 0 {
 		t.Fatalf("another partition has %d versions", len(none))
 	}

@@ -67,6 +67,10 @@ func (a auditor) Scan(ctx context.Context, partition int32, visit func(projectio
 	return g.reads.Scan(ctx, partition, visit)
 }
 
+func (*live) Digests(rows []projections.Row) []events.Hash { return sqlterms.Reads{}.Digests(rows) }
+
+func (auditor) Digests(rows []projections.Row) []events.Hash { return sqlterms.Reads{}.Digests(rows) }
+
 func (a auditor) Quarantine(ctx context.Context, after events.Position, limit int) ([]projections.Quarantined, error) {
 	g, err := a.there(ctx)
 	if err != nil {

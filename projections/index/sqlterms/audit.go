@@ -136,6 +136,12 @@ func (r Reads) read(ctx context.Context, w *window) error {
 	if err != nil {
 		return err
 	}
+	w.sort()
+	return nil
+}
+
+// sort puts the rows in the order in which digest takes them off.
+func (w *window) sort() {
 	slices.SortFunc(w.terms, func(a, b TermRow) int {
 		if a.Ref>>refBits != b.Ref>>refBits {
 			return int(a.Ref>>refBits - b.Ref>>refBits)
@@ -145,7 +151,18 @@ func (r Reads) read(ctx context.Context, w *window) error {
 	slices.SortFunc(w.links, compareLinks)
 	slices.SortFunc(w.spans, compareSpans)
 	slices.SortFunc(w.texts, compareTexts)
-	return nil
+}
+
+// Digests returns what Scan would tell of rows of one partition, ascending by Sid, from the rows of tables that a commit makes of them.
+func (Reads) Digests(rows []projections.Row) []events.Hash {
+	made := NewMaker().Rows(rows)
+	w := window{terms: made.Terms, links: made.Links, spans: made.Spans, texts: made.Texts}
+	w.sort()
+	digests := make([]events.Hash, len(rows))
+	for i := range made.Versions {
+		digests[i] = w.digest(&made.Versions[i])
+	}
+	return digests
 }
 
 // digest takes the rows of the next version off the window.
