@@ -2,7 +2,6 @@ package functions_test
 
 import (
 	"context"
-	"crypto/sha256"
 	"fmt"
 	"maps"
 	"slices"
@@ -212,11 +211,19 @@ func (x *index) Scan(_ context.Context, partition int32, visit func(projections.
 		if row.Position.Partition != partition {
 			continue
 		}
-		if err := visit(row.Version, sha256.Sum256(fmt.Appendf(nil, "%d %+v", row.MainDate, row.Terms))); err != nil {
+		if err := visit(row.Version, row.Digest()); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (x *index) Digests(rows []projections.Row) []events.Hash {
+	digests := make([]events.Hash, len(rows))
+	for i := range rows {
+		digests[i] = rows[i].Digest()
+	}
+	return digests
 }
 
 func (x *index) Quarantine(_ context.Context, after events.Position, limit int) ([]projections.Quarantined, error) {

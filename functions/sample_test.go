@@ -29,6 +29,13 @@ import (
 // openIndex makes an empty index in memory.
 func openIndex(t testing.TB) *sqlite.Generations {
 	t.Helper()
+	generations, _ := openIndexFile(t)
+	return generations
+}
+
+// openIndexFile is openIndex with the file that the index is in.
+func openIndexFile(t testing.TB) (*sqlite.Generations, *sqlitefile.File) {
+	t.Helper()
 	file, err := sqlitefile.OpenMemory(quiet)
 	if err != nil {
 		t.Fatal(err)
@@ -41,7 +48,7 @@ func openIndex(t testing.TB) *sqlite.Generations {
 		_ = generations.Close()
 		_ = file.Close()
 	})
-	return generations
+	return generations, file
 }
 
 // sample returns the bundles of the project's sample in the order in which they must be loaded.
@@ -84,6 +91,7 @@ func scanned(t *testing.T, x projections.Auditor) []string {
 // served is a node on the sqlite index.
 type served struct {
 	log         *memorylog.Log
+	file        *sqlitefile.File // of the index
 	blobs       *memoryblobs.Blobs
 	generations *sqlite.Generations
 	live        projections.Index
@@ -92,7 +100,8 @@ type served struct {
 }
 
 func newServed(t testing.TB) *served {
-	s := &served{log: memorylog.Open(1, quiet), blobs: memoryblobs.New(), generations: openIndex(t)}
+	s := &served{log: memorylog.Open(1, quiet), blobs: memoryblobs.New()}
+	s.generations, s.file = openIndexFile(t)
 	s.live = s.generations.Live()
 	waiters := functions.NewWaiters(s.live)
 	s.heal = &functions.Heal{Log: s.log, Index: s.live, Blobs: s.blobs, Catalog: theCatalog()}

@@ -2,7 +2,6 @@ package functions
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
 	"hash/maphash"
@@ -14,7 +13,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"binnacle/events"
-	"binnacle/events/fhir"
 	"binnacle/projections"
 	"binnacle/projections/catalog"
 )
@@ -33,34 +31,47 @@ type Verify struct {
 	Log     events.Log
 	Index   projections.Index
 	Blobs   projections.Blobs
-	Catalog *catalog.Catalog
+	Catalog *catalog.Catalog // that the index was made with
+
+	// OtherReading: the definitions are those that the index was made with, but the program that made it extracted other terms from them.
+	// Then terms are not compared.
+	OtherReading bool
 }
 
 // VerifyOptions say how deep to look. By default the index is read once and every content's hash is computed.
 type VerifyOptions struct {
-	Deep   bool // also read the log again: every event has its outcome, and the versions are those that the outcomes tell; and every content's terms can be extracted
+	// Deep: also read the log again: every event has its outcome, and the versions are those that the outcomes tell. And extract every
+	// content's terms anew: they must be those that the index has.
+	Deep   bool
 	Repair bool // bring missing and wrong contents back from the log
+}
+
+// latest is what a run remembers of a resource: it grows with their number and not with that of the versions.
+type latest struct {
+	number int64 // of its version, negative when that is a deletion
+	sid    int64
 }
 
 // verifying is one run.
 type verifying struct {
 	*Verify
-	options  VerifyOptions
-	progress func(done, all int64)
-	all      int64
-	seed     maphash.Seed
+	documents *documents
+	options   VerifyOptions
+	progress  func(done, all int64)
+	all       int64
+	seed      maphash.Seed
 
 	mu       sync.Mutex
 	report   Report
 	reported time.Time
-	numbers  map[uint64]int64    // hash of a resource's key → its latest version; negative when that is a deletion
+	latest   map[uint64]latest   // hash of a resource's key → its latest version
 	hashes   map[uint64]struct{} // first bytes of every hash that a version has
 }
 
 // Handle verifies and calls progress, from one goroutine at a time, with the versions done and all. An error means that verifying could not be
 // finished; what it found wrong is in the report. It may run beside a server that writes: what is written meanwhile is passed over.
 func (v *Verify) Handle(ctx context.Context, options VerifyOptions, progress func(done, all int64)) (Report, error) {
-	run := &verifying{Verify: v, options: options, progress: progress, seed: maphash.MakeSeed(), numbers: make(map[uint64]int64), hashes: make(map[uint64]struct{})}
+	run := &verifying{Verify: v, options: options, progress: progress, documents: newDocuments(v.Catalog), seed: maphash.MakeSeed(), latest: make(map[uint64]latest), hashes: make(map[uint64]struct{})}
 	run.report.Types = make(map[string]TypeCount)
 	started := time.Now()
 	// Orphans are counted against the versions read afterwards: a content is there before its version is.
@@ -86,12 +97,13 @@ func (v *Verify) Handle(ctx context.Context, options VerifyOptions, progress fun
 	if err := run.quarantine(ctx); err != nil {
 		return Report{}, err
 	}
-	for _, n := range run.numbers {
-		if n > 0 {
+	for _, l := range run.latest {
+		if l.number > 0 {
 			run.report.Resources++
 		}
 	}
 	r := &run.report
+	r.TermsSkipped = options.Deep && v.OtherReading
 	r.OK = len(r.Problems) == 0
 	r.Elapsed = time.Since(started)
 	return *r, nil
@@ -188,13 +200,13 @@ func (v *verifying) settled(ctx context.Context) (wanted map[int32]int64, states
 	}
 }
 
-// versions reads all versions of a partition up to a state and has their contents checked.
+// versions reads all versions of a partition up to a state and has their contents and terms checked.
 func (v *verifying) versions(ctx context.Context, partition int32, state projections.State) (count int64, err error) {
 	group, checks := errgroup.WithContext(ctx)
 	group.SetLimit(verifyReaders)
-	var batch []projections.Version
+	var batch []checked
 	next := int64(partition)<<projections.SidBits | 1
-	err = v.Index.Scan(checks, partition, func(version projections.Version, _ events.Hash) error {
+	err = v.Index.Scan(checks, partition, func(version projections.Version, terms events.Hash) error {
 		if state.NextSid > 0 && version.Sid >= state.NextSid {
 			return nil // written since
 		}
@@ -203,11 +215,11 @@ func (v *verifying) versions(ctx context.Context, partition int32, state project
 			v.problem("%s is version number %d of partition %d by its sid, expected is %d", describe(version), version.Sid&(1<<projections.SidBits-1), partition, next&(1<<projections.SidBits-1))
 		}
 		next = version.Sid + 1
-		v.count(version)
-		if version.Deleted {
+		before := v.count(version)
+		if version.Deleted && !v.options.Deep {
 			return nil
 		}
-		if batch = append(batch, version); len(batch) == verifyBlobs {
+		if batch = append(batch, checked{scanned{version, terms}, before}); len(batch) == verifyBlobs {
 			full := batch
 			batch = nil
 			group.Go(func() error { return v.contents(checks, full) })
@@ -232,18 +244,19 @@ func describe(v projections.Version) string {
 
 func prefix(hash events.Hash) uint64 { return binary.BigEndian.Uint64(hash[:8]) }
 
-// count checks that the versions of each resource are counted 1, 2, 3 …
-func (v *verifying) count(version projections.Version) {
+// count checks that the versions of each resource are counted 1, 2, 3 …, and returns the Sid of the one before; 0: there is none.
+func (v *verifying) count(version projections.Version) (supersedes int64) {
 	key := maphash.Comparable(v.seed, version.Key)
 	v.mu.Lock()
-	before := v.numbers[key]
+	before := v.latest[key].number
+	supersedes = v.latest[key].sid
 	number := version.Number
 	if version.Deleted {
 		number = -number
 	} else {
 		v.hashes[prefix(version.Hash)] = struct{}{}
 	}
-	v.numbers[key] = number
+	v.latest[key] = latest{number, version.Sid}
 	v.report.Versions++
 	t := v.report.Types[version.Type]
 	t.Versions++
@@ -265,142 +278,5 @@ func (v *verifying) count(version projections.Version) {
 	if tell {
 		v.progress(done, max(done, v.all))
 	}
-}
-
-// contents checks that the contents of versions are there and right.
-func (v *verifying) contents(ctx context.Context, versions []projections.Version) error {
-	hashes := make([]events.Hash, len(versions))
-	for i, version := range versions {
-		hashes[i] = version.Hash
-	}
-	contents, err := v.Blobs.Get(ctx, hashes)
-	if err != nil {
-		return err
-	}
-	for i, content := range contents {
-		version := versions[i]
-		switch {
-		case content == nil:
-			err = v.lost(ctx, version, &v.report.Missing, "is missing")
-		case sha256.Sum256(content) != version.Hash:
-			err = v.lost(ctx, version, &v.report.Wrong, "has another hash")
-		default:
-			v.good(version, content)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// good counts a right content; with Deep its terms must be extractable too.
-func (v *verifying) good(version projections.Version, content []byte) {
-	v.mu.Lock()
-	v.report.Contents++
-	v.report.Bytes += int64(len(content))
-	v.mu.Unlock()
-	if !v.options.Deep {
-		return
-	}
-	doc, err := fhir.Parse(content)
-	if err == nil {
-		err = v.Catalog.Check(doc.Root())
-	}
-	if err != nil {
-		v.problem("%s cannot be indexed any more: %v; it stays out of a rebuild", describe(version), err)
-	}
-}
-
-// lost counts a content that is not what it should be, and brings it back if asked for.
-func (v *verifying) lost(ctx context.Context, version projections.Version, counter *int64, what string) error {
-	v.mu.Lock()
-	*counter++
-	v.mu.Unlock()
-	if !v.options.Repair {
-		v.problem("the content of %s %s; --repair brings it back from the log", describe(version), what)
-		return nil
-	}
-	if what != "is missing" {
-		if err := v.Blobs.Delete(ctx, []events.Hash{version.Hash}); err != nil {
-			return err
-		}
-	}
-	heal := Heal{Log: v.Log, Index: v.Index, Blobs: v.Blobs, Catalog: v.Catalog}
-	content, err := heal.Handle(ctx, version)
-	switch {
-	case err == nil:
-		v.mu.Lock()
-		v.report.Repaired++
-		v.mu.Unlock()
-		v.good(version, content)
-	case events.KindOf(err) == events.Transient:
-		return err
-	default:
-		v.problem("the content of %s %s and could not be repaired: %v", describe(version), what, err)
-	}
-	return nil
-}
-
-// quarantine counts the records in quarantine.
-func (v *verifying) quarantine(ctx context.Context) error {
-	sizes, err := v.Index.Sizes(ctx)
-	v.report.Quarantined = sizes.Quarantined
-	return err
-}
-
-// log reads the log of a partition up to a state: every event must have one outcome, and their versions must be those of the index.
-func (v *verifying) log(ctx context.Context, end events.End, state projections.State, versions int64) error {
-	var written int64
-	from := events.Position{Partition: end.Partition, Offset: end.First}
-	to := min(end.Next, state.Next)
-	if to <= from.Offset {
-		return nil
-	}
-	seen := make(map[uint64]struct{})
-	err := v.Log.Replay(ctx, from, to, func(records []events.RawRecord) error {
-		var ids []string
-		var positions []events.Position
-		for _, raw := range records {
-			record, err := events.Decode(raw)
-			if err != nil {
-				continue // in quarantine
-			}
-			id := maphash.String(v.seed, record.Event.ID)
-			if _, repeated := seen[id]; repeated {
-				continue
-			}
-			seen[id] = struct{}{}
-			ids = append(ids, record.Event.ID)
-			positions = append(positions, raw.Position)
-		}
-		outcomes, err := v.Index.Outcomes(ctx, ids)
-		if err != nil {
-			return err
-		}
-		for i, outcome := range outcomes {
-			v.report.Events++
-			switch {
-			case outcome == nil:
-				v.problem("the event %s at %v has no outcome", ids[i], positions[i])
-			case outcome.Position != positions[i]:
-				v.problem("the event %s at %v has its outcome at %v", ids[i], positions[i], outcome.Position)
-			case outcome.Refusal != nil:
-				v.report.Refused++
-			default:
-				v.report.Accepted++
-				for _, result := range outcome.Results {
-					switch result.Disposition {
-					case events.Created, events.Updated, events.Deleted:
-						written++
-					}
-				}
-			}
-		}
-		return nil
-	})
-	if err == nil && end.First == 0 && written != versions {
-		v.problem("partition %d: the outcomes tell of %d versions, the index has %d", end.Partition, written, versions)
-	}
-	return err
+	return supersedes
 }

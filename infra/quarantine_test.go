@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"binnacle/events"
+	"binnacle/functions"
 )
 
 // command runs the program.
@@ -35,7 +36,8 @@ func TestAnOperatorLooksAtTheQuarantineAndSettlesIt(t *testing.T) {
 	})
 	// Of a later release, say: this one knows no such type.
 	positions, err := e.node.log.Append(t.Context(), []events.Event{{ID: newID(), Tenant: "main", Changes: []events.Change{
-		{Operation: events.Update, Type: "Human", ID: "h", Content: []byte(`{"resourceType":"Human","id":"h"}`), Entry: -1}}}})
+		{Operation: events.Update, Type: "Human", ID: "h", Content: []byte(`{"resourceType":"Human","id":"h"}`), Entry: -1},
+		{Operation: events.Update, Type: "Patient", ID: "p", Content: []byte(person("p", "lost")), Entry: -1}}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,6 +64,15 @@ func TestAnOperatorLooksAtTheQuarantineAndSettlesIt(t *testing.T) {
 	}
 	if code, out, _ := run("status"); code != 0 || !strings.Contains(out, "1 records, 1 of them not handled") {
 		t.Errorf("status: %d\n%s", code, out)
+	}
+	warning := "WARNING: Patient/p of tenant main was changed at " + events.Position{Partition: positions[0].Partition, Offset: positions[0].Offset + 1}.String()
+	if code, out, errOut := run("verify", "--deep"); code != 0 || !strings.Contains(out, warning) || !strings.Contains(out, "binnacle quarantine show "+at) || !strings.HasSuffix(out, "\nOK\n") {
+		t.Errorf("verify: %d\n%s%s", code, out, errOut)
+	}
+	var report functions.Report
+	code, out, _ = run("verify", "--json")
+	if err := json.Unmarshal([]byte(out), &report); err != nil || code != 0 || len(report.Dependents) != 1 || report.Dependents[0].Record != at || report.Dependents[0].ID != "p" {
+		t.Errorf("verify --json: %d %s: %v", code, out, err)
 	}
 	alarm := func(want string) {
 		t.Helper()

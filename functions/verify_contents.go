@@ -1,0 +1,148 @@
+package functions
+
+import (
+	"context"
+	"crypto/sha256"
+
+	"binnacle/events"
+	"binnacle/projections"
+)
+
+// checked is a version on its way through a check.
+type checked struct {
+	scanned
+	supersedes int64 // Sid of the version before; 0: none
+}
+
+// contents checks that the contents of versions are there and right and, with Deep, that the index has the terms that they give.
+func (v *verifying) contents(ctx context.Context, batch []checked) error {
+	var hashes []events.Hash
+	for _, one := range batch {
+		if !one.version.Deleted {
+			hashes = append(hashes, one.version.Hash)
+		}
+	}
+	contents, err := v.Blobs.Get(ctx, hashes)
+	if err != nil {
+		return err
+	}
+	var wanted []projections.Row
+	var found []scanned
+	for _, one := range batch {
+		var content []byte
+		if !one.version.Deleted {
+			content, contents = contents[0], contents[1:]
+			if content, err = v.content(ctx, one.version, content); err != nil {
+				return err
+			}
+			if content == nil {
+				continue
+			}
+		}
+		if !v.options.Deep {
+			continue
+		}
+		row := projections.Row{Version: one.version, Supersedes: one.supersedes, MainDate: projections.MinTime}
+		if !one.version.Deleted {
+			if err := v.extract(&row, content); err != nil {
+				v.problem("%s cannot be indexed any more: %v; it stays out of a rebuild", describe(one.version), err)
+				continue
+			}
+		}
+		wanted, found = append(wanted, row), append(found, one.scanned)
+	}
+	if len(wanted) > 0 && !v.OtherReading {
+		v.terms(wanted, found)
+	}
+	return nil
+}
+
+// content returns the right content of a version: what the blobs gave, or else what the log gives, if anybody wants it; nil: neither.
+func (v *verifying) content(ctx context.Context, version projections.Version, stored []byte) ([]byte, error) {
+	switch {
+	case stored == nil:
+		return v.lost(ctx, version, &v.report.Missing, "is missing")
+	case sha256.Sum256(stored) != version.Hash:
+		return v.lost(ctx, version, &v.report.Wrong, "has another hash")
+	}
+	v.good(stored)
+	return stored, nil
+}
+
+// good counts a right content.
+func (v *verifying) good(content []byte) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.report.Contents++
+	v.report.Bytes += int64(len(content))
+}
+
+// extract makes the terms of a content, as the projector did.
+func (v *verifying) extract(row *projections.Row, content []byte) error {
+	var i item
+	return i.guard("extracting its search terms", func() error {
+		doc, err := v.documents.parse(content)
+		if err != nil {
+			return err
+		}
+		defer v.documents.release(doc)
+		extracted, err := v.Catalog.Extract(doc)
+		row.Terms, row.MainDate = extracted.Terms, extracted.MainDate
+		return err
+	})
+}
+
+// terms holds the rows that versions should have become against those that they have.
+func (v *verifying) terms(wanted []projections.Row, found []scanned) {
+	different := int64(0)
+	for i, digest := range v.Index.Digests(wanted) {
+		if version := found[i].version; digest != found[i].terms {
+			different++
+			v.problem("partition %d, sid %d: the search terms of %s in the index are not those that its content gives: searches may miss it or find it wrongly; binnacle rebuild makes them anew",
+				version.Sid>>projections.SidBits, version.Sid&(1<<projections.SidBits-1), describe(version))
+		}
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.report.TermsCompared += int64(len(wanted))
+	v.report.TermsDiffer += different
+}
+
+// lost counts a content that is not what it should be, and brings it back if asked for. It returns the right one if terms are to be
+// compared, too.
+func (v *verifying) lost(ctx context.Context, version projections.Version, counter *int64, what string) ([]byte, error) {
+	v.mu.Lock()
+	*counter++
+	v.mu.Unlock()
+	heal := Heal{Log: v.Log, Index: v.Index, Catalog: v.Catalog}
+	if !v.options.Repair {
+		v.problem("the content of %s %s; --repair brings it back from the log", describe(version), what)
+		if !v.options.Deep {
+			return nil, nil
+		}
+		content, err := heal.Handle(ctx, version)
+		if err != nil && events.KindOf(err) != events.Transient {
+			return nil, nil // that it is lost has been told
+		}
+		return content, err
+	}
+	if what != "is missing" {
+		if err := v.Blobs.Delete(ctx, []events.Hash{version.Hash}); err != nil {
+			return nil, err
+		}
+	}
+	heal.Blobs = v.Blobs
+	content, err := heal.Handle(ctx, version)
+	switch {
+	case err == nil:
+		v.mu.Lock()
+		v.report.Repaired++
+		v.mu.Unlock()
+		v.good(content)
+		return content, nil
+	case events.KindOf(err) == events.Transient:
+		return nil, err
+	}
+	v.problem("the content of %s %s and could not be repaired: %v", describe(version), what, err)
+	return nil, nil
+}

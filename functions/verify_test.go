@@ -1,0 +1,227 @@
+package functions_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"binnacle/events"
+	"binnacle/functions"
+	"binnacle/projections"
+)
+
+// send sends a request with a body to the door.
+func (s *served) send(t testing.TB, status int, method, path, body string) {
+	t.Helper()
+	r := httptest.NewRequest(method, base+path, strings.NewReader(body))
+	r.Header.Set("Content-Type", "application/fhir+json")
+	rw := httptest.NewRecorder()
+	if s.door.ServeHTTP(rw, r); rw.Code != status {
+		t.Fatalf("%s %s: got %d, want %d: %s", method, path, rw.Code, status, rw.Body)
+	}
+}
+
+func (s *served) verify(t testing.TB, options functions.VerifyOptions) functions.Report {
+	t.Helper()
+	verify := &functions.Verify{Log: s.log, Index: s.live, Blobs: s.blobs, Catalog: theCatalog()}
+	report, err := verify.Handle(t.Context(), options, func(int64, int64) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return report
+}
+
+// termsOfAllKinds is a node with terms of all kinds in seven versions: an update, a deletion, and references that were resolved in a transaction.
+func termsOfAllKinds(t testing.TB) *served {
+	s := newServed(t)
+	s.send(t, 201, "PUT", "/Patient/p", `{"resourceType":"Patient","id":"p","identifier":[{"system":"urn:s","value":"1"}],"name":[{"family":"Chalmers"}],"birthDate":"1974-12-25"}`)
+	s.send(t, 201, "PUT", "/Patient/q", patient("q", "2"))
+	s.send(t, 200, "PUT", "/Patient/q", patient("q", "3"))
+	s.send(t, 204, "DELETE", "/Patient/q", "")
+	s.send(t, 200, "POST", "", `{"resourceType":"Bundle","type":"transaction","entry":[
+		{"fullUrl":"urn:uuid:2b4bd1ce-3b4a-4b7a-9c6c-111111111111","request":{"method":"POST","url":"Encounter"},"resource":{"resourceType":"Encounter","status":"finished",
+			"class":{"code":"AMB"},"subject":{"reference":"Patient?identifier=urn:s|1"},"period":{"start":"2020-01-01","end":"2020-03-01"}}},
+		{"request":{"method":"POST","url":"Observation"},"resource":{"resourceType":"Observation","status":"final","code":{"coding":[{"system":"http://loinc.org","code":"8302-2"}]},
+			"subject":{"reference":"Patient/p"},"encounter":{"reference":"urn:uuid:2b4bd1ce-3b4a-4b7a-9c6c-111111111111"},"effectiveDateTime":"2020-01-01T10:00:00Z",
+			"valueQuantity":{"value":180.5,"unit":"cm","system":"http://unitsofmeasure.org","code":"cm"}}}]}`)
+	s.send(t, 201, "PUT", "/Patient/r", patient("r", "4"))
+	return s
+}
+
+func TestVerifyTellsOfEachTermRowThatIsAlteredMissingOrAdded(t *testing.T) {
+	s := termsOfAllKinds(t)
+	if r := s.verify(t, functions.VerifyOptions{Deep: true}); !r.OK || r.TermsCompared != 7 || r.TermsDiffer != 0 {
+		t.Fatalf("before anything is changed:\n%s", strings.Join(r.Lines(), "\n"))
+	}
+	const sid = "ref >> 2"
+	for name, c := range map[string]struct {
+		change string
+		of     []string // what each problem names
+	}{
+		"an altered token":                  {"update g1_term set key = key + 1 where (key, sort, ref) in (select key, sort, ref from g1_term where " + sid + " = 7 limit 1)", []string{"Patient/r version 1"}},
+		"a missing string":                  {"delete from g1_text where " + sid + " = 1 and raw = x'" + fmt.Sprintf("%x", "Chalmers") + "'", []string{"Patient/p version 1"}},
+		"an altered string":                 {"update g1_text set head = x'61' where " + sid + " = 1", []string{"Patient/p version 1"}},
+		"a missing range":                   {"delete from g1_span where " + sid + " = 6", []string{"Observation/"}},
+		"an altered range":                  {"update g1_span set high = high + 1 where " + sid + " = 5", []string{"Encounter/"}},
+		"a missing reference":               {"delete from g1_link where sid = 6", []string{"Observation/"}},
+		"an added token":                    {"insert into g1_term values (5, 5, 7 << 2)", []string{"Patient/r version 1"}},
+		"a superseded version's term":       {"delete from g1_term where " + sid + " = 2", []string{"Patient/q version 1"}},
+		"a term of a deletion":              {"insert into g1_term values (5, 5, 4 << 2)", []string{"Patient/q version 3"}},
+		"another main date":                 {"update g1_version set main = main + 1 where sid = 1", []string{"Patient/p version 1"}},
+		"another version superseded":        {"update g1_version set supersedes = 1 where sid = 3", []string{"Patient/q version 2"}},
+		"all term rows of several versions": {"delete from g1_term where " + sid + " in (1, 3)", []string{"Patient/p version 1", "Patient/q version 2"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := termsOfAllKinds(t)
+			done, err := s.file.Write.ExecContext(t.Context(), c.change)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n, err := done.RowsAffected(); err != nil || n == 0 {
+				t.Fatalf("%q changed %d rows, %v", c.change, n, err)
+			}
+			if plain := s.verify(t, functions.VerifyOptions{}); !plain.OK || plain.TermsCompared != 0 {
+				t.Errorf("without --deep terms are not looked at:\n%s", strings.Join(plain.Lines(), "\n"))
+			}
+			report := s.verify(t, functions.VerifyOptions{Deep: true})
+			if report.OK || report.TermsDiffer != int64(len(c.of)) || len(report.Problems) != len(c.of) {
+				t.Fatalf("want %d differences:\n%s", len(c.of), strings.Join(report.Lines(), "\n"))
+			}
+			for i, of := range c.of {
+				if p := report.Problems[i]; !strings.Contains(p, of) || !strings.Contains(p, "partition 0, sid ") || !strings.Contains(p, "record 0:") {
+					t.Errorf("the problem is %q, want one about %s with its place", p, of)
+				}
+			}
+		})
+	}
+}
+
+func TestVerifyTakesTermsFromTheLogWhereTheContentIsLost(t *testing.T) {
+	s := termsOfAllKinds(t)
+	var hashes []events.Hash
+	if err := s.live.Scan(t.Context(), 0, func(v projections.Version, _ events.Hash) error {
+		if !v.Deleted {
+			hashes = append(hashes, v.Hash)
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.blobs.Delete(t.Context(), hashes); err != nil {
+		t.Fatal(err)
+	}
+	if r := s.verify(t, functions.VerifyOptions{Deep: true}); r.OK || r.Missing != 6 || r.TermsCompared != 7 || r.TermsDiffer != 0 {
+		t.Errorf("with all contents lost:\n%s", strings.Join(r.Lines(), "\n"))
+	}
+	if r := s.verify(t, functions.VerifyOptions{Deep: true, Repair: true}); !r.OK || r.Repaired != 6 || r.TermsCompared != 7 || r.TermsDiffer != 0 {
+		t.Errorf("with repair:\n%s", strings.Join(r.Lines(), "\n"))
+	}
+}
+
+func TestVerifyDoesNotCompareTermsThatAnotherReadingOfTheParametersHasMade(t *testing.T) {
+	s := termsOfAllKinds(t)
+	if _, err := s.file.Write.ExecContext(t.Context(), "delete from g1_text"); err != nil {
+		t.Fatal(err)
+	}
+	verify := &functions.Verify{Log: s.log, Index: s.live, Blobs: s.blobs, Catalog: theCatalog(), OtherReading: true}
+	report, err := verify.Handle(t.Context(), functions.VerifyOptions{Deep: true}, func(int64, int64) {})
+	if err != nil || !report.OK || !report.TermsSkipped || !strings.Contains(strings.Join(report.Lines(), "\n"), "WARNING: search terms were not compared") {
+		t.Errorf("%v\n%s", err, strings.Join(report.Lines(), "\n"))
+	}
+}
+
+func TestVerifyBesideAWriterRaisesNoFalseAlarm(t *testing.T) {
+	s := termsOfAllKinds(t)
+	stop := make(chan struct{})
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for n := 0; ; n++ {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			r := httptest.NewRequest("PUT", fmt.Sprintf("%s/Patient/w%d", base, n%5), strings.NewReader(patient(fmt.Sprintf("w%d", n%5), fmt.Sprint(n))))
+			r.Header.Set("Content-Type", "application/fhir+json")
+			rw := httptest.NewRecorder()
+			if s.door.ServeHTTP(rw, r); rw.Code != 200 && rw.Code != 201 {
+				t.Errorf("write %d: %d %s", n, rw.Code, rw.Body)
+				return
+			}
+		}
+	}()
+	for range 5 {
+		if r := s.verify(t, functions.VerifyOptions{Deep: true}); !r.OK || r.TermsCompared != r.Versions {
+			t.Errorf("beside a writer:\n%s", strings.Join(r.Lines(), "\n"))
+		}
+	}
+	close(stop)
+	<-done
+}
+
+func TestVerifyCanBeInterrupted(t *testing.T) {
+	s := termsOfAllKinds(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	verify := &functions.Verify{Log: s.log, Index: s.live, Blobs: s.blobs, Catalog: theCatalog()}
+	told := 0
+	_, err := verify.Handle(ctx, functions.VerifyOptions{Deep: true}, func(done, all int64) {
+		if told++; done < 1 || all != 7 {
+			t.Errorf("progress: %d of %d", done, all)
+		}
+		cancel()
+	})
+	if err == nil || told == 0 || !errors.Is(err, context.Canceled) && events.KindOf(err) != events.Transient {
+		t.Errorf("got %v after %d reports of progress; want the end of the context", err, told)
+	}
+}
+
+func TestVerifyNamesWhatWasChangedAfterARecordInQuarantineThatWasToChangeItToo(t *testing.T) {
+	n := newNode(t)
+	n.must(201, "PUT", "/Patient/p", patient("p", "0"))
+	n.must(201, "PUT", "/Patient/before", patient("before", "0"))
+	both := put("p", "lost")
+	both.Changes = append(both.Changes, put("q", "lost").Changes[0], put("before", "lost").Changes[0], put("never", "lost").Changes[0])
+	foreign := n.poisoned(both)
+	wrong := put("p", "lost")
+	wrong.Changes[0].Content = []byte(`{"resourceType":"Observation","id":"p"}`)
+	positions, err := n.log.Append(t.Context(), []events.Event{wrong})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := n.log.AppendRaw(events.RawRecord{Key: []byte("main"), Value: []byte{1, 2, 3}}); err != nil {
+		t.Fatal(err)
+	}
+	if r := n.verified(); len(r.Dependents) != 0 || r.Open != 3 {
+		t.Fatalf("nothing was changed since, but: %+v, %d open", r.Dependents, r.Open)
+	}
+	n.must(200, "PUT", "/Patient/p", patient("p", "1"))
+	n.must(201, "PUT", "/Patient/q", patient("q", "1"))
+	n.must(204, "DELETE", "/Patient/q", "")
+	n.must(201, "PUT", "/Patient/other", patient("other", "1"))
+	report := n.verified() // a warning is no corruption
+	want := []functions.Dependent{
+		{Record: foreign.String(), Tenant: "main", Type: "Patient", ID: "p", Version: 2, Position: "0:5"},
+		{Record: foreign.String(), Tenant: "main", Type: "Patient", ID: "q", Version: 2, Position: "0:7"},
+		{Record: positions[0].String(), Tenant: "main", Type: "Patient", ID: "p", Version: 2, Position: "0:5"},
+	}
+	if fmt.Sprint(report.Dependents) != fmt.Sprint(want) {
+		t.Errorf("got  %+v\nwant %+v", report.Dependents, want)
+	}
+	if lines := strings.Join(report.Lines(), "\n"); !strings.Contains(lines, "WARNING: Patient/q of tenant main was changed at 0:7") || !strings.Contains(lines, "binnacle quarantine show "+foreign.String()) {
+		t.Errorf("the lines don't tell what to do:\n%s", lines)
+	}
+	if data, err := json.Marshal(report); err != nil || !strings.Contains(string(data), `"dependents":[{"record":"`+foreign.String()+`","tenant":"main","type":"Patient","id":"p","version":2,"position":"0:5"}`) {
+		t.Errorf("as JSON: %v, %s", err, data)
+	}
+	if _, err := n.quarantine().Discard(t.Context(), n.quarantinedAt(foreign), "the later changes are right"); err != nil {
+		t.Fatal(err)
+	}
+	if report = n.verified(); len(report.Dependents) != 1 || report.Dependents[0].Record != positions[0].String() || report.Open != 2 || report.Quarantined != 3 {
+		t.Errorf("when one was handled: %+v, %d of %d open", report.Dependents, report.Open, report.Quarantined)
+	}
+}
