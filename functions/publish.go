@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"binnacle/events"
+	"binnacle/projections"
 )
 
 // Times and counts of Publish.
@@ -19,6 +20,8 @@ const (
 
 // Decided is the part of an index that Publish reads.
 type Decided interface {
+	// State is projections.Writer.State.
+	State(ctx context.Context, partition int32) (projections.State, error)
 	// Decisions is projections.Auditor.Decisions.
 	Decisions(ctx context.Context, from events.Position, limit int) ([]events.Decision, error)
 }
@@ -198,8 +201,16 @@ func (p *Publish) publish(ctx context.Context, partition int32, at *publishing) 
 		p.settle(at, decisions[n-1].Outcome.Position.Offset+1, true)
 		return true, nil
 	}
-	// Nothing stood after done when everything before decided had been committed: what lies between has no decision of its own.
-	p.settle(at, max(done, decided), true)
+	// What lies between has no decision of its own, if everything before decided is in the index. It isn't in one that was lost and is filled
+	// anew: then the decisions come again, and with them a call of Decided.
+	state, err := p.Index.State(ctx, partition)
+	if err != nil {
+		return false, err
+	}
+	if state.Next >= decided {
+		done = max(done, decided)
+	}
+	p.settle(at, done, true)
 	return false, nil
 }
 

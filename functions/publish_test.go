@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"reflect"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"binnacle/events"
 	memorylog "binnacle/events/memory"
 	"binnacle/functions"
+	"binnacle/projections"
 )
 
 // lastOutcome is the outcome of the log's last event.
@@ -227,4 +229,49 @@ func (u *unsteady) failed(t *testing.T) {
 			t.Fatal("nothing was tried")
 		}
 	}
+}
+
+// lostOnce is an index that was lost after it had told of decisions, and is filled anew.
+type lostOnce struct {
+	functions.Decided
+	lost  atomic.Bool
+	looks atomic.Int64 // while it is lost
+}
+
+func (l *lostOnce) State(ctx context.Context, partition int32) (projections.State, error) {
+	if l.lost.Load() {
+		return projections.State{}, nil
+	}
+	return l.Decided.State(ctx, partition)
+}
+
+func (l *lostOnce) Decisions(ctx context.Context, from events.Position, limit int) ([]events.Decision, error) {
+	if l.lost.Load() {
+		l.looks.Add(1)
+		return nil, nil
+	}
+	return l.Decided.Decisions(ctx, from, limit)
+}
+
+func TestDecisionsOfAnIndexThatWasLostBeforeTheyWerePublishedArePublishedWhenItIsFilledAnew(t *testing.T) {
+	n := newNode(t)
+	n.must(201, "PUT", "/Patient/p", patient("p", "1"))
+	n.must(201, "PUT", "/Patient/q", patient("q", "1"))
+	feed := memorylog.NewFeed()
+	index := &lostOnce{Decided: n.index}
+	index.lost.Store(true)
+	publish := &functions.Publish{Index: index, Feed: feed, Logger: quiet}
+	ctx, cancel := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { _ = publish.Handle(ctx) })
+	defer running.Wait()
+	defer cancel()
+	publish.Decided(0, 2)
+	for index.looks.Load() == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	index.lost.Store(false)
+	publish.Decided(0, 1)
+	publish.Decided(0, 2)
+	n.wantFed(feed)
 }
