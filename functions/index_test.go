@@ -34,6 +34,17 @@ func newIndex() *index {
 		claims: map[projections.ClaimName]projections.Claim{}}
 }
 
+// empty loses everything, as a server does that had not written its last commits to the disk.
+func (x *index) empty() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	clear(x.states)
+	clear(x.current)
+	clear(x.outcomes)
+	clear(x.claims)
+	x.rows, x.quarantined = nil, nil
+}
+
 func (x *index) begin(method string) (func(), error) {
 	x.mu.Lock()
 	if x.fail != nil {

@@ -163,6 +163,34 @@ func (p *Project) Settle(ctx context.Context) error {
 	return failed
 }
 
+// Observed is told where the index says that its partitions stand. An index whose server has lost its last commits in a crash is behind what this
+// projector has committed: it looks for its place again then, although no record may come that would run into it.
+func (p *Project) Observed(ctx context.Context, states map[int32]projections.State) {
+	p.mu.Lock()
+	lines := slices.Collect(maps.Values(p.lines))
+	p.mu.Unlock()
+	for _, l := range lines {
+		if !l.TryLock() {
+			continue // a batch is being handled: its commit finds out
+		}
+		if l.known && states[l.partition].Next < l.state.Next && p.wentBack(ctx, l) {
+			_ = p.lost(l, "the index has gone back", "projected", l.state.Next) // it answers nil
+		}
+		l.Unlock()
+	}
+}
+
+// wentBack asks the index itself, when nothing is being committed: what was observed may be older than the last commit. The caller holds the line.
+func (p *Project) wentBack(ctx context.Context, l *followed) bool {
+	if l.flight != nil {
+		if !l.landed() || l.land() != nil {
+			return false
+		}
+	}
+	state, err := l.index.State(ctx, l.partition)
+	return err == nil && state.Next < l.state.Next
+}
+
 // lost sends the follower to look for its place again.
 func (p *Project) lost(l *followed, why string, details ...any) error {
 	l.forget()

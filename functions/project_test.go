@@ -430,3 +430,32 @@ func TestAContentThatTheStoreRefusesForGoodDoesNotStopTheLine(t *testing.T) {
 		t.Errorf("%d rows, %d in quarantine, next %d; want 3, 2 and 5", len(x.rows), len(x.quarantined), x.states[0].Next)
 	}
 }
+
+func TestAnIndexThatWentBackIsFilledAgainAlthoughNoRecordComes(t *testing.T) {
+	n := newNode(t)
+	for i := range 3 {
+		n.must(201, "PUT", fmt.Sprintf("/Patient/p%d", i), patient(fmt.Sprintf("p%d", i), "1"))
+	}
+	want := n.index.dump()
+	observe := func() {
+		states, err := n.index.Partitions(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		n.project.Observed(t.Context(), states)
+	}
+	observe()
+	if got := n.index.dump(); got != want {
+		t.Fatalf("an index that is where it should be was touched: %s", firstDifference(got, want))
+	}
+	n.index.empty()
+	n.project.Observed(t.Context(), map[int32]projections.State{0: {Next: 3}}) // seen before it went back
+	if len(n.index.dump()) > len(want)/2 {
+		t.Fatal("the index is still full")
+	}
+	observe()
+	n.caughtUp()
+	if got := n.index.dump(); got != want {
+		t.Errorf("the index that went back was not filled as before: %s", firstDifference(got, want))
+	}
+}

@@ -71,7 +71,7 @@ const projectorStall = 60 * time.Second
 type lagWatch struct {
 	log     events.Log
 	index   projections.Index
-	observe func(states map[int32]projections.State, err error) // is told what the index says
+	observe func(ctx context.Context, states map[int32]projections.State, err error) // is told what the index says
 
 	mu      sync.Mutex
 	events  int64
@@ -88,7 +88,7 @@ type lagMark struct {
 	seen time.Time
 }
 
-func newLagWatch(log events.Log, index projections.Index, registry *prometheus.Registry, observe func(map[int32]projections.State, error)) *lagWatch {
+func newLagWatch(log events.Log, index projections.Index, registry *prometheus.Registry, observe func(context.Context, map[int32]projections.State, error)) *lagWatch {
 	w := &lagWatch{log: log, index: index, observe: observe}
 	registry.MustRegister(
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "binnacle_projector_lag_events", Help: "Events in the log that are not projected yet."}, func() float64 {
@@ -123,7 +123,7 @@ func (w *lagWatch) measure(ctx context.Context) {
 	var states map[int32]projections.State
 	if err == nil {
 		if states, err = w.index.Partitions(ctx); ctx.Err() == nil {
-			w.observe(states, err)
+			w.observe(ctx, states, err)
 		}
 	}
 	var unsettled int64

@@ -124,10 +124,15 @@ func (n *node) patience() time.Duration {
 	return rand.N(maxPatience) //nolint:gosec // no secret
 }
 
-// observe tells the index that the doors read what it says of itself.
-func (n *node) observe(states map[int32]projections.State, err error) {
-	if m := n.meaning.Load(); m != nil {
-		m.whole.observe(states, err)
+// observe tells the index that the doors read, and the projector, what the index says of itself.
+func (n *node) observe(ctx context.Context, states map[int32]projections.State, err error) {
+	m := n.meaning.Load()
+	if m == nil {
+		return
+	}
+	m.whole.observe(states, err)
+	if m.project != nil && err == nil {
+		m.project.Observed(ctx, states)
 	}
 }
 
