@@ -4,6 +4,7 @@ import (
 	"sync"
 
 	"binnacle/events/fhir"
+	"binnacle/projections"
 	"binnacle/projections/catalog"
 )
 
@@ -31,4 +32,22 @@ func (d *documents) parse(content []byte) (*fhir.Document, error) {
 func (d *documents) release(doc *fhir.Document) {
 	doc.Clear() // it must not keep the content
 	d.pool.Put(doc)
+}
+
+// extract makes the terms of a content, as the projector did. After an error the row is as it was.
+func (d *documents) extract(row *projections.Row, content []byte) error {
+	var i item
+	return i.guard("extracting its search terms", func() error {
+		doc, err := d.parse(content)
+		if err != nil {
+			return err
+		}
+		defer d.release(doc)
+		extracted, err := d.catalog.Extract(doc)
+		if err != nil {
+			return err
+		}
+		row.Terms, row.MainDate = extracted.Terms, extracted.MainDate
+		return nil
+	})
 }

@@ -10,9 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"binnacle/events"
-	"binnacle/events/fhir"
 	"binnacle/projections"
-	"binnacle/projections/catalog"
 )
 
 // Bounds of applying.
@@ -33,7 +31,7 @@ type applier struct {
 	log       events.Log
 	index     projections.Writer
 	blobs     projections.Blobs
-	catalog   *catalog.Catalog
+	documents *documents // of the catalog that extracts
 	logger    *slog.Logger
 	partition int32
 	identity  string              // of the log
@@ -212,7 +210,8 @@ func (a *applier) prepare(i *applied) error {
 			if err != nil {
 				return a.foreign(position, "change %d (%s/%s): %v", n, result.Type, result.ID, err)
 			}
-			if err := a.extract(&row, content); err != nil {
+			// History is not rewritten by a catalog that cannot read it: such a version stays without terms.
+			if err := a.documents.extract(&row, content); err != nil {
 				i.failures = append(i.failures, err)
 			}
 			i.rows, i.contents = append(i.rows, row), append(i.contents, content)
@@ -238,23 +237,6 @@ func recordedContent(change *events.Change, result *events.Result) ([]byte, erro
 		return nil, events.Errorf(events.Conflict, "functions.Rebuild", "its content has another hash than the one recorded, %x", result.Hash[:8])
 	}
 	return content, nil
-}
-
-// extract makes the terms of a version. History is not rewritten by a catalog that cannot read it: such a version stays without terms.
-func (a *applier) extract(row *projections.Row, content []byte) (err error) {
-	i := item{}
-	return i.guard("extracting its search terms", func() error {
-		doc, err := fhir.Parse(content)
-		if err != nil {
-			return err
-		}
-		extracted, err := a.catalog.Extract(doc)
-		if err != nil {
-			return err
-		}
-		row.Terms, row.MainDate = extracted.Terms, extracted.MainDate
-		return nil
-	})
 }
 
 // commit brings a chunk into the index.

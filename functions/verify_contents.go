@@ -44,7 +44,7 @@ func (v *verifying) contents(ctx context.Context, batch []checked) error {
 		}
 		row := projections.Row{Version: one.version, Supersedes: one.supersedes, MainDate: projections.MinTime}
 		if !one.version.Deleted {
-			if err := v.extract(&row, content); err != nil {
+			if err := v.documents.extract(&row, content); err != nil {
 				v.problem("%s cannot be indexed any more: %v; it stays out of a rebuild", describe(one.version), err)
 				continue
 			}
@@ -75,21 +75,6 @@ func (v *verifying) good(content []byte) {
 	defer v.mu.Unlock()
 	v.report.Contents++
 	v.report.Bytes += int64(len(content))
-}
-
-// extract makes the terms of a content, as the projector did.
-func (v *verifying) extract(row *projections.Row, content []byte) error {
-	var i item
-	return i.guard("extracting its search terms", func() error {
-		doc, err := v.documents.parse(content)
-		if err != nil {
-			return err
-		}
-		defer v.documents.release(doc)
-		extracted, err := v.Catalog.Extract(doc)
-		row.Terms, row.MainDate = extracted.Terms, extracted.MainDate
-		return err
-	})
 }
 
 // terms holds the rows that versions should have become against those that they have.

@@ -88,7 +88,7 @@ func (c *benchRunCommand) Run(ctx context.Context, config *Config, out *output) 
 		return err
 	}
 	if c.Server != "" {
-		err = c.measure(ctx, out, &benchTarget{variant: "given", base: strings.TrimSuffix(c.Server, "/")}, units, report)
+		_, err = c.measure(ctx, out, &benchTarget{variant: "given", base: strings.TrimSuffix(c.Server, "/")}, units, report)
 	} else {
 		for _, variant := range c.Variants {
 			if err = c.measureVariant(ctx, config, out, variant, units, report); err != nil {
@@ -168,11 +168,12 @@ func (c *benchRunCommand) measureVariant(ctx context.Context, config *Config, ou
 	}
 	defer server.Stop()
 	report.Rows = append(report.Rows, measurement{Variant: variant, Name: "cold start to ready", Clients: 1, Unit: "starts", Count: 1, P50: server.ready, P95: server.ready, P99: server.ready, Elapsed: server.ready})
-	if err := c.measure(ctx, out, &server.benchTarget, units, report); err != nil {
+	sample, err := c.measure(ctx, out, &server.benchTarget, units, report)
+	if err != nil {
 		return err
 	}
 	if units != nil && c.wanted("rebuild") {
-		if err := c.measureRebuild(ctx, out, server, report); err != nil {
+		if err := c.measureRebuild(ctx, out, server, sample.reads(), report); err != nil {
 			return err
 		}
 	}
@@ -181,8 +182,8 @@ func (c *benchRunCommand) measureVariant(ctx context.Context, config *Config, ou
 	return err
 }
 
-// measure runs all workloads against one server.
-func (c *benchRunCommand) measure(ctx context.Context, out *output, target *benchTarget, units [][]unit, report *benchReport) error {
+// measure runs all workloads against one server, with parameters from the sample that it returns.
+func (c *benchRunCommand) measure(ctx context.Context, out *output, target *benchTarget, units [][]unit, report *benchReport) (*sample, error) {
 	add := func(m measurement) { report.add(out, target.variant, m) }
 	if units != nil {
 		add(c.profiled(target, "import", func() measurement {
@@ -191,7 +192,7 @@ func (c *benchRunCommand) measure(ctx context.Context, out *output, target *benc
 	}
 	sample, err := takeSample(ctx, target.base, c.Seed)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for _, w := range sample.Workloads() {
 		if !c.wanted(w.Name) {
@@ -209,14 +210,14 @@ func (c *benchRunCommand) measure(ctx context.Context, out *output, target *benc
 		}
 		for _, clients := range counts {
 			if ctx.Err() != nil {
-				return ctx.Err()
+				return nil, ctx.Err()
 			}
 			add(c.profiled(target, fmt.Sprintf("%s-%d", strings.ReplaceAll(w.Name, " ", "-"), clients), func() measurement {
 				return runWorkload(ctx, target, w, clients, c.Duration, c.Seed)
 			}))
 		}
 	}
-	return nil
+	return sample, nil
 }
 
 // wanted tells whether a workload is to be run.

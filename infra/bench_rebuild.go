@@ -35,7 +35,7 @@ func (s *benchServer) Rebuild(ctx context.Context) (summary functions.RebuildSum
 
 // measureRebuild rebuilds the index from the log twice: alone, and while clients read. The latency of a rebuild is the pause that commits made at its
 // switch.
-func (c *benchRunCommand) measureRebuild(ctx context.Context, out *output, server *benchServer, report *benchReport) error {
+func (c *benchRunCommand) measureRebuild(ctx context.Context, out *output, server *benchServer, reads workload, report *benchReport) error {
 	rebuild := func(name string) error {
 		summary, err := server.Rebuild(ctx)
 		if err != nil {
@@ -49,17 +49,13 @@ func (c *benchRunCommand) measureRebuild(ctx context.Context, out *output, serve
 	if err := rebuild("rebuild; its pause of commits"); err != nil {
 		return err
 	}
-	sample, err := takeSample(ctx, server.base, c.Seed)
-	if err != nil {
-		return err
-	}
 	reading, stop := context.WithCancel(ctx)
 	defer stop()
 	read := make(chan measurement, 1)
 	go func() {
-		read <- runWorkload(reading, &server.benchTarget, sample.reads(), rebuildReaders, rebuildMost, c.Seed)
+		read <- runWorkload(reading, &server.benchTarget, reads, rebuildReaders, rebuildMost, c.Seed)
 	}()
-	err = rebuild("rebuild under these reads; its pause")
+	err := rebuild("rebuild under these reads; its pause")
 	stop()
 	during := <-read
 	during.Name += " during a rebuild"

@@ -3,8 +3,6 @@ package infra
 import (
 	"bytes"
 	"encoding/json"
-	"log/slog"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -23,17 +21,7 @@ func command(t *testing.T, args ...string) (code int, stdout, stderr string) {
 
 func TestAnOperatorLooksAtTheQuarantineAndSettlesIt(t *testing.T) {
 	folder := t.TempDir()
-	e, err := Embed(t.Context(), slog.New(slog.DiscardHandler), "--variant", "standalone", "--data", folder)
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := httptest.NewServer(e.Handler())
-	t.Cleanup(func() {
-		server.Close()
-		if err := e.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	e, server := embedded(t, "--variant", "standalone", "--data", folder)
 	// Of a later release, say: this one knows no such type.
 	positions, err := e.node.log.Append(t.Context(), []events.Event{{ID: newID(), Tenant: "main", Changes: []events.Change{
 		{Operation: events.Update, Type: "Human", ID: "h", Content: []byte(`{"resourceType":"Human","id":"h"}`), Entry: -1},

@@ -2,8 +2,6 @@ package infra
 
 import (
 	"encoding/json"
-	"log/slog"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"testing"
@@ -13,17 +11,7 @@ import (
 
 func TestVerifyComparesTermsInTheMeaningOfTheLiveGenerationAlsoWhenARebuildIsDue(t *testing.T) {
 	folder := t.TempDir()
-	e, err := Embed(t.Context(), slog.New(slog.DiscardHandler), "--variant", "standalone", "--data", folder)
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := httptest.NewServer(e.Handler())
-	t.Cleanup(func() {
-		server.Close()
-		if err := e.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	_, server := embedded(t, "--variant", "standalone", "--data", folder)
 	if got := exchanged(t, server, "PUT", "/fhir/Patient/p", person("p", "f")); got.status != 201 {
 		t.Fatalf("%d %s", got.status, got.body)
 	}

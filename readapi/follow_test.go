@@ -27,11 +27,21 @@ func found(t *testing.T, server http.Handler, query string) string {
 	return strings.Join(ids, " ")
 }
 
+// expect holds what searches find against what is wanted of each.
+func expect(t *testing.T, server http.Handler, searches map[string]string) {
+	t.Helper()
+	for query, want := range searches {
+		if got := found(t, server, query); got != want {
+			t.Errorf("%s: got %s, want %s", query, got, want)
+		}
+	}
+}
+
 func TestChainsFollowReferences(t *testing.T) {
 	s := newStore(t)
 	s.clinic()
 	server := s.server()
-	for query, want := range map[string]string{
+	expect(t, server, map[string]string{
 		"Observation?subject.name=able":                                                 "o1 panel",
 		"Observation?subject:Patient.name=ba":                                           "o3",
 		"Observation?subject:Patient.name:exact=able":                                   "",
@@ -64,18 +74,10 @@ func TestChainsFollowReferences(t *testing.T) {
 		"Observation?code-value-quantity=8462-4$gt120":                  "",
 		"Observation?code-value-quantity=8480-6$110||mm[Hg]":            "o3",
 		"Observation?code-value-quantity:missing=true":                  "lost panel",
-	} {
-		if got := found(t, server, query); got != want {
-			t.Errorf("%s: got %s, want %s", query, got, want)
-		}
-	}
+	})
 	s.put("Patient", "b", `{"resourceType":"Patient","name":[{"family":"Able"}]}`)
 	s.delete("Encounter", "e")
-	for query, want := range map[string]string{"Observation?patient.name=able": "o1 o3 panel", "Observation?patient.name=baker": "", "Patient?_has:Encounter:subject:status=finished": ""} {
-		if got := found(t, server, query); got != want {
-			t.Errorf("after writes %s: got %s, want %s", query, got, want)
-		}
-	}
+	expect(t, server, map[string]string{"Observation?patient.name=able": "o1 o3 panel", "Observation?patient.name=baker": "", "Patient?_has:Encounter:subject:status=finished": ""})
 }
 
 func TestCompositesMatchWithinOneComponent(t *testing.T) {
@@ -91,7 +93,7 @@ func TestCompositesMatchWithinOneComponent(t *testing.T) {
 	pressure("low", 90, 60)
 	s.put("Group", "g", `{"resourceType":"Group","type":"person","actual":true,"characteristic":[{"code":{"coding":[{"code":"gender"}]},"valueCodeableConcept":{"coding":[{"code":"mixed"}]}},{"code":{"coding":[{"code":"age"}]},"valueCodeableConcept":{"coding":[{"code":"old,er"}]}}]}`)
 	server := s.server()
-	for query, want := range map[string]string{
+	expect(t, server, map[string]string{
 		"Observation?component-code-value-quantity=8480-6$gt140":                                                  "high",
 		"Observation?component-code-value-quantity=8480-6$gt95":                                                   "high split",
 		"Observation?component-code-value-quantity=8480-6$gt94&component-code-value-quantity=8462-4$lt95.6":       "high split",
@@ -99,18 +101,14 @@ func TestCompositesMatchWithinOneComponent(t *testing.T) {
 		"Group?characteristic-value=gender$mixed":                                                                 "g",
 		"Group?characteristic-value=gender$old\\,er":                                                              "",
 		"Group?characteristic-value=age$old\\,er":                                                                 "g",
-	} {
-		if got := found(t, server, query); got != want {
-			t.Errorf("%s: got %s, want %s", query, got, want)
-		}
-	}
+	})
 }
 
 func TestACompartmentHoldsWhatBelongsToOneResource(t *testing.T) {
 	s := newStore(t)
 	s.clinic()
 	server := s.server()
-	for query, want := range map[string]string{
+	expect(t, server, map[string]string{
 		"Patient/a/Observation":                           "o1 panel",
 		"Patient/a/Observation?code=8480-6":               "o1",
 		"Patient/b/Observation":                           "o3",
@@ -124,11 +122,7 @@ func TestACompartmentHoldsWhatBelongsToOneResource(t *testing.T) {
 		"Encounter/e/*":                                   "e o1",
 		"Practitioner/doc/*":                              "a doc r v",
 		"Practitioner/doc/Patient?name=able":              "a",
-	} {
-		if got := found(t, server, query); got != want {
-			t.Errorf("%s: got %s, want %s", query, got, want)
-		}
-	}
+	})
 	form := []string{"Content-Type: application/x-www-form-urlencoded"}
 	for _, target := range []string{"/fhir/Patient/a/Observation", "/fhir/Patient/a/*"} {
 		first := bundleOf(t, request{method: http.MethodPost, target: target + "/_search", body: "_count=1&_sort=_id&_include=Observation:encounter", headers: form}.do(server))
@@ -165,7 +159,7 @@ func TestASearchAsOfAPosition(t *testing.T) {
 	s.delete("Patient", "b")
 	s.put("Organization", "o", `{"resourceType":"Organization","name":"Second"}`)
 	server := s.server(func(c *readapi.Config) { c.PositionWait = 20 * time.Millisecond })
-	for query, want := range map[string]string{
+	expect(t, server, map[string]string{
 		"Patient?_asOf=0:0":                         "a",
 		"Patient?_asOf=0:1":                         "a b",
 		"Patient?_asOf=0:1&name=one":                "a b",
@@ -175,11 +169,7 @@ func TestASearchAsOfAPosition(t *testing.T) {
 		"Patient?_asOf=0:4":                         "a",
 		"?_asOf=0:3":                                "a b o",
 		"Organization?_asOf=0:0":                    "",
-	} {
-		if got := found(t, server, query); got != want {
-			t.Errorf("%s: got %s, want %s", query, got, want)
-		}
-	}
+	})
 	first := bundleOf(t, get(server, "/fhir/Patient?_asOf=0:2&_count=1&_sort=_id&_include=Patient:organization"))
 	w := get(server, first.links["next"])
 	if next := bundleOf(t, w); !slices.Equal(next.ids, []string{"Patient/b"}) || !strings.Contains(next.links["self"], "_asOf=0%3A2") || !strings.Contains(w.Body.String(), "First") || first.total != "2" {

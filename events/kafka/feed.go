@@ -71,10 +71,6 @@ func OpenFeed(ctx context.Context, config Config, logger *slog.Logger) (*Feed, e
 	if err != nil {
 		return nil, err
 	}
-	reading, err := config.consumer()
-	if err != nil {
-		return nil, err
-	}
 	writing, err := config.producer()
 	if err != nil {
 		return nil, err
@@ -83,14 +79,11 @@ func OpenFeed(ctx context.Context, config Config, logger *slog.Logger) (*Feed, e
 	writing.Producer.Partitioner = sarama.NewManualPartitioner // a decision's partition is its record's
 	writing.Metadata.Retry.Max = 20                            // whoever publishes asks again; what is away for long need not be held on to
 	f := &Feed{topic: FeedTopic(config.Topic), logger: logger}
-	if f.client, err = bounded(ctx, func() (sarama.Client, error) { return sarama.NewClient(config.Brokers, reading) }); err != nil {
-		return nil, classify(op, err)
+	var partitions int32
+	if f.client, partitions, err = reach(ctx, op, config, f.topic); err != nil {
+		return nil, err
 	}
-	partitions, err := bounded(ctx, func() ([]int32, error) { return f.client.Partitions(f.topic) })
-	if err == nil {
-		f.producer, err = bounded(ctx, func() (sarama.SyncProducer, error) { return sarama.NewSyncProducer(config.Brokers, writing) })
-	}
-	if err != nil {
+	if f.producer, err = bounded(ctx, func() (sarama.SyncProducer, error) { return sarama.NewSyncProducer(config.Brokers, writing) }); err != nil {
 		_ = f.client.Close() // the error before is the one to tell
 		return nil, classify(op, err)
 	}

@@ -58,22 +58,13 @@ func Open(ctx context.Context, config Config, logger *slog.Logger) (*Log, error)
 	if err != nil {
 		return nil, err
 	}
-	reading, err := config.consumer()
-	if err != nil {
-		return nil, err
-	}
 	writing, err := config.producer()
 	if err != nil {
 		return nil, err
 	}
-	client, err := bounded(ctx, func() (sarama.Client, error) { return sarama.NewClient(config.Brokers, reading) })
+	client, partitions, err := reach(ctx, op, config, config.Topic)
 	if err != nil {
-		return nil, classify(op, err)
-	}
-	partitions, err := bounded(ctx, func() ([]int32, error) { return client.Partitions(config.Topic) })
-	if err != nil {
-		_ = client.Close() // the error before is the one to tell
-		return nil, classify(op, err)
+		return nil, err
 	}
 	publisher, err := bounded(ctx, func() (*wmkafka.Publisher, error) {
 		return wmkafka.NewPublisher(wmkafka.PublisherConfig{
@@ -81,7 +72,7 @@ func Open(ctx context.Context, config Config, logger *slog.Logger) (*Log, error)
 		}, watermillLogger(logger))
 	})
 	if err != nil {
-		_ = client.Close()
+		_ = client.Close() // the error before is the one to tell
 		return nil, classify(op, err)
 	}
 	if config.Group != "" {
@@ -89,11 +80,29 @@ func Open(ctx context.Context, config Config, logger *slog.Logger) (*Log, error)
 	}
 	watch, stop := context.WithCancel(context.Background())
 	l := &Log{
-		config: config, logger: logger, client: client, publisher: publisher, partitions: int32(len(partitions)),
+		config: config, logger: logger, client: client, publisher: publisher, partitions: partitions,
 		slots: make(chan struct{}, maxInFlight), stop: stop,
 	}
 	l.watching.Go(func() { l.watch(watch) })
 	return l, nil
+}
+
+// reach makes the client of those who read a topic, and counts its partitions.
+func reach(ctx context.Context, op string, config Config, topic string) (sarama.Client, int32, error) {
+	reading, err := config.consumer()
+	if err != nil {
+		return nil, 0, err
+	}
+	client, err := bounded(ctx, func() (sarama.Client, error) { return sarama.NewClient(config.Brokers, reading) })
+	if err != nil {
+		return nil, 0, classify(op, err)
+	}
+	partitions, err := bounded(ctx, func() ([]int32, error) { return client.Partitions(topic) })
+	if err != nil {
+		_ = client.Close() // the error before is the one to tell
+		return nil, 0, classify(op, err)
+	}
+	return client, int32(len(partitions)), nil
 }
 
 // Follow is events.Log.Follow.

@@ -21,19 +21,10 @@ const part = 20
 // partOfSample makes a folder of the bundles that others refer to and so many more.
 func partOfSample(t *testing.T, most int) string {
 	t.Helper()
-	files, err := filepath.Glob(filepath.Join(wholeSample, "*.json.bz2"))
-	if err != nil || len(files) < 3 {
-		t.Fatalf("no sample in %s: %v", wholeSample, err)
+	files := sampleFiles(t, wholeSample)
+	if len(files) < 3 {
+		t.Fatalf("%d bundles in %s are too few", len(files), wholeSample)
 	}
-	slices.SortStableFunc(files, func(a, b string) int {
-		first := func(file string) int {
-			if leading.MatchString(filepath.Base(file)) {
-				return 0
-			}
-			return 1
-		}
-		return first(a) - first(b)
-	})
 	folder := t.TempDir()
 	for _, file := range files[:min(len(files), most)] {
 		absolute, err := filepath.Abs(file)

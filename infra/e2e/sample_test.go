@@ -37,8 +37,8 @@ type sampleBundle struct {
 // leading is the name of a bundle that others refer to.
 var leading = regexp.MustCompile(`^0[01]-`)
 
-// readSample reads the bundles of a folder: those that others refer to first.
-func readSample(t *testing.T, folder string) []*sampleBundle {
+// sampleFiles returns the bundles of a folder: those that others refer to first.
+func sampleFiles(t *testing.T, folder string) []string {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(folder, "*.json.bz2"))
 	if err != nil || len(files) == 0 {
@@ -53,6 +53,13 @@ func readSample(t *testing.T, folder string) []*sampleBundle {
 		}
 		return first(a) - first(b)
 	})
+	return files
+}
+
+// readSample reads the bundles of a folder, in their order.
+func readSample(t *testing.T, folder string) []*sampleBundle {
+	t.Helper()
+	files := sampleFiles(t, folder)
 	bundles := make([]*sampleBundle, len(files))
 	var group errgroup.Group
 	group.SetLimit(4)

@@ -1,10 +1,7 @@
 package catalog
 
 import (
-	"bytes"
-	"compress/gzip"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"unicode"
@@ -46,11 +43,7 @@ type step struct {
 
 // parseModel reads the lines that r4/generate writes: "name kind parent" for a type, "path max types" for an element.
 func parseModel(compressed []byte) (*model, error) {
-	r, err := gzip.NewReader(bytes.NewReader(compressed))
-	if err != nil {
-		return nil, err
-	}
-	data, err := io.ReadAll(r)
+	data, err := unpack(compressed)
 	if err != nil {
 		return nil, err
 	}

@@ -35,13 +35,18 @@ var (
 	mainDatesFile string
 )
 
-// r4Definitions returns the definitions of R4.
-func r4Definitions(m *model) ([]*definition, error) {
-	r, err := gzip.NewReader(bytes.NewReader(parametersFile))
+// unpack returns what r4/generate has packed.
+func unpack(compressed []byte) ([]byte, error) {
+	r, err := gzip.NewReader(bytes.NewReader(compressed))
 	if err != nil {
 		return nil, err
 	}
-	data, err := io.ReadAll(r)
+	return io.ReadAll(r)
+}
+
+// r4Definitions returns the definitions of R4.
+func r4Definitions(m *model) ([]*definition, error) {
+	data, err := unpack(parametersFile)
 	if err != nil {
 		return nil, err
 	}

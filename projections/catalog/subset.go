@@ -1,10 +1,7 @@
 package catalog
 
 import (
-	"bytes"
-	"compress/gzip"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"sync"
@@ -36,11 +33,7 @@ var wholePart = &part{whole: true}
 
 // parseParts reads the lines that r4/generate writes: "path letters", s for summary, m for mandatory.
 func parseParts(compressed []byte, m *model) (*parts, error) {
-	r, err := gzip.NewReader(bytes.NewReader(compressed))
-	if err != nil {
-		return nil, err
-	}
-	data, err := io.ReadAll(r)
+	data, err := unpack(compressed)
 	if err != nil {
 		return nil, err
 	}

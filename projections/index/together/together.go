@@ -66,6 +66,9 @@ func (r *Reader) Current(ctx context.Context, keys []projections.Key) ([]project
 	if len(keys) != 1 {
 		return r.Reader.Current(ctx, keys)
 	}
+	if err := ctx.Err(); err != nil {
+		return nil, ended(err)
+	}
 	q := &question{key: keys[0], done: make(chan struct{})}
 	r.mu.Lock()
 	r.waiting = append(r.waiting, q)
@@ -75,18 +78,18 @@ func (r *Reader) Current(ctx context.Context, keys []projections.Key) ([]project
 	}
 	r.mu.Unlock()
 	if start {
-		if ctx.Err() == nil {
-			r.begin()
-		} else {
-			go r.ask()
-		}
+		r.begin()
 	}
 	select {
 	case <-q.done:
 		return []projections.Version{q.version}, q.err
 	case <-ctx.Done():
-		return nil, events.Wrap(events.Transient, "together.Current", ctx.Err(), "the call ended before the index had answered")
+		return nil, ended(ctx.Err())
 	}
+}
+
+func ended(cause error) error {
+	return events.Wrap(events.Transient, "together.Current", cause, "the call ended before the index had answered")
 }
 
 // begin answers the first batch on the caller's goroutine, which is cheaper than another one and wakes nobody for a caller that is alone.
