@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"binnacle/events"
 )
 
 // serveCommand runs the server.
@@ -24,6 +26,7 @@ type serveCommand struct {
 	Only      []string      `help:"Roles of this node: ${enum}." enum:"write,project,read" default:"write,project,read" sep:"," env:"BINNACLE_ONLY"`
 	NoInit    bool          `help:"Refuse to start instead of creating topic, keyspace and schema when they are missing." env:"BINNACLE_NO_INIT"`
 	Drain     time.Duration `help:"How long the server goes on answering after it has begun to stop, so that load balancers notice." default:"0s" env:"BINNACLE_DRAIN"`
+	StartWait time.Duration `help:"How long the server tries again to start while Kafka, Cassandra or Postgres can't be reached." default:"1m" env:"BINNACLE_START_WAIT"`
 	Pprof     string        `help:"Address of Go's profiler; empty: none. Keep it private." env:"BINNACLE_PPROF"`
 	Memory    int64         `help:"Soft limit of the Go heap, bytes (GOMEMLIMIT); 0: none." default:"199229440" env:"BINNACLE_MEMORY"`
 	limits
@@ -55,17 +58,47 @@ func (c *serveCommand) Run(ctx context.Context, config *Config, out *output, log
 		return fmt.Errorf("can't listen on %s: %w; choose another address with --listen", c.Listen, err)
 	}
 	defer listener.Close()
-	p, err := openParts(ctx, config, logger, partsOptions{create: !c.NoInit, blobCache: c.BlobCache, searchTimeout: c.SearchTimeout, exclusive: true})
+	n, err := c.start(ctx, config, logger)
 	if err != nil {
 		return err
 	}
-	defer p.Close()
-	n, err := newNode(ctx, p, nodeConfig{Base: c.Base, PublicURL: c.PublicURL, Tenants: c.Tenants, Roles: c.Only, Limits: c.limits})
-	if err != nil {
-		return err
-	}
+	defer n.Close()
 	fmt.Fprintf(out.Err, "Binnacle (%s) serves http://%s%s\n", config.Variant, listener.Addr(), c.Base)
 	return c.run(ctx, n, listener)
+}
+
+// startPause is how long a start that failed rests before it is tried again.
+const startPause = time.Second
+
+// start makes the node. While a part is away it tries again, for a bounded time: one broker of several may be lost just now, and where everything is
+// started at once the databases come last.
+func (c *serveCommand) start(ctx context.Context, config *Config, logger *slog.Logger) (*node, error) {
+	for deadline := time.Now().Add(c.StartWait); ; {
+		n, err := c.open(ctx, config, logger)
+		if err == nil || events.KindOf(err) != events.Transient || time.Now().After(deadline) {
+			return n, err
+		}
+		logger.Warn("the server can't start yet and tries again", "until", deadline.Format(time.TimeOnly), "error", err)
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(startPause):
+		}
+	}
+}
+
+// open opens the parts and puts them together.
+func (c *serveCommand) open(ctx context.Context, config *Config, logger *slog.Logger) (*node, error) {
+	p, err := openParts(ctx, config, logger, partsOptions{create: !c.NoInit, blobCache: c.BlobCache, searchTimeout: c.SearchTimeout, exclusive: true})
+	if err != nil {
+		return nil, err
+	}
+	n, err := newNode(ctx, p, nodeConfig{Base: c.Base, PublicURL: c.PublicURL, Tenants: c.Tenants, Roles: c.Only, Limits: c.limits})
+	if err != nil {
+		p.Close()
+		return nil, err
+	}
+	return n, nil
 }
 
 // run serves until ctx ends; then the node says that it isn't ready, requests in flight finish, and the projector stops.

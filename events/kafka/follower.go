@@ -13,8 +13,12 @@ import (
 	"binnacle/events"
 )
 
-// restPause is how long a nacked batch rests before it comes again, and a seek that failed before it is asked again.
-const restPause = 100 * time.Millisecond
+// restPause is how long a nacked batch rests before it comes again, and a seek that failed before it is asked again. joinPause is how long two
+// tries to join the group, or to read the partitions, are apart.
+const (
+	restPause = 100 * time.Millisecond
+	joinPause = 250 * time.Millisecond
+)
 
 // pass is one reading of the log from a place that seek gave. A reseek ends it, on all partitions.
 type pass struct {
@@ -39,6 +43,7 @@ type follower struct {
 	number   uint64          // of the present pass
 	over     chan struct{}   // closed when the present pass is over
 	problems map[int32]error // partitions that stand still, and why
+	joins    time.Time       // when the group may be joined again
 }
 
 var _ events.Follower = (*follower)(nil)
@@ -52,7 +57,7 @@ func newFollower(l *Log, seek events.Seek) (*follower, error) {
 	f := &follower{log: l, seek: seek, ctx: ctx, end: end, over: make(chan struct{}), problems: map[int32]error{}}
 	f.subscriber, err = wmkafka.NewSubscriber(wmkafka.SubscriberConfig{
 		Brokers: l.config.Brokers, Unmarshaler: unmarshaler{}, OverwriteSaramaConfig: config, ConsumerGroup: l.config.Group,
-		NackResendSleep: restPause, ReconnectRetrySleep: 250 * time.Millisecond, Tracer: consumerHook{follower: f},
+		NackResendSleep: restPause, ReconnectRetrySleep: joinPause, Tracer: consumerHook{follower: f},
 	}, watermillLogger(l.logger))
 	if err != nil {
 		end()
@@ -206,13 +211,25 @@ func (f *follower) health() error {
 	return nil
 }
 
+// restToJoin keeps two tries to join the group apart.
+func (f *follower) restToJoin() {
+	f.mu.Lock()
+	rest := max(0, time.Until(f.joins))
+	f.joins = time.Now().Add(rest + joinPause)
+	f.mu.Unlock()
+	_ = pause(f.ctx, rest) // a follower that ends need not rest, and joins nothing
+}
+
 // consumerHook is the Tracer of the subscriber: with a group it wraps the handler of claims, without one the consumer.
 type consumerHook struct {
 	passThrough
 	follower *follower
 }
 
+// WrapConsumerGroupHandler is called before each try to join the group. The subscriber rests when it can't reach any broker, but not when
+// only the group's coordinator is away.
 func (h consumerHook) WrapConsumerGroupHandler(inner sarama.ConsumerGroupHandler) sarama.ConsumerGroupHandler {
+	h.follower.restToJoin()
 	return &groupHandler{follower: h.follower, inner: inner}
 }
 

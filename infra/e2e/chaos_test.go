@@ -7,6 +7,8 @@ import (
 	"maps"
 	"math/rand/v2"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -142,6 +144,7 @@ func TestThreeNodesUnderFaultsLoseNothingDoubleNothingAndStayLinearizable(t *tes
 	for k := range f.nodes {
 		f.node(k).awaitReady(bound)
 	}
+	calm(t, i.evidence)
 	seen.check(t, i.evidence)
 	n := f.node(0)
 	want := map[string]int{}
@@ -159,6 +162,30 @@ func TestThreeNodesUnderFaultsLoseNothingDoubleNothingAndStayLinearizable(t *tes
 	n.awaitReady(bound)
 	if after := fingerprint(t, n, kinds); !maps.Equal(before, after) {
 		t.Errorf("after a rebuild from the log a client sees\n%v\nbefore it was\n%v", after, before)
+	}
+}
+
+// calm holds that no node tried without rest to join its consumer group while the group's coordinator was away.
+func calm(t *testing.T, logs string) {
+	t.Helper()
+	const most = 8 // in a second; they are 250 ms apart
+	files, err := filepath.Glob(filepath.Join(logs, "*.log"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("the nodes have no logs in %s: %v", logs, err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tries := map[string]int{}
+		for line := range strings.Lines(string(text)) {
+			if second, _, _ := strings.Cut(line, "."); strings.Contains(line, "Group consume error") {
+				if tries[second]++; tries[second] == most+1 {
+					t.Errorf("%s has more than %d tries to join the group in the second %s", filepath.Base(file), most, second)
+				}
+			}
+		}
 	}
 }
 

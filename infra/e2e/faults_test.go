@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -100,6 +101,8 @@ func TestAServerThatIsAwayStopsWritesInBoundedTimeAndAllRecovers(t *testing.T) {
 					t.Errorf("503 without Retry-After while %s is away", name)
 				}
 			}
+			another := i.launch(freeAddress(t), "--start-wait", "3m")
+			another.await(bound, "patient", func() bool { return strings.Contains(another.output.String(), "can't start yet") })
 			if err := cluster.Start(t.Context(), name); err != nil {
 				t.Fatal(err)
 			}
@@ -109,6 +112,9 @@ func TestAServerThatIsAwayStopsWritesInBoundedTimeAndAllRecovers(t *testing.T) {
 				return err == nil && r.status == http.StatusCreated
 			})
 			n.do(http.StatusOK, "GET", "/Patient/"+patient, "")
+			another.awaitReady(bound)
+			another.do(http.StatusOK, "GET", "/Patient/"+patient, "")
+			another.stop()
 		})
 	}
 	if out, err := i.command(t.Context(), "verify", "--repair").CombinedOutput(); err != nil {
