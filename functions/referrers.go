@@ -43,7 +43,9 @@ func (e *decidingEvent) unreferenced(n int, w *work) error {
 				continue
 			}
 		}
-		query.Clauses = []projections.Clause{{Param: r.param, Kind: projections.Reference, Values: []projections.Value{{System: w.Type, Code: w.key.ID}}}}
+		refers := e.line.catalog.Clause(r.name, r.param)
+		refers.Values = []projections.Value{{System: w.Type, Code: w.key.ID}}
+		query.Clauses = []projections.Clause{refers}
 		matches, err := e.search(query, r.param+"="+w.Type+"/"+w.key.ID)
 		if err != nil {
 			return err

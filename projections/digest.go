@@ -60,6 +60,9 @@ func appendTerm(b []byte, t *Term) []byte {
 	if t.Identifier {
 		identifier = 1
 	}
+	if t.Shared {
+		identifier |= 2
+	}
 	b = append(b, byte(t.Kind), identifier)
 	b = appendText(b, t.Param, t.System, t.Code, t.Text)
 	b = appendNumbers(b, t.Start, t.End, int64(math.Float64bits(t.Low)), int64(math.Float64bits(t.High)), int64(len(t.Parts)))

@@ -23,9 +23,18 @@ type Clause struct {
 	Values     []Value // 1..n; unused when Modifier is Missing
 	Missing    bool    // with Modifier Missing: true asks for versions without the parameter
 	Components []Kind  // Kind Composite: the kinds of the components, in the order of Value.Parts
+	Shares     []Share // the parameters that have Param's terms, too; nil: it has terms of its own
 
 	Follow *Follow  // a chain or a _has (FHIR R4 search, 3.1.1.4.13 and 3.1.1.4.14)
 	Any    []Clause // holds when one of these does: what a compartment asks of several reference parameters
+}
+
+// Share is a parameter that has the terms of another one, too, so that they are kept once (see Term.Shared): what the other one finds is
+// found under its shares, all of them together. The catalog tells them; who makes a clause by hand of a parameter that has shares must
+// give them, too.
+type Share struct {
+	Param string
+	Types []string // of a reference: it shares relative references to these types alone; nil: every term
 }
 
 // Follow asks for another resource along a reference. It sees the current versions of the query's snapshot, like the query itself.
@@ -41,6 +50,7 @@ type Follow struct {
 type Target struct {
 	Type    string
 	Clauses []Clause // all must hold; they may follow references in turn
+	Shares  []Share  // of the reference that is followed
 }
 
 // Modifier changes what a clause means (FHIR R4 search, 3.1.1.4.3).
@@ -100,6 +110,7 @@ type SortKey struct {
 	Param      string // "_lastUpdated", "_id" or a parameter of kind date, string or token
 	Kind       Kind
 	Descending bool
+	Shares     []Share // as in Clause
 }
 
 // Total says how much a count is worth to the asker.

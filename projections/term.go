@@ -39,6 +39,7 @@ type Term struct {
 	Param        string // the parameter's code; "" inside Parts
 	Kind         Kind
 	Identifier   bool // Reference: this is Reference.identifier (System, Code as of a token), found by :identifier only
+	Shared       bool // the version has the same term of another parameter, too, of one that Clause.Shares names: an index need not keep it
 	System, Code string
 	Text         string
 	Start, End   int64

@@ -44,7 +44,11 @@ type Param struct {
 	Datatypes  []string    // FHIR datatypes that the expression can select, sorted; not all of them need to be indexable
 	Components []Component // of a composite
 
-	readable bool
+	Shares []projections.Share // the parameters that have its terms, too; nil: it stands for itself
+
+	readable   bool
+	selections []sourceNode // that its terms come from
+	alone      bool         // its selections do not tell all
 }
 
 // Component is a part of a composite parameter.
@@ -208,6 +212,7 @@ func compileType(m *model, typ string, byBase map[string][]*parsedDefinition, ma
 	c.paths.focus.prune()
 	t.paths = c.paths
 	t.sorted = slices.SortedFunc(maps.Values(t.params), func(a, b *Param) int { return strings.Compare(a.Code, b.Code) })
+	t.share()
 	return t, nil
 }
 

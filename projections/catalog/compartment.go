@@ -41,7 +41,9 @@ func (p *queryParser) enter(in Compartment) error {
 			any = append(any, projections.Clause{Param: projections.ParamID, Kind: projections.Token, Values: []projections.Value{{AnySystem: true, Code: in.ID}}})
 			continue
 		}
-		any = append(any, projections.Clause{Param: code, Kind: projections.Reference, Values: []projections.Value{{System: in.Type, Code: in.ID}}})
+		clause := p.own.params[code].Clause()
+		clause.Values = []projections.Value{{System: in.Type, Code: in.ID}}
+		any = append(any, clause)
 	}
 	if len(any) == 1 {
 		p.query.Clauses = append(p.query.Clauses, any[0])

@@ -277,7 +277,7 @@ func (c *compiler) compileParam(p *Param, e fhirpath.Expr, components []*compone
 			if p.Kind != projections.Token {
 				return fhirpath.Errorf(branch.Position(), "the expression gives true or false, which a %s parameter can not index", p.Kind)
 			}
-			applies, p.readable = true, true
+			applies, p.readable, p.alone = true, true, true
 			p.addDatatype("boolean")
 			c.paths.focus.output(output{param: p.Code, read: readCondition, condition: cond})
 			continue
@@ -289,13 +289,19 @@ func (c *compiler) compileParam(p *Param, e fhirpath.Expr, components []*compone
 			return err
 		}
 		applies = true
-		if target := resolvedType(branch); target != "" {
+		selected, target := ends, resolvedType(branch)
+		if target != "" {
 			targets = union(targets, []string{target})
+			if selected, err = c.path(branch.(*fhirpath.Call).Of); err != nil {
+				return err
+			}
+			p.alone = p.alone || len(selected) != len(ends)
 		} else {
 			anyTarget = true
 		}
-		for _, n := range ends {
+		for i, n := range ends {
 			p.addDatatype(n.at.datatype)
+			from := sourceNode{at: n, of: selected[min(i, len(selected)-1)], target: target}
 			if p.Kind == projections.Composite {
 				compiled, err := c.compileComponents(n.at, components)
 				if err != nil {
@@ -303,11 +309,14 @@ func (c *compiler) compileParam(p *Param, e fhirpath.Expr, components []*compone
 				}
 				p.Components = mergeComponents(p.Components, compiled)
 				n.output(output{param: p.Code, read: readComposite, composite: compiled})
+				from.composite = compiled.describe()
+				p.selections = append(p.selections, from)
 			} else if indexKnows(p.Code) {
-				p.readable = true
+				p.readable, p.alone = true, true
 			} else if read := readerOf(p.Kind, n.at.datatype); read != nil {
 				n.output(output{param: p.Code, read: read, main: main})
 				p.readable = true
+				p.selections = append(p.selections, from)
 			}
 		}
 	}

@@ -95,7 +95,7 @@ func splitKey(key string) (code, modifier, chain string) {
 
 // clause reads the values of a parameter and its modifier.
 func (p *queryParser) clause(param *Param, key, modifier string, hasModifier bool, value string) (projections.Clause, *refusal) {
-	clause := projections.Clause{Param: param.Code, Kind: param.Kind}
+	clause := param.Clause()
 	if value == "" {
 		return clause, drop(events.Invalid, key, "the value is empty")
 	}

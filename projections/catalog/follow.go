@@ -11,7 +11,7 @@ import (
 // chain reads "code.rest" and "code:Type.rest": what is asked of the resource that a reference leads to (FHIR R4 search, 3.1.1.4.13). A reference to
 // several types is followed to all of them that have the parameter asked for; a value that is malformed for one of them leaves that one out.
 func (p *queryParser) chain(at hop, param *Param, modifier, chain, key, value string) (projections.Clause, *refusal) {
-	clause := projections.Clause{Param: param.Code, Kind: projections.Reference}
+	clause := param.Clause()
 	rest := strings.TrimPrefix(chain, ".")
 	types := param.Targets
 	switch {
@@ -44,7 +44,7 @@ func (p *queryParser) chain(at hop, param *Param, modifier, chain, key, value st
 		next, r := p.filter(hop{typ: typ, path: rest, hops: at.hops + 1}, key, value)
 		switch {
 		case r == nil:
-			follow.Targets = append(follow.Targets, projections.Target{Type: typ, Clauses: []projections.Clause{next}})
+			follow.Targets = append(follow.Targets, projections.Target{Type: typ, Clauses: []projections.Clause{next}, Shares: param.Shares})
 		case r.unknown:
 			if further == nil && (wanted == "_has" || p.catalog.types[typ].params[wanted] != nil) {
 				further = r
@@ -120,7 +120,7 @@ func (p *queryParser) has(at hop, rest, key, value string) (projections.Clause, 
 		return clause, r
 	}
 	return projections.Clause{Param: code, Kind: projections.Reference, Follow: &projections.Follow{Reverse: true,
-		Targets: []projections.Target{{Type: typ, Clauses: []projections.Clause{next}}}}}, nil
+		Targets: []projections.Target{{Type: typ, Clauses: []projections.Clause{next}, Shares: param.Shares}}}}, nil
 }
 
 // list reads _list: the resources that are items of a List (FHIR R4 search, 3.1.1.4.9).
@@ -146,7 +146,7 @@ func (p *queryParser) list(at hop, key, value string) (projections.Clause, *refu
 		wanted.Values = append(wanted.Values, projections.Value{AnySystem: true, Code: id})
 	}
 	return projections.Clause{Param: "item", Kind: projections.Reference, Follow: &projections.Follow{Reverse: true,
-		Targets: []projections.Target{{Type: "List", Clauses: []projections.Clause{wanted}}}}}, nil
+		Targets: []projections.Target{{Type: "List", Clauses: []projections.Clause{wanted}, Shares: p.catalog.Clause("List", "item").Shares}}}}, nil
 }
 
 // refersTo tells whether a reference may point to a type.

@@ -51,6 +51,9 @@ type output struct {
 	main      bool       // the parameter is the type's main date
 	composite *composite // for readComposite
 	condition condition  // for readCondition
+
+	shared      bool     // other parameters have its terms, too
+	sharedTypes []string // shared: of references, those to these types alone; nil: all
 }
 
 func newNode(at place, element string) *node {

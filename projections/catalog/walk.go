@@ -58,9 +58,7 @@ func (w *walk) visit(n *node, v fhir.Node) {
 	if n.found {
 		w.found = append(w.found, v)
 	}
-	for i := range n.outputs {
-		n.outputs[i].read(w, &n.outputs[i], v)
-	}
+	n.read(w, v)
 	for i := range n.filters {
 		if n.filters[i].condition(w, v) == yes {
 			w.visit(n.filters[i].to, v)

@@ -2,8 +2,10 @@ package projectionstest
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -84,12 +86,38 @@ var kinds = map[string]projections.Kind{
 	"status": projections.Token, "code": projections.Token, "subject": projections.Reference, "name": projections.String, "url": projections.URI,
 	"date": projections.Date, "period": projections.Date, "probability": projections.Number, "value-quantity": projections.Quantity,
 	"focus": projections.Reference, "code-quantity": projections.Composite, "code-concept": projections.Composite, "code-date": projections.Composite,
+	"phonetic": projections.String, "when": projections.Date, "combo-code": projections.Token, "combo-quantity": projections.Quantity,
+	"other-quantity": projections.Quantity, "combo-code-quantity": projections.Composite, "patient": projections.Reference,
 	"related": projections.Composite, "code-string": projections.Composite, "variant": projections.Composite,
+}
+
+// shares are the parameters that repeat others, as the catalog tells them: whole ones, the union of two, and what refers to a Patient.
+var shares = map[string][]projections.Share{
+	"phonetic": {{Param: "name"}}, "when": {{Param: "date"}}, "combo-code": {{Param: "status"}, {Param: "code"}}, "combo-quantity": {{Param: "value-quantity"}, {Param: "other-quantity"}},
+	"combo-code-quantity": {{Param: "code-quantity"}}, "patient": {{Param: "subject", Types: []string{"Patient"}}},
+}
+
+// repeated adds the terms of the parameters that repeat those of others.
+func repeated(terms []projections.Term) []projections.Term {
+	for _, t := range terms {
+		for _, param := range slices.Sorted(maps.Keys(shares)) {
+			for _, share := range shares[param] {
+				patient := t.Kind == projections.Reference && t.System == "Patient" && !t.Identifier
+				if t.Param != share.Param || share.Types != nil && !patient && !t.Identifier {
+					continue
+				}
+				same := t
+				same.Param, same.Shared = param, share.Types == nil || patient
+				terms = append(terms, same)
+			}
+		}
+	}
+	return terms
 }
 
 // components are the kinds of what the composite parameters consist of.
 var components = map[string][]projections.Kind{
-	"code-quantity": {projections.Token, projections.Quantity}, "code-concept": {projections.Token, projections.Token}, "code-date": {projections.Token, projections.Date},
+	"code-quantity": {projections.Token, projections.Quantity}, "combo-code-quantity": {projections.Token, projections.Quantity}, "code-concept": {projections.Token, projections.Token}, "code-date": {projections.Token, projections.Date},
 	"related": {projections.Reference, projections.Token}, "code-string": {projections.Token, projections.String}, "variant": {projections.Token, projections.Number, projections.Number},
 }
 
@@ -138,7 +166,7 @@ func (m maker) termOf(kind projections.Kind) projections.Term {
 func (m maker) terms(wild bool) (terms []projections.Term, main int64) {
 	main = projections.MinTime
 	for _, param := range []string{"status", "code", "subject", "name", "url", "date", "period", "probability", "value-quantity",
-		"focus", "code-quantity", "code-concept", "code-date", "related", "code-string", "variant"} {
+		"focus", "code-quantity", "code-concept", "code-date", "related", "code-string", "variant", "other-quantity"} {
 		if param == "date" && !wild {
 			if m.IntN(4) > 0 {
 				main = day(2020, 1, 1) + int64(m.IntN(30))*aDay
@@ -153,6 +181,7 @@ func (m maker) terms(wild bool) (terms []projections.Term, main int64) {
 	if wild && m.IntN(3) > 0 {
 		main = day(2020, 1, 1) + int64(m.IntN(10))*aDay
 	}
+	terms = repeated(terms)
 	m.Shuffle(len(terms), func(i, j int) { terms[i], terms[j] = terms[j], terms[i] })
 	return terms, main
 }
@@ -206,9 +235,9 @@ func (m maker) value(kind projections.Kind, modifier projections.Modifier, now i
 
 // follow is a chain or a _has, and what describes the other end.
 func (m maker) follow(ids int, now int64, depth int) projections.Clause {
-	c := projections.Clause{Param: pick(m, "subject", "subject", "focus"), Kind: projections.Reference, Follow: &projections.Follow{Reverse: m.IntN(2) == 0}}
+	c := projections.Clause{Param: pick(m, "subject", "subject", "focus", "patient"), Kind: projections.Reference, Follow: &projections.Follow{Reverse: m.IntN(2) == 0}}
 	for range pick(m, 1, 1, 1, 2) {
-		t := projections.Target{Type: pick(m, "Patient", "Patient", "Observation", "Organization", "Group")}
+		t := projections.Target{Type: pick(m, "Patient", "Patient", "Observation", "Organization", "Group"), Shares: shares[c.Param]}
 		for range pick(m, 0, 1, 1, 1, 2) {
 			t.Clauses = append(t.Clauses, m.clause(ids, now, depth+1))
 		}
@@ -241,12 +270,13 @@ func (m maker) clause(ids int, now int64, depth int) projections.Clause {
 		return projections.Clause{Param: projections.ParamLastUpdated, Kind: projections.Date, Values: []projections.Value{m.value(projections.Date, projections.NoModifier, now)}}
 	}
 	param := pick(m, "status", "code", "subject", "name", "url", "date", "period", "probability", "value-quantity", "never",
-		"focus", "code-quantity", "code-concept", "code-date", "related", "code-string", "variant")
+		"focus", "code-quantity", "code-concept", "code-date", "related", "code-string", "variant",
+		"phonetic", "when", "combo-code", "combo-quantity", "combo-code-quantity", "patient")
 	kind := kinds[param]
 	if param == "never" {
 		kind = projections.Token
 	}
-	c := projections.Clause{Param: param, Kind: kind, Components: components[param]}
+	c := projections.Clause{Param: param, Kind: kind, Components: components[param], Shares: shares[param]}
 	if m.IntN(6) == 0 {
 		c.Modifier, c.Missing = projections.Missing, m.IntN(2) == 0
 		return c
@@ -278,8 +308,8 @@ func (m maker) clause(ids int, now int64, depth int) projections.Clause {
 func (m maker) sort() []projections.SortKey {
 	var keys []projections.SortKey
 	for range pick(m, 0, 0, 1, 1, 1, 2, 3) {
-		param := pick(m, projections.ParamID, projections.ParamLastUpdated, "status", "code", "date", "period", "name", "never")
-		k := projections.SortKey{Param: param, Kind: kinds[param], Descending: m.IntN(2) == 0}
+		param := pick(m, projections.ParamID, projections.ParamLastUpdated, "status", "code", "date", "period", "name", "never", "phonetic", "when", "combo-code")
+		k := projections.SortKey{Param: param, Kind: kinds[param], Descending: m.IntN(2) == 0, Shares: shares[param]}
 		switch param {
 		case projections.ParamID, "never":
 			k.Kind = projections.Token

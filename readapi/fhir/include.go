@@ -162,7 +162,7 @@ func (w *including) reverse(ctx context.Context, include catalog.Include, from i
 
 // referring asks for what refers to versions by one parameter; without values when it never does.
 func (w *including) referring(include catalog.Include, source, code string, to []projections.Version) projections.Clause {
-	clause := projections.Clause{Param: code, Kind: projections.Reference}
+	clause := w.door.Catalog.Clause(source, code)
 	for _, version := range to {
 		if (include.Target == "" || include.Target == version.Type) && w.door.Catalog.RefersTo(source, code, version.Type) {
 			clause.Values = append(clause.Values, projections.Value{System: version.Type, Code: version.ID})

@@ -40,7 +40,7 @@ func (x *search) resolveOrder(o order) {
 	}
 	code := o.keys[0].Param
 	x.dates = &dateOrder{aligned: true, with: access{words: code, count: -1}, without: access{words: code + ":missing", count: -1}}
-	x.unaligned(x.param(x.ledger, code), func() { x.dates.aligned = false })
+	x.unaligned(x.kept(x.ledger, code, o.keys[0].Shares)[0], func() { x.dates.aligned = false })
 	own := scope{x, x.ledger, x.q.Type}
 	own.shapesWith(code, true, &x.dates.with)
 	own.shapesWith(code, false, &x.dates.without)

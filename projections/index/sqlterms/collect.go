@@ -183,10 +183,19 @@ const codingsAtOnce = 1_000
 
 // tokenValues fills in the codings that candidates are sorted by.
 func (x *search) tokenValues(found []candidate, at int, key projections.SortKey) error {
+	for _, dictionary := range x.kept(x.ledger, key.Param, key.Shares) {
+		if err := x.tokenValuesOf(found, at, key, dictionary); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// tokenValuesOf fills in the codings of one dictionary, where they come before those that are there.
+func (x *search) tokenValuesOf(found []candidate, at int, key projections.SortKey, dictionary int64) error {
 	if len(found) == 0 {
 		return nil
 	}
-	dictionary := x.param(x.ledger, key.Param)
 	codings, err := x.readCodings(x.statement(), func(s *statement) string {
 		return "d.param = " + s.arg(dictionary) + fmt.Sprintf(" limit %d", countFew)
 	})
@@ -218,7 +227,10 @@ func (x *search) tokenValues(found []candidate, at int, key projections.SortKey)
 		if err := scan(&sid, &code, &system); err != nil {
 			return err
 		}
-		found[index[sid]].values[at] = sortable{has: true, text: string(code), second: string(system)}
+		best, value := &found[index[sid]].values[at], sortable{has: true, text: string(code), second: string(system)}
+		if after := cmp.Or(strings.Compare(value.text, best.text), strings.Compare(value.second, best.second)); !best.has || after < 0 && !key.Descending || after > 0 && key.Descending {
+			*best = value
+		}
 		return nil
 	})
 }

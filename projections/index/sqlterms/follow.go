@@ -40,9 +40,9 @@ func (x scope) follow(c *projections.Clause, a *access, depth int) error {
 		if err != nil {
 			return err
 		}
-		param := x.param(x.ledger, c.Param)
+		param := x.referring(x.ledger, c.Param, t.Shares, t.Type)
 		if c.Follow.Reverse {
-			param = x.param(other.ledger, c.Param)
+			param = x.referring(other.ledger, c.Param, t.Shares, x.name)
 		}
 		a.follow.targets = append(a.follow.targets, &target{g, param})
 		words = append(words, t.Type+g.words())

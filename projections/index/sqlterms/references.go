@@ -2,6 +2,7 @@ package sqlterms
 
 import (
 	"cmp"
+	"slices"
 
 	"binnacle/projections"
 )
@@ -17,9 +18,34 @@ func compareLinks(a, b LinkRow) int {
 	return cmp.Or(cmp.Compare(a.Sid, b.Sid), cmp.Compare(a.Target, b.Target))
 }
 
+// kept are the parameters under which the terms of one stand.
+func (h *hasher) kept(ledger int64, code string, shares []projections.Share) []int64 {
+	if len(shares) == 0 || shares[0].Types != nil {
+		return []int64{h.param(ledger, code)}
+	}
+	params := make([]int64, len(shares))
+	for i, s := range shares {
+		params[i] = h.param(ledger, s.Param)
+	}
+	return params
+}
+
+// referring is the parameter under which a reference's relative references to a type stand.
+func (h *hasher) referring(ledger int64, code string, shares []projections.Share, target string) int64 {
+	for _, s := range shares {
+		if s.Types == nil || slices.Contains(s.Types, target) {
+			return h.param(ledger, s.Param)
+		}
+	}
+	return h.param(ledger, code)
+}
+
 func (m *Maker) reference(t *projections.Term, param, main, ref int64) {
 	add := func(key int64) { m.rows.Terms = append(m.rows.Terms, TermRow{key, main, ref}) }
 	switch {
+	case t.Shared && (t.Identifier || !isID(t.Code)):
+	case t.Shared:
+		m.coding(param, "", t.System, 0)
 	case t.Identifier:
 		key := m.value(param, roleIdentifier, t.System, t.Code)
 		add(key)

@@ -108,7 +108,6 @@ func (x scope) clause(c *projections.Clause, a *access) error {
 	if c.Modifier != projections.Missing && len(c.Values) == 0 {
 		return events.Errorf(events.Invalid, op, "the clause of %s has no value", c.Param)
 	}
-	param := x.param(x.ledger, c.Param)
 	switch {
 	case c.Param == projections.ParamID:
 		return x.idClause(c, a)
@@ -119,6 +118,16 @@ func (x scope) clause(c *projections.Clause, a *access) error {
 		x.shapesWith(c.Param, !c.Missing, a)
 		return nil
 	}
+	for _, param := range x.kept(x.ledger, c.Param, c.Shares) {
+		if err := x.values(c, param, a); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// values adds to an access the rows of a parameter that answer a clause.
+func (x scope) values(c *projections.Clause, param int64, a *access) error {
 	for _, v := range c.Values {
 		var err error
 		switch c.Kind {
@@ -229,7 +238,7 @@ func (x *search) tokenValue(param int64, v projections.Value, words string, add 
 	}
 }
 
-func (x *search) referenceValue(param int64, c *projections.Clause, v projections.Value, a *access) error {
+func (x scope) referenceValue(param int64, c *projections.Clause, v projections.Value, a *access) error {
 	if c.Modifier == projections.IdentifierModifier {
 		if v.AnySystem && v.AnyCode {
 			return needsTarget(c.Param)
@@ -249,7 +258,7 @@ func (x *search) referenceValue(param int64, c *projections.Clause, v projection
 		return needsTarget(c.Param)
 	}
 	x.targets(param, v, a.addKey, func(target, id string) int64 {
-		return refer(param, x.resource(x.ledgerOf(x.q.Tenant, target), id))
+		return refer(x.referring(x.ledger, c.Param, c.Shares, target), x.resource(x.ledgerOf(x.q.Tenant, target), id))
 	})
 	return nil
 }

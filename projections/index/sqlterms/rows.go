@@ -295,8 +295,12 @@ func hasParam(params, code string) bool {
 	return strings.HasPrefix(params, code+"\n") || strings.Contains(params, "\n"+code+"\n")
 }
 
-// values adds the rows of the terms of one parameter of one version.
+// values adds the rows of the terms of one parameter of one version. What another parameter has, too, is kept under that one (see
+// kept); of a reference, for which that holds for some of its terms, the dictionary tells the types that it points to.
 func (m *Maker) values(terms []projections.Term, param, main, ref int64) {
+	if terms[0].Shared && terms[0].Kind != projections.Reference {
+		return
+	}
 	switch terms[0].Kind {
 	case projections.Token:
 		m.tokens(terms, param, main, ref)

@@ -269,6 +269,8 @@ func orderOf(sort []projections.SortKey) (order, error) {
 			o.by = orderDate
 		case k.Kind == projections.String:
 			o.by = orderString
+		case k.Kind == projections.Token && len(k.Shares) > 1: // no list has them all
+			o.by = orderSeveral
 		case k.Kind == projections.Token:
 			o.by = orderToken
 		default:

@@ -212,7 +212,7 @@ type source struct {
 
 func (x *search) sources(o order) []source {
 	k := o.keys[0]
-	param := x.param(x.ledger, k.Param)
+	param := x.kept(x.ledger, k.Param, k.Shares)[0]
 	if o.by == orderString {
 		flag := int64(smallest)
 		if o.descending {
@@ -263,7 +263,7 @@ func (x *search) walkCodings(o order, limit int) ([]match, error) {
 	resume := x.after.phase == byCoding
 	if x.after.phase != byMissing {
 		var from *coding
-		dictionary := x.param(x.ledger, o.keys[0].Param)
+		dictionary := x.kept(x.ledger, o.keys[0].Param, o.keys[0].Shares)[0]
 		if resume {
 			c, err := x.codingOf(dictionary, x.after.coding)
 			if err != nil {
