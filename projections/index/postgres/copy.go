@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"binnacle/projections/index/sqlterms"
 )
@@ -52,6 +53,19 @@ func (c *copyData) bytes(v []byte) {
 	c.data = append(c.data, v...)
 }
 
+// array writes a bigint[], NULL when it is empty. In binary an array is: dimensions, 0 for no nulls, the element's type, and for its one
+// dimension the length and the first index.
+func (c *copyData) array(values []int64) {
+	if len(values) == 0 {
+		c.data = binary.BigEndian.AppendUint32(c.data, 0xffffffff)
+		return
+	}
+	for _, n := range [...]int{20 + 12*len(values), 1, 0, pgtype.Int8OID, len(values), 1} {
+		c.data = binary.BigEndian.AppendUint32(c.data, uint32(n))
+	}
+	c.bigints(values...)
+}
+
 func (c *copyData) text(v string) {
 	c.data = binary.BigEndian.AppendUint32(c.data, uint32(len(v)))
 	c.data = append(c.data, v...)
@@ -68,20 +82,19 @@ func (c *copyData) run(ctx context.Context, conn *pgx.Conn, tables string) error
 }
 
 // copies are the tables that a commit fills by COPY.
-type copies struct{ version, term, link, span, text copyData }
+type copies struct{ version, term, span, text copyData }
 
 func newCopies() copies {
 	return copies{
-		version: copyData{table: "version", columns: `sid, ledger, log_offset, "at", main, shape, supersedes, resource, number, change, deleted, id, hash`},
+		version: copyData{table: "version", columns: `sid, ledger, log_offset, "at", main, shape, supersedes, resource, number, change, deleted, id, hash, links`},
 		term:    copyData{table: "term", columns: "key, sort, ref"},
-		link:    copyData{table: "link", columns: "sid, target"},
 		span:    copyData{table: "span", columns: "key, low, high, ref"},
 		text:    copyData{table: "text", columns: "key, ref, head, rest, raw"},
 	}
 }
 
 func (c *copies) all() []*copyData {
-	return []*copyData{&c.version, &c.term, &c.link, &c.span, &c.text}
+	return []*copyData{&c.version, &c.term, &c.span, &c.text}
 }
 
 // fill takes the rows over.
@@ -91,20 +104,17 @@ func (c *copies) fill(r *sqlterms.Rows) {
 	}
 	for i := range r.Versions {
 		v := &r.Versions[i]
-		c.version.row(13)
+		c.version.row(14)
 		c.version.bigints(v.Sid, v.Ledger, v.Position.Offset, v.Time.UnixMicro(), v.Main, v.Shape, v.Supersedes, v.Resource, v.Number)
 		c.version.integer(int32(v.Change))
 		c.version.smallint(int16(sqlterms.Bit(v.Deleted)))
 		c.version.text(v.ID)
 		c.version.bytes(v.Hash[:])
+		c.version.array(v.Links)
 	}
 	for i := range r.Terms {
 		c.term.row(3)
 		c.term.bigints(r.Terms[i].Key, r.Terms[i].Sort, r.Terms[i].Ref)
-	}
-	for i := range r.Links {
-		c.link.row(2)
-		c.link.bigints(r.Links[i].Sid, r.Links[i].Target)
 	}
 	for i := range r.Spans {
 		c.span.row(4)

@@ -10,7 +10,7 @@ import (
 )
 
 // schemaVersion is the version of the control tables and of those of a generation. Another one is refused.
-const schemaVersion = 7
+const schemaVersion = 8
 
 // control are the tables of the installation; % stands for its schema. The one row of installation holds the pointer and the number
 // that the next generation gets; no number is given twice.
@@ -24,11 +24,10 @@ create table %builder (one boolean primary key default true check (one), holder 
 // need; the others are in searchIndexes. Ids are compared by their bytes.
 const generationTables = `
 create table %version (sid bigint primary key, ledger bigint not null, log_offset bigint not null, "at" bigint not null, main bigint not null, shape bigint not null,
-	supersedes bigint not null, resource bigint not null, number bigint not null, change int not null, deleted smallint not null, id text collate "C" not null, hash bytea not null);
+	supersedes bigint not null, resource bigint not null, number bigint not null, change int not null, deleted smallint not null, id text collate "C" not null, hash bytea not null, links bigint[]);
 create unique index version_id on %version (ledger, id, number);
 create table %closed (sid bigint primary key, by_sid bigint not null);
 create table %term (key bigint not null, sort bigint not null, ref bigint not null);
-create table %link (sid bigint not null, target bigint not null);
 create table %span (key bigint not null, low bigint not null, high bigint not null, ref bigint not null);
 create table %text (key bigint not null, ref bigint not null, head bytea not null, rest bytea not null, raw bytea not null);
 create table %coding (param bigint not null, code bytea not null, system bytea not null, key bigint not null, primary key (param, code, system, key));
@@ -51,7 +50,8 @@ func searchIndexes() []searchIndex {
 		{"text_key", "text (key, head, ref)"},
 		{"span_key", "span (key, low, ref, high)"},
 		{"text_ref", "text (ref, key)"},
-		{"link_sid", "link (sid, target)"},
+		{"version_updated", `version (ledger, "at", sid)`},
+		{"version_resource", "version (resource)"},
 		{"span_ref", "span (ref, key)"},
 		{"outcome_place", "outcome (partition, log_offset)"}, // for Decisions
 		{"coding_system", "coding (param, system, key)"},
@@ -65,7 +65,7 @@ func (i searchIndex) create(tables string) string {
 
 // grown are the tables that a build fills; vacuum leaves them alone until it is finished.
 func grown() []string {
-	return []string{"version", "term", "link", "span", "text", "closed", "coding", "outcome", "claim"}
+	return []string{"version", "term", "span", "text", "closed", "coding", "outcome", "claim"}
 }
 
 func run(ctx context.Context, tx pgx.Tx, prefix, script string) error {

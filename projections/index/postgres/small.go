@@ -1,6 +1,8 @@
 package postgres
 
 import (
+	"strconv"
+
 	"binnacle/projections/index/sqlterms"
 )
 
@@ -9,7 +11,21 @@ import (
 const smallRows = 600
 
 func small(r *sqlterms.Rows) bool {
-	return len(r.Versions)+len(r.Terms)+len(r.Links)+len(r.Spans)+len(r.Texts) <= smallRows
+	return len(r.Versions)+len(r.Terms)+len(r.Spans)+len(r.Texts) <= smallRows
+}
+
+// linksText is the written form of a version's links: no array can hold arrays of several lengths.
+func linksText(links []int64) *string {
+	if len(links) == 0 {
+		return nil
+	}
+	text := []byte{'{'}
+	for _, target := range links {
+		text = append(strconv.AppendInt(text, target, 10), ',')
+	}
+	text[len(text)-1] = '}'
+	written := string(text)
+	return &written
 }
 
 // columns gathers the rows of a table by their columns.
@@ -42,15 +58,15 @@ func (c columns) args(more ...any) []any {
 func (b *beginning) insert(tables string, r *sqlterms.Rows) {
 	if n := len(r.Versions); n > 0 {
 		c := newColumns(11, n)
-		ids, hashes := make([]string, n), make([][]byte, n)
+		ids, hashes, links := make([]string, n), make([][]byte, n), make([]*string, n)
 		for i := range r.Versions {
 			v := &r.Versions[i]
 			c.add(i, v.Sid, v.Ledger, v.Position.Offset, v.Time.UnixMicro(), v.Main, v.Shape, v.Supersedes, v.Resource, v.Number, int64(v.Change), sqlterms.Bit(v.Deleted))
-			ids[i], hashes[i] = v.ID, v.Hash[:]
+			ids[i], hashes[i], links[i] = v.ID, v.Hash[:], linksText(v.Links)
 		}
-		b.Queue("insert into "+tables+`version (sid, ledger, log_offset, "at", main, shape, supersedes, resource, number, change, deleted, id, hash) select * from `+
-			"unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[]::int[], $11::bigint[]::smallint[], $12::text[], $13::bytea[])",
-			c.args(ids, hashes)...)
+		const columns = `sid, ledger, log_offset, "at", main, shape, supersedes, resource, number, change, deleted, id, hash, links`
+		b.Queue("insert into "+tables+"version ("+columns+") select "+columns+"::bigint[] from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[]::int[], $11::bigint[]::smallint[], $12::text[], $13::bytea[], $14::text[]) v("+columns+")",
+			c.args(ids, hashes, links)...)
 	}
 	if n := len(r.Terms); n > 0 {
 		c := newColumns(3, n)
@@ -58,13 +74,6 @@ func (b *beginning) insert(tables string, r *sqlterms.Rows) {
 			c.add(i, t.Key, t.Sort, t.Ref)
 		}
 		b.Queue("insert into "+tables+"term (key, sort, ref) select * from unnest($1::bigint[], $2::bigint[], $3::bigint[])", c.args()...)
-	}
-	if n := len(r.Links); n > 0 {
-		c := newColumns(2, n)
-		for i, t := range r.Links {
-			c.add(i, t.Sid, t.Target)
-		}
-		b.Queue("insert into "+tables+"link (sid, target) select * from unnest($1::bigint[], $2::bigint[])", c.args()...)
 	}
 	if n := len(r.Spans); n > 0 {
 		c := newColumns(4, n)

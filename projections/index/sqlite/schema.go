@@ -11,7 +11,7 @@ import (
 )
 
 // schemaVersion is the version of the control tables and of those of a generation. Another one in the file is refused.
-const schemaVersion = 7
+const schemaVersion = 8
 
 const control = `
 create table index_schema (version integer not null);
@@ -24,11 +24,10 @@ create table index_catalog (digest text primary key, definitions blob not null) 
 const generationTables = `
 create table %version (sid integer primary key, ledger integer not null, id text not null, number integer not null,
 	log_offset integer not null, change integer not null, at integer not null, hash blob not null, deleted integer not null,
-	main integer not null, shape integer not null, supersedes integer not null, resource integer not null);
+	main integer not null, shape integer not null, supersedes integer not null, resource integer not null, links text);
 create unique index %version_id on %version (ledger, id, number);
 create table %closed (sid integer primary key, by_sid integer not null);
 create table %term (key integer not null, sort integer not null, ref integer not null, primary key (key, sort, ref)) without rowid;
-create table %link (sid integer not null, target integer not null, primary key (sid, target)) without rowid;
 create table %span (ref integer not null, key integer not null, low integer not null, high integer not null,
 	primary key (ref, key, low, high)) without rowid;
 create table %text (ref integer not null, key integer not null, n integer not null, head blob not null, rest blob not null, raw blob not null,
@@ -53,7 +52,10 @@ type searchIndex struct{ name, on string }
 
 // searchIndexes are made with the tables of a generation that is live at once, and at the end of one that is built.
 func searchIndexes() []searchIndex {
-	return []searchIndex{{"span_key", "span (key, low, ref, high)"}, {"text_key", "text (key, head, ref)"}}
+	return []searchIndex{
+		{"span_key", "span (key, low, ref, high)"}, {"text_key", "text (key, head, ref)"},
+		{"version_updated", "version (ledger, at)"}, {"version_resource", "version (resource)"},
+	}
 }
 
 func (i searchIndex) create(generation int) string {
@@ -63,7 +65,7 @@ func (i searchIndex) create(generation int) string {
 // loadTable holds what a generation that is being built has put aside; see bulk.go.
 const loadTable = "create table %load (id integer primary key, data blob not null)"
 
-var tables = [...]string{"load", "version", "closed", "term", "link", "span", "text", "coding", "shape", "ledger", "counter", "outcome", "quarantine", "claim", "position"}
+var tables = [...]string{"load", "version", "closed", "term", "span", "text", "coding", "shape", "ledger", "counter", "outcome", "quarantine", "claim", "position"}
 
 func prefix(generation int) string { return fmt.Sprintf("g%d_", generation) }
 

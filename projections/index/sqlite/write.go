@@ -92,7 +92,7 @@ func (w *writer) insert(ctx context.Context, tx *sql.Tx, c projections.Commit, r
 	})
 	b.many("version", versionColumns, len(r.Versions), func(args []any, i int) []any {
 		v := &r.Versions[i]
-		return append(args, v.Sid, v.Ledger, v.ID, v.Number, v.Position.Offset, int64(v.Change), v.Time.UnixMicro(), v.Hash[:], sqlterms.Bit(v.Deleted), v.Main, v.Shape, v.Supersedes, v.Resource)
+		return append(args, v.Sid, v.Ledger, v.ID, v.Number, v.Position.Offset, int64(v.Change), v.Time.UnixMicro(), v.Hash[:], sqlterms.Bit(v.Deleted), v.Main, v.Shape, v.Supersedes, v.Resource, sqlterms.LinksText(v.Links))
 	})
 	b.many("closed", 2, len(r.Closed), func(args []any, i int) []any { return append(args, r.Closed[i].Sid, r.Closed[i].By) })
 	if w.staged != nil {
@@ -100,7 +100,6 @@ func (w *writer) insert(ctx context.Context, tx *sql.Tx, c projections.Commit, r
 	} else {
 		b.terms(r.Terms)
 	}
-	b.many("link", 2, len(r.Links), func(args []any, i int) []any { return append(args, r.Links[i].Sid, r.Links[i].Target) })
 	b.many("span", 4, len(r.Spans), func(args []any, i int) []any {
 		return append(args, r.Spans[i].Ref, r.Spans[i].Key, r.Spans[i].Low, r.Spans[i].High)
 	})
@@ -155,7 +154,7 @@ func (b *batch) terms(rows []sqlterms.TermRow) {
 	b.many("term", 3, len(rows), func(args []any, i int) []any { return append(args, rows[i].Key, rows[i].Sort, rows[i].Ref) })
 }
 
-const versionColumns = 13
+const versionColumns = 14
 
 // many rows go into one statement; what is left over goes one by one.
 const manyRows = 50
@@ -179,7 +178,7 @@ func (w *writer) prepare(ctx context.Context) error {
 		"claim":      "insert or replace into " + p + "claim values (?, ?)",
 		"settled":    "update " + p + "quarantine set settled = ? where partition = ? and log_offset = ? and settled is null",
 	}
-	for table, columns := range map[string]int{"version": versionColumns, "closed": 2, "term": 3, "link": 2, "span": 4, "text": 6, "coding": 4, "outcome": 4} {
+	for table, columns := range map[string]int{"version": versionColumns, "closed": 2, "term": 3, "span": 4, "text": 6, "coding": 4, "outcome": 4} {
 		row := "(" + strings.Repeat("?, ", columns-1) + "?)"
 		insert := "insert or fail into "             // what a statement that fails has written goes with the transaction: no statement journal
 		if table == "coding" || table == "outcome" { // the first one stays

@@ -23,7 +23,7 @@ type access struct {
 	byID    bool
 	sids    []int64    // byID: these versions
 	spans   []interval // updated: the same as Sids, which ascend with the time
-	list    int64      // updated: the key of the list by lastUpdated
+	ledger  int64      // updated: of the versions
 
 	follow   *followed // versions that refer to others, or that others refer to
 	choice   []*group  // versions of one of these
@@ -163,7 +163,8 @@ func (a *access) rows(s *statement, before int64) string {
 		add("text", sc.condition(s, "t"))
 	}
 	for _, u := range a.updated {
-		add("term", "t.key = "+s.arg(a.list)+" and t.sort >= "+s.arg(u.low)+" and t.sort <= "+s.arg(u.high))
+		parts = append(parts, "select t.sid as sid from "+s.table("version")+" t where t.ledger = "+s.arg(a.ledger)+" and t.at >= "+s.arg(u.low)+" and t.at <= "+s.arg(u.high)+
+			" and t.sid <= "+s.arg(snapshotOf(before)))
 	}
 	if len(parts) == 0 {
 		return "select 0 as sid where 1 = 0"
@@ -250,6 +251,8 @@ func (sc scan) condition(s *statement, row string) string {
 		c += " and (" + high + " > " + s.arg(sc.b) + " or " + low + " >= " + s.arg(sc.a) + ")"
 	case swappedHi:
 		c += " and (" + low + " > " + s.arg(sc.b) + " or " + high + " >= " + s.arg(sc.a) + ")"
+	case highIs:
+		c += " and " + high + " = " + s.arg(sc.a)
 	case outside:
 		c += " and (" + low + " < " + s.arg(sc.a) + " or " + high + " > " + s.arg(sc.b) + ")"
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
+	"encoding/json"
 	"slices"
 
 	"binnacle/events"
@@ -63,7 +64,6 @@ type window struct {
 	first, end int64
 	versions   []VersionRow
 	terms      []TermRow
-	links      []LinkRow
 	spans      []SpanRow
 	texts      []TextRow
 	buffer     []byte
@@ -71,12 +71,18 @@ type window struct {
 
 func (r Reads) read(ctx context.Context, w *window) error {
 	s := r.statement()
-	sql := "select " + matchColumns + ", v.ledger, v.main, v.shape, v.supersedes, v.resource from " + s.table("version") + " v where v.sid >= " + s.arg(w.first) + " and v.sid < " + s.arg(w.end) + " order by v.sid"
+	sql := "select " + matchColumns + ", v.ledger, v.main, v.shape, v.supersedes, v.resource, " + s.linksColumn("v") + " from " + s.table("version") + " v where v.sid >= " + s.arg(w.first) + " and v.sid < " + s.arg(w.end) + " order by v.sid"
 	err := r.query(ctx, s, sql, func(scan func(...any) error) error {
 		var m match
 		var v VersionRow
-		if err := scan(append(m.fields(), &v.Ledger, &v.Main, &v.Shape, &v.Supersedes, &v.Resource)...); err != nil {
+		var links []byte
+		if err := scan(append(m.fields(), &v.Ledger, &v.Main, &v.Shape, &v.Supersedes, &v.Resource, &links)...); err != nil {
 			return err
+		}
+		if len(links) > 0 {
+			if err := json.Unmarshal(links, &v.Links); err != nil {
+				return events.Wrap(events.Internal, "index.Scan", err, "the links of version %d cannot be read; rebuild the index", m.sid)
+			}
 		}
 		v.Version = m.version(&projections.Query{})
 		w.versions = append(w.versions, v)
@@ -95,18 +101,6 @@ func (r Reads) read(ctx context.Context, w *window) error {
 			return err
 		}
 		w.terms = append(w.terms, t)
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	s = r.statement()
-	err = r.query(ctx, s, "select t.sid, t.target from "+s.table("link")+" t where t.sid >= "+s.arg(w.first)+" and t.sid < "+s.arg(w.end), func(scan func(...any) error) error {
-		var t LinkRow
-		if err := scan(&t.Sid, &t.Target); err != nil {
-			return err
-		}
-		w.links = append(w.links, t)
 		return nil
 	})
 	if err != nil {
@@ -148,7 +142,6 @@ func (w *window) sort() {
 		}
 		return CompareTerms(a, b)
 	})
-	slices.SortFunc(w.links, compareLinks)
 	slices.SortFunc(w.spans, compareSpans)
 	slices.SortFunc(w.texts, compareTexts)
 }
@@ -156,7 +149,7 @@ func (w *window) sort() {
 // Digests returns what Scan would tell of rows of one partition, ascending by Sid, from the rows of tables that a commit makes of them.
 func (Reads) Digests(rows []projections.Row) []events.Hash {
 	made := NewMaker().Rows(rows)
-	w := window{terms: made.Terms, links: made.Links, spans: made.Spans, texts: made.Texts}
+	w := window{terms: made.Terms, spans: made.Spans, texts: made.Texts}
 	w.sort()
 	digests := make([]events.Hash, len(rows))
 	for i := range made.Versions {
@@ -184,10 +177,9 @@ func (w *window) digest(v *VersionRow) events.Hash {
 		number(w.terms[0].Key, w.terms[0].Sort, w.terms[0].Ref)
 		w.terms = w.terms[1:]
 	}
-	for len(w.links) > 0 && w.links[0].Sid <= v.Sid {
+	for _, target := range v.Links {
 		b = append(b, 'l')
-		number(w.links[0].Target)
-		w.links = w.links[1:]
+		number(target)
 	}
 	for len(w.spans) > 0 && w.spans[0].Ref>>refBits <= v.Sid {
 		b = append(b, 's')

@@ -109,7 +109,7 @@ func (m *Maker) left(t *projections.Term, key, part, ref int64) {
 	case projections.Number:
 		m.number(key, t, ref)
 	case projections.Quantity:
-		m.number(key, t, ref)
-		m.number(m.with(key, m.unitOf(part, t)), t, ref)
+		unit := m.unitOf(part, t)
+		m.quantity(key, m.with(key, unit), unit, t, ref)
 	}
 }

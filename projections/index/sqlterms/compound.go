@@ -117,11 +117,11 @@ func (p *compound) left(at int, anyUnit, key int64, a *access) {
 		a.scans = appendScans(a.scans, p.numberScans(key, v))
 	case projections.Quantity:
 		for _, unit := range p.alternatives[at] {
-			owner := key
-			if unit != anyUnit {
-				owner = p.with(key, unit)
+			if unit == anyUnit {
+				a.scans = appendScans(a.scans, p.numberScans(key, v))
+			} else {
+				a.scans = appendScans(a.scans, p.quantityScans(key, p.with(key, unit), unit, v))
 			}
-			a.scans = appendScans(a.scans, p.numberScans(owner, v))
 		}
 	}
 }

@@ -3,10 +3,10 @@
 //
 // The tables of a generation, insert-only but for position and counter:
 //
-//	version     one row per version; never updated
+//	version     one row per version; never updated. It has the keys of the resource and of those that it refers to, and is found by
+//	            type and id, by type and lastUpdated, and by the key of the resource
 //	closed      which version superseded it
 //	term        (key, sort, ref): equality; key is a hash of tenant, type, parameter and value, sort the version's main date
-//	link        (sid, target): which resources a version refers to; target is a hash of type and id
 //	span        (key, low, high, ref): ranges
 //	text        (key, head, rest, raw, ref): strings and uris
 //	coding      the dictionary of codings, units and target types; shape, the sets of parameters; ledger, tenants and types
@@ -16,7 +16,7 @@
 //
 // A ref is a version's Sid, shifted left by two bits, and two marks: this value is the smallest, the largest, of its parameter.
 //
-// Rows of superseded versions may be swept from term, link, span, text and closed. Who does so first sets the position's horizon to the
+// Rows of superseded versions may be swept from term, span, text and closed. Who does so first sets the position's horizon to the
 // earliest snapshot that will be whole, and deletes when the searches that began before it have ended: an earlier snapshot is refused with
 // kind Gone.
 //

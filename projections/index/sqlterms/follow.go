@@ -8,8 +8,8 @@ import (
 	"binnacle/projections"
 )
 
-// followed is a clause that follows references. A version has a row in the table of links for each resource that it refers to, and a
-// term row with the key of the resource that it is a version of; a reference's own key is made of the parameter's and the resource's
+// followed is a clause that follows references. A version's row has the keys of the resources that it refers to, and that of the resource
+// that it is a version of, which an index finds it by; a reference's own key is made of the parameter's and the resource's
 // (see refer). So a statement can go from either end: from the few resources described to what refers to them, or from a version under
 // consideration to the other end, which is probed then.
 type followed struct {
@@ -200,8 +200,9 @@ func (f *followed) rows(s *statement, before int64) []string {
 				s.refer(t.param, "o.resource") + " and t.ref < " + s.arg(before)
 			continue
 		}
-		parts[i] = "select (t.ref >> 2) as sid from (" + t.versions(s, "v.sid, v.main", before) + ") o cross join " + s.table("link") + " l cross join " + s.table("term") +
-			" t where l.sid = o.sid and " + refersBy(s, t.param, "l.target", "(o.sid << 2)", "o.main") + " and t.key = l.target and t.ref < " + s.arg(before)
+		links, target := s.links("o", "l")
+		parts[i] = "select t.sid as sid from (" + t.versions(s, "v.sid, v.main, v.links", before) + ") o cross join " + links + " cross join " + s.table("version") +
+			" t where " + refersBy(s, t.param, target, "(o.sid << 2)", "o.main") + " and t.resource = " + target + " and t.sid <= " + s.arg(snapshotOf(before))
 	}
 	return parts
 }
@@ -215,20 +216,17 @@ func refersBy(s *statement, param int64, resource, ref, main string) string {
 func (f *followed) probe(s *statement, sid, ref, main string, before int64) []string {
 	parts := make([]string, len(f.targets))
 	for i, t := range f.targets {
-		other := s.alias("o")
-		sql := other + ".ref < " + s.arg(before) + " and " + s.visible("("+other+".ref >> 2)", snapshotOf(before))
+		own, other := s.alias("c"), s.alias("o")
 		if f.reverse {
-			own := s.alias("c")
-			sql = s.table("version") + " " + own + " cross join " + s.table("term") + " " + other + " where " + own + ".sid = " + sid + " and " + other + ".key = " +
-				s.refer(t.param, own+".resource") + " and " + sql
-		} else {
-			link := s.alias("l")
-			sql = s.table("link") + " " + link + " cross join " + s.table("term") + " " + other + " where " + link + ".sid = " + sid + " and " +
-				refersBy(s, t.param, link+".target", ref, main) + " and " + other + ".key = " + link + ".target and " + sql +
-				" and exists (select 1 from " + s.table("term") + " p where p.key = " + s.arg(t.ledger) + " and p.sort = " + other + ".sort and p.ref = " + other + ".ref" + once + ")"
+			parts[i] = "exists (select 1 from " + s.table("version") + " " + own + " cross join " + s.table("term") + " " + other + " where " + own + ".sid = " + sid + " and " +
+				other + ".key = " + s.refer(t.param, own+".resource") + " and " + other + ".ref < " + s.arg(before) + " and " + s.visible("("+other+".ref >> 2)", snapshotOf(before)) +
+				t.probes(s, nil, "("+other+".ref >> 2)", "("+other+".ref - ("+other+".ref & 3))", other+".sort", before) + once + ")"
+			continue
 		}
-		at := "(" + other + ".ref - (" + other + ".ref & 3))"
-		parts[i] = "exists (select 1 from " + sql + t.probes(s, nil, "("+other+".ref >> 2)", at, other+".sort", before) + once + ")"
+		links, target := s.links(own, s.alias("l"))
+		parts[i] = "exists (select 1 from " + s.table("version") + " " + own + " cross join " + links + " cross join " + s.table("version") + " " + other + " where " + own + ".sid = " + sid +
+			" and " + refersBy(s, t.param, target, ref, main) + " and " + other + ".resource = " + target + " and " + other + ".ledger = " + s.arg(t.ledger) + " and " + other + ".deleted = 0 and " +
+			other + ".sid <= " + s.arg(snapshotOf(before)) + " and " + s.visible(other+".sid", snapshotOf(before)) + t.probes(s, nil, other+".sid", "("+other+".sid << 2)", other+".main", before) + once + ")"
 	}
 	return parts
 }

@@ -40,7 +40,7 @@ type role byte
 
 const (
 	roleLedger      role = 1 + iota // a type of a tenant: the type list
-	roleUpdated                     // the list of its versions by lastUpdated
+	_                               // was: the list of its versions by lastUpdated
 	roleParam                       // a parameter: the dictionary of its codings, or of its target types
 	roleValue                       // a token, a relative reference, an absolute one
 	roleUnversioned                 // a canonical reference with version, without it
@@ -71,8 +71,6 @@ func (h *hasher) ledgerOf(tenant, resourceType string) int64 {
 	return h.begin().role(roleLedger).text(tenant).text(resourceType).sum()
 }
 
-func (h *hasher) updated(ledger int64) int64 { return h.begin().role(roleUpdated).key(ledger).sum() }
-
 func (h *hasher) param(ledger int64, code string) int64 {
 	return h.begin().role(roleParam).key(ledger).text(code).sum()
 }
@@ -84,7 +82,7 @@ func (h *hasher) value(param int64, r role, system, code string) int64 {
 	return h.begin().role(r).key(param).text(system).text(code).sum()
 }
 
-// resource is the key of a resource: all its versions have a term row with it.
+// resource is the key of a resource: the rows of all its versions have it.
 func (h *hasher) resource(ledger int64, id string) int64 {
 	return h.begin().role(roleResource).key(ledger).text(id).sum()
 }

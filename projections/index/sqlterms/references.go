@@ -1,22 +1,10 @@
 package sqlterms
 
 import (
-	"cmp"
 	"slices"
 
 	"binnacle/projections"
 )
-
-// LinkRow says that a version refers to a resource, by whatever parameter: from it a search that follows references finds the other
-// end.
-type LinkRow struct {
-	Sid    int64
-	Target int64 // the key of the resource
-}
-
-func compareLinks(a, b LinkRow) int {
-	return cmp.Or(cmp.Compare(a.Sid, b.Sid), cmp.Compare(a.Target, b.Target))
-}
 
 // kept are the parameters under which the terms of one stand.
 func (h *hasher) kept(ledger int64, code string, shares []projections.Share) []int64 {
@@ -55,7 +43,7 @@ func (m *Maker) reference(t *projections.Term, param, main, ref int64) {
 	case isID(t.Code):
 		target := m.resource(m.ledgerOf(m.tenant, t.System), t.Code)
 		add(refer(param, target))
-		m.rows.Links = append(m.rows.Links, LinkRow{ref >> refBits, target})
+		m.links = append(m.links, target)
 		m.coding(param, "", t.System, 0) // the target types that the parameter has had
 	default:
 		add(m.value(param, roleValue, t.System, t.Code))

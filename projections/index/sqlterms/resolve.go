@@ -158,7 +158,13 @@ func (x scope) values(c *projections.Clause, param int64, a *access) error {
 		case projections.Number:
 			a.scans = appendScans(a.scans, x.numberScans(param, v))
 		case projections.Quantity:
-			x.quantityValue(param, v, a.words, func(unit int64) { a.scans = appendScans(a.scans, x.numberScans(unit, v)) })
+			x.quantityValue(param, v, a.words, func(unit int64) {
+				if unit == param {
+					a.scans = appendScans(a.scans, x.numberScans(param, v))
+				} else {
+					a.scans = appendScans(a.scans, x.quantityScans(param, unit, unit, v))
+				}
+			})
 		case projections.Composite:
 			err = x.compositeValue(param, c, v, a)
 		default:
@@ -364,7 +370,7 @@ func (x scope) updatedClause(c *projections.Clause, a *access) error {
 		a.negate = !c.Missing
 		return nil
 	}
-	a.list = x.updated(x.ledger)
+	a.ledger = x.ledger
 	for _, v := range c.Values {
 		a.updated = append(a.updated, updatedIntervals(v)...)
 	}
@@ -374,9 +380,9 @@ func (x scope) updatedClause(c *projections.Clause, a *access) error {
 	for _, u := range a.updated {
 		x.lookups = append(x.lookups, lookup{
 			sql: func(s *statement) string {
-				from := " from " + s.table("term") + " t where t.key = " + s.arg(a.list)
-				return "select coalesce((select (t.ref >> 2)" + from + " and t.sort >= " + s.arg(u.low) + " order by t.sort, t.ref limit 1), -1), " + s.noBytes() +
-					", coalesce((select (t.ref >> 2)" + from + " and t.sort <= " + s.arg(u.high) + " order by t.sort desc, t.ref desc limit 1), -1)"
+				from := "(select v.sid from " + s.table("version") + " v where v.ledger = " + s.arg(x.ledger)
+				return "select coalesce(" + from + " and v.at >= " + s.arg(u.low) + " order by v.at, v.sid limit 1), -1), " + s.noBytes() +
+					", coalesce(" + from + " and v.at <= " + s.arg(u.high) + " order by v.at desc, v.sid desc limit 1), -1)"
 			},
 			take: func(first int64, _ string, last int64) {
 				if first >= 0 && last >= first {

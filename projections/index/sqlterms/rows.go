@@ -18,7 +18,7 @@ const (
 
 // TermRow stands in the table of equality: tokens, references, the type list, shapes.
 type TermRow struct {
-	Key, Sort, Ref int64 // Sort: the version's main date; for the list by lastUpdated that time; microseconds
+	Key, Sort, Ref int64 // Sort: the version's main date, microseconds
 }
 
 // SpanRow stands in the table of ranges: dates (half open, microseconds), numbers and quantities (closed, see ordered). A long range
@@ -59,7 +59,8 @@ type LedgerRow struct {
 type VersionRow struct {
 	projections.Version
 	Ledger, Main, Shape, Supersedes int64
-	Resource                        int64 // the key of the resource
+	Resource                        int64   // the key of the resource
+	Links                           []int64 // the keys of the resources that it refers to, by whatever parameter; ascending
 }
 
 // ClosedRow says which version superseded another.
@@ -73,7 +74,6 @@ type Rows struct {
 	Versions []VersionRow
 	Closed   []ClosedRow
 	Terms    []TermRow // ascending
-	Links    []LinkRow
 	Spans    []SpanRow
 	Texts    []TextRow
 	// Dictionary rows that this Maker has not seen before; the table may have them.
@@ -96,6 +96,7 @@ type Maker struct {
 	sorted  []projections.Term
 	places  []int32
 	present []string
+	links   []int64 // of all versions; see VersionRow.Links
 }
 
 type paramName struct {
@@ -129,7 +130,7 @@ func (m *Maker) Forget() { m.fresh = m.fresh[:0] }
 func (m *Maker) Rows(versions []projections.Row) *Rows {
 	r := &m.rows
 	r.Versions, r.Closed, r.Terms, r.Spans, r.Texts = r.Versions[:0], r.Closed[:0], r.Terms[:0], r.Spans[:0], r.Texts[:0]
-	r.Links = r.Links[:0]
+	m.links = m.links[:0]
 	r.Ledgers, r.Codings, r.Shapes, r.Counts = r.Ledgers[:0], r.Codings[:0], r.Shapes[:0], r.Counts[:0]
 	m.fresh = m.fresh[:0]
 	counts := map[int64]int64{}
@@ -158,8 +159,6 @@ func (m *Maker) Rows(versions []projections.Row) *Rows {
 	slices.SortFunc(r.Counts, func(a, b CountRow) int { return cmp.Compare(a.Ledger, b.Ledger) })
 	slices.SortFunc(r.Terms, CompareTerms)
 	r.Terms = slices.Compact(r.Terms)
-	slices.SortFunc(r.Links, compareLinks)
-	r.Links = slices.Compact(r.Links)
 	slices.SortFunc(r.Spans, compareSpans)
 	r.Spans = slices.Compact(r.Spans)
 	slices.SortFunc(r.Texts, compareTexts)
@@ -228,10 +227,8 @@ func (m *Maker) version(v *projections.Row, row *VersionRow) int64 {
 	r := &m.rows
 	ledger, ref := row.Ledger, v.Sid<<refBits
 	m.tenant = v.Tenant
-	r.Terms = append(r.Terms,
-		TermRow{ledger, v.MainDate, ref},
-		TermRow{m.updated(ledger), v.Time.UnixMicro(), ref},
-		TermRow{row.Resource, v.MainDate, ref})
+	r.Terms = append(r.Terms, TermRow{ledger, v.MainDate, ref})
+	firstLink := len(m.links)
 	m.sort(v.Terms)
 	m.present = m.present[:0]
 	for first := 0; first < len(m.sorted); {
@@ -245,6 +242,11 @@ func (m *Maker) version(v *projections.Row, row *VersionRow) int64 {
 		}
 		m.values(m.sorted[first:end], m.paramKey(ledger, code), v.MainDate, ref)
 		first = end
+	}
+	if len(m.links) > firstLink {
+		row.Links = m.links[firstLink:len(m.links):len(m.links)]
+		slices.Sort(row.Links)
+		row.Links = slices.Compact(row.Links)
 	}
 	shape := m.shape(ledger)
 	r.Terms = append(r.Terms, TermRow{shape, v.MainDate, ref})
@@ -322,7 +324,8 @@ func (m *Maker) values(terms []projections.Term, param, main, ref int64) {
 		}
 	case projections.Quantity:
 		for i := range terms {
-			m.quantity(param, &terms[i], ref)
+			unit := m.unitOf(param, &terms[i])
+			m.quantity(param, unit, unit, &terms[i], ref)
 		}
 	case projections.Composite:
 		for i := range terms {

@@ -50,10 +50,15 @@ func (m *Maker) number(owner int64, t *projections.Term, ref int64) {
 	m.span(owner, ordered(t.Low), ordered(t.High), t.Low == t.High, ref, 0)
 }
 
-// quantity adds rows without the unit, and rows in the unit that the dictionary of units leads to.
-func (m *Maker) quantity(param int64, t *projections.Term, ref int64) {
-	m.number(param, t, ref)
-	m.number(m.unitOf(param, t), t, ref)
+// quantity adds the rows of a quantity in a unit, which the dictionary of units leads to: a point has one row, whose High is the unit; a
+// range has rows without the unit, and rows under the key of the unit.
+func (m *Maker) quantity(owner, inUnit, unit int64, t *projections.Term, ref int64) {
+	if t.Low == t.High {
+		m.rows.Spans = append(m.rows.Spans, SpanRow{m.of(owner, roleShort), ordered(t.Low), unit, ref})
+		return
+	}
+	m.number(owner, t, ref)
+	m.number(inUnit, t, ref)
 }
 
 // unitOf is the key of a quantity's unit; the dictionary of units leads to it.
@@ -87,6 +92,7 @@ const (
 	eitherHi            // high > b or low >= a
 	swappedHi           // low > b or high >= a, in a row by its end
 	outside             // low < a or high > b
+	highIs              // high = a
 )
 
 // dateScans are the stretches of [Start,End) against half-open ranges.
@@ -115,7 +121,26 @@ func (h *hasher) dateScans(owner int64, v projections.Value) []scan {
 	return []scan{{short, s, e, highLE, e, 0}, {long, s, e, highLE, e, 0}}
 }
 
-// numberScans are the stretches of [Low,High] against closed ranges; short ones are points.
+// quantityScans are the stretches of a quantity in one unit; see Maker.quantity.
+func (h *hasher) quantityScans(owner, inUnit, unit int64, v projections.Value) []scan {
+	var scans []scan
+	point := h.of(owner, roleShort)
+	for _, sc := range h.numberScans(owner, v) {
+		if sc.key == point {
+			sc.also, sc.a = highIs, unit
+			scans = append(scans, sc)
+		}
+	}
+	point = h.of(inUnit, roleShort)
+	for _, sc := range h.numberScans(inUnit, v) {
+		if sc.key != point {
+			scans = append(scans, sc)
+		}
+	}
+	return scans
+}
+
+// numberScans are the stretches of [Low,High] against closed ranges; short ones are points, of which Low alone counts.
 func (h *hasher) numberScans(owner int64, v projections.Value) []scan {
 	if math.IsNaN(v.Low) || math.IsNaN(v.High) {
 		return nil
@@ -125,7 +150,7 @@ func (h *hasher) numberScans(owner int64, v projections.Value) []scan {
 	lo, hi := int64(math.MinInt64), int64(math.MaxInt64)
 	switch v.Prefix {
 	case projections.Ne:
-		return []scan{{short, lo, hi, outside, l, u}, {long, lo, hi, outside, l, u}}
+		return []scan{{key: short, min: lo, max: l - 1}, {key: short, min: u + 1, max: hi}, {long, lo, hi, outside, l, u}}
 	case projections.Gt:
 		return []scan{{key: short, min: u + 1, max: hi}, {key: end, min: u + 1, max: hi}}
 	case projections.Lt:

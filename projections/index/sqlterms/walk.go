@@ -115,26 +115,24 @@ func (x *search) current(s *statement) string {
 	return "v.ledger = " + s.arg(x.ledger) + " and v.sid <= " + s.arg(x.snapshot) + " and v.deleted = 0 and " + x.visible(s, "v.sid")
 }
 
-// walkUpdated reads the list by lastUpdated, which is the order of the Sids. only, when given, is one more clause.
+// walkUpdated reads the versions of the type by lastUpdated, which is the order of the Sids. only, when given, is one more clause.
 func (x *search) walkUpdated(o order, only *access, phase phase, limit int) ([]match, error) {
 	s := x.statement()
-	sql := "select " + matchColumns + " from " + s.table("term") + " t cross join " + s.table("version") + " v where t.key = " + s.arg(x.updated(x.ledger)) +
-		" and t.ref < " + s.arg(x.before) + " and v.sid = (t.ref >> 2) and v.ledger = " + s.arg(x.ledger)
+	sql := "select " + matchColumns + " from " + s.table("version") + " v where " + x.current(s)
 	if x.after.phase == phase {
-		sql += " and (t.sort, t.ref) " + o.beyond() + " (" + s.arg(x.last.at) + ", " + s.arg(x.edgeRef(o)) + ")"
+		sql += " and (v.at, v.sid) " + o.beyond() + " (" + s.arg(x.last.at) + ", " + s.arg(x.after.sid) + ")"
 	}
 	for _, a := range x.accesses {
 		for _, u := range a.updated {
 			if len(a.updated) == 1 && !a.negate {
-				sql += " and t.sort >= " + s.arg(u.low) + " and t.sort <= " + s.arg(u.high)
+				sql += " and v.at >= " + s.arg(u.low) + " and v.at <= " + s.arg(u.high)
 			}
 		}
 	}
 	if only != nil {
 		sql += " and " + only.probe(s, "v.sid", "(v.sid << 2)", "v.main", x.before)
 	}
-	sql += " and " + x.visible(s, "(t.ref >> 2)") + x.probes(s, nil, "v.sid", "(v.sid << 2)", "v.main") +
-		fmt.Sprintf(" order by t.sort %s, t.ref %s limit %d", o.direction(), o.direction(), limit)
+	sql += x.probes(s, nil, "v.sid", "(v.sid << 2)", "v.main") + fmt.Sprintf(" order by v.at %s, v.sid %s limit %d", o.direction(), o.direction(), limit)
 	return x.matches(s, sql, phase, 0, nil)
 }
 
