@@ -18,8 +18,9 @@ const (
 	gateTimeout = 2 * time.Second        // bound of making a verdict
 )
 
-// gate tells whether an event may be appended: the log, the index and the blobs answer and the projector keeps up (design decision
-// 17). Verdicts are shared by all requests for a moment, so a write costs no extra round trip while others are under way.
+// gate tells whether an event may be appended: the index and the blobs answer and the projector keeps up (design decision 17). A log that
+// doesn't answer for a moment closes no gate that was open: its own Append knows whether to wait for it or to refuse. Verdicts are shared by
+// all requests for a moment, so a write costs no extra round trip while others are under way.
 type gate struct {
 	log    events.Log
 	index  WriteIndex
@@ -34,6 +35,7 @@ type gate struct {
 type verdict struct {
 	made   time.Time
 	err    error
+	seen   bool          // the log has answered before
 	making chan struct{} // closed when the verdict being made is there; nil when none is
 	next   int64         // the projector's place when it was seen last
 	lagged bool          // it had something to do then
@@ -99,14 +101,21 @@ func (g *gate) check(ctx context.Context, partition int32) error {
 
 // make makes a verdict apart from any request, so that one who leaves spoils it for nobody.
 func (g *gate) make(partition int32, v *verdict) {
-	next, end, err := g.look(partition)
+	s := g.look(partition)
 	now := time.Now()
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if err == nil {
-		err = v.judge(now, next, end, g.limits)
+	switch {
+	case s.err != nil:
+		v.err = s.err
+	case s.silent == nil:
+		v.err = v.judge(now, s.next, s.end, g.limits)
+	case v.seen:
+		v.err = v.extend(now, s.next, g.limits)
+	default:
+		v.err = s.silent
 	}
-	v.made, v.err = now, err
+	v.made = now
 	close(v.making)
 	v.making = nil
 }
@@ -117,7 +126,7 @@ func (v *verdict) judge(now time.Time, next, end int64, limits Limits) error {
 	if lag <= 0 || next != v.next || !v.lagged {
 		v.moved = now
 	}
-	v.next, v.lagged, v.room = next, lag > 0, limits.LagRecords-lag
+	v.next, v.lagged, v.room, v.seen = next, lag > 0, limits.LagRecords-lag, true
 	switch {
 	case lag >= limits.LagRecords:
 		return events.Errorf(events.Transient, "functions.Write", "the projector is %d events behind, and %d are allowed; nothing was written, try again later", lag, limits.LagRecords)
@@ -127,27 +136,47 @@ func (v *verdict) judge(now time.Time, next, end int64, limits Limits) error {
 	return nil
 }
 
+// extend goes on with the verdict before while the log doesn't tell its end: what was appended since has been counted, and the projector, which
+// can't read the log either, isn't blamed for standing still.
+func (v *verdict) extend(now time.Time, next int64, limits Limits) error {
+	v.room += max(0, next-v.next)
+	v.next, v.moved = max(v.next, next), now
+	if v.room <= 0 {
+		return events.Errorf(events.Transient, "functions.Write", "the log does not answer and %d events wait for the projector; nothing was written, try again later", limits.LagRecords)
+	}
+	return nil
+}
+
+// sight is what the parts say.
+type sight struct {
+	next, end int64 // the projector's place, and the log's end
+	silent    error // why the log doesn't tell its end
+	err       error // what else is away
+}
+
 // look asks all parts at once.
-func (g *gate) look(partition int32) (next, end int64, err error) {
+func (g *gate) look(partition int32) (s sight) {
 	ctx, cancel := context.WithTimeout(context.Background(), gateTimeout)
 	defer cancel()
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		state, err := g.index.State(ctx, partition)
-		next = state.Next
+		s.next = state.Next
 		return away(err, "the search index")
 	})
 	group.Go(func() error {
 		ends, err := g.log.Ends(ctx)
+		s.silent = away(err, "the log")
 		for _, e := range ends {
 			if e.Partition == partition {
-				end = e.Next
+				s.end = e.Next
 			}
 		}
-		return away(err, "the log")
+		return nil
 	})
 	group.Go(func() error { return away(g.blobs.Ready(ctx), "the blob store") })
-	return next, end, group.Wait()
+	s.err = group.Wait()
+	return s
 }
 
 // away makes a part's failure the reason why nothing is appended.

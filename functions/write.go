@@ -25,7 +25,7 @@ type Limits struct {
 	BudgetWait  time.Duration // how long a request waits for its share of BodiesBytes; default 5 s
 	OutcomeWait time.Duration // how long a request waits for its outcome; default 15 s
 	LagRecords  int64         // records that the projector may be behind before writes are refused; default 20,000
-	LagStall    time.Duration // how long the projector may stand still with records before it; default 10 s
+	LagStall    time.Duration // how long the projector may stand still with records before it; default 30 s, because a group whose coordinator was lost takes some 20 s to find itself
 	Entries     int           // entries of one bundle; default 100,000
 	BatchFlight int           // entries of one batch bundle that are in flight at once; default 128
 	KeyWindow   time.Duration // how long an idempotency key stands for its request, whole seconds; default 24 h
@@ -38,7 +38,7 @@ func (l Limits) withDefaults() Limits {
 	defaults(&l.BudgetWait, 5*time.Second)
 	defaults(&l.OutcomeWait, 15*time.Second)
 	defaults(&l.LagRecords, 20_000)
-	defaults(&l.LagStall, 10*time.Second)
+	defaults(&l.LagStall, 30*time.Second)
 	defaults(&l.Entries, 100_000)
 	defaults(&l.BatchFlight, 128)
 	defaults(&l.KeyWindow, defaultKeyWindow)

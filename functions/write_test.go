@@ -101,7 +101,6 @@ func TestNothingIsAppendedWhileAPartIsAway(t *testing.T) {
 		name       string
 		down, back func()
 	}{
-		{"the log", func() { log.ends.Store(away(events.Transient)) }, func() { log.ends.Store(nil) }},
 		{"the search index", func() { n.index.failing(func(string) error { return *away(events.Transient) }) }, func() { n.index.failing(nil) }},
 		{"the blob store", func() { blobs.err.Store(away(events.Transient)) }, func() { blobs.err.Store(nil) }},
 	}
@@ -127,6 +126,53 @@ func TestNothingIsAppendedWhileAPartIsAway(t *testing.T) {
 		})
 	}
 	n.verified()
+}
+
+func TestALogThatDoesNotAnswerForAMomentClosesNoGateThatWasOpen(t *testing.T) {
+	const allowed = 40
+	log := &failingLog{}
+	n := newNode(t, func(n *node) {
+		log.Log, n.write.Log = n.log, log
+		n.write.Limits = functions.Limits{LagRecords: allowed}
+	})
+	n.must(201, "PUT", "/Patient/p", patient("p", "0"))
+	log.ends.Store(away(events.Transient))
+	for k := range 2 * allowed { // what is projected gives its place back
+		n.must(200, "PUT", "/Patient/p", patient("p", fmt.Sprint("silent", k)))
+		if k%20 == 0 {
+			time.Sleep(300 * time.Millisecond) // the verdict before is used up
+		}
+	}
+	n.index.failing(func(method string) error { // the projector stands still
+		if method == "Commit" {
+			return *away(events.Transient)
+		}
+		return nil
+	})
+	for taken := 0; ; taken++ {
+		_, _, err := n.write.Append(t.Context(), events.Event{ID: newID(), Tenant: "main", Changes: []events.Change{{Operation: events.Delete, Type: "Patient", ID: "none", Entry: -1}}})
+		if err != nil {
+			if events.KindOf(err) != events.Transient || !strings.Contains(err.Error(), "the log does not answer") {
+				t.Errorf("after %d: got %v, want a Transient that names the log", taken, err)
+			}
+			break
+		}
+		if taken > allowed {
+			t.Fatalf("%d events were taken while nobody knew the end of the log and nothing was projected; %d may wait", taken, allowed)
+		}
+	}
+	log.ends.Store(nil)
+	n.index.failing(nil)
+	n.caughtUp()
+	n.eventually(200, "PUT", "/Patient/p", patient("p", "back"))
+
+	other := newNode(t, func(n *node) { // it has never seen the end of the log
+		log.Log, n.write.Log = n.log, log
+		log.ends.Store(away(events.Transient))
+	})
+	if got := other.must(503, "POST", "/Patient", patient("", "1")); !strings.Contains(got.body, "the log") {
+		t.Errorf("got %s, want the log named", got.body)
+	}
 }
 
 func TestALogThatRefusesIsAnsweredWith503(t *testing.T) {

@@ -38,7 +38,7 @@ type KafkaConfig struct {
 	SASLUser       string        `help:"SASL user." env:"BINNACLE_KAFKA_SASL_USER" name:"sasl-user"`
 	SASLPassword   string        `help:"SASL password." env:"BINNACLE_KAFKA_SASL_PASSWORD" name:"sasl-password"`
 	SessionTimeout time.Duration `help:"After so long without a sign of life a projecting node counts as dead and another one takes over. Brokers that allow only longer ones (group.min.session.timeout.ms, 6s as they come) get the shortest that they allow." default:"3s" env:"BINNACLE_KAFKA_SESSION_TIMEOUT"`
-	AppendTimeout  time.Duration `help:"How long a write may wait for the broker before it answers 503 or 504." default:"5s" env:"BINNACLE_KAFKA_APPEND_TIMEOUT"`
+	AppendTimeout  time.Duration `help:"How long a write may wait for Kafka before it answers 503 or 504: for a lost broker to be replaced, which takes the others about 10 s (broker.session.timeout.ms), and for the record to be acknowledged." default:"15s" env:"BINNACLE_KAFKA_APPEND_TIMEOUT"`
 }
 
 // CassandraConfig says how the blobs are reached.

@@ -30,18 +30,17 @@ func (n *node) healthParts() []readapi.Part {
 	return list
 }
 
+// checkLog asks the log what it says of itself. A log that writes can still wait for, while a lost broker is replaced, doesn't make a node unready:
+// all nodes would be, and nobody would be left to hold the writes and to answer the reads.
 func (n *node) checkLog(ctx context.Context) (map[string]any, error) {
-	ends, err := n.log.Ends(ctx)
-	if err != nil {
-		return nil, err
-	}
-	detail := map[string]any{"partitions": len(ends)}
+	detail := map[string]any{"partitions": n.partitions}
 	if err := n.fit.Err(); err != nil {
 		return detail, err
 	}
 	if prober, ok := n.log.(events.Prober); ok {
-		err = prober.Health(ctx)
+		return detail, prober.Health(ctx)
 	}
+	_, err := n.log.Ends(ctx)
 	return detail, err
 }
 
@@ -63,6 +62,9 @@ func (n *node) checkProjector(ctx context.Context) (map[string]any, error) {
 	}
 	return detail, nil
 }
+
+// lagTimeout bounds what the log, and what the index, is asked for a measurement.
+const lagTimeout = 2 * time.Second
 
 // projectorStall is how far behind in time the projector may be on a node that calls itself ready.
 const projectorStall = 60 * time.Second
@@ -117,14 +119,14 @@ func (w *lagWatch) run(ctx context.Context) {
 }
 
 func (w *lagWatch) measure(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	asking, asked := context.WithTimeout(ctx, lagTimeout)
+	ends, silent := w.log.Ends(asking) // how a log is that doesn't answer is told by the check of the log
+	asked()
+	ctx, cancel := context.WithTimeout(ctx, lagTimeout)
 	defer cancel()
-	ends, err := w.log.Ends(ctx)
-	var states map[int32]projections.State
-	if err == nil {
-		if states, err = w.index.Partitions(ctx); ctx.Err() == nil {
-			w.observe(ctx, states, err)
-		}
+	states, err := w.index.Partitions(ctx)
+	if ctx.Err() == nil {
+		w.observe(ctx, states, err)
 	}
 	var unsettled int64
 	var oldest time.Time
@@ -137,6 +139,9 @@ func (w *lagWatch) measure(ctx context.Context) {
 	w.checked = now
 	if w.err = err; err != nil {
 		return
+	}
+	if silent != nil {
+		return // the lag stays as it was known; the age of the oldest event goes on
 	}
 	w.unsettled, w.oldest = unsettled, oldest
 	w.events = 0

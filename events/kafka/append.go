@@ -132,17 +132,7 @@ func (l *Log) publish(ctx context.Context, deliveries []*delivery) ([]events.Pos
 // hand gives one record to the publisher, on a goroutine that outlives the call when the brokers are slow. An error, of kind
 // Transient, says that it was not handed over.
 func (l *Log) hand(ctx context.Context, d *delivery, results chan<- error) error {
-	const op = "kafka.Append"
-	if err := ctx.Err(); err != nil {
-		return events.Wrap(events.Transient, op, err, "the call ended before anything was written")
-	}
-	select {
-	case l.slots <- struct{}{}:
-	case <-ctx.Done():
-		return events.Wrap(events.Transient, op, ctx.Err(), "too many events wait for Kafka; nothing was written")
-	}
-	if err := l.enter(op); err != nil {
-		<-l.slots
+	if err := l.admit(ctx); err != nil {
 		return err
 	}
 	go func() {
@@ -156,16 +146,43 @@ func (l *Log) hand(ctx context.Context, d *delivery, results chan<- error) error
 	return nil
 }
 
-// enter counts a record in, unless the log is closed or the brokers are known to be away.
-func (l *Log) enter(op string) error {
+// admit counts one record in and takes a slot for it. Brokers that have not been away for long are waited for, in the slot: one that was
+// lost is replaced by another within seconds. An error, of kind Transient, says that the record was not admitted.
+func (l *Log) admit(ctx context.Context) error {
+	const op = "kafka.Append"
+	if err := ctx.Err(); err != nil {
+		return events.Wrap(events.Transient, op, err, "the call ended before anything was written")
+	}
+	if _, err := l.reachable(op); err != nil {
+		return err // at once: the slots may be taken by those who came before
+	}
+	select {
+	case l.slots <- struct{}{}:
+	case <-ctx.Done():
+		return events.Wrap(events.Transient, op, ctx.Err(), "too many events wait for Kafka; nothing was written")
+	}
+	for {
+		out, err := l.enter(op)
+		if err == nil && out == nil {
+			return nil
+		}
+		if err == nil {
+			err = out.wait(ctx, op)
+		}
+		if err != nil {
+			<-l.slots
+			return err
+		}
+	}
+}
+
+// enter counts a record in, unless the log is closed or the brokers are away: then it returns the outage, or why nobody waits for its end.
+func (l *Log) enter(op string) (*outage, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.closed {
-		return closedError(op)
+	out, err := l.present(op)
+	if out == nil && err == nil {
+		l.inFlight.Add(1)
 	}
-	if l.away != nil {
-		return events.Wrap(events.Transient, op, l.away, "Kafka cannot be reached; nothing was written")
-	}
-	l.inFlight.Add(1)
-	return nil
+	return out, err
 }

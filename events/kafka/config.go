@@ -26,7 +26,7 @@ type Config struct {
 	TLS  TLS
 	SASL SASL
 
-	AppendTimeout  time.Duration // bounds Append; 0: 5 s
+	AppendTimeout  time.Duration // bounds Append, and with it the patience with brokers that are away; 0: 15 s
 	SessionTimeout time.Duration // after so long without a sign of life a member's partitions go to another; 0: 3 s. Brokers allow less than 6 s only with group.min.session.timeout.ms; a refused one is replaced by one that they allow
 }
 
@@ -46,7 +46,8 @@ type SASL struct {
 }
 
 const (
-	defaultAppendTimeout  = 5 * time.Second
+	// Brokers as they come notice after 9 s that one of them is dead (broker.session.timeout.ms); then its partitions get other leaders.
+	defaultAppendTimeout  = 15 * time.Second
 	defaultSessionTimeout = 3 * time.Second // so that a takeover after a crash ends within 5 s
 
 	// maxMessageBytes is the topic's max.message.bytes: a batch of records on the wire.
@@ -99,7 +100,8 @@ func (c Config) client() (*sarama.Config, error) {
 }
 
 // producer waits out an outage of a minute, so that publishing goes on by itself when the brokers are back; Append does not wait as
-// long. Idempotence keeps a record that was sent twice from standing there twice.
+// long. That is so when none of them answers (Metadata.Retry), and when they still name a leader that is dead (Producer.Retry). Idempotence
+// keeps a record that was sent twice from standing there twice.
 func (c Config) producer() (*sarama.Config, error) {
 	config, err := c.client()
 	if err != nil {
@@ -114,7 +116,7 @@ func (c Config) producer() (*sarama.Config, error) {
 	config.Producer.MaxMessageBytes = maxMessageBytes
 	config.Producer.Partitioner = sarama.NewHashPartitioner // FNV-1a of the key, as events.PartitionOf
 	config.Producer.Timeout = 5 * time.Second
-	config.Producer.Retry.Max = 10
+	config.Producer.Retry.Max = 240
 	config.Producer.Retry.Backoff = 250 * time.Millisecond
 	return config, nil
 }

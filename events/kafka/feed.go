@@ -77,7 +77,8 @@ func OpenFeed(ctx context.Context, config Config, logger *slog.Logger) (*Feed, e
 	}
 	writing.Producer.MaxMessageBytes = feedJSONBytes
 	writing.Producer.Partitioner = sarama.NewManualPartitioner // a decision's partition is its record's
-	writing.Metadata.Retry.Max = 20                            // whoever publishes asks again; what is away for long need not be held on to
+	// Whoever publishes asks again; what is away for long need not be held on to.
+	writing.Metadata.Retry.Max, writing.Producer.Retry.Max = 20, 20
 	f := &Feed{topic: FeedTopic(config.Topic), logger: logger}
 	var partitions int32
 	if f.client, partitions, err = reach(ctx, op, config, f.topic); err != nil {

@@ -5,9 +5,10 @@
 // subscriber sees one message, so that a handler gets up to 1,000 records at a time and its ack lets the next batch come; and it
 // starts each partition where the projections stand, not where the broker thinks. docs/decisions/0002-log.md tells why.
 //
-// It promises, beside what events.Log does: Append ends within its timeout whatever the brokers do; when they are known to be away it
-// writes nothing (kind Transient); publishing and following go on by themselves when they are back; a place that the topic does not
-// have is never replaced by another in silence, but shows in Health.
+// It promises, beside what events.Log does: Append ends within its timeout whatever the brokers do. When they are known to be away it
+// writes nothing and waits for them, until they have been away for as long as the timeout; from then on it refuses at once (kind
+// Transient), and Health tells. So a broker that is lost while others can replace it fails no write. Publishing and following go on by
+// themselves when the brokers are back; a place that the topic does not have is never replaced by another in silence, but shows in Health.
 package kafka
 
 import (
@@ -40,7 +41,7 @@ type Log struct {
 	slots      chan struct{} // one for each record in flight
 
 	mu        sync.Mutex
-	away      error // why the brokers are known to be away; nil: they are not
+	outage    *outage // that the brokers are known to be away; nil: they are not
 	followers []*follower
 	closed    bool
 	inFlight  sync.WaitGroup // records handed to the publisher; only grows while closed is false
@@ -156,13 +157,11 @@ func (l *Log) end(ctx context.Context, partition int32) (events.End, error) {
 // Health is events.Prober.Health.
 func (l *Log) Health(ctx context.Context) error {
 	l.mu.Lock()
-	followers, closed, away := l.followers, l.closed, l.away
+	followers := l.followers
+	_, err := l.present("kafka.Health")
 	l.mu.Unlock()
-	if closed {
-		return closedError("kafka.Health")
-	}
-	if away != nil {
-		return away
+	if err != nil {
+		return err
 	}
 	for _, f := range followers {
 		if err := f.health(); err != nil {

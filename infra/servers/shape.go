@@ -12,6 +12,9 @@ type Shape struct {
 	Kafka     int // brokers, each a controller too. With three, one may be lost: topics need replication 3 and min.insync.replicas 2
 	Cassandra int // nodes of one ring, known as 127.0.0.1, 127.0.0.2 and so on; a system other than Linux may need these as aliases of its loopback interface
 	Postgres  int // 0 or 1
+	// Unhurried gives brokers the times that they have as they come: they notice after 9 s that one of them is dead, in place of 2, after 30 s that one
+	// lags, in place of 3, and allow a member of a group no session below 6 s.
+	Unhurried bool
 	// Proxied lets the test stand between clients and servers: Env gives addresses where nobody listens until the test
 	// starts a proxy for each of [Cluster.Links].
 	Proxied bool
@@ -22,6 +25,7 @@ type member struct {
 	what       string
 	number, of int
 	proxied    bool
+	unhurried  bool
 }
 
 // proxyPort is the port that clients are told when a proxy stands before the server.
@@ -53,13 +57,13 @@ func (m member) proxyPorts() []string {
 
 func (s Shape) servers() (list []server) {
 	for i := range s.Kafka {
-		list = append(list, kafka{member{Kafka, i + 1, s.Kafka, s.Proxied}})
+		list = append(list, kafka{member{Kafka, i + 1, s.Kafka, s.Proxied, s.Unhurried}})
 	}
 	for i := range s.Cassandra {
-		list = append(list, cassandra{member{Cassandra, i + 1, s.Cassandra, s.Proxied}})
+		list = append(list, cassandra{member{Cassandra, i + 1, s.Cassandra, s.Proxied, false}})
 	}
 	for i := range s.Postgres {
-		list = append(list, postgres{member{Postgres, i + 1, s.Postgres, s.Proxied}})
+		list = append(list, postgres{member{Postgres, i + 1, s.Postgres, s.Proxied, false}})
 	}
 	return list
 }

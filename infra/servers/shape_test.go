@@ -105,6 +105,30 @@ func TestABrokerFindsItselfAmongTheBrokers(t *testing.T) {
 	}
 }
 
+func TestPartitionsThatLackACopyAreCounted(t *testing.T) {
+	number := func(values ...int32) (b []byte) {
+		for _, v := range values {
+			b = binary.BigEndian.AppendUint32(b, uint32(v))
+		}
+		return b
+	}
+	partition := func(index, leader int32, inSync ...int32) []byte {
+		b := append([]byte{0, 0}, number(index, leader, 3, 1, 2, 3, int32(len(inSync)))...)
+		return append(b, number(inSync...)...)
+	}
+	answer := slices.Concat(number(1, 1), []byte("\x00\x09127.0.0.1\x00\x00\x10\x00\xff\xff"), number(1 /* controller */, 2 /* topics */),
+		[]byte("\x00\x00\x00\x03log\x00"), number(2), partition(0, 1, 1, 2, 3), partition(1, 2, 2, 3),
+		[]byte("\x00\x00\x00\x04feed\x00"), number(1), partition(0, -1, 1, 2, 3))
+	if got, err := lacking(answer); err != nil || got != 2 {
+		t.Errorf("got %d, %v; want 2: one lacks a copy, one its leader", got, err)
+	}
+	for cut := range answer {
+		if got, err := lacking(answer[:cut]); err == nil {
+			t.Errorf("the first %d of %d bytes tell of %d partitions", cut, len(answer), got)
+		}
+	}
+}
+
 // FuzzTheAnswerOfACassandraNode holds that no bytes make the reader fail or take what isn't there.
 func FuzzTheAnswerOfACassandraNode(f *testing.F) {
 	f.Add([]byte("\x00\x00\x00\x02\x00\x00\x00\x01\x00\x00\x00\x01\x00\x06system\x00\x05local\x00\x01v\x00\x0c\x00\x00\x00\x01\x00\x00\x00\x02ab"))
