@@ -209,6 +209,40 @@ func TestAnOutageRefusesInTimeAndEndsByItself(t *testing.T) {
 	t.Logf("%d acknowledged, %d unknown, %d refused", len(acked), len(unknown), len(refused))
 }
 
+func TestAppendsWaitForABrokerThatIsNotAwayForLong(t *testing.T) {
+	broker := privateBroker(t)
+	config := broker.config()
+	config.AppendTimeout = 2 * waiting
+	log := openLog(t, ensured(t, config))
+	defer func() { _ = log.Close() }()
+	if _, err := log.Append(t.Context(), []events.Event{eventstest.NewEvent("main", 0)}); err != nil {
+		t.Fatal(err)
+	}
+	broker.kill()
+	var appends sync.WaitGroup
+	for i := range 12 { // the first ones before the outage is known, the last ones after
+		appends.Go(func() {
+			if _, err := log.Append(t.Context(), []events.Event{eventstest.NewEvent("main", i+1)}); err != nil {
+				t.Errorf("append %d: %v", i, err)
+			}
+		})
+		time.Sleep(500 * time.Millisecond)
+	}
+	if err := log.Health(t.Context()); err != nil {
+		t.Errorf("the log takes appends, and its health is %v", err)
+	}
+	broker.start()
+	appends.Wait()
+	var ends int64
+	list, err := log.Ends(t.Context())
+	for _, end := range list {
+		ends += end.Next
+	}
+	if err != nil || ends != 13 {
+		t.Errorf("%d records, %v; want 13", ends, err)
+	}
+}
+
 func TestMembersOfAGroupShareThePartitionsAndTakeOver(t *testing.T) {
 	config := ensured(t, newTopic(t))
 	config.Group = config.Topic

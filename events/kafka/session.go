@@ -18,19 +18,26 @@ func fallbackSessions() []time.Duration {
 
 // sessionAllowed gives the session timeout to use: the configured one, or the shortest longer one that the brokers allow, which it tells the
 // operator, because a takeover after a crash takes as long. It asks by what a new member asks first (KIP-394): the broker checks the
-// timeout and gives a member id, which is given back. When nobody answers the configured one stands.
+// timeout and gives a member id, which is given back. When nobody can tell for as long as an append waits, the least stands that brokers allow as
+// they come: a node whose timeout is refused would never get a partition.
 func sessionAllowed(ctx context.Context, client sarama.Client, config Config, logger *slog.Logger) time.Duration {
+	ctx, cancel := context.WithTimeout(ctx, config.AppendTimeout)
+	defer cancel()
 	for _, session := range append([]time.Duration{config.SessionTimeout}, fallbackSessions()...) {
 		if session < config.SessionTimeout {
 			continue
 		}
 		err := probeSession(ctx, client, config.Group, session)
+		for err != nil && !errors.Is(err, sarama.ErrInvalidSessionTimeout) && pause(ctx, joinPause) == nil {
+			err = probeSession(ctx, client, config.Group, session) // its coordinator is lost, or is being made
+		}
 		if errors.Is(err, sarama.ErrInvalidSessionTimeout) {
 			continue
 		}
 		if err != nil {
-			logger.Warn("the session timeout of the consumer group could not be checked with Kafka", "group", config.Group, "timeout", config.SessionTimeout, "error", err)
-			return config.SessionTimeout
+			session = max(session, fallbackSessions()[0])
+			logger.Warn("the session timeout of the consumer group could not be checked with Kafka", "group", config.Group, "configured", config.SessionTimeout, "used", session, "error", err)
+			return session
 		}
 		if session != config.SessionTimeout {
 			logger.Warn("Kafka refuses the session timeout of the consumer group and a longer one is used: after a crash another node takes over that much later; "+
@@ -46,6 +53,9 @@ func sessionAllowed(ctx context.Context, client sarama.Client, config Config, lo
 // probeSession asks the group's coordinator whether a member may have a session timeout; it joins nothing.
 func probeSession(ctx context.Context, client sarama.Client, group string, session time.Duration) error {
 	_, err := bounded(ctx, func() (struct{}, error) {
+		if err := client.RefreshCoordinator(group); err != nil { // the one that is remembered may be gone
+			return struct{}{}, err
+		}
 		coordinator, err := client.Coordinator(group)
 		if err != nil {
 			return struct{}{}, err

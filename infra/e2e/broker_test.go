@@ -67,7 +67,7 @@ func TestABrokerIsLostUnderLoadWithoutAFailedWrite(t *testing.T) {
 	r := dice(t)
 	c := startCluster(t, servers.Shape{Kafka: 3, Cassandra: 1, Postgres: 1, Unhurried: true})
 	env := slices.DeleteFunc(c.env(), func(v string) bool { return strings.HasPrefix(v, "BINNACLE_CASSANDRA_REPLICATION=") })
-	i := newInstallation(t, plain, "distributed", append(env, "BINNACLE_KAFKA_PARTITIONS=3"))
+	i := newInstallation(t, plain, "distributed", append(env, "BINNACLE_KAFKA_PARTITIONS=3", "BINNACLE_TENANTS=*"))
 	c.keepLogs(t, i.evidence)
 	f := launchFleet(i, 2)
 	copied := func() {
