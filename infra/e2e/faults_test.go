@@ -97,6 +97,9 @@ func TestAServerThatIsAwayStopsWritesInBoundedTimeAndAllRecovers(t *testing.T) {
 				if r.status != http.StatusServiceUnavailable && r.status != http.StatusGatewayTimeout {
 					t.Errorf("a write answers %d while %s is away: %s", r.status, name, r.body)
 				}
+				if name == "kafka" && r.status != http.StatusServiceUnavailable {
+					t.Errorf("a write answers %d although Kafka is known to be away: %s", r.status, r.body)
+				}
 				if r.status == http.StatusServiceUnavailable && r.header.Get("Retry-After") == "" {
 					t.Errorf("503 without Retry-After while %s is away", name)
 				}
