@@ -53,7 +53,7 @@ func Classify(op string, err error) error {
 	case codeInterrupt:
 		return events.Wrap(events.Transient, op, err, "the call ended while SQLite worked on it")
 	case codeFull:
-		return events.Wrap(events.Transient, op, err, "the disk of the SQLite file is full; free some space")
+		return events.Wrap(events.Transient, op, err, "the disk of the SQLite file is full and nothing was written; free some space")
 	case codeReadOnly, codePerm:
 		return events.Wrap(events.Transient, op, err, "the SQLite file, or its folder, is read-only; let this user write to both")
 	case codeCantOpen:
@@ -62,7 +62,7 @@ func Classify(op string, err error) error {
 		return events.Wrap(events.Transient, op, err, "SQLite has run out of memory")
 	case codeIO:
 		if failed.Code() == codeIOWrite {
-			return events.Wrap(events.Transient, op, err, "the disk refused a write to the SQLite file: it has failed, or a quota or a limit of the process is full")
+			return events.Wrap(events.Transient, op, err, "the disk refused a write to the SQLite file and nothing was written: a quota or a limit of the process is full, or the disk has failed; make room, or look at the system's log")
 		}
 		return events.Wrap(events.Transient, op, err, "the disk failed to read or write the SQLite file; look at the system's log")
 	case codeCorrupt:
@@ -73,11 +73,18 @@ func Classify(op string, err error) error {
 	return events.Wrap(events.Internal, op, err, "SQLite refused a statement")
 }
 
-// classifyCommit is Classify for COMMIT: when the disk failed in the middle of it, the next opening of the file may find the
-// transaction in the write-ahead log.
+// isFull tells whether a write failed for want of room.
+func isFull(err error) bool {
+	var failed *sqlite.Error
+	return errors.As(err, &failed) && (failed.Code()&0xff == codeFull || failed.Code() == codeIOWrite)
+}
+
+// classifyCommit is Classify for COMMIT. A page that could not be written to the write-ahead log leaves the transaction without its end there
+// (https://www.sqlite.org/fileformat2.html#the_write_ahead_log: only frames up to a commit frame with a right checksum count), and SQLite has rolled it back. When the disk
+// failed later than that, in the sync above all, the next opening of the file may find the transaction.
 func classifyCommit(op string, err error) error {
 	var failed *sqlite.Error
-	if errors.As(err, &failed) && failed.Code()&0xff == codeIO {
+	if errors.As(err, &failed) && failed.Code()&0xff == codeIO && failed.Code() != codeIOWrite {
 		return events.Wrap(events.Unknown, op, err, "the disk failed while the transaction was committed; it may or may not be in the file")
 	}
 	return Classify(op, err)

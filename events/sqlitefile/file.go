@@ -18,6 +18,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	_ "modernc.org/sqlite" // the database/sql driver "sqlite"
@@ -47,6 +48,8 @@ type File struct {
 	checkpointEvery time.Duration
 	closeOnce       sync.Once
 	closeError      error
+
+	starved atomic.Int64 // when there was no room for a transaction of Relaxed, in nanoseconds of Unix time; 0: there was for the last one
 
 	set   level // the level that the connection below stands at; used by the holder of the writer alone
 	setOn any
@@ -149,16 +152,31 @@ func (f *File) check(op string) error {
 // Path is the absolute path of the file.
 func (f *File) Path() string { return f.path }
 
+// starvedRest is how long after there was no room for what is made from the log nothing is added to the log. Who makes it tries again sooner.
+const starvedRest = time.Second
+
 // Durable runs fn in a transaction that survives a crash of the machine once Durable has returned nil: the log's. fn must not keep
 // the transaction, and must not ask for another one. After an error nothing of it is in the file, except with kind Unknown: then the
-// commit itself failed and it may be.
+// commit itself failed and it may be. While the disk has no room for transactions of Relaxed, which are made from those of Durable, it has none
+// for these: what the log takes and nobody can project would be of unknown outcome for its sender.
 func (f *File) Durable(ctx context.Context, fn func(*sql.Tx) error) error {
-	return f.transact(ctx, "sqlitefile.Durable", f.durable, fn)
+	const op = "sqlitefile.Durable"
+	if since := f.starved.Load(); since != 0 && time.Since(time.Unix(0, since)) < starvedRest {
+		return events.Errorf(events.Transient, op, "the disk of the SQLite file is full, what was written before waits for room, and nothing was written; free some space")
+	}
+	return f.transact(ctx, op, f.durable, fn)
 }
 
 // Relaxed is Durable without waiting for the disk: what can be made again from the log.
 func (f *File) Relaxed(ctx context.Context, fn func(*sql.Tx) error) error {
-	return f.transact(ctx, "sqlitefile.Relaxed", f.relaxed, fn)
+	err := f.transact(ctx, "sqlitefile.Relaxed", f.relaxed, fn)
+	switch {
+	case err == nil && f.starved.Load() != 0:
+		f.starved.Store(0)
+	case isFull(err):
+		f.starved.Store(time.Now().UnixNano())
+	}
+	return err
 }
 
 func (f *File) transact(ctx context.Context, op string, want level, fn func(*sql.Tx) error) error {

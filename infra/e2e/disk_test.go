@@ -19,60 +19,6 @@ func (i *installation) database() string {
 	return filepath.Join(i.value("BINNACLE_DATA"), "binnacle.db")
 }
 
-func TestADiskThatIsFullRefusesWritesAndLosesNothing(t *testing.T) {
-	i := newInstallation(t, plain, "standalone", nil)
-	n := i.start()
-	first := n.do(http.StatusCreated, "POST", "/Patient", `{"resourceType":"Patient"}`).id(t)
-	n.stop()
-	info, err := os.Stat(i.database())
-	if err != nil {
-		t.Fatal(err)
-	}
-	// No file of the process may grow beyond a bound: to the program that is a disk with no room (setrlimit(2), RLIMIT_FSIZE).
-	blocks := info.Size()/512 + 4<<10
-	i.env = append(i.env, "BINNACLE_OUTCOME_WAIT=3s")
-	i.wrapper = []string{"sh", "-c", fmt.Sprintf(`trap '' XFSZ; ulimit -f %d; exec "$@"`, blocks), "sh"}
-	n = i.start()
-	padding := strings.Repeat("x", 40<<10)
-	acknowledged := []string{first}
-	var refused reply
-	for k := 0; refused.status == 0; k++ {
-		r, err := n.try("POST", "/Patient", fmt.Sprintf(`{"resourceType":"Patient","language":"%d %s"}`, k, noise(k, padding)))
-		if err != nil {
-			t.Fatalf("a write was not answered: %v", err)
-		}
-		if r.status != http.StatusCreated {
-			refused = r
-			break
-		}
-		acknowledged = append(acknowledged, r.id(t))
-		if k > 2000 {
-			t.Fatal("2,000 documents of 40 kB fit in 2 MiB: the disk was not full")
-		}
-	}
-	t.Logf("after %d writes: %d %s", len(acknowledged), refused.status, refused.body)
-	if refused.status != http.StatusServiceUnavailable && refused.status != http.StatusGatewayTimeout && refused.status != http.StatusInsufficientStorage {
-		t.Errorf("a write to a full disk answers %d, want 503, 504 or 507", refused.status)
-	}
-	if !strings.Contains(string(refused.body), "OperationOutcome") {
-		t.Errorf("no OperationOutcome tells why: %s", refused.body)
-	}
-	for _, id := range acknowledged {
-		n.do(http.StatusOK, "GET", "/Patient/"+id, "")
-	}
-	if text := n.output.String(); !strings.Contains(text, "disk") || !strings.Contains(text, "binnacle.db") {
-		t.Errorf("the node doesn't tell its operator about the disk:\n%.2000s", text)
-	}
-	n.kill()
-	i.wrapper = nil
-	n = i.start() // the disk has room again
-	for _, id := range acknowledged {
-		n.do(http.StatusOK, "GET", "/Patient/"+id, "")
-	}
-	n.do(http.StatusCreated, "POST", "/Patient", `{"resourceType":"Patient"}`)
-	i.run("verify", "--deep")
-}
-
 // noise makes text that doesn't compress well.
 func noise(seed int, padding string) string {
 	out := []byte(padding)
