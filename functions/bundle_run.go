@@ -32,7 +32,7 @@ func (d *door) transaction(rw http.ResponseWriter, r *http.Request, data []byte,
 		if preferencesOf(r.Header).async {
 			return d.append(rw, r, event)
 		}
-		sent, err := d.send(r.Context(), event)
+		sent, err := d.send(r.Context(), event, false)
 		if err != nil {
 			return err
 		}
@@ -89,6 +89,7 @@ func (d *door) batch(rw http.ResponseWriter, r *http.Request, data []byte, parts
 	}
 	async := preferencesOf(r.Header).async
 	request := d.fingerprint(r, data)
+	unclaimed := d.unclaimed(r.Context(), d.Tenant, d.key)
 	positions := make([]*events.Position, len(parts))
 	var fresh atomic.Bool // something was not answered by an earlier request
 	var group errgroup.Group
@@ -110,7 +111,7 @@ func (d *door) batch(rw http.ResponseWriter, r *http.Request, data []byte, parts
 				}
 				return nil
 			}
-			outcome, err := d.Handle(r.Context(), event)
+			outcome, err := d.handle(r.Context(), event, unclaimed)
 			if err != nil || outcome.Repeats == "" {
 				fresh.Store(true)
 			}

@@ -138,6 +138,19 @@ func (w *Write) claimed(ctx context.Context, event *events.Event) (*events.Outco
 	return nil, nil
 }
 
+// unclaimed tells whether an idempotency key is known to stand for nothing. Then no part of its request can, and the entries of a batch need
+// no look-up each.
+func (w *Write) unclaimed(ctx context.Context, tenant, key string) bool {
+	if key == "" {
+		return true
+	}
+	if w.gate.check(ctx, events.PartitionOf(tenant, w.Partitions)) != nil {
+		return false // each entry hears why
+	}
+	claims, err := w.Index.Claims(ctx, []projections.ClaimName{{Tenant: tenant, Key: key}})
+	return err == nil && claims[0].EventID == ""
+}
+
 // repeated returns the outcome of the event that another one repeats, and says that it is a repetition.
 func (w *Write) repeated(ctx context.Context, first string) (*events.Outcome, error) {
 	outcomes, err := w.Index.Outcomes(ctx, []string{first})

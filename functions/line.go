@@ -50,6 +50,7 @@ type line struct {
 	state    projections.State
 	current  *otter.Cache[projections.Key, projections.Version] // the zero Version for "never known"
 	fetched  map[projections.Key]projections.Version            // what prefetch brought for the chunk in hand
+	found    map[conditionName]projections.Page                 // what prefetchSearches brought for it
 	searches map[typeName]map[string]projections.Page
 }
 
@@ -66,7 +67,7 @@ func (l *line) forget() {
 		<-l.flight.done // what the index has then is what counts
 		l.flight = nil
 	}
-	l.known, l.fetched = false, nil
+	l.known, l.fetched, l.found = false, nil, nil
 	l.current = otter.Must(&otter.Options[projections.Key, projections.Version]{MaximumSize: currentCached})
 	l.searches = make(map[typeName]map[string]projections.Page)
 }
@@ -231,6 +232,7 @@ func (l *line) chunk(ctx context.Context, items []*item, told func(next int64, o
 	if err != nil {
 		return err
 	}
+	l.prefetchSearches(ctx, items)
 	for {
 		d := &deciding{line: l, ctx: ctx, state: l.state, chunk: newOverlay(false), seen: make(map[string]bool), blobs: contents,
 			claimed: claimed, claims: make(map[projections.ClaimName]projections.Claim)}
@@ -253,7 +255,7 @@ func (l *line) chunk(ctx context.Context, items []*item, told func(next int64, o
 
 // commit writes blobs and everything else, after the commit before.
 func (l *line) commit(ctx context.Context, d *deciding, items []*item, told func(next int64, outcomes []events.Outcome)) error {
-	l.fetched = nil
+	l.fetched, l.found = nil, nil
 	if err := l.land(); err != nil {
 		return err
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"strings"
 
+	"golang.org/x/sync/errgroup"
+
 	"binnacle/events"
 	"binnacle/projections"
 )
@@ -168,7 +170,7 @@ func (e *decidingEvent) search(query projections.Query, condition string) ([]*en
 			return found, err
 		}
 	}
-	query.Total, query.Limit, query.Patient = projections.TotalNone, searchPage, true
+	query = asCondition(query)
 	page, err := e.line.searchFirst(e.ctx, query, condition)
 	for err == nil {
 		for _, version := range page.Versions {
@@ -194,25 +196,94 @@ func tooCostly(err error) error {
 	return &refused{events.Refusal{Kind: events.TooCostly, Text: text(err)}}
 }
 
+// searchedAtOnce is how many conditions of a chunk are searched for at once.
+const searchedAtOnce = 4
+
+// prefetchSearches brings the matches of the conditions of a chunk to hand, several at once: while it is decided they would be searched for
+// one after the other. What goes wrong here is left to that.
+func (l *line) prefetchSearches(ctx context.Context, items []*item) {
+	l.found = make(map[conditionName]projections.Page)
+	var names []conditionName
+	var queries []projections.Query
+	want := func(name conditionName) {
+		if _, kept := l.searches[typeName{name.tenant, name.name}][name.text]; kept {
+			return
+		}
+		if _, asked := l.found[name]; asked {
+			return
+		}
+		query, err := l.conditions.parse(name.tenant, name.name, name.text)
+		if err != nil || selective(query) != nil {
+			return
+		}
+		l.found[name] = projections.Page{}
+		names, queries = append(names, name), append(queries, query)
+	}
+	for _, i := range items {
+		if i.poison != "" || i.known != nil {
+			continue
+		}
+		for _, w := range i.works {
+			if w.Condition != "" {
+				want(conditionName{i.event.Tenant, w.Type, w.Condition})
+			}
+			for _, link := range w.Links {
+				if link.Change < 0 {
+					want(conditionName{i.event.Tenant, link.Type, link.Query})
+				}
+			}
+		}
+	}
+	pages, failed := make([]projections.Page, len(names)), make([]error, len(names))
+	var group errgroup.Group
+	group.SetLimit(searchedAtOnce)
+	for n := range names {
+		group.Go(func() error {
+			pages[n], failed[n] = l.index.Search(ctx, asCondition(queries[n]))
+			return nil
+		})
+	}
+	_ = group.Wait() // errors stand in failed
+	for n, name := range names {
+		if delete(l.found, name); failed[n] == nil {
+			l.found[name] = l.keep(name, pages[n])
+		}
+	}
+}
+
+// asCondition asks for the matches of a condition as they decide.
+func asCondition(query projections.Query) projections.Query {
+	query.Total, query.Limit, query.Patient = projections.TotalNone, searchPage, true
+	return query
+}
+
 // searchFirst returns the first page of a condition's matches in the index. It is kept until a version of the type is committed; one that
 // is read while such a commit is in flight may be of before it or after it, and is not kept.
 func (l *line) searchFirst(ctx context.Context, query projections.Query, condition string) (projections.Page, error) {
-	name := typeName{query.Tenant, query.Type}
-	if page, have := l.searches[name][condition]; have {
+	name := conditionName{query.Tenant, query.Type, condition}
+	if page, have := l.searches[typeName{name.tenant, name.name}][condition]; have {
+		return page, nil
+	}
+	if page, have := l.found[name]; have {
 		return page, nil
 	}
 	page, err := l.index.Search(ctx, query)
 	if err != nil {
 		return projections.Page{}, err
 	}
+	return l.keep(name, page), nil
+}
+
+// keep remembers the first page of a condition, unless what is in flight could contradict it.
+func (l *line) keep(name conditionName, page projections.Page) projections.Page {
 	if l.inFlight(name.tenant, name.name) {
-		return page, nil
+		return page
 	}
-	kept := l.searches[name]
+	kept := l.searches[typeName{name.tenant, name.name}]
 	if kept == nil || len(kept) >= searchCached {
 		kept = make(map[string]projections.Page)
 		l.searches[typeName{strings.Clone(name.tenant), strings.Clone(name.name)}] = kept
 	}
-	kept[strings.Clone(condition)] = page
-	return page, nil
+	kept[strings.Clone(name.text)] = page
+	return page
 }

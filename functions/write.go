@@ -98,7 +98,12 @@ func (w *Write) prepare() {
 // for another request. An event that repeats another under its key takes no effect: that one's outcome is returned, and its Repeats is
 // not empty.
 func (w *Write) Handle(ctx context.Context, event events.Event) (events.Outcome, error) {
-	s, err := w.send(ctx, event)
+	return w.handle(ctx, event, false)
+}
+
+// handle is [Write.Handle]; of an event that is known to be unclaimed the claims on its key are not looked up.
+func (w *Write) handle(ctx context.Context, event events.Event, unclaimed bool) (events.Outcome, error) {
+	s, err := w.send(ctx, event, unclaimed)
 	if err != nil {
 		return events.Outcome{}, err
 	}
@@ -115,14 +120,16 @@ type sent struct {
 }
 
 // send appends an event and returns what waits for its outcome; see [Write.Handle] for the errors.
-func (w *Write) send(ctx context.Context, event events.Event) (*sent, error) {
+func (w *Write) send(ctx context.Context, event events.Event, unclaimed bool) (*sent, error) {
 	w.prepare()
 	partition := events.PartitionOf(event.Tenant, w.Partitions)
 	if err := w.gate.check(ctx, partition); err != nil {
 		return nil, err
 	}
-	if known, err := w.claimed(ctx, &event); err != nil || known != nil {
-		return &sent{known: known}, err
+	if !unclaimed {
+		if known, err := w.claimed(ctx, &event); err != nil || known != nil {
+			return &sent{known: known}, err
+		}
 	}
 	s := &sent{wait: w.Waiters.Wait(event.ID, partition), bound: w.limits.OutcomeWait, at: "its position is not known"}
 	positions, err := w.Log.Append(ctx, []events.Event{event})

@@ -13,6 +13,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -28,9 +29,15 @@ import (
 var _ projections.Blobs = (*Blobs)(nil)
 
 const (
-	// compressFrom is the size in bytes from which content is compressed here and not by the node: long documents are what fills
-	// its commit log and its heap (docs/decisions/0004-blobs.md).
-	compressFrom = 4 << 10
+	// compressFrom is the size in bytes from which content is compressed here and not by the node: bytes are what fills its commit log
+	// and its heap, and a batch takes more documents that are short (docs/decisions/0004-blobs.md).
+	compressFrom = 512
+	// batchRows and batchBytes bound what is inserted with one request. They are those from which on a node as it comes warns of a batch
+	// (unlogged_batch_across_partitions_warn_threshold, batch_size_warn_threshold).
+	batchRows  = 10
+	batchBytes = 5 << 10
+	// rowBytes is what a row counts in a batch beside its content.
+	rowBytes = 100
 	// getChunk is the number of hashes that one statement asks for.
 	getChunk = 10
 	// eachPage is the number of hashes that one request of Each reads.
@@ -44,6 +51,7 @@ type Blobs struct {
 	codec   *packed.Codec
 	reads   chan struct{} // a place for each read in flight
 	writes  chan struct{} // and for each write
+	cores   chan struct{} // and for each content that is being packed
 	spare   gocql.SpeculativeExecutionPolicy
 
 	insert, selectIn, selectPage, remove string
@@ -74,6 +82,7 @@ func Open(ctx context.Context, config Config, create bool) (*Blobs, error) {
 		codec:      codec,
 		reads:      make(chan struct{}, s.Concurrency),
 		writes:     make(chan struct{}, s.Concurrency),
+		cores:      make(chan struct{}, runtime.GOMAXPROCS(0)),
 		spare:      &gocql.SimpleSpeculativeExecution{NumAttempts: 1, TimeoutDelay: max(s.Timeout/10, time.Millisecond)},
 		insert:     "INSERT INTO " + name + " (hash, content) VALUES (?, ?)",
 		selectIn:   "SELECT hash, content FROM " + name + " WHERE hash IN ?",
@@ -112,21 +121,64 @@ func parallel(ctx context.Context, places chan struct{}, n int, do func(ctx cont
 	return group.Wait()
 }
 
-// Put implements [projections.Blobs] with one insert per blob. A blob that is larger than the configured bound even when compressed
-// is refused as TooLarge.
+// row is a blob as it is stored.
+type row struct {
+	key     string
+	content []byte
+}
+
+// Put implements [projections.Blobs]. A blob that is larger than the configured bound even when compressed is refused as TooLarge.
 func (b *Blobs) Put(ctx context.Context, blobs []projections.Blob) error {
 	const op = "cassandra.Put"
-	return classify(op, parallel(ctx, b.writes, len(blobs), func(ctx context.Context, i int) error {
+	rows := make([]row, len(blobs))
+	if err := parallel(ctx, b.cores, len(blobs), func(_ context.Context, i int) error {
 		stored := b.codec.Pack(blobs[i].Content)
 		if len(stored) > b.LargestBlob {
 			return events.Errorf(events.TooLarge, op, "a document of %d bytes is %d when compressed; Cassandra stores up to %d: make it smaller, or keep its data outside and refer to it",
 				len(blobs[i].Content), len(stored), b.LargestBlob)
 		}
-		key := hex.EncodeToString(blobs[i].Hash[:])
-		return b.retry(ctx, op, func(ctx context.Context, _ int) error {
-			return b.session.Query(b.insert, key, stored).WithContext(ctx).Consistency(b.write).Exec()
-		})
+		rows[i] = row{hex.EncodeToString(blobs[i].Hash[:]), stored}
+		return nil
+	}); err != nil {
+		return classify(op, err)
+	}
+	requests := batches(rows)
+	return classify(op, parallel(ctx, b.writes, len(requests), func(ctx context.Context, i int) error {
+		return b.retry(ctx, op, func(ctx context.Context, _ int) error { return b.store(ctx, requests[i]) })
 	}))
+}
+
+// batches divides rows into those that go out together. A row that fills a batch is alone.
+func batches(rows []row) [][]row {
+	var divided [][]row
+	first, bytes := 0, 0
+	for i := range rows {
+		size := len(rows[i].content) + rowBytes
+		if i > first && (i-first >= batchRows || bytes+size > batchBytes) {
+			divided = append(divided, rows[first:i])
+			first, bytes = i, 0
+		}
+		bytes += size
+	}
+	if first < len(rows) {
+		divided = append(divided, rows[first:])
+	}
+	return divided
+}
+
+// store inserts rows with one request. The batch has nothing to do with atomicity: what a request costs, both here and on the node, is several
+// times what one of such rows does.
+func (b *Blobs) store(ctx context.Context, rows []row) error {
+	if len(rows) == 1 {
+		return b.session.Query(b.insert, rows[0].key, rows[0].content).WithContext(ctx).Consistency(b.write).Exec()
+	}
+	batch := b.session.NewBatch(gocql.UnloggedBatch).WithContext(ctx)
+	batch.SetConsistency(b.write)
+	batch.Entries = make([]gocql.BatchEntry, len(rows))
+	for i, r := range rows {
+		batch.Entries[i] = gocql.BatchEntry{Stmt: b.insert, Args: []any{r.key, r.content}, Idempotent: true}
+	}
+	return b.session.ExecuteBatch(batch)
 }
 
 // Get implements [projections.Blobs]. What is missing at the level of reads, or damaged, is asked for again at QUORUM. When too few

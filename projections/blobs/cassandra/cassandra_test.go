@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"os"
 	"strings"
 	"testing"
@@ -96,7 +97,7 @@ func TestATableOfOtherColumnsIsRefused(t *testing.T) {
 	}
 }
 
-func TestAnOrdinaryDocumentStandsInTheTableAsItIs(t *testing.T) {
+func TestAShortDocumentStandsInTheTableAsItIs(t *testing.T) {
 	c := config(t)
 	store := open(t, c)
 	one := blob(`{"resourceType":"Patient","id":"1"}`)
@@ -109,6 +110,33 @@ func TestAnOrdinaryDocumentStandsInTheTableAsItIs(t *testing.T) {
 	}
 	if !bytes.Equal(content, one.Content) {
 		t.Errorf("got %q, want %q", content, one.Content)
+	}
+}
+
+func TestRowsGoOutTogetherUpToWhatANodeTakesWithoutAWarning(t *testing.T) {
+	sized := func(sizes ...int) []row {
+		rows := make([]row, len(sizes))
+		for i, size := range sizes {
+			rows[i].content = make([]byte, size)
+		}
+		return rows
+	}
+	for _, c := range []struct {
+		rows []row
+		want []int
+	}{
+		{nil, nil},
+		{sized(1), []int{1}},
+		{sized(make([]int, 2*batchRows+1)...), []int{batchRows, batchRows, 1}},
+		{sized(batchBytes, 1, batchBytes/2, batchBytes/2, 1, 10*batchBytes), []int{1, 2, 2, 1}},
+	} {
+		var got []int
+		for _, batch := range batches(c.rows) {
+			got = append(got, len(batch))
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%d rows go out as %v, want %v", len(c.rows), got, c.want)
+		}
 	}
 }
 

@@ -41,20 +41,32 @@ func (g *Generations) connect(ctx context.Context, c Config) error {
 		return &pgconn.DeadlineContextWatcherHandler{Conn: conn.Conn()} // there is no statement to give up
 	}
 
-	searching := base.Copy()
-	searching.MaxConns = max((c.Connections-1)/2, 1)
-	set(searching.ConnConfig, forSearches)
+	deciding := base.Copy()
+	deciding.MaxConns = max((c.Connections-1)/4, 1)
+	set(deciding.ConnConfig, forSearches)
+	searching := deciding.Copy()
+	searching.MaxConns = max((c.Connections-1)/3, 1)
 	set(searching.ConnConfig, map[string]string{"statement_timeout": strconv.FormatInt(c.SearchTimeout.Milliseconds(), 10)})
-	base.MaxConns = c.Connections - 1 - searching.MaxConns
+	base.MaxConns = c.Connections - 1 - searching.MaxConns - deciding.MaxConns
 
-	if g.work, err = pgxpool.NewWithConfig(ctx, base); err != nil {
-		return classify(op, err)
-	}
-	if g.searches, err = pgxpool.NewWithConfig(ctx, searching); err != nil {
-		g.work.Close()
-		return classify(op, err)
+	for _, pool := range []struct {
+		into   **pgxpool.Pool
+		config *pgxpool.Config
+	}{{&g.work, base}, {&g.searches, searching}, {&g.patient, deciding}} {
+		if *pool.into, err = pgxpool.NewWithConfig(ctx, pool.config); err != nil {
+			g.closePools()
+			return classify(op, err)
+		}
 	}
 	return nil
+}
+
+func (g *Generations) closePools() {
+	for _, pool := range []*pgxpool.Pool{g.searches, g.patient, g.work} {
+		if pool != nil {
+			pool.Close()
+		}
+	}
 }
 
 // everywhere are settings of every connection. The tcp settings are the server's: it lets go of a node that has vanished, and of its

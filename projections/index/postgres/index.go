@@ -79,22 +79,14 @@ func (g *generation) search(ctx context.Context, q projections.Query) (projectio
 	return page, err
 }
 
-// searchUnlimited searches on a connection whose limit of time is lifted meanwhile.
-func (g *generation) searchUnlimited(ctx context.Context, q projections.Query) (page projections.Page, err error) {
+// searchUnlimited searches on one of the connections that have no limit of time.
+func (g *generation) searchUnlimited(ctx context.Context, q projections.Query) (projections.Page, error) {
 	const op = "postgres.Search"
-	conn, err := g.searches.Acquire(ctx)
+	conn, err := g.patient.Acquire(ctx)
 	if err != nil {
-		return page, classify(op, err)
+		return projections.Page{}, classify(op, err)
 	}
 	defer conn.Release()
-	if _, err := conn.Exec(ctx, "set statement_timeout = 0"); err != nil {
-		return page, classify(op, err)
-	}
-	defer func() {
-		if _, reset := conn.Exec(ctx, "reset statement_timeout"); reset != nil {
-			closeSoon(ctx, conn.Conn())
-		}
-	}()
 	return sqlterms.Reads{DB: reader{conn, op, 0}, Dialect: g.reads.Dialect}.Search(ctx, q)
 }
 

@@ -32,7 +32,7 @@ import (
 type Config struct {
 	URL           string        // postgres://user:password@host:port/database?sslmode=…; its parameters go before those that the driver sets
 	Schema        string        // name of the control schema and beginning of the generations'; "": binnacle
-	Connections   int32         // of this process at the most, but for one more while it builds a generation; 0: 16; at least 4
+	Connections   int32         // of this process at the most, but for one more while it builds a generation; 0: 16; at least 5
 	Catalog       string        // digest of the catalog, noted for the first generation
 	SearchTimeout time.Duration // of one search; 0: sqlterms.DefaultTimeout
 	Logger        *slog.Logger  // nil: slog.Default()
@@ -48,7 +48,7 @@ const (
 const (
 	defaultSchema      = "binnacle"
 	defaultConnections = 16
-	leastConnections   = 4 // one listens, one searches, two do the rest
+	leastConnections   = 5 // one listens, one searches, one searches for the projector, two do the rest
 
 	// pointerAge is how long a process may take another one's switch to become known to it, when no notification tells.
 	pointerAge = 100 * time.Millisecond
@@ -69,6 +69,7 @@ type Generations struct {
 	timeout   time.Duration
 	work      *pgxpool.Pool // commits and short reads
 	searches  *pgxpool.Pool // searches alone, with a limit of time
+	patient   *pgxpool.Pool // searches of the projector, without one
 	single    *pgx.ConnConfig
 	listening *pgx.ConnConfig
 	close     sync.Once
@@ -209,9 +210,6 @@ func (g *Generations) Ready(ctx context.Context) error {
 
 // Close closes the connections.
 func (g *Generations) Close() error {
-	g.close.Do(func() {
-		g.searches.Close()
-		g.work.Close()
-	})
+	g.close.Do(g.closePools)
 	return nil
 }
