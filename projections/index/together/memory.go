@@ -2,6 +2,7 @@ package together
 
 import (
 	"context"
+	"maps"
 	"sync"
 
 	"github.com/maypok86/otter/v2"
@@ -34,64 +35,47 @@ func newMemory(bytes int64) *memory {
 	}
 }
 
-// asked is a batch after memory has answered what it could.
-type asked struct {
-	rest  []*question                // not answered yet
-	marks map[int32]projections.Mark // of the partitions of rest, as they were before the index is asked for it
-}
-
-// recall brings the memory up to date and answers what it holds. Where that fails the index is to answer.
-func (r *Reader) recall(ctx context.Context, batch []*question) asked {
-	if r.memory == nil {
-		return asked{rest: batch}
-	}
-	a := asked{marks: map[int32]projections.Mark{}}
-	failed := map[int32]bool{}
+// recall brings the memory up to date, answers what it holds, and returns the rest. Where that fails the index is to answer.
+func (r *Reader) recall(ctx context.Context, batch []*question) (rest []*question) {
+	followed := map[int32]bool{}
 	for _, q := range batch {
 		partition := events.PartitionOf(q.key.Tenant, r.config.Partitions)
-		if _, known := a.marks[partition]; !known && !failed[partition] {
-			mark, err := r.memory.follow(ctx, r.Reader, partition)
-			if err != nil {
-				failed[partition] = true
-			} else {
-				a.marks[partition] = mark
-			}
+		fresh, asked := followed[partition]
+		if !asked {
+			fresh = r.memory.follow(ctx, r.Reader, partition) == nil
+			followed[partition] = fresh
 		}
-		if !failed[partition] {
+		if fresh {
 			if version, found := r.memory.entries.GetIfPresent(q.key); found {
 				q.version = version
 				close(q.done)
 				continue
 			}
 		}
-		a.rest = append(a.rest, q)
+		rest = append(rest, q)
 	}
-	return a
+	return rest
 }
 
-// follow takes over what was committed to a partition since its mark, and returns the new one.
-func (m *memory) follow(ctx context.Context, index projections.Reader, partition int32) (projections.Mark, error) {
+// follow takes over what was committed to a partition since its mark. There is one call at a time.
+func (m *memory) follow(ctx context.Context, index projections.Reader, partition int32) error {
 	m.mu.Lock()
 	before := m.marks[partition]
 	m.mu.Unlock()
 	changes, err := index.Since(ctx, partition, before, changed)
 	if err != nil {
-		return projections.Mark{}, err
+		return err
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	now, mark := m.marks[partition], changes.Mark
-	switch {
-	case now.Generation == mark.Generation && now.Sid >= mark.Sid && now != before:
-		return now, nil // another lane has seen as much meanwhile
-	case changes.Known && now.Generation == mark.Generation && before.Sid <= now.Sid:
+	if changes.Known && before.Generation == changes.Mark.Generation {
 		m.take(changes.Versions)
-	default: // nobody can tell what of all that is remembered was replaced
+	} else { // nobody can tell what of all that is remembered was replaced
 		m.entries.InvalidateAll()
 		clear(m.marks)
 	}
-	m.marks[partition] = mark
-	return mark, nil
+	m.marks[partition] = changes.Mark
+	return nil
 }
 
 // take replaces what is remembered by what is newer.
@@ -103,9 +87,19 @@ func (m *memory) take(versions []projections.Version) {
 	}
 }
 
-// remember keeps what the index has answered, unless the mark has moved since it was asked: one of the versions might be what a change has
-// replaced that was taken over meanwhile.
-func (r *Reader) remember(a asked, keys []projections.Key, versions []projections.Version) {
+// marks are those of all partitions now, to be held against later ones; nil without a memory.
+func (r *Reader) marks() map[int32]projections.Mark {
+	if r.memory == nil {
+		return nil
+	}
+	r.memory.mu.Lock()
+	defer r.memory.mu.Unlock()
+	return maps.Clone(r.memory.marks)
+}
+
+// remember keeps what the index has answered, unless the mark has moved since before it was asked: one of the versions might be what a change
+// has replaced that was taken over meanwhile.
+func (r *Reader) remember(before map[int32]projections.Mark, keys []projections.Key, versions []projections.Version) {
 	if r.memory == nil {
 		return
 	}
@@ -114,7 +108,7 @@ func (r *Reader) remember(a asked, keys []projections.Key, versions []projection
 	defer m.mu.Unlock()
 	for i, key := range keys {
 		partition := events.PartitionOf(key.Tenant, r.config.Partitions)
-		if mark, known := a.marks[partition]; known && mark == m.marks[partition] && mark.Generation != 0 {
+		if mark := before[partition]; mark == m.marks[partition] && mark.Generation != 0 {
 			m.entries.Set(key, versions[i])
 		}
 	}

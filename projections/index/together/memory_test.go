@@ -22,6 +22,7 @@ type ledger struct {
 	versions           []projections.Version
 	lookups            atomic.Int64 // keys that were looked up
 	failing            atomic.Bool
+	hold               chan struct{} // nil: look-ups don't wait
 }
 
 func (l *ledger) write(id string) int64 {
@@ -43,7 +44,11 @@ func (l *ledger) Current(_ context.Context, keys []projections.Key) ([]projectio
 			}
 		}
 	}
+	hold := l.hold
 	l.mu.Unlock()
+	if hold != nil {
+		<-hold
+	}
 	time.Sleep(time.Duration(rand.IntN(50)) * time.Microsecond)
 	return found, nil
 }
@@ -95,6 +100,27 @@ func TestWhatIsRememberedIsNotLookedUpAgainAndIsAsNewAsTheIndex(t *testing.T) {
 	if got := l.lookups.Load(); got != 2 {
 		t.Fatalf("changes were looked up: %d look-ups", got)
 	}
+}
+
+func TestWhatIsRememberedWaitsForNoLookUp(t *testing.T) {
+	l := &ledger{generation: 1}
+	r := together.New(l, together.Config{Lanes: 1, Bytes: 1 << 20})
+	written := l.write("1")
+	ask(t, r, "1")
+	hold := make(chan struct{})
+	l.mu.Lock()
+	l.hold = hold
+	l.mu.Unlock()
+	var slow sync.WaitGroup
+	slow.Go(func() { ask(t, r, "unknown") })
+	for l.lookups.Load() < 2 {
+		time.Sleep(time.Millisecond)
+	}
+	if got := ask(t, r, "1"); got != written {
+		t.Errorf("version %d, want %d", got, written)
+	}
+	close(hold)
+	slow.Wait()
 }
 
 func TestNothingIsRememberedAcrossGenerationsOrTooManyChanges(t *testing.T) {

@@ -1,15 +1,15 @@
 // Package together answers look-ups of current versions that come at the same time with one query, and remembers the answers.
 //
 // A read asks the index for one key. With many readers the price of a query, not that of a key, is what counts. A [Reader] therefore lets
-// few queries run at once and gathers the keys that come meanwhile for the next one. Each time it first asks what was committed since the
-// last time, whoever has written it; what it remembers is as new as that, and only the other keys are looked up.
+// few queries run at once and gathers the keys that come meanwhile for the next one. What it remembers it holds against what was committed
+// since, whoever has written it: one small query, one at a time, for all that have asked before it begins. Only keys that are not
+// remembered are looked up.
 //
 // An answer is never older than its question: the query that it rests on begins after the key was asked for.
 package together
 
 import (
 	"context"
-	"sync"
 	"time"
 
 	"binnacle/events"
@@ -24,7 +24,7 @@ const (
 
 // Config tells how a reader works.
 type Config struct {
-	Lanes      int   // queries at once; at least 1
+	Lanes      int   // look-ups at once; at least 1
 	Partitions int32 // of the log; at least 1
 	Bytes      int64 // memory for remembered versions; 0: none is remembered
 }
@@ -32,12 +32,10 @@ type Config struct {
 // Reader is a projections.Reader whose look-ups of single keys are gathered and remembered; everything else is the inner reader's.
 type Reader struct {
 	projections.Reader
-	config Config
-	memory *memory // nil: nothing is remembered
-
-	mu      sync.Mutex
-	waiting []*question
-	running int // queries under way
+	config  Config
+	memory  *memory    // nil: nothing is remembered
+	checks  *gathering // of what is remembered; a second one beside it would be one more for the index and make nobody's wait shorter
+	lookups *gathering
 }
 
 var _ projections.Reader = (*Reader)(nil)
@@ -54,8 +52,10 @@ type question struct {
 func New(inner projections.Reader, config Config) *Reader {
 	config.Lanes, config.Partitions = max(1, config.Lanes), max(1, config.Partitions)
 	r := &Reader{Reader: inner, config: config}
+	r.lookups = &gathering{lanes: config.Lanes, answer: r.lookUp}
 	if config.Bytes > 0 {
 		r.memory = newMemory(config.Bytes)
+		r.checks = &gathering{lanes: 1, answer: r.check}
 	}
 	return r
 }
@@ -70,15 +70,12 @@ func (r *Reader) Current(ctx context.Context, keys []projections.Key) ([]project
 		return nil, ended(err)
 	}
 	q := &question{key: keys[0], done: make(chan struct{})}
-	r.mu.Lock()
-	r.waiting = append(r.waiting, q)
-	start := r.running < r.config.Lanes
-	if start {
-		r.running++
+	first := r.lookups
+	if r.memory != nil {
+		first = r.checks
 	}
-	r.mu.Unlock()
-	if start {
-		r.begin()
+	if first.join(q) {
+		first.begin()
 	}
 	select {
 	case <-q.done:
@@ -92,65 +89,33 @@ func ended(cause error) error {
 	return events.Wrap(events.Transient, "together.Current", cause, "the call ended before the index had answered")
 }
 
-// begin answers the first batch on the caller's goroutine, which is cheaper than another one and wakes nobody for a caller that is alone.
-func (r *Reader) begin() {
-	if batch := r.next(); batch != nil {
-		r.answer(batch)
-		r.mu.Lock()
-		more := len(r.waiting) > 0
-		if !more {
-			r.running--
-		}
-		r.mu.Unlock()
-		if more {
-			go r.ask()
-		}
-	}
-}
-
-// ask answers what waits until nothing does.
-func (r *Reader) ask() {
-	for batch := r.next(); batch != nil; batch = r.next() {
-		r.answer(batch)
-	}
-}
-
-// next takes what waits; nil, and the lane is free, when nothing does.
-func (r *Reader) next() []*question {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	batch := r.waiting[:min(len(r.waiting), most)]
-	r.waiting = r.waiting[len(batch):]
-	if len(batch) == 0 {
-		r.waiting = nil
-		r.running--
-		return nil
-	}
-	return batch
-}
-
-// answer answers a batch: from memory where that is as new as the questions, else by the index. When that fails each key is asked for
-// alone, so that nobody suffers from another's key.
-func (r *Reader) answer(batch []*question) {
+// check answers what is remembered, and leaves the rest to look-ups.
+func (r *Reader) check(batch []*question) {
 	ctx, cancel := context.WithTimeout(context.Background(), bound)
 	defer cancel()
-	asked := r.recall(ctx, batch)
-	places := make(map[projections.Key]int, len(asked.rest))
-	keys := make([]projections.Key, 0, len(asked.rest))
-	for _, q := range asked.rest {
+	if rest := r.recall(ctx, batch); len(rest) > 0 && r.lookups.join(rest...) {
+		go r.lookups.ask()
+	}
+}
+
+// lookUp answers a batch by one query. When that fails each key is asked for alone, so that nobody suffers from another's key.
+func (r *Reader) lookUp(batch []*question) {
+	ctx, cancel := context.WithTimeout(context.Background(), bound)
+	defer cancel()
+	places := make(map[projections.Key]int, len(batch))
+	keys := make([]projections.Key, 0, len(batch))
+	for _, q := range batch {
 		if _, there := places[q.key]; !there {
 			places[q.key] = len(keys)
 			keys = append(keys, q.key)
 		}
 	}
-	if len(keys) == 0 {
-		return
-	}
+	before := r.marks()
 	versions, err := r.Reader.Current(ctx, keys)
 	if err == nil {
-		r.remember(asked, keys, versions)
+		r.remember(before, keys, versions)
 	}
-	for _, q := range asked.rest {
+	for _, q := range batch {
 		switch {
 		case err == nil:
 			q.version = versions[places[q.key]]
