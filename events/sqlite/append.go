@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -132,6 +133,9 @@ func (l *Log) commitAll() {
 			return
 		}
 		err := l.file.Durable(context.Background(), func(tx *sql.Tx) error { return l.insertAll(tx, group) })
+		if events.KindOf(err) != events.Unknown {
+			l.unsafe.Store(math.MaxInt64)
+		}
 		if err == nil {
 			l.announce()
 		} else {
@@ -149,6 +153,7 @@ func (l *Log) insertAll(tx *sql.Tx, group []*request) error {
 	if err := tx.Stmt(l.last).QueryRow().Scan(&last, &lastTime); err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return err
 	}
+	l.unsafe.Store(last + 1)
 	now := max(time.Now().UnixMilli(), lastTime)
 	insert := tx.Stmt(l.insert)
 	for _, r := range group {

@@ -8,7 +8,10 @@ import (
 	"context"
 	"database/sql"
 	"log/slog"
+	"math"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -46,6 +49,7 @@ type Log struct {
 	insert *sql.Stmt
 	last   *sql.Stmt
 	queue  *queue
+	unsafe atomic.Int64 // offset of the first record that may not survive a crash of the machine, and that nobody is shown; MaxInt64: all do
 
 	mu        sync.Mutex
 	appended  chan struct{} // closed and replaced when there may be news
@@ -68,6 +72,7 @@ func Open(ctx context.Context, file *sqlitefile.File, logger *slog.Logger) (*Log
 		return nil, err
 	}
 	l := &Log{file: file, logger: logger, appended: make(chan struct{}), queue: &queue{news: make(chan struct{}, 1)}}
+	l.unsafe.Store(math.MaxInt64)
 	for _, prepare := range []struct {
 		into *(*sql.Stmt)
 		text string
@@ -128,6 +133,7 @@ func (l *Log) Ends(ctx context.Context) ([]events.End, error) {
 	if err != nil {
 		return nil, sqlitefile.Classify("sqlite.Ends", err)
 	}
+	end.Next = min(end.Next, l.unsafe.Load()) // as it is after the look: what was seen was told unsafe before
 	return []events.End{end}, nil
 }
 
@@ -259,5 +265,6 @@ func (s source) Read(ctx context.Context, from events.Position) ([]events.RawRec
 	if err := rows.Err(); err != nil {
 		return nil, sqlitefile.Classify(op, err)
 	}
-	return batch.Records, nil
+	unsafe := s.unsafe.Load()
+	return slices.DeleteFunc(batch.Records, func(r events.RawRecord) bool { return r.Position.Offset >= unsafe }), nil
 }

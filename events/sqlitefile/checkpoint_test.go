@@ -12,7 +12,7 @@ import (
 func TestTheWriteAheadLogStaysBounded(t *testing.T) {
 	const bound, written, transaction = 1 << 20, 16 << 20, 128 << 10
 	file, err := open(&File{
-		path: filepath.Join(t.TempDir(), "x.db"), logger: slog.New(slog.DiscardHandler), durable: full, relaxed: normal,
+		path: filepath.Join(t.TempDir(), "x.db"), logger: slog.New(slog.DiscardHandler), synchronous: normal,
 		walBound: bound, checkpointEvery: time.Millisecond,
 	})
 	if err != nil {

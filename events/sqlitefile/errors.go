@@ -81,7 +81,7 @@ func isFull(err error) bool {
 
 // classifyCommit is Classify for COMMIT. A page that could not be written to the write-ahead log leaves the transaction without its end there
 // (https://www.sqlite.org/fileformat2.html#the_write_ahead_log: only frames up to a commit frame with a right checksum count), and SQLite has rolled it back. When the disk
-// failed later than that, in the sync above all, the next opening of the file may find the transaction.
+// failed later than that the next opening of the file may find the transaction.
 func classifyCommit(op string, err error) error {
 	var failed *sqlite.Error
 	if errors.As(err, &failed) && failed.Code()&0xff == codeIO && failed.Code() != codeIOWrite {

@@ -42,17 +42,15 @@ type File struct {
 	dirty           chan struct{}
 	stop            func()
 	keeping         sync.WaitGroup
-	durable         level
-	relaxed         level
-	walBound        int64 // see the constants of these names
+	synchronous     level
+	wal             *os.File // the write-ahead log, to sync it; nil: it need not be
+	walBound        int64    // see the constants of these names
 	checkpointEvery time.Duration
 	closeOnce       sync.Once
 	closeError      error
 
-	starved atomic.Int64 // when there was no room for a transaction of Relaxed, in nanoseconds of Unix time; 0: there was for the last one
-
-	set   level // the level that the connection below stands at; used by the holder of the writer alone
-	setOn any
+	starved atomic.Int64                 // when there was no room for a transaction of Relaxed, in nanoseconds of Unix time; 0: there was for the last one
+	unsafe  atomic.Pointer[events.Error] // why nothing can be made durable any more
 }
 
 // level is a value of PRAGMA synchronous.
@@ -61,7 +59,6 @@ type level string
 const (
 	off    level = "OFF"
 	normal level = "NORMAL"
-	full   level = "FULL"
 )
 
 // pageSize is the size of a database page in bytes: FHIR documents are larger than SQLite's 4,096, term rows do not mind.
@@ -77,7 +74,7 @@ func Open(path string, logger *slog.Logger) (*File, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
 		return nil, events.Wrap(events.Invalid, "sqlitefile.Open", err, "the folder %s cannot be made; give a folder that this user may write to", filepath.Dir(path))
 	}
-	return open(&File{path: path, logger: logger, durable: full, relaxed: normal, walBound: walBound, checkpointEvery: checkpointEvery})
+	return open(&File{path: path, logger: logger, synchronous: normal, walBound: walBound, checkpointEvery: checkpointEvery})
 }
 
 // OpenMemory opens a file that is gone when it is closed, for tests and the memory variant: a file in the system's temporary folder
@@ -88,17 +85,17 @@ func OpenMemory(logger *slog.Logger) (*File, error) {
 	if err != nil {
 		return nil, events.Wrap(events.Transient, "sqlitefile.OpenMemory", err, "no temporary folder can be made")
 	}
-	return open(&File{path: filepath.Join(folder, "binnacle.db"), temporary: folder, logger: logger, durable: off, relaxed: off, walBound: walBound, checkpointEvery: checkpointEvery})
+	return open(&File{path: filepath.Join(folder, "binnacle.db"), temporary: folder, logger: logger, synchronous: off, walBound: walBound, checkpointEvery: checkpointEvery})
 }
 
 func open(f *File) (*File, error) {
 	const op = "sqlitefile.Open"
 	writer := []string{
 		"busy_timeout(5000)", fmt.Sprintf("page_size(%d)", pageSize), "foreign_keys(0)", "wal_autocheckpoint(0)",
-		fmt.Sprintf("journal_size_limit(%d)", f.walBound), "cache_size(-16384)", "temp_store(MEMORY)", "synchronous(" + string(f.durable) + ")",
+		fmt.Sprintf("journal_size_limit(%d)", f.walBound), "cache_size(-16384)", "temp_store(MEMORY)", "synchronous(" + string(f.synchronous) + ")",
 	}
 	reader := []string{"busy_timeout(5000)", "foreign_keys(0)", "cache_size(-4096)", "temp_store(MEMORY)", "query_only(1)"}
-	keeper := []string{"busy_timeout(0)", "wal_autocheckpoint(0)", "cache_size(-256)", "synchronous(" + string(f.relaxed) + ")"}
+	keeper := []string{"busy_timeout(0)", "wal_autocheckpoint(0)", "cache_size(-256)", "synchronous(" + string(f.synchronous) + ")"}
 	readers := min(max(4, 2*runtime.GOMAXPROCS(0)), 16)
 	for _, pool := range []struct {
 		into    **sql.DB
@@ -125,6 +122,13 @@ func open(f *File) (*File, error) {
 	if err := f.check(op); err != nil {
 		_ = f.closeAll()
 		return nil, f.named(op, err)
+	}
+	if f.synchronous != off {
+		var err error
+		if f.wal, err = os.OpenFile(f.path+"-wal", os.O_RDWR, 0); err != nil { // it came with the first statement
+			_ = f.closeAll()
+			return nil, f.named(op, err)
+		}
 	}
 	f.startKeeper()
 	return f, nil
@@ -155,21 +159,46 @@ func (f *File) Path() string { return f.path }
 // starvedRest is how long after there was no room for what is made from the log nothing is added to the log. Who makes it tries again sooner.
 const starvedRest = time.Second
 
-// Durable runs fn in a transaction that survives a crash of the machine once Durable has returned nil: the log's. fn must not keep
-// the transaction, and must not ask for another one. After an error nothing of it is in the file, except with kind Unknown: then the
-// commit itself failed and it may be. While the disk has no room for transactions of Relaxed, which are made from those of Durable, it has none
-// for these: what the log takes and nobody can project would be of unknown outcome for its sender.
+// Durable runs fn in a transaction and returns when it survives a crash of the machine: the log's. Others see it before that, but what they
+// write on it is never there without it. fn must not keep the transaction, and must not ask for another one. After an error nothing of it
+// is in the file, except with kind Unknown: then the disk failed, and it may be. A disk that could not be synced once isn't trusted again:
+// every later call fails until the file is opened anew. While the disk has no room for transactions of Relaxed, which are made from those
+// of Durable, it has none for these: what the log takes and nobody can project would be of unknown outcome for its sender.
 func (f *File) Durable(ctx context.Context, fn func(*sql.Tx) error) error {
 	const op = "sqlitefile.Durable"
+	if lost := f.unsafe.Load(); lost != nil {
+		return events.Wrap(events.Transient, op, lost, "the disk has failed before; nothing was written")
+	}
 	if since := f.starved.Load(); since != 0 && time.Since(time.Unix(0, since)) < starvedRest {
 		return events.Errorf(events.Transient, op, "the disk of the SQLite file is full, what was written before waits for room, and nothing was written; free some space")
 	}
-	return f.transact(ctx, op, f.durable, fn)
+	if err := f.transact(ctx, op, fn); err != nil {
+		return err
+	}
+	return f.sync(op)
 }
 
-// Relaxed is Durable without waiting for the disk: what can be made again from the log.
+// sync waits for the disk. The writer is free meanwhile: a connection of the level FULL would hold it.
+func (f *File) sync(op string) error {
+	if f.wal == nil {
+		return nil
+	}
+	if err := f.wal.Sync(); err != nil {
+		lost := events.Wrap(events.Unknown, op, err, "the disk failed to sync %s; look at the system's log, and start the program again: what it wrote last may or may not be there", f.path)
+		f.unsafe.Store(lost)
+		return lost
+	}
+	return nil
+}
+
+// Relaxed is Durable without waiting for the disk: what can be made again from the log. With a context of [File.Joining] fn runs in that
+// transaction.
 func (f *File) Relaxed(ctx context.Context, fn func(*sql.Tx) error) error {
-	err := f.transact(ctx, "sqlitefile.Relaxed", f.relaxed, fn)
+	const op = "sqlitefile.Relaxed"
+	if j, joins := ctx.Value(joinedKey{}).(joined); joins && j.file == f {
+		return Classify(op, fn(j.tx))
+	}
+	err := f.transact(ctx, op, fn)
 	switch {
 	case err == nil && f.starved.Load() != 0:
 		f.starved.Store(0)
@@ -179,16 +208,22 @@ func (f *File) Relaxed(ctx context.Context, fn func(*sql.Tx) error) error {
 	return err
 }
 
-func (f *File) transact(ctx context.Context, op string, want level, fn func(*sql.Tx) error) error {
-	conn, err := f.Write.Conn(ctx)
-	if err != nil {
-		return Classify(op, err)
-	}
-	defer func() { _ = conn.Close() }() // gives the connection back to its pool; there is nothing to tell
-	if err := f.setLevel(ctx, conn, want); err != nil {
-		return Classify(op, err)
-	}
-	tx, err := conn.BeginTx(ctx, nil)
+// joined is an open transaction of a file.
+type joined struct {
+	file *File
+	tx   *sql.Tx
+}
+
+type joinedKey struct{}
+
+// Joining returns a context with which [File.Relaxed] takes part in a transaction of the file that is open, so that what belongs together
+// costs one commit. It takes effect when that transaction commits. It is for the goroutine of the transaction.
+func (f *File) Joining(ctx context.Context, tx *sql.Tx) context.Context {
+	return context.WithValue(ctx, joinedKey{}, joined{f, tx})
+}
+
+func (f *File) transact(ctx context.Context, op string, fn func(*sql.Tx) error) error {
+	tx, err := f.Write.BeginTx(ctx, nil)
 	if err != nil {
 		return Classify(op, err)
 	}
@@ -204,21 +239,6 @@ func (f *File) transact(ctx context.Context, op string, want level, fn func(*sql
 	default:
 	}
 	return nil
-}
-
-// setLevel switches PRAGMA synchronous, which cannot be done inside a transaction. The pool may have opened a new connection since.
-func (f *File) setLevel(ctx context.Context, conn *sql.Conn, want level) error {
-	return conn.Raw(func(driver any) error {
-		if f.setOn == driver && f.set == want {
-			return nil
-		}
-		f.setOn = nil
-		if err := execRaw(ctx, driver, "PRAGMA synchronous="+string(want)); err != nil {
-			return err
-		}
-		f.set, f.setOn = want, driver
-		return nil
-	})
 }
 
 // Close ends the checkpoints and closes the file. Transactions that run are waited for by SQLite's own lock.
@@ -237,6 +257,9 @@ func (f *File) closeAll() error {
 		if db != nil {
 			failed = append(failed, db.Close())
 		}
+	}
+	if f.wal != nil {
+		failed = append(failed, f.wal.Close())
 	}
 	if f.temporary != "" {
 		failed = append(failed, os.RemoveAll(f.temporary))

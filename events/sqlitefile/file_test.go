@@ -67,24 +67,36 @@ func TestAFileIsSetUpForOneWriterAndManyReaders(t *testing.T) {
 	}
 }
 
-func TestTheLevelOfSafetyIsThatOfTheTransaction(t *testing.T) {
-	file := openFile(t, filepath.Join(t.TempDir(), "x.db"))
-	for _, c := range []struct {
-		transact func(context.Context, func(*sql.Tx) error) error
-		want     string
-	}{{file.Durable, "2"}, {file.Relaxed, "1"}, {file.Relaxed, "1"}, {file.Durable, "2"}} {
-		if err := c.transact(t.Context(), func(tx *sql.Tx) error {
-			var got string
-			if err := tx.QueryRow("PRAGMA synchronous").Scan(&got); err != nil {
-				return err
+func TestWhatJoinsATransactionTakesEffectWithIt(t *testing.T) {
+	for name, open := range both(t) {
+		t.Run(name, func(t *testing.T) {
+			file, other := open(), open()
+			for _, f := range []*sqlitefile.File{file, other} {
+				if err := f.Relaxed(t.Context(), func(tx *sql.Tx) error { _, err := tx.Exec("CREATE TABLE t(x)"); return err }); err != nil {
+					t.Fatal(err)
+				}
 			}
-			if got != c.want {
-				t.Errorf("synchronous is %s, want %s", got, c.want)
+			insert := func(tx *sql.Tx) error { _, err := tx.Exec("INSERT INTO t VALUES (1)"); return err }
+			for _, fails := range []bool{true, false} {
+				err := file.Relaxed(t.Context(), func(tx *sql.Tx) error {
+					ctx := file.Joining(t.Context(), tx)
+					err := errors.Join(file.Relaxed(ctx, insert), other.Relaxed(ctx, insert))
+					if fails {
+						err = errors.Join(err, errors.New("no"))
+					}
+					return err
+				})
+				if (err != nil) != fails {
+					t.Fatal(err)
+				}
 			}
-			return nil
-		}); err != nil {
-			t.Fatal(err)
-		}
+			if got := value(t, file.Read, "SELECT count(*) FROM t"); got != "1" {
+				t.Errorf("%s rows, want that of the transaction that was committed", got)
+			}
+			if got := value(t, other.Read, "SELECT count(*) FROM t"); got != "2" {
+				t.Errorf("%s rows in another file, which has nothing to do with it, want 2", got)
+			}
+		})
 	}
 }
 

@@ -30,6 +30,9 @@ func newWriter(file *sqlitefile.File, number int) *writer {
 	return &writer{file: file, number: number, maker: sqlterms.NewMaker(), statements: map[string]*sql.Stmt{}}
 }
 
+// contentsJoined is up to how many rows a commit stores its blobs in its own transaction.
+const contentsJoined = 100
+
 // commit writes a commit in one transaction in which allowed holds.
 func (w *writer) commit(ctx context.Context, c projections.Commit, allowed func(*sql.Tx) error) error {
 	w.mu.Lock()
@@ -37,11 +40,14 @@ func (w *writer) commit(ctx context.Context, c projections.Commit, allowed func(
 	if err := w.prepare(ctx); err != nil {
 		return err
 	}
-	// The blobs may lie in the same file, which has one writer: they go first.
-	if c.Contents != nil {
-		if err := c.Contents(ctx); err != nil {
+	// The blobs may lie in the same file, which has one writer. Few of them share the transaction; many go first, because they are compressed
+	// meanwhile, and the log waits for the writer.
+	contents := c.Contents
+	if contents != nil && len(c.Rows) > contentsJoined {
+		if err := contents(ctx); err != nil {
 			return err
 		}
+		contents = nil
 	}
 	rows := w.maker.Rows(c.Rows)
 	err := w.file.Relaxed(ctx, func(tx *sql.Tx) error {
@@ -50,6 +56,11 @@ func (w *writer) commit(ctx context.Context, c projections.Commit, allowed func(
 		}
 		if err := w.advance(ctx, tx, c); err != nil {
 			return err
+		}
+		if contents != nil {
+			if err := contents(w.file.Joining(ctx, tx)); err != nil {
+				return err
+			}
 		}
 		return w.insert(ctx, tx, c, rows)
 	})
