@@ -12,13 +12,13 @@ import (
 	"runtime"
 	"runtime/pprof"
 	"slices"
+	"strings"
 	"syscall"
 	"text/tabwriter"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 	"github.com/dustin/go-humanize"
-	"github.com/google/uuid"
 	"golang.org/x/sync/errgroup"
 
 	"binnacle/infra/generate"
@@ -39,6 +39,8 @@ type indexCommand struct {
 	Readers   int           `help:"Searchers beside a part of the load; 0: none." default:"2" env:"BINNACLE_BENCH_INDEX_READERS"`
 	Duration  time.Duration `help:"Time for each shape of search; 0: none is asked." default:"1s" env:"BINNACLE_BENCH_INDEX_DURATION"`
 	Folder    string        `help:"Folder for the SQLite file; empty: the system's for temporary files." type:"path" env:"BINNACLE_BENCH_INDEX_FOLDER"`
+	Keep      string        `help:"Folder that keeps what is loaded; a later run with it measures the searches again without loading. Empty: all is deleted at the end." type:"path" env:"BINNACLE_BENCH_INDEX_KEEP"`
+	Shapes    string        `help:"Measure the shapes whose name has this in it; empty: all." env:"BINNACLE_BENCH_INDEX_SHAPES"`
 	Profile   string        `help:"File for a CPU profile of the load." type:"path" env:"BINNACLE_BENCH_INDEX_PROFILE"`
 	JSON      bool          `help:"Print JSON instead of a table." name:"json"`
 }
@@ -48,8 +50,9 @@ as a whole and of its last tenth, counted in time inside the driver; the latenci
 each resource, table by table; updates of scattered resources; searches beside the load; and for each shape of
 search the first answer, p50, p95 and p99, the plan, and how fast its matches are counted.
 
-The SQLite file is a new one, the Postgres schemas too; both are deleted afterwards. Ten million resources in
-Postgres: --resources 10000000 --variants distributed --bulk --batch 4000 --files FOLDER.`
+The SQLite file is a new one, the Postgres schemas too; both are deleted afterwards. With --keep FOLDER they stay, with what the
+searches ask for, and the next run with the same folder measures them again; delete the folder, and drop the schema that its
+JSON file names, when done. Ten million resources in Postgres: --resources 10000000 --variants distributed --bulk --batch 4000 --files FOLDER.`
 
 func (*indexCommand) Help() string { return indexHelp }
 
@@ -119,20 +122,45 @@ type indexRun struct {
 }
 
 func (r *indexRun) measure(ctx context.Context, config *Config, variant string, logger *slog.Logger) (err error) {
-	folder, err := os.MkdirTemp(r.Folder, "binnacle-bench-")
+	folder := r.Keep
+	if folder == "" {
+		if folder, err = os.MkdirTemp(r.Folder, "binnacle-bench-"); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
+	} else if err := os.MkdirAll(folder, 0o755); err != nil {
+		return err
+	}
+	kept, loaded, err := readKept(folder, variant)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
 	settings := *config
-	settings.Variant, settings.Data = variant, folder
-	settings.Postgres.Schema = "binnacle_bench_" + uuid.NewString()[:8]
-	generations, closeIndex, err := openIndexAlone(ctx, &settings, r.catalog.Digest(), logger)
+	settings.Variant, settings.Data, settings.Postgres.Schema = variant, folder, kept.Schema
+	generations, closeIndex, err := openIndexAlone(ctx, &settings, r.catalog.Digest(), r.Keep != "", logger)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, closeIndex()) }()
-	r.sample = indexbench.NewSample()
+	r.sample = kept.Sample
+	if loaded {
+		r.report.Resources, r.report.Patients = kept.Resources, kept.Patients
+	} else {
+		if err := r.fill(ctx, generations); err != nil {
+			return err
+		}
+		kept.Resources, kept.Patients = r.report.Resources, r.report.Patients
+		if r.Keep != "" {
+			if err := kept.write(folder, variant); err != nil {
+				return err
+			}
+		}
+	}
+	return r.search(ctx, generations.Live())
+}
+
+// fill loads the index and updates a part of it.
+func (r *indexRun) fill(ctx context.Context, generations measuredGenerations) error {
 	patients, all := patientsFor(r.generator, r.Resources)
 	r.report.Resources, r.report.Patients = all, patients
 	beside := patients / 20 // loaded afterwards, with readers beside
@@ -143,6 +171,7 @@ func (r *indexRun) measure(ctx context.Context, config *Config, variant string, 
 		return err
 	}
 	index := generations.Live()
+	var err error
 	if r.report.Tables, err = generations.TableSizes(ctx); err != nil {
 		return err
 	}
@@ -154,10 +183,7 @@ func (r *indexRun) measure(ctx context.Context, config *Config, variant string, 
 			return err
 		}
 	}
-	if err := r.update(ctx, index, patients); err != nil {
-		return err
-	}
-	return r.search(ctx, index)
+	return r.update(ctx, index, patients)
 }
 
 // load fills the index, the live generation or, in bulk, the next one.
@@ -267,6 +293,9 @@ func (r *indexRun) search(ctx context.Context, index projections.Index) error {
 	}
 	asker := &indexbench.Asker{Index: index, Catalog: r.catalog, Sample: r.sample, Seed: r.Seed, Duration: r.Duration}
 	for _, shape := range r.sample.Shapes() {
+		if !strings.Contains(shape.String(), r.Shapes) {
+			continue
+		}
 		answer := asker.Ask(ctx, shape)
 		fmt.Fprintf(r.out.Err, "%s: first %s, p50 %s, p99 %s %s\n", answer.Shape, short(answer.First), short(answer.P50), short(answer.P99), answer.Error)
 		r.report.Answers = append(r.report.Answers, answer)
@@ -308,14 +337,9 @@ func (r *indexReport) Print(w io.Writer) {
 	if r.Readers[0] > 0 {
 		fmt.Fprintf(w, "\nsearches beside the load: p50 %s, p95 %s, p99 %s\n", short(r.Readers[0]), short(r.Readers[1]), short(r.Readers[2]))
 	}
-	fmt.Fprintf(w, "\nbytes for each version: %d in all;", r.Sizes.Bytes/max(r.Sizes.Versions, 1))
-	names := slices.SortedFunc(maps.Keys(r.Tables), func(a, b string) int { return int(r.Tables[b] - r.Tables[a]) })
-	for _, name := range names {
-		if each := r.Tables[name] / max(r.Sizes.Versions, 1); each > 0 {
-			fmt.Fprintf(w, " %s %d", name, each)
-		}
+	if r.Sizes.Versions > 0 { // loaded by this run
+		r.printSizes(w)
 	}
-	fmt.Fprintf(w, "; %.1f term rows for each\n\n", float64(r.Sizes.Terms)/float64(max(r.Sizes.Versions, 1)))
 	if len(r.Answers) == 0 {
 		return
 	}
@@ -334,4 +358,15 @@ func (r *indexReport) Print(w io.Writer) {
 		fmt.Fprintf(table, "| %s \t| %s \t| %s \t| %s \t| %s \t| %d \t| %s \t| %s \t| %s \t|\n", a.Shape, short(a.First), short(a.P50), short(a.P95), short(a.P99), a.Found, matches, rate, plan)
 	}
 	_ = table.Flush() // as above
+}
+
+func (r *indexReport) printSizes(w io.Writer) {
+	fmt.Fprintf(w, "\nbytes for each version: %d in all;", r.Sizes.Bytes/max(r.Sizes.Versions, 1))
+	names := slices.SortedFunc(maps.Keys(r.Tables), func(a, b string) int { return int(r.Tables[b] - r.Tables[a]) })
+	for _, name := range names {
+		if each := r.Tables[name] / max(r.Sizes.Versions, 1); each > 0 {
+			fmt.Fprintf(w, " %s %d", name, each)
+		}
+	}
+	fmt.Fprintf(w, "; %.1f term rows for each\n\n", float64(r.Sizes.Terms)/float64(max(r.Sizes.Versions, 1)))
 }

@@ -190,13 +190,17 @@ type measuredGenerations interface {
 	TableSizes(ctx context.Context) (map[string]int64, error)
 }
 
-// openIndexAlone opens a new index and nothing else, to measure it: a file in the data folder, or a schema. Closing it drops the schema.
-func openIndexAlone(ctx context.Context, config *Config, catalog string, logger *slog.Logger) (measuredGenerations, func() error, error) {
+// openIndexAlone opens an index and nothing else, to measure it: a file in the data folder, or a schema. Closing it drops the schema unless
+// that is kept.
+func openIndexAlone(ctx context.Context, config *Config, catalog string, keep bool, logger *slog.Logger) (measuredGenerations, func() error, error) {
 	if config.Variant == "distributed" {
 		settings := postgresConfig(config, logger, catalog, 0)
 		generations, err := postgres.Open(ctx, settings, true)
 		if err != nil {
 			return nil, nil, err
+		}
+		if keep {
+			return generations, generations.Close, nil
 		}
 		return generations, func() error {
 			return errors.Join(generations.Close(), postgres.Drop(context.WithoutCancel(ctx), settings))

@@ -113,7 +113,7 @@ func (a *Asker) page(ctx context.Context, shape Shape, query projections.Query) 
 	if raw == "" {
 		var keys []projections.Key
 		for _, kept := range a.Sample.kept[kind] {
-			keys = append(keys, projections.Key{Tenant: Tenant, Type: kind, ID: kept.id})
+			keys = append(keys, projections.Key{Tenant: Tenant, Type: kind, ID: kept.ID})
 		}
 		_, err = a.Index.Current(ctx, keys[:min(len(keys), 50)])
 		return took + time.Since(started), page, err

@@ -2,6 +2,7 @@ package indexbench
 
 import (
 	"bytes"
+	"encoding/json"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -22,8 +23,25 @@ type Sample struct {
 }
 
 type sampled struct {
-	id      string
-	content []byte
+	ID      string          `json:"id"`
+	Content json.RawMessage `json:"content"`
+}
+
+// writtenSample is the written form of a Sample.
+type writtenSample struct {
+	Kept  map[string][]sampled `json:"kept"`
+	Codes map[string]int       `json:"codes"`
+}
+
+// MarshalJSON writes a sample that takes nothing more.
+func (s *Sample) MarshalJSON() ([]byte, error) { return json.Marshal(writtenSample{s.kept, s.codes}) }
+
+// UnmarshalJSON reads what MarshalJSON wrote.
+func (s *Sample) UnmarshalJSON(text []byte) error {
+	var w writtenSample
+	err := json.Unmarshal(text, &w)
+	s.kept, s.codes, s.seen = w.Kept, w.Codes, map[string]int{}
+	return err
 }
 
 // NewSample returns an empty sample.
@@ -44,10 +62,10 @@ func (s *Sample) offer(kind, id string, doc *fhir.Document, random *rand.Rand) {
 	s.seen[kind]++
 	keep := sampled{id, nil}
 	if list := s.kept[kind]; len(list) < sampleSize {
-		keep.content = bytes.Clone(doc.Bytes())
+		keep.Content = bytes.Clone(doc.Bytes())
 		s.kept[strings.Clone(kind)] = append(list, keep)
 	} else if at := random.IntN(s.seen[kind]); at < sampleSize {
-		keep.content = bytes.Clone(doc.Bytes())
+		keep.Content = bytes.Clone(doc.Bytes())
 		list[at] = keep
 	}
 }
@@ -83,7 +101,7 @@ func (s *Sample) draw(random *rand.Rand, kind string, ok func(fhir.Node) bool) f
 	}
 	from := random.IntN(len(list))
 	for i := range list {
-		doc, err := fhir.Parse(list[(from+i)%len(list)].content)
+		doc, err := fhir.Parse(list[(from+i)%len(list)].Content)
 		if err == nil && (ok == nil || ok(doc.Root())) {
 			return doc.Root()
 		}
