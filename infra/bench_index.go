@@ -253,7 +253,7 @@ func (r *indexRun) loadBesideReaders(ctx context.Context, index projections.Inde
 	shapes := r.sample.Shapes()
 	for n := range times {
 		times[n] = newHistogram()
-		asker := &indexbench.Asker{Index: index, Catalog: r.catalog, Sample: r.sample, Seed: r.Seed + uint64(n)}
+		asker := &indexbench.Asker{Index: index, Catalog: r.catalog, Sample: r.sample, Seed: r.Seed + uint64(n), CPU: ownCPU}
 		readers.Go(func() error {
 			for i := 0; reading.Err() == nil; i++ {
 				answer := asker.Ask(reading, shapes[i%6]) // the common ones
@@ -291,7 +291,7 @@ func (r *indexRun) search(ctx context.Context, index projections.Index) error {
 	if r.Duration <= 0 {
 		return nil
 	}
-	asker := &indexbench.Asker{Index: index, Catalog: r.catalog, Sample: r.sample, Seed: r.Seed, Duration: r.Duration}
+	asker := &indexbench.Asker{Index: index, Catalog: r.catalog, Sample: r.sample, Seed: r.Seed, Duration: r.Duration, CPU: ownCPU}
 	for _, shape := range r.sample.Shapes() {
 		if !strings.Contains(shape.String(), r.Shapes) {
 			continue
@@ -344,8 +344,8 @@ func (r *indexReport) Print(w io.Writer) {
 		return
 	}
 	table = tabwriter.NewWriter(w, 0, 0, 1, ' ', 0)
-	fmt.Fprintln(table, "| search \t| first \t| p50 \t| p95 \t| p99 \t| found \t| matches \t| counted/s \t| plan \t|")
-	fmt.Fprintln(table, "|---\t|---\t|---\t|---\t|---\t|---\t|---\t|---\t|---\t|")
+	fmt.Fprintln(table, "| search \t| first \t| p50 \t| p95 \t| p99 \t| own CPU \t| found \t| matches \t| counted/s \t| plan \t|")
+	fmt.Fprintln(table, "|---\t|---\t|---\t|---\t|---\t|---\t|---\t|---\t|---\t|---\t|")
 	for _, a := range r.Answers {
 		matches, rate := "", ""
 		if a.Matches >= 0 {
@@ -355,7 +355,7 @@ func (r *indexReport) Print(w io.Writer) {
 		if a.Error != "" {
 			plan = "REFUSED: " + a.Error
 		}
-		fmt.Fprintf(table, "| %s \t| %s \t| %s \t| %s \t| %s \t| %d \t| %s \t| %s \t| %s \t|\n", a.Shape, short(a.First), short(a.P50), short(a.P95), short(a.P99), a.Found, matches, rate, plan)
+		fmt.Fprintf(table, "| %s \t| %s \t| %s \t| %s \t| %s \t| %s \t| %d \t| %s \t| %s \t| %s \t|\n", a.Shape, short(a.First), short(a.P50), short(a.P95), short(a.P99), short(a.CPU), a.Found, matches, rate, plan)
 	}
 	_ = table.Flush() // as above
 }

@@ -18,7 +18,10 @@ type Asker struct {
 	Catalog  *catalog.Catalog
 	Sample   *Sample
 	Seed     uint64
-	Duration time.Duration // of each shape; at least one search is asked
+	Duration time.Duration        // of each shape; at least one search is asked
+	CPU      func() time.Duration // what this process has used so far
+
+	deep map[string]projections.Query // where a later page begins, by what it was asked for
 }
 
 // Answer is how a shape was answered.
@@ -26,15 +29,17 @@ type Answer struct {
 	Shape         string        `json:"shape"`
 	First         time.Duration `json:"first_ns"` // the first search, with whatever it found cold
 	P50, P95, P99 time.Duration
-	Asked         int64   `json:"asked"`
-	Found         int     `json:"found"`            // on the page asked for last
-	Plan          string  `json:"plan"`             // of the last search
-	Matches       int64   `json:"matches"`          // counted accurately; -1: not counted
-	CountRate     float64 `json:"count_per_second"` // matches
-	Error         string  `json:"error,omitempty"`
+	CPU           time.Duration `json:"cpu_ns"` // of this process for each search; a server's is not in it
+	Asked         int64         `json:"asked"`
+	Found         int           `json:"found"`            // on the page asked for last
+	Plan          string        `json:"plan"`             // of the last search
+	Matches       int64         `json:"matches"`          // counted accurately; -1: not counted
+	CountRate     float64       `json:"count_per_second"` // matches
+	Error         string        `json:"error,omitempty"`
 }
 
-const warmUp = 3 // searches that the percentiles leave out
+// warmUp is the part of the time of a shape whose searches the percentiles leave out: they fill caches.
+const warmUp = 4
 
 // Ask measures one shape.
 func (a *Asker) Ask(ctx context.Context, shape Shape) Answer {
@@ -42,7 +47,10 @@ func (a *Asker) Ask(ctx context.Context, shape Shape) Answer {
 	random := rand.New(rand.NewPCG(a.Seed, 1))
 	times := hdrhistogram.New(1, time.Hour.Microseconds(), 3)
 	var last projections.Query
-	until := time.Now().Add(a.Duration)
+	until, warm := time.Now().Add(a.Duration), time.Now().Add(a.Duration/warmUp)
+	cold := true
+	var cpu time.Duration
+	var before int64 // asked by then
 	for answer.Asked == 0 || time.Now().Before(until) && ctx.Err() == nil {
 		raw := shape.Ask(random)
 		if raw == "" && shape.Name != "no filter" {
@@ -55,6 +63,10 @@ func (a *Asker) Ask(ctx context.Context, shape Shape) Answer {
 			return answer
 		}
 		last = query
+		if query, err = a.turn(ctx, shape, raw, query); err != nil {
+			answer.Error = err.Error()
+			return answer
+		}
 		took, page, err := a.page(ctx, shape, query)
 		if err != nil {
 			answer.Error = err.Error()
@@ -64,12 +76,18 @@ func (a *Asker) Ask(ctx context.Context, shape Shape) Answer {
 		if answer.Asked == 1 {
 			answer.First = took
 		}
-		if answer.Asked == warmUp+1 {
+		if cold && time.Now().After(warm) {
+			cold = false
 			times.Reset()
+			cpu, before = a.CPU(), answer.Asked-1
 		}
 		_ = times.RecordValue(took.Microseconds()) // out of range would be above an hour
 		answer.Found, answer.Plan = len(page.Versions), page.Plan
 	}
+	if cold {
+		cpu, before = a.CPU(), answer.Asked-1
+	}
+	answer.CPU = (a.CPU() - cpu) / time.Duration(answer.Asked-before)
 	at := func(q float64) time.Duration { return time.Duration(times.ValueAtQuantile(q)) * time.Microsecond }
 	answer.P50, answer.P95, answer.P99 = at(50), at(95), at(99)
 	if shape.Count {
@@ -88,19 +106,39 @@ func (a *Asker) parse(kind, raw string) (projections.Query, error) {
 	return query, nil
 }
 
-// page asks for the page of a shape and tells how long that took; pages before it are not in the time.
-func (a *Asker) page(ctx context.Context, shape Shape, query projections.Query) (took time.Duration, page projections.Page, err error) {
-	for deep := 0; ; deep++ {
-		started := time.Now()
-		if page, err = a.Index.Search(ctx, query); err != nil {
-			return 0, page, err
+// turn asks for the pages before the one of a shape, once for each search.
+func (a *Asker) turn(ctx context.Context, shape Shape, raw string, query projections.Query) (projections.Query, error) {
+	if shape.Deep == 0 {
+		return query, nil
+	}
+	name := shape.Type + "?" + raw
+	if known, is := a.deep[name]; is {
+		return known, nil
+	}
+	for range shape.Deep {
+		page, err := a.Index.Search(ctx, query)
+		if err != nil {
+			return query, err
 		}
-		took = time.Since(started)
-		if deep == shape.Deep || page.Next == "" {
+		if page.Next == "" {
 			break
 		}
 		query.After, query.Snapshot = page.Next, page.Snapshot
 	}
+	if a.deep == nil {
+		a.deep = map[string]projections.Query{}
+	}
+	a.deep[name] = query
+	return query, nil
+}
+
+// page asks for a page and tells how long that took.
+func (a *Asker) page(ctx context.Context, shape Shape, query projections.Query) (took time.Duration, page projections.Page, err error) {
+	started := time.Now()
+	if page, err = a.Index.Search(ctx, query); err != nil {
+		return 0, page, err
+	}
+	took = time.Since(started)
 	if shape.Then == nil || len(page.Versions) == 0 {
 		return took, page, nil
 	}
@@ -108,7 +146,7 @@ func (a *Asker) page(ctx context.Context, shape Shape, query projections.Query) 
 	for _, v := range page.Versions {
 		ids = append(ids, v.ID)
 	}
-	started := time.Now()
+	started = time.Now()
 	kind, raw := shape.Then(ids)
 	if raw == "" {
 		var keys []projections.Key

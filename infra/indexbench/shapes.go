@@ -96,7 +96,18 @@ func (s *Sample) Shapes() []Shape {
 		{Name: "status + category + 3 codes", Type: "Observation", Count: true, Ask: func(random *rand.Rand) string {
 			return and("status=final", observation(category)(random), some(random, 3))
 		}},
-		{Name: "two common tokens, few matches", Type: "Observation", Ask: fixed(and(q("code", common), "category=laboratory"))},
+		{Name: "status + category + 3 codes, newest first", Type: "Observation", Ask: func(random *rand.Rand) string {
+			return and("status=final", observation(category)(random), some(random, 3), "_sort=-date")
+		}},
+		{Name: "two common tokens, few matches", Type: "Observation", Count: true, Ask: fixed(and(q("code", common), "category=laboratory"))},
+		{Name: "two common tokens, many matches", Type: "Observation", Count: true, Ask: observation(func(n fhir.Node) string { return and(q("code", coding(n.Get("code"))), category(n)) })},
+		{Name: "two common tokens + date, newest first", Type: "Observation", Ask: observation(func(n fhir.Node) string {
+			return and(q("code", coding(n.Get("code"))), category(n), dated(n), "_sort=-date")
+		})},
+		{Name: "a system", Type: "Observation", Ask: observation(func(n fhir.Node) string {
+			system, _, _ := strings.Cut(coding(n.Get("code")), "|")
+			return q("code", system+"|")
+		})},
 		{Name: "100 codes", Type: "Observation", Ask: func(random *rand.Rand) string { return some(random, 100) }},
 		{Name: "identifier", Type: "Patient", Ask: patient(func(n fhir.Node) string {
 			for i := range n.Get("identifier").Items() {
@@ -114,10 +125,13 @@ func (s *Sample) Shapes() []Shape {
 		{Name: "value-quantity range alone", Type: "Observation", Ask: quantity(func(n fhir.Node) string {
 			return q("value-quantity", "ge"+value(n)+"||"+n.Get("valueQuantity").Get("code").Text())
 		})},
+		{Name: "date range alone", Type: "Observation", Ask: observation(dated)},
 		{Name: "_lastUpdated range", Type: "Observation", Ask: fixed(and(q("_lastUpdated", "ge"+began.Add(time.Second).Format(time.RFC3339)), q("_lastUpdated", "lt"+began.Add(3*time.Second).Format(time.RFC3339))))},
 		{Name: "code:not", Type: "Observation", Ask: fixed(q("code:not", common))},
 		{Name: "value-quantity:missing", Type: "Observation", Ask: fixed("value-quantity:missing=true")},
 		{Name: "chain subject.name", Type: "Observation", Ask: patient(func(n fhir.Node) string { return q("subject:Patient.name", family(n)) })},
+		{Name: "chain to half of the patients", Type: "Observation", Ask: fixed("subject:Patient.gender=female")},
+		{Name: "chain to half of the patients + code", Type: "Observation", Ask: fixed(and("subject:Patient.gender=female", q("code", common)))},
 		{Name: "chain of two hops", Type: "Observation", Ask: patient(func(n fhir.Node) string { return q("encounter.subject:Patient.family", family(n)) })},
 		{Name: "_has:Observation:patient:code", Type: "Patient", Ask: fixed(q("_has:Observation:patient:code", rare))},
 		{Name: "_has, common code", Type: "Patient", Ask: fixed(q("_has:Observation:patient:code", common))},
@@ -127,7 +141,13 @@ func (s *Sample) Shapes() []Shape {
 		{Name: "_include", Type: "Observation", Ask: fixed(q("code", common)), Then: func([]string) (string, string) { return "Patient", "" }},
 		{Name: "compartment", Type: "Observation", Ask: observation(func(n fhir.Node) string { return q("patient", n.Get("subject").Get("reference").Text()) })},
 		{Name: "sorted by family", Type: "Patient", Ask: fixed("_sort=family")},
+		{Name: "sorted by family, birthdate", Type: "Patient", Ask: fixed("_sort=family,birthdate")},
+		{Name: "code, sorted by status, newest first", Type: "Observation", Ask: fixed(and(q("code", common), "_sort=status,-date"))},
+		{Name: "code, by _lastUpdated", Type: "Observation", Ask: fixed(and(q("code", common), "_sort=-_lastUpdated"))},
 		{Name: "page 200 of a code", Type: "Observation", Deep: 199, Ask: fixed(q("code", common))},
+		{Name: "page 200 of a code, oldest first", Type: "Observation", Deep: 199, Ask: fixed(and(q("code", common), "_sort=date"))},
+		{Name: "page 200 of status + category", Type: "Observation", Deep: 199, Ask: func(random *rand.Rand) string { return and("status=final", observation(category)(random)) }},
+		{Name: "page 200 of all, by family", Type: "Patient", Deep: 199, Ask: fixed("_sort=family")},
 		{Name: "no filter", Type: "Observation", Count: true, Ask: fixed("")},
 	}
 }

@@ -10,7 +10,12 @@ import (
 )
 
 // commonValues searches for what thousands of versions have: the index must not read all of them, and find the same.
-func commonValues(t *testing.T, g projections.Generations) {
+// commonValues compares with the model and, when plans is true, holds the planner to its ways.
+func commonValues(plans bool) func(t *testing.T, g projections.Generations) {
+	return func(t *testing.T, g projections.Generations) { commonValuesBy(t, g, plans) }
+}
+
+func commonValuesBy(t *testing.T, g projections.Generations, plans bool) {
 	w := newWorld(t, g.Live(), 0)
 	token := func(param, code string) projections.Term {
 		return projections.Term{Param: param, Kind: projections.Token, System: "s", Code: code}
@@ -71,11 +76,11 @@ func commonValues(t *testing.T, g projections.Generations) {
 		sort    []projections.SortKey
 		clauses []projections.Clause
 	}{
-		{"code in the order of the main date", "Observation", nil, []projections.Clause{codes}},
-		{"code in the order of the main date", "Observation", by("date", false), []projections.Clause{codes}},
-		{"category in the order of the main date", "Observation", nil, []projections.Clause{codes, is("category", "1")}},
-		{"in the order of the main date", "Observation", nil, []projections.Clause{above(90)}},
-		{"in the order of the main date", "Observation", by("date", true), []projections.Clause{above(80), is("category", "2")}},
+		{"versions by code", "Observation", nil, []projections.Clause{codes}},
+		{"versions by code", "Observation", by("date", false), []projections.Clause{codes}},
+		{"versions by code, category", "Observation", nil, []projections.Clause{codes, is("category", "1")}},
+		{"versions by value", "Observation", nil, []projections.Clause{above(90)}},
+		{"versions by category", "Observation", by("date", true), []projections.Clause{above(80), is("category", "2")}},
 		{"subject of Patient(name)", "Observation", nil, []projections.Clause{follow("subject", false, "Patient", name)}},
 		{"subject of Patient(gender)", "Observation", by("date", false), []projections.Clause{follow("subject", false, "Patient", is("gender", "male")), is("code", "c6")}},
 		{"organization of Organization(type)", "Observation", nil, []projections.Clause{follow("subject", false, "Patient", follow("organization", false, "Organization", is("type", "2")))}},
@@ -91,7 +96,7 @@ func commonValues(t *testing.T, g projections.Generations) {
 		var got []projections.Version
 		for pages := 0; pages < 4; pages++ {
 			page := w.search(q)
-			if !strings.Contains(page.Plan, c.words) {
+			if plans && !strings.Contains(page.Plan, c.words) {
 				t.Errorf("a search was answered by %q, which does not say %q", page.Plan, c.words)
 			}
 			if pages == 0 && page.Total != int64(len(want)) {

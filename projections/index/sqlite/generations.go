@@ -23,6 +23,7 @@ type Config struct {
 	Catalog string           // digest of the catalog, noted for the first generation
 	Timeout time.Duration    // of one search; 0: sqlterms.DefaultTimeout
 	Logger  *slog.Logger
+	Bounds  sqlterms.Bounds // of the planner; zero: the defaults
 
 	// Exclusive promises that no other process commits to the live generation. How far it has come is then known without asking the file.
 	Exclusive bool
@@ -44,6 +45,7 @@ type Generations struct {
 	reader    *reader
 	logger    *slog.Logger
 	timeout   time.Duration
+	bounds    sqlterms.Bounds
 	exclusive bool
 
 	mu       sync.Mutex
@@ -66,6 +68,7 @@ func Open(ctx context.Context, config Config, create bool) (*Generations, error)
 		reader:    newReader(config.File.Read),
 		logger:    config.Logger,
 		timeout:   sqlterms.Timeout(config.Timeout),
+		bounds:    config.Bounds.OrDefault(),
 		exclusive: config.Exclusive,
 		opened:    map[int]*generation{},
 		watchers:  map[chan struct{}]struct{}{},
@@ -108,6 +111,7 @@ func (g *Generations) point(number int, catalog string, read time.Time) {
 	if read.After(g.read) {
 		if opened := g.opened[number]; opened != nil && number != g.live {
 			opened.states.forget() // another process has built it, or kept it
+			opened.reads.Sets.Forget()
 		}
 		g.live, g.catalog, g.read = number, catalog, read
 	}
@@ -147,7 +151,7 @@ func (g *Generations) Build(ctx context.Context, catalog string) (projections.Bu
 		return nil, err
 	}
 	opened := g.open(number)
-	return &building{Reads: opened.reads, g: opened, lock: lock, catalog: catalog}, nil
+	return &building{Reads: opened.reads.Apart(), g: opened, lock: lock, catalog: catalog}, nil
 }
 
 // Reopen goes on with a generation that was live before.
@@ -167,7 +171,7 @@ func (g *Generations) Reopen(ctx context.Context, number int) (projections.Build
 		return nil, err
 	}
 	opened := g.open(number)
-	return &building{Reads: opened.reads, g: opened, lock: lock, catalog: catalog}, nil
+	return &building{Reads: opened.reads.Apart(), g: opened, lock: lock, catalog: catalog}, nil
 }
 
 // List tells what there is, oldest first.

@@ -8,17 +8,20 @@ import (
 	"binnacle/events/sqlitefile"
 	"binnacle/projections"
 	"binnacle/projections/index/sqlite"
+	"binnacle/projections/index/sqlterms"
 	"binnacle/projections/projectionstest"
 )
 
-func open(t testing.TB) projections.Generations {
+func open(t testing.TB) projections.Generations { return openWith(t, sqlterms.Bounds{}) }
+
+func openWith(t testing.TB, bounds sqlterms.Bounds) projections.Generations {
 	t.Helper()
 	file, err := sqlitefile.OpenMemory(slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = file.Close() })
-	generations, err := sqlite.Open(t.Context(), sqlite.Config{File: file, Catalog: "catalog-1", Timeout: time.Minute, Exclusive: true, Logger: slog.New(slog.DiscardHandler)}, true)
+	generations, err := sqlite.Open(t.Context(), sqlite.Config{File: file, Catalog: "catalog-1", Timeout: time.Minute, Exclusive: true, Bounds: bounds, Logger: slog.New(slog.DiscardHandler)}, true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -27,3 +30,11 @@ func open(t testing.TB) projections.Generations {
 }
 
 func TestTheIndexKeepsItsContract(t *testing.T) { projectionstest.Index(t, open) }
+
+func TestSearchesFindTheSameWhateverTheirPlan(t *testing.T) {
+	for name, bounds := range sqlterms.SmallBounds() {
+		t.Run(name, func(t *testing.T) {
+			projectionstest.IndexSearches(t, func(t testing.TB) projections.Generations { return openWith(t, bounds) })
+		})
+	}
+}

@@ -5,28 +5,20 @@ import (
 	"math"
 )
 
-// tryWalk walks the order of the main date where that is likely to fill a page sooner than reading all versions of the driver, so far
-// that it costs no more than those. It tells whether the page is full, or nothing lies beyond.
-func (x *search) tryWalk(o order, driver *access, limit int) (found []match, enough bool, err error) {
-	if x.living <= 0 || driver.count <= countFew || x.after.phase == byMissing || o.by != orderMain && !x.dates.without.empty() {
-		return nil, false, nil
-	}
+// tryWalk walks the order of the main date over some rows and no further. It tells whether the page is full, or nothing lies beyond.
+func (x *search) tryWalk(o order, rows, limit int) (found []match, enough bool, err error) {
 	key := x.ledger
 	if walked := x.walked(); walked != nil {
 		keys := walked.walkKeys()
 		if len(keys) > 1 {
 			return nil, false, nil
 		}
-		key = keys[0] // the share of the driver's versions among its rows is taken for that among all
-	}
-	budget := int64(2 * driver.count)
-	if share := float64(driver.count) / float64(x.living); share*float64(budget) < 2*float64(limit) {
-		return nil, false, nil
+		key = keys[0]
 	}
 	s := x.statement()
 	edge, beyond := int64(0), false
 	sql := "select t.sort from " + s.table("term") + " t where t.key = " + s.arg(key) + x.stretch(s, "t", nil, o, x.after.phase == byValue) +
-		fmt.Sprintf(" order by t.sort %s, t.ref %s limit 1 offset ", o.direction(), o.direction()) + s.arg(budget)
+		fmt.Sprintf(" order by t.sort %s, t.ref %s limit 1 offset ", o.direction(), o.direction()) + s.arg(int64(rows))
 	err = x.query(s, sql, func(scan func(...any) error) error {
 		beyond = true
 		return scan(&edge)
@@ -45,7 +37,7 @@ func (x *search) tryWalk(o order, driver *access, limit int) (found []match, eno
 	x.budget = nil
 	if enough = len(found) == limit || !beyond; !enough {
 		x.plan = x.plan[:said]
-		x.say("the first %d in the order of the main date do not fill the page", budget)
+		x.say("the first %d in the order of the main date do not fill the page", rows)
 	}
 	return found, enough, err
 }

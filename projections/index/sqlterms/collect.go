@@ -140,7 +140,7 @@ func (x *search) readCandidates(o order, driver *access) ([]candidate, error) {
 			columns += ", " + x.value1(s, one.by, k, "v.sid")
 		}
 	}
-	sql := "select " + columns + x.candidates(s, driver) + fmt.Sprintf(" limit %d", gatherMax+1)
+	sql := "select " + columns + x.candidates(s, driver) + fmt.Sprintf(" limit %d", x.Bounds.Sorted+1)
 	var found []candidate
 	err := x.query(s, sql, func(scan func(...any) error) error {
 		c := candidate{values: make([]sortable, len(o.keys))}
@@ -172,8 +172,8 @@ func (x *search) readCandidates(o order, driver *access) ([]candidate, error) {
 		found = append(found, c)
 		return nil
 	})
-	if err == nil && len(found) > gatherMax {
-		err = events.Errorf(events.TooCostly, op, "more than %d versions match, too many for this order; sort by one parameter, or narrow the search", gatherMax)
+	if err == nil && len(found) > x.Bounds.Sorted {
+		err = events.Errorf(events.TooCostly, op, "more than %d versions match, too many for this order; sort by one parameter, or narrow the search", x.Bounds.Sorted)
 	}
 	return found, err
 }
@@ -197,7 +197,7 @@ func (x *search) tokenValuesOf(found []candidate, at int, key projections.SortKe
 		return nil
 	}
 	codings, err := x.readCodings(x.statement(), func(s *statement) string {
-		return "d.param = " + s.arg(dictionary) + fmt.Sprintf(" limit %d", countFew)
+		return "d.param = " + s.arg(dictionary) + fmt.Sprintf(" limit %d", x.Bounds.Few)
 	})
 	if err != nil {
 		return err
@@ -213,7 +213,7 @@ func (x *search) tokenValuesOf(found []candidate, at int, key projections.SortKe
 	}
 	s := x.statement()
 	sql := "select v.sid, d.code, d.system from "
-	if len(codings)*len(found) <= 10*gatherMax && len(codings) < codingsAtOnce { // ask each version for each coding
+	if len(codings)*len(found) <= 10*x.Bounds.Sorted && len(codings) < codingsAtOnce { // ask each version for each coding
 		sql += s.table("version") + " v cross join " + s.table("coding") + " d where v.sid " + s.in(sids) + " and d.param = " + s.arg(dictionary) +
 			" and exists (select 1 from " + s.table("term") + " p where p.key = d.key and p.sort = v.main and p.ref >= (v.sid << 2) and p.ref <= (v.sid << 2) + 3 " +
 			fmt.Sprintf("and (p.ref & %d) <> 0", flag) + once + ")"

@@ -51,7 +51,7 @@ func (c *Counts) recall(s *statement, accesses []*access, bound int) []*access {
 }
 
 // remember keeps the counts of what is not rare: that is counted fast.
-func (c *Counts) remember(accesses []*access, bound int) {
+func (c *Counts) remember(accesses []*access, few, bound int) {
 	if c == nil {
 		return
 	}
@@ -61,7 +61,7 @@ func (c *Counts) remember(accesses []*access, bound int) {
 		clear(c.seen)
 	}
 	for _, a := range accesses {
-		if a.count > countFew {
+		if a.count > few {
 			c.seen[a.mark] = counted{a.count, bound, time.Now().Add(countsKept)}
 		}
 	}
@@ -84,14 +84,14 @@ func (x *search) count(o order) error {
 	if err := x.countInside(x.accesses); err != nil || x.nothing != "" {
 		return err
 	}
-	positive := x.positive()
+	positive := x.counting(o)
 	if len(positive) == 0 || o.by == orderMain && len(positive) == 1 && positive[0].inOrder() {
 		return nil
 	}
-	if err := x.countUpTo(countFew, positive); err != nil {
+	if err := x.countUpTo(x.Bounds.Few, positive); err != nil {
 		return err
 	}
-	if x.least(positive).count <= countFew {
+	if x.least(positive).count <= x.Bounds.Few {
 		return nil
 	}
 	if o.by == orderMain {
@@ -107,7 +107,7 @@ func (x *search) count(o order) error {
 			return nil
 		}
 	}
-	return x.countUpTo(countMany, positive)
+	return x.countUpTo(x.Bounds.Many, positive)
 }
 
 // countInside counts the clauses of the groups that accesses are made of, the innermost first, and looks up the few ends of chains.
@@ -124,7 +124,7 @@ func (x *search) countInside(accesses []*access) error {
 			asked = append(asked, positive(g.accesses)...)
 		}
 		if len(asked) > 0 {
-			if err := x.countUpTo(countMany, asked); err != nil {
+			if err := x.countUpTo(x.Bounds.Many, asked); err != nil {
 				return err
 			}
 		}
@@ -138,6 +138,12 @@ func (x *search) countInside(accesses []*access) error {
 func (x *search) countUpTo(bound int, accesses []*access) error {
 	var asked []*access
 	for _, a := range accesses {
+		if keys := a.asSet(); keys != nil {
+			if count, known := x.Sets.count(x.partition, keys); known {
+				a.count = count
+				continue
+			}
+		}
 		switch {
 		case a.byID:
 			a.count = len(a.sids)
@@ -179,7 +185,7 @@ func (x *search) countSome(bound int, asked []*access) error {
 		return nil
 	})
 	if err == nil {
-		x.Counts.remember(asked, bound)
+		x.Counts.remember(asked, x.Bounds.Few, bound)
 	}
 	return err
 }

@@ -148,7 +148,7 @@ func (g *group) driver() *access {
 // few tells whether the versions that the group speaks of are few enough to be read.
 func (g *group) few() bool {
 	driver := g.driver()
-	return driver != nil && driver.count <= countMany
+	return driver != nil && driver.count <= g.Bounds.Many
 }
 
 // probes are the conditions of all clauses but one, the rarest first.
@@ -271,12 +271,12 @@ func (x *search) lookUpVersions(a *access) error {
 	s := x.statement()
 	var sids []int64
 	var sid int64
-	err := x.query(s, "select distinct y.sid from ("+strings.Join(a.follow.rows(s, x.before), " union all ")+fmt.Sprintf(") y limit %d", countMany+1), func(scan func(...any) error) error {
+	err := x.query(s, "select distinct y.sid from ("+strings.Join(a.follow.rows(s, x.before), " union all ")+fmt.Sprintf(") y limit %d", x.Bounds.Many+1), func(scan func(...any) error) error {
 		err := scan(&sid)
 		sids = append(sids, sid)
 		return err
 	})
-	if a.common = len(sids) > countMany; err == nil && !a.common {
+	if a.common = len(sids) > x.Bounds.Many; err == nil && !a.common {
 		a.sids, a.byID, a.resolved = sids, true, true
 	}
 	return err

@@ -16,6 +16,12 @@ type Reads struct {
 	Dialect
 }
 
+// Apart is the same without what searches share in memory: of a generation whose rows don't all stand in its tables yet.
+func (r Reads) Apart() Reads {
+	r.Sets, r.Counts = nil, nil
+	return r
+}
+
 func (r Reads) statement() *statement { return &statement{Dialect: r.Dialect} }
 
 func (r Reads) query(ctx context.Context, s *statement, sql string, row func(scan func(...any) error) error) error {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -13,13 +14,6 @@ import (
 )
 
 const op = "index.Search"
-
-// Bounds of the planner, in rows of the index.
-const (
-	countFew  = 500    // a clause with fewer rows need not be held against others
-	countMany = 5_000  // up to here all versions of a clause are read and sorted, when the index does not have them in order
-	gatherMax = 20_000 // more matches are not sorted by several keys
-)
 
 // search is one query under way.
 type search struct {
@@ -315,19 +309,27 @@ func (x *search) find(o order, limit int) ([]match, error) {
 		return nil, err
 	}
 	driver := x.driver(walk)
-	inOrder := driver == nil || driver.count > countFew && driver.walkKeys() != nil
+	inOrder := driver == nil || driver.count > x.Bounds.Few && driver.walkKeys() != nil
 	if o.by == orderSeveral && inOrder && x.dates != nil && x.dates.aligned {
 		return x.walkSeveral(o, limit)
+	}
+	if found, done, err := x.combine(o, walk, driver, limit); done || err != nil {
+		return found, err
+	}
+	if driver == nil && walk.by != orderMain && walk.by != orderUpdated {
+		most := x.Bounds.Many
+		if o.by == orderSeveral {
+			most = x.Bounds.Sorted
+		}
+		var err error
+		if driver, err = x.narrow(most); err != nil {
+			return nil, err
+		}
 	}
 	if o.by == orderSeveral || o.by == orderToken && driver != nil {
 		return x.gather(o, driver, limit)
 	}
 	if driver != nil {
-		if walk.by == orderMain {
-			if found, enough, err := x.tryWalk(o, driver, limit); enough || err != nil {
-				return found, err
-			}
-		}
 		x.say("all of %s, sorted", driver.words)
 		return x.collect(o, driver, limit)
 	}
@@ -349,11 +351,13 @@ func (x *search) find(o order, limit int) ([]match, error) {
 
 // checked says which clauses are probed.
 func (x *search) checked(but *access) string {
+	return x.checkedFor(slices.DeleteFunc(slices.Clone(x.accesses), func(a *access) bool { return a == but }))
+}
+
+func (*search) checkedFor(accesses []*access) string {
 	var words []string
-	for _, a := range rarestFirst(x.accesses) {
-		if a != but {
-			words = append(words, a.words)
-		}
+	for _, a := range rarestFirst(accesses) {
+		words = append(words, a.words)
 	}
 	if len(words) == 0 {
 		return ""
@@ -362,6 +366,15 @@ func (x *search) checked(but *access) string {
 }
 
 func (x *search) positive() []*access { return positive(x.accesses) }
+
+// counting are the clauses whose rows may be read as a whole. Where the order is that of the main date, those about it only bound it.
+func (x *search) counting(o order) []*access {
+	found := x.positive()
+	if o.by == orderMain {
+		found = slices.DeleteFunc(found, func(a *access) bool { return a.aligned })
+	}
+	return found
+}
 
 func positive(accesses []*access) []*access {
 	var found []*access
@@ -385,11 +398,11 @@ func (x *search) least(accesses []*access) *access {
 
 // driver is the clause whose versions are all read and sorted; nil when the order is walked.
 func (x *search) driver(o order) *access {
-	least := x.least(x.positive())
-	if least == nil || least.count < 0 || least.count > countMany || o.by == orderMain && least.inOrder() {
+	least := x.least(x.counting(o))
+	if least == nil || least.count < 0 || least.count > x.Bounds.Many || o.by == orderMain && least.inOrder() {
 		return nil
 	}
-	if o.by == orderMain && least.count > countFew && least.walkKeys() != nil {
+	if o.by == orderMain && least.count > x.Bounds.Few && least.walkKeys() != nil {
 		return nil
 	}
 	return least
@@ -409,9 +422,9 @@ func rarestFirst(accesses []*access) []*access {
 	weight := func(a *access) int {
 		switch {
 		case a.negate || a.count < 0:
-			return countMany + 2
+			return math.MaxInt - 1
 		case a.inside():
-			return countMany + 3
+			return math.MaxInt
 		}
 		return a.count
 	}

@@ -30,8 +30,8 @@ func (x *search) walkSeveral(o order, limit int) ([]match, error) {
 	var page []candidate
 	if !missing {
 		for n := 2 * limit; ; n *= 4 {
-			if n > gatherMax {
-				return nil, events.Errorf(events.TooCostly, op, "more than %d versions have the same %s, too many to be sorted by other keys; sort by one parameter, or narrow the search", gatherMax/4, o.keys[0].Param)
+			if n > x.Bounds.Sorted {
+				return nil, events.Errorf(events.TooCostly, op, "more than %d versions have the same %s, too many to be sorted by other keys; sort by one parameter, or narrow the search", x.Bounds.Sorted/4, o.keys[0].Param)
 			}
 			found, complete, err := x.groups(o, n)
 			if err != nil {

@@ -12,6 +12,8 @@ type Dialect struct {
 	Tables   string  // what stands before the name of a table: "g1_" or "binnacle_g1."
 	Postgres bool    // else SQLite
 	Counts   *Counts // shared by the searches of the generation; nil: each of them counts for itself
+	Sets     *Sets   // shared by them, too; nil: every search reads rows
+	Bounds   Bounds  // of the planner
 }
 
 // DB runs statements of one generation. Errors are *events.Error; TooCostly when a statement ran over its time.

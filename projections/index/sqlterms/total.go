@@ -66,6 +66,9 @@ func (x *search) countAll() (int64, error) {
 			return 0, nil
 		}
 	}
+	if n, known, err := x.countSets(); known || err != nil {
+		return n, err
+	}
 	s := x.statement()
 	driver := x.countDriver()
 	var sql string
@@ -84,6 +87,30 @@ func (x *search) countAll() (int64, error) {
 		x.say("counted over %s", driver.words)
 	}
 	return x.number(s, sql)
+}
+
+// countSets counts with sets; known is false where there are none to begin with.
+func (x *search) countSets() (n int64, known bool, err error) {
+	sets, _ := x.settable(false)
+	if len(sets) == 0 {
+		return 0, false, nil
+	}
+	t, err := x.intersect(nil, false)
+	if t == nil || err != nil || len(t.left) > 0 && t.count() > x.Bounds.Sorted {
+		return 0, false, err
+	}
+	x.say("counted over %s%s", x.describe(t), x.checkedFor(t.left))
+	if len(t.left) == 0 || t.count() == 0 {
+		return int64(t.count()), true, nil
+	}
+	s := x.statement()
+	from, column := s.unnested(t.access("").sids, "k")
+	clauses := x.accesses
+	x.accesses = t.left
+	sql := "select count(*) from " + from + " cross join " + s.table("version") + " v where v.sid = " + column + " and v.ledger = " + s.arg(x.ledger) + " and v.deleted = 0" + x.probes(s, nil, "v.sid", "(v.sid << 2)", "v.main")
+	x.accesses = clauses
+	n, err = x.number(s, sql)
+	return n, true, err
 }
 
 // countKey counts the current versions that have a key. To count the rows of a stretch costs a tenth of asking for each whether it is

@@ -2,6 +2,7 @@ package sqlterms
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -82,21 +83,35 @@ func (x *search) termStretch(s *statement, key int64, driver *access, o order, r
 		fmt.Sprintf(" order by t.sort %s, t.ref %s limit %d", o.direction(), o.direction(), limit)
 }
 
-// stretch are the conditions that bound the term rows of a key before any of them is looked at.
+// stretch are the conditions that bound the term rows of a key before any of them is looked at. Each end is bounded once: SQLite begins at
+// one of several bounds, and not at the closest.
 func (x *search) stretch(s *statement, row string, driver *access, o order, resume bool) string {
 	sql := " and " + row + ".ref < " + s.arg(x.before)
+	r := x.bounds(driver)
 	if resume {
 		sql += " and (" + row + ".sort, " + row + ".ref) " + o.beyond() + " (" + s.arg(x.last.main) + ", " + s.arg(x.edgeRef(o)) + ")"
 	}
-	for _, a := range x.accesses {
-		if a.aligned && a != driver {
-			sql += " and " + row + ".sort >= " + s.arg(a.main.low) + " and " + row + ".sort <= " + s.arg(a.main.high)
-		}
+	if r.low > math.MinInt64 && (o.descending || !resume) {
+		sql += " and " + row + ".sort >= " + s.arg(r.low)
 	}
-	if x.budget != nil {
-		sql += " and " + row + ".sort >= " + s.arg(x.budget.low) + " and " + row + ".sort <= " + s.arg(x.budget.high)
+	if r.high < math.MaxInt64 && (!o.descending || !resume) {
+		sql += " and " + row + ".sort <= " + s.arg(r.high)
 	}
 	return sql
+}
+
+// bounds is where the main date may lie, by all clauses that bound it but one, and by the budget.
+func (x *search) bounds(but *access) interval {
+	r := interval{math.MinInt64, math.MaxInt64}
+	if x.budget != nil {
+		r = *x.budget
+	}
+	for _, a := range x.accesses {
+		if a.aligned && a != but {
+			r.low, r.high = max(r.low, a.main.low), min(r.high, a.main.high)
+		}
+	}
+	return r
 }
 
 func (x *search) visible(s *statement, sid string) string { return s.visible(sid, x.snapshot) }

@@ -1,0 +1,27 @@
+package sqlterms
+
+import "cmp"
+
+// Bounds are where the planner goes from one way to answer to another, in rows of the index. They never change what the answer is. Zero
+// stands for the default.
+type Bounds struct {
+	Few    int // a clause with fewer rows need not be held against others; 500
+	Many   int // up to here all versions of a clause are read and sorted, when the index does not have them in order; 5,000
+	Sorted int // more matches are not sorted by several keys; 20,000
+	Read   int // up to here versions are read to be sorted where their main dates are not in memory; 1,000
+	Tried  int // rows of an order that are walked before sets are read for it; 1,000
+}
+
+// OrDefault is the bounds with the defaults in place of zeros.
+func (b Bounds) OrDefault() Bounds {
+	return Bounds{cmp.Or(b.Few, 500), cmp.Or(b.Many, 5_000), cmp.Or(b.Sorted, 20_000), cmp.Or(b.Read, 1_000), cmp.Or(b.Tried, 1_000)}
+}
+
+// SmallBounds are bounds, by what they bring about, for tests: few versions are planned for as millions are by the default ones.
+func SmallBounds() map[string]Bounds {
+	return map[string]Bounds{
+		"nothing is few, and sets are soon read": {Few: 1, Many: 2, Read: 1, Tried: 1},
+		"nothing is few, and rows are read":      {Few: 1, Many: 10_000, Read: 1, Tried: 1},
+		"what is found is sorted as a whole":     {Few: 1, Many: 20, Tried: 2},
+	}
+}

@@ -1,0 +1,196 @@
+package sqlterms
+
+import "slices"
+
+// The planner's estimates of what ways to answer cost, in microseconds.
+const (
+	sievedRow = 0.8   // a row that is read in order, to see whether it is in a set
+	setMember = 0.015 // a member of a set that is held against the best so far
+)
+
+// combine answers with sets, in the order of the main date or of lastUpdated, where clauses have many rows and no index has the matches in
+// that order, or one that would be walked for long. done is false where another way is better, or sets cannot be had.
+func (x *search) combine(o, walk order, driver *access, limit int) (found []match, done bool, err error) {
+	if walk.by != orderMain && walk.by != orderUpdated || driver != nil && driver.count <= x.Bounds.Few/4 {
+		return nil, false, nil
+	}
+	var read *access
+	if driver != nil && driver.asSet() == nil {
+		read = driver
+	}
+	sets, ready := x.settable(true)
+	if read == nil && len(sets) == 0 || driver == nil && walk.by == orderMain && x.walksWell() {
+		return nil, false, nil
+	}
+	aligned := o.by == orderDate && !x.dates.without.empty() && !x.dated()
+	if driver == nil && !ready && walk.by == orderMain && !aligned && x.after.phase != byMissing {
+		if found, done, err = x.tryWalk(o, x.Bounds.Tried, limit); done || err != nil {
+			return found, done, err
+		}
+	}
+	if !aligned {
+		return x.combined(o, walk, nil, byValue, read, limit)
+	}
+	if x.after.phase != byMissing {
+		if found, done, err = x.combined(o, walk, &x.dates.with, byValue, read, limit); !done || err != nil || len(found) == limit {
+			return found, done, err
+		}
+	}
+	rest, done, err := x.combined(o, order{by: orderUpdated, descending: o.descending}, &x.dates.without, byMissing, read, limit-len(found))
+	return append(found, rest...), done, err
+}
+
+// combined is combine for one phase, with one more clause.
+func (x *search) combined(o, by order, more *access, phase phase, read *access, limit int) (found []match, done bool, err error) {
+	clauses := x.accesses
+	defer func() { x.accesses = clauses }()
+	if more != nil {
+		x.accesses = append(slices.Clip(clauses), more)
+	}
+	resume := x.after.phase == phase
+	t, err := x.intersect(read, by.by == orderMain)
+	if t == nil || err != nil {
+		return nil, false, err
+	}
+	matches := t.count()
+	words := x.describe(t)
+	if by.by == orderMain && t.main == nil && matches > 0 {
+		x.say("all of %s, sorted%s", words, x.checkedFor(t.left))
+		x.accesses = t.left
+		return x.collectPhase(o, t.access(words), phase, limit)
+	}
+	key, rows := x.ledger, int(x.living)
+	for _, a := range x.positive() {
+		if keys := a.asSet(); len(keys) == 1 && (rows <= 0 || a.count > 0 && a.count < rows) {
+			key, rows = keys[0], a.count
+		}
+	}
+	if expected := float64(limit) * float64(rows) / float64(max(matches, 1)); by.by == orderMain && rows > 0 && expected*sievedRow < float64(matches)*setMember {
+		found, enough, err := x.sieve(t, key, o, phase, resume, int(2*expected)+limit, limit)
+		if enough || err != nil {
+			x.say("%s, found in the order of the main date%s", words, x.checkedFor(t.left))
+			return found, true, err
+		}
+	}
+	x.say("%s, the first of them by %s%s", words, by.name(), x.checkedFor(t.left))
+	found, err = x.pick(t, by, phase, resume, limit)
+	return found, true, err
+}
+
+// sieve reads rows of a key in the order of the main date, four stretches of them at the most, and keeps what is in a set. It tells whether
+// the page is full, or nothing lies beyond.
+func (x *search) sieve(t *together, key int64, o order, phase phase, resume bool, rows, limit int) (page []match, enough bool, err error) {
+	clauses, last, after := x.accesses, x.last, x.after
+	x.accesses = t.left
+	defer func() { x.accesses, x.last, x.after = clauses, last, after }()
+	for range 4 {
+		s := x.statement()
+		sql := "select t.sort, (t.ref >> 2) from " + s.table("term") + " t where t.key = " + s.arg(key) + x.stretch(s, "t", nil, o, resume) +
+			" order by t.sort " + o.direction() + ", t.ref " + o.direction() + " limit " + s.arg(int64(rows))
+		read := 0
+		var candidates []candidate
+		err := x.query(s, sql, func(scan func(...any) error) error {
+			read++
+			err := scan(&x.last.main, &x.after.sid)
+			if t.found.Contains(uint32(x.after.sid - t.first)) {
+				candidates = append(candidates, candidate{sid: x.after.sid})
+			}
+			return err
+		})
+		if err != nil {
+			return nil, false, err
+		}
+		found, err := x.loadChecked(candidates)
+		if err != nil {
+			return nil, false, err
+		}
+		page = append(page, found...)
+		if enough = len(page) >= limit || read < rows; enough {
+			break
+		}
+		resume = true
+	}
+	page = page[:min(len(page), limit)]
+	for i := range page {
+		page[i].phase = phase
+	}
+	return page, enough, nil
+}
+
+// collectPhase is collect in the order of the main date, of versions that are one phase of an order.
+func (x *search) collectPhase(o order, driver *access, phase phase, limit int) ([]match, bool, error) {
+	after := x.after
+	defer func() { x.after = after }()
+	if x.after.phase != phase {
+		x.after = place{}
+	}
+	found, err := x.collect(order{by: orderMain, descending: o.descending}, driver, limit)
+	for i := range found {
+		found[i].phase = phase
+	}
+	return found, true, err
+}
+
+// name says what an order by one number is by.
+func (o order) name() string {
+	if o.by == orderUpdated {
+		return "_lastUpdated"
+	}
+	return "main date"
+}
+
+// settable are the clauses that sets can answer, or with ranges those that sets can narrow; ready tells whether all of these sets are in memory.
+func (x *search) settable(ranges bool) (sets []*access, ready bool) {
+	ready = true
+	for _, a := range x.positive() {
+		keys := a.asSet()
+		if keys == nil && ranges && a.onlyScans() && len(a.scans) > 0 && !a.aligned {
+			keys = a.spanKeys()
+		}
+		if keys == nil {
+			continue
+		}
+		sets = append(sets, a)
+		count, known := x.Sets.count(x.partition, keys)
+		if ready = ready && known; known && a.asSet() != nil {
+			a.count = count
+		}
+	}
+	return sets, ready
+}
+
+// walksWell tells whether to walk the rows of one clause in order is best, whatever sets know: they are all matches, or few.
+func (x *search) walksWell() bool {
+	walked := x.walked()
+	if walked == nil || len(walked.walkKeys()) > inline {
+		return false
+	}
+	alone := true
+	for _, a := range x.accesses {
+		alone = alone && (a == walked || a.aligned)
+	}
+	return alone || walked.count >= 0 && walked.count <= x.Bounds.Few
+}
+
+// narrow replaces the clauses that sets answer by their matches, where these are few enough to be read and sorted, and returns them.
+func (x *search) narrow(most int) (*access, error) {
+	if sets, _ := x.settable(false); len(sets) == 0 {
+		return nil, nil
+	}
+	t, err := x.intersect(nil, false)
+	if t == nil || err != nil || t.count() > most {
+		return nil, err
+	}
+	driver := t.access(x.describe(t))
+	x.accesses = append([]*access{driver}, t.left...)
+	return driver, nil
+}
+
+// access are the versions as a clause.
+func (t *together) access(words string) *access {
+	a := &access{words: words, byID: true, sids: make([]int64, 0, t.count()), count: t.count()}
+	for i := t.found.Iterator(); i.HasNext(); {
+		a.sids = append(a.sids, t.first+int64(i.Next()))
+	}
+	return a
+}

@@ -1,0 +1,399 @@
+package sqlterms
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/RoaringBitmap/roaring/v2"
+
+	"binnacle/projections"
+)
+
+// setsBehind is how many versions a set is brought up by, or a snapshot may lie back; beyond, it is read anew, or not used.
+const setsBehind = 20_000
+
+// setRows is how many rows of a key are read at once.
+const setRows = 200_000
+
+// snapshotSets are the sets of the query's partition as of its snapshot.
+type snapshotSets struct {
+	*search
+	*partitionSets
+	bits     uint32          // of the snapshot's Sid
+	without  *roaring.Bitmap // superseded by then
+	reopened *roaring.Bitmap // of these, those that were current at the snapshot nevertheless; nil: none
+}
+
+// openSets returns the sets as of the snapshot, nil when they can't be had, and a function that gives them back.
+func (x *search) openSets() (*snapshotSets, func(), error) {
+	nothing := func() {}
+	first := x.partition << projections.SidBits
+	if x.Sets == nil || x.snapshot < first || x.snapshot-first >= math.MaxUint32 {
+		return nil, nothing, nil
+	}
+	p, release, err := x.Sets.of(x.ctx, x.partition)
+	if err != nil {
+		return nil, nothing, err
+	}
+	v := &snapshotSets{search: x, partitionSets: p, bits: uint32(x.snapshot - first)}
+	if p.closed != nil && x.snapshot-p.upTo > setsBehind {
+		p.reset()
+	}
+	switch {
+	case p.closed == nil:
+		err = v.readClosed()
+	case p.upTo < x.snapshot:
+		err = v.readLater()
+	case p.upTo-x.snapshot > setsBehind:
+		release()
+		return nil, nothing, nil
+	case p.upTo > x.snapshot:
+		err = v.readReopened()
+	}
+	if err != nil {
+		release()
+		return nil, nothing, err
+	}
+	v.without = p.closed
+	return v, release, nil
+}
+
+// readNumbers runs a statement whose rows hold lists of Sids.
+func (v *snapshotSets) readNumbers(s *statement, sql string) (numbers []uint32, err error) {
+	err = v.query(s, sql, func(scan func(...any) error) error {
+		list := s.listed()
+		if err := scan(list.into()); err != nil {
+			return err
+		}
+		numbers = make([]uint32, 0, list.size())
+		list.each(func(sid int64) { numbers = append(numbers, uint32(sid-v.first)) })
+		return nil
+	})
+	return numbers, err
+}
+
+func (v *snapshotSets) readClosed() error {
+	s := v.statement()
+	numbers, err := v.readNumbers(s, "select "+s.list("c.sid")+" from "+s.table("closed")+" c where c.sid >= "+s.arg(v.first)+" and c.sid <= "+s.arg(v.snapshot)+" and c.by_sid <= "+s.arg(v.snapshot))
+	if err == nil {
+		v.closed, v.upTo = bitmapOf(numbers), v.snapshot
+	}
+	return err
+}
+
+// readLater brings what is known of all versions up to the snapshot.
+func (v *snapshotSets) readLater() error {
+	s := v.statement()
+	closed := v.closed.Clone()
+	var mains []int64
+	sql := "select v.supersedes, v.main from " + s.table("version") + " v where v.sid > " + s.arg(v.upTo) + " and v.sid <= " + s.arg(v.snapshot) + " order by v.sid"
+	err := v.query(s, sql, func(scan func(...any) error) error {
+		var before, main int64
+		if err := scan(&before, &main); err != nil {
+			return err
+		}
+		if before != 0 {
+			closed.Add(uint32(before - v.first))
+		}
+		mains = append(mains, main)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if int64(len(mains)) != v.snapshot-v.upTo { // not a log without gaps: nothing that is counted by Sid holds
+		v.reset()
+		return v.readClosed()
+	}
+	for next := v.upTo + 1 - v.first; len(mains) > 0; { // the last block may be there in part, those after it are read when needed
+		number, at := next/blockSids, next%blockSids
+		more := mains[:min(int64(len(mains)), blockSids-at)]
+		if b := v.mains[number]; b != nil && int64(b.len()) == at {
+			v.putBlock(number, b.with(more))
+		} else {
+			delete(v.mains, number)
+		}
+		next, mains = next+int64(len(more)), mains[len(more):]
+	}
+	v.closed, v.upTo = closed, v.snapshot
+	return nil
+}
+
+func (v *snapshotSets) readReopened() error {
+	s := v.statement()
+	numbers, err := v.readNumbers(s, "select "+s.list("v.supersedes")+" from "+s.table("version")+" v where v.sid > "+s.arg(v.snapshot)+" and v.sid <= "+s.arg(v.upTo)+" and v.supersedes <> 0")
+	v.reopened = bitmapOf(numbers)
+	return err
+}
+
+// keyed is a table whose rows stand in the order of a key.
+type keyed struct{ table, order string }
+
+func inTerms() keyed  { return keyed{"term", "sort"} }
+func inRanges() keyed { return keyed{"span", "low"} }
+
+// has is the condition that a version has a row with a key.
+func (k keyed) has(s *statement, key string) string {
+	condition := "p.key = " + key + " and p.sort = v.main"
+	if k.table == "span" {
+		condition = "+p.key = " + key
+	}
+	return "exists (select 1 from " + s.table(k.table) + " p where " + condition + " and p.ref >= (v.sid << 2) and p.ref <= (v.sid << 2) + 3" + once + ")"
+}
+
+// known returns the set of a key when it is in memory; it may end before the snapshot.
+func (v *snapshotSets) known(key int64) *keySet {
+	k := v.keys[key]
+	if k != nil && v.snapshot-k.upTo > setsBehind {
+		return nil
+	}
+	return k
+}
+
+// having returns the versions that have a row with one of the keys in a table, all there are up to the snapshot at least.
+func (v *snapshotSets) having(in keyed, keys []int64) (*roaring.Bitmap, error) {
+	var missing, stale []int64
+	from := v.snapshot
+	for _, key := range keys {
+		switch k := v.known(key); {
+		case k == nil:
+			missing = append(missing, key)
+		case k.upTo < v.snapshot:
+			stale = append(stale, key)
+			from = min(from, k.upTo)
+		}
+	}
+	if err := v.readKeys(in, missing); err != nil {
+		return nil, err
+	}
+	if err := v.extend(in, stale, from); err != nil {
+		return nil, err
+	}
+	sets := make([]*roaring.Bitmap, len(keys))
+	now := v.clock.Add(1)
+	for i, key := range keys {
+		k := v.keys[key]
+		k.last, sets[i] = now, k.has
+	}
+	v.trim()
+	if len(sets) == 1 {
+		return sets[0], nil
+	}
+	return roaring.FastOr(sets...), nil
+}
+
+// readKeys reads the rows of keys.
+func (v *snapshotSets) readKeys(in keyed, keys []int64) error {
+	if len(keys) == 0 {
+		return nil
+	}
+	s := v.statement()
+	from, key := s.unnested(keys, "k")
+	sql := "select " + key + ", (select " + s.list("y.sid") + " from (select (t.ref >> 2) as sid from " + s.table(in.table) + " t where t.key = " + key + " and t.ref < " + s.arg(v.before) +
+		fmt.Sprintf(" limit %d) y) from ", setRows+1) + from
+	var many []int64
+	err := v.query(s, sql, func(scan func(...any) error) error {
+		var key int64
+		list := s.listed()
+		if err := scan(&key, list.into()); err != nil {
+			return err
+		}
+		numbers := make([]uint32, 0, list.size())
+		list.each(func(sid int64) { numbers = append(numbers, uint32(sid-v.first)) })
+		if len(numbers) > setRows {
+			many = append(many, key)
+		} else {
+			v.put(key, bitmapOf(numbers), v.snapshot)
+		}
+		return nil
+	})
+	for _, key := range many {
+		if err != nil {
+			break
+		}
+		err = v.readMany(in, key)
+	}
+	return err
+}
+
+// readMany reads the rows of a key in stretches of the main date, so that the memory it takes is bounded.
+func (v *snapshotSets) readMany(in keyed, key int64) error {
+	whole := roaring.New()
+	for after, more := int64(math.MinInt64), true; more; {
+		edge := int64(math.MaxInt64)
+		more = false
+		s := v.statement()
+		column := "t." + in.order
+		rows := s.table(in.table) + " t where t.key = " + s.arg(key) + " and " + column + " > " + s.arg(after)
+		sql := "select " + column + " from " + rows + fmt.Sprintf(" order by %s limit 1 offset %d", column, setRows)
+		if err := v.query(s, sql, func(scan func(...any) error) error { more = true; return scan(&edge) }); err != nil {
+			return err
+		}
+		s = v.statement()
+		numbers, err := v.readNumbers(s, "select "+s.list("(t.ref >> 2)")+" from "+s.table(in.table)+" t where t.key = "+s.arg(key)+" and "+column+" > "+s.arg(after)+" and "+column+" <= "+s.arg(edge)+" and t.ref < "+s.arg(v.before))
+		if err != nil {
+			return err
+		}
+		whole.Or(bitmapOf(numbers))
+		after = edge
+	}
+	whole.RunOptimize()
+	v.put(key, whole, v.snapshot)
+	return nil
+}
+
+// extend brings keys up to the snapshot: of the versions after the first that one of them has not seen, those that have it.
+func (v *snapshotSets) extend(in keyed, keys []int64, from int64) error {
+	if len(keys) == 0 {
+		return nil
+	}
+	more := make(map[int64][]uint32, len(keys))
+	s := v.statement()
+	list, key := s.unnested(keys, "k")
+	sql := "select " + key + ", v.sid from " + s.table("version") + " v cross join " + list + " where v.sid > " + s.arg(from) + " and v.sid <= " + s.arg(v.snapshot) +
+		" and " + in.has(s, key)
+	err := v.query(s, sql, func(scan func(...any) error) error {
+		var key, sid int64
+		err := scan(&key, &sid)
+		more[key] = append(more[key], uint32(sid-v.first))
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for _, key := range keys {
+		k := v.keys[key]
+		has := k.has
+		if len(more[key]) > 0 {
+			has = has.Clone()
+			has.AddMany(more[key])
+		}
+		v.put(key, has, v.snapshot)
+	}
+	return nil
+}
+
+// allMains tells whether the main dates of some versions are in memory.
+func (v *snapshotSets) allMains(sids *roaring.Bitmap) bool {
+	for i := sids.Iterator(); i.HasNext(); {
+		number := int64(i.Next()) / blockSids
+		if v.block(number) == nil {
+			return false
+		}
+		i.AdvanceIfNeeded(uint32(min((number+1)*blockSids, math.MaxUint32)))
+	}
+	return true
+}
+
+// block returns a block of main dates that is in memory and whole up to the snapshot; else nil.
+func (v *snapshotSets) block(number int64) *mainBlock {
+	if b := v.mains[number]; b != nil && int64(b.len()) >= min(blockSids, v.snapshot-v.first+1-number*blockSids) {
+		return b
+	}
+	return nil
+}
+
+// mainsOf reads the main dates that some versions need and returns a function that tells them; nil when they can't be had.
+func (v *snapshotSets) mainsOf(sids *roaring.Bitmap) (func(sid uint32) int64, error) {
+	blocks := make([]*mainBlock, int64(sids.Maximum())/blockSids+1)
+	now := v.clock.Add(1)
+	var missing []int64
+	for i := sids.Iterator(); i.HasNext(); {
+		number := int64(i.Next()) / blockSids
+		if b := v.block(number); b != nil {
+			b.last, blocks[number] = now, b
+		} else {
+			missing = append(missing, number)
+		}
+		i.AdvanceIfNeeded(uint32(min((number+1)*blockSids, math.MaxUint32)))
+	}
+	for _, number := range missing {
+		b, err := v.readBlock(number)
+		if err != nil || b == nil {
+			return nil, err
+		}
+		blocks[number] = b
+	}
+	v.trim()
+	return func(sid uint32) int64 { return blocks[sid/blockSids].at(int64(sid % blockSids)) }, nil
+}
+
+func (v *snapshotSets) readBlock(number int64) (*mainBlock, error) {
+	start := number * blockSids
+	end := min(start+blockSids, v.upTo-v.first+1)
+	mains := make([]int64, 0, end-start)
+	if number == 0 {
+		mains = append(mains, projections.MinTime) // there is no version 0
+	}
+	s := v.statement()
+	err := v.query(s, "select "+s.list("y.main")+" from (select v.main from "+s.table("version")+" v where v.sid >= "+s.arg(v.first+start)+" and v.sid < "+s.arg(v.first+end)+" order by v.sid) y", func(scan func(...any) error) error {
+		list := s.listed()
+		if err := scan(list.into()); err != nil {
+			return err
+		}
+		list.each(func(main int64) { mains = append(mains, main) })
+		return nil
+	})
+	if err != nil || int64(len(mains)) != end-start {
+		return nil, err
+	}
+	b := newMainBlock(mains)
+	v.putBlock(number, b)
+	return b, nil
+}
+
+// list is the aggregate of an integer column that listed reads.
+func (s *statement) list(column string) string {
+	if s.Postgres {
+		return "array_agg(" + column + ")"
+	}
+	return "group_concat(" + column + ")"
+}
+
+// listed is what an aggregate of list is scanned into.
+type listed struct {
+	postgres bool
+	numbers  []int64
+	text     []byte
+}
+
+func (s *statement) listed() *listed { return &listed{postgres: s.Postgres} }
+
+func (l *listed) into() any {
+	if l.postgres {
+		return &l.numbers
+	}
+	return &l.text
+}
+
+// size is about how many there are.
+func (l *listed) size() int { return len(l.numbers) + len(l.text)/6 + 1 }
+
+func (l *listed) each(take func(int64)) {
+	for _, n := range l.numbers {
+		take(n)
+	}
+	n, sign := int64(0), int64(1)
+	for _, c := range l.text {
+		switch {
+		case c == ',':
+			take(sign * n)
+			n, sign = 0, 1
+		case c == '-':
+			sign = -1
+		default:
+			n = 10*n + int64(c-'0')
+		}
+	}
+	if len(l.text) > 0 {
+		take(sign * n)
+	}
+}
+
+// unnested is a table of integers for a FROM, and its column.
+func (s *statement) unnested(list []int64, name string) (from, column string) {
+	if s.Postgres {
+		return "unnest(" + s.arg(list) + "::bigint[]) " + name + "(value)", name + ".value"
+	}
+	return "json_each(" + s.arg(jsonOf(list)) + ") " + name, name + ".value"
+}

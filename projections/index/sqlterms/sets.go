@@ -1,0 +1,241 @@
+package sqlterms
+
+import (
+	"context"
+	"math"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/RoaringBitmap/roaring/v2"
+
+	"binnacle/projections"
+)
+
+// Sets keeps in memory, shared by the searches of a generation, what makes common values cheap to combine: of keys of the term table the
+// versions that have them, as compressed bitmaps; which versions are superseded; and the main dates of versions. They are read when a
+// search first needs them and are as exact as the tables: rows are only ever inserted, with ascending Sids, so a set that is known up to
+// a Sid is brought up to a later one by looking at the versions between alone. What is used least goes first when the memory is used up.
+// A nil *Sets knows nothing. It is safe for concurrent use.
+type Sets struct {
+	bound int64 // bytes
+
+	mu         sync.Mutex
+	partitions map[int64]*partitionSets
+}
+
+// setsBytes bounds the memory of the sets of a generation: a million resources need 5 MiB of main dates and, for each key that a third
+// of them has, 0.1 MiB.
+const setsBytes = 40 << 20
+
+// NewSets returns Sets that know nothing yet.
+func NewSets() *Sets { return &Sets{bound: setsBytes, partitions: map[int64]*partitionSets{}} }
+
+// Forget drops everything: the tables may be others now.
+func (s *Sets) Forget() {
+	if s == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	clear(s.partitions)
+}
+
+// count tells how many rows some keys had when their sets were read; known is false when one of them is not there, or somebody reads.
+func (s *Sets) count(partition int64, keys []int64) (count int, known bool) {
+	if s == nil {
+		return 0, false
+	}
+	s.mu.Lock()
+	p := s.partitions[partition]
+	s.mu.Unlock()
+	if p == nil {
+		return 0, false
+	}
+	select {
+	case p.held <- struct{}{}:
+		defer func() { <-p.held }()
+	default:
+		return 0, false
+	}
+	for _, key := range keys {
+		k := p.keys[key]
+		if k == nil {
+			return 0, false
+		}
+		count += k.count
+	}
+	return count, true
+}
+
+// of returns the sets of a partition, to be used and changed until the function it returns is called.
+func (s *Sets) of(ctx context.Context, partition int64) (*partitionSets, func(), error) {
+	s.mu.Lock()
+	p := s.partitions[partition]
+	if p == nil {
+		p = &partitionSets{held: make(chan struct{}, 1), bound: s.bound, first: partition << projections.SidBits, keys: map[int64]*keySet{}, mains: map[int64]*mainBlock{}}
+		s.partitions[partition] = p
+	}
+	s.mu.Unlock()
+	select {
+	case p.held <- struct{}{}:
+		return p, func() { <-p.held }, nil
+	case <-ctx.Done():
+		return nil, nil, ctx.Err()
+	}
+}
+
+// partitionSets are the sets of one partition. Who holds it may change the maps; bitmaps and blocks are replaced, never changed, so that
+// they can be used without holding it.
+type partitionSets struct {
+	held   chan struct{}
+	bound  int64
+	first  int64 // what Sids are counted from: bitmaps hold the difference
+	upTo   int64 // Sid up to which closed and mains are known
+	closed *roaring.Bitmap
+	keys   map[int64]*keySet
+	mains  map[int64]*mainBlock // by the number of the block
+	used   int64                // bytes of keys and mains
+	clock  atomic.Int64
+}
+
+// keySet are the versions that have a key, superseded ones too.
+type keySet struct {
+	has   *roaring.Bitmap
+	count int
+	upTo  int64 // Sid
+	bytes int64
+	last  int64 // when it was used, by the clock
+}
+
+func (p *partitionSets) put(key int64, has *roaring.Bitmap, upTo int64) *keySet {
+	if old := p.keys[key]; old != nil {
+		p.used -= old.bytes
+	}
+	k := &keySet{has: has, count: int(has.GetCardinality()), upTo: upTo, bytes: int64(has.GetSizeInBytes()) + 200, last: p.clock.Add(1)}
+	p.keys[key] = k
+	p.used += k.bytes
+	return k
+}
+
+func (p *partitionSets) putBlock(number int64, b *mainBlock) {
+	if old := p.mains[number]; old != nil {
+		p.used -= old.bytes()
+	}
+	b.last = p.clock.Add(1)
+	p.mains[number] = b
+	p.used += b.bytes()
+}
+
+// reset forgets all but the partition itself.
+func (p *partitionSets) reset() {
+	p.closed, p.upTo, p.used = nil, 0, 0
+	clear(p.keys)
+	clear(p.mains)
+}
+
+// trim drops what has not been used for the longest time until the rest fits the bound.
+func (p *partitionSets) trim() {
+	if p.used <= p.bound {
+		return
+	}
+	var ages []int64
+	for _, k := range p.keys {
+		ages = append(ages, k.last)
+	}
+	for _, b := range p.mains {
+		ages = append(ages, b.last)
+	}
+	slices.Sort(ages)
+	oldest := ages[len(ages)/4] // a quarter at once, so that it is seldom
+	for key, k := range p.keys {
+		if k.last <= oldest {
+			p.used -= k.bytes
+			delete(p.keys, key)
+		}
+	}
+	for number, b := range p.mains {
+		if b.last <= oldest {
+			p.used -= b.bytes()
+			delete(p.mains, number)
+		}
+	}
+}
+
+// blockSids is how many versions' main dates lie in one block.
+const blockSids = 1 << 14
+
+// mainBlock holds the main dates of versions that follow each other, exactly: as steps of a unit from the earliest of them where these
+// fit 32 bits, which dates to the second do over 136 years.
+type mainBlock struct {
+	low, unit int64
+	steps     []uint32 // 0: none, MinTime
+	whole     []int64  // in place of steps where those do not fit
+	last      int64    // when it was used
+}
+
+// units are the microseconds of a second, a millisecond.
+var units = [...]int64{1_000_000, 1_000} //nolint:gochecknoglobals // a constant that Go can't write as one
+
+func newMainBlock(mains []int64) *mainBlock {
+	low, high := int64(math.MaxInt64), int64(math.MinInt64)
+	for _, m := range mains {
+		if m != projections.MinTime {
+			low, high = min(low, m), max(high, m)
+		}
+	}
+	if low > high {
+		low, high = 0, 0
+	}
+	for _, unit := range units {
+		if (high-low)/unit >= math.MaxUint32 || slices.ContainsFunc(mains, func(m int64) bool { return m != projections.MinTime && (m-low)%unit != 0 }) {
+			continue
+		}
+		b := &mainBlock{low: low, unit: unit, steps: make([]uint32, len(mains))}
+		for i, m := range mains {
+			if m != projections.MinTime {
+				b.steps[i] = uint32((m-low)/unit) + 1
+			}
+		}
+		return b
+	}
+	return &mainBlock{whole: slices.Clone(mains)}
+}
+
+func (b *mainBlock) bytes() int64 { return 100 + 4*int64(len(b.steps)) + 8*int64(len(b.whole)) }
+
+func (b *mainBlock) len() int { return max(len(b.steps), len(b.whole)) }
+
+func (b *mainBlock) at(i int64) int64 {
+	if b.whole != nil {
+		return b.whole[i]
+	}
+	if step := b.steps[i]; step != 0 {
+		return b.low + int64(step-1)*b.unit
+	}
+	return projections.MinTime
+}
+
+// with is the block with more main dates at its end.
+func (b *mainBlock) with(mains []int64) *mainBlock {
+	all := make([]int64, 0, b.len()+len(mains))
+	for i := range b.len() {
+		all = append(all, b.at(int64(i)))
+	}
+	return newMainBlock(append(all, mains...))
+}
+
+// bitmapOf makes a bitmap of numbers in any order.
+func bitmapOf(numbers []uint32) *roaring.Bitmap {
+	if len(numbers) < 10_000 {
+		slices.Sort(numbers)
+		return roaring.BitmapOf(numbers...)
+	}
+	words := make([]uint64, slices.Max(numbers)/64+1)
+	for _, n := range numbers {
+		words[n/64] |= 1 << (n % 64)
+	}
+	b := roaring.FromDense(words, true)
+	b.RunOptimize()
+	return b
+}
