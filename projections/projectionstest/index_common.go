@@ -80,7 +80,7 @@ func commonValuesBy(t *testing.T, g projections.Generations, plans bool) {
 		{"versions by code", "Observation", by("date", false), []projections.Clause{codes}},
 		{"versions by code, category", "Observation", nil, []projections.Clause{codes, is("category", "1")}},
 		{"versions by value", "Observation", nil, []projections.Clause{above(90)}},
-		{"versions by category", "Observation", by("date", true), []projections.Clause{above(80), is("category", "2")}},
+		{"category", "Observation", by("date", true), []projections.Clause{above(80), is("category", "2")}},
 		{"subject of Patient(name)", "Observation", nil, []projections.Clause{follow("subject", false, "Patient", name)}},
 		{"subject of Patient(gender)", "Observation", by("date", false), []projections.Clause{follow("subject", false, "Patient", is("gender", "male")), is("code", "c6")}},
 		{"organization of Organization(type)", "Observation", nil, []projections.Clause{follow("subject", false, "Patient", follow("organization", false, "Organization", is("type", "2")))}},

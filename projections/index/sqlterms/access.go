@@ -29,6 +29,7 @@ type access struct {
 	choice   []*group  // versions of one of these
 	resolved bool      // follow: keys or sids are all that it finds
 	common   bool      // follow: it finds more than are read before a search
+	late     bool      // follow: what it finds is looked up when a walk that asks each version has not filled the page
 
 	aligned bool     // scans: of a date that is the main date of every version that has it
 	main    interval // aligned: where the main date has to be
@@ -81,7 +82,7 @@ func (a *access) groups() []*group {
 
 // readable tells whether its rows can be read without reading all versions of some type.
 func (a *access) readable() bool {
-	if a.resolved || a.common {
+	if a.resolved || a.common || a.late {
 		return a.resolved
 	}
 	for _, g := range a.choice {

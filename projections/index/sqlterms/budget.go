@@ -3,6 +3,7 @@ package sqlterms
 import (
 	"fmt"
 	"math"
+	"slices"
 )
 
 // tryWalk walks the order of the main date over some rows and no further. It tells whether the page is full, or nothing lies beyond.
@@ -40,4 +41,23 @@ func (x *search) tryWalk(o order, rows, limit int) (found []match, enough bool, 
 		x.say("the first %d in the order of the main date do not fill the page", rows)
 	}
 	return found, enough, err
+}
+
+// tryPostponed walks a little where chains lead to many resources, so that many versions are likely to match, before these are looked up.
+func (x *search) tryPostponed(o, walk order, limit int) (found []match, done bool, err error) {
+	x.mayWait = false
+	late := slices.DeleteFunc(slices.Clone(x.accesses), func(a *access) bool { return !a.late })
+	if len(late) == 0 {
+		return nil, false, nil
+	}
+	if found, done, err = x.tryWalk(o, 4*limit, limit); done || err != nil {
+		return found, done, err
+	}
+	for _, a := range late {
+		a.late = false
+		if err := x.lookUp(a); err != nil {
+			return nil, false, err
+		}
+	}
+	return nil, false, x.count(walk)
 }

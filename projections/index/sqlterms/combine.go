@@ -143,15 +143,11 @@ func (o order) name() string {
 func (x *search) settable(ranges bool) (sets []*access, ready bool) {
 	ready = true
 	for _, a := range x.positive() {
-		keys := a.asSet()
-		if keys == nil && ranges && a.onlyScans() && len(a.scans) > 0 && !a.aligned {
-			keys = a.spanKeys()
-		}
-		if keys == nil {
+		if a.asSet() == nil && (!ranges || !a.onlyScans() || len(a.scans) == 0 || a.aligned) {
 			continue
 		}
 		sets = append(sets, a)
-		count, known := x.Sets.count(x.partition, keys)
+		count, known := x.Sets.count(x.partition, a.names())
 		if ready = ready && known; known && a.asSet() != nil {
 			a.count = count
 		}
@@ -172,16 +168,19 @@ func (x *search) walksWell() bool {
 	return alone || walked.count >= 0 && walked.count <= x.Bounds.Few
 }
 
-// narrow replaces the clauses that sets answer by their matches, where these are few enough to be read and sorted, and returns them.
-func (x *search) narrow(most int) (*access, error) {
-	if sets, _ := x.settable(false); len(sets) == 0 {
-		return nil, nil
+// narrow replaces the clauses that sets answer by their matches, where these are few enough to be read and sorted, and returns them; else the clause whose rows are read.
+func (x *search) narrow(driver *access, most int) (*access, error) {
+	if sets, _ := x.settable(false); len(sets) == 0 && driver == nil || driver != nil && (driver.count <= x.Bounds.Few/4 || len(x.accesses) == 1) {
+		return driver, nil
 	}
-	t, err := x.intersect(nil, false)
+	if driver != nil && driver.asSet() != nil {
+		return driver, nil
+	}
+	t, err := x.intersect(driver, false)
 	if t == nil || err != nil || t.count() > most {
-		return nil, err
+		return driver, err
 	}
-	driver := t.access(x.describe(t))
+	driver = t.access(x.describe(t))
 	x.accesses = append([]*access{driver}, t.left...)
 	return driver, nil
 }

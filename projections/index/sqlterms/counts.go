@@ -138,8 +138,8 @@ func (x *search) countInside(accesses []*access) error {
 func (x *search) countUpTo(bound int, accesses []*access) error {
 	var asked []*access
 	for _, a := range accesses {
-		if keys := a.asSet(); keys != nil {
-			if count, known := x.Sets.count(x.partition, keys); known {
+		if a.asSet() != nil {
+			if count, known := x.Sets.count(x.partition, a.names()); known {
 				a.count = count
 				continue
 			}

@@ -2,6 +2,7 @@ package sqlterms
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"binnacle/events"
@@ -249,6 +250,9 @@ func (x *search) lookUp(a *access) error {
 	}
 	if f.reverse {
 		return x.lookUpVersions(a)
+	}
+	if a.late = x.mayWait && slices.Contains(x.accesses, a) && slices.ContainsFunc(f.targets, func(t *target) bool { return t.driver().count > x.Bounds.Few/4 }); a.late {
+		return nil
 	}
 	s := x.statement()
 	parts := make([]string, len(f.targets))

@@ -41,6 +41,7 @@ type search struct {
 	budget       *interval // the main dates up to which a walk is tried; nil: as far as it takes
 	living       int64     // current resources of the type now, for estimates; -1: not known
 	asked        int       // statements
+	mayWait      bool      // look-ups of chains to many; see access.late
 }
 
 // edge holds the sort values of the version that a page ended with.
@@ -305,8 +306,12 @@ func (x *search) find(o order, limit int) ([]match, error) {
 	if o.by == orderDate && x.dates.aligned { // its order is that of the main date
 		walk.by = orderMain
 	}
+	x.mayWait = walk.by == orderMain && o.by == orderMain
 	if err := x.count(walk); err != nil || x.nothing != "" {
 		return nil, err
+	}
+	if found, done, err := x.tryPostponed(o, walk, limit); done || err != nil || x.nothing != "" {
+		return found, err
 	}
 	driver := x.driver(walk)
 	inOrder := driver == nil || driver.count > x.Bounds.Few && driver.walkKeys() != nil
@@ -316,13 +321,13 @@ func (x *search) find(o order, limit int) ([]match, error) {
 	if found, done, err := x.combine(o, walk, driver, limit); done || err != nil {
 		return found, err
 	}
-	if driver == nil && walk.by != orderMain && walk.by != orderUpdated {
+	if walk.by != orderMain && walk.by != orderUpdated {
 		most := x.Bounds.Many
 		if o.by == orderSeveral {
 			most = x.Bounds.Sorted
 		}
 		var err error
-		if driver, err = x.narrow(most); err != nil {
+		if driver, err = x.narrow(driver, most); err != nil {
 			return nil, err
 		}
 	}

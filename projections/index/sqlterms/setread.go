@@ -126,24 +126,43 @@ func (v *snapshotSets) readReopened() error {
 	return err
 }
 
-// keyed is a table whose rows stand in the order of a key.
-type keyed struct{ table, order string }
+// keyed are rows of a table that stand in the order of a key.
+type keyed struct {
+	table, order string
+	high         int64 // with isHigh: the rows with this upper end alone, which in those of quantities is the unit
+	isHigh       bool
+}
 
-func inTerms() keyed  { return keyed{"term", "sort"} }
-func inRanges() keyed { return keyed{"span", "low"} }
+func inTerms() keyed { return keyed{table: "term", order: "sort"} }
+
+// inRanges are the rows that a scan may find, and more of their kind.
+func (sc scan) inRanges() keyed {
+	return keyed{table: "span", order: "low", high: sc.a, isHigh: sc.also == highIs}
+}
+
+// name is what the set of a key in these rows is kept under.
+func (k keyed) name(key int64) setName { return setName{k.table, key, k.high, k.isHigh} }
+
+// only is the condition on the rows beside the key.
+func (k keyed) only(s *statement, row string) string {
+	if !k.isHigh {
+		return ""
+	}
+	return " and " + row + ".high = " + s.arg(k.high)
+}
 
 // has is the condition that a version has a row with a key.
 func (k keyed) has(s *statement, key string) string {
 	condition := "p.key = " + key + " and p.sort = v.main"
 	if k.table == "span" {
-		condition = "+p.key = " + key
+		condition = "+p.key = " + key + k.only(s, "p")
 	}
 	return "exists (select 1 from " + s.table(k.table) + " p where " + condition + " and p.ref >= (v.sid << 2) and p.ref <= (v.sid << 2) + 3" + once + ")"
 }
 
 // known returns the set of a key when it is in memory; it may end before the snapshot.
-func (v *snapshotSets) known(key int64) *keySet {
-	k := v.keys[key]
+func (v *snapshotSets) known(name setName) *keySet {
+	k := v.keys[name]
 	if k != nil && v.snapshot-k.upTo > setsBehind {
 		return nil
 	}
@@ -155,7 +174,7 @@ func (v *snapshotSets) having(in keyed, keys []int64) (*roaring.Bitmap, error) {
 	var missing, stale []int64
 	from := v.snapshot
 	for _, key := range keys {
-		switch k := v.known(key); {
+		switch k := v.known(in.name(key)); {
 		case k == nil:
 			missing = append(missing, key)
 		case k.upTo < v.snapshot:
@@ -172,7 +191,7 @@ func (v *snapshotSets) having(in keyed, keys []int64) (*roaring.Bitmap, error) {
 	sets := make([]*roaring.Bitmap, len(keys))
 	now := v.clock.Add(1)
 	for i, key := range keys {
-		k := v.keys[key]
+		k := v.keys[in.name(key)]
 		k.last, sets[i] = now, k.has
 	}
 	v.trim()
@@ -189,7 +208,7 @@ func (v *snapshotSets) readKeys(in keyed, keys []int64) error {
 	}
 	s := v.statement()
 	from, key := s.unnested(keys, "k")
-	sql := "select " + key + ", (select " + s.list("y.sid") + " from (select (t.ref >> 2) as sid from " + s.table(in.table) + " t where t.key = " + key + " and t.ref < " + s.arg(v.before) +
+	sql := "select " + key + ", (select " + s.list("y.sid") + " from (select (t.ref >> 2) as sid from " + s.table(in.table) + " t where t.key = " + key + in.only(s, "t") + " and t.ref < " + s.arg(v.before) +
 		fmt.Sprintf(" limit %d) y) from ", setRows+1) + from
 	var many []int64
 	err := v.query(s, sql, func(scan func(...any) error) error {
@@ -203,7 +222,7 @@ func (v *snapshotSets) readKeys(in keyed, keys []int64) error {
 		if len(numbers) > setRows {
 			many = append(many, key)
 		} else {
-			v.put(key, bitmapOf(numbers), v.snapshot)
+			v.put(in.name(key), bitmapOf(numbers), v.snapshot)
 		}
 		return nil
 	})
@@ -230,7 +249,7 @@ func (v *snapshotSets) readMany(in keyed, key int64) error {
 			return err
 		}
 		s = v.statement()
-		numbers, err := v.readNumbers(s, "select "+s.list("(t.ref >> 2)")+" from "+s.table(in.table)+" t where t.key = "+s.arg(key)+" and "+column+" > "+s.arg(after)+" and "+column+" <= "+s.arg(edge)+" and t.ref < "+s.arg(v.before))
+		numbers, err := v.readNumbers(s, "select "+s.list("(t.ref >> 2)")+" from "+s.table(in.table)+" t where t.key = "+s.arg(key)+" and "+column+" > "+s.arg(after)+" and "+column+" <= "+s.arg(edge)+in.only(s, "t")+" and t.ref < "+s.arg(v.before))
 		if err != nil {
 			return err
 		}
@@ -238,7 +257,7 @@ func (v *snapshotSets) readMany(in keyed, key int64) error {
 		after = edge
 	}
 	whole.RunOptimize()
-	v.put(key, whole, v.snapshot)
+	v.put(in.name(key), whole, v.snapshot)
 	return nil
 }
 
@@ -262,13 +281,13 @@ func (v *snapshotSets) extend(in keyed, keys []int64, from int64) error {
 		return err
 	}
 	for _, key := range keys {
-		k := v.keys[key]
+		k := v.keys[in.name(key)]
 		has := k.has
 		if len(more[key]) > 0 {
 			has = has.Clone()
 			has.AddMany(more[key])
 		}
-		v.put(key, has, v.snapshot)
+		v.put(in.name(key), has, v.snapshot)
 	}
 	return nil
 }

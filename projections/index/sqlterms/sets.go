@@ -42,7 +42,7 @@ func (s *Sets) Forget() {
 }
 
 // count tells how many rows some keys had when their sets were read; known is false when one of them is not there, or somebody reads.
-func (s *Sets) count(partition int64, keys []int64) (count int, known bool) {
+func (s *Sets) count(partition int64, names []setName) (count int, known bool) {
 	if s == nil {
 		return 0, false
 	}
@@ -58,8 +58,8 @@ func (s *Sets) count(partition int64, keys []int64) (count int, known bool) {
 	default:
 		return 0, false
 	}
-	for _, key := range keys {
-		k := p.keys[key]
+	for _, name := range names {
+		k := p.keys[name]
 		if k == nil {
 			return 0, false
 		}
@@ -73,7 +73,7 @@ func (s *Sets) of(ctx context.Context, partition int64) (*partitionSets, func(),
 	s.mu.Lock()
 	p := s.partitions[partition]
 	if p == nil {
-		p = &partitionSets{held: make(chan struct{}, 1), bound: s.bound, first: partition << projections.SidBits, keys: map[int64]*keySet{}, mains: map[int64]*mainBlock{}}
+		p = &partitionSets{held: make(chan struct{}, 1), bound: s.bound, first: partition << projections.SidBits, keys: map[setName]*keySet{}, mains: map[int64]*mainBlock{}}
 		s.partitions[partition] = p
 	}
 	s.mu.Unlock()
@@ -93,10 +93,18 @@ type partitionSets struct {
 	first  int64 // what Sids are counted from: bitmaps hold the difference
 	upTo   int64 // Sid up to which closed and mains are known
 	closed *roaring.Bitmap
-	keys   map[int64]*keySet
+	keys   map[setName]*keySet
 	mains  map[int64]*mainBlock // by the number of the block
 	used   int64                // bytes of keys and mains
 	clock  atomic.Int64
+}
+
+// setName says what rows the versions of a set have.
+type setName struct {
+	table  string
+	key    int64
+	high   int64 // with isHigh
+	isHigh bool
 }
 
 // keySet are the versions that have a key, superseded ones too.
@@ -108,12 +116,12 @@ type keySet struct {
 	last  int64 // when it was used, by the clock
 }
 
-func (p *partitionSets) put(key int64, has *roaring.Bitmap, upTo int64) *keySet {
-	if old := p.keys[key]; old != nil {
+func (p *partitionSets) put(name setName, has *roaring.Bitmap, upTo int64) *keySet {
+	if old := p.keys[name]; old != nil {
 		p.used -= old.bytes
 	}
 	k := &keySet{has: has, count: int(has.GetCardinality()), upTo: upTo, bytes: int64(has.GetSizeInBytes()) + 200, last: p.clock.Add(1)}
-	p.keys[key] = k
+	p.keys[name] = k
 	p.used += k.bytes
 	return k
 }

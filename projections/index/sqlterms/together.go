@@ -26,15 +26,33 @@ func (a *access) onlyScans() bool {
 	return len(a.keys)+len(a.shapes)+len(a.wide)+len(a.texts)+len(a.updated)+len(a.sids)+len(a.choice) == 0 && a.follow == nil && len(a.scans) <= setKeys
 }
 
-// spanKeys are the keys of the ranges of a clause: who has one of them may answer it, whatever the value, and nobody else does.
-func (a *access) spanKeys() []int64 {
-	var keys []int64
-	for _, sc := range a.scans {
-		if !slices.Contains(keys, sc.key) {
-			keys = append(keys, sc.key)
+// names are what the sets that answer a clause are kept under or, of ranges, the sets that hold whoever may answer it.
+func (a *access) names() []setName {
+	var names []setName
+	for _, key := range a.asSet() {
+		names = append(names, inTerms().name(key))
+	}
+	if a.onlyScans() && len(names) == 0 {
+		for _, sc := range a.scans {
+			if name := sc.inRanges().name(sc.key); !slices.Contains(names, name) {
+				names = append(names, name)
+			}
 		}
 	}
-	return keys
+	return names
+}
+
+// aroundRanges are the versions that have a value in the stretches of a clause, wherever they begin and end.
+func (v *snapshotSets) aroundRanges(a *access) (*roaring.Bitmap, error) {
+	around := roaring.New()
+	for _, sc := range a.scans {
+		set, err := v.having(sc.inRanges(), []int64{sc.key})
+		if err != nil {
+			return nil, err
+		}
+		around.Or(set)
+	}
+	return around, nil
 }
 
 // together are the versions that answer some of the clauses, and the clauses that are left to be checked.
@@ -79,7 +97,7 @@ func (x *search) intersect(read *access, mains bool) (t *together, err error) {
 		case keys == nil && !a.negate && a != read && len(a.scans) > 0 && a.onlyScans():
 			supersets = append(supersets, a)
 			t.left = append(t.left, a)
-		case keys == nil || t.found != nil && t.count() < x.Bounds.Few && !v.all(keys):
+		case keys == nil || t.found != nil && t.count() < x.Bounds.Few && !v.all(a.names()):
 			t.left = append(t.left, a) // or so few are left that to ask each costs less than to read a set that nobody has used
 		case a.negate:
 			without = append(without, a)
@@ -91,9 +109,22 @@ func (x *search) intersect(read *access, mains bool) (t *together, err error) {
 			with(set)
 		}
 	}
+	for _, a := range slices.Clone(t.left) { // to read few rows costs less than to ask each of many versions
+		if t.found != nil && a.count >= 0 && a.count <= x.Bounds.Many && a.count/8 < t.count() && !a.negate && a.readable() && !a.aligned {
+			set, err := v.rowsOf(a)
+			if err != nil {
+				return nil, err
+			}
+			with(set)
+			t.left = slices.DeleteFunc(t.left, func(b *access) bool { return a == b })
+		}
+	}
 	for _, a := range supersets {
-		if t.found == nil && !a.aligned || t.found != nil && t.count() > x.Bounds.Few && v.all(a.spanKeys()) {
-			set, err := v.having(inRanges(), a.spanKeys())
+		if !slices.Contains(t.left, a) {
+			continue
+		}
+		if t.found == nil && !a.aligned || t.found != nil && t.count() > x.Bounds.Few && v.all(a.names()) {
+			set, err := v.aroundRanges(a)
 			if err != nil {
 				return nil, err
 			}
@@ -127,9 +158,9 @@ func (x *search) intersect(read *access, mains bool) (t *together, err error) {
 	return t, nil
 }
 
-// all tells whether the sets of all keys are in memory.
-func (v *snapshotSets) all(keys []int64) bool {
-	return !slices.ContainsFunc(keys, func(key int64) bool { return v.known(key) == nil })
+// all tells whether all sets are in memory.
+func (v *snapshotSets) all(names []setName) bool {
+	return !slices.ContainsFunc(names, func(name setName) bool { return v.known(name) == nil })
 }
 
 // rowsOf reads the versions that a clause finds.
