@@ -35,12 +35,16 @@ type dateOrder struct {
 }
 
 func (x *search) resolveOrder(o order) {
-	if o.by != orderDate && (o.by != orderSeveral || o.keys[0].Kind != projections.Date || o.keys[0].Param == projections.ParamLastUpdated) {
+	at := 0
+	if len(o.keys) > 1 && o.keys[0].Kind == projections.Token && o.keys[0].Param != projections.ParamID {
+		at = 1
+	}
+	if o.by != orderDate && (o.by != orderSeveral || o.keys[at].Kind != projections.Date || o.keys[at].Param == projections.ParamLastUpdated) {
 		return
 	}
-	code := o.keys[0].Param
+	code := o.keys[at].Param
 	x.dates = &dateOrder{aligned: true, with: access{words: code, count: -1}, without: access{words: code + ":missing", count: -1}}
-	x.unaligned(x.kept(x.ledger, code, o.keys[0].Shares)[0], func() { x.dates.aligned = false })
+	x.unaligned(x.kept(x.ledger, code, o.keys[at].Shares)[0], func() { x.dates.aligned = false })
 	own := scope{x, x.ledger, x.q.Type}
 	own.shapesWith(code, true, &x.dates.with)
 	own.shapesWith(code, false, &x.dates.without)

@@ -50,7 +50,7 @@ func (x *search) tryPostponed(o, walk order, limit int) (found []match, done boo
 	if len(late) == 0 {
 		return nil, false, nil
 	}
-	if found, done, err = x.tryWalk(o, 4*limit, limit); done || err != nil {
+	if found, done, err = x.tryWalk(o, 10*limit, limit); done || err != nil {
 		return found, done, err
 	}
 	for _, a := range late {

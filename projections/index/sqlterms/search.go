@@ -235,6 +235,7 @@ type order struct {
 	by         orderBy
 	descending bool
 	keys       []projections.SortKey
+	crossed    bool // what shares a main date stands in the other direction
 }
 
 type orderBy uint8
@@ -285,6 +286,39 @@ func orderOf(sort []projections.SortKey) (order, error) {
 	return o, nil
 }
 
+// within is the order of the versions that share the first key, a token: by main date, in the direction of a second key that is the date
+// it comes from.
+func (o order) within() order {
+	if len(o.keys) < 2 {
+		return o
+	}
+	o.crossed = o.keys[1].Descending != o.keys[0].Descending
+	o.descending = o.keys[1].Descending
+	return o
+}
+
+// words name the keys.
+func (o order) words() string {
+	var words []string
+	for _, k := range o.keys {
+		words = append(words, k.Param)
+	}
+	return strings.Join(words, ", ")
+}
+
+func (o order) opposite() order {
+	o.descending = !o.descending
+	return o
+}
+
+// ties is the direction of what shares a main date.
+func (o order) ties() string {
+	if o.crossed {
+		return o.opposite().direction()
+	}
+	return o.direction()
+}
+
 func (o order) direction() string {
 	if o.descending {
 		return "desc"
@@ -315,8 +349,11 @@ func (x *search) find(o order, limit int) ([]match, error) {
 	}
 	driver := x.driver(walk)
 	inOrder := driver == nil || driver.count > x.Bounds.Few && driver.walkKeys() != nil
-	if o.by == orderSeveral && inOrder && x.dates != nil && x.dates.aligned {
+	if o.by == orderSeveral && inOrder && x.dates != nil && x.dates.aligned && o.keys[0].Kind == projections.Date {
 		return x.walkSeveral(o, limit)
+	}
+	if o.by == orderSeveral && driver == nil && x.byTokenAndDate(o) {
+		return x.walkCodings(o, limit)
 	}
 	if found, done, err := x.combine(o, walk, driver, limit); done || err != nil {
 		return found, err
@@ -352,6 +389,13 @@ func (x *search) find(o order, limit int) ([]match, error) {
 		return x.walkUpdated(o, nil, byValue, limit)
 	}
 	return x.walkValues(o, limit)
+}
+
+// byTokenAndDate tells whether an order is by a token, and where it is equal by the date that the main date comes from, so that the rows of
+// each coding have it.
+func (x *search) byTokenAndDate(o order) bool {
+	return len(o.keys) == 2 && o.keys[0].Kind == projections.Token && len(o.keys[0].Shares) < 2 && o.keys[0].Param != projections.ParamID && o.keys[1].Kind == projections.Date &&
+		x.dates != nil && x.dates.aligned && (x.dates.without.empty() || x.dated())
 }
 
 // checked says which clauses are probed.

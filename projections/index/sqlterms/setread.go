@@ -198,7 +198,22 @@ func (v *snapshotSets) having(in keyed, keys []int64) (*roaring.Bitmap, error) {
 	if len(sets) == 1 {
 		return sets[0], nil
 	}
-	return roaring.FastOr(sets...), nil
+	name := in.union(keys)
+	if u := v.keys[name]; u != nil && u.upTo == v.snapshot {
+		u.last = now
+		return u.has, nil
+	}
+	return v.put(name, roaring.FastOr(sets...), v.snapshot).has, nil
+}
+
+// union is what the versions with any of some keys are kept under.
+func (k keyed) union(keys []int64) setName {
+	var h hasher
+	h.begin()
+	for _, key := range keys {
+		h.key(key)
+	}
+	return setName{"any " + k.table, h.sum(), k.high, k.isHigh}
 }
 
 // readKeys reads the rows of keys.

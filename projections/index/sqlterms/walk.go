@@ -69,10 +69,10 @@ func (x *search) walkKeys(keys []int64, driver *access, o order, phase phase, re
 		for i := range stretches {
 			stretches[i] = "select * from (" + stretches[i] + ") y"
 		}
-		rows = fmt.Sprintf("select distinct u.val as val, u.ref as ref from (%s) u order by val %s, ref %s limit %d", strings.Join(stretches, " union all "), o.direction(), o.direction(), limit)
+		rows = fmt.Sprintf("select distinct u.val as val, u.ref as ref from (%s) u order by val %s, ref %s limit %d", strings.Join(stretches, " union all "), o.direction(), o.ties(), limit)
 	}
 	sql := "select " + matchColumns + " from (" + rows + ") w cross join " + s.table("version") + " v where v.sid = (w.ref >> 2) and v.ledger = " + s.arg(x.ledger) +
-		" order by w.val " + o.direction() + ", w.ref " + o.direction()
+		" order by w.val " + o.direction() + ", w.ref " + o.ties()
 	return x.matches(s, sql, phase, 0, nil)
 }
 
@@ -80,7 +80,7 @@ func (x *search) walkKeys(keys []int64, driver *access, o order, phase phase, re
 func (x *search) termStretch(s *statement, key int64, driver *access, o order, resume bool, limit int) string {
 	return "select t.sort as val, (t.ref - (t.ref & 3)) as ref from " + s.table("term") + " t where t.key = " + s.arg(key) + x.stretch(s, "t", driver, o, resume) +
 		" and " + x.visible(s, "(t.ref >> 2)") + x.probes(s, driver, "(t.ref >> 2)", "(t.ref - (t.ref & 3))", "t.sort") +
-		fmt.Sprintf(" order by t.sort %s, t.ref %s limit %d", o.direction(), o.direction(), limit)
+		fmt.Sprintf(" order by t.sort %s, t.ref %s limit %d", o.direction(), o.ties(), limit)
 }
 
 // stretch are the conditions that bound the term rows of a key before any of them is looked at. Each end is bounded once: SQLite begins at
@@ -88,7 +88,11 @@ func (x *search) termStretch(s *statement, key int64, driver *access, o order, r
 func (x *search) stretch(s *statement, row string, driver *access, o order, resume bool) string {
 	sql := " and " + row + ".ref < " + s.arg(x.before)
 	r := x.bounds(driver)
-	if resume {
+	switch {
+	case resume && o.crossed: // what shares the main date goes on in the other direction
+		last := s.arg(x.last.main)
+		sql += " and " + row + ".sort " + o.beyond() + "= " + last + " and (" + row + ".sort <> " + last + " or " + row + ".ref " + o.opposite().beyond() + " " + s.arg(x.edgeRef(o.opposite())) + ")"
+	case resume:
 		sql += " and (" + row + ".sort, " + row + ".ref) " + o.beyond() + " (" + s.arg(x.last.main) + ", " + s.arg(x.edgeRef(o)) + ")"
 	}
 	if r.low > math.MinInt64 && (o.descending || !resume) {
@@ -271,7 +275,7 @@ func (x *search) value1(s *statement, by orderBy, key projections.SortKey, sid s
 
 // walkCodings reads the codings of a token parameter in order, the versions of each by main date, then the versions that have none.
 func (x *search) walkCodings(o order, limit int) ([]match, error) {
-	x.say("in the order of %s%s", o.keys[0].Param, x.checked(nil))
+	x.say("in the order of %s%s", o.words(), x.checked(nil))
 	var found []match
 	resume := x.after.phase == byCoding
 	if x.after.phase != byMissing {
@@ -310,6 +314,7 @@ func (x *search) walkCodings(o order, limit int) ([]match, error) {
 		return found, err
 	}
 	resume = x.after.phase == byMissing
+	o = o.within()
 	var rest []match
 	if keys := missing.walkKeys(); keys != nil {
 		rest, err = x.walkKeys(keys, nil, o, byMissing, resume, limit-len(found))
@@ -335,15 +340,16 @@ func (x *search) codingRows(o order, codings []coding, resume bool, limit int) (
 	if o.descending {
 		flag = largest
 	}
+	inner := o.within()
 	var stretches []string
 	for i, c := range codings {
-		stretch := x.termStretch(s, c.key, nil, o, resume, limit)
+		stretch := x.termStretch(s, c.key, nil, inner, resume, limit)
 		stretch = strings.Replace(stretch, " where ", fmt.Sprintf(" where (t.ref & %d) <> 0 and ", flag), 1)
 		stretches = append(stretches, fmt.Sprintf("select %d as turn, y.* from (%s) y", i, stretch))
 	}
 	sql := "select " + matchColumns + ", w.turn from (select turn, val, ref from (" + strings.Join(stretches, " union all ") + ") u " +
-		fmt.Sprintf("order by turn, val %s, ref %s limit %d", o.direction(), o.direction(), limit) + ") w cross join " + s.table("version") +
-		" v where v.sid = (w.ref >> 2) and v.ledger = " + s.arg(x.ledger) + " order by w.turn, w.val " + o.direction() + ", w.ref " + o.direction()
+		fmt.Sprintf("order by turn, val %s, ref %s limit %d", inner.direction(), inner.ties(), limit) + ") w cross join " + s.table("version") +
+		" v where v.sid = (w.ref >> 2) and v.ledger = " + s.arg(x.ledger) + " order by w.turn, w.val " + inner.direction() + ", w.ref " + inner.ties()
 	return x.matches(s, sql, byCoding, 1, func(m *match, extra []int64) { m.coding = codings[extra[0]].key })
 }
 
