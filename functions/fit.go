@@ -208,11 +208,27 @@ func (f *Fit) lastRecord(ctx context.Context, end events.End, state projections.
 	})
 }
 
+// later asks for the extent of a partition again.
+func (f *Fit) later(ctx context.Context, before events.End) (events.End, error) {
+	ends, err := f.Log.Ends(ctx)
+	for _, end := range ends {
+		if end.Partition == before.Partition {
+			return end, err
+		}
+	}
+	return before, err
+}
+
 // feed compares the last decision of the feed with the record that it is about.
 func (f *Fit) feed(ctx context.Context, end events.End) error {
 	next, err := f.Feed.End(ctx, end.Partition)
 	if err != nil || next == 0 {
 		return err
+	}
+	if next > end.Next { // records may have been appended and decided since the log told its end
+		if end, err = f.later(ctx, end); err != nil {
+			return err
+		}
 	}
 	if next > end.Next {
 		return f.misfitf("the feed has decisions of partition %d up to offset %d, and the log ends at %d; bring back the log, or remove the feed with \"binnacle drop --feed\": a rebuild decides everything anew then",

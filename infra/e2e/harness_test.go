@@ -279,6 +279,11 @@ func (n *node) try(method, path, body string, headers ...string) (reply, error) 
 }
 
 func send(url, method, body string, headers ...string) (reply, error) {
+	return sendWithin(2*time.Minute, url, method, body, headers...)
+}
+
+// sendWithin is send with a time limit of its own: a node that was stopped doesn't answer.
+func sendWithin(limit time.Duration, url, method, body string, headers ...string) (reply, error) {
 	request, err := http.NewRequest(method, url, strings.NewReader(body))
 	if err != nil {
 		return reply{}, err
@@ -289,7 +294,7 @@ func send(url, method, body string, headers ...string) (reply, error) {
 	for i := 0; i+1 < len(headers); i += 2 {
 		request.Header.Set(headers[i], headers[i+1])
 	}
-	client := http.Client{Timeout: 2 * time.Minute}
+	client := http.Client{Timeout: limit}
 	response, err := client.Do(request)
 	if err != nil {
 		return reply{}, err
@@ -337,6 +342,7 @@ type bundle struct {
 		FullURL  string
 		Resource struct {
 			ResourceType, ID string
+			Language         string
 			Meta             struct{ VersionID, LastUpdated string }
 		}
 		Response struct {
