@@ -28,6 +28,23 @@ const (
 	decidedQuarantined = "quarantined"
 )
 
+// DecisionBytes bounds the JSON of one decision, in bytes: what every feed can hold, and a reader can take at once. An event whose decision could be
+// larger is refused. It is a constant, because what is decided must not depend on where or when.
+const DecisionBytes = 60 << 20
+
+// decidedBytes is what the JSON of one change takes beside its texts, in bytes, at the most.
+const decidedBytes = 256
+
+// MostBytes tells how many bytes the result of a change takes in the JSON of its decision at the most, as long as type, id and links are those of
+// resources, which need no escapes.
+func (r *Result) MostBytes() int {
+	most := decidedBytes + len(r.Type) + len(r.ID)
+	for _, link := range r.Links {
+		most += len(link) + len(`"",`)
+	}
+	return most
+}
+
 // DecisionID is the header that holds a decision's position, partition:offset: the id of the CloudEvent, by which it is known.
 const DecisionID = headerID
 

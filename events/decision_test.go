@@ -147,3 +147,30 @@ func FuzzDecodeDecision(f *testing.F) {
 		}
 	})
 }
+
+func TestTheSizeOfADecisionIsBoundedByItsResults(t *testing.T) {
+	when := time.Date(2026, 12, 31, 23, 59, 59, 999_000_000, time.UTC)
+	name := strings.Repeat("x", 64)
+	base := Outcome{EventID: name, Tenant: name, Position: Position{1<<31 - 1, 1<<63 - 1}, Time: when}
+	for disposition := range dispositionNames {
+		r := Result{Disposition: Disposition(disposition), Type: "MedicinalProductContraindication", ID: name, Version: 1<<63 - 1, Hash: Hash{1}, Time: when}
+		for links := range 4 {
+			r.Links = append(r.Links, strings.Repeat("Type/"+name, links))
+			size := func(results ...Result) int {
+				o := base
+				o.Results = results
+				_, value, err := EncodeDecision(Decision{Outcome: o})
+				if disposition == 0 && err != nil {
+					return 0 // not a disposition
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				return len(value)
+			}
+			if got := size(r, r) - size(r); got > r.MostBytes() {
+				t.Errorf("%v with %d links takes %d bytes, %d are the most", r.Disposition, len(r.Links), got, r.MostBytes())
+			}
+		}
+	}
+}

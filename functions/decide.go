@@ -111,10 +111,11 @@ type decidingEvent struct {
 	*deciding
 	item  *item
 	layer *overlay
+	bytes int // of the decision, at the most, as far as it is counted
 }
 
 func (e *decidingEvent) decide() error {
-	for _, step := range [...]func(n int, w *work) error{e.identify, e.untouched, e.link, e.integrity, e.unreferenced, e.compare} {
+	for _, step := range [...]func(n int, w *work) error{e.identify, e.untouched, e.link, e.recordable, e.integrity, e.unreferenced, e.compare} {
 		for n, w := range e.item.works {
 			if err := step(n, w); err != nil {
 				return err
@@ -297,6 +298,16 @@ func (e *decidingEvent) link(n int, w *work) error {
 			return refuse(kind, n, w, "the conditional reference %s?%s matches %s; it must match one", link.Type, link.Query, count)
 		}
 		w.targets[i] = link.Type + "/" + matches[0].version.ID
+	}
+	return nil
+}
+
+// recordable holds that the decision fits the feed, with all that the references became: one that doesn't would hold up every later one.
+func (e *decidingEvent) recordable(n int, w *work) error {
+	result := events.Result{Type: w.Type, ID: w.key.ID, Links: w.targets}
+	if e.bytes += result.MostBytes(); e.bytes > e.line.decisionBytes {
+		return refuse(events.TooLarge, n, w, "what is to be recorded of this transaction takes more than the %d bytes allowed, with its first %d entries; "+
+			"send it as several smaller ones, or with fewer conditional references and references between entries", e.line.decisionBytes, n+1)
 	}
 	return nil
 }

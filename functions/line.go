@@ -37,6 +37,8 @@ type line struct {
 	partition int32
 	log       string // the identity of the log, kept with the state; "" when it is not known
 
+	decisionBytes int // of one event's decision, at the most: events.DecisionBytes
+
 	documents  *documents
 	conditions *conditions
 	referrers  map[string][]referrer // by type; what the catalog tells
@@ -55,7 +57,7 @@ type line struct {
 }
 
 func newLine(index projections.Writer, blobs projections.Blobs, c *catalog.Catalog, heal *Heal, logger *slog.Logger, partition int32) *line {
-	l := &line{index: index, blobs: blobs, catalog: c, heal: heal, logger: logger, partition: partition,
+	l := &line{index: index, blobs: blobs, catalog: c, heal: heal, logger: logger, partition: partition, decisionBytes: events.DecisionBytes,
 		documents: newDocuments(c), conditions: newConditions(c), referrers: make(map[string][]referrer)}
 	l.forget()
 	return l

@@ -33,6 +33,8 @@ type Project struct {
 	Ahead   bool         // decide a batch while the one before is committed: Handle returns before its last commit has ended; see Settle
 	Logger  *slog.Logger // nil: slog.Default()
 
+	decisionBytes int // 0: events.DecisionBytes; another one is for tests, because all who ever decide must decide alike
+
 	mu    sync.Mutex
 	lines map[int32]*followed
 }
@@ -53,6 +55,9 @@ func (p *Project) line(partition int32) *followed {
 	if p.lines[partition] == nil {
 		l := &followed{line: newLine(p.Index, p.Blobs, p.Catalog, p.Heal, p.logger(), partition), delivered: -1}
 		l.ahead, l.log = p.Ahead, p.LogID
+		if p.decisionBytes > 0 {
+			l.decisionBytes = p.decisionBytes
+		}
 		l.crashed = func(f *flight) { p.crashed(l, f) }
 		p.lines[partition] = l
 	}

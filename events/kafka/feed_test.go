@@ -2,6 +2,8 @@ package kafka_test
 
 import (
 	"context"
+	"encoding/base64"
+	"math/rand/v2"
 	"reflect"
 	"slices"
 	"testing"
@@ -37,6 +39,36 @@ func TestKafkaIsAFeed(t *testing.T) {
 		Beside:    func(t testing.TB) events.Feed { return openFeed(t, config) },
 		Partition: 1,
 	})
+}
+
+// What may be decided (events.DecisionBytes) may be published, in the worst case: hashes and random ids hardly compress.
+func TestTheLargestDecisionThatIsMadeFitsTheFeed(t *testing.T) {
+	config := ensured(t, privateBroker(t).config())
+	feed := openFeed(t, config)
+	random := rand.NewChaCha8([32]byte{1})
+	decisions := []events.Decision{eventstest.NewDecision(0, 0), eventstest.NewDecision(0, 1), eventstest.NewDecision(0, 2)}
+	large := &decisions[1].Outcome
+	large.Refusal, large.Results, decisions[1].Quarantined = nil, nil, ""
+	for bytes := 0; ; {
+		var noise [48]byte
+		_, _ = random.Read(noise[:]) // never fails
+		r := events.Result{Disposition: events.Created, Type: "Basic", ID: base64.RawURLEncoding.EncodeToString(noise[:]), Version: 1, Time: large.Time}
+		_, _ = random.Read(r.Hash[:])
+		if bytes += r.MostBytes(); bytes > events.DecisionBytes {
+			break
+		}
+		large.Results = append(large.Results, r)
+	}
+	if err := feed.Publish(t.Context(), decisions); err != nil {
+		t.Fatalf("%d changes: %v", len(large.Results), err)
+	}
+	var got []events.Decision
+	if err := openFeed(t, config).Decisions(t.Context(), events.Position{}, 3, func(batch []events.Decision) error {
+		got = append(got, batch...)
+		return nil
+	}); err != nil || !reflect.DeepEqual(got, decisions) {
+		t.Errorf("%d decisions came back, %v", len(got), err)
+	}
 }
 
 // sent is a decision as a publisher sends it who has sent another one before.
