@@ -31,8 +31,9 @@ type Heal struct {
 }
 
 // Handle returns the exact content of a version, whose SHA-256 is the version's hash, and puts it back into the blob store. What the
-// projector resolved in it is found again: what other changes of the event became stands in its outcome, and what a conditional
-// reference matched is searched for as of then, or among today's matches. The hash tells which is right.
+// projector resolved in it stands in the event's outcome. Where it doesn't (an outcome of before links were recorded, one that was damaged) it is found
+// again: what other changes of the event became stands there too, and what a conditional reference matched is searched for as of then, or among
+// today's matches. The hash tells which is right.
 //
 // Kind NotFound: the log has no such record (any more), or what the references led to cannot be found; a rebuild makes everything anew.
 func (h *Heal) Handle(ctx context.Context, version projections.Version) ([]byte, error) {
@@ -82,7 +83,7 @@ func (h *Heal) event(ctx context.Context, position events.Position) (events.Even
 	return found.Event, nil
 }
 
-// resolved finds the targets of a change's links by trying: the hash tells the right ones.
+// resolved gives the content with the targets of its links: those that are recorded, else those that are found by trying. The hash tells the right ones.
 func (h *Heal) resolved(ctx context.Context, version projections.Version, event events.Event, change events.Change) ([]byte, error) {
 	outcomes, err := h.Index.Outcomes(ctx, []string{event.ID})
 	if err != nil {
@@ -92,6 +93,11 @@ func (h *Heal) resolved(ctx context.Context, version projections.Version, event 
 		return nil, events.Errorf(events.NotFound, "functions.Heal", "the outcome of the event at %v is not known", version.Position)
 	}
 	results := outcomes[0].Results
+	if recorded := results[version.Change].Links; len(recorded) == len(change.Links) {
+		if content, err := resolve(change.Content, change.Links, recorded); err == nil && sha256.Sum256(content) == version.Hash {
+			return content, nil
+		}
+	}
 	snapshot := version.Sid // of the last version of the event: conditional references see all of it
 	for _, result := range results[version.Change+1:] {
 		if result.Disposition == events.Created || result.Disposition == events.Updated || result.Disposition == events.Deleted {

@@ -239,6 +239,36 @@ func TestARebuildThatWasStoppedGoesOnWhereItWas(t *testing.T) {
 	}
 }
 
+// unsearchable is an index that must not be searched.
+type unsearchable struct {
+	functions.HealIndex
+	t *testing.T
+}
+
+func (x unsearchable) Search(ctx context.Context, query projections.Query) (projections.Page, error) {
+	x.t.Errorf("%s is searched for although the links are recorded", query.Type)
+	return x.HealIndex.Search(ctx, query)
+}
+
+// forgetful is an index whose outcomes tell no links, as those of before they were recorded.
+type forgetful struct{ functions.HealIndex }
+
+func (x forgetful) Outcomes(ctx context.Context, ids []string) ([]*events.Outcome, error) {
+	outcomes, err := x.HealIndex.Outcomes(ctx, ids)
+	for i, o := range outcomes {
+		if o == nil {
+			continue
+		}
+		bare := *o
+		bare.Results = slices.Clone(o.Results)
+		for k := range bare.Results {
+			bare.Results[k].Links = nil
+		}
+		outcomes[i] = &bare
+	}
+	return outcomes, err
+}
+
 func TestWhatIsLostComesBackFromTheLog(t *testing.T) {
 	n := newNode(t)
 	n.must(201, "PUT", "/Practitioner/d", `{"resourceType":"Practitioner","id":"d","identifier":[{"system":"urn:npi","value":"7"}]}`)
@@ -272,9 +302,13 @@ func TestWhatIsLostComesBackFromTheLog(t *testing.T) {
 		if err := n.blobs.Delete(t.Context(), []events.Hash{row.Hash}); err != nil {
 			t.Fatal(err)
 		}
-		content, err := n.heal.Handle(t.Context(), row.Version)
-		if err != nil || string(content) != want[row.Hash] {
-			t.Errorf("%s/%s version %d: got %q, %v; want %q", row.Type, row.ID, row.Number, content, err, want[row.Hash])
+		for how, from := range map[string]functions.HealIndex{"as recorded": unsearchable{n.index, t}, "searched for": forgetful{n.index}} {
+			heal := *n.heal
+			heal.Index = from
+			content, err := heal.Handle(t.Context(), row.Version)
+			if err != nil || string(content) != want[row.Hash] {
+				t.Errorf("%s/%s version %d, its links %s: got %q, %v; want %q", row.Type, row.ID, row.Number, how, content, err, want[row.Hash])
+			}
 		}
 		if contents, _ = n.blobs.Get(t.Context(), []events.Hash{row.Hash}); string(contents[0]) != want[row.Hash] {
 			t.Errorf("%s/%s version %d was not put back", row.Type, row.ID, row.Number)
