@@ -4,6 +4,8 @@ import (
 	"math"
 	"strings"
 
+	"github.com/RoaringBitmap/roaring/v2"
+
 	"binnacle/events"
 	"binnacle/projections"
 )
@@ -30,6 +32,9 @@ type access struct {
 	resolved bool      // follow: keys or sids are all that it finds
 	common   bool      // follow: it finds more than are read before a search
 	late     bool      // follow: what it finds is looked up when a walk that asks each version has not filled the page
+
+	held  *roaring.Bitmap // scans: the versions that may answer it; nil: not known
+	exact bool            // held: all of them do, once they are current
 
 	aligned bool     // scans: of a date that is the main date of every version that has it
 	main    interval // aligned: where the main date has to be

@@ -11,11 +11,11 @@ const (
 // combine answers with sets, in the order of the main date or of lastUpdated, where clauses have many rows and no index has the matches in
 // that order, or one that would be walked for long. done is false where another way is better, or sets cannot be had.
 func (x *search) combine(o, walk order, driver *access, limit int) (found []match, done bool, err error) {
-	if walk.by != orderMain && walk.by != orderUpdated || driver != nil && driver.count <= x.Bounds.Few/4 {
+	if walk.by != orderMain && walk.by != orderUpdated || driver != nil && driver.held == nil && driver.count <= x.Bounds.Few/4 {
 		return nil, false, nil
 	}
 	var read *access
-	if driver != nil && driver.asSet() == nil {
+	if driver != nil && driver.asSet() == nil && driver.held == nil {
 		read = driver
 	}
 	sets, ready := x.settable(true)
@@ -143,6 +143,10 @@ func (o order) name() string {
 func (x *search) settable(ranges bool) (sets []*access, ready bool) {
 	ready = true
 	for _, a := range x.positive() {
+		if a.held != nil {
+			sets = append(sets, a)
+			continue
+		}
 		if a.asSet() == nil && (!ranges || !a.onlyScans() || len(a.scans) == 0 || a.aligned) {
 			continue
 		}
@@ -170,13 +174,17 @@ func (x *search) walksWell() bool {
 
 // narrow replaces the clauses that sets answer by their matches, where these are few enough to be read and sorted, and returns them; else the clause whose rows are read.
 func (x *search) narrow(driver *access, most int) (*access, error) {
-	if sets, _ := x.settable(false); len(sets) == 0 && driver == nil || driver != nil && (driver.count <= x.Bounds.Few/4 || len(x.accesses) == 1) {
+	if sets, _ := x.settable(false); len(sets) == 0 && driver == nil || driver != nil && driver.held == nil && (driver.count <= x.Bounds.Few/4 || len(x.accesses) == 1) {
 		return driver, nil
 	}
 	if driver != nil && driver.asSet() != nil {
 		return driver, nil
 	}
-	t, err := x.intersect(driver, false)
+	read := driver
+	if read != nil && read.held != nil {
+		read = nil
+	}
+	t, err := x.intersect(read, false)
 	if t == nil || err != nil || t.count() > most {
 		return driver, err
 	}

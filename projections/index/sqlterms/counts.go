@@ -2,6 +2,7 @@ package sqlterms
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -88,7 +89,22 @@ func (x *search) count(o order) error {
 	if len(positive) == 0 || o.by == orderMain && len(positive) == 1 && positive[0].inOrder() {
 		return nil
 	}
-	if err := x.countUpTo(x.Bounds.Few, positive); err != nil {
+	plain := slices.DeleteFunc(slices.Clone(positive), (*access).canBeHeld)
+	if err := x.countUpTo(x.Bounds.Few, plain); err != nil {
+		return err
+	}
+	if least := x.least(plain); least != nil && least.count <= x.Bounds.Few { // the others are asked of what it finds
+		for _, a := range positive {
+			if a.canBeHeld() && a.held == nil {
+				a.count = x.Bounds.Many + 1
+			}
+		}
+		return nil
+	}
+	if err := x.holdRanges(positive); err != nil {
+		return err
+	}
+	if err := x.countUpTo(x.Bounds.Few, slices.DeleteFunc(slices.Clone(positive), func(a *access) bool { return a.count >= 0 })); err != nil {
 		return err
 	}
 	if x.least(positive).count <= x.Bounds.Few {
@@ -145,6 +161,7 @@ func (x *search) countUpTo(bound int, accesses []*access) error {
 			}
 		}
 		switch {
+		case a.held != nil:
 		case a.byID:
 			a.count = len(a.sids)
 		case a.readable():

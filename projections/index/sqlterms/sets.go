@@ -73,7 +73,7 @@ func (s *Sets) of(ctx context.Context, partition int64) (*partitionSets, func(),
 	s.mu.Lock()
 	p := s.partitions[partition]
 	if p == nil {
-		p = &partitionSets{held: make(chan struct{}, 1), bound: s.bound, first: partition << projections.SidBits, keys: map[setName]*keySet{}, mains: map[int64]*mainBlock{}}
+		p = &partitionSets{held: make(chan struct{}, 1), bound: s.bound, first: partition << projections.SidBits, keys: map[setName]*keySet{}, ranges: map[setName]*rangeSet{}, mains: map[int64]*mainBlock{}}
 		s.partitions[partition] = p
 	}
 	s.mu.Unlock()
@@ -94,6 +94,7 @@ type partitionSets struct {
 	upTo   int64 // Sid up to which closed and mains are known
 	closed *roaring.Bitmap
 	keys   map[setName]*keySet
+	ranges map[setName]*rangeSet
 	mains  map[int64]*mainBlock // by the number of the block
 	used   int64                // bytes of keys and mains
 	clock  atomic.Int64
@@ -139,6 +140,7 @@ func (p *partitionSets) putBlock(number int64, b *mainBlock) {
 func (p *partitionSets) reset() {
 	p.closed, p.upTo, p.used = nil, 0, 0
 	clear(p.keys)
+	clear(p.ranges)
 	clear(p.mains)
 }
 
@@ -154,12 +156,21 @@ func (p *partitionSets) trim() {
 	for _, b := range p.mains {
 		ages = append(ages, b.last)
 	}
+	for _, r := range p.ranges {
+		ages = append(ages, r.last)
+	}
 	slices.Sort(ages)
 	oldest := ages[len(ages)/4] // a quarter at once, so that it is seldom
 	for key, k := range p.keys {
 		if k.last <= oldest {
 			p.used -= k.bytes
 			delete(p.keys, key)
+		}
+	}
+	for name, r := range p.ranges {
+		if r.last <= oldest {
+			p.used -= r.bytes()
+			delete(p.ranges, name)
 		}
 	}
 	for number, b := range p.mains {

@@ -94,6 +94,10 @@ func (x *search) intersect(read *access, mains bool) (t *together, err error) {
 		keys := a.asSet()
 		switch {
 		case a == read:
+		case a.held != nil:
+			if with(a.held); !a.exact {
+				t.left, t.supersets = append(t.left, a), append(t.supersets, a)
+			}
 		case keys == nil && !a.negate && a != read && len(a.scans) > 0 && a.onlyScans():
 			supersets = append(supersets, a)
 			t.left = append(t.left, a)
@@ -109,7 +113,7 @@ func (x *search) intersect(read *access, mains bool) (t *together, err error) {
 			with(set)
 		}
 	}
-	for _, a := range slices.Clone(t.left) { // to read few rows costs less than to ask each of many versions
+	for _, a := range slices.DeleteFunc(slices.Clone(t.left), func(a *access) bool { return a.held != nil }) { // to read few rows costs less than to ask each of many versions
 		if t.found != nil && a.count >= 0 && a.count <= x.Bounds.Many && a.count/8 < t.count() && !a.negate && a.readable() && !a.aligned {
 			set, err := v.rowsOf(a)
 			if err != nil {
@@ -120,7 +124,7 @@ func (x *search) intersect(read *access, mains bool) (t *together, err error) {
 		}
 	}
 	for _, a := range supersets {
-		if !slices.Contains(t.left, a) {
+		if !slices.Contains(t.left, a) || a.held != nil {
 			continue
 		}
 		if t.found == nil && !a.aligned || t.found != nil && t.count() > x.Bounds.Few && v.all(a.names()) {
