@@ -38,8 +38,11 @@ type Answer struct {
 	Error         string        `json:"error,omitempty"`
 }
 
-// warmUp is the part of the time of a shape whose searches the percentiles leave out: they fill caches.
-const warmUp = 4
+// The percentiles leave out the searches that fill caches: those of a part of the time, and so many at least.
+const (
+	warmUp  = 4
+	warmers = 20
+)
 
 // Ask measures one shape.
 func (a *Asker) Ask(ctx context.Context, shape Shape) Answer {
@@ -47,11 +50,14 @@ func (a *Asker) Ask(ctx context.Context, shape Shape) Answer {
 	random := rand.New(rand.NewPCG(a.Seed, 1))
 	times := hdrhistogram.New(1, time.Hour.Microseconds(), 3)
 	var last projections.Query
-	until, warm := time.Now().Add(a.Duration), time.Now().Add(a.Duration/warmUp)
+	until, warm, atMost := time.Now().Add(a.Duration), time.Now().Add(a.Duration/warmUp), time.Now().Add(4*a.Duration)
 	cold := true
 	var cpu time.Duration
 	var before int64 // asked by then
-	for answer.Asked == 0 || time.Now().Before(until) && ctx.Err() == nil {
+	more := func() bool {
+		return time.Now().Before(until) || answer.Asked < 2*warmers && time.Now().Before(atMost)
+	}
+	for answer.Asked == 0 || more() && ctx.Err() == nil {
 		raw := shape.Ask(random)
 		if raw == "" && shape.Name != "no filter" {
 			answer.Error = "the data has nothing for it"
@@ -76,7 +82,7 @@ func (a *Asker) Ask(ctx context.Context, shape Shape) Answer {
 		if answer.Asked == 1 {
 			answer.First = took
 		}
-		if cold && time.Now().After(warm) {
+		if cold && answer.Asked > warmers && time.Now().After(warm) {
 			cold = false
 			times.Reset()
 			cpu, before = a.CPU(), answer.Asked-1

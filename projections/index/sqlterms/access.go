@@ -36,10 +36,11 @@ type access struct {
 	held  *roaring.Bitmap // scans: the versions that may answer it; nil: not known
 	exact bool            // held: all of them do, once they are current
 
-	aligned bool     // scans: of a date that is the main date of every version that has it
-	main    interval // aligned: where the main date has to be
-	count   int      // rows, counted up to a bound; -1: not counted
-	mark    uint64   // stands for what it asks, for Counts
+	aligned bool      // scans: of a date that is the main date of every version that has it
+	main    interval  // aligned: where the main date has to be
+	sure    *interval // aligned: where it suffices; nil: nowhere
+	count   int       // rows, counted up to a bound; -1: not counted
+	mark    uint64    // stands for what it asks, for Counts
 }
 
 // wideCode stands for all codings of a system.
@@ -220,6 +221,9 @@ func (a *access) probe(s *statement, sid, ref, main string, before int64) string
 	}
 	if len(parts) == 0 {
 		parts = []string{"1 = 0"}
+	}
+	if a.aligned && a.sure != nil {
+		parts = append([]string{main + " between " + s.arg(a.sure.low) + " and " + s.arg(a.sure.high)}, parts...)
 	}
 	condition := "(" + strings.Join(parts, " or ") + ")"
 	if a.negate {

@@ -7,7 +7,7 @@ import (
 )
 
 // alignedDate bounds the main date by a clause of the parameter that it comes from.
-func (x *search) alignedDate(param int64, v projections.Value, a *access) {
+func (x scope) alignedDate(param int64, code string, v projections.Value, a *access) {
 	a.main = interval{math.MinInt64, math.MaxInt64}
 	for _, sc := range a.scans {
 		if sc.key == x.of(param, roleShort) {
@@ -16,6 +16,39 @@ func (x *search) alignedDate(param int64, v projections.Value, a *access) {
 	}
 	a.aligned = true
 	x.unaligned(param, func() { a.aligned = false })
+	var lacking access // the versions without the parameter: of them the main date tells nothing
+	x.shapesWith(code, false, &lacking)
+	x.afterLookups = append(x.afterLookups, func() error {
+		if a.sure = nil; a.aligned && lacking.empty() {
+			a.sure = x.sureDates(param, a.scans)
+		}
+		return nil
+	})
+}
+
+// sureDates is where a main date answers a clause of the parameter it comes from, wherever within a day the value ends; nil: nowhere.
+func (x *search) sureDates(param int64, scans []scan) *interval {
+	for _, sc := range scans {
+		if sc.key != x.of(param, roleShort) {
+			continue
+		}
+		sure := interval{sc.min, sc.max}
+		switch sc.also {
+		case always:
+		case eitherHi, highGT:
+			sure.low = max(sure.low, sc.a)
+		case eitherLo:
+			sure.high = min(sure.high, sc.a-1)
+		case highLE:
+			sure.high = min(sure.high, sc.a-shortSpan)
+		default:
+			continue
+		}
+		if sure.low <= sure.high {
+			return &sure
+		}
+	}
+	return nil
 }
 
 // unaligned looks for the mark of a date parameter some of whose values are not the main date, or not alone.

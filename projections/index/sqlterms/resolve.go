@@ -175,7 +175,7 @@ func (x scope) values(c *projections.Clause, param int64, a *access) error {
 		}
 	}
 	if c.Kind == projections.Date && len(c.Values) == 1 && c.Modifier == projections.NoModifier {
-		x.alignedDate(param, c.Values[0], a)
+		x.alignedDate(param, c.Param, c.Values[0], a)
 	}
 	return nil
 }

@@ -212,8 +212,15 @@ func (t *topSpots) before(a, b spot) bool {
 // first returns up to n of the versions that come first in an order by main date, or by Sid when there are no main dates, beyond a place.
 func (t *together) firstOf(n int, o order, beyond *spot, within interval) []spot {
 	top := topSpots{descending: o.descending, list: make([]spot, 0, n)}
-	for i := t.found.Iterator(); i.HasNext(); {
-		bits := i.Next()
+	each := roaring.IntIterable(t.found.Iterator())
+	if o.descending { // dates mostly ascend with the Sids: what comes first is met first
+		each = t.found.ReverseIterator()
+	}
+	for each.HasNext() {
+		if t.main == nil && len(top.list) == n {
+			break
+		}
+		bits := each.Next()
 		place := spot{sid: t.first + int64(bits)}
 		if t.main != nil {
 			place.value = t.main(bits)
