@@ -114,7 +114,7 @@ func difference(partition int32, live, built scanned) string {
 		return at + "the live one has a version more: " + name(live.version)
 	case live.version != built.version:
 		return at + "the version rows differ: the live one has " + name(live.version) + "; the rebuilt one " + name(built.version)
-	case live.terms != built.terms:
+	case live.terms != built.terms && live.terms != (events.Hash{}) && built.terms != (events.Hash{}): // what is swept can't be compared
 		return at + "the term rows of " + name(live.version) + " differ"
 	}
 	return ""

@@ -74,6 +74,7 @@ type limits struct {
 	PositionWait  time.Duration `help:"How long a read waits for the position in its Binnacle-Min-Position before it answers 503." default:"5s" env:"BINNACLE_POSITION_WAIT"`
 	KeyWindow     time.Duration `help:"How long an Idempotency-Key stands for its request, whole seconds; then it may be used anew." default:"24h" env:"BINNACLE_IDEMPOTENCY_WINDOW" name:"idempotency-window"`
 	SearchTimeout time.Duration `help:"Time limit of one search." default:"10s" env:"BINNACLE_SEARCH_TIMEOUT"`
+	SweepAfter    time.Duration `help:"How long a superseded version can still be searched: the pages of a search, and _asOf, are answered for at least so long. Then its search terms may be swept from the index; its content and its place in the history stay. 0: never." default:"1h" env:"BINNACLE_SWEEP_AFTER"`
 	DefaultCount  int           `help:"Entries on a search page when _count is not given." default:"50" env:"BINNACLE_DEFAULT_COUNT"`
 	MaxCount      int           `help:"Entries on a search page at the most." default:"1000" env:"BINNACLE_MAX_COUNT"`
 }

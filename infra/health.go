@@ -221,6 +221,17 @@ func (n *node) registerFeedMetrics() {
 		}))
 }
 
+// registerSweepMetrics shows how the index is swept.
+func (n *node) registerSweepMetrics() {
+	n.registry.MustRegister(
+		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "binnacle_index_swept_rows_total", Help: "Rows of superseded versions that this node has swept from the index."},
+			func() float64 { return float64(n.sweep.Figures().Removed) }),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "binnacle_index_sweeps_total", Help: "Sweeps of the index that this node has brought to their end."},
+			func() float64 { return float64(n.sweep.Figures().Sweeps) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "binnacle_index_superseded_versions", Help: "Superseded versions that nobody can search any more and whose rows are not swept yet."},
+			func() float64 { return float64(n.sweep.Figures().Superseded) }))
+}
+
 // registerPartMetrics shows what the parts count themselves.
 func (n *node) registerPartMetrics() {
 	if n.cache == nil {

@@ -52,6 +52,7 @@ type node struct {
 	router    *message.Router
 	follower  events.Follower    // nil on a node that does not project
 	publish   *functions.Publish // nil on a node that does not project
+	sweep     *functions.Sweep   // nil on a node that does not project
 	fit       *functions.Fit     // whether the log is the one that the projections were made from
 	logID     string             // of the log; "": it has none
 	watch     *generationWatch
@@ -98,6 +99,8 @@ func (n *node) newRouter(ctx context.Context) (err error) {
 	}
 	n.publish = &functions.Publish{Index: n.generations.Live(), Feed: n.feed, Logger: n.logger, Patience: n.patience()}
 	n.registerFeedMetrics()
+	n.sweep = &functions.Sweep{Index: n.generations.Live(), Sweeper: n.generations.Sweeper(), Logger: n.logger, Grace: n.config.Limits.SweepAfter, Settle: n.config.Limits.SearchTimeout + time.Second}
+	n.registerSweepMetrics()
 	if n.follower, err = n.log.Follow(func(ctx context.Context, partition int32) (int64, error) {
 		return n.meaning.Load().project.Seek(ctx, partition)
 	}); err != nil {
@@ -163,6 +166,12 @@ func (n *node) Run(ctx context.Context) error {
 	})
 	if n.publish != nil {
 		group.Go(func() error { return n.publish.Handle(ctx) })
+	}
+	if n.sweep != nil {
+		group.Go(func() error {
+			n.sweep.Handle(ctx)
+			return nil
+		})
 	}
 	group.Go(func() error {
 		n.fit.Watch(ctx)

@@ -182,7 +182,8 @@ type Auditor interface {
 	Partitions(ctx context.Context) (map[int32]State, error)
 
 	// Scan calls visit with the versions of a partition in the order of their Sids, each with all of its terms' digest: a SHA-256
-	// over the rows that the terms became, so that equal digests mean equal search results.
+	// over the rows that the terms became, so that equal digests mean equal search results. The zero Hash stands for those of a version that
+	// was superseded before the horizon: nobody finds it any more, and its rows may be swept.
 	Scan(ctx context.Context, partition int32, visit func(v Version, terms events.Hash) error) error
 
 	// Digests returns, in their order, the digests that Scan tells of rows of one partition, ascending by Sid, once they were committed. It
@@ -228,6 +229,9 @@ type Generations interface {
 
 	// Auditor reads one generation, whatever its state. Kind NotFound comes from its calls when there is no such generation.
 	Auditor(number int) Auditor
+
+	// Sweeper sweeps the live generation.
+	Sweeper() Sweeper
 
 	// Keep stores the definitions that a catalog is compiled from, so that every process can compile it again for as long as a
 	// generation has it. A catalog whose definitions are there already keeps those.

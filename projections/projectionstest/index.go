@@ -59,9 +59,18 @@ func Index(t *testing.T, open func(t testing.TB) projections.Generations) {
 		"commits wait during a pause, and a switch must come within it":         pauses,
 		"a generation that was live before can catch up and take over again":    reopens,
 		"the definitions of a catalog are there as long as a generation":        keepsDefinitions,
+		"a sweep removes what no snapshot sees and nothing else":                sweeps,
+		"a sweep that stops anywhere goes on there":                             sweepGoesOn,
+		"a sweep leaves alone what is superseded while it runs":                 sweepBesideWrites,
+		"one sweep runs at a time":                                              sweepIsExclusive,
 		"what is bound to a catalog is never answered in terms of another":      boundToACatalog,
 	} {
 		t.Run(name, func(t *testing.T) { run(t, open(t)) })
+	}
+	for seed := range uint64(4) {
+		t.Run(fmt.Sprintf("random searches find what the model finds while superseded rows are swept, seed %d", seed), func(t *testing.T) {
+			randomSearches(t, open(t), seed+100, seed%2 == 1, int32(seed%3), true)
+		})
 	}
 	randomSeeds(t, open, 8)
 }
@@ -91,7 +100,7 @@ func IndexSearches(t *testing.T, open func(t testing.TB) projections.Generations
 func randomSeeds(t *testing.T, open func(t testing.TB) projections.Generations, seeds uint64) {
 	for seed := range seeds {
 		t.Run(fmt.Sprintf("random searches find what the model finds, in its order, seed %d", seed), func(t *testing.T) {
-			randomSearches(t, open(t).Live(), seed, seed%2 == 1, int32(seed%3))
+			randomSearches(t, open(t), seed, seed%2 == 1, int32(seed%3), false)
 		})
 	}
 }

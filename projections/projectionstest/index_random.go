@@ -335,8 +335,9 @@ func (m maker) query(ids int, now int64) projections.Query {
 	return q
 }
 
-// random versions, random queries with random pages, written to between pages, against the model.
-func randomSearches(t *testing.T, index projections.Index, seed uint64, wild bool, partition int32) {
+// random versions, random queries with random pages, written to and swept between pages, against the model.
+func randomSearches(t *testing.T, g projections.Generations, seed uint64, wild bool, partition int32, swept bool) {
+	index := g.Live()
 	m := maker{rand.New(rand.NewPCG(seed, 3))}
 	w := newWorld(t, index, partition)
 	const ids = 60
@@ -373,6 +374,21 @@ func randomSearches(t *testing.T, index projections.Index, seed uint64, wild boo
 				now := q
 				now.After, now.Snapshot = "", 0
 				w.search(now)
+			}
+		}
+		if swept {
+			write, portion := between, portions(t, g)
+			if m.IntN(3) == 0 {
+				w.horizon(g)
+			}
+			between = func() {
+				portion(1 + m.IntN(2))
+				if write != nil {
+					write()
+				}
+			}
+			if m.IntN(4) == 0 {
+				portion(1_000)
 			}
 		}
 		found, first := w.all(q, between)

@@ -38,7 +38,9 @@ create table %outcome (event text collate "C" primary key, partition int not nul
 create table %quarantine (partition int not null, log_offset bigint not null, "at" bigint not null, data bytea not null, settled bytea, primary key (partition, log_offset));
 create table %claim (name text collate "C" primary key, data bytea not null);
 create table %position (partition int primary key, next bigint not null, next_sid bigint not null, "at" bigint not null, horizon bigint not null default 0,
-	digest bytea not null default '', log text not null default '', last bytea not null default '') with (fillfactor = 50)`
+	swept bigint not null default 0, sweeping bigint not null default 0, digest bytea not null default '', log text not null default '', last bytea not null default '')
+	with (fillfactor = 50);
+create table %sweep (one int primary key, stage bigint not null, a bigint not null, b bigint not null, c bigint not null)`
 
 // searchIndex is an index that only searches need.
 type searchIndex struct{ name, on string }

@@ -45,7 +45,9 @@ create table %quarantine (partition integer not null, log_offset integer not nul
 	primary key (partition, log_offset)) without rowid;
 create table %claim (name text primary key, data blob not null) without rowid;
 create table %position (partition integer primary key, next integer not null, next_sid integer not null, at integer not null,
-	horizon integer not null default 0, digest blob not null, log text not null, last blob not null)`
+	horizon integer not null default 0, swept integer not null default 0, sweeping integer not null default 0,
+	digest blob not null, log text not null, last blob not null);
+create table %sweep (one integer primary key, stage integer not null, a integer not null, b integer not null, c integer not null)`
 
 // searchIndex is an index that only searches need.
 type searchIndex struct{ name, on string }
@@ -65,7 +67,7 @@ func (i searchIndex) create(generation int) string {
 // loadTable holds what a generation that is being built has put aside; see bulk.go.
 const loadTable = "create table %load (id integer primary key, data blob not null)"
 
-var tables = [...]string{"load", "version", "closed", "term", "span", "text", "coding", "shape", "ledger", "counter", "outcome", "quarantine", "claim", "position"}
+var tables = [...]string{"load", "version", "closed", "term", "span", "text", "coding", "shape", "ledger", "counter", "outcome", "quarantine", "claim", "position", "sweep"}
 
 func prefix(generation int) string { return fmt.Sprintf("g%d_", generation) }
 

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
+	"fmt"
 	"slices"
 
 	"binnacle/events"
@@ -37,7 +38,11 @@ func (r Reads) Scan(ctx context.Context, partition int32, visit func(v projectio
 				return events.Errorf(events.Internal, "index.Scan", "version %d is of a type that the index has no name for; rebuild the index", v.Sid)
 			}
 			v.Tenant, v.Type = name.Tenant, name.Type
-			if err := visit(v.Version, w.digest(v)); err != nil {
+			digest := w.digest(v)
+			if w.swept[v.Sid] {
+				digest = events.Hash{}
+			}
+			if err := visit(v.Version, digest); err != nil {
 				return err
 			}
 		}
@@ -66,6 +71,7 @@ type window struct {
 	terms      []TermRow
 	spans      []SpanRow
 	texts      []TextRow
+	swept      map[int64]bool // versions that were superseded before the horizon
 	buffer     []byte
 }
 
@@ -131,7 +137,15 @@ func (r Reads) read(ctx context.Context, w *window) error {
 		return err
 	}
 	w.sort()
-	return nil
+	w.swept = map[int64]bool{} // read last: the horizon moves before rows disappear
+	s = r.statement()
+	return r.query(ctx, s, "select c.sid from "+s.table("closed")+" c cross join "+s.table("position")+" p where c.sid >= "+s.arg(w.first)+" and c.sid < "+s.arg(w.end)+
+		fmt.Sprintf(" and p.partition = (c.by_sid >> %d) and c.by_sid <= p.horizon", projections.SidBits), func(scan func(...any) error) error {
+		sid := int64(0)
+		err := scan(&sid)
+		w.swept[sid] = true
+		return err
+	})
 }
 
 // sort puts the rows in the order in which digest takes them off.

@@ -12,13 +12,15 @@
 //	coding      the dictionary of codings, units and target types; shape, the sets of parameters; ledger, tenants and types
 //	counter     current resources per type
 //	outcome, quarantine
-//	position    how far a partition has been projected, and the earliest snapshot that it still answers
+//	position    how far a partition has been projected, the earliest snapshot that it still answers, and how far it is swept
+//	sweep       how far the sweep has come that is under way
 //
 // A ref is a version's Sid, shifted left by two bits, and two marks: this value is the smallest, the largest, of its parameter.
 //
-// Rows of superseded versions may be swept from term, span, text and closed. Who does so first sets the position's horizon to the
-// earliest snapshot that will be whole, and deletes when the searches that began before it have ended: an earlier snapshot is refused with
-// kind Gone.
+// Rows of superseded versions are swept from term, span and text; version and closed keep theirs. Who sweeps first sets the position's
+// horizon to the earliest snapshot that will be whole, and deletes when the searches that began before it have ended: an earlier snapshot is
+// refused with kind Gone. A search from the horizon on sees no version that is swept, but between two of its statements rows may disappear:
+// what one statement has counted must not be set off against what another one finds.
 //
 // It promises: a search sees the versions that were current at its snapshot, whatever is written meanwhile, in the order of
 // projections.Compare, and finds what projections.Matches finds; what it cannot answer within its bounds it refuses.

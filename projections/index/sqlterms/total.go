@@ -113,28 +113,33 @@ func (x *search) countSets() (n int64, known bool, err error) {
 	return n, true, err
 }
 
+// countBehind is up to how many versions, and closed ones, are asked for one by one by countKey.
+const countBehind = 20_000
+
 // countKey counts the current versions that have a key. To count the rows of a stretch costs a tenth of asking for each whether it is
-// closed; so the closed ones are taken off, where they are few, and asked for otherwise.
+// closed; so the closed ones are taken off, where they are few, and asked for otherwise. Those that are swept have no rows any more: few
+// are the versions since, or all that are closed. It is one statement that takes them off: rows may disappear between two.
 func (x *search) countKey(key int64) (int64, error) {
 	s := x.statement()
-	all, err := x.number(s, "select count(*) from "+s.table("term")+" t where t.key = "+s.arg(key)+" and t.ref < "+s.arg(x.before))
+	window, closed := int64(0), int64(0)
+	few := max(min(x.living/8, countBehind), 0)
+	err := x.query(s, "select "+s.arg(x.snapshot)+" - p.swept, "+fmt.Sprintf("(select count(*) from (select 1 from %s c limit %d) y)", s.table("closed"), few+1)+
+		" from "+s.table("position")+" p where p.partition = "+s.arg(x.partition), func(scan func(...any) error) error { return scan(&window, &closed) })
 	if err != nil {
 		return 0, err
 	}
 	s = x.statement()
-	few := all / 8
-	closed, err := x.number(s, "select count(*) from (select 1 from "+s.table("closed")+" c limit "+s.arg(few+1)+") y")
-	if err != nil {
-		return 0, err
+	rows := s.table("term") + " t where t.key = " + s.arg(key) + " and t.ref < " + s.arg(x.before)
+	has := " and v.ledger = " + s.arg(x.ledger) + " and exists (select 1 from " + s.table("term") + " p where p.key = " + s.arg(key) + " and p.sort = v.main and p.ref >= (v.sid << 2) and p.ref <= (v.sid << 2) + 3" + once + ")"
+	switch {
+	case closed <= few:
+		return x.number(s, "select (select count(*) from "+rows+") - (select count(*) from "+s.table("closed")+" c cross join "+s.table("version")+" v where c.by_sid <= "+s.arg(x.snapshot)+" and v.sid = c.sid"+has+")")
+	case window <= few:
+		return x.number(s, "select (select count(*) from "+rows+") - (select count(*) from "+s.table("position")+" k cross join "+s.table("version")+" n cross join "+s.table("version")+" v where k.partition = "+s.arg(x.partition)+
+			" and n.sid > k.swept and n.sid > "+s.arg(FirstSid(int32(x.partition))-1)+" and n.sid <= "+s.arg(x.snapshot)+" and n.supersedes <> 0 and v.sid = n.supersedes"+has+")")
 	}
-	s = x.statement()
-	if closed > few {
-		return x.number(s, "select count(*) - count(c.sid) from "+s.table("term")+" t left join "+s.table("closed")+" c on c.sid = (t.ref >> 2) and c.by_sid <= "+s.arg(x.snapshot)+
-			" where t.key = "+s.arg(key)+" and t.ref < "+s.arg(x.before))
-	}
-	gone, err := x.number(s, "select count(*) from "+s.table("closed")+" c cross join "+s.table("version")+" v where c.by_sid <= "+s.arg(x.snapshot)+" and v.sid = c.sid and v.ledger = "+s.arg(x.ledger)+
-		" and exists (select 1 from "+s.table("term")+" p where p.key = "+s.arg(key)+" and p.sort = v.main and p.ref >= (v.sid << 2) and p.ref <= (v.sid << 2) + 3"+once+")")
-	return all - gone, err
+	return x.number(s, "select count(*) - count(c.sid) from "+s.table("term")+" t left join "+s.table("closed")+" c on c.sid = (t.ref >> 2) and c.by_sid <= "+s.arg(x.snapshot)+
+		" where t.key = "+s.arg(key)+" and t.ref < "+s.arg(x.before))
 }
 
 // countDriver is the clause with the fewest rows; one that was not counted will do when there is no other.

@@ -1,0 +1,182 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/jackc/pgx/v5"
+
+	"binnacle/events"
+	"binnacle/projections"
+	"binnacle/projections/index/sqlterms"
+)
+
+const opSweep = "postgres.Sweep"
+
+// Sizes of a portion.
+const (
+	sweptVersions = 500
+	sweptBlocks   = 128 // of the term table, that are looked at
+)
+
+// sweeper sweeps the generation that is live.
+type sweeper struct {
+	*Generations
+	superseded sqlterms.Superseded
+}
+
+// Sweeper sweeps the live generation.
+func (g *Generations) Sweeper() projections.Sweeper { return &sweeper{Generations: g} }
+
+func (s *sweeper) live(ctx context.Context) (*generation, error) {
+	number, _, err := s.pointer(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return s.open(number), nil
+}
+
+func (s *sweeper) Horizon(ctx context.Context, partition int32, snapshot int64) error {
+	g, err := s.live(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = g.work.Exec(ctx, sqlterms.MoveHorizon(g.tables), partition, snapshot)
+	return classify(opSweep, err)
+}
+
+func (s *sweeper) Waste(ctx context.Context) (projections.Waste, error) {
+	g, err := s.live(ctx)
+	if err != nil {
+		return projections.Waste{}, err
+	}
+	return s.superseded.Waste(ctx, g.audit, g.number)
+}
+
+// Sweep has a connection of its own, which holds the lock that makes it exclusive.
+func (s *sweeper) Sweep(ctx context.Context) (projections.Sweep, error) {
+	g, err := s.live(ctx)
+	if err != nil {
+		return nil, err
+	}
+	config := g.single.Copy()
+	config.RuntimeParams["application_name"] = "binnacle sweep"
+	set(config, forSearches)
+	conn, err := pgx.ConnectConfig(ctx, config)
+	if err != nil {
+		return nil, classify(opSweep, err)
+	}
+	locked := false
+	if err = conn.QueryRow(ctx, "select pg_try_advisory_lock($1)", g.lockKey("sweep")).Scan(&locked); err == nil && !locked {
+		err = events.Errorf(events.Conflict, opSweep, "another process is sweeping")
+	}
+	if err == nil {
+		err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error { return all(ctx, tx, sqlterms.BeginSweep(g.tables)) })
+	}
+	if err != nil {
+		closeSoon(ctx, conn)
+		return nil, classify(opSweep, err)
+	}
+	started := &sweep{generation: g, conn: conn, reads: sqlterms.Reads{DB: reader{conn, opSweep, 0}, Dialect: g.reads.Dialect}}
+	started.release = sync.OnceFunc(func() { unlock(context.WithoutCancel(ctx), conn) })
+	return started, nil
+}
+
+func all(ctx context.Context, tx pgx.Tx, statements []string) error {
+	for _, statement := range statements {
+		if _, err := tx.Exec(ctx, statement); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sweep is a sweep of one generation.
+type sweep struct {
+	*generation
+	conn    *pgx.Conn
+	reads   sqlterms.Reads
+	release func()
+}
+
+func (s *sweep) Release() error {
+	s.release()
+	return nil
+}
+
+func (s *sweep) Portion(ctx context.Context) (portion projections.SweepPortion, err error) {
+	place, begun, err := s.reads.SweepPlace(ctx)
+	switch {
+	case err != nil:
+		return portion, err
+	case !begun:
+		portion.Done = true
+		return portion, nil
+	case place.Stage == sqlterms.SweepByVersion:
+		err = s.byVersion(ctx, place, &portion)
+	default:
+		err = s.terms(ctx, place, &portion)
+	}
+	if err != nil {
+		return projections.SweepPortion{}, classify(opSweep, err)
+	}
+	return portion, nil
+}
+
+// byVersion removes the ranges and texts of some versions.
+func (s *sweep) byVersion(ctx context.Context, place sqlterms.SweepPlace, portion *projections.SweepPortion) error {
+	versions, last, err := s.reads.ToSweep(ctx, place.A, sweptVersions)
+	if err != nil {
+		return err
+	}
+	if last == 0 { // B is the end of the table as it is now: what is added later is not superseded
+		blocks := int64(0)
+		if err := s.conn.QueryRow(ctx, "select pg_relation_size($1::text::regclass) / current_setting('block_size')::bigint", s.tables+"term").Scan(&blocks); err != nil {
+			return err
+		}
+		return s.remove(ctx, sqlterms.SweepPlace{Stage: sqlterms.SweepTerms, B: blocks}, func(pgx.Tx) error { return nil })
+	}
+	firsts, lasts := make([]int64, len(versions)), make([]int64, len(versions))
+	for i, sid := range versions {
+		firsts[i], lasts[i] = sqlterms.RefsOf(sid)
+	}
+	return s.remove(ctx, sqlterms.SweepPlace{Stage: sqlterms.SweepByVersion, A: last}, func(tx pgx.Tx) error {
+		for _, table := range [...]string{"span", "text"} {
+			tag, err := tx.Exec(ctx, "delete from "+s.tables+table+" t using unnest($1::bigint[], $2::bigint[]) r(first, last) where t.ref >= r.first and t.ref <= r.last", firsts, lasts)
+			if err != nil {
+				return err
+			}
+			portion.Removed += tag.RowsAffected()
+		}
+		return nil
+	})
+}
+
+// terms looks at the next blocks of the term table and removes the rows of versions that are swept. Place A is the first block.
+func (s *sweep) terms(ctx context.Context, place sqlterms.SweepPlace, portion *projections.SweepPortion) error {
+	next := place
+	next.A += sweptBlocks
+	return s.remove(ctx, next, func(tx pgx.Tx) error {
+		sql := fmt.Sprintf("delete from %sterm t where t.ctid >= '(%d,0)'::tid and t.ctid < '(%d,0)'::tid and %s", s.tables, place.A, next.A, sqlterms.Doomed(s.tables))
+		tag, err := tx.Exec(ctx, sql, pgx.QueryExecModeExec) // each text is asked once: it is not prepared
+		if err != nil {
+			return err
+		}
+		portion.Removed += tag.RowsAffected()
+		if portion.Done = next.A >= place.B; portion.Done {
+			return all(ctx, tx, sqlterms.EndSweep(s.tables))
+		}
+		return nil
+	})
+}
+
+// remove runs a transaction that removes rows, and moves the place.
+func (s *sweep) remove(ctx context.Context, next sqlterms.SweepPlace, do func(tx pgx.Tx) error) error {
+	return pgx.BeginFunc(ctx, s.conn, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, sqlterms.MoveSweep(s.tables), next.Stage, next.A, next.B, next.C); err != nil {
+			return err
+		}
+		return do(tx)
+	})
+}
