@@ -47,7 +47,7 @@ type indexCommand struct {
 
 const indexHelp = `Loads generated patients straight into an index, without HTTP, log and contents, and prints: the rate of the load
 as a whole and of its last tenth, counted in time inside the driver; the latencies of the commits; bytes of disk for
-each resource, table by table; updates of scattered resources; searches beside the load; and for each shape of
+each resource, table by table; updates of scattered resources and a sweep of what they superseded; searches beside the load; and for each shape of
 search the first answer, p50, p95 and p99, the plan, and how fast its matches are counted.
 
 The SQLite file is a new one, the Postgres schemas too; both are deleted afterwards. With --keep FOLDER they stay, with what the
@@ -70,6 +70,7 @@ type indexReport struct {
 	Reading   indexLoad           `json:"load_with_readers"`
 	Readers   [3]time.Duration    `json:"searches_beside_load_p50_p95_p99_ns"`
 	Update    indexLoad           `json:"update"`
+	Sweep     indexSweep          `json:"sweep"`
 	Answers   []indexbench.Answer `json:"searches"`
 }
 
@@ -183,7 +184,10 @@ func (r *indexRun) fill(ctx context.Context, generations measuredGenerations) er
 			return err
 		}
 	}
-	return r.update(ctx, index, patients)
+	if err := r.update(ctx, index, patients); err != nil {
+		return err
+	}
+	return r.sweep(ctx, generations)
 }
 
 // load fills the index, the live generation or, in bulk, the next one.
@@ -337,6 +341,7 @@ func (r *indexReport) Print(w io.Writer) {
 	if r.Readers[0] > 0 {
 		fmt.Fprintf(w, "\nsearches beside the load: p50 %s, p95 %s, p99 %s\n", short(r.Readers[0]), short(r.Readers[1]), short(r.Readers[2]))
 	}
+	r.Sweep.print(w)
 	if r.Sizes.Versions > 0 { // loaded by this run
 		r.printSizes(w)
 	}

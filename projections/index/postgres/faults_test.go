@@ -265,7 +265,8 @@ func TestASearchThatTakesTooLongIsTooCostlyAndKeepsNoCommitWaiting(t *testing.T)
 	}()
 	select {
 	case err := <-patient:
-		t.Errorf("a search without a limit of time ended before it could: %v", err)
+		release()
+		t.Fatalf("a search without a limit of time ended before it could: %v", err)
 	case <-time.After(3 * c.SearchTimeout):
 	}
 	release()
