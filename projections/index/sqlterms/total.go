@@ -129,14 +129,19 @@ func (x *search) countKey(key int64) (int64, error) {
 		return 0, err
 	}
 	s = x.statement()
-	rows := s.table("term") + " t where t.key = " + s.arg(key) + " and t.ref < " + s.arg(x.before)
-	has := " and v.ledger = " + s.arg(x.ledger) + " and exists (select 1 from " + s.table("term") + " p where p.key = " + s.arg(key) + " and p.sort = v.main and p.ref >= (v.sid << 2) and p.ref <= (v.sid << 2) + 3" + once + ")"
+	rows := func() string {
+		return s.table("term") + " t where t.key = " + s.arg(key) + " and t.ref < " + s.arg(x.before)
+	}
+	taken := func(from string) string { // off: of the superseded versions, as v, those that have the key
+		return "select (select count(*) from " + rows() + ") - (select count(*) from " + from + " and v.ledger = " + s.arg(x.ledger) + " and exists (select 1 from " + s.table("term") +
+			" p where p.key = " + s.arg(key) + " and p.sort = v.main and p.ref >= (v.sid << 2) and p.ref <= (v.sid << 2) + 3" + once + "))"
+	}
 	switch {
 	case closed <= few:
-		return x.number(s, "select (select count(*) from "+rows+") - (select count(*) from "+s.table("closed")+" c cross join "+s.table("version")+" v where c.by_sid <= "+s.arg(x.snapshot)+" and v.sid = c.sid"+has+")")
+		return x.number(s, taken(s.table("closed")+" c cross join "+s.table("version")+" v where v.sid = c.sid and c.by_sid <= "+s.arg(x.snapshot)))
 	case window <= few:
-		return x.number(s, "select (select count(*) from "+rows+") - (select count(*) from "+s.table("position")+" k cross join "+s.table("version")+" n cross join "+s.table("version")+" v where k.partition = "+s.arg(x.partition)+
-			" and n.sid > k.swept and n.sid > "+s.arg(FirstSid(int32(x.partition))-1)+" and n.sid <= "+s.arg(x.snapshot)+" and n.supersedes <> 0 and v.sid = n.supersedes"+has+")")
+		return x.number(s, taken(s.table("position")+" k cross join "+s.table("version")+" n cross join "+s.table("version")+" v where k.partition = "+s.arg(x.partition)+
+			" and n.sid > k.swept and n.sid >= "+s.arg(FirstSid(int32(x.partition)))+" and n.sid <= "+s.arg(x.snapshot)+" and n.supersedes <> 0 and v.sid = n.supersedes"))
 	}
 	return x.number(s, "select count(*) - count(c.sid) from "+s.table("term")+" t left join "+s.table("closed")+" c on c.sid = (t.ref >> 2) and c.by_sid <= "+s.arg(x.snapshot)+
 		" where t.key = "+s.arg(key)+" and t.ref < "+s.arg(x.before))
