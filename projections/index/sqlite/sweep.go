@@ -6,7 +6,6 @@ import (
 	"sync"
 
 	"binnacle/events"
-	"binnacle/events/sqlitefile"
 	"binnacle/projections"
 	"binnacle/projections/index/sqlterms"
 )
@@ -116,22 +115,14 @@ func (s *sweep) byVersion(ctx context.Context, place sqlterms.SweepPlace) (porti
 	}
 	err = s.remove(ctx, next, func(tx *sql.Tx) error {
 		for _, table := range [...]string{"span", "text"} {
-			statement, err := tx.PrepareContext(ctx, "delete from "+prefix(s.number)+table+" where ref >= ? and ref <= ?")
+			removed, err := removeEach(ctx, tx, "delete from "+prefix(s.number)+table+" where ref >= ? and ref <= ?", len(versions), func(i int) []any {
+				first, last := sqlterms.RefsOf(versions[i])
+				return []any{first, last}
+			})
 			if err != nil {
 				return err
 			}
-			for _, sid := range versions {
-				first, last := sqlterms.RefsOf(sid)
-				if err = count(ctx, statement, &portion.Removed, first, last); err != nil {
-					break
-				}
-			}
-			if closed := statement.Close(); err == nil {
-				err = closed
-			}
-			if err != nil {
-				return err
-			}
+			portion.Removed += removed
 		}
 		return nil
 	})
@@ -172,21 +163,9 @@ func (s *sweep) terms(ctx context.Context, place sqlterms.SweepPlace) (portion p
 			}
 			portion.Done = true
 		}
-		if len(doomed) == 0 {
-			return nil
-		}
-		statement, err := tx.PrepareContext(ctx, "delete from "+table+" where key = ? and sort = ? and ref = ?")
-		if err != nil {
-			return err
-		}
-		for _, t := range doomed {
-			if err = count(ctx, statement, &portion.Removed, t.Key, t.Sort, t.Ref); err != nil {
-				break
-			}
-		}
-		if closed := statement.Close(); err == nil {
-			err = closed
-		}
+		portion.Removed, err = removeEach(ctx, tx, "delete from "+table+" where key = ? and sort = ? and ref = ?", len(doomed), func(i int) []any {
+			return []any{doomed[i].Key, doomed[i].Sort, doomed[i].Ref}
+		})
 		return err
 	})
 	return portion, err
@@ -202,13 +181,26 @@ func (s *sweep) remove(ctx context.Context, next sqlterms.SweepPlace, do func(tx
 	})
 }
 
-// count runs a statement and adds the number of rows that it has removed.
-func count(ctx context.Context, statement *sql.Stmt, removed *int64, args ...any) error {
-	result, err := statement.ExecContext(ctx, args...)
-	if err != nil {
-		return sqlitefile.Classify("sqlite.Sweep", err)
+// removeEach runs a statement n times and counts the rows that it removes.
+func removeEach(ctx context.Context, tx *sql.Tx, text string, n int, args func(i int) []any) (removed int64, err error) {
+	if n == 0 {
+		return 0, nil
 	}
-	n, err := result.RowsAffected()
-	*removed += n
-	return err
+	statement, err := tx.PrepareContext(ctx, text)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = statement.Close() }() // nothing to tell: it only frees memory
+	for i := range n {
+		result, err := statement.ExecContext(ctx, args(i)...)
+		if err != nil {
+			return removed, err
+		}
+		rows, err := result.RowsAffected()
+		if err != nil {
+			return removed, err
+		}
+		removed += rows
+	}
+	return removed, nil
 }
