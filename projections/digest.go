@@ -13,21 +13,22 @@ import (
 
 // Digest is a SHA-256 over everything that a row says: the version and its terms, in whatever order they come and however often.
 func (r *Row) Digest() events.Hash {
-	b := make([]byte, 0, 1<<10)
-	b = appendText(b, r.Tenant, r.Type, r.ID)
+	var said [4 << 10]byte // as a rule nothing beyond this memory and that of order is needed; every row that is written comes here
+	var order [64]*Term
+	b := appendText(said[:0], r.Tenant, r.Type, r.ID)
 	b = appendNumbers(b, r.Sid, r.Number, int64(r.Position.Partition), r.Position.Offset, int64(r.Change), r.Time.UnixMilli(), r.Supersedes, r.MainDate)
 	b = append(b, r.Hash[:]...)
 	if r.Deleted {
 		b = append(b, 1)
 	}
-	terms := r.Terms
-	if !slices.IsSortedFunc(terms, compareTerms) {
-		terms = slices.Clone(terms)
-		slices.SortFunc(terms, compareTerms)
+	terms := order[:0]
+	for i := range r.Terms {
+		terms = append(terms, &r.Terms[i])
 	}
+	slices.SortFunc(terms, compareTerms)
 	for i := range terms {
 		if i == 0 || compareTerms(terms[i-1], terms[i]) != 0 {
-			b = appendTerm(b, &terms[i])
+			b = appendTerm(b, terms[i])
 		}
 	}
 	return sha256.Sum256(b)
@@ -72,14 +73,36 @@ func appendTerm(b []byte, t *Term) []byte {
 	return b
 }
 
-func compareTerms(a, b Term) int {
-	identifier := func(t *Term) int {
-		if t.Identifier {
-			return 1
-		}
-		return 0
+// compareTerms orders terms. What tells most of them apart comes first, and nothing is compared that need not be.
+func compareTerms(a, b *Term) int {
+	if c := strings.Compare(a.Param, b.Param); c != 0 {
+		return c
 	}
-	return cmp.Or(strings.Compare(a.Param, b.Param), cmp.Compare(a.Kind, b.Kind), strings.Compare(a.System, b.System), strings.Compare(a.Code, b.Code),
-		strings.Compare(a.Text, b.Text), cmp.Compare(a.Start, b.Start), cmp.Compare(a.End, b.End), cmp.Compare(a.Low, b.Low), cmp.Compare(a.High, b.High),
-		cmp.Compare(identifier(&a), identifier(&b)), slices.CompareFunc(a.Parts, b.Parts, compareTerms))
+	if c := cmp.Compare(a.Kind, b.Kind); c != 0 {
+		return c
+	}
+	if c := strings.Compare(a.System, b.System); c != 0 {
+		return c
+	}
+	if c := strings.Compare(a.Code, b.Code); c != 0 {
+		return c
+	}
+	if c := strings.Compare(a.Text, b.Text); c != 0 {
+		return c
+	}
+	if c := cmp.Or(cmp.Compare(a.Start, b.Start), cmp.Compare(a.End, b.End), cmp.Compare(a.Low, b.Low), cmp.Compare(a.High, b.High)); c != 0 {
+		return c
+	}
+	if a.Identifier != b.Identifier {
+		if b.Identifier {
+			return -1
+		}
+		return 1
+	}
+	for i := range min(len(a.Parts), len(b.Parts)) {
+		if c := compareTerms(&a.Parts[i], &b.Parts[i]); c != 0 {
+			return c
+		}
+	}
+	return cmp.Compare(len(a.Parts), len(b.Parts))
 }

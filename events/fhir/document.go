@@ -36,12 +36,15 @@ func Parse(data []byte) (*Document, error) {
 	return d, nil
 }
 
+// bytesPerWord is how many bytes of a document go to a word of its tape, at the least: FHIR without white space has 13 to 19.
+const bytesPerWord = 12
+
 // Reset makes d the document of data, as [Parse] does, in the memory of its old tape. Nodes of the old document must not be used any
 // more; strings that came from it stay good. After an error d is empty.
 func (d *Document) Reset(data []byte) error {
 	tape := d.tape[:0]
-	if tape == nil {
-		tape = make([]word, 0, len(data)/10+8)
+	if enough := len(data)/bytesPerWord + 8; cap(tape) < enough { // at once, rather than in steps that copy what is there
+		tape = make([]word, 0, enough)
 	}
 	p := parser{data: data, tape: tape}
 	if err := p.parse(); err != nil {
