@@ -43,7 +43,8 @@ type benchRunCommand struct {
 }
 
 const benchRunHelp = `Drives a FHIR server over HTTP and prints, for each kind of request and number of clients, the rate, the
-latencies p50, p95 and p99, the errors, and the server's memory and CPU time where they can be seen.
+latencies p50, p95 and p99, the errors, and the server's memory and CPU time where they can be seen. Reads by id are
+measured warm: what they ask for was asked for once before.
 
 With --server URL any FHIR R4 server is measured. Without it, a server is started for each of --variants, with
 empty storage of its own, and stopped afterwards; the distributed variant needs the addresses of Kafka, Cassandra
@@ -208,6 +209,7 @@ func (c *benchRunCommand) measure(ctx context.Context, out *output, target *benc
 		case w.Clients > 0:
 			counts = []int{w.Clients}
 		}
+		w.warm(ctx, target)
 		for _, clients := range counts {
 			if ctx.Err() != nil {
 				return nil, ctx.Err()

@@ -33,6 +33,7 @@ type workload struct {
 	Clients   int  // with so many clients only; 0: as many as were asked for
 	Resources int  // that one request writes, where the rate counts resources; 0: it counts requests
 	Make      func(r *rand.Rand) benchRequest
+	Warm      []string // paths that are asked for before anything is measured, so that caches hold what they can
 }
 
 // benchRequest is one request, and what follows on its answer within the same measured time.
@@ -196,7 +197,11 @@ func (s *sample) Workloads() []workload {
 
 // reads asks for one observation after the other.
 func (s *sample) reads() workload {
-	return workload{Name: "read by id", Make: func(r *rand.Rand) benchRequest {
+	paths := make([]string, len(s.observations))
+	for i, o := range s.observations {
+		paths[i] = "/Observation/" + o.id
+	}
+	return workload{Name: "read by id", Warm: paths, Make: func(r *rand.Rand) benchRequest {
 		return benchRequest{Method: http.MethodGet, Path: "/Observation/" + pick(r, s.observations).id}
 	}}
 }
@@ -254,6 +259,24 @@ func (c *counters) result(name, unit string, clients int, elapsed time.Duration,
 	m.P50, m.P95, m.P99, _ = percentiles(c.latency)
 	m.RSS, m.CPU = watch.Result(elapsed)
 	return m
+}
+
+// warmers is the number of clients that warm a server.
+const warmers = 16
+
+// warm asks for what a workload wants warm, once.
+func (w workload) warm(ctx context.Context, target *benchTarget) {
+	load := newLoader(target.base, warmers)
+	defer load.Close()
+	var group errgroup.Group
+	group.SetLimit(warmers)
+	for _, path := range w.Warm {
+		group.Go(func() error {
+			_ = load.Perform(ctx, benchRequest{Method: http.MethodGet, Path: path}) // what fails is counted when it is measured
+			return nil
+		})
+	}
+	_ = group.Wait()
 }
 
 // runWorkload keeps so many clients busy for a time.
