@@ -43,8 +43,7 @@ type File struct {
 	stop            func()
 	keeping         sync.WaitGroup
 	synchronous     level
-	wal             *os.File // the write-ahead log, to sync it; nil: it need not be
-	walBound        int64    // see the constants of these names
+	walBound        int64 // see the constants of these names
 	checkpointEvery time.Duration
 	closeOnce       sync.Once
 	closeError      error
@@ -123,13 +122,6 @@ func open(f *File) (*File, error) {
 		_ = f.closeAll()
 		return nil, f.named(op, err)
 	}
-	if f.synchronous != off {
-		var err error
-		if f.wal, err = os.OpenFile(f.path+"-wal", os.O_RDWR, 0); err != nil { // it came with the first statement
-			_ = f.closeAll()
-			return nil, f.named(op, err)
-		}
-	}
 	f.startKeeper()
 	return f, nil
 }
@@ -178,17 +170,22 @@ func (f *File) Durable(ctx context.Context, fn func(*sql.Tx) error) error {
 	return f.sync(op)
 }
 
-// sync waits for the disk. The writer is free meanwhile: a connection of the level FULL would hold it.
+// sync waits for the disk. The writer is free meanwhile: a connection of the level FULL would hold it. The file is opened each time, because SQLite
+// may have put another one in its place; it keeps no locks on this one, which closing it would end.
 func (f *File) sync(op string) error {
-	if f.wal == nil {
+	if f.synchronous == off {
 		return nil
 	}
-	if err := f.wal.Sync(); err != nil {
-		lost := events.Wrap(events.Unknown, op, err, "the disk failed to sync %s; look at the system's log, and start the program again: what it wrote last may or may not be there", f.path)
-		f.unsafe.Store(lost)
-		return lost
+	wal, err := os.OpenFile(f.path+"-wal", os.O_RDWR, 0)
+	if err == nil {
+		err = errors.Join(wal.Sync(), wal.Close())
 	}
-	return nil
+	if err == nil {
+		return nil
+	}
+	lost := events.Wrap(events.Unknown, op, err, "the disk failed to sync %s; look at the system's log, and start the program again: what it wrote last may or may not be there", f.path)
+	f.unsafe.Store(lost)
+	return lost
 }
 
 // Relaxed is Durable without waiting for the disk: what can be made again from the log. With a context of [File.Joining] fn runs in that
@@ -257,9 +254,6 @@ func (f *File) closeAll() error {
 		if db != nil {
 			failed = append(failed, db.Close())
 		}
-	}
-	if f.wal != nil {
-		failed = append(failed, f.wal.Close())
 	}
 	if f.temporary != "" {
 		failed = append(failed, os.RemoveAll(f.temporary))

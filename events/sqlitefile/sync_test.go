@@ -3,7 +3,6 @@ package sqlitefile
 import (
 	"database/sql"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -21,17 +20,12 @@ func TestADiskThatFailsToSyncIsNotTrustedAgain(t *testing.T) {
 	if err := file.Durable(t.Context(), write); err != nil {
 		t.Fatal(err)
 	}
-	wal := file.wal
-	broken, err := os.Open(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = broken.Close() // a closed file fails to sync
-	file.wal = broken
+	path := file.path
+	file.path = filepath.Join(t.TempDir(), "gone.db")
 	if err := file.Durable(t.Context(), write); events.KindOf(err) != events.Unknown {
 		t.Errorf("the first time: got %v, want kind unknown", err)
 	}
-	file.wal = wal
+	file.path = path
 	if err := file.Durable(t.Context(), write); events.KindOf(err) != events.Transient || !strings.Contains(err.Error(), "start the program again") {
 		t.Errorf("the second time: got %v, want kind transient, and to be told to start the program again", err)
 	}
