@@ -31,7 +31,7 @@ func (g *Generations) open(number int) *generation {
 	opened := &generation{
 		Generations: g,
 		number:      number,
-		reads:       sqlterms.Reads{DB: g.reader, Dialect: sqlterms.Dialect{Tables: prefix(number), Counts: sqlterms.NewCounts(), Sets: sqlterms.NewSets(), Bounds: g.bounds}},
+		reads:       sqlterms.Reads{DB: g.reader, Dialect: sqlterms.Dialect{Tables: prefix(number), Counts: sqlterms.NewCounts(), Sets: sqlterms.NewSets(g.bounds), Bounds: g.bounds}},
 		writer:      newWriter(g.file, number),
 	}
 	g.opened[number] = opened

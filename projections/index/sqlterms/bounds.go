@@ -10,18 +10,22 @@ type Bounds struct {
 	Sorted int // more matches are not sorted by several keys; 20,000
 	Read   int // up to here versions are read to be sorted where their main dates are not in memory; 1,000
 	Tried  int // rows of an order that are walked before sets are read for it; 1,000
+	Rows   int // of a key that are read at once; of ranges, that are held; 200,000
+	Behind int // versions that a set is brought up by, or a snapshot may lie back, before it is read anew, or not used; 20,000
+	Memory int // bytes of the sets of a partition; 40 MiB. A million resources take 5 MiB of main dates and 0.1 for a key that a third of them has
 }
 
 // OrDefault is the bounds with the defaults in place of zeros.
 func (b Bounds) OrDefault() Bounds {
-	return Bounds{cmp.Or(b.Few, 500), cmp.Or(b.Many, 5_000), cmp.Or(b.Sorted, 20_000), cmp.Or(b.Read, 1_000), cmp.Or(b.Tried, 1_000)}
+	return Bounds{cmp.Or(b.Few, 500), cmp.Or(b.Many, 5_000), cmp.Or(b.Sorted, 20_000), cmp.Or(b.Read, 1_000), cmp.Or(b.Tried, 1_000),
+		cmp.Or(b.Rows, 200_000), cmp.Or(b.Behind, 20_000), cmp.Or(b.Memory, 40<<20)}
 }
 
 // SmallBounds are bounds, by what they bring about, for tests: few versions are planned for as millions are by the default ones.
 func SmallBounds() map[string]Bounds {
 	return map[string]Bounds{
-		"nothing is few, and sets are soon read": {Few: 1, Many: 2, Read: 1, Tried: 1},
-		"nothing is few, and rows are read":      {Few: 1, Many: 10_000, Read: 1, Tried: 1},
+		"nothing is few, and sets are soon read": {Few: 1, Many: 2, Read: 1, Tried: 1, Behind: 40, Memory: 4_000},
+		"nothing is few, and rows are read":      {Few: 1, Many: 10_000, Read: 1, Tried: 1, Rows: 7},
 		"what is found is sorted as a whole":     {Few: 1, Many: 20, Tried: 2},
 	}
 }

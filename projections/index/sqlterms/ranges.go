@@ -101,7 +101,7 @@ func (v *snapshotSets) rowsOfRange(sc scan) (*rangeSet, error) {
 	in := sc.inRanges()
 	name := in.name(sc.key)
 	r := v.ranges[name]
-	if r != nil && !r.large && v.snapshot-r.upTo > setsBehind {
+	if r != nil && !r.large && v.snapshot-r.upTo > int64(v.Bounds.Behind) {
 		r = nil
 	}
 	var err error
@@ -124,7 +124,7 @@ func (v *snapshotSets) readRange(in keyed, key int64) (*rangeSet, error) {
 	var lows []int64
 	var rows []rangeRow
 	sql := "select " + s.list("y.low") + ", " + s.list("y.sid") + " from (select t.low, (t.ref >> 2) as sid from " + s.table(in.table) + " t where t.key = " + s.arg(key) + in.only(s, "t") +
-		" and t.ref < " + s.arg(v.before) + fmt.Sprintf(" limit %d) y", setRows+1)
+		" and t.ref < " + s.arg(v.before) + fmt.Sprintf(" limit %d) y", v.Bounds.Rows+1)
 	err := v.query(s, sql, func(scan func(...any) error) error {
 		first, second := s.listed(), s.listed()
 		if err := scan(first.into(), second.into()); err != nil {
@@ -135,7 +135,7 @@ func (v *snapshotSets) readRange(in keyed, key int64) (*rangeSet, error) {
 		second.each(func(sid int64) { rows = append(rows, rangeRow{lows[len(rows)], uint32(sid - v.first)}) })
 		return nil
 	})
-	if err != nil || len(rows) > setRows {
+	if err != nil || len(rows) > v.Bounds.Rows {
 		return &rangeSet{large: true}, err
 	}
 	return newRangeSet(&rangeSet{}, rows, v.snapshot), nil

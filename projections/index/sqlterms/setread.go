@@ -9,12 +9,6 @@ import (
 	"binnacle/projections"
 )
 
-// setsBehind is how many versions a set is brought up by, or a snapshot may lie back; beyond, it is read anew, or not used.
-const setsBehind = 20_000
-
-// setRows is how many rows of a key are read at once.
-const setRows = 200_000
-
 // snapshotSets are the sets of the query's partition as of its snapshot.
 type snapshotSets struct {
 	*search
@@ -36,7 +30,7 @@ func (x *search) openSets() (*snapshotSets, func(), error) {
 		return nil, nothing, err
 	}
 	v := &snapshotSets{search: x, partitionSets: p, bits: uint32(x.snapshot - first)}
-	if p.closed != nil && x.snapshot-p.upTo > setsBehind {
+	if p.closed != nil && x.snapshot-p.upTo > int64(x.Bounds.Behind) {
 		p.reset()
 	}
 	switch {
@@ -44,7 +38,7 @@ func (x *search) openSets() (*snapshotSets, func(), error) {
 		err = v.readClosed()
 	case p.upTo < x.snapshot:
 		err = v.readLater()
-	case p.upTo-x.snapshot > setsBehind:
+	case p.upTo-x.snapshot > int64(x.Bounds.Behind):
 		release()
 		return nil, nothing, nil
 	case p.upTo > x.snapshot:
@@ -163,7 +157,7 @@ func (k keyed) has(s *statement, key string) string {
 // known returns the set of a key when it is in memory; it may end before the snapshot.
 func (v *snapshotSets) known(name setName) *keySet {
 	k := v.keys[name]
-	if k != nil && v.snapshot-k.upTo > setsBehind {
+	if k != nil && v.snapshot-k.upTo > int64(v.Bounds.Behind) {
 		return nil
 	}
 	return k
@@ -224,7 +218,7 @@ func (v *snapshotSets) readKeys(in keyed, keys []int64) error {
 	s := v.statement()
 	from, key := s.unnested(keys, "k")
 	sql := "select " + key + ", (select " + s.list("y.sid") + " from (select (t.ref >> 2) as sid from " + s.table(in.table) + " t where t.key = " + key + in.only(s, "t") + " and t.ref < " + s.arg(v.before) +
-		fmt.Sprintf(" limit %d) y) from ", setRows+1) + from
+		fmt.Sprintf(" limit %d) y) from ", v.Bounds.Rows+1) + from
 	var many []int64
 	err := v.query(s, sql, func(scan func(...any) error) error {
 		var key int64
@@ -234,7 +228,7 @@ func (v *snapshotSets) readKeys(in keyed, keys []int64) error {
 		}
 		numbers := make([]uint32, 0, list.size())
 		list.each(func(sid int64) { numbers = append(numbers, uint32(sid-v.first)) })
-		if len(numbers) > setRows {
+		if len(numbers) > v.Bounds.Rows {
 			many = append(many, key)
 		} else {
 			v.put(in.name(key), bitmapOf(numbers), v.snapshot)
@@ -259,7 +253,7 @@ func (v *snapshotSets) readMany(in keyed, key int64) error {
 		s := v.statement()
 		column := "t." + in.order
 		rows := s.table(in.table) + " t where t.key = " + s.arg(key) + " and " + column + " > " + s.arg(after)
-		sql := "select " + column + " from " + rows + fmt.Sprintf(" order by %s limit 1 offset %d", column, setRows)
+		sql := "select " + column + " from " + rows + fmt.Sprintf(" order by %s limit 1 offset %d", column, v.Bounds.Rows)
 		if err := v.query(s, sql, func(scan func(...any) error) error { more = true; return scan(&edge) }); err != nil {
 			return err
 		}
@@ -374,60 +368,4 @@ func (v *snapshotSets) readBlock(number int64) (*mainBlock, error) {
 	b := newMainBlock(mains)
 	v.putBlock(number, b)
 	return b, nil
-}
-
-// list is the aggregate of an integer column that listed reads.
-func (s *statement) list(column string) string {
-	if s.Postgres {
-		return "array_agg(" + column + ")"
-	}
-	return "group_concat(" + column + ")"
-}
-
-// listed is what an aggregate of list is scanned into.
-type listed struct {
-	postgres bool
-	numbers  []int64
-	text     []byte
-}
-
-func (s *statement) listed() *listed { return &listed{postgres: s.Postgres} }
-
-func (l *listed) into() any {
-	if l.postgres {
-		return &l.numbers
-	}
-	return &l.text
-}
-
-// size is about how many there are.
-func (l *listed) size() int { return len(l.numbers) + len(l.text)/6 + 1 }
-
-func (l *listed) each(take func(int64)) {
-	for _, n := range l.numbers {
-		take(n)
-	}
-	n, sign := int64(0), int64(1)
-	for _, c := range l.text {
-		switch {
-		case c == ',':
-			take(sign * n)
-			n, sign = 0, 1
-		case c == '-':
-			sign = -1
-		default:
-			n = 10*n + int64(c-'0')
-		}
-	}
-	if len(l.text) > 0 {
-		take(sign * n)
-	}
-}
-
-// unnested is a table of integers for a FROM, and its column.
-func (s *statement) unnested(list []int64, name string) (from, column string) {
-	if s.Postgres {
-		return "unnest(" + s.arg(list) + "::bigint[]) " + name + "(value)", name + ".value"
-	}
-	return "json_each(" + s.arg(jsonOf(list)) + ") " + name, name + ".value"
 }

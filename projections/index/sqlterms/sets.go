@@ -24,12 +24,10 @@ type Sets struct {
 	partitions map[int64]*partitionSets
 }
 
-// setsBytes bounds the memory of the sets of a generation: a million resources need 5 MiB of main dates and, for each key that a third
-// of them has, 0.1 MiB.
-const setsBytes = 40 << 20
-
-// NewSets returns Sets that know nothing yet.
-func NewSets() *Sets { return &Sets{bound: setsBytes, partitions: map[int64]*partitionSets{}} }
+// NewSets returns Sets that know nothing yet and hold as many bytes as the bounds say.
+func NewSets(bounds Bounds) *Sets {
+	return &Sets{bound: int64(bounds.Memory), partitions: map[int64]*partitionSets{}}
+}
 
 // Forget drops everything: the tables may be others now.
 func (s *Sets) Forget() {
