@@ -150,12 +150,8 @@ func (s *Sweep) sweep(ctx context.Context, waste projections.Waste) error {
 
 // rest waits, unless ctx ends.
 func rest(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
+	if !sleep(ctx, d) {
 		return events.Wrap(events.Transient, "functions.Sweep", ctx.Err(), "the sweep was stopped; what is left is swept another time")
 	}
+	return nil
 }

@@ -246,18 +246,20 @@ func (x *search) load(found []candidate) ([]match, error) {
 	}
 	s := x.statement()
 	rows, err := x.matches(s, "select "+matchColumns+" from "+s.table("version")+" v where v.sid "+s.in(sids), byValue, 0, nil)
-	if err != nil {
-		return nil, err
-	}
+	return inOrder(sids, rows), err
+}
+
+// inOrder returns the matches in the order of the Sids, as far as they are there.
+func inOrder(sids []int64, rows []match) []match {
 	index := make(map[int64]*match, len(rows))
 	for i := range rows {
 		index[rows[i].sid] = &rows[i]
 	}
-	ordered := make([]match, 0, len(found))
+	ordered := make([]match, 0, len(rows))
 	for _, sid := range sids {
 		if m := index[sid]; m != nil {
 			ordered = append(ordered, *m)
 		}
 	}
-	return ordered, nil
+	return ordered
 }

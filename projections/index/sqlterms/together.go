@@ -307,20 +307,7 @@ func (x *search) loadChecked(found []candidate) ([]match, error) {
 	sql := "select " + matchColumns + " from " + from + " cross join " + s.table("version") + " v where v.sid = " + column + " and v.ledger = " + s.arg(x.ledger) +
 		" and v.deleted = 0" + x.probes(s, nil, "v.sid", "(v.sid << 2)", "v.main")
 	rows, err := x.matches(s, sql, byValue, 0, nil)
-	if err != nil {
-		return nil, err
-	}
-	index := make(map[int64]*match, len(rows))
-	for i := range rows {
-		index[rows[i].sid] = &rows[i]
-	}
-	ordered := make([]match, 0, len(rows))
-	for _, sid := range sids {
-		if m := index[sid]; m != nil {
-			ordered = append(ordered, *m)
-		}
-	}
-	return ordered, nil
+	return inOrder(sids, rows), err
 }
 
 // describe says what has been intersected.
