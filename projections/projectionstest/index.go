@@ -41,6 +41,7 @@ func Index(t *testing.T, open func(t testing.TB) projections.Generations) {
 		"a position has its snapshot":                                           snapshotAt,
 		"what thousands of versions have is found in order and by its plan":     commonValues(true),
 		"totals are those of the snapshot":                                      totals,
+		"searches that are asked at once find what each alone finds":            searchesAtOnce,
 		"a page token that is not one of this search is refused":                badTokens,
 		"what the index does not answer is refused by name":                     refusals,
 		"clauses with very many alternatives are answered or refused":           manyAlternatives,
@@ -89,6 +90,7 @@ func IndexSearches(t *testing.T, open func(t testing.TB) projections.Generations
 		"pages stay as they were while others write":                       stablePages,
 		"what thousands of versions have is found in order":                commonValues(false),
 		"totals are those of the snapshot":                                 totals,
+		"searches that are asked at once find what each alone finds":       searchesAtOnce,
 		"clauses with very many alternatives are answered or refused":      manyAlternatives,
 		"a collision of hashes is not needed to tell similar values apart": similarValues,
 	} {

@@ -335,25 +335,30 @@ func (m maker) query(ids int, now int64) projections.Query {
 	return q
 }
 
+// ids are how many resources of a type there are, at the most.
+const ids = 60
+
+// scribble commits so many random changes.
+func (w *world) scribble(m maker, changes int, wild bool) {
+	for range changes {
+		k := key(pick(m, "Observation", "Observation", "Observation", "Patient", "Organization"), fmt.Sprint(m.IntN(pick(m, 20, ids))))
+		k.Tenant = pick(m, "main", "main", "main", "other")
+		if before, known := w.current[k]; known && !before.Deleted && m.IntN(6) == 0 {
+			w.remove(k)
+			continue
+		}
+		terms, main := m.terms(wild)
+		w.put(k, main, terms...)
+	}
+	w.commit()
+}
+
 // random versions, random queries with random pages, written to and swept between pages, against the model.
 func randomSearches(t *testing.T, g projections.Generations, seed uint64, wild bool, partition int32, swept bool) {
 	index := g.Live()
 	m := maker{rand.New(rand.NewPCG(seed, 3))}
 	w := newWorld(t, index, partition)
-	const ids = 60
-	write := func(n int) {
-		for range n {
-			k := key(pick(m, "Observation", "Observation", "Observation", "Patient", "Organization"), fmt.Sprint(m.IntN(pick(m, 20, ids))))
-			k.Tenant = pick(m, "main", "main", "main", "other")
-			if before, known := w.current[k]; known && !before.Deleted && m.IntN(6) == 0 {
-				w.remove(k)
-				continue
-			}
-			terms, main := m.terms(wild)
-			w.put(k, main, terms...)
-		}
-		w.commit()
-	}
+	write := func(n int) { w.scribble(m, n, wild) }
 	for range 6 {
 		write(25)
 	}

@@ -12,7 +12,7 @@ type Bounds struct {
 	Tried  int // rows of an order that are walked before sets are read for it; 1,000
 	Rows   int // of a key that are read at once; of ranges, that are held; 200,000
 	Behind int // versions that a set is brought up by, or a snapshot may lie back, before it is read anew, or not used; 20,000
-	Memory int // bytes of the sets of a partition; 40 MiB. A million resources take 5 MiB of main dates and 0.1 for a key that a third of them has
+	Memory int // bytes of the sets of a generation; 40 MiB. A million resources take 5 MiB of main dates and 0.1 for a key that a third of them has
 }
 
 // OrDefault is the bounds with the defaults in place of zeros.

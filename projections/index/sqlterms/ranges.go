@@ -114,7 +114,7 @@ func (v *snapshotSets) rowsOfRange(sc scan) (*rangeSet, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.last = v.clock.Add(1)
+	r.last = v.owner.clock.Add(1)
 	v.putRange(name, r)
 	return r, nil
 }
@@ -159,9 +159,7 @@ func (v *snapshotSets) readLaterRange(in keyed, key int64, before *rangeSet) (*r
 }
 
 func (p *partitionSets) putRange(name setName, r *rangeSet) {
-	if old := p.ranges[name]; old != nil {
-		p.used -= old.bytes()
-	}
+	p.dropRange(name)
 	p.ranges[name] = r
-	p.used += r.bytes()
+	p.use(r.bytes())
 }

@@ -105,7 +105,7 @@ func (v *snapshotSets) readLater() error {
 		if b := v.mains[number]; b != nil && int64(b.len()) == at {
 			v.putBlock(number, b.with(more))
 		} else {
-			delete(v.mains, number)
+			v.dropBlock(number)
 		}
 		next, mains = next+int64(len(more)), mains[len(more):]
 	}
@@ -183,7 +183,7 @@ func (v *snapshotSets) having(in keyed, keys []int64) (*roaring.Bitmap, error) {
 		return nil, err
 	}
 	sets := make([]*roaring.Bitmap, len(keys))
-	now := v.clock.Add(1)
+	now := v.owner.clock.Add(1)
 	for i, key := range keys {
 		k := v.keys[in.name(key)]
 		k.last, sets[i] = now, k.has
@@ -324,7 +324,7 @@ func (v *snapshotSets) block(number int64) *mainBlock {
 // mainsOf reads the main dates that some versions need and returns a function that tells them; nil when they can't be had.
 func (v *snapshotSets) mainsOf(sids *roaring.Bitmap) (func(sid uint32) int64, error) {
 	blocks := make([]*mainBlock, int64(sids.Maximum())/blockSids+1)
-	now := v.clock.Add(1)
+	now := v.owner.clock.Add(1)
 	var missing []int64
 	for i := sids.Iterator(); i.HasNext(); {
 		number := int64(i.Next()) / blockSids

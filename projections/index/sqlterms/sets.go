@@ -1,7 +1,9 @@
 package sqlterms
 
 import (
+	"cmp"
 	"context"
+	"maps"
 	"math"
 	"slices"
 	"sync"
@@ -18,15 +20,17 @@ import (
 // a Sid is brought up to a later one by looking at the versions between alone. What is used least goes first when the memory is used up.
 // A nil *Sets knows nothing. It is safe for concurrent use.
 type Sets struct {
-	bound int64 // bytes
+	bound int64        // bytes
+	clock atomic.Int64 // counts what is used, so that what was used longest ago is known
 
 	mu         sync.Mutex
 	partitions map[int64]*partitionSets
+	used       *atomic.Int64 // bytes of these partitions
 }
 
 // NewSets returns Sets that know nothing yet and hold as many bytes as the bounds say.
 func NewSets(bounds Bounds) *Sets {
-	return &Sets{bound: int64(bounds.Memory), partitions: map[int64]*partitionSets{}}
+	return &Sets{bound: int64(bounds.Memory), partitions: map[int64]*partitionSets{}, used: new(atomic.Int64)}
 }
 
 // Forget drops everything: the tables may be others now.
@@ -36,7 +40,7 @@ func (s *Sets) Forget() {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	clear(s.partitions)
+	s.partitions, s.used = map[int64]*partitionSets{}, new(atomic.Int64) // searches that are under way end with those they have
 }
 
 // count tells how many rows some keys had when their sets were read; known is false when one of them is not there, or somebody reads.
@@ -71,31 +75,58 @@ func (s *Sets) of(ctx context.Context, partition int64) (*partitionSets, func(),
 	s.mu.Lock()
 	p := s.partitions[partition]
 	if p == nil {
-		p = &partitionSets{held: make(chan struct{}, 1), bound: s.bound, first: partition << projections.SidBits, keys: map[setName]*keySet{}, ranges: map[setName]*rangeSet{}, mains: map[int64]*mainBlock{}}
+		p = &partitionSets{owner: s, total: s.used, held: make(chan struct{}, 1), first: partition << projections.SidBits, keys: map[setName]*keySet{}, ranges: map[setName]*rangeSet{}, mains: map[int64]*mainBlock{}}
 		s.partitions[partition] = p
 	}
 	s.mu.Unlock()
 	select {
 	case p.held <- struct{}{}:
+		p.last.Store(s.clock.Add(1))
 		return p, func() { <-p.held }, nil
 	case <-ctx.Done():
 		return nil, nil, ctx.Err()
 	}
 }
 
+// resetOther forgets all of the partition that was used longest ago, besides one and those that somebody holds. It tells whether there was one.
+func (s *Sets) resetOther(but *partitionSets) bool {
+	s.mu.Lock()
+	others := slices.Collect(maps.Values(s.partitions))
+	s.mu.Unlock()
+	slices.SortFunc(others, func(a, b *partitionSets) int { return cmp.Compare(a.last.Load(), b.last.Load()) })
+	for _, p := range others {
+		if p == but || p.total != but.total {
+			continue
+		}
+		select {
+		case p.held <- struct{}{}:
+		default:
+			continue
+		}
+		had := p.used > 0
+		p.reset()
+		<-p.held
+		if had {
+			return true
+		}
+	}
+	return false
+}
+
 // partitionSets are the sets of one partition. Who holds it may change the maps; bitmaps and blocks are replaced, never changed, so that
 // they can be used without holding it.
 type partitionSets struct {
+	owner  *Sets
+	total  *atomic.Int64 // bytes of all partitions
 	held   chan struct{}
-	bound  int64
-	first  int64 // what Sids are counted from: bitmaps hold the difference
-	upTo   int64 // Sid up to which closed and mains are known
+	last   atomic.Int64 // when it was used, by the clock
+	first  int64        // what Sids are counted from: bitmaps hold the difference
+	upTo   int64        // Sid up to which closed and mains are known
 	closed *roaring.Bitmap
 	keys   map[setName]*keySet
 	ranges map[setName]*rangeSet
 	mains  map[int64]*mainBlock // by the number of the block
-	used   int64                // bytes of keys and mains
-	clock  atomic.Int64
+	used   int64                // bytes of keys, ranges and mains
 }
 
 // setName says what rows the versions of a set have.
@@ -115,38 +146,68 @@ type keySet struct {
 	last  int64 // when it was used, by the clock
 }
 
+// use counts bytes that are used from now on, and with a negative number bytes that aren't any more.
+func (p *partitionSets) use(bytes int64) {
+	p.used += bytes
+	p.total.Add(bytes)
+}
+
 func (p *partitionSets) put(name setName, has *roaring.Bitmap, upTo int64) *keySet {
-	if old := p.keys[name]; old != nil {
-		p.used -= old.bytes
-	}
-	k := &keySet{has: has, count: int(has.GetCardinality()), upTo: upTo, bytes: int64(has.GetSizeInBytes()) + 200, last: p.clock.Add(1)}
+	p.dropKey(name)
+	k := &keySet{has: has, count: int(has.GetCardinality()), upTo: upTo, bytes: int64(has.GetSizeInBytes()) + 200, last: p.owner.clock.Add(1)}
 	p.keys[name] = k
-	p.used += k.bytes
+	p.use(k.bytes)
 	return k
 }
 
 func (p *partitionSets) putBlock(number int64, b *mainBlock) {
-	if old := p.mains[number]; old != nil {
-		p.used -= old.bytes()
-	}
-	b.last = p.clock.Add(1)
+	p.dropBlock(number)
+	b.last = p.owner.clock.Add(1)
 	p.mains[number] = b
-	p.used += b.bytes()
+	p.use(b.bytes())
+}
+
+func (p *partitionSets) dropKey(name setName) {
+	if k := p.keys[name]; k != nil {
+		p.use(-k.bytes)
+		delete(p.keys, name)
+	}
+}
+
+func (p *partitionSets) dropRange(name setName) {
+	if r := p.ranges[name]; r != nil {
+		p.use(-r.bytes())
+		delete(p.ranges, name)
+	}
+}
+
+func (p *partitionSets) dropBlock(number int64) {
+	if b := p.mains[number]; b != nil {
+		p.use(-b.bytes())
+		delete(p.mains, number)
+	}
 }
 
 // reset forgets all but the partition itself.
 func (p *partitionSets) reset() {
-	p.closed, p.upTo, p.used = nil, 0, 0
+	p.use(-p.used)
+	p.closed, p.upTo = nil, 0
 	clear(p.keys)
 	clear(p.ranges)
 	clear(p.mains)
 }
 
-// trim drops what has not been used for the longest time until the rest fits the bound.
+// trim drops what has not been used for the longest time until the rest fits the bound: other partitions first, then of this one.
 func (p *partitionSets) trim() {
-	if p.used <= p.bound {
-		return
+	for p.total.Load() > p.owner.bound && p.used > 0 {
+		if !p.owner.resetOther(p) {
+			p.dropOldest()
+		}
 	}
+}
+
+// dropOldest drops the quarter that was used longest ago; as much at once, so that it is seldom.
+func (p *partitionSets) dropOldest() {
 	var ages []int64
 	for _, k := range p.keys {
 		ages = append(ages, k.last)
@@ -158,23 +219,20 @@ func (p *partitionSets) trim() {
 		ages = append(ages, r.last)
 	}
 	slices.Sort(ages)
-	oldest := ages[len(ages)/4] // a quarter at once, so that it is seldom
-	for key, k := range p.keys {
+	oldest := ages[len(ages)/4]
+	for name, k := range p.keys {
 		if k.last <= oldest {
-			p.used -= k.bytes
-			delete(p.keys, key)
+			p.dropKey(name)
 		}
 	}
 	for name, r := range p.ranges {
 		if r.last <= oldest {
-			p.used -= r.bytes()
-			delete(p.ranges, name)
+			p.dropRange(name)
 		}
 	}
 	for number, b := range p.mains {
 		if b.last <= oldest {
-			p.used -= b.bytes()
-			delete(p.mains, number)
+			p.dropBlock(number)
 		}
 	}
 }
