@@ -98,7 +98,8 @@ func ensure(ctx context.Context, admin sarama.ClusterAdmin, config Config, messa
 	return found, checkSettings(ctx, admin, config.Topic, list)
 }
 
-// Drop deletes the topic and that of its feed, and with them all events. A topic that is not there is no error.
+// Drop deletes the topic and that of its feed, and with them all events, and waits until the broker that was asked knows them no more. A topic
+// that is not there is no error.
 func Drop(ctx context.Context, config Config) error {
 	if err := DropFeed(ctx, config); err != nil {
 		return err
@@ -123,6 +124,11 @@ func drop(ctx context.Context, config Config, topic string) error {
 	}
 	defer func() { _ = admin.Close() }()
 	_, err = bounded(ctx, func() (struct{}, error) { return struct{}{}, admin.DeleteTopic(topic) })
+	for attempt := 0; err == nil && attempt < 60; attempt++ {
+		if _, err = describe(ctx, admin, topic); err == nil {
+			err = pause(ctx, 250*time.Millisecond)
+		}
+	}
 	if errors.Is(err, sarama.ErrUnknownTopicOrPartition) {
 		return nil
 	}
