@@ -68,7 +68,7 @@ func Index(t *testing.T, open func(t testing.TB) projections.Generations) {
 	} {
 		t.Run(name, func(t *testing.T) { run(t, open(t)) })
 	}
-	for seed := range uint64(4) {
+	for seed := range fewer(4) {
 		t.Run(fmt.Sprintf("random searches find what the model finds while superseded rows are swept, seed %d", seed), func(t *testing.T) {
 			randomSearches(t, open(t), seed+100, seed%2 == 1, int32(seed%3), true)
 		})
@@ -99,8 +99,16 @@ func IndexSearches(t *testing.T, open func(t testing.TB) projections.Generations
 	randomSeeds(t, open, 6)
 }
 
+// fewer is how many random runs are enough: under the race detector a quarter.
+func fewer(seeds uint64) uint64 {
+	if raceDetector {
+		return (seeds + 3) / 4
+	}
+	return seeds
+}
+
 func randomSeeds(t *testing.T, open func(t testing.TB) projections.Generations, seeds uint64) {
-	for seed := range seeds {
+	for seed := range fewer(seeds) {
 		t.Run(fmt.Sprintf("random searches find what the model finds, in its order, seed %d", seed), func(t *testing.T) {
 			randomSearches(t, open(t), seed, seed%2 == 1, int32(seed%3), false)
 		})
