@@ -140,8 +140,10 @@ func sweepGoesOn(t *testing.T, g projections.Generations) {
 	superseding(w, 700, 1)
 	w.horizon(g)
 	stopped := 0
+	patience := time.Duration(0)
 	for done := false; !done; stopped++ {
-		ctx, cancel := context.WithTimeout(testContext(t), time.Duration(stopped)*200*time.Microsecond)
+		ctx, cancel := context.WithTimeout(testContext(t), patience)
+		patience += 200*time.Microsecond + patience/8         // a slow machine must come to an end, too
 		if sweep, err := g.Sweeper().Sweep(ctx); err == nil { // it may stop before it has begun, inside a portion, and between two
 			if portion, err := sweep.Portion(ctx); err == nil {
 				done = portion.Done
