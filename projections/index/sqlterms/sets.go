@@ -43,6 +43,10 @@ func (s *Sets) Forget() {
 	s.partitions, s.used = map[int64]*partitionSets{}, new(atomic.Int64) // searches that are under way end with those they have
 }
 
+// holds tells whether the main dates of so many versions leave room for sets. Where they don't, each search would read again what the one before it
+// has displaced: seconds at ten million versions, where walking takes a fraction of one.
+func (s *Sets) holds(versions int64) bool { return 4*versions <= s.bound/4*3 }
+
 // count tells how many rows some keys had when their sets were read; known is false when one of them is not there, or somebody reads.
 func (s *Sets) count(partition int64, names []setName) (count int, known bool) {
 	if s == nil {

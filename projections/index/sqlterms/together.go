@@ -154,7 +154,11 @@ func (x *search) intersect(read *access, mains bool) (t *together, err error) {
 		t.found.AndNot(v.without)
 	}
 	t.found.RemoveRange(uint64(v.bits)+1, 1<<32)
-	if mains && !t.found.IsEmpty() && (t.count() > x.Bounds.Read || v.allMains(t.found)) {
+	roomy := x.Sets.holds(x.snapshot - v.first)
+	if mains && !roomy && t.count() > x.Bounds.Read {
+		return nil, nil
+	}
+	if mains && roomy && !t.found.IsEmpty() && (t.count() > x.Bounds.Read || v.allMains(t.found)) {
 		if t.main, err = v.mainsOf(t.found); err != nil || t.main == nil {
 			return nil, err
 		}
