@@ -240,13 +240,18 @@ func (x *search) load(found []candidate) ([]match, error) {
 	if len(found) == 0 {
 		return nil, nil
 	}
+	sids := sidsOf(found)
+	s := x.statement()
+	rows, err := x.matches(s, "select "+matchColumns+" from "+s.table("version")+" v where v.sid "+s.in(sids), byValue, 0, nil)
+	return inOrder(sids, rows), err
+}
+
+func sidsOf(found []candidate) []int64 {
 	sids := make([]int64, len(found))
 	for i := range found {
 		sids[i] = found[i].sid
 	}
-	s := x.statement()
-	rows, err := x.matches(s, "select "+matchColumns+" from "+s.table("version")+" v where v.sid "+s.in(sids), byValue, 0, nil)
-	return inOrder(sids, rows), err
+	return sids
 }
 
 // inOrder returns the matches in the order of the Sids, as far as they are there.

@@ -302,10 +302,7 @@ func (x *search) loadChecked(found []candidate) ([]match, error) {
 	if len(found) == 0 {
 		return nil, nil
 	}
-	sids := make([]int64, len(found))
-	for i := range found {
-		sids[i] = found[i].sid
-	}
+	sids := sidsOf(found)
 	s := x.statement()
 	from, column := s.unnested(sids, "k")
 	sql := "select " + matchColumns + " from " + from + " cross join " + s.table("version") + " v where v.sid = " + column + " and v.ledger = " + s.arg(x.ledger) +
