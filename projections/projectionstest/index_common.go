@@ -37,8 +37,13 @@ func commonValuesBy(t *testing.T, g projections.Generations, plans bool) {
 		both := projections.Term{Param: "code-value", Kind: projections.Composite, Parts: []projections.Term{{Kind: projections.Token, System: "s", Code: code.Code}, value}}
 		value.Param = "value"
 		start := day(2020, 1, 1) + int64(i*7919%500)*aDay
-		w.put(key("Observation", fmt.Sprint(i)), start, code, value, both, token("status", "final"), token("category", fmt.Sprint(i%3)),
-			reference("subject", "Patient", fmt.Sprint(i%(patients+10))), projections.Term{Param: "date", Kind: projections.Date, Start: start, End: start + aDay})
+		issued := day(2019, 1, 1) + int64(i*31%400)*aDay
+		terms := []projections.Term{code, value, both, token("status", "final"), token("category", fmt.Sprint(i%3)), reference("subject", "Patient", fmt.Sprint(i%(patients+10))),
+			{Param: "date", Kind: projections.Date, Start: start, End: start + aDay}, {Param: "issued", Kind: projections.Date, Start: issued, End: issued + int64(1+i%9/8)*aDay}}
+		if i%17 > 0 {
+			terms = append(terms, projections.Term{Param: "note", Kind: projections.String, Text: fmt.Sprint("Note", i%25)})
+		}
+		w.put(key("Observation", fmt.Sprint(i)), start, terms...)
 	}
 	for i := range observations {
 		write(i)
@@ -70,6 +75,11 @@ func commonValuesBy(t *testing.T, g projections.Generations, plans bool) {
 	by := func(param string, descending bool) []projections.SortKey {
 		return []projections.SortKey{{Param: param, Kind: projections.Date, Descending: descending}}
 	}
+	issued := func(prefix projections.Prefix, month int) projections.Clause {
+		start := day(2019, month, 1)
+		return projections.Clause{Param: "issued", Kind: projections.Date, Values: []projections.Value{{Prefix: prefix, Start: start, End: start + aDay}}}
+	}
+	note := projections.SortKey{Param: "note", Kind: projections.String}
 	for _, c := range []struct {
 		words   string // of the plan
 		of      string
@@ -79,7 +89,7 @@ func commonValuesBy(t *testing.T, g projections.Generations, plans bool) {
 		{"versions by code", "Observation", nil, []projections.Clause{codes}},
 		{"versions by code", "Observation", by("date", false), []projections.Clause{codes}},
 		{"versions by code, category", "Observation", nil, []projections.Clause{codes, is("category", "1")}},
-		{"versions by value", "Observation", nil, []projections.Clause{above(90)}},
+		{"Observation in the order of the main date, each checked for value", "Observation", nil, []projections.Clause{above(90)}}, // fills the page before its rows are read
 		{"category", "Observation", by("date", true), []projections.Clause{above(80), is("category", "2")}},
 		{"subject of Patient(name)", "Observation", nil, []projections.Clause{follow("subject", false, "Patient", name)}},
 		{"subject of Patient(gender)", "Observation", by("date", false), []projections.Clause{follow("subject", false, "Patient", is("gender", "male")), is("code", "c6")}},
@@ -89,6 +99,11 @@ func commonValuesBy(t *testing.T, g projections.Generations, plans bool) {
 		{"code-value", "Observation", nil, []projections.Clause{rarely}},
 		{"in the order of date, and where it is equal of 1 more", "Observation", []projections.SortKey{{Param: "date", Kind: projections.Date, Descending: true}, {Param: "_id", Kind: projections.Token}}, []projections.Clause{is("status", "final")}},
 		{"in the order of date, and where it is equal of 1 more", "Observation", []projections.SortKey{{Param: "date", Kind: projections.Date}, {Param: "code", Kind: projections.Token, Descending: true}}, nil},
+		{"in the order of issued within the bounds of the search", "Observation", by("issued", true), []projections.Clause{issued(projections.Ge, 3)}},
+		{"in the order of issued within the bounds of the search, each checked for status", "Observation", by("issued", false), []projections.Clause{issued(projections.Gt, 2), is("status", "final"), issued(projections.Le, 9)}},
+		{"in the order of issued within the bounds of the search, and where it is equal of 1 more", "Observation", append(by("issued", false), note), []projections.Clause{issued(projections.Lt, 9)}},
+		{"in the order of note, and where it is equal of 1 more", "Observation", append([]projections.SortKey{note}, by("issued", true)...), nil},
+		{"in the order of note, and where it is equal of 2 more", "Observation", append([]projections.SortKey{note}, append(by("issued", false), projections.SortKey{Param: "_id", Kind: projections.Token})...), []projections.Clause{is("status", "final")}},
 		{"", "Observation", []projections.SortKey{{Param: "status", Kind: projections.Token}, {Param: "date", Kind: projections.Date, Descending: true}}, []projections.Clause{is("category", "0")}},
 	} {
 		q := projections.Query{Tenant: "main", Type: c.of, Limit: 50, Sort: c.sort, Clauses: c.clauses, Total: projections.TotalAccurate}

@@ -84,7 +84,7 @@ func (m maker) unit() (system, code, printed string) {
 // kinds are the parameters that the random versions have.
 var kinds = map[string]projections.Kind{
 	"status": projections.Token, "code": projections.Token, "subject": projections.Reference, "name": projections.String, "url": projections.URI,
-	"date": projections.Date, "period": projections.Date, "probability": projections.Number, "value-quantity": projections.Quantity,
+	"date": projections.Date, "period": projections.Date, "born": projections.Date, "probability": projections.Number, "value-quantity": projections.Quantity,
 	"focus": projections.Reference, "code-quantity": projections.Composite, "code-concept": projections.Composite, "code-date": projections.Composite,
 	"phonetic": projections.String, "when": projections.Date, "combo-code": projections.Token, "combo-quantity": projections.Quantity,
 	"other-quantity": projections.Quantity, "combo-code-quantity": projections.Composite, "patient": projections.Reference,
@@ -269,7 +269,7 @@ func (m maker) clause(ids int, now int64, depth int) projections.Clause {
 	case 1:
 		return projections.Clause{Param: projections.ParamLastUpdated, Kind: projections.Date, Values: []projections.Value{m.value(projections.Date, projections.NoModifier, now)}}
 	}
-	param := pick(m, "status", "code", "subject", "name", "url", "date", "period", "probability", "value-quantity", "never",
+	param := pick(m, "status", "code", "subject", "name", "url", "date", "period", "born", "probability", "value-quantity", "never",
 		"focus", "code-quantity", "code-concept", "code-date", "related", "code-string", "variant",
 		"phonetic", "when", "combo-code", "combo-quantity", "combo-code-quantity", "patient")
 	kind := kinds[param]
@@ -311,7 +311,7 @@ func (m maker) sort() []projections.SortKey {
 	}
 	var keys []projections.SortKey
 	for range pick(m, 0, 0, 1, 1, 1, 2, 3) {
-		param := pick(m, projections.ParamID, projections.ParamLastUpdated, "status", "code", "date", "period", "name", "never", "phonetic", "when", "combo-code")
+		param := pick(m, projections.ParamID, projections.ParamLastUpdated, "status", "code", "date", "period", "born", "name", "name", "never", "phonetic", "when", "combo-code")
 		k := projections.SortKey{Param: param, Kind: kinds[param], Descending: m.IntN(2) == 0, Shares: shares[param]}
 		switch param {
 		case projections.ParamID, "never":
@@ -332,6 +332,10 @@ func (m maker) query(ids int, now int64) projections.Query {
 	for range pick(m, 0, 1, 1, 2, 2, 3) {
 		q.Clauses = append(q.Clauses, m.clause(ids, now, 0))
 	}
+	if m.IntN(10) == 0 { // the range that the order is by, alone or beside others
+		q.Clauses = append(q.Clauses[:m.IntN(len(q.Clauses)+1)], projections.Clause{Param: "born", Kind: projections.Date, Values: []projections.Value{m.value(projections.Date, projections.NoModifier, 0)}})
+		q.Sort = append([]projections.SortKey{{Param: "born", Kind: projections.Date, Descending: m.IntN(2) == 0}}, m.sort()...)
+	}
 	return q
 }
 
@@ -348,6 +352,9 @@ func (w *world) scribble(m maker, changes int, wild bool) {
 			continue
 		}
 		terms, main := m.terms(wild)
+		if m.IntN(4) > 0 { // no version has two
+			terms = append(terms, m.term("born"))
+		}
 		w.put(k, main, terms...)
 	}
 	w.commit()

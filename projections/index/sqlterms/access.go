@@ -36,6 +36,8 @@ type access struct {
 	held  *roaring.Bitmap // scans: the versions that may answer it; nil: not known
 	exact bool            // held: all of them do, once they are current
 
+	dated   int64     // scans: of one value of this date parameter; 0: not so
+	ordered bool      // dated: the order is by this parameter, of which no version has two values, so that it bounds the walk
 	aligned bool      // scans: of a date that is the main date of every version that has it
 	main    interval  // aligned: where the main date has to be
 	sure    *interval // aligned: where it suffices; nil: nowhere
@@ -245,7 +247,12 @@ func (sc scan) condition(s *statement, row string) string {
 	if sc.max != math.MaxInt64 {
 		c += " and " + row + ".low <= " + s.arg(sc.max)
 	}
-	low, high := row+".low", row+".high"
+	return c + sc.onEnds(s, row+".low", row+".high")
+}
+
+// onEnds is the condition on the ends of a row, beside the stretch.
+func (sc scan) onEnds(s *statement, low, high string) string {
+	c := ""
 	switch sc.also {
 	case highLE:
 		c += " and " + high + " <= " + s.arg(sc.a)

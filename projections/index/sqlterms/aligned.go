@@ -15,7 +15,7 @@ func (x scope) alignedDate(param int64, code string, v projections.Value, a *acc
 		}
 	}
 	a.aligned = true
-	x.unaligned(param, func() { a.aligned = false })
+	x.marked(x.of(param, roleUnaligned), func() { a.aligned = false })
 	var lacking access // the versions without the parameter: of them the main date tells nothing
 	x.shapesWith(code, false, &lacking)
 	x.afterLookups = append(x.afterLookups, func() error {
@@ -51,19 +51,22 @@ func (x *search) sureDates(param int64, scans []scan) *interval {
 	return nil
 }
 
-// unaligned looks for the mark of a date parameter some of whose values are not the main date, or not alone.
-func (x *search) unaligned(param int64, marked func()) {
+// marked looks for a mark in the dictionary of codings.
+func (x *search) marked(mark int64, found func()) {
 	x.lookups = append(x.lookups, lookup{
 		sql: func(s *statement) string {
-			return "select d.key, " + s.noBytes() + ", 0 from " + s.table("coding") + " d where d.param = " + s.arg(x.of(param, roleUnaligned))
+			return "select d.key, " + s.noBytes() + ", 0 from " + s.table("coding") + " d where d.param = " + s.arg(mark)
 		},
-		take: func(int64, string, int64) { marked() },
+		take: func(int64, string, int64) { found() },
 	})
 }
 
 // dateOrder is what an order by a date parameter needs to know of it.
 type dateOrder struct {
+	param         int64
 	aligned       bool   // it is the main date of every version that has it
+	marks         bool   // the index tells of which parameters some version has several values
+	several       bool   // it is one of these
 	with, without access // the versions that have it, that lack it
 }
 
@@ -77,7 +80,10 @@ func (x *search) resolveOrder(o order) {
 	}
 	code := o.keys[at].Param
 	x.dates = &dateOrder{aligned: true, with: access{words: code, count: -1}, without: access{words: code + ":missing", count: -1}}
-	x.unaligned(x.kept(x.ledger, code, o.keys[at].Shares)[0], func() { x.dates.aligned = false })
+	x.dates.param = x.kept(x.ledger, code, o.keys[at].Shares)[0]
+	x.marked(x.of(x.dates.param, roleUnaligned), func() { x.dates.aligned = false })
+	x.marked(x.of(x.dates.param, roleSeveral), func() { x.dates.several = true })
+	x.marked(x.of(FirstSid(int32(x.partition)), roleMarked), func() { x.dates.marks = true })
 	own := scope{x, x.ledger, x.q.Type}
 	own.shapesWith(code, true, &x.dates.with)
 	own.shapesWith(code, false, &x.dates.without)

@@ -6,7 +6,27 @@ import "slices"
 const (
 	sievedRow = 0.8   // a row that is read in order, to see whether it is in a set
 	setMember = 0.015 // a member of a set that is held against the best so far
+	walkedRow = 2     // a row of an order, with its version's other clauses
+	sortedRow = 5     // a version that is read to be sorted
 )
+
+// walkCostsLess tells whether to walk the order of a date or string costs less than to read all versions of a clause and sort them. The matches may all
+// stand at the end of the order: then, too, the walk must not cost several times as much.
+func (x *search) walkCostsLess(driver *access, limit int) bool {
+	if x.living <= 0 || driver.count <= limit {
+		return false
+	}
+	all := float64(x.living)
+	matches := all
+	for _, a := range x.positive() {
+		if a.count < 0 {
+			return false
+		}
+		matches *= min(float64(a.count)/all, 1)
+	}
+	read := float64(driver.count) * sortedRow
+	return 2*float64(limit)*all/max(matches, 1)*walkedRow < read && all*walkedRow < 4*read
+}
 
 // combine answers with sets, in the order of the main date or of lastUpdated, where clauses have many rows and no index has the matches in
 // that order, or one that would be walked for long. done is false where another way is better, or sets cannot be had.

@@ -81,17 +81,26 @@ func mark(d Dialect, a *access) uint64 {
 
 // count estimates the rows of each clause, in one statement or two, as far as the choice depends on it.
 func (x *search) count(o order) error {
+	further, err := x.countFirst(o)
+	if err == nil && further {
+		err = x.countFurther(o)
+	}
+	return err
+}
+
+// countFirst counts what takes little; further tells whether the choice depends on more.
+func (x *search) countFirst(o order) (further bool, err error) {
 	x.counted = true
 	if err := x.countInside(x.accesses); err != nil || x.nothing != "" {
-		return err
+		return false, err
 	}
 	positive := x.counting(o)
-	if len(positive) == 0 || o.by == orderMain && len(positive) == 1 && positive[0].inOrder() {
-		return nil
+	if len(positive) == 0 || o.by == orderMain && len(positive) == 1 && positive[0].inOrder() || !slices.ContainsFunc(positive, func(a *access) bool { return !a.ordered }) {
+		return false, nil
 	}
 	plain := slices.DeleteFunc(slices.Clone(positive), (*access).canBeHeld)
 	if err := x.countUpTo(x.Bounds.Few, plain); err != nil {
-		return err
+		return false, err
 	}
 	if least := x.least(plain); least != nil && least.count <= x.Bounds.Few { // the others are asked of what it finds
 		for _, a := range positive {
@@ -99,8 +108,14 @@ func (x *search) count(o order) error {
 				a.count = x.Bounds.Many + 1
 			}
 		}
-		return nil
+		return false, nil
 	}
+	return true, nil
+}
+
+// countFurther reads ranges, and counts what has many rows.
+func (x *search) countFurther(o order) error {
+	positive := x.counting(o)
 	if err := x.holdRanges(positive); err != nil {
 		return err
 	}

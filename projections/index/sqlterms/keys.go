@@ -59,6 +59,8 @@ const (
 	rolePart                        // a component of a composite parameter
 	roleComposite                   // a composite parameter, and what some of its components say together
 	roleSlot                        // the place of a composite value among those of its version
+	roleSeveral                     // the mark of a date parameter of which some version has more than one value
+	roleMarked                      // the mark of a partition whose versions have set roleSeveral from the first one on
 )
 
 // Ledger is the key of a type of a tenant. Every version row carries it.

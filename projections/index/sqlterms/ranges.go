@@ -70,6 +70,12 @@ func (x *search) holdRanges(accesses []*access) error {
 	defer release()
 	defer v.trim()
 	for _, a := range accesses {
+		if !v.asked(a) {
+			if err := v.holdOnce(a); err != nil {
+				return err
+			}
+			continue
+		}
 		found := roaring.New()
 		exact := true
 		for _, sc := range a.scans {
@@ -91,9 +97,49 @@ func (x *search) holdRanges(accesses []*access) error {
 	return nil
 }
 
+// asked tells whether the ranges of a clause are in memory, or have been asked for before; from now on they have.
+func (v *snapshotSets) asked(a *access) bool {
+	before := true
+	for _, name := range a.names() {
+		if _, there := v.once[name]; !there && v.ranges[name] == nil {
+			before = false
+			if len(v.once) >= askedOnce {
+				clear(v.once)
+			}
+			v.once[name] = struct{}{}
+		}
+	}
+	return before
+}
+
+// askedOnce is of how many ranges it is known that a search has asked for them.
+const askedOnce = 10_000
+
+// holdOnce reads the versions that a clause finds, and nothing more: to hold all rows of its parameter pays when they are asked for again.
+func (v *snapshotSets) holdOnce(a *access) error {
+	found, err := v.rowsUpTo(a, v.Bounds.Rows)
+	if found != nil {
+		a.held, a.exact, a.count = found, true, int(found.GetCardinality())
+	}
+	return err
+}
+
+// heldInMemory tells whether the rows of the clauses that can be held are in memory.
+func (x *search) heldInMemory(accesses []*access) bool {
+	for _, a := range accesses {
+		if !a.canBeHeld() {
+			continue
+		}
+		if !x.Sets.haveRanges(x.partition, a.names()) {
+			return false
+		}
+	}
+	return true
+}
+
 // canBeHeld tells whether a clause is answered by ranges alone, and few stretches of them.
 func (a *access) canBeHeld() bool {
-	return a.onlyScans() && len(a.scans) > 0 && len(a.scans) <= inline && !a.aligned && !a.negate
+	return a.onlyScans() && len(a.scans) > 0 && len(a.scans) <= inline && !a.aligned && !a.ordered && !a.negate
 }
 
 // rowsOfRange returns the rows under the key of a scan, all there are up to the snapshot at least.
@@ -106,7 +152,7 @@ func (v *snapshotSets) rowsOfRange(sc scan) (*rangeSet, error) {
 	}
 	var err error
 	switch {
-	case r == nil:
+	case r == nil, !r.large && len(r.lows) < anewPerRanges*int(v.snapshot-r.upTo):
 		r, err = v.readRange(in, sc.key)
 	case !r.large && r.upTo < v.snapshot:
 		r, err = v.readLaterRange(in, sc.key, r)

@@ -118,10 +118,14 @@ func (x scope) clause(c *projections.Clause, a *access) error {
 		x.shapesWith(c.Param, !c.Missing, a)
 		return nil
 	}
-	for _, param := range x.kept(x.ledger, c.Param, c.Shares) {
+	params := x.kept(x.ledger, c.Param, c.Shares)
+	for _, param := range params {
 		if err := x.values(c, param, a); err != nil {
 			return err
 		}
+	}
+	if len(params) == 1 && c.Kind == projections.Date && len(c.Values) == 1 && c.Modifier == projections.NoModifier {
+		a.dated = params[0]
 	}
 	return nil
 }

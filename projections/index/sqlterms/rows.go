@@ -136,6 +136,9 @@ func (m *Maker) Rows(versions []projections.Row) *Rows {
 	counts := map[int64]int64{}
 	for i := range versions {
 		v := &versions[i]
+		if partition := int32(v.Sid >> projections.SidBits); v.Sid == FirstSid(partition) {
+			m.coding(m.of(v.Sid, roleMarked), "", "", 0)
+		}
 		ledger := m.ledgerOf(v.Tenant, v.Type)
 		if m.unseen(ledger) {
 			r.Ledgers = append(r.Ledgers, LedgerRow{ledger, v.Tenant, v.Type})

@@ -340,9 +340,21 @@ func (x *search) find(o order, limit int) ([]match, error) {
 	if o.by == orderDate && x.dates.aligned { // its order is that of the main date
 		walk.by = orderMain
 	}
+	x.order(o)
 	x.mayWait = walk.by == orderMain && o.by == orderMain
-	if err := x.count(walk); err != nil || x.nothing != "" {
+	further, err := x.countFirst(walk)
+	if err != nil || x.nothing != "" {
 		return nil, err
+	}
+	if further {
+		if x.mayWait && !x.heldInMemory(x.counting(walk)) {
+			if found, done, err := x.tryWalk(o, x.Bounds.Tried, limit); done || err != nil {
+				return found, err
+			}
+		}
+		if err := x.countFurther(walk); err != nil {
+			return nil, err
+		}
 	}
 	if found, done, err := x.tryPostponed(o, walk, limit); done || err != nil || x.nothing != "" {
 		return found, err
@@ -355,18 +367,30 @@ func (x *search) find(o order, limit int) ([]match, error) {
 	if o.by == orderSeveral && driver == nil && x.byTokenAndDate(o) {
 		return x.walkCodings(o, limit)
 	}
+	inGroups := o.by == orderSeveral && x.walkable(o.keys[0])
+	if driver != nil && driver.ordered {
+		if inGroups {
+			return x.walkSeveral(o, limit)
+		}
+		return x.walkValues(o, limit)
+	}
 	if found, done, err := x.combine(o, walk, driver, limit); done || err != nil {
 		return found, err
 	}
-	if walk.by != orderMain && walk.by != orderUpdated {
+	if driver != nil && (inGroups || walk.by == orderDate || walk.by == orderString) && x.walkCostsLess(driver, limit) {
+		driver = nil
+	} else if walk.by != orderMain && walk.by != orderUpdated {
 		most := x.Bounds.Many
-		if o.by == orderSeveral {
+		if o.by == orderSeveral && !inGroups {
 			most = x.Bounds.Sorted
 		}
 		var err error
 		if driver, err = x.narrow(driver, most); err != nil {
 			return nil, err
 		}
+	}
+	if inGroups && driver == nil {
+		return x.walkSeveral(o, limit)
 	}
 	if o.by == orderSeveral || o.by == orderToken && driver != nil {
 		return x.gather(o, driver, limit)
@@ -383,7 +407,7 @@ func (x *search) find(o order, limit int) ([]match, error) {
 	case o.by == orderToken:
 		return x.walkCodings(o, limit)
 	case o.by == orderID:
-		return x.walkIDs(o, limit)
+		return x.walkIDs(o, o.beyond(), limit)
 	case o.by == orderUpdated:
 		x.say("in the order of _lastUpdated%s", x.checked(nil))
 		return x.walkUpdated(o, nil, byValue, limit)
@@ -399,8 +423,8 @@ func (x *search) byTokenAndDate(o order) bool {
 }
 
 // checked says which clauses are probed.
-func (x *search) checked(but *access) string {
-	return x.checkedFor(slices.DeleteFunc(slices.Clone(x.accesses), func(a *access) bool { return a == but }))
+func (x *search) checked(but ...*access) string {
+	return x.checkedFor(slices.DeleteFunc(slices.Clone(x.accesses), func(a *access) bool { return slices.Contains(but, a) }))
 }
 
 func (*search) checkedFor(accesses []*access) string {

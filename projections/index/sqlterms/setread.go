@@ -163,6 +163,13 @@ func (v *snapshotSets) known(name setName) *keySet {
 	return k
 }
 
+// How many rows are read in the time that it takes to look at one later version, for the key of a set, or for all of its ranges: where a set
+// or what is held of ranges has fewer rows than that for each, it is read anew and not brought up.
+const (
+	anewPerVersion = 8
+	anewPerRanges  = 20
+)
+
 // having returns the versions that have a row with one of the keys in a table, all there are up to the snapshot at least.
 func (v *snapshotSets) having(in keyed, keys []int64) (*roaring.Bitmap, error) {
 	var missing, stale []int64
@@ -170,6 +177,8 @@ func (v *snapshotSets) having(in keyed, keys []int64) (*roaring.Bitmap, error) {
 	for _, key := range keys {
 		switch k := v.known(in.name(key)); {
 		case k == nil:
+			missing = append(missing, key)
+		case k.upTo < v.snapshot && k.count < anewPerVersion*int(v.snapshot-k.upTo):
 			missing = append(missing, key)
 		case k.upTo < v.snapshot:
 			stale = append(stale, key)

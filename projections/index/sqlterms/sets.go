@@ -49,29 +49,43 @@ func (s *Sets) holds(versions int64) bool { return 4*versions <= s.bound/4*3 }
 
 // count tells how many rows some keys had when their sets were read; known is false when one of them is not there, or somebody reads.
 func (s *Sets) count(partition int64, names []setName) (count int, known bool) {
+	known = s.look(partition, func(p *partitionSets) bool {
+		return !slices.ContainsFunc(names, func(name setName) bool {
+			k := p.keys[name]
+			if k != nil {
+				count += k.count
+			}
+			return k == nil
+		})
+	})
+	return count, known
+}
+
+// haveRanges tells whether some ranges are in memory; false when somebody reads.
+func (s *Sets) haveRanges(partition int64, names []setName) bool {
+	return s.look(partition, func(p *partitionSets) bool {
+		return !slices.ContainsFunc(names, func(name setName) bool { return p.ranges[name] == nil })
+	})
+}
+
+// look asks a partition that nobody holds; false when somebody does.
+func (s *Sets) look(partition int64, ask func(*partitionSets) bool) bool {
 	if s == nil {
-		return 0, false
+		return false
 	}
 	s.mu.Lock()
 	p := s.partitions[partition]
 	s.mu.Unlock()
 	if p == nil {
-		return 0, false
+		return false
 	}
 	select {
 	case p.held <- struct{}{}:
 		defer func() { <-p.held }()
+		return ask(p)
 	default:
-		return 0, false
+		return false
 	}
-	for _, name := range names {
-		k := p.keys[name]
-		if k == nil {
-			return 0, false
-		}
-		count += k.count
-	}
-	return count, true
 }
 
 // of returns the sets of a partition, to be used and changed until the function it returns is called.
@@ -79,7 +93,7 @@ func (s *Sets) of(ctx context.Context, partition int64) (*partitionSets, func(),
 	s.mu.Lock()
 	p := s.partitions[partition]
 	if p == nil {
-		p = &partitionSets{owner: s, total: s.used, held: make(chan struct{}, 1), first: partition << projections.SidBits, keys: map[setName]*keySet{}, ranges: map[setName]*rangeSet{}, mains: map[int64]*mainBlock{}}
+		p = &partitionSets{owner: s, total: s.used, held: make(chan struct{}, 1), first: partition << projections.SidBits, keys: map[setName]*keySet{}, ranges: map[setName]*rangeSet{}, mains: map[int64]*mainBlock{}, once: map[setName]struct{}{}}
 		s.partitions[partition] = p
 	}
 	s.mu.Unlock()
@@ -130,6 +144,7 @@ type partitionSets struct {
 	keys   map[setName]*keySet
 	ranges map[setName]*rangeSet
 	mains  map[int64]*mainBlock // by the number of the block
+	once   map[setName]struct{} // ranges that a search has asked for and that were not read for it
 	used   int64                // bytes of keys, ranges and mains
 }
 

@@ -8,63 +8,129 @@ import (
 	"binnacle/projections"
 )
 
-// walkSeveral answers an order by several keys of which the first is the date that the main date comes from: it walks the main dates and
-// sorts what shares one by the other keys, so that it reads little more than a page. Versions without the date are one group, the last.
+// walkSeveral answers an order by several keys: it walks the order of the first and sorts what is equal in it by the others, so that it reads
+// little more than a page. Versions without the first key follow in the order of the second, and so on.
 func (x *search) walkSeveral(o order, limit int) ([]match, error) {
-	x.say("in the order of %s, and where it is equal of %d more keys%s", o.keys[0].Param, len(o.keys)-1, x.checked(nil))
-	clauses, after, said := x.accesses, x.after, len(x.plan)
-	defer func() { x.accesses, x.after, x.budget, x.plan = clauses, after, nil, x.plan[:said] }()
+	clauses, after, last := x.accesses, x.after, x.last
+	defer func() { x.accesses, x.after, x.last, x.budget = clauses, after, last, nil }()
+	x.say("in the order of %s%s, and where it is equal of %d more keys%s", o.keys[0].Param, within(x.ordered()), len(o.keys)-1, x.checked(x.ordered()...))
 	x.after = place{} // where to go on is found in the groups
-	missing := false
+	var from *candidate
 	if after.phase != start {
-		last, err := x.known(o, []int64{after.sid})
-		if err != nil || len(last) == 0 {
+		found, err := x.known(o, []int64{after.sid})
+		if err != nil || len(found) == 0 {
 			return nil, notOfSnapshot(err)
 		}
-		missing = !last[0].values[0].has
-		x.budget = &interval{x.last.main, math.MaxInt64}
-		if o.descending {
-			x.budget = &interval{math.MinInt64, x.last.main}
-		}
+		from = &found[0]
 	}
 	var page []candidate
-	if !missing {
-		for n := 2 * limit; ; n *= 4 {
-			if n > x.Bounds.Sorted {
-				return nil, events.Errorf(events.TooCostly, op, "more than %d versions have the same %s, too many to be sorted by other keys; sort by one parameter, or narrow the search", x.Bounds.Sorted/4, o.keys[0].Param)
+	for level := range len(o.keys) + 1 {
+		if level > 0 {
+			missing, few, err := x.withoutKey(o, level-1)
+			if err != nil || missing == nil {
+				return x.loadPage(page, limit, err)
 			}
-			found, complete, err := x.groups(o, n)
-			if err != nil {
-				return nil, err
+			if few || level < len(o.keys) && !x.walkable(o.keys[level]) {
+				rest, err := x.sortedBeyond(o, missing, from)
+				return x.loadPage(append(page, rest...), limit, err)
 			}
-			page = found
-			if after.phase != start {
-				at := slices.IndexFunc(found, func(c candidate) bool { return c.sid == after.sid })
-				if at < 0 && complete {
-					return nil, notOfSnapshot(nil)
-				}
-				page = found[at+1:]
-				if at < 0 {
-					continue
-				}
-			}
-			if len(page) >= limit || complete {
-				break
+			x.accesses = append(slices.Clip(x.accesses), missing)
+			if level == len(o.keys) {
+				rest, err := x.unsorted(o, from, limit-len(page))
+				return x.loadPage(append(page, rest...), limit, err)
 			}
 		}
+		if from != nil && level < len(o.keys) && !from.values[level].has {
+			continue
+		}
+		found, err := x.groupsBeyond(o, level, from, limit-len(page))
+		page, from = append(page, found...), nil
+		if err != nil || len(page) >= limit {
+			return x.loadPage(page, limit, err)
+		}
 	}
-	if len(page) < limit && !x.dates.without.empty() && !x.dated() {
-		x.budget = nil
-		rest, err := x.sorted(o, &x.dates.without)
+	return x.loadPage(page, limit, nil)
+}
+
+func (x *search) loadPage(page []candidate, limit int, err error) ([]match, error) {
+	if err != nil {
+		return nil, err
+	}
+	return x.load(page[:min(len(page), limit)])
+}
+
+// walkable tells whether an index has the versions in the order of a key.
+func (*search) walkable(key projections.SortKey) bool {
+	one, err := orderOf([]projections.SortKey{key})
+	return err == nil && one.by != orderToken && one.by != orderSeveral
+}
+
+// withoutKey are the versions without a key, nil when there are none; few tells that they may be read as a whole.
+func (x *search) withoutKey(o order, at int) (missing *access, few bool, err error) {
+	key := o.keys[at]
+	if key.Param == projections.ParamID || key.Param == projections.ParamLastUpdated || at == 0 && (len(x.ordered()) > 0 || x.dates != nil && x.dates.aligned && x.dated()) {
+		return nil, false, nil
+	}
+	if missing, err = x.lacking(key.Param); err != nil || missing.empty() {
+		return nil, false, err
+	}
+	if err = x.countUpTo(x.Bounds.Many, []*access{missing}); err != nil {
+		return nil, false, err
+	}
+	return missing, missing.count <= x.Bounds.Many, nil
+}
+
+// sortedBeyond sorts all matches among a clause's versions and returns those beyond a place among them; nil: all.
+func (x *search) sortedBeyond(o order, driver *access, from *candidate) ([]candidate, error) {
+	found, err := x.sorted(o, driver)
+	if err != nil || from == nil {
+		return found, err
+	}
+	at := slices.IndexFunc(found, func(c candidate) bool { return c.sid == from.sid })
+	if at < 0 {
+		return nil, notOfSnapshot(nil)
+	}
+	return found[at+1:], nil
+}
+
+// unsorted returns the versions that follow a place, nil being the start, where nothing is left to sort by.
+func (x *search) unsorted(o order, from *candidate, limit int) ([]candidate, error) {
+	if from != nil {
+		x.after, x.last.at = place{phase: byValue, sid: from.sid}, from.at
+	}
+	matches, err := x.walkUpdated(order{by: orderUpdated, descending: o.descending}, nil, byValue, limit)
+	found := make([]candidate, len(matches))
+	for i := range matches {
+		found[i].sid = matches[i].sid
+	}
+	return found, err
+}
+
+// groupsBeyond returns, of the versions that have the key of a level, those that follow a place, nil being the start: as many as are asked for and more, or all
+// there are.
+func (x *search) groupsBeyond(o order, level int, from *candidate, limit int) ([]candidate, error) {
+	for n := 2 * limit; ; n *= 4 {
+		if n > x.Bounds.Sorted {
+			return nil, events.Errorf(events.TooCostly, op, "more than %d versions have the same %s, too many to be sorted by other keys; sort by one parameter, or narrow the search", x.Bounds.Sorted/4, o.keys[level].Param)
+		}
+		found, complete, err := x.groups(o, level, from, n)
 		if err != nil {
 			return nil, err
 		}
-		if missing {
-			rest = rest[slices.IndexFunc(rest, func(c candidate) bool { return c.sid == after.sid })+1:]
+		if from != nil {
+			at := slices.IndexFunc(found, func(c candidate) bool { return c.sid == from.sid })
+			if at < 0 && complete {
+				return nil, notOfSnapshot(nil)
+			}
+			if at < 0 {
+				continue
+			}
+			found = found[at+1:]
 		}
-		page = append(page, rest...)
+		if len(found) >= limit || complete {
+			return found, nil
+		}
 	}
-	return x.load(page[:min(len(page), limit)])
 }
 
 func notOfSnapshot(err error) error {
@@ -79,14 +145,9 @@ func (x *search) dated() bool {
 	return slices.ContainsFunc(x.accesses, func(a *access) bool { return a.aligned && a.words == x.dates.with.words })
 }
 
-// groups reads n versions in the order of the main date, and sorts those whose main date they have all of.
-func (x *search) groups(o order, n int) (found []candidate, complete bool, err error) {
-	clauses := x.accesses
-	if !x.dates.without.empty() && !x.dated() {
-		x.accesses = append(slices.Clip(clauses), &x.dates.with)
-	}
-	matches, err := x.walkMain(order{by: orderMain, descending: o.descending}, n)
-	x.accesses = clauses
+// groups reads n versions in the order of the key of a level, from the value of a place on, and sorts those of whose value they have all.
+func (x *search) groups(o order, level int, from *candidate, n int) (found []candidate, complete bool, err error) {
+	matches, err := x.walkLevel(o, level, from, n)
 	if err != nil {
 		return nil, false, err
 	}
@@ -97,8 +158,55 @@ func (x *search) groups(o order, n int) (found []candidate, complete bool, err e
 	if found, err = x.known(o, sids); err != nil || len(found) == 0 || len(matches) < n {
 		return found, true, err
 	}
-	edge := found[len(found)-1].main
-	return slices.DeleteFunc(found, func(c candidate) bool { return c.main == edge }), false, nil
+	edge := found[len(found)-1].values[level]
+	return slices.DeleteFunc(found, func(c candidate) bool { return c.values[level] == edge }), false, nil
+}
+
+// walkLevel reads n versions in the order of one of the keys, from the value of a place on.
+func (x *search) walkLevel(o order, level int, from *candidate, n int) ([]match, error) {
+	one, err := orderOf(o.keys[level : level+1])
+	if err != nil {
+		return nil, err
+	}
+	said := len(x.plan)
+	defer func() { x.after, x.budget, x.plan = place{}, nil, x.plan[:said] }()
+	outermost := int64(math.MinInt64) // before all that share a value
+	if one.descending {
+		outermost = math.MaxInt64
+	}
+	switch {
+	case one.by == orderUpdated:
+		if from != nil {
+			x.after, x.last.at = place{phase: byValue, sid: outermost}, from.at
+		}
+		return x.walkUpdated(one, nil, byValue, n)
+	case one.by == orderID:
+		if from != nil {
+			x.after, x.last.id = place{phase: byValue}, from.id
+		}
+		return x.walkIDs(one, one.beyond()+"=", n)
+	case level == 0 && one.by == orderDate && x.dates.aligned:
+		if from != nil {
+			x.budget = &interval{from.main, math.MaxInt64}
+			if o.descending {
+				x.budget = &interval{math.MinInt64, from.main}
+			}
+		}
+		clauses := x.accesses
+		defer func() { x.accesses = clauses }()
+		if !x.dates.without.empty() && !x.dated() {
+			x.accesses = append(slices.Clip(clauses), &x.dates.with)
+		}
+		return x.walkMain(order{by: orderMain, descending: o.descending}, n)
+	}
+	var edge *valueEdge
+	if from != nil {
+		edge = &valueEdge{from.values[level].number, outermost}
+		if one.by == orderString {
+			edge.value = []byte(from.values[level].text)
+		}
+	}
+	return x.valueRows(one, edge, n)
 }
 
 // known sorts versions that are known to match.

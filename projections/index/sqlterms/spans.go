@@ -31,6 +31,9 @@ func (m *Maker) dates(terms []projections.Term, param, main, ref int64) {
 	if !aligned {
 		m.coding(m.of(param, roleUnaligned), "", "", 0)
 	}
+	if len(terms) > 1 {
+		m.coding(m.of(param, roleSeveral), "", "", 0)
+	}
 }
 
 func (m *Maker) span(owner, low, high int64, short bool, ref, flags int64) {

@@ -182,9 +182,21 @@ func (v *snapshotSets) rowsOf(a *access) (*roaring.Bitmap, error) {
 		}
 		return bitmapOf(numbers), nil
 	}
+	return v.rowsUpTo(a, -1)
+}
+
+// rowsUpTo reads the versions that a clause finds; nil when they have more rows than some, -1 being no bound. What is read for one search alone is read
+// while others use the sets.
+func (v *snapshotSets) rowsUpTo(a *access, most int) (*roaring.Bitmap, error) {
 	s := v.statement()
-	numbers, err := v.readNumbers(s, "select "+s.list("y.sid")+" from ("+a.rows(s, v.before)+") y")
-	if err != nil {
+	bound := ""
+	if most >= 0 {
+		bound = fmt.Sprintf(" limit %d", most+1)
+	}
+	<-v.held
+	numbers, err := v.readNumbers(s, "select "+s.list("y.sid")+" from (select sid from ("+a.rows(s, v.before)+") z"+bound+") y")
+	v.held <- struct{}{}
+	if err != nil || most >= 0 && len(numbers) > most {
 		return nil, err
 	}
 	return bitmapOf(numbers), nil

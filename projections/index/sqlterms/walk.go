@@ -155,122 +155,16 @@ func (x *search) walkUpdated(o order, only *access, phase phase, limit int) ([]m
 	return x.matches(s, sql, phase, 0, nil)
 }
 
-func (x *search) walkIDs(o order, limit int) ([]match, error) {
+// walkIDs reads the versions of the type by id, of a later page those that compare in this way with the end of the one before.
+func (x *search) walkIDs(o order, beyond string, limit int) ([]match, error) {
 	x.say("in the order of _id%s", x.checked(nil))
 	s := x.statement()
 	sql := "select " + matchColumns + " from " + s.table("version") + " v where " + x.current(s)
 	if x.after.phase != start {
-		sql += " and v.id " + o.beyond() + " " + s.arg(x.last.id)
+		sql += " and v.id " + beyond + " " + s.arg(x.last.id)
 	}
 	sql += x.probes(s, nil, "v.sid", "(v.sid << 2)", "v.main") + fmt.Sprintf(" order by v.id %s limit %d", o.direction(), limit)
 	return x.matches(s, sql, byValue, 0, nil)
-}
-
-// walkValues reads the values of a date or string parameter in order, then the versions that have none.
-func (x *search) walkValues(o order, limit int) ([]match, error) {
-	x.say("in the order of %s%s", o.keys[0].Param, x.checked(nil))
-	var found []match
-	if x.after.phase != byMissing {
-		if err := x.locateValue(o); err != nil {
-			return nil, err
-		}
-		var err error
-		if found, err = x.valueRows(o, limit); err != nil || len(found) == limit {
-			return found, err
-		}
-	}
-	var missing *access
-	if x.dates != nil {
-		missing = &x.dates.without
-	} else {
-		var err error
-		if missing, err = x.lacking(o.keys[0].Param); err != nil {
-			return found, err
-		}
-	}
-	if missing.empty() {
-		return found, nil
-	}
-	rest, err := x.walkUpdated(o, missing, byMissing, limit-len(found))
-	return append(found, rest...), err
-}
-
-// lacking is the access to the versions without a parameter.
-func (x *search) lacking(code string) (*access, error) {
-	a := &access{words: code + ":missing", count: -1}
-	scope{x, x.ledger, x.q.Type}.shapesWith(code, false, a)
-	return a, x.runLookups()
-}
-
-func (x *search) valueRows(o order, limit int) ([]match, error) {
-	s := x.statement()
-	var stretches []string
-	for _, src := range x.sources(o) {
-		sql := "select t." + src.column + " as val, v.sid as sid from " + s.table(src.table) + " t cross join " + s.table("version") + " v where t.key = " + s.arg(src.key) +
-			fmt.Sprintf(" and (t.ref & %d) <> 0", src.flag) + " and t.ref < " + s.arg(x.before) + " and v.sid = (t.ref >> 2) and v.ledger = " + s.arg(x.ledger)
-		if x.after.phase == byValue {
-			sql += " and (t." + src.column + ", t.ref) " + o.beyond() + " (" + s.arg(x.lastValue(o)) + ", " + s.arg(x.edgeRef(o)) + ")"
-		}
-		sql += " and " + x.visible(s, "(t.ref >> 2)") + x.probes(s, nil, "v.sid", "(v.sid << 2)", "v.main") +
-			fmt.Sprintf(" order by t.%s %s, t.ref %s limit %d", src.column, o.direction(), o.direction(), limit)
-		stretches = append(stretches, "select * from ("+sql+") y")
-	}
-	sql := "select " + matchColumns + " from (select val, sid from (" + strings.Join(stretches, " union all ") + ") u " +
-		fmt.Sprintf("order by val %s, sid %s limit %d", o.direction(), o.direction(), limit) + ") w cross join " + s.table("version") +
-		" v where v.sid = w.sid order by w.val " + o.direction() + ", w.sid " + o.direction()
-	return x.matches(s, sql, byValue, 0, nil)
-}
-
-// source is a stretch of an index that is walked for an order.
-type source struct {
-	table, column string
-	key, flag     int64
-}
-
-func (x *search) sources(o order) []source {
-	k := o.keys[0]
-	param := x.kept(x.ledger, k.Param, k.Shares)[0]
-	if o.by == orderString {
-		flag := int64(smallest)
-		if o.descending {
-			flag = largest
-		}
-		return []source{{"text", "head", x.of(param, roleText), flag}}
-	}
-	return []source{{"span", "low", x.of(param, roleShort), smallest}, {"span", "low", x.of(param, roleLong), smallest}}
-}
-
-func (x *search) lastValue(o order) any {
-	if o.by == orderString {
-		return append([]byte{}, x.last.head...) // a driver may read an empty value as nil, which would be no value
-	}
-	return x.last.start
-}
-
-// locateValue looks up the value that the page before ended with.
-func (x *search) locateValue(o order) error {
-	if x.after.phase != byValue {
-		return nil
-	}
-	s := x.statement()
-	return x.query(s, "select "+x.value1(s, o.by, o.keys[0], s.arg(x.after.sid)), func(scan func(...any) error) error {
-		if o.by == orderString {
-			return scan(&x.last.head)
-		}
-		return scan(&x.last.start)
-	})
-}
-
-// value1 is a scalar SELECT of the sort value of one version.
-func (x *search) value1(s *statement, by orderBy, key projections.SortKey, sid string) string {
-	var keys []int64
-	sources := x.sources(order{by: by, descending: key.Descending, keys: []projections.SortKey{key}})
-	for _, src := range sources {
-		keys = append(keys, src.key)
-	}
-	src := sources[0]
-	return "(select p." + src.column + " from " + s.table(src.table) + " p where p.ref >= (" + sid + " << 2) and p.ref <= (" + sid + " << 2) + 3 and +p.key " + s.in(keys) +
-		fmt.Sprintf(" and (p.ref & %d) <> 0 limit 1)", src.flag)
 }
 
 // walkCodings reads the codings of a token parameter in order, the versions of each by main date, then the versions that have none.

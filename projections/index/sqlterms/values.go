@@ -1,0 +1,199 @@
+package sqlterms
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"binnacle/projections"
+)
+
+// walkValues reads the values of a date or string parameter in order, then the versions that have none.
+func (x *search) walkValues(o order, limit int) ([]match, error) {
+	own := x.ordered()
+	x.say("in the order of %s%s%s", o.keys[0].Param, within(own), x.checked(own...))
+	var found []match
+	if x.after.phase != byMissing {
+		if err := x.locateValue(o); err != nil {
+			return nil, err
+		}
+		var from *valueEdge
+		if x.after.phase == byValue {
+			from = &valueEdge{x.lastValue(o), x.edgeRef(o)}
+		}
+		var err error
+		if found, err = x.valueRows(o, from, limit); err != nil || len(found) == limit {
+			return found, err
+		}
+	}
+	if len(own) > 0 { // a version without the parameter does not answer them
+		return found, nil
+	}
+	var missing *access
+	if x.dates != nil {
+		missing = &x.dates.without
+	} else {
+		var err error
+		if missing, err = x.lacking(o.keys[0].Param); err != nil {
+			return found, err
+		}
+	}
+	if missing.empty() {
+		return found, nil
+	}
+	rest, err := x.walkUpdated(o, missing, byMissing, limit-len(found))
+	return append(found, rest...), err
+}
+
+// ordered are the clauses that bound a walk in the order of their parameter.
+func (x *search) ordered() []*access {
+	return slices.DeleteFunc(slices.Clone(x.accesses), func(a *access) bool { return !a.ordered })
+}
+
+// order marks the clauses of the date parameter that is the order, where no version has two values of it: what a clause says of some value of a
+// version it then says of the one that the version is sorted by.
+func (x *search) order(o order) {
+	if x.dates == nil || x.dates.aligned || !x.dates.marks || x.dates.several || o.keys[0].Kind != projections.Date {
+		return
+	}
+	for _, a := range x.accesses {
+		a.ordered = !a.negate && a.dated == x.dates.param
+	}
+}
+
+// within says which clauses bound a walk.
+func within(own []*access) string {
+	if len(own) == 0 {
+		return ""
+	}
+	return " within the bounds of the search"
+}
+
+// lacking is the access to the versions without a parameter.
+func (x *search) lacking(code string) (*access, error) {
+	a := &access{words: code + ":missing", count: -1}
+	scope{x, x.ledger, x.q.Type}.shapesWith(code, false, a)
+	return a, x.runLookups()
+}
+
+// valueEdge is the place in the order of values that a walk goes on beyond.
+type valueEdge struct {
+	value any // as the column has it
+	ref   int64
+}
+
+// valueRows reads versions in the order of the first key's values, the clauses that bound it being bounds.
+func (x *search) valueRows(o order, from *valueEdge, limit int) ([]match, error) {
+	clauses, own := x.accesses, x.ordered()
+	x.accesses = slices.DeleteFunc(slices.Clone(clauses), func(a *access) bool { return a.ordered })
+	defer func() { x.accesses = clauses }()
+	s := x.statement()
+	var stretches []string
+	for _, src := range x.sources(o) {
+		bounds, possible := src.bounds(s, own, o, from != nil)
+		if !possible {
+			continue
+		}
+		sql := "select t." + src.column + " as val, v.sid as sid from " + s.table(src.table) + " t cross join " + s.table("version") + " v where t.key = " + s.arg(src.key) +
+			fmt.Sprintf(" and (t.ref & %d) <> 0", src.flag) + bounds + " and t.ref < " + s.arg(x.before) + " and v.sid = (t.ref >> 2) and v.ledger = " + s.arg(x.ledger)
+		if from != nil {
+			sql += " and (t." + src.column + ", t.ref) " + o.beyond() + " (" + s.arg(from.value) + ", " + s.arg(from.ref) + ")"
+		}
+		sql += " and " + x.visible(s, "(t.ref >> 2)") + x.probes(s, nil, "v.sid", "(v.sid << 2)", "v.main") +
+			fmt.Sprintf(" order by t.%s %s, t.ref %s limit %d", src.column, o.direction(), o.direction(), limit)
+		stretches = append(stretches, "select * from ("+sql+") y")
+	}
+	if len(stretches) == 0 {
+		return nil, nil
+	}
+	sql := "select " + matchColumns + " from (select val, sid from (" + strings.Join(stretches, " union all ") + ") u " +
+		fmt.Sprintf("order by val %s, sid %s limit %d", o.direction(), o.direction(), limit) + ") w cross join " + s.table("version") +
+		" v where v.sid = w.sid order by w.val " + o.direction() + ", w.sid " + o.direction()
+	return x.matches(s, sql, byValue, 0, nil)
+}
+
+// source is a stretch of an index that is walked for an order.
+type source struct {
+	table, column string
+	key, flag     int64
+	end           int64 // of long dates: the key of their rows by the end
+}
+
+func (x *search) sources(o order) []source {
+	k := o.keys[0]
+	param := x.kept(x.ledger, k.Param, k.Shares)[0]
+	if o.by == orderString {
+		flag := int64(smallest)
+		if o.descending {
+			flag = largest
+		}
+		return []source{{table: "text", column: "head", key: x.of(param, roleText), flag: flag}}
+	}
+	return []source{{table: "span", column: "low", key: x.of(param, roleShort), flag: smallest},
+		{table: "span", column: "low", key: x.of(param, roleLong), flag: smallest, end: x.of(param, roleEnd)}}
+}
+
+// bounds are the conditions on rows, as t, that clauses of one value of the parameter make; possible is false where no row can answer one of
+// them. The index is bounded once at each end, and where a page goes on by the page before.
+func (src source) bounds(s *statement, own []*access, o order, resume bool) (sql string, possible bool) {
+	r := interval{math.MinInt64, math.MaxInt64}
+	for _, a := range own {
+		answers := false
+		for _, sc := range a.scans {
+			switch sc.key {
+			case src.key:
+				r.low, r.high = max(r.low, sc.min), min(r.high, sc.max)
+				sql += sc.onEnds(s, "t.low", "t.high")
+			case src.end: // the other way round
+				sql += " and t.high >= " + s.arg(sc.min) + " and t.high <= " + s.arg(sc.max) + sc.onEnds(s, "t.high", "t.low")
+			default:
+				continue
+			}
+			answers = true
+		}
+		if !answers {
+			return "", false
+		}
+	}
+	if r.low > math.MinInt64 && (o.descending || !resume) {
+		sql += " and t." + src.column + " >= " + s.arg(r.low)
+	}
+	if r.high < math.MaxInt64 && (!o.descending || !resume) {
+		sql += " and t." + src.column + " <= " + s.arg(r.high)
+	}
+	return sql, r.low <= r.high
+}
+
+func (x *search) lastValue(o order) any {
+	if o.by == orderString {
+		return append([]byte{}, x.last.head...) // a driver may read an empty value as nil, which would be no value
+	}
+	return x.last.start
+}
+
+// locateValue looks up the value that the page before ended with.
+func (x *search) locateValue(o order) error {
+	if x.after.phase != byValue {
+		return nil
+	}
+	s := x.statement()
+	return x.query(s, "select "+x.value1(s, o.by, o.keys[0], s.arg(x.after.sid)), func(scan func(...any) error) error {
+		if o.by == orderString {
+			return scan(&x.last.head)
+		}
+		return scan(&x.last.start)
+	})
+}
+
+// value1 is a scalar SELECT of the sort value of one version.
+func (x *search) value1(s *statement, by orderBy, key projections.SortKey, sid string) string {
+	var keys []int64
+	sources := x.sources(order{by: by, descending: key.Descending, keys: []projections.SortKey{key}})
+	for _, src := range sources {
+		keys = append(keys, src.key)
+	}
+	src := sources[0]
+	return "(select p." + src.column + " from " + s.table(src.table) + " p where p.ref >= (" + sid + " << 2) and p.ref <= (" + sid + " << 2) + 3 and +p.key " + s.in(keys) +
+		fmt.Sprintf(" and (p.ref & %d) <> 0 limit 1)", src.flag)
+}
