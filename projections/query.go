@@ -11,6 +11,7 @@ type Query struct {
 	After     string    // Page.Next of the page before; "" is the first page
 	Snapshot  int64     // the Page.Snapshot of the first page; 0: what is committed now; kind Gone when it has been swept
 	Total     Total
+	Explain   bool // Page.Plan shall tell what the index has weighed
 	Patient   bool // no limit of time: what the projector decides must not depend on how fast a search was; TooCostly stays possible for what is beyond other bounds
 }
 

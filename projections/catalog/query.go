@@ -57,7 +57,6 @@ type Parsed struct {
 	Includes []Include  // _include and _revinclude, in their order
 	Summary  Summary    // which part of each resource is wanted, or none
 	Elements []string   // _elements; nil: all
-	Explain  bool       // _explain=true
 	AsOf     string     // _asOf: the position as of which the search is; "": now
 }
 
@@ -156,6 +155,7 @@ func (p *queryParser) finish() (Parsed, error) {
 		return Parsed{}, invalid("_elements", "_elements and _summary=%s each ask for another part of a resource; leave one of them out", p.summary).error()
 	}
 	q := p.query
+	q.Explain = p.explain
 	q.Limit = min(p.options.DefaultCount, p.options.MaxCount)
 	if p.count >= 0 {
 		q.Limit = min(p.count, p.options.MaxCount)
@@ -166,7 +166,7 @@ func (p *queryParser) finish() (Parsed, error) {
 	if q.Limit == 0 && (q.Total == projections.TotalCheap || q.Total == projections.TotalNone) {
 		q.Total = projections.TotalAccurate
 	}
-	return Parsed{Query: q, Issues: p.issues, Used: p.used, Includes: p.includes, Summary: p.summary, Elements: p.elements, Explain: p.explain, AsOf: p.asOf}, nil
+	return Parsed{Query: q, Issues: p.issues, Used: p.used, Includes: p.includes, Summary: p.summary, Elements: p.elements, AsOf: p.asOf}, nil
 }
 
 func (p *queryParser) use(key, value string) { p.used = append(p.used, KeyValue{key, value}) }

@@ -362,7 +362,7 @@ func TestResultParameters(t *testing.T) {
 	if got, want := fmt.Sprint(p.Used), "[{_sort -date,code,_id} {_format json} {code a b} {_explain true} {_sort -_lastUpdated} {_pretty true}]"; got != want {
 		t.Errorf("used are %s; want %s", got, want)
 	}
-	if !p.Explain || p.Summary != "" || parse("_summary=count").Summary != "count" || parse("_explain=false").Explain {
+	if !p.Query.Explain || p.Summary != "" || parse("_summary=count").Summary != "count" || parse("_explain=false").Query.Explain {
 		t.Errorf("%+v", p)
 	}
 	if zero := (Options{Type: "Observation"}); true {

@@ -40,6 +40,7 @@ func Index(t *testing.T, open func(t testing.TB) projections.Generations) {
 		"pages stay as they were while others write":                            stablePages,
 		"a position has its snapshot":                                           snapshotAt,
 		"what thousands of versions have is found in order and by its plan":     commonValues(true),
+		"a search tells what was weighed when that is asked":                    explained,
 		"totals are those of the snapshot":                                      totals,
 		"searches that are asked at once find what each alone finds":            searchesAtOnce,
 		"a page token that is not one of this search is refused":                badTokens,

@@ -127,3 +127,47 @@ func commonValuesBy(t *testing.T, g projections.Generations, plans bool) {
 		}
 	}
 }
+
+// explained asks why a search is answered as it is.
+func explained(t *testing.T, g projections.Generations) {
+	w := newWorld(t, g.Live(), 0)
+	token := func(param, code string) projections.Term {
+		return projections.Term{Param: param, Kind: projections.Token, System: "s", Code: code}
+	}
+	for i := range 700 {
+		terms := []projections.Term{token("status", []string{"final", "draft"}[i%2]), {Param: "name", Kind: projections.String, Text: fmt.Sprint("Name", i)}}
+		if i%100 == 0 {
+			terms = append(terms, token("code", "rare"))
+		}
+		w.put(key("Observation", fmt.Sprint(i)), day(2020, 1, 1)+int64(i)*aDay, terms...)
+	}
+	w.commit()
+	is := func(param, code string) projections.Clause {
+		return projections.Clause{Param: param, Kind: projections.Token, Values: []projections.Value{{System: "s", Code: code}}}
+	}
+	not := is("status", "final")
+	not.Modifier = projections.Not
+	for _, c := range []struct {
+		sort    []projections.SortKey
+		clauses []projections.Clause
+		words   []string
+	}{
+		{nil, []projections.Clause{is("status", "final")}, []string{"status: 350 rows", "walk the order, about 51 rows", "(chosen: an index has the versions in the order"}},
+		{nil, []projections.Clause{is("status", "final"), is("code", "rare")}, []string{"status: 350 rows", "code: 7 rows", "read and sort, 7 versions of code", "(chosen:"}},
+		{nil, []projections.Clause{not, is("code", "rare")}, []string{"status: excludes", "code: 7 rows"}},
+		{[]projections.SortKey{{Param: "name", Kind: projections.String}}, []projections.Clause{is("code", "rare")}, []string{"code: 7 rows", "read and sort, 7 versions of code, about 40µs (chosen: the versions are few"}},
+		{nil, nil, []string{"statements, 52 rows read. Ways: walk the order, about 51 rows"}},
+	} {
+		q := projections.Query{Tenant: "main", Type: "Observation", Limit: 50, Sort: c.sort, Clauses: c.clauses, Explain: true}
+		plan := w.search(q).Plan
+		for _, words := range c.words {
+			if !strings.Contains(plan, words) {
+				t.Errorf("the plan of %+v is %q, which does not say %q", c.clauses, plan, words)
+			}
+		}
+		q.Explain = false
+		if plan := w.search(q).Plan; strings.Contains(plan, "Ways:") {
+			t.Errorf("%q was told to nobody who asked", plan)
+		}
+	}
+}

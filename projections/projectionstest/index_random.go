@@ -325,7 +325,7 @@ func (m maker) sort() []projections.SortKey {
 }
 
 func (m maker) query(ids int, now int64) projections.Query {
-	q := projections.Query{Tenant: "main", Type: "Observation", Limit: pick(m, 2, 3, 7, 50, 50), Sort: m.sort(), Total: projections.Total(m.IntN(4))}
+	q := projections.Query{Tenant: "main", Type: "Observation", Limit: pick(m, 2, 3, 7, 50, 50), Sort: m.sort(), Total: projections.Total(m.IntN(4)), Explain: m.IntN(4) == 0}
 	if q.Total == projections.TotalEstimate && m.IntN(2) == 0 {
 		q.Total = projections.TotalAccurate
 	}

@@ -54,7 +54,7 @@ func (s *search) outcome(plan string) []byte {
 	for _, dropped := range s.parsed.Issues {
 		issues = append(issues, documents.Issue{Severity: documents.SeverityWarning, Code: documents.IssueCodeOf(dropped.Kind), Diagnostics: dropped.Text})
 	}
-	if s.parsed.Explain {
+	if s.parsed.Query.Explain {
 		issues = append(issues, documents.Issue{Severity: documents.SeverityInformation, Code: "informational", Diagnostics: plan})
 	}
 	if len(issues) == 0 {

@@ -42,6 +42,8 @@ type access struct {
 	main    interval  // aligned: where the main date has to be
 	sure    *interval // aligned: where it suffices; nil: nowhere
 	count   int       // rows, counted up to a bound; -1: not counted
+	more    bool      // count: it is one above the bound up to which was counted, and stands for as many or more
+	assumed bool      // count: nobody has counted; it stands for many
 	mark    uint64    // stands for what it asks, for Counts
 }
 

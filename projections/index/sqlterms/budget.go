@@ -36,7 +36,9 @@ func (x *search) tryWalk(o order, rows, limit int) (found []match, enough bool, 
 	said := len(x.plan)
 	found, err = x.walkMain(o, limit)
 	x.budget = nil
-	if enough = len(found) == limit || !beyond; !enough {
+	if enough = len(found) == limit || !beyond; enough {
+		x.choose(byWalk, "the first %d rows fill the page, or are all", rows)
+	} else {
 		x.plan = x.plan[:said]
 		x.say("the first %d in the order of the main date do not fill the page", rows)
 	}

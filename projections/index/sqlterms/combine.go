@@ -7,25 +7,27 @@ const (
 	sievedRow = 0.8   // a row that is read in order, to see whether it is in a set
 	setMember = 0.015 // a member of a set that is held against the best so far
 	walkedRow = 2     // a row of an order, with its version's other clauses
+	setRow    = 0.25  // a row that is read for a set
 	sortedRow = 5     // a version that is read to be sorted
 )
 
 // walkCostsLess tells whether to walk the order of a date or string costs less than to read all versions of a clause and sort them. The matches may all
 // stand at the end of the order: then, too, the walk must not cost several times as much.
 func (x *search) walkCostsLess(driver *access, limit int) bool {
+	return x.walkMayCostLess(driver, limit) && float64(x.living)*walkedRow < 4*float64(driver.count)*sortedRow
+}
+
+// walkMayCostLess tells the same where the matches are spread over the order.
+func (x *search) walkMayCostLess(driver *access, limit int) bool {
 	if x.living <= 0 || driver.count <= limit {
 		return false
 	}
-	all := float64(x.living)
-	matches := all
-	for _, a := range x.positive() {
-		if a.count < 0 {
-			return false
-		}
-		matches *= min(float64(a.count)/all, 1)
+	positive := x.positive()
+	if slices.ContainsFunc(positive, func(a *access) bool { return a.count < 0 }) {
+		return false
 	}
-	read := float64(driver.count) * sortedRow
-	return 2*float64(limit)*all/max(matches, 1)*walkedRow < read && all*walkedRow < 4*read
+	all, matches := float64(x.living), x.expected(positive)
+	return 2*float64(limit)*all/max(matches, 1)*walkedRow < float64(driver.count)*sortedRow
 }
 
 // combine answers with sets, in the order of the main date or of lastUpdated, where clauses have many rows and no index has the matches in
@@ -37,6 +39,11 @@ func (x *search) combine(o, walk order, driver *access, limit int) (found []matc
 	var read *access
 	if driver != nil && driver.asSet() == nil && driver.held == nil {
 		read = driver
+	}
+	if read != nil && x.byMain && o.by == orderMain && x.walkMayCostLess(driver, limit) {
+		if found, done, err = x.tryWalk(o, x.Bounds.Tried, limit); done || err != nil {
+			return found, done, err
+		}
 	}
 	sets, ready := x.settable(true)
 	if read == nil && len(sets) == 0 || driver == nil && walk.by == orderMain && x.walksWell() {
@@ -77,6 +84,7 @@ func (x *search) combined(o, by order, more *access, phase phase, read *access, 
 	if by.by == orderMain && t.main == nil && matches > 0 {
 		x.say("all of %s, sorted%s", words, x.checkedFor(t.left))
 		x.accesses = t.left
+		x.choose(byMerge, "the matches are few enough to be sorted")
 		return x.collectPhase(o, t.access(words), phase, limit)
 	}
 	key, rows := x.ledger, int(x.living)
@@ -88,10 +96,12 @@ func (x *search) combined(o, by order, more *access, phase phase, read *access, 
 	if expected := float64(limit) * float64(rows) / float64(max(matches, 1)); by.by == orderMain && rows > 0 && expected*sievedRow < float64(matches)*setMember {
 		found, enough, err := x.sieve(t, key, o, phase, resume, int(2*expected)+limit, limit)
 		if enough || err != nil {
+			x.choose(byMerge, "so many match that a page is found in the order, each row held against the sets")
 			x.say("%s, found in the order of the main date%s", words, x.checkedFor(t.left))
 			return found, true, err
 		}
 	}
+	x.choose(byMerge, "so few match that to pick the first costs less than a walk")
 	x.say("%s, the first of them by %s%s", words, by.name(), x.checkedFor(t.left))
 	found, err = x.pick(t, by, phase, resume, limit)
 	return found, true, err
@@ -173,7 +183,7 @@ func (x *search) settable(ranges bool) (sets []*access, ready bool) {
 		sets = append(sets, a)
 		count, known := x.Sets.count(x.partition, a.names())
 		if ready = ready && known; known && a.asSet() != nil {
-			a.count = count
+			a.counts(count, false)
 		}
 	}
 	return sets, ready

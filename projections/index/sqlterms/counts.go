@@ -43,7 +43,7 @@ func (c *Counts) recall(s *statement, accesses []*access, bound int) []*access {
 		a.mark = mark(s.Dialect, a)
 		known, there := c.seen[a.mark]
 		if there && known.bound >= bound && now.Before(known.until) {
-			a.count = known.rows
+			a.counts(known.rows, known.rows > known.bound)
 		} else {
 			unknown = append(unknown, a)
 		}
@@ -105,7 +105,7 @@ func (x *search) countFirst(o order) (further bool, err error) {
 	if least := x.least(plain); least != nil && least.count <= x.Bounds.Few { // the others are asked of what it finds
 		for _, a := range positive {
 			if a.canBeHeld() && a.held == nil {
-				a.count = x.Bounds.Many + 1
+				a.count, a.assumed = x.Bounds.Many+1, true
 			}
 		}
 		return false, nil
@@ -171,18 +171,18 @@ func (x *search) countUpTo(bound int, accesses []*access) error {
 	for _, a := range accesses {
 		if a.asSet() != nil {
 			if count, known := x.Sets.count(x.partition, a.names()); known {
-				a.count = count
+				a.counts(count, false)
 				continue
 			}
 		}
 		switch {
 		case a.held != nil:
 		case a.byID:
-			a.count = len(a.sids)
+			a.counts(len(a.sids), false)
 		case a.readable():
 			asked = append(asked, a)
 		default:
-			a.count = bound + 1
+			a.count, a.assumed = bound+1, true
 		}
 	}
 	s := x.statement()
@@ -213,7 +213,7 @@ func (x *search) countSome(bound int, asked []*access) error {
 		if err := scan(&n, &count); err != nil {
 			return err
 		}
-		asked[n].count = int(count)
+		asked[n].counts(int(count), int(count) > bound)
 		return nil
 	})
 	if err == nil {

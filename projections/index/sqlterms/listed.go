@@ -13,9 +13,10 @@ type listed struct {
 	postgres bool
 	numbers  []int64
 	text     []byte
+	rows     *int // counts the integers
 }
 
-func (s *statement) listed() *listed { return &listed{postgres: s.Postgres} }
+func (s *statement) listed() *listed { return &listed{postgres: s.Postgres, rows: s.rows} }
 
 func (l *listed) into() any {
 	if l.postgres {
@@ -28,6 +29,13 @@ func (l *listed) into() any {
 func (l *listed) size() int { return len(l.numbers) + len(l.text)/6 + 1 }
 
 func (l *listed) each(take func(int64)) {
+	if l.rows != nil {
+		count := take
+		take = func(n int64) {
+			*l.rows++
+			count(n)
+		}
+	}
 	for _, n := range l.numbers {
 		take(n)
 	}

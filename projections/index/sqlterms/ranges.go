@@ -91,7 +91,8 @@ func (x *search) holdRanges(accesses []*access) error {
 			exact = exact && (sc.also == always || sc.also == highIs)
 		}
 		if found != nil {
-			a.held, a.exact, a.count = found, exact, int(found.GetCardinality())
+			a.held, a.exact = found, exact
+			a.counts(int(found.GetCardinality()), false)
 		}
 	}
 	return nil
@@ -119,7 +120,8 @@ const askedOnce = 10_000
 func (v *snapshotSets) holdOnce(a *access) error {
 	found, err := v.rowsUpTo(a, v.Bounds.Rows)
 	if found != nil {
-		a.held, a.exact, a.count = found, true, int(found.GetCardinality())
+		a.held, a.exact = found, true
+		a.counts(int(found.GetCardinality()), false)
 	}
 	return err
 }

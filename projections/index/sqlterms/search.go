@@ -41,7 +41,12 @@ type search struct {
 	budget       *interval // the main dates up to which a walk is tried; nil: as far as it takes
 	living       int64     // current resources of the type now, for estimates; -1: not known
 	asked        int       // statements
-	mayWait      bool      // look-ups of chains to many; see access.late
+	rows         int       // that these have answered
+	byMain       bool      // the order is that of the main date
+	byUpdated    bool      // or that of lastUpdated
+	chosen       way
+	reason       string // of the choice
+	mayWait      bool   // look-ups of chains to many; see access.late
 }
 
 // edge holds the sort values of the version that a page ended with.
@@ -101,15 +106,24 @@ func Search(ctx context.Context, db DB, dialect Dialect, q projections.Query) (p
 	if page.Total, err = x.total(&page, counted); err != nil {
 		return projections.Page{}, err
 	}
-	page.Plan = fmt.Sprintf("%s; %d statements", strings.Join(x.plan, "; "), x.asked)
+	how := fmt.Sprintf("%d statements", x.asked)
+	if q.Explain {
+		if how, err = x.explain(q.Limit + 1); err != nil {
+			return projections.Page{}, err
+		}
+	}
+	page.Plan = strings.Join(append(x.plan, how), "; ")
 	return page, nil
 }
 
-func (x *search) statement() *statement { return &statement{Dialect: x.Dialect} }
+func (x *search) statement() *statement { return &statement{Dialect: x.Dialect, rows: &x.rows} }
 
 func (x *search) query(s *statement, sql string, row func(scan func(...any) error) error) error {
 	x.asked++
-	return x.db.Query(x.ctx, sql, s.args, row)
+	return x.db.Query(x.ctx, sql, s.args, func(scan func(...any) error) error {
+		x.rows++
+		return row(scan)
+	})
 }
 
 func (x *search) say(format string, args ...any) {
@@ -341,6 +355,7 @@ func (x *search) find(o order, limit int) ([]match, error) {
 		walk.by = orderMain
 	}
 	x.order(o)
+	x.byMain, x.byUpdated = walk.by == orderMain, walk.by == orderUpdated
 	x.mayWait = walk.by == orderMain && o.by == orderMain
 	further, err := x.countFirst(walk)
 	if err != nil || x.nothing != "" {
@@ -361,6 +376,7 @@ func (x *search) find(o order, limit int) ([]match, error) {
 	}
 	driver := x.driver(walk)
 	inOrder := driver == nil || driver.count > x.Bounds.Few && driver.walkKeys() != nil
+	x.choose(byWalk, "an index has the versions in the order, or in that of its first key")
 	if o.by == orderSeveral && inOrder && x.dates != nil && x.dates.aligned && o.keys[0].Kind == projections.Date {
 		return x.walkSeveral(o, limit)
 	}
@@ -369,6 +385,7 @@ func (x *search) find(o order, limit int) ([]match, error) {
 	}
 	inGroups := o.by == orderSeveral && x.walkable(o.keys[0])
 	if driver != nil && driver.ordered {
+		x.choose(byWalk, "%s bounds the walk", driver.words)
 		if inGroups {
 			return x.walkSeveral(o, limit)
 		}
@@ -378,6 +395,7 @@ func (x *search) find(o order, limit int) ([]match, error) {
 		return found, err
 	}
 	if driver != nil && (inGroups || walk.by == orderDate || walk.by == orderString) && x.walkCostsLess(driver, limit) {
+		x.choose(byWalk, "to sort all of %s costs more than twice as much", driver.words)
 		driver = nil
 	} else if walk.by != orderMain && walk.by != orderUpdated {
 		most := x.Bounds.Many
@@ -391,6 +409,9 @@ func (x *search) find(o order, limit int) ([]match, error) {
 	}
 	if inGroups && driver == nil {
 		return x.walkSeveral(o, limit)
+	}
+	if driver != nil || o.by == orderSeveral {
+		x.choose(bySort, "the versions are few enough to be sorted")
 	}
 	if o.by == orderSeveral || o.by == orderToken && driver != nil {
 		return x.gather(o, driver, limit)

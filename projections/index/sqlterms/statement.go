@@ -27,6 +27,7 @@ type statement struct {
 	Dialect
 	args    []any
 	aliases int
+	rows    *int // counts the rows that are answered in lists; nil: nobody asks
 }
 
 // alias is a name for a table that no other in the statement has.
