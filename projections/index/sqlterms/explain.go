@@ -36,6 +36,7 @@ func (x *search) explain(limit int) (string, error) {
 	if x.nothing != "" || x.q.Limit == 0 {
 		return done, nil
 	}
+	x.accesses = x.given // narrow has put others in their place
 	for _, a := range x.accesses {
 		if (a.count < 0 || a.assumed) && !a.negate && a.readable() {
 			if err := x.countUpTo(x.Bounds.Many, []*access{a}); err != nil {

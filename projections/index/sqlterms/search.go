@@ -29,6 +29,7 @@ type search struct {
 	after     place
 	last      edge // what after stands for
 	accesses  []*access
+	given     []*access // what the clauses have become at first
 	lookups   []lookup
 	clauses   int // of all groups
 	// afterLookups are what waits for the look-ups to have run.
