@@ -109,26 +109,22 @@ func (x *search) unsorted(o order, from *candidate, limit int) ([]candidate, err
 // groupsBeyond returns, of the versions that have the key of a level, those that follow a place, nil being the start: as many as are asked for and more, or all
 // there are.
 func (x *search) groupsBeyond(o order, level int, from *candidate, limit int) ([]candidate, error) {
-	for n := 2 * limit; ; n *= 4 {
-		if n > x.Bounds.Sorted {
-			return nil, events.Errorf(events.TooCostly, op, "more than %d versions have the same %s, too many to be sorted by other keys; sort by one parameter, or narrow the search", x.Bounds.Sorted/4, o.keys[level].Param)
-		}
+	for n := min(2*limit, x.Bounds.Sorted); ; n = min(4*n, x.Bounds.Sorted) {
 		found, complete, err := x.groups(o, level, from, n)
 		if err != nil {
 			return nil, err
 		}
+		at := -1
 		if from != nil {
-			at := slices.IndexFunc(found, func(c candidate) bool { return c.sid == from.sid })
-			if at < 0 && complete {
+			if at = slices.IndexFunc(found, func(c candidate) bool { return c.sid == from.sid }); at < 0 && complete {
 				return nil, notOfSnapshot(nil)
 			}
-			if at < 0 {
-				continue
-			}
-			found = found[at+1:]
 		}
-		if len(found) >= limit || complete {
-			return found, nil
+		if rest := found[at+1:]; complete || len(rest) >= limit && (from == nil || at >= 0) {
+			return rest, nil
+		}
+		if n == x.Bounds.Sorted {
+			return nil, events.Errorf(events.TooCostly, op, "too many of the first %d versions have the same %s to be sorted by other keys; sort by one parameter, or narrow the search", n, o.keys[level].Param)
 		}
 	}
 }
