@@ -64,6 +64,17 @@ func (s *Sample) Shapes() []Shape {
 		}
 	}
 	subject := func(n fhir.Node) string { return q("subject", n.Get("subject").Get("reference").Text()) }
+	encounter := func(n fhir.Node) string { return q("encounter", n.Get("encounter").Get("reference").Text()) }
+	procedure := func(make func(fhir.Node) string) func(*rand.Rand) string {
+		return func(random *rand.Rand) string {
+			n := s.draw(random, "Procedure", func(n fhir.Node) bool { return n.Get("location").Get("reference").Exists() })
+			if !n.Exists() {
+				return ""
+			}
+			return make(n)
+		}
+	}
+	location := func(n fhir.Node) string { return q("location", n.Get("location").Get("reference").Text()) }
 	category := func(n fhir.Node) string {
 		for c := range n.Get("category").Items() {
 			return q("category", coding(c))
@@ -135,6 +146,13 @@ func (s *Sample) Shapes() []Shape {
 		{Name: "chain of two hops", Type: "Observation", Ask: patient(func(n fhir.Node) string { return q("encounter.subject:Patient.family", family(n)) })},
 		{Name: "_has:Observation:patient:code", Type: "Patient", Ask: fixed(q("_has:Observation:patient:code", rare))},
 		{Name: "_has, common code", Type: "Patient", Ask: fixed(q("_has:Observation:patient:code", common))},
+		{Name: "encounter", Type: "Observation", Count: true, Ask: observation(encounter)},
+		{Name: "encounter + code", Type: "Observation", Ask: observation(func(n fhir.Node) string { return and(encounter(n), q("code", coding(n.Get("code")))) })},
+		{Name: "location, newest first", Type: "Procedure", Count: true, Ask: procedure(func(n fhir.Node) string { return and(location(n), "_sort=-date") })},
+		{Name: "location + code", Type: "Procedure", Count: true, Ask: procedure(func(n fhir.Node) string { return and(location(n), q("code", coding(n.Get("code")))) })},
+		{Name: "chain to most encounters + code", Type: "Observation", Ask: fixed(and("encounter.class=AMB", q("code", common)))},
+		{Name: "_has:Observation:encounter:code", Type: "Encounter", Ask: fixed(q("_has:Observation:encounter:code", rare))},
+		{Name: "_has of an encounter, common code", Type: "Encounter", Ask: fixed(q("_has:Observation:encounter:code", common))},
 		{Name: "_revinclude", Type: "Patient", Ask: patient(func(n fhir.Node) string { return q("name", short(family(n))) }), Then: func(ids []string) (string, string) {
 			return "Condition", q("subject", "Patient/"+strings.Join(ids, ",Patient/"))
 		}},

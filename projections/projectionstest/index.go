@@ -49,7 +49,7 @@ func Index(t *testing.T, open func(t testing.TB) projections.Generations) {
 		"values of any length and any bytes are found again":                    extremeValues,
 		"a collision of hashes is not needed to tell similar values apart":      similarValues,
 		"versions are scanned in order with digests that say what they hold":    scans,
-		"the digests of the same versions are the same on every driver":         goldenDigests,
+		"the digests of the same versions are the same on every day":            goldenDigests,
 		"sizes count what there is":                                             sizes,
 		"watchers hear of commits":                                              watch,
 		"a generation is built beside the live one and takes its place":         buildAndSwitch,

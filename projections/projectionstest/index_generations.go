@@ -79,9 +79,13 @@ func scans(t *testing.T, g projections.Generations) {
 	wantKind(t, err, events.Gone, "a visit that fails")
 }
 
-// goldenDigest is the SHA-256 over the digests of the versions of fill with seed 4: the same on every driver, on every day. It
-// changes only when the rows that terms become change, and then the schema version of the drivers has to change with it.
-const goldenDigest = "8a396bb6c0be69de108e5de920d05e3c58d80e51ee858f7db22f07a6e13750dc"
+// The SHA-256 over the digests of the versions of fill with seed 4, the same on every day: of a driver with a row for each reference, and of
+// one that has most of them on the versions' rows alone. They change only when the rows that terms become change, and then the schema version
+// of the drivers has to change with them.
+const (
+	goldenDigest      = "715c7fc848182f247ce4af65ae580c5347952c3a7cf91030ad78a165345a01b1"
+	goldenDigestOnRow = "17e2c6ccbc41748cc003d1b89622fb6381574a9b7e9dd982e869272037ce1b5a"
+)
 
 func goldenDigests(t *testing.T, g projections.Generations) {
 	w := newWorld(t, g.Live(), 0)
@@ -91,8 +95,8 @@ func goldenDigests(t *testing.T, g projections.Generations) {
 	for _, d := range digests {
 		sum.Write(d[:])
 	}
-	if got := hex.EncodeToString(sum.Sum(nil)); got != goldenDigest {
-		t.Fatalf("the digest over all versions is %s, want %s", got, goldenDigest)
+	if got := hex.EncodeToString(sum.Sum(nil)); got != goldenDigest && got != goldenDigestOnRow {
+		t.Fatalf("the digest over all versions is %s, want %s or %s", got, goldenDigest, goldenDigestOnRow)
 	}
 }
 

@@ -220,7 +220,9 @@ func (b *building) Scan(ctx context.Context, partition int32, visit func(project
 	return b.audit.Scan(ctx, partition, visit)
 }
 
-func (*building) Digests(rows []projections.Row) []events.Hash { return sqlterms.Reads{}.Digests(rows) }
+func (*building) Digests(rows []projections.Row) []events.Hash {
+	return sqlterms.Reads{Dialect: sqlterms.Dialect{Postgres: true}}.Digests(rows)
+}
 
 func (b *building) Quarantine(ctx context.Context, after events.Position, limit int) ([]projections.Quarantined, error) {
 	return b.audit.Quarantine(ctx, after, limit)

@@ -54,7 +54,9 @@ func (a auditor) Scan(ctx context.Context, partition int32, visit func(projectio
 	return a.answer(a.audit.Scan(ctx, partition, visit))
 }
 
-func (auditor) Digests(rows []projections.Row) []events.Hash { return sqlterms.Reads{}.Digests(rows) }
+func (auditor) Digests(rows []projections.Row) []events.Hash {
+	return sqlterms.Reads{Dialect: sqlterms.Dialect{Postgres: true}}.Digests(rows)
+}
 
 func (a auditor) Quarantine(ctx context.Context, after events.Position, limit int) ([]projections.Quarantined, error) {
 	found, err := a.audit.Quarantine(ctx, after, limit)

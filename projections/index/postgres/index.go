@@ -287,7 +287,9 @@ func (l *live) Scan(ctx context.Context, partition int32, visit func(projections
 	return l.open(number).audit.Scan(ctx, partition, visit)
 }
 
-func (*live) Digests(rows []projections.Row) []events.Hash { return sqlterms.Reads{}.Digests(rows) }
+func (*live) Digests(rows []projections.Row) []events.Hash {
+	return sqlterms.Reads{Dialect: sqlterms.Dialect{Postgres: true}}.Digests(rows)
+}
 
 func (l *live) Quarantine(ctx context.Context, after events.Position, limit int) (found []projections.Quarantined, err error) {
 	err = l.follow(ctx, func(g *generation) (err error) {

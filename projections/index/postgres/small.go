@@ -14,14 +14,14 @@ func small(r *sqlterms.Rows) bool {
 	return len(r.Versions)+len(r.Terms)+len(r.Spans)+len(r.Texts) <= smallRows
 }
 
-// linksText is the written form of a version's links: no array can hold arrays of several lengths.
-func linksText(links []int64) *string {
-	if len(links) == 0 {
+// referencesText is the written form of a version's references: no array can hold arrays of several lengths.
+func referencesText(keys []int64) *string {
+	if len(keys) == 0 {
 		return nil
 	}
 	text := []byte{'{'}
-	for _, target := range links {
-		text = append(strconv.AppendInt(text, target, 10), ',')
+	for _, key := range keys {
+		text = append(strconv.AppendInt(text, key, 10), ',')
 	}
 	text[len(text)-1] = '}'
 	written := string(text)
@@ -58,15 +58,15 @@ func (c columns) args(more ...any) []any {
 func (b *beginning) insert(tables string, r *sqlterms.Rows) {
 	if n := len(r.Versions); n > 0 {
 		c := newColumns(11, n)
-		ids, hashes, links := make([]string, n), make([][]byte, n), make([]*string, n)
+		ids, hashes, refers := make([]string, n), make([][]byte, n), make([]*string, n)
 		for i := range r.Versions {
 			v := &r.Versions[i]
 			c.add(i, v.Sid, v.Ledger, v.Position.Offset, v.Time.UnixMicro(), v.Main, v.Shape, v.Supersedes, v.Resource, v.Number, int64(v.Change), sqlterms.Bit(v.Deleted))
-			ids[i], hashes[i], links[i] = v.ID, v.Hash[:], linksText(v.Links)
+			ids[i], hashes[i], refers[i] = v.ID, v.Hash[:], referencesText(v.Refers)
 		}
-		const columns = `sid, ledger, log_offset, "at", main, shape, supersedes, resource, number, change, deleted, id, hash, links`
+		const columns = `sid, ledger, log_offset, "at", main, shape, supersedes, resource, number, change, deleted, id, hash, refers`
 		b.Queue("insert into "+tables+"version ("+columns+") select "+columns+"::bigint[] from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[]::int[], $11::bigint[]::smallint[], $12::text[], $13::bytea[], $14::text[]) v("+columns+")",
-			c.args(ids, hashes, links)...)
+			c.args(ids, hashes, refers)...)
 	}
 	if n := len(r.Terms); n > 0 {
 		c := newColumns(3, n)

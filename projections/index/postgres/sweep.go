@@ -149,7 +149,8 @@ func (s *sweep) byVersion(ctx context.Context, place sqlterms.SweepPlace, portio
 			}
 			portion.Removed += tag.RowsAffected()
 		}
-		return nil
+		_, err := tx.Exec(ctx, "update "+s.tables+"version set refers = null where sid = any($1) and refers is not null", versions)
+		return err
 	})
 }
 

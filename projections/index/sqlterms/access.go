@@ -18,6 +18,7 @@ type access struct {
 
 	keys    []int64    // term rows with one of these keys
 	wide    []wideCode // term rows of the codings of one system, of which there are many
+	refers  []int64    // versions that have one of these references on their row; see referring
 	shapes  []int64    // versions of one of these shapes
 	scans   []scan     // span rows
 	texts   []textScan // text rows
@@ -73,7 +74,7 @@ type textScan struct {
 }
 
 func (a *access) empty() bool {
-	return len(a.keys) == 0 && len(a.wide) == 0 && len(a.shapes) == 0 && len(a.scans) == 0 && len(a.texts) == 0 && len(a.spans) == 0 && len(a.sids) == 0 && a.follow == nil && len(a.choice) == 0
+	return len(a.keys) == 0 && len(a.wide) == 0 && len(a.refers) == 0 && len(a.shapes) == 0 && len(a.scans) == 0 && len(a.texts) == 0 && len(a.spans) == 0 && len(a.sids) == 0 && a.follow == nil && len(a.choice) == 0
 }
 
 // inside tells whether it is made of groups of clauses: to probe it takes several steps.
@@ -126,7 +127,7 @@ func (a *access) walkKeys() []int64 {
 	} else if len(a.shapes) > 0 {
 		return nil
 	}
-	others := len(a.wide) + len(a.scans) + len(a.texts) + len(a.updated) + len(a.sids) + len(a.choice)
+	others := len(a.wide) + len(a.refers) + len(a.scans) + len(a.texts) + len(a.updated) + len(a.sids) + len(a.choice)
 	if a.negate || len(keys) > mergedKeys || others > 0 || a.follow != nil && !a.resolved {
 		return nil
 	}
@@ -164,6 +165,9 @@ func (a *access) rows(s *statement, before int64) string {
 	if len(a.keys) > 0 {
 		add("term", "t.key "+s.in(a.keys))
 	}
+	if len(a.refers) > 0 {
+		parts = append(parts, "select t.sid as sid from "+s.referring(s.arg(a.refers), before)+" t")
+	}
 	if len(a.shapes) > 0 {
 		add("term", "t.key "+s.in(a.shapes))
 	}
@@ -190,8 +194,8 @@ func (a *access) probe(s *statement, sid, ref, main string, before int64) string
 	for _, g := range a.choice {
 		parts = append(parts, g.probe(s, sid, ref, main, before))
 	}
-	if a.follow != nil && !(a.resolved && (a.byID || len(a.keys) <= inline)) {
-		parts = append(parts, a.follow.probe(s, sid, ref, main, before)...)
+	if a.follow != nil && !(a.resolved && (a.byID || len(a.keys)+len(a.refers) <= inline)) {
+		parts = append(parts, a.follow.probe(s, sid, before)...)
 	}
 	if len(a.sids) > 0 {
 		parts = append(parts, sid+" "+s.in(a.sids))
@@ -201,6 +205,9 @@ func (a *access) probe(s *statement, sid, ref, main string, before int64) string
 	}
 	if len(a.keys) > 0 && !(a.resolved && len(a.keys) > inline) {
 		parts = append(parts, "exists (select 1 from "+s.table("term")+within+"p.sort = "+main+" and p.key "+s.in(a.keys)+once+")")
+	}
+	if len(a.refers) > 0 && !(a.resolved && len(a.refers) > inline) {
+		parts = append(parts, "exists (select 1 from "+s.table("version")+" p where p.sid = "+sid+" and p.refers && "+s.arg(a.refers)+"::bigint[]"+once+")")
 	}
 	if len(a.shapes) > 0 {
 		parts = append(parts, "exists (select 1 from "+s.table("version")+" p where p.sid = "+sid+" and p.shape "+s.in(a.shapes)+once+")")

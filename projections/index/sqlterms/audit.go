@@ -77,17 +77,17 @@ type window struct {
 
 func (r Reads) read(ctx context.Context, w *window) error {
 	s := r.statement()
-	sql := "select " + matchColumns + ", v.ledger, v.main, v.shape, v.supersedes, v.resource, " + s.linksColumn("v") + " from " + s.table("version") + " v where v.sid >= " + s.arg(w.first) + " and v.sid < " + s.arg(w.end) + " order by v.sid"
+	sql := "select " + matchColumns + ", v.ledger, v.main, v.shape, v.supersedes, v.resource, " + s.referencesColumn("v") + " from " + s.table("version") + " v where v.sid >= " + s.arg(w.first) + " and v.sid < " + s.arg(w.end) + " order by v.sid"
 	err := r.query(ctx, s, sql, func(scan func(...any) error) error {
 		var m match
 		var v VersionRow
-		var links []byte
-		if err := scan(append(m.fields(), &v.Ledger, &v.Main, &v.Shape, &v.Supersedes, &v.Resource, &links)...); err != nil {
+		var refers []byte
+		if err := scan(append(m.fields(), &v.Ledger, &v.Main, &v.Shape, &v.Supersedes, &v.Resource, &refers)...); err != nil {
 			return err
 		}
-		if len(links) > 0 {
-			if err := json.Unmarshal(links, &v.Links); err != nil {
-				return events.Wrap(events.Internal, "index.Scan", err, "the links of version %d cannot be read; rebuild the index", m.sid)
+		if len(refers) > 0 {
+			if err := json.Unmarshal(refers, &v.Refers); err != nil {
+				return events.Wrap(events.Internal, "index.Scan", err, "the references of version %d cannot be read; rebuild the index", m.sid)
 			}
 		}
 		v.Version = m.version(&projections.Query{})
@@ -161,8 +161,8 @@ func (w *window) sort() {
 }
 
 // Digests returns what Scan would tell of rows of one partition, ascending by Sid, from the rows of tables that a commit makes of them.
-func (Reads) Digests(rows []projections.Row) []events.Hash {
-	made := NewMaker().Rows(rows)
+func (r Reads) Digests(rows []projections.Row) []events.Hash {
+	made := NewMaker(r.Postgres).Rows(rows)
 	w := window{terms: made.Terms, spans: made.Spans, texts: made.Texts}
 	w.sort()
 	digests := make([]events.Hash, len(rows))
@@ -191,9 +191,9 @@ func (w *window) digest(v *VersionRow) events.Hash {
 		number(w.terms[0].Key, w.terms[0].Sort, w.terms[0].Ref)
 		w.terms = w.terms[1:]
 	}
-	for _, target := range v.Links {
+	for _, key := range v.Refers {
 		b = append(b, 'l')
-		number(target)
+		number(key)
 	}
 	for len(w.spans) > 0 && w.spans[0].Ref>>refBits <= v.Sid {
 		b = append(b, 's')

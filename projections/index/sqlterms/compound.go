@@ -25,7 +25,7 @@ func (x scope) compositeValue(param int64, c *projections.Clause, v projections.
 			if one.AnyCode {
 				return needsTarget(c.Param)
 			}
-			x.targets(part, one, add, func(target, id string) int64 { return x.value(part, roleValue, target, id) })
+			x.targets(part, one, add, func(target, id string) { add(x.value(part, roleValue, target, id)) })
 			continue
 		case projections.Quantity:
 			x.quantityValue(part, one, a.words, add)

@@ -204,6 +204,7 @@ const countsAtOnce = 50
 
 func (x *search) countSome(bound int, asked []*access) error {
 	s := x.statement()
+	s.most = bound + 1
 	parts := make([]string, len(asked))
 	for i, a := range asked {
 		parts[i] = fmt.Sprintf("select %d as n, count(*) from (select sid from (%s) y limit %d) z", i, a.rows(s, x.before), bound+1)

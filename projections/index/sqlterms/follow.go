@@ -22,6 +22,7 @@ type followed struct {
 type target struct {
 	*group
 	param int64 // of the reference
+	onRow bool  // the reference has no term row; see referring
 }
 
 // follow resolves a clause that follows references.
@@ -41,11 +42,11 @@ func (x scope) follow(c *projections.Clause, a *access, depth int) error {
 		if err != nil {
 			return err
 		}
-		param := x.referring(x.ledger, c.Param, t.Shares, t.Type)
+		end := target{g, x.keptFor(x.ledger, c.Param, t.Shares, t.Type), x.onRow(t.Type)}
 		if c.Follow.Reverse {
-			param = x.referring(other.ledger, c.Param, t.Shares, x.name)
+			end = target{g, x.keptFor(other.ledger, c.Param, t.Shares, x.name), x.onRow(x.name)}
 		}
-		a.follow.targets = append(a.follow.targets, &target{g, param})
+		a.follow.targets = append(a.follow.targets, &end)
 		words = append(words, t.Type+g.words())
 	}
 	described := strings.Join(words, " or ")
@@ -88,7 +89,7 @@ func (x scope) any(clauses []projections.Clause, a *access, depth int) error {
 		}
 		a.words, a.aligned = strings.Join(words, " or "), false
 		x.afterLookups = append(x.afterLookups, func() error {
-			a.keys, a.shapes = distinct(a.keys), distinct(a.shapes)
+			a.keys, a.refers, a.shapes = distinct(a.keys), distinct(a.refers), distinct(a.shapes)
 			return nil
 		})
 		return nil
@@ -196,40 +197,49 @@ func snapshotOf(before int64) int64 { return before>>refBits - 1 }
 func (f *followed) rows(s *statement, before int64) []string {
 	parts := make([]string, len(f.targets))
 	for i, t := range f.targets {
+		if !f.reverse && t.onRow {
+			parts[i] = "select t.sid as sid from (" + t.versions(s, "distinct v.resource", before) + ") o cross join lateral " + s.referring("array["+s.refer(t.param, "o.resource")+"]", before) + " t"
+			continue
+		}
 		if !f.reverse {
 			parts[i] = "select (t.ref >> 2) as sid from (" + t.versions(s, "distinct v.resource", before) + ") o cross join " + s.table("term") + " t where t.key = " +
 				s.refer(t.param, "o.resource") + " and t.ref < " + s.arg(before)
 			continue
 		}
-		links, target := s.links("o", "l")
-		parts[i] = "select t.sid as sid from (" + t.versions(s, "v.sid, v.main, v.links", before) + ") o cross join " + links + " cross join " + s.table("version") +
-			" t where " + refersBy(s, t.param, target, "(o.sid << 2)", "o.main") + " and t.resource = " + target + " and t.sid <= " + s.arg(snapshotOf(before))
+		keys, key := s.references("o", "l")
+		parts[i] = "select t.sid as sid from (" + t.versions(s, "v.refers", before) + ") o cross join " + keys + " cross join " + s.table("version") +
+			" t where t.resource = " + s.refer(t.param, key) + " and t.sid <= " + s.arg(snapshotOf(before))
 	}
 	return parts
-}
-
-// refersBy is the condition that a version refers to a resource by a parameter.
-func refersBy(s *statement, param int64, resource, ref, main string) string {
-	return "exists (select 1 from " + s.table("term") + " p where p.key = " + s.refer(param, resource) + " and p.sort = " + main + " and p.ref >= " + ref + " and p.ref <= " + ref + " + 3" + once + ")"
 }
 
 // probe are conditions, one for each target, that a version answers it.
-func (f *followed) probe(s *statement, sid, ref, main string, before int64) []string {
+func (f *followed) probe(s *statement, sid string, before int64) []string {
 	parts := make([]string, len(f.targets))
 	for i, t := range f.targets {
 		own, other := s.alias("c"), s.alias("o")
-		if f.reverse {
-			parts[i] = "exists (select 1 from " + s.table("version") + " " + own + " cross join " + s.table("term") + " " + other + " where " + own + ".sid = " + sid + " and " +
-				other + ".key = " + s.refer(t.param, own+".resource") + " and " + other + ".ref < " + s.arg(before) + " and " + s.visible("("+other+".ref >> 2)", snapshotOf(before)) +
-				t.probes(s, nil, "("+other+".ref >> 2)", "("+other+".ref - ("+other+".ref & 3))", other+".sort", before) + once + ")"
-			continue
+		begin := "exists (select 1 from " + s.table("version") + " " + own + " cross join "
+		of := " where " + own + ".sid = " + sid + " and "
+		switch {
+		case !f.reverse:
+			keys, key := s.references(own, s.alias("l"))
+			parts[i] = begin + keys + " cross join " + s.table("version") + " " + other + of + other + ".resource = " + s.refer(t.param, key) + " and " + other + ".ledger = " + s.arg(t.ledger) +
+				" and " + other + ".deleted = 0 and " + other + ".sid <= " + s.arg(snapshotOf(before)) + t.current(s, other, before) + once + ")"
+		case t.onRow:
+			found := s.alias("r")
+			parts[i] = begin + "lateral " + s.referring("array["+s.refer(t.param, own+".resource")+"]", before) + " " + found + " cross join " + s.table("version") + " " + other + of +
+				other + ".sid = " + found + ".sid" + t.current(s, other, before) + once + ")"
+		default:
+			parts[i] = begin + s.table("term") + " " + other + of + other + ".key = " + s.refer(t.param, own+".resource") + " and " + other + ".ref < " + s.arg(before) +
+				" and " + s.visible("("+other+".ref >> 2)", snapshotOf(before)) + t.probes(s, nil, "("+other+".ref >> 2)", "("+other+".ref - ("+other+".ref & 3))", other+".sort", before) + once + ")"
 		}
-		links, target := s.links(own, s.alias("l"))
-		parts[i] = "exists (select 1 from " + s.table("version") + " " + own + " cross join " + links + " cross join " + s.table("version") + " " + other + " where " + own + ".sid = " + sid +
-			" and " + refersBy(s, t.param, target, ref, main) + " and " + other + ".resource = " + target + " and " + other + ".ledger = " + s.arg(t.ledger) + " and " + other + ".deleted = 0 and " +
-			other + ".sid <= " + s.arg(snapshotOf(before)) + " and " + s.visible(other+".sid", snapshotOf(before)) + t.probes(s, nil, other+".sid", "("+other+".sid << 2)", other+".main", before) + once + ")"
 	}
 	return parts
+}
+
+// current is the condition that a version up to the snapshot, in a row as named, is current and answers the group.
+func (g *group) current(s *statement, row string, before int64) string {
+	return " and " + s.visible(row+".sid", snapshotOf(before)) + g.probes(s, nil, row+".sid", "("+row+".sid << 2)", row+".main", before)
 }
 
 // resolvedTo is up to how many resources the other end of a chain is looked up before the search: the chain is a reference with that
@@ -264,7 +274,7 @@ func (x *search) lookUp(a *access) error {
 		if err := scan(&n, &resource); err != nil {
 			return err
 		}
-		a.keys = append(a.keys, refer(f.targets[n].param, resource))
+		a.addReference(refer(f.targets[n].param, resource), f.targets[n].onRow)
 		return nil
 	})
 	a.resolved = err == nil

@@ -18,8 +18,8 @@ func (h *hasher) kept(ledger int64, code string, shares []projections.Share) []i
 	return params
 }
 
-// referring is the parameter under which a reference's relative references to a type stand.
-func (h *hasher) referring(ledger int64, code string, shares []projections.Share, target string) int64 {
+// keptFor is the parameter under which a reference's relative references to a type stand.
+func (h *hasher) keptFor(ledger int64, code string, shares []projections.Share, target string) int64 {
 	for _, s := range shares {
 		if s.Types == nil || slices.Contains(s.Types, target) {
 			return h.param(ledger, s.Param)
@@ -42,8 +42,11 @@ func (m *Maker) reference(t *projections.Term, param, main, ref int64) {
 		add(m.value(param, roleValue, "", t.Code))
 	case isID(t.Code):
 		target := m.resource(m.ledgerOf(m.tenant, t.System), t.Code)
-		add(refer(param, target))
-		m.links = append(m.links, target)
+		key := refer(param, target)
+		if !onRow(m.postgres, t.System) {
+			add(key)
+		}
+		m.refers = append(m.refers, key)
 		m.coding(param, "", t.System, 0) // the target types that the parameter has had
 	default:
 		add(m.value(param, roleValue, t.System, t.Code))

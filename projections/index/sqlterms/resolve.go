@@ -267,8 +267,8 @@ func (x scope) referenceValue(param int64, c *projections.Clause, v projections.
 	if v.AnyCode {
 		return needsTarget(c.Param)
 	}
-	x.targets(param, v, a.addKey, func(target, id string) int64 {
-		return refer(x.referring(x.ledger, c.Param, c.Shares, target), x.resource(x.ledgerOf(x.q.Tenant, target), id))
+	x.targets(param, v, a.addKey, func(target, id string) {
+		a.addReference(refer(x.keptFor(x.ledger, c.Param, c.Shares, target), x.resource(x.ledgerOf(x.q.Tenant, target), id)), x.onRow(target))
 	})
 	return nil
 }
@@ -277,12 +277,12 @@ func needsTarget(param string) error {
 	return events.Errorf(events.Unsupported, op, "the reference %s needs an id or a URL", param)
 }
 
-// targets finds the keys of what a reference stands for; relative is the key of one by type and id.
-func (x *search) targets(param int64, v projections.Value, add func(key int64), relative func(target, id string) int64) {
+// targets finds the keys of what a reference stands for; relative adds that of one by type and id.
+func (x *search) targets(param int64, v projections.Value, add func(key int64), relative func(target, id string)) {
 	plain := func(role role) { add(x.value(param, role, v.System, v.Code)) }
 	switch {
 	case !v.AnySystem && v.System != "" && isID(v.Code):
-		add(relative(v.System, v.Code))
+		relative(v.System, v.Code)
 	case !v.AnySystem:
 		plain(roleValue)
 	default:
@@ -297,7 +297,7 @@ func (x *search) targets(param int64, v projections.Value, add func(key int64), 
 				return "select 0, d.system, 0 from " + s.table("coding") + " d where d.param = " + s.arg(param) + " and d.code = " + s.noBytes() +
 					fmt.Sprintf(" limit %d", maxAlternatives)
 			},
-			take: func(_ int64, target string, _ int64) { add(relative(target, v.Code)) },
+			take: func(_ int64, target string, _ int64) { relative(target, v.Code) },
 		})
 	}
 }

@@ -60,7 +60,7 @@ type VersionRow struct {
 	projections.Version
 	Ledger, Main, Shape, Supersedes int64
 	Resource                        int64   // the key of the resource
-	Links                           []int64 // the keys of the resources that it refers to, by whatever parameter; ascending
+	Refers                          []int64 // the keys of its references to resources, see refer; ascending
 }
 
 // ClosedRow says which version superseded another.
@@ -88,15 +88,16 @@ type Rows struct {
 // are in the index, Forget when they are not. It is not safe for concurrent use.
 type Maker struct {
 	hasher
-	rows    Rows
-	known   map[int64]struct{} // hashes of dictionary rows that the index has
-	fresh   []int64            // and of those that the rows bring
-	params  map[paramName]int64
-	tenant  string // of the version that is being added
-	sorted  []projections.Term
-	places  []int32
-	present []string
-	links   []int64 // of all versions; see VersionRow.Links
+	postgres bool
+	rows     Rows
+	known    map[int64]struct{} // hashes of dictionary rows that the index has
+	fresh    []int64            // and of those that the rows bring
+	params   map[paramName]int64
+	tenant   string // of the version that is being added
+	sorted   []projections.Term
+	places   []int32
+	present  []string
+	refers   []int64 // of all versions; see VersionRow.Refers
 }
 
 type paramName struct {
@@ -107,9 +108,9 @@ type paramName struct {
 // knownBound bounds the memory of Maker.known: about 40 bytes each.
 const knownBound = 200_000
 
-// NewMaker returns a Maker that knows nothing of the dictionaries.
-func NewMaker() *Maker {
-	return &Maker{known: map[int64]struct{}{}, params: map[paramName]int64{}}
+// NewMaker returns a Maker of rows for Postgres, else for SQLite, that knows nothing of the dictionaries.
+func NewMaker(postgres bool) *Maker {
+	return &Maker{postgres: postgres, known: map[int64]struct{}{}, params: map[paramName]int64{}}
 }
 
 // Committed remembers that the dictionary rows of the last Rows are in the index.
@@ -130,7 +131,7 @@ func (m *Maker) Forget() { m.fresh = m.fresh[:0] }
 func (m *Maker) Rows(versions []projections.Row) *Rows {
 	r := &m.rows
 	r.Versions, r.Closed, r.Terms, r.Spans, r.Texts = r.Versions[:0], r.Closed[:0], r.Terms[:0], r.Spans[:0], r.Texts[:0]
-	m.links = m.links[:0]
+	m.refers = m.refers[:0]
 	r.Ledgers, r.Codings, r.Shapes, r.Counts = r.Ledgers[:0], r.Codings[:0], r.Shapes[:0], r.Counts[:0]
 	m.fresh = m.fresh[:0]
 	counts := map[int64]int64{}
@@ -231,7 +232,7 @@ func (m *Maker) version(v *projections.Row, row *VersionRow) int64 {
 	ledger, ref := row.Ledger, v.Sid<<refBits
 	m.tenant = v.Tenant
 	r.Terms = append(r.Terms, TermRow{ledger, v.MainDate, ref})
-	firstLink := len(m.links)
+	firstReference := len(m.refers)
 	m.sort(v.Terms)
 	m.present = m.present[:0]
 	for first := 0; first < len(m.sorted); {
@@ -246,10 +247,10 @@ func (m *Maker) version(v *projections.Row, row *VersionRow) int64 {
 		m.values(m.sorted[first:end], m.paramKey(ledger, code), v.MainDate, ref)
 		first = end
 	}
-	if len(m.links) > firstLink {
-		row.Links = m.links[firstLink:len(m.links):len(m.links)]
-		slices.Sort(row.Links)
-		row.Links = slices.Compact(row.Links)
+	if len(m.refers) > firstReference {
+		row.Refers = m.refers[firstReference:len(m.refers):len(m.refers)]
+		slices.Sort(row.Refers)
+		row.Refers = slices.Compact(row.Refers)
 	}
 	shape := m.shape(ledger)
 	r.Terms = append(r.Terms, TermRow{shape, v.MainDate, ref})

@@ -31,7 +31,7 @@ func BenchmarkRows(b *testing.B) {
 			},
 		}
 	}
-	m := NewMaker()
+	m := NewMaker(false)
 	b.ReportAllocs()
 	for b.Loop() {
 		m.Rows(versions)

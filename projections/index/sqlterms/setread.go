@@ -127,7 +127,8 @@ type keyed struct {
 	isHigh       bool
 }
 
-func inTerms() keyed { return keyed{table: "term", order: "sort"} }
+// versionTable stands for the references on version rows: their keys have no order.
+const versionTable = "version"
 
 // inRanges are the rows that a scan may find, and more of their kind.
 func (sc scan) inRanges() keyed {
@@ -147,6 +148,9 @@ func (k keyed) only(s *statement, row string) string {
 
 // has is the condition that a version has a row with a key.
 func (k keyed) has(s *statement, key string) string {
+	if k.table == versionTable {
+		return "v.refers @> array[" + key + "]"
+	}
 	condition := "p.key = " + key + " and p.sort = v.main"
 	if k.table == "span" {
 		condition = "+p.key = " + key + k.only(s, "p")
@@ -226,8 +230,8 @@ func (v *snapshotSets) readKeys(in keyed, keys []int64) error {
 	}
 	s := v.statement()
 	from, key := s.unnested(keys, "k")
-	sql := "select " + key + ", (select " + s.list("y.sid") + " from (select (t.ref >> 2) as sid from " + s.table(in.table) + " t where t.key = " + key + in.only(s, "t") + " and t.ref < " + s.arg(v.before) +
-		fmt.Sprintf(" limit %d) y) from ", v.Bounds.Rows+1) + from
+	s.most = v.Bounds.Rows + 1
+	sql := "select " + key + ", (select " + s.list("y.sid") + " from (" + in.rows(s, key, v.before) + fmt.Sprintf(" limit %d) y) from ", s.most) + from
 	var many []int64
 	err := v.query(s, sql, func(scan func(...any) error) error {
 		var key int64
@@ -253,9 +257,29 @@ func (v *snapshotSets) readKeys(in keyed, keys []int64) error {
 	return err
 }
 
+// rows is a SELECT of the Sids of the versions with a key.
+func (k keyed) rows(s *statement, key string, before int64) string {
+	if k.table == versionTable {
+		return "select t.sid as sid from " + s.referring("array["+key+"]", before) + " t"
+	}
+	return "select (t.ref >> 2) as sid from " + s.table(k.table) + " t where t.key = " + key + k.only(s, "t") + " and t.ref < " + s.arg(before)
+}
+
 // readMany reads the rows of a key in stretches of the main date, so that the memory it takes is bounded.
 func (v *snapshotSets) readMany(in keyed, key int64) error {
 	whole := roaring.New()
+	if in.table == versionTable { // no order divides them: they come one by one
+		s := v.statement()
+		err := v.query(s, in.rows(s, s.arg(key), v.before), func(scan func(...any) error) error {
+			sid := int64(0)
+			err := scan(&sid)
+			whole.Add(uint32(sid - v.first))
+			return err
+		})
+		whole.RunOptimize()
+		v.put(in.name(key), whole, v.snapshot)
+		return err
+	}
 	for after, more := int64(math.MinInt64), true; more; {
 		edge := int64(math.MaxInt64)
 		more = false

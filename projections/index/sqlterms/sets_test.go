@@ -16,7 +16,7 @@ func TestSetsOfAllPartitionsTogetherStayWithinTheirMemory(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		name := inTerms().name(int64(random.IntN(40)))
+		name := (&access{}).in().name(int64(random.IntN(40)))
 		switch random.IntN(8) {
 		case 0:
 			p.dropBlock(int64(random.IntN(4)))

@@ -28,6 +28,7 @@ type statement struct {
 	args    []any
 	aliases int
 	rows    *int // counts the rows that are answered in lists; nil: nobody asks
+	most    int  // rows that are asked for; 0: all
 }
 
 // alias is a name for a table that no other in the statement has.
@@ -43,31 +44,6 @@ func (s *statement) refer(param int64, resource string) string {
 		return "(" + p + " # " + resource + ")"
 	}
 	return "((" + p + " | " + resource + ") - (" + p + " & " + resource + "))"
-}
-
-// links are the rows, as the table named, of the resources that a version row refers to, and their one column. The rows of SQLite hold
-// them as a JSON array.
-func (s *statement) links(row, as string) (table, target string) {
-	if s.Postgres {
-		return "unnest(" + row + ".links) " + as + "(target)", as + ".target"
-	}
-	return "json_each(" + row + ".links) " + as, as + ".value"
-}
-
-// linksColumn are the resources that a version row refers to, as a JSON array.
-func (s *statement) linksColumn(row string) string {
-	if s.Postgres {
-		return "to_json(" + row + ".links)::text::bytea"
-	}
-	return row + ".links"
-}
-
-// LinksText is the written form of links for SQLite; nil when there are none.
-func LinksText(links []int64) any {
-	if len(links) == 0 {
-		return nil
-	}
-	return jsonOf(links)
 }
 
 // arg adds an argument (int64, int32, string, []byte; slices of them for Postgres) and returns its placeholder. Postgres is told the type:

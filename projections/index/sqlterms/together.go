@@ -15,22 +15,36 @@ const setKeys = 400
 // asSet returns the keys whose versions, all together, are what a clause finds; nil when it has other forms or too many.
 func (a *access) asSet() []int64 {
 	others := len(a.wide) + len(a.scans) + len(a.texts) + len(a.updated) + len(a.sids) + len(a.choice)
-	if others > 0 || a.follow != nil || len(a.keys)+len(a.shapes) > setKeys {
+	if others > 0 || a.follow != nil || len(a.keys)+len(a.shapes)+len(a.refers) > setKeys {
 		return nil
+	}
+	if len(a.refers) > 0 {
+		if len(a.keys)+len(a.shapes) > 0 {
+			return nil
+		}
+		return a.refers
 	}
 	return append(a.keys[:len(a.keys):len(a.keys)], a.shapes...)
 }
 
+// in are the rows that have the keys of asSet.
+func (a *access) in() keyed {
+	if len(a.refers) > 0 {
+		return keyed{table: versionTable}
+	}
+	return keyed{table: "term", order: "sort"}
+}
+
 // onlyScans tells whether a clause is answered by ranges alone.
 func (a *access) onlyScans() bool {
-	return len(a.keys)+len(a.shapes)+len(a.wide)+len(a.texts)+len(a.updated)+len(a.sids)+len(a.choice) == 0 && a.follow == nil && len(a.scans) <= setKeys
+	return len(a.keys)+len(a.shapes)+len(a.refers)+len(a.wide)+len(a.texts)+len(a.updated)+len(a.sids)+len(a.choice) == 0 && a.follow == nil && len(a.scans) <= setKeys
 }
 
 // names are what the sets that answer a clause are kept under or, of ranges, the sets that hold whoever may answer it.
 func (a *access) names() []setName {
 	var names []setName
 	for _, key := range a.asSet() {
-		names = append(names, inTerms().name(key))
+		names = append(names, a.in().name(key))
 	}
 	if a.onlyScans() && len(names) == 0 {
 		for _, sc := range a.scans {
@@ -106,7 +120,7 @@ func (x *search) intersect(read *access, mains bool) (t *together, err error) {
 		case a.negate:
 			without = append(without, a)
 		default:
-			set, err := v.having(inTerms(), keys)
+			set, err := v.having(a.in(), keys)
 			if err != nil {
 				return nil, err
 			}
@@ -140,7 +154,7 @@ func (x *search) intersect(read *access, mains bool) (t *together, err error) {
 		return nil, nil
 	}
 	for _, a := range without {
-		set, err := v.having(inTerms(), a.asSet())
+		set, err := v.having(a.in(), a.asSet())
 		if err != nil {
 			return nil, err
 		}
