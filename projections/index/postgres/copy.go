@@ -86,7 +86,7 @@ type copies struct{ version, term, span, text copyData }
 
 func newCopies() copies {
 	return copies{
-		version: copyData{table: "version", columns: `sid, ledger, log_offset, "at", main, shape, supersedes, resource, number, change, deleted, id, hash, refers`},
+		version: copyData{table: "version", columns: `sid, ledger, log_offset, "at", main, shape, supersedes, resource, number, change, deleted, id, hash, keys`},
 		term:    copyData{table: "term", columns: "key, sort, ref"},
 		span:    copyData{table: "span", columns: "key, low, high, ref"},
 		text:    copyData{table: "text", columns: "key, ref, head, rest, raw"},
@@ -110,7 +110,7 @@ func (c *copies) fill(r *sqlterms.Rows) {
 		c.version.smallint(int16(sqlterms.Bit(v.Deleted)))
 		c.version.text(v.ID)
 		c.version.bytes(v.Hash[:])
-		c.version.array(v.Refers)
+		c.version.array(v.Keys)
 	}
 	for i := range r.Terms {
 		c.term.row(3)

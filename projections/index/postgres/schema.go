@@ -24,7 +24,7 @@ create table %builder (one boolean primary key default true check (one), holder 
 // need; the others are in searchIndexes. Ids are compared by their bytes.
 const generationTables = `
 create table %version (sid bigint primary key, ledger bigint not null, log_offset bigint not null, "at" bigint not null, main bigint not null, shape bigint not null,
-	supersedes bigint not null, resource bigint not null, number bigint not null, change int not null, deleted smallint not null, id text collate "C" not null, hash bytea not null, refers bigint[]);
+	supersedes bigint not null, resource bigint not null, number bigint not null, change int not null, deleted smallint not null, id text collate "C" not null, hash bytea not null, keys bigint[]);
 create unique index version_id on %version (ledger, id, number);
 create table %closed (sid bigint primary key, by_sid bigint not null);
 create table %term (key bigint not null, sort bigint not null, ref bigint not null);
@@ -41,9 +41,9 @@ create table %position (partition int primary key, next bigint not null, next_si
 	swept bigint not null default 0, sweeping bigint not null default 0, digest bytea not null default '', log text not null default '', last bytea not null default '')
 	with (fillfactor = 50);
 create table %sweep (one int primary key, stage bigint not null, a bigint not null, b bigint not null, c bigint not null);
-create function %referring(keys bigint[], last bigint, most bigint) returns table (sid bigint) language plpgsql stable rows 100
+create function %with_keys(wanted bigint[], last bigint, most bigint) returns table (sid bigint) language plpgsql stable rows 100
 	set enable_bitmapscan = on set enable_indexscan = off set enable_seqscan = off as $body$
-	begin return query select v.sid from %version v where v.refers && keys and v.sid + 0 <= last limit most; end $body$`
+	begin return query select v.sid from %version v where v.keys && wanted and v.sid + 0 <= last limit most; end $body$`
 
 // searchIndex is an index that only searches need.
 type searchIndex struct{ name, on string }
@@ -57,7 +57,7 @@ func searchIndexes() []searchIndex {
 		{"text_ref", "text (ref, key)"},
 		{"version_updated", `version (ledger, "at", sid)`},
 		{"version_resource", "version (resource)"},
-		{"version_refers", "version using gin (refers) with (gin_pending_list_limit = 64)"},
+		{"version_keys", "version using gin (keys) with (gin_pending_list_limit = 64)"},
 		{"span_ref", "span (ref, key)"},
 		{"outcome_place", "outcome (partition, log_offset)"}, // for Decisions
 		{"coding_system", "coding (param, system, key)"},

@@ -14,8 +14,8 @@ func small(r *sqlterms.Rows) bool {
 	return len(r.Versions)+len(r.Terms)+len(r.Spans)+len(r.Texts) <= smallRows
 }
 
-// referencesText is the written form of a version's references: no array can hold arrays of several lengths.
-func referencesText(keys []int64) *string {
+// keysText is the written form of the keys on a version's row: no array can hold arrays of several lengths.
+func keysText(keys []int64) *string {
 	if len(keys) == 0 {
 		return nil
 	}
@@ -58,15 +58,15 @@ func (c columns) args(more ...any) []any {
 func (b *beginning) insert(tables string, r *sqlterms.Rows) {
 	if n := len(r.Versions); n > 0 {
 		c := newColumns(11, n)
-		ids, hashes, refers := make([]string, n), make([][]byte, n), make([]*string, n)
+		ids, hashes, keys := make([]string, n), make([][]byte, n), make([]*string, n)
 		for i := range r.Versions {
 			v := &r.Versions[i]
 			c.add(i, v.Sid, v.Ledger, v.Position.Offset, v.Time.UnixMicro(), v.Main, v.Shape, v.Supersedes, v.Resource, v.Number, int64(v.Change), sqlterms.Bit(v.Deleted))
-			ids[i], hashes[i], refers[i] = v.ID, v.Hash[:], referencesText(v.Refers)
+			ids[i], hashes[i], keys[i] = v.ID, v.Hash[:], keysText(v.Keys)
 		}
-		const columns = `sid, ledger, log_offset, "at", main, shape, supersedes, resource, number, change, deleted, id, hash, refers`
+		const columns = `sid, ledger, log_offset, "at", main, shape, supersedes, resource, number, change, deleted, id, hash, keys`
 		b.Queue("insert into "+tables+"version ("+columns+") select "+columns+"::bigint[] from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[]::int[], $11::bigint[]::smallint[], $12::text[], $13::bytea[], $14::text[]) v("+columns+")",
-			c.args(ids, hashes, refers)...)
+			c.args(ids, hashes, keys)...)
 	}
 	if n := len(r.Terms); n > 0 {
 		c := newColumns(3, n)

@@ -149,7 +149,7 @@ func (s *sweep) byVersion(ctx context.Context, place sqlterms.SweepPlace, portio
 			}
 			portion.Removed += tag.RowsAffected()
 		}
-		_, err := tx.Exec(ctx, "update "+s.tables+"version set refers = null where sid = any($1) and refers is not null", versions)
+		_, err := tx.Exec(ctx, "update "+s.tables+"version set keys = null where sid = any($1) and keys is not null", versions)
 		return err
 	})
 }

@@ -24,7 +24,7 @@ create table index_catalog (digest text primary key, definitions blob not null) 
 const generationTables = `
 create table %version (sid integer primary key, ledger integer not null, id text not null, number integer not null,
 	log_offset integer not null, change integer not null, at integer not null, hash blob not null, deleted integer not null,
-	main integer not null, shape integer not null, supersedes integer not null, resource integer not null, refers text);
+	main integer not null, shape integer not null, supersedes integer not null, resource integer not null, keys text);
 create unique index %version_id on %version (ledger, id, number);
 create table %closed (sid integer primary key, by_sid integer not null);
 create table %term (key integer not null, sort integer not null, ref integer not null, primary key (key, sort, ref)) without rowid;

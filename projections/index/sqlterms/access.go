@@ -6,7 +6,6 @@ import (
 
 	"github.com/RoaringBitmap/roaring/v2"
 
-	"binnacle/events"
 	"binnacle/projections"
 )
 
@@ -17,8 +16,8 @@ type access struct {
 	negate bool // the versions without such a row are meant
 
 	keys    []int64    // term rows with one of these keys
-	wide    []wideCode // term rows of the codings of one system, of which there are many
-	refers  []int64    // versions that have one of these references on their row; see referring
+	wide    []wideCode // versions with one of many codings
+	onRow   []int64    // versions that have one of these keys on their row; see withKeys
 	shapes  []int64    // versions of one of these shapes
 	scans   []scan     // span rows
 	texts   []textScan // text rows
@@ -48,10 +47,21 @@ type access struct {
 	mark    uint64    // stands for what it asks, for Counts
 }
 
-// wideCode stands for all codings of a system.
+// wideCode stands for all codings of a system, or for all that begin with a text.
 type wideCode struct {
 	dictionary int64
 	system     string
+	begins     string
+	onRow      bool // their keys stand on the versions' rows
+}
+
+// condition is that on a coding, as d.
+func (w wideCode) condition(s *statement) string {
+	c := "d.param = " + s.arg(w.dictionary)
+	if w.begins != "" {
+		return c + s.begins("d.code", []byte(w.begins))
+	}
+	return c + " and d.system = " + s.arg([]byte(w.system))
 }
 
 // interval has both ends inside.
@@ -74,7 +84,7 @@ type textScan struct {
 }
 
 func (a *access) empty() bool {
-	return len(a.keys) == 0 && len(a.wide) == 0 && len(a.refers) == 0 && len(a.shapes) == 0 && len(a.scans) == 0 && len(a.texts) == 0 && len(a.spans) == 0 && len(a.sids) == 0 && a.follow == nil && len(a.choice) == 0
+	return len(a.keys) == 0 && len(a.wide) == 0 && len(a.onRow) == 0 && len(a.shapes) == 0 && len(a.scans) == 0 && len(a.texts) == 0 && len(a.spans) == 0 && len(a.sids) == 0 && a.follow == nil && len(a.choice) == 0
 }
 
 // inside tells whether it is made of groups of clauses: to probe it takes several steps.
@@ -127,7 +137,7 @@ func (a *access) walkKeys() []int64 {
 	} else if len(a.shapes) > 0 {
 		return nil
 	}
-	others := len(a.wide) + len(a.refers) + len(a.scans) + len(a.texts) + len(a.updated) + len(a.sids) + len(a.choice)
+	others := len(a.wide) + len(a.onRow) + len(a.scans) + len(a.texts) + len(a.updated) + len(a.sids) + len(a.choice)
 	if a.negate || len(keys) > mergedKeys || others > 0 || a.follow != nil && !a.resolved {
 		return nil
 	}
@@ -159,14 +169,18 @@ func (a *access) rows(s *statement, before int64) string {
 		parts = append(parts, g.rows(s, before))
 	}
 	for _, w := range a.wide {
-		parts = append(parts, "select (t.ref >> 2) as sid from "+s.table("coding")+" d cross join "+s.table("term")+" t where d.param = "+s.arg(w.dictionary)+
-			" and d.system = "+s.arg([]byte(w.system))+" and t.key = d.key and t.ref < "+s.arg(before))
+		codings := s.table("coding") + " d where " + w.condition(s)
+		if w.onRow {
+			parts = append(parts, "select t.sid as sid from "+s.withKeys("array(select d.key from "+codings+")", before)+" t")
+		} else {
+			parts = append(parts, "select (t.ref >> 2) as sid from "+strings.Replace(codings, " d where ", " d cross join "+s.table("term")+" t where ", 1)+" and t.key = d.key and t.ref < "+s.arg(before))
+		}
 	}
 	if len(a.keys) > 0 {
 		add("term", "t.key "+s.in(a.keys))
 	}
-	if len(a.refers) > 0 {
-		parts = append(parts, "select t.sid as sid from "+s.referring(s.arg(a.refers), before)+" t")
+	if len(a.onRow) > 0 {
+		parts = append(parts, "select t.sid as sid from "+s.withKeys(s.arg(a.onRow), before)+" t")
 	}
 	if len(a.shapes) > 0 {
 		add("term", "t.key "+s.in(a.shapes))
@@ -194,7 +208,7 @@ func (a *access) probe(s *statement, sid, ref, main string, before int64) string
 	for _, g := range a.choice {
 		parts = append(parts, g.probe(s, sid, ref, main, before))
 	}
-	if a.follow != nil && !(a.resolved && (a.byID || len(a.keys)+len(a.refers) <= inline)) {
+	if a.follow != nil && !(a.resolved && (a.byID || len(a.keys)+len(a.onRow) <= inline)) {
 		parts = append(parts, a.follow.probe(s, sid, before)...)
 	}
 	if len(a.sids) > 0 {
@@ -206,8 +220,8 @@ func (a *access) probe(s *statement, sid, ref, main string, before int64) string
 	if len(a.keys) > 0 && !(a.resolved && len(a.keys) > inline) {
 		parts = append(parts, "exists (select 1 from "+s.table("term")+within+"p.sort = "+main+" and p.key "+s.in(a.keys)+once+")")
 	}
-	if len(a.refers) > 0 && !(a.resolved && len(a.refers) > inline) {
-		parts = append(parts, "exists (select 1 from "+s.table("version")+" p where p.sid = "+sid+" and p.refers && "+s.arg(a.refers)+"::bigint[]"+once+")")
+	if len(a.onRow) > 0 && !(a.resolved && len(a.onRow) > inline) {
+		parts = append(parts, "exists (select 1 from "+s.table("version")+" p where p.sid = "+sid+" and p.keys && "+s.arg(a.onRow)+"::bigint[]"+once+")")
 	}
 	if len(a.shapes) > 0 {
 		parts = append(parts, "exists (select 1 from "+s.table("version")+" p where p.sid = "+sid+" and p.shape "+s.in(a.shapes)+once+")")
@@ -319,35 +333,6 @@ const (
 	maxAlternatives = 2_000 // keys that one value stands for; ids
 	maxStretches    = 400   // stretches of ranges and texts; each is a part of a UNION, of which SQLite takes 500
 )
-
-// uriScans are the stretches for a uri with its modifier.
-func (h *hasher) uriScans(param int64, modifier projections.Modifier, uri string) ([]textScan, error) {
-	key := h.of(param, roleText)
-	whole := textScan{key, textIs, uri}
-	switch modifier {
-	case projections.Below:
-		if strings.HasSuffix(uri, "/") {
-			return []textScan{{key, textBegins, uri}}, nil
-		}
-		return []textScan{whole, {key, textBegins, uri + "/"}}, nil
-	case projections.Above:
-		scans := []textScan{whole}
-		for i := range len(uri) {
-			if uri[i] != '/' {
-				continue
-			}
-			scans = append(scans, textScan{key, textIs, uri[:i]})
-			if i+1 < len(uri) {
-				scans = append(scans, textScan{key, textIs, uri[:i+1]})
-			}
-			if len(scans) > 100 {
-				return nil, events.Errorf(events.TooCostly, "index.Search", "the uri has too many segments for :above; give one with fewer than 50")
-			}
-		}
-		return scans, nil
-	}
-	return []textScan{whole}, nil
-}
 
 // updatedIntervals are the times of lastUpdated that a value finds: a version's own range is [t, t+LastUpdatedWidth).
 func updatedIntervals(v projections.Value) []interval {

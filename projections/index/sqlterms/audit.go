@@ -77,17 +77,17 @@ type window struct {
 
 func (r Reads) read(ctx context.Context, w *window) error {
 	s := r.statement()
-	sql := "select " + matchColumns + ", v.ledger, v.main, v.shape, v.supersedes, v.resource, " + s.referencesColumn("v") + " from " + s.table("version") + " v where v.sid >= " + s.arg(w.first) + " and v.sid < " + s.arg(w.end) + " order by v.sid"
+	sql := "select " + matchColumns + ", v.ledger, v.main, v.shape, v.supersedes, v.resource, " + s.keysColumn("v") + " from " + s.table("version") + " v where v.sid >= " + s.arg(w.first) + " and v.sid < " + s.arg(w.end) + " order by v.sid"
 	err := r.query(ctx, s, sql, func(scan func(...any) error) error {
 		var m match
 		var v VersionRow
-		var refers []byte
-		if err := scan(append(m.fields(), &v.Ledger, &v.Main, &v.Shape, &v.Supersedes, &v.Resource, &refers)...); err != nil {
+		var keys []byte
+		if err := scan(append(m.fields(), &v.Ledger, &v.Main, &v.Shape, &v.Supersedes, &v.Resource, &keys)...); err != nil {
 			return err
 		}
-		if len(refers) > 0 {
-			if err := json.Unmarshal(refers, &v.Refers); err != nil {
-				return events.Wrap(events.Internal, "index.Scan", err, "the references of version %d cannot be read; rebuild the index", m.sid)
+		if len(keys) > 0 {
+			if err := json.Unmarshal(keys, &v.Keys); err != nil {
+				return events.Wrap(events.Internal, "index.Scan", err, "the keys of version %d cannot be read; rebuild the index", m.sid)
 			}
 		}
 		v.Version = m.version(&projections.Query{})
@@ -191,7 +191,7 @@ func (w *window) digest(v *VersionRow) events.Hash {
 		number(w.terms[0].Key, w.terms[0].Sort, w.terms[0].Ref)
 		w.terms = w.terms[1:]
 	}
-	for _, key := range v.Refers {
+	for _, key := range v.Keys {
 		b = append(b, 'l')
 		number(key)
 	}

@@ -89,7 +89,7 @@ func (x *search) combined(o, by order, more *access, phase phase, read *access, 
 	}
 	key, rows := x.ledger, int(x.living)
 	for _, a := range x.positive() {
-		if keys := a.asSet(); len(keys) == 1 && len(a.refers) == 0 && (rows <= 0 || a.count > 0 && a.count < rows) {
+		if keys := a.asSet(); len(keys) == 1 && len(a.onRow) == 0 && (rows <= 0 || a.count > 0 && a.count < rows) {
 			key, rows = keys[0], a.count
 		}
 	}

@@ -22,7 +22,7 @@ type followed struct {
 type target struct {
 	*group
 	param int64 // of the reference
-	onRow bool  // the reference has no term row; see referring
+	onRow bool  // the reference has no term row; see withKeys
 }
 
 // follow resolves a clause that follows references.
@@ -42,9 +42,9 @@ func (x scope) follow(c *projections.Clause, a *access, depth int) error {
 		if err != nil {
 			return err
 		}
-		end := target{g, x.keptFor(x.ledger, c.Param, t.Shares, t.Type), x.onRow(t.Type)}
+		end := target{g, x.keptFor(x.ledger, c.Param, t.Shares, t.Type), x.refersOnRow(t.Type)}
 		if c.Follow.Reverse {
-			end = target{g, x.keptFor(other.ledger, c.Param, t.Shares, x.name), x.onRow(x.name)}
+			end = target{g, x.keptFor(other.ledger, c.Param, t.Shares, x.name), x.refersOnRow(x.name)}
 		}
 		a.follow.targets = append(a.follow.targets, &end)
 		words = append(words, t.Type+g.words())
@@ -89,7 +89,7 @@ func (x scope) any(clauses []projections.Clause, a *access, depth int) error {
 		}
 		a.words, a.aligned = strings.Join(words, " or "), false
 		x.afterLookups = append(x.afterLookups, func() error {
-			a.keys, a.refers, a.shapes = distinct(a.keys), distinct(a.refers), distinct(a.shapes)
+			a.keys, a.onRow, a.shapes = distinct(a.keys), distinct(a.onRow), distinct(a.shapes)
 			return nil
 		})
 		return nil
@@ -198,7 +198,7 @@ func (f *followed) rows(s *statement, before int64) []string {
 	parts := make([]string, len(f.targets))
 	for i, t := range f.targets {
 		if !f.reverse && t.onRow {
-			parts[i] = "select t.sid as sid from (" + t.versions(s, "distinct v.resource", before) + ") o cross join lateral " + s.referring("array["+s.refer(t.param, "o.resource")+"]", before) + " t"
+			parts[i] = "select t.sid as sid from (" + t.versions(s, "distinct v.resource", before) + ") o cross join lateral " + s.withKeys("array["+s.refer(t.param, "o.resource")+"]", before) + " t"
 			continue
 		}
 		if !f.reverse {
@@ -206,8 +206,8 @@ func (f *followed) rows(s *statement, before int64) []string {
 				s.refer(t.param, "o.resource") + " and t.ref < " + s.arg(before)
 			continue
 		}
-		keys, key := s.references("o", "l")
-		parts[i] = "select t.sid as sid from (" + t.versions(s, "v.refers", before) + ") o cross join " + keys + " cross join " + s.table("version") +
+		keys, key := s.keysOf("o", "l")
+		parts[i] = "select t.sid as sid from (" + t.versions(s, "v.keys", before) + ") o cross join " + keys + " cross join " + s.table("version") +
 			" t where t.resource = " + s.refer(t.param, key) + " and t.sid <= " + s.arg(snapshotOf(before))
 	}
 	return parts
@@ -222,12 +222,12 @@ func (f *followed) probe(s *statement, sid string, before int64) []string {
 		of := " where " + own + ".sid = " + sid + " and "
 		switch {
 		case !f.reverse:
-			keys, key := s.references(own, s.alias("l"))
+			keys, key := s.keysOf(own, s.alias("l"))
 			parts[i] = begin + keys + " cross join " + s.table("version") + " " + other + of + other + ".resource = " + s.refer(t.param, key) + " and " + other + ".ledger = " + s.arg(t.ledger) +
 				" and " + other + ".deleted = 0 and " + other + ".sid <= " + s.arg(snapshotOf(before)) + t.current(s, other, before) + once + ")"
 		case t.onRow:
 			found := s.alias("r")
-			parts[i] = begin + "lateral " + s.referring("array["+s.refer(t.param, own+".resource")+"]", before) + " " + found + " cross join " + s.table("version") + " " + other + of +
+			parts[i] = begin + "lateral " + s.withKeys("array["+s.refer(t.param, own+".resource")+"]", before) + " " + found + " cross join " + s.table("version") + " " + other + of +
 				other + ".sid = " + found + ".sid" + t.current(s, other, before) + once + ")"
 		default:
 			parts[i] = begin + s.table("term") + " " + other + of + other + ".key = " + s.refer(t.param, own+".resource") + " and " + other + ".ref < " + s.arg(before) +
@@ -274,7 +274,7 @@ func (x *search) lookUp(a *access) error {
 		if err := scan(&n, &resource); err != nil {
 			return err
 		}
-		a.addReference(refer(f.targets[n].param, resource), f.targets[n].onRow)
+		a.addKeyOn(refer(f.targets[n].param, resource), f.targets[n].onRow)
 		return nil
 	})
 	a.resolved = err == nil

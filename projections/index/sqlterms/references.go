@@ -43,10 +43,10 @@ func (m *Maker) reference(t *projections.Term, param, main, ref int64) {
 	case isID(t.Code):
 		target := m.resource(m.ledgerOf(m.tenant, t.System), t.Code)
 		key := refer(param, target)
-		if !onRow(m.postgres, t.System) {
+		m.keys = append(m.keys, key)
+		if !refersOnRow(m.postgres, t.System) {
 			add(key)
 		}
-		m.refers = append(m.refers, key)
 		m.coding(param, "", t.System, 0) // the target types that the parameter has had
 	default:
 		add(m.value(param, roleValue, t.System, t.Code))

@@ -154,9 +154,7 @@ func (x scope) values(c *projections.Clause, param int64, a *access) error {
 				a.texts = append(a.texts, textScan{key, textBegins, projections.Fold(v.Text)})
 			}
 		case projections.URI:
-			var scans []textScan
-			scans, err = x.uriScans(param, c.Modifier, v.Text)
-			a.texts = append(a.texts, scans...)
+			err = x.uriValue(param, c.Modifier, v.Text, a)
 		case projections.Date:
 			a.scans = appendScans(a.scans, x.dateScans(param, v))
 		case projections.Number:
@@ -228,7 +226,7 @@ func (x *search) codings(dictionary int64, code, system *string, words string, u
 				return
 			}
 			if found == maxAlternatives+1 {
-				wide(wideCode{dictionary, projections.OrderCode(*system)})
+				wide(wideCode{dictionary: dictionary, system: projections.OrderCode(*system)})
 			}
 		},
 	})
@@ -268,7 +266,7 @@ func (x scope) referenceValue(param int64, c *projections.Clause, v projections.
 		return needsTarget(c.Param)
 	}
 	x.targets(param, v, a.addKey, func(target, id string) {
-		a.addReference(refer(x.keptFor(x.ledger, c.Param, c.Shares, target), x.resource(x.ledgerOf(x.q.Tenant, target), id)), x.onRow(target))
+		a.addKeyOn(refer(x.keptFor(x.ledger, c.Param, c.Shares, target), x.resource(x.ledgerOf(x.q.Tenant, target), id)), x.refersOnRow(target))
 	})
 	return nil
 }

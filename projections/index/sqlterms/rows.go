@@ -60,7 +60,7 @@ type VersionRow struct {
 	projections.Version
 	Ledger, Main, Shape, Supersedes int64
 	Resource                        int64   // the key of the resource
-	Refers                          []int64 // the keys of its references to resources, see refer; ascending
+	Keys                            []int64 // those that stand on the row, see withKeys; ascending
 }
 
 // ClosedRow says which version superseded another.
@@ -97,7 +97,7 @@ type Maker struct {
 	sorted   []projections.Term
 	places   []int32
 	present  []string
-	refers   []int64 // of all versions; see VersionRow.Refers
+	keys     []int64 // of all versions; see VersionRow.Keys
 }
 
 type paramName struct {
@@ -131,7 +131,7 @@ func (m *Maker) Forget() { m.fresh = m.fresh[:0] }
 func (m *Maker) Rows(versions []projections.Row) *Rows {
 	r := &m.rows
 	r.Versions, r.Closed, r.Terms, r.Spans, r.Texts = r.Versions[:0], r.Closed[:0], r.Terms[:0], r.Spans[:0], r.Texts[:0]
-	m.refers = m.refers[:0]
+	m.keys = m.keys[:0]
 	r.Ledgers, r.Codings, r.Shapes, r.Counts = r.Ledgers[:0], r.Codings[:0], r.Shapes[:0], r.Counts[:0]
 	m.fresh = m.fresh[:0]
 	counts := map[int64]int64{}
@@ -232,7 +232,7 @@ func (m *Maker) version(v *projections.Row, row *VersionRow) int64 {
 	ledger, ref := row.Ledger, v.Sid<<refBits
 	m.tenant = v.Tenant
 	r.Terms = append(r.Terms, TermRow{ledger, v.MainDate, ref})
-	firstReference := len(m.refers)
+	firstKey := len(m.keys)
 	m.sort(v.Terms)
 	m.present = m.present[:0]
 	for first := 0; first < len(m.sorted); {
@@ -247,10 +247,10 @@ func (m *Maker) version(v *projections.Row, row *VersionRow) int64 {
 		m.values(m.sorted[first:end], m.paramKey(ledger, code), v.MainDate, ref)
 		first = end
 	}
-	if len(m.refers) > firstReference {
-		row.Refers = m.refers[firstReference:len(m.refers):len(m.refers)]
-		slices.Sort(row.Refers)
-		row.Refers = slices.Compact(row.Refers)
+	if len(m.keys) > firstKey {
+		row.Keys = m.keys[firstKey:len(m.keys):len(m.keys)]
+		slices.Sort(row.Keys)
+		row.Keys = slices.Compact(row.Keys)
 	}
 	shape := m.shape(ledger)
 	r.Terms = append(r.Terms, TermRow{shape, v.MainDate, ref})
@@ -318,7 +318,7 @@ func (m *Maker) values(terms []projections.Term, param, main, ref int64) {
 		m.strings(terms, param, ref)
 	case projections.URI:
 		for i := range terms {
-			m.rows.Texts = append(m.rows.Texts, uriRow(m.of(param, roleText), terms[i].Text, ref))
+			m.uri(terms[i].Text, param, main, ref)
 		}
 	case projections.Date:
 		m.dates(terms, param, main, ref)

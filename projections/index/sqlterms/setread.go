@@ -149,7 +149,7 @@ func (k keyed) only(s *statement, row string) string {
 // has is the condition that a version has a row with a key.
 func (k keyed) has(s *statement, key string) string {
 	if k.table == versionTable {
-		return "v.refers @> array[" + key + "]"
+		return "v.keys @> array[" + key + "]"
 	}
 	condition := "p.key = " + key + " and p.sort = v.main"
 	if k.table == "span" {
@@ -260,7 +260,7 @@ func (v *snapshotSets) readKeys(in keyed, keys []int64) error {
 // rows is a SELECT of the Sids of the versions with a key.
 func (k keyed) rows(s *statement, key string, before int64) string {
 	if k.table == versionTable {
-		return "select t.sid as sid from " + s.referring("array["+key+"]", before) + " t"
+		return "select t.sid as sid from " + s.withKeys("array["+key+"]", before) + " t"
 	}
 	return "select (t.ref >> 2) as sid from " + s.table(k.table) + " t where t.key = " + key + k.only(s, "t") + " and t.ref < " + s.arg(before)
 }
