@@ -54,6 +54,7 @@ func superseding(w *world, n, rounds int) {
 				{Param: "name", Kind: projections.String, Text: fmt.Sprintf("Anna %d", round)}, {Param: "probability", Kind: projections.Number, Low: float64(round), High: float64(round)},
 				{Param: "period", Kind: projections.Date, Start: day(2020, 1, 1), End: day(2021, 1, 1+round)},
 				{Param: "subject", Kind: projections.Reference, System: "Patient", Code: fmt.Sprint(i % 7)},
+				{Param: "encounter", Kind: projections.Reference, System: "Encounter", Code: fmt.Sprint((i + round) % 3)}, {Param: "_profile", Kind: projections.URI, Text: fmt.Sprintf("http://a/%d", round)},
 			}
 			w.put(key("Observation", fmt.Sprint(i)), day(2020, 1, 1+i%20), terms...)
 		}
@@ -100,6 +101,12 @@ func sweeps(t *testing.T, g projections.Generations) {
 	codes := projections.Query{Tenant: "main", Type: "Observation", Limit: 7, Total: projections.TotalAccurate, Clauses: []projections.Clause{
 		{Param: "code", Kind: projections.Token, Values: []projections.Value{{System: "s", Code: "a"}}}}}
 	w.check(codes)
+	for _, c := range []projections.Clause{
+		{Param: "encounter", Kind: projections.Reference, Values: []projections.Value{{System: "Encounter", Code: "1"}}}, {Param: "_profile", Kind: projections.URI, Values: []projections.Value{{Text: "http://a/1"}}},
+		{Param: "_profile", Kind: projections.URI, Modifier: projections.Below, Values: []projections.Value{{Text: "http://a"}}},
+	} {
+		w.check(projections.Query{Tenant: "main", Type: "Observation", Limit: 7, Total: projections.TotalAccurate, Clauses: []projections.Clause{c}})
+	}
 	for _, sort := range []projections.SortKey{{Param: projections.ParamID, Kind: projections.Token}, {Param: projections.ParamLastUpdated, Kind: projections.Date}, {Param: "name", Kind: projections.String},
 		{Param: "status", Kind: projections.Token}, {Param: "period", Kind: projections.Date}} {
 		w.check(projections.Query{Tenant: "main", Type: "Observation", Limit: 11, Sort: []projections.SortKey{sort}})

@@ -189,6 +189,45 @@ func TestABuilderThatLostItsConnectionNeitherSwitchesNorKeepsOthersOut(t *testin
 	mustBuild(t, other, "second")
 }
 
+func TestASweepTakesTheKeysOffTheRowsOfSupersededVersions(t *testing.T) {
+	g := open(t, config(t))
+	f := newFeeder(0)
+	first := f.commit(3)
+	mustCommit(t, g.Live(), first)
+	second := f.commit(3)
+	for i := range second.Rows {
+		second.Rows[i].ID, second.Rows[i].Number, second.Rows[i].Supersedes = first.Rows[i].ID, 2, first.Rows[i].Sid
+	}
+	mustCommit(t, g.Live(), second)
+	if err := g.Sweeper().Horizon(t.Context(), 0, f.sid); err != nil {
+		t.Fatal(err)
+	}
+	sweep, err := g.Sweeper().Sweep(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = sweep.Release() }()
+	for done := false; !done; {
+		portion, err := sweep.Portion(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		done = portion.Done
+	}
+	var with []int64
+	if err := queryOn(t.Context(), g.work, "test", "select sid from "+g.tables(1)+"version where keys is not null order by sid", nil, func(scan func(...any) error) error {
+		sid := int64(0)
+		err := scan(&sid)
+		with = append(with, sid)
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if want := []int64{4, 5, 6}; !slices.Equal(with, want) {
+		t.Errorf("the versions %v have keys on their rows, want %v", with, want)
+	}
+}
+
 func TestABuiltGenerationHasTheIndexesOfTheFirst(t *testing.T) {
 	c := config(t)
 	g := open(t, c)

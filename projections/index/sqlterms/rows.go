@@ -27,7 +27,7 @@ type SpanRow struct {
 	Key, Low, High, Ref int64
 }
 
-// TextRow stands in the table of strings and uris.
+// TextRow stands in the table of strings, and of uris that are too long to be keys.
 type TextRow struct {
 	Key  int64
 	Head []byte // the beginning of the folded string, or of the uri; at most OrderBytes
