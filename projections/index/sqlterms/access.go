@@ -169,12 +169,11 @@ func (a *access) rows(s *statement, before int64) string {
 		parts = append(parts, g.rows(s, before))
 	}
 	for _, w := range a.wide {
-		codings := s.table("coding") + " d where " + w.condition(s)
 		if w.onRow {
-			parts = append(parts, "select t.sid as sid from "+s.withKeys("array(select d.key from "+codings+")", before)+" t")
-		} else {
-			parts = append(parts, "select (t.ref >> 2) as sid from "+strings.Replace(codings, " d where ", " d cross join "+s.table("term")+" t where ", 1)+" and t.key = d.key and t.ref < "+s.arg(before))
+			parts = append(parts, "select t.sid as sid from "+s.withKeys("array(select d.key from "+s.table("coding")+" d where "+w.condition(s)+")", before)+" t")
+			continue
 		}
+		parts = append(parts, "select (t.ref >> 2) as sid from "+s.table("coding")+" d cross join "+s.table("term")+" t where "+w.condition(s)+" and t.key = d.key and t.ref < "+s.arg(before))
 	}
 	if len(a.keys) > 0 {
 		add("term", "t.key "+s.in(a.keys))

@@ -127,7 +127,7 @@ type keyed struct {
 	isHigh       bool
 }
 
-// versionTable stands for the references on version rows: their keys have no order.
+// versionTable stands for the keys on version rows, which have no order.
 const versionTable = "version"
 
 // inRanges are the rows that a scan may find, and more of their kind.
@@ -276,8 +276,10 @@ func (v *snapshotSets) readMany(in keyed, key int64) error {
 			whole.Add(uint32(sid - v.first))
 			return err
 		})
-		whole.RunOptimize()
-		v.put(in.name(key), whole, v.snapshot)
+		if err == nil {
+			whole.RunOptimize()
+			v.put(in.name(key), whole, v.snapshot)
+		}
 		return err
 	}
 	for after, more := int64(math.MinInt64), true; more; {
