@@ -172,6 +172,9 @@ func (g *group) probe(s *statement, sid, ref, main string, before int64) string 
 // versions is a SELECT of columns of the versions, as v, that answer the group at the snapshot.
 func (g *group) versions(s *statement, columns string, before int64) string {
 	driver := g.driver()
+	most := s.most
+	s.most = 0 // some of the driver's rows may not answer the other clauses
+	defer func() { s.most = most }()
 	var from string
 	if driver == nil {
 		from = "select (t.ref >> 2) as sid from " + s.table("term") + " t where t.key = " + s.arg(g.ledger) + " and t.ref < " + s.arg(before)

@@ -29,6 +29,7 @@ type statement struct {
 	aliases int
 	rows    *int // counts the rows that are answered in lists; nil: nobody asks
 	most    int  // rows that are asked for; 0: all
+	most    int  // rows of a clause that are asked for; 0: all
 }
 
 // alias is a name for a table that no other in the statement has.

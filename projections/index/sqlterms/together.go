@@ -205,7 +205,8 @@ func (v *snapshotSets) rowsUpTo(a *access, most int) (*roaring.Bitmap, error) {
 	s := v.statement()
 	bound := ""
 	if most >= 0 {
-		bound = fmt.Sprintf(" limit %d", most+1)
+		s.most = most + 1
+		bound = fmt.Sprintf(" limit %d", s.most)
 	}
 	<-v.held
 	numbers, err := v.readNumbers(s, "select "+s.list("y.sid")+" from (select sid from ("+a.rows(s, v.before)+") z"+bound+") y")
