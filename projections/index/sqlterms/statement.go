@@ -28,7 +28,6 @@ type statement struct {
 	args    []any
 	aliases int
 	rows    *int // counts the rows that are answered in lists; nil: nobody asks
-	most    int  // rows that are asked for; 0: all
 	most    int  // rows of a clause that are asked for; 0: all
 }
 
