@@ -19,6 +19,9 @@ const feedSchema = `CREATE TABLE IF NOT EXISTS feed ("offset" INTEGER PRIMARY KE
 type Feed struct {
 	file   *sqlitefile.File
 	closed atomic.Bool
+
+	last, insert *sql.Stmt // of the writer
+	end, page    *sql.Stmt // of readers
 }
 
 // OpenFeed makes the feed's table when there is none. The file stays open when the feed is closed.
@@ -29,7 +32,24 @@ func OpenFeed(ctx context.Context, file *sqlitefile.File) (*Feed, error) {
 	}); err != nil {
 		return nil, err
 	}
-	return &Feed{file: file}, nil
+	f := &Feed{file: file}
+	for _, prepare := range []struct {
+		into *(*sql.Stmt)
+		on   *sql.DB
+		text string
+	}{
+		{&f.last, file.Write, feedEnd},
+		{&f.insert, file.Write, `INSERT INTO feed ("offset", data) VALUES (?, ?)`},
+		{&f.end, file.Read, feedEnd},
+		{&f.page, file.Read, `SELECT "offset", data FROM feed WHERE "offset" >= ? AND "offset" < ? ORDER BY "offset" LIMIT ?`},
+	} {
+		var err error
+		if *prepare.into, err = prepare.on.PrepareContext(ctx, prepare.text); err != nil {
+			_ = f.Close() // the error of preparing is the one to tell
+			return nil, sqlitefile.Classify("sqlite.OpenFeed", err)
+		}
+	}
+	return f, nil
 }
 
 // DropFeed deletes the feed; OpenFeed makes an empty one.
@@ -70,17 +90,13 @@ func (f *Feed) Publish(ctx context.Context, decisions []events.Decision) error {
 	}
 	return f.file.Durable(ctx, func(tx *sql.Tx) error {
 		end := int64(0)
-		if err := tx.QueryRowContext(ctx, feedEnd).Scan(&end); err != nil {
+		if err := tx.Stmt(f.last).QueryRow().Scan(&end); err != nil {
 			return err
 		}
-		insert, err := tx.PrepareContext(ctx, `INSERT INTO feed ("offset", data) VALUES (?, ?)`)
-		if err != nil {
-			return err
-		}
-		defer func() { _ = insert.Close() }() // it only frees memory
+		insert := tx.Stmt(f.insert)
 		for i := range decisions {
 			if offset := decisions[i].Outcome.Position.Offset; offset >= end {
-				if _, err := insert.ExecContext(ctx, offset, values[i]); err != nil {
+				if _, err := insert.Exec(offset, values[i]); err != nil {
 					return err
 				}
 			}
@@ -97,7 +113,7 @@ func (f *Feed) End(ctx context.Context, partition int32) (end int64, err error) 
 	if err := f.check(ctx, op, partition); err != nil {
 		return 0, err
 	}
-	return end, sqlitefile.Classify(op, f.file.Read.QueryRowContext(ctx, feedEnd).Scan(&end))
+	return end, sqlitefile.Classify(op, f.end.QueryRowContext(ctx).Scan(&end))
 }
 
 // feedBatchBytes bounds the JSON that is read at once.
@@ -123,7 +139,7 @@ func (f *Feed) read(ctx context.Context, from events.Position, to int64) ([]even
 	if err := f.check(ctx, op, from.Partition); err != nil {
 		return nil, err
 	}
-	rows, err := f.file.Read.QueryContext(ctx, `SELECT "offset", data FROM feed WHERE "offset" >= ? AND "offset" < ? ORDER BY "offset" LIMIT ?`, from.Offset, to, events.BatchRecords)
+	rows, err := f.page.QueryContext(ctx, from.Offset, to, events.BatchRecords)
 	if err != nil {
 		return nil, sqlitefile.Classify(op, err)
 	}
@@ -146,6 +162,8 @@ func (f *Feed) read(ctx context.Context, from events.Position, to int64) ([]even
 
 // Close ends the feed; the file stays open.
 func (f *Feed) Close() error {
-	f.closed.Store(true)
-	return nil
+	if f.closed.Swap(true) {
+		return nil
+	}
+	return sqlitefile.Classify("sqlite.Close", closeAll(f.last, f.insert, f.end, f.page))
 }

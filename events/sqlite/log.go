@@ -7,6 +7,7 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"log/slog"
 	"math"
 	"slices"
@@ -48,6 +49,8 @@ type Log struct {
 	logger *slog.Logger
 	insert *sql.Stmt
 	last   *sql.Stmt
+	read   *sql.Stmt
+	ends   *sql.Stmt
 	queue  *queue
 	unsafe atomic.Int64 // offset of the first record that may not survive a crash of the machine, and that nobody is shown; MaxInt64: all do
 
@@ -75,19 +78,19 @@ func Open(ctx context.Context, file *sqlitefile.File, logger *slog.Logger) (*Log
 	l.unsafe.Store(math.MaxInt64)
 	for _, prepare := range []struct {
 		into *(*sql.Stmt)
+		on   *sql.DB
 		text string
 	}{
-		{&l.insert, `INSERT INTO log ("offset", time, key, headers, value) VALUES (?, ?, ?, ?, ?)`},
-		{&l.last, `SELECT "offset", time FROM log ORDER BY "offset" DESC LIMIT 1`},
+		{&l.insert, file.Write, `INSERT INTO log ("offset", time, key, headers, value) VALUES (?, ?, ?, ?, ?)`},
+		{&l.last, file.Write, `SELECT "offset", time FROM log ORDER BY "offset" DESC LIMIT 1`},
+		{&l.read, file.Read, `SELECT "offset", time, key, headers, value, key IS NOT NULL, value IS NOT NULL FROM log WHERE "offset" >= ? ORDER BY "offset" LIMIT ?`},
+		{&l.ends, file.Read, ends},
 	} {
-		statement, err := file.Write.PrepareContext(ctx, prepare.text)
-		if err != nil {
-			if l.insert != nil {
-				_ = l.insert.Close() // the error of preparing is the one to tell
-			}
+		var err error
+		if *prepare.into, err = prepare.on.PrepareContext(ctx, prepare.text); err != nil {
+			_ = closeAll(l.insert, l.last, l.read, l.ends) // the error of preparing is the one to tell
 			return nil, sqlitefile.Classify(op, err)
 		}
-		*prepare.into = statement
 	}
 	running, stop := context.WithCancel(context.Background())
 	l.stop = stop
@@ -129,7 +132,7 @@ func (l *Log) Replay(ctx context.Context, from events.Position, to int64, handle
 // Ends is events.Log.Ends.
 func (l *Log) Ends(ctx context.Context) ([]events.End, error) {
 	end := events.End{}
-	err := l.file.Read.QueryRowContext(ctx, ends).Scan(&end.First, &end.Next)
+	err := l.ends.QueryRowContext(ctx).Scan(&end.First, &end.Next)
 	if err != nil {
 		return nil, sqlitefile.Classify("sqlite.Ends", err)
 	}
@@ -178,12 +181,18 @@ func (l *Log) Close() error {
 			return err
 		}
 	}
-	for _, statement := range []*sql.Stmt{l.insert, l.last} {
-		if err := statement.Close(); err != nil {
-			return sqlitefile.Classify("sqlite.Close", err)
+	return sqlitefile.Classify("sqlite.Close", closeAll(l.insert, l.last, l.read, l.ends))
+}
+
+// closeAll closes the statements that were prepared.
+func closeAll(statements ...*sql.Stmt) error {
+	var failed []error
+	for _, statement := range statements {
+		if statement != nil {
+			failed = append(failed, statement.Close())
 		}
 	}
-	return nil
+	return errors.Join(failed...)
 }
 
 func closedError(op string) error {
@@ -234,7 +243,7 @@ func (s source) Read(ctx context.Context, from events.Position) ([]events.RawRec
 	if from.Partition != 0 {
 		return nil, events.Errorf(events.Invalid, op, "the log has no partition %d", from.Partition)
 	}
-	rows, err := s.file.Read.QueryContext(ctx, `SELECT "offset", time, key, headers, value, key IS NOT NULL, value IS NOT NULL FROM log WHERE "offset" >= ? ORDER BY "offset" LIMIT ?`, from.Offset, events.BatchRecords)
+	rows, err := s.read.QueryContext(ctx, from.Offset, events.BatchRecords)
 	if err != nil {
 		return nil, sqlitefile.Classify(op, err)
 	}
