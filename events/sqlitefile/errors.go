@@ -40,7 +40,10 @@ func Classify(op string, err error) error {
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return events.Wrap(events.Transient, op, err, "the call ended before the file was reached")
 	}
-	if errors.Is(err, sql.ErrConnDone) || err.Error() == "sql: database is closed" {
+	if errors.Is(err, sql.ErrTxDone) { // transactions end with their context
+		return events.Wrap(events.Transient, op, err, "the call ended while SQLite worked on it")
+	}
+	if errors.Is(err, sql.ErrConnDone) || err.Error() == "sql: database is closed" || err.Error() == "sql: statement is closed" {
 		return events.Wrap(events.Transient, op, err, "the file is closed")
 	}
 	var failed *sqlite.Error

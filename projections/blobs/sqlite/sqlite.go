@@ -96,6 +96,7 @@ func (b *Blobs) Put(ctx context.Context, blobs []projections.Blob) error {
 		stored[i] = b.codec.Pack(blobs[i].Content)
 	}
 	return b.file.Relaxed(ctx, func(tx *sql.Tx) error {
+		ctx := context.WithoutCancel(ctx) // the transaction ends with ctx
 		put := tx.StmtContext(ctx, b.insert)
 		defer func() { _ = put.Close() }()
 		for i := range blobs {

@@ -156,7 +156,7 @@ func (l *live) Commit(ctx context.Context, c projections.Commit) error {
 	}
 	return g.commit(ctx, c, func(tx *sql.Tx) error {
 		number, paused := 0, int64(0)
-		if err := tx.QueryRowContext(ctx, "select number, paused from index_pointer").Scan(&number, &paused); err != nil {
+		if err := tx.Stmt(g.writer.statements["pointer"]).QueryRow().Scan(&number, &paused); err != nil {
 			return err
 		}
 		if number != g.number {

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -51,6 +52,7 @@ func (w *writer) commit(ctx context.Context, c projections.Commit, allowed func(
 	}
 	rows := w.maker.Rows(c.Rows)
 	err := w.file.Relaxed(ctx, func(tx *sql.Tx) error {
+		ctx := context.WithoutCancel(ctx) // the transaction ends with ctx; to watch it the driver would begin a goroutine for each of a hundred statements
 		if err := allowed(tx); err != nil {
 			return err
 		}
@@ -97,25 +99,25 @@ func (w *writer) insert(ctx context.Context, tx *sql.Tx, c projections.Commit, r
 	for _, h := range r.Shapes {
 		b.one("shape", h.Key, h.Ledger, []byte(h.Params))
 	}
-	b.many("coding", 4, len(r.Codings), func(args []any, i int) []any {
+	b.many("coding", len(r.Codings), func(args []any, i int) []any {
 		d := &r.Codings[i]
 		return append(args, d.Param, []byte(d.Code), []byte(d.System), d.Key)
 	})
-	b.many("version", versionColumns, len(r.Versions), func(args []any, i int) []any {
+	b.many("version", len(r.Versions), func(args []any, i int) []any {
 		v := &r.Versions[i]
 		return append(args, v.Sid, v.Ledger, v.ID, v.Number, v.Position.Offset, int64(v.Change), v.Time.UnixMicro(), v.Hash[:], sqlterms.Bit(v.Deleted), v.Main, v.Shape, v.Supersedes, v.Resource, sqlterms.KeysText(v.Keys))
 	})
-	b.many("closed", 2, len(r.Closed), func(args []any, i int) []any { return append(args, r.Closed[i].Sid, r.Closed[i].By) })
+	b.many("closed", len(r.Closed), func(args []any, i int) []any { return append(args, r.Closed[i].Sid, r.Closed[i].By) })
 	if w.staged != nil {
 		b.putAside(r)
 	} else {
 		b.terms(r.Terms)
 	}
-	b.many("span", 4, len(r.Spans), func(args []any, i int) []any {
+	b.many("span", len(r.Spans), func(args []any, i int) []any {
 		return append(args, r.Spans[i].Ref, r.Spans[i].Key, r.Spans[i].Low, r.Spans[i].High)
 	})
 	n := int64(0)
-	b.many("text", 6, len(r.Texts), func(args []any, i int) []any {
+	b.many("text", len(r.Texts), func(args []any, i int) []any {
 		t := &r.Texts[i]
 		if n++; i == 0 || r.Texts[i-1].Ref != t.Ref || r.Texts[i-1].Key != t.Key {
 			n = 0
@@ -123,7 +125,7 @@ func (w *writer) insert(ctx context.Context, tx *sql.Tx, c projections.Commit, r
 		return append(args, t.Ref, t.Key, n, t.Head, t.Rest, t.Raw)
 	})
 	b.count(r)
-	b.many("outcome", 4, len(c.Outcomes), func(args []any, i int) []any {
+	b.many("outcome", len(c.Outcomes), func(args []any, i int) []any {
 		o := &c.Outcomes[i]
 		data, err := sqlterms.EncodeOutcome(o)
 		if err != nil {
@@ -162,13 +164,21 @@ func (b *batch) aside(c projections.Commit) {
 }
 
 func (b *batch) terms(rows []sqlterms.TermRow) {
-	b.many("term", 3, len(rows), func(args []any, i int) []any { return append(args, rows[i].Key, rows[i].Sort, rows[i].Ref) })
+	b.many("term", len(rows), func(args []any, i int) []any { return append(args, rows[i].Key, rows[i].Sort, rows[i].Ref) })
 }
 
 const versionColumns = 14
 
-// many rows go into one statement; what is left over goes one by one.
-const manyRows = 50
+// widths are the numbers of rows that one statement inserts, the most first.
+var widths = [...]int{50, 10, 1} //nolint:gochecknoglobals // Go has no constant arrays
+
+// inserting is the name of the statement that inserts so many rows.
+func inserting(table string, width int) string {
+	if width == 1 {
+		return table
+	}
+	return table + strconv.Itoa(width)
+}
 
 func (w *writer) prepare(ctx context.Context) error {
 	if len(w.statements) > 0 {
@@ -176,7 +186,8 @@ func (w *writer) prepare(ctx context.Context) error {
 	}
 	p := prefix(w.number)
 	texts := map[string]string{
-		"state": "select next, next_sid from " + p + "position where partition = ?",
+		"pointer": "select number, paused from index_pointer",
+		"state":   "select next, next_sid from " + p + "position where partition = ?",
 		"advance": "insert into " + p + "position (partition, next, next_sid, at, digest, log, last) values (?, ?, ?, ?, ?, ?, ?) on conflict (partition) do update set " +
 			"next = excluded.next, next_sid = excluded.next_sid, at = max(at, excluded.at), digest = excluded.digest, log = excluded.log, last = excluded.last",
 		"ledger":      "insert or ignore into " + p + "ledger values (?, ?, ?)",
@@ -195,8 +206,9 @@ func (w *writer) prepare(ctx context.Context) error {
 		if table == "coding" || table == "outcome" { // the first one stays
 			insert = "insert or ignore into "
 		}
-		texts[table] = insert + p + table + " values " + row
-		texts[table+"Many"] = texts[table] + strings.Repeat(", "+row, manyRows-1)
+		for _, width := range widths {
+			texts[inserting(table, width)] = insert + p + table + " values " + row + strings.Repeat(", "+row, width-1)
+		}
 	}
 	staged, err := w.findStaging(ctx)
 	if err != nil {
@@ -243,26 +255,22 @@ func (b *batch) one(statement string, args ...any) {
 	}
 }
 
-func (b *batch) many(table string, columns, rows int, row func(args []any, i int) []any) {
-	if b.err != nil || rows == 0 {
-		return
-	}
+func (b *batch) many(table string, rows int, row func(args []any, i int) []any) {
 	done := 0
-	if rows >= manyRows {
-		statement := b.tx.StmtContext(b.ctx, b.statements[table+"Many"])
-		for ; rows-done >= manyRows && b.err == nil; done += manyRows {
+	for _, width := range widths {
+		if b.err != nil || rows-done < width {
+			continue
+		}
+		statement := b.tx.StmtContext(b.ctx, b.statements[inserting(table, width)])
+		for ; rows-done >= width && b.err == nil; done += width {
 			b.args = b.args[:0]
-			for i := range manyRows {
+			for i := range width {
 				b.args = row(b.args, done+i)
 			}
 			if b.err == nil {
 				_, b.err = statement.ExecContext(b.ctx, b.args...)
 			}
 		}
-	}
-	for ; done < rows && b.err == nil; done++ {
-		b.args = row(b.args[:0], done)
-		b.one(table, b.args...)
 	}
 }
 
