@@ -188,20 +188,24 @@ func together(records []events.RawRecord) []events.RawRecord {
 
 // parallel runs a step for each of n on all cores.
 func parallel(ctx context.Context, n int, step func(n int) error) error {
-	group, ctx := errgroup.WithContext(ctx)
 	workers := min(n, runtime.GOMAXPROCS(0))
-	for worker := range workers {
-		group.Go(func() error {
-			for i := worker; i < n; i += workers {
-				if err := ctx.Err(); err != nil {
-					return events.Wrap(events.Transient, "functions.Project", err, "projecting was stopped")
-				}
-				if err := step(i); err != nil {
-					return err
-				}
+	share := func(ctx context.Context, worker int) error {
+		for i := worker; i < n; i += workers {
+			if err := ctx.Err(); err != nil {
+				return events.Wrap(events.Transient, "functions.Project", err, "projecting was stopped")
 			}
-			return nil
-		})
+			if err := step(i); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if workers == 1 {
+		return share(ctx, 0)
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	for worker := range workers {
+		group.Go(func() error { return share(ctx, worker) })
 	}
 	return group.Wait()
 }
