@@ -31,7 +31,7 @@ func (f *File) startKeeper() {
 			case <-f.dirty:
 			}
 			pages, err := checkpoint(ctx, f.keeper, "PASSIVE")
-			if err == nil && pages*pageSize > f.walBound {
+			if err == nil && pages*f.pageSize > f.walBound {
 				err = f.restart(ctx)
 			}
 			if err != nil && ctx.Err() == nil {

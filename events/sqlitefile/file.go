@@ -43,6 +43,7 @@ type File struct {
 	stop            func()
 	keeping         sync.WaitGroup
 	synchronous     level
+	pageSize        int64 // of this file
 	walBound        int64 // see the constants of these names
 	checkpointEvery time.Duration
 	closeOnce       sync.Once
@@ -60,8 +61,9 @@ const (
 	normal level = "NORMAL"
 )
 
-// pageSize is the size of a database page in bytes: FHIR documents are larger than SQLite's 4,096, term rows do not mind.
-const pageSize = 8192
+// pageSize is the size of a database page in bytes, of files that are new: a small commit touches a few rows on each of many pages and
+// writes these as a whole, so larger ones cost it more.
+const pageSize = 4096
 
 // Open opens the file at path and makes it, and its folder, when there is none. Only one process should write to it at a time;
 // a second one waits up to 5 seconds for each transaction of the first.
@@ -140,6 +142,9 @@ func (f *File) check(op string) error {
 	}
 	if mode != "wal" {
 		return events.Errorf(events.Invalid, op, "the file %s is in journal mode %q and cannot change to a write-ahead log; put it on a local file system", f.path, mode)
+	}
+	if err := f.Write.QueryRow("PRAGMA page_size").Scan(&f.pageSize); err != nil {
+		return Classify(op, err)
 	}
 	var tables int
 	return Classify(op, f.Write.QueryRow("SELECT count(*) FROM sqlite_schema").Scan(&tables))

@@ -6,6 +6,8 @@ import (
 	"encoding/binary"
 	"slices"
 
+	"golang.org/x/sync/errgroup"
+
 	"binnacle/events/sqlitefile"
 	"binnacle/projections"
 	"binnacle/projections/index/sqlterms"
@@ -69,55 +71,90 @@ func (b *batch) putAside(r *sqlterms.Rows) {
 	}
 }
 
-// settle moves what was put aside into the term table, part by part, each in a transaction of its own. The caller holds the writer.
+// settle moves what was put aside into the term table, part by part, each in a transaction of its own; the next one is read and sorted
+// meanwhile. The caller holds the writer.
 func (w *writer) settle(ctx context.Context, report func(done, all int)) error {
-	var rows []sqlterms.TermRow
-	for p := range parts {
-		if err := w.file.Relaxed(ctx, func(tx *sql.Tx) error {
-			var err error
-			if rows, err = w.takePart(ctx, tx, int64(p), rows[:0]); err != nil || len(rows) == 0 {
+	group, within := errgroup.WithContext(ctx)
+	sorted := make(chan []sqlterms.TermRow)
+	group.Go(func() error {
+		defer close(sorted)
+		for p := range parts {
+			rows, err := w.readPart(within, int64(p))
+			if err != nil {
 				return err
 			}
 			slices.SortFunc(rows, sqlterms.CompareTerms)
-			b := batch{ctx: ctx, tx: tx, writer: w}
-			b.terms(rows)
-			return b.err
-		}); err != nil {
-			return err
+			select {
+			case sorted <- rows:
+			case <-within.Done():
+				return nil // the writer tells why
+			}
 		}
-		report(p+1, parts)
+		return nil
+	})
+	group.Go(func() error {
+		p := 0
+		for rows := range sorted {
+			if err := w.movePart(within, int64(p), rows); err != nil {
+				return err
+			}
+			p++
+			report(p, parts)
+		}
+		return nil
+	})
+	if err := group.Wait(); err != nil {
+		return err
 	}
 	clear(w.staged.ledgers)
 	w.staged.all = false
 	return nil
 }
 
-// takePart reads and deletes what was put aside of one part.
-func (w *writer) takePart(ctx context.Context, tx *sql.Tx, p int64, into []sqlterms.TermRow) ([]sqlterms.TermRow, error) {
-	first, last := p<<partShift, p<<partShift|(1<<partShift-1)
-	found, err := tx.QueryContext(ctx, "select data from "+prefix(w.number)+"load where id between ? and ? order by id", first, last)
+// ofPart are the first and the last id of what was put aside of a part.
+func ofPart(p int64) (first, last int64) { return p << partShift, p<<partShift | (1<<partShift - 1) }
+
+// readPart reads what was put aside of one part.
+func (w *writer) readPart(ctx context.Context, p int64) ([]sqlterms.TermRow, error) {
+	const op = "sqlite.Finish"
+	first, last := ofPart(p)
+	found, err := w.file.Read.QueryContext(ctx, "select data from "+prefix(w.number)+"load where id between ? and ? order by id", first, last)
 	if err != nil {
-		return nil, err
+		return nil, sqlitefile.Classify(op, err)
 	}
 	defer func() { _ = found.Close() }() // the error of the rows is told below
+	var rows []sqlterms.TermRow
 	var data sql.RawBytes
 	for found.Next() {
 		if err := found.Scan(&data); err != nil {
-			return nil, err
+			return nil, sqlitefile.Classify(op, err)
 		}
 		for ; len(data) >= packedTerm; data = data[packedTerm:] {
-			into = append(into, sqlterms.TermRow{
+			rows = append(rows, sqlterms.TermRow{
 				Key:  int64(binary.LittleEndian.Uint64(data)),
 				Sort: int64(binary.LittleEndian.Uint64(data[8:])),
 				Ref:  int64(binary.LittleEndian.Uint64(data[16:])),
 			})
 		}
 	}
-	if err := found.Err(); err != nil {
-		return nil, err
+	return rows, sqlitefile.Classify(op, found.Err())
+}
+
+// movePart puts the rows of a part into the term table and deletes what was put aside of it.
+func (w *writer) movePart(ctx context.Context, p int64, rows []sqlterms.TermRow) error {
+	if len(rows) == 0 {
+		return nil
 	}
-	_, err = tx.ExecContext(ctx, "delete from "+prefix(w.number)+"load where id between ? and ?", first, last)
-	return into, err
+	first, last := ofPart(p)
+	return w.file.Relaxed(ctx, func(tx *sql.Tx) error {
+		ctx := context.WithoutCancel(ctx) // the transaction ends with ctx
+		b := batch{ctx: ctx, tx: tx, writer: w}
+		if b.terms(rows); b.err != nil {
+			return b.err
+		}
+		_, err := tx.ExecContext(ctx, "delete from "+prefix(w.number)+"load where id between ? and ?", first, last)
+		return err
+	})
 }
 
 // complete settles, makes the indexes that are missing, and ends the putting aside. To do it again is cheap.
