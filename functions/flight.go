@@ -70,6 +70,21 @@ func (l *line) land() error {
 	return nil
 }
 
+// fewRows is up to how many rows a commit is waited for before the next batch is taken.
+const fewRows = 100
+
+// rest waits until a commit of few rows has ended, and leaves what became of it to the next call. To decide while it is under way would save less than it costs
+// to decide and commit apart what comes meanwhile: most of what a small commit costs doesn't depend on its size.
+func (l *line) rest(ctx context.Context) {
+	if l.flight == nil || len(l.flight.rows) > fewRows {
+		return
+	}
+	select {
+	case <-l.flight.done:
+	case <-ctx.Done():
+	}
+}
+
 // landed tells whether the flight's commit has ended, so that nobody has to wait for it.
 func (l *line) landed() bool {
 	if l.flight == nil {

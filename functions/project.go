@@ -128,6 +128,7 @@ func (p *Project) Handle(msg *message.Message) error {
 	switch {
 	case err == nil:
 		l.delivered = max(l.delivered, end)
+		l.rest(ctx)
 		return nil
 	case events.KindOf(err) == events.Conflict:
 		return p.lost(l, "somebody else has advanced the stored position, or the generation has changed", "error", err)

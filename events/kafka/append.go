@@ -135,10 +135,17 @@ func (l *Log) hand(ctx context.Context, d *delivery, results chan<- error) error
 	if err := l.admit(ctx); err != nil {
 		return err
 	}
+	traffic := &l.traffic[events.PartitionOf(string(d.key), l.partitions)]
+	traffic.sent()
 	go func() {
 		msg := message.NewMessage("", d.value)
 		msg.SetContext(context.WithValue(context.Background(), deliveryKey{}, d))
 		err := l.publisher.Publish(l.config.Topic, msg)
+		if err == nil {
+			traffic.arrived(d.position.Offset)
+		} else {
+			traffic.lost()
+		}
 		<-l.slots
 		l.inFlight.Done()
 		results <- err

@@ -122,6 +122,13 @@ func (f *follower) Close() error {
 	return classify("kafka.Follower", err)
 }
 
+// pump makes the pump of a partition. What is known to come is what the brokers had when they last answered, and what this process appends.
+func (f *follower) pump(partition int32, fetched interface{ HighWaterMarkOffset() int64 }, in <-chan *sarama.ConsumerMessage, out chan<- *sarama.ConsumerMessage, stop <-chan struct{}, pass pass) *pump {
+	return &pump{in: in, out: out, stop: stop, pass: pass, wait: gatherWait, coming: func(next int64, records int) bool {
+		return fetched.HighWaterMarkOffset() > next || f.log.traffic[partition].behind(next, records)
+	}}
+}
+
 // start asks where to begin with a partition, until it is told a place that the topic has, or ctx ends. Meanwhile health tells.
 func (f *follower) start(ctx context.Context, partition int32) (int64, error) {
 	for {

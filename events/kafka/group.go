@@ -44,7 +44,7 @@ func (h *groupHandler) ConsumeClaim(session sarama.ConsumerGroupSession, claim s
 	go func() {
 		defer close(stopped)
 		defer close(out)
-		pump(claim.Messages(), out, stop, h.pass)
+		h.follower.pump(claim.Partition(), claim, claim.Messages(), out, stop, h.pass).run()
 	}()
 	defer func() {
 		close(stop)

@@ -39,6 +39,7 @@ type Log struct {
 	publisher  *wmkafka.Publisher
 	partitions int32
 	slots      chan struct{} // one for each record in flight
+	traffic    []traffic     // of each partition
 
 	mu        sync.Mutex
 	outage    *outage // that the brokers are known to be away; nil: they are not
@@ -82,7 +83,7 @@ func Open(ctx context.Context, config Config, logger *slog.Logger) (*Log, error)
 	watch, stop := context.WithCancel(context.Background())
 	l := &Log{
 		config: config, logger: logger, client: client, publisher: publisher, partitions: partitions,
-		slots: make(chan struct{}, maxInFlight), stop: stop,
+		slots: make(chan struct{}, maxInFlight), traffic: make([]traffic, partitions), stop: stop,
 	}
 	l.watching.Go(func() { l.watch(watch) })
 	return l, nil

@@ -72,7 +72,7 @@ func (r *reader) read(ctx context.Context, records sarama.PartitionConsumer, pre
 			r.follower.log.logger.Warn("reading from Kafka failed; it is tried again", "topic", r.topic, "partition", r.partition, "error", err.Err)
 		}
 	}()
-	pump(records.Messages(), r.batches, ctx.Done(), present)
+	r.follower.pump(r.partition, records, records.Messages(), r.batches, ctx.Done(), present).run()
 	r.highWater.Store(records.HighWaterMarkOffset())
 	records.AsyncClose()
 	for range records.Messages() { // closed once the partition may be consumed again
