@@ -30,7 +30,7 @@ type Project struct {
 	Fit     *Fit         // while it tells of a misfit nothing is projected; nil: the log always fits
 	LogID   string       // the log's identity (LogIdentity), kept with what is made of it
 	Reseek  func()       // Follower.Reseek
-	Ahead   bool         // decide a batch while the one before is committed: Handle returns before its last commit has ended; see Settle
+	Ahead   bool         // decide a batch while the one before is committed: Handle may return before its last commit has ended; see Settle
 	Logger  *slog.Logger // nil: slog.Default()
 
 	decisionBytes int // 0: events.DecisionBytes; another one is for tests, because all who ever decide must decide alike
@@ -128,7 +128,9 @@ func (p *Project) Handle(msg *message.Message) error {
 	switch {
 	case err == nil:
 		l.delivered = max(l.delivered, end)
-		l.rest(ctx)
+		if len(records) > 1 { // after one that came alone nothing is to be gathered, as a rule
+			l.rest(ctx)
+		}
 		return nil
 	case events.KindOf(err) == events.Conflict:
 		return p.lost(l, "somebody else has advanced the stored position, or the generation has changed", "error", err)
