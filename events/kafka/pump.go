@@ -20,7 +20,7 @@ type pump struct {
 	pass pass
 	// coming tells whether more records are known to come soon after those of a batch that ends before the offset next and has so many.
 	coming func(next int64, records int) bool
-	wait   time.Duration // how long a batch waits for them at the most, from its first record on
+	wait   time.Duration // how long a batch waits for them at the most
 }
 
 // run pumps until in is closed, or stop, or the pass ends. Whatever is there goes into a batch at once; what comes while the handler is busy
@@ -73,8 +73,7 @@ func (p *pump) drain(gathering *batch, held **sarama.ConsumerMessage) bool {
 
 // offer hands the batch over or takes one more record into it, whichever comes first. False: this pump is over.
 func (p *pump) offer(gathering *batch, held **sarama.ConsumerMessage) bool {
-	late := time.NewTimer(p.wait)
-	defer late.Stop()
+	var late <-chan time.Time // what comes alone needs no timer
 	patient := true
 	for {
 		more, ready := p.in, p.out
@@ -83,6 +82,11 @@ func (p *pump) offer(gathering *batch, held **sarama.ConsumerMessage) bool {
 			more = nil
 		case patient && gathering.records < gatherRecords && p.coming(gathering.msg.Offset+1, gathering.records):
 			ready = nil
+			if late == nil {
+				timer := time.NewTimer(p.wait)
+				defer timer.Stop()
+				late = timer.C
+			}
 		}
 		select {
 		case ready <- gathering.seal():
@@ -94,7 +98,7 @@ func (p *pump) offer(gathering *batch, held **sarama.ConsumerMessage) bool {
 			if !gathering.add(record) {
 				*held = record
 			}
-		case <-late.C:
+		case <-late:
 			patient = false
 		case <-p.stop:
 			return false
