@@ -33,21 +33,13 @@ func OpenFeed(ctx context.Context, file *sqlitefile.File) (*Feed, error) {
 		return nil, err
 	}
 	f := &Feed{file: file}
-	for _, prepare := range []struct {
-		into *(*sql.Stmt)
-		on   *sql.DB
-		text string
-	}{
-		{&f.last, file.Write, feedEnd},
-		{&f.insert, file.Write, `INSERT INTO feed ("offset", data) VALUES (?, ?)`},
-		{&f.end, file.Read, feedEnd},
-		{&f.page, file.Read, `SELECT "offset", data FROM feed WHERE "offset" >= ? AND "offset" < ? ORDER BY "offset" LIMIT ?`},
-	} {
-		var err error
-		if *prepare.into, err = prepare.on.PrepareContext(ctx, prepare.text); err != nil {
-			_ = f.Close() // the error of preparing is the one to tell
-			return nil, sqlitefile.Classify("sqlite.OpenFeed", err)
-		}
+	if err := sqlitefile.Prepare(ctx, "sqlite.OpenFeed",
+		sqlitefile.Statement{Into: &f.last, On: file.Write, Text: feedEnd},
+		sqlitefile.Statement{Into: &f.insert, On: file.Write, Text: `INSERT INTO feed ("offset", data) VALUES (?, ?)`},
+		sqlitefile.Statement{Into: &f.end, On: file.Read, Text: feedEnd},
+		sqlitefile.Statement{Into: &f.page, On: file.Read, Text: `SELECT "offset", data FROM feed WHERE "offset" >= ? AND "offset" < ? ORDER BY "offset" LIMIT ?`},
+	); err != nil {
+		return nil, err
 	}
 	return f, nil
 }
@@ -165,5 +157,5 @@ func (f *Feed) Close() error {
 	if f.closed.Swap(true) {
 		return nil
 	}
-	return sqlitefile.Classify("sqlite.Close", closeAll(f.last, f.insert, f.end, f.page))
+	return sqlitefile.CloseStatements("sqlite.Close", f.last, f.insert, f.end, f.page)
 }

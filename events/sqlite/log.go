@@ -7,7 +7,6 @@ package sqlite
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"log/slog"
 	"math"
 	"slices"
@@ -76,21 +75,13 @@ func Open(ctx context.Context, file *sqlitefile.File, logger *slog.Logger) (*Log
 	}
 	l := &Log{file: file, logger: logger, appended: make(chan struct{}), queue: &queue{news: make(chan struct{}, 1)}}
 	l.unsafe.Store(math.MaxInt64)
-	for _, prepare := range []struct {
-		into *(*sql.Stmt)
-		on   *sql.DB
-		text string
-	}{
-		{&l.insert, file.Write, `INSERT INTO log ("offset", time, key, headers, value) VALUES (?, ?, ?, ?, ?)`},
-		{&l.last, file.Write, `SELECT "offset", time FROM log ORDER BY "offset" DESC LIMIT 1`},
-		{&l.read, file.Read, `SELECT "offset", time, key, headers, value, key IS NOT NULL, value IS NOT NULL FROM log WHERE "offset" >= ? ORDER BY "offset" LIMIT ?`},
-		{&l.ends, file.Read, ends},
-	} {
-		var err error
-		if *prepare.into, err = prepare.on.PrepareContext(ctx, prepare.text); err != nil {
-			_ = closeAll(l.insert, l.last, l.read, l.ends) // the error of preparing is the one to tell
-			return nil, sqlitefile.Classify(op, err)
-		}
+	if err := sqlitefile.Prepare(ctx, op,
+		sqlitefile.Statement{Into: &l.insert, On: file.Write, Text: `INSERT INTO log ("offset", time, key, headers, value) VALUES (?, ?, ?, ?, ?)`},
+		sqlitefile.Statement{Into: &l.last, On: file.Write, Text: `SELECT "offset", time FROM log ORDER BY "offset" DESC LIMIT 1`},
+		sqlitefile.Statement{Into: &l.read, On: file.Read, Text: `SELECT "offset", time, key, headers, value, key IS NOT NULL, value IS NOT NULL FROM log WHERE "offset" >= ? ORDER BY "offset" LIMIT ?`},
+		sqlitefile.Statement{Into: &l.ends, On: file.Read, Text: ends},
+	); err != nil {
+		return nil, err
 	}
 	running, stop := context.WithCancel(context.Background())
 	l.stop = stop
@@ -181,18 +172,7 @@ func (l *Log) Close() error {
 			return err
 		}
 	}
-	return sqlitefile.Classify("sqlite.Close", closeAll(l.insert, l.last, l.read, l.ends))
-}
-
-// closeAll closes the statements that were prepared.
-func closeAll(statements ...*sql.Stmt) error {
-	var failed []error
-	for _, statement := range statements {
-		if statement != nil {
-			failed = append(failed, statement.Close())
-		}
-	}
-	return errors.Join(failed...)
+	return sqlitefile.CloseStatements("sqlite.Close", l.insert, l.last, l.read, l.ends)
 }
 
 func closedError(op string) error {

@@ -60,21 +60,14 @@ func Open(ctx context.Context, file *sqlitefile.File) (*Blobs, error) {
 		return nil, err
 	}
 	b := &Blobs{file: file, codec: codec}
-	for _, statement := range []struct {
-		into *(*sql.Stmt)
-		on   *sql.DB
-		text string
-	}{
-		{&b.insert, file.Write, insert},
-		{&b.remove, file.Write, remove},
-		{&b.one, file.Read, selection(1)},
-		{&b.chunk, file.Read, selection(getChunk)},
-		{&b.page, file.Read, page},
-	} {
-		if *statement.into, err = statement.on.PrepareContext(ctx, statement.text); err != nil {
-			_ = b.Close() // the error of preparing is the one to tell
-			return nil, sqlitefile.Classify(op, err)
-		}
+	if err := sqlitefile.Prepare(ctx, op,
+		sqlitefile.Statement{Into: &b.insert, On: file.Write, Text: insert},
+		sqlitefile.Statement{Into: &b.remove, On: file.Write, Text: remove},
+		sqlitefile.Statement{Into: &b.one, On: file.Read, Text: selection(1)},
+		sqlitefile.Statement{Into: &b.chunk, On: file.Read, Text: selection(getChunk)},
+		sqlitefile.Statement{Into: &b.page, On: file.Read, Text: page},
+	); err != nil {
+		return nil, err
 	}
 	return b, nil
 }
@@ -233,13 +226,5 @@ func (b *Blobs) Ready(ctx context.Context) error {
 
 // Close implements [projections.Blobs]. The file stays open.
 func (b *Blobs) Close() error {
-	var failed error
-	for _, statement := range []*sql.Stmt{b.insert, b.remove, b.one, b.chunk, b.page} {
-		if statement != nil {
-			if err := statement.Close(); err != nil && failed == nil {
-				failed = err
-			}
-		}
-	}
-	return sqlitefile.Classify("sqlite.Close", failed)
+	return sqlitefile.CloseStatements("sqlite.Close", b.insert, b.remove, b.one, b.chunk, b.page)
 }
