@@ -67,7 +67,7 @@ func TestVerifyTellsOfEachTermRowThatIsAlteredMissingOrAdded(t *testing.T) {
 		"an altered string":                 {"update g1_text set head = x'61' where " + sid + " = 1", []string{"Patient/p version 1"}},
 		"a missing range":                   {"delete from g1_span where " + sid + " = 6", []string{"Observation/"}},
 		"an altered range":                  {"update g1_span set high = high + 1 where " + sid + " = 5", []string{"Encounter/"}},
-		"a missing reference":               {"update g1_version set links = null where sid = 6", []string{"Observation/"}},
+		"a missing reference":               {"update g1_version set keys = null where sid = 6", []string{"Observation/"}},
 		"an added token":                    {"insert into g1_term values (5, 5, 7 << 2)", []string{"Patient/r version 1"}},
 		"a superseded version's term":       {"delete from g1_term where " + sid + " = 2", []string{"Patient/q version 1"}},
 		"a term of a deletion":              {"insert into g1_term values (5, 5, 4 << 2)", []string{"Patient/q version 3"}},
