@@ -54,7 +54,7 @@ func value(t *testing.T, db *sql.DB, query string) string {
 
 func TestAFileIsSetUpForOneWriterAndManyReaders(t *testing.T) {
 	file := openFile(t, filepath.Join(t.TempDir(), "a new folder", "a name with ? and # and %.db"))
-	for pragma, want := range map[string]string{"page_size": "4096", "journal_mode": "wal", "foreign_keys": "0"} {
+	for pragma, want := range map[string]string{"page_size": "8192", "journal_mode": "wal", "foreign_keys": "0"} {
 		if got := value(t, file.Read, "PRAGMA "+pragma); got != want {
 			t.Errorf("%s is %s, want %s", pragma, got, want)
 		}
