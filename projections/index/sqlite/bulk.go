@@ -86,8 +86,8 @@ func (w *writer) settle(ctx context.Context, report func(done, all int)) error {
 			slices.SortFunc(rows, sqlterms.CompareTerms)
 			select {
 			case sorted <- rows:
-			case <-within.Done():
-				return nil // the writer tells why
+			case <-within.Done(): // the call ended, or the writer has failed and told why before
+				return sqlitefile.Classify("sqlite.Finish", within.Err())
 			}
 		}
 		return nil
