@@ -91,7 +91,7 @@ func only(raw, name string) (value string, found, twice bool) {
 // links makes the links of a page. The first page of a search by GET is the search itself, and so shows what is committed when it is
 // followed; that of a search by POST is the first page as it was.
 func (d *Door) links(ctx context.Context, s *search, page projections.Page) ([]link, error) {
-	if s.form && page.Next != "" {
+	if s.form && (page.Next != "" || s.paged) { // a page of a search by GET may be asked for by POST
 		if err := d.keep(ctx, s); err != nil {
 			return nil, err
 		}
