@@ -63,7 +63,7 @@ func Open(ctx context.Context, config Config, create bool) (*Blobs, error) {
 	if err != nil {
 		return nil, err
 	}
-	codec, err := packed.NewCodec(compressFrom)
+	codec, err := packed.NewCodec(packed.Zstd, compressFrom)
 	if err != nil {
 		return nil, err
 	}

@@ -49,7 +49,7 @@ type Blobs struct {
 // Open makes the table if there is none. The file belongs to the caller, who closes it after the store.
 func Open(ctx context.Context, file *sqlitefile.File) (*Blobs, error) {
 	const op = "sqlite.Open"
-	codec, err := packed.NewCodec(compressFrom)
+	codec, err := packed.NewCodec(packed.S2, compressFrom)
 	if err != nil {
 		return nil, err
 	}
