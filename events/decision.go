@@ -188,13 +188,18 @@ func (form *decisionForm) decision() (Decision, error) {
 		c := &form.Changes[i]
 		r := Result{Disposition: Disposition(slices.Index(dispositionNames[:], c.Disposition)), Type: c.Type, ID: c.ID, Version: c.Version, Links: c.Links}
 		if c.Hash != "" {
-			hash, err := hex.DecodeString(c.Hash)
-			if err != nil || len(hash) != len(r.Hash) {
+			if len(c.Hash) != hex.EncodedLen(len(r.Hash)) { // Decode writes as much as it is given
 				return Decision{}, Errorf(Invalid, op, "the hash %.80q of change %d is not a SHA-256", c.Hash, i)
 			}
-			copy(r.Hash[:], hash)
+			if _, err := hex.Decode(r.Hash[:], []byte(c.Hash)); err != nil {
+				return Decision{}, Errorf(Invalid, op, "the hash %.80q of change %d is not a SHA-256", c.Hash, i)
+			}
 		}
-		if c.LastUpdated != "" {
+		switch {
+		case c.LastUpdated == "":
+		case i > 0 && c.LastUpdated == form.Changes[i-1].LastUpdated: // what an event changes has one time
+			r.Time = d.Outcome.Results[i-1].Time
+		default:
 			if r.Time, err = time.Parse(decisionTime, c.LastUpdated); err != nil {
 				return Decision{}, err
 			}

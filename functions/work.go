@@ -66,12 +66,14 @@ func (w *work) forget() {
 	*w = work{Change: w.Change, item: w.item, documents: w.documents, doc: w.doc, refs: w.refs}
 }
 
-// release gives the memory of the document back. The work must have been decided and its terms extracted.
+// release gives back what is not needed any more when the work was decided for good and its terms were extracted: the memory of the document, and
+// the content as it was asked for where it became another one. The final content stays for as long as the commit is in flight.
 func (w *work) release() {
 	if w.doc != nil {
 		w.documents.release(w.doc)
 		w.doc, w.refs = nil, nil
 	}
+	w.Content = nil
 }
 
 // prepare reads an item's record; whatever is wrong with it makes it poison. It is safe to prepare items side by side.

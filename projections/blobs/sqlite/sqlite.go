@@ -1,7 +1,7 @@
 // Package sqlite keeps blobs in the one SQLite file of a standalone node, beside the log and the index.
 //
 // Rows lie in the order they came, so a batch fills new pages at the end of the file; only the index of the hashes is touched in
-// random places. Content is stored packed (package packed). Put returns when the blobs survive a crash of this process; after a crash
+// random places. Long content is stored as an S2 block (package packed). Put returns when the blobs survive a crash of this process; after a crash
 // of the machine the latest may be missing, and the log heals them.
 package sqlite
 
