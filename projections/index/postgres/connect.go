@@ -47,12 +47,15 @@ func (g *Generations) connect(ctx context.Context, c Config) error {
 	searching := deciding.Copy()
 	searching.MaxConns = max((c.Connections-1)/3, 1)
 	set(searching.ConnConfig, map[string]string{"statement_timeout": strconv.FormatInt(c.SearchTimeout.Milliseconds(), 10)})
-	base.MaxConns = c.Connections - 1 - searching.MaxConns - deciding.MaxConns
+	collecting := base.Copy()
+	collecting.MaxConns = 1
+	set(collecting.ConnConfig, forSearches)
+	base.MaxConns = c.Connections - 1 - searching.MaxConns - deciding.MaxConns - collecting.MaxConns
 
 	for _, pool := range []struct {
 		into   **pgxpool.Pool
 		config *pgxpool.Config
-	}{{&g.work, base}, {&g.searches, searching}, {&g.patient, deciding}} {
+	}{{&g.work, base}, {&g.searches, searching}, {&g.patient, deciding}, {&g.sets, collecting}} {
 		if *pool.into, err = pgxpool.NewWithConfig(ctx, pool.config); err != nil {
 			g.closePools()
 			return classify(op, err)
@@ -62,7 +65,7 @@ func (g *Generations) connect(ctx context.Context, c Config) error {
 }
 
 func (g *Generations) closePools() {
-	for _, pool := range []*pgxpool.Pool{g.searches, g.patient, g.work} {
+	for _, pool := range []*pgxpool.Pool{g.searches, g.patient, g.sets, g.work} {
 		if pool != nil {
 			pool.Close()
 		}

@@ -32,7 +32,7 @@ func (g *Generations) open(number int) *generation {
 		return opened
 	}
 	tables := g.tables(number)
-	dialect := sqlterms.Dialect{Tables: tables, Postgres: true, Counts: sqlterms.NewCounts(), Sets: sqlterms.NewSets(g.bounds), Bounds: g.bounds}
+	dialect := sqlterms.Dialect{Tables: tables, Postgres: true, Counts: sqlterms.NewCounts(), Sets: sqlterms.NewSets(reader{g.sets, "postgres.Sets", 0}, g.bounds), Bounds: g.bounds}
 	opened := &generation{
 		Generations: g,
 		number:      number,

@@ -32,7 +32,7 @@ import (
 type Config struct {
 	URL           string          // postgres://user:password@host:port/database?sslmode=…; its parameters go before those that the driver sets
 	Schema        string          // name of the control schema and beginning of the generations'; "": binnacle
-	Connections   int32           // of this process at the most, but for one more while it builds a generation; 0: 16; at least 5
+	Connections   int32           // of this process at the most, but for one more while it builds a generation; 0: 16; at least 6
 	Catalog       string          // digest of the catalog, noted for the first generation
 	SearchTimeout time.Duration   // of one search; 0: sqlterms.DefaultTimeout
 	Logger        *slog.Logger    // nil: slog.Default()
@@ -49,7 +49,7 @@ const (
 const (
 	defaultSchema      = "binnacle"
 	defaultConnections = 16
-	leastConnections   = 5 // one listens, one searches, one searches for the projector, two do the rest
+	leastConnections   = 6 // one listens, one searches, one searches for the projector, one reads sets, two do the rest
 
 	// pointerAge is how long a process may take another one's switch to become known to it, when no notification tells.
 	pointerAge = 100 * time.Millisecond
@@ -72,6 +72,7 @@ type Generations struct {
 	work      *pgxpool.Pool // commits and short reads
 	searches  *pgxpool.Pool // searches alone, with a limit of time
 	patient   *pgxpool.Pool // searches of the projector, without one
+	sets      *pgxpool.Pool // of one connection, what searches wait for while they hold theirs
 	single    *pgx.ConnConfig
 	listening *pgx.ConnConfig
 	close     sync.Once
@@ -173,7 +174,12 @@ func (g *Generations) point(number int, catalog string, read time.Time) {
 	defer g.mu.Unlock()
 	if read.After(g.read) {
 		g.live, g.catalog, g.read = number, catalog, read
-		maps.DeleteFunc(g.opened, func(opened int, _ *generation) bool { return opened != number }) // with what their writers remember
+		maps.DeleteFunc(g.opened, func(opened int, old *generation) bool { // with what their writers remember
+			if opened != number {
+				old.reads.Sets.Stop()
+			}
+			return opened != number
+		})
 	}
 }
 
@@ -210,8 +216,17 @@ func (g *Generations) Ready(ctx context.Context) error {
 	})
 }
 
-// Close closes the connections.
+// Close ends what is read in the background and closes the connections.
 func (g *Generations) Close() error {
-	g.close.Do(g.closePools)
+	g.close.Do(func() {
+		g.mu.Lock()
+		opened := g.opened
+		g.opened = map[int]*generation{}
+		g.mu.Unlock()
+		for _, o := range opened {
+			o.reads.Sets.Close()
+		}
+		g.closePools()
+	})
 	return nil
 }

@@ -219,7 +219,7 @@ func (g *Generations) Drop(ctx context.Context, number int) error {
 	delete(g.opened, number)
 	g.mu.Unlock()
 	if dropped != nil {
-		dropped.writer.close()
+		dropped.close()
 	}
 	return nil
 }
@@ -234,14 +234,14 @@ func (g *Generations) Ready(ctx context.Context) error {
 	})
 }
 
-// Close gives up the prepared statements; the file stays open.
+// Close ends what is read in the background and gives up the prepared statements; the file stays open.
 func (g *Generations) Close() error {
 	g.mu.Lock()
 	opened := g.opened
 	g.opened = map[int]*generation{}
 	g.mu.Unlock()
 	for _, o := range opened {
-		o.writer.close()
+		o.close()
 	}
 	g.reader.close()
 	return nil

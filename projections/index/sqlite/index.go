@@ -31,11 +31,16 @@ func (g *Generations) open(number int) *generation {
 	opened := &generation{
 		Generations: g,
 		number:      number,
-		reads:       sqlterms.Reads{DB: g.reader, Dialect: sqlterms.Dialect{Tables: prefix(number), Counts: sqlterms.NewCounts(), Sets: sqlterms.NewSets(g.bounds), Bounds: g.bounds}},
+		reads:       sqlterms.Reads{DB: g.reader, Dialect: sqlterms.Dialect{Tables: prefix(number), Counts: sqlterms.NewCounts(), Sets: sqlterms.NewSets(g.reader, g.bounds), Bounds: g.bounds}},
 		writer:      newWriter(g.file, number),
 	}
 	g.opened[number] = opened
 	return opened
+}
+
+func (g *generation) close() {
+	g.reads.Sets.Close()
+	g.writer.close()
 }
 
 // commit writes a commit in which allowed holds, and tells the watchers.

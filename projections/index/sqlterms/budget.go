@@ -4,25 +4,33 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 )
 
 // tryWalk walks the order of the main date over some rows and no further. It tells whether the page is full, or nothing lies beyond.
 func (x *search) tryWalk(o order, rows, limit int) (found []match, enough bool, err error) {
-	key := x.ledger
+	keys := []int64{x.ledger}
 	if walked := x.walked(); walked != nil {
-		keys := walked.walkKeys()
-		if len(keys) > 1 {
+		keys = walked.walkKeys()
+		if len(keys) > inline {
 			return nil, false, nil
 		}
-		key = keys[0]
 	}
 	s := x.statement()
+	parts := make([]string, len(keys))
+	for i, key := range keys {
+		parts[i] = "select * from (select t.sort from " + s.table("term") + " t where t.key = " + s.arg(key) + x.stretch(s, "t", nil, o, x.after.phase == byValue) +
+			fmt.Sprintf(" order by t.sort %s, t.ref %s limit 1 offset ", o.direction(), o.direction()) + s.arg(int64(rows/len(keys))) + ") y"
+	}
 	edge, beyond := int64(0), false
-	sql := "select t.sort from " + s.table("term") + " t where t.key = " + s.arg(key) + x.stretch(s, "t", nil, o, x.after.phase == byValue) +
-		fmt.Sprintf(" order by t.sort %s, t.ref %s limit 1 offset ", o.direction(), o.direction()) + s.arg(int64(rows))
-	err = x.query(s, sql, func(scan func(...any) error) error {
+	err = x.query(s, strings.Join(parts, " union all "), func(scan func(...any) error) error {
+		at := int64(0)
+		err := scan(&at)
+		if !beyond || at > edge == o.descending { // the key that comes to so many rows first
+			edge = at
+		}
 		beyond = true
-		return scan(&edge)
+		return err
 	})
 	if err != nil {
 		return nil, false, err

@@ -1,6 +1,9 @@
 package sqlterms
 
-import "slices"
+import (
+	"math"
+	"slices"
+)
 
 // The planner's estimates of what ways to answer cost, in microseconds.
 const (
@@ -51,7 +54,7 @@ func (x *search) combine(o, walk order, driver *access, limit int) (found []matc
 	}
 	aligned := o.by == orderDate && !x.dates.without.empty() && !x.dated()
 	if driver == nil && !ready && walk.by == orderMain && !aligned && x.after.phase != byMissing {
-		if found, done, err = x.tryWalk(o, x.Bounds.Tried, limit); done || err != nil {
+		if found, done, err = x.walkMeanwhile(o, sets, limit); done || err != nil {
 			return found, done, err
 		}
 	}
@@ -75,36 +78,142 @@ func (x *search) combined(o, by order, more *access, phase phase, read *access, 
 		x.accesses = append(slices.Clip(clauses), more)
 	}
 	resume := x.after.phase == phase
-	t, err := x.intersect(read, by.by == orderMain)
+	t, err := x.intersect(read)
 	if t == nil || err != nil {
 		return nil, false, err
 	}
-	matches := t.count()
-	words := x.describe(t)
-	if by.by == orderMain && t.main == nil && matches > 0 {
-		x.say("all of %s, sorted%s", words, x.checkedFor(t.left))
-		x.accesses = t.left
-		x.choose(byMerge, "the matches are few enough to be sorted")
-		return x.collectPhase(o, t.access(words), phase, limit)
+	if by.by == orderMain && t.count() > 0 {
+		return x.firstByMain(t, o, phase, resume, limit)
 	}
-	key, rows := x.ledger, int(x.living)
+	return x.picked(t, by, phase, resume, limit)
+}
+
+// picked is pick, and says so.
+func (x *search) picked(t *together, by order, phase phase, resume bool, limit int) (found []match, done bool, err error) {
+	x.choose(byMerge, "so few match that to pick the first costs less than a walk")
+	x.say("%s, the first of them by %s%s", x.describe(t), by.name(), x.checkedFor(t.left))
+	found, err = x.pick(t, by, phase, resume, limit)
+	return found, true, err
+}
+
+// firstByMain answers with the matches that come first by main date: it picks them by main dates in memory, or finds them in a list that is in this
+// order, or reads and sorts all. For main dates that are not there it waits where that costs less. Done is false where none of these is possible.
+func (x *search) firstByMain(t *together, o order, phase phase, resume bool, limit int) (found []match, done bool, err error) {
+	matches, roomy := t.count(), x.Sets.holds(x.snapshot-x.origin())
+	missing := t.sets.missingMains(t.found)
+	if roomy && (matches > x.Bounds.Read || len(missing) == 0) {
+		if t.main, err = t.sets.mainsOf(t.found, false); err != nil {
+			return nil, false, err
+		}
+	}
+	pick, sort, sieve := float64(matches)*setMember, math.Inf(1), math.Inf(1)
+	if t.main == nil {
+		if pick += float64(len(missing)*blockSids) * setRow; !roomy {
+			pick = math.Inf(1)
+		}
+		if matches <= x.Bounds.Many {
+			sort = float64(matches) * sortedRow
+		}
+	}
+	key, rows := x.rarest()
+	expected := float64(limit) * float64(rows) / float64(matches)
+	if rows > 0 {
+		sieve = expected * sievedRow
+	}
+	if t.main == nil && matches <= x.Bounds.Read {
+		return x.collectMatches(t, o, phase, limit)
+	}
+	if sieve < min(pick, sort) {
+		found, enough, err := x.sieve(t, key, o, phase, resume, int(2*expected)+limit, limit)
+		if enough || err != nil {
+			x.choose(byMerge, "so many match that a page is found in the order, each row held against the sets")
+			x.say("%s, found in the order of the main date%s", x.describe(t), x.checkedFor(t.left))
+			return found, true, err
+		}
+	}
+	if sort < 2*pick {
+		return x.collectMatches(t, o, phase, limit)
+	}
+	if t.main == nil && roomy {
+		if t.main, err = t.sets.mainsOf(t.found, true); err != nil {
+			return nil, false, err
+		}
+	}
+	switch {
+	case t.main != nil:
+		return x.picked(t, order{by: orderMain, descending: o.descending}, phase, resume, limit)
+	case !math.IsInf(sort, 1):
+		return x.collectMatches(t, o, phase, limit)
+	}
+	return nil, false, nil
+}
+
+// rarest is the key with the fewest rows of those that sets are made of, and its rows; where none has fewer, that of the type, whose rows may not be known.
+func (x *search) rarest() (key int64, rows int) {
+	key, rows = x.ledger, int(x.living)
 	for _, a := range x.positive() {
 		if keys := a.asSet(); len(keys) == 1 && len(a.onRow) == 0 && (rows <= 0 || a.count > 0 && a.count < rows) {
 			key, rows = keys[0], a.count
 		}
 	}
-	if expected := float64(limit) * float64(rows) / float64(max(matches, 1)); by.by == orderMain && rows > 0 && expected*sievedRow < float64(matches)*setMember {
-		found, enough, err := x.sieve(t, key, o, phase, resume, int(2*expected)+limit, limit)
-		if enough || err != nil {
-			x.choose(byMerge, "so many match that a page is found in the order, each row held against the sets")
-			x.say("%s, found in the order of the main date%s", words, x.checkedFor(t.left))
-			return found, true, err
+	return key, rows
+}
+
+// collectMatches reads the matches and sorts them.
+func (x *search) collectMatches(t *together, o order, phase phase, limit int) ([]match, bool, error) {
+	words := x.describe(t)
+	x.say("all of %s, sorted%s", words, x.checkedFor(t.left))
+	x.choose(byMerge, "the matches are few enough to be sorted")
+	clauses := x.accesses
+	defer func() { x.accesses = clauses }()
+	x.accesses = t.left
+	return x.collectPhase(o, t.access(words), phase, limit)
+}
+
+// walkMeanwhile walks the order over some rows before sets are used that are not in memory. Where these do not fill the page, the sets are read in the background; the walk goes on
+// if by what it has found it ends sooner than that.
+func (x *search) walkMeanwhile(o order, sets []*access, limit int) (found []match, enough bool, err error) {
+	if found, enough, err = x.tryWalk(o, x.Bounds.Tried, limit); enough || err != nil {
+		return found, enough, err
+	}
+	unread := x.prefetch(sets)
+	expected := float64(x.Bounds.Tried*limit) / float64(len(found))
+	if expected*walkedRow < float64(unread)*setRow { // none found: never
+		return x.tryWalk(o, int(2*expected), limit)
+	}
+	return nil, false, nil
+}
+
+// prefetch has the sets of clauses read in the background that are missing and have many rows. It returns about how many rows are missing.
+func (x *search) prefetch(sets []*access) (rows int) {
+	if !x.mayUseSets() {
+		return 0
+	}
+	list := []wanted{}
+	for _, a := range sets {
+		if _, known := x.Sets.count(x.partition, a.names()); known || a.held != nil {
+			continue
+		}
+		rows += max(a.count, 0)
+		if a.more || a.count < 0 {
+			rows += int(x.living) / 2
+			if keys := a.asSet(); keys != nil {
+				list = append(list, wantedKeys(a.in(), keys)...)
+			}
 		}
 	}
-	x.choose(byMerge, "so few match that to pick the first costs less than a walk")
-	x.say("%s, the first of them by %s%s", words, by.name(), x.checkedFor(t.left))
-	found, err = x.pick(t, by, phase, resume, limit)
-	return found, true, err
+	p := x.Sets.of(x.partition)
+	x.Sets.mu.Lock()
+	epoch := p.epoch
+	if p.closed == nil {
+		list = append(list, wanted{form: closedVersions})
+	}
+	list = slices.DeleteFunc(list, func(w wanted) bool { return w.form == keyVersions && p.keys[w.name] != nil })
+	x.Sets.mu.Unlock()
+	if len(list) > 0 {
+		p.ask(epoch, x.Dialect, list)
+	}
+	return rows
 }
 
 // sieve reads rows of a key in the order of the main date, four stretches of them at the most, and keeps what is in a set. It tells whether
@@ -214,7 +323,7 @@ func (x *search) narrow(driver *access, most int) (*access, error) {
 	if read != nil && read.held != nil {
 		read = nil
 	}
-	t, err := x.intersect(read, false)
+	t, err := x.intersect(read)
 	if t == nil || err != nil || t.count() > most {
 		return driver, err
 	}

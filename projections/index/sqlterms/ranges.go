@@ -57,38 +57,37 @@ func (r *rangeSet) stretch(low, high int64) *roaring.Bitmap {
 }
 
 // holdRanges finds, in memory, the versions that clauses of ranges find or, where their rows say more than their lower ends, those that may
-// answer them. What has too many rows, or is bounded by the order anyway, is left as it is.
+// answer them. What is not in memory is read for this search alone, and in the background as a whole when it is asked for again. What has too many rows, or
+// is bounded by the order anyway, is left as it is.
 func (x *search) holdRanges(accesses []*access) error {
-	accesses = slices.DeleteFunc(slices.Clone(accesses), func(a *access) bool { return !a.canBeHeld() || a.held != nil })
-	if len(accesses) == 0 {
+	if !x.mayUseSets() {
 		return nil
 	}
-	v, release, err := x.openSets()
-	if v == nil || err != nil {
-		return err
-	}
-	defer release()
-	defer v.trim()
+	p := x.Sets.of(x.partition)
 	for _, a := range accesses {
-		if !v.asked(a) {
-			if err := v.holdOnce(a); err != nil {
-				return err
-			}
+		if !a.canBeHeld() || a.held != nil {
 			continue
 		}
-		found := roaring.New()
-		exact := true
-		for _, sc := range a.scans {
-			r, err := v.rowsOfRange(sc)
-			if err != nil {
+		held, whole, err := x.rangesOf(p, a)
+		if err != nil {
+			return err
+		}
+		found, exact := roaring.New(), true
+		switch {
+		case !whole:
+			if found, err = x.versionsUpTo(a, x.Bounds.Rows); err != nil {
 				return err
 			}
-			if r.large {
-				found = nil
-				break
+		default:
+			for _, sc := range a.scans {
+				r := held[sc.inRanges().name(sc.key)]
+				if r.large {
+					found = nil
+					break
+				}
+				found.Or(r.stretch(sc.min, sc.max))
+				exact = exact && (sc.also == always || sc.also == highIs)
 			}
-			found.Or(r.stretch(sc.min, sc.max))
-			exact = exact && (sc.also == always || sc.also == highIs)
 		}
 		if found != nil {
 			a.held, a.exact = found, exact
@@ -98,33 +97,22 @@ func (x *search) holdRanges(accesses []*access) error {
 	return nil
 }
 
-// asked tells whether the ranges of a clause are in memory, or have been asked for before; from now on they have.
-func (v *snapshotSets) asked(a *access) bool {
-	before := true
+// rangesOf returns the rows of ranges that a clause is about, all there are up to the snapshot at least; whole is false when they are not in memory.
+func (x *search) rangesOf(p *partitionSets, a *access) (held map[setName]*rangeSet, whole bool, err error) {
+	held, whole = map[setName]*rangeSet{}, true
 	for _, name := range a.names() {
-		if _, there := v.once[name]; !there && v.ranges[name] == nil {
-			before = false
-			if len(v.once) >= askedOnce {
-				clear(v.once)
-			}
-			v.once[name] = struct{}{}
+		r, err := x.rowsOfRange(p, name)
+		if err != nil {
+			return nil, false, err
 		}
+		held[name] = r
+		whole = whole && r != nil
 	}
-	return before
+	return held, whole, nil
 }
 
 // askedOnce is of how many ranges it is known that a search has asked for them.
 const askedOnce = 10_000
-
-// holdOnce reads the versions that a clause finds, and nothing more: to hold all rows of its parameter pays when they are asked for again.
-func (v *snapshotSets) holdOnce(a *access) error {
-	found, err := v.rowsUpTo(a, v.Bounds.Rows)
-	if found != nil {
-		a.held, a.exact = found, true
-		a.counts(int(found.GetCardinality()), false)
-	}
-	return err
-}
 
 // heldInMemory tells whether the rows of the clauses that can be held are in memory.
 func (x *search) heldInMemory(accesses []*access) bool {
@@ -144,70 +132,83 @@ func (a *access) canBeHeld() bool {
 	return a.onlyScans() && len(a.scans) > 0 && len(a.scans) <= inline && !a.aligned && !a.ordered && !a.negate
 }
 
-// rowsOfRange returns the rows under the key of a scan, all there are up to the snapshot at least.
-func (v *snapshotSets) rowsOfRange(sc scan) (*rangeSet, error) {
-	in := sc.inRanges()
-	name := in.name(sc.key)
-	r := v.ranges[name]
-	if r != nil && !r.large && v.snapshot-r.upTo > int64(v.Bounds.Behind) {
-		r = nil
+// rowsOfRange returns the rows of a name, all there are up to the snapshot at least; nil when they are not in memory. To hold all rows of
+// a parameter pays when they are asked for again: then they are read in the background.
+func (x *search) rowsOfRange(p *partitionSets, name setName) (*rangeSet, error) {
+	s := p.owner
+	s.mu.Lock()
+	r, epoch := p.ranges[name], p.epoch
+	_, again := p.once[name]
+	if r == nil && !again {
+		if len(p.once) >= askedOnce {
+			clear(p.once)
+		}
+		p.once[name] = struct{}{}
 	}
-	var err error
+	if r != nil {
+		r.last = s.tick()
+	}
+	s.mu.Unlock()
 	switch {
-	case r == nil, !r.large && len(r.lows) < anewPerRanges*int(v.snapshot-r.upTo):
-		r, err = v.readRange(in, sc.key)
-	case !r.large && r.upTo < v.snapshot:
-		r, err = v.readLaterRange(in, sc.key, r)
+	case r == nil && !again:
+		return nil, nil
+	case r != nil && (r.large || r.upTo >= x.snapshot):
+		return r, nil
+	case r == nil || !x.soon(min(len(r.lows), anewPerRanges*int(x.snapshot-r.upTo))):
+		p.ask(epoch, x.Dialect, []wanted{{form: rangeRows, name: name}})
+		return nil, nil
 	}
-	if err != nil {
-		return nil, err
+	fresh, err := x.freshRange(name, r)
+	if err == nil {
+		p.keep(epoch, func() { p.putRange(name, fresh) })
 	}
-	r.last = v.owner.clock.Add(1)
-	v.putRange(name, r)
-	return r, nil
+	return fresh, err
 }
 
-func (v *snapshotSets) readRange(in keyed, key int64) (*rangeSet, error) {
-	s := v.statement()
+// freshRange reads the rows of ranges, or what is new of them, whichever costs less; before may be nil.
+func (x *search) freshRange(name setName, before *rangeSet) (*rangeSet, error) {
+	if before == nil || before.large || x.snapshot-before.upTo > int64(x.Bounds.Behind) || len(before.lows) < anewPerRanges*int(x.snapshot-before.upTo) {
+		return x.readRange(name.in(), name.key)
+	}
+	return x.readLaterRange(name.in(), name.key, before)
+}
+
+// readRange reads the rows of ranges under a key.
+func (x *search) readRange(in keyed, key int64) (*rangeSet, error) {
+	s := x.statement()
 	var lows []int64
 	var rows []rangeRow
 	sql := "select " + s.list("y.low") + ", " + s.list("y.sid") + " from (select t.low, (t.ref >> 2) as sid from " + s.table(in.table) + " t where t.key = " + s.arg(key) + in.only(s, "t") +
-		" and t.ref < " + s.arg(v.before) + fmt.Sprintf(" limit %d) y", v.Bounds.Rows+1)
-	err := v.query(s, sql, func(scan func(...any) error) error {
+		" and t.ref < " + s.arg(x.before) + fmt.Sprintf(" limit %d) y", x.Bounds.Rows+1)
+	err := x.query(s, sql, func(scan func(...any) error) error {
 		first, second := s.listed(), s.listed()
 		if err := scan(first.into(), second.into()); err != nil {
 			return err
 		}
 		first.each(func(low int64) { lows = append(lows, low) })
 		rows = make([]rangeRow, 0, len(lows))
-		second.each(func(sid int64) { rows = append(rows, rangeRow{lows[len(rows)], uint32(sid - v.first)}) })
+		second.each(func(sid int64) { rows = append(rows, rangeRow{lows[len(rows)], uint32(sid - x.origin())}) })
 		return nil
 	})
-	if err != nil || len(rows) > v.Bounds.Rows {
-		return &rangeSet{large: true}, err
+	if err != nil || len(rows) > x.Bounds.Rows {
+		return &rangeSet{large: true, upTo: x.snapshot}, err
 	}
-	return newRangeSet(&rangeSet{}, rows, v.snapshot), nil
+	return newRangeSet(&rangeSet{}, rows, x.snapshot), nil
 }
 
 // readLaterRange brings the rows up to the snapshot.
-func (v *snapshotSets) readLaterRange(in keyed, key int64, before *rangeSet) (*rangeSet, error) {
-	s := v.statement()
+func (x *search) readLaterRange(in keyed, key int64, before *rangeSet) (*rangeSet, error) {
+	s := x.statement()
 	var rows []rangeRow
-	sql := "select p.low, (p.ref >> 2) from " + s.table(in.table) + " p where p.ref >= " + s.arg((before.upTo+1)<<refBits) + " and p.ref < " + s.arg(v.before) + " and +p.key = " + s.arg(key) + in.only(s, "p")
-	err := v.query(s, sql, func(scan func(...any) error) error {
+	sql := "select p.low, (p.ref >> 2) from " + s.table(in.table) + " p where p.ref >= " + s.arg((before.upTo+1)<<refBits) + " and p.ref < " + s.arg(x.before) + " and +p.key = " + s.arg(key) + in.only(s, "p")
+	err := x.query(s, sql, func(scan func(...any) error) error {
 		var low, sid int64
 		err := scan(&low, &sid)
-		rows = append(rows, rangeRow{low, uint32(sid - v.first)})
+		rows = append(rows, rangeRow{low, uint32(sid - x.origin())})
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	return newRangeSet(before, rows, v.snapshot), nil
-}
-
-func (p *partitionSets) putRange(name setName, r *rangeSet) {
-	p.dropRange(name)
-	p.ranges[name] = r
-	p.use(r.bytes())
+	return newRangeSet(before, rows, x.snapshot), nil
 }

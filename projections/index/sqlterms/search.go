@@ -25,6 +25,7 @@ type search struct {
 	ledger    int64
 	partition int64
 	snapshot  int64
+	committed bool  // it is known to be
 	before    int64 // the first ref after the snapshot
 	after     place
 	last      edge // what after stands for
@@ -149,6 +150,7 @@ func (x *search) begin() (int64, error) {
 			return 0, err
 		}
 		x.living = counted
+		x.committed = x.q.Snapshot < next
 		if x.q.Snapshot == 0 {
 			x.snapshot, living = next-1, counted
 		} else if err := swept(x.q.Snapshot, horizon); err != nil {
@@ -171,16 +173,17 @@ func (x *search) locate() error {
 		return nil
 	}
 	s := x.statement()
-	found, horizon := false, int64(0)
-	err := x.query(s, "select v.main, v.at, v.id, coalesce((select p.horizon from "+s.table("position")+" p where p.partition = "+s.arg(x.partition)+"), 0), coalesce((select n.living from "+s.table("counter")+" n where n.ledger = "+s.arg(x.ledger)+"), 0) from "+s.table("version")+" v where v.sid = "+s.arg(x.after.sid)+" and v.ledger = "+s.arg(x.ledger),
+	found, horizon, next := false, int64(0), int64(0)
+	err := x.query(s, "select v.main, v.at, v.id, coalesce(p.horizon, 0), coalesce(p.next_sid, 0), coalesce((select n.living from "+s.table("counter")+" n where n.ledger = "+s.arg(x.ledger)+"), 0) from "+s.table("version")+" v left join "+s.table("position")+" p on p.partition = "+s.arg(x.partition)+" where v.sid = "+s.arg(x.after.sid)+" and v.ledger = "+s.arg(x.ledger),
 		func(scan func(...any) error) error {
 			found = true
-			return scan(&x.last.main, &x.last.at, &x.last.id, &horizon, &x.living)
+			return scan(&x.last.main, &x.last.at, &x.last.id, &horizon, &next, &x.living)
 		})
 	if err == nil && !found {
 		err = events.Errorf(events.Invalid, op, "the page token names a version that is no longer kept; start the search again")
 	}
 	if err == nil {
+		x.committed = x.snapshot < next
 		err = swept(x.snapshot, horizon)
 	}
 	return err

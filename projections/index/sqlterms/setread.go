@@ -9,115 +9,71 @@ import (
 	"binnacle/projections"
 )
 
-// snapshotSets are the sets of the query's partition as of its snapshot.
-type snapshotSets struct {
-	*search
-	*partitionSets
-	bits     uint32          // of the snapshot's Sid
-	without  *roaring.Bitmap // superseded by then
-	reopened *roaring.Bitmap // of these, those that were current at the snapshot nevertheless; nil: none
-}
+// What is read here is as of the search's snapshot, and held by nobody yet.
 
-// openSets returns the sets as of the snapshot, nil when they can't be had, and a function that gives them back.
-func (x *search) openSets() (*snapshotSets, func(), error) {
-	nothing := func() {}
-	first := x.partition << projections.SidBits
-	if x.Sets == nil || x.snapshot < first || x.snapshot-first >= math.MaxUint32 {
-		return nil, nothing, nil
-	}
-	p, release, err := x.Sets.of(x.ctx, x.partition)
-	if err != nil {
-		return nil, nothing, err
-	}
-	v := &snapshotSets{search: x, partitionSets: p, bits: uint32(x.snapshot - first)}
-	if p.closed != nil && x.snapshot-p.upTo > int64(x.Bounds.Behind) {
-		p.reset()
-	}
-	switch {
-	case p.closed == nil:
-		err = v.readClosed()
-	case p.upTo < x.snapshot:
-		err = v.readLater()
-	case p.upTo-x.snapshot > int64(x.Bounds.Behind):
-		release()
-		return nil, nothing, nil
-	case p.upTo > x.snapshot:
-		err = v.readReopened()
-	}
-	if err != nil {
-		release()
-		return nil, nothing, err
-	}
-	v.without = p.closed
-	return v, release, nil
+// origin is what Sids are counted from in bitmaps.
+func (x *search) origin() int64 { return x.partition << projections.SidBits }
+
+// begun sets the snapshot to what is committed now.
+func (x *search) begun() error {
+	s := x.statement()
+	next := x.origin() + 1
+	err := x.query(s, "select p.next_sid from "+s.table("position")+" p where p.partition = "+s.arg(x.partition), func(scan func(...any) error) error { return scan(&next) })
+	x.snapshot, x.before = next-1, next<<refBits
+	return err
 }
 
 // readNumbers runs a statement whose rows hold lists of Sids.
-func (v *snapshotSets) readNumbers(s *statement, sql string) (numbers []uint32, err error) {
-	err = v.query(s, sql, func(scan func(...any) error) error {
+func (x *search) readNumbers(s *statement, sql string) (numbers []uint32, err error) {
+	err = x.query(s, sql, func(scan func(...any) error) error {
 		list := s.listed()
 		if err := scan(list.into()); err != nil {
 			return err
 		}
 		numbers = make([]uint32, 0, list.size())
-		list.each(func(sid int64) { numbers = append(numbers, uint32(sid-v.first)) })
+		list.each(func(sid int64) { numbers = append(numbers, uint32(sid-x.origin())) })
 		return nil
 	})
 	return numbers, err
 }
 
-func (v *snapshotSets) readClosed() error {
-	s := v.statement()
-	numbers, err := v.readNumbers(s, "select "+s.list("c.sid")+" from "+s.table("closed")+" c where c.sid >= "+s.arg(v.first)+" and c.sid <= "+s.arg(v.snapshot)+" and c.by_sid <= "+s.arg(v.snapshot))
-	if err == nil {
-		v.closed, v.upTo = bitmapOf(numbers), v.snapshot
+// readClosed reads what is superseded.
+func (x *search) readClosed() (*roaring.Bitmap, error) {
+	s := x.statement()
+	numbers, err := x.readNumbers(s, "select "+s.list("c.sid")+" from "+s.table("closed")+" c where c.sid >= "+s.arg(x.origin())+" and c.sid <= "+s.arg(x.snapshot)+" and c.by_sid <= "+s.arg(x.snapshot))
+	if err != nil {
+		return nil, err
 	}
-	return err
+	return bitmapOf(numbers), nil
 }
 
-// readLater brings what is known of all versions up to the snapshot.
-func (v *snapshotSets) readLater() error {
-	s := v.statement()
-	closed := v.closed.Clone()
-	var mains []int64
-	sql := "select v.supersedes, v.main from " + s.table("version") + " v where v.sid > " + s.arg(v.upTo) + " and v.sid <= " + s.arg(v.snapshot) + " order by v.sid"
-	err := v.query(s, sql, func(scan func(...any) error) error {
-		var before, main int64
-		if err := scan(&before, &main); err != nil {
+// readLater brings what is superseded from a Sid up to the snapshot, and reads the main dates of the versions between; nil where some of them are missing.
+func (x *search) readLater(before *roaring.Bitmap, upTo int64) (closed *roaring.Bitmap, mains []int64, err error) {
+	s := x.statement()
+	closed = before.Clone()
+	sql := "select v.supersedes, v.main from " + s.table("version") + " v where v.sid > " + s.arg(upTo) + " and v.sid <= " + s.arg(x.snapshot) + " order by v.sid"
+	err = x.query(s, sql, func(scan func(...any) error) error {
+		var superseded, main int64
+		if err := scan(&superseded, &main); err != nil {
 			return err
 		}
-		if before != 0 {
-			closed.Add(uint32(before - v.first))
+		if superseded != 0 {
+			closed.Add(uint32(superseded - x.origin()))
 		}
 		mains = append(mains, main)
 		return nil
 	})
-	if err != nil {
-		return err
+	if err != nil || int64(len(mains)) != x.snapshot-upTo { // not a log without gaps: nothing that is counted by Sid holds
+		return nil, nil, err
 	}
-	if int64(len(mains)) != v.snapshot-v.upTo { // not a log without gaps: nothing that is counted by Sid holds
-		v.reset()
-		return v.readClosed()
-	}
-	for next := v.upTo + 1 - v.first; len(mains) > 0; { // the last block may be there in part, those after it are read when needed
-		number, at := next/blockSids, next%blockSids
-		more := mains[:min(int64(len(mains)), blockSids-at)]
-		if b := v.mains[number]; b != nil && int64(b.len()) == at {
-			v.putBlock(number, b.with(more))
-		} else {
-			v.dropBlock(number)
-		}
-		next, mains = next+int64(len(more)), mains[len(more):]
-	}
-	v.closed, v.upTo = closed, v.snapshot
-	return nil
+	return closed, mains, nil
 }
 
-func (v *snapshotSets) readReopened() error {
-	s := v.statement()
-	numbers, err := v.readNumbers(s, "select "+s.list("v.supersedes")+" from "+s.table("version")+" v where v.sid > "+s.arg(v.snapshot)+" and v.sid <= "+s.arg(v.upTo)+" and v.supersedes <> 0")
-	v.reopened = bitmapOf(numbers)
-	return err
+// readReopened reads which of those that are superseded up to a Sid were current at the snapshot.
+func (x *search) readReopened(upTo int64) (*roaring.Bitmap, error) {
+	s := x.statement()
+	numbers, err := x.readNumbers(s, "select "+s.list("v.supersedes")+" from "+s.table("version")+" v where v.sid > "+s.arg(x.snapshot)+" and v.sid <= "+s.arg(upTo)+" and v.supersedes <> 0")
+	return bitmapOf(numbers), err
 }
 
 // keyed are rows of a table that stand in the order of a key.
@@ -133,6 +89,18 @@ const versionTable = "version"
 // inRanges are the rows that a scan may find, and more of their kind.
 func (sc scan) inRanges() keyed {
 	return keyed{table: "span", order: "low", high: sc.a, isHigh: sc.also == highIs}
+}
+
+// in are the rows that a name stands for, and more of their kind.
+func (n setName) in() keyed {
+	in := keyed{table: n.table, high: n.high, isHigh: n.isHigh}
+	switch n.table {
+	case "term":
+		in.order = "sort"
+	case "span":
+		in.order = "low"
+	}
+	return in
 }
 
 // name is what the set of a key in these rows is kept under.
@@ -158,15 +126,6 @@ func (k keyed) has(s *statement, key string) string {
 	return "exists (select 1 from " + s.table(k.table) + " p where " + condition + " and p.ref >= (v.sid << 2) and p.ref <= (v.sid << 2) + 3" + once + ")"
 }
 
-// known returns the set of a key when it is in memory; it may end before the snapshot.
-func (v *snapshotSets) known(name setName) *keySet {
-	k := v.keys[name]
-	if k != nil && v.snapshot-k.upTo > int64(v.Bounds.Behind) {
-		return nil
-	}
-	return k
-}
-
 // How many rows are read in the time that it takes to look at one later version, for the key of a set, or for all of its ranges: where a set
 // or what is held of ranges has fewer rows than that for each, it is read anew and not brought up.
 const (
@@ -174,44 +133,8 @@ const (
 	anewPerRanges  = 20
 )
 
-// having returns the versions that have a row with one of the keys in a table, all there are up to the snapshot at least.
-func (v *snapshotSets) having(in keyed, keys []int64) (*roaring.Bitmap, error) {
-	var missing, stale []int64
-	from := v.snapshot
-	for _, key := range keys {
-		switch k := v.known(in.name(key)); {
-		case k == nil:
-			missing = append(missing, key)
-		case k.upTo < v.snapshot && k.count < anewPerVersion*int(v.snapshot-k.upTo):
-			missing = append(missing, key)
-		case k.upTo < v.snapshot:
-			stale = append(stale, key)
-			from = min(from, k.upTo)
-		}
-	}
-	if err := v.readKeys(in, missing); err != nil {
-		return nil, err
-	}
-	if err := v.extend(in, stale, from); err != nil {
-		return nil, err
-	}
-	sets := make([]*roaring.Bitmap, len(keys))
-	now := v.owner.clock.Add(1)
-	for i, key := range keys {
-		k := v.keys[in.name(key)]
-		k.last, sets[i] = now, k.has
-	}
-	v.trim()
-	if len(sets) == 1 {
-		return sets[0], nil
-	}
-	name := in.union(keys)
-	if u := v.keys[name]; u != nil && u.upTo == v.snapshot {
-		u.last = now
-		return u.has, nil
-	}
-	return v.put(name, roaring.FastOr(sets...), v.snapshot).has, nil
-}
+// soon tells whether to read so many rows takes so little that a search does it itself.
+func (x *search) soon(rows int) bool { return rows <= 2*x.Bounds.Many }
 
 // union is what the versions with any of some keys are kept under.
 func (k keyed) union(keys []int64) setName {
@@ -223,28 +146,44 @@ func (k keyed) union(keys []int64) setName {
 	return setName{"any " + k.table, h.sum(), k.high, k.isHigh}
 }
 
+// freshKeys reads the versions that have keys: those of which sets are given that are not worth to be read anew are brought up.
+func (x *search) freshKeys(in keyed, keys []int64, sets map[int64]*keySet, take func(key int64, k *keySet)) error {
+	var anew, stale []int64
+	for _, key := range keys {
+		if k := sets[key]; k != nil && x.snapshot-k.upTo <= int64(x.Bounds.Behind) && k.count >= anewPerVersion*int(x.snapshot-k.upTo) {
+			stale = append(stale, key)
+		} else {
+			anew = append(anew, key)
+		}
+	}
+	if err := x.extend(in, stale, sets, take); err != nil {
+		return err
+	}
+	return x.readKeys(in, anew, func(key int64, has *roaring.Bitmap) { take(key, newKeySet(has, x.snapshot)) })
+}
+
 // readKeys reads the rows of keys.
-func (v *snapshotSets) readKeys(in keyed, keys []int64) error {
+func (x *search) readKeys(in keyed, keys []int64, take func(key int64, has *roaring.Bitmap)) error {
 	if len(keys) == 0 {
 		return nil
 	}
-	s := v.statement()
+	s := x.statement()
 	from, key := s.unnested(keys, "k")
-	s.most = v.Bounds.Rows + 1
-	sql := "select " + key + ", (select " + s.list("y.sid") + " from (" + in.rows(s, key, v.before) + fmt.Sprintf(" limit %d) y) from ", s.most) + from
+	s.most = x.Bounds.Rows + 1
+	sql := "select " + key + ", (select " + s.list("y.sid") + " from (" + in.rows(s, key, x.before) + fmt.Sprintf(" limit %d) y) from ", s.most) + from
 	var many []int64
-	err := v.query(s, sql, func(scan func(...any) error) error {
+	err := x.query(s, sql, func(scan func(...any) error) error {
 		var key int64
 		list := s.listed()
 		if err := scan(&key, list.into()); err != nil {
 			return err
 		}
 		numbers := make([]uint32, 0, list.size())
-		list.each(func(sid int64) { numbers = append(numbers, uint32(sid-v.first)) })
-		if len(numbers) > v.Bounds.Rows {
+		list.each(func(sid int64) { numbers = append(numbers, uint32(sid-x.origin())) })
+		if len(numbers) > x.Bounds.Rows {
 			many = append(many, key)
 		} else {
-			v.put(in.name(key), bitmapOf(numbers), v.snapshot)
+			take(key, bitmapOf(numbers))
 		}
 		return nil
 	})
@@ -252,7 +191,10 @@ func (v *snapshotSets) readKeys(in keyed, keys []int64) error {
 		if err != nil {
 			break
 		}
-		err = v.readMany(in, key)
+		var whole *roaring.Bitmap
+		if whole, err = x.readMany(in, key); err == nil {
+			take(key, whole)
+		}
 	}
 	return err
 }
@@ -266,130 +208,94 @@ func (k keyed) rows(s *statement, key string, before int64) string {
 }
 
 // readMany reads the rows of a key in stretches of the main date, so that the memory it takes is bounded.
-func (v *snapshotSets) readMany(in keyed, key int64) error {
+func (x *search) readMany(in keyed, key int64) (*roaring.Bitmap, error) {
 	whole := roaring.New()
 	if in.table == versionTable { // no order divides them: they come one by one
-		s := v.statement()
-		err := v.query(s, in.rows(s, s.arg(key), v.before), func(scan func(...any) error) error {
+		s := x.statement()
+		err := x.query(s, in.rows(s, s.arg(key), x.before), func(scan func(...any) error) error {
 			sid := int64(0)
 			err := scan(&sid)
-			whole.Add(uint32(sid - v.first))
+			whole.Add(uint32(sid - x.origin()))
 			return err
 		})
-		if err == nil {
-			whole.RunOptimize()
-			v.put(in.name(key), whole, v.snapshot)
-		}
-		return err
+		whole.RunOptimize()
+		return whole, err
 	}
 	for after, more := int64(math.MinInt64), true; more; {
 		edge := int64(math.MaxInt64)
 		more = false
-		s := v.statement()
+		s := x.statement()
 		column := "t." + in.order
 		rows := s.table(in.table) + " t where t.key = " + s.arg(key) + " and " + column + " > " + s.arg(after)
-		sql := "select " + column + " from " + rows + fmt.Sprintf(" order by %s limit 1 offset %d", column, v.Bounds.Rows)
-		if err := v.query(s, sql, func(scan func(...any) error) error { more = true; return scan(&edge) }); err != nil {
-			return err
+		sql := "select " + column + " from " + rows + fmt.Sprintf(" order by %s limit 1 offset %d", column, x.Bounds.Rows)
+		if err := x.query(s, sql, func(scan func(...any) error) error { more = true; return scan(&edge) }); err != nil {
+			return nil, err
 		}
-		s = v.statement()
-		numbers, err := v.readNumbers(s, "select "+s.list("(t.ref >> 2)")+" from "+s.table(in.table)+" t where t.key = "+s.arg(key)+" and "+column+" > "+s.arg(after)+" and "+column+" <= "+s.arg(edge)+in.only(s, "t")+" and t.ref < "+s.arg(v.before))
+		s = x.statement()
+		numbers, err := x.readNumbers(s, "select "+s.list("(t.ref >> 2)")+" from "+s.table(in.table)+" t where t.key = "+s.arg(key)+" and "+column+" > "+s.arg(after)+" and "+column+" <= "+s.arg(edge)+in.only(s, "t")+" and t.ref < "+s.arg(x.before))
 		if err != nil {
-			return err
+			return nil, err
 		}
 		whole.Or(bitmapOf(numbers))
 		after = edge
 	}
 	whole.RunOptimize()
-	v.put(in.name(key), whole, v.snapshot)
-	return nil
+	return whole, nil
 }
 
-// extend brings keys up to the snapshot: of the versions after the first that one of them has not seen, those that have it.
-func (v *snapshotSets) extend(in keyed, keys []int64, from int64) error {
+// extend brings the sets of keys up to the snapshot: of the versions after the first that one of them has not seen, those that have it.
+func (x *search) extend(in keyed, keys []int64, sets map[int64]*keySet, take func(key int64, k *keySet)) error {
 	if len(keys) == 0 {
 		return nil
 	}
+	from := x.snapshot
+	for _, key := range keys {
+		from = min(from, sets[key].upTo)
+	}
 	more := make(map[int64][]uint32, len(keys))
-	s := v.statement()
+	s := x.statement()
 	list, key := s.unnested(keys, "k")
-	sql := "select " + key + ", v.sid from " + s.table("version") + " v cross join " + list + " where v.sid > " + s.arg(from) + " and v.sid <= " + s.arg(v.snapshot) +
+	sql := "select " + key + ", v.sid from " + s.table("version") + " v cross join " + list + " where v.sid > " + s.arg(from) + " and v.sid <= " + s.arg(x.snapshot) +
 		" and " + in.has(s, key)
-	err := v.query(s, sql, func(scan func(...any) error) error {
+	err := x.query(s, sql, func(scan func(...any) error) error {
 		var key, sid int64
 		err := scan(&key, &sid)
-		more[key] = append(more[key], uint32(sid-v.first))
+		more[key] = append(more[key], uint32(sid-x.origin()))
 		return err
 	})
 	if err != nil {
 		return err
 	}
 	for _, key := range keys {
-		k := v.keys[in.name(key)]
-		has := k.has
+		has := sets[key].has
 		if len(more[key]) > 0 {
 			has = has.Clone()
 			has.AddMany(more[key])
 		}
-		v.put(in.name(key), has, v.snapshot)
+		take(key, newKeySet(has, x.snapshot))
 	}
 	return nil
 }
 
-// allMains tells whether the main dates of some versions are in memory.
-func (v *snapshotSets) allMains(sids *roaring.Bitmap) bool {
-	for i := sids.Iterator(); i.HasNext(); {
-		number := int64(i.Next()) / blockSids
-		if v.block(number) == nil {
-			return false
-		}
-		i.AdvanceIfNeeded(uint32(min((number+1)*blockSids, math.MaxUint32)))
+// readBlock reads the main dates of a block; nil where versions are missing.
+func (x *search) readBlock(number int64) (*mainBlock, error) {
+	mains, err := x.readMains(number, 0)
+	if err != nil || mains == nil {
+		return nil, err
 	}
-	return true
+	return newMainBlock(mains), nil
 }
 
-// block returns a block of main dates that is in memory and whole up to the snapshot; else nil.
-func (v *snapshotSets) block(number int64) *mainBlock {
-	if b := v.mains[number]; b != nil && int64(b.len()) >= min(blockSids, v.snapshot-v.first+1-number*blockSids) {
-		return b
-	}
-	return nil
-}
-
-// mainsOf reads the main dates that some versions need and returns a function that tells them; nil when they can't be had.
-func (v *snapshotSets) mainsOf(sids *roaring.Bitmap) (func(sid uint32) int64, error) {
-	blocks := make([]*mainBlock, int64(sids.Maximum())/blockSids+1)
-	now := v.owner.clock.Add(1)
-	var missing []int64
-	for i := sids.Iterator(); i.HasNext(); {
-		number := int64(i.Next()) / blockSids
-		if b := v.block(number); b != nil {
-			b.last, blocks[number] = now, b
-		} else {
-			missing = append(missing, number)
-		}
-		i.AdvanceIfNeeded(uint32(min((number+1)*blockSids, math.MaxUint32)))
-	}
-	for _, number := range missing {
-		b, err := v.readBlock(number)
-		if err != nil || b == nil {
-			return nil, err
-		}
-		blocks[number] = b
-	}
-	v.trim()
-	return func(sid uint32) int64 { return blocks[sid/blockSids].at(int64(sid % blockSids)) }, nil
-}
-
-func (v *snapshotSets) readBlock(number int64) (*mainBlock, error) {
-	start := number * blockSids
-	end := min(start+blockSids, v.upTo-v.first+1)
-	mains := make([]int64, 0, end-start)
-	if number == 0 {
+// readMains reads the main dates of a block from a place in it on.
+func (x *search) readMains(number, from int64) ([]int64, error) {
+	start := number*blockSids + from
+	end := min((number+1)*blockSids, x.snapshot-x.origin()+1)
+	mains := make([]int64, 0, max(end-start, 0))
+	if start == 0 {
 		mains = append(mains, projections.MinTime) // there is no version 0
 	}
-	s := v.statement()
-	err := v.query(s, "select "+s.list("y.main")+" from (select v.main from "+s.table("version")+" v where v.sid >= "+s.arg(v.first+start)+" and v.sid < "+s.arg(v.first+end)+" order by v.sid) y", func(scan func(...any) error) error {
+	s := x.statement()
+	err := x.query(s, "select "+s.list("y.main")+" from (select v.main from "+s.table("version")+" v where v.sid >= "+s.arg(x.origin()+start)+" and v.sid < "+s.arg(x.origin()+end)+" order by v.sid) y", func(scan func(...any) error) error {
 		list := s.listed()
 		if err := scan(list.into()); err != nil {
 			return err
@@ -400,7 +306,5 @@ func (v *snapshotSets) readBlock(number int64) (*mainBlock, error) {
 	if err != nil || int64(len(mains)) != end-start {
 		return nil, err
 	}
-	b := newMainBlock(mains)
-	v.putBlock(number, b)
-	return b, nil
+	return mains, nil
 }

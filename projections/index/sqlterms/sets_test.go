@@ -9,32 +9,29 @@ import (
 
 func TestSetsOfAllPartitionsTogetherStayWithinTheirMemory(t *testing.T) {
 	const bound = 20_000
-	sets := NewSets(Bounds{Memory: bound})
+	sets := NewSets(nil, Bounds{Memory: bound})
 	random := rand.New(rand.NewPCG(1, 2))
 	for round := range 2_000 {
-		p, release, err := sets.of(t.Context(), int64(random.IntN(5)))
-		if err != nil {
-			t.Fatal(err)
-		}
+		p := sets.of(int64(random.IntN(5)))
 		name := (&access{}).in().name(int64(random.IntN(40)))
-		switch random.IntN(8) {
-		case 0:
-			p.dropBlock(int64(random.IntN(4)))
-		case 1, 2:
-			p.putBlock(int64(random.IntN(4)), newMainBlock(make([]int64, random.IntN(300))))
-		case 3:
-			p.putRange(name, newRangeSet(&rangeSet{}, make([]rangeRow, random.IntN(100)), 7))
-		default:
-			has := roaring.New()
-			for range random.IntN(200) {
-				has.Add(random.Uint32())
+		p.keep(p.epoch, func() {
+			switch random.IntN(8) {
+			case 0:
+				p.dropBlock(int64(random.IntN(4)))
+			case 1, 2:
+				p.putBlock(int64(random.IntN(4)), newMainBlock(make([]int64, random.IntN(300))))
+			case 3:
+				p.putRange(name, newRangeSet(&rangeSet{}, make([]rangeRow, random.IntN(100)), 7))
+			default:
+				has := roaring.New()
+				for range random.IntN(200) {
+					has.Add(random.Uint32())
+				}
+				p.put(name, newKeySet(has, 7))
 			}
-			p.put(name, has, 7)
-		}
-		p.trim()
-		release()
-		if used := sets.used.Load(); used > bound || used < 0 {
-			t.Fatalf("%d bytes are used after %d rounds, %d are allowed", used, round, bound)
+		})
+		if sets.used > bound || sets.used < 0 {
+			t.Fatalf("%d bytes are used after %d rounds, %d are allowed", sets.used, round, bound)
 		}
 	}
 	var counted int64
@@ -49,7 +46,7 @@ func TestSetsOfAllPartitionsTogetherStayWithinTheirMemory(t *testing.T) {
 			counted += b.bytes()
 		}
 	}
-	if used := sets.used.Load(); used != counted || used == 0 {
-		t.Errorf("%d bytes are counted, there are %d", used, counted)
+	if sets.used != counted || counted == 0 {
+		t.Errorf("%d bytes are counted, there are %d", sets.used, counted)
 	}
 }

@@ -56,12 +56,12 @@ func (a *access) names() []setName {
 	return names
 }
 
-// aroundRanges are the versions that have a value in the stretches of a clause, wherever they begin and end.
-func (v *snapshotSets) aroundRanges(a *access) (*roaring.Bitmap, error) {
+// aroundRanges are the versions that have a value in the stretches of a clause, wherever they begin and end; nil where they can't be had.
+func (v *snapshotSets) aroundRanges(a *access, p patience) (*roaring.Bitmap, error) {
 	around := roaring.New()
 	for _, sc := range a.scans {
-		set, err := v.having(sc.inRanges(), []int64{sc.key})
-		if err != nil {
+		set, err := v.having(sc.inRanges(), []int64{sc.key}, p)
+		if set == nil || err != nil {
 			return nil, err
 		}
 		around.Or(set)
@@ -69,39 +69,61 @@ func (v *snapshotSets) aroundRanges(a *access) (*roaring.Bitmap, error) {
 	return around, nil
 }
 
+// haveAround tells whether the sets that aroundRanges needs are in memory.
+func (v *snapshotSets) haveAround(a *access) bool {
+	return !slices.ContainsFunc(a.scans, func(sc scan) bool { return !v.all(sc.inRanges(), []int64{sc.key}) })
+}
+
 // together are the versions that answer some of the clauses, and the clauses that are left to be checked.
 type together struct {
+	sets      *snapshotSets
 	found     *roaring.Bitmap // current at the snapshot; deletions may be among them
 	left      []*access
 	supersets []*access              // of these, those that found is narrowed for
-	main      func(sid uint32) int64 // their main dates; nil: not asked for
+	main      func(sid uint32) int64 // their main dates; nil: not known
 	first     int64
 }
 
 func (t *together) count() int { return int(t.found.GetCardinality()) }
 
+// with leaves of the versions those that are in a set.
+func (t *together) with(set *roaring.Bitmap) {
+	if t.found == nil {
+		t.found = set.Clone()
+	} else {
+		t.found.And(set)
+	}
+}
+
+// patience is how long to wait for the sets of a clause: not where so few versions are left that to ask each of them costs less.
+func (t *together) patience(a *access) patience {
+	most := t.sets.Bounds.Many
+	if len(a.onRow) > 0 {
+		most = t.sets.Bounds.Few // their rows are found one by one
+	}
+	switch {
+	case a.count >= 0 && !a.more && !a.assumed && a.count <= most:
+		return readFew
+	case t.found != nil && t.count() <= t.sets.Bounds.Many:
+		return goOn
+	}
+	return waitForIt
+}
+
 // intersect finds the versions that answer all clauses that sets can tell of, and, when given, one more whose rows are read. Nil when
-// there is nothing to begin with, or the sets can't be had.
-func (x *search) intersect(read *access, mains bool) (t *together, err error) {
-	v, release, err := x.openSets()
+// there is nothing to begin with, or the sets can't be had; with few versions to be read it waits for none.
+func (x *search) intersect(read *access) (t *together, err error) {
+	v, err := x.openSets(read == nil)
 	if v == nil || err != nil {
 		return nil, err
 	}
-	defer release()
-	t = &together{first: v.first}
-	with := func(set *roaring.Bitmap) {
-		if t.found == nil {
-			t.found = set.Clone()
-		} else {
-			t.found.And(set)
-		}
-	}
+	t = &together{sets: v, first: v.origin()}
 	if read != nil {
-		set, err := v.rowsOf(read)
+		set, err := x.versionsOf(read)
 		if err != nil {
 			return nil, err
 		}
-		with(set)
+		t.with(set)
 	}
 	var without, supersets []*access
 	for _, a := range rarestFirst(x.accesses) {
@@ -109,31 +131,56 @@ func (x *search) intersect(read *access, mains bool) (t *together, err error) {
 		switch {
 		case a == read:
 		case a.held != nil:
-			if with(a.held); !a.exact {
+			if t.with(a.held); !a.exact {
 				t.left, t.supersets = append(t.left, a), append(t.supersets, a)
 			}
-		case keys == nil && !a.negate && a != read && len(a.scans) > 0 && a.onlyScans():
+		case keys == nil && !a.negate && len(a.scans) > 0 && a.onlyScans():
 			supersets = append(supersets, a)
 			t.left = append(t.left, a)
-		case keys == nil || t.found != nil && t.count() < x.Bounds.Few && !v.all(a.names()):
+		case keys == nil || t.found != nil && t.count() < x.Bounds.Few && !v.all(a.in(), keys):
 			t.left = append(t.left, a) // or so few are left that to ask each costs less than to read a set that nobody has used
 		case a.negate:
 			without = append(without, a)
 		default:
-			set, err := v.having(a.in(), keys)
+			set, err := v.having(a.in(), keys, t.patience(a))
 			if err != nil {
 				return nil, err
 			}
-			with(set)
+			if set == nil {
+				t.left = append(t.left, a)
+				continue
+			}
+			t.with(set)
 		}
 	}
+	if err := t.narrow(supersets); err != nil || t.found == nil {
+		return nil, err
+	}
+	for _, a := range without {
+		set, err := v.having(a.in(), a.asSet(), t.patience(a))
+		if err != nil {
+			return nil, err
+		}
+		if set == nil {
+			t.left = append(t.left, a)
+			continue
+		}
+		t.found.AndNot(set)
+	}
+	t.current()
+	return t, nil
+}
+
+// narrow leaves of the versions those that answer clauses that are left, where that costs less than to ask each of them.
+func (t *together) narrow(supersets []*access) error {
+	v := t.sets
 	for _, a := range slices.DeleteFunc(slices.Clone(t.left), func(a *access) bool { return a.held != nil }) { // to read few rows costs less than to ask each of many versions
-		if t.found != nil && a.count >= 0 && a.count <= x.Bounds.Many && a.count/8 < t.count() && !a.negate && a.readable() && !a.aligned {
-			set, err := v.rowsOf(a)
+		if t.found != nil && a.count >= 0 && a.count <= v.Bounds.Many && a.count/8 < t.count() && !a.negate && a.readable() && !a.aligned {
+			set, err := v.versionsOf(a)
 			if err != nil {
-				return nil, err
+				return err
 			}
-			with(set)
+			t.with(set)
 			t.left = slices.DeleteFunc(t.left, func(b *access) bool { return a == b })
 		}
 	}
@@ -141,25 +188,27 @@ func (x *search) intersect(read *access, mains bool) (t *together, err error) {
 		if !slices.Contains(t.left, a) || a.held != nil {
 			continue
 		}
-		if t.found == nil && !a.aligned || t.found != nil && t.count() > x.Bounds.Few && v.all(a.names()) {
-			set, err := v.aroundRanges(a)
+		p := waitForIt
+		if t.found != nil {
+			p = goOn
+		}
+		if t.found == nil && !a.aligned || t.found != nil && t.count() > v.Bounds.Few && v.haveAround(a) {
+			set, err := v.aroundRanges(a, p)
 			if err != nil {
-				return nil, err
+				return err
 			}
-			with(set)
-			t.supersets = append(t.supersets, a)
+			if set != nil {
+				t.with(set)
+				t.supersets = append(t.supersets, a)
+			}
 		}
 	}
-	if t.found == nil {
-		return nil, nil
-	}
-	for _, a := range without {
-		set, err := v.having(a.in(), a.asSet())
-		if err != nil {
-			return nil, err
-		}
-		t.found.AndNot(set)
-	}
+	return nil
+}
+
+// current leaves the versions that are current at the snapshot.
+func (t *together) current() {
+	v := t.sets
 	if v.reopened != nil {
 		back := roaring.And(t.found, v.reopened)
 		t.found.AndNot(v.without)
@@ -167,50 +216,32 @@ func (x *search) intersect(read *access, mains bool) (t *together, err error) {
 	} else {
 		t.found.AndNot(v.without)
 	}
-	t.found.RemoveRange(uint64(v.bits)+1, 1<<32)
-	roomy := x.Sets.holds(x.snapshot - v.first)
-	if mains && !roomy && t.count() > x.Bounds.Read {
-		return nil, nil
-	}
-	if mains && roomy && !t.found.IsEmpty() && (t.count() > x.Bounds.Read || v.allMains(t.found)) {
-		if t.main, err = v.mainsOf(t.found); err != nil || t.main == nil {
-			return nil, err
-		}
-	}
-	return t, nil
+	t.found.RemoveRange(uint64(v.snapshot-v.origin())+1, 1<<32)
 }
 
-// all tells whether all sets are in memory.
-func (v *snapshotSets) all(names []setName) bool {
-	return !slices.ContainsFunc(names, func(name setName) bool { return v.known(name) == nil })
-}
-
-// rowsOf reads the versions that a clause finds.
-func (v *snapshotSets) rowsOf(a *access) (*roaring.Bitmap, error) {
+// versionsOf reads the versions that a clause finds.
+func (x *search) versionsOf(a *access) (*roaring.Bitmap, error) {
 	if a.byID {
 		numbers := make([]uint32, 0, len(a.sids))
 		for _, sid := range a.sids {
-			if sid <= v.snapshot {
-				numbers = append(numbers, uint32(sid-v.first))
+			if sid <= x.snapshot {
+				numbers = append(numbers, uint32(sid-x.origin()))
 			}
 		}
 		return bitmapOf(numbers), nil
 	}
-	return v.rowsUpTo(a, -1)
+	return x.versionsUpTo(a, -1)
 }
 
-// rowsUpTo reads the versions that a clause finds; nil when they have more rows than some, -1 being no bound. What is read for one search alone is read
-// while others use the sets.
-func (v *snapshotSets) rowsUpTo(a *access, most int) (*roaring.Bitmap, error) {
-	s := v.statement()
+// versionsUpTo reads the versions that a clause finds; nil when they have more rows than some, -1 being no bound.
+func (x *search) versionsUpTo(a *access, most int) (*roaring.Bitmap, error) {
+	s := x.statement()
 	bound := ""
 	if most >= 0 {
 		s.most = most + 1
 		bound = fmt.Sprintf(" limit %d", s.most)
 	}
-	<-v.held
-	numbers, err := v.readNumbers(s, "select "+s.list("y.sid")+" from (select sid from ("+a.rows(s, v.before)+") z"+bound+") y")
-	v.held <- struct{}{}
+	numbers, err := x.readNumbers(s, "select "+s.list("y.sid")+" from (select sid from ("+a.rows(s, x.before)+") z"+bound+") y")
 	if err != nil || most >= 0 && len(numbers) > most {
 		return nil, err
 	}

@@ -1,0 +1,88 @@
+package sqlterms
+
+import (
+	"math"
+	"slices"
+
+	"github.com/RoaringBitmap/roaring/v2"
+
+	"binnacle/projections"
+)
+
+// blockSids is how many versions' main dates lie in one block.
+const blockSids = 1 << 14
+
+// mainBlock holds the main dates of versions that follow each other, exactly: as steps of a unit from the earliest of them where these
+// fit 32 bits, which dates to the second do over 136 years.
+type mainBlock struct {
+	low, unit int64
+	steps     []uint32 // 0: none, MinTime
+	whole     []int64  // in place of steps where those do not fit
+	last      int64    // when it was used
+}
+
+// units are the microseconds of a second, a millisecond.
+var units = [...]int64{1_000_000, 1_000} //nolint:gochecknoglobals // a constant that Go can't write as one
+
+func newMainBlock(mains []int64) *mainBlock {
+	low, high := int64(math.MaxInt64), int64(math.MinInt64)
+	for _, m := range mains {
+		if m != projections.MinTime {
+			low, high = min(low, m), max(high, m)
+		}
+	}
+	if low > high {
+		low, high = 0, 0
+	}
+	for _, unit := range units {
+		if (high-low)/unit >= math.MaxUint32 || slices.ContainsFunc(mains, func(m int64) bool { return m != projections.MinTime && (m-low)%unit != 0 }) {
+			continue
+		}
+		b := &mainBlock{low: low, unit: unit, steps: make([]uint32, len(mains))}
+		for i, m := range mains {
+			if m != projections.MinTime {
+				b.steps[i] = uint32((m-low)/unit) + 1
+			}
+		}
+		return b
+	}
+	return &mainBlock{whole: slices.Clone(mains)}
+}
+
+func (b *mainBlock) bytes() int64 { return 100 + 4*int64(len(b.steps)) + 8*int64(len(b.whole)) }
+
+func (b *mainBlock) len() int { return max(len(b.steps), len(b.whole)) }
+
+func (b *mainBlock) at(i int64) int64 {
+	if b.whole != nil {
+		return b.whole[i]
+	}
+	if step := b.steps[i]; step != 0 {
+		return b.low + int64(step-1)*b.unit
+	}
+	return projections.MinTime
+}
+
+// with is the block with more main dates at its end.
+func (b *mainBlock) with(mains []int64) *mainBlock {
+	all := make([]int64, 0, b.len()+len(mains))
+	for i := range b.len() {
+		all = append(all, b.at(int64(i)))
+	}
+	return newMainBlock(append(all, mains...))
+}
+
+// bitmapOf makes a bitmap of numbers in any order.
+func bitmapOf(numbers []uint32) *roaring.Bitmap {
+	if len(numbers) < 10_000 {
+		slices.Sort(numbers)
+		return roaring.BitmapOf(numbers...)
+	}
+	words := make([]uint64, slices.Max(numbers)/64+1)
+	for _, n := range numbers {
+		words[n/64] |= 1 << (n % 64)
+	}
+	b := roaring.FromDense(words, true)
+	b.RunOptimize()
+	return b
+}
