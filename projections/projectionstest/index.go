@@ -1,6 +1,7 @@
 package projectionstest
 
 import (
+	"context"
 	"fmt"
 	"testing"
 
@@ -116,5 +117,26 @@ func randomSeeds(t *testing.T, open func(t testing.TB) projections.Generations, 
 		t.Run(fmt.Sprintf("random searches find what the model finds, in its order, seed %d", seed), func(t *testing.T) {
 			randomSearches(t, open(t), seed, seed%2 == 1, int32(seed%3), false)
 		})
+	}
+}
+
+// Warmer is an index that keeps in memory what helps it to answer, and reads that beside the searches. They are asked without it and with it.
+type Warmer interface {
+	Chill()                           // forgets what is in memory
+	Settle(ctx context.Context) error // waits until nothing is being read
+}
+
+func chill(g projections.Generations) {
+	if w, is := g.(Warmer); is {
+		w.Chill()
+	}
+}
+
+func settle(t *testing.T, g projections.Generations) {
+	t.Helper()
+	if w, is := g.(Warmer); is {
+		if err := w.Settle(testContext(t)); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

@@ -109,7 +109,11 @@ func commonValuesBy(t *testing.T, g projections.Generations, plans bool) {
 		q := projections.Query{Tenant: "main", Type: c.of, Limit: 50, Sort: c.sort, Clauses: c.clauses, Total: projections.TotalAccurate}
 		want := w.expect(q, w.sid)
 		var got []projections.Version
+		chill(g)
 		for pages := 0; pages < 4; pages++ {
+			if pages == 2 {
+				settle(t, g)
+			}
 			page := w.search(q)
 			if plans && !strings.Contains(page.Plan, c.words) {
 				t.Errorf("a search was answered by %q, which does not say %q", page.Plan, c.words)

@@ -403,8 +403,15 @@ func randomSearches(t *testing.T, g projections.Generations, seed uint64, wild b
 				portion(1_000)
 			}
 		}
+		if i%7 == 0 {
+			chill(g)
+		}
 		found, first := w.all(q, between)
 		w.compare(q, found, first)
+		if i%3 == 0 {
+			settle(t, g)
+			w.check(q)
+		}
 		if i%20 == 0 {
 			write(1 + m.IntN(5))
 		}

@@ -39,17 +39,14 @@ func (x *search) combine(o, walk order, driver *access, limit int) (found []matc
 	if walk.by != orderMain && walk.by != orderUpdated || driver != nil && driver.held == nil && driver.count <= x.Bounds.Few/4 {
 		return nil, false, nil
 	}
-	var read *access
-	if driver != nil && driver.asSet() == nil && driver.held == nil {
-		read = driver
-	}
+	read := driver.toRead()
 	if read != nil && x.byMain && o.by == orderMain && x.walkMayCostLess(driver, limit) {
 		if found, done, err = x.tryWalk(o, x.Bounds.Tried, limit); done || err != nil {
 			return found, done, err
 		}
 	}
 	sets, ready := x.settable(true)
-	if read == nil && len(sets) == 0 || driver == nil && walk.by == orderMain && x.walksWell() {
+	if len(sets) == 0 && read == nil || driver == nil && walk.by == orderMain && x.walksWell() {
 		return nil, false, nil
 	}
 	aligned := o.by == orderDate && !x.dates.without.empty() && !x.dated()
@@ -59,26 +56,34 @@ func (x *search) combine(o, walk order, driver *access, limit int) (found []matc
 		}
 	}
 	if !aligned {
-		return x.combined(o, walk, nil, byValue, read, limit)
+		return x.combined(o, walk, nil, byValue, driver, limit)
 	}
 	if x.after.phase != byMissing {
-		if found, done, err = x.combined(o, walk, &x.dates.with, byValue, read, limit); !done || err != nil || len(found) == limit {
+		if found, done, err = x.combined(o, walk, &x.dates.with, byValue, driver, limit); !done || err != nil || len(found) == limit {
 			return found, done, err
 		}
 	}
-	rest, done, err := x.combined(o, order{by: orderUpdated, descending: o.descending}, &x.dates.without, byMissing, read, limit-len(found))
+	rest, done, err := x.combined(o, order{by: orderUpdated, descending: o.descending}, &x.dates.without, byMissing, driver, limit-len(found))
 	return append(found, rest...), done, err
 }
 
-// combined is combine for one phase, with one more clause.
-func (x *search) combined(o, by order, more *access, phase phase, read *access, limit int) (found []match, done bool, err error) {
+// toRead is a clause of few rows if these have to be read to be combined with sets; else nil. The clause may be nil.
+func (a *access) toRead() *access {
+	if a == nil || a.asSet() != nil || a.held != nil {
+		return nil
+	}
+	return a
+}
+
+// combined is combine for one phase, with one more clause. Where a clause has few rows it waits for little: to sort them takes less.
+func (x *search) combined(o, by order, more *access, phase phase, driver *access, limit int) (found []match, done bool, err error) {
 	clauses := x.accesses
 	defer func() { x.accesses = clauses }()
 	if more != nil {
 		x.accesses = append(slices.Clip(clauses), more)
 	}
 	resume := x.after.phase == phase
-	t, err := x.intersect(read)
+	t, err := x.intersect(driver.toRead(), driver == nil)
 	if t == nil || err != nil {
 		return nil, false, err
 	}
@@ -319,11 +324,7 @@ func (x *search) narrow(driver *access, most int) (*access, error) {
 	if driver != nil && driver.asSet() != nil {
 		return driver, nil
 	}
-	read := driver
-	if read != nil && read.held != nil {
-		read = nil
-	}
-	t, err := x.intersect(read)
+	t, err := x.intersect(driver.toRead(), driver == nil)
 	if t == nil || err != nil || t.count() > most {
 		return driver, err
 	}

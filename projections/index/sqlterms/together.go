@@ -111,9 +111,9 @@ func (t *together) patience(a *access) patience {
 }
 
 // intersect finds the versions that answer all clauses that sets can tell of, and, when given, one more whose rows are read. Nil when
-// there is nothing to begin with, or the sets can't be had; with few versions to be read it waits for none.
-func (x *search) intersect(read *access) (t *together, err error) {
-	v, err := x.openSets(read == nil)
+// there is nothing to begin with, or the sets can't be had, when wait is false also where it isn't known yet what is superseded.
+func (x *search) intersect(read *access, wait bool) (t *together, err error) {
+	v, err := x.openSets(wait)
 	if v == nil || err != nil {
 		return nil, err
 	}

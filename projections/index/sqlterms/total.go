@@ -95,7 +95,7 @@ func (x *search) countSets() (n int64, known bool, err error) {
 	if len(sets) == 0 {
 		return 0, false, nil
 	}
-	t, err := x.intersect(nil)
+	t, err := x.intersect(nil, true)
 	if t == nil || err != nil || len(t.left) > 0 && t.count() > x.Bounds.Sorted {
 		return 0, false, err
 	}

@@ -1,0 +1,36 @@
+package postgres
+
+import (
+	"context"
+
+	"binnacle/projections/projectionstest"
+)
+
+var _ projectionstest.Warmer = (*Generations)(nil)
+
+// Chill forgets the sets.
+func (g *Generations) Chill() {
+	for _, o := range g.all() {
+		o.reads.Sets.Forget()
+	}
+}
+
+// Settle waits until no sets are being read.
+func (g *Generations) Settle(ctx context.Context) error {
+	for _, o := range g.all() {
+		if err := o.reads.Sets.Idle(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (g *Generations) all() []*generation {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var all []*generation
+	for _, o := range g.opened {
+		all = append(all, o)
+	}
+	return all
+}
