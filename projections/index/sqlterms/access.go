@@ -35,6 +35,7 @@ type access struct {
 
 	held  *roaring.Bitmap // scans: the versions that may answer it; nil: not known
 	exact bool            // held: all of them do, once they are current
+	once  bool            // held: for this search alone
 
 	dated   int64     // scans: of one value of this date parameter; 0: not so
 	ordered bool      // dated: the order is by this parameter, of which no version has two values, so that it bounds the walk

@@ -71,6 +71,8 @@ func (x *search) rowsWords(a *access) string {
 	switch _, known := x.Sets.count(x.partition, a.names()); {
 	case a.ordered || a.aligned && x.byMain:
 		words += ", bounds the walk"
+	case a.once:
+		words += ", read for this search"
 	case a.held != nil || a.asSet() != nil && known:
 		words += ", in memory"
 	}

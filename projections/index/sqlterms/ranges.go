@@ -90,7 +90,7 @@ func (x *search) holdRanges(accesses []*access) error {
 			}
 		}
 		if found != nil {
-			a.held, a.exact = found, exact
+			a.held, a.exact, a.once = found, exact, !whole
 			a.counts(int(found.GetCardinality()), false)
 		}
 	}
