@@ -45,7 +45,7 @@ const stopBound = 30 * time.Second
 
 // growthPercent is how much of what is in use the heap may grow by before it is collected, where the limit of the memory doesn't bind first: a
 // node has that memory anyway (docs/decisions/0050-what-a-write-throws-away.md).
-const growthPercent = 400
+const growthPercent = 200
 
 // Run is called by the command line.
 func (c *serveCommand) Run(ctx context.Context, config *Config, out *output, logger *slog.Logger) error {
