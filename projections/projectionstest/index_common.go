@@ -89,7 +89,7 @@ func commonValuesBy(t *testing.T, g projections.Generations, plans bool) {
 		{"versions by code", "Observation", nil, []projections.Clause{codes}},
 		{"versions by code", "Observation", by("date", false), []projections.Clause{codes}},
 		{"versions by code, category", "Observation", nil, []projections.Clause{codes, is("category", "1")}},
-		{"Observation in the order of the main date, each checked for value", "Observation", nil, []projections.Clause{above(90)}}, // fills the page before its rows are read
+		{"Observation in the order of the main date, each checked for value", "Observation", nil, []projections.Clause{above(40)}}, // fills the page before its rows are read
 		{"category", "Observation", by("date", true), []projections.Clause{above(80), is("category", "2")}},
 		{"subject of Patient(name)", "Observation", nil, []projections.Clause{follow("subject", false, "Patient", name)}},
 		{"subject of Patient(gender)", "Observation", by("date", false), []projections.Clause{follow("subject", false, "Patient", is("gender", "male")), is("code", "c6")}},

@@ -35,7 +35,8 @@ type access struct {
 
 	held  *roaring.Bitmap // scans: the versions that may answer it; nil: not known
 	exact bool            // held: all of them do, once they are current
-	once  bool            // held: for this search alone
+	once  bool            // held: for this search alone, if at all
+	large bool            // scans: of a parameter with more rows than are held
 
 	dated   int64     // scans: of one value of this date parameter; 0: not so
 	ordered bool      // dated: the order is by this parameter, of which no version has two values, so that it bounds the walk

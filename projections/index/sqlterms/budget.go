@@ -53,6 +53,18 @@ func (x *search) tryWalk(o order, rows, limit int) (found []match, enough bool, 
 	return found, enough, err
 }
 
+// tryRanges walks a little where ranges are not in memory: two pages of rows, and if the ranges then turn out to have many rows some more.
+func (x *search) tryRanges(o order, accesses []*access, limit int) (found []match, done bool, err error) {
+	if found, done, err = x.tryWalk(o, min(2*limit, x.Bounds.Tried), limit); done || err != nil {
+		return found, done, err
+	}
+	few, err := x.holdRanges(accesses, x.Bounds.Many)
+	if few || err != nil {
+		return nil, false, err
+	}
+	return x.tryWalk(o, x.Bounds.Tried, limit)
+}
+
 // tryPostponed walks a little where chains lead to many resources, so that many versions are likely to match, before these are looked up.
 func (x *search) tryPostponed(o, walk order, limit int) (found []match, done bool, err error) {
 	x.mayWait = false

@@ -50,7 +50,7 @@ func (x *search) combine(o, walk order, driver *access, limit int) (found []matc
 		return nil, false, nil
 	}
 	aligned := o.by == orderDate && !x.dates.without.empty() && !x.dated()
-	if driver == nil && !ready && walk.by == orderMain && !aligned && x.after.phase != byMissing {
+	if driver == nil && !ready && walk.by == orderMain && !aligned && x.after.phase != byMissing && !x.soonRead(sets) {
 		if found, done, err = x.walkMeanwhile(o, sets, limit); done || err != nil {
 			return found, done, err
 		}
@@ -173,6 +173,21 @@ func (x *search) collectMatches(t *together, o order, phase phase, limit int) ([
 	defer func() { x.accesses = clauses }()
 	x.accesses = t.left
 	return x.collectPhase(o, t.access(words), phase, limit)
+}
+
+// soonRead tells whether what is missing of the sets of clauses is read within the time of a little walk.
+func (x *search) soonRead(sets []*access) bool {
+	rows := 0
+	for _, a := range sets {
+		if _, known := x.Sets.count(x.partition, a.names()); known || a.held != nil {
+			continue
+		}
+		if !a.readSoon(x.Bounds) {
+			return false
+		}
+		rows += a.count
+	}
+	return x.soon(rows) && x.Sets.begun(x.partition)
 }
 
 // walkMeanwhile walks the order over some rows before sets are used that are not in memory. Where these do not fill the page, the sets are read in the background; the walk goes on

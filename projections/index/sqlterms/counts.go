@@ -116,7 +116,7 @@ func (x *search) countFirst(o order) (further bool, err error) {
 // countFurther reads ranges, and counts what has many rows.
 func (x *search) countFurther(o order) error {
 	positive := x.counting(o)
-	if err := x.holdRanges(positive); err != nil {
+	if _, err := x.holdRanges(positive, x.Bounds.Rows); err != nil {
 		return err
 	}
 	if err := x.countUpTo(x.Bounds.Few, slices.DeleteFunc(slices.Clone(positive), func(a *access) bool { return a.count >= 0 })); err != nil {

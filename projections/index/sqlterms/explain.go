@@ -71,7 +71,7 @@ func (x *search) rowsWords(a *access) string {
 	switch _, known := x.Sets.count(x.partition, a.names()); {
 	case a.ordered || a.aligned && x.byMain:
 		words += ", bounds the walk"
-	case a.once:
+	case a.once && a.held != nil:
 		words += ", read for this search"
 	case a.held != nil || a.asSet() != nil && known:
 		words += ", in memory"

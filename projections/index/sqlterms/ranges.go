@@ -57,44 +57,54 @@ func (r *rangeSet) stretch(low, high int64) *roaring.Bitmap {
 }
 
 // holdRanges finds, in memory, the versions that clauses of ranges find or, where their rows say more than their lower ends, those that may
-// answer them. What is not in memory is read for this search alone, and in the background as a whole when it is asked for again. What has too many rows, or
-// is bounded by the order anyway, is left as it is.
-func (x *search) holdRanges(accesses []*access) error {
+// answer them. What is not in memory is read for this search alone, up to so many rows, and in the background as a whole when it is asked for again. What has too many
+// rows, or is bounded by the order anyway, is left as it is. It tells whether nothing is left that could have been read.
+func (x *search) holdRanges(accesses []*access, most int) (all bool, err error) {
 	if !x.mayUseSets() {
-		return nil
+		return false, nil
 	}
 	p := x.Sets.of(x.partition)
+	all = true
 	for _, a := range accesses {
-		if !a.canBeHeld() || a.held != nil {
+		if !a.canBeHeld() || a.held != nil || a.large {
 			continue
 		}
-		held, whole, err := x.rangesOf(p, a)
-		if err != nil {
-			return err
-		}
-		found, exact := roaring.New(), true
-		switch {
-		case !whole:
-			if found, err = x.versionsUpTo(a, x.Bounds.Rows); err != nil {
-				return err
+		if !a.once {
+			held, whole, err := x.rangesOf(p, a)
+			if err != nil {
+				return false, err
 			}
-		default:
-			for _, sc := range a.scans {
-				r := held[sc.inRanges().name(sc.key)]
-				if r.large {
-					found = nil
-					break
-				}
-				found.Or(r.stretch(sc.min, sc.max))
-				exact = exact && (sc.also == always || sc.also == highIs)
+			if whole {
+				a.hold(held)
+				continue
 			}
+			a.once = true
 		}
-		if found != nil {
-			a.held, a.exact, a.once = found, exact, !whole
-			a.counts(int(found.GetCardinality()), false)
+		if a.held, err = x.versionsUpTo(a, most); err != nil {
+			return false, err
 		}
+		if a.exact = true; a.held != nil {
+			a.counts(int(a.held.GetCardinality()), false)
+		}
+		all = all && a.held != nil
 	}
-	return nil
+	return all, nil
+}
+
+// hold takes the versions out of what is held of the ranges of a clause.
+func (a *access) hold(ranges map[setName]*rangeSet) {
+	found, exact := roaring.New(), true
+	for _, sc := range a.scans {
+		r := ranges[sc.inRanges().name(sc.key)]
+		if r.large {
+			a.large = true
+			return
+		}
+		found.Or(r.stretch(sc.min, sc.max))
+		exact = exact && (sc.also == always || sc.also == highIs)
+	}
+	a.held, a.exact = found, exact
+	a.counts(int(found.GetCardinality()), false)
 }
 
 // rangesOf returns the rows of ranges that a clause is about, all there are up to the snapshot at least; whole is false when they are not in memory.

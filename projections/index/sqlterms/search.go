@@ -367,7 +367,7 @@ func (x *search) find(o order, limit int) ([]match, error) {
 	}
 	if further {
 		if x.mayWait && !x.heldInMemory(x.counting(walk)) {
-			if found, done, err := x.tryWalk(o, x.Bounds.Tried, limit); done || err != nil {
+			if found, done, err := x.tryRanges(o, x.counting(walk), limit); done || err != nil {
 				return found, err
 			}
 		}

@@ -73,6 +73,17 @@ func (s *Sets) count(partition int64, names []setName) (count int, known bool) {
 	return count, known
 }
 
+// begun tells whether it is known of a partition what is superseded.
+func (s *Sets) begun(partition int64) bool {
+	if s == nil {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := s.partitions[partition]
+	return p != nil && p.closed != nil
+}
+
 // haveRanges tells whether some ranges are in memory.
 func (s *Sets) haveRanges(partition int64, names []setName) bool {
 	if s == nil {

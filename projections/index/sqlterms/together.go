@@ -95,14 +95,19 @@ func (t *together) with(set *roaring.Bitmap) {
 	}
 }
 
+// readSoon tells whether the keys of a clause are known to have few rows.
+func (a *access) readSoon(b Bounds) bool {
+	most := b.Many
+	if len(a.onRow) > 0 {
+		most = b.Few // their rows are found one by one
+	}
+	return a.asSet() != nil && a.count >= 0 && !a.more && !a.assumed && a.count <= most
+}
+
 // patience is how long to wait for the sets of a clause: not where so few versions are left that to ask each of them costs less.
 func (t *together) patience(a *access) patience {
-	most := t.sets.Bounds.Many
-	if len(a.onRow) > 0 {
-		most = t.sets.Bounds.Few // their rows are found one by one
-	}
 	switch {
-	case a.count >= 0 && !a.more && !a.assumed && a.count <= most:
+	case a.readSoon(t.sets.Bounds):
 		return readFew
 	case t.found != nil && t.count() <= t.sets.Bounds.Many:
 		return goOn
