@@ -1,0 +1,112 @@
+package sqlterms
+
+import (
+	"strings"
+
+	"binnacle/events"
+	"binnacle/projections"
+)
+
+// order is what a query's sort keys have become.
+type order struct {
+	by         orderBy
+	descending bool
+	keys       []projections.SortKey
+	crossed    bool // what shares a main date stands in the other direction
+}
+
+type orderBy uint8
+
+const (
+	orderMain orderBy = iota
+	orderUpdated
+	orderID
+	orderDate
+	orderString
+	orderToken
+	orderSeveral
+)
+
+func orderOf(sort []projections.SortKey) (order, error) {
+	if len(sort) == 0 {
+		return order{by: orderMain, descending: true}, nil
+	}
+	o := order{descending: sort[0].Descending, keys: sort}
+	for i, k := range sort {
+		switch {
+		case k.Param == projections.ParamID:
+			o.by = orderID
+		case k.Param == projections.ParamLastUpdated:
+			o.by = orderUpdated
+		case k.Kind == projections.Date:
+			o.by = orderDate
+		case k.Kind == projections.String:
+			o.by = orderString
+		case k.Kind == projections.Token && len(k.Shares) > 1: // no list has them all
+			o.by = orderSeveral
+		case k.Kind == projections.Token:
+			o.by = orderToken
+		default:
+			return o, events.Errorf(events.Unsupported, op, "a search cannot be sorted by %s, a parameter of kind %s; sort by a date, string or token parameter, _id or _lastUpdated", k.Param, k.Kind)
+		}
+		if k.Param == projections.ParamID { // unique: what follows decides nothing
+			o.keys = sort[:i+1]
+			break
+		}
+	}
+	if len(o.keys) > 1 {
+		o.by = orderSeveral
+	}
+	if len(o.keys) > 8 {
+		return o, events.Errorf(events.TooCostly, op, "a search can be sorted by at most 8 parameters")
+	}
+	return o, nil
+}
+
+// within is the order of the versions that share the first key, a token: by main date, in the direction of a second key that is the date
+// it comes from.
+func (o order) within() order {
+	if len(o.keys) < 2 {
+		return o
+	}
+	o.crossed = o.keys[1].Descending != o.keys[0].Descending
+	o.descending = o.keys[1].Descending
+	return o
+}
+
+// words name the keys.
+func (o order) words() string {
+	var words []string
+	for _, k := range o.keys {
+		words = append(words, k.Param)
+	}
+	return strings.Join(words, ", ")
+}
+
+func (o order) opposite() order {
+	o.descending = !o.descending
+	return o
+}
+
+// ties is the direction of what shares a main date.
+func (o order) ties() string {
+	if o.crossed {
+		return o.opposite().direction()
+	}
+	return o.direction()
+}
+
+func (o order) direction() string {
+	if o.descending {
+		return "desc"
+	}
+	return "asc"
+}
+
+// beyond compares with the end of the page before.
+func (o order) beyond() string {
+	if o.descending {
+		return "<"
+	}
+	return ">"
+}
