@@ -38,3 +38,11 @@ func TestSearchesFindTheSameWhateverTheirPlan(t *testing.T) {
 		})
 	}
 }
+
+func TestPagesFollowEachOtherWhateverTheirPlan(t *testing.T) {
+	ways := map[string]func(t testing.TB) projections.Generations{"as it comes": open}
+	for name, bounds := range sqlterms.SmallBounds() {
+		ways[name] = func(t testing.TB) projections.Generations { return openWith(t, bounds) }
+	}
+	projectionstest.IndexPages(t, ways)
+}

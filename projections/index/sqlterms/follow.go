@@ -87,7 +87,7 @@ func (x scope) any(clauses []projections.Clause, a *access, depth int) error {
 				return err
 			}
 		}
-		a.words, a.aligned = strings.Join(words, " or "), false
+		a.words, a.aligned, a.dated = strings.Join(words, " or "), false, 0
 		x.afterLookups = append(x.afterLookups, func() error {
 			a.keys, a.onRow, a.shapes = distinct(a.keys), distinct(a.onRow), distinct(a.shapes)
 			return nil

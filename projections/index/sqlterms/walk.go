@@ -170,11 +170,16 @@ func (x *search) walkIDs(o order, beyond string, limit int) ([]match, error) {
 // walkCodings reads the codings of a token parameter in order, the versions of each by main date, then the versions that have none.
 func (x *search) walkCodings(o order, limit int) ([]match, error) {
 	x.say("in the order of %s%s", o.words(), x.checked(nil))
+	dictionary := x.kept(x.ledger, o.keys[0].Param, o.keys[0].Shares)[0]
+	after := x.after
+	defer func() { x.after = after }()
+	if err := x.locateCoding(o, dictionary); err != nil {
+		return nil, err
+	}
 	var found []match
 	resume := x.after.phase == byCoding
 	if x.after.phase != byMissing {
 		var from *coding
-		dictionary := x.kept(x.ledger, o.keys[0].Param, o.keys[0].Shares)[0]
 		if resume {
 			c, err := x.codingOf(dictionary, x.after.coding)
 			if err != nil {
@@ -219,6 +224,30 @@ func (x *search) walkCodings(o order, limit int) ([]match, error) {
 		x.accesses = clauses
 	}
 	return append(found, rest...), err
+}
+
+// locateCoding finds the coding that the page before ended in where it was found in another way: by sorting, which does not tell.
+func (x *search) locateCoding(o order, dictionary int64) error {
+	if x.after.phase != byValue {
+		return nil
+	}
+	known, err := x.known(o, []int64{x.after.sid})
+	if err != nil || len(known) == 0 {
+		return notOfSnapshot(err)
+	}
+	value := known[0].values[0]
+	if !value.has {
+		x.after.phase = byMissing
+		return nil
+	}
+	found, err := x.readCodings(x.statement(), func(s *statement) string {
+		return "d.param = " + s.arg(dictionary) + " and d.code = " + s.arg([]byte(value.text)) + " and d.system = " + s.arg([]byte(value.second)) + " limit 1"
+	})
+	if err != nil || len(found) == 0 {
+		return notOfSnapshot(err)
+	}
+	x.after.phase, x.after.coding = byCoding, found[0].key
+	return nil
 }
 
 // coding is an entry of the dictionary.
