@@ -179,7 +179,36 @@ func (l *live) Current(ctx context.Context, keys []projections.Key) ([]projectio
 	if err != nil {
 		return nil, err
 	}
-	return g.reads.Current(ctx, keys)
+	found, err := g.reads.Current(ctx, keys)
+	if err == nil {
+		err = g.doubt(ctx, keys, found)
+	}
+	return found, err
+}
+
+// doubt looks for what was not found by its id in another index of the file. SQLite notices damage to the frame of a page, not to what stands in it
+// (https://www.sqlite.org/cksumvfs.html), so that a damaged index by id would make a resource look as if it had never been.
+func (g *generation) doubt(ctx context.Context, keys []projections.Key, found []projections.Version) error {
+	var missing []projections.Key
+	for i, v := range found {
+		if v.Sid == 0 {
+			missing = append(missing, keys[i])
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	written, err := g.reads.Written(ctx, missing)
+	if err != nil || len(written) == 0 {
+		return err
+	}
+	again, err := g.reads.Current(ctx, written) // they may have been written meanwhile
+	for i, v := range again {
+		if v.Sid == 0 {
+			return events.Errorf(events.Internal, "sqlite.Current", "the SQLite file is damaged: %s/%s has versions that are not found by its id; restore the file from a backup, or run `binnacle rebuild`", written[i].Type, written[i].ID)
+		}
+	}
+	return err
 }
 
 func (l *live) Outcomes(ctx context.Context, eventIDs []string) ([]*events.Outcome, error) {
@@ -219,7 +248,11 @@ func (l *live) History(ctx context.Context, key projections.Key, span projection
 	if err != nil {
 		return projections.HistoryPage{}, err
 	}
-	return g.reads.History(ctx, key, span)
+	page, err := g.reads.History(ctx, key, span)
+	if err == nil && page.Total == 0 {
+		err = g.doubt(ctx, []projections.Key{key}, make([]projections.Version, 1))
+	}
+	return page, err
 }
 
 func (l *live) Partitions(ctx context.Context) (map[int32]projections.State, error) {

@@ -150,6 +150,27 @@ func (r Reads) currentByArrays(ctx context.Context, keys []projections.Key, foun
 	return r.query(ctx, s, sql, takeVersion(keys, places, found))
 }
 
+// Written returns those of some keys that have versions, which it finds by the key of the resource and not by the id, as Current does.
+func (r Reads) Written(ctx context.Context, keys []projections.Key) ([]projections.Key, error) {
+	var h hasher
+	resources, of := make([]int64, len(keys)), make(map[int64]projections.Key, len(keys))
+	for i, k := range keys {
+		resources[i] = h.resource(Ledger(k.Tenant, k.Type), k.ID)
+		of[resources[i]] = k
+	}
+	var written []projections.Key
+	s := r.statement()
+	list, resource := s.unnested(resources, "k")
+	sql := "select " + resource + " from " + list + " where exists (select 1 from " + s.table("version") + " v where v.resource = " + resource + ")"
+	err := r.query(ctx, s, sql, func(scan func(...any) error) error {
+		var found int64
+		err := scan(&found)
+		written = append(written, of[found])
+		return err
+	})
+	return written, err
+}
+
 // takeVersion reads rows of an index into places and matchColumns.
 func takeVersion(keys []projections.Key, places []int, found []projections.Version) func(scan func(...any) error) error {
 	return func(scan func(...any) error) error {
