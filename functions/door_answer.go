@@ -80,7 +80,11 @@ func (d *door) healed(ctx context.Context, result events.Result) ([]byte, error)
 	if err != nil || versions[0].Hash != result.Hash {
 		return nil, err
 	}
-	return d.Heal.Handle(ctx, versions[0])
+	content, err := d.Heal.Handle(ctx, versions[0])
+	if err != nil && events.KindOf(err) != events.Transient {
+		return nil, events.Wrap(events.Internal, "functions.Write", err, "the content of %s/%s version %d is lost", result.Type, result.ID, result.Version)
+	}
+	return content, err
 }
 
 // statusOf is the HTTP status of an accepted change.

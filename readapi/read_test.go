@@ -1,11 +1,14 @@
 package readapi_test
 
 import (
+	"context"
 	"net/http"
 	"strings"
 	"testing"
 
+	"binnacle/events"
 	"binnacle/projections"
+	"binnacle/readapi"
 )
 
 const patient = `{"resourceType" : "Patient", "name":[{"family":"Ångström","given":["A"]}], "birthDate":"1970-03-30",
@@ -94,6 +97,26 @@ func TestReadsOfOneResource(t *testing.T) {
 			}
 			if c.status >= 400 {
 				outcomeOf(t, w.Body.Bytes())
+			}
+		}
+	}
+}
+
+func TestContentThatNobodyHasIsNotAResourceThatHasNeverBeen(t *testing.T) {
+	s := newStore(t)
+	lost := s.put("Patient", "1", patient)
+	if err := s.blobs.Delete(t.Context(), []eventsHash{lost.Hash}); err != nil {
+		t.Fatal(err)
+	}
+	for kind, want := range map[events.Kind]int{events.NotFound: http.StatusInternalServerError, events.Invalid: http.StatusInternalServerError, events.Transient: http.StatusServiceUnavailable} {
+		server := s.server(func(c *readapi.Config) {
+			c.Heal = func(context.Context, projections.Version) ([]byte, error) {
+				return nil, events.Errorf(kind, "test", "the log holds no record there")
+			}
+		})
+		for _, target := range []string{"/fhir/Patient/1", "/fhir/Patient/1/_history/1", "/fhir/Patient?_id=1"} {
+			if w := get(server, target); w.Code != want {
+				t.Errorf("%s, of which the log says %v: got %d %s, want %d", target, kind, w.Code, w.Body, want)
 			}
 		}
 	}

@@ -153,5 +153,9 @@ func (d *Door) heal(ctx context.Context, version projections.Version) ([]byte, e
 		return nil, events.Errorf(events.Internal, "fhir.Read", "the blob %x of %s/%s version %d is missing", version.Hash, version.Type, version.ID, version.Number)
 	}
 	d.Logger.WarnContext(ctx, "a blob is missing; its content is taken from the log", "type", version.Type, "id", version.ID, "version", version.Number, "position", version.Position.String())
-	return d.Heal(ctx, version)
+	content, err := d.Heal(ctx, version)
+	if err != nil && events.KindOf(err) != events.Transient { // what the log lacks is not what the client asked for
+		return nil, events.Wrap(events.Internal, "fhir.Read", err, "the content of %s/%s version %d is lost: the blob store does not have it, and the log does not give it", version.Type, version.ID, version.Number)
+	}
+	return content, err
 }
