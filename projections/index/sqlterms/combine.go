@@ -49,6 +49,10 @@ func (x *search) combine(o, walk order, driver *access, limit int) (found []matc
 	if len(sets) == 0 && read == nil || driver == nil && walk.by == orderMain && x.walksWell() {
 		return nil, false, nil
 	}
+	if driver == nil && !ready && walk.by == orderMain && x.merges() {
+		x.prefetch(sets)
+		return nil, false, nil
+	}
 	aligned := o.by == orderDate && !x.dates.without.empty() && !x.dated()
 	if driver == nil && !ready && walk.by == orderMain && !aligned && x.after.phase != byMissing && !x.soonRead(sets) {
 		if found, done, err = x.walkMeanwhile(o, sets, limit); done || err != nil {
@@ -329,6 +333,14 @@ func (x *search) walksWell() bool {
 		alone = alone && (a == walked || a.aligned)
 	}
 	return alone || walked.count >= 0 && walked.count <= x.Bounds.Few
+}
+
+// merges tells whether the rows of many keys of one clause, which are all matches, can be walked in order, where sets would have to be read that no main
+// dates in memory go with: these take seconds, the walk some ten milliseconds.
+func (x *search) merges() bool {
+	walked := x.walked()
+	return walked != nil && x.mayUseSets() && len(walked.walkKeys()) > inline && !x.Sets.holds(x.snapshot-x.origin()) &&
+		!slices.ContainsFunc(x.accesses, func(a *access) bool { return a != walked && !a.aligned })
 }
 
 // narrow replaces the clauses that sets answer by their matches, where these are few enough to be read and sorted, and returns them; else the clause whose rows are read.
