@@ -43,17 +43,10 @@ func (*serveCommand) Help() string { return serveHelp }
 // stopBound is how long requests in flight may take to finish when the server stops.
 const stopBound = 30 * time.Second
 
-// growthPercent is how much of what is in use the heap may grow by before it is collected, where the limit of the memory doesn't bind first: a
-// node has that memory anyway (docs/decisions/0050-what-a-write-throws-away.md).
-const growthPercent = 200
-
 // Run is called by the command line.
 func (c *serveCommand) Run(ctx context.Context, config *Config, out *output, logger *slog.Logger) error {
 	if c.Memory > 0 && os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(c.Memory)
-		if os.Getenv("GOGC") == "" {
-			debug.SetGCPercent(growthPercent)
-		}
 	}
 	lock, err := lockFolder(config)
 	if err != nil {
