@@ -328,19 +328,19 @@ func (x *search) walksWell() bool {
 	if walked == nil || len(walked.walkKeys()) > inline {
 		return false
 	}
-	alone := true
-	for _, a := range x.accesses {
-		alone = alone && (a == walked || a.aligned)
-	}
-	return alone || walked.count >= 0 && walked.count <= x.Bounds.Few
+	return x.alone(walked) || walked.count >= 0 && walked.count <= x.Bounds.Few
+}
+
+// alone tells whether all rows of a clause are matches, within the bounds of the order.
+func (x *search) alone(walked *access) bool {
+	return !slices.ContainsFunc(x.accesses, func(a *access) bool { return a != walked && !a.aligned })
 }
 
 // merges tells whether the rows of many keys of one clause, which are all matches, can be walked in order, where sets would have to be read that no main
 // dates in memory go with: these take seconds, the walk some ten milliseconds.
 func (x *search) merges() bool {
 	walked := x.walked()
-	return walked != nil && x.mayUseSets() && len(walked.walkKeys()) > inline && !x.Sets.holds(x.snapshot-x.origin()) &&
-		!slices.ContainsFunc(x.accesses, func(a *access) bool { return a != walked && !a.aligned })
+	return walked != nil && x.mayUseSets() && len(walked.walkKeys()) > inline && !x.Sets.holds(x.snapshot-x.origin()) && x.alone(walked)
 }
 
 // narrow replaces the clauses that sets answer by their matches, where these are few enough to be read and sorted, and returns them; else the clause whose rows are read.

@@ -152,7 +152,8 @@ func (s *Sets) do(ctx context.Context, j job) {
 	ctx, cancel := context.WithTimeout(ctx, jobTime)
 	defer cancel()
 	x := &search{ctx: ctx, db: s.db, Dialect: j.dialect, q: &projections.Query{}, partition: j.of.first >> projections.SidBits}
-	if x.Sets = nil; ctx.Err() == nil && x.begun() == nil {
+	x.Sets = nil // nothing is read here by way of what is being filled
+	if ctx.Err() == nil && x.begun() == nil {
 		j.read(x)
 	}
 	for w, r := range j.readings {

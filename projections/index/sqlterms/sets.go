@@ -57,42 +57,39 @@ func (s *Sets) holds(versions int64) bool { return 4*versions <= s.bound/4*3 }
 
 // count tells how many rows some keys had when their sets were read; known is false when one of them is not there.
 func (s *Sets) count(partition int64, names []setName) (count int, known bool) {
-	if s == nil {
-		return 0, false
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	p := s.partitions[partition]
-	known = p != nil && !slices.ContainsFunc(names, func(name setName) bool {
-		k := p.keys[name]
-		if k != nil {
-			count += k.count
-		}
-		return k == nil
+	known = s.look(partition, func(p *partitionSets) bool {
+		return !slices.ContainsFunc(names, func(name setName) bool {
+			k := p.keys[name]
+			if k != nil {
+				count += k.count
+			}
+			return k == nil
+		})
 	})
 	return count, known
 }
 
 // begun tells whether it is known of a partition what is superseded.
 func (s *Sets) begun(partition int64) bool {
-	if s == nil {
-		return false
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	p := s.partitions[partition]
-	return p != nil && p.closed != nil
+	return s.look(partition, func(p *partitionSets) bool { return p.closed != nil })
 }
 
 // haveRanges tells whether some ranges are in memory.
 func (s *Sets) haveRanges(partition int64, names []setName) bool {
+	return s.look(partition, func(p *partitionSets) bool {
+		return !slices.ContainsFunc(names, func(name setName) bool { return p.ranges[name] == nil })
+	})
+}
+
+// look asks a partition; false when nothing is known of it.
+func (s *Sets) look(partition int64, ask func(*partitionSets) bool) bool {
 	if s == nil {
 		return false
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	p := s.partitions[partition]
-	return p != nil && !slices.ContainsFunc(names, func(name setName) bool { return p.ranges[name] == nil })
+	return p != nil && ask(p)
 }
 
 // of returns the sets of a partition.
