@@ -2,6 +2,8 @@ package postgres
 
 import (
 	"context"
+	"maps"
+	"slices"
 
 	"binnacle/projections/projectionstest"
 )
@@ -28,9 +30,5 @@ func (g *Generations) Settle(ctx context.Context) error {
 func (g *Generations) all() []*generation {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	var all []*generation
-	for _, o := range g.opened {
-		all = append(all, o)
-	}
-	return all
+	return slices.Collect(maps.Values(g.opened))
 }

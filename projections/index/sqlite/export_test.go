@@ -2,6 +2,8 @@ package sqlite
 
 import (
 	"context"
+	"maps"
+	"slices"
 
 	"binnacle/projections/index/sqlterms"
 	"binnacle/projections/projectionstest"
@@ -35,9 +37,5 @@ func (g *Generations) ReadSetsOn(number int, wrap func(sqlterms.DB) sqlterms.DB)
 func (g *Generations) all() []*generation {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	var all []*generation
-	for _, o := range g.opened {
-		all = append(all, o)
-	}
-	return all
+	return slices.Collect(maps.Values(g.opened))
 }
