@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -254,6 +255,27 @@ func (n *node) probe(path string) int {
 	}
 	response.Body.Close()
 	return response.StatusCode
+}
+
+// metric returns the sum of a metric's samples that have some labels; -1 when nobody answers, or what is there is no number.
+func (n *node) metric(name string, labels ...string) float64 {
+	r, err := send(n.root+"/metrics", http.MethodGet, "")
+	if err != nil {
+		return -1
+	}
+	sum := 0.0
+	for line := range strings.Lines(string(r.body)) {
+		if !strings.HasPrefix(line, name+"{") && !strings.HasPrefix(line, name+" ") || slices.ContainsFunc(labels, func(label string) bool { return !strings.Contains(line, label) }) {
+			continue
+		}
+		fields := strings.Fields(line)
+		value, err := strconv.ParseFloat(fields[len(fields)-1], 64)
+		if err != nil {
+			return -1
+		}
+		sum += value
+	}
+	return sum
 }
 
 // reply is an answer, read to its end.

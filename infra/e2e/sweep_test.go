@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -23,10 +22,13 @@ func TestASweepWhoseServerIsKilledGoesOn(t *testing.T) {
 			n.awaitReady(bound)
 
 			const patients, versions = 600, 12
-			for version := range versions {
+			update := func(version int) {
 				for first := 0; first < patients; first += 100 {
 					n.do(http.StatusOK, "POST", "", batchOfPatients(first, 100, version))
 				}
+			}
+			for version := range versions {
+				update(version)
 			}
 			acknowledged := newLedger()
 			stop := make(chan struct{})
@@ -46,11 +48,8 @@ func TestASweepWhoseServerIsKilledGoesOn(t *testing.T) {
 				n.kill()
 				n = i.launch(address)
 				n.awaitReady(bound)
-				for _, version := range []int{versions - 2, versions - 1} { // the next sweep has work, whatever this one has left
-					for first := 0; first < patients; first += 100 {
-						n.do(http.StatusOK, "POST", "", batchOfPatients(first, 100, version))
-					}
-				}
+				update(versions - 2) // the next sweep has work, whatever this one has left
+				update(versions - 1)
 			}
 			close(stop)
 			writers.Wait()
@@ -107,23 +106,4 @@ func batchOfPatients(first, count, version int) string {
 	}
 	b.WriteString(`]}`)
 	return b.String()
-}
-
-// metric returns the sum of a metric's samples; -1 when nobody answers.
-func (n *node) metric(name string) float64 {
-	r, err := send(n.root+"/metrics", http.MethodGet, "")
-	if err != nil {
-		return -1
-	}
-	sum := 0.0
-	for line := range strings.Lines(string(r.body)) {
-		fields := strings.Fields(line)
-		if len(fields) < 2 || !strings.HasPrefix(line, name) {
-			continue
-		}
-		if value, err := strconv.ParseFloat(fields[len(fields)-1], 64); err == nil {
-			sum += value
-		}
-	}
-	return sum
 }

@@ -12,21 +12,7 @@ import (
 
 // projected tells how many batches a node has projected; -1 when it doesn't say.
 func (n *node) projected() int {
-	r, err := send(n.root+"/metrics", http.MethodGet, "")
-	if err != nil {
-		return -1
-	}
-	for line := range strings.Lines(string(r.body)) {
-		if strings.HasPrefix(line, "binnacle_handler_duration_seconds_count{") && strings.Contains(line, `handler="project"`) && strings.Contains(line, `result="done"`) {
-			fields := strings.Fields(line)
-			count, err := strconv.ParseFloat(fields[len(fields)-1], 64)
-			if err != nil {
-				return -1
-			}
-			return int(count)
-		}
-	}
-	return 0
+	return int(n.metric("binnacle_handler_duration_seconds_count", `handler="project"`, `result="done"`))
 }
 
 // projecting finds the node that projects while somebody writes.
