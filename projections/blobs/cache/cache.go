@@ -1,7 +1,8 @@
 // Package cache keeps the blobs that are asked for in memory, in front of a store.
 //
 // Content never changes under its hash, so what the cache answers is always right; a blob that another process deleted may still be
-// answered. The memory is bounded in bytes. What is not asked for again leaves first, so an import does not push out what readers use.
+// answered. The memory is bounded in bytes; contents lie in it as S2 blocks, so that it holds two to three times as many. What is not asked for
+// again leaves first, and what many blobs at once bring is not kept, so an import does not push out what readers use.
 package cache
 
 import (
@@ -13,6 +14,7 @@ import (
 
 	"binnacle/events"
 	"binnacle/projections"
+	"binnacle/projections/blobs/packed"
 )
 
 var _ projections.Blobs = (*Blobs)(nil)
@@ -23,6 +25,12 @@ const (
 	// putLimit is the size in bytes up to which a blob is kept when it is put: it is often read at once, and a large one would
 	// cost more places than it is worth.
 	putLimit = 16 << 10
+	// putTogether is up to how many blobs that are put at once are kept: those of a few small writes. More are an import or a rebuild.
+	putTogether = 100
+	// shortest is the size in bytes from which a content is compressed.
+	shortest = 256
+	// shrinks is how many times smaller a content may be in memory, at most: larger ones are not tried.
+	shrinks = 8
 	// share is the part of the memory that one blob may take.
 	share = 16
 )
@@ -31,9 +39,16 @@ const (
 type Blobs struct {
 	projections.Blobs // the store; Each and Ready are its own
 
-	entries *otter.Cache[events.Hash, []byte]
+	entries *otter.Cache[events.Hash, entry]
 	counter *stats.Counter
 	largest int
+	blocks  packed.Blocks
+}
+
+// entry is a content as the memory holds it; nobody changes its bytes.
+type entry struct {
+	data  []byte
+	block bool // data is an S2 block; else it is the content
 }
 
 // Figures count since the start, apart from Bytes and Entries.
@@ -50,18 +65,21 @@ func New(store projections.Blobs, maxBytes int64) *Blobs {
 		Blobs:   store,
 		counter: counter,
 		largest: int(min(maxBytes/share, 1<<30)),
-		entries: otter.Must(&otter.Options[events.Hash, []byte]{
+		entries: otter.Must(&otter.Options[events.Hash, entry]{
 			MaximumWeight: uint64(maxBytes),
-			Weigher:       func(_ events.Hash, content []byte) uint32 { return uint32(len(content)) + overhead },
+			Weigher:       func(_ events.Hash, e entry) uint32 { return uint32(len(e.data)) + overhead },
 			StatsRecorder: counter,
 		}),
 	}
 }
 
-// Put implements [projections.Blobs]. Small blobs are kept once the store has them.
+// Put implements [projections.Blobs]. A few small blobs are kept once the store has them.
 func (b *Blobs) Put(ctx context.Context, blobs []projections.Blob) error {
 	if err := b.Blobs.Put(ctx, blobs); err != nil {
 		return err
+	}
+	if len(blobs) > putTogether {
+		return nil
 	}
 	for _, blob := range blobs {
 		if len(blob.Content) <= putLimit {
@@ -80,8 +98,8 @@ func (b *Blobs) Get(ctx context.Context, hashes []events.Hash) ([][]byte, error)
 	var missing []events.Hash
 	var places []int
 	for i, hash := range hashes {
-		if content, found := b.entries.GetIfPresent(hash); found {
-			contents[i] = copied(content)
+		if e, found := b.entries.GetIfPresent(hash); found {
+			contents[i] = b.content(e)
 		} else {
 			missing, places = append(missing, hash), append(places, i)
 		}
@@ -96,7 +114,7 @@ func (b *Blobs) Get(ctx context.Context, hashes []events.Hash) ([][]byte, error)
 	for i, content := range found {
 		contents[places[i]] = content
 		if content != nil {
-			b.keep(missing[i], copied(content)) // the other belongs to the caller, who may change it
+			b.keep(missing[i], content)
 		}
 	}
 	return contents, nil
@@ -124,16 +142,27 @@ func (b *Blobs) Figures() Figures {
 	return Figures{Hits: s.Hits, Misses: s.Misses, Evictions: s.Evictions, Bytes: b.entries.WeightedSize(), Entries: uint64(b.entries.EstimatedSize())}
 }
 
+// keep takes a copy of a content, which belongs to the caller.
 func (b *Blobs) keep(hash events.Hash, content []byte) {
-	if len(content)+overhead <= b.largest {
-		b.entries.Set(hash, content)
+	if len(content)/shrinks+overhead > b.largest {
+		return
+	}
+	var e entry
+	if len(content) >= shortest {
+		e.data = b.blocks.Pack(content)
+	}
+	if e.block = e.data != nil; !e.block {
+		e.data = bytes.Clone(content)
+	}
+	if len(e.data)+overhead <= b.largest {
+		b.entries.Set(hash, e)
 	}
 }
 
-// copied never gives nil, which stands for a miss.
-func copied(content []byte) []byte {
-	if len(content) == 0 {
-		return []byte{}
+// content gives the caller a content of its own; never nil, which stands for a miss.
+func (b *Blobs) content(e entry) []byte {
+	if e.block {
+		return b.blocks.Unpack(e.data)
 	}
-	return bytes.Clone(content)
+	return append([]byte{}, e.data...)
 }

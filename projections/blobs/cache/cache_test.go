@@ -6,6 +6,8 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"binnacle/events"
@@ -42,8 +44,15 @@ func (c *counting) Put(ctx context.Context, blobs []projections.Blob) error {
 	return c.Blobs.Put(ctx, blobs)
 }
 
-func blob(size int, mark byte) projections.Blob {
-	content := bytes.Repeat([]byte{mark}, size)
+// noise does not shrink.
+func noise(size int, seed byte) []byte {
+	content := make([]byte, size)
+	_, _ = rand.NewChaCha8([32]byte{seed}).Read(content) // never fails
+	return content
+}
+
+func blob(size int, seed byte) projections.Blob {
+	content := noise(size, seed)
 	return projections.Blob{Hash: sha256.Sum256(content), Content: content}
 }
 
@@ -94,6 +103,52 @@ func TestASmallBlobThatIsPutIsKeptALargeOneIsNot(t *testing.T) {
 	}
 }
 
+func TestDocumentsTakeLessMemoryThanTheirBytesAndComeBackAsTheyWere(t *testing.T) {
+	inner := &counting{Blobs: memory.New()}
+	store := cache.New(inner, 1<<20)
+	var hashes []events.Hash
+	size := 0
+	for i := range 200 {
+		content := fmt.Appendf(nil, `{"resourceType":"Observation","id":"%d","component":[%s{}]}`, i, strings.Repeat(`{"code":{"coding":[{"system":"http://loinc.org"}]}},`, i))
+		hashes, size = append(hashes, sha256.Sum256(content)), size+len(content)
+		if err := inner.Blobs.Put(t.Context(), []projections.Blob{{Hash: hashes[i], Content: content}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 3 {
+		for i, content := range get(t, store, hashes...) {
+			if events.Hash(sha256.Sum256(content)) != hashes[i] {
+				t.Fatalf("the document %d came back as %q", i, content)
+			}
+			clear(content) // it belongs to whoever asked
+		}
+	}
+	if inner.asked != len(hashes) {
+		t.Errorf("the store was asked for %d contents, want each of %d once", inner.asked, len(hashes))
+	}
+	if got := store.Figures(); got.Bytes > uint64(size)/4 {
+		t.Errorf("%d documents of %d bytes together take %d, want a quarter at the most", len(hashes), size, got.Bytes)
+	}
+}
+
+func TestManyBlobsAtOnceAreNotKept(t *testing.T) {
+	inner := &counting{Blobs: memory.New()}
+	store := cache.New(inner, 8<<20)
+	for i, many := range []int{100, 101} {
+		blobs := make([]projections.Blob, many)
+		for j := range blobs {
+			content := fmt.Appendf(nil, "%d %d", i, j)
+			blobs[j] = projections.Blob{Hash: sha256.Sum256(content), Content: content}
+		}
+		if err := store.Put(t.Context(), blobs); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := store.Figures().Entries; got != 100 {
+		t.Errorf("%d blobs are kept of 100 that came together and 101 that did, want the 100", got)
+	}
+}
+
 func TestWhatTheStoreRefusedIsNotKept(t *testing.T) {
 	refusal := errors.New("refused")
 	inner := &counting{Blobs: memory.New(), failed: refusal}
@@ -111,7 +166,7 @@ func TestTheMemoryStaysBounded(t *testing.T) {
 	const limit = 1 << 20
 	store := cache.New(memory.New(), limit)
 	for i := range 3_000 {
-		content := fmt.Appendf(nil, "%d %s", i, bytes.Repeat([]byte("x"), i%4_000))
+		content := fmt.Appendf(noise(i%4_000, byte(i)), "%d", i)
 		if err := store.Put(t.Context(), []projections.Blob{{Hash: sha256.Sum256(content), Content: content}}); err != nil {
 			t.Fatal(err)
 		}

@@ -49,7 +49,7 @@ type Codec struct {
 	from    int
 	encoder *zstd.Encoder
 	decoder *zstd.Decoder
-	scratch sync.Pool // of *[]byte: an S2 block is made in more memory than it takes
+	blocks  Blocks
 }
 
 // NewCodec makes a codec that writes content of at least from bytes in a form.
@@ -63,7 +63,7 @@ func NewCodec(form Form, from int) (*Codec, error) {
 	if err != nil {
 		return nil, events.Wrap(events.Internal, "packed.NewCodec", err, "the decompressor cannot be made")
 	}
-	return &Codec{form: form, from: from, encoder: encoder, decoder: decoder, scratch: sync.Pool{New: func() any { return new([]byte) }}}, nil
+	return &Codec{form: form, from: from, encoder: encoder, decoder: decoder}, nil
 }
 
 // Pack returns what to store for content: content itself, not a copy, unless it is long enough and the codec's form is shorter. It is never nil.
@@ -85,19 +85,10 @@ func (c *Codec) pack(content []byte) []byte {
 		// A third is what FHIR documents shrink to; the frame is kept by some drivers, so it should not hold much more.
 		return c.encoder.EncodeAll(content, make([]byte, 0, len(content)/3+64))
 	}
-	most := s2.MaxEncodedLen(len(content))
-	if most < 0 || len(content) < longBlock {
-		return nil
+	if len(content) < longBlock {
+		return nil // its first byte would not tell that it is one
 	}
-	if most > keptScratch {
-		return bytes.Clone(s2.Encode(nil, content))
-	}
-	memory := c.scratch.Get().(*[]byte)
-	defer c.scratch.Put(memory)
-	if cap(*memory) < most {
-		*memory = make([]byte, most)
-	}
-	return bytes.Clone(s2.Encode((*memory)[:most], content))
+	return c.blocks.Pack(content)
 }
 
 // Unpack returns the content of hash from what was stored for it: stored itself, or a new slice. It is nil when stored holds
@@ -121,6 +112,47 @@ func (c *Codec) Unpack(hash events.Hash, stored []byte) []byte {
 		return present(stored)
 	}
 	return nil
+}
+
+// Blocks makes S2 blocks. The zero value is ready; its methods are safe for concurrent use.
+type Blocks struct {
+	scratch sync.Pool // of *[]byte: a block is made in more memory than it takes
+}
+
+// Pack gives content as one S2 block in memory of its own; nil when that is not shorter.
+func (b *Blocks) Pack(content []byte) []byte {
+	most := s2.MaxEncodedLen(len(content))
+	if most < 0 {
+		return nil // of 4 GiB and more there are no blocks
+	}
+	if most > keptScratch {
+		return shorter(s2.Encode(nil, content), content)
+	}
+	memory, _ := b.scratch.Get().(*[]byte)
+	if memory == nil {
+		memory = new([]byte)
+	}
+	defer b.scratch.Put(memory)
+	if cap(*memory) < most {
+		*memory = make([]byte, most)
+	}
+	return shorter(s2.Encode((*memory)[:most], content), content)
+}
+
+func shorter(block, content []byte) []byte {
+	if len(block) >= len(content) {
+		return nil
+	}
+	return bytes.Clone(block)
+}
+
+// Unpack gives what [Blocks.Pack] was given; nil when that cannot be read. It checks no hash: it is for blocks that never left the memory.
+func (*Blocks) Unpack(block []byte) []byte {
+	content, err := s2.Decode(nil, block)
+	if err != nil {
+		return nil
+	}
+	return content
 }
 
 // present makes empty content differ from none.
