@@ -263,11 +263,17 @@ func (x *search) sieve(t *together, key int64, o order, phase phase, resume bool
 		if err != nil {
 			return nil, false, err
 		}
-		found, err := x.loadChecked(candidates)
-		if err != nil {
-			return nil, false, err
+		for len(candidates) > 0 && len(page) < limit {
+			some := candidates
+			if len(t.left) == 0 { // nearly all of them are matches
+				some = candidates[:min(len(candidates), limit)]
+			}
+			found, err := x.loadChecked(some)
+			if err != nil {
+				return nil, false, err
+			}
+			page, candidates = append(page, found...), candidates[len(some):]
 		}
-		page = append(page, found...)
 		if enough = len(page) >= limit || read < rows; enough {
 			break
 		}

@@ -16,10 +16,15 @@ const blockSids = 1 << 14
 // fit 32 bits, which dates to the second do over 136 years.
 type mainBlock struct {
 	low, unit int64
-	steps     []uint32 // 0: none, MinTime
-	whole     []int64  // in place of steps where those do not fit
-	last      int64    // when it was used
+	steps     []uint32   // 0: none, MinTime
+	whole     []int64    // in place of steps where those do not fit
+	groups    []interval // of the main dates of each groupSids versions
+	last      int64      // when it was used
 }
+
+// groupSids is of how many versions it is known between which main dates they lie, so that most of those that come too early or too late
+// for a page need not be looked at.
+const groupSids = 1 << 7
 
 // units are the microseconds of a second, a millisecond.
 var units = [...]int64{1_000_000, 1_000} //nolint:gochecknoglobals // a constant that Go can't write as one
@@ -34,11 +39,15 @@ func newMainBlock(mains []int64) *mainBlock {
 	if low > high {
 		low, high = 0, 0
 	}
+	groups := make([]interval, 0, len(mains)/groupSids+1)
+	for group := range slices.Chunk(mains, groupSids) {
+		groups = append(groups, interval{slices.Min(group), slices.Max(group)})
+	}
 	for _, unit := range units {
 		if (high-low)/unit >= math.MaxUint32 || slices.ContainsFunc(mains, func(m int64) bool { return m != projections.MinTime && (m-low)%unit != 0 }) {
 			continue
 		}
-		b := &mainBlock{low: low, unit: unit, steps: make([]uint32, len(mains))}
+		b := &mainBlock{low: low, unit: unit, groups: groups, steps: make([]uint32, len(mains))}
 		for i, m := range mains {
 			if m != projections.MinTime {
 				b.steps[i] = uint32((m-low)/unit) + 1
@@ -46,10 +55,12 @@ func newMainBlock(mains []int64) *mainBlock {
 		}
 		return b
 	}
-	return &mainBlock{whole: slices.Clone(mains)}
+	return &mainBlock{whole: slices.Clone(mains), groups: groups}
 }
 
-func (b *mainBlock) bytes() int64 { return 100 + 4*int64(len(b.steps)) + 8*int64(len(b.whole)) }
+func (b *mainBlock) bytes() int64 {
+	return 100 + 4*int64(len(b.steps)) + 8*int64(len(b.whole)) + 16*int64(len(b.groups))
+}
 
 func (b *mainBlock) len() int { return max(len(b.steps), len(b.whole)) }
 
@@ -61,6 +72,17 @@ func (b *mainBlock) at(i int64) int64 {
 		return b.low + int64(step-1)*b.unit
 	}
 	return projections.MinTime
+}
+
+// mainBlocks are main dates by the number of the block; nil: not those of any version.
+type mainBlocks []*mainBlock
+
+// of is the main date of a version.
+func (b mainBlocks) of(sid uint32) int64 { return b[sid/blockSids].at(int64(sid % blockSids)) }
+
+// group is between which main dates a version and those that share its number above groupSids lie.
+func (b mainBlocks) group(sid uint32) interval {
+	return b[sid/blockSids].groups[sid%blockSids/groupSids]
 }
 
 // with is the block with more main dates at its end.

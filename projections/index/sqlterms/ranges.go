@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sort"
+	"strings"
 
 	"github.com/RoaringBitmap/roaring/v2"
 )
@@ -14,11 +15,15 @@ type rangeSet struct {
 	lows  []int64
 	sids  []uint32
 	large bool // there are more rows than are held
+	read  int  // rows that were read for it: what it takes to read it anew
 	upTo  int64
 	last  int64 // when it was used
 }
 
-func (r *rangeSet) bytes() int64 { return 200 + 12*int64(len(r.lows)) }
+// rangeRowBytes are the bytes of a row.
+const rangeRowBytes = 12
+
+func (r *rangeSet) bytes() int64 { return 200 + rangeRowBytes*int64(len(r.lows)) }
 
 // rangeRow is a row of a rangeSet.
 type rangeRow struct {
@@ -46,6 +51,7 @@ func newRangeSet(before *rangeSet, rows []rangeRow, upTo int64) *rangeSet {
 	for _, row := range rows {
 		add(row)
 	}
+	r.read = len(r.lows)
 	return r
 }
 
@@ -80,8 +86,14 @@ func (x *search) holdRanges(accesses []*access, most int) (all bool, err error) 
 			}
 			a.once = true
 		}
-		if a.held, err = x.versionsUpTo(a, most); err != nil {
+		among, err := x.amongMore(a, most)
+		if err != nil {
 			return false, err
+		}
+		if !among {
+			if a.held, err = x.versionsUpTo(a, most); err != nil {
+				return false, err
+			}
 		}
 		if a.exact = true; a.held != nil {
 			a.counts(int(a.held.GetCardinality()), false)
@@ -89,6 +101,24 @@ func (x *search) holdRanges(accesses []*access, most int) (all bool, err error) 
 		all = all && a.held != nil
 	}
 	return all, nil
+}
+
+// amongMore tells whether quantities in one unit stand among more rows than some, those of the other units: to find few of them takes as long as to read these.
+func (x *search) amongMore(a *access, most int) (more bool, err error) {
+	s := x.statement()
+	var parts []string
+	for _, sc := range a.scans {
+		if sc.also == highIs {
+			sc.also = always
+			parts = append(parts, "select * from (select 1 from "+s.table("span")+" t where "+sc.condition(s, "t")+fmt.Sprintf(" limit 1 offset %d) y", most))
+		}
+	}
+	if len(parts) == 0 {
+		return false, nil
+	}
+	one := 0
+	err = x.query(s, strings.Join(parts, " union all "), func(scan func(...any) error) error { more = true; return scan(&one) })
+	return more, err
 }
 
 // hold takes the versions out of what is held of the ranges of a clause.
@@ -142,54 +172,128 @@ func (a *access) canBeHeld() bool {
 	return a.onlyScans() && len(a.scans) > 0 && len(a.scans) <= inline && !a.aligned && !a.ordered && !a.negate
 }
 
-// rowsOfRange returns the rows of a name, all there are up to the snapshot at least; nil when they are not in memory. To hold all rows of
-// a parameter pays when they are asked for again: then they are read in the background.
+// rowsOfRange returns the rows of a name, all there are up to the snapshot at least; nil when they are not in memory. A few are read at once. To hold all rows of
+// a parameter that has many pays when they are asked for again: then they are read in the background.
 func (x *search) rowsOfRange(p *partitionSets, name setName) (*rangeSet, error) {
 	s := p.owner
 	s.mu.Lock()
 	r, epoch := p.ranges[name], p.epoch
-	_, again := p.once[name]
+	all := name.allUnits()
+	_, again := p.once[all]
 	if r == nil && !again {
 		if len(p.once) >= askedOnce {
 			clear(p.once)
 		}
-		p.once[name] = struct{}{}
+		p.once[all] = struct{}{}
 	}
 	if r != nil {
 		r.last = s.tick()
 	}
 	s.mu.Unlock()
 	switch {
-	case r == nil && !again:
+	case r == nil && !again && name.isHigh:
 		return nil, nil
+	case r == nil && !again:
+		few, err := x.readRange(name.in(), name.key, x.Bounds.Few)
+		if err != nil || few.large {
+			return nil, err
+		}
+		p.keep(epoch, func() { p.putRange(name, few) })
+		return few, nil
 	case r != nil && (r.large || r.upTo >= x.snapshot):
 		return r, nil
-	case r == nil || !x.soon(min(len(r.lows), anewPerRanges*int(x.snapshot-r.upTo))):
+	case r == nil || !x.soon(min(r.read, anewPerRanges*int(x.snapshot-r.upTo))):
 		p.ask(epoch, x.Dialect, []wanted{{form: rangeRows, name: name}})
 		return nil, nil
 	}
-	fresh, err := x.freshRange(name, r)
+	fresh, err := x.freshRanges(p, name)
 	if err == nil {
-		p.keep(epoch, func() { p.putRange(name, fresh) })
+		p.keep(epoch, func() { p.putRanges(fresh) })
 	}
-	return fresh, err
+	return fresh[name], err
 }
 
-// freshRange reads the rows of ranges, or what is new of them, whichever costs less; before may be nil.
-func (x *search) freshRange(name setName, before *rangeSet) (*rangeSet, error) {
-	if before == nil || before.large || x.snapshot-before.upTo > int64(x.Bounds.Behind) || len(before.lows) < anewPerRanges*int(x.snapshot-before.upTo) {
-		return x.readRange(name.in(), name.key)
+// freshRanges reads the rows of ranges, or what is new of them, whichever costs less. Rows of quantities that are read come with those of the other units.
+func (x *search) freshRanges(p *partitionSets, name setName) (map[setName]*rangeSet, error) {
+	before := p.rangeOf(name)
+	if before != nil && !before.large && x.snapshot-before.upTo <= int64(x.Bounds.Behind) && before.read >= anewPerRanges*int(x.snapshot-before.upTo) {
+		later, err := x.readLaterRange(name.in(), name.key, before)
+		return map[setName]*rangeSet{name: later}, err
 	}
-	return x.readLaterRange(name.in(), name.key, before)
+	if all := name.allUnits(); name.isHigh && p.rangeOf(all) == nil {
+		units, err := x.readUnits(name)
+		if units != nil || err != nil {
+			return units, err
+		}
+		one, err := x.readRange(name.in(), name.key, x.Bounds.Rows)
+		return map[setName]*rangeSet{name: one, all: {large: true, upTo: x.snapshot}}, err
+	}
+	one, err := x.readRange(name.in(), name.key, x.Bounds.Rows)
+	return map[setName]*rangeSet{name: one}, err
 }
 
-// readRange reads the rows of ranges under a key.
-func (x *search) readRange(in keyed, key int64) (*rangeSet, error) {
+// allUnits stands for the rows of all units of quantities where the name is of one; else it is the name itself.
+func (n setName) allUnits() setName {
+	if !n.isHigh {
+		return n
+	}
+	return setName{table: "any " + n.table, key: n.key}
+}
+
+// readUnits reads the rows of quantities under a key, of all units: the index has them by their values, so that those of one unit take as long. Nil where all
+// together would take more than a quarter of the memory.
+func (x *search) readUnits(name setName) (map[setName]*rangeSet, error) {
+	in := keyed{table: name.table, order: "low"}
+	most, total := x.Bounds.Memory/4/rangeRowBytes, 0
+	s := x.statement()
+	many, err := x.number(s, "select count(*) from (select 1 from "+s.table(in.table)+" t where t.key = "+s.arg(name.key)+fmt.Sprintf(" limit %d) y", most+1))
+	if err != nil || many > int64(most) {
+		return nil, err
+	}
+	units := map[int64][]rangeRow{name.high: nil}
+	err = x.eachStretch(in, name.key, func(s *statement, rows string) error {
+		var lows []int64
+		var read []rangeRow
+		sql := "select " + s.list("y.low") + ", " + s.list("y.sid") + ", " + s.list("y.high") + " from (select t.low, (t.ref >> 2) as sid, t.high" + rows + " order by t.low, t.ref) y"
+		return x.query(s, sql, func(scan func(...any) error) error {
+			first, second, third := s.listed(), s.listed(), s.listed()
+			if err := scan(first.into(), second.into(), third.into()); err != nil {
+				return err
+			}
+			first.each(func(low int64) { lows = append(lows, low) })
+			read = make([]rangeRow, 0, len(lows))
+			second.each(func(sid int64) { read = append(read, rangeRow{lows[len(read)], uint32(sid - x.origin())}) })
+			at := 0
+			third.each(func(unit int64) {
+				units[unit] = append(units[unit], read[at])
+				at++
+			})
+			total += at
+			return nil
+		})
+	})
+	if err != nil {
+		return nil, err
+	}
+	found := make(map[setName]*rangeSet, len(units))
+	for unit, rows := range units {
+		r := &rangeSet{large: true, upTo: x.snapshot}
+		if len(rows) <= x.Bounds.Rows {
+			r = newRangeSet(&rangeSet{}, rows, x.snapshot)
+		}
+		r.read = total
+		found[setName{name.table, name.key, unit, true}] = r
+	}
+	return found, nil
+}
+
+// readRange reads the rows of ranges under a key, up to so many.
+func (x *search) readRange(in keyed, key int64, most int) (*rangeSet, error) {
 	s := x.statement()
 	var lows []int64
 	var rows []rangeRow
 	sql := "select " + s.list("y.low") + ", " + s.list("y.sid") + " from (select t.low, (t.ref >> 2) as sid from " + s.table(in.table) + " t where t.key = " + s.arg(key) + in.only(s, "t") +
-		" and t.ref < " + s.arg(x.before) + fmt.Sprintf(" limit %d) y", x.Bounds.Rows+1)
+		" and t.ref < " + s.arg(x.before) + fmt.Sprintf(" order by t.low, t.ref limit %d) y", most+1)
 	err := x.query(s, sql, func(scan func(...any) error) error {
 		first, second := s.listed(), s.listed()
 		if err := scan(first.into(), second.into()); err != nil {
@@ -200,7 +304,7 @@ func (x *search) readRange(in keyed, key int64) (*rangeSet, error) {
 		second.each(func(sid int64) { rows = append(rows, rangeRow{lows[len(rows)], uint32(sid - x.origin())}) })
 		return nil
 	})
-	if err != nil || len(rows) > x.Bounds.Rows {
+	if err != nil || len(rows) > most {
 		return &rangeSet{large: true, upTo: x.snapshot}, err
 	}
 	return newRangeSet(&rangeSet{}, rows, x.snapshot), nil
@@ -220,5 +324,7 @@ func (x *search) readLaterRange(in keyed, key int64, before *rangeSet) (*rangeSe
 	if err != nil {
 		return nil, err
 	}
-	return newRangeSet(before, rows, x.snapshot), nil
+	later := newRangeSet(before, rows, x.snapshot)
+	later.read = before.read + len(rows)
+	return later, nil
 }

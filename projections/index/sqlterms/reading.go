@@ -192,9 +192,9 @@ func (j job) read(x *search) {
 				j.end(w, r, func() { j.of.putClosed(closed, x.snapshot) })
 			}
 		case rangeRows:
-			if ranges, err := x.freshRange(w.name, j.of.rangeOf(w.name)); err == nil {
-				r.ranges = ranges
-				j.end(w, r, func() { j.of.putRange(w.name, ranges) })
+			if ranges, err := x.freshRanges(j.of, w.name); err == nil {
+				r.ranges = ranges[w.name]
+				j.end(w, r, func() { j.of.putRanges(ranges) })
 			}
 		case mainDates:
 			if block, err := x.readBlock(w.block); err == nil && block != nil {

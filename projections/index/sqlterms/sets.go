@@ -229,6 +229,13 @@ func (p *partitionSets) putRange(name setName, r *rangeSet) {
 	p.use(r.bytes())
 }
 
+// putRanges holds rows of ranges, unless later ones are there.
+func (p *partitionSets) putRanges(found map[setName]*rangeSet) {
+	for name, r := range found {
+		p.putRange(name, r)
+	}
+}
+
 // putBlock holds main dates, unless more of them are there.
 func (p *partitionSets) putBlock(number int64, b *mainBlock) {
 	if there := p.mains[number]; there != nil && there.len() > b.len() {

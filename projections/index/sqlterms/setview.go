@@ -181,10 +181,10 @@ func (v *snapshotSets) missingMains(sids *roaring.Bitmap) []wanted {
 	return missing
 }
 
-// mainsOf returns a function that tells the main dates of some versions; nil when they can't be had, or are not there and wait is false.
-func (v *snapshotSets) mainsOf(sids *roaring.Bitmap, wait bool) (func(sid uint32) int64, error) {
+// mainsOf returns the main dates of some versions; nil when they can't be had, or are not there and wait is false.
+func (v *snapshotSets) mainsOf(sids *roaring.Bitmap, wait bool) (mainBlocks, error) {
 	numbers := needed(sids)
-	blocks := make([]*mainBlock, int64(sids.Maximum())/blockSids+1)
+	blocks := make(mainBlocks, int64(sids.Maximum())/blockSids+1)
 	missing := []wanted{}
 	v.Sets.mu.Lock()
 	now := v.Sets.tick()
@@ -220,5 +220,5 @@ func (v *snapshotSets) mainsOf(sids *roaring.Bitmap, wait bool) (func(sid uint32
 		blocks[number] = b.with(mains)
 		v.part.keep(v.epoch, func() { v.part.putBlock(number, blocks[number]) })
 	}
-	return func(sid uint32) int64 { return blocks[sid/blockSids].at(int64(sid % blockSids)) }, nil
+	return blocks, nil
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"container/heap"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/RoaringBitmap/roaring/v2"
@@ -79,8 +80,8 @@ type together struct {
 	sets      *snapshotSets
 	found     *roaring.Bitmap // current at the snapshot; deletions may be among them
 	left      []*access
-	supersets []*access              // of these, those that found is narrowed for
-	main      func(sid uint32) int64 // their main dates; nil: not known
+	supersets []*access  // of these, those that found is narrowed for
+	main      mainBlocks // their main dates; nil: not known
 	first     int64
 }
 
@@ -276,13 +277,24 @@ func (t *topSpots) before(a, b spot) bool {
 	return c < 0
 }
 
-// first returns up to n of the versions that come first in an order by main date, or by Sid when there are no main dates, beyond a place.
+// aside tells whether none of the places with values between two is among the first n beyond a place and within bounds.
+func (t *topSpots) aside(values interval, n int, beyond *spot, within interval) bool {
+	first, last := values.low, values.high
+	if t.descending {
+		first, last = last, first
+	}
+	comes := func(a, b int64) bool { return a < b != t.descending && a != b }
+	return values.high < within.low || values.low > within.high || len(t.list) == n && comes(t.list[0].value, first) || beyond != nil && comes(last, beyond.value)
+}
+
+// firstOf returns up to n of the versions that come first in an order by main date, or by Sid when there are no main dates, beyond a place.
 func (t *together) firstOf(n int, o order, beyond *spot, within interval) []spot {
 	top := topSpots{descending: o.descending, list: make([]spot, 0, n)}
 	each := roaring.IntIterable(t.found.Iterator())
 	if o.descending { // dates mostly ascend with the Sids: what comes first is met first
 		each = t.found.ReverseIterator()
 	}
+	group, aside := uint32(math.MaxUint32), false
 	for each.HasNext() {
 		if t.main == nil && len(top.list) == n {
 			break
@@ -290,7 +302,14 @@ func (t *together) firstOf(n int, o order, beyond *spot, within interval) []spot
 		bits := each.Next()
 		place := spot{sid: t.first + int64(bits)}
 		if t.main != nil {
-			place.value = t.main(bits)
+			if bits/groupSids != group {
+				group = bits / groupSids
+				aside = top.aside(t.main.group(bits), n, beyond, within)
+			}
+			if aside {
+				continue
+			}
+			place.value = t.main.of(bits)
 		}
 		if beyond != nil && !top.before(*beyond, place) {
 			continue
