@@ -36,7 +36,7 @@ func (g *gate) Query(ctx context.Context, sql string, args []any, row func(scan 
 	return g.DB.Query(ctx, sql, args, row)
 }
 
-// gated is an index with 3,000 observations whose background is held back: half of them final, half vital signs, with values of ten units.
+// gated is an index with 3,000 observations whose background is held back: half of them final, half vital signs, with values in one unit and doses in three.
 func gated(t *testing.T) (*sqlite.Generations, *gate) {
 	t.Helper()
 	file, err := sqlitefile.OpenMemory(slog.New(slog.DiscardHandler))
@@ -62,6 +62,7 @@ func gated(t *testing.T) (*sqlite.Generations, *gate) {
 			Terms: []projections.Term{
 				token("status", []string{"final", "draft"}[i%2]), token("category", []string{"vital", "other"}[i/2%2]), token("half", []string{"even", "odd"}[i%2]), token("rare", []string{"no", "yes"}[i/2_990]),
 				{Param: "value", Kind: projections.Quantity, Low: float64(i % 1_000), High: float64(i % 1_000), Code: "mg"},
+				{Param: "dose", Kind: projections.Quantity, Low: float64(i % 1_000), High: float64(i % 1_000), Code: doses()[i%3]},
 			},
 		}
 	}
@@ -70,6 +71,9 @@ func gated(t *testing.T) (*sqlite.Generations, *gate) {
 	}
 	return g, held
 }
+
+// doses are the units of doses.
+func doses() []string { return []string{"mg", "g", "kg"} }
 
 func search(t *testing.T, g *sqlite.Generations, clauses ...projections.Clause) projections.Page {
 	t.Helper()
@@ -104,6 +108,33 @@ func TestASearchForRangesGoesOnWhileTheirRowsAreRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	ask("15 rows, in memory")
+}
+
+func TestTheDosesInAllUnitsAreReadWhenOneOfThemIsAskedForAgain(t *testing.T) {
+	g, held := gated(t)
+	close(held.open)
+	ask := func(unit, words string) {
+		t.Helper()
+		want := 0
+		for i := range 3_000 {
+			if i%1_000 >= 900 && doses()[i%3] == unit {
+				want++
+			}
+		}
+		page, err := g.Live().Search(t.Context(), projections.Query{Tenant: "main", Type: "Observation", Limit: 200, Explain: true, Clauses: []projections.Clause{
+			{Param: "dose", Kind: projections.Quantity, Values: []projections.Value{{Prefix: projections.Ge, Low: 900, High: 900, AnySystem: true, Code: unit}}}}})
+		if err != nil || len(page.Versions) != want || !strings.Contains(page.Plan, words) {
+			t.Fatalf("found %d in %s by %q, %v; want %d by %q", len(page.Versions), unit, page.Plan, err, want, words)
+		}
+	}
+	ask("mg", "rows, read for this search")
+	ask("mg", "rows, read for this search")
+	if err := g.Settle(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, unit := range doses() {
+		ask(unit, "rows, in memory")
+	}
 }
 
 func TestASearchThatWaitsForSetsHoldsUpNoOther(t *testing.T) {

@@ -7,7 +7,7 @@ import (
 
 // The planner's estimates of what ways to answer cost, in microseconds.
 const (
-	sievedRow = 0.8   // a row that is read in order, to see whether it is in a set
+	sievedRow = 2     // a row that is read in order, to see whether it is in a set
 	setMember = 0.015 // a member of a set that is held against the best so far
 	walkedRow = 2     // a row of an order, with its version's other clauses
 	setRow    = 0.25  // a row that is read for a set
@@ -54,6 +54,11 @@ func (x *search) combine(o, walk order, driver *access, limit int) (found []matc
 		return nil, false, nil
 	}
 	aligned := o.by == orderDate && !x.dates.without.empty() && !x.dated()
+	if driver == nil && ready && walk.by == orderMain && !aligned && len(x.accesses) == 1 {
+		if found, done, err = x.sieveAlone(x.accesses[0], o, limit); done || err != nil {
+			return found, done, err
+		}
+	}
 	if driver == nil && !ready && walk.by == orderMain && !aligned && x.after.phase != byMissing && !x.soonRead(sets) {
 		if found, done, err = x.walkMeanwhile(o, sets, limit); done || err != nil {
 			return found, done, err
@@ -238,52 +243,6 @@ func (x *search) prefetch(sets []*access) (rows int) {
 		p.ask(epoch, x.Dialect, list)
 	}
 	return rows
-}
-
-// sieve reads rows of a key in the order of the main date, four stretches of them at the most, and keeps what is in a set. It tells whether
-// the page is full, or nothing lies beyond.
-func (x *search) sieve(t *together, key int64, o order, phase phase, resume bool, rows, limit int) (page []match, enough bool, err error) {
-	clauses, last, after := x.accesses, x.last, x.after
-	x.accesses = t.left
-	defer func() { x.accesses, x.last, x.after = clauses, last, after }()
-	for range 4 {
-		s := x.statement()
-		sql := "select t.sort, (t.ref >> 2) from " + s.table("term") + " t where t.key = " + s.arg(key) + x.stretch(s, "t", nil, o, resume) +
-			" order by t.sort " + o.direction() + ", t.ref " + o.direction() + " limit " + s.arg(int64(rows))
-		read := 0
-		var candidates []candidate
-		err := x.query(s, sql, func(scan func(...any) error) error {
-			read++
-			err := scan(&x.last.main, &x.after.sid)
-			if t.found.Contains(uint32(x.after.sid - t.first)) {
-				candidates = append(candidates, candidate{sid: x.after.sid})
-			}
-			return err
-		})
-		if err != nil {
-			return nil, false, err
-		}
-		for len(candidates) > 0 && len(page) < limit {
-			some := candidates
-			if len(t.left) == 0 { // nearly all of them are matches
-				some = candidates[:min(len(candidates), limit)]
-			}
-			found, err := x.loadChecked(some)
-			if err != nil {
-				return nil, false, err
-			}
-			page, candidates = append(page, found...), candidates[len(some):]
-		}
-		if enough = len(page) >= limit || read < rows; enough {
-			break
-		}
-		resume = true
-	}
-	page = page[:min(len(page), limit)]
-	for i := range page {
-		page[i].phase = phase
-	}
-	return page, enough, nil
 }
 
 // collectPhase is collect in the order of the main date, of versions that are one phase of an order.

@@ -138,7 +138,56 @@ func (x *search) countFurther(o order) error {
 			return nil
 		}
 	}
+	if err := x.readCounted(positive); err != nil {
+		return err
+	}
 	return x.countUpTo(x.Bounds.Many, positive)
+}
+
+// readCounted reads the sets of clauses of a few keys instead of counting these: those that turn out to have few enough rows to be read by a search are in memory
+// then, and need not be counted again.
+func (x *search) readCounted(accesses []*access) error {
+	if !x.mayUseSets() {
+		return nil
+	}
+	p := x.Sets.of(x.partition)
+	x.Sets.mu.Lock()
+	epoch := p.epoch
+	x.Sets.mu.Unlock()
+	asked := slices.DeleteFunc(slices.Clone(accesses), func(a *access) bool {
+		exact := a.count >= 0 && !a.more && !a.assumed
+		return exact || len(a.onRow) > 0 || len(a.asSet()) == 0 || len(a.asSet()) > inline
+	})
+	asked = x.Counts.recall(x.statement(), asked, x.Bounds.Many)
+	var keys []int64
+	for _, a := range asked {
+		keys = append(keys, a.asSet()...)
+	}
+	in := keyed{table: "term", order: "sort"}
+	slices.Sort(keys)
+	keys = slices.Compact(keys)
+	known := p.setsOf(in, keys)
+	keys = slices.DeleteFunc(keys, func(key int64) bool { return known[key] != nil })
+	many, err := x.readKeys(in, keys, x.Bounds.Many, func(key int64, k *keySet) {
+		known[key] = k
+		p.keep(epoch, func() { p.put(in.name(key), k) })
+	})
+	if err != nil {
+		return err
+	}
+	for _, a := range asked {
+		rows := 0
+		for _, key := range a.asSet() {
+			if slices.Contains(many, key) {
+				rows = x.Bounds.Many + 1
+				break
+			}
+			rows += known[key].count
+		}
+		a.counts(rows, rows > x.Bounds.Many)
+	}
+	x.Counts.remember(asked, x.Bounds.Few, x.Bounds.Many)
+	return nil
 }
 
 // countInside counts the clauses of the groups that accesses are made of, the innermost first, and looks up the few ends of chains.

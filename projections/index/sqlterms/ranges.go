@@ -172,8 +172,11 @@ func (a *access) canBeHeld() bool {
 	return a.onlyScans() && len(a.scans) > 0 && len(a.scans) <= inline && !a.aligned && !a.ordered && !a.negate
 }
 
-// rowsOfRange returns the rows of a name, all there are up to the snapshot at least; nil when they are not in memory. A few are read at once. To hold all rows of
-// a parameter that has many pays when they are asked for again: then they are read in the background.
+// soonRanges times the rows that are read to be sorted are read as a whole for the first search that asks for some of them.
+const soonRanges = 4
+
+// rowsOfRange returns the rows of a name, all there are up to the snapshot at least; nil when they are not in memory. Where they are not many they are read at once. To hold
+// all rows of a parameter that has more of them pays when they are asked for again: then they are read in the background.
 func (x *search) rowsOfRange(p *partitionSets, name setName) (*rangeSet, error) {
 	s := p.owner
 	s.mu.Lock()
@@ -191,15 +194,13 @@ func (x *search) rowsOfRange(p *partitionSets, name setName) (*rangeSet, error) 
 	}
 	s.mu.Unlock()
 	switch {
-	case r == nil && !again && name.isHigh:
-		return nil, nil
 	case r == nil && !again:
-		few, err := x.readRange(name.in(), name.key, x.Bounds.Few)
-		if err != nil || few.large {
+		fresh, err := x.readRanges(name, soonRanges*x.Bounds.Many)
+		if fresh == nil || err != nil {
 			return nil, err
 		}
-		p.keep(epoch, func() { p.putRange(name, few) })
-		return few, nil
+		p.keep(epoch, func() { p.putRanges(fresh) })
+		return fresh[name], nil
 	case r != nil && (r.large || r.upTo >= x.snapshot):
 		return r, nil
 	case r == nil || !x.soon(min(r.read, anewPerRanges*int(x.snapshot-r.upTo))):
@@ -220,16 +221,19 @@ func (x *search) freshRanges(p *partitionSets, name setName) (map[setName]*range
 		later, err := x.readLaterRange(name.in(), name.key, before)
 		return map[setName]*rangeSet{name: later}, err
 	}
-	if all := name.allUnits(); name.isHigh && p.rangeOf(all) == nil {
-		units, err := x.readUnits(name)
+	all := name.allUnits()
+	if name.isHigh && p.rangeOf(all) == nil {
+		units, err := x.readRanges(name, x.Bounds.Memory/4/rangeRowBytes)
 		if units != nil || err != nil {
 			return units, err
 		}
-		one, err := x.readRange(name.in(), name.key, x.Bounds.Rows)
-		return map[setName]*rangeSet{name: one, all: {large: true, upTo: x.snapshot}}, err
 	}
-	one, err := x.readRange(name.in(), name.key, x.Bounds.Rows)
-	return map[setName]*rangeSet{name: one}, err
+	one, err := x.readRange(name.in(), name.key)
+	found := map[setName]*rangeSet{name: one}
+	if name.isHigh {
+		found[all] = &rangeSet{large: true, upTo: x.snapshot}
+	}
+	return found, err
 }
 
 // allUnits stands for the rows of all units of quantities where the name is of one; else it is the name itself.
@@ -240,18 +244,28 @@ func (n setName) allUnits() setName {
 	return setName{table: "any " + n.table, key: n.key}
 }
 
-// readUnits reads the rows of quantities under a key, of all units: the index has them by their values, so that those of one unit take as long. Nil where all
-// together would take more than a quarter of the memory.
-func (x *search) readUnits(name setName) (map[setName]*rangeSet, error) {
-	in := keyed{table: name.table, order: "low"}
-	most, total := x.Bounds.Memory/4/rangeRowBytes, 0
+// readRanges reads the rows of ranges under a key; nil where there are more than so many. With those of one unit of quantities it reads those of the others: the
+// index has them by their values, so that the rows of one unit take as long.
+func (x *search) readRanges(name setName, most int) (map[setName]*rangeSet, error) {
 	s := x.statement()
-	many, err := x.number(s, "select count(*) from (select 1 from "+s.table(in.table)+" t where t.key = "+s.arg(name.key)+fmt.Sprintf(" limit %d) y", most+1))
-	if err != nil || many > int64(most) {
+	rows, err := x.number(s, "select count(*) from (select 1 from "+s.table(name.table)+" t where t.key = "+s.arg(name.key)+fmt.Sprintf(" limit %d) y", most+1))
+	switch {
+	case err != nil || rows > int64(most):
 		return nil, err
+	case rows == 0:
+		return map[setName]*rangeSet{name: {upTo: x.snapshot}}, nil
+	case name.isHigh:
+		return x.readUnits(name)
 	}
+	one, err := x.readRange(name.in(), name.key)
+	return map[setName]*rangeSet{name: one}, err
+}
+
+// readUnits reads the rows of quantities under a key, those of every unit.
+func (x *search) readUnits(name setName) (map[setName]*rangeSet, error) {
+	in, total := keyed{table: name.table, order: "low"}, 0
 	units := map[int64][]rangeRow{name.high: nil}
-	err = x.eachStretch(in, name.key, func(s *statement, rows string) error {
+	err := x.eachStretch(in, name.key, func(s *statement, rows string) error {
 		var lows []int64
 		var read []rangeRow
 		sql := "select " + s.list("y.low") + ", " + s.list("y.sid") + ", " + s.list("y.high") + " from (select t.low, (t.ref >> 2) as sid, t.high" + rows + " order by t.low, t.ref) y"
@@ -287,13 +301,13 @@ func (x *search) readUnits(name setName) (map[setName]*rangeSet, error) {
 	return found, nil
 }
 
-// readRange reads the rows of ranges under a key, up to so many.
-func (x *search) readRange(in keyed, key int64, most int) (*rangeSet, error) {
+// readRange reads the rows of ranges under a key.
+func (x *search) readRange(in keyed, key int64) (*rangeSet, error) {
 	s := x.statement()
 	var lows []int64
 	var rows []rangeRow
 	sql := "select " + s.list("y.low") + ", " + s.list("y.sid") + " from (select t.low, (t.ref >> 2) as sid from " + s.table(in.table) + " t where t.key = " + s.arg(key) + in.only(s, "t") +
-		" and t.ref < " + s.arg(x.before) + fmt.Sprintf(" order by t.low, t.ref limit %d) y", most+1)
+		" and t.ref < " + s.arg(x.before) + fmt.Sprintf(" order by t.low, t.ref limit %d) y", x.Bounds.Rows+1)
 	err := x.query(s, sql, func(scan func(...any) error) error {
 		first, second := s.listed(), s.listed()
 		if err := scan(first.into(), second.into()); err != nil {
@@ -304,7 +318,7 @@ func (x *search) readRange(in keyed, key int64, most int) (*rangeSet, error) {
 		second.each(func(sid int64) { rows = append(rows, rangeRow{lows[len(rows)], uint32(sid - x.origin())}) })
 		return nil
 	})
-	if err != nil || len(rows) > most {
+	if err != nil || len(rows) > x.Bounds.Rows {
 		return &rangeSet{large: true, upTo: x.snapshot}, err
 	}
 	return newRangeSet(&rangeSet{}, rows, x.snapshot), nil

@@ -159,20 +159,29 @@ func (x *search) freshKeys(in keyed, keys []int64, sets map[int64]*keySet, take 
 	if err := x.extend(in, stale, sets, take); err != nil {
 		return err
 	}
-	return x.readKeys(in, anew, func(key int64, has *roaring.Bitmap) { take(key, newKeySet(has, x.snapshot)) })
+	many, err := x.readKeys(in, anew, x.Bounds.Rows, take)
+	for _, key := range many {
+		if err != nil {
+			break
+		}
+		var whole *roaring.Bitmap
+		if whole, err = x.readMany(in, key); err == nil {
+			take(key, newKeySet(whole, x.snapshot))
+		}
+	}
+	return err
 }
 
-// readKeys reads the rows of keys.
-func (x *search) readKeys(in keyed, keys []int64, take func(key int64, has *roaring.Bitmap)) error {
+// readKeys reads the rows of keys that have up to so many, and returns the other keys.
+func (x *search) readKeys(in keyed, keys []int64, most int, take func(key int64, k *keySet)) (many []int64, err error) {
 	if len(keys) == 0 {
-		return nil
+		return nil, nil
 	}
 	s := x.statement()
 	from, key := s.unnested(keys, "k")
-	s.most = x.Bounds.Rows + 1
+	s.most = most + 1
 	sql := "select " + key + ", (select " + s.list("y.sid") + " from (" + in.rows(s, key, x.before) + fmt.Sprintf(" limit %d) y) from ", s.most) + from
-	var many []int64
-	err := x.query(s, sql, func(scan func(...any) error) error {
+	err = x.query(s, sql, func(scan func(...any) error) error {
 		var key int64
 		list := s.listed()
 		if err := scan(&key, list.into()); err != nil {
@@ -180,23 +189,14 @@ func (x *search) readKeys(in keyed, keys []int64, take func(key int64, has *roar
 		}
 		numbers := make([]uint32, 0, list.size())
 		list.each(func(sid int64) { numbers = append(numbers, uint32(sid-x.origin())) })
-		if len(numbers) > x.Bounds.Rows {
+		if len(numbers) > most {
 			many = append(many, key)
 		} else {
-			take(key, bitmapOf(numbers))
+			take(key, newKeySet(bitmapOf(numbers), x.snapshot))
 		}
 		return nil
 	})
-	for _, key := range many {
-		if err != nil {
-			break
-		}
-		var whole *roaring.Bitmap
-		if whole, err = x.readMany(in, key); err == nil {
-			take(key, whole)
-		}
-	}
-	return err
+	return many, err
 }
 
 // rows is a SELECT of the Sids of the versions with a key.

@@ -1,10 +1,7 @@
 package sqlterms
 
 import (
-	"cmp"
-	"container/heap"
 	"fmt"
-	"math"
 	"slices"
 
 	"github.com/RoaringBitmap/roaring/v2"
@@ -78,7 +75,8 @@ func (v *snapshotSets) haveAround(a *access) bool {
 // together are the versions that answer some of the clauses, and the clauses that are left to be checked.
 type together struct {
 	sets      *snapshotSets
-	found     *roaring.Bitmap // current at the snapshot; deletions may be among them
+	found     *roaring.Bitmap   // current at the snapshot; deletions may be among them
+	any       []*roaring.Bitmap // in place of found: they have those that are current, and superseded ones
 	left      []*access
 	supersets []*access  // of these, those that found is narrowed for
 	main      mainBlocks // their main dates; nil: not known
@@ -86,6 +84,16 @@ type together struct {
 }
 
 func (t *together) count() int { return int(t.found.GetCardinality()) }
+
+// contains tells whether a version is one of them.
+func (t *together) contains(bits uint32) bool {
+	if t.found != nil {
+		return t.found.Contains(bits)
+	}
+	v := t.sets
+	superseded := v.without.Contains(bits) && (v.reopened == nil || !v.reopened.Contains(bits))
+	return !superseded && int64(bits) <= v.snapshot-v.origin() && slices.ContainsFunc(t.any, func(set *roaring.Bitmap) bool { return set.Contains(bits) })
+}
 
 // with leaves of the versions those that are in a set.
 func (t *together) with(set *roaring.Bitmap) {
@@ -253,131 +261,6 @@ func (x *search) versionsUpTo(a *access, most int) (*roaring.Bitmap, error) {
 	}
 	return bitmapOf(numbers), nil
 }
-
-// spot is the place of a version in an order by one number.
-type spot struct{ value, sid int64 }
-
-// topSpots is a heap whose first is the one that comes last in the order.
-type topSpots struct {
-	list       []spot
-	descending bool
-}
-
-func (t *topSpots) Len() int           { return len(t.list) }
-func (t *topSpots) Swap(i, j int)      { t.list[i], t.list[j] = t.list[j], t.list[i] }
-func (t *topSpots) Less(i, j int) bool { return t.before(t.list[j], t.list[i]) }
-func (t *topSpots) Push(v any)         { t.list = append(t.list, v.(spot)) } //nolint:forcetypeassert // heap.Interface
-func (t *topSpots) Pop() any           { panic("a place is only ever replaced") }
-
-func (t *topSpots) before(a, b spot) bool {
-	c := cmp.Or(cmp.Compare(a.value, b.value), cmp.Compare(a.sid, b.sid))
-	if t.descending {
-		return c > 0
-	}
-	return c < 0
-}
-
-// aside tells whether none of the places with values between two is among the first n beyond a place and within bounds.
-func (t *topSpots) aside(values interval, n int, beyond *spot, within interval) bool {
-	first, last := values.low, values.high
-	if t.descending {
-		first, last = last, first
-	}
-	comes := func(a, b int64) bool { return a < b != t.descending && a != b }
-	return values.high < within.low || values.low > within.high || len(t.list) == n && comes(t.list[0].value, first) || beyond != nil && comes(last, beyond.value)
-}
-
-// firstOf returns up to n of the versions that come first in an order by main date, or by Sid when there are no main dates, beyond a place.
-func (t *together) firstOf(n int, o order, beyond *spot, within interval) []spot {
-	top := topSpots{descending: o.descending, list: make([]spot, 0, n)}
-	each := roaring.IntIterable(t.found.Iterator())
-	if o.descending { // dates mostly ascend with the Sids: what comes first is met first
-		each = t.found.ReverseIterator()
-	}
-	group, aside := uint32(math.MaxUint32), false
-	for each.HasNext() {
-		if t.main == nil && len(top.list) == n {
-			break
-		}
-		bits := each.Next()
-		place := spot{sid: t.first + int64(bits)}
-		if t.main != nil {
-			if bits/groupSids != group {
-				group = bits / groupSids
-				aside = top.aside(t.main.group(bits), n, beyond, within)
-			}
-			if aside {
-				continue
-			}
-			place.value = t.main.of(bits)
-		}
-		if beyond != nil && !top.before(*beyond, place) {
-			continue
-		}
-		if t.main != nil && (place.value < within.low || place.value > within.high) {
-			continue
-		}
-		if len(top.list) < n {
-			heap.Push(&top, place)
-		} else if top.before(place, top.list[0]) {
-			top.list[0] = place
-			heap.Fix(&top, 0)
-		}
-	}
-	slices.SortFunc(top.list, func(a, b spot) int {
-		if top.before(a, b) {
-			return -1
-		}
-		return 1
-	})
-	return top.list
-}
-
-// pick answers with the versions that intersect has found: those that come first in the order are checked for the clauses that are left, some
-// at a time, until the page is full.
-func (x *search) pick(t *together, o order, phase phase, resume bool, limit int) ([]match, error) {
-	var beyond *spot
-	if resume {
-		beyond = &spot{sid: x.after.sid}
-		if t.main != nil {
-			beyond.value = x.last.main
-		}
-	}
-	clauses := x.accesses
-	x.accesses = t.left
-	defer func() { x.accesses = clauses }()
-	within := x.bounds(nil)
-	var page []match
-	n := limit
-	if len(t.left) > 0 {
-		n += limit
-	}
-	for {
-		spots := t.firstOf(n, o, beyond, within)
-		candidates := make([]candidate, len(spots))
-		for i := range spots {
-			candidates[i].sid = spots[i].sid
-		}
-		found, err := x.loadChecked(candidates)
-		if err != nil {
-			return nil, err
-		}
-		page = append(page, found...)
-		if len(page) >= limit || len(spots) < n {
-			break
-		}
-		beyond = &spots[len(spots)-1]
-		n = min(8*n, pickedAtOnce)
-	}
-	page = page[:min(len(page), limit)]
-	for i := range page {
-		page[i].phase = phase
-	}
-	return page, nil
-}
-
-// pickedAtOnce is how many versions are checked by one statement.
-const pickedAtOnce = 5_000
 
 // loadChecked reads those of the versions that answer the clauses, in their order.
 func (x *search) loadChecked(found []candidate) ([]match, error) {

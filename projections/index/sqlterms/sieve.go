@@ -1,0 +1,81 @@
+package sqlterms
+
+// sievedAlone is of how many versions one has to match for sieveAlone.
+const sievedAlone = 20
+
+// sieveAlone finds the versions that have one of many keys, which nothing else is asked of, in the order of the main date. It makes no union of the keys' sets, which takes longer
+// than to look up the few versions that have to be looked at for a page where many match. Enough is false where there are not so many, or sets are not at hand.
+func (x *search) sieveAlone(a *access, o order, limit int) (found []match, enough bool, err error) {
+	keys := a.asSet()
+	if len(keys) <= inline || x.living <= 0 {
+		return nil, false, nil
+	}
+	v, err := x.openSets(false)
+	if v == nil || err != nil {
+		return nil, false, err
+	}
+	t, rows := &together{sets: v, first: v.origin()}, 0
+	sets := v.part.setsOf(a.in(), keys)
+	for _, key := range keys {
+		k := sets[key]
+		if k == nil || k.upTo < v.snapshot {
+			return nil, false, nil
+		}
+		t.any, rows = append(t.any, k.has), rows+k.count
+	}
+	if rows < int(x.living)/sievedAlone {
+		return nil, false, nil
+	}
+	expected := int(float64(limit) * float64(x.living) / float64(max(rows, 1)))
+	if found, enough, err = x.sieve(t, x.ledger, o, byValue, x.after.phase == byValue, 2*expected+limit, limit); enough {
+		x.choose(byMerge, "so many match that a page is found in the order, each row held against the sets")
+		x.say("versions by %s, found in the order of the main date, each row looked up in %d sets", a.words, len(keys))
+	}
+	return found, enough, err
+}
+
+// sieve reads rows of a key in the order of the main date, four stretches of them at the most, and keeps what is in a set. It tells whether
+// the page is full, or nothing lies beyond.
+func (x *search) sieve(t *together, key int64, o order, phase phase, resume bool, rows, limit int) (page []match, enough bool, err error) {
+	clauses, last, after := x.accesses, x.last, x.after
+	x.accesses = t.left
+	defer func() { x.accesses, x.last, x.after = clauses, last, after }()
+	for range 4 {
+		s := x.statement()
+		sql := "select t.sort, (t.ref >> 2) from " + s.table("term") + " t where t.key = " + s.arg(key) + x.stretch(s, "t", nil, o, resume) +
+			" order by t.sort " + o.direction() + ", t.ref " + o.direction() + " limit " + s.arg(int64(rows))
+		read := 0
+		var candidates []candidate
+		err := x.query(s, sql, func(scan func(...any) error) error {
+			read++
+			err := scan(&x.last.main, &x.after.sid)
+			if t.contains(uint32(x.after.sid - t.first)) {
+				candidates = append(candidates, candidate{sid: x.after.sid})
+			}
+			return err
+		})
+		if err != nil {
+			return nil, false, err
+		}
+		for len(candidates) > 0 && len(page) < limit {
+			some := candidates
+			if len(t.left) == 0 { // nearly all of them are matches
+				some = candidates[:min(len(candidates), limit)]
+			}
+			found, err := x.loadChecked(some)
+			if err != nil {
+				return nil, false, err
+			}
+			page, candidates = append(page, found...), candidates[len(some):]
+		}
+		if enough = len(page) >= limit || read < rows; enough {
+			break
+		}
+		resume = true
+	}
+	page = page[:min(len(page), limit)]
+	for i := range page {
+		page[i].phase = phase
+	}
+	return page, enough, nil
+}
