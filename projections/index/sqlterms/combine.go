@@ -11,6 +11,7 @@ const (
 	setMember = 0.015 // a member of a set that is held against the best so far
 	walkedRow = 2     // a row of an order, with its version's other clauses
 	setRow    = 0.25  // a row that is read for a set
+	mergedKey = 50    // a key whose first rows are read to be merged with those of others
 	sortedRow = 5     // a version that is read to be sorted
 )
 
@@ -301,11 +302,23 @@ func (x *search) alone(walked *access) bool {
 	return !slices.ContainsFunc(x.accesses, func(a *access) bool { return a != walked && !a.aligned })
 }
 
-// merges tells whether the rows of many keys of one clause, which are all matches, can be walked in order, where sets would have to be read that no main
-// dates in memory go with: these take seconds, the walk some ten milliseconds.
+// merges tells whether to walk the rows of many keys of one clause, which are all matches, in order takes less than to read the sets that are missing: with
+// these there may have to be main dates that don't fit in memory, which takes seconds.
 func (x *search) merges() bool {
 	walked := x.walked()
-	return walked != nil && x.mayUseSets() && len(walked.walkKeys()) > inline && !x.Sets.holds(x.snapshot-x.origin()) && x.alone(walked)
+	if walked == nil || !x.mayUseSets() || !x.alone(walked) {
+		return false
+	}
+	keys := walked.walkKeys()
+	if len(keys) <= inline || !x.Sets.holds(x.snapshot-x.origin()) {
+		return len(keys) > inline
+	}
+	rows := float64(walked.count)
+	if walked.more || walked.count < 0 {
+		rows = float64(x.living) / 2
+	}
+	missing := 1 - float64(len(x.Sets.of(x.partition).setsOf(walked.in(), keys)))/float64(len(keys))
+	return rows*missing*setRow > float64(len(keys))*mergedKey
 }
 
 // narrow replaces the clauses that sets answer by their matches, where these are few enough to be read and sorted, and returns them; else the clause whose rows are read.
