@@ -3,6 +3,7 @@ package sqlterms
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"sort"
 	"strings"
@@ -195,7 +196,7 @@ func (x *search) rowsOfRange(p *partitionSets, name setName) (*rangeSet, error) 
 	s.mu.Unlock()
 	switch {
 	case r == nil && !again:
-		fresh, err := x.readRanges(name, soonRanges*x.Bounds.Many)
+		fresh, err := x.readRanges(name, min(soonRanges*x.Bounds.Many, x.Bounds.Rows))
 		if fresh == nil || err != nil {
 			return nil, err
 		}
@@ -228,7 +229,7 @@ func (x *search) freshRanges(p *partitionSets, name setName) (map[setName]*range
 			return units, err
 		}
 	}
-	one, err := x.readRange(name.in(), name.key)
+	one, err := x.readRange(name.in(), name.key, x.Bounds.Rows)
 	found := map[setName]*rangeSet{name: one}
 	if name.isHigh {
 		found[all] = &rangeSet{large: true, upTo: x.snapshot}
@@ -247,47 +248,49 @@ func (n setName) allUnits() setName {
 // readRanges reads the rows of ranges under a key; nil where there are more than so many. With those of one unit of quantities it reads those of the others: the
 // index has them by their values, so that the rows of one unit take as long.
 func (x *search) readRanges(name setName, most int) (map[setName]*rangeSet, error) {
-	s := x.statement()
-	rows, err := x.number(s, "select count(*) from (select 1 from "+s.table(name.table)+" t where t.key = "+s.arg(name.key)+fmt.Sprintf(" limit %d) y", most+1))
-	switch {
-	case err != nil || rows > int64(most):
-		return nil, err
-	case rows == 0:
-		return map[setName]*rangeSet{name: {upTo: x.snapshot}}, nil
-	case name.isHigh:
-		return x.readUnits(name)
+	if name.isHigh {
+		return x.readUnits(name, most)
 	}
-	one, err := x.readRange(name.in(), name.key)
-	return map[setName]*rangeSet{name: one}, err
+	one, err := x.readRange(name.in(), name.key, most)
+	if err != nil || one.large {
+		return nil, err
+	}
+	return map[setName]*rangeSet{name: one}, nil
 }
 
-// readUnits reads the rows of quantities under a key, those of every unit.
-func (x *search) readUnits(name setName) (map[setName]*rangeSet, error) {
-	in, total := keyed{table: name.table, order: "low"}, 0
-	units := map[int64][]rangeRow{name.high: nil}
-	err := x.eachStretch(in, name.key, func(s *statement, rows string) error {
-		var lows []int64
-		var read []rangeRow
-		sql := "select " + s.list("y.low") + ", " + s.list("y.sid") + ", " + s.list("y.high") + " from (select t.low, (t.ref >> 2) as sid, t.high" + rows + " order by t.low, t.ref) y"
-		return x.query(s, sql, func(scan func(...any) error) error {
+// readUnits reads the rows of quantities under a key, those of every unit, in portions of bounded memory; nil where there are more than so many.
+func (x *search) readUnits(name setName, most int) (map[setName]*rangeSet, error) {
+	units, total := map[int64][]rangeRow{name.high: nil}, 0
+	low, ref, unit := int64(math.MinInt64), int64(0), int64(0) // of the row that was read last
+	for more := true; more; {
+		portion := min(x.Bounds.Rows, most-total) + 1
+		s := x.statement()
+		sql := "select " + s.list("y.low") + ", " + s.list("y.ref") + ", " + s.list("y.high") + " from (select t.low, t.ref, t.high from " + s.table(name.table) + " t where t.key = " + s.arg(name.key) +
+			" and (t.low, t.ref, t.high) > (" + s.arg(low) + ", " + s.arg(ref) + ", " + s.arg(unit) + ") and t.ref < " + s.arg(x.before) + fmt.Sprintf(" order by t.low, t.ref, t.high limit %d) y", portion)
+		var lows, refs, highs []int64
+		err := x.query(s, sql, func(scan func(...any) error) error {
 			first, second, third := s.listed(), s.listed(), s.listed()
 			if err := scan(first.into(), second.into(), third.into()); err != nil {
 				return err
 			}
 			first.each(func(low int64) { lows = append(lows, low) })
-			read = make([]rangeRow, 0, len(lows))
-			second.each(func(sid int64) { read = append(read, rangeRow{lows[len(read)], uint32(sid - x.origin())}) })
-			at := 0
-			third.each(func(unit int64) {
-				units[unit] = append(units[unit], read[at])
-				at++
-			})
-			total += at
+			second.each(func(ref int64) { refs = append(refs, ref) })
+			third.each(func(unit int64) { highs = append(highs, unit) })
 			return nil
 		})
-	})
-	if err != nil {
-		return nil, err
+		if err != nil {
+			return nil, err
+		}
+		for i := range lows {
+			units[highs[i]] = append(units[highs[i]], rangeRow{lows[i], uint32(refs[i]>>refBits - x.origin())})
+		}
+		if total += len(lows); total > most {
+			return nil, nil
+		}
+		if more = len(lows) == portion; more {
+			last := len(lows) - 1
+			low, ref, unit = lows[last], refs[last], highs[last]
+		}
 	}
 	found := make(map[setName]*rangeSet, len(units))
 	for unit, rows := range units {
@@ -301,13 +304,13 @@ func (x *search) readUnits(name setName) (map[setName]*rangeSet, error) {
 	return found, nil
 }
 
-// readRange reads the rows of ranges under a key.
-func (x *search) readRange(in keyed, key int64) (*rangeSet, error) {
+// readRange reads the rows of ranges under a key; that they are large where there are more than so many.
+func (x *search) readRange(in keyed, key int64, most int) (*rangeSet, error) {
 	s := x.statement()
 	var lows []int64
 	var rows []rangeRow
 	sql := "select " + s.list("y.low") + ", " + s.list("y.sid") + " from (select t.low, (t.ref >> 2) as sid from " + s.table(in.table) + " t where t.key = " + s.arg(key) + in.only(s, "t") +
-		" and t.ref < " + s.arg(x.before) + fmt.Sprintf(" order by t.low, t.ref limit %d) y", x.Bounds.Rows+1)
+		" and t.ref < " + s.arg(x.before) + fmt.Sprintf(" order by t.low, t.ref limit %d) y", most+1)
 	err := x.query(s, sql, func(scan func(...any) error) error {
 		first, second := s.listed(), s.listed()
 		if err := scan(first.into(), second.into()); err != nil {
@@ -318,7 +321,7 @@ func (x *search) readRange(in keyed, key int64) (*rangeSet, error) {
 		second.each(func(sid int64) { rows = append(rows, rangeRow{lows[len(rows)], uint32(sid - x.origin())}) })
 		return nil
 	})
-	if err != nil || len(rows) > x.Bounds.Rows {
+	if err != nil || len(rows) > most {
 		return &rangeSet{large: true, upTo: x.snapshot}, err
 	}
 	return newRangeSet(&rangeSet{}, rows, x.snapshot), nil

@@ -221,39 +221,26 @@ func (x *search) readMany(in keyed, key int64) (*roaring.Bitmap, error) {
 		whole.RunOptimize()
 		return whole, err
 	}
-	err := x.eachStretch(in, key, func(s *statement, rows string) error {
-		numbers, err := x.readNumbers(s, "select "+s.list("(t.ref >> 2)")+rows)
-		if err == nil {
-			whole.Or(bitmapOf(numbers))
-		}
-		return err
-	})
-	whole.RunOptimize()
-	return whole, err
-}
-
-// eachStretch visits the rows of a key in stretches of their order, of so many rows that the memory they take is bounded; of each it gives the FROM and WHERE
-// of the rows, as t.
-func (x *search) eachStretch(in keyed, key int64, visit func(s *statement, rows string) error) error {
-	column := "t." + in.order
 	for after, more := int64(math.MinInt64), true; more; {
 		edge := int64(math.MaxInt64)
 		more = false
 		s := x.statement()
-		beyond := func(s *statement) string {
-			return " from " + s.table(in.table) + " t where t.key = " + s.arg(key) + " and " + column + " > " + s.arg(after)
-		}
-		sql := "select " + column + beyond(s) + fmt.Sprintf(" order by %s limit 1 offset %d", column, x.Bounds.Rows)
+		column := "t." + in.order
+		rows := s.table(in.table) + " t where t.key = " + s.arg(key) + " and " + column + " > " + s.arg(after)
+		sql := "select " + column + " from " + rows + fmt.Sprintf(" order by %s limit 1 offset %d", column, x.Bounds.Rows)
 		if err := x.query(s, sql, func(scan func(...any) error) error { more = true; return scan(&edge) }); err != nil {
-			return err
+			return nil, err
 		}
 		s = x.statement()
-		if err := visit(s, beyond(s)+" and "+column+" <= "+s.arg(edge)+in.only(s, "t")+" and t.ref < "+s.arg(x.before)); err != nil {
-			return err
+		numbers, err := x.readNumbers(s, "select "+s.list("(t.ref >> 2)")+" from "+s.table(in.table)+" t where t.key = "+s.arg(key)+" and "+column+" > "+s.arg(after)+" and "+column+" <= "+s.arg(edge)+in.only(s, "t")+" and t.ref < "+s.arg(x.before))
+		if err != nil {
+			return nil, err
 		}
+		whole.Or(bitmapOf(numbers))
 		after = edge
 	}
-	return nil
+	whole.RunOptimize()
+	return whole, nil
 }
 
 // extend brings the sets of keys up to the snapshot: of the versions after the first that one of them has not seen, those that have it.
