@@ -112,6 +112,7 @@ type SortKey struct {
 	Kind       Kind
 	Descending bool
 	Shares     []Share // as in Clause
+	MainDate   bool    // of kind date: its earliest start is the main date of each version that has it; see [Row]
 }
 
 // Total says how much a count is worth to the asker.

@@ -199,7 +199,7 @@ func (p *queryParser) readSort(key, value string) *refusal {
 		case !param.Searchable() || param.Kind != projections.Date && param.Kind != projections.String && param.Kind != projections.Token:
 			return drop(events.Unsupported, key, "sorting by %s, a %s parameter, is not offered; date, string and token parameters are", code, param.Kind)
 		}
-		sort = append(sort, projections.SortKey{Param: code, Kind: param.Kind, Descending: descending, Shares: param.Shares})
+		sort = append(sort, projections.SortKey{Param: code, Kind: param.Kind, Descending: descending, Shares: param.Shares, MainDate: code == p.own.mainDate})
 	}
 	if len(p.query.Sort)+len(sort) > MaxSortKeys {
 		return tooCostly(key, "more than %d keys to sort by", MaxSortKeys)

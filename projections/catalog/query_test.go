@@ -356,7 +356,7 @@ func TestResultParameters(t *testing.T) {
 		}
 	}
 	p := parse("_sort=-date,code,_id&_format=json&code=a%20b&_page=x&_explain=true&_sort=-_lastUpdated&_pretty=true&")
-	if got, want := fmt.Sprint(p.Query.Sort), "[{date date true []} {code token false []} {_id token false []} {_lastUpdated date true []}]"; got != want {
+	if got, want := fmt.Sprint(p.Query.Sort), "[{date date true [] true} {code token false [] false} {_id token false [] false} {_lastUpdated date true [] false}]"; got != want {
 		t.Errorf("the order is %s; want %s", got, want)
 	}
 	if got, want := fmt.Sprint(p.Used), "[{_sort -date,code,_id} {_format json} {code a b} {_explain true} {_sort -_lastUpdated} {_pretty true}]"; got != want {

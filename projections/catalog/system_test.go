@@ -61,7 +61,7 @@ func TestASearchOverTypesIsAQueryForEach(t *testing.T) {
 	for _, q := range p.Types {
 		got = append(got, fmt.Sprintf("%s %d %s %v", q.Type, q.Limit, showClauses(q), q.Sort))
 	}
-	if want := "Observation 7 _id token [*|1] [*|2] [{_lastUpdated date true []}] + Patient 7 _id token [*|1] [*|2] [{_lastUpdated date true []}]"; strings.Join(got, " + ") != want {
+	if want := "Observation 7 _id token [*|1] [*|2] [{_lastUpdated date true [] false}] + Patient 7 _id token [*|1] [*|2] [{_lastUpdated date true [] false}]"; strings.Join(got, " + ") != want {
 		t.Errorf("got %s, want %s", strings.Join(got, " + "), want)
 	}
 	if got, want := fmt.Sprint(p.Used), "[{_type Observation,Patient} {_count 7} {_id 1,2} {_total accurate}]"; got != want {

@@ -84,7 +84,7 @@ func (m maker) unit() (system, code, printed string) {
 // kinds are the parameters that the random versions have.
 var kinds = map[string]projections.Kind{
 	"status": projections.Token, "code": projections.Token, "subject": projections.Reference, "name": projections.String, "url": projections.URI,
-	"date": projections.Date, "period": projections.Date, "born": projections.Date, "probability": projections.Number, "value-quantity": projections.Quantity,
+	"date": projections.Date, "period": projections.Date, "born": projections.Date, "begun": projections.Date, "probability": projections.Number, "value-quantity": projections.Quantity,
 	"focus": projections.Reference, "code-quantity": projections.Composite, "code-concept": projections.Composite, "code-date": projections.Composite,
 	"phonetic": projections.String, "when": projections.Date, "combo-code": projections.Token, "combo-quantity": projections.Quantity,
 	"other-quantity": projections.Quantity, "combo-code-quantity": projections.Composite, "patient": projections.Reference,
@@ -186,6 +186,14 @@ func (m maker) terms(wild bool) (terms []projections.Term, main int64) {
 	return terms, main
 }
 
+// begun are terms whose earliest start is the main date, however long they are.
+func (m maker) begun(main int64) (terms []projections.Term) {
+	for start := main; m.IntN(3) > 0; start += int64(m.IntN(5)) * aDay {
+		terms = append(terms, projections.Term{Param: "begun", Kind: projections.Date, Start: start, End: max(start, main+aDay) + pick(m, aDay, 1_000, 20*aDay)})
+	}
+	return terms
+}
+
 func (m maker) value(kind projections.Kind, modifier projections.Modifier, now int64) projections.Value {
 	v := projections.Value{}
 	prefix := projections.Prefix(m.IntN(int(projections.Ap) + 1))
@@ -269,7 +277,7 @@ func (m maker) clause(ids int, now int64, depth int) projections.Clause {
 	case 1:
 		return projections.Clause{Param: projections.ParamLastUpdated, Kind: projections.Date, Values: []projections.Value{m.value(projections.Date, projections.NoModifier, now)}}
 	}
-	param := pick(m, "status", "code", "subject", "name", "url", "date", "period", "born", "probability", "value-quantity", "never",
+	param := pick(m, "status", "code", "subject", "name", "url", "date", "period", "born", "begun", "probability", "value-quantity", "never",
 		"focus", "code-quantity", "code-concept", "code-date", "related", "code-string", "variant",
 		"phonetic", "when", "combo-code", "combo-quantity", "combo-code-quantity", "patient")
 	kind := kinds[param]
@@ -307,12 +315,12 @@ func (m maker) clause(ids int, now int64, depth int) projections.Clause {
 
 func (m maker) sort() []projections.SortKey {
 	if m.IntN(12) == 0 {
-		return []projections.SortKey{{Param: "status", Kind: projections.Token, Descending: m.IntN(2) == 0}, {Param: "date", Kind: projections.Date, Descending: m.IntN(2) == 0}}
+		return []projections.SortKey{{Param: "status", Kind: projections.Token, Descending: m.IntN(2) == 0}, pick(m, projections.SortKey{Param: "date", Kind: projections.Date}, projections.SortKey{Param: "begun", Kind: projections.Date, MainDate: true}, projections.SortKey{Param: "date", Kind: projections.Date, Descending: true})}
 	}
 	var keys []projections.SortKey
 	for range pick(m, 0, 0, 1, 1, 1, 2, 3) {
-		param := pick(m, projections.ParamID, projections.ParamLastUpdated, "status", "code", "date", "period", "born", "name", "name", "never", "phonetic", "when", "combo-code")
-		k := projections.SortKey{Param: param, Kind: kinds[param], Descending: m.IntN(2) == 0, Shares: shares[param]}
+		param := pick(m, projections.ParamID, projections.ParamLastUpdated, "status", "code", "date", "begun", "period", "born", "name", "name", "never", "phonetic", "when", "combo-code")
+		k := projections.SortKey{Param: param, Kind: kinds[param], Descending: m.IntN(2) == 0, Shares: shares[param], MainDate: param == "begun"}
 		switch param {
 		case projections.ParamID, "never":
 			k.Kind = projections.Token
@@ -355,6 +363,7 @@ func (w *world) scribble(m maker, changes int, wild bool) {
 		if m.IntN(4) > 0 { // no version has two
 			terms = append(terms, m.term("born"))
 		}
+		terms = append(terms, m.begun(main)...)
 		w.put(k, main, terms...)
 	}
 	w.commit()

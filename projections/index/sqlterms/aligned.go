@@ -64,7 +64,8 @@ func (x *search) marked(mark int64, found func()) {
 // dateOrder is what an order by a date parameter needs to know of it.
 type dateOrder struct {
 	param         int64
-	aligned       bool   // it is the main date of every version that has it
+	main          bool   // the query tells that its earliest start is the main date of every version that has it
+	aligned       bool   // that is so, and its order that of the main date
 	marks         bool   // the index tells of which parameters some version has several values
 	several       bool   // it is one of these
 	with, without access // the versions that have it, that lack it
@@ -80,6 +81,7 @@ func (x *search) resolveOrder(o order) {
 	}
 	code := o.keys[at].Param
 	x.dates = &dateOrder{aligned: true, with: access{words: code, count: -1}, without: access{words: code + ":missing", count: -1}}
+	x.dates.main = o.keys[at].MainDate
 	x.dates.param = x.kept(x.ledger, code, o.keys[at].Shares)[0]
 	x.marked(x.of(x.dates.param, roleUnaligned), func() { x.dates.aligned = false })
 	x.marked(x.of(x.dates.param, roleSeveral), func() { x.dates.several = true })

@@ -190,11 +190,11 @@ func (x *search) locate() error {
 
 // find chooses how to answer and returns up to limit matches in order.
 func (x *search) find(o order, limit int) ([]match, error) {
+	x.order(o)
 	walk := o
 	if o.by == orderDate && x.dates.aligned { // its order is that of the main date
 		walk.by = orderMain
 	}
-	x.order(o)
 	x.byMain, x.byUpdated = walk.by == orderMain, walk.by == orderUpdated
 	x.mayWait = walk.by == orderMain && o.by == orderMain
 	further, err := x.countFirst(walk)

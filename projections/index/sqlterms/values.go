@@ -52,14 +52,18 @@ func (x *search) ordered() []*access {
 }
 
 // order marks the clauses of the date parameter that is the order, where no version has two values of it: what a clause says of some value of a
-// version it then says of the one that the version is sorted by.
+// version it then says of the one that the version is sorted by. Where there are none, an order by the parameter that the main date comes from is that
+// of the main date, however long its ranges are.
 func (x *search) order(o order) {
-	if x.dates == nil || x.dates.aligned || !x.dates.marks || x.dates.several || o.keys[0].Kind != projections.Date {
+	if x.dates == nil || x.dates.aligned {
 		return
 	}
-	for _, a := range x.accesses {
-		a.ordered = !a.negate && a.dated == x.dates.param
+	if x.dates.marks && !x.dates.several && o.keys[0].Kind == projections.Date {
+		for _, a := range x.accesses {
+			a.ordered = !a.negate && a.dated == x.dates.param
+		}
 	}
+	x.dates.aligned = x.dates.main && len(x.ordered()) == 0
 }
 
 // within says which clauses bound a walk.
