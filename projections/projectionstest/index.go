@@ -98,6 +98,8 @@ func IndexSearches(t *testing.T, open func(t testing.TB) projections.Generations
 		"totals are those of the snapshot":                                 totals,
 		"clauses with very many alternatives are answered or refused":      manyAlternatives,
 		"a collision of hashes is not needed to tell similar values apart": similarValues,
+		"chains that are asked for again are answered as of the snapshot":  followsAgain(false),
+		"chains are answered while what is superseded is swept":            followsAgain(true),
 	} {
 		t.Run(name, func(t *testing.T) { run(t, open(t)) })
 	}

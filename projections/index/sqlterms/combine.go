@@ -61,6 +61,9 @@ func (x *search) combine(o, walk order, driver *access, limit int) (found []matc
 		}
 	}
 	if driver == nil && !ready && walk.by == orderMain && !aligned && x.after.phase != byMissing && !x.soonRead(sets) {
+		if slices.ContainsFunc(sets, func(a *access) bool { return a.held != nil && a.follow != nil }) { // which a walk asks of each version
+			x.prefetch(sets)
+		}
 		if found, done, err = x.walkMeanwhile(o, sets, limit); done || err != nil {
 			return found, done, err
 		}
@@ -294,7 +297,15 @@ func (x *search) walksWell() bool {
 	if walked == nil || len(walked.walkKeys()) > inline {
 		return false
 	}
-	return x.alone(walked) || walked.count >= 0 && walked.count <= x.Bounds.Few
+	return x.alone(walked) || walked.count >= 0 && walked.count <= x.Bounds.Few || x.othersAreAsked(walked)
+}
+
+// othersAreAsked tells whether all other clauses follow references and are asked of each version, whichever way it is found: a walk then asks no more versions than it takes
+// to fill the page.
+func (x *search) othersAreAsked(walked *access) bool {
+	return !slices.ContainsFunc(x.accesses, func(a *access) bool {
+		return a != walked && !a.aligned && (a.follow == nil || a.resolved || a.held != nil)
+	})
 }
 
 // alone tells whether all rows of a clause are matches, within the bounds of the order.

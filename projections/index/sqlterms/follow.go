@@ -256,6 +256,11 @@ func (x *search) lookUp(a *access) error {
 	if f == nil || a.resolved {
 		return nil
 	}
+	if slices.Contains(x.accesses, a) {
+		if held, err := x.holdFollowed(a); held || err != nil {
+			return err
+		}
+	}
 	for _, t := range f.targets {
 		if !t.few() || !f.reverse && t.driver().count > resolvedTo {
 			return nil

@@ -152,7 +152,7 @@ func (x *search) rangesOf(p *partitionSets, a *access) (held map[setName]*rangeS
 	return held, whole, nil
 }
 
-// askedOnce is of how many ranges it is known that a search has asked for them.
+// askedOnce is of how much it is known that a search has asked for it.
 const askedOnce = 10_000
 
 // heldInMemory tells whether the rows of the clauses that can be held are in memory.
@@ -181,16 +181,10 @@ const soonRanges = 4
 func (x *search) rowsOfRange(p *partitionSets, name setName) (*rangeSet, error) {
 	s := p.owner
 	s.mu.Lock()
-	r, epoch := p.ranges[name], p.epoch
-	all := name.allUnits()
-	_, again := p.once[all]
-	if r == nil && !again {
-		if len(p.once) >= askedOnce {
-			clear(p.once)
-		}
-		p.once[all] = struct{}{}
-	}
-	if r != nil {
+	r, epoch, again := p.ranges[name], p.epoch, true
+	if r == nil {
+		again = p.again(name.allUnits())
+	} else {
 		r.last = s.tick()
 	}
 	s.mu.Unlock()

@@ -16,10 +16,11 @@ import (
 type form uint8
 
 const (
-	closedVersions form = iota
-	keyVersions         // of a setName
-	rangeRows           // of a setName
-	mainDates           // of a block
+	closedVersions   form = iota
+	keyVersions           // of a setName
+	rangeRows             // of a setName
+	mainDates             // of a block
+	followedVersions      // of a setName
 )
 
 // wanted is one thing that is read in the background.
@@ -195,6 +196,13 @@ func (j job) read(x *search) {
 			if ranges, err := x.freshRanges(j.of, w.name); err == nil {
 				r.ranges = ranges[w.name]
 				j.end(w, r, func() { j.of.putRanges(ranges) })
+			}
+		case followedVersions:
+			if f, there := j.of.takeFollowed(w.name); there {
+				if k, err := x.readFollowed(f); err == nil {
+					r.key = k
+					j.end(w, r, func() { j.of.put(w.name, k) })
+				}
 			}
 		case mainDates:
 			if block, err := x.readBlock(w.block); err == nil && block != nil {

@@ -25,6 +25,7 @@ type search struct {
 	partition int64
 	snapshot  int64
 	committed bool  // it is known to be
+	horizon   int64 // the earliest snapshot that is whole, where the search began
 	before    int64 // the first ref after the snapshot
 	after     place
 	last      edge // what after stands for
@@ -140,11 +141,11 @@ func (x *search) begin() (int64, error) {
 		partition = x.after.sid >> projections.SidBits // locate makes sure that it is a version of the tenant
 	} else {
 		s := x.statement()
-		next, counted, horizon := FirstSid(x.q.Partition), int64(0), int64(0)
+		next, counted := FirstSid(x.q.Partition), int64(0)
 		ledger, named := s.arg(x.ledger), s.arg(partition)
 		sql := "select p.partition, p.next_sid, coalesce((select n.living from " + s.table("counter") + " n where n.ledger = " + ledger + "), 0), p.horizon from " + s.table("position") +
 			" p where p.partition = coalesce((select (v.sid >> " + fmt.Sprint(projections.SidBits) + ") from " + s.table("version") + " v where v.ledger = " + ledger + " limit 1), " + named + ")"
-		err := x.query(s, sql, func(scan func(...any) error) error { return scan(&partition, &next, &counted, &horizon) })
+		err := x.query(s, sql, func(scan func(...any) error) error { return scan(&partition, &next, &counted, &x.horizon) })
 		if err != nil {
 			return 0, err
 		}
@@ -152,7 +153,7 @@ func (x *search) begin() (int64, error) {
 		x.committed = x.q.Snapshot < next
 		if x.q.Snapshot == 0 {
 			x.snapshot, living = next-1, counted
-		} else if err := swept(x.q.Snapshot, horizon); err != nil {
+		} else if err := swept(x.q.Snapshot, x.horizon); err != nil {
 			return 0, err
 		}
 	}
@@ -172,18 +173,18 @@ func (x *search) locate() error {
 		return nil
 	}
 	s := x.statement()
-	found, horizon, next := false, int64(0), int64(0)
+	found, next := false, int64(0)
 	err := x.query(s, "select v.main, v.at, v.id, coalesce(p.horizon, 0), coalesce(p.next_sid, 0), coalesce((select n.living from "+s.table("counter")+" n where n.ledger = "+s.arg(x.ledger)+"), 0) from "+s.table("version")+" v left join "+s.table("position")+" p on p.partition = "+s.arg(x.partition)+" where v.sid = "+s.arg(x.after.sid)+" and v.ledger = "+s.arg(x.ledger),
 		func(scan func(...any) error) error {
 			found = true
-			return scan(&x.last.main, &x.last.at, &x.last.id, &horizon, &next, &x.living)
+			return scan(&x.last.main, &x.last.at, &x.last.id, &x.horizon, &next, &x.living)
 		})
 	if err == nil && !found {
 		err = events.Errorf(events.Invalid, op, "the page token names a version that is no longer kept; start the search again")
 	}
 	if err == nil {
 		x.committed = x.snapshot < next
-		err = swept(x.snapshot, horizon)
+		err = swept(x.snapshot, x.horizon)
 	}
 	return err
 }

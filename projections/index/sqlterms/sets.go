@@ -81,6 +81,18 @@ func (s *Sets) haveRanges(partition int64, names []setName) bool {
 	})
 }
 
+// again tells whether a search has asked for something before.
+func (p *partitionSets) again(name setName) bool {
+	_, again := p.once[name]
+	if !again {
+		if len(p.once) >= askedOnce {
+			clear(p.once)
+		}
+		p.once[name] = struct{}{}
+	}
+	return again
+}
+
 // look asks a partition; false when nothing is known of it.
 func (s *Sets) look(partition int64, ask func(*partitionSets) bool) bool {
 	if s == nil {
@@ -99,7 +111,7 @@ func (s *Sets) of(partition int64) *partitionSets {
 	p := s.partitions[partition]
 	if p == nil {
 		p = &partitionSets{owner: s, first: partition << projections.SidBits, keys: map[setName]*keySet{}, ranges: map[setName]*rangeSet{}, mains: map[int64]*mainBlock{},
-			once: map[setName]struct{}{}, readings: map[wanted]*reading{}}
+			once: map[setName]struct{}{}, readings: map[wanted]*reading{}, follows: map[setName]heldFollow{}}
 		s.partitions[partition] = p
 	}
 	p.last = s.tick()
@@ -136,10 +148,11 @@ type partitionSets struct {
 	closed   *roaring.Bitmap // what is superseded; nil: not known
 	keys     map[setName]*keySet
 	ranges   map[setName]*rangeSet
-	mains    map[int64]*mainBlock // by the number of the block
-	once     map[setName]struct{} // ranges that a search has asked for and that were not read for it
-	readings map[wanted]*reading  // under way, or waiting for their turn
-	used     int64                // bytes of keys, ranges and mains
+	mains    map[int64]*mainBlock   // by the number of the block
+	once     map[setName]struct{}   // ranges, and what clauses find that follow references, that a search has asked for
+	readings map[wanted]*reading    // under way, or waiting for their turn
+	follows  map[setName]heldFollow // clauses whose sets are waiting for their turn
+	used     int64                  // bytes of keys, ranges and mains
 }
 
 // setName says what rows the versions of a set have.
@@ -154,6 +167,7 @@ type setName struct {
 type keySet struct {
 	has   *roaring.Bitmap
 	count int
+	large bool  // of a clause that follows references: there are more than are held
 	upTo  int64 // Sid
 	bytes int64
 	last  int64 // when it was used, by the clock
@@ -289,6 +303,7 @@ func (p *partitionSets) reset() {
 	clear(p.ranges)
 	clear(p.mains)
 	clear(p.readings)
+	clear(p.follows)
 }
 
 // trim drops what has not been used for the longest time until the rest fits the bound: other partitions first, then of this one.

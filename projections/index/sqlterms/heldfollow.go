@@ -1,0 +1,186 @@
+package sqlterms
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/RoaringBitmap/roaring/v2"
+)
+
+// What a clause finds that follows references to, or from, many versions is held as a set of versions like those of keys: read in the background when it
+// is asked for again, and brought up by what versions written since can have changed. Unlike those of keys such a set tells of one snapshot alone.
+
+// followTable stands for clauses that follow references.
+const followTable = "follow"
+
+// heldFollow is a clause that follows references as the background needs it: nothing of it changes any more.
+type heldFollow struct {
+	*followed
+	ledger int64 // of the versions that it finds
+}
+
+// holdFollowed finds, in memory, the versions that a clause finds which follows references; held is false where it can't. What is asked for again is read in
+// the background.
+func (x *search) holdFollowed(a *access) (held bool, err error) {
+	if a.held != nil || !x.mayUseSets() || !a.follow.holdable(x.Bounds) {
+		return a.held != nil, nil
+	}
+	p := x.Sets.of(x.partition)
+	name := setName{table: followTable, key: int64(mark(x.Dialect, a))}
+	x.Sets.mu.Lock()
+	k, epoch, again := p.keys[name], p.epoch, p.again(name)
+	if k != nil {
+		k.last = x.Sets.tick()
+	}
+	x.Sets.mu.Unlock()
+	if k != nil && (k.large || k.upTo > x.snapshot) {
+		return false, nil
+	}
+	f := heldFollow{a.follow, x.ledger}
+	if k != nil && k.upTo < x.snapshot {
+		if k, err = x.laterFollowed(f, k); err != nil {
+			return false, err
+		}
+		if k != nil {
+			p.keep(epoch, func() { p.put(name, k) })
+		}
+	}
+	if k == nil {
+		if again {
+			p.askFollowed(epoch, x.Dialect, name, f)
+		}
+		return false, nil
+	}
+	a.held, a.exact = k.has, true
+	a.counts(k.count, false)
+	return true, nil
+}
+
+// askFollowed has the versions read in the background that a clause finds.
+func (p *partitionSets) askFollowed(epoch int, dialect Dialect, name setName, f heldFollow) {
+	p.owner.mu.Lock()
+	p.follows[name] = f.frozen(dialect)
+	p.owner.mu.Unlock()
+	p.ask(epoch, dialect, []wanted{{form: followedVersions, name: name}})
+}
+
+// takeFollowed returns the clause that a set is read for, once.
+func (p *partitionSets) takeFollowed(name setName) (f heldFollow, there bool) {
+	p.owner.mu.Lock()
+	defer p.owner.mu.Unlock()
+	f, there = p.follows[name]
+	delete(p.follows, name)
+	return f, there
+}
+
+// holdable tells whether the other end is so large that to hold what is found pays, and is described by what its versions say themselves and nothing else.
+func (f *followed) holdable(b Bounds) bool {
+	few := b.Few / 4
+	if f.reverse {
+		few = b.Few
+	}
+	large := false
+	for _, t := range f.targets {
+		driver := t.driver()
+		if driver == nil || slices.ContainsFunc(t.accesses, func(a *access) bool { return a.inside() || a.byID || len(a.updated) > 0 }) {
+			return false
+		}
+		if !f.reverse && driver.count > b.Many { // so many that versions refer to one of them more often than not, and a walk soon fills a page
+			return false
+		}
+		large = large || driver.count > few
+	}
+	return large
+}
+
+// frozen is a copy that no search changes.
+func (f heldFollow) frozen(dialect Dialect) heldFollow {
+	c := heldFollow{&followed{reverse: f.reverse}, f.ledger}
+	for _, t := range f.targets {
+		g := &group{scope: scope{&search{Dialect: dialect}, t.ledger, t.name}}
+		for _, a := range t.accesses {
+			copied := *a
+			g.accesses = append(g.accesses, &copied)
+		}
+		c.targets = append(c.targets, &target{g, t.param, t.onRow})
+	}
+	return c
+}
+
+// readFollowed reads the versions that a clause finds.
+func (x *search) readFollowed(f heldFollow) (*keySet, error) {
+	s, most := x.statement(), x.Bounds.Rows
+	rows := strings.Join(f.rows(s, x.before), " union all ")
+	if f.reverse { // others may refer to what is deleted
+		most = (most + 3) / 4 // and each is found by keys of which most lead elsewhere
+		rows = "select d.sid as sid from (" + rows + ") d cross join " + s.table("version") + " v where v.sid = d.sid and v.ledger = " + s.arg(f.ledger) + " and v.deleted = 0"
+	}
+	numbers, err := x.readNumbers(s, "select "+s.list("y.sid")+" from (select sid from ("+rows+") z"+fmt.Sprintf(" limit %d) y", most+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(numbers) > most {
+		k := newKeySet(roaring.New(), x.snapshot)
+		k.large = true
+		return k, nil
+	}
+	return newKeySet(bitmapOf(numbers), x.snapshot), nil
+}
+
+// laterFollowed brings the versions that a clause finds up to the snapshot; nil where that takes more than to read them. Those of whom it may find others now are asked.
+func (x *search) laterFollowed(f heldFollow, before *keySet) (*keySet, error) {
+	if x.snapshot-before.upTo > int64(x.Bounds.Many) || before.upTo < x.horizon { // what has been superseded since then may be swept
+		return nil, nil
+	}
+	s := x.statement()
+	parts := f.touched(s, before.upTo, x.snapshot)
+	touched, err := x.readNumbers(s, "select "+s.list("y.sid")+" from (select distinct sid from ("+strings.Join(parts, " union all ")+") z"+fmt.Sprintf(" limit %d) y", x.Bounds.Many+1))
+	if err != nil || len(touched) > x.Bounds.Many {
+		return nil, err
+	}
+	has := before.has
+	if len(touched) > 0 {
+		sids := make([]int64, len(touched))
+		for i, n := range touched {
+			sids[i] = x.origin() + int64(n)
+		}
+		s := x.statement()
+		from, sid := s.unnested(sids, "k")
+		found, err := x.readNumbers(s, "select "+s.list("v.sid")+" from "+from+" cross join "+s.table("version")+" v where v.sid = "+sid+" and ("+strings.Join(f.probe(s, "v.sid", x.before), " or ")+")")
+		if err != nil {
+			return nil, err
+		}
+		has = has.Clone()
+		has.AndNot(bitmapOf(touched))
+		has.Or(bitmapOf(found))
+	}
+	return newKeySet(has, x.snapshot), nil
+}
+
+// touched are SELECTs of the Sids of versions that the clause may find at one snapshot, or not find, other than at an earlier one: those written since, what
+// refers to resources written since and, the other way, what these refer to now and referred to before.
+func (f heldFollow) touched(s *statement, earlier, snapshot int64) []string {
+	since := func(row string, ledger int64) string {
+		return row + ".sid > " + s.arg(earlier) + " and " + row + ".sid <= " + s.arg(snapshot) + " and " + row + ".ledger = " + s.arg(ledger)
+	}
+	version := s.table("version")
+	parts := []string{"select v.sid as sid from " + version + " v where " + since("v", f.ledger) + " and v.deleted = 0"}
+	for _, t := range f.targets {
+		before := (snapshot + 1) << refBits
+		switch {
+		case f.reverse:
+			keys, key := s.keysOf("u", "l")
+			refersTo := keys + " cross join " + version + " o where "
+			of := " and o.resource = " + s.refer(t.param, key) + " and o.ledger = " + s.arg(f.ledger) + " and o.deleted = 0 and o.sid <= " + s.arg(snapshot)
+			parts = append(parts, "select o.sid as sid from "+version+" u cross join "+refersTo+since("u", t.ledger)+of,
+				"select o.sid as sid from "+version+" w cross join "+version+" u cross join "+refersTo+since("w", t.ledger)+" and u.sid = w.supersedes"+of)
+		case t.onRow:
+			parts = append(parts, "select r.sid as sid from "+version+" w cross join lateral "+s.withKeys("array["+s.refer(t.param, "w.resource")+"]", before)+" r where "+since("w", t.ledger))
+		default:
+			parts = append(parts, "select (r.ref >> 2) as sid from "+version+" w cross join "+s.table("term")+" r where "+since("w", t.ledger)+" and r.key = "+
+				s.refer(t.param, "w.resource")+" and r.ref < "+s.arg(before))
+		}
+	}
+	return parts
+}
