@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"slices"
+	"strings"
 
 	"modernc.org/sqlite"
 
@@ -12,6 +14,7 @@ import (
 
 // Primary result codes of SQLite (https://www.sqlite.org/rescode.html).
 const (
+	codeError     = 1
 	codePerm      = 3
 	codeBusy      = 5
 	codeLocked    = 6
@@ -51,6 +54,10 @@ func Classify(op string, err error) error {
 		return events.Wrap(events.Internal, op, err, "the SQLite file cannot be used")
 	}
 	switch failed.Code() & 0xff {
+	case codeError:
+		if isTooLarge(failed) {
+			return events.Wrap(events.TooCostly, op, err, "this asks for more in one statement than SQLite takes; ask with fewer alternatives")
+		}
 	case codeBusy, codeLocked:
 		return events.Wrap(events.Transient, op, err, "the SQLite file is locked: another process writes to it; stop that process")
 	case codeInterrupt:
@@ -74,6 +81,12 @@ func Classify(op string, err error) error {
 		return events.Wrap(events.Invalid, op, err, "the file is not a SQLite database; give another path or move that file away")
 	}
 	return events.Wrap(events.Internal, op, err, "SQLite refused a statement")
+}
+
+// isTooLarge tells whether a statement is beyond a limit of SQLite (https://www.sqlite.org/limits.html), which only its text tells.
+func isTooLarge(failed *sqlite.Error) bool {
+	return slices.ContainsFunc([]string{"Expression tree is too large", "parser stack overflow", "too many terms in compound SELECT", "too many SQL variables", "tables in a join"},
+		func(limit string) bool { return strings.Contains(failed.Error(), limit) })
 }
 
 // isFull tells whether a write failed for want of room.

@@ -268,3 +268,18 @@ func TestAFullFileIsTransientAndSaysWhatToDo(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+func TestAStatementBeyondALimitOfSQLiteIsTooCostly(t *testing.T) {
+	file := openFile(t, filepath.Join(t.TempDir(), "x.db"))
+	exec(t, file.Relaxed, "CREATE TABLE t(x)")
+	for name, query := range map[string]string{
+		"alternatives one in the other": "SELECT x FROM t WHERE " + strings.Repeat("x = 1 OR ", 1_100) + "x = 2",
+		"unions":                        strings.Repeat("SELECT x FROM t UNION ALL ", 600) + "SELECT x FROM t",
+		"tables":                        "SELECT 1 FROM t" + strings.Repeat(", t", 64),
+	} {
+		_, err := file.Read.ExecContext(t.Context(), query)
+		if err := sqlitefile.Classify("test", err); events.KindOf(err) != events.TooCostly {
+			t.Errorf("%s: got %v, want an error of kind TooCostly", name, err)
+		}
+	}
+}
