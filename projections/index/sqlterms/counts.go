@@ -150,20 +150,23 @@ func (x *search) readCounted(accesses []*access) error {
 	if !x.mayUseSets() {
 		return nil
 	}
-	p := x.Sets.of(x.partition)
-	x.Sets.mu.Lock()
-	epoch := p.epoch
-	x.Sets.mu.Unlock()
 	asked := slices.DeleteFunc(slices.Clone(accesses), func(a *access) bool {
 		exact := a.count >= 0 && !a.more && !a.assumed
 		return exact || len(a.onRow) > 0 || len(a.asSet()) == 0 || len(a.asSet()) > inline
 	})
 	asked = x.Counts.recall(x.statement(), asked, x.Bounds.Many)
+	if len(asked) == 0 {
+		return nil
+	}
+	p := x.Sets.of(x.partition)
+	x.Sets.mu.Lock()
+	epoch := p.epoch
+	x.Sets.mu.Unlock()
 	var keys []int64
 	for _, a := range asked {
 		keys = append(keys, a.asSet()...)
 	}
-	in := keyed{table: "term", order: "sort"}
+	in := asked[0].in() // the same of all of them: none has its keys on the row
 	slices.Sort(keys)
 	keys = slices.Compact(keys)
 	known := p.setsOf(in, keys)
