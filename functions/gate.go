@@ -2,6 +2,7 @@ package functions
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -24,6 +25,7 @@ const (
 type gate struct {
 	log    events.Log
 	index  WriteIndex
+	ready  func(context.Context) error // of the index
 	blobs  projections.Blobs
 	fit    *Fit
 	limits Limits
@@ -52,8 +54,13 @@ func (v *verdict) enter() bool {
 	return true
 }
 
-func newGate(log events.Log, index WriteIndex, blobs projections.Blobs, fit *Fit, limits Limits) *gate {
-	return &gate{log: log, index: index, blobs: blobs, fit: fit, limits: limits, verdicts: make(map[int32]*verdict)}
+// newGate makes the gate of a function whose limits are settled.
+func newGate(w *Write) *gate {
+	g := &gate{log: w.Log, index: w.Index, ready: w.IndexReady, blobs: w.Blobs, fit: w.Fit, limits: w.limits, verdicts: make(map[int32]*verdict)}
+	if g.ready == nil {
+		g.ready = func(context.Context) error { return nil }
+	}
+	return g
 }
 
 // check returns nil when events of the partition may be appended, or an error of kind Transient.
@@ -164,6 +171,7 @@ func (g *gate) look(partition int32) (s sight) {
 		s.next = state.Next
 		return away(err, "the search index")
 	})
+	group.Go(func() error { return away(g.ready(ctx), "the search index") })
 	group.Go(func() error {
 		ends, err := g.log.Ends(ctx)
 		s.silent = away(err, "the log")
@@ -179,10 +187,14 @@ func (g *gate) look(partition int32) (s sight) {
 	return s
 }
 
-// away makes a part's failure the reason why nothing is appended.
+// away makes a part's failure the reason why nothing is appended. Of the failure a client may read its text, unless it is of kind Internal.
 func away(err error, part string) error {
-	if err == nil {
+	var told *events.Error
+	switch {
+	case err == nil:
 		return nil
+	case errors.As(err, &told) && told.Kind != events.Internal && told.Text != "":
+		return events.Wrap(events.Transient, "functions.Write", err, "%s can't be used now: %s; nothing was written, try again later", part, told.Text)
 	}
 	return events.Wrap(events.Transient, "functions.Write", err, "%s does not answer; nothing was written, try again later", part)
 }

@@ -57,6 +57,7 @@ func defaults[T int | int64 | time.Duration](value *T, standard T) {
 type Write struct {
 	Log        events.Log
 	Index      WriteIndex
+	IndexReady func(context.Context) error // tells in bounded time whether the index takes commits; nil: it does when it answers
 	Blobs      projections.Blobs
 	Catalog    *catalog.Catalog
 	Waiters    *Waiters
@@ -84,7 +85,7 @@ func (w *Write) prepare() {
 		w.limits = w.Limits.withDefaults()
 		w.budget = newBudget(w.limits.BodiesBytes, w.limits.BudgetWait)
 		w.documents, w.conditions = newDocuments(w.Catalog), newConditions(w.Catalog)
-		w.gate = newGate(w.Log, w.Index, w.Blobs, w.Fit, w.limits)
+		w.gate = newGate(w)
 		if w.Logger == nil {
 			w.Logger = slog.Default()
 		}

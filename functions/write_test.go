@@ -91,9 +91,16 @@ func (n *node) eventually(status int, method, path, body string) reply {
 
 func TestNothingIsAppendedWhileAPartIsAway(t *testing.T) {
 	log, blobs := &failingLog{}, &failingBlobs{}
+	var readOnly atomic.Bool
 	n := newNode(t, func(n *node) {
 		log.Log, blobs.Blobs = n.log, n.blobs
 		n.write.Log, n.write.Blobs, n.project.Blobs = log, blobs, blobs
+		n.write.IndexReady = func(context.Context) error {
+			if readOnly.Load() {
+				return events.Errorf(events.Transient, "test", "it is read-only")
+			}
+			return nil
+		}
 		n.write.Limits.OutcomeWait = 100 * time.Millisecond
 	})
 	n.must(201, "PUT", "/Patient/p", patient("p", "0"))
@@ -101,6 +108,7 @@ func TestNothingIsAppendedWhileAPartIsAway(t *testing.T) {
 		name       string
 		down, back func()
 	}{
+		{"the search index can't be used now: it is read-only", func() { readOnly.Store(true) }, func() { readOnly.Store(false) }},
 		{"the search index", func() { n.index.failing(func(string) error { return *away(events.Transient) }) }, func() { n.index.failing(nil) }},
 		{"the blob store", func() { blobs.err.Store(away(events.Transient)) }, func() { blobs.err.Store(nil) }},
 	}

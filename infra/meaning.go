@@ -109,7 +109,7 @@ func (n *node) newDoors(m *meaning, index projections.Index, heal *functions.Hea
 	}
 	if n.has(roleWrite) {
 		write := &functions.Write{
-			Log: n.log, Index: index, Blobs: n.blobs, Catalog: m.catalog, Waiters: n.waiters, Tenant: defaultTenant,
+			Log: n.log, Index: index, IndexReady: n.generations.Ready, Blobs: n.blobs, Catalog: m.catalog, Waiters: n.waiters, Tenant: defaultTenant,
 			Partitions: n.partitions, Now: time.Now, NewID: newID, Logger: n.logger, Heal: heal, Fit: n.fit,
 			Limits: functions.Limits{BodyBytes: limits.MaxBody, BodiesBytes: limits.BodyMemory, OutcomeWait: limits.OutcomeWait, LagRecords: limits.MaxLag, KeyWindow: limits.KeyWindow},
 		}

@@ -218,7 +218,7 @@ func withQuarantine(ctx context.Context, config *Config, logger *slog.Logger, ru
 	live := p.generations.Live()
 	waiters := functions.NewWaiters(live)
 	q := &functions.Quarantine{Index: live, Write: &functions.Write{
-		Log: p.log, Index: live, Blobs: p.blobs, Catalog: p.catalog, Waiters: waiters, Tenant: defaultTenant, Partitions: p.partitions, Now: time.Now, NewID: newID, Logger: logger,
+		Log: p.log, Index: live, IndexReady: p.generations.Ready, Blobs: p.blobs, Catalog: p.catalog, Waiters: waiters, Tenant: defaultTenant, Partitions: p.partitions, Now: time.Now, NewID: newID, Logger: logger,
 	}}
 	watching, stop := context.WithCancel(ctx)
 	defer stop()

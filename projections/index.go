@@ -261,7 +261,8 @@ type Generations interface {
 	// burst, within milliseconds) or the pointer has moved, until ctx ends. It reconnects by itself.
 	Watch(ctx context.Context, progressed func()) error
 
-	// Ready tells in bounded time whether the index answers.
+	// Ready tells in bounded time whether the index answers and would take commits. What the error says is true of the store, not of a
+	// connection that happens to be from another time.
 	Ready(ctx context.Context) error
 
 	// Close releases what the driver holds.

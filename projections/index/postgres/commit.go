@@ -55,6 +55,9 @@ func (w *writer) commit(ctx context.Context, c projections.Commit, p permission)
 	defer conn.Release()
 	if err := w.send(ctx, conn, c, rows, begin); err != nil {
 		w.rollback(ctx, conn)
+		if isReadOnlyError(err) {
+			_ = w.renew(ctx) // the error to tell is that of the commit, which is tried again
+		}
 		return classify(opCommit, err)
 	}
 	w.maker.Committed()

@@ -19,6 +19,10 @@ const (
 	// cancelWait is how long a call that has ended waits for the server to give up its statement before the connection is thrown away.
 	cancelWait = time.Second
 	idleTime   = 5 * time.Minute
+	// lifeTime, and a random part of lifeJitter, is how long a connection is used: what stands between, a pooler or a changed address, may lead
+	// new ones elsewhere.
+	lifeTime   = 30 * time.Minute
+	lifeJitter = 5 * time.Minute
 )
 
 // connect makes the pools; nothing is dialed yet.
@@ -34,7 +38,9 @@ func (g *Generations) connect(ctx context.Context, c Config) error {
 	base.ConnConfig.BuildContextWatcherHandler = func(conn *pgconn.PgConn) ctxwatch.Handler {
 		return &pgconn.CancelRequestContextWatcherHandler{Conn: conn, DeadlineDelay: cancelWait}
 	}
+	base.ConnConfig.OnPgError = func(conn *pgconn.PgConn, reported *pgconn.PgError) bool { return !spoils(reported) }
 	base.MaxConnIdleTime = idleTime
+	base.MaxConnLifetime, base.MaxConnLifetimeJitter = min(base.MaxConnLifetime, lifeTime), lifeJitter
 	g.single = base.ConnConfig.Copy()
 	g.listening = base.ConnConfig.Copy()
 	g.listening.BuildContextWatcherHandler = func(conn *pgconn.PgConn) ctxwatch.Handler {
@@ -64,12 +70,56 @@ func (g *Generations) connect(ctx context.Context, c Config) error {
 	return nil
 }
 
+func (g *Generations) pools() []*pgxpool.Pool {
+	return []*pgxpool.Pool{g.searches, g.patient, g.sets, g.work}
+}
+
 func (g *Generations) closePools() {
-	for _, pool := range []*pgxpool.Pool{g.searches, g.patient, g.sets, g.work} {
+	for _, pool := range g.pools() {
 		if pool != nil {
 			pool.Close()
 		}
 	}
+}
+
+// Ready tells within seconds whether the server answers and takes commits.
+func (g *Generations) Ready(ctx context.Context) error {
+	bounded, cancel := context.WithTimeout(ctx, readyTimeout)
+	defer cancel()
+	if readOnly, err := isReadOnly(bounded, g.work); err != nil || !readOnly {
+		return err
+	}
+	return g.renew(bounded)
+}
+
+// renew is called when a connection was found to be read-only. Such a session stays as it is when the server, or the one that an address leads
+// to, has become writable again. So a new one is asked: when it can write, all connections from before are thrown away; else the error says
+// that the server is read-only.
+func (g *Generations) renew(ctx context.Context) error {
+	const op = "postgres.Ready"
+	conn, err := pgx.ConnectConfig(ctx, g.single.Copy())
+	if err != nil {
+		return classify(op, err)
+	}
+	defer closeSoon(ctx, conn)
+	readOnly, err := isReadOnly(ctx, conn)
+	if err != nil {
+		return err
+	}
+	if readOnly {
+		return classify(op, &pgconn.PgError{Severity: "ERROR", Code: codeReadOnly, Message: "transaction_read_only is on"})
+	}
+	g.logger.Info("Postgres can be written to again; the connections from before are replaced")
+	for _, pool := range g.pools() {
+		pool.Reset()
+	}
+	return nil
+}
+
+// isReadOnly tells whether transactions of a session are read-only: by its settings, or because the server is a standby.
+func isReadOnly(ctx context.Context, q queryer) (readOnly bool, err error) {
+	err = queryOn(ctx, q, "postgres.Ready", "select current_setting('transaction_read_only')::boolean", nil, func(scan func(...any) error) error { return scan(&readOnly) })
+	return readOnly, err
 }
 
 // everywhere are settings of every connection. The tcp settings are the server's: it lets go of a node that has vanished, and of its

@@ -70,7 +70,7 @@ func meaning(e *pgconn.PgError) (events.Kind, string) {
 	case codeNoPrivilege:
 		return events.Transient, "Postgres does not allow this user what the index needs; make the user the owner of its schemas, and give it CREATE on the database"
 	case codeReadOnly:
-		return events.Transient, "this Postgres server is read-only; connect to the primary"
+		return events.Transient, "Postgres is read-only (default_transaction_read_only is on, or it is a standby); make it writable, or name the primary in the URL"
 	case codeDiskFull:
 		return events.Transient, "the disk of the Postgres server is full; free some space"
 	case codeTooMany:
@@ -100,6 +100,22 @@ func asConfigured(err error) error {
 		}
 	}
 	return err
+}
+
+// spoils tells whether a connection is of no use after an error: its session is read-only and stays so, or the server ends it.
+func spoils(e *pgconn.PgError) bool {
+	switch class := e.Code[:min(2, len(e.Code))]; {
+	case e.SeverityUnlocalized == "FATAL", e.SeverityUnlocalized == "PANIC", e.Code == codeReadOnly, class == classConnection:
+		return true
+	default:
+		return class == classIntervention && e.Code != codeQueryCanceled
+	}
+}
+
+// isReadOnlyError tells whether the server refused to write.
+func isReadOnlyError(err error) bool {
+	var failed *pgconn.PgError
+	return errors.As(err, &failed) && failed.Code == codeReadOnly
 }
 
 // isGone tells whether an error says that a table or its schema is not there.

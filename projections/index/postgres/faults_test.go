@@ -220,6 +220,105 @@ func TestThePoolsRecoverFromLostConnections(t *testing.T) {
 	}
 }
 
+// ownDatabase makes a database for one test, which may change its settings.
+func ownDatabase(t *testing.T, c Config) (own Config, alter func(what string)) {
+	t.Helper()
+	address, err := url.Parse(c.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	database, main := c.Schema, c.URL
+	server := admin(t, c)
+	exec := func(ctx context.Context, sql string) {
+		t.Helper()
+		if _, err := server.Exec(ctx, sql); err != nil {
+			t.Fatalf("%s: %v", sql, err)
+		}
+	}
+	exec(t.Context(), "create database "+database)
+	t.Cleanup(func() {
+		last, err := pgx.Connect(context.Background(), main)
+		if err == nil {
+			_, err = last.Exec(context.Background(), "drop database "+database+" with (force)")
+			_ = last.Close(context.Background()) // it is about the database
+		}
+		if err != nil {
+			t.Errorf("the database of the test stays behind: %v", err)
+		}
+	})
+	address.Path = "/" + database
+	c.URL = address.String()
+	return c, func(what string) { exec(t.Context(), "alter database "+database+" "+what) }
+}
+
+func TestSessionsThatWereOpenedWhileTheServerWasReadOnlyAreReplaced(t *testing.T) {
+	c, alter := ownDatabase(t, config(t))
+	c, name := named(c)
+	g := open(t, c)
+	index := g.Live()
+	f := newFeeder(0)
+	mustCommit(t, index, f.commit(2))
+	if err := g.Ready(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	// The settings of a database are those of sessions that begin: the ones that are there go on until they are lost.
+	alter("set default_transaction_read_only = on")
+	terminate(t, c, "application_name = $1", name)
+	next := f.commit(2)
+	for range 5 {
+		if err := g.Ready(t.Context()); events.KindOf(err) != events.Transient {
+			t.Fatalf("Ready while the server is read-only: got %v, want kind transient", err)
+		}
+		if err := index.Commit(t.Context(), next); events.KindOf(err) != events.Transient {
+			t.Fatalf("Commit while the server is read-only: got %v, want kind transient", err)
+		}
+	}
+	if err := g.Ready(t.Context()); err == nil || !strings.Contains(err.Error(), "read-only") {
+		t.Errorf("got %v, want what is wrong", err)
+	}
+	if got := total(t, index, 0); got != 2 {
+		t.Errorf("%d resources are found while the server is read-only, want 2", got)
+	}
+	// All sessions of the pool are read-only ones now, held until each has been made.
+	held := make([]interface{ Release() }, g.work.Config().MaxConns)
+	for i := range held {
+		conn, err := g.work.Acquire(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if readOnly, err := isReadOnly(t.Context(), conn); err != nil || !readOnly {
+			t.Fatalf("a session from the time when the server was read-only can write (%v)", err)
+		}
+		held[i] = conn
+	}
+	for _, conn := range held {
+		conn.Release()
+	}
+	alter("reset default_transaction_read_only")
+	if err := index.Commit(t.Context(), next); events.KindOf(err) != events.Transient {
+		t.Fatalf("Commit in a session from before: got %v, want kind transient", err)
+	}
+	mustCommit(t, index, next) // the first one that fails has all of them replaced
+	if err := g.Ready(t.Context()); err != nil {
+		t.Errorf("Ready after it: %v", err)
+	}
+	mustCommit(t, index, f.commit(2))
+	if got := total(t, index, 0); got != 6 {
+		t.Errorf("%d resources, want 6", got)
+	}
+}
+
+func TestAnErrorThatSpoilsItsConnection(t *testing.T) {
+	for code, want := range map[string]bool{"25006": true, "57P01": true, "57P02": true, "57P03": true, "57P05": true, "08006": true, "57014": false, "23505": false, "53100": false, "40001": false, "": false} {
+		if got := spoils(&pgconn.PgError{Code: code, SeverityUnlocalized: "ERROR"}); got != want {
+			t.Errorf("%q: got %v, want %v", code, got, want)
+		}
+	}
+	if !spoils(&pgconn.PgError{Code: "25P03", SeverityUnlocalized: "FATAL"}) {
+		t.Error("a connection that the server has ended is used again")
+	}
+}
+
 // blocked holds a lock on a table, so that everybody who reads it waits.
 func blocked(t *testing.T, g *Generations, c Config, table string) (release func()) {
 	t.Helper()

@@ -206,16 +206,6 @@ func (g *Generations) List(ctx context.Context) ([]projections.Generation, error
 	return found, err
 }
 
-// Ready tells within seconds whether the server answers.
-func (g *Generations) Ready(ctx context.Context) error {
-	bounded, cancel := context.WithTimeout(ctx, readyTimeout)
-	defer cancel()
-	return queryOn(bounded, g.work, "postgres.Ready", "select 1", nil, func(scan func(...any) error) error {
-		var one int
-		return scan(&one)
-	})
-}
-
 // Close ends what is read in the background and closes the connections.
 func (g *Generations) Close() error {
 	g.close.Do(func() {
