@@ -17,9 +17,9 @@ import (
 
 // benchCommand measures. Without a sub-command it is "bench run".
 type benchCommand struct {
-	Doors    benchRunCommand `cmd:"" name:"run" default:"withargs" help:"Measure a FHIR server over HTTP; this is what bench alone does."`
-	Index    indexCommand    `cmd:"" help:"Measure the index by itself: load, size, updates, every shape of search."`
-	Generate generateCommand `cmd:"" help:"Make test data of any size from a few bundles."`
+	Doors    benchRunCommand `cmd:"" group:"Commands:" name:"run" default:"withargs" help:"Measure a FHIR server over HTTP; this is what bench alone does."`
+	Index    indexCommand    `cmd:"" group:"Commands:" help:"Measure the index by itself: load, size, updates, every shape of search."`
+	Generate generateCommand `cmd:"" group:"Commands:" help:"Make test data of any size from a few bundles."`
 }
 
 const benchHelp = `Measures a FHIR server over HTTP ("binnacle bench run", or "binnacle bench" alone) or the index by itself, and
@@ -29,7 +29,7 @@ func (*benchCommand) Help() string { return benchHelp }
 
 // benchRunCommand measures a FHIR server over HTTP.
 type benchRunCommand struct {
-	Server   string        `help:"Base URL of the FHIR server to measure, or of one of its tenants; empty: start one of our own for each of --variants." env:"BINNACLE_BENCH_SERVER"`
+	Server   string        `help:"Base URL of the FHIR server to measure, and to write to, or of one of its tenants; empty: start one of our own for each of --variants." env:"BINNACLE_BENCH_SERVER"`
 	Variants []string      `help:"Variants to start and measure, one after the other." default:"standalone" sep:"," env:"BINNACLE_BENCH_VARIANTS"`
 	Files    []string      `help:"Files and folders to import first; none: the server's data is used as it is." type:"path" sep:"," env:"BINNACLE_BENCH_FILES"`
 	Clients  []int         `help:"Client counts for reads and searches." default:"1,16" sep:"," env:"BINNACLE_BENCH_CLIENTS"`
@@ -46,7 +46,8 @@ const benchRunHelp = `Drives a FHIR server over HTTP and prints, for each kind o
 latencies p50, p95 and p99, the errors, and the server's memory and CPU time where they can be seen. Reads by id are
 measured warm: what they ask for was asked for once before.
 
-With --server URL any FHIR R4 server is measured. Without it, a server is started for each of --variants, with
+With --server URL any FHIR R4 server is measured. The workloads that create and update, and --files, write to that
+server, and nothing takes it away afterwards: name one whose data doesn't matter. Without it, a server is started for each of --variants, with
 empty storage of its own, and stopped afterwards; the distributed variant needs the addresses of Kafka, Cassandra
 and Postgres in the environment (see "go tool task servers:up").`
 
@@ -89,6 +90,7 @@ func (c *benchRunCommand) Run(ctx context.Context, config *Config, out *output) 
 		return err
 	}
 	if c.Server != "" {
+		fmt.Fprintf(out.Err, "bench writes to %s: it creates and updates resources there, and they stay\n", c.Server)
 		_, err = c.measure(ctx, out, &benchTarget{variant: "given", base: strings.TrimSuffix(c.Server, "/")}, units, report)
 	} else {
 		for _, variant := range c.Variants {

@@ -10,17 +10,17 @@ import (
 // Config is what every command that touches the parts knows. Each flag has an environment twin; docs/config.md lists them, and a
 // test holds that list against this struct.
 type Config struct {
-	Variant string `help:"Drivers of log, blobs and index: ${enum}." enum:"memory,standalone,replica,distributed" default:"standalone" env:"BINNACLE_VARIANT"`
-	Data    string `help:"Folder of the one SQLite file (standalone, replica)." default:"binnacle-data" env:"BINNACLE_DATA" type:"path"`
+	Variant string `help:"Drivers of log, blobs and index: ${enum}." enum:"memory,standalone,replica,distributed" default:"standalone" env:"BINNACLE_VARIANT" group:"Storage" shown:""`
+	Data    string `help:"Folder of the one SQLite file (standalone, replica)." default:"binnacle-data" env:"BINNACLE_DATA" type:"path" group:"Storage" shown:""`
 
 	Kafka     KafkaConfig     `embed:"" prefix:"kafka-" group:"Kafka (replica, distributed)"`
 	Cassandra CassandraConfig `embed:"" prefix:"cassandra-" group:"Cassandra (distributed)"`
 	Postgres  PostgresConfig  `embed:"" prefix:"postgres-" group:"Postgres (distributed)"`
 
-	SearchParameters []string `help:"Files with SearchParameter resources of your own, added to those of FHIR R4." type:"existingfile" env:"BINNACLE_SEARCH_PARAMETERS" sep:","`
+	SearchParameters []string `help:"Files with SearchParameter resources of your own, added to those of FHIR R4." type:"existingfile" env:"BINNACLE_SEARCH_PARAMETERS" sep:"," group:"Search"`
 
-	LogLevel  string `help:"Least level that is logged: ${enum}." enum:"debug,info,warn,error" default:"info" env:"BINNACLE_LOG_LEVEL"`
-	LogFormat string `help:"Form of the log lines: ${enum}." enum:"text,json" default:"text" env:"BINNACLE_LOG_FORMAT"`
+	LogLevel  string `help:"Least level that is logged: ${enum}." enum:"debug,info,warn,error" default:"info" env:"BINNACLE_LOG_LEVEL" group:"Log lines"`
+	LogFormat string `help:"Form of the log lines: ${enum}." enum:"text,json" default:"text" env:"BINNACLE_LOG_FORMAT" group:"Log lines"`
 }
 
 // KafkaConfig says how the log is reached.

@@ -3,6 +3,7 @@ package infra
 import (
 	"bytes"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -11,6 +12,8 @@ import (
 	"time"
 
 	"github.com/alecthomas/kong"
+
+	"binnacle/events"
 )
 
 var update = flag.Bool("update", false, "write docs/config.md anew")
@@ -34,7 +37,7 @@ func configDocument(t *testing.T) string {
 		}
 		fmt.Fprintf(&page, "\n## %s\n\n| flag | environment | default | meaning |\n|---|---|---|---|\n", title)
 		for _, f := range flags {
-			if f.Name == "help" {
+			if onlyShows(f) {
 				continue
 			}
 			help := strings.ReplaceAll(f.Help, "${enum}", strings.ReplaceAll(strings.TrimPrefix(f.Enum, ","), ",", ", "))
@@ -49,6 +52,11 @@ func configDocument(t *testing.T) string {
 		}
 	}
 	return page.String()
+}
+
+// onlyShows tells whether a flag configures nothing.
+func onlyShows(f *kong.Flag) bool {
+	return f.Name == "help" || f.Name == "help-storage" || f.Name == "version"
 }
 
 func code(s string) string {
@@ -91,7 +99,7 @@ func TestEveryFlagHasAnEnvironmentTwinThatIsItsName(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, f := range parser.Model.Flags {
-		if f.Name == "help" {
+		if onlyShows(f) {
 			continue
 		}
 		want := "BINNACLE_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
@@ -130,13 +138,41 @@ func TestWrongUsageSaysWhatIsMissingAndHowToGiveIt(t *testing.T) {
 		{[]string{"serve", "--variant", "cloud"}, "memory"},
 		{[]string{"serve", "--lisen", ":1"}, "--lisen"},
 		{[]string{"sreve"}, "sreve"},
-		{[]string{"import", "/nowhere"}, "/nowhere"},
+		{[]string{"help", "sreve"}, "sreve"},
+		{[]string{"import"}, "<path>"},
 		{[]string{"tail", "--from", "x", "--variant", "memory"}, "partition:offset"},
+		{[]string{"tail", "--partition", "7", "--variant", "memory"}, "the log has 1"},
+		{[]string{"tail", "--from", "7:0", "--variant", "memory"}, "the log has 1"},
+		{[]string{"tail", "--from", "1:0", "--partition", "0", "--variant", "memory", "--kafka-partitions", "2"}, "give one of them"},
 	} {
-		code, _, errOut := try(t, c.args...)
-		if code == 0 || !strings.Contains(errOut, c.want) {
-			t.Errorf("%v: exit code %d, printed %q, want a failure that names %q", c.args, code, errOut, c.want)
+		code, out, errOut := try(t, c.args...)
+		if code != 2 || !strings.Contains(errOut, c.want) || strings.Count(errOut, "\n") != 1 || out != "" {
+			t.Errorf("%v: exit code %d, printed %q and %q, want 2 and one line that names %q", c.args, code, out, errOut, c.want)
 		}
+	}
+	if code, _, errOut := try(t, "import", "/nowhere"); code != 1 || !strings.Contains(errOut, "/nowhere") {
+		t.Errorf("a file that isn't there: exit code %d, printed %q", code, errOut)
+	}
+}
+
+func TestErrorsAreToldWithoutTheirPlaceInTheCode(t *testing.T) {
+	inner := events.Errorf(events.Invalid, "functions.Project", "the inner one")
+	for _, c := range []struct {
+		err  error
+		want string
+	}{
+		{inner, "the inner one"},
+		{events.Wrap(events.Conflict, "functions.Rebuild", inner, "the outer one"), "the outer one: the inner one"},
+		{fmt.Errorf("a file: %w; try again", events.Wrap(events.Conflict, "functions.Rebuild", fmt.Errorf("between: %w", inner), "")), "a file: conflict: between: the inner one; try again"},
+		{errors.Join(inner, errors.New("functions.Other: stays")), "the inner one\nfunctions.Other: stays"},
+		{&events.Error{Kind: events.Invalid, Op: "fhir.Parse", Text: "no date", Expression: "Patient.birthDate"}, "no date (at Patient.birthDate)"},
+	} {
+		if got := sentence(c.err); got != c.want {
+			t.Errorf("got %q, want %q", got, c.want)
+		}
+	}
+	if code, _, errOut := try(t, "rebuild", "--rollback", "--data", t.TempDir()); code != 1 || strings.Contains(errOut, "functions.") {
+		t.Errorf("a rollback to nothing: exit code %d, printed %q", code, errOut)
 	}
 }
 
@@ -159,17 +195,43 @@ func TestAStorageThatIsAwayIsTold(t *testing.T) {
 	}
 }
 
-func TestHelpNamesEveryCommand(t *testing.T) {
-	code, out, _ := try(t, "--help")
-	if code != 0 {
-		t.Errorf("--help: exit code %d", code)
+func TestHelpShowsCommandsFirstAndTheStorageOnItsOwnPage(t *testing.T) {
+	code, whole, _ := try(t, "--help")
+	if flags := strings.Index(whole, "\nFlags:"); code != 0 || strings.Index(whole, "serve") > flags || flags < 0 || strings.Contains(whole, "--kafka-") || strings.Count(whole, "\n") > 60 {
+		t.Errorf("--help: exit code %d, printed\n%s", code, whole)
 	}
-	for _, command := range []string{"serve", "import", "init", "rebuild", "verify", "status", "tail", "bench", "drop", "version"} {
-		if !strings.Contains(out, command) {
-			t.Errorf("--help doesn't name %s:\n%s", command, out)
+	for _, args := range [][]string{{}, {"help"}, {"-h"}} {
+		if code, out, errOut := try(t, args...); code != 0 || out != whole {
+			t.Errorf("%v: exit code %d, printed %q and %q, want what --help prints", args, code, out, errOut)
 		}
-		if code, out, _ := try(t, command, "--help"); code != 0 || len(out) < 200 {
+	}
+	code, storage, _ := try(t, "help", "storage")
+	for _, flag := range []string{"--variant", "--data", "--kafka-brokers", "--cassandra-hosts", "--postgres-url", "--search-parameters", "--log-level"} {
+		if code != 0 || !strings.Contains(storage, flag) {
+			t.Errorf("help storage doesn't name %s: exit code %d,\n%s", flag, code, storage)
+		}
+	}
+	if code, out, _ := try(t, "rebuild", "--help-storage"); code != 0 || out != storage {
+		t.Errorf("--help-storage: exit code %d, printed\n%s", code, out)
+	}
+	for _, command := range []string{"serve", "import", "init", "rebuild", "verify", "quarantine", "status", "tail", "bench", "drop", "help"} {
+		if !strings.Contains(whole, "\n  "+command+" ") {
+			t.Errorf("--help doesn't name %s:\n%s", command, whole)
+		}
+		code, out, _ := try(t, command, "--help")
+		if code != 0 || len(out) < 200 || strings.Contains(out, "--kafka-tls") {
 			t.Errorf("%s --help: exit code %d, printed %q", command, code, out)
+		}
+		if code, other, errOut := try(t, "help", command); code != 0 || other != out {
+			t.Errorf("help %s: exit code %d, printed %q and %q, want what --help prints", command, code, other, errOut)
+		}
+	}
+	if code, out, errOut := try(t, "help", "bench", "generate"); code != 0 || !strings.Contains(out, "--seed") {
+		t.Errorf("help bench generate: exit code %d, printed %q %q", code, out, errOut)
+	}
+	for _, args := range [][]string{{"version"}, {"--version"}, {"-v"}} {
+		if code, out, _ := try(t, args...); code != 0 || !strings.HasPrefix(out, "binnacle ") || strings.Count(out, "\n") != 1 {
+			t.Errorf("%v: exit code %d, printed %q", args, code, out)
 		}
 	}
 }

@@ -200,7 +200,7 @@ func (im *importer) sendFiles(ctx context.Context, files []string, skipped *atom
 				}
 			})
 			if err != nil && ctx.Err() == nil {
-				im.fail(file, "", err.Error())
+				im.fail(file, "", sentence(err))
 			}
 			return nil // one bad file doesn't keep the others from being read
 		})
@@ -219,7 +219,7 @@ func (im *importer) send(ctx context.Context, u unit) {
 	}
 	if err != nil {
 		im.refuse(u, nil)
-		im.fail(u.File, u.Label, err.Error())
+		im.fail(u.File, u.Label, sentence(err))
 		return
 	}
 	im.mu.Lock()

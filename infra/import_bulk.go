@@ -146,7 +146,7 @@ func (a *appender) send(ctx context.Context, files []string, clients int) error 
 				}
 			})
 			if err != nil && rctx.Err() == nil {
-				a.fail(file, "", err.Error())
+				a.fail(file, "", sentence(err))
 				err = nil // one bad file doesn't keep the others from being read
 			}
 			return err

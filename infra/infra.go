@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"runtime/debug"
+	"strings"
 
 	"github.com/alecthomas/kong"
 
@@ -17,18 +18,21 @@ import (
 // commandLine is the whole of the program's commands and flags.
 type commandLine struct {
 	Config
+	HelpStorage helpStorageFlag `help:"Show the flags of the storage."`
+	VersionFlag versionFlag     `help:"Print the version." name:"version" short:"v"`
 
-	Serve      serveCommand      `cmd:"" help:"Run the server."`
-	Import     importCommand     `cmd:"" help:"Load files of FHIR resources into a running server."`
-	Init       initCommand       `cmd:"" help:"Create what the variant stores in: topic, keyspace, schema."`
-	Rebuild    rebuildCommand    `cmd:"" help:"Make the search index anew from the log, beside the one that serves, and switch to it."`
-	Verify     verifyCommand     `cmd:"" help:"Check that log, blobs and index hold the same; exit code 1 when they don't."`
-	Quarantine quarantineCommand `cmd:"" help:"Show and settle records that could not be projected."`
-	Status     statusCommand     `cmd:"" help:"Show how far each part is."`
-	Tail       tailCommand       `cmd:"" help:"Print the log, readable."`
-	Bench      benchCommand      `cmd:"" help:"Measure a FHIR server over HTTP; make test data of any size; measure the index."`
-	Drop       dropCommand       `cmd:"" help:"Delete everything that this installation has stored, the log included."`
-	Version    versionCommand    `cmd:"" help:"Print the version."`
+	Serve      serveCommand      `cmd:"" group:"Run it:" storage:"" help:"Run the server."`
+	Import     importCommand     `cmd:"" group:"Run it:" storage:"" help:"Load files of FHIR resources into a running server."`
+	Status     statusCommand     `cmd:"" group:"Look at it:" storage:"" help:"Show how far each part is."`
+	Verify     verifyCommand     `cmd:"" group:"Look at it:" storage:"" help:"Check that log, blobs and index hold the same; exit code 1 when they don't."`
+	Tail       tailCommand       `cmd:"" group:"Look at it:" storage:"" help:"Print the log, readable."`
+	Init       initCommand       `cmd:"" group:"Care for the storage:" storage:"" help:"Create what the variant stores in: topic, keyspace, schema."`
+	Rebuild    rebuildCommand    `cmd:"" group:"Care for the storage:" storage:"" help:"Make the search index anew from the log, beside the one that serves, and switch to it."`
+	Quarantine quarantineCommand `cmd:"" group:"Care for the storage:" storage:"" help:"Show and settle records that could not be projected."`
+	Drop       dropCommand       `cmd:"" group:"Care for the storage:" storage:"" help:"Delete everything that this installation has stored, the log included."`
+	Bench      benchCommand      `cmd:"" group:"More:" help:"Measure a FHIR server over HTTP; make test data of any size; measure the index."`
+	Help       helpCommand       `cmd:"" group:"More:" help:"Show help of a command; of storage: the flags that say where everything is kept."`
+	Version    versionCommand    `cmd:"" group:"More:" help:"Print the version."`
 }
 
 const description = `Binnacle is a log-first FHIR R4 server: every write is one event in a log, and everything that is read or
@@ -42,8 +46,7 @@ func Run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 	var cli commandLine
 	exited, code := false, 0
 	parser, err := kong.New(&cli, kong.Name("binnacle"), kong.Description(description), kong.Writers(out, errOut),
-		kong.Exit(func(c int) { exited, code = true, c }), kong.UsageOnError(),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 110}))
+		kong.Exit(func(c int) { exited, code = true, c }), kong.ConfigureHelp(helpOptions), kong.Help(printHelp))
 	if err != nil {
 		fmt.Fprintln(errOut, "binnacle:", err)
 		return 1
@@ -56,7 +59,7 @@ func Run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 		return code
 	}
 	if err != nil {
-		fmt.Fprintf(errOut, "binnacle: %v\nTry: binnacle --help\n", err)
+		fmt.Fprintf(errOut, "binnacle: %s; %q tells more\n", sentence(err), helpFor(err))
 		return 2
 	}
 	logger := newLogger(&cli.Config, errOut)
@@ -65,22 +68,52 @@ func Run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 	switch {
 	case err == nil:
 		return 0
+	case errors.As(err, new(usageError)):
+		fmt.Fprintf(errOut, "binnacle: %v\n", err)
+		return 2
 	case !errors.Is(err, errQuiet):
 		fmt.Fprintln(errOut, "binnacle:", sentence(err))
 	}
 	return 1
 }
 
-// sentence is an error as an operator reads it: the cause is part of it, the place in the code is not.
+// usageError is a wrong usage that the parser could not see.
+type usageError string
+
+func (e usageError) Error() string { return string(e) }
+
+// helpFor is the help that whoever made an error of usage should read.
+func helpFor(err error) string {
+	var wrong *kong.ParseError
+	if errors.As(err, &wrong) && wrong.Context != nil {
+		if selected := wrong.Context.Selected(); selected != nil && selected.Name != "help" {
+			return selected.FullPath() + " --help"
+		}
+	}
+	return "binnacle --help"
+}
+
+// sentence is an error as an operator reads it: the causes are part of it, the places in the code are not.
 func sentence(err error) string {
-	var e *events.Error
-	if !errors.As(err, &e) || e.Text == "" {
-		return err.Error()
+	text := err.Error()
+	if e, is := err.(*events.Error); is { //nolint:errorlint // every link of the chain comes by
+		text = strings.TrimPrefix(text, e.Op+": ")
 	}
-	if e.Err != nil {
-		return e.Text + ": " + e.Err.Error()
+	for _, cause := range causes(err) {
+		text = strings.Replace(text, cause.Error(), sentence(cause), 1)
 	}
-	return e.Text
+	return text
+}
+
+// causes are the errors that an error wraps.
+func causes(err error) []error {
+	if several, is := err.(interface{ Unwrap() []error }); is {
+		return several.Unwrap()
+	}
+	if cause := errors.Unwrap(err); cause != nil {
+		return []error{cause}
+	}
+	return nil
 }
 
 func newLogger(c *Config, w io.Writer) *slog.Logger {
@@ -93,14 +126,6 @@ func newLogger(c *Config, w io.Writer) *slog.Logger {
 		return slog.New(slog.NewJSONHandler(w, options))
 	}
 	return slog.New(slog.NewTextHandler(w, options))
-}
-
-type versionCommand struct{}
-
-// Run is called by the command line.
-func (versionCommand) Run(out *output) error {
-	_, err := fmt.Fprintln(out.Out, "binnacle", version())
-	return err
 }
 
 // version is the module's version, or the commit it was built from.

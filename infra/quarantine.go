@@ -21,10 +21,10 @@ import (
 
 // quarantineCommand is what an operator does about records that could not be projected.
 type quarantineCommand struct {
-	List    quarantineList    `cmd:"" help:"List the records that nobody has handled."`
-	Show    quarantineShow    `cmd:"" help:"Show one record: why it is there, what it asked for, its bytes."`
-	Replay  quarantineReplay  `cmd:"" help:"Ask for what a record asks for again, as a new event."`
-	Discard quarantineDiscard `cmd:"" help:"Give a record up."`
+	List    quarantineList    `cmd:"" group:"Commands:" help:"List the records that nobody has handled."`
+	Show    quarantineShow    `cmd:"" group:"Commands:" help:"Show one record: why it is there, what it asked for, its bytes."`
+	Replay  quarantineReplay  `cmd:"" group:"Commands:" help:"Ask for what a record asks for again, as a new event."`
+	Discard quarantineDiscard `cmd:"" group:"Commands:" help:"Give a record up."`
 }
 
 func (*quarantineCommand) Help() string {

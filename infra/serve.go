@@ -24,12 +24,12 @@ type serveCommand struct {
 	PublicURL string        `help:"URL of the FHIR root as clients see it; empty: taken from Forwarded or X-Forwarded-*, else from the request." env:"BINNACLE_PUBLIC_URL"`
 	Tenants   []string      `help:"Tenants that are served at /t/NAME in front of the FHIR root, beside the one at the root itself; *: any valid name." sep:"," env:"BINNACLE_TENANTS"`
 	Only      []string      `help:"Roles of this node: ${enum}." enum:"write,project,read" default:"write,project,read" sep:"," env:"BINNACLE_ONLY"`
-	NoInit    bool          `help:"Refuse to start instead of creating topic, keyspace and schema when they are missing." env:"BINNACLE_NO_INIT"`
-	Drain     time.Duration `help:"How long the server goes on answering after it has begun to stop, so that load balancers notice." default:"0s" env:"BINNACLE_DRAIN"`
-	StartWait time.Duration `help:"How long the server tries again to start while Kafka, Cassandra or Postgres can't be reached." default:"1m" env:"BINNACLE_START_WAIT"`
-	Pprof     string        `help:"Address of Go's profiler; empty: none. Keep it private." env:"BINNACLE_PPROF"`
-	Memory    int64         `help:"Soft limit of the Go heap, bytes (GOMEMLIMIT); 0: none." default:"199229440" env:"BINNACLE_MEMORY"`
-	limits
+	NoInit    bool          `help:"Refuse to start instead of creating topic, keyspace and schema when they are missing." env:"BINNACLE_NO_INIT" group:"The process:"`
+	Drain     time.Duration `help:"How long the server goes on answering after it has begun to stop, so that load balancers notice." default:"0s" env:"BINNACLE_DRAIN" group:"The process:"`
+	StartWait time.Duration `help:"How long the server tries again to start while Kafka, Cassandra or Postgres can't be reached." default:"1m" env:"BINNACLE_START_WAIT" group:"The process:"`
+	Pprof     string        `help:"Address of Go's profiler; empty: none. Keep it private." env:"BINNACLE_PPROF" group:"The process:"`
+	Memory    int64         `help:"Soft limit of the Go heap, bytes (GOMEMLIMIT); 0: none." default:"199229440" env:"BINNACLE_MEMORY" group:"The process:"`
+	limits    `embed:"" group:"Limits:"`
 }
 
 const serveHelp = `Runs the server until it is interrupted. With no flags at all it listens on http://127.0.0.1:8080/fhir and keeps

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -45,7 +46,7 @@ func (c *tailCommand) Run(ctx context.Context, config *Config, out *output, logg
 	from := events.Position{Partition: -1}
 	if c.From != "" {
 		if from, err = events.ParsePosition(c.From); err != nil {
-			return err
+			return usageError("--from: " + sentence(err))
 		}
 	}
 	show := func(from events.Position, to int64) error {
@@ -77,6 +78,9 @@ func (c *tailCommand) Run(ctx context.Context, config *Config, out *output, logg
 		if err != nil {
 			return endOfInterrupt(ctx, err)
 		}
+		if err := c.check(from, ends); err != nil {
+			return err
+		}
 		for _, end := range ends {
 			if c.Partition >= 0 && end.Partition != c.Partition || from.Partition >= 0 && end.Partition != from.Partition {
 				continue
@@ -105,6 +109,22 @@ func (c *tailCommand) Run(ctx context.Context, config *Config, out *output, logg
 		case <-time.After(200 * time.Millisecond):
 		}
 	}
+}
+
+// check refuses a partition that the log does not have, and a position that another flag leaves out.
+func (c *tailCommand) check(from events.Position, ends []events.End) error {
+	for _, asked := range []struct {
+		flag      string
+		partition int32
+	}{{"--partition", c.Partition}, {"--from", from.Partition}} {
+		if asked.partition >= 0 && !slices.ContainsFunc(ends, func(end events.End) bool { return end.Partition == asked.partition }) {
+			return usageError(fmt.Sprintf("%s names partition %d, and the log has %d: 0 to %d", asked.flag, asked.partition, len(ends), len(ends)-1))
+		}
+	}
+	if c.Partition >= 0 && from.Partition >= 0 && c.Partition != from.Partition {
+		return usageError(fmt.Sprintf("--partition %d leaves out the partition of --from %s; give one of them", c.Partition, from))
+	}
+	return nil
 }
 
 // printDecisions prints the written forms of decisions, one a line.
@@ -157,7 +177,7 @@ func (c *tailCommand) print(w io.Writer, raw events.RawRecord) error {
 	line := tailRecord{Position: raw.Position.String(), Time: raw.Time.UTC(), Bytes: len(raw.Value)}
 	record, err := events.Decode(raw)
 	if err != nil {
-		line.Problem = err.Error()
+		line.Problem = sentence(err)
 	} else {
 		line.Tenant, line.Event = record.Event.Tenant, record.Event.ID
 	}
