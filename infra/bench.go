@@ -49,7 +49,7 @@ measured warm: what they ask for was asked for once before.
 With --server URL any FHIR R4 server is measured. The workloads that create and update, and --files, write to that
 server, and nothing takes it away afterwards: name one whose data doesn't matter. Without it, a server is started for each of --variants, with
 empty storage of its own, and stopped afterwards; the distributed variant needs the addresses of Kafka, Cassandra
-and Postgres in the environment (see "go tool task servers:up").`
+and Postgres in the environment (see "./task servers:up").`
 
 func (*benchRunCommand) Help() string { return benchRunHelp }
 

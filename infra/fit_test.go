@@ -192,7 +192,7 @@ func replica(t *testing.T) (i *installation, topic string) {
 	t.Helper()
 	brokers := os.Getenv("BINNACLE_KAFKA_BROKERS")
 	if brokers == "" {
-		t.Fatal("BINNACLE_KAFKA_BROKERS is not set: run `go tool task test`, or `go tool task servers:up` and source .servers/env")
+		t.Fatal("BINNACLE_KAFKA_BROKERS is not set: run `./task test`, or `./task servers:up` and source .servers/env")
 	}
 	topic = "infra-fit-test-" + uuid.NewString()
 	i = newInstallation(t, "--variant", "replica", "--kafka-topic", topic)

@@ -19,7 +19,7 @@ func brokers(t testing.TB) []string {
 	t.Helper()
 	list := os.Getenv("BINNACLE_KAFKA_BROKERS")
 	if list == "" {
-		t.Fatal("BINNACLE_KAFKA_BROKERS is not set: run `go tool task test`, or `go tool task servers:up` and source .servers/env")
+		t.Fatal("BINNACLE_KAFKA_BROKERS is not set: run `./task test`, or `./task servers:up` and source .servers/env")
 	}
 	return strings.Split(list, ",")
 }

@@ -30,7 +30,7 @@ type broker struct {
 func privateBroker(t *testing.T) broker {
 	t.Helper()
 	if os.Getenv(servers.EnvDir) == "" {
-		t.Fatal(servers.EnvDir + " is not set: run `go tool task test`, or `go tool task servers:up` and source .servers/env")
+		t.Fatal(servers.EnvDir + " is not set: run `./task test`, or `./task servers:up` and source .servers/env")
 	}
 	cluster, err := servers.OpenPrivate(t.TempDir(), servers.Kafka)
 	if err != nil {

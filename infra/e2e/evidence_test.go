@@ -12,7 +12,7 @@ import (
 
 // The environment of the tests of faults.
 const (
-	// envRounds lengthens them: so many times the faults of the short form, which is 1. Ten is what `go tool task test:faults` runs.
+	// envRounds lengthens them: so many times the faults of the short form, which is 1. Ten is what `./task test:faults` runs.
 	envRounds = "BINNACLE_FAULT_ROUNDS"
 	// envSeed repeats the choices of an earlier run; what the machine's clock and scheduler add can't be repeated.
 	envSeed = "BINNACLE_FAULT_SEED"
@@ -44,7 +44,7 @@ func dice(t *testing.T) *rand.Rand {
 			t.Fatalf("%s is %q, want a number", envSeed, text)
 		}
 	}
-	t.Logf("the choices of this run: %s=%d go test ./infra/e2e -run '^%s$'", envSeed, seed, strings.ReplaceAll(t.Name(), "/", "$/^"))
+	t.Logf("the choices of this run: %s=%d go test -tags whole,faults ./infra/e2e -run '^%s$'", envSeed, seed, strings.ReplaceAll(t.Name(), "/", "$/^"))
 	return rand.New(rand.NewPCG(seed, 0))
 }
 

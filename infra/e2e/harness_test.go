@@ -66,7 +66,7 @@ func needs(t *testing.T) []string {
 	for _, name := range []string{"BINNACLE_KAFKA_BROKERS", "BINNACLE_CASSANDRA_HOSTS", "BINNACLE_POSTGRES_URL"} {
 		value := os.Getenv(name)
 		if value == "" {
-			t.Fatalf("%s is not set: run `go tool task test`, or `go tool task servers:up` and source .servers/env", name)
+			t.Fatalf("%s is not set: run `./task test`, or `./task servers:up` and source .servers/env", name)
 		}
 		env = append(env, name+"="+value)
 	}
@@ -111,6 +111,17 @@ func (i *installation) command(ctx context.Context, args ...string) *exec.Cmd {
 	c.WaitDelay = 10 * time.Second
 	c.SysProcAttr = &syscall.SysProcAttr{Credential: i.user}
 	return c
+}
+
+// value is a variable of the installation's environment.
+func (i *installation) value(name string) string {
+	for _, variable := range i.env {
+		if value, found := strings.CutPrefix(variable, name+"="); found {
+			return value
+		}
+	}
+	i.t.Fatalf("the installation has no %s", name)
+	return ""
 }
 
 // run runs a command of the program to its end and returns what it printed; it must succeed.
@@ -389,4 +400,19 @@ func (b bundle) next() string {
 		}
 	}
 	return ""
+}
+
+// bound is how long anything may take on a slow, shared machine before a test gives up; no figure of performance.
+const bound = 2 * time.Minute
+
+// sampleFolder holds the bundles that come with the project.
+const sampleFolder = "../sample"
+
+func total(t *testing.T, n *node, kind string) int {
+	t.Helper()
+	b := bundleOf(t, n.do(http.StatusOK, "GET", "/"+kind+"?_count=0&_total=accurate", "").body)
+	if b.Total == nil {
+		t.Fatalf("%s: no total", kind)
+	}
+	return *b.Total
 }

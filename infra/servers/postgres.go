@@ -77,7 +77,12 @@ func (postgres) command(at site) (*exec.Cmd, error) {
 	if err != nil {
 		return nil, err
 	}
+	sync, err := syncSetting()
+	if err != nil {
+		return nil, err
+	}
 	return owner.command(at, "postgres", "-D", filepath.Join(home, "data"),
+		"-c", "fsync="+sync, "-c", "synchronous_commit="+sync, "-c", "full_page_writes="+sync,
 		"-c", "listen_addresses=127.0.0.1",
 		"-c", "port="+strconv.Itoa(at.ports[clientPort]),
 		// The path of a Unix socket has a limit of 107 bytes, that of the checkout has none.
@@ -86,6 +91,21 @@ func (postgres) command(at site) (*exec.Cmd, error) {
 		"-c", "max_connections=300",
 		"-c", "shared_buffers=256MB",
 		"-c", "max_wal_size=4GB")
+}
+
+// EnvSync names the environment variable that tells whether Postgres waits for the disk: "on" (the default) or "off", for tests. Off, what was
+// committed survives the end of the server, kill -9 too, but not that of the machine.
+const EnvSync = "BINNACLE_SERVERS_SYNC"
+
+func syncSetting() (string, error) {
+	switch value := os.Getenv(EnvSync); value {
+	case "", "on":
+		return "on", nil
+	case "off":
+		return "off", nil
+	default:
+		return "", fmt.Errorf("%s is %q: set it to on or off, or leave it empty", EnvSync, value)
+	}
 }
 
 // ask sends a StartupMessage (PostgreSQL, "Message Formats"): a server that accepts connections asks for a password, one that is

@@ -68,7 +68,7 @@ func TestSharedTermsAreThoseOfTheOthers(t *testing.T) {
 		parse(t, `{"resourceType":"Observation","contained":[{"resourceType":"Patient","id":"p"}],"subject":{"reference":"#p"}}`),
 		parse(t, `{"resourceType":"Patient","name":[{"family":"A","given":["B","B"]}]}`),
 	}
-	files := sampleFiles(t)
+	files := smallFiles(t)
 	for _, file := range files[:min(4, len(files))] {
 		more, err := bundleResources(file)
 		if err != nil {

@@ -14,8 +14,8 @@ import (
 
 // IndexPages compares random searches with a slow evaluator, where each page comes from another of several indexes that hold the same and plan
 // differently: what a planner knows, on the same node or on another, changes from page to page, and no version may be lost or told twice for it.
-func IndexPages(t *testing.T, open map[string]func(t testing.TB) projections.Generations) {
-	for seed := range fewer(6) {
+func IndexPages(t *testing.T, open map[string]func(t testing.TB) projections.Generations, first, last uint64) {
+	for seed := first; seed < last; seed++ {
 		t.Run(fmt.Sprintf("pages that are found in different ways follow each other, seed %d", seed), func(t *testing.T) {
 			m := maker{rand.New(rand.NewPCG(seed, 5))}
 			all := &mixed{maker: m}

@@ -25,6 +25,7 @@ const usage = `usage: go run ./infra/servers/cmd <command>
 
 The folder is .servers of the checkout, or $` + servers.EnvDir + `. Docker is used where an engine answers, else local processes from
 Maven artifacts (needs a JDK 17 and Maven); $` + servers.EnvEngine + ` (docker or process) decides otherwise.
+Postgres waits for the disk as in production; with $` + servers.EnvSync + `=off it doesn't, which tests use.
 `
 
 func main() {

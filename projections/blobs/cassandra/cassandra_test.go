@@ -27,7 +27,7 @@ func config(t testing.TB) Config {
 	t.Helper()
 	hosts := os.Getenv("BINNACLE_CASSANDRA_HOSTS")
 	if hosts == "" {
-		t.Fatal("BINNACLE_CASSANDRA_HOSTS is not set: run `go tool task test`, or `go tool task servers:up` and source .servers/env")
+		t.Fatal("BINNACLE_CASSANDRA_HOSTS is not set: run `./task test`, or `./task servers:up` and source .servers/env")
 	}
 	c := Config{
 		Hosts:    strings.Split(hosts, ","),

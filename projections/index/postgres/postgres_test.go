@@ -14,7 +14,7 @@ func config(t testing.TB) Config {
 	t.Helper()
 	url := os.Getenv("BINNACLE_POSTGRES_URL")
 	if url == "" {
-		t.Fatal("BINNACLE_POSTGRES_URL is not set: run `go tool task test`, or `go tool task servers:up` and source .servers/env")
+		t.Fatal("BINNACLE_POSTGRES_URL is not set: run `./task test`, or `./task servers:up` and source .servers/env")
 	}
 	c := Config{
 		URL: url, Schema: fmt.Sprintf("test_index_%016x", rand.Uint64()), Connections: 6, Catalog: "catalog-1",

@@ -1,3 +1,5 @@
+//go:build faults
+
 package e2e
 
 import (
@@ -136,17 +138,6 @@ func TestLostProjectionsAreNeverAnsweredWronglyAndComeBackFromTheLog(t *testing.
 	if after := fingerprint(t, n, kinds); !maps.Equal(before, after) {
 		t.Errorf("a further rebuild gives %v, before it was %v", after, before)
 	}
-}
-
-// value is a variable of the installation's environment.
-func (i *installation) value(name string) string {
-	for _, variable := range i.env {
-		if value, found := strings.CutPrefix(variable, name+"="); found {
-			return value
-		}
-	}
-	i.t.Fatalf("the installation has no %s", name)
-	return ""
 }
 
 // emptyBlobs deletes all contents from the installation's Cassandra.

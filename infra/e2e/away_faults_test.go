@@ -1,61 +1,15 @@
+//go:build faults
+
 package e2e
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"net/http"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"slices"
 	"strings"
-	"sync"
 	"testing"
-	"time"
 
 	"binnacle/infra/servers"
 )
-
-// bound is how long anything may take on a slow, shared machine before a test gives up; no figure of performance.
-const bound = 2 * time.Minute
-
-// sampleFolder holds the bundles that come with the project.
-const sampleFolder = "../sample"
-
-func total(t *testing.T, n *node, kind string) int {
-	t.Helper()
-	b := bundleOf(t, n.do(http.StatusOK, "GET", "/"+kind+"?_count=0&_total=accurate", "").body)
-	if b.Total == nil {
-		t.Fatalf("%s: no total", kind)
-	}
-	return *b.Total
-}
-
-func TestOfTwoWritersWithTheSameIfMatchExactlyOneWins(t *testing.T) {
-	i := newInstallation(t, watched, "distributed", needs(t))
-	nodes := []*node{i.start(), i.start()}
-	id := nodes[0].do(http.StatusCreated, "POST", "/Patient", `{"resourceType":"Patient"}`).id(t)
-	for version := 1; version <= 20; version++ {
-		statuses := make([]int, 4)
-		var racers sync.WaitGroup
-		for k := range statuses {
-			racers.Go(func() {
-				body := fmt.Sprintf(`{"resourceType":"Patient","id":%q,"language":"x-%d-%d"}`, id, version, k)
-				r, err := nodes[k%2].try("PUT", "/Patient/"+id, body, "If-Match", fmt.Sprintf(`W/"%d"`, version))
-				if err != nil {
-					t.Error(err)
-				}
-				statuses[k] = r.status
-			})
-		}
-		racers.Wait()
-		slices.Sort(statuses)
-		if want := []int{http.StatusOK, http.StatusPreconditionFailed, http.StatusPreconditionFailed, http.StatusPreconditionFailed}; !slices.Equal(statuses, want) {
-			t.Fatalf("version %d: statuses %v, want %v", version, statuses, want)
-		}
-	}
-}
 
 func TestAServerThatIsAwayStopsWritesInBoundedTimeAndAllRecovers(t *testing.T) {
 	cluster, err := servers.OpenPrivate(t.TempDir())
@@ -122,33 +76,5 @@ func TestAServerThatIsAwayStopsWritesInBoundedTimeAndAllRecovers(t *testing.T) {
 	}
 	if out, err := i.command(t.Context(), "verify", "--repair").CombinedOutput(); err != nil {
 		t.Errorf("verify: %v\n%s", err, out)
-	}
-}
-
-func TestAnInterruptedImportResumes(t *testing.T) {
-	i := newInstallation(t, watched, "standalone", nil)
-	n := i.start()
-	journal := filepath.Join(t.TempDir(), "journal")
-	args := []string{"import", "--server", n.base, "--journal", journal, "--clients", "1", sampleFolder}
-	first := i.command(t.Context(), args...)
-	if err := first.Start(); err != nil {
-		t.Fatal(err)
-	}
-	n.await(bound, "busy with the import", func() bool { return len(n.found("Practitioner?_count=1000")) > 0 })
-	if err := first.Process.Signal(os.Interrupt); err != nil {
-		t.Fatal(err)
-	}
-	var exit *exec.ExitError
-	if err := first.Wait(); err != nil && !errors.As(err, &exit) {
-		t.Fatal(err)
-	}
-	i.run(args...)
-	for kind, want := range sampleCounts(t) {
-		if got := total(t, n, kind); got != want {
-			t.Errorf("%s: %d resources, want %d", kind, got, want)
-		}
-	}
-	if _, err := os.Stat(journal); !os.IsNotExist(err) {
-		t.Errorf("the journal of a complete import is still there: %v", err)
 	}
 }

@@ -1,6 +1,0 @@
-//go:build !race
-
-package catalog
-
-// raceDetector: see the other file.
-const raceDetector = false
