@@ -93,7 +93,7 @@ func TestATransactionResolvesWhatItNames(t *testing.T) {
 	first := n.stored(nameOf(got.at(t, "entry", 0, "response", "location")))
 	for _, want := range []string{
 		`"subject":{"reference":"` + patientName + `"}`,
-		`"performer":[{"reference":"Practitioner/house"},{"reference":"Practitioner/house"},{"reference":"Practitioner/house"},{"reference":"http://elsewhere.example/fhir/Practitioner/1"}]`,
+		`"performer":[{"reference":"Practitioner/house"},{"reference":"Practitioner/house"},{"reference":"Practitioner\/house"},{"reference":"http://elsewhere.example/fhir/Practitioner/1"}]`,
 		`{"url":"http://x","valueUri":"` + patientName + `"}`,
 		`{"url":"http://y","valueString":"urn:uuid:2"}`,
 		`{"url":"http://z","valueUri":"urn:uuid:999"}`,

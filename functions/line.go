@@ -380,9 +380,9 @@ func later(t, u time.Time) time.Time {
 }
 
 // literalReferences finds the references to other resources of this server, apart from those that are links.
-func literalReferences(doc *fhir.Document, tenant string, links []events.Link) []reference {
+func literalReferences(doc *fhir.Document, shapes fhir.Shapes, tenant string, links []events.Link) []reference {
 	var found []reference
-	for place := range fhir.References(doc.Root()) {
+	for place := range fhir.References(doc.Root(), shapes) {
 		for len(links) > 0 && links[0].End <= place.Start {
 			links = links[1:]
 		}

@@ -34,21 +34,26 @@ func (l *linker) link(change *events.Change, node fhir.Node, fullURL string) err
 	var edits []fhir.Edit
 	var failure error
 	shift := -start
-	for place := range fhir.References(node) {
-		replace := func(text string) {
-			edits = append(edits, fhir.Edit{Start: place.Start - start, End: place.End - start, New: text})
-			shift += len(text) - (place.End - place.Start)
+	for place := range fhir.References(node, l.door.Catalog.Shape) {
+		// Only the first n bytes of a name are replaced: a version or a fragment behind them stays.
+		replace := func(n int, text string) {
+			end := place.Head(n)
+			edits = append(edits, fhir.Edit{Start: place.Start - start, End: end - start, New: text})
+			shift += len(text) - (end - place.Start)
 		}
-		link := func(to events.Link) {
-			to.Start, to.End = place.Start+shift, place.End+shift
+		link := func(n int, to events.Link) {
+			to.Start, to.End = place.Start+shift, place.Head(n)+shift
 			change.Links = append(change.Links, to)
 		}
+		if l.full == nil && place.Kind != fhir.ReferencePlace {
+			continue
+		}
 		ref := fhir.ParseReference(place.Value)
-		if t, found := l.inBundle(place.Value, ref, fullURL); found {
+		if t, n, found := l.inBundle(place.Value, ref, fullURL); found {
 			if t.text != "" {
-				replace(t.text)
+				replace(n, t.text)
 			} else {
-				link(events.Link{Change: t.change})
+				link(n, events.Link{Change: t.change})
 			}
 			continue
 		}
@@ -62,14 +67,14 @@ func (l *linker) link(change *events.Change, node fhir.Node, fullURL string) err
 			}
 		case fhir.AbsoluteReference:
 			if ref.Type != "" && ref.Base == l.base {
-				replace(strings.TrimPrefix(place.Value, l.base+"/"))
+				replace(len(l.base)+len("/"), "")
 			}
 		case fhir.ConditionalReference:
 			if _, err := l.door.conditions.parse(l.door.Tenant, ref.Type, ref.Query); err != nil {
 				failure = invalid("the conditional reference %.200q: %s", place.Value, text(err)).At(place.Node.Path())
 				break
 			}
-			link(events.Link{Change: -1, Type: ref.Type, Query: ref.Query})
+			link(len(place.Value), events.Link{Change: -1, Type: ref.Type, Query: ref.Query})
 		}
 		if failure != nil {
 			return failure
@@ -81,27 +86,36 @@ func (l *linker) link(change *events.Change, node fhir.Node, fullURL string) err
 }
 
 // inBundle finds the entry of a transaction that a name means: by its fullUrl, or relative to where the naming entry or this server is.
-func (l *linker) inBundle(name string, ref fhir.Reference, fullURL string) (target, bool) {
+// n is how many bytes of the name mean the entry; what may follow is a version of it or a fragment (FHIR R4, bundle.html#references).
+func (l *linker) inBundle(name string, ref fhir.Reference, fullURL string) (t target, n int, found bool) {
 	if l.full == nil {
-		return target{}, false
+		return target{}, 0, false
 	}
 	if t, found := l.full[name]; found {
-		return t, true
+		return t, len(name), true
 	}
+	if whole, _, fragment := strings.Cut(name, "#"); fragment {
+		if t, found := l.full[whole]; found {
+			return t, len(whole), true
+		}
+	}
+	if ref.Type == "" {
+		return target{}, 0, false
+	}
+	local := ref.Type + "/" + ref.ID
 	switch ref.Kind {
 	case fhir.AbsoluteReference:
-		if ref.Type != "" {
-			t, found := l.full[ref.Base+"/"+ref.Type+"/"+ref.ID]
-			return t, found
-		}
+		whole := ref.Base + "/" + local
+		t, found = l.full[whole]
+		return t, len(whole), found
 	case fhir.RelativeReference:
 		if own := fhir.ParseReference(fullURL); own.Kind == fhir.AbsoluteReference && own.Type != "" {
-			if t, found := l.full[own.Base+"/"+ref.Type+"/"+ref.ID]; found {
-				return t, true
+			if t, found := l.full[own.Base+"/"+local]; found {
+				return t, len(local), true
 			}
 		}
-		t, found := l.full[l.base+"/"+ref.Type+"/"+ref.ID]
-		return t, found
+		t, found = l.full[l.base+"/"+local]
+		return t, len(local), found
 	}
-	return target{}, false
+	return target{}, 0, false
 }

@@ -17,6 +17,9 @@ func (l *line) referrersOf(name string) []referrer {
 	}
 	var found []referrer
 	for _, other := range l.catalog.Types() {
+		if shape := l.catalog.Shape(other); shape.Opaque {
+			continue // what its parameters find belongs to it
+		}
 		for _, p := range l.catalog.Params(other) {
 			if p.Kind == projections.Reference && p.Searchable() && (len(p.Targets) == 0 || slices.Contains(p.Targets, name)) {
 				found = append(found, referrer{other, p.Code})

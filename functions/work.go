@@ -133,7 +133,7 @@ func newWork(d *documents, i *item, change *events.Change) (*work, error) {
 		return nil, fmt.Errorf("the content's resourceType is %s", resource.Type)
 	}
 	w.doc = doc
-	w.refs = literalReferences(w.doc, i.event.Tenant, change.Links)
+	w.refs = literalReferences(w.doc, d.catalog.Shape, i.event.Tenant, change.Links)
 	return w, nil
 }
 

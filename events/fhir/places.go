@@ -20,44 +20,101 @@ type PlaceKind uint8
 // The kinds of places.
 const (
 	ReferencePlace PlaceKind = 1 + iota // Reference.reference
-	URIPlace                            // another string that begins with urn:uuid: or urn:oid:; a name only if it equals the fullUrl of a bundle's entry
-	NarrativePlace                      // href or src in the div of a Narrative; likewise only if it equals a fullUrl
+	URIPlace                            // an element that may link to something by its URI; a name only if it means the fullUrl of a bundle's entry
+	NarrativePlace                      // href or src in the div of a Narrative; likewise only if it means a fullUrl
 )
 
-// References goes through all places in n and below it that name resources, in the order of the document (FHIR R4, http.html#trules):
-// the string member "reference" of any object, also in extensions and contained resources; every other string that begins with
-// urn:uuid: or urn:oid:, where an element of a URI type may stand; and the links of Narratives that are no fragments of the same page.
-func References(n Node) iter.Seq[Place] {
-	return func(yield func(Place) bool) { walkPlaces(n, "", yield) }
+// Shape tells what stands under an element, as far as places are concerned. JSON does not show types: "reference" may be that of a
+// Reference, or a plain URI. The zero Shape has no places.
+type Shape struct {
+	Kind     PlaceKind         // of the strings of the element itself; 0: they are no places
+	Members  map[string]*Shape // by the keys of an object; that of [TwinMember] stands for all keys that begin with "_"
+	Resource bool              // a resource stands here, whose own type tells its shape
+	Opaque   bool              // a content of its own, in which nothing is a place: what it names belongs to it
 }
 
-func walkPlaces(n Node, key string, yield func(Place) bool) bool {
+// TwinMember is the key of [Shape.Members] for the twins of primitive elements, which hold ids and extensions (FHIR R4, json.html#primitive).
+const TwinMember = "_"
+
+// Shapes knows the shape of each resource type; nil for a type that is not known.
+type Shapes func(resourceType string) *Shape
+
+// What is under elements that no shape tells of: References by their form, Narratives by their name.
+var (
+	unknownShape   = &Shape{}
+	referenceShape = &Shape{Kind: ReferencePlace}
+	narrativeShape = &Shape{Kind: NarrativePlace}
+)
+
+// References goes through all places in the resource n that name resources, in the order of the document (FHIR R4, http.html#trules): the
+// references, also in extensions and contained resources; the elements that may link by their URI; and the links of Narratives that are
+// no fragments of the same page. There are none in a Bundle, which is a content of its own, wherever it stands.
+func References(n Node, shapes Shapes) iter.Seq[Place] {
+	return func(yield func(Place) bool) {
+		w := placeWalk{shapes: shapes, yield: yield}
+		w.walk(n, w.resource(n))
+	}
+}
+
+// placeWalk is one pass over a resource.
+type placeWalk struct {
+	shapes Shapes
+	yield  func(Place) bool
+}
+
+// resource returns the shape of a resource by its type.
+func (w *placeWalk) resource(n Node) *Shape {
+	if shape := w.shapes(n.Get("resourceType").Text()); shape != nil {
+		return shape
+	}
+	return unknownShape
+}
+
+func (w *placeWalk) walk(n Node, s *Shape) bool {
 	switch n.Kind() {
 	case Object:
+		if s.Resource {
+			s = w.resource(n)
+		}
+		if s.Opaque {
+			return true
+		}
 		for key, value := range n.Fields() {
-			if !walkPlaces(value, key, yield) {
+			if !w.walk(value, s.member(key)) {
 				return false
 			}
 		}
 	case Array:
 		for item := range n.Items() {
-			if !walkPlaces(item, key, yield) {
+			if !w.walk(item, s) {
 				return false
 			}
 		}
 	case String:
-		switch {
-		case key == "reference":
-			return yield(n.place(ReferencePlace))
-		case key == "div":
-			return narrativePlaces(n, yield)
-		case holdsURI(key):
-			if value := n.Text(); strings.HasPrefix(value, "urn:uuid:") || strings.HasPrefix(value, "urn:oid:") {
-				return yield(n.place(URIPlace))
-			}
+		switch s.Kind {
+		case ReferencePlace, URIPlace:
+			return w.yield(n.place(s.Kind))
+		case NarrativePlace:
+			return narrativePlaces(n, w.yield)
 		}
 	}
 	return true
+}
+
+// member returns the shape of a member.
+func (s *Shape) member(key string) *Shape {
+	if found := s.Members[key]; found != nil {
+		return found
+	}
+	switch {
+	case strings.HasPrefix(key, TwinMember) && s.Members[TwinMember] != nil:
+		return s.Members[TwinMember]
+	case key == "reference":
+		return referenceShape
+	case key == "div":
+		return narrativeShape
+	}
+	return unknownShape
 }
 
 // place makes a Place of a whole string.
@@ -66,18 +123,11 @@ func (n Node) place(kind PlaceKind) Place {
 	return Place{n, kind, start + 1, end - 1, n.Text()}
 }
 
-// holdsURI tells whether an element of a URI type may have this key. The keys of extensions say their type; an element "value" is the
-// text of an Identifier or ContactPoint, where a urn is a business identifier that must stay.
-func holdsURI(key string) bool {
-	switch key {
-	case "value":
-		return false
-	case "valueUri", "valueUrl", "valueCanonical", "valueOid", "valueUuid":
-		return true
-	}
-	const value = "value"
-	typed := len(key) > len(value) && strings.HasPrefix(key, value) && key[len(value)] >= 'A' && key[len(value)] <= 'Z'
-	return !typed
+// Head returns where in Document.Bytes the first n bytes of the name end: what follows them stays when the range from Start to there is
+// replaced.
+func (p Place) Head(n int) int {
+	cursor := rawCursor{raw: p.Node.doc.data[p.Start:p.End]}
+	return p.Start + cursor.to(n)
 }
 
 // narrativePlaces finds the links in XHTML. It reads the attributes href and src in quotes of both kinds; XHTML knows no others.

@@ -50,24 +50,43 @@ func TestReferencesAreToldApart(t *testing.T) {
 	}
 }
 
+// observationShapes knows one type, as far as the tests need.
+func observationShapes(name string) *Shape {
+	element, extension, reference := &Shape{}, &Shape{}, &Shape{Members: map[string]*Shape{"reference": {Kind: ReferencePlace}, "display": {}}}
+	element.Members = map[string]*Shape{"extension": extension}
+	extension.Members = map[string]*Shape{"url": {}, "valueReference": reference, "valueUri": {Kind: URIPlace}, "valueCanonical": {}, TwinMember: element}
+	switch name {
+	case "Bundle":
+		return &Shape{Opaque: true}
+	case "Observation":
+		return &Shape{Members: map[string]*Shape{
+			"subject": reference, "extension": extension, "contained": {Resource: true}, TwinMember: element,
+			"method": {Members: map[string]*Shape{"reference": {Kind: URIPlace}}},
+			"text":   {Members: map[string]*Shape{"div": {Kind: NarrativePlace}}},
+		}}
+	}
+	return nil
+}
+
 func TestEveryPlaceThatMayNameAResourceIsFound(t *testing.T) {
 	doc := `{"resourceType":"Observation","subject":{"reference":"Patient/1","display":"urn:uuid:d"},"reference":5,
-	"contained":[{"performer":[{"reference":"urn:uuid:\u0061"},{"reference":"#x"}]}],
+	"contained":[{"resourceType":"Unknown","performer":[{"reference":"urn:uuid:\u0061"},{"reference":"#x"}]},{"resourceType":"Observation","method":{"reference":"urn:uuid:m"}},
+		{"resourceType":"Bundle","entry":[{"resource":{"resourceType":"Observation","subject":{"reference":"Patient/9"}}}]}],
 	"extension":[{"url":"urn:oid:1.2","valueReference":{"reference":"Patient?identifier=1"}},{"url":"u","valueUri":"urn:uuid:b"},{"valueString":"urn:uuid:s"},{"valueCanonical":"urn:uuid:c"}],
-	"identifier":[{"system":"urn:ietf:rfc:3986","value":"urn:uuid:i"}],"instantiates":["urn:uuid:e","http://x"],
+	"_status":{"extension":[{"valueUri":"urn:uuid:t"}]},"method":{"reference":"http://x/Library/1"},"code":"urn:uuid:code",
 	"section":[{"text":{"div":"plain"}},{"text":{"div":"about href and src"}},{"text":{"div":"a=b, href="}}],
 	"text":{"div":"\u003cdiv><a class='k' href=\"urn:uuid:f\">\ud83d\ude00é\n</a><img\tsrc = 'urn:uuid:\u0067'/><a href=\"#here\"/><a href=\"\"/><a datahref=\"urn:uuid:no\"/><a href=urn:uuid:no> src=\u0022Patient/2\u0022 href='open"}}`
 	d := mustParse(t, doc)
 	var got []string
-	for p := range References(d.Root()) {
+	for p := range References(d.Root(), observationShapes) {
 		got = append(got, string("?RUN"[p.Kind])+" "+p.Value+" "+doc[p.Start:p.End])
 		if p.Node.Kind() != String {
 			t.Errorf("%q stands in no string", p.Value)
 		}
 	}
 	want := []string{
-		`R Patient/1 Patient/1`, `U urn:uuid:d urn:uuid:d`, `R urn:uuid:a urn:uuid:\u0061`, `R #x #x`, `U urn:oid:1.2 urn:oid:1.2`, `R Patient?identifier=1 Patient?identifier=1`, `U urn:uuid:b urn:uuid:b`,
-		`U urn:uuid:c urn:uuid:c`, `U urn:uuid:e urn:uuid:e`, `N urn:uuid:f urn:uuid:f`, `N urn:uuid:g urn:uuid:\u0067`, `N Patient/2 Patient/2`,
+		`R Patient/1 Patient/1`, `R urn:uuid:a urn:uuid:\u0061`, `R #x #x`, `U urn:uuid:m urn:uuid:m`, `R Patient?identifier=1 Patient?identifier=1`, `U urn:uuid:b urn:uuid:b`,
+		`U urn:uuid:t urn:uuid:t`, `U http://x/Library/1 http://x/Library/1`, `N urn:uuid:f urn:uuid:f`, `N urn:uuid:g urn:uuid:\u0067`, `N Patient/2 Patient/2`,
 	}
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
@@ -78,7 +97,7 @@ func TestReferencesStopWhenAsked(t *testing.T) {
 	d := mustParse(t, `{"a":[{"reference":"A/1"},{"reference":"A/2"}],"text":{"div":" href='A/3' href='A/4'"},"b":{"reference":"A/5"}}`)
 	for stop := 1; stop <= 5; stop++ {
 		n := 0
-		for range References(d.Root()) {
+		for range References(d.Root(), observationShapes) {
 			if n++; n == stop {
 				break
 			}
@@ -86,6 +105,20 @@ func TestReferencesStopWhenAsked(t *testing.T) {
 		if n != stop {
 			t.Errorf("%d places; want %d", n, stop)
 		}
+	}
+}
+
+func TestTheHeadOfAPlaceEndsInsideItsEscapes(t *testing.T) {
+	doc := `{"resourceType":"Observation","subject":{"reference":"Patient\/\u0031\/_history\/2"},"text":{"div":"<a href=\"\u0050atient/1#\ud83d\ude00\"/>"}}`
+	d := mustParse(t, doc)
+	var got []string
+	for p := range References(d.Root(), observationShapes) {
+		end := p.Head(len("Patient/1"))
+		got = append(got, doc[p.Start:end]+" "+doc[end:p.End])
+	}
+	want := []string{`Patient\/\u0031 \/_history\/2`, `\u0050atient/1 #\ud83d\ude00`}
+	if strings.Join(got, "\n") != strings.Join(want, "\n") {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 }
 
@@ -113,6 +146,7 @@ func FuzzReferences(f *testing.F) {
 	for _, data := range samples(f) {
 		f.Add(data)
 	}
+	f.Add([]byte(`{"resourceType":"Observation","contained":[{"resourceType":"Bundle","x":{"reference":"A/1"}}],"method":{"reference":"urn:uuid:1"},"_x":[null,{"extension":{}}]}`))
 	f.Add([]byte(`{"div":"\u003ca href=\"urn:uuid:\ud83d\ude00\ud800\">\\ src='\n' "}`))
 	f.Add([]byte(`{"reference":"\/a","x":[["urn:oid:1","urn:uuid:\"\\"]],"div":" \ud800\u0041 href=\u0027\ud800\ud800\udc00\u0027"}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
@@ -121,13 +155,18 @@ func FuzzReferences(f *testing.F) {
 			return
 		}
 		var edits []Edit
-		for p := range References(d.Root()) {
+		for p := range References(d.Root(), observationShapes) {
 			alone, err := Parse([]byte(`"` + string(data[p.Start:p.End]) + `"`))
 			if err != nil || alone.Root().Text() != p.Value {
 				t.Fatalf("the place %q has the value %q: %v", data[p.Start:p.End], p.Value, err)
 			}
 			if r := ParseReference(p.Value); r.ID != "" && (!isID(r.ID) || !isTypeName(r.Type)) {
 				t.Errorf("%q has type %q and id %q", p.Value, r.Type, r.ID)
+			}
+			for n := range len(p.Value) + 1 {
+				if end := p.Head(n); end < p.Start || end > p.End || n == len(p.Value) && end != p.End {
+					t.Fatalf("the first %d bytes of %q end at %d of %d to %d", n, p.Value, end, p.Start, p.End)
+				}
 			}
 			edits = append(edits, Edit{p.Start, p.End, "Patient/1"})
 		}
@@ -139,7 +178,7 @@ func FuzzReferences(f *testing.F) {
 		if err != nil {
 			t.Fatalf("%q: %v", spliced, err)
 		}
-		for p := range References(again.Root()) {
+		for p := range References(again.Root(), observationShapes) {
 			if p.Kind != URIPlace && p.Value != "Patient/1" {
 				t.Errorf("%q is left", p.Value)
 			}

@@ -23,6 +23,7 @@ type Catalog struct {
 	digest       string
 	definitions  []*definition // that it was compiled from
 	walks        sync.Pool     // of *walk
+	shapes       func() map[string]*fhir.Shape
 }
 
 // typeCatalog is the part of one resource type.
@@ -111,6 +112,7 @@ func Load(more ...[]byte) (*Catalog, error) {
 func compile(m *model, definitions []*definition) (*Catalog, error) {
 	c := &Catalog{model: m, definitions: definitions, types: make(map[string]*typeCatalog, len(m.concrete))}
 	c.walks.New = func() any { return new(walk) }
+	c.shapes = sync.OnceValue(m.makeShapes)
 	if err := json.Unmarshal(compartmentsFile, &c.compartments); err != nil {
 		return nil, events.Wrap(events.Internal, "catalog.Load", err, "the embedded compartments")
 	}

@@ -1,0 +1,99 @@
+package catalog
+
+import (
+	"slices"
+	"strings"
+
+	"binnacle/events/fhir"
+)
+
+// Shape tells which elements of a resource type name resources, for [fhir.References]; nil for a type that is not known. Elements of the
+// types uri, url, oid and uuid may link to an entry of a transaction (FHIR R4, http.html#trules), apart from those that give something
+// its name: the url of an Extension and of a definition, and the system of a code or an identifier. Canonicals never do.
+func (c *Catalog) Shape(typ string) *fhir.Shape { return c.shapes()[typ] }
+
+// makeShapes makes the shapes of all resource types.
+func (m *model) makeShapes() map[string]*fhir.Shape {
+	b := shapes{model: m, known: make(map[string]*fhir.Shape), names: make(map[string][]string)}
+	for path := range m.elements {
+		dot := strings.LastIndexByte(path, '.')
+		b.names[path[:dot]] = append(b.names[path[:dot]], strings.TrimSuffix(path[dot+1:], "[x]"))
+	}
+	found := make(map[string]*fhir.Shape, len(m.concrete))
+	for _, typ := range m.concrete {
+		found[typ] = b.of(place{typ, typ})
+	}
+	found["Bundle"] = &fhir.Shape{Opaque: true}
+	return found
+}
+
+// shapes makes the shape of each place once: types contain each other.
+type shapes struct {
+	model *model
+	names map[string][]string // of the elements under a path
+	known map[string]*fhir.Shape
+}
+
+var (
+	noShape        = &fhir.Shape{}
+	uriShape       = &fhir.Shape{Kind: fhir.URIPlace}
+	referenceShape = &fhir.Shape{Kind: fhir.ReferencePlace}
+	narrativeShape = &fhir.Shape{Kind: fhir.NarrativePlace}
+	resourceShape  = &fhir.Shape{Resource: true}
+)
+
+// of returns the shape of what has elements.
+func (b *shapes) of(at place) *fhir.Shape {
+	if known := b.known[at.path]; known != nil {
+		return known
+	}
+	shape := &fhir.Shape{Members: make(map[string]*fhir.Shape)}
+	b.known[at.path] = shape
+	names := []string{"id", "extension"}
+	for path := at.path; path != "" && path != "-"; path = b.model.types[path].parent {
+		names = append(names, b.names[path]...)
+	}
+	for _, name := range names {
+		for _, s := range b.model.steps(at, name) {
+			if shape.Members[s.key] == nil {
+				shape.Members[s.key] = b.step(s)
+			}
+		}
+	}
+	shape.Members[fhir.TwinMember] = shape
+	if at.path != "Element" {
+		shape.Members[fhir.TwinMember] = b.of(place{"Element", "Element"})
+	}
+	return shape
+}
+
+func (b *shapes) step(s step) *fhir.Shape {
+	switch datatype := s.to.datatype; {
+	case s.element == "Reference.reference":
+		return referenceShape
+	case datatype == "xhtml":
+		return narrativeShape
+	case datatype == "Resource":
+		return resourceShape
+	case !isPrimitive(datatype):
+		return b.of(s.to)
+	case slices.Contains([]string{"uri", "url", "oid", "uuid"}, datatype) && !b.model.givesName(s.element):
+		return uriShape
+	}
+	return noShape
+}
+
+// givesName tells whether an element of a URI type says what something is called, rather than where it is.
+func (m *model) givesName(element string) bool {
+	dot := strings.LastIndexByte(element, '.')
+	switch of, name := element[:dot], element[dot+1:]; name {
+	case "system":
+		return true
+	case "url": // only definitions say the context of their use
+		_, definition := m.elements[of+".useContext"]
+		return definition || element == "Extension.url"
+	case "source", "target":
+		return of == "ConceptMap.group" // code systems
+	}
+	return false
+}
