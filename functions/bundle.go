@@ -79,6 +79,9 @@ func relocate(err error, move func(expression string) string) error {
 
 // bundle answers POST [base] (FHIR R4, http.html#transaction).
 func (d *door) bundle(rw http.ResponseWriter, r *http.Request) error {
+	if err := onlyResultParameters(r.URL.RawQuery, bundleHint); err != nil {
+		return err
+	}
 	data, give, err := d.body(r)
 	defer give()
 	if err != nil {
@@ -132,13 +135,13 @@ func (d *door) readPart(p *part, base string) error {
 	if p.Err != nil {
 		return p.Err
 	}
-	p.url = p.Request.URL
-	if rest, own := strings.CutPrefix(p.url, base); own && (rest == "" || rest[0] == '/' || rest[0] == '?') {
-		p.url = rest
+	below, err := belowBase(p.Request.URL, base)
+	if err != nil {
+		return p.at(err, "request.url")
 	}
-	p.url = strings.TrimPrefix(p.url, "/")
+	p.url = strings.TrimPrefix(below, "/")
 	if !p.reads() {
-		return d.readWrite(p)
+		return d.readWrite(p, base)
 	}
 	if d.read == nil {
 		return p.at(failed(http.StatusMethodNotAllowed, events.Unsupported, "reading entries are not offered here"), "request.method")
@@ -147,7 +150,10 @@ func (d *door) readPart(p *part, base string) error {
 }
 
 // readWrite reads what a writing entry asks for.
-func (d *door) readWrite(p *part) error {
+func (d *door) readWrite(p *part, base string) error {
+	if p.Request.Method == http.MethodPut && isCriteria(p.url) { // of the type that the resource has
+		p.url = p.Resource.Get("resourceType").Text() + "?" + strings.TrimPrefix(p.url, "?")
+	}
 	path, query, _ := strings.Cut(p.url, "?")
 	segments := strings.FieldsFunc(path, func(c rune) bool { return c == '/' })
 	p.change = events.Change{Entry: p.index}
@@ -162,7 +168,7 @@ func (d *door) readWrite(p *part) error {
 	default:
 		return p.at(failed(http.StatusMethodNotAllowed, events.Unsupported, "the method %.20q is not offered in a bundle; offered are GET, HEAD, POST, PUT and DELETE", p.Request.Method), "request.method")
 	}
-	if len(segments) == 0 || len(segments) > 2 || c.Operation == events.Create && (len(segments) != 1 || query != "") {
+	if len(segments) == 0 || len(segments) > 2 || c.Operation == events.Create && len(segments) != 1 {
 		return p.at(invalid("%s %.200s is no interaction that is offered in a bundle", p.Request.Method, p.url), "request.url")
 	}
 	c.Type = segments[0]
@@ -174,13 +180,20 @@ func (d *door) readWrite(p *part) error {
 	case c.Operation == events.Create:
 		c.ID = d.NewID()
 		if p.Request.IfNoneExist != "" {
-			if c.Condition, err = d.condition(c.Type, p.Request.IfNoneExist); err != nil {
+			criteria, err := criteriaOf(p.Request.IfNoneExist, c.Type, base)
+			if err == nil {
+				c.Condition, err = d.condition(c.Type, criteria)
+			}
+			if err != nil {
 				return p.at(err, "request.ifNoneExist")
 			}
 		}
+		err = onlyResultParameters(query, createHint)
 	case len(segments) == 2:
 		c.ID = segments[1]
-		err = fhir.CheckID(c.ID)
+		if err = fhir.CheckID(c.ID); err == nil {
+			err = onlyResultParameters(query, hintWithID(c))
+		}
 	default:
 		c.Condition, err = d.condition(c.Type, query)
 	}
@@ -206,6 +219,12 @@ func (d *door) readWrite(p *part) error {
 		return p.at(err, "resource")
 	}
 	return nil
+}
+
+// isCriteria tells whether a URL is a search without a type.
+func isCriteria(text string) bool {
+	stop := strings.IndexAny(text, "?/=")
+	return stop == 0 && text[0] == '?' || stop > 0 && text[stop] == '='
 }
 
 // contents checks the documents of writing parts and makes them the contents of their changes, on all cores.

@@ -12,6 +12,9 @@ import (
 
 // create answers POST [base]/Type (FHIR R4, http.html#create) and its conditional form with If-None-Exist.
 func (d *door) create(rw http.ResponseWriter, r *http.Request, name string) error {
+	if err := onlyResultParameters(r.URL.RawQuery, createHint); err != nil {
+		return err
+	}
 	data, release, err := d.body(r)
 	defer release()
 	if err != nil {
@@ -19,7 +22,13 @@ func (d *door) create(rw http.ResponseWriter, r *http.Request, name string) erro
 	}
 	change := events.Change{Operation: events.Create, Type: name, ID: d.NewID(), Entry: -1}
 	if lines, found := r.Header["If-None-Exist"]; found {
-		if change.Condition, err = d.condition(name, strings.Join(lines, "&")); err != nil {
+		criteria := make([]string, len(lines))
+		for n, line := range lines {
+			if criteria[n], err = criteriaOf(line, name, d.baseOf(r)); err != nil {
+				return invalid("If-None-Exist: %s", text(err))
+			}
+		}
+		if change.Condition, err = d.condition(name, strings.Join(criteria, "&")); err != nil {
 			return err
 		}
 	}
@@ -63,35 +72,13 @@ func (d *door) delete(rw http.ResponseWriter, r *http.Request, name, id string) 
 
 // target checks the id of the path, or reads the query of a conditional form.
 func (d *door) target(r *http.Request, change *events.Change) error {
-	if change.ID != "" {
-		return fhir.CheckID(change.ID)
-	}
 	var err error
-	change.Condition, err = d.condition(change.Type, r.URL.RawQuery)
+	if change.ID == "" {
+		change.Condition, err = d.condition(change.Type, r.URL.RawQuery)
+	} else if err = fhir.CheckID(change.ID); err == nil {
+		err = onlyResultParameters(r.URL.RawQuery, hintWithID(change))
+	}
 	return err
-}
-
-// condition checks the search of a conditional interaction, without the parameters that only shape an answer. Unknown parameters are
-// an error: what is left out of a condition makes it match more.
-func (d *door) condition(name, query string) (string, error) {
-	query = strings.TrimPrefix(strings.TrimSpace(query), name)
-	query = strings.TrimPrefix(query, "?")
-	parts := strings.FieldsFunc(query, func(c rune) bool { return c == '&' })
-	kept := parts[:0]
-	for _, part := range parts {
-		if key, _, _ := strings.Cut(part, "="); key != "_format" && key != "_pretty" {
-			kept = append(kept, part)
-		}
-	}
-	query = strings.Join(kept, "&")
-	if query == "" {
-		return "", invalid("the conditional form needs a search, as in %s?identifier=system|value", name)
-	}
-	parsed, err := d.conditions.parse(d.Tenant, name, query)
-	if err != nil {
-		return "", err
-	}
-	return query, selective(parsed)
 }
 
 // preconditions reads If-Match and If-None-Match. The weak form W/"3" is FHIR's; "3" and 3 are taken too.
