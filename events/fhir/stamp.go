@@ -1,10 +1,8 @@
 package fhir
 
 import (
-	"bytes"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"binnacle/events"
@@ -41,45 +39,6 @@ func Stamp(dst, content []byte, id string, version int64, lastUpdated time.Time)
 		dst = append(dst, e.after...)
 	}
 	return append(dst, content[at:]...), nil
-}
-
-// Canonical appends to dst the form of content in which all that [Stamp] overwrites is the same for every client and version: two
-// contents are [Same] if and only if their canonical forms are equal, so a hash of it tells whether an update changes anything.
-// Stamping the canonical form gives what stamping content gives.
-func Canonical(dst, content []byte) ([]byte, error) {
-	return Stamp(dst, content, "", 0, time.Time{})
-}
-
-// Same tells whether a reader could not tell two contents apart: stamped alike they are equal bytes. It holds for a content and what
-// [Stamp] made of it, so a client that reads a version and puts it back unchanged changes nothing; any other difference, also in white
-// space, makes it false. What is no resource is the same as nothing but equal bytes.
-func Same(a, b []byte) bool {
-	if bytes.Equal(a, b) {
-		return true
-	}
-	left, err := findPlaces(a)
-	if err != nil {
-		return false
-	}
-	right, err := findPlaces(b)
-	if err != nil {
-		return false
-	}
-	p, q := left.parts(view(a)), right.parts(view(b))
-	i, j := 0, 0
-	for i < len(p) && j < len(q) {
-		n := min(len(p[i]), len(q[j]))
-		if p[i][:n] != q[j][:n] {
-			return false
-		}
-		p[i], q[j] = p[i][n:], q[j][n:]
-		if p[i] == "" {
-			i++
-		} else {
-			j++
-		}
-	}
-	return strings.Join(p[i:], "") == "" && strings.Join(q[j:], "") == ""
 }
 
 // stampValue is one of the three values that the server says.
@@ -200,18 +159,6 @@ func (p *places) intoMeta(content []byte, meta span) error {
 
 func notAResource() error {
 	return events.Errorf(events.Internal, "fhir.Stamp", "the content is no resource in JSON")
-}
-
-// parts cuts a stamped content into what stays the same and, in place of each value, a mark that no JSON can hold.
-func (p *places) parts(content string) []string {
-	marks := [...]string{stampID: "\x00", stampVersion: "\x01", stampTime: "\x02"}
-	parts := make([]string, 0, 4*len(p.list)+1)
-	at := 0
-	for _, e := range p.list[:p.n] {
-		parts = append(parts, content[at:e.start], e.before, marks[e.value], e.after)
-		at = e.end
-	}
-	return append(parts, content[at:])
 }
 
 // appendInstant appends a FHIR instant as a JSON string; what is finer than a millisecond is dropped.

@@ -1,0 +1,62 @@
+package functions_test
+
+import (
+	"strings"
+	"testing"
+)
+
+// TestAnUpdateToWhatIsThereIsNoChange: in every form of an update, whatever the white space and the server's own values are.
+func TestAnUpdateToWhatIsThereIsNoChange(t *testing.T) {
+	const content = `{"resourceType":"Observation","id":"o","status":"final","code":{"text":"x"},"identifier":[{"system":"urn:s","value":"1"}],"subject":{"reference":"Patient/p"},"valueQuantity":{"value":1.10}}`
+	n := newNode(t)
+	n.must(201, "PUT", "/Patient/p", patient("p", "1"))
+	n.must(201, "PUT", "/Observation/o", content)
+	read := n.must(200, "PUT", "/Observation/o", content).body
+	spaced := strings.NewReplacer(`":`, `" : `, `,"`, ",\n  \"").Replace(read)
+	same := map[string]string{
+		"what was read":               read,
+		"other white space":           spaced,
+		"other values of the server":  strings.NewReplacer(`"versionId":"1"`, `"versionId":"77"`, `"lastUpdated":"2`, `"lastUpdated":"1`).Replace(read),
+		"a meta at the end":           strings.TrimSuffix(content, "}") + `,"meta":{"lastUpdated":"2020-01-01T00:00:00Z"}}`,
+		"a reference in another form": strings.Replace(spaced, `"Patient/p"`, `"`+base+`/Patient/p"`, 1),
+		"a link that is resolved":     strings.Replace(spaced, `"Patient/p"`, `"Patient?identifier=urn:s|1"`, 1),
+	}
+	other := map[string]string{
+		"a number written otherwise": strings.Replace(content, "1.10", "1.1", 1),
+		"another order of keys":      strings.Replace(content, `"status":"final","code":{"text":"x"}`, `"code":{"text":"x"},"status":"final"`, 1),
+		"another text":               strings.Replace(content, `"x"`, `"x "`, 1),
+	}
+	forms := map[string]func(content string) (status, version string){
+		"PUT": func(content string) (string, string) {
+			got := n.must(200, "PUT", "/Observation/o", content)
+			return "200", got.header.Get("ETag")
+		},
+		"PUT by a condition": func(content string) (string, string) {
+			got := n.must(200, "PUT", "/Observation?identifier=urn:s|1", content)
+			return "200", got.header.Get("ETag")
+		},
+	}
+	for _, kind := range []string{"batch", "transaction"} {
+		for _, url := range []string{"Observation/o", "Observation?identifier=urn:s|1"} {
+			forms[url+" in a "+kind] = func(content string) (string, string) {
+				got := n.must(200, "POST", "", bundleOf(kind, entryOf("", "PUT", url, content)))
+				return got.at(t, "entry", 0, "response", "status"), got.at(t, "entry", 0, "response", "etag")
+			}
+		}
+	}
+	version := n.must(200, "PUT", "/Observation/o", read).header.Get("ETag")
+	for form, put := range forms {
+		for name, content := range same {
+			if status, got := put(content); status != "200" || got != version {
+				t.Errorf("%s of %s: got %s %s, want 200 %s", form, name, status, got, version)
+			}
+		}
+		for name, changed := range other {
+			if _, got := put(changed); got == version {
+				t.Errorf("%s of %s: no new version", form, name)
+			}
+			version = n.must(200, "PUT", "/Observation/o", content).header.Get("ETag")
+		}
+	}
+	n.verified()
+}
