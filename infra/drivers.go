@@ -33,6 +33,7 @@ type parts struct {
 	config      *Config
 	logger      *slog.Logger
 	catalog     *catalog.Catalog
+	file        *sqlitefile.File // nil: the variant has none
 	log         events.Log
 	feed        events.Feed
 	blobs       projections.Blobs
@@ -65,7 +66,8 @@ func (p *parts) open(ctx context.Context, options partsOptions) (err error) {
 	if p.catalog, err = loadCatalog(p.config); err != nil {
 		return err
 	}
-	file, err := p.openFile(p.config)
+	// A replica's file is made from Kafka by a rebuild too; that of the standalone variant holds the log itself.
+	file, err := p.openFile(p.config, options.create || options.createIndex && p.config.Variant == "replica")
 	if err != nil {
 		return err
 	}
@@ -95,17 +97,26 @@ func loadCatalog(config *Config) (*catalog.Catalog, error) {
 	return catalog.Load(more...)
 }
 
-// openFile opens the one SQLite file of the variants that have one; nil for the others.
-func (p *parts) openFile(config *Config) (file *sqlitefile.File, err error) {
+// databaseFile is the name of the one SQLite file in the data folder.
+const databaseFile = "binnacle.db"
+
+// openFile opens the one SQLite file of the variants that have one; nil for the others. One that is missing is made only with create: a command that
+// looks at what is stored must not make an empty store in a folder that was mistyped, or isn't mounted.
+func (p *parts) openFile(config *Config, create bool) (file *sqlitefile.File, err error) {
+	path := filepath.Join(config.Data, databaseFile)
 	switch config.Variant {
 	case "memory":
 		file, err = sqlitefile.OpenMemory(p.logger)
 	case "standalone", "replica":
-		file, err = sqlitefile.Open(filepath.Join(config.Data, "binnacle.db"), p.logger)
+		if _, missing := os.Stat(path); !create && errors.Is(missing, os.ErrNotExist) {
+			return nil, events.Errorf(events.Invalid, "infra.openFile", "there is no %s; name the folder of the data with --data, or make it with binnacle init or binnacle serve", path)
+		}
+		file, err = sqlitefile.Open(path, p.logger)
 	default:
 		return nil, nil
 	}
 	if err == nil {
+		p.file = file
 		p.closers = append(p.closers, file.Close)
 	}
 	return file, err
@@ -207,7 +218,7 @@ func openIndexAlone(ctx context.Context, config *Config, catalog string, keep bo
 		}, nil
 	}
 	p := &parts{logger: logger}
-	file, err := p.openFile(config)
+	file, err := p.openFile(config, true)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -224,7 +235,7 @@ func (p *parts) logName() string {
 	case "memory":
 		return "the log in memory"
 	case "standalone":
-		return "the log in " + filepath.Join(p.config.Data, "binnacle.db")
+		return "the log in " + filepath.Join(p.config.Data, databaseFile)
 	default:
 		return "the topic " + p.config.Kafka.Topic
 	}
@@ -247,7 +258,7 @@ func (p *parts) Close() {
 // openLog opens the log and its feed alone, for commands that need nothing else.
 func openLog(ctx context.Context, config *Config, logger *slog.Logger) (events.Log, events.Feed, func(), error) {
 	p := &parts{config: config, logger: logger}
-	file, err := p.openFile(config)
+	file, err := p.openFile(config, false)
 	if err == nil {
 		err = p.openLog(ctx, file, false)
 	}
@@ -264,17 +275,17 @@ func dropFeed(ctx context.Context, config *Config, logger *slog.Logger) error {
 	case "memory":
 		return nil
 	case "standalone":
+		p := &parts{config: config, logger: logger}
+		defer p.Close()
+		file, err := p.openFile(config, false)
+		if err != nil {
+			return err
+		}
 		lock, err := lockFolder(config)
 		if err != nil {
 			return err
 		}
 		defer lock.Close()
-		p := &parts{config: config, logger: logger}
-		defer p.Close()
-		file, err := p.openFile(config)
-		if err != nil {
-			return err
-		}
 		return sqlitelog.DropFeed(ctx, file)
 	default:
 		return kafka.DropFeed(ctx, kafkaConfig(config))
@@ -290,13 +301,13 @@ func dropParts(ctx context.Context, config *Config, logger *slog.Logger) error {
 	if config.Variant == "distributed" || config.Variant == "replica" {
 		failed = append(failed, kafka.Drop(ctx, kafkaConfig(config)))
 	}
-	if config.Variant == "standalone" || config.Variant == "replica" {
+	if _, missing := os.Stat(config.Data); (config.Variant == "standalone" || config.Variant == "replica") && !errors.Is(missing, os.ErrNotExist) {
 		lock, err := lockFolder(config)
 		if err != nil {
 			return err
 		}
 		defer lock.Close()
-		for _, name := range []string{"binnacle.db", "binnacle.db-wal", "binnacle.db-shm"} {
+		for _, name := range []string{databaseFile, databaseFile + "-wal", databaseFile + "-shm"} {
 			if err := os.Remove(filepath.Join(config.Data, name)); err != nil && !errors.Is(err, os.ErrNotExist) {
 				failed = append(failed, err)
 			}

@@ -30,6 +30,14 @@ func (n *node) healthParts() []readapi.Part {
 	return list
 }
 
+// lost tells why only a new start of the process can help.
+func (n *node) lost() error {
+	if n.file == nil {
+		return nil
+	}
+	return n.file.Lost()
+}
+
 // checkLog asks the log what it says of itself. A log that writes can still wait for, while a lost broker is replaced, doesn't make a node unready:
 // all nodes would be, and nobody would be left to hold the writes and to answer the reads.
 func (n *node) checkLog(ctx context.Context) (map[string]any, error) {

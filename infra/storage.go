@@ -57,7 +57,10 @@ func (c *dropCommand) Run(ctx context.Context, config *Config, out *output, logg
 	if err := c.ask(out, strings.Join(what, ", ")); err != nil {
 		return err
 	}
-	return dropParts(ctx, config, logger)
+	if err := dropParts(ctx, config, logger); err != nil {
+		return err
+	}
+	return dropped(out, strings.Join(what, ", "))
 }
 
 // dropFeed deletes the feed alone.
@@ -65,7 +68,19 @@ func (c *dropCommand) dropFeed(ctx context.Context, config *Config, out *output,
 	if err := c.ask(out, "the record of all decisions; a rebuild decides all events of the log anew"); err != nil {
 		return err
 	}
-	return dropFeed(ctx, config, logger)
+	if err := dropFeed(ctx, config, logger); err != nil {
+		return err
+	}
+	return dropped(out, "the record of all decisions")
+}
+
+// dropped says that it is done: a silent end looks like one that did nothing.
+func dropped(out *output, what string) error {
+	if what == "" {
+		what = "nothing: this variant stores nothing that outlives its process"
+	}
+	_, err := fmt.Fprintln(out.Out, "deleted:", what)
+	return err
 }
 
 // ask asks whether to go on, unless --yes is given.

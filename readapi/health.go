@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -29,6 +30,7 @@ const (
 // health checks the parts, at most once a second and each at most once at a time, however many probes come.
 type health struct {
 	parts    []*checked
+	lost     func() error
 	stopping <-chan struct{}
 	log      *slog.Logger
 	mu       sync.Mutex
@@ -62,9 +64,9 @@ const (
 	notReady = "not ready"
 )
 
-func newHealth(parts []Part, stopping <-chan struct{}, log *slog.Logger) *health {
-	h := &health{log: log, stopping: stopping, parts: make([]*checked, len(parts))}
-	for i, part := range parts {
+func newHealth(config Config) *health {
+	h := &health{log: config.Logger, lost: config.Lost, stopping: config.Stopping, parts: make([]*checked, len(config.Health))}
+	for i, part := range config.Health {
 		h.parts[i] = &checked{Part: part}
 	}
 	return h
@@ -158,8 +160,14 @@ func reasonOf(err error) string {
 	return "the check failed (" + events.KindOf(err).String() + "); the node's log tells why"
 }
 
-// serveLive answers as long as the process can: it looks at nothing else.
+// serveLive answers 200 as long as the process can, unless it knows that only a new start helps: it asks no server.
 func (h *health) serveLive(w http.ResponseWriter) {
+	if h.lost != nil {
+		if err := h.lost(); err != nil {
+			writePlain(w, http.StatusServiceUnavailable, "application/json", fmt.Appendf(nil, `{"status":"lost","reason":%q}`, reasonOf(err)))
+			return
+		}
+	}
 	writePlain(w, http.StatusOK, "application/json", []byte(`{"status":"live"}`))
 }
 

@@ -15,6 +15,26 @@ import (
 
 func healthy(context.Context) (map[string]any, error) { return nil, nil }
 
+func TestLiveIsRedWhenOnlyANewStartHelps(t *testing.T) {
+	var lost atomic.Bool
+	server := newStore(t).server(func(config *readapi.Config) {
+		config.Lost = func() error {
+			if lost.Load() {
+				return events.Wrap(events.Transient, "x", errors.New("secret"), "start the program again")
+			}
+			return nil
+		}
+	})
+	if w := get(server, "/health/live"); w.Code != http.StatusOK {
+		t.Errorf("live says %d, want 200", w.Code)
+	}
+	lost.Store(true)
+	w := get(server, "/health/live")
+	if !json.Valid(w.Body.Bytes()) || w.Code != http.StatusServiceUnavailable || !strings.Contains(w.Body.String(), "start the program again") || strings.Contains(w.Body.String(), "secret") {
+		t.Errorf("live says %d %s, want 503 and the reason", w.Code, w.Body)
+	}
+}
+
 func TestReadyTellsEveryPart(t *testing.T) {
 	type answer struct {
 		Status string

@@ -35,6 +35,7 @@ type Config struct {
 	Catalog *catalog.Catalog
 
 	Health   []Part
+	Lost     func() error         // tells why only a new start of the process can help, which makes /health/live 503; nil: nothing ever does
 	Stopping <-chan struct{}      // closed when the node begins to stop: the next ready check sees it at once; nil: never
 	Registry *prometheus.Registry // gets the door's metrics, and is what /metrics shows
 	Logger   *slog.Logger
@@ -70,7 +71,7 @@ func New(config Config) (*Server, error) {
 	if config.Registry == nil || config.Logger == nil {
 		return nil, events.Errorf(events.Invalid, "readapi.New", "the server needs a metrics registry and a logger")
 	}
-	s := &Server{base: base, write: config.Write, catalog: config.Catalog, log: config.Logger, health: newHealth(config.Health, config.Stopping, config.Logger)}
+	s := &Server{base: base, write: config.Write, catalog: config.Catalog, log: config.Logger, health: newHealth(config)}
 	var err error
 	if s.tenants, err = newTenants(config.Tenant, config.Tenants); err != nil {
 		return nil, err

@@ -146,6 +146,9 @@ func (l *Log) Health(ctx context.Context) error {
 	if closed {
 		return closedError("sqlite.Health")
 	}
+	if err := l.file.Usable(); err != nil {
+		return err
+	}
 	for _, follower := range followers {
 		if err := follower.Health(ctx); err != nil {
 			return err

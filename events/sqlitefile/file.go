@@ -36,7 +36,8 @@ type File struct {
 	Read *sql.DB
 
 	path            string
-	temporary       string // the folder to remove on Close; empty for a file that stays
+	identity        os.FileInfo // of the file that was opened
+	temporary       string      // the folder to remove on Close; empty for a file that stays
 	logger          *slog.Logger
 	keeper          *sql.DB // the connection of the checkpoints
 	dirty           chan struct{}
@@ -120,7 +121,11 @@ func open(f *File) (*File, error) {
 		}
 		*pool.into = db
 	}
-	if err := f.check(op); err != nil {
+	err := f.check(op)
+	if err == nil {
+		f.identity, err = os.Stat(f.path)
+	}
+	if err != nil {
 		_ = f.closeAll()
 		return nil, f.named(op, err)
 	}
@@ -166,6 +171,9 @@ func (f *File) Durable(ctx context.Context, fn func(*sql.Tx) error) error {
 	if lost := f.unsafe.Load(); lost != nil {
 		return events.Wrap(events.Transient, op, lost, "the disk has failed before; nothing was written")
 	}
+	if err := f.Usable(); err != nil {
+		return err
+	}
 	if since := f.starved.Load(); since != 0 && time.Since(time.Unix(0, since)) < starvedRest {
 		return events.Errorf(events.Transient, op, "the disk of the SQLite file is full, what was written before waits for room, and nothing was written; free some space")
 	}
@@ -175,22 +183,59 @@ func (f *File) Durable(ctx context.Context, fn func(*sql.Tx) error) error {
 	return f.sync(op)
 }
 
-// sync waits for the disk. The writer is free meanwhile: a connection of the level FULL would hold it. The file is opened each time, because SQLite
-// may have put another one in its place; it keeps no locks on this one, which closing it would end.
+// sync waits for the disk. The writer is free meanwhile: a connection of the level FULL would hold it. The write-ahead log is opened each time, because
+// SQLite may have put another one in its place; it keeps no locks on this one, which closing it would end.
 func (f *File) sync(op string) error {
 	if f.synchronous == off {
 		return nil
 	}
-	wal, err := os.OpenFile(f.path+"-wal", os.O_RDWR, 0)
+	err := f.moved()
 	if err == nil {
-		err = errors.Join(wal.Sync(), wal.Close())
+		var wal *os.File
+		if wal, err = os.OpenFile(f.path+"-wal", os.O_RDWR, 0); err == nil {
+			err = errors.Join(wal.Sync(), wal.Close())
+		}
 	}
 	if err == nil {
 		return nil
 	}
-	lost := events.Wrap(events.Unknown, op, err, "the disk failed to sync %s; look at the system's log, and start the program again: what it wrote last may or may not be there", f.path)
+	lost := events.Wrap(events.Unknown, op, err, "%s could not be synced to the disk; see that the disk works and the folder is where it was, and start the program again: what was written last may or may not be there", f.path)
 	f.unsafe.Store(lost)
 	return lost
+}
+
+// errReplaced says that another file lies at the path.
+var errReplaced = errors.New("another file lies in its place")
+
+// moved tells why the file that was opened is not the one at its path.
+func (f *File) moved() error {
+	now, err := os.Stat(f.path)
+	if err == nil && !os.SameFile(now, f.identity) {
+		err = errReplaced
+	}
+	return err
+}
+
+// Lost tells why nothing can be made durable until the program starts again and opens the file anew; nil: it can. It looks at the disk.
+func (f *File) Lost() error {
+	if lost := f.unsafe.Load(); lost != nil {
+		return events.Wrap(events.Transient, "sqlitefile.Lost", lost.Err, "%s", lost.Text)
+	}
+	if err := f.moved(); errors.Is(err, errReplaced) {
+		return events.Wrap(events.Transient, "sqlitefile.Lost", err, "%s is not the file any more that this program has opened: another one was put in its place; start the program again", f.path)
+	}
+	return nil
+}
+
+// Usable is Lost, and tells also of a file that is gone from its path for now.
+func (f *File) Usable() error {
+	if err := f.Lost(); err != nil {
+		return err
+	}
+	if err := f.moved(); err != nil {
+		return events.Wrap(events.Transient, "sqlitefile.Usable", err, "%s is gone: its folder was moved or deleted; bring it back, or start the program again to begin with what is there then; nothing was written", f.path)
+	}
+	return nil
 }
 
 // Relaxed is Durable without waiting for the disk: what can be made again from the log. With a context of [File.Joining] fn runs in that

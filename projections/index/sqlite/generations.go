@@ -224,10 +224,13 @@ func (g *Generations) Drop(ctx context.Context, number int) error {
 	return nil
 }
 
-// Ready tells whether the file answers.
+// Ready tells whether the file answers, and whether it is the one at its path.
 func (g *Generations) Ready(ctx context.Context) error {
 	bounded, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
+	if err := g.file.Usable(); err != nil {
+		return err
+	}
 	return g.reader.Query(bounded, "select number from index_pointer", nil, func(scan func(...any) error) error {
 		var number int64
 		return scan(&number)
