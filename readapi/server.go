@@ -58,7 +58,7 @@ type Server struct {
 	health  *health
 	metrics *metrics
 	log     *slog.Logger
-	start   []byte // the start page
+	pages   pages
 	handler http.Handler
 }
 
@@ -90,7 +90,7 @@ func New(config Config) (*Server, error) {
 	if s.metrics, err = newMetrics(config.Registry); err != nil {
 		return nil, err
 	}
-	if s.start, err = startPage(base, config.Version); err != nil {
+	if s.pages, err = newPages(); err != nil {
 		return nil, err
 	}
 	gin.SetMode(gin.ReleaseMode)
@@ -104,7 +104,7 @@ func New(config Config) (*Server, error) {
 	if err != nil {
 		return nil, events.Wrap(events.Internal, "readapi.New", err, "the compressing handler")
 	}
-	s.handler = compress(engine)
+	s.handler = compress(s.viewed(engine))
 	return s, nil
 }
 
@@ -123,7 +123,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // route tells Gin what there is.
 func (s *Server) route(engine *gin.Engine, config Config) {
-	s.get(engine, "/", "start", plain(s.serveStart))
+	s.get(engine, "/", "start", s.serveStart)
 	s.get(engine, "/health", "health", plain(s.health.serveText))
 	s.get(engine, "/health/live", "health", plain(s.health.serveLive))
 	s.get(engine, "/health/ready", "health", plain(s.health.serveReady))

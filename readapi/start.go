@@ -6,26 +6,37 @@ import (
 	"html/template"
 	"net/http"
 
+	"github.com/gin-gonic/gin"
+
 	"binnacle/events"
 )
 
 //go:embed start.html
 var startTemplate string
 
-// startPage makes the page that greets a person with a browser.
-func startPage(base, version string) ([]byte, error) {
-	page, err := template.New("start").Parse(startTemplate)
+// serveStart greets a person with a browser.
+func (s *Server) serveStart(c *gin.Context) error {
+	s.address.resolve(c.Request)
+	var page bytes.Buffer
+	err := s.pages.start.Execute(&page, map[string]any{
+		"Style": s.pages.style, "FHIR": s.address.baseURL(c.Request), "Root": c.Request.Header.Get("X-Forwarded-Prefix"), "Version": s.root.Version,
+	})
 	if err != nil {
-		return nil, events.Wrap(events.Internal, "readapi.New", err, "the start page")
+		return events.Wrap(events.Internal, "readapi.serveStart", err, "the start page")
 	}
-	var out bytes.Buffer
-	if err := page.Execute(&out, map[string]string{"Base": base, "Version": version}); err != nil {
-		return nil, events.Wrap(events.Internal, "readapi.New", err, "the start page")
-	}
-	return out.Bytes(), nil
+	s.pages.protect(c.Writer.Header())
+	writePlain(c.Writer, http.StatusOK, contentTypeHTML, page.Bytes())
+	return nil
 }
 
-func (s *Server) serveStart(w http.ResponseWriter) {
-	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
-	writePlain(w, http.StatusOK, "text/html; charset=utf-8", s.start)
+// newPages reads the templates.
+func newPages() (p pages, err error) {
+	p.style, p.policy = inlined(style)
+	if p.start, err = template.New("start").Parse(startTemplate); err == nil {
+		p.view, err = template.New("view").Parse(viewTemplate)
+	}
+	if err != nil {
+		return pages{}, events.Wrap(events.Internal, "readapi.New", err, "a page's template")
+	}
+	return p, nil
 }

@@ -1,0 +1,284 @@
+package readapi
+
+import (
+	"bytes"
+	"crypto/sha256"
+	_ "embed"
+	"encoding/base64"
+	"fmt"
+	"html/template"
+	"mime"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"binnacle/events"
+	documents "binnacle/events/fhir"
+)
+
+//go:embed view.html
+var viewTemplate string
+
+//go:embed style.css
+var style string
+
+const contentTypeHTML = "text/html; charset=utf-8"
+
+// viewBound is the largest answer that is shown as a page, bytes.
+const viewBound = 8 << 20
+
+// pages are what people see.
+type pages struct {
+	start, view *template.Template
+	style       template.HTML
+	policy      string // the Content-Security-Policy of every page
+}
+
+// inlined is a style sheet as it stands in a page, and the policy that allows it and nothing else: no script, no frame, no form, no other host.
+func inlined(css string) (element template.HTML, policy string) {
+	sum := sha256.Sum256([]byte(css))
+	return template.HTML("<style>" + css + "</style>"), //nolint:gosec // a constant of the program
+		"default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+}
+
+// protect sets what keeps a page from doing more than being looked at. A page's address may tell of a patient: no link passes it on.
+func (p *pages) protect(header http.Header) {
+	header.Set("Content-Security-Policy", p.policy)
+	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set("Referrer-Policy", "no-referrer")
+}
+
+// viewed shows to browsers as a page what next answers to reads under the FHIR root. Whoever doesn't prefer HTML to JSON is next's alone.
+func (s *Server) viewed(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !prefersHTML(r) || r.URL.Path != s.base && !strings.HasPrefix(r.URL.Path, s.base+"/") {
+			next.ServeHTTP(w, r)
+			return
+		}
+		inner := r.Clone(r.Context())
+		inner.Header.Set("Accept", "application/fhir+json")
+		inner.Header.Del("If-None-Match") // the page has no tag of its own: that of the JSON says nothing of it
+		inner.Header.Del("If-Modified-Since")
+		s.address.resolve(inner)
+		answer := &captured{header: w.Header(), status: http.StatusOK}
+		next.ServeHTTP(answer, inner)
+		s.show(w, inner, answer)
+	})
+}
+
+// prefersHTML tells whether a read comes from a browser: it names HTML, likes it more than any JSON that it names, and no less than what it
+// doesn't name. _format rules over Accept, and JSON is all that it can ask for.
+func prefersHTML(r *http.Request) bool {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead || strings.Contains(r.URL.RawQuery, "_format") {
+		return false
+	}
+	var html, json, others float64
+	for _, line := range r.Header["Accept"] {
+		if len(r.Header["Accept"]) == 1 && !strings.Contains(line, "html") {
+			return false // as most programs: nothing to weigh
+		}
+		for element := range strings.SplitSeq(line, ",") {
+			media, params, err := mime.ParseMediaType(element)
+			if err != nil {
+				continue
+			}
+			quality := 1.0
+			if q, given := params["q"]; given {
+				if quality, err = strconv.ParseFloat(q, 64); err != nil {
+					continue
+				}
+			}
+			switch media {
+			case "text/html", "application/xhtml+xml":
+				html = max(html, quality)
+			case "application/fhir+json", "application/json+fhir", "application/json", "text/json":
+				json = max(json, quality)
+			case "*/*", "application/*":
+				others = max(others, quality)
+			}
+		}
+	}
+	return html > json && html >= others
+}
+
+// captured keeps an answer to make a page of it.
+type captured struct {
+	header http.Header
+	status int
+	body   bytes.Buffer
+	over   bool // the body is larger than a page may be, and is not all there
+}
+
+func (c *captured) Header() http.Header    { return c.header }
+func (c *captured) WriteHeader(status int) { c.status = status }
+func (c *captured) Flush()                 {}
+
+func (c *captured) Write(data []byte) (int, error) {
+	if c.over = c.over || c.body.Len()+len(data) > viewBound; !c.over {
+		c.body.Write(data)
+	}
+	return len(data), nil
+}
+
+// namedLink is a link with its words.
+type namedLink struct{ Text, URL string }
+
+// view is what the template of a page shows; what was answered follows below it.
+type view struct {
+	Style         template.HTML
+	Title, Note   string
+	Bad           bool
+	Crumbs, Links []namedLink
+}
+
+// show writes an answer as a page.
+func (s *Server) show(w http.ResponseWriter, r *http.Request, answer *captured) {
+	header := w.Header()
+	base := s.address.baseURL(r)
+	below := strings.TrimPrefix(r.URL.Path, s.base)
+	v := view{Style: s.pages.style, Title: strings.TrimPrefix(below, "/"), Bad: answer.status >= http.StatusBadRequest}
+	v.Crumbs = []namedLink{{"Binnacle", r.Header.Get("X-Forwarded-Prefix") + "/"}}
+	path := base
+	for segment := range strings.SplitSeq(strings.TrimPrefix(below, "/"), "/") {
+		path += "/" + url.PathEscape(segment)
+		v.Crumbs = append(v.Crumbs, namedLink{segment, path})
+	}
+	switch {
+	case below == "":
+		v.Title, v.Crumbs = "All types", v.Crumbs[:1]
+	case v.Bad:
+		v.Title = fmt.Sprintf("%d %s", answer.status, http.StatusText(answer.status))
+	}
+	query := r.URL.RawQuery
+	if query != "" {
+		query += "&"
+	}
+	v.Links = []namedLink{{"JSON", base + (&url.URL{Path: below}).EscapedPath() + "?" + query + "_format=json"}}
+	var root documents.Node
+	document, err := documents.Parse(answer.body.Bytes())
+	switch {
+	case answer.over:
+		v.Note = fmt.Sprintf("This answer is larger than %d MiB, too large for a page: take the JSON, or ask for less with _count.", viewBound>>20)
+	case err != nil:
+		v.Note = "This answer is no JSON: take it as it is."
+	default:
+		root = document.Root()
+		v.Links = append(v.Links, s.linksOf(root, base)...)
+	}
+	var page bytes.Buffer
+	if err := s.pages.view.Execute(&page, v); err != nil {
+		s.root.Refuse(w, events.Wrap(events.Internal, "readapi.show", err, "a page"))
+		return
+	}
+	if root.Exists() {
+		p := printer{out: &page, base: base, known: s.catalog.Known}
+		page.WriteString("<pre>")
+		p.value(root, "", "\n")
+		page.WriteString("</pre>\n")
+	}
+	page.WriteString("</body>\n</html>\n")
+	for _, name := range []string{"ETag", "Last-Modified", "Content-Length"} { // they speak of the JSON
+		header.Del(name)
+	}
+	header.Add("Vary", "Accept")
+	s.pages.protect(header)
+	writePlain(w, answer.status, contentTypeHTML, page.Bytes())
+}
+
+// linksOf are the links that a document offers: the pages of a bundle, the history of a resource.
+func (s *Server) linksOf(root documents.Node, base string) (links []namedLink) {
+	kind, id := root.Get("resourceType").Text(), root.Get("id").Text()
+	if kind != "Bundle" || !root.Get("link").Exists() {
+		if s.catalog.Known(kind) && isID(id) && root.Get("meta").Get("versionId").Exists() {
+			links = append(links, namedLink{"history", base + "/" + kind + "/" + id + "/_history"})
+		}
+		return links
+	}
+	for link := range root.Get("link").Items() {
+		if to := link.Get("url").Text(); isBelow(to, base) {
+			links = append(links, namedLink{link.Get("relation").Text(), to})
+		}
+	}
+	return links
+}
+
+// isBelow tells whether a URL is the FHIR root or below it.
+func isBelow(address, base string) bool {
+	rest, found := strings.CutPrefix(address, base)
+	return found && (rest == "" || rest[0] == '/' || rest[0] == '?')
+}
+
+// isID tells whether s has the form of an id (FHIR R4, datatypes, id).
+func isID(s string) bool {
+	return s != "" && len(s) <= 64 && strings.IndexFunc(s, func(c rune) bool {
+		return !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '.')
+	}) < 0
+}
+
+// printer writes a document with indentation and links. Scalars are written as they stand in the document, everything is escaped.
+type printer struct {
+	out   *bytes.Buffer
+	base  string
+	known func(resourceType string) bool
+}
+
+// value writes n, the member key of its object; line is a line's end with the indentation of n.
+func (p *printer) value(n documents.Node, key, line string) {
+	switch n.Kind() {
+	case documents.Object:
+		p.out.WriteByte('{')
+		separator := ""
+		for name, member := range n.Fields() {
+			p.out.WriteString(separator + line + `  <span class="k">`)
+			template.HTMLEscape(p.out, strconv.AppendQuote(nil, name))
+			p.out.WriteString("</span>: ")
+			p.value(member, name, line+"  ")
+			separator = ","
+		}
+		if separator != "" {
+			p.out.WriteString(line)
+		}
+		p.out.WriteByte('}')
+	case documents.Array:
+		p.out.WriteByte('[')
+		separator := ""
+		for item := range n.Items() {
+			p.out.WriteString(separator + line + "  ")
+			p.value(item, key, line+"  ")
+			separator = ","
+		}
+		if separator != "" {
+			p.out.WriteString(line)
+		}
+		p.out.WriteByte(']')
+	default:
+		address := ""
+		if n.Kind() == documents.String {
+			address = p.address(key, n.Text())
+		}
+		if address == "" {
+			template.HTMLEscape(p.out, n.Raw())
+			return
+		}
+		p.out.WriteString(`<a href="` + template.HTMLEscapeString(address) + `">`)
+		template.HTMLEscape(p.out, n.Raw())
+		p.out.WriteString("</a>")
+	}
+}
+
+// address is where a text leads to on this server; "" when it leads nowhere. Nothing leads to another host.
+func (p *printer) address(key, text string) string {
+	if isBelow(text, p.base) {
+		return text
+	}
+	if key != "reference" && key != "location" {
+		return ""
+	}
+	parts := strings.Split(text, "/")
+	versioned := len(parts) == 4 && parts[2] == "_history" && isID(parts[3])
+	if len(parts) != 2 && !versioned || !p.known(parts[0]) || !isID(parts[1]) {
+		return ""
+	}
+	return p.base + "/" + text
+}
