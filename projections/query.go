@@ -8,11 +8,19 @@ type Query struct {
 	Clauses   []Clause  // all must hold
 	Sort      []SortKey // empty: main date descending, then newest version first
 	Limit     int       // versions on a page; 0: only the total is wanted
-	After     string    // Page.Next of the page before; "" is the first page
+	After     string    // where the page begins: Page.Next of the page before; "" is the first page
+	Back      bool      // the page that ends at After, in place of the one that begins there; the last one when After is ""
+	Beyond    *Place    // in place of After, in an order by _lastUpdated or _id alone, which types have in common
 	Snapshot  int64     // the Page.Snapshot of the first page; 0: what is committed now; kind Gone when it has been swept
 	Total     Total
 	Explain   bool // Page.Plan shall tell what the index has weighed
 	Patient   bool // no limit of time: what the projector decides must not depend on how fast a search was; TooCostly stays possible for what is beyond other bounds
+}
+
+// Place is where a version stands in an order that several types have in common.
+type Place struct {
+	Type string // of the version; another one than that of the query is fine
+	Sid  int64
 }
 
 // Clause is one condition of a query. It has one of three forms: a search parameter with values that are alternatives, a
@@ -129,6 +137,7 @@ const (
 // Page is one page of an answer.
 type Page struct {
 	Versions []Version
+	After    string // token of where the page begins: with it as Query.After the page is read again, and with Query.Back the one before; "" on the first
 	Next     string // token of the page that follows; "" on the last
 	Snapshot int64  // what the page was read at; give it back for the next one
 	Total    int64  // -1: not counted

@@ -66,8 +66,13 @@ func TestASearchOverAllTypesMergesThemPageByPage(t *testing.T) {
 					t.Errorf("%s %s by %d: total %s, want %d", method, c.query, count, pages[0].total, len(c.want))
 				}
 				back := walk(t, server, pages[len(pages)-1], "previous")
-				if count > 1 && len(back) != len(pages) {
-					t.Errorf("%s %s by %d: %d pages forth and %d back", method, c.query, count, len(pages), len(back))
+				if len(back) != len(pages) {
+					t.Fatalf("%s %s by %d: %d pages forth and %d back", method, c.query, count, len(pages), len(back))
+				}
+				for i := range back {
+					if want := pages[len(pages)-1-i].ids; !slices.Equal(back[i].ids, want) {
+						t.Errorf("%s %s by %d: %d pages back there are %v, want %v", method, c.query, count, i, back[i].ids, want)
+					}
 				}
 			}
 		}

@@ -39,6 +39,7 @@ func Index(t *testing.T, open func(t testing.TB) projections.Generations) {
 		"_id and _lastUpdated are parameters like others":                       idAndUpdated,
 		"a deleted resource is not found until it is written again":             deletions,
 		"pages stay as they were while others write":                            stablePages,
+		"types have the orders by _lastUpdated and _id in common":               commonOrder,
 		"a position has its snapshot":                                           snapshotAt,
 		"what thousands of versions have is found in order and by its plan":     commonValues(true),
 		"a search tells what was weighed when that is asked":                    explained,

@@ -2,6 +2,7 @@ package projectionstest
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -83,6 +84,56 @@ func stablePages(t *testing.T, g projections.Generations) {
 			again := q
 			again.Snapshot = first.Snapshot
 			w.compare(again, found, w.search(again))
+		}
+	}
+}
+
+// commonOrder reads the pages of a type that begin behind a version of another one, in the orders that types have in common.
+func commonOrder(t *testing.T, g projections.Generations) {
+	w := newWorld(t, g.Live(), 0)
+	for i := range 40 {
+		for _, of := range []string{"Observation", "Patient"} {
+			w.put(key(of, fmt.Sprint((i*7)%31)), int64(i), projections.Term{Param: "code", Kind: projections.Token, Code: fmt.Sprint(i % 2)})
+		}
+		if i%3 == 0 {
+			w.commit()
+		}
+	}
+	w.commit()
+	for _, sort := range []projections.SortKey{
+		{Param: "_lastUpdated", Kind: projections.Date}, {Param: "_lastUpdated", Kind: projections.Date, Descending: true},
+		{Param: "_id", Kind: projections.Token}, {Param: "_id", Kind: projections.Token, Descending: true},
+	} {
+		for _, clauses := range [][]projections.Clause{nil, {{Param: "code", Kind: projections.Token, Values: []projections.Value{{AnySystem: true, Code: "1"}}}}} {
+			q := projections.Query{Tenant: "main", Type: "Observation", Limit: 4, Sort: []projections.SortKey{sort}, Clauses: clauses, Snapshot: w.sid}
+			all := w.expect(q, w.sid)
+			patients := q
+			patients.Type, patients.Clauses = "Patient", nil
+			for _, place := range slices.Concat(w.expect(patients, w.sid), all) {
+				at := slices.IndexFunc(all, func(v projections.Version) bool {
+					return projections.Compare(q, projections.Row{Version: v}, projections.Row{Version: place}) > 0
+				})
+				if at < 0 {
+					at = len(all)
+				}
+				q.Beyond, q.Back = &projections.Place{Type: place.Type, Sid: place.Sid}, false
+				page := w.search(q)
+				if !slices.Equal(page.Versions, all[at:min(at+4, len(all))]) || (page.Next == "") != (at+4 >= len(all)) {
+					t.Fatalf("by %s behind %v: %v, want %v", sort.Param, place.Key, names(page.Versions), names(all[at:min(at+4, len(all))]))
+				}
+				if q.Back = true; !slices.Equal(w.search(q).Versions, all[max(0, at-4):at]) {
+					t.Fatalf("by %s up to %v: %v, want %v", sort.Param, place.Key, names(w.search(q).Versions), names(all[max(0, at-4):at]))
+				}
+				if next := q; page.Next != "" {
+					next.Beyond, next.Back, next.After = nil, false, page.Next
+					if page := w.search(next); !slices.Equal(page.Versions, all[at+4:min(at+8, len(all))]) {
+						t.Fatalf("by %s, the page after that behind %v: %v", sort.Param, place.Key, names(page.Versions))
+					}
+				}
+			}
+			q.Sort = []projections.SortKey{{Param: "name", Kind: projections.String}}
+			_, err := w.index.Search(testContext(t), q)
+			wantKind(t, err, events.Invalid, "a place of another type in an order that types do not have in common")
 		}
 	}
 }

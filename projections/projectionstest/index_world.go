@@ -151,7 +151,32 @@ func (w *world) all(q projections.Query, each func()) ([]projections.Version, pr
 		}
 		found = append(found, page.Versions...)
 	}
+	w.back(q, found, page)
 	return found, first
+}
+
+// back walks from the last page of a query to its first, at the same snapshot: each page ends where the one after it begins.
+func (w *world) back(q projections.Query, found []projections.Version, page projections.Page) {
+	w.t.Helper()
+	if q.Limit == 0 {
+		return
+	}
+	q.Snapshot, q.Total, q.Back = page.Snapshot, projections.TotalNone, true
+	rest := found[:len(found)-len(page.Versions)]
+	for page.After != "" {
+		next := page.After
+		q.After = next
+		page = w.search(q)
+		from := max(0, len(rest)-q.Limit)
+		if !slices.Equal(page.Versions, rest[from:]) || page.Next != next || (page.After == "") != (from == 0) {
+			w.t.Fatalf("backwards, query %+v\nplan %s\ngot  %v\nwant %v\nits beginning %q, its end %q", q, page.Plan, names(page.Versions), names(rest[from:]), page.After, page.Next)
+		}
+		rest = rest[:from]
+	}
+	q.After = ""
+	if last := w.search(q); !slices.Equal(last.Versions, found[max(0, len(found)-q.Limit):]) || last.Next != "" {
+		w.t.Fatalf("the last page of query %+v\nplan %s\ngot  %v\nof   %v", q, last.Plan, names(last.Versions), names(found))
+	}
 }
 
 // check compares the pages of a query with the model.

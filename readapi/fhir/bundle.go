@@ -92,7 +92,7 @@ func (c *cutter) subset(wanted *catalog.Subset, content []byte) ([]byte, error) 
 
 // writeHistory writes a page of a history as a bundle.
 func (d *Door) writeHistory(ctx context.Context, w http.ResponseWriter, h *history, found found) error {
-	links := h.links(found.page.Next)
+	links := h.links(found.page)
 	setLinks(w.Header(), links)
 	w.Header()["Cache-Control"] = d.revalidate
 	bundle := documents.NewBundleWriter(w, documents.BundleHead{

@@ -22,7 +22,7 @@ type history struct {
 	count   int
 	span    projections.HistorySpan
 	used    []catalog.KeyValue // the parameters that took effect, in this order
-	place   place              // snapshot: one more than the newest version of the first page; way: the oldest version of each page before
+	place   place              // snapshot: one more than the newest version of the first page; edge: the oldest version of the page before
 	paged   bool
 }
 
@@ -114,10 +114,16 @@ func (h *history) follow(text string) error {
 		return err
 	}
 	h.span.Before = h.place.snapshot
-	if after := h.place.after(); after != "" {
-		if h.span.Before, err = strconv.ParseInt(after, 10, 64); err != nil || h.span.Before < 1 {
-			return badToken()
-		}
+	if h.place.edge == "" {
+		return nil
+	}
+	edge, err := strconv.ParseInt(h.place.edge, 10, 64)
+	if err != nil || edge < 1 || edge > h.place.snapshot {
+		return badToken()
+	}
+	if h.span.Before = edge; h.place.back { // numbers have no gaps
+		h.span.Before = min(edge+int64(max(1, h.count)), h.place.snapshot)
+		h.span.Limit = int(h.span.Before - edge)
 	}
 	return nil
 }
@@ -148,9 +154,11 @@ func readTime(name, text string, partial bool) (time.Time, error) {
 	return time.Time{}, events.Errorf(events.Invalid, "fhir.History", "%s must be an instant with a zone, as in 2026-03-01T08:00:00Z, not %.40q", name, text)
 }
 
-// versions fetches a page. page.Next is the number of its last version when there are more.
+// versions fetches a page. page.Next is the number of its last version when there are more, page.After that of the version before its first.
 func (d *Door) versions(ctx context.Context, h *history) (found, error) {
-	h.span.Limit = max(1, h.count)
+	if !h.place.back {
+		h.span.Limit = max(1, h.count)
+	}
 	answer, err := d.Reader.History(ctx, h.key, h.span)
 	if err != nil {
 		return found{}, err
@@ -167,11 +175,18 @@ func (d *Door) versions(ctx context.Context, h *history) (found, error) {
 	if h.count == 0 {
 		return found{}, nil
 	}
-	contents, err := d.contents(ctx, answer.Versions)
+	contents, err := d.contents(ctx, answer.Versions, h.place.back)
 	if err != nil {
 		return found{}, err
 	}
-	page := projections.Page{Versions: answer.Versions[:len(contents)]}
+	if h.place.back {
+		page := projections.Page{Versions: answer.Versions[len(answer.Versions)-len(contents):], Next: h.place.edge}
+		if before := page.Versions[0].Number + 1; before < h.place.snapshot {
+			page.After = strconv.FormatInt(before, 10)
+		}
+		return found{page: page, contents: contents}, nil
+	}
+	page := projections.Page{Versions: answer.Versions[:len(contents)], After: h.place.edge}
 	if answer.More || len(contents) < len(answer.Versions) {
 		page.Next = strconv.FormatInt(page.Versions[len(contents)-1].Number, 10)
 	}
@@ -188,18 +203,18 @@ func (d *Door) known(ctx context.Context, key projections.Key) error {
 }
 
 // links makes the links of a page of a history.
-func (h *history) links(next string) []link {
+func (h *history) links(page projections.Page) []link {
 	plain := with(h.path, encode(h.used), "", "")
 	at := func(p place) string { return with(h.path, encode(h.used), pageParam, p.open(h.identity())) }
 	links := []link{{relation: "self", url: plain}, {relation: "first", url: plain}}
 	if h.paged {
 		links[0].url = at(h.place)
 	}
-	if before, ok := h.place.previous(); ok {
-		links = append(links, link{relation: "previous", url: at(before)})
+	if page.After != "" {
+		links = append(links, link{relation: "previous", url: at(h.place.before(page.After))})
 	}
-	if next != "" {
-		links = append(links, link{relation: "next", url: at(h.place.next(next))})
+	if page.Next != "" {
+		links = append(links, link{relation: "next", url: at(h.place.at(page.Next))})
 	}
 	return links
 }

@@ -19,22 +19,29 @@ type link struct {
 // linkHeaderBytes bounds the Link header: proxies commonly take 8 KiB for all headers together.
 const linkHeaderBytes = 4_000
 
-// setLinks repeats the links in a Link header (RFC 8288). Those that are private or make it too long for proxies stand in the
-// bundle alone.
+// setLinks repeats the links in a Link header (RFC 8288), but for private ones. Where they are too long for proxies it has the next page alone, or on the last page
+// the previous one: a client that reads nothing else must not take one page for all there is. That one stands there however long it is: the request came with it.
 func setLinks(header http.Header, links []link) {
-	var line strings.Builder
+	var lines []string
+	size, further := 0, ""
 	for _, l := range links {
-		const around = len(`, <>; rel=""`)
-		if l.private || line.Len()+around+len(l.url)+len(l.relation) > linkHeaderBytes {
+		if l.private {
 			continue
 		}
-		if line.Len() > 0 {
-			line.WriteString(", ")
+		line := "<" + l.url + `>; rel="` + l.relation + `"`
+		lines, size = append(lines, line), size+len(line)+len(", ")
+		if l.relation == "next" || l.relation == "previous" {
+			further = line // next comes last
 		}
-		line.WriteString("<" + l.url + `>; rel="` + l.relation + `"`)
 	}
-	if line.Len() > 0 {
-		header["Link"] = []string{line.String()}
+	if size > linkHeaderBytes {
+		lines = lines[:0]
+		if further != "" {
+			lines = append(lines, further)
+		}
+	}
+	if len(lines) > 0 {
+		header["Link"] = []string{strings.Join(lines, ", ")}
 	}
 }
 
@@ -120,13 +127,13 @@ func (d *Door) links(ctx context.Context, s *search, page projections.Page) ([]l
 	case !s.form:
 		links = append(links, link{relation: "first", url: plain})
 	case s.kept != nil:
-		add("first", s.place.first())
+		add("first", s.place.at(""))
 	}
-	if before, ok := s.place.previous(); ok {
-		add("previous", before)
+	if page.After != "" {
+		add("previous", s.place.before(page.After))
 	}
 	if page.Next != "" {
-		add("next", s.place.next(page.Next))
+		add("next", s.place.at(page.Next))
 	}
 	return links, failure
 }

@@ -2,6 +2,7 @@ package fhir
 
 import (
 	"context"
+	"slices"
 
 	"binnacle/events"
 	"binnacle/projections"
@@ -31,7 +32,7 @@ func (d *Door) find(ctx context.Context, s *search) (found, error) {
 // findType finds a page of one type.
 func (d *Door) findType(ctx context.Context, s *search) (found, error) {
 	query := s.parsed.Query
-	query.Partition, query.After, query.Snapshot = d.Partition, s.place.after(), s.place.snapshot
+	query.Partition, query.After, query.Back, query.Snapshot = d.Partition, s.place.edge, s.place.back, s.place.snapshot
 	if s.paged {
 		query.Total = projections.TotalNone // the first page has counted
 	}
@@ -43,7 +44,7 @@ func (d *Door) findType(ctx context.Context, s *search) (found, error) {
 		s.place.total = page.Total
 	}
 	s.place.snapshot = page.Snapshot
-	contents, err := d.contents(ctx, page.Versions)
+	contents, err := d.contents(ctx, page.Versions, s.place.back)
 	if err != nil {
 		return found{}, err
 	}
@@ -55,31 +56,37 @@ func (d *Door) findType(ctx context.Context, s *search) (found, error) {
 			return found{}, err
 		}
 		page.Plan = plan
-		contents = contents[:min(len(contents), len(page.Versions))]
 	}
 	return found{page: page, contents: contents}, nil
 }
 
 // contents fetches the content of versions, in their order, until the page is full: at least one, and more while they fit
-// [Limits.PageBytes]. What the store has lost comes from the log.
-func (d *Door) contents(ctx context.Context, versions []projections.Version) ([][]byte, error) {
+// [Limits.PageBytes]; of a page that is read backwards the last ones. What the store has lost comes from the log.
+func (d *Door) contents(ctx context.Context, versions []projections.Version, back bool) ([][]byte, error) {
+	if back {
+		versions = slices.Clone(versions)
+		slices.Reverse(versions)
+	}
 	const fetch = 100 // blobs at once
 	contents := make([][]byte, 0, len(versions))
 	size := 0
-	for len(contents) < len(versions) {
-		part := versions[len(contents):]
-		part = part[:min(len(part), fetch)]
+	for part := range slices.Chunk(versions, fetch) {
 		fetched, err := d.fetch(ctx, part)
 		if err != nil {
 			return nil, err
 		}
 		for _, content := range fetched {
-			size += len(content)
-			if size > d.Limits.PageBytes && len(contents) > 0 {
-				return contents, nil
+			if size += len(content); size > d.Limits.PageBytes && len(contents) > 0 {
+				break
 			}
 			contents = append(contents, content)
 		}
+		if size > d.Limits.PageBytes {
+			break
+		}
+	}
+	if back {
+		slices.Reverse(contents)
 	}
 	return contents, nil
 }

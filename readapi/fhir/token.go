@@ -13,62 +13,35 @@ import (
 	"binnacle/events"
 )
 
-// place is a page within a search: what the _page parameter says. It holds the way that led there, so that previous leads back.
+// place is a page within a search: what the _page parameter says. Its token is as long for the last page as for the second: no way back is kept, since what
+// is before a page is found as what is behind it is.
 type place struct {
-	snapshot int64    // Page.Snapshot of the first page
-	total    int64    // as counted for the first page; -1: not counted
-	asked    int64    // when the first page was asked for, Unix seconds; what is relative to now stays the same on all pages
-	way      []string // Page.Next of the pages before, oldest first; the last one is this page's After; empty: the first page
-	cut      bool     // the oldest of the way were dropped to keep links short
+	snapshot int64  // Page.Snapshot of the first page
+	total    int64  // as counted for the first page; -1: not counted
+	asked    int64  // when the first page was asked for, Unix seconds; what is relative to now stays the same on all pages
+	edge     string // where the page begins: Page.Next of the one before; "" is the start
+	back     bool   // it ends at the edge, and does not begin there
 }
 
-// Bounds of a token: what proxies take in a header line, and the parts of a way that fit it.
-const (
-	wayBytes   = 1_000 // of the way's tokens, together
-	tokenChars = 8_000
-)
+// tokenChars bounds a token. One over all types in an order that needs a place in each of them is the longest.
+const tokenChars = 8_000
 
-// after is the index token of this page.
-func (p place) after() string {
-	if len(p.way) == 0 {
-		return ""
-	}
-	return p.way[len(p.way)-1]
+// at is the place of the page that begins at an edge.
+func (p place) at(edge string) place {
+	p.edge, p.back = edge, false
+	return p
 }
 
-// next is the place of the following page.
-func (p place) next(after string) place {
-	following := p
-	following.way = append(append(make([]string, 0, len(p.way)+1), p.way...), after)
-	size := 0
-	for i := len(following.way) - 1; i >= 0; i-- {
-		size += len(following.way[i])
-		if size > wayBytes && i < len(following.way)-1 {
-			following.way, following.cut = following.way[i+1:], true
-			break
-		}
-	}
-	return following
-}
-
-// previous is the place of the page before; false when there is none, or when the way to it was dropped.
-func (p place) previous() (place, bool) {
-	if len(p.way) == 0 || (len(p.way) == 1 && p.cut) {
-		return place{}, false
-	}
-	before := p
-	before.way = p.way[:len(p.way)-1]
-	return before, true
-}
-
-func (p place) first() place {
-	return place{snapshot: p.snapshot, total: p.total, asked: p.asked}
+// before is the place of the page that ends at an edge.
+func (p place) before(edge string) place {
+	p.edge, p.back = edge, true
+	return p
 }
 
 // The forms of a token: the first byte.
 const (
-	openForm   = 1 // checksum, place
-	sealedForm = 2 // hash of the kept search, nonce, sealed place
+	openForm   = 3 // checksum, place
+	sealedForm = 4 // hash of the kept search, nonce, sealed place
 )
 
 // open writes the token of a search whose parameters stand in the link beside it. The checksum binds it to them: a token is no
@@ -172,37 +145,27 @@ func checksum(search string, body []byte) uint64 {
 	return digest.Sum64()
 }
 
-// append writes the place: snapshot, total+1, asked, cut, number of steps, and each step with its length.
+// append writes the place: snapshot, total+1, asked, back, and the edge with its length.
 func (p place) append(data []byte) []byte {
 	data = binary.AppendUvarint(data, uint64(p.snapshot))
 	data = binary.AppendUvarint(data, uint64(p.total+1))
 	data = binary.AppendUvarint(data, uint64(p.asked))
-	if p.cut {
+	if p.back {
 		data = append(data, 1)
 	} else {
 		data = append(data, 0)
 	}
-	data = binary.AppendUvarint(data, uint64(len(p.way)))
-	for _, step := range p.way {
-		data = binary.AppendUvarint(data, uint64(len(step)))
-		data = append(data, step...)
-	}
-	return data
+	data = binary.AppendUvarint(data, uint64(len(p.edge)))
+	return append(data, p.edge...)
 }
 
 func parsePlace(data []byte) (place, error) {
 	reader := placeReader{data: data}
 	p := place{snapshot: int64(reader.number(math.MaxInt64)), total: int64(reader.number(math.MaxInt64)) - 1,
 		asked: int64(reader.number(math.MaxInt32))}
-	p.cut = reader.number(1) == 1
-	steps := int(reader.number(tokenChars))
-	for range steps {
-		p.way = append(p.way, reader.text())
-		if reader.bad {
-			break
-		}
-	}
-	if reader.bad || len(reader.data) > 0 {
+	p.back = reader.number(1) == 1
+	p.edge = reader.text()
+	if reader.bad || len(reader.data) > 0 || p.back && p.edge == "" {
 		return place{}, badToken()
 	}
 	return p, nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -22,65 +23,95 @@ const (
 // typePart is the share of one type in a page over several types.
 type typePart struct {
 	query projections.Query
-	after string // the index token from which the type goes on
+	after string // the index token from which the type goes on; "" is its start
 	done  bool   // the type has no more versions
 	page  projections.Page
 	rows  []projections.Row // of page.Versions, with what they are ordered by
 	taken int               // of page.Versions, on this page
 }
 
-// findTypes finds a page over several types: a page of each, merged by the common order. The next page goes on in each type behind what was
-// taken of it.
+// typesPage is a page over several types: a page of each, merged by the common order.
+type typesPage struct {
+	parts  []*typePart
+	common bool               // the order is by _lastUpdated or _id alone: one place is enough for all types
+	behind *projections.Place // in a common order: the last version before the page; nil: none
+	back   bool               // the page ends at its edge
+}
+
+// findTypes finds a page over several types. The next page goes on in each type behind what was taken of it.
 func (d *Door) findTypes(ctx context.Context, s *search) (found, error) {
-	parts := make([]*typePart, len(s.parsed.Types))
+	t := &typesPage{parts: make([]*typePart, len(s.parsed.Types)), back: s.place.back}
 	for i, query := range s.parsed.Types {
-		query.Partition = d.Partition
+		query.Partition, query.Back = d.Partition, t.back
 		if s.paged {
 			query.Total = projections.TotalNone
 		}
-		parts[i] = &typePart{query: query}
-	}
-	if err := readWay(s.place.after(), parts); err != nil {
-		return found{}, err
+		t.parts[i] = &typePart{query: query}
 	}
 	order := s.parsed.Types[0]
-	if orderedByTerms(order) && len(parts) > typesByTerm {
-		return found{}, events.Errorf(events.TooCostly, "fhir.Search", "%d types can be sorted by _lastUpdated and _id alone; name at most %d types with _type to sort by other parameters", len(parts), typesByTerm)
+	t.common = len(order.Sort) == 1 && !orderedByTerms(order)
+	if err := t.read(s.place.edge); err != nil {
+		return found{}, err
 	}
-	if err := d.pagesOfTypes(ctx, s, parts); err != nil {
+	if orderedByTerms(order) && len(t.parts) > typesByTerm {
+		return found{}, events.Errorf(events.TooCostly, "fhir.Search", "%d types can be sorted by _lastUpdated and _id alone; name at most %d types with _type to sort by other parameters", len(t.parts), typesByTerm)
+	}
+	if err := d.pagesOfTypes(ctx, s, t); err != nil {
 		return found{}, err
 	}
 	if orderedByTerms(order) {
-		for _, part := range parts {
+		for _, part := range t.parts {
 			if err := d.rowsOf(ctx, part); err != nil {
 				return found{}, err
 			}
 		}
 	}
-	answer := found{page: projections.Page{Versions: mergeTypes(order, parts), Snapshot: s.place.snapshot, Plan: planOf(parts)}}
+	merged := t.merge(order)
+	shown := merged[:min(len(merged), order.Limit)]
+	if t.back {
+		shown = merged[max(0, len(merged)-order.Limit):]
+	}
+	answer := found{page: projections.Page{Snapshot: s.place.snapshot, Plan: planOf(t.parts)}}
 	if !s.paged {
-		s.place.total = totalOfTypes(parts)
+		s.place.total = totalOfTypes(t.parts)
 	}
 	if order.Limit == 0 {
 		return answer, nil
 	}
 	var err error
-	if answer.contents, err = d.contents(ctx, answer.page.Versions); err != nil {
+	if answer.contents, err = d.contents(ctx, shown, t.back); err != nil {
 		return found{}, err
 	}
-	answer.page.Versions = answer.page.Versions[:len(answer.contents)]
-	answer.page.Next, err = d.nextOfTypes(ctx, parts, answer.page.Versions)
+	if t.back {
+		answer.page.Versions = shown[len(shown)-len(answer.contents):]
+		answer.page.Next = s.place.edge
+		answer.page.After, err = d.beginningOfTypes(ctx, t, merged, answer.page.Versions)
+	} else {
+		answer.page.Versions = shown[:len(answer.contents)]
+		answer.page.After = s.place.edge
+		answer.page.Next, err = d.endOfTypes(ctx, t, answer.page.Versions)
+	}
 	return answer, err
 }
 
-// pagesOfTypes asks for the page of each type that is not done. The first answer gives the snapshot of all.
-func (d *Door) pagesOfTypes(ctx context.Context, s *search, parts []*typePart) error {
+// pagesOfTypes asks for the page of each type that has versions on the side of the edge where the page is. The first answer gives the snapshot of all.
+// Backwards it asks for one version more than the page shows: the next page back ends there.
+func (d *Door) pagesOfTypes(ctx context.Context, s *search, t *typesPage) error {
 	ask := func(part *typePart) (err error) {
-		part.query.After, part.query.Snapshot = part.after, s.place.snapshot
-		part.page, err = d.Reader.Search(ctx, part.query)
+		query := part.query
+		query.After, query.Beyond, query.Snapshot = part.after, t.behind, s.place.snapshot
+		if t.back {
+			query.Limit++
+		}
+		part.page, err = d.Reader.Search(ctx, query)
 		return err
 	}
-	open := slices.DeleteFunc(slices.Clone(parts), func(part *typePart) bool { return part.done })
+	open := slices.DeleteFunc(slices.Clone(t.parts), func(part *typePart) bool {
+		if t.back {
+			return t.behind == nil && !part.done && part.after == ""
+		}
+		return part.done
+	})
 	for s.place.snapshot == 0 && len(open) > 0 {
 		if err := ask(open[0]); err != nil {
 			return err
@@ -143,13 +174,21 @@ func (p *typePart) row() projections.Row {
 	return projections.Row{Version: p.page.Versions[p.taken]}
 }
 
-// mergeTypes takes the first versions of all parts, in the order that they have in common.
-func mergeTypes(order projections.Query, parts []*typePart) []projections.Version {
+// merge puts the first versions of all parts into the order that they have in common; backwards the last ones, and one more than the page shows.
+func (t *typesPage) merge(order projections.Query) []projections.Version {
+	limit, better := order.Limit, -1
+	if t.back {
+		limit, better = limit+1, 1
+		for _, part := range t.parts {
+			slices.Reverse(part.page.Versions)
+			slices.Reverse(part.rows)
+		}
+	}
 	var merged []projections.Version
-	for len(merged) < order.Limit {
+	for len(merged) < limit {
 		var first *typePart
-		for _, part := range parts {
-			if part.taken < len(part.page.Versions) && (first == nil || projections.Compare(order, part.row(), first.row()) < 0) {
+		for _, part := range t.parts {
+			if part.taken < len(part.page.Versions) && (first == nil || projections.Compare(order, part.row(), first.row())*better > 0) {
 				first = part
 			}
 		}
@@ -159,29 +198,26 @@ func mergeTypes(order projections.Query, parts []*typePart) []projections.Versio
 		merged = append(merged, first.page.Versions[first.taken])
 		first.taken++
 	}
+	if t.back {
+		slices.Reverse(merged)
+	}
 	return merged
 }
 
-// nextOfTypes makes the token of the following page from what this one shows; "" when there is none. A type of which only some versions
-// were taken is asked once more for just those, to learn where it goes on.
-func (d *Door) nextOfTypes(ctx context.Context, parts []*typePart, shown []projections.Version) (string, error) {
-	counts := make(map[string]int, len(parts))
-	for _, version := range shown {
-		counts[version.Type]++
-	}
+// endOfTypes is the edge behind what a page shows; "" when nothing follows. In an order that is not common, a type of which only some versions were taken is asked
+// once more for just those, to learn where it goes on.
+func (d *Door) endOfTypes(ctx context.Context, t *typesPage, shown []projections.Version) (string, error) {
+	counts := countTypes(shown)
 	more := false
-	for _, part := range parts {
+	for _, part := range t.parts {
 		if part.done {
 			continue
 		}
 		switch taken := counts[part.query.Type]; {
 		case taken == len(part.page.Versions):
 			part.after, part.done = part.page.Next, part.page.Next == ""
-		case taken > 0:
-			query := part.query
-			query.Limit, query.Total = taken, projections.TotalNone
-			query.Snapshot = part.page.Snapshot
-			page, err := d.Reader.Search(ctx, query)
+		case taken > 0 && !t.common:
+			page, err := d.pageOfTaken(ctx, part, taken)
 			if err != nil {
 				return "", err
 			}
@@ -192,42 +228,108 @@ func (d *Door) nextOfTypes(ctx context.Context, parts []*typePart, shown []proje
 	if !more {
 		return "", nil
 	}
-	return writeWay(parts), nil
+	if t.common {
+		t.behind = placeOf(shown[len(shown)-1])
+	}
+	return t.write(), nil
 }
 
-// The token of a page over several types has a bit for each type, set when the type is done; and, for each that is not and has been
-// begun, its place among the types, the length of its index token, and the token.
+// beginningOfTypes is the edge before what a page shows that was read backwards; "" when nothing comes before.
+func (d *Door) beginningOfTypes(ctx context.Context, t *typesPage, merged, shown []projections.Version) (string, error) {
+	rest := merged[:len(merged)-len(shown)]
+	if len(rest) == 0 {
+		return "", nil
+	}
+	if t.common {
+		t.behind = placeOf(rest[len(rest)-1])
+		for _, part := range t.parts {
+			part.done = false // which it may be, but nobody has asked
+		}
+		return t.write(), nil
+	}
+	counts := countTypes(shown)
+	for _, part := range t.parts {
+		switch taken := counts[part.query.Type]; {
+		case taken == 0:
+		case taken == len(part.page.Versions):
+			part.after, part.done = "", false
+		default:
+			page, err := d.pageOfTaken(ctx, part, taken)
+			if err != nil {
+				return "", err
+			}
+			part.after, part.done = page.After, false
+		}
+	}
+	return t.write(), nil
+}
 
-func writeWay(parts []*typePart) string {
-	data := make([]byte, (len(parts)+7)/8)
-	for i, part := range parts {
+// pageOfTaken asks for just those versions of a part that a page shows.
+func (d *Door) pageOfTaken(ctx context.Context, part *typePart, taken int) (projections.Page, error) {
+	query := part.query
+	query.Limit, query.Total, query.After, query.Snapshot = taken, projections.TotalNone, part.after, part.page.Snapshot
+	return d.Reader.Search(ctx, query)
+}
+
+func countTypes(shown []projections.Version) map[string]int {
+	counts := map[string]int{}
+	for _, version := range shown {
+		counts[version.Type]++
+	}
+	return counts
+}
+
+func placeOf(version projections.Version) *projections.Place {
+	return &projections.Place{Type: version.Type, Sid: version.Sid}
+}
+
+// An edge of a page over several types has a bit for each type, set when the type is done. In a common order there follow the place of a type among them and the
+// Sid of its version behind which the page begins. In other orders, for each type that is not done and has been begun: its place among the types, the length of its
+// index token, and the token.
+
+func (t *typesPage) write() string {
+	data := make([]byte, (len(t.parts)+7)/8)
+	for i, part := range t.parts {
 		switch {
 		case part.done:
 			data[i/8] |= 1 << (i % 8)
+		case t.common:
 		case part.after != "":
 			data = binary.AppendUvarint(data, uint64(i))
 			data = binary.AppendUvarint(data, uint64(len(part.after)))
 			data = append(data, part.after...)
 		}
 	}
+	if t.common {
+		data = binary.AppendUvarint(data, uint64(slices.IndexFunc(t.parts, func(part *typePart) bool { return part.query.Type == t.behind.Type })))
+		data = binary.AppendUvarint(data, uint64(t.behind.Sid))
+	}
 	return string(data)
 }
 
-func readWay(after string, parts []*typePart) error {
-	if after == "" {
+func (t *typesPage) read(edge string) error {
+	if edge == "" {
 		return nil
 	}
-	bits := (len(parts) + 7) / 8
-	if len(after) < bits {
+	bits := (len(t.parts) + 7) / 8
+	if len(edge) < bits {
 		return badToken()
 	}
-	for i, part := range parts {
-		part.done = after[i/8]>>(i%8)&1 == 1
+	for i, part := range t.parts {
+		part.done = edge[i/8]>>(i%8)&1 == 1
 	}
-	reader := placeReader{data: []byte(after[bits:])}
+	reader := placeReader{data: []byte(edge[bits:])}
+	if t.common {
+		of := int(reader.number(uint64(len(t.parts) - 1)))
+		t.behind = &projections.Place{Type: t.parts[of].query.Type, Sid: int64(reader.number(math.MaxInt64))}
+		if reader.bad || len(reader.data) > 0 {
+			return badToken()
+		}
+		return nil
+	}
 	for len(reader.data) > 0 && !reader.bad {
-		i := int(reader.number(uint64(len(parts) - 1)))
-		parts[i].after = reader.text()
+		i := int(reader.number(uint64(len(t.parts) - 1)))
+		t.parts[i].after = reader.text()
 	}
 	if reader.bad {
 		return badToken()

@@ -44,13 +44,17 @@ func (x *search) collect(o order, driver *access, limit int) ([]match, error) {
 	}
 	sql := "select " + matchColumns + ", case when v.val is null then 1 else 0 end from (select " + matchColumns + ", " + x.value1(s, o.by, o.keys[0], "v.sid") + " as val" +
 		x.candidates(s, driver) + ") v"
+	phases, inValues, inMissing := "asc", " or v.val is null", ""
+	if o.back {
+		phases, inValues, inMissing = "desc", "", " or v.val is not null"
+	}
 	switch x.after.phase {
 	case byValue:
-		sql += " where (v.val, v.sid) " + o.beyond() + " (" + s.arg(x.lastValue(o)) + ", " + s.arg(x.after.sid) + ") or v.val is null"
+		sql += " where (v.val, v.sid) " + o.beyond() + " (" + s.arg(x.lastValue(o)) + ", " + s.arg(x.after.sid) + ")" + inValues
 	case byMissing:
-		sql += " where v.val is null and v.sid " + o.beyond() + " " + s.arg(x.after.sid)
+		sql += " where v.val is null and v.sid " + o.beyond() + " " + s.arg(x.after.sid) + inMissing
 	}
-	sql += " order by case when v.val is null then 1 else 0 end, v.val " + o.direction() + ", v.sid " + o.direction() + page
+	sql += " order by case when v.val is null then 1 else 0 end " + phases + ", v.val " + o.direction() + ", v.sid " + o.direction() + page
 	return x.matches(s, sql, byValue, 1, func(m *match, missing []int64) {
 		if missing[0] != 0 {
 			m.phase = byMissing
@@ -99,9 +103,9 @@ func compareCandidates(o order, a, b *candidate) int {
 		v, w := &a.values[i], &b.values[i]
 		c := 0
 		switch {
-		case v.has && !w.has:
+		case v.has != w.has && v.has != o.back:
 			return -1
-		case w.has && !v.has:
+		case v.has != w.has:
 			return 1
 		case v.has:
 			c = cmp.Or(cmp.Compare(v.number, w.number), strings.Compare(v.text, w.text), strings.Compare(v.second, w.second))
@@ -202,8 +206,8 @@ func (x *search) tokenValuesOf(found []candidate, at int, key projections.SortKe
 	if err != nil {
 		return err
 	}
-	flag := smallest
-	if key.Descending {
+	flag, last := smallest, x.sortedByLargest(key.Descending)
+	if last {
 		flag = largest
 	}
 	sids := make([]int64, len(found))
@@ -228,7 +232,7 @@ func (x *search) tokenValuesOf(found []candidate, at int, key projections.SortKe
 			return err
 		}
 		best, value := &found[index[sid]].values[at], sortable{has: true, text: string(code), second: string(system)}
-		if after := cmp.Or(strings.Compare(value.text, best.text), strings.Compare(value.second, best.second)); !best.has || after < 0 && !key.Descending || after > 0 && key.Descending {
+		if after := cmp.Or(strings.Compare(value.text, best.text), strings.Compare(value.second, best.second)); !best.has || after < 0 && !last || after > 0 && last {
 			*best = value
 		}
 		return nil

@@ -71,13 +71,12 @@ func (x *search) combine(o, walk order, driver *access, limit int) (found []matc
 	if !aligned {
 		return x.combined(o, walk, nil, byValue, driver, limit)
 	}
-	if x.after.phase != byMissing {
-		if found, done, err = x.combined(o, walk, &x.dates.with, byValue, driver, limit); !done || err != nil || len(found) == limit {
-			return found, done, err
+	return x.inPhases(limit, func(phase phase, limit int) ([]match, bool, error) {
+		if phase == byMissing {
+			return x.combined(o, order{by: orderUpdated, descending: o.descending}, &x.dates.without, byMissing, driver, limit)
 		}
-	}
-	rest, done, err := x.combined(o, order{by: orderUpdated, descending: o.descending}, &x.dates.without, byMissing, driver, limit-len(found))
-	return append(found, rest...), done, err
+		return x.combined(o, walk, &x.dates.with, byValue, driver, limit)
+	})
 }
 
 // toRead is a clause of few rows if these have to be read to be combined with sets; else nil. The clause may be nil.

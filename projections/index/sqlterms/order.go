@@ -1,6 +1,7 @@
 package sqlterms
 
 import (
+	"slices"
 	"strings"
 
 	"binnacle/events"
@@ -13,6 +14,7 @@ type order struct {
 	descending bool
 	keys       []projections.SortKey
 	crossed    bool // what shares a main date stands in the other direction
+	back       bool // it is walked from its end: what has no value comes first
 }
 
 type orderBy uint8
@@ -61,6 +63,34 @@ func orderOf(sort []projections.SortKey) (order, error) {
 		return o, events.Errorf(events.TooCostly, op, "a search can be sorted by at most 8 parameters")
 	}
 	return o, nil
+}
+
+// reversed is the order walked from its end. Which of several values a version is sorted by stays as it is; see [search.sortedByLargest].
+func (o order) reversed() order {
+	o.descending, o.back = !o.descending, true
+	o.keys = slices.Clone(o.keys)
+	for i := range o.keys {
+		o.keys[i].Descending = !o.keys[i].Descending
+	}
+	return o
+}
+
+// sortedByLargest tells whether a direction in which an order is walked stands for one in which a version is sorted by its largest value.
+func (x *search) sortedByLargest(descending bool) bool { return descending != x.q.Back }
+
+// inPhases answers with the versions that have a value to be sorted by and with those that lack it, which come last. done is false where a part could not be answered.
+func (x *search) inPhases(limit int, part func(phase phase, limit int) (found []match, done bool, err error)) (found []match, done bool, err error) {
+	phases, begun := [2]phase{byValue, byMissing}, x.after.phase == byMissing
+	if x.q.Back {
+		phases, begun = [2]phase{byMissing, byValue}, x.after.phase == byValue || x.after.phase == byCoding
+	}
+	if !begun {
+		if found, done, err = part(phases[0], limit); !done || err != nil || len(found) >= limit {
+			return found, done, err
+		}
+	}
+	rest, done, err := part(phases[1], limit-len(found))
+	return append(found, rest...), done, err
 }
 
 // within is the order of the versions that share the first key, a token: by main date, in the direction of a second key that is the date

@@ -80,6 +80,9 @@ func Search(ctx context.Context, db DB, dialect Dialect, q projections.Query) (p
 	if err != nil {
 		return projections.Page{}, err
 	}
+	if q.Back {
+		order = order.reversed()
+	}
 	x.resolveOrder(order)
 	if err := x.resolve(); err != nil {
 		return projections.Page{}, err
@@ -91,14 +94,13 @@ func Search(ctx context.Context, db DB, dialect Dialect, q projections.Query) (p
 		if err := x.locate(); err != nil {
 			return projections.Page{}, err
 		}
-		if found, err = x.find(order, q.Limit+1); err != nil {
-			return projections.Page{}, err
+		if q.Back {
+			found, err = x.findBack(order, &page)
+		} else {
+			found, err = x.findNext(order, &page)
 		}
-	}
-	if len(found) > q.Limit {
-		found = found[:q.Limit]
-		if len(found) > 0 {
-			page.Next = found[len(found)-1].place().token(&q)
+		if err != nil {
+			return projections.Page{}, err
 		}
 	}
 	page.Versions = make([]projections.Version, len(found))
@@ -173,8 +175,11 @@ func (x *search) locate() error {
 		return nil
 	}
 	s := x.statement()
-	found, next := false, int64(0)
-	err := x.query(s, "select v.main, v.at, v.id, coalesce(p.horizon, 0), coalesce(p.next_sid, 0), coalesce((select n.living from "+s.table("counter")+" n where n.ledger = "+s.arg(x.ledger)+"), 0) from "+s.table("version")+" v left join "+s.table("position")+" p on p.partition = "+s.arg(x.partition)+" where v.sid = "+s.arg(x.after.sid)+" and v.ledger = "+s.arg(x.ledger),
+	found, next, ledger := false, int64(0), x.ledger
+	if x.elsewhere() {
+		ledger = Ledger(x.q.Tenant, x.q.Beyond.Type)
+	}
+	err := x.query(s, "select v.main, v.at, v.id, coalesce(p.horizon, 0), coalesce(p.next_sid, 0), coalesce((select n.living from "+s.table("counter")+" n where n.ledger = "+s.arg(x.ledger)+"), 0) from "+s.table("version")+" v left join "+s.table("position")+" p on p.partition = "+s.arg(x.partition)+" where v.sid = "+s.arg(x.after.sid)+" and v.ledger = "+s.arg(ledger),
 		func(scan func(...any) error) error {
 			found = true
 			return scan(&x.last.main, &x.last.at, &x.last.id, &x.horizon, &next, &x.living)
@@ -187,6 +192,47 @@ func (x *search) locate() error {
 		err = swept(x.snapshot, x.horizon)
 	}
 	return err
+}
+
+// findNext finds the page that begins at a place.
+func (x *search) findNext(o order, page *projections.Page) ([]match, error) {
+	page.After = x.q.After
+	found, err := x.find(o, x.q.Limit+1)
+	if len(found) > x.q.Limit {
+		found = found[:x.q.Limit]
+		page.Next = found[len(found)-1].place().token(x.q)
+	}
+	return found, err
+}
+
+// elsewhere tells whether the place is that of a version of another type.
+func (x *search) elsewhere() bool { return x.q.Beyond != nil && x.q.Beyond.Type != x.q.Type }
+
+// findBack finds the page that ends at a place, with the version that stands there where it is one of the type: it walks the order from its end.
+func (x *search) findBack(o order, page *projections.Page) ([]match, error) {
+	page.Next = x.q.After
+	var found []match
+	limit := x.q.Limit + 1
+	if x.after.phase != start && !x.elsewhere() {
+		var err error
+		if found, err = x.load([]candidate{{sid: x.after.sid}}); err != nil || len(found) == 0 {
+			return nil, notOfSnapshot(err)
+		}
+		found[0].phase, found[0].coding = x.after.phase, x.after.coding
+	}
+	if rest := limit - len(found); rest > 0 {
+		further, err := x.find(o, rest)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, further...)
+	}
+	if len(found) > x.q.Limit {
+		page.After = found[x.q.Limit].place().token(x.q)
+		found = found[:x.q.Limit]
+	}
+	slices.Reverse(found)
+	return found, nil
 }
 
 // find chooses how to answer and returns up to limit matches in order.

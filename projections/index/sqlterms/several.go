@@ -23,40 +23,53 @@ func (x *search) walkSeveral(o order, limit int) ([]match, error) {
 		}
 		from = &found[0]
 	}
-	var page []candidate
-	for level := range len(o.keys) + 1 {
-		if level > 0 {
-			missing, few, err := x.withoutKey(o, level-1)
-			if err != nil || missing == nil {
-				return x.loadPage(page, limit, err)
-			}
-			if few || level < len(o.keys) && !x.walkable(o.keys[level]) {
-				rest, err := x.sortedBeyond(o, missing, from)
-				return x.loadPage(append(page, rest...), limit, err)
-			}
-			x.accesses = append(slices.Clip(x.accesses), missing)
-			if level == len(o.keys) {
-				rest, err := x.unsorted(o, from, limit-len(page))
-				return x.loadPage(append(page, rest...), limit, err)
-			}
-		}
-		if from != nil && level < len(o.keys) && !from.values[level].has {
-			continue
-		}
-		found, err := x.groupsBeyond(o, level, from, limit-len(page))
-		page, from = append(page, found...), nil
-		if err != nil || len(page) >= limit {
-			return x.loadPage(page, limit, err)
-		}
-	}
-	return x.loadPage(page, limit, nil)
-}
-
-func (x *search) loadPage(page []candidate, limit int, err error) ([]match, error) {
+	page, err := x.fromLevel(o, 0, from, limit)
 	if err != nil {
 		return nil, err
 	}
 	return x.load(page[:min(len(page), limit)])
+}
+
+// fromLevel returns, of the versions that have none of the keys before a level, those that follow a place, nil being the start: as many as are asked for and
+// more, or all there are. Those that have the key of the level come before those that lack it; from the end, it is the other way round.
+func (x *search) fromLevel(o order, level int, from *candidate, limit int) (page []candidate, err error) {
+	if level == len(o.keys) {
+		return x.unsorted(o, from, limit)
+	}
+	for i, lacking := range [2]bool{o.back, !o.back} {
+		begin := from
+		if from != nil && from.values[level].has == lacking { // the place is in the other part
+			if i == 0 {
+				continue
+			}
+			begin = nil
+		}
+		var found []candidate
+		if lacking {
+			found, err = x.lackingLevel(o, level, begin, limit-len(page))
+		} else {
+			found, err = x.groupsBeyond(o, level, begin, limit-len(page))
+		}
+		if page = append(page, found...); err != nil || len(page) >= limit {
+			return page, err
+		}
+	}
+	return page, nil
+}
+
+// lackingLevel is fromLevel of the versions that lack the key of the level, too.
+func (x *search) lackingLevel(o order, level int, from *candidate, limit int) ([]candidate, error) {
+	missing, few, err := x.withoutKey(o, level)
+	if err != nil || missing == nil {
+		return nil, err
+	}
+	if level++; few || level < len(o.keys) && !x.walkable(o.keys[level]) {
+		return x.sortedBeyond(o, missing, from)
+	}
+	clauses := x.accesses
+	defer func() { x.accesses = clauses }()
+	x.accesses = append(slices.Clip(clauses), missing)
+	return x.fromLevel(o, level, from, limit)
 }
 
 // walkable tells whether an index has the versions in the order of a key.

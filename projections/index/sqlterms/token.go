@@ -60,6 +60,12 @@ func (p place) token(q *projections.Query) string {
 
 // parsePlace reads a page token of this query; an error is of kind Invalid.
 func parsePlace(q *projections.Query) (place, error) {
+	if q.Beyond != nil {
+		if len(q.Sort) != 1 || q.Sort[0].Param != projections.ParamLastUpdated && q.Sort[0].Param != projections.ParamID {
+			return place{}, events.Errorf(events.Invalid, "index.Search", "a page can begin behind a version of any type in an order by _lastUpdated or _id alone")
+		}
+		return place{phase: byValue, sid: q.Beyond.Sid}, nil
+	}
 	if q.After == "" {
 		return place{}, nil
 	}

@@ -20,7 +20,7 @@ func (x *search) total(page *projections.Page, living int64) (int64, error) {
 		return -1, nil
 	case x.nothing != "":
 		return 0, nil
-	case q.Limit > 0 && q.After == "" && page.Next == "":
+	case q.Limit > 0 && page.After == "" && page.Next == "":
 		return int64(len(page.Versions)), nil
 	case len(x.accesses) == 0:
 		if living >= 0 {

@@ -13,37 +13,42 @@ import (
 func (x *search) walkValues(o order, limit int) ([]match, error) {
 	own := x.ordered()
 	x.say("in the order of %s%s%s", o.keys[0].Param, within(own), x.checked(own...))
-	var found []match
-	if x.after.phase != byMissing {
+	found, _, err := x.inPhases(limit, func(phase phase, limit int) ([]match, bool, error) {
+		if phase == byMissing {
+			if len(own) > 0 { // a version without the parameter does not answer them
+				return nil, true, nil
+			}
+			found, err := x.walkLacking(o, limit)
+			return found, true, err
+		}
 		if err := x.locateValue(o); err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		var from *valueEdge
 		if x.after.phase == byValue {
 			from = &valueEdge{x.lastValue(o), x.edgeRef(o)}
 		}
-		var err error
-		if found, err = x.valueRows(o, from, limit); err != nil || len(found) == limit {
-			return found, err
-		}
-	}
-	if len(own) > 0 { // a version without the parameter does not answer them
-		return found, nil
-	}
+		found, err := x.valueRows(o, from, limit)
+		return found, true, err
+	})
+	return found, err
+}
+
+// walkLacking reads the versions without the parameter that is the order.
+func (x *search) walkLacking(o order, limit int) ([]match, error) {
 	var missing *access
 	if x.dates != nil {
 		missing = &x.dates.without
 	} else {
 		var err error
 		if missing, err = x.lacking(o.keys[0].Param); err != nil {
-			return found, err
+			return nil, err
 		}
 	}
 	if missing.empty() {
-		return found, nil
+		return nil, nil
 	}
-	rest, err := x.walkUpdated(o, missing, byMissing, limit-len(found))
-	return append(found, rest...), err
+	return x.walkUpdated(o, missing, byMissing, limit)
 }
 
 // ordered are the clauses that bound a walk in the order of their parameter.
@@ -129,7 +134,7 @@ func (x *search) sources(o order) []source {
 	param := x.kept(x.ledger, k.Param, k.Shares)[0]
 	if o.by == orderString {
 		flag := int64(smallest)
-		if o.descending {
+		if x.sortedByLargest(o.descending) {
 			flag = largest
 		}
 		return []source{{table: "text", column: "head", key: x.of(param, roleText), flag: flag}}

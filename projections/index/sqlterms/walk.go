@@ -36,22 +36,21 @@ func (x *search) walkAligned(o order, limit int) ([]match, error) {
 	clauses := x.accesses
 	defer func() { x.accesses = clauses }()
 	all := x.dates.without.empty() || x.dated()
-	var found []match
-	if x.after.phase != byMissing {
-		if !all {
-			x.accesses = append(slices.Clip(clauses), &x.dates.with)
-		}
-		var err error
-		if found, err = x.walkMain(o, limit); err != nil || len(found) == limit {
-			return found, err
-		}
+	found, _, err := x.inPhases(limit, func(phase phase, limit int) (found []match, done bool, err error) {
 		x.accesses = clauses
-	}
-	if all {
-		return found, nil
-	}
-	rest, err := x.walkUpdated(o, &x.dates.without, byMissing, limit-len(found))
-	return append(found, rest...), err
+		switch {
+		case phase == byMissing && all:
+		case phase == byMissing:
+			found, err = x.walkUpdated(o, &x.dates.without, byMissing, limit)
+		default:
+			if !all {
+				x.accesses = append(slices.Clip(clauses), &x.dates.with)
+			}
+			found, err = x.walkMain(o, limit)
+		}
+		return found, true, err
+	})
+	return found, err
 }
 
 // walkKeys reads term rows in the order of the main date. Rows that have the driver's keys need no probe for it.
@@ -160,7 +159,12 @@ func (x *search) walkIDs(o order, beyond string, limit int) ([]match, error) {
 	x.say("in the order of _id%s", x.checked(nil))
 	s := x.statement()
 	sql := "select " + matchColumns + " from " + s.table("version") + " v where " + x.current(s)
-	if x.after.phase != start {
+	switch {
+	case x.after.phase == start:
+	case x.elsewhere(): // a version of this type may have the same id
+		last := s.arg(x.last.id)
+		sql += " and v.id " + o.beyond() + "= " + last + " and (v.id <> " + last + " or v.sid " + o.beyond() + " " + s.arg(x.after.sid) + ")"
+	default:
 		sql += " and v.id " + beyond + " " + s.arg(x.last.id)
 	}
 	sql += x.probes(s, nil, "v.sid", "(v.sid << 2)", "v.main") + fmt.Sprintf(" order by v.id %s limit %d", o.direction(), limit)
@@ -176,54 +180,61 @@ func (x *search) walkCodings(o order, limit int) ([]match, error) {
 	if err := x.locateCoding(o, dictionary); err != nil {
 		return nil, err
 	}
-	var found []match
-	resume := x.after.phase == byCoding
-	if x.after.phase != byMissing {
-		var from *coding
-		if resume {
-			c, err := x.codingOf(dictionary, x.after.coding)
-			if err != nil {
-				return nil, err
-			}
-			from = &c
-			if found, err = x.codingRows(o, []coding{c}, true, limit); err != nil || len(found) == limit {
-				return found, err
-			}
+	found, _, err := x.inPhases(limit, func(phase phase, limit int) (found []match, done bool, err error) {
+		if phase == byMissing {
+			found, err = x.walkWithoutCoding(o, limit)
+		} else {
+			found, err = x.walkWithCoding(o, dictionary, limit)
 		}
-		for at := 4; ; at = min(4*at, 64) {
-			codings, err := x.nextCodings(dictionary, o, from, at)
-			if err != nil {
-				return nil, err
-			}
-			if len(codings) == 0 {
-				break
-			}
-			rows, err := x.codingRows(o, codings, false, limit-len(found))
-			if err != nil {
-				return nil, err
-			}
-			if found = append(found, rows...); len(found) == limit {
-				return found, nil
-			}
-			from = &codings[len(codings)-1]
+		return found, true, err
+	})
+	return found, err
+}
+
+// walkWithCoding reads the versions of the codings in their order.
+func (x *search) walkWithCoding(o order, dictionary int64, limit int) (found []match, err error) {
+	var from *coding
+	if x.after.phase == byCoding {
+		c, err := x.codingOf(dictionary, x.after.coding)
+		if err != nil {
+			return nil, err
+		}
+		from = &c
+		if found, err = x.codingRows(o, []coding{c}, true, limit); err != nil || len(found) == limit {
+			return found, err
 		}
 	}
+	for at := 4; ; at = min(4*at, 64) {
+		codings, err := x.nextCodings(dictionary, o, from, at)
+		if err != nil || len(codings) == 0 {
+			return found, err
+		}
+		rows, err := x.codingRows(o, codings, false, limit-len(found))
+		if err != nil {
+			return nil, err
+		}
+		if found = append(found, rows...); len(found) == limit {
+			return found, nil
+		}
+		from = &codings[len(codings)-1]
+	}
+}
+
+// walkWithoutCoding reads the versions that have no coding, by main date.
+func (x *search) walkWithoutCoding(o order, limit int) ([]match, error) {
 	missing, err := x.lacking(o.keys[0].Param)
 	if err != nil || missing.empty() {
-		return found, err
+		return nil, err
 	}
-	resume = x.after.phase == byMissing
+	resume := x.after.phase == byMissing
 	o = o.within()
-	var rest []match
 	if keys := missing.walkKeys(); keys != nil {
-		rest, err = x.walkKeys(keys, nil, o, byMissing, resume, limit-len(found))
-	} else {
-		clauses := x.accesses
-		x.accesses = append(slices.Clip(clauses), missing)
-		rest, err = x.walkKeys([]int64{x.ledger}, nil, o, byMissing, resume, limit-len(found))
-		x.accesses = clauses
+		return x.walkKeys(keys, nil, o, byMissing, resume, limit)
 	}
-	return append(found, rest...), err
+	clauses := x.accesses
+	defer func() { x.accesses = clauses }()
+	x.accesses = append(slices.Clip(clauses), missing)
+	return x.walkKeys([]int64{x.ledger}, nil, o, byMissing, resume, limit)
 }
 
 // locateCoding finds the coding that the page before ended in where it was found in another way: by sorting, which does not tell.
@@ -260,7 +271,7 @@ type coding struct {
 func (x *search) codingRows(o order, codings []coding, resume bool, limit int) ([]match, error) {
 	s := x.statement()
 	flag := smallest
-	if o.descending {
+	if x.sortedByLargest(o.descending) {
 		flag = largest
 	}
 	inner := o.within()
