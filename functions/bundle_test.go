@@ -3,7 +3,9 @@ package functions_test
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"binnacle/events"
@@ -317,5 +319,36 @@ func TestAnEmptyBundleIsAnsweredWithAnEmptyBundle(t *testing.T) {
 		if got.at(t, "type") != kind+"-response" || got.at(t, "entry") != "" {
 			t.Errorf("%s: got %s", kind, got.body)
 		}
+	}
+}
+
+func TestWhoRefersToWhatIsDeletedIsAskedOnceForAChunk(t *testing.T) {
+	n := newNode(t)
+	var patients, observations, both []string
+	for i := range 20 {
+		id := fmt.Sprint(i)
+		n.must(201, "PUT", "/Patient/"+id, patient(id, id))
+		n.must(201, "PUT", "/Observation/"+id, `{"resourceType":"Observation","id":"`+id+`","status":"final","code":{},"subject":{"reference":"Patient/`+id+`"}}`)
+		patients = append(patients, entryOf("", "DELETE", "Patient/"+id, ""))
+		observations = append(observations, entryOf("", "DELETE", "Observation/"+id, ""))
+	}
+	both = append(slices.Clone(patients), observations...)
+	var mu sync.Mutex
+	asked := map[string]int{}
+	n.index.failing(func(method string) error {
+		mu.Lock()
+		defer mu.Unlock()
+		asked[method]++
+		return nil
+	})
+	if text := n.must(409, "POST", "", bundleOf("transaction", strings.Join(patients, ","))).at(t, "issue", 0, "diagnostics"); !strings.Contains(text, "Observation?patient=Patient/0") {
+		t.Errorf("the text doesn't tell what refers to it first: %s", text)
+	}
+	n.must(200, "POST", "", bundleOf("transaction", strings.Join(both, ",")))
+	n.caughtUp()
+	mu.Lock()
+	defer mu.Unlock()
+	if asked["Referrers"] != 2 {
+		t.Errorf("the index was asked %d times who refers to what two transactions delete", asked["Referrers"])
 	}
 }

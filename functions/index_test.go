@@ -275,6 +275,27 @@ func (x *index) Claims(_ context.Context, names []projections.ClaimName) ([]proj
 	return claims, nil
 }
 
+func (x *index) Referrers(_ context.Context, keys []projections.Key, by map[string][]projections.Referrer) ([][]int, error) {
+	end, err := x.begin("Referrers")
+	if err != nil {
+		return nil, err
+	}
+	defer end()
+	found := make([][]int, len(keys))
+	for i, key := range keys {
+		for n, r := range by[key.Type] {
+			refers := projections.Query{Clauses: []projections.Clause{{Param: r.Param, Kind: projections.Reference, Values: []projections.Value{{System: key.Type, Code: key.ID}}}}}
+			for other, at := range x.current {
+				if other.Tenant == key.Tenant && other.Type == r.Type && projections.Matches(refers, x.rows[at].Version, x.rows[at].Terms) {
+					found[i] = append(found[i], n)
+					break
+				}
+			}
+		}
+	}
+	return found, nil
+}
+
 func (x *index) Decisions(_ context.Context, from events.Position, limit int) ([]events.Decision, error) {
 	end, err := x.begin("Decisions")
 	if err != nil {

@@ -41,7 +41,7 @@ type line struct {
 
 	documents  *documents
 	conditions *conditions
-	referrers  map[string][]referrer // by type; what the catalog tells
+	referrers  map[string][]projections.Referrer // by type; what the catalog tells
 
 	ahead   bool            // decide a chunk while the one before is committed; project returns before its last commit has ended
 	careful bool            // not now: a commit has failed, and whoever calls project must hear the error of the records that it gave
@@ -53,12 +53,13 @@ type line struct {
 	current  *otter.Cache[projections.Key, projections.Version] // the zero Version for "never known"
 	fetched  map[projections.Key]projections.Version            // what prefetch brought for the chunk in hand
 	found    map[conditionName]projections.Page                 // what prefetchSearches brought for it
+	referred map[projections.Key][]int                          // who refers to what it deletes, as places in referrers
 	searches map[typeName]map[string]projections.Page
 }
 
 func newLine(index projections.Writer, blobs projections.Blobs, c *catalog.Catalog, heal *Heal, logger *slog.Logger, partition int32) *line {
 	l := &line{index: index, blobs: blobs, catalog: c, heal: heal, logger: logger, partition: partition, decisionBytes: events.DecisionBytes,
-		documents: newDocuments(c), conditions: newConditions(c), referrers: make(map[string][]referrer)}
+		documents: newDocuments(c), conditions: newConditions(c), referrers: make(map[string][]projections.Referrer)}
 	l.forget()
 	return l
 }
@@ -69,7 +70,7 @@ func (l *line) forget() {
 		<-l.flight.done // what the index has then is what counts
 		l.flight = nil
 	}
-	l.known, l.fetched, l.found = false, nil, nil
+	l.known, l.fetched, l.found, l.referred = false, nil, nil, nil
 	l.current = otter.Must(&otter.Options[projections.Key, projections.Version]{MaximumSize: currentCached})
 	l.searches = make(map[typeName]map[string]projections.Page)
 }
@@ -238,6 +239,9 @@ func (l *line) chunk(ctx context.Context, items []*item, told func(next int64, o
 	if err != nil {
 		return err
 	}
+	if err := l.prefetchReferrers(ctx, items); err != nil {
+		return err
+	}
 	l.prefetchSearches(ctx, items)
 	for {
 		d := &deciding{line: l, ctx: ctx, state: l.state, chunk: newOverlay(false), seen: make(map[string]bool), blobs: contents,
@@ -261,7 +265,7 @@ func (l *line) chunk(ctx context.Context, items []*item, told func(next int64, o
 
 // commit writes blobs and everything else, after the commit before.
 func (l *line) commit(ctx context.Context, d *deciding, items []*item, told func(next int64, outcomes []events.Outcome)) error {
-	l.fetched, l.found = nil, nil
+	l.fetched, l.found, l.referred = nil, nil, nil
 	if err := l.land(); err != nil {
 		return err
 	}

@@ -1,6 +1,8 @@
 package functions
 
 import (
+	"slices"
+
 	"binnacle/projections"
 )
 
@@ -10,6 +12,9 @@ type overlay struct {
 	rough   bool // match on rough terms: the links of the entries are not resolved yet
 	entries map[projections.Key]*entry
 	types   map[typeName]*overlayType
+	order   []*entry                     // in which they came
+	read    int                          // how many of these refers tells of
+	refers  map[projections.Key][]*entry // those that refer to a resource, superseded ones too
 }
 
 type typeName struct{ tenant, name string }
@@ -43,6 +48,7 @@ func (o *overlay) put(e *entry) {
 		o.types[name] = t
 	}
 	t.entries = append(t.entries, e)
+	o.order = append(o.order, e)
 }
 
 func (o *overlay) remove(key projections.Key) { delete(o.entries, key) }
@@ -84,6 +90,34 @@ func (o *overlay) terms(e *entry) ([]projections.Term, error) {
 	}
 	err := e.work.extract()
 	return e.work.terms, err
+}
+
+// referring returns the entries that refer to a resource. The terms of all are read when somebody first asks.
+func (o *overlay) referring(key projections.Key) ([]*entry, error) {
+	if o.refers == nil {
+		o.refers = make(map[projections.Key][]*entry)
+	}
+	for ; o.read < len(o.order); o.read++ {
+		e := o.order[o.read]
+		if e.version.Deleted || o.entries[e.version.Key] != e {
+			continue
+		}
+		terms, err := o.terms(e)
+		if err != nil {
+			return nil, err
+		}
+		for i := range terms {
+			t := &terms[i]
+			to := projections.Key{Tenant: e.version.Tenant, Type: t.System, ID: t.Code}
+			if !refersTo(t, to) {
+				continue
+			}
+			if have := o.refers[to]; len(have) == 0 || have[len(have)-1] != e {
+				o.refers[to] = append(have, e)
+			}
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(o.refers[key]), func(e *entry) bool { return o.entries[e.version.Key] != e }), nil
 }
 
 // candidates returns entries among which all matches of a query are: those with one of its tokens when a clause asks for some, so

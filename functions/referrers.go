@@ -1,28 +1,26 @@
 package functions
 
 import (
+	"context"
 	"slices"
 
 	"binnacle/events"
 	"binnacle/projections"
 )
 
-// referrer is a search parameter of a type by which its resources may refer to another.
-type referrer struct{ name, param string }
-
 // referrersOf returns the parameters by which resources may refer to one of a type.
-func (l *line) referrersOf(name string) []referrer {
+func (l *line) referrersOf(name string) []projections.Referrer {
 	if found, have := l.referrers[name]; have {
 		return found
 	}
-	var found []referrer
+	var found []projections.Referrer
 	for _, other := range l.catalog.Types() {
 		if shape := l.catalog.Shape(other); shape.Opaque {
 			continue // what its parameters find belongs to it
 		}
 		for _, p := range l.catalog.Params(other) {
 			if p.Kind == projections.Reference && p.Searchable() && (len(p.Targets) == 0 || slices.Contains(p.Targets, name)) {
-				found = append(found, referrer{other, p.Code})
+				found = append(found, projections.Referrer{Type: other, Param: p.Code, Shares: p.Clause().Shares})
 			}
 		}
 	}
@@ -30,32 +28,114 @@ func (l *line) referrersOf(name string) []referrer {
 	return found
 }
 
+// prefetchReferrers asks, once for all that a chunk names and deletes, by which parameters others refer to it. What is asked while a commit is in flight may
+// be of before it or after it: what that commit changes is looked at besides.
+func (l *line) prefetchReferrers(ctx context.Context, items []*item) error {
+	l.referred = make(map[projections.Key][]int)
+	var keys []projections.Key
+	for _, i := range items {
+		if i.poison != "" || i.known != nil || i.event.AllowDangling {
+			continue
+		}
+		for _, w := range i.works {
+			key := projections.Key{Tenant: i.event.Tenant, Type: w.Type, ID: w.ID}
+			if w.Operation != events.Delete || w.Condition != "" || l.uncommitted(key) == nil && !isAlive(l.fetched[key]) {
+				continue
+			}
+			if _, asked := l.referred[key]; !asked {
+				l.referred[key] = nil
+				keys = append(keys, key)
+			}
+		}
+	}
+	return l.askReferrers(ctx, keys)
+}
+
+// askReferrers keeps what the index tells of resources for the chunk in hand.
+func (l *line) askReferrers(ctx context.Context, keys []projections.Key) error {
+	for some := range slices.Chunk(keys, currentKeys) {
+		by := make(map[string][]projections.Referrer)
+		for _, key := range some {
+			by[key.Type] = l.referrersOf(key.Type)
+		}
+		found, err := l.index.Referrers(ctx, some, by)
+		if err != nil {
+			return err
+		}
+		for n, key := range some {
+			l.referred[key] = found[n]
+		}
+	}
+	return nil
+}
+
 // unreferenced holds that nothing refers to what a change deletes (after the whole event), as far as search parameters tell.
 func (e *decidingEvent) unreferenced(n int, w *work) error {
 	if e.item.event.AllowDangling || w.disposition != events.Deleted {
 		return nil
 	}
-	for _, r := range e.line.referrersOf(w.Type) {
-		query := projections.Query{Tenant: w.key.Tenant, Type: r.name}
-		if !e.layer.touches(query.Tenant, r.name) && !e.chunk.touches(query.Tenant, r.name) && !e.line.inFlight(query.Tenant, r.name) {
-			// Most types have no resource at all.
-			query.Limit, query.Total, query.Patient = 1, projections.TotalNone, true
-			if any, err := e.line.searchFirst(e.ctx, query, ""); err != nil {
-				return err
-			} else if len(any.Versions) == 0 {
-				continue
-			}
-		}
-		refers := e.line.catalog.Clause(r.name, r.param)
-		refers.Values = []projections.Value{{System: w.Type, Code: w.key.ID}}
-		query.Clauses = []projections.Clause{refers}
-		matches, err := e.search(query, r.param+"="+w.Type+"/"+w.key.ID)
-		if err != nil {
+	if _, asked := e.line.referred[w.key]; !asked {
+		if err := e.line.askReferrers(e.ctx, []projections.Key{w.key}); err != nil {
 			return err
 		}
-		if len(matches) > 0 {
-			return refuse(events.Conflict, n, w, "%s is referred to by a resource of type %s (%s?%s=%s); delete or change what refers to it first, or in the same transaction", w.name(), r.name, r.name, r.param, w.name())
+	}
+	referrers := e.line.referrersOf(w.Type)
+	committed := e.line.referred[w.key]
+	deciding, err := e.referring(w.key, referrers)
+	if err != nil {
+		return err
+	}
+	for i, r := range referrers {
+		refers := slices.Contains(deciding, i)
+		if !refers && slices.Contains(committed, i) { // unless what refers to it was changed since
+			clause := e.line.catalog.Clause(r.Type, r.Param)
+			clause.Values = []projections.Value{{System: w.Type, Code: w.key.ID}}
+			matches, err := e.search(projections.Query{Tenant: w.key.Tenant, Type: r.Type, Clauses: []projections.Clause{clause}}, r.Param+"="+w.Type+"/"+w.key.ID)
+			if err != nil {
+				return err
+			}
+			refers = len(matches) > 0
+		}
+		if refers {
+			return refuse(events.Conflict, n, w, "%s is referred to by a resource of type %s (%s?%s=%s); delete or change what refers to it first, or in the same transaction", w.name(), r.Type, r.Type, r.Param, w.name())
 		}
 	}
 	return nil
+}
+
+// referring returns the parameters, as places, by which something refers to a resource that the event, its chunk or the one in flight has made current.
+func (e *decidingEvent) referring(key projections.Key, referrers []projections.Referrer) (found []int, err error) {
+	layers := []*overlay{e.layer, e.chunk}
+	if flight := e.line.flight; flight != nil {
+		layers = append(layers, flight.decided)
+	}
+	for depth, layer := range layers {
+		entries, err := layer.referring(key)
+		if err != nil {
+			return nil, err
+		}
+		for _, other := range entries {
+			if slices.ContainsFunc(layers[:depth], func(above *overlay) bool { return above.entries[other.version.Key] != nil }) {
+				continue
+			}
+			terms, err := layer.terms(other)
+			if err != nil {
+				return nil, err
+			}
+			for _, t := range terms {
+				if !refersTo(&t, key) {
+					continue
+				}
+				if i := slices.IndexFunc(referrers, func(r projections.Referrer) bool { return r.Type == other.version.Type && r.Param == t.Param }); i >= 0 {
+					found = append(found, i)
+				}
+			}
+		}
+	}
+	return found, nil
+}
+
+// refersTo tells whether a term is a relative reference to a resource.
+func refersTo(t *projections.Term, to projections.Key) bool {
+	return t.Kind == projections.Reference && !t.Identifier && t.System == to.Type && t.Code == to.ID
 }

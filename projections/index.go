@@ -68,6 +68,12 @@ type Claim struct {
 	Until   time.Time   // append time from which on the key may be claimed anew
 }
 
+// Referrer is a reference parameter of a type, by which its resources may refer to others.
+type Referrer struct {
+	Type, Param string
+	Shares      []Share // as in Clause
+}
+
 // Commit is everything that one batch of records of one partition changes.
 type Commit struct {
 	Partition   int32
@@ -122,6 +128,12 @@ type Writer interface {
 
 	// Search answers a query.
 	Search(ctx context.Context, query Query) (Page, error)
+
+	// Referrers tells by which parameters current versions may refer to each of the resources (their own included, relative references
+	// alone): ascending places in what by has for the resource's type. None by which one does refer is left out; others may be told, where to be sure
+	// would cost more than it saves.
+	Referrers(ctx context.Context, keys []Key, by map[string][]Referrer) ([][]int, error)
+
 	// Claims returns the claim on each name, in their order; the zero Claim where there is none.
 	Claims(ctx context.Context, names []ClaimName) ([]Claim, error)
 	// Quarantine returns up to limit quarantined records with positions after the given one, in order, handled ones too.

@@ -236,6 +236,10 @@ func (b *building) Claims(ctx context.Context, names []projections.ClaimName) ([
 	return b.audit.Claims(ctx, names)
 }
 
+func (b *building) Referrers(ctx context.Context, keys []projections.Key, by map[string][]projections.Referrer) ([][]int, error) {
+	return b.audit.EverReferrers(ctx, keys, by)
+}
+
 func (b *building) Unsettled(ctx context.Context) (int64, time.Time, error) {
 	return b.audit.Unsettled(ctx)
 }

@@ -315,6 +315,14 @@ func (l *live) Claims(ctx context.Context, names []projections.ClaimName) (found
 	return found, err
 }
 
+func (l *live) Referrers(ctx context.Context, keys []projections.Key, by map[string][]projections.Referrer) (found [][]int, err error) {
+	err = l.follow(ctx, func(g *generation) (err error) {
+		found, err = g.reads.Referrers(ctx, keys, by)
+		return err
+	})
+	return found, err
+}
+
 func (l *live) Unsettled(ctx context.Context) (count int64, oldest time.Time, err error) {
 	err = l.follow(ctx, func(g *generation) (err error) {
 		count, oldest, err = g.reads.Unsettled(ctx)

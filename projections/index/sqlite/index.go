@@ -295,6 +295,14 @@ func (l *live) Claims(ctx context.Context, names []projections.ClaimName) ([]pro
 	return g.reads.Claims(ctx, names)
 }
 
+func (l *live) Referrers(ctx context.Context, keys []projections.Key, by map[string][]projections.Referrer) ([][]int, error) {
+	g, err := l.current(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return g.reads.Referrers(ctx, keys, by)
+}
+
 func (l *live) Unsettled(ctx context.Context) (int64, time.Time, error) {
 	g, err := l.current(ctx)
 	if err != nil {
@@ -331,6 +339,11 @@ func (b *building) Search(ctx context.Context, q projections.Query) (projections
 		return projections.Page{}, err
 	}
 	return b.g.search(ctx, q)
+}
+
+// Referrers does without the terms, which may lie aside.
+func (b *building) Referrers(ctx context.Context, keys []projections.Key, by map[string][]projections.Referrer) ([][]int, error) {
+	return b.EverReferrers(ctx, keys, by)
 }
 
 func (b *building) Since(ctx context.Context, partition int32, mark projections.Mark, limit int) (projections.Changes, error) {
