@@ -6,7 +6,7 @@ import (
 )
 
 func TestTheIndexIsMeasuredByItself(t *testing.T) {
-	code, out, errOut := try(t, "bench", "index", "--resources", "2500", "--batch", "500", "--duration", "1ms", "--folder", t.TempDir())
+	code, out, errOut := try(t, "bench", "index", "--resources", "800", "--batch", "200", "--duration", "1ms", "--folder", t.TempDir())
 	if code != 0 {
 		t.Fatal(errOut)
 	}
@@ -15,7 +15,7 @@ func TestTheIndexIsMeasuredByItself(t *testing.T) {
 			t.Errorf("the report has no %q:\n%s", want, out)
 		}
 	}
-	bulk, out, errOut := try(t, "bench", "index", "--resources", "2500", "--bulk", "--duration", "0s", "--folder", t.TempDir())
+	bulk, out, errOut := try(t, "bench", "index", "--resources", "800", "--bulk", "--duration", "0s", "--folder", t.TempDir())
 	if bulk != 0 || !strings.Contains(out, "bulk true") {
 		t.Errorf("in bulk: exit code %d, %s %s", bulk, out, errOut)
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -112,6 +113,13 @@ func TestEveryFlagHasAnEnvironmentTwinThatIsItsName(t *testing.T) {
 // try runs the program in this process, without what the environment says of an installation.
 func try(t *testing.T, args ...string) (code int, out, errOut string) {
 	t.Helper()
+	forgetInstallation(t)
+	return invoke(t.Context(), args...)
+}
+
+// forgetInstallation takes what the environment says of an installation out of it until the test ends.
+func forgetInstallation(t *testing.T) {
+	t.Helper()
 	for _, variable := range os.Environ() {
 		if name, value, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "BINNACLE_") {
 			t.Setenv(name, value) // puts it back after the test
@@ -120,7 +128,10 @@ func try(t *testing.T, args ...string) (code int, out, errOut string) {
 			}
 		}
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // a server that starts by mistake ends
+}
+
+func invoke(ctx context.Context, args ...string) (code int, out, errOut string) {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute) // a server that starts by mistake ends
 	defer cancel()
 	var stdout, stderr bytes.Buffer
 	code = Run(ctx, args, strings.NewReader(""), &stdout, &stderr)
@@ -177,13 +188,19 @@ func TestErrorsAreToldWithoutTheirPlaceInTheCode(t *testing.T) {
 }
 
 func TestAStorageThatIsAwayIsTold(t *testing.T) {
+	forgetInstallation(t)
+	// Each waits a while for the storage, so they wait together.
+	var waiting sync.WaitGroup
 	for _, command := range []string{"serve", "status", "verify", "rebuild", "init", "tail"} {
-		code, _, errOut := try(t, command, "--variant", "distributed", "--kafka-brokers", "127.0.0.1:1", "--cassandra-hosts", "127.0.0.1:1",
-			"--postgres-url", "postgres://127.0.0.1:1/none")
-		if code != 1 || !strings.Contains(errOut, "Kafka") {
-			t.Errorf("%s: exit code %d, printed %q; want 1 and what is away", command, code, errOut)
-		}
+		waiting.Go(func() {
+			code, _, errOut := invoke(t.Context(), command, "--variant", "distributed", "--kafka-brokers", "127.0.0.1:1", "--cassandra-hosts", "127.0.0.1:1",
+				"--postgres-url", "postgres://127.0.0.1:1/none")
+			if code != 1 || !strings.Contains(errOut, "Kafka") {
+				t.Errorf("%s: exit code %d, printed %q; want 1 and what is away", command, code, errOut)
+			}
+		})
 	}
+	waiting.Wait()
 	folder := t.TempDir()
 	if err := os.WriteFile(folder+"/file", nil, 0o600); err != nil {
 		t.Fatal(err)

@@ -150,6 +150,7 @@ func TestALogThatDoesNotFitIsRefusedAtTheStart(t *testing.T) {
 		{"the feed of another log", []string{`UPDATE feed SET data = replace(cast(data AS text), '"event":"0', '"event":"9') WHERE "offset" = 2`}, []string{"the feed's decision on 0:2 is about the event 9", "binnacle drop --feed"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			i := newInstallation(t, "--variant", "standalone")
 			i.use(func(server *Embedded) {
 				for _, id := range []string{"a", "b", "c"} {

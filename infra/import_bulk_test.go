@@ -10,7 +10,7 @@ import (
 func TestABulkImportFillsEmptyStorageAndNothingElse(t *testing.T) {
 	folder := t.TempDir()
 	source, data := filepath.Join(folder, "source"), filepath.Join(folder, "data")
-	if code, _, errOut := try(t, "bench", "generate", "--resources", "2500", "--out", source); code != 0 {
+	if code, _, errOut := try(t, "bench", "generate", "--resources", "600", "--out", source); code != 0 {
 		t.Fatal(errOut)
 	}
 	write(t, filepath.Join(source, "bad.json"), `{"resourceType":"Patient","id":"bad","birthDate":"yesterday"}`)

@@ -43,7 +43,7 @@ func TestKafkaIsAFeed(t *testing.T) {
 
 // What may be decided (events.DecisionBytes) may be published, in the worst case: hashes and random ids hardly compress.
 func TestTheLargestDecisionThatIsMadeFitsTheFeed(t *testing.T) {
-	config := ensured(t, privateBroker(t).config())
+	config := ensured(t, newTopic(t))
 	feed := openFeed(t, config)
 	random := rand.NewChaCha8([32]byte{1})
 	decisions := []events.Decision{eventstest.NewDecision(0, 0), eventstest.NewDecision(0, 1), eventstest.NewDecision(0, 2)}

@@ -12,14 +12,6 @@ func TestPostgresKeepsTheContractOfTheIndex(t *testing.T) {
 	projectionstest.Index(t, opened)
 }
 
-func TestSearchesAtOnceFindTheSameWhateverTheirPlan(t *testing.T) {
-	for name, bounds := range sqlterms.SmallBounds() {
-		t.Run(name, func(t *testing.T) {
-			projectionstest.IndexSearchesAtOnce(t, bounded(bounds))
-		})
-	}
-}
-
 // bounded opens an index that plans differently.
 func bounded(bounds sqlterms.Bounds) func(t testing.TB) projections.Generations {
 	return func(t testing.TB) projections.Generations {

@@ -31,14 +31,6 @@ func openWith(t testing.TB, bounds sqlterms.Bounds) projections.Generations {
 
 func TestTheIndexKeepsItsContract(t *testing.T) { projectionstest.Index(t, open) }
 
-func TestSearchesAtOnceFindTheSameWhateverTheirPlan(t *testing.T) {
-	for name, bounds := range sqlterms.SmallBounds() {
-		t.Run(name, func(t *testing.T) {
-			projectionstest.IndexSearchesAtOnce(t, func(t testing.TB) projections.Generations { return openWith(t, bounds) })
-		})
-	}
-}
-
 func TestPagesFollowEachOtherWhateverTheirPlan(t *testing.T) {
 	projectionstest.IndexPages(t, ways(), 0, 2)
 }

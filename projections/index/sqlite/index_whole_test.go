@@ -18,7 +18,7 @@ func TestSearchesFindTheSameWhateverTheirPlan(t *testing.T) {
 	}
 }
 
-func TestMoreSearchesFindWhatTheModelFinds(t *testing.T) { projectionstest.IndexSeeds(t, open, 2, 8) }
+func TestManyVersionsAndRandomSearches(t *testing.T) { projectionstest.IndexWhole(t, open) }
 
 func TestMorePagesFollowEachOtherWhateverTheirPlan(t *testing.T) {
 	projectionstest.IndexPages(t, ways(), 2, 6)
