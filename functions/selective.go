@@ -50,7 +50,7 @@ func names(kind projections.Kind, v projections.Value) bool {
 	case projections.Token, projections.Reference:
 		return !v.AnyCode
 	case projections.String, projections.URI:
-		return v.Text != ""
+		return !projections.IsBlank(v.Text)
 	}
 	return v.Prefix == projections.Eq || v.Prefix == projections.Ap
 }

@@ -1,12 +1,15 @@
 package projections
 
 import (
+	"bytes"
 	"encoding/binary"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
 	"github.com/cespare/xxhash/v2"
+	"golang.org/x/text/cases"
 	"golang.org/x/text/unicode/norm"
 )
 
@@ -14,36 +17,51 @@ import (
 const OrderBytes = 128
 
 // Fold is the form in which strings are searched and sorted: white space at the ends removed, case and accents folded (FHIR R4
-// search, 3.1.1.4.8). Bytes that are not UTF-8 stay as they are.
+// search, 3.1.1.4.8). Case is folded in full, as Unicode has it (section 3.13, and CaseFolding.txt): the final sigma is a sigma, and a
+// sharp s is two. Bytes that are not UTF-8 stay as they are.
 func Fold(s string) string {
 	s = strings.TrimSpace(s)
 	plain := true
 	for i := range len(s) {
-		if c := s[i]; c >= utf8.RuneSelf || 'A' <= c && c <= 'Z' {
-			plain = plain && c < utf8.RuneSelf
-			if !plain {
-				break
-			}
+		if s[i] >= utf8.RuneSelf {
+			plain = false
+			break
 		}
 	}
 	if plain {
 		return strings.ToLower(s)
 	}
-	decomposed := norm.NFD.String(s)
-	folded := make([]byte, 0, len(decomposed))
-	for i := 0; i < len(decomposed); {
-		r, size := utf8.DecodeRuneInString(decomposed[i:])
+	decomposed := norm.NFD.AppendString(nil, s)
+	folded := make([]byte, 0, len(s)+maxFolded)
+	lower := make([]byte, 0, utf8.UTFMax)
+	for len(decomposed) > 0 {
+		r, size := utf8.DecodeRune(decomposed)
 		switch {
+		case r < utf8.RuneSelf:
+			folded = append(folded, byte(unicode.ToLower(r)))
 		case r == utf8.RuneError && size == 1:
-			folded = append(folded, decomposed[i])
+			folded = append(folded, decomposed[0])
 		case unicode.Is(unicode.Mn, r):
 		default:
-			folded = utf8.AppendRune(folded, unicode.ToLower(r))
+			folded = slices.Grow(folded, maxFolded)
+			lower = utf8.AppendRune(lower[:0], unicode.ToLower(r))                              // the folder of x/text swaps both cases of Cherokee
+			n, _, _ := folder.Transform(folded[len(folded):len(folded)+maxFolded], lower, true) // one character always fits
+			folded = folded[:len(folded)+n]
 		}
-		i += size
+		decomposed = decomposed[size:]
 	}
-	return string(folded)
+	return string(bytes.TrimSpace(folded)) // marks may have stood before the white space at an end
 }
+
+// folder folds case in full. It has no state, unlike other Casers, and so may be shared.
+var folder = cases.Fold()
+
+// maxFolded is how many bytes the fold of one character takes at the most: three characters.
+const maxFolded = 3 * utf8.UTFMax
+
+// IsBlank tells whether a text has nothing that could be searched for: it is empty, or white space and combining marks alone. As the
+// beginning of a text it would stand for every text that there is.
+func IsBlank(s string) bool { return Fold(s) == "" }
 
 // OrderString is what a string is sorted by: the first OrderBytes bytes of its [Fold].
 func OrderString(s string) string {

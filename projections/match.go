@@ -107,6 +107,9 @@ func matchesValue(c Clause, v Value, t Term) bool {
 		}
 		return (v.AnySystem || v.System == t.System) && (v.AnyCode || v.Code == t.Code)
 	case String:
+		if IsBlank(v.Text) {
+			return false
+		}
 		switch c.Modifier {
 		case Exact:
 			return t.Text == v.Text

@@ -98,7 +98,7 @@ const (
 //
 // A reference by id alone ("subject=1") and a canonical without version come with AnySystem: an index knows the target types that
 // a parameter has had, so nobody needs to spell them out. A quantity without unit comes with AnySystem and no Code; one with AnySystem
-// and a Code finds the code or the printed unit. A date's open end is MinTime or MaxTime.
+// and a Code finds the code or the printed unit. A date's open end is MinTime or MaxTime. A string that [IsBlank] finds nothing.
 type Value struct {
 	Prefix    Prefix
 	AnySystem bool // token, reference, quantity: System is not restricted ("code" alone, "id" alone)

@@ -95,7 +95,7 @@ func numberPrefixes(t *testing.T, g projections.Generations) {
 
 func stringModifiers(t *testing.T, g projections.Generations) {
 	w := newWorld(t, g.Live(), 0)
-	for id, text := range map[string]string{"1": "Müller", "2": "mueller", "3": "MULLER-Lüdenscheidt", "4": " von Muller ", "5": "a\x00b", "6": "Ångström"} {
+	for id, text := range map[string]string{"1": "Müller", "2": "mueller", "3": "MULLER-Lüdenscheidt", "4": " von Muller ", "5": "a\x00b", "6": "Ångström", "7": " "} {
 		w.observation(id, projections.Term{Param: "name", Kind: projections.String, Text: text})
 	}
 	w.commit()
@@ -110,7 +110,13 @@ func stringModifiers(t *testing.T, g projections.Generations) {
 		{projections.NoModifier, "ang", "6"},
 		{projections.NoModifier, "A\x00", "5"},
 		{projections.NoModifier, "b", ""},
-		{projections.NoModifier, "", "1 2 3 4 5 6"},
+		{projections.NoModifier, "", ""},
+		{projections.NoModifier, " \t", ""},
+		{projections.NoModifier, "\u0301", ""},
+		{projections.NoModifier, " \u0301 \u0308", ""},
+		{projections.Contains, "", ""},
+		{projections.Contains, "\u00a0\u0301", ""},
+		{projections.Exact, " ", ""},
 		{projections.Contains, "muller", "1 3 4"},
 		{projections.Contains, "luden", "3"},
 		{projections.Contains, "\x00b", "5"},

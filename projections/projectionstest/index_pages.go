@@ -311,8 +311,8 @@ func extremeValues(t *testing.T, g projections.Generations) {
 				if c.Kind == projections.Reference && !any {
 					c.Values[0].System = ""
 				}
-				if got := w.ids(c); got == "" {
-					t.Errorf("%v %q (any system %t) was not found", c.Param, text[:min(len(text), 20)], any)
+				if got := w.ids(c); (got == "") != (c.Kind == projections.String && projections.IsBlank(text)) {
+					t.Errorf("%v %q (any system %t) found %q", c.Param, text[:min(len(text), 20)], any, got)
 				}
 			}
 		}

@@ -108,7 +108,9 @@ func (p *compound) left(at int, anyUnit, key int64, a *access) {
 	v := p.value.Parts[at]
 	switch p.kinds[at] {
 	case projections.String:
-		a.texts = append(a.texts, textScan{p.of(key, roleText), textBegins, projections.Fold(v.Text)})
+		if !projections.IsBlank(v.Text) {
+			a.texts = append(a.texts, textScan{p.of(key, roleText), textBegins, projections.Fold(v.Text)})
+		}
 	case projections.URI:
 		a.texts = append(a.texts, textScan{p.of(key, roleText), textIs, v.Text})
 	case projections.Date:

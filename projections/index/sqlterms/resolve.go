@@ -145,10 +145,11 @@ func (x scope) values(c *projections.Clause, param int64, a *access) error {
 			err = x.referenceValue(param, c, v, a)
 		case projections.String:
 			key := x.of(param, roleText)
-			switch c.Modifier {
-			case projections.Exact:
+			switch {
+			case projections.IsBlank(v.Text): // no row answers it
+			case c.Modifier == projections.Exact:
 				a.texts = append(a.texts, textScan{key, textRaw, v.Text})
-			case projections.Contains:
+			case c.Modifier == projections.Contains:
 				a.texts = append(a.texts, textScan{key, textHolds, projections.Fold(v.Text)})
 			default:
 				a.texts = append(a.texts, textScan{key, textBegins, projections.Fold(v.Text)})
