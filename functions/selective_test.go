@@ -1,6 +1,7 @@
 package functions_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -29,6 +30,38 @@ func TestAConditionThatSelectsNothingIsTooCostly(t *testing.T) {
 			n.must(201, "PUT", "/Patient/p", `{"resourceType":"Patient","id":"p","birthDate":"1970-01-01","identifier":[{"system":"urn:s","value":"1"}],"name":[{"family":"Ödön"}]}`)
 		}
 	}
+}
+
+func TestAConditionWithABlankValueIsRefused(t *testing.T) {
+	n := newNode(t)
+	n.must(201, "PUT", "/Patient/p", patient("p", "1"))
+	observation := `{"resourceType":"Observation","status":"final","code":{"text":"x"},"subject":{"reference":"Patient?%s"}}`
+	for _, condition := range []string{
+		"family=%20", "family=%CC%81", "family=%C2%A0%CC%81", "family=Nobody,%20", "family=Nobody,", "family:exact=%20", "family:contains=%20", "identifier=%20", "identifier=urn:s|%20", "_id=%20", "_id=p,", "_profile=%20",
+		"gender:not=%20", "identifier=urn:s|1&family=%20", "_text=x", "_content=x", "_filter=x", "_query=x", "language:in=http://vs", "_tag:not-in=http://vs",
+	} {
+		entry := func(method, url, resource string, more ...string) string {
+			return bundleOf("transaction", entryOf("", method, url, resource, more...))
+		}
+		for how, got := range map[string]reply{
+			"create":                       n.send("POST", "/Patient", patient("", "2"), "If-None-Exist: "+condition),
+			"create with the type":         n.send("POST", "/Patient", patient("", "2"), "If-None-Exist: Patient?"+condition),
+			"update":                       n.send("PUT", "/Patient?"+condition, patient("", "2")),
+			"delete":                       n.send("DELETE", "/Patient?"+condition, ""),
+			"create in a transaction":      n.send("POST", "/", entry("POST", "Patient", patient("", "2"), `"ifNoneExist":"`+condition+`"`)),
+			"update in a transaction":      n.send("POST", "/", entry("PUT", "Patient?"+condition, patient("", "2"))),
+			"delete in a transaction":      n.send("POST", "/", entry("DELETE", "Patient?"+condition, "")),
+			"a reference in a transaction": n.send("POST", "/", entry("POST", "Observation", fmt.Sprintf(observation, condition))),
+		} {
+			if got.status != 400 {
+				t.Errorf("%s with %s: got %d %s, want 400", how, condition, got.status, got.body)
+			}
+		}
+	}
+	if got := n.stored("Patient/p"); got != patient("p", "1") {
+		t.Errorf("the patient became %s", got)
+	}
+	n.verified()
 }
 
 func TestASearchBeyondTheIndexsBoundsRefusesTheEventAndTheLineGoesOn(t *testing.T) {

@@ -64,7 +64,7 @@ type PostgresConfig struct {
 	Connections int32  `help:"Connections of one node at the most." default:"16" env:"BINNACLE_POSTGRES_CONNECTIONS"`
 }
 
-// limits are numbers of the node that an operator may turn.
+// limits are numbers of the node that an operator may turn, and how strict it is.
 type limits struct {
 	MaxBody       int64         `help:"Largest request body, bytes." default:"67108864" env:"BINNACLE_MAX_BODY"`
 	BodyMemory    int64         `help:"Memory for request bodies in flight, bytes." default:"268435456" env:"BINNACLE_BODY_MEMORY"`
@@ -77,6 +77,7 @@ type limits struct {
 	SweepAfter    time.Duration `help:"How long a superseded version can still be searched: the pages of a search, and _asOf, are answered for at least so long. Then its search terms may be swept from the index; its content and its place in the history stay. 0: never." default:"1h" env:"BINNACLE_SWEEP_AFTER"`
 	DefaultCount  int           `help:"Entries on a search page when _count is not given." default:"50" env:"BINNACLE_DEFAULT_COUNT"`
 	MaxCount      int           `help:"Entries on a search page at the most." default:"1000" env:"BINNACLE_MAX_COUNT"`
+	Handling      string        `help:"What becomes of search parameters that are not known when a request has no Prefer: handling: ${enum}. Strict refuses the search; lenient leaves them out and says so in the answer." enum:"strict,lenient" default:"strict" env:"BINNACLE_HANDLING"`
 }
 
 // Validate refuses a configuration that lacks what its variant needs. Kong calls it after parsing.

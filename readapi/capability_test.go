@@ -143,8 +143,8 @@ func TestEveryParameterThatIsToldIsAnsweredAndNoOther(t *testing.T) {
 			if told[param.Code] {
 				continue
 			}
-			if w := get(server, "/fhir/"+resource.Type+"?"+url.Values{param.Code: {"a"}}.Encode(), strict); w.Code != http.StatusUnprocessableEntity {
-				t.Errorf("%s?%s is not told; got %d, want 422", resource.Type, param.Code, w.Code)
+			if w := get(server, "/fhir/"+resource.Type+"?"+url.Values{param.Code: {"a"}}.Encode(), strict); w.Code != http.StatusBadRequest {
+				t.Errorf("%s?%s is not told; got %d, want 400", resource.Type, param.Code, w.Code)
 			}
 		}
 	}
@@ -176,8 +176,8 @@ func TestTheCapabilityStatementIsNotSentTwice(t *testing.T) {
 	if got := get(two, "/fhir/metadata").Header().Get("ETag"); got != etag {
 		t.Errorf("another node of the same configuration has the ETag %q, want %q", got, etag)
 	}
-	if w := get(one, "/fhir/metadata?mode=terminology"); w.Code != http.StatusUnprocessableEntity {
-		t.Errorf("mode=terminology: got %d, want 422", w.Code)
+	if w := get(one, "/fhir/metadata?mode=terminology"); w.Code != http.StatusBadRequest {
+		t.Errorf("mode=terminology: got %d, want 400", w.Code)
 	}
 }
 

@@ -118,8 +118,8 @@ func TestHistoriesThatAreRefused(t *testing.T) {
 		{"/fhir/Patient/1/_history?_sort=_id", nil, 200},
 		{"/fhir/Patient/1/_history?_sort=_id", []string{"Prefer: handling=strict"}, 400},
 		{"/fhir/Patient/1/_history?%zz", nil, 400},
-		{"/fhir/Patient/_history", nil, 422},
-		{"/fhir/_history", nil, 422},
+		{"/fhir/Patient/_history", nil, 400},
+		{"/fhir/_history", nil, 400},
 	}
 	for _, c := range cases {
 		w := get(server, c.target, c.headers...)

@@ -66,7 +66,7 @@ func answerOf(kind events.Kind) (status int, code string) {
 	case events.TooCostly:
 		return 422, "too-costly"
 	case events.Unsupported:
-		return 422, "not-supported"
+		return 400, "not-supported"
 	case events.Transient:
 		return 503, "transient"
 	case events.Unknown:

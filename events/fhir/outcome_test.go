@@ -26,7 +26,7 @@ func TestEveryKindHasItsStatusAndIssueCode(t *testing.T) {
 		{events.Errorf(events.Precondition, "op", "t"), 412, `"error","code":"conflict","diagnostics":"t"`},
 		{events.Errorf(events.TooLarge, "op", "t"), 413, `"error","code":"too-long","diagnostics":"t"`},
 		{events.Errorf(events.TooCostly, "op", "t"), 422, `"error","code":"too-costly","diagnostics":"t"`},
-		{events.Errorf(events.Unsupported, "op", "t"), 422, `"error","code":"not-supported","diagnostics":"t"`},
+		{events.Errorf(events.Unsupported, "op", "t"), 400, `"error","code":"not-supported","diagnostics":"t"`},
 		{events.Wrap(events.Transient, "op", secret, "the index is away"), 503, `"error","code":"transient","diagnostics":"the index is away"`},
 		{events.Errorf(events.Ambiguous, "op", "t"), 412, `"error","code":"multiple-matches","diagnostics":"t"`},
 		{events.Errorf(events.Unknown, "op", ""), 504, `"error","code":"timeout","diagnostics":"unknown outcome"`},

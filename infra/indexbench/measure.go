@@ -103,7 +103,7 @@ func (a *Asker) Ask(ctx context.Context, shape Shape) Answer {
 }
 
 func (a *Asker) parse(kind, raw string) (projections.Query, error) {
-	parsed, err := a.Catalog.ParseQuery(raw, catalog.Options{Tenant: Tenant, Type: kind, Strict: true})
+	parsed, err := a.Catalog.ParseQuery(raw, catalog.Options{Tenant: Tenant, Type: kind})
 	if err != nil {
 		return projections.Query{}, err
 	}

@@ -17,9 +17,6 @@ var controls = map[string]func(p *queryParser, key, value string) *refusal{
 	"_type": (*queryParser).readType,
 }
 
-// notOffered are FHIR's parameters that filter and that no definition of R4 stands for.
-var notOffered = map[string]bool{"_filter": true, "_in": true}
-
 func (p *queryParser) readNotOffered(key, _ string) *refusal {
 	return drop(events.Unsupported, key, "the parameter is not offered")
 }

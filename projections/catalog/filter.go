@@ -14,6 +14,11 @@ func (p *queryParser) read(key, value string) *refusal {
 		return nil
 	}
 	code, _, _ := splitKey(key)
+	if p.condition {
+		if r := p.conditionForm(key); r != nil {
+			return r
+		}
+	}
 	if control := controls[code]; control != nil {
 		if p.condition {
 			return invalid(key, "a condition takes no parameters but those that select resources")
@@ -25,11 +30,8 @@ func (p *queryParser) read(key, value string) *refusal {
 	}
 	p.targets = 0
 	clause, r := p.filter(hop{typ: p.options.Type, path: key}, key, value)
-	switch {
-	case r != nil:
+	if r != nil {
 		return r
-	case p.condition && clause.Follow != nil:
-		return refuse(events.Unsupported, key, "a condition can not follow references (chains, _has, _list): whether a resource matches must hang on nothing but itself; use its own parameters, an identifier best of all")
 	}
 	p.query.Clauses = append(p.query.Clauses, clause)
 	p.use(key, value)
@@ -61,8 +63,8 @@ func (p *queryParser) filter(at hop, key, value string) (projections.Clause, *re
 		return projections.Clause{}, invalid(key, "_has names a type, its reference and a parameter: _has:Observation:patient:code=…")
 	case code == "_list":
 		return p.list(at, key, value)
-	case param == nil && notOffered[code]:
-		return projections.Clause{}, drop(events.Unsupported, key, "the parameter is not offered")
+	case notOffered[code]:
+		return projections.Clause{}, refuse(events.Unsupported, key, "the parameter %s is not offered", code)
 	case param == nil && at.hops > 0:
 		r := drop(events.Invalid, key, "%s has no search parameter %.64q", at.typ, code)
 		r.unknown = true
@@ -72,7 +74,7 @@ func (p *queryParser) filter(at hop, key, value string) (projections.Clause, *re
 	case chain != "":
 		return p.chain(at, param, modifier, chain, key, value)
 	case !param.Searchable():
-		return projections.Clause{}, drop(events.Unsupported, key, "%s parameters of this kind (%s) are not offered", at.typ, param.Kind)
+		return projections.Clause{}, refuse(events.Unsupported, key, "%s parameters of this kind (%s) are not offered", at.typ, param.Kind)
 	}
 	return p.clause(param, key, modifier, strings.Contains(at.path, ":"), value)
 }
@@ -116,7 +118,7 @@ func (p *queryParser) clause(param *Param, key, modifier string, hasModifier boo
 	for _, part := range param.Components {
 		clause.Components = append(clause.Components, part.Kind)
 	}
-	texts, r := alternatives(key, value)
+	texts, r := p.alternatives(key, value)
 	if r != nil {
 		return clause, r
 	}
@@ -127,55 +129,18 @@ func (p *queryParser) clause(param *Param, key, modifier string, hasModifier boo
 		}
 		clause.Values = append(clause.Values, *v)
 	}
-	return clause, nil
+	return p.selecting(clause, key)
 }
 
-// alternatives splits a value at its commas.
-func alternatives(key, value string) ([]string, *refusal) {
+// alternatives splits a value at its commas. A search passes over empty ones beside others: they add nothing that could be found.
+func (p *queryParser) alternatives(key, value string) ([]string, *refusal) {
 	texts := splitUnescaped(value, ',')
 	if len(texts) > MaxValues {
 		return nil, tooCostly(key, "%d alternatives; the most is %d", len(texts), MaxValues)
 	}
-	for _, text := range texts {
-		if text == "" {
-			return nil, invalid(key, "one of the alternatives in %.80q is empty; write a comma that belongs to a value as \\,", value)
-		}
+	given := slices.DeleteFunc(slices.Clone(texts), func(text string) bool { return text == "" })
+	if len(given) == 0 || p.condition && len(given) < len(texts) {
+		return nil, invalid(key, "one of the alternatives in %.80q is empty; write a comma that belongs to a value as \\,", value)
 	}
-	return texts, nil
-}
-
-// modifiers that an index answers, by kind; :missing and :Type stand in the code.
-var modifiers = map[projections.Kind]map[string]projections.Modifier{
-	projections.Token:     {"not": projections.Not},
-	projections.Reference: {"not": projections.Not, "identifier": projections.IdentifierModifier},
-	projections.String:    {"exact": projections.Exact, "contains": projections.Contains},
-	projections.URI:       {"below": projections.Below, "above": projections.Above},
-}
-
-// knownModifiers are those that FHIR R4 has for a kind and that are not offered (section 3.1.1.4.3).
-var knownModifiers = map[projections.Kind][]string{
-	projections.Token:     {"text", "in", "not-in", "above", "below", "of-type"},
-	projections.Reference: {"above", "below"},
-}
-
-func (p *queryParser) modifier(param *Param, key, name string) (m projections.Modifier, targetType string, r *refusal) {
-	if name == "missing" {
-		if indexKnows(param.Code) {
-			return 0, "", drop(events.Unsupported, key, "every resource has %s, so :missing is not offered", param.Code)
-		}
-		return projections.Missing, "", nil
-	}
-	if m, ok := modifiers[param.Kind][name]; ok {
-		return m, "", nil
-	}
-	if slices.Contains(knownModifiers[param.Kind], name) {
-		return 0, "", drop(events.Unsupported, key, "the modifier :%s is not offered", name)
-	}
-	if param.Kind == projections.Reference && p.catalog.Known(name) {
-		if !param.refersTo(name) {
-			return 0, "", invalid(key, "%s never refers to %s; it refers to %s", param.Code, name, someOf(param.Targets))
-		}
-		return projections.NoModifier, name, nil
-	}
-	return 0, "", invalid(key, "a %s parameter has no modifier %.40q", param.Kind, ":"+name)
+	return given, nil
 }

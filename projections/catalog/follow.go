@@ -20,7 +20,7 @@ func (p *queryParser) chain(at hop, param *Param, modifier, chain, key, value st
 	case rest == "":
 		return clause, invalid(key, "the chain ends with a dot; write a parameter behind it, as in subject.name")
 	case !param.followable():
-		return clause, drop(events.Unsupported, key, "%s refers by canonical URLs, and following them is not offered", param.Code)
+		return clause, refuse(events.Unsupported, key, "%s refers by canonical URLs, and following them is not offered", param.Code)
 	case at.hops == MaxHops:
 		return clause, tooCostly(key, "more than %d references one after the other", MaxHops)
 	case modifier != "" || strings.HasPrefix(at.path, param.Code+":"):
@@ -108,7 +108,7 @@ func (p *queryParser) has(at hop, rest, key, value string) (projections.Clause, 
 	case param.Kind != projections.Reference:
 		return clause, invalid(key, "%s of %s is a %s parameter; _has needs a reference", code, typ, param.Kind)
 	case !param.followable():
-		return clause, drop(events.Unsupported, key, "%s refers by canonical URLs, and following them is not offered", code)
+		return clause, refuse(events.Unsupported, key, "%s refers by canonical URLs, and following them is not offered", code)
 	case !param.refersTo(at.typ):
 		r := invalid(key, "%s of %s never refers to %s; it refers to %s", code, typ, at.typ, someOf(param.Targets))
 		r.unknown = at.hops > 0
@@ -132,9 +132,9 @@ func (p *queryParser) list(at hop, key, value string) (projections.Clause, *refu
 	case value == "":
 		return clause, drop(events.Invalid, key, "the value is empty")
 	case strings.HasPrefix(value, "$"):
-		return clause, drop(events.Unsupported, key, "the functional list %.40q is not offered; give the id of a List", value)
+		return clause, refuse(events.Unsupported, key, "the functional list %.40q is not offered; give the id of a List", value)
 	}
-	ids, r := alternatives(key, value)
+	ids, r := p.alternatives(key, value)
 	if r != nil {
 		return clause, r
 	}

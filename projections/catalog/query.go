@@ -30,7 +30,7 @@ const (
 type Options struct {
 	Tenant, Type string
 	Compartment  Compartment      // what is found must be in it; the zero Compartment restricts nothing
-	Strict       bool             // refuse what is not known or not offered, in place of dropping it with an [Issue] (Prefer: handling)
+	Lenient      bool             // leave out parameters that are not known, with an [Issue], in place of refusing them (Prefer: handling)
 	DefaultCount int              // page size without _count; 0: [DefaultCount]
 	MaxCount     int              // a larger _count becomes this; 0: [MaxCount]
 	BaseURL      string           // the server's own, without a slash at the end: absolute references under it are made relative
@@ -41,7 +41,7 @@ type Options struct {
 // Issue is a parameter that was dropped, and why. The result may be wider than what was asked for: the client must be told.
 type Issue struct {
 	Param string      // as written
-	Kind  events.Kind // Invalid: not known; Unsupported: known and not offered
+	Kind  events.Kind // Invalid: not known; Unsupported: known and not offered, of what shapes the answer
 	Text  string
 }
 
@@ -73,8 +73,8 @@ const (
 )
 
 // ParseQuery reads the parameters of a search on one type: application/x-www-form-urlencoded, their order kept. Clauses and values stand in
-// the order of the query; that of the compartment comes first. Errors are of kind Invalid (malformed; a modifier that the parameter's kind doesn't have; not known and strict),
-// Unsupported (known, not offered, and strict), NotFound (no such type) or TooCostly, and name the parameter.
+// the order of the query; that of the compartment comes first. Errors are of kind Invalid (malformed; a modifier that the parameter's kind doesn't have; not known, unless lenient),
+// Unsupported (known and not offered), NotFound (no such type) or TooCostly, and name the parameter.
 func (c *Catalog) ParseQuery(raw string, o Options) (Parsed, error) {
 	p, err := c.newQueryParser(o)
 	if err != nil {
@@ -95,7 +95,7 @@ func (c *Catalog) ParseQuery(raw string, o Options) (Parsed, error) {
 // one clause, and means the same whenever and wherever it is read: ap on dates, which depends on the clock, is refused. So are chains and _has: whether a
 // resource matches must hang on nothing but itself. The query's Limit is 2: one match, or several.
 func (c *Catalog) ParseCondition(tenant, typ, raw string) (projections.Query, error) {
-	p, err := c.newQueryParser(Options{Tenant: tenant, Type: typ, Strict: true})
+	p, err := c.newQueryParser(Options{Tenant: tenant, Type: typ})
 	if err != nil {
 		return projections.Query{}, err
 	}
@@ -201,7 +201,7 @@ func (p *queryParser) param(key, value string) error {
 	switch {
 	case r == nil:
 		return nil
-	case !r.dropped || p.options.Strict || p.condition:
+	case !r.dropped || !p.options.Lenient || p.condition:
 		return r.error()
 	}
 	p.issues = append(p.issues, Issue{Param: key, Kind: r.kind, Text: r.text + " (the parameter was ignored)"})

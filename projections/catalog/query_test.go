@@ -122,6 +122,27 @@ func TestQueriesBecomeClauses(t *testing.T) {
 		{"Patient", "_profile=http://x|1", "_profile uri [http://x|1]"},
 		{"ValueSet", "url:below=http://x&url:above=http://y", "url uri :below [http://x]; url uri :above [http://y]"},
 
+		{"Observation", "code=a,,b,", "code token [*|a] [*|b]"},
+		{"Observation", "_id=a,b,", "_id token [*|a] [*|b]"},
+		{"Patient", "_list=42,", "item <- List(_id token [*|42])"},
+		{"Patient", "family=Nothing,%20", "family string [Nothing]"},
+		{"Patient", "family=%20", "_id token [*|]"},
+		{"Patient", "family=%CC%81,%C2%A0", "_id token [*|]"},
+		{"Patient", "family:contains=%20", "_id token [*|]"},
+		{"Patient", "family:exact=%20", "_id token [*|]"},
+		{"Patient", "identifier=%20", "_id token [*|]"},
+		{"Patient", "identifier=s|%20,%20|v,s|v", "identifier token [s|v]"},
+		{"Patient", "gender:not=%20,male", "gender token :not [|male]"},
+		{"Patient", "_id=%20", "_id token [*|]"},
+		{"Patient", "_profile=%20", "_id token [*|]"},
+		{"ValueSet", "url:below=%20", "_id token [*|]"},
+		{"Observation", "subject:identifier=%20", "_id token [*|]"},
+		{"Observation", "value-quantity=5||%20", "_id token [*|]"},
+		{"Observation", "code-value-quantity=%20$5", "_id token [*|]"},
+		{"Observation", "code-value-string=a$%CC%81,a$b", "code-value-string composite [token *|a $ string b]"},
+		{"Observation", "patient.name=%20", "patient -> Patient(_id token [*|])"},
+		{"Patient", "_has:Observation:patient:code=%20", "patient <- Observation(_id token [*|])"},
+
 		{"Observation", "code-value-quantity=http://loinc.org|8480-6$gt120", "code-value-quantity composite [token http://loinc.org|8480-6 $ quantity gt 120 120 *|* ]"},
 		{"Observation", `code-value-quantity=a\$b$lt5||mg,c$6`, "code-value-quantity composite [token *|a$b $ quantity lt 5 5 *|mg mg] [token *|c $ quantity 5.5 " + below(6.5) + " *|* ]"},
 		{"Observation", "code-value-date:missing=true", "code-value-date composite :missing=true"},
@@ -168,7 +189,7 @@ func TestQueriesBecomeClauses(t *testing.T) {
 		{"Observation", "value-quantity=gt5.4||mg", "value-quantity quantity [gt 5.4 5.4 *|mg mg]"},
 		{"Observation", "value-quantity=gt5.4|http://u|", "value-quantity quantity [gt 5.4 5.4 http://u|* ]"},
 	} {
-		p, err := c.ParseQuery(test.query, Options{Type: test.typ, Tenant: "t", Strict: true, BaseURL: "http://here/fhir", Now: func() time.Time { return testNow }})
+		p, err := c.ParseQuery(test.query, Options{Type: test.typ, Tenant: "t", BaseURL: "http://here/fhir", Now: func() time.Time { return testNow }})
 		if err != nil {
 			t.Errorf("%s: %v", test.query, err)
 			continue
@@ -206,11 +227,11 @@ func TestRefusals(t *testing.T) {
 		{"_sort=subject", unsupported, 0, "sorting by subject, a reference parameter"},
 		{"_sort=-date,value-quantity", unsupported, 0, "sorting by value-quantity"},
 		{"_sort=_score", unsupported, 0, "_score"},
-		{"_text=x", unsupported, 0, "not offered"},
-		{"_content=x", unsupported, 0, "not offered"},
-		{"_query=x", unsupported, 0, "not offered"},
-		{"_filter=x", unsupported, 0, "not offered"},
-		{"_list=$current-problems", unsupported, 0, "functional list"},
+		{"_text=x", unsupported, unsupported, "not offered"},
+		{"_content=x", unsupported, unsupported, "not offered"},
+		{"_query=x", unsupported, unsupported, "not offered"},
+		{"_filter=x", unsupported, unsupported, "not offered"},
+		{"_list=$current-problems", unsupported, unsupported, "functional list"},
 		{"_elements=shade", invalid, 0, `no element "shade"`},
 		{"_elements=id,,code", invalid, 0, "is empty"},
 		{"_elements=", invalid, 0, "is empty"},
@@ -219,18 +240,29 @@ func TestRefusals(t *testing.T) {
 		{"patient.shade=a", invalid, 0, `(Patient) has a search parameter "shade"`},
 		{"patient.nam=a", invalid, 0, "did you mean name"},
 		{"subject:Patient.organization.shade=a", invalid, 0, `(Organization) has a search parameter "shade"`},
-		{"subject.code:text=a", unsupported, 0, ":text is not offered"},
+		{"subject.code:text=a", unsupported, unsupported, ":text is not offered"},
 		{"patient._has:Observation:has-member:code=a", invalid, invalid, "never refers to Patient"},
 		{"_has:Observation:shade:code=a", invalid, 0, `Observation has no search parameter "shade"`},
 		{"_has:Observation:has-member:shade=a", invalid, 0, `Observation has no search parameter "shade"`},
-		{"code:text=a", unsupported, 0, "the modifier :text is not offered"},
-		{"code:in=http://x", unsupported, 0, ":in is not offered"},
-		{"code:below=a", unsupported, 0, ":below is not offered"},
-		{"identifier:of-type=s|c|v", unsupported, 0, ":of-type is not offered"},
-		{"subject:below=a", unsupported, 0, ":below is not offered"},
-		{"status=http://x|", unsupported, 0, "write the codes"},
-		{"subject=Patient/1/_history/2", unsupported, 0, "references to a version are not offered"},
-		{"_id:missing=true", unsupported, 0, "every resource has _id"},
+		{"code:text=a", unsupported, unsupported, "the modifier :text is not offered"},
+		{"code:in=http://x", unsupported, unsupported, ":in is not offered"},
+		{"code:below=a", unsupported, unsupported, ":below is not offered"},
+		{"identifier:of-type=s|c|v", unsupported, unsupported, ":of-type is not offered"},
+		{"subject:below=a", unsupported, unsupported, ":below is not offered"},
+		{"status=http://x|", unsupported, unsupported, "write the codes"},
+		{"subject=Patient/1/_history/2", unsupported, unsupported, "references to a version are not offered"},
+		{"_id:missing=true", unsupported, unsupported, "every resource has _id"},
+
+		{"code:not-in=http://x", unsupported, unsupported, ":not-in is not offered"},
+		{"code:above=a", unsupported, unsupported, ":above is not offered"},
+		{"encounter:above=a", unsupported, unsupported, ":above is not offered"},
+		{"_in=x", unsupported, unsupported, "_in is not offered"},
+		{"patient._text=x", unsupported, unsupported, "_text is not offered"},
+		{"_has:DiagnosticReport:result:code:in=http://x", unsupported, unsupported, ":in is not offered"},
+		{"_has:DiagnosticReport:result:_filter=x", unsupported, unsupported, "_filter is not offered"},
+		{"code:not=%20", invalid, invalid, "nothing would be left out"},
+		{"code=,", invalid, invalid, "is empty"},
+		{"code-value-string:exact=a$b", invalid, invalid, `no modifier ":exact"`},
 
 		{"_contained=true", unsupported, unsupported, "contained resources are not searched"},
 		{"_contained=both", unsupported, unsupported, "contained resources are not searched"},
@@ -268,7 +300,6 @@ func TestRefusals(t *testing.T) {
 		{"subject=a_b", invalid, invalid, "is no reference"},
 		{"subject=a|b", invalid, invalid, "has a |"},
 		{"subject=Patient?name=x", invalid, invalid, "holds a query"},
-		{"code=a,,b", invalid, invalid, "is empty"},
 		{"code=|", invalid, invalid, "neither a system nor a code"},
 		{"code=a|b|c", invalid, invalid, "more than one |"},
 		{"code:missing=maybe", invalid, invalid, "must be true or false"},
@@ -302,11 +333,11 @@ func TestRefusals(t *testing.T) {
 		{strings.Repeat("code=a&", MaxClauses+1), costly, costly, "more than 100 parameters"},
 		{"_sort=" + strings.Repeat("date,", MaxSortKeys) + "date", costly, costly, "keys to sort by"},
 	} {
-		_, err := c.ParseQuery(test.query, Options{Type: "Observation", Strict: true})
+		_, err := c.ParseQuery(test.query, Options{Type: "Observation"})
 		if events.KindOf(err) != test.strict || !strings.Contains(err.Error(), test.text) {
 			t.Errorf("%.80s when strict: %v; want %v with %q", test.query, err, test.strict, test.text)
 		}
-		p, err := c.ParseQuery(test.query+"&_count=7", Options{Type: "Observation"})
+		p, err := c.ParseQuery(test.query+"&_count=7", Options{Type: "Observation", Lenient: true})
 		switch {
 		case test.lenient != 0:
 			if events.KindOf(err) != test.lenient || err == nil {
@@ -326,10 +357,10 @@ func TestRefusals(t *testing.T) {
 	if _, err := c.ParseQuery("active=maybe", Options{Type: "Patient"}); events.KindOf(err) != events.Invalid {
 		t.Errorf("active=maybe: %v", err)
 	}
-	if _, err := c.ParseQuery("near=1|2|3|km", Options{Type: "Location", Strict: true}); events.KindOf(err) != events.Unsupported {
+	if _, err := c.ParseQuery("near=1|2|3|km", Options{Type: "Location"}); events.KindOf(err) != events.Unsupported {
 		t.Errorf("near: %v", err)
 	}
-	if _, err := c.ParseQuery("derived-from=http://x|", Options{Type: "Library", Strict: true}); events.KindOf(err) != events.Invalid {
+	if _, err := c.ParseQuery("derived-from=http://x|", Options{Type: "Library"}); events.KindOf(err) != events.Invalid {
 		t.Errorf("a canonical without its version: %v", err)
 	}
 }
@@ -338,7 +369,7 @@ func TestResultParameters(t *testing.T) {
 	c := defaultCatalog(t)
 	parse := func(query string) Parsed {
 		t.Helper()
-		p, err := c.ParseQuery(query, Options{Type: "Observation", Strict: true, DefaultCount: 20, MaxCount: 30, Own: []string{"_page"}})
+		p, err := c.ParseQuery(query, Options{Type: "Observation", DefaultCount: 20, MaxCount: 30, Own: []string{"_page"}})
 		if err != nil {
 			t.Fatalf("%s: %v", query, err)
 		}
@@ -382,10 +413,18 @@ func TestConditionsAreStrictAndNeverEmpty(t *testing.T) {
 		t.Errorf("%+v, %v", q, err)
 	}
 	for raw, want := range map[string]events.Kind{"": events.Invalid, "&": events.Invalid, "shade=red": events.Invalid, "identifier=": events.Invalid, "_count=1": events.Invalid, "identifier=1&_sort=birthdate": events.Invalid,
+		"family=%20": events.Invalid, "family=%CC%81": events.Invalid, "family=a,%20": events.Invalid, "family:exact=%20": events.Invalid, "family:contains=%C2%A0": events.Invalid, "identifier=%20": events.Invalid,
+		"identifier=s|%20": events.Invalid, "identifier=%20|1": events.Invalid, "_id=%20": events.Invalid, "_id=a,": events.Invalid, "identifier=1,,2": events.Invalid, "gender:not=%20": events.Invalid, "_profile=%20": events.Invalid,
+		"general-practitioner:identifier=%20": events.Invalid, "identifier=1&family=%20": events.Invalid,
+		"_text=x": events.Unsupported, "_content=x": events.Unsupported, "_filter=x": events.Unsupported, "_query=x": events.Unsupported, "_in=x": events.Unsupported, "language:in=http://x": events.Unsupported,
+		"language:not-in=http://x": events.Unsupported, "language:text=x": events.Unsupported, "identifier:of-type=s|c|v": events.Unsupported,
 		"_format=json&identifier=1": events.Invalid, "birthdate=ap1970": events.Invalid, "organization.name=x": events.Unsupported, "_has:Observation:patient:code=a": events.Unsupported, "_list=1": events.Unsupported} {
 		if _, err := c.ParseCondition("t", "Patient", raw); err == nil || events.KindOf(err) != want {
 			t.Errorf("%q: %v; want %v", raw, err, want)
 		}
+	}
+	if _, err := c.ParseCondition("t", "Location", "near=1|2|3|km"); events.KindOf(err) != events.Unsupported || !strings.Contains(err.Error(), "a condition can not use near") {
+		t.Errorf("near: %v", err)
 	}
 	if _, err := c.ParseCondition("t", "Nonsense", "x=1"); events.KindOf(err) != events.NotFound {
 		t.Errorf("a condition on a type that is none: %v", err)
@@ -442,7 +481,7 @@ func TestWhatAQueryAsksForIsFoundByWhatIsExtracted(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p, err := c.ParseQuery(test.query, Options{Type: doc.Root().Get("resourceType").Text(), Strict: true})
+		p, err := c.ParseQuery(test.query, Options{Type: doc.Root().Get("resourceType").Text()})
 		if err != nil {
 			t.Errorf("%s: %v", test.query, err)
 			continue
@@ -465,7 +504,7 @@ func FuzzParseQuery(f *testing.F) {
 			var p Parsed
 			var err error
 			eventstest.Allocates(t, len(raw), 256<<10, 512, func() {
-				p, err = c.ParseQuery(raw, Options{Type: "Observation", Strict: strict, BaseURL: "http://h", Now: func() time.Time { return testNow }})
+				p, err = c.ParseQuery(raw, Options{Type: "Observation", Lenient: !strict, BaseURL: "http://h", Now: func() time.Time { return testNow }})
 			})
 			if err != nil {
 				switch events.KindOf(err) {

@@ -32,7 +32,7 @@ func tooCostly(param, format string, args ...any) *refusal {
 	return refuse(events.TooCostly, param, format, args...)
 }
 
-// drop refuses what a lenient reader leaves out: Invalid for what is not known, Unsupported for what is known and not offered.
+// drop refuses what a lenient reader leaves out: Invalid for what is not known, Unsupported for a form of the answer that is not offered.
 func drop(kind events.Kind, param, format string, args ...any) *refusal {
 	r := refuse(kind, param, format, args...)
 	r.dropped = true

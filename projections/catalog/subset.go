@@ -117,7 +117,7 @@ func (c *Catalog) Subset(typ string, summary Summary, elements []string) *Subset
 // ParseSubset reads _summary and _elements where one resource of a type is read, and passes over all other parameters; nil when everything is
 // wanted. Errors are of kind Invalid.
 func (c *Catalog) ParseSubset(typ, raw string) (*Subset, error) {
-	p, err := c.newQueryParser(Options{Type: typ, Strict: true})
+	p, err := c.newQueryParser(Options{Type: typ})
 	if err != nil {
 		return nil, err
 	}

@@ -87,7 +87,7 @@ func (s *systemParser) param(key, value string) error {
 		if r == nil {
 			continue
 		}
-		if !r.dropped || p.options.Strict {
+		if !r.dropped || !p.options.Lenient {
 			return r.error()
 		}
 		for j := range s.parsers[:i] {

@@ -126,7 +126,7 @@ func (p *queryParser) tokenValue(param *Param, key, text string) (*projections.V
 		}
 		*v = projections.Value{Code: v.Code}
 	case only("code") && v.AnyCode:
-		return nil, drop(events.Unsupported, key, "%s is a code, whose system does not stand in resources; any code of a system is not offered, write the codes", param.Code)
+		return nil, refuse(events.Unsupported, key, "%s is a code, whose system does not stand in resources; any code of a system is not offered, write the codes", param.Code)
 	case only("code"): // its term has no system, so whatever system is asked for is passed over
 		*v = projections.Value{Code: v.Code}
 	}
@@ -160,7 +160,7 @@ func (p *queryParser) referenceValue(param *Param, targetType, key, text string)
 	case strings.Contains(text, "?"):
 		return nil, invalid(key, "%.80q holds a query; write id, Type/id or a URL", text)
 	case r.version != "":
-		return nil, drop(events.Unsupported, key, "references to a version are not offered; leave out /_history/%.64s", r.version)
+		return nil, refuse(events.Unsupported, key, "references to a version are not offered; leave out /_history/%.64s", r.version)
 	case r.relative && targetType != "" && r.typ != targetType:
 		return nil, invalid(key, "the modifier asks for %s and the value %.80q for %s", targetType, text, r.typ)
 	case r.relative && !p.catalog.Known(r.typ):
@@ -183,9 +183,6 @@ func (p *queryParser) referenceValue(param *Param, targetType, key, text string)
 	}
 	return nil, invalid(key, "%.80q is no reference; write id, Type/id or a URL", text)
 }
-
-var prefixes = map[string]projections.Prefix{"eq": projections.Eq, "ne": projections.Ne, "gt": projections.Gt, "lt": projections.Lt,
-	"ge": projections.Ge, "le": projections.Le, "sa": projections.Sa, "eb": projections.Eb, "ap": projections.Ap}
 
 // cutPrefix splits off the letters before a number or date.
 func cutPrefix(key, text string) (projections.Prefix, string, *refusal) {

@@ -28,7 +28,7 @@ func (d *Door) writeSearch(ctx context.Context, w http.ResponseWriter, s *search
 		return nil
 	}
 	if outcome != nil {
-		d.wrote(ctx, bundle.Entry(documents.BundleEntry{Resource: outcome, SearchMode: "outcome"}))
+		d.wrote(ctx, bundle.Entry(documents.BundleEntry{FullURL: newURN(), Resource: outcome, SearchMode: "outcome"}))
 	}
 	d.wrote(ctx, bundle.Close())
 	return nil

@@ -27,6 +27,7 @@ type Config struct {
 	PublicURL string                       // the same, if it was configured; for the capability statement
 	Writes    bool                         // this node takes writes too; for the capability statement
 	Version   string                       // of the software
+	Lenient   bool                         // unknown parameters of a search are left out when the client prefers nothing; else they are refused
 	Logger    *slog.Logger
 	Limits    Limits
 }
@@ -142,15 +143,32 @@ func (d *Door) stamp(header http.Header, reached int64, shown ...projections.Ver
 	}
 }
 
-// isStrict tells whether the client wants unknown parameters refused (FHIR R4 search, 3.1.1.3; RFC 7240).
-func isStrict(r *http.Request) bool {
+// Values of the preference handling (FHIR R4 search, 3.1.1.3).
+const (
+	strict  = "strict"
+	lenient = "lenient"
+)
+
+// handlingOf returns what the client prefers to become of parameters that are not known: strict, lenient, or "" for no preference. Of
+// several preferences the first counts (RFC 7240, section 2).
+func handlingOf(r *http.Request) string {
 	for _, line := range r.Header["Prefer"] {
 		for preference := range strings.FieldsFuncSeq(line, func(c rune) bool { return c == ',' || c == ';' }) {
 			name, value, _ := strings.Cut(preference, "=")
-			if strings.EqualFold(strings.TrimSpace(name), "handling") && strings.EqualFold(strings.Trim(strings.TrimSpace(value), `"`), "strict") {
-				return true
+			if !strings.EqualFold(strings.TrimSpace(name), "handling") {
+				continue
+			}
+			switch value = strings.ToLower(strings.Trim(strings.TrimSpace(value), `"`)); value {
+			case strict, lenient:
+				return value
 			}
 		}
 	}
-	return false
+	return ""
+}
+
+// isLenient tells whether unknown parameters are left out of a search: as the client prefers, else as the server is set.
+func (d *Door) isLenient(r *http.Request) bool {
+	handling := handlingOf(r)
+	return handling == lenient || handling == "" && d.Lenient
 }

@@ -56,7 +56,7 @@ func (d *Door) readHistory(h *history, r *http.Request) error {
 	if err != nil {
 		return events.Wrap(events.Invalid, "fhir.History", err, "the parameters are not percent-encoded as they should be")
 	}
-	strict := isStrict(r)
+	refused := handlingOf(r) == strict
 	for name, values := range params {
 		switch name {
 		case "_count", "_since", "_at", pageParam:
@@ -65,7 +65,7 @@ func (d *Door) readHistory(h *history, r *http.Request) error {
 			}
 		case "_format", "_pretty":
 		default:
-			if strict {
+			if refused {
 				return events.Errorf(events.Invalid, "fhir.History", "the parameter %.60q has no meaning in a history; there are _count, _since and _at", name)
 			}
 		}

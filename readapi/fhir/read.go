@@ -72,7 +72,7 @@ func (d *Door) prepareRead(r *http.Request, resourceType string) (*catalog.Subse
 	if r.URL.RawQuery == "" {
 		return nil, d.reach(r)
 	}
-	if isStrict(r) {
+	if handlingOf(r) == strict {
 		params, err := url.ParseQuery(r.URL.RawQuery)
 		if err != nil {
 			return nil, events.Wrap(events.Invalid, "fhir.Read", err, "the parameters are not percent-encoded as they should be")

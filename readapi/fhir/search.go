@@ -152,7 +152,7 @@ func (d *Door) readSearch(ctx context.Context, r *http.Request, scope Scope, raw
 		return nil, events.Errorf(events.Invalid, "fhir.Search", "_page stands twice; follow the links of a bundle as they are")
 	}
 	options := catalog.Options{
-		Tenant: d.Tenant, Type: scope.Type, Compartment: scope.Compartment, Strict: isStrict(r), DefaultCount: d.Limits.DefaultCount,
+		Tenant: d.Tenant, Type: scope.Type, Compartment: scope.Compartment, Lenient: d.isLenient(r), DefaultCount: d.Limits.DefaultCount,
 		MaxCount: d.Limits.MaxCount, BaseURL: base, Own: []string{pageParam}, Now: time.Now,
 	}
 	if !paged {
