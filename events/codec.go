@@ -2,6 +2,7 @@ package events
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -203,6 +204,9 @@ func checkChange(op string, change *Change, index, count int) error {
 	}
 	if change.IfMatch < IfMatchAny || change.Entry < -1 {
 		return Errorf(Invalid, op, "change %d has a negative version or entry", index)
+	}
+	if len(change.IfMatchOr) > 0 && (change.IfMatch < 1 || change.IfMatchOr[0] < 1 || !slices.IsSorted(change.IfMatchOr)) {
+		return Errorf(Invalid, op, "change %d has further versions to match that are not in order, or none to begin with", index)
 	}
 	if (change.Operation == Delete) != (len(change.Content) == 0) {
 		return Errorf(Invalid, op, "change %d is a %s with %d bytes of content", index, change.Operation, len(change.Content))

@@ -71,6 +71,13 @@ func replayEvent() Event {
 	return event
 }
 
+// matchesEvent is an update of any of several versions.
+func matchesEvent() Event {
+	event := smallEvent()
+	event.Changes[0].IfMatch, event.Changes[0].IfMatchOr = 3, []int64{1, 9_000}
+	return event
+}
+
 func discardEvent() Event {
 	event := smallEvent()
 	event.Changes, event.Settles = nil, &Settling{Position: Position{Offset: 7}, Discard: true, Reason: "a test of ours"}
@@ -145,27 +152,30 @@ func TestAnEventThatNoRecordHoldsIsTooLarge(t *testing.T) {
 
 func TestWhatCouldNotBeReadBackIsNotWritten(t *testing.T) {
 	for name, spoil := range map[string]func(*Event){
-		"no id":               func(e *Event) { e.ID = "" },
-		"an id like no other": func(e *Event) { e.ID = "event-1" },
-		"no tenant":           func(e *Event) { e.Tenant = "" },
-		"a tenant with NUL":   func(e *Event) { e.Tenant = "a\x00b" },
-		"no changes":          func(e *Event) { e.Changes = nil },
-		"no operation":        func(e *Event) { e.Changes[0].Operation = 0 },
-		"a later operation":   func(e *Event) { e.Changes[0].Operation = 4 },
-		"no content":          func(e *Event) { e.Changes[0].Content = nil },
-		"a delete of content": func(e *Event) { e.Changes[3].Content = []byte("{}") },
-		"a link past the end": func(e *Event) { e.Changes[0].Links[1].End = 4_000 },
-		"links that overlap":  func(e *Event) { e.Changes[0].Links[1].Start-- },
-		"a link to nowhere":   func(e *Event) { e.Changes[0].Links[0].Change = 5 },
-		"a NUL in an id":      func(e *Event) { e.Changes[1].ID = "\x00" },
-		"a negative entry":    func(e *Event) { e.Changes[1].Entry = -2 },
-		"a negative version":  func(e *Event) { e.Changes[1].IfMatch = -2 },
-		"no key to repeat":    func(e *Event) { e.IdempotencyKey, e.Repeat = "", Repeat{Request: Hash{1}, Window: time.Hour} },
-		"no window":           func(e *Event) { e.Repeat = Repeat{Request: Hash{1}} },
-		"half a second":       func(e *Event) { e.Repeat = Repeat{Request: Hash{1}, Window: 1500 * time.Millisecond} },
-		"a negative part":     func(e *Event) { e.Repeat = Repeat{Request: Hash{1}, Part: -1, Window: time.Hour} },
-		"a negative place":    func(e *Event) { e.Settles = &Settling{Position: Position{Offset: -1}} },
-		"a discard that asks": func(e *Event) { e.Settles = &Settling{Discard: true} },
+		"no id":                func(e *Event) { e.ID = "" },
+		"an id like no other":  func(e *Event) { e.ID = "event-1" },
+		"no tenant":            func(e *Event) { e.Tenant = "" },
+		"a tenant with NUL":    func(e *Event) { e.Tenant = "a\x00b" },
+		"no changes":           func(e *Event) { e.Changes = nil },
+		"no operation":         func(e *Event) { e.Changes[0].Operation = 0 },
+		"a later operation":    func(e *Event) { e.Changes[0].Operation = 4 },
+		"no content":           func(e *Event) { e.Changes[0].Content = nil },
+		"a delete of content":  func(e *Event) { e.Changes[3].Content = []byte("{}") },
+		"a link past the end":  func(e *Event) { e.Changes[0].Links[1].End = 4_000 },
+		"links that overlap":   func(e *Event) { e.Changes[0].Links[1].Start-- },
+		"a link to nowhere":    func(e *Event) { e.Changes[0].Links[0].Change = 5 },
+		"a NUL in an id":       func(e *Event) { e.Changes[1].ID = "\x00" },
+		"a negative entry":     func(e *Event) { e.Changes[1].Entry = -2 },
+		"a negative version":   func(e *Event) { e.Changes[1].IfMatch = -2 },
+		"versions beside none": func(e *Event) { e.Changes[0].IfMatchOr = []int64{2} },
+		"versions beside any":  func(e *Event) { e.Changes[3].IfMatchOr = []int64{2} },
+		"version zero":         func(e *Event) { e.Changes[1].IfMatchOr = []int64{0, 2} },
+		"no key to repeat":     func(e *Event) { e.IdempotencyKey, e.Repeat = "", Repeat{Request: Hash{1}, Window: time.Hour} },
+		"no window":            func(e *Event) { e.Repeat = Repeat{Request: Hash{1}} },
+		"half a second":        func(e *Event) { e.Repeat = Repeat{Request: Hash{1}, Window: 1500 * time.Millisecond} },
+		"a negative part":      func(e *Event) { e.Repeat = Repeat{Request: Hash{1}, Part: -1, Window: time.Hour} },
+		"a negative place":     func(e *Event) { e.Settles = &Settling{Position: Position{Offset: -1}} },
+		"a discard that asks":  func(e *Event) { e.Settles = &Settling{Discard: true} },
 	} {
 		event := fullEvent()
 		spoil(&event)
@@ -304,7 +314,7 @@ func TestEveryFormEverWrittenIsStillRead(t *testing.T) {
 }
 
 func writeGolden(t *testing.T) {
-	for name, event := range map[string]Event{"v1-small": smallEvent(), "v1-full": fullEvent(), "v1-zstd": largeEvent(), "v1-keyed": keyedEvent(), "v1-replay": replayEvent(), "v1-discard": discardEvent()} {
+	for name, event := range map[string]Event{"v1-small": smallEvent(), "v1-full": fullEvent(), "v1-zstd": largeEvent(), "v1-keyed": keyedEvent(), "v1-replay": replayEvent(), "v1-discard": discardEvent(), "v1-matches": matchesEvent()} {
 		file := filepath.Join("testdata", name+".golden")
 		if _, err := os.Stat(file); err == nil {
 			continue
@@ -321,7 +331,7 @@ func writeGolden(t *testing.T) {
 }
 
 func TestTheFormOfTodayIsWrittenByteForByte(t *testing.T) {
-	for name, event := range map[string]Event{"v1-full": fullEvent(), "v1-keyed": keyedEvent(), "v1-replay": replayEvent(), "v1-discard": discardEvent()} {
+	for name, event := range map[string]Event{"v1-full": fullEvent(), "v1-keyed": keyedEvent(), "v1-replay": replayEvent(), "v1-discard": discardEvent(), "v1-matches": matchesEvent()} {
 		data, err := os.ReadFile("testdata/" + name + ".golden")
 		if err != nil {
 			t.Fatal(err)
@@ -338,7 +348,7 @@ func TestTheFormOfTodayIsWrittenByteForByte(t *testing.T) {
 }
 
 func FuzzDecode(f *testing.F) {
-	for _, event := range []Event{smallEvent(), fullEvent(), largeEvent(), keyedEvent(), replayEvent(), discardEvent()} {
+	for _, event := range []Event{smallEvent(), fullEvent(), largeEvent(), keyedEvent(), replayEvent(), discardEvent(), matchesEvent()} {
 		raw := asRaw(f, event)
 		f.Add(raw.Value, headerValue(raw, headerCompression), event.ID, "2026-02-03T04:05:06Z")
 	}

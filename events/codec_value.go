@@ -43,6 +43,7 @@ type changeForm struct {
 	Condition   string     `cbor:"7,keyasint,omitempty"`
 	Links       []linkForm `cbor:"8,keyasint,omitempty"`
 	Entry       int        `cbor:"9,keyasint,omitempty"`
+	IfMatchOr   []int64    `cbor:"10,keyasint,omitempty"`
 }
 
 type linkForm struct {
@@ -56,7 +57,7 @@ type linkForm struct {
 // Bounds of what Decode builds from a value, whatever the value claims. The CBOR library checks that a value is well formed before
 // it allocates, so a claimed length needs its bytes; but an item of one byte can ask for a whole struct, hence the bound on items.
 const (
-	maxItems = 4 << 20 // CBOR items in one event: a link has at most 11, a change at most 19 and its links
+	maxItems = 4 << 20 // CBOR items in one event: a link has at most 11, a change at most 20 and its links and versions
 	maxArray = 1 << 20 // changes of an event, links of a change
 
 	maxWindow = int64(100 * 365 * 24 * time.Hour / time.Second) // of an idempotency key, seconds
@@ -117,10 +118,10 @@ func encodeValue(op string, event Event) (value []byte, compressed bool, err err
 		change := &event.Changes[i]
 		form.Changes[i] = changeForm{
 			Operation: uint8(change.Operation), Type: change.Type, ID: change.ID, Content: change.Content, IfMatch: change.IfMatch,
-			IfNoneMatch: change.IfNoneMatch, Condition: change.Condition, Links: linkForms(change.Links), Entry: change.Entry,
+			IfNoneMatch: change.IfNoneMatch, Condition: change.Condition, Links: linkForms(change.Links), Entry: change.Entry, IfMatchOr: change.IfMatchOr,
 		}
-		size += 64 + len(change.Content) + len(change.Type) + len(change.ID) + len(change.Condition)
-		items += 20 + 11*len(change.Links)
+		size += 64 + 9*len(change.IfMatchOr) + len(change.Content) + len(change.Type) + len(change.ID) + len(change.Condition)
+		items += 21 + 11*len(change.Links) + len(change.IfMatchOr)
 		for j := range change.Links {
 			size += 40 + len(change.Links[j].Type) + len(change.Links[j].Query)
 		}
@@ -206,7 +207,7 @@ func decodeValue(op string, value []byte, into *Event) error {
 		change := &form.Changes[i]
 		into.Changes[i] = Change{
 			Operation: Operation(change.Operation), Type: change.Type, ID: change.ID, Content: change.Content, IfMatch: change.IfMatch,
-			IfNoneMatch: change.IfNoneMatch, Condition: change.Condition, Entry: change.Entry,
+			IfNoneMatch: change.IfNoneMatch, Condition: change.Condition, Entry: change.Entry, IfMatchOr: change.IfMatchOr,
 		}
 		if len(change.Links) > 0 {
 			links := make([]Link, len(change.Links))

@@ -61,14 +61,15 @@ const IfMatchAny = -1
 // conditions, links) is decided by the projector.
 type Change struct {
 	Operation   Operation
-	Type        string // resource type
-	ID          string // see Operation; empty for a conditional delete
-	Content     []byte // the document as the client sent it (with the references that the door could resolve); nil for a delete
-	IfMatch     int64  // the version that must be current; 0: no such precondition; IfMatchAny
-	IfNoneMatch bool   // "If-None-Match: *": nothing may be current
-	Condition   string // a search query of Type without "?"; empty: unconditional
-	Links       []Link // references in Content that only the log's order can resolve, ascending and not overlapping
-	Entry       int    // the index of the bundle entry that this change came from; -1 for a single interaction
+	Type        string  // resource type
+	ID          string  // see Operation; empty for a conditional delete
+	Content     []byte  // the document as the client sent it (with the references that the door could resolve); nil for a delete
+	IfMatch     int64   // the version that must be current; 0: no such precondition; IfMatchAny
+	IfMatchOr   []int64 // further versions, beside a positive IfMatch, any of which may be the current one; ascending
+	IfNoneMatch bool    // "If-None-Match: *": nothing may be current
+	Condition   string  // a search query of Type without "?"; empty: unconditional
+	Links       []Link  // references in Content that only the log's order can resolve, ascending and not overlapping
+	Entry       int     // the index of the bundle entry that this change came from; -1 for a single interaction
 }
 
 // Link is a reference inside a change's content that the projector resolves before the content is hashed. It replaces the bytes

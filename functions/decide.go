@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"binnacle/events"
 	"binnacle/events/fhir"
@@ -225,7 +226,7 @@ func (e *decidingEvent) preconditions(n int, w *work, before projections.Version
 	switch {
 	case w.IfMatch != 0 && !alive:
 		return refuse(events.Precondition, n, w, "If-Match holds only for a %s that is there, and there is none", w.name())
-	case w.IfMatch > 0 && w.IfMatch != before.Number:
+	case w.IfMatch > 0 && w.IfMatch != before.Number && !slices.Contains(w.IfMatchOr, before.Number):
 		return refuse(events.Precondition, n, w, "If-Match names version %d of %s, but version %d is current; read it and try again", w.IfMatch, w.name(), before.Number)
 	case w.IfNoneMatch && alive:
 		return refuse(events.Precondition, n, w, "If-None-Match: * holds only when nothing is there, but version %d of %s is", before.Number, w.name())

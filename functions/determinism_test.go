@@ -45,6 +45,9 @@ func randomRecords(t *testing.T, seed uint64, count int) []events.RawRecord {
 		}
 		if random.IntN(5) == 0 {
 			c.IfMatch = int64(random.IntN(5)) - 1
+			if c.IfMatch > 0 && random.IntN(2) == 0 {
+				c.IfMatchOr = []int64{int64(1 + random.IntN(4)), 5}
+			}
 		}
 		c.IfNoneMatch = random.IntN(12) == 0
 		switch {

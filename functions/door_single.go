@@ -3,7 +3,6 @@ package functions
 import (
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 
 	"binnacle/events"
@@ -44,7 +43,7 @@ func (d *door) update(rw http.ResponseWriter, r *http.Request, name, id string) 
 	if err := d.target(r, &change); err != nil {
 		return err
 	}
-	if err := preconditions(&change, r.Header.Get("If-Match"), r.Header.Get("If-None-Match")); err != nil {
+	if err := preconditions(&change, listed(r, "If-Match"), listed(r, "If-None-Match")); err != nil {
 		return err
 	}
 	data, release, err := d.body(r)
@@ -64,7 +63,7 @@ func (d *door) delete(rw http.ResponseWriter, r *http.Request, name, id string) 
 	if err := d.target(r, &change); err != nil {
 		return err
 	}
-	if err := preconditions(&change, r.Header.Get("If-Match"), ""); err != nil {
+	if err := preconditions(&change, listed(r, "If-Match"), ""); err != nil {
 		return err
 	}
 	return d.single(rw, r, change, nil)
@@ -79,29 +78,6 @@ func (d *door) target(r *http.Request, change *events.Change) error {
 		err = onlyResultParameters(r.URL.RawQuery, hintWithID(change))
 	}
 	return err
-}
-
-// preconditions reads If-Match and If-None-Match. The weak form W/"3" is FHIR's; "3" and 3 are taken too.
-func preconditions(change *events.Change, ifMatch, ifNoneMatch string) error {
-	switch tag := strings.TrimSpace(ifMatch); tag {
-	case "":
-	case "*":
-		change.IfMatch = events.IfMatchAny
-	default:
-		number, err := strconv.ParseInt(strings.Trim(strings.TrimPrefix(tag, "W/"), `"`), 10, 64)
-		if err != nil || number < 1 {
-			return invalid(`If-Match: %.60q names no version; write W/"3" for version 3, or *`, tag)
-		}
-		change.IfMatch = number
-	}
-	switch strings.TrimSpace(ifNoneMatch) {
-	case "":
-	case "*":
-		change.IfNoneMatch = true
-	default:
-		return invalid("If-None-Match: %.60q is not offered on a write; * is: write only when nothing is there", ifNoneMatch)
-	}
-	return nil
 }
 
 // content checks the document of a single create or update and makes it the change's content.

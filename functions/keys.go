@@ -75,7 +75,7 @@ func printable(text string) bool {
 // relative to the base.
 func fingerprint(r *http.Request, path string, body []byte) events.Hash {
 	hash := sha256.New()
-	for _, text := range []string{r.Method, path, r.URL.RawQuery, r.Header.Get("If-Match"), r.Header.Get("If-None-Match"),
+	for _, text := range []string{r.Method, path, r.URL.RawQuery, listed(r, "If-Match"), listed(r, "If-None-Match"),
 		strings.Join(r.Header["If-None-Exist"], "&"), strings.ToLower(r.Header.Get(headerAllowDangling))} {
 		hash.Write(binary.AppendUvarint(nil, uint64(len(text))))
 		hash.Write([]byte(text))

@@ -46,6 +46,22 @@ func TestOfTwoWritersWithTheSameIfMatchOneWins(t *testing.T) {
 	n.verified()
 }
 
+func TestIfMatchHoldsForAnyVersionOfItsList(t *testing.T) {
+	n := newNode(t)
+	n.must(201, "PUT", "/Patient/p", patient("p", "0"))
+	n.must(200, "PUT", "/Patient/p", patient("p", "1"), `If-Match: W/"1", W/"7"`)
+	n.must(200, "PUT", "/Patient/p", patient("p", "2"), `If-Match: "x,y","7",W/"2"`)
+	n.must(200, "PUT", "/Patient/p", patient("p", "3"), `If-Match: W/"9"`, `If-Match: 3`)
+	n.must(412, "PUT", "/Patient/p", patient("p", "4"), `If-Match: W/"1", W/"2", W/"3"`)
+	entry := func(kind, list string) string {
+		return `{"resourceType":"Bundle","type":"` + kind + `","entry":[{"resource":` + patient("p", "5") + `,"request":{"method":"PUT","url":"Patient/p","ifMatch":"` + strings.ReplaceAll(list, `"`, `\"`) + `"}}]}`
+	}
+	n.must(412, "POST", "", entry("transaction", `W/"x"`))
+	n.must(200, "POST", "", entry("transaction", `W/"x", W/"4"`))
+	n.must(204, "DELETE", "/Patient/p", "", `If-Match: W/"4", W/"5"`)
+	n.verified()
+}
+
 func TestOfManyConditionalCreatesOneCreates(t *testing.T) {
 	n := newNode(t)
 	const writers = 16

@@ -116,6 +116,7 @@ func TestHistoriesThatAreRefused(t *testing.T) {
 		{"/fhir/Patient/1/_history?_at=2026-03-01", nil, 400},
 		{"/fhir/Patient/1/_history?_page=AQ", nil, 400},
 		{"/fhir/Patient/1/_history?_sort=_id", nil, 200},
+		{"/fhir/Patient/1/_history?_format=application/fhir+json;charset=utf-8", nil, 200},
 		{"/fhir/Patient/1/_history?_sort=_id", []string{"Prefer: handling=strict"}, 400},
 		{"/fhir/Patient/1/_history?%zz", nil, 400},
 		{"/fhir/Patient/_history", nil, 400},

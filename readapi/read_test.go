@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"binnacle/events"
 	"binnacle/projections"
@@ -147,4 +148,29 @@ func TestALostBlobComesBackFromTheLog(t *testing.T) {
 	if healed != 2 {
 		t.Errorf("healed %d times, want 2", healed)
 	}
+}
+
+func TestACopyOfTheSameSecondMayBeTheVersionBefore(t *testing.T) {
+	s := newStore(t)
+	within := func(of time.Duration) { s.clock = s.clock.Add(of - time.Second) } // a write adds a second
+	since := func(id string, want int) {
+		t.Helper()
+		at := get(s.server(), "/fhir/Patient/"+id).Header().Get("Last-Modified")
+		if got := get(s.server(), "/fhir/Patient/"+id, "If-Modified-Since: "+at).Code; got != want {
+			t.Errorf("Patient/%s since %s: got %d, want %d", id, at, got, want)
+		}
+	}
+	s.put("Patient", "1", `{"resourceType":"Patient","gender":"male"}`)
+	since("1", 304)
+	within(200 * time.Millisecond)
+	s.put("Patient", "1", `{"resourceType":"Patient","gender":"female"}`)
+	since("1", 200)
+	if got := get(s.server(), "/fhir/Patient/1/_history/1", "If-Modified-Since: Sun, 01 Mar 2026 08:00:01 GMT").Code; got != 304 {
+		t.Errorf("a version, which never changes: got %d, want 304", got)
+	}
+	if got := get(s.server(), "/fhir/Patient/1", "If-Modified-Since: Sun, 01 Mar 2026 08:00:02 GMT").Code; got != 304 {
+		t.Errorf("since a later second: got %d, want 304", got)
+	}
+	s.put("Patient", "1", `{"resourceType":"Patient"}`)
+	since("1", 304)
 }

@@ -2,6 +2,7 @@ package readapi_test
 
 import (
 	"bytes"
+	"compress/gzip"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -241,6 +242,14 @@ func TestPagesShowTheStateOfTheFirstWhileWritesGoOn(t *testing.T) {
 	}
 }
 
+func packed(text string) string {
+	var data bytes.Buffer
+	w := gzip.NewWriter(&data)
+	_, _ = w.Write([]byte(text))
+	_ = w.Close() // a buffer takes everything
+	return data.String()
+}
+
 func TestLinksOfASearchByPostShowNothingOfIt(t *testing.T) {
 	s := newStore(t)
 	for i := range 6 {
@@ -345,6 +354,11 @@ func TestFormsOfASearchByPost(t *testing.T) {
 		{"json", "/fhir/Patient/_search", []string{"Content-Type: application/json"}, `{"family":"F01"}`, 415, nil},
 		{"without a type", "/fhir/Patient/_search", nil, "family=F01", 415, nil},
 		{"a form that is not offered", "/fhir/Patient/_search", []string{form}, "_format=xml", 406, nil},
+		{"with gzip", "/fhir/Patient/_search", []string{form, "Content-Encoding: gzip"}, packed("family=F01"), 200, []string{"Patient/p1"}},
+		{"no gzip", "/fhir/Patient/_search", []string{form, "Content-Encoding: gzip"}, "family=F01", 400, nil},
+		{"gzip cut off", "/fhir/Patient/_search", []string{form, "Content-Encoding: gzip"}, packed("family=F01")[:20], 400, nil},
+		{"too large when unpacked", "/fhir/Patient/_search", []string{form, "Content-Encoding: gzip"}, packed("family=" + strings.Repeat("x", 1<<20)), 413, nil},
+		{"with another encoding", "/fhir/Patient/_search", []string{form, "Content-Encoding: br"}, "family=F01", 415, nil},
 		{"too large", "/fhir/Patient/_search", []string{form}, "family=" + strings.Repeat("x", 1<<20), 413, nil},
 		{"of all types", "/fhir/_search", []string{form}, "_id=p1", 200, []string{"Patient/p1"}},
 		{"of an unknown type", "/fhir/Unicorn/_search", []string{form}, "_id=1", 404, nil},

@@ -3,7 +3,6 @@ package fhir
 import (
 	"context"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -52,9 +51,9 @@ func (d *Door) History(w http.ResponseWriter, r *http.Request, resourceType, id 
 // readHistory reads the parameters of a history.
 func (d *Door) readHistory(h *history, r *http.Request) error {
 	h.count, h.place.total = d.Limits.DefaultCount, -1
-	params, err := url.ParseQuery(r.URL.RawQuery)
+	params, err := paramsOf(r.URL.RawQuery)
 	if err != nil {
-		return events.Wrap(events.Invalid, "fhir.History", err, "the parameters are not percent-encoded as they should be")
+		return err
 	}
 	refused := handlingOf(r) == strict
 	for name, values := range params {

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strings"
 
+	"binnacle/events"
 	"binnacle/projections"
 	"binnacle/projections/catalog"
 )
@@ -71,6 +72,26 @@ func with(path, query, name, value string) string {
 		return path + "?" + name + "=" + value
 	}
 	return path + "&" + name + "=" + value
+}
+
+// paramsOf reads all parameters of a query. Unlike url.ParseQuery it takes a semicolon for what it is to FHIR: a part of a value.
+func paramsOf(raw string) (url.Values, error) {
+	params := url.Values{}
+	for pair := range strings.SplitSeq(raw, "&") {
+		if pair == "" {
+			continue
+		}
+		key, value, _ := strings.Cut(pair, "=")
+		key, err := url.QueryUnescape(key)
+		if err == nil {
+			value, err = url.QueryUnescape(value)
+		}
+		if err != nil {
+			return nil, events.Wrap(events.Invalid, "fhir.params", err, "the parameters are not percent-encoded as they should be")
+		}
+		params[key] = append(params[key], value)
+	}
+	return params, nil
 }
 
 // only returns the value of a parameter that may stand once in a query; found is false when it does not stand there, and twice is

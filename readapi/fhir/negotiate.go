@@ -19,8 +19,8 @@ const (
 // Negotiate chooses the content type of an answer from _format, which rules, and Accept (FHIR R4 http, 3.1.0.1.11). The second
 // value is false when the client accepts nothing that is offered: JSON of FHIR 4.0.
 func Negotiate(r *http.Request) (contentType string, acceptable bool) {
-	if strings.Contains(r.URL.RawQuery, "_format=") {
-		if format := r.URL.Query().Get("_format"); format != "" {
+	if r.URL.RawQuery != "" {
+		if format, _, _ := only(r.URL.RawQuery, "_format"); format != "" {
 			return formatOf(format)
 		}
 	}
@@ -45,31 +45,75 @@ func formatOf(format string) (contentType string, acceptable bool) {
 	if format == "json" {
 		return ContentType, true
 	}
-	contentType, quality := rangeOf(strings.Replace(format, "fhir json", "fhir+json", 1))
-	return contentType, quality > 0
+	one, ok := rangeOf(strings.Replace(format, "fhir json", "fhir+json", 1))
+	if !ok || one.quality == 0 {
+		return "", false
+	}
+	for _, offer := range offers {
+		if one.closeness(offer.names) > 0 {
+			return offer.contentType, true
+		}
+	}
+	return "", false
 }
 
-// accepted reads an Accept header (RFC 9110, 12.5.1) and takes the offer of the highest quality, of equals the first. What one
-// element refuses with q=0 is not given to a wildcard of another.
+// offers are the content types of answers with the media types that ask for them by name, the best first.
+var offers = []struct {
+	contentType string
+	names       []string
+}{
+	{ContentType, []string{"application/fhir+json", "application/json+fhir"}},
+	{contentTypeJSON, []string{"application/json"}},
+	{contentTypeText, []string{"text/json"}},
+}
+
+// accepted reads an Accept header (RFC 9110, 12.5.1) and takes the offer of the highest quality. Of each offer the element that names it most closely tells
+// the quality: what one refuses with q=0 is not given to a wildcard of another. Of equals the one that is named first is taken.
 func accepted(accept string) (contentType string, acceptable bool) {
 	if strings.Trim(accept, " \t,") == "" {
 		return ContentType, true
 	}
-	var best float64
-	refused := make(map[string]bool, 3)
+	var ranges []mediaRange
 	for element := range elements(accept) {
-		offer, quality := rangeOf(element)
-		if offer != "" && quality == 0 && !strings.Contains(element, "*") {
-			refused[offer] = true
+		if one, ok := rangeOf(element); ok {
+			ranges = append(ranges, one)
 		}
 	}
-	for element := range elements(accept) {
-		offer, quality := rangeOf(element)
-		if quality > best && !refused[offer] {
-			contentType, best = offer, quality
+	best, first := 0.0, 0
+	for _, offer := range offers {
+		closest, at := mediaRange{}, -1
+		for i, one := range ranges {
+			if closeness := one.closeness(offer.names); closeness > 0 && (at < 0 || closeness > closest.closeness(offer.names)) {
+				closest, at = one, i
+			}
+		}
+		if at >= 0 && (closest.quality > best || closest.quality == best && best > 0 && at < first) {
+			contentType, best, first = offer.contentType, closest.quality, at
 		}
 	}
 	return contentType, best > 0
+}
+
+// mediaRange is an element of an Accept header.
+type mediaRange struct {
+	media   string
+	quality float64
+}
+
+// closeness tells how closely a range names an offer: 3 by name, 2 by its type, 1 by the wildcard of all, 0 not at all.
+func (m mediaRange) closeness(names []string) int {
+	for _, name := range names {
+		kind, _, _ := strings.Cut(name, "/")
+		switch m.media {
+		case name:
+			return 3
+		case kind + "/*":
+			return 2
+		case "*/*":
+			return 1
+		}
+	}
+	return 0
 }
 
 // elements splits a list header at the commas that stand outside quoted strings.
@@ -93,30 +137,20 @@ func elements(list string) func(yield func(string) bool) {
 	}
 }
 
-// rangeOf tells what is offered for one media range and how much the client wants it, 0 to 1; nothing for what is not offered.
-func rangeOf(element string) (contentType string, quality float64) {
+// rangeOf reads one media range; false for what cannot be read, and for another version of FHIR.
+func rangeOf(element string) (mediaRange, bool) {
 	media, params, err := mime.ParseMediaType(element)
 	if err != nil {
-		return "", 0
-	}
-	switch media {
-	case "application/fhir+json", "application/json+fhir", "*/*", "application/*":
-		contentType = ContentType
-	case "application/json":
-		contentType = contentTypeJSON
-	case "text/json":
-		contentType = contentTypeText
-	default:
-		return "", 0
+		return mediaRange{}, false
 	}
 	if version, given := params["fhirversion"]; given && version != "4.0" && version != "4.0.1" {
-		return "", 0
+		return mediaRange{}, false
 	}
-	quality = 1
+	one := mediaRange{media: media, quality: 1}
 	if q, given := params["q"]; given {
-		if quality, err = strconv.ParseFloat(q, 64); err != nil || !(quality >= 0 && quality <= 1) {
-			return "", 0
+		if one.quality, err = strconv.ParseFloat(q, 64); err != nil || !(one.quality >= 0 && one.quality <= 1) {
+			return mediaRange{}, false
 		}
 	}
-	return contentType, quality
+	return one, true
 }

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strings"
 	"testing"
 )
 
@@ -23,7 +24,7 @@ func TestAnswersAreOfTheTypeThatWasAskedFor(t *testing.T) {
 		{"application/json", "", plain},
 		{"text/json", "", text},
 		{"application/xml", "", refused},
-		{"text/*", "", refused},
+		{"text/*", "", text},
 		{"image/png, text/html", "", refused},
 		{"text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", "", fhirJSON},
 		{"application/json;q=0.5, application/fhir+json;q=0.9", "", fhirJSON},
@@ -31,7 +32,13 @@ func TestAnswersAreOfTheTypeThatWasAskedFor(t *testing.T) {
 		{"application/json, application/fhir+json", "", plain},
 		{"application/fhir+xml, application/json;q=0.1", "", plain},
 		{"application/fhir+json;q=0", "", refused},
-		{"application/fhir+json;q=0, */*", "", refused},
+		{"application/fhir+json;q=0, */*", "", plain},
+		{"*/*, application/fhir+json;q=0, application/json;q=0.0", "", text},
+		{"application/*;q=0, */*", "", text},
+		{"application/json;q=0.2, */*;q=0.1, application/fhir+json;q=0", "", plain},
+		{"application/fhir+json;q=0.3, application/*;q=0.7", "", plain},
+		{"*/*, application/json", "", fhirJSON},
+		{"application/json, */*", "", plain},
 		{"application/fhir+json; fhirVersion=4.0", "", fhirJSON},
 		{"application/fhir+json; fhirVersion=4.0.1", "", fhirJSON},
 		{"application/fhir+json; fhirVersion=5.0", "", refused},
@@ -48,6 +55,8 @@ func TestAnswersAreOfTheTypeThatWasAskedFor(t *testing.T) {
 		{"*/*", "application/fhir json", fhirJSON}, // the plus sign was not escaped
 		{"*/*", "text/json", text},
 		{"*/*", "application/fhir+json;fhirVersion=3.0", refused},
+		{"*/*", "application/fhir+xml;charset=utf-8", refused},
+		{"*/*", "application/fhir+json;charset=utf-8", fhirJSON},
 	}
 	for _, c := range cases {
 		target := "/fhir/Patient/1"
@@ -55,6 +64,14 @@ func TestAnswersAreOfTheTypeThatWasAskedFor(t *testing.T) {
 			target += "?_format=" + url.QueryEscape(c.format)
 		}
 		r := httptest.NewRequest(http.MethodGet, target, nil)
+		if c.format != "" && !strings.Contains(c.format, " ") { // not escaped: a semicolon ends nothing, a plus sign is a space
+			raw := r.Clone(r.Context())
+			raw.URL.RawQuery = "_format=" + c.format + "&_pretty=true"
+			raw.Header.Set("Accept", c.accept)
+			if got, acceptable := Negotiate(raw); acceptable != (c.want != refused) || acceptable && got != c.want {
+				t.Errorf("Accept %q, _format %q as it is: got %q (%v), want %q", c.accept, c.format, got, acceptable, c.want)
+			}
+		}
 		if c.accept != "" {
 			r.Header.Set("Accept", c.accept)
 		}

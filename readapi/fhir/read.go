@@ -3,7 +3,6 @@ package fhir
 import (
 	"context"
 	"net/http"
-	"net/url"
 	"strconv"
 	"time"
 
@@ -34,7 +33,11 @@ func (d *Door) Read(w http.ResponseWriter, r *http.Request, resourceType, id str
 	if version.Number == 0 {
 		return unknownID(resourceType, id)
 	}
-	return d.writeVersion(w, r, version, wanted)
+	good, err := d.copyIsGood(r, version)
+	if err != nil {
+		return err
+	}
+	return d.writeVersion(w, r, version, wanted, good)
 }
 
 // VRead answers GET and HEAD [base]/Type/id/_history/number with one version (FHIR R4 http, 3.1.0.3).
@@ -59,7 +62,27 @@ func (d *Door) VRead(w http.ResponseWriter, r *http.Request, resourceType, id, n
 	if len(page.Versions) == 0 {
 		return events.Errorf(events.NotFound, "fhir.VRead", "%s/%s has no version %d", resourceType, id, n)
 	}
-	return d.writeVersion(w, r, page.Versions[0], wanted)
+	version := page.Versions[0]
+	return d.writeVersion(w, r, version, wanted, notModified(r.Header, etagOf(version.Number), version.Time))
+}
+
+// copyIsGood tells whether the client's copy of what is current is still good. Last-Modified names a second: where the version before is of the same one, If-Modified-Since
+// doesn't tell which of the two the client has.
+func (d *Door) copyIsGood(r *http.Request, version projections.Version) (bool, error) {
+	if !notModified(r.Header, etagOf(version.Number), version.Time) {
+		return false, nil
+	}
+	if version.Number == 1 || len(r.Header["If-None-Match"]) > 0 {
+		return true, nil
+	}
+	if since, err := http.ParseTime(r.Header.Get("If-Modified-Since")); err != nil || since.After(version.Time) {
+		return err == nil, nil
+	}
+	page, err := d.Reader.History(r.Context(), version.Key, projections.HistorySpan{Number: version.Number - 1, Limit: 1})
+	if err != nil || len(page.Versions) == 0 {
+		return false, err
+	}
+	return page.Versions[0].Time.Truncate(time.Second).Before(version.Time.Truncate(time.Second)), nil
 }
 
 func unknownID(resourceType, id string) error {
@@ -73,9 +96,9 @@ func (d *Door) prepareRead(r *http.Request, resourceType string) (*catalog.Subse
 		return nil, d.reach(r)
 	}
 	if handlingOf(r) == strict {
-		params, err := url.ParseQuery(r.URL.RawQuery)
+		params, err := paramsOf(r.URL.RawQuery)
 		if err != nil {
-			return nil, events.Wrap(events.Invalid, "fhir.Read", err, "the parameters are not percent-encoded as they should be")
+			return nil, err
 		}
 		for name := range params {
 			switch name {
@@ -92,8 +115,8 @@ func (d *Door) prepareRead(r *http.Request, resourceType string) (*catalog.Subse
 	return wanted, d.reach(r)
 }
 
-// writeVersion answers with one version that exists, or with a part of it.
-func (d *Door) writeVersion(w http.ResponseWriter, r *http.Request, version projections.Version, wanted *catalog.Subset) error {
+// writeVersion answers with one version that exists, or with a part of it, or says that the client's copy is good.
+func (d *Door) writeVersion(w http.ResponseWriter, r *http.Request, version projections.Version, wanted *catalog.Subset, good bool) error {
 	header := w.Header()
 	etag := etagOf(version.Number)
 	header["Etag"] = []string{etag}
@@ -101,7 +124,7 @@ func (d *Door) writeVersion(w http.ResponseWriter, r *http.Request, version proj
 	if version.Deleted {
 		return events.Errorf(events.Gone, "fhir.Read", "%s/%s was deleted with version %d at %s", version.Type, version.ID, version.Number, version.Time.UTC().Format(time.RFC3339))
 	}
-	if notModified(r.Header, etag, version.Time) {
+	if good {
 		header["Cache-Control"] = d.revalidate
 		header.Del("Content-Type")
 		w.WriteHeader(http.StatusNotModified)

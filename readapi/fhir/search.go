@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/klauspost/compress/gzip"
+
 	"binnacle/events"
 	"binnacle/projections"
 	"binnacle/projections/catalog"
@@ -65,18 +67,40 @@ func (d *Door) SearchForm(w http.ResponseWriter, r *http.Request, scope Scope) e
 		return &Refusal{Status: http.StatusUnsupportedMediaType, Err: events.Errorf(events.Unsupported, "fhir.SearchForm",
 			"a search by POST takes its parameters as application/x-www-form-urlencoded, not %.60q", r.Header.Get("Content-Type"))}
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, d.Limits.FormBytes))
+	body, err := d.readForm(w, r)
 	if err != nil {
-		if large := (*http.MaxBytesError)(nil); errors.As(err, &large) {
-			return events.Errorf(events.TooLarge, "fhir.SearchForm", "the parameters are larger than %d bytes; search in several steps", large.Limit)
-		}
-		return events.Wrap(events.Invalid, "fhir.SearchForm", err, "the body cannot be read to its end")
+		return err
 	}
 	raw := r.URL.RawQuery
 	if form := strings.TrimSpace(string(body)); form != "" {
 		raw = strings.TrimPrefix(raw+"&"+form, "&")
 	}
 	return d.search(w, r, scope, raw, true)
+}
+
+// readForm reads the body of a search, as it is or with gzip.
+func (d *Door) readForm(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	var stream io.Reader = http.MaxBytesReader(w, r.Body, d.Limits.FormBytes)
+	switch encoding := strings.ToLower(strings.TrimSpace(r.Header.Get("Content-Encoding"))); encoding {
+	case "", "identity":
+	case "gzip":
+		unpack, err := gzip.NewReader(stream)
+		if err != nil {
+			return nil, events.Errorf(events.Invalid, "fhir.SearchForm", "the body is not gzip, as its Content-Encoding says")
+		}
+		stream = io.LimitReader(unpack, d.Limits.FormBytes+1)
+	default:
+		return nil, &Refusal{Status: http.StatusUnsupportedMediaType, Err: events.Errorf(events.Unsupported, "fhir.SearchForm",
+			"Content-Encoding %.40q is not offered; send the parameters as they are, or with gzip", encoding)}
+	}
+	body, err := io.ReadAll(stream)
+	if large := (*http.MaxBytesError)(nil); errors.As(err, &large) || int64(len(body)) > d.Limits.FormBytes {
+		return nil, events.Errorf(events.TooLarge, "fhir.SearchForm", "the parameters are larger than %d bytes; search in several steps", d.Limits.FormBytes)
+	}
+	if err != nil {
+		return nil, events.Wrap(events.Invalid, "fhir.SearchForm", err, "the body cannot be read to its end")
+	}
+	return body, nil
 }
 
 func (d *Door) search(w http.ResponseWriter, r *http.Request, scope Scope, raw string, form bool) error {
