@@ -206,7 +206,7 @@ func (e *decidingEvent) identify(n int, w *work) error {
 		w.disposition = events.Created
 	}
 	e.layer.put(&entry{work: w, version: projections.Version{Key: w.key, Number: w.before.Number + 1, Position: e.item.raw.Position, Change: n,
-		Time: e.state.Time, Deleted: w.Operation == events.Delete}})
+		Time: e.state.Time, Deleted: w.Operation == events.Delete, Posted: w.Operation == events.Create}})
 	return nil
 }
 

@@ -200,6 +200,7 @@ func (a *applier) prepare(i *applied) error {
 		result, change := &d.Outcome.Results[n], &record.Event.Changes[n]
 		row := projections.Row{MainDate: projections.MinTime, Version: projections.Version{
 			Key: projections.Key{Tenant: d.Outcome.Tenant, Type: result.Type, ID: result.ID}, Number: result.Version, Position: position, Change: n, Time: result.Time, Hash: result.Hash,
+			Posted: change.Operation == events.Create,
 		}}
 		switch result.Disposition {
 		case events.Deleted:

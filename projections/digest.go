@@ -11,7 +11,8 @@ import (
 	"binnacle/events"
 )
 
-// Digest is a SHA-256 over everything that a row says: the version and its terms, in whatever order they come and however often.
+// Digest is a SHA-256 over everything that a row says: the version and its terms, in whatever order they come and however often. Posted is
+// left out: rows that were written before it was known don't say it, and a rebuild that tells it is the same all the same.
 func (r *Row) Digest() events.Hash {
 	var said [4 << 10]byte // as a rule nothing beyond this memory and that of order is needed; every row that is written comes here
 	var order [64]*Term

@@ -22,6 +22,7 @@ type Version struct {
 	Time     time.Time // lastUpdated, UTC, milliseconds
 	Hash     events.Hash
 	Deleted  bool
+	Posted   bool // a create asked for it: POST, under an id that the server gave
 }
 
 // NoSnapshot is the snapshot before the first version: a search at it finds nothing.
@@ -178,6 +179,7 @@ type HistorySpan struct {
 	Number int64     // this version only; 0: all
 	Since  time.Time // at or after; zero: all
 	At     time.Time // the version that was current then; zero: all
+	Until  time.Time // with At: also those that became current after it and before Until; zero: none
 	Limit  int       // at most this many
 }
 

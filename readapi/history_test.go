@@ -26,7 +26,7 @@ func TestAHistoryIsNewestFirstWithItsDeletions(t *testing.T) {
 	s.delete("Patient", "1")                                          // 08:00:04.25
 	s.put("Patient", "1", `{"resourceType":"Patient"}`)               // 08:00:05.25
 	server := s.server()
-	all := []string{`PUT 200 W/"4" 4`, `DELETE 204 W/"3" `, `PUT 200 W/"2" 2`, `PUT 201 W/"1" 1`}
+	all := []string{`PUT 201 W/"4" 4`, `DELETE 204 W/"3" `, `PUT 200 W/"2" 2`, `PUT 201 W/"1" 1`}
 	cases := []struct {
 		query string
 		total string
@@ -43,6 +43,12 @@ func TestAHistoryIsNewestFirstWithItsDeletions(t *testing.T) {
 		{"?_at=2026-03-01T08:00:03.999Z", "1", all[2:3]},
 		{"?_at=2026-03-01T08:00:04.250Z", "1", all[1:2]},
 		{"?_at=2020-03-01T08:00:04Z", "0", nil},
+		{"?_at=2026-03-01", "4", all},
+		{"?_at=2026-03", "4", all},
+		{"?_at=2026", "4", all},
+		{"?_at=2026-03-02", "1", all[:1]},
+		{"?_at=2026-02-28", "0", nil},
+		{"?_at=2026-03-01&_count=2", "4", all[:2]},
 	}
 	for _, c := range cases {
 		b := bundleOf(t, get(server, "/fhir/Patient/1/_history"+c.query))
@@ -62,6 +68,36 @@ func TestAHistoryIsNewestFirstWithItsDeletions(t *testing.T) {
 	}
 	if got := entry.Get("response").Get("lastModified").Text(); got != "2026-03-01T08:00:05.250Z" {
 		t.Errorf("response.lastModified: got %q", got)
+	}
+}
+
+// TestAHistoryTellsWhatWasAsked: how a version came to be, wherever the pages are cut.
+func TestAHistoryTellsWhatWasAsked(t *testing.T) {
+	s := newStore(t)
+	s.post("Patient", "1", `{"resourceType":"Patient"}`)
+	s.put("Patient", "1", `{"resourceType":"Patient","active":true}`)
+	s.delete("Patient", "1")
+	s.put("Patient", "1", `{"resourceType":"Patient","active":false}`)
+	s.put("Patient", "1", `{"resourceType":"Patient","active":true}`)
+	server := s.server()
+	want := []string{"PUT Patient/1 200", "PUT Patient/1 201", "DELETE Patient/1 204", "PUT Patient/1 200", "POST Patient 201"}
+	for count := 1; count <= 5; count++ {
+		var got []string
+		for _, page := range walk(t, server, bundleOf(t, get(server, fmt.Sprintf("/fhir/Patient/1/_history?_count=%d", count))), "next") {
+			for entry := range page.node.Get("entry").Items() {
+				request := entry.Get("request")
+				got = append(got, request.Get("method").Text()+" "+request.Get("url").Text()+" "+entry.Get("response").Get("status").Text())
+			}
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("pages of %d: got %q, want %q", count, got, want)
+		}
+	}
+	for at, want := range map[string]string{"04": "PUT 201", "01": "POST 201", "02": "PUT 200"} {
+		b := bundleOf(t, get(server, "/fhir/Patient/1/_history?_at=2026-03-01T08:00:"+at+".250Z"))
+		if got := entries(b); len(got) != 1 || !strings.HasPrefix(got[0], want) {
+			t.Errorf("at %s: got %q, want %s", at, got, want)
+		}
 	}
 }
 
@@ -113,7 +149,8 @@ func TestHistoriesThatAreRefused(t *testing.T) {
 		{"/fhir/Patient/1/_history?_count=-1", nil, 400},
 		{"/fhir/Patient/1/_history?_count=1&_count=2", nil, 400},
 		{"/fhir/Patient/1/_history?_since=yesterday", nil, 400},
-		{"/fhir/Patient/1/_history?_at=2026-03-01", nil, 400},
+		{"/fhir/Patient/1/_history?_at=2026-13-01", nil, 400},
+		{"/fhir/Patient/1/_history?_at=2026-03-01T08:00:00", nil, 400},
 		{"/fhir/Patient/1/_history?_page=AQ", nil, 400},
 		{"/fhir/Patient/1/_history?_sort=_id", nil, 200},
 		{"/fhir/Patient/1/_history?_format=application/fhir+json;charset=utf-8", nil, 200},

@@ -79,15 +79,21 @@ func newStore(t testing.TB) *store {
 // put writes a version of a resource.
 func (s *store) put(resourceType, id, content string) projections.Version {
 	s.t.Helper()
-	return s.write(resourceType, id, []byte(content))
+	return s.write(resourceType, id, []byte(content), false)
+}
+
+// post writes the first version of a resource as a create does.
+func (s *store) post(resourceType, id, content string) projections.Version {
+	s.t.Helper()
+	return s.write(resourceType, id, []byte(content), true)
 }
 
 func (s *store) delete(resourceType, id string) projections.Version {
 	s.t.Helper()
-	return s.write(resourceType, id, nil)
+	return s.write(resourceType, id, nil, false)
 }
 
-func (s *store) write(resourceType, id string, content []byte) projections.Version {
+func (s *store) write(resourceType, id string, content []byte, posted bool) projections.Version {
 	s.t.Helper()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -99,7 +105,7 @@ func (s *store) write(resourceType, id string, content []byte) projections.Versi
 	}
 	s.clock = s.clock.Add(time.Second)
 	row := projections.Row{Version: projections.Version{Key: key, Sid: s.state.NextSid, Number: before[0].Number + 1,
-		Position: events.Position{Offset: s.state.Next}, Time: s.clock, Deleted: content == nil}, Supersedes: before[0].Sid, MainDate: projections.MinTime}
+		Position: events.Position{Offset: s.state.Next}, Time: s.clock, Deleted: content == nil, Posted: posted}, Supersedes: before[0].Sid, MainDate: projections.MinTime}
 	if content != nil {
 		row.Hash = sha256.Sum256(content)
 		document, err := documents.Parse(content)

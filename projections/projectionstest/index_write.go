@@ -450,6 +450,10 @@ func history(t *testing.T, g projections.Generations) {
 		{"at", projections.HistorySpan{Limit: 10, At: at(2).Add(time.Millisecond)}, back(3), false, 1},
 		{"at the very moment", projections.HistorySpan{Limit: 10, At: at(2)}, back(3), false, 1},
 		{"before it was", projections.HistorySpan{Limit: 10, At: at(0).Add(-time.Millisecond)}, nil, false, 0},
+		{"during a time", projections.HistorySpan{Limit: 10, At: at(2), Until: at(5)}, back(5, 4, 3), false, 3},
+		{"during a time between two", projections.HistorySpan{Limit: 10, At: at(2).Add(time.Millisecond), Until: at(2).Add(2 * time.Millisecond)}, back(3), false, 1},
+		{"during a time that ends when the first comes", projections.HistorySpan{Limit: 10, At: at(0).Add(-time.Hour), Until: at(0)}, nil, false, 0},
+		{"during a time before the first and after", projections.HistorySpan{Limit: 1, At: at(0).Add(-time.Hour), Until: at(2)}, back(2), true, 2},
 		{"only the total", projections.HistorySpan{}, nil, true, 6},
 	} {
 		page, err := w.index.History(testContext(t), k, c.span)

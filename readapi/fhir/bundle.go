@@ -98,21 +98,15 @@ func (d *Door) writeHistory(ctx context.Context, w http.ResponseWriter, h *histo
 	bundle := documents.NewBundleWriter(w, documents.BundleHead{
 		Type: "history", LastUpdated: time.Now(), Total: totalOf(h.place.total), Links: bundleLinks(links),
 	})
-	relative := h.key.Type + "/" + h.key.ID
 	var resource []byte
 	var err error
 	for i, version := range found.page.Versions {
-		entry := documents.BundleEntry{
-			FullURL:  h.fullURL,
-			Request:  &documents.BundleRequest{Method: http.MethodPut, URL: relative},
-			Response: &documents.BundleResponse{Status: http.StatusOK, ETag: etagOf(version.Number), LastModified: version.Time},
+		before := found.before
+		if i+1 < len(found.page.Versions) {
+			before = found.page.Versions[i+1]
 		}
-		switch {
-		case version.Deleted:
-			entry.Request.Method, entry.Response.Status = http.MethodDelete, http.StatusNoContent
-		case version.Number == 1:
-			entry.Response.Status = http.StatusCreated
-		}
+		request, status := asked(version, before)
+		entry := documents.BundleEntry{FullURL: h.fullURL, Request: &request, Response: &documents.BundleResponse{Status: status, ETag: etagOf(version.Number), LastModified: version.Time}}
 		if !version.Deleted {
 			if resource, err = documents.Stamp(resource[:0], found.contents[i], version.ID, version.Number, version.Time); err != nil {
 				d.abort(ctx, err, version.Type, version.ID, version.Number)
@@ -125,6 +119,20 @@ func (d *Door) writeHistory(ctx context.Context, w http.ResponseWriter, h *histo
 	}
 	d.wrote(ctx, bundle.Close())
 	return nil
+}
+
+// asked tells the request that made a version, and how it was answered. before is the version before it.
+func asked(version, before projections.Version) (documents.BundleRequest, int) {
+	request, status := documents.BundleRequest{Method: http.MethodPut, URL: version.Type + "/" + version.ID}, http.StatusOK
+	switch {
+	case version.Deleted:
+		request.Method, status = http.MethodDelete, http.StatusNoContent
+	case version.Posted:
+		request, status = documents.BundleRequest{Method: http.MethodPost, URL: version.Type}, http.StatusCreated
+	case before.Number == 0 || before.Deleted: // there was nothing, or nothing any more
+		status = http.StatusCreated
+	}
+	return request, status
 }
 
 // wrote tells whether the client is still there to be written to.

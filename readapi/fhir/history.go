@@ -71,13 +71,13 @@ func (d *Door) readHistory(h *history, r *http.Request) error {
 	}
 	use := func(name, value string) { h.used = append(h.used, catalog.KeyValue{Key: name, Value: value}) }
 	if text := params.Get("_since"); text != "" {
-		if h.span.Since, err = readTime("_since", text, true); err != nil {
+		if h.span.Since, _, err = readTime("_since", text); err != nil {
 			return err
 		}
 		use("_since", text)
 	}
 	if text := params.Get("_at"); text != "" {
-		if h.span.At, err = readTime("_at", text, false); err != nil {
+		if h.span.At, h.span.Until, err = readTime("_at", text); err != nil {
 			return err
 		}
 		use("_at", text)
@@ -138,19 +138,23 @@ func (h *history) identity() string {
 	return encode(params)
 }
 
-// readTime reads an instant; with partial, a date stands for its first moment in UTC. A plus sign that the client did not escape
-// has become a space.
-func readTime(name, text string, partial bool) (time.Time, error) {
-	layouts := []string{time.RFC3339Nano}
-	if partial {
-		layouts = append(layouts, "2006-01-02", "2006-01", "2006")
-	}
-	for _, layout := range layouts {
-		if t, err := time.Parse(layout, strings.Replace(text, " ", "+", 1)); err == nil {
-			return t, nil
+// readTime reads an instant, or a date: its first moment in UTC, and the first moment after it. until is zero for an instant. A plus sign
+// that the client did not escape has become a space.
+func readTime(name, text string) (from, until time.Time, err error) {
+	for _, form := range [...]struct {
+		layout              string
+		years, months, days int
+	}{{layout: time.RFC3339Nano}, {"2006-01-02", 0, 0, 1}, {"2006-01", 0, 1, 0}, {"2006", 1, 0, 0}} {
+		t, err := time.Parse(form.layout, strings.Replace(text, " ", "+", 1))
+		if err != nil {
+			continue
 		}
+		if end := t.AddDate(form.years, form.months, form.days); end.After(t) {
+			until = end
+		}
+		return t, until, nil
 	}
-	return time.Time{}, events.Errorf(events.Invalid, "fhir.History", "%s must be an instant with a zone, as in 2026-03-01T08:00:00Z, not %.40q", name, text)
+	return from, until, events.Errorf(events.Invalid, "fhir.History", "%s must be a date, or an instant with a zone, as in 2026-03-01 and 2026-03-01T08:00:00Z, not %.40q", name, text)
 }
 
 // versions fetches a page. page.Next is the number of its last version when there are more, page.After that of the version before its first.
@@ -178,18 +182,29 @@ func (d *Door) versions(ctx context.Context, h *history) (found, error) {
 	if err != nil {
 		return found{}, err
 	}
+	page := projections.Page{Versions: answer.Versions[:len(contents)], After: h.place.edge}
 	if h.place.back {
-		page := projections.Page{Versions: answer.Versions[len(answer.Versions)-len(contents):], Next: h.place.edge}
+		page = projections.Page{Versions: answer.Versions[len(answer.Versions)-len(contents):], Next: h.place.edge}
 		if before := page.Versions[0].Number + 1; before < h.place.snapshot {
 			page.After = strconv.FormatInt(before, 10)
 		}
-		return found{page: page, contents: contents}, nil
-	}
-	page := projections.Page{Versions: answer.Versions[:len(contents)], After: h.place.edge}
-	if answer.More || len(contents) < len(answer.Versions) {
+	} else if answer.More || len(contents) < len(answer.Versions) {
 		page.Next = strconv.FormatInt(page.Versions[len(contents)-1].Number, 10)
 	}
-	return found{page: page, contents: contents}, nil
+	before, err := d.before(ctx, h.key, page.Versions[len(contents)-1])
+	return found{page: page, contents: contents, before: before}, err
+}
+
+// before returns the version before one that may have brought a deleted resource back; the zero Version when there is none.
+func (d *Door) before(ctx context.Context, key projections.Key, version projections.Version) (projections.Version, error) {
+	if version.Number == 1 || version.Deleted {
+		return projections.Version{}, nil
+	}
+	page, err := d.Reader.History(ctx, key, projections.HistorySpan{Number: version.Number - 1, Limit: 1})
+	if err != nil || len(page.Versions) == 0 {
+		return projections.Version{}, err
+	}
+	return page.Versions[0], nil
 }
 
 // known fails with kind NotFound when the resource never existed.

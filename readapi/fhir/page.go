@@ -13,6 +13,7 @@ type found struct {
 	page     projections.Page
 	contents [][]byte // of page.Versions; nil for a deletion
 	included included
+	before   projections.Version // of a history: the one before the last of page.Versions
 }
 
 // find asks the index for a page, the blob store for its contents, and both for what is included beside it.

@@ -106,7 +106,7 @@ func (c *copies) fill(r *sqlterms.Rows) {
 		v := &r.Versions[i]
 		c.version.row(14)
 		c.version.bigints(v.Sid, v.Ledger, v.Position.Offset, v.Time.UnixMicro(), v.Main, v.Shape, v.Supersedes, v.Resource, v.Number)
-		c.version.integer(int32(v.Change))
+		c.version.integer(int32(sqlterms.ChangeColumn(&v.Version)))
 		c.version.smallint(int16(sqlterms.Bit(v.Deleted)))
 		c.version.text(v.ID)
 		c.version.bytes(v.Hash[:])

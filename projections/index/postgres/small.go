@@ -61,7 +61,7 @@ func (b *beginning) insert(tables string, r *sqlterms.Rows) {
 		ids, hashes, keys := make([]string, n), make([][]byte, n), make([]*string, n)
 		for i := range r.Versions {
 			v := &r.Versions[i]
-			c.add(i, v.Sid, v.Ledger, v.Position.Offset, v.Time.UnixMicro(), v.Main, v.Shape, v.Supersedes, v.Resource, v.Number, int64(v.Change), sqlterms.Bit(v.Deleted))
+			c.add(i, v.Sid, v.Ledger, v.Position.Offset, v.Time.UnixMicro(), v.Main, v.Shape, v.Supersedes, v.Resource, v.Number, sqlterms.ChangeColumn(&v.Version), sqlterms.Bit(v.Deleted))
 			ids[i], hashes[i], keys[i] = v.ID, v.Hash[:], keysText(v.Keys)
 		}
 		const columns = `sid, ledger, log_offset, "at", main, shape, supersedes, resource, number, change, deleted, id, hash, keys`

@@ -37,11 +37,23 @@ func (m *match) version(q *projections.Query) projections.Version {
 		Number:   m.number,
 		Position: events.Position{Partition: int32(m.sid >> projections.SidBits), Offset: m.offset},
 		Change:   int(m.change),
+		Posted:   m.change < 0,
 		Time:     time.UnixMicro(m.at).UTC(),
 		Deleted:  m.deleted != 0,
 	}
+	if v.Posted {
+		v.Change = int(^m.change)
+	}
 	copy(v.Hash[:], m.hash)
 	return v
+}
+
+// ChangeColumn is what stands in the column change: the index of the version's change in its event, and its complement when it was posted.
+func ChangeColumn(v *projections.Version) int64 {
+	if v.Posted {
+		return int64(^v.Change)
+	}
+	return int64(v.Change)
 }
 
 // matches runs a statement whose columns are matchColumns, then more integers that take is given.

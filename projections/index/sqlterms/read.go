@@ -197,7 +197,11 @@ func (r Reads) History(ctx context.Context, key projections.Key, span projection
 	}
 	if !span.At.IsZero() { // the last one that is not after it
 		at := s.arg(span.At.UnixMicro())
-		all += " and v.at <= " + at + " and not exists (select 1 from " + s.table("version") + " l where l.ledger = v.ledger and l.id = v.id and l.number > v.number and l.at <= " + at + once + ")"
+		last := " and v.at <= " + at
+		if !span.Until.IsZero() { // and what followed it
+			last = " and v.at < " + s.arg(span.Until.UnixMicro())
+		}
+		all += last + " and not exists (select 1 from " + s.table("version") + " l where l.ledger = v.ledger and l.id = v.id and l.number > v.number and l.at <= " + at + once + ")"
 	}
 	rows := "select " + matchColumns + all
 	if span.Before != 0 {
