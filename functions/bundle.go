@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"binnacle/events"
 	"binnacle/events/fhir"
@@ -22,11 +23,12 @@ type part struct {
 
 // answer is the response to one entry: err, or result, or what a reading handler said.
 type answer struct {
-	err    error
-	result *events.Result
-	status int
-	body   []byte // of a read, or the representation of a write
-	header http.Header
+	err      error
+	result   *events.Result
+	status   int
+	body     []byte // of a read, or the representation of a write
+	header   http.Header
+	modified time.Time // of the version that was read
 }
 
 // reads tells whether the entry asks and writes nothing.

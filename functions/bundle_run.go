@@ -7,7 +7,6 @@ import (
 	"net/url"
 	"strings"
 	"sync/atomic"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -171,11 +170,12 @@ func (d *door) readEntries(r *http.Request, parts []*part, reached *events.Posit
 
 func (d *door) readOne(r *http.Request, p *part, reached *events.Position) error {
 	target, err := url.Parse(d.base + "/" + p.url)
-	if err != nil || strings.Contains(p.url, "..") {
+	if err != nil {
 		return p.at(invalid("%.200q is no URL below the base", p.url), "request.url")
 	}
 	target.Scheme, target.Host = r.URL.Scheme, r.URL.Host
-	inner := r.Clone(r.Context())
+	var aside events.Aside
+	inner := r.Clone(events.WithAside(r.Context(), &aside))
 	inner.Method, inner.URL, inner.RequestURI, inner.Body, inner.ContentLength = p.Request.Method, target, target.RequestURI(), http.NoBody, 0
 	inner.Header = make(http.Header)
 	for _, name := range [...]string{"Authorization", "Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Prefix", "X-Forwarded-Proto"} {
@@ -194,7 +194,7 @@ func (d *door) readOne(r *http.Request, p *part, reached *events.Position) error
 	}
 	response := &recorder{header: make(http.Header), status: http.StatusOK}
 	d.read.ServeHTTP(response, inner)
-	p.answer.status, p.answer.header, p.answer.body = response.status, response.header, response.body.Bytes()
+	p.answer.status, p.answer.header, p.answer.body, p.answer.modified = response.status, response.header, response.body.Bytes(), aside.Modified
 	return nil
 }
 
@@ -258,10 +258,7 @@ func (d *door) entry(r *http.Request, prefer preferences, p *part) fhir.BundleEn
 			response.Outcome = doneOutcome(*a.result)
 		}
 	default:
-		response.Status, response.ETag = a.status, a.header.Get("ETag")
-		if at, err := time.Parse(http.TimeFormat, a.header.Get("Last-Modified")); err == nil {
-			response.LastModified = at
-		}
+		response.Status, response.ETag, response.LastModified = a.status, a.header.Get("ETag"), a.modified
 		if !strings.Contains(a.header.Get("Content-Type"), "json") {
 			break
 		}

@@ -121,6 +121,7 @@ func (d *Door) writeVersion(w http.ResponseWriter, r *http.Request, version proj
 	etag := etagOf(version.Number)
 	header["Etag"] = []string{etag}
 	header["Last-Modified"] = []string{version.Time.UTC().Format(http.TimeFormat)}
+	events.AsideOf(r.Context()).Modified = version.Time
 	if version.Deleted {
 		return events.Errorf(events.Gone, "fhir.Read", "%s/%s was deleted with version %d at %s", version.Type, version.ID, version.Number, version.Time.UTC().Format(time.RFC3339))
 	}
