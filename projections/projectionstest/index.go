@@ -79,7 +79,7 @@ func Index(t *testing.T, open func(t testing.TB) projections.Generations) {
 // IndexWhole runs the part of the suite that takes minutes under the race detector, and in which it has nothing to see.
 func IndexWhole(t *testing.T, open func(t testing.TB) projections.Generations) {
 	t.Run("what thousands of versions have is found in order and by its plan", func(t *testing.T) { commonValues(true)(t, open(t)) })
-	IndexSeeds(t, open, 2, 8)
+	IndexSeeds(t, open, 2, 5)
 }
 
 // IndexSearches runs the part of the suite that is about searches, for an index whose planner is told to go other ways than it would with as
@@ -104,11 +104,11 @@ func IndexSearches(t *testing.T, open func(t testing.TB) projections.Generations
 	} {
 		t.Run(name, func(t *testing.T) { run(t, open(t)) })
 	}
-	IndexSeeds(t, open, 0, 6)
+	IndexSeeds(t, open, 0, 2)
 }
 
 // IndexSeeds asks random searches of random versions and compares with the model, once for each seed from first to last-1; every third seed also
-// while superseded rows are swept. Index takes seed 1, IndexWhole 2 to 7.
+// while superseded rows are swept. Index takes seed 1, IndexWhole 2 to 4, IndexSearches 0 and 1.
 func IndexSeeds(t *testing.T, open func(t testing.TB) projections.Generations, first, last uint64) {
 	for seed := first; seed < last; seed++ {
 		t.Run(fmt.Sprintf("random searches find what the model finds, in its order, seed %d", seed), func(t *testing.T) {

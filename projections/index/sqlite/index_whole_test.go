@@ -21,5 +21,5 @@ func TestSearchesFindTheSameWhateverTheirPlan(t *testing.T) {
 func TestManyVersionsAndRandomSearches(t *testing.T) { projectionstest.IndexWhole(t, open) }
 
 func TestMorePagesFollowEachOtherWhateverTheirPlan(t *testing.T) {
-	projectionstest.IndexPages(t, ways(), 2, 6)
+	projectionstest.IndexPages(t, ways(), 2, 4)
 }
