@@ -1,6 +1,7 @@
 package infra
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -52,6 +53,23 @@ empty storage of its own, and stopped afterwards; the distributed variant needs 
 and Postgres in the environment (see "./task servers:up").`
 
 func (*benchRunCommand) Help() string { return benchRunHelp }
+
+// Validate is called by the command line.
+func (c *benchRunCommand) Validate() error {
+	var wrong []error
+	if c.Server != "" {
+		wrong = append(wrong, checkServer("--server", c.Server))
+	}
+	for _, list := range []struct {
+		flag   string
+		counts []int
+	}{{"--clients", c.Clients}, {"--writers", c.Writers}, {"--import", []int{c.Import}}} {
+		for _, count := range list.counts {
+			wrong = append(wrong, checkCount(list.flag, count))
+		}
+	}
+	return cmp.Or(wrong...)
+}
 
 // measurement is one row of the benchmark.
 type measurement struct {

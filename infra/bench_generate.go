@@ -2,6 +2,7 @@ package infra
 
 import (
 	"bytes"
+	"cmp"
 	"compress/bzip2"
 	"context"
 	"crypto/sha256"
@@ -33,7 +34,7 @@ type generateCommand struct {
 	Seed      uint64        `help:"Seed: the same seed and sources give the same bytes." default:"1" env:"BINNACLE_BENCH_GENERATE_SEED"`
 	Files     []string      `help:"Bundles to copy patients from, files and folders; none: the three sample patients in the program." type:"path" sep:"," env:"BINNACLE_BENCH_GENERATE_FILES"`
 	Clients   int           `help:"Requests in flight, with --server." default:"8" env:"BINNACLE_BENCH_GENERATE_CLIENTS"`
-	Journal   string        `help:"File that remembers what was sent, with --server." default:"binnacle-generate.journal" type:"path" env:"BINNACLE_BENCH_GENERATE_JOURNAL"`
+	Journal   string        `help:"File that remembers what was sent, with --server; empty: as for import." type:"path" env:"BINNACLE_BENCH_GENERATE_JOURNAL"`
 	RetryFor  time.Duration `help:"How long one request is tried again while the server is away." default:"60s" env:"BINNACLE_BENCH_GENERATE_RETRY_FOR"`
 }
 
@@ -42,7 +43,15 @@ identifiers, consistent references; codes stay, so their spread is that of the s
 give the same bytes. It writes a transaction bundle for each patient to --out, or sends it to --server; the
 organizations and practitioners that patients refer to come first.
 
-An interrupted run resumes: run the same command again.`
+An interrupted run resumes: run the same command again. What a server has taken is not sent to it again.`
+
+// Validate is called by the command line.
+func (c *generateCommand) Validate() error {
+	if c.Server == "" {
+		return nil
+	}
+	return cmp.Or(checkServer("--server", c.Server), checkCount("--clients", c.Clients))
+}
 
 func (*generateCommand) Help() string { return generateHelp }
 
@@ -263,40 +272,37 @@ func writeCompressed(name string, body []byte) error {
 
 // send posts the bundles as an import does.
 func (c *generateCommand) send(ctx context.Context, g *generate.Generator, out *output) error {
-	journal, err := openJournal(c.Journal)
-	if err != nil {
-		return err
-	}
-	defer journal.Close()
 	patients, all := patientsFor(g, c.Resources)
 	bar := newProgress(out.Err, "generate", "resources")
 	bar.Set(0, all)
-	im := newImporter(importerConfig{Server: c.Server, Clients: c.Clients, RetryFor: c.RetryFor, Progress: bar.Add, Journal: journal})
+	im, err := startImporter(ctx, importerConfig{Server: c.Server, Clients: c.Clients, RetryFor: c.RetryFor, Progress: bar}, c.Journal, false)
+	if err != nil {
+		return err
+	}
+	defer im.Journal.Close()
 	began := time.Now()
-	for _, s := range g.Shared() {
-		if u := (unit{File: s.Name, Method: http.MethodPost, Body: s.Body, Resources: int64(s.Resources)}); !journal.Done(u.Name()) {
-			im.send(ctx, u)
-		} else {
-			bar.Add(u.Resources)
+	ctx, im.stop = context.WithCancelCause(ctx)
+	defer im.stop(nil)
+	send := func(u unit) {
+		if entries, wanted := im.notTaken(u); wanted {
+			im.send(ctx, u, entries)
 		}
 	}
+	for _, s := range g.Shared() {
+		send(unit{File: s.Name, Method: http.MethodPost, Body: s.Body, Resources: int64(s.Resources)})
+	}
 	seed := c.manifest(g)
-	senders, sctx := errgroup.WithContext(ctx)
+	var senders errgroup.Group
 	senders.SetLimit(c.Clients)
 	for number := range patients {
-		if sctx.Err() != nil {
+		if ctx.Err() != nil {
 			break
 		}
 		senders.Go(func() error {
 			p := g.Patient(number)
-			u := unit{File: fmt.Sprintf("patient %d of %s", number, seed[len("binnacle bench generate: "):len(seed)-1]), Method: http.MethodPost, Resources: int64(p.Resources)}
-			if journal.Done(u.Name()) {
-				bar.Add(u.Resources)
-				return nil
-			}
-			var err error
-			if u.Body, err = p.Bundle(); err == nil {
-				im.send(sctx, u)
+			body, err := p.Bundle()
+			if err == nil {
+				send(unit{File: fmt.Sprintf("patient %d of %s", number, seed[len("binnacle bench generate: "):len(seed)-1]), Method: http.MethodPost, Body: body, Resources: int64(p.Resources)})
 			}
 			return err
 		})
@@ -305,14 +311,10 @@ func (c *generateCommand) send(ctx context.Context, g *generate.Generator, out *
 		return err
 	}
 	bar.Close()
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	summary := importSummary{Files: int64(patients), Requests: im.requests.Load(), Resources: im.resources.Load(), Elapsed: time.Since(began), Failed: slices.Clone(im.failed)}
-	summary.P50, summary.P95, summary.P99, summary.Max = percentiles(im.latency)
+	summary := im.summary(int(patients), began)
 	summary.Print(out.Out)
 	if len(summary.Failed) > 0 {
 		return errQuiet
 	}
-	return journal.Remove()
+	return nil
 }

@@ -100,7 +100,7 @@ func (n *node) newDoors(m *meaning, index projections.Index, heal *functions.Hea
 	limits := n.config.Limits
 	outer := &late{}
 	config := readapi.Config{
-		Base: n.config.Base, PublicURL: n.config.PublicURL, Tenant: defaultTenant, Tenants: n.config.Tenants, Partitions: n.partitions,
+		Base: n.config.Base, PublicURL: n.config.PublicURL, Tenant: defaultTenant, Tenants: n.config.Tenants, Partitions: n.partitions, Log: n.logID,
 		Catalog: m.catalog, Health: n.healthParts(), Lost: n.lost, Stopping: n.stopping.Done(), Registry: n.registry, Logger: n.logger, Version: version(), Lenient: limits.Handling == "lenient",
 		DefaultCount: limits.DefaultCount, MaxCount: limits.MaxCount, SearchTime: limits.SearchTimeout, PositionWait: limits.PositionWait,
 	}

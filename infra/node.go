@@ -72,6 +72,10 @@ func newNode(ctx context.Context, p *parts, config nodeConfig) (*node, error) {
 	if err := n.fit.Handle(ctx); err != nil {
 		return nil, err
 	}
+	var err error
+	if n.logID, err = functions.LogIdentity(ctx, n.log); err != nil {
+		return nil, err
+	}
 	n.lag = newLagWatch(p.log, live, n.registry, n.observe)
 	n.watch = newGenerationWatch(p, n.registry)
 	n.registerPartMetrics()
@@ -89,9 +93,6 @@ func (n *node) has(role string) bool { return slices.Contains(n.config.Roles, ro
 // newRouter makes the Watermill router that hands the log's batches to the projector. The middleware tries a batch again while a
 // part is away; what fails for longer is nacked, and the follower brings it again.
 func (n *node) newRouter(ctx context.Context) (err error) {
-	if n.logID, err = functions.LogIdentity(ctx, n.log); err != nil {
-		return err
-	}
 	logger := watermill.NewSlogLoggerWithLevelMapping(n.logger, map[slog.Level]slog.Level{slog.LevelInfo: slog.LevelDebug})
 	n.router, err = message.NewRouter(message.RouterConfig{CloseTimeout: 10 * time.Second}, logger)
 	if err != nil {

@@ -62,6 +62,16 @@ func (p *progress) Add(n int64) {
 	p.Set(done, total)
 }
 
+// Note prints a line between.
+func (p *progress) Note(line string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.bar != nil {
+		_ = p.bar.Clear() // a terminal that went away is no reason to stop the task
+	}
+	fmt.Fprintln(p.out, p.what+": "+line)
+}
+
 // Close ends the display with the whole figure.
 func (p *progress) Close() {
 	p.mu.Lock()

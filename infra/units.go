@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"compress/bzip2"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -30,12 +31,26 @@ type unit struct {
 	Resources int64
 }
 
-// Name identifies the unit in a journal and in idempotency keys.
+// Name is how people know the unit.
 func (u unit) Name() string { return u.File + "#" + u.Label }
 
-// only makes the unit that sends some entries of a batch once more, or the whole unit when entries is nil.
+// Key tells the unit by what it asks for: content, name of the file and place in it. The folder and the file's compression are no part of it: a
+// copy is the same, a changed content another unit.
+func (u unit) Key() (key unitKey) {
+	sum := sha256.New()
+	for _, text := range []string{compressed.ReplaceAllString(filepath.Base(u.File), ""), u.Label, u.Method, u.Path} {
+		fmt.Fprintf(sum, "%d %s\n", len(text), text)
+	}
+	sum.Write(u.Body)
+	copy(key[:], sum.Sum(nil))
+	return key
+}
+
+// compressed matches the end of a compressed file's name.
+var compressed = regexp.MustCompile(`\.(gz|bz2)$`)
+
+// only makes the unit that sends some entries of a batch, or the whole unit when entries is nil.
 func (u unit) only(entries []int) (unit, error) {
-	u.Label = strings.TrimSpace(u.Label + " (again)")
 	if entries == nil {
 		return u, nil
 	}

@@ -26,6 +26,7 @@ type Config struct {
 	Tenant     string   // the ledger of requests that name none
 	Tenants    []string // the others that may be named, as /t/name in front of Base; "*": any valid name
 	Partitions int32    // of the log; 0: 1
+	Log        string   // the identity of the log; "": it has none
 
 	Write http.Handler // takes POST, PUT and DELETE below Base, and POST to Base; nil: this node does not write
 
@@ -134,7 +135,12 @@ func (s *Server) route(engine *gin.Engine, config Config) {
 		return nil
 	})
 
-	s.get(engine, s.base+"/metadata", "capabilities", s.fhir(func(c *gin.Context) error { return s.door(c.Request).Metadata(c.Writer, c.Request) }))
+	s.get(engine, s.base+"/metadata", "capabilities", s.fhir(func(c *gin.Context) error {
+		if config.Log != "" {
+			c.Header(headerLedger, ledgerID(config.Log, s.tenantOf(c.Request)))
+		}
+		return s.door(c.Request).Metadata(c.Writer, c.Request)
+	}))
 	if config.Reader != nil {
 		s.routeReads(engine)
 	}

@@ -1,6 +1,8 @@
 package readapi
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"net/http"
 	"slices"
 	"strings"
@@ -21,6 +23,16 @@ const otherTenants = "(other)"
 
 // tenantLabel is where a request's label stands in Gin's context.
 const tenantLabel = "tenant"
+
+// headerLedger tells at the capability statement which ledger it is of: the same one under any address and after any rebuild, another one when
+// the log was made anew. Who remembers what a ledger has taken knows by it that it is still the same.
+const headerLedger = "Binnacle-Ledger"
+
+// ledgerID names the ledger of a tenant in a log.
+func ledgerID(log, tenant string) string {
+	sum := sha256.Sum256([]byte(log + "\n" + tenant))
+	return hex.EncodeToString(sum[:16])
+}
 
 // tenants tells which tenants there are.
 type tenants struct {

@@ -25,13 +25,12 @@ func TestAnInterruptedImportResumes(t *testing.T) {
 	if err := first.Wait(); err != nil && !errors.As(err, &exit) {
 		t.Fatal(err)
 	}
-	i.run(args...)
-	for kind, want := range sampleCounts(t) {
-		if got := total(t, n, kind); got != want {
-			t.Errorf("%s: %d resources, want %d", kind, got, want)
+	for range 2 { // the first resumes, the second has nothing to do any more
+		i.run(args...)
+		for kind, want := range sampleCounts(t) {
+			if got := total(t, n, kind); got != want {
+				t.Errorf("%s: %d resources, want %d", kind, got, want)
+			}
 		}
-	}
-	if _, err := os.Stat(journal); !os.IsNotExist(err) {
-		t.Errorf("the journal of a complete import is still there: %v", err)
 	}
 }
