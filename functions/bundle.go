@@ -175,7 +175,7 @@ func (d *door) readWrite(p *part, base string) error {
 	}
 	c.Type = segments[0]
 	if !d.Catalog.Known(c.Type) {
-		return p.at(failed(http.StatusNotFound, events.NotFound, "%.64q is not a resource type of FHIR R4", c.Type), "request.url")
+		return p.at(failed(http.StatusNotFound, events.NotFound, "%.64q is not a resource type of FHIR R4 that has an endpoint", c.Type), "request.url")
 	}
 	var err error
 	switch {

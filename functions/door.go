@@ -90,7 +90,7 @@ func (d *door) serve(rw http.ResponseWriter, r *http.Request) error {
 	}
 	name := segments[0]
 	if !d.Catalog.Known(name) {
-		return failed(http.StatusNotFound, events.NotFound, "%.64q is not a resource type of FHIR R4", name)
+		return failed(http.StatusNotFound, events.NotFound, "%.64q is not a resource type of FHIR R4 that has an endpoint", name)
 	}
 	switch {
 	case len(segments) == 1 && r.Method == http.MethodPost:

@@ -147,7 +147,7 @@ func (d *door) fingerprint(r *http.Request, body []byte) events.Hash {
 // event makes the event of changes. request is the request's fingerprint; part tells the entries of a batch apart, counted from 1; 0: the
 // event is the whole request.
 func (d *door) event(r *http.Request, request events.Hash, part int, changes ...events.Change) events.Event {
-	event := events.Event{ID: d.NewID(), Tenant: d.Tenant, Time: d.Now(), Changes: changes, AllowDangling: strings.EqualFold(r.Header.Get(headerAllowDangling), "true")}
+	event := events.Event{ID: d.NewID(), Tenant: d.Tenant, Time: d.Now(), Changes: changes, AllowDangling: d.Dangling || strings.EqualFold(r.Header.Get(headerAllowDangling), "true")}
 	if d.key != "" {
 		event.IdempotencyKey, event.Repeat = d.key, events.Repeat{Request: request, Part: part, Window: d.limits.KeyWindow}
 	}

@@ -41,7 +41,7 @@ func (v *verifying) dependents(ctx context.Context, record events.RawRecord) err
 	seen := make(map[projections.Key]bool)
 	for _, change := range changes {
 		key := projections.Key{Tenant: tenant, Type: change.Type, ID: change.ID}
-		if !seen[key] && v.Catalog.Known(key.Type) && fhir.CheckID(key.ID) == nil {
+		if !seen[key] && v.Catalog.Readable(key.Type) && fhir.CheckID(key.ID) == nil {
 			seen[key] = true
 			keys = append(keys, key)
 		}

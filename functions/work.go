@@ -110,7 +110,7 @@ func (i *item) guard(what string, step func() error) (err error) {
 // newWork checks a change's form, which the door has done already for what came through it.
 func newWork(d *documents, i *item, change *events.Change) (*work, error) {
 	w := &work{Change: change, item: i, documents: d}
-	if !d.catalog.Known(change.Type) {
+	if !d.catalog.Readable(change.Type) {
 		return nil, fmt.Errorf("%.80q is no resource type", change.Type)
 	}
 	if !(change.ID == "" && change.Operation == events.Delete && change.Condition != "") {

@@ -66,6 +66,7 @@ type Write struct {
 	Now        func() time.Time
 	NewID      func() string // a new UUID, version 7; resource ids and event ids come from here
 	Limits     Limits
+	Dangling   bool         // literal references need not lead to something, whatever a request says
 	Fit        *Fit         // while it tells of a misfit nothing is appended; nil: the log always fits
 	Logger     *slog.Logger // nil: slog.Default()
 	Heal       *Heal        // brings back a blob that is missing when its content is to be answered; nil: the answer has none

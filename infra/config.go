@@ -78,6 +78,7 @@ type limits struct {
 	DefaultCount  int           `help:"Entries on a search page when _count is not given." default:"50" env:"BINNACLE_DEFAULT_COUNT"`
 	MaxCount      int           `help:"Entries on a search page at the most." default:"1000" env:"BINNACLE_MAX_COUNT"`
 	Handling      string        `help:"What becomes of search parameters that are not known when a request has no Prefer: handling: ${enum}. Strict refuses the search; lenient leaves them out and says so in the answer." enum:"strict,lenient" default:"strict" env:"BINNACLE_HANDLING"`
+	References    string        `help:"What becomes of a literal reference to a resource that is not there, and of the deletion of one that is referred to: ${enum}. Enforced refuses the write with 409, unless the request has Binnacle-Allow-Dangling: true; dangling takes it." enum:"enforced,dangling" default:"enforced" env:"BINNACLE_REFERENCES"`
 }
 
 // Validate refuses a configuration that lacks what its variant needs. Kong calls it after parsing.

@@ -49,6 +49,44 @@ func TestReadingEntriesAnswerAsHTTPDoes(t *testing.T) {
 	}
 }
 
+// TestParametersHaveNoEndpoint: they travel in requests and answers of operations alone (FHIR R4, parameters.html).
+func TestParametersHaveNoEndpoint(t *testing.T) {
+	_, server := embedded(t)
+	const content = `{"resourceType":"Parameters","id":"p"}`
+	for _, c := range []struct{ method, path, body string }{
+		{"PUT", "/fhir/Parameters/p", content}, {"POST", "/fhir/Parameters", content}, {"DELETE", "/fhir/Parameters/p", ""}, {"GET", "/fhir/Parameters/p", ""}, {"GET", "/fhir/Parameters", ""},
+		{"GET", "/fhir/Parameters/p/_history", ""}, {"PUT", "/fhir/Parameters?_id=p", content}, {"GET", "/fhir/Patient/p/Parameters", ""},
+	} {
+		if got := exchanged(t, server, c.method, c.path, c.body); got.status != 404 || !strings.Contains(got.body, "Parameters") {
+			t.Errorf("%s %s: got %d %s", c.method, c.path, got.status, got.body)
+		}
+	}
+	if got := exchanged(t, server, "GET", "/fhir?_type=Parameters", ""); got.status != 400 {
+		t.Errorf("a search of the type: got %d %s", got.status, got.body)
+	}
+	got := exchanged(t, server, "POST", "/fhir", `{"resourceType":"Bundle","type":"batch","entry":[{"resource":`+content+`,"request":{"method":"PUT","url":"Parameters/p"}}]}`)
+	if !strings.Contains(got.body, `"status":"404"`) {
+		t.Errorf("in a batch: got %s", got.body)
+	}
+}
+
+// TestReferencesMayDangleWhereTheOperatorOrTheRequestSaysSo: for writes and deletions.
+func TestReferencesMayDangleWhereTheOperatorOrTheRequestSaysSo(t *testing.T) {
+	const content = `{"resourceType":"Observation","id":"o","status":"final","code":{"text":"x"},"subject":{"reference":"Patient/none"}}`
+	_, strict := embedded(t)
+	_, free := embedded(t, "--references", "dangling")
+	if got := exchanged(t, strict, "PUT", "/fhir/Observation/o", content); got.status != 409 {
+		t.Errorf("enforced: got %d %s", got.status, got.body)
+	}
+	if got := exchanged(t, free, "PUT", "/fhir/Observation/o", content); got.status != 201 {
+		t.Errorf("dangling: got %d %s", got.status, got.body)
+	}
+	exchanged(t, free, "PUT", "/fhir/Patient/none", `{"resourceType":"Patient","id":"none"}`)
+	if got := exchanged(t, free, "DELETE", "/fhir/Patient/none", ""); got.status != 204 {
+		t.Errorf("a deletion, dangling: got %d %s", got.status, got.body)
+	}
+}
+
 // TestAHistoryTellsWhatTheAnswersSaid follows one resource from a create over a deletion to the update that brings it back.
 func TestAHistoryTellsWhatTheAnswersSaid(t *testing.T) {
 	_, server := embedded(t)

@@ -95,13 +95,16 @@ func (n *node) newMeaning(ctx context.Context, live projections.Generation) (*me
 	return m, err
 }
 
+// dangling is the value of --references that lets them lead to nothing.
+const dangling = "dangling"
+
 // newDoors makes the HTTP side: the reading router with the write door mounted in it.
 func (n *node) newDoors(m *meaning, index projections.Index, heal *functions.Heal) (http.Handler, error) {
 	limits := n.config.Limits
 	outer := &late{}
 	config := readapi.Config{
 		Base: n.config.Base, PublicURL: n.config.PublicURL, Tenant: defaultTenant, Tenants: n.config.Tenants, Partitions: n.partitions, Log: n.logID,
-		Catalog: m.catalog, Health: n.healthParts(), Lost: n.lost, Stopping: n.stopping.Done(), Registry: n.registry, Logger: n.logger, Version: version(), Lenient: limits.Handling == "lenient",
+		Catalog: m.catalog, Health: n.healthParts(), Lost: n.lost, Stopping: n.stopping.Done(), Registry: n.registry, Logger: n.logger, Version: version(), Lenient: limits.Handling == "lenient", Dangling: limits.References == dangling,
 		DefaultCount: limits.DefaultCount, MaxCount: limits.MaxCount, SearchTime: limits.SearchTimeout, PositionWait: limits.PositionWait,
 	}
 	if n.has(roleRead) {
@@ -110,7 +113,7 @@ func (n *node) newDoors(m *meaning, index projections.Index, heal *functions.Hea
 	if n.has(roleWrite) {
 		write := &functions.Write{
 			Log: n.log, Index: index, IndexReady: n.generations.Ready, Blobs: n.blobs, Catalog: m.catalog, Waiters: n.waiters, Tenant: defaultTenant,
-			Partitions: n.partitions, Now: time.Now, NewID: newID, Logger: n.logger, Heal: heal, Fit: n.fit,
+			Partitions: n.partitions, Now: time.Now, NewID: newID, Logger: n.logger, Heal: heal, Fit: n.fit, Dangling: limits.References == dangling,
 			Limits: functions.Limits{BodyBytes: limits.MaxBody, BodiesBytes: limits.BodyMemory, OutcomeWait: limits.OutcomeWait, LagRecords: limits.MaxLag, KeyWindow: limits.KeyWindow},
 		}
 		config.Write = write.Door(n.config.Base, outer)

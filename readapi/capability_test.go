@@ -28,6 +28,7 @@ type statement struct {
 			ReadHistory, UpdateCreate            bool
 			ConditionalCreate, ConditionalUpdate bool
 			ConditionalRead                      string
+			ReferencePolicy                      []string
 			SearchInclude, SearchRevInclude      []string
 			SearchParam                          []struct{ Name, Definition, Type, Documentation string }
 		}
@@ -67,6 +68,20 @@ func TestTheCapabilityStatementIsTrue(t *testing.T) {
 	}
 	if want := r4Catalog(t).Types(); !slices.Equal(types, want) {
 		t.Errorf("%d types, want %d", len(types), len(want))
+	}
+	for _, dangling := range []bool{false, true} {
+		for _, resource := range statementOf(t, s.server(withWrite, func(c *readapi.Config) { c.Dangling = dangling })).Rest[0].Resource {
+			want := []string{"literal", "logical", "enforced"}
+			if dangling || resource.Type == "Bundle" {
+				want = want[:2]
+			}
+			if !slices.Equal(resource.ReferencePolicy, want) {
+				t.Errorf("dangling %v: the policy of %s is %v, want %v", dangling, resource.Type, resource.ReferencePolicy, want)
+			}
+		}
+	}
+	if slices.Contains(types, "Parameters") {
+		t.Error("Parameters is told, which has no endpoint")
 	}
 	places := map[string]request{
 		"read": {method: "GET", target: "/fhir/Patient/1"}, "vread": {method: "GET", target: "/fhir/Patient/1/_history/1"},

@@ -119,7 +119,7 @@ func (s *Server) typed(h handler) handler {
 	return s.fhir(func(c *gin.Context) error {
 		if resourceType := c.Param("type"); !s.catalog.Known(resourceType) {
 			return &fhir.Refusal{Status: http.StatusNotFound, Err: events.Errorf(events.Unsupported, "readapi",
-				"%q is not a resource type of FHIR R4; types are written as in Patient", clip(resourceType))}
+				"%q is not a resource type of FHIR R4 that has an endpoint; types are written as in Patient", clip(resourceType))}
 		}
 		return h(c)
 	})

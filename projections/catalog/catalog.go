@@ -218,11 +218,19 @@ func compileType(m *model, typ string, byBase map[string][]*parsedDefinition, ma
 	return t, nil
 }
 
-// Types returns the resource types of FHIR R4 that are not abstract, sorted.
-func (c *Catalog) Types() []string { return slices.Clone(c.model.concrete) }
+// noEndpoint is the one type whose resources travel in requests and answers of operations alone (FHIR R4, parameters.html).
+const noEndpoint = "Parameters"
+
+// Types returns the resource types of FHIR R4 that have an endpoint, sorted: all that are not abstract, but for Parameters.
+func (c *Catalog) Types() []string {
+	return slices.DeleteFunc(slices.Clone(c.model.concrete), func(typ string) bool { return typ == noEndpoint })
+}
 
 // Known tells whether typ is one of [Catalog.Types].
-func (c *Catalog) Known(typ string) bool { return c.types[typ] != nil }
+func (c *Catalog) Known(typ string) bool { return c.Readable(typ) && typ != noEndpoint }
+
+// Readable tells whether the catalog can read resources of a type. A log may hold Parameters, from a time when they were taken.
+func (c *Catalog) Readable(typ string) bool { return c.types[typ] != nil }
 
 // Param returns a parameter of a type, an inherited one included. It must not be changed.
 func (c *Catalog) Param(typ, code string) (*Param, bool) {

@@ -32,7 +32,7 @@ func (p *queryParser) chain(at hop, param *Param, modifier, chain, key, value st
 		}
 		types = []string{modifier}
 	case len(types) == 0:
-		types = p.catalog.model.concrete
+		types = p.catalog.Types()
 	}
 	follow := &projections.Follow{}
 	wanted, _, _ := splitKey(rest)

@@ -193,7 +193,7 @@ func TestParamsAreSortedAndComplete(t *testing.T) {
 			t.Errorf("%s: %v, searchable %v; want %v", code, ok, p.Searchable(), want)
 		}
 	}
-	if _, ok := c.Param("Nonsense", "x"); ok || c.Params("Nonsense") != nil || c.Known("Nonsense") || c.Known("Resource") || !c.Known("Patient") {
+	if _, ok := c.Param("Nonsense", "x"); ok || c.Params("Nonsense") != nil || c.Known("Nonsense") || c.Known("Resource") || c.Known("Parameters") || !c.Readable("Parameters") || c.Readable("Nonsense") || !c.Known("Patient") {
 		t.Error("a type that is none is known")
 	}
 }

@@ -83,8 +83,8 @@ func TestEveryParameterOfR4CompilesToTheKindAndDatatypesOfTheOracle(t *testing.T
 			}
 		}
 	}
-	if pairs != 3008 || len(oracle) != 146 || len(c.Types()) != 146 {
-		t.Errorf("compared %d pairs of %d types, the catalog has %d types; want 3008 of 146 and 146", pairs, len(oracle), len(c.Types()))
+	if pairs != 3008 || len(oracle) != 146 || len(c.Types()) != 145 {
+		t.Errorf("compared %d pairs of %d types, the catalog has %d types; want 3008 of 146 and 145: Parameters has no endpoint", pairs, len(oracle), len(c.Types()))
 	}
 }
 

@@ -39,13 +39,13 @@ func (c *Catalog) ParseSystem(raw string, o Options) (Parsed, error) {
 
 // systemTypes tells which types are searched, sorted, and whether _type names them.
 func (c *Catalog) systemTypes(raw string, in Compartment) (types []string, typed bool, err error) {
-	all := c.model.concrete
+	all := c.Types()
 	if in != (Compartment{}) {
 		members := c.compartments[in.Type]
 		if members == nil {
 			return nil, false, events.Errorf(events.NotFound, "catalog.ParseSystem", "%.64q has no compartment; these have one: %s", in.Type, someOf(c.Compartments()))
 		}
-		all = slices.DeleteFunc(slices.Clone(all), func(typ string) bool { return members[typ] == nil })
+		all = slices.DeleteFunc(all, func(typ string) bool { return members[typ] == nil })
 	}
 	err = each(raw, func(key, value string) error {
 		switch {
@@ -67,7 +67,7 @@ func (c *Catalog) systemTypes(raw string, in Compartment) (types []string, typed
 		return nil
 	})
 	if !typed {
-		return slices.Clone(all), false, err
+		return all, false, err
 	}
 	slices.Sort(types)
 	return slices.Compact(types), true, err

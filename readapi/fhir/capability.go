@@ -63,6 +63,7 @@ type resourceOffer struct {
 	ConditionalRead   string             `json:"conditionalRead,omitempty"`
 	ConditionalUpdate bool               `json:"conditionalUpdate"`
 	ConditionalDelete string             `json:"conditionalDelete"`
+	ReferencePolicy   []string           `json:"referencePolicy,omitempty"`
 	SearchInclude     []string           `json:"searchInclude,omitempty"`
 	SearchRevInclude  []string           `json:"searchRevInclude,omitempty"`
 	SearchParam       []searchParamOffer `json:"searchParam,omitempty"`
@@ -140,6 +141,7 @@ func restOf(config Config) restMode {
 		}
 		if config.Writes {
 			resource.ConditionalDelete = "single"
+			resource.ReferencePolicy = referencePolicy(config, resourceType)
 		}
 		if config.Reader != nil {
 			resource.ConditionalRead = "full-support"
@@ -153,6 +155,15 @@ func restOf(config Config) restMode {
 		rest.Resource = append(rest.Resource, resource)
 	}
 	return rest
+}
+
+// referencePolicy tells how references in resources of a type are treated. What a Bundle holds belongs to it: nothing is enforced there.
+func referencePolicy(config Config, resourceType string) []string {
+	policy := []string{"literal", "logical"}
+	if !config.Dangling && !config.Catalog.Shape(resourceType).Opaque {
+		policy = append(policy, "enforced")
+	}
+	return policy
 }
 
 // reverseIncludes lists for each type what refers to it, as _revinclude names it.

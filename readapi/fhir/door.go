@@ -27,6 +27,7 @@ type Config struct {
 	PublicURL string                       // the same, if it was configured; for the capability statement
 	Writes    bool                         // this node takes writes too; for the capability statement
 	Version   string                       // of the software
+	Dangling  bool                         // references need not lead to something; told in the capability statement
 	Lenient   bool                         // unknown parameters of a search are left out when the client prefers nothing; else they are refused
 	Logger    *slog.Logger
 	Limits    Limits
