@@ -17,8 +17,8 @@ type decimal struct {
 }
 
 // parseDecimal reads a number with its precision (FHIR R4, section 3.1.1.4.9): half a unit of the last digit on both sides, so 100 is
-// [99.5, 100.5) and 100.00 is [99.995, 100.005). Written with an exponent the unit is ten times finer: the specification has
-// [95, 105) for 1e2. Ends are rounded to the nearest float64; the upper one, which is excluded, to the one below.
+// [99.5, 100.5) and 100.00 is [99.995, 100.005), and so is 1.00e2 the same as 100. Of a number with an exponent and no fraction the unit
+// is ten times finer: the specification has [95, 105) for 1e2. Ends are rounded to the nearest float64; the upper one, which is excluded, to the one below.
 func parseDecimal(s string) (decimal, error) {
 	bad := func() (decimal, error) { return decimal{}, fmt.Errorf("%.40q is no number", s) }
 	mantissa, exponentText, hasExponent := cutAny(s, "eE")
@@ -39,7 +39,11 @@ func parseDecimal(s string) (decimal, error) {
 		if err != nil || e > 9999 || e < -9999 {
 			return bad()
 		}
-		exponent = e - 1
+		exponent = e
+	}
+	finer := hasExponent && !point
+	if finer {
+		exponent--
 	}
 	// In units of a tenth of the last digit's unit, the number is 10 × all digits, and half a unit is 5.
 	n, _ := new(big.Int).SetString(whole+fraction, 10)
@@ -48,7 +52,7 @@ func parseDecimal(s string) (decimal, error) {
 		n.Neg(n)
 	}
 	unit := exponent - len(fraction) - 1
-	if hasExponent { // the digits themselves stand one place higher than the finer unit
+	if finer { // the digits themselves stand one place higher than the finer unit
 		n.Mul(n, big.NewInt(10))
 	}
 	scaled := func(offset int64) float64 {
