@@ -21,36 +21,51 @@ const OrderBytes = 128
 // sharp s is two. Bytes that are not UTF-8 stay as they are.
 func Fold(s string) string {
 	s = strings.TrimSpace(s)
-	plain := true
-	for i := range len(s) {
-		if s[i] >= utf8.RuneSelf {
-			plain = false
-			break
-		}
-	}
-	if plain {
+	if isASCII(s) {
 		return strings.ToLower(s)
 	}
-	decomposed := norm.NFD.AppendString(nil, s)
-	folded := make([]byte, 0, len(s)+maxFolded)
+	folded := foldCase(norm.NFD.AppendString(nil, s), false)
+	return string(bytes.TrimSpace(folded)) // marks may have stood before the white space at an end
+}
+
+// FoldCase is the form in which tokens are compared whose case doesn't count: case is folded in full, and nothing else.
+func FoldCase(s string) string {
+	if isASCII(s) {
+		return strings.ToLower(s)
+	}
+	return string(foldCase([]byte(s), true))
+}
+
+func isASCII(s string) bool {
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
+}
+
+// foldCase folds the case of each character. Nonspacing marks are left out, unless they count.
+func foldCase(text []byte, marks bool) []byte {
+	folded := make([]byte, 0, len(text)+maxFolded)
 	lower := make([]byte, 0, utf8.UTFMax)
-	for len(decomposed) > 0 {
-		r, size := utf8.DecodeRune(decomposed)
+	for len(text) > 0 {
+		r, size := utf8.DecodeRune(text)
 		switch {
 		case r < utf8.RuneSelf:
 			folded = append(folded, byte(unicode.ToLower(r)))
 		case r == utf8.RuneError && size == 1:
-			folded = append(folded, decomposed[0])
-		case unicode.Is(unicode.Mn, r):
+			folded = append(folded, text[0])
+		case !marks && unicode.Is(unicode.Mn, r):
 		default:
 			folded = slices.Grow(folded, maxFolded)
 			lower = utf8.AppendRune(lower[:0], unicode.ToLower(r))                              // the folder of x/text swaps both cases of Cherokee
 			n, _, _ := folder.Transform(folded[len(folded):len(folded)+maxFolded], lower, true) // one character always fits
 			folded = folded[:len(folded)+n]
 		}
-		decomposed = decomposed[size:]
+		text = text[size:]
 	}
-	return string(bytes.TrimSpace(folded)) // marks may have stood before the white space at an end
+	return folded
 }
 
 // folder folds case in full. It has no state, unlike other Casers, and so may be shared.

@@ -150,16 +150,20 @@ func matchesParts(c Clause, v Value, t Term) bool {
 	return true
 }
 
-// isBelow tells whether uri is the other one or lies below it on the path. A base that ends with a slash has only what starts
-// with it below it.
-func isBelow(uri, base string) bool {
-	if uri == base {
-		return true
+// isBelow tells whether uri is the other one or lies below it.
+func isBelow(uri, base string) bool { return uri == base || strings.HasPrefix(uri, BelowURI(base)) }
+
+// BelowURI is what everything begins with that lies below a uri, apart from the uri itself: below http://x/a lies what is further down the
+// path, below http://x/a|1 each version of 1. A uri that ends with its separator has only what starts with it below it.
+func BelowURI(uri string) string {
+	separator := "/"
+	if strings.Contains(uri, "|") {
+		separator = "."
 	}
-	if !strings.HasSuffix(base, "/") {
-		base += "/"
+	if strings.HasSuffix(uri, separator) {
+		return uri
 	}
-	return strings.HasPrefix(uri, base)
+	return uri + separator
 }
 
 // matchesDate compares the half-open ranges [v.Start,v.End) and [start,end) as FHIR R4 search 3.1.1.4.1 has it.

@@ -26,7 +26,7 @@ func (k Kind) String() string {
 
 // Term is one searchable fact of one version. Which fields count depends on the kind:
 //
-//	Token      System, Code          System "" = no system; Text is the display or text, for :text
+//	Token      System, Code          System "" = no system, Code "" = no code; Text is the display or text, for :text
 //	Reference  System, Code          a relative reference: System = target type, Code = id; any other: System = "", Code = the whole URL;
 //	                                 canonical with version: Code = URL, System = version
 //	String     Text                  as it stands in the document
@@ -35,6 +35,7 @@ func (k Kind) String() string {
 //	Number     Low, High             Low <= High; a single value has both equal; infinities are open ends
 //	Quantity   Low, High, System, Code, Text   System and Code of the unit, Text = the printed unit
 //	Composite  Parts                 one term per component
+//	Special    none                  the version has the parameter's element, and the element gives no value: only :missing sees it
 type Term struct {
 	Param        string // the parameter's code; "" inside Parts
 	Kind         Kind

@@ -313,8 +313,8 @@ func (c *compiler) compileParam(p *Param, e fhirpath.Expr, components []*compone
 				p.selections = append(p.selections, from)
 			} else if indexKnows(p.Code) {
 				p.readable, p.alone = true, true
-			} else if read := readerOf(p.Kind, n.at.datatype); read != nil {
-				n.output(output{param: p.Code, read: read, main: main})
+			} else if read := c.readerOf(p.Kind, n); read != nil {
+				n.output(output{param: p.Code, read: read, main: main, marks: p.Code != ""})
 				p.readable = true
 				p.selections = append(p.selections, from)
 			}
@@ -327,6 +327,14 @@ func (c *compiler) compileParam(p *Param, e fhirpath.Expr, components []*compone
 		p.Targets = targets
 	}
 	return nil
+}
+
+// readerOf returns how a parameter reads the values of a node.
+func (c *compiler) readerOf(kind projections.Kind, n *node) reader {
+	if kind == projections.URI && n.element == c.typ+".url" && len(c.model.steps(place{c.typ, c.typ}, "version")) > 0 {
+		return readOwnURL
+	}
+	return readerOf(kind, n.at.datatype)
 }
 
 // resolvedType tells the type T of a branch that ends with where(resolve() is T); "" for any other.

@@ -123,11 +123,11 @@ func (p *queryParser) clause(param *Param, key, modifier string, hasModifier boo
 		return clause, r
 	}
 	for _, text := range texts {
-		v, r := p.value(param, clause.Modifier, targetType, key, text)
+		values, r := p.values(param, clause.Modifier, targetType, key, text)
 		if r != nil {
 			return clause, r
 		}
-		clause.Values = append(clause.Values, *v)
+		clause.Values = append(clause.Values, values...)
 	}
 	return p.selecting(clause, key)
 }

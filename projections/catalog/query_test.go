@@ -107,13 +107,20 @@ func TestQueriesBecomeClauses(t *testing.T) {
 		{"Patient", "organization=1", "organization reference [Organization|1]"},
 		{"Observation", "subject=Patient/1", "subject reference [Patient|1]"},
 		{"Observation", "subject:Patient=1,Patient/2", "subject reference [Patient|1] [Patient|2]"},
-		{"Observation", "subject=http://here/fhir/Patient/1", "subject reference [Patient|1]"},
+		{"Observation", "subject=http://here/fhir/Patient/1", "subject reference [Patient|1] [|http://here/fhir/Patient/1]"},
+		{"Observation", "subject:Patient=http://here/fhir/Patient/1", "subject reference [Patient|1] [|http://here/fhir/Patient/1]"},
 		{"Observation", "subject=http://here/fhirs/Patient/1", "subject reference [|http://here/fhirs/Patient/1]"},
 		{"Observation", "subject=urn:uuid:1", "subject reference [|urn:uuid:1]"},
 		{"Observation", "subject:identifier=s|v", "subject reference :identifier [s|v]"},
 		{"Observation", "subject:not=Patient/1", "subject reference :not [Patient|1]"},
 		{"Library", "derived-from=http://x/L", "derived-from reference [*|http://x/L]"},
 		{"Library", "derived-from=http://x/L|2", "derived-from reference [2|http://x/L]"},
+		{"QuestionnaireResponse", "questionnaire=http://here/fhir/Questionnaire/1", "questionnaire reference [Questionnaire|1] [*|http://here/fhir/Questionnaire/1]"},
+		{"QuestionnaireResponse", "questionnaire=http://here/fhir/Questionnaire/1|2", "questionnaire reference [2|http://here/fhir/Questionnaire/1]"},
+		{"QuestionnaireResponse", "questionnaire=http://here/fhir/other", "questionnaire reference [*|http://here/fhir/other]"},
+		{"DocumentReference", "relationship=http://here/fhir/DocumentReference/1$replaces", "relationship composite [reference DocumentReference|1 $ token |replaces] [reference |http://here/fhir/DocumentReference/1 $ token |replaces]"},
+		{"Patient", "email=Ann@Example.org&phone=|X", "email token [|ann@example.org]; phone token [|x]"},
+		{"ValueSet", "version=V1-Beta", "version token [|v1-beta]"},
 		{"Library", "derived-from=Library/1", "derived-from reference [Library|1]"},
 
 		{"Patient", `name=a\,b,c`, "name string [a,b] [c]"},
@@ -440,7 +447,11 @@ func TestWhatAQueryAsksForIsFoundByWhatIsExtracted(t *testing.T) {
 	c := defaultCatalog(t)
 	const observation = `{"resourceType":"Observation","status":"final","code":{"coding":[{"system":"http://loinc.org","code":"8480-6"}]},"subject":{"reference":"Patient/1"},
 		"effectiveDateTime":"2024-02-29T10:00:00+01:00","valueQuantity":{"value":120.0,"unit":"mm[Hg]","system":"http://unitsofmeasure.org","code":"mm[Hg]"}}`
-	const patient = `{"resourceType":"Patient","active":true,"name":[{"family":"Åström","given":["Eva Maria"]}],"code":{"text":"x"},"meta":{"profile":["http://x/p|2"]},"maritalStatus":{"text":"unknown"}}`
+	const patient = `{"resourceType":"Patient","active":true,"name":[{"family":"Åström","given":["Eva Maria"]}],"code":{"text":"x"},"meta":{"profile":["http://x/p|2"]},"maritalStatus":{"text":"unknown"},"telecom":[{"system":"email","value":"Ann@Example.org"},{"system":"phone"}],"identifier":[{"system":"urn:empty"}],"managingOrganization":{"display":"x"},"generalPractitioner":[{"type":"Practitioner"}]}`
+	const valueSet = `{"resourceType":"ValueSet","url":"http://x/v","version":"1.2.3"}`
+	const coded = `{"resourceType":"Observation","status":"final","code":{"coding":[{"system":"http://s","display":"no code"}]}}`
+	const displayed = `{"resourceType":"Observation","status":"final","code":{"coding":[{"display":"display alone"}]},"subject":{"display":"somebody"},"contained":[{"resourceType":"Practitioner","id":"p"}],
+		"performer":[{"reference":"#p"}],"valueQuantity":{"unit":"mg"},"effectivePeriod":{}}`
 	const condition = `{"resourceType":"Condition","code":{"text":"a cough"}}`
 	for _, test := range []struct {
 		doc, query string
@@ -476,6 +487,33 @@ func TestWhatAQueryAsksForIsFoundByWhatIsExtracted(t *testing.T) {
 		{patient, "_profile=http://x/p|2", true},
 		{patient, "_profile=http://x/p|1", false},
 		{patient, "_profile:below=http://x", true},
+		{patient, "email=ann@EXAMPLE.org", true},
+		{patient, "identifier=urn:empty|", true},
+		{patient, "identifier:missing=true", false},
+		{patient, "telecom:missing=true", false},
+		{patient, "address:missing=true", true},
+		{patient, "organization:missing=true", false},
+		{patient, "general-practitioner:missing=true", false},
+		{patient, "link:missing=true", true},
+		{valueSet, "url=http://x/v", true},
+		{valueSet, "url=http://x/v|1.2.3", true},
+		{valueSet, "url=http://x/v|1.2", false},
+		{valueSet, "url:below=http://x/v|1.2", true},
+		{valueSet, "url:below=http://x/v|1", true},
+		{valueSet, "url:below=http://x", true},
+		{valueSet, "version=1.2.3", true},
+		{coded, "code=http://s|", true},
+		{coded, "code=http://s|x", false},
+		{coded, "code:missing=true", false},
+		{displayed, "code:missing=true", false},
+		{displayed, "code=http://s|", false},
+		{displayed, "subject:missing=true&patient:missing=true", false},
+		{displayed, "patient:missing=true", true},
+		{displayed, "performer:missing=true", false},
+		{displayed, "value-quantity:missing=true", false},
+		{displayed, "code-value-quantity:missing=true", true},
+		{displayed, "date:missing=true", false},
+		{displayed, "date=gt1000", false},
 		{condition, "code:missing=true", false},
 		{condition, "code=a", false},
 		{condition, "code:not=a", true},

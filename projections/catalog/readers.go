@@ -24,7 +24,9 @@ func readerOf(kind projections.Kind, datatype string) reader {
 			return readIdentifier
 		case "ContactPoint":
 			return readContactPoint
-		case "boolean", "code", "string", "id", "uri", "url", "canonical", "oid", "uuid", "markdown", "integer", "positiveInt", "unsignedInt", "date":
+		case "string", "markdown":
+			return readCaselessText
+		case "boolean", "code", "id", "uri", "url", "canonical", "oid", "uuid", "integer", "positiveInt", "unsignedInt", "date":
 			return readTokenText
 		}
 	case projections.Reference:
@@ -83,41 +85,62 @@ func readerOf(kind projections.Kind, datatype string) reader {
 	return nil
 }
 
-// readCodeableConcept makes a term of each coding. A concept with nothing but text is a term without a code: no token finds it, and
-// the resource doesn't count as one that misses the parameter.
+// readCodeableConcept makes a term of each coding that has a code or a system. A concept with nothing but text is a term without a code,
+// which no token finds.
 func readCodeableConcept(w *walk, o *output, v fhir.Node) {
 	text := w.text(v, "text")
 	before := len(w.terms)
-	w.items(v, "coding", fhir.Object, func(coding fhir.Node) { w.coding(o, coding, text) })
+	w.items(v, "coding", fhir.Object, func(coding fhir.Node) {
+		if display := w.coding(o, coding, text); text == "" {
+			text = display
+		}
+	})
 	if len(w.terms) == before && text != "" {
 		w.add(projections.Term{Param: o.param, Kind: projections.Token, Text: text})
 	}
 }
 
-func readCoding(w *walk, o *output, v fhir.Node) { w.coding(o, v, "") }
+func readCoding(w *walk, o *output, v fhir.Node) {
+	before := len(w.terms)
+	if display := w.coding(o, v, ""); len(w.terms) == before && display != "" {
+		w.add(projections.Term{Param: o.param, Kind: projections.Token, Text: display})
+	}
+}
 
-// coding makes the term of a Coding; text stands in for a display.
-func (w *walk) coding(o *output, v fhir.Node, text string) {
+// coding makes the term of a Coding that has a code or a system, and returns its display, for which text stands in.
+func (w *walk) coding(o *output, v fhir.Node, text string) (display string) {
 	t := projections.Term{Param: o.param, Kind: projections.Token, System: w.text(v, "system"), Code: w.text(v, "code")}
 	if t.Text = w.text(v, "display"); t.Text == "" {
 		t.Text = text
 	}
-	if t.Code != "" {
+	if t.Code != "" || t.System != "" {
 		w.add(t)
 	}
+	return t.Text
 }
 
 func readIdentifier(w *walk, o *output, v fhir.Node) {
 	t := projections.Term{Param: o.param, Kind: projections.Token, System: w.text(v, "system"), Code: w.text(v, "value")}
-	if t.Code != "" {
+	if t.Code != "" || t.System != "" {
 		w.add(t)
 	}
+}
+
+// isCaseless tells whether the case of a datatype's tokens doesn't count (FHIR R4, section 3.1.1.4.10): they are texts, not codes.
+func isCaseless(datatype string) bool {
+	return datatype == "string" || datatype == "markdown" || datatype == "ContactPoint"
 }
 
 // readContactPoint makes a term without a system: ContactPoint.system ("phone") is no namespace of the value.
 func readContactPoint(w *walk, o *output, v fhir.Node) {
 	if value := w.text(v, "value"); value != "" {
-		w.add(projections.Term{Param: o.param, Kind: projections.Token, Code: value})
+		w.add(projections.Term{Param: o.param, Kind: projections.Token, Code: projections.FoldCase(value)})
+	}
+}
+
+func readCaselessText(w *walk, o *output, v fhir.Node) {
+	if text := v.Text(); text != "" {
+		w.add(projections.Term{Param: o.param, Kind: projections.Token, Code: projections.FoldCase(text)})
 	}
 }
 
@@ -161,6 +184,14 @@ func readAddress(w *walk, o *output, v fhir.Node) {
 	w.items(v, "line", fhir.String, func(item fhir.Node) { w.string(o, item.Text()) })
 	for _, key := range [...]string{"city", "district", "state", "postalCode", "country"} {
 		w.string(o, w.text(v, key))
+	}
+}
+
+// readOwnURL makes terms of a resource's own canonical URL: of the URL, and of the URL with the version that the resource has.
+func readOwnURL(w *walk, o *output, v fhir.Node) {
+	readURI(w, o, v)
+	if url, version := v.Text(), w.text(w.root, "version"); url != "" && version != "" && !strings.Contains(url, "|") {
+		w.add(projections.Term{Param: o.param, Kind: projections.URI, Text: url + "|" + version})
 	}
 }
 

@@ -70,8 +70,7 @@ var differences = map[string]string{}
 
 // withoutTerms are the parameters that select elements of the sample and make no term of some of them, with the reason.
 var withoutTerms = map[string]string{
-	"ExplanationOfBenefit.coverage": "all refer to a contained Coverage, and references to contained resources are not indexed",
-	"Location.near":                 "positions are not indexed: special parameters are not offered",
+	"Location.near": "positions are not indexed: special parameters are not offered",
 
 	"Observation.code-value-concept":           focusOnly,
 	"Observation.code-value-date":              focusOnly,

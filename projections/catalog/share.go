@@ -150,6 +150,9 @@ func (n *node) read(w *walk, v fhir.Node) {
 	for i := range n.outputs {
 		o, first := &n.outputs[i], len(w.terms)
 		o.read(w, o, v)
+		if o.marks && len(w.terms) == first && w.err == nil {
+			w.add(projections.Term{Param: o.param, Kind: projections.Special})
+		}
 		if !o.shared {
 			continue
 		}

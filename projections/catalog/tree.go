@@ -49,6 +49,7 @@ type output struct {
 	param     string
 	read      reader
 	main      bool       // the parameter is the type's main date
+	marks     bool       // a value that gives no term is marked: the element is there, so the parameter isn't missing
 	composite *composite // for readComposite
 	condition condition  // for readCondition
 

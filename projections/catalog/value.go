@@ -42,32 +42,40 @@ func unescape(s string) string {
 	return b.String()
 }
 
-// value reads one alternative.
-func (p *queryParser) value(param *Param, m projections.Modifier, targetType, key, text string) (*projections.Value, *refusal) {
+// values reads one alternative. It may stand for several: a URL under the server's own base for the resource too, say.
+func (p *queryParser) values(param *Param, m projections.Modifier, targetType, key, text string) ([]projections.Value, *refusal) {
+	var v *projections.Value
+	var r *refusal
 	switch param.Kind {
 	case projections.Token:
-		return p.tokenValue(param, key, text)
-	case projections.Reference:
-		if m == projections.IdentifierModifier {
-			return p.systemAndCode(key, text)
+		if v, r = p.tokenValue(param, key, text); r == nil {
+			return caseless(param, *v), nil
 		}
-		return p.referenceValue(param, targetType, key, text)
+	case projections.Reference:
+		if m != projections.IdentifierModifier {
+			return p.referenceValues(param, targetType, key, text)
+		}
+		v, r = p.systemAndCode(key, text)
 	case projections.String, projections.URI:
-		return &projections.Value{Text: unescape(text)}, nil
+		v = &projections.Value{Text: unescape(text)}
 	case projections.Date:
-		return p.dateValue(key, unescape(text))
+		v, r = p.dateValue(key, unescape(text))
 	case projections.Number:
-		v := new(projections.Value)
-		return v, numberInto(v, key, unescape(text))
+		v = new(projections.Value)
+		r = numberInto(v, key, unescape(text))
 	case projections.Composite:
-		return p.compositeValue(param, key, text)
+		return p.compositeValues(param, key, text)
 	default:
-		return quantityValue(key, text)
+		v, r = quantityValue(key, text)
 	}
+	if r != nil {
+		return nil, r
+	}
+	return []projections.Value{*v}, nil
 }
 
-// compositeValue reads a value for each component, with $ between (FHIR R4, section 3.1.1.4.17).
-func (p *queryParser) compositeValue(param *Param, key, text string) (*projections.Value, *refusal) {
+// compositeValues reads a value for each component, with $ between (FHIR R4, section 3.1.1.4.17).
+func (p *queryParser) compositeValues(param *Param, key, text string) ([]projections.Value, *refusal) {
 	texts := splitUnescaped(text, '$')
 	if len(texts) != len(param.Components) {
 		var names []string
@@ -76,18 +84,38 @@ func (p *queryParser) compositeValue(param *Param, key, text string) (*projectio
 		}
 		return nil, invalid(key, "%.80q has %d parts; write %s, and a $ that belongs to a value as \\$", text, len(texts), strings.Join(names, "$"))
 	}
-	v := &projections.Value{Parts: make([]projections.Value, 0, len(texts))}
+	all := []projections.Value{{}}
 	for i, part := range param.Components {
 		if texts[i] == "" {
 			return nil, invalid(key, "the part for %s in %.80q is empty", part.Code, text)
 		}
-		value, r := p.value(&Param{Code: part.Code, Kind: part.Kind, Datatypes: part.Datatypes}, projections.NoModifier, "", key, texts[i])
+		values, r := p.values(&Param{Code: part.Code, Kind: part.Kind, Datatypes: part.Datatypes}, projections.NoModifier, "", key, texts[i])
 		if r != nil {
 			return nil, r
 		}
-		v.Parts = append(v.Parts, *value)
+		var longer []projections.Value
+		for _, one := range all {
+			for _, value := range values {
+				longer = append(longer, projections.Value{Parts: append(slices.Clone(one.Parts), value)})
+			}
+		}
+		all = longer
 	}
-	return v, nil
+	return all, nil
+}
+
+// caseless gives a token the form in which it stands in an index: codes as they are, what is a text without its case. Of a parameter that
+// selects both it is asked for in both forms.
+func caseless(param *Param, v projections.Value) []projections.Value {
+	folded := v
+	folded.Code = projections.FoldCase(v.Code)
+	switch {
+	case v.Code == folded.Code, indexKnows(param.Code), !slices.ContainsFunc(param.Datatypes, isCaseless):
+		return []projections.Value{v}
+	case slices.ContainsFunc(param.Datatypes, func(datatype string) bool { return !isCaseless(datatype) }):
+		return []projections.Value{v, folded}
+	}
+	return []projections.Value{folded}
 }
 
 // systemAndCode reads code, |code, system|code and system|.
@@ -138,23 +166,41 @@ func hasSystem(datatype string) bool {
 	return datatype == "CodeableConcept" || datatype == "Coding" || datatype == "Identifier"
 }
 
-// referenceValue reads id, Type/id, an absolute URL or a canonical with or without version (FHIR R4, section 3.1.1.4.11).
-func (p *queryParser) referenceValue(param *Param, targetType, key, text string) (*projections.Value, *refusal) {
+// referenceValues reads id, Type/id, an absolute URL or a canonical with or without version (FHIR R4, section 3.1.1.4.11). A URL under the
+// server's own base stands for the resource, and for the URL itself: canonicals are kept as they were sent, and so is a reference that
+// was sent under another name of the server.
+func (p *queryParser) referenceValues(param *Param, targetType, key, text string) ([]projections.Value, *refusal) {
 	canonical := slices.ContainsFunc(param.Datatypes, func(d string) bool { return d == "canonical" || d == "uri" || d == "url" })
 	if parts := splitUnescaped(text, '|'); len(parts) == 2 && canonical && targetType == "" {
 		if parts[0] == "" || parts[1] == "" {
 			return nil, invalid(key, "%.80q lacks the URL or the version", text)
 		}
-		return &projections.Value{Code: unescape(parts[0]), System: unescape(parts[1])}, nil
+		return []projections.Value{{Code: unescape(parts[0]), System: unescape(parts[1])}}, nil
 	} else if len(parts) > 1 {
 		return nil, invalid(key, "%.80q has a |; write id, Type/id or a URL, and a | that belongs to it as \\|", text)
 	}
 	text = unescape(text)
 	if base := p.options.BaseURL; base != "" {
-		if relative, own := strings.CutPrefix(text, base+"/"); own {
+		relative, own := strings.CutPrefix(text, base+"/")
+		if r := parseReference(relative); own && r.relative && r.version == "" && p.catalog.Known(r.typ) {
+			v, refused := p.referenceValue(param, canonical, targetType, key, relative)
+			if refused != nil {
+				return nil, refused
+			}
+			return []projections.Value{*v, {AnySystem: canonical, Code: text}}, nil
+		} else if own && !canonical {
 			text = relative
 		}
 	}
+	v, r := p.referenceValue(param, canonical, targetType, key, text)
+	if r != nil {
+		return nil, r
+	}
+	return []projections.Value{*v}, nil
+}
+
+// referenceValue reads a reference that has been unescaped.
+func (p *queryParser) referenceValue(param *Param, canonical bool, targetType, key, text string) (*projections.Value, *refusal) {
 	r := parseReference(text)
 	switch {
 	case strings.Contains(text, "?"):

@@ -132,7 +132,7 @@ func stringModifiers(t *testing.T, g projections.Generations) {
 
 func uriModifiers(t *testing.T, g projections.Generations) {
 	w := newWorld(t, g.Live(), 0)
-	for id, uri := range map[string]string{"1": "http://acme.org/fhir", "2": "http://acme.org/fhir/ValueSet/123", "3": "http://acme.org/fhirs", "4": "urn:oid:1.2.3", "5": "http://acme.org/"} {
+	for id, uri := range map[string]string{"1": "http://acme.org/fhir", "2": "http://acme.org/fhir/ValueSet/123", "3": "http://acme.org/fhirs", "4": "urn:oid:1.2.3", "5": "http://acme.org/", "6": "http://v|1", "7": "http://v|1.2.3", "8": "http://v|10"} {
 		w.observation(id, projections.Term{Param: "url", Kind: projections.URI, Text: uri})
 	}
 	w.commit()
@@ -148,6 +148,12 @@ func uriModifiers(t *testing.T, g projections.Generations) {
 		{projections.Above, "http://acme.org/fhir/ValueSet/123/_history/5", "1 2 5"},
 		{projections.Above, "http://acme.org/fhirs", "3 5"},
 		{projections.Above, "urn:oid:1.2.3", "4"},
+		{projections.NoModifier, "http://v|1", "6"},
+		{projections.Below, "http://v|1", "6 7"},
+		{projections.Below, "http://v|1.2", "7"},
+		{projections.Below, "http://v|2", ""},
+		{projections.Above, "http://v|1.2.3", "6 7"},
+		{projections.Above, "http://v|1.2", "6"},
 	} {
 		w.expectIDs(projections.Clause{Param: "url", Kind: projections.URI, Modifier: c.modifier, Values: []projections.Value{{Text: c.uri}}}, c.want)
 	}
@@ -260,6 +266,9 @@ func missingAndNot(t *testing.T, g projections.Generations) {
 	w.observation("3", birthday)
 	w.observation("4")
 	w.observation("5", projections.Term{Param: "birth", Kind: projections.String, Text: "x"}, projections.Term{Param: "date", Kind: projections.Composite})
+	valueless := func(param string) projections.Term { return projections.Term{Param: param, Kind: projections.Special} }
+	w.observation("6", valueless("gender"), valueless("birthdate"), valueless("birth"))
+	w.observation("7", valueless("gender"), gender("male"), birthday, valueless("birthdate"))
 	w.commit()
 	missing := func(param string, missing bool) projections.Clause {
 		return projections.Clause{Param: param, Kind: projections.Token, Modifier: projections.Missing, Missing: missing}
@@ -275,11 +284,17 @@ func missingAndNot(t *testing.T, g projections.Generations) {
 		clause projections.Clause
 		want   string
 	}{
-		{missing("gender", true), "3 4 5"}, {missing("gender", false), "1 2"}, {missing("birthdate", true), "1 4 5"}, {missing("never", true), "1 2 3 4 5"},
-		{missing("never", false), ""}, {missing("birth", false), "5"}, {missing("date", false), "5"}, {missing(projections.ParamID, true), ""},
-		{missing(projections.ParamLastUpdated, false), "1 2 3 4 5"}, {not("male"), "2 3 4 5"}, {not("male", "female"), "3 4 5"}, {not("never"), "1 2 3 4 5"},
+		{missing("gender", true), "3 4 5"}, {missing("gender", false), "1 2 6 7"}, {missing("birthdate", true), "1 4 5"}, {missing("never", true), "1 2 3 4 5 6 7"},
+		{missing("never", false), ""}, {missing("birth", false), "5 6"}, {missing("date", false), "5"}, {missing(projections.ParamID, true), ""},
+		{missing(projections.ParamLastUpdated, false), "1 2 3 4 5 6 7"}, {not("male"), "2 3 4 5 6"}, {not("male", "female"), "3 4 5 6"}, {not("never"), "1 2 3 4 5 6 7"},
 	} {
 		w.expectIDs(c.clause, c.want)
+	}
+	for _, sort := range []projections.SortKey{{Param: "gender", Kind: projections.Token}, {Param: "birthdate", Kind: projections.Date, Descending: true}, {Param: "birth", Kind: projections.String}} {
+		for limit := range 8 {
+			w.check(projections.Query{Tenant: "main", Type: "Observation", Limit: 1 + limit, Sort: []projections.SortKey{sort, {Param: projections.ParamID, Kind: projections.Token}}})
+			w.check(projections.Query{Tenant: "main", Type: "Observation", Limit: 1 + limit, Sort: []projections.SortKey{sort}})
+		}
 	}
 }
 

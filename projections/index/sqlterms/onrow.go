@@ -1,8 +1,6 @@
 package sqlterms
 
 import (
-	"strings"
-
 	"binnacle/events"
 	"binnacle/projections"
 )
@@ -93,18 +91,22 @@ func (x *search) uriValue(param int64, modifier projections.Modifier, uri string
 	}
 	switch modifier {
 	case projections.Below:
-		if !strings.HasSuffix(uri, "/") {
+		below := projections.BelowURI(uri)
+		if below != uri {
 			whole(uri)
-			uri += "/"
 		}
-		a.texts = append(a.texts, textScan{dictionary, textBegins, uri})
-		if len(uri) <= projections.OrderBytes {
-			a.addWide(wideCode{dictionary: dictionary, begins: uri, onRow: x.Postgres})
+		a.texts = append(a.texts, textScan{dictionary, textBegins, below})
+		if len(below) <= projections.OrderBytes {
+			a.addWide(wideCode{dictionary: dictionary, begins: below, onRow: x.Postgres})
 		}
 	case projections.Above:
 		whole(uri)
+		separator := byte('/')
 		for i := range len(uri) {
-			if uri[i] != '/' {
+			if uri[i] == '|' { // versions, see projections.BelowURI
+				separator = '.'
+			}
+			if uri[i] != separator {
 				continue
 			}
 			whole(uri[:i])

@@ -115,7 +115,7 @@ func (x scope) clause(c *projections.Clause, a *access) error {
 		return x.updatedClause(c, a)
 	case c.Modifier == projections.Missing:
 		a.words += ":missing"
-		x.shapesWith(c.Param, !c.Missing, a)
+		x.shapes(func(params string) bool { return hasElement(params, c.Param) != c.Missing }, a)
 		return nil
 	}
 	params := x.kept(x.ledger, c.Param, c.Shares)
@@ -324,14 +324,19 @@ func (x *search) quantityValue(param int64, v projections.Value, words string, a
 	}
 }
 
-// shapesWith finds the versions that have a parameter, or that lack it.
+// shapesWith finds the versions that have values of a parameter, or that lack them.
 func (x scope) shapesWith(code string, has bool, a *access) {
+	x.shapes(func(params string) bool { return hasParam(params, code) == has }, a)
+}
+
+// shapes finds the versions whose sets of parameters are wanted.
+func (x scope) shapes(wanted func(params string) bool, a *access) {
 	x.lookups = append(x.lookups, lookup{
 		sql: func(s *statement) string {
 			return "select h.key, h.params, 0 from " + s.table("shape") + " h where h.ledger = " + s.arg(x.ledger)
 		},
 		take: func(key int64, params string, _ int64) {
-			if hasParam(params, code) == has {
+			if wanted(params) {
 				a.shapes = append(a.shapes, key)
 			}
 		},

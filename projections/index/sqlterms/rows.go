@@ -46,7 +46,7 @@ type CodingRow struct {
 // ShapeRow stands in the dictionary of the sets of parameters that versions of a type have.
 type ShapeRow struct {
 	Ledger, Key int64
-	Params      string // sorted codes, each followed by a line feed
+	Params      string // codes, each followed by a line feed; of those whose elements give no value, with withoutValue in front
 }
 
 // LedgerRow names a type of a tenant.
@@ -241,7 +241,11 @@ func (m *Maker) version(v *projections.Row, row *VersionRow) int64 {
 			end++
 		}
 		code := m.sorted[first].Param
-		if len(m.present) == 0 || m.present[len(m.present)-1] != code {
+		switch known := len(m.present) > 0 && m.present[len(m.present)-1] == code; {
+		case known:
+		case m.sorted[first].Kind == projections.Special: // behind the other kinds of its parameter
+			m.present = append(m.present, withoutValue+code)
+		default:
 			m.present = append(m.present, code)
 		}
 		m.values(m.sorted[first:end], m.paramKey(ledger, code), v.MainDate, ref)
@@ -296,9 +300,17 @@ func shapeParams(codes []string) string {
 	return strings.Join(codes, "\n") + "\n"
 }
 
-// hasParam tells whether a shape has a parameter.
+// withoutValue stands in a shape before the code of a parameter whose element is there and gives no value.
+const withoutValue = "?"
+
+// hasParam tells whether a shape has values of a parameter.
 func hasParam(params, code string) bool {
 	return strings.HasPrefix(params, code+"\n") || strings.Contains(params, "\n"+code+"\n")
+}
+
+// hasElement tells whether a shape has a parameter, or its element alone.
+func hasElement(params, code string) bool {
+	return hasParam(params, code) || hasParam(params, withoutValue+code)
 }
 
 // values adds the rows of the terms of one parameter of one version. What another parameter has, too, is kept under that one (see
