@@ -35,14 +35,15 @@ type Log interface {
 	// handled or handle fails. It disturbs no follower. Offsets that hold no record are passed over.
 	Replay(ctx context.Context, from Position, to int64, handle func([]RawRecord) error) error
 
-	// Ends tells, for every partition, the first offset still kept and the offset that the next record will get.
+	// Ends tells, for every partition, the first offset still kept and the offset after the last record.
 	Ends(ctx context.Context) ([]End, error)
 
 	// Close releases what the driver holds. Followers end.
 	Close() error
 }
 
-// End is the extent of one partition: records have offsets in [First, Next).
+// End is the extent of one partition: records have offsets in [First, Next), and the next one will have Next or a higher one. Offsets behind the last
+// record that hold none, and never will, don't count.
 type End struct {
 	Partition   int32
 	First, Next int64

@@ -188,13 +188,20 @@ func TestALogThatIsReplacedUnderARunningServerStopsWritesAndShows(t *testing.T) 
 	})
 }
 
-// replica gives an installation whose log is a topic of its own.
-func replica(t *testing.T) (i *installation, topic string) {
+// brokersOf gives the addresses of the test brokers.
+func brokersOf(t *testing.T) []string {
 	t.Helper()
 	brokers := os.Getenv("BINNACLE_KAFKA_BROKERS")
 	if brokers == "" {
 		t.Fatal("BINNACLE_KAFKA_BROKERS is not set: run `./task test`, or `./task servers:up` and source .servers/env")
 	}
+	return strings.Split(brokers, ",")
+}
+
+// replica gives an installation whose log is a topic of its own.
+func replica(t *testing.T) (i *installation, topic string) {
+	t.Helper()
+	brokersOf(t)
 	topic = "infra-fit-test-" + uuid.NewString()
 	i = newInstallation(t, "--variant", "replica", "--kafka-topic", topic)
 	t.Cleanup(func() {

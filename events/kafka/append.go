@@ -132,10 +132,14 @@ func (l *Log) publish(ctx context.Context, deliveries []*delivery) ([]events.Pos
 // hand gives one record to the publisher, on a goroutine that outlives the call when the brokers are slow. An error, of kind
 // Transient, says that it was not handed over.
 func (l *Log) hand(ctx context.Context, d *delivery, results chan<- error) error {
+	partition := events.PartitionOf(string(d.key), l.partitions)
+	if err := l.stalled("kafka.Append", partition); err != nil {
+		return err
+	}
 	if err := l.admit(ctx); err != nil {
 		return err
 	}
-	traffic := &l.traffic[events.PartitionOf(string(d.key), l.partitions)]
+	traffic := &l.traffic[partition]
 	traffic.sent()
 	go func() {
 		msg := message.NewMessage("", d.value)

@@ -122,7 +122,8 @@ func (c Config) producer() (*sarama.Config, error) {
 	return config, nil
 }
 
-// consumer delivers at once what is there, and everything in the order of offsets. The broker's committed offset is a hint that is
+// consumer delivers at once what is there, and everything in the order of offsets. What another producer has written in a transaction counts when
+// that was committed. The broker's committed offset is a hint that is
 // never used; a place that is out of range is never replaced by another in silence.
 func (c Config) consumer() (*sarama.Config, error) {
 	config, err := c.client()
@@ -130,6 +131,7 @@ func (c Config) consumer() (*sarama.Config, error) {
 		return nil, err
 	}
 	config.Consumer.Return.Errors = true
+	config.Consumer.IsolationLevel = sarama.ReadCommitted
 	config.Consumer.Fetch.Min = 1
 	config.Consumer.MaxWaitTime = 100 * time.Millisecond // how long a fetch that finds nothing holds up a close or a reseek
 	config.Consumer.Offsets.Initial = sarama.OffsetOldest

@@ -40,6 +40,8 @@ type Log struct {
 	partitions int32
 	slots      chan struct{} // one for each record in flight
 	traffic    []traffic     // of each partition
+	tails      []tail        // of each partition
+	stalls     []stall       // of each partition
 
 	mu        sync.Mutex
 	outage    *outage // that the brokers are known to be away; nil: they are not
@@ -83,7 +85,8 @@ func Open(ctx context.Context, config Config, logger *slog.Logger) (*Log, error)
 	watch, stop := context.WithCancel(context.Background())
 	l := &Log{
 		config: config, logger: logger, client: client, publisher: publisher, partitions: partitions,
-		slots: make(chan struct{}, maxInFlight), traffic: make([]traffic, partitions), stop: stop,
+		slots: make(chan struct{}, maxInFlight), traffic: make([]traffic, partitions),
+		tails: make([]tail, partitions), stalls: make([]stall, partitions), stop: stop,
 	}
 	l.watching.Go(func() { l.watch(watch) })
 	return l, nil
@@ -149,9 +152,12 @@ func (l *Log) end(ctx context.Context, partition int32) (events.End, error) {
 		if err != nil {
 			return events.End{}, err
 		}
-		next, err := l.client.GetOffset(l.config.Topic, partition, sarama.OffsetNewest)
-		return events.End{Partition: partition, First: first, Next: next}, err
+		mark, err := l.client.GetOffset(l.config.Topic, partition, sarama.OffsetNewest)
+		return events.End{Partition: partition, First: first, Next: mark}, err
 	})
+	if err == nil {
+		end.Next, err = l.tails[partition].of(fetching(ctx, l.client, l.config.Topic, partition), end.First, end.Next, l.traffic[partition].appended.Load())
+	}
 	return end, classify("kafka.Ends", err)
 }
 
@@ -163,6 +169,11 @@ func (l *Log) Health(ctx context.Context) error {
 	l.mu.Unlock()
 	if err != nil {
 		return err
+	}
+	for partition := range l.stalls {
+		if err := l.stalled("kafka.Health", int32(partition)); err != nil {
+			return err
+		}
 	}
 	for _, f := range followers {
 		if err := f.health(); err != nil {

@@ -170,4 +170,3 @@ func TestAppendsWaitForABrokerThatIsNotAwayForLong(t *testing.T) {
 		t.Errorf("%d records, %v; want 13", ends, err)
 	}
 }
-

@@ -10,8 +10,11 @@ import (
 	"binnacle/events"
 )
 
-// replayIdle bounds how long a replay waits for records that must be there.
-const replayIdle = 30 * time.Second
+// replayIdle bounds how long a replay waits for records that must be there, and replayLook is how long it waits until it looks whether there are any.
+const (
+	replayIdle = 30 * time.Second
+	replayLook = time.Second
+)
 
 // Replay is events.Log.Replay, on a consumer of its own without a group: no rebalance, no committed offset.
 func (l *Log) Replay(ctx context.Context, from events.Position, to int64, handle func([]events.RawRecord) error) error {
@@ -55,13 +58,24 @@ func read(ctx context.Context, client sarama.Client, topic string, logger *slog.
 		}
 		<-errorsEnded
 	}()
-	return replay(ctx, records.Messages(), from, to, handle)
+	see := fetching(ctx, client, topic, from.Partition)
+	return replay(ctx, records.Messages(), from, to, handle, func(next int64) (bool, error) {
+		end, stable, err := lastRecord(see, next, to)
+		switch {
+		case err != nil:
+			return false, classify(op, err)
+		case stable < to:
+			return false, openTransaction(op, topic, from.Partition, stable)
+		}
+		return end == next, nil
+	})
 }
 
-func replay(ctx context.Context, in <-chan *sarama.ConsumerMessage, from events.Position, to int64, handle func([]events.RawRecord) error) error {
+// replay hands on what comes until the offset to. done tells whether no record is left from an offset on, or why it can't come.
+func replay(ctx context.Context, in <-chan *sarama.ConsumerMessage, from events.Position, to int64, handle func([]events.RawRecord) error, done func(next int64) (bool, error)) error {
 	const op = "kafka.Replay"
-	idle := time.NewTimer(replayIdle)
-	defer idle.Stop()
+	look := time.NewTimer(replayLook)
+	defer look.Stop()
 	var batch events.Batch
 	for next := from.Offset; next < to; {
 		select {
@@ -80,13 +94,26 @@ func replay(ctx context.Context, in <-chan *sarama.ConsumerMessage, from events.
 				}
 				batch = events.Batch{}
 			}
-			idle.Reset(replayIdle)
-			select {
-			case record, open = <-in:
-			case <-ctx.Done():
-				return classify(op, ctx.Err())
-			case <-idle.C:
-				return events.Errorf(events.Transient, op, "the record %d:%d has not come within %s although the topic holds it", from.Partition, next, replayIdle)
+			since := time.Now()
+			for waiting := true; waiting; {
+				look.Reset(replayLook)
+				select {
+				case record, open = <-in:
+					waiting = false
+				case <-ctx.Done():
+					return classify(op, ctx.Err())
+				case <-look.C:
+					over, err := done(next)
+					switch {
+					case over:
+						return nil
+					case time.Since(since) < replayIdle:
+					case err != nil:
+						return err
+					default:
+						return events.Errorf(events.Transient, op, "the record %d:%d has not come within %s although the topic holds it", from.Partition, next, replayIdle)
+					}
+				}
 			}
 		}
 		if !open {

@@ -2,7 +2,10 @@ package kafka
 
 import (
 	"context"
+	"sync"
 	"time"
+
+	"github.com/IBM/sarama"
 
 	"binnacle/events"
 )
@@ -23,6 +26,9 @@ func (l *Log) watch(ctx context.Context) {
 			return
 		}
 		l.noteAway(err)
+		if err == nil {
+			l.watchTransactions(ctx)
+		}
 		if pause(ctx, watchEvery) != nil {
 			return
 		}
@@ -91,4 +97,63 @@ func (l *Log) reachable(op string) (*outage, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.present(op)
+}
+
+// stall is a transaction of another program that keeps everybody from reading on in a partition.
+type stall struct {
+	mu    sync.Mutex
+	first int64 // its first offset
+	since time.Time
+	told  bool
+}
+
+// stallPatience is how long a transaction may take until it is told, and nothing is appended behind it.
+const stallPatience = 2 * time.Second
+
+// watchTransactions looks for transactions that are open.
+func (l *Log) watchTransactions(ctx context.Context) {
+	asking, cancel := context.WithTimeout(ctx, watchTimeout)
+	defer cancel()
+	for partition := range l.stalls {
+		t := &l.tails[partition]
+		t.mu.Lock()
+		mark := t.mark
+		t.mu.Unlock()
+		block, err := fetching(asking, l.client, l.config.Topic, int32(partition))(mark, sarama.ReadCommitted)
+		if err != nil {
+			continue // the next look at the ends tells
+		}
+		if l.stalls[partition].note(block.LastStableOffset, mark) {
+			l.logger.Error("the log can't be read on", "error", openTransaction("kafka.watch", l.config.Topic, int32(partition), block.LastStableOffset))
+		}
+	}
+}
+
+// note keeps up to where all transactions have ended, and tells when one takes so long that it has to be told.
+func (s *stall) note(stable, mark int64) (began bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if stable >= mark {
+		s.since = time.Time{}
+		return false
+	}
+	if s.since.IsZero() || s.first != stable {
+		s.first, s.since, s.told = stable, time.Now(), false
+	}
+	if s.told || time.Since(s.since) < stallPatience {
+		return false
+	}
+	s.told = true
+	return true
+}
+
+// stalled returns an error while an open transaction keeps everybody from reading a partition.
+func (l *Log) stalled(op string, partition int32) error {
+	s := &l.stalls[partition]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.since.IsZero() || time.Since(s.since) < stallPatience {
+		return nil
+	}
+	return openTransaction(op, l.config.Topic, partition, s.first)
 }
