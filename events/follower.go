@@ -26,6 +26,12 @@ type Prober interface {
 	Health(ctx context.Context) error
 }
 
+// Keeper is what a log offers beside [Log] when it depends on settings that others may change whether it keeps its records.
+type Keeper interface {
+	// Kept is nil while every record is kept for ever. Kind Invalid: the text names what is set otherwise; other kinds: it could not be told.
+	Kept(ctx context.Context) error
+}
+
 // nackPause is how long a batch rests before it is delivered again, and how long a failed seek or read is left alone. It is
 // watermill-kafka's pause, so all drivers behave alike.
 const nackPause = 100 * time.Millisecond

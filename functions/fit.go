@@ -31,6 +31,7 @@ type Fit struct {
 
 	mu     sync.Mutex
 	misfit error
+	head   error
 }
 
 // FitIndex is the part of an index that Fit uses.
@@ -72,10 +73,11 @@ func (f *Fit) Handle(ctx context.Context) error {
 	if err == nil || events.KindOf(err) == events.Conflict {
 		f.note(err)
 	}
+	f.lookAtHead(ctx)
 	return err
 }
 
-// Watch checks identity and extent of the log again and again until ctx ends. A check that fails for another reason changes nothing.
+// Watch checks identity, extent and settings of the log again and again until ctx ends. A check that fails for another reason changes nothing.
 func (f *Fit) Watch(ctx context.Context) {
 	for sleep(ctx, fitEvery) {
 		bounded, cancel := context.WithTimeout(ctx, fitBound)
@@ -83,6 +85,7 @@ func (f *Fit) Watch(ctx context.Context) {
 		if events.KindOf(err) == events.Conflict && sleep(bounded, fitAgain) {
 			err = f.check(bounded, false)
 		}
+		f.lookAtHead(bounded)
 		cancel()
 		if err == nil || events.KindOf(err) == events.Conflict {
 			f.note(err)

@@ -147,6 +147,9 @@ func (v *verifying) partitions(ctx context.Context) error {
 		case state.Next < wanted[end.Partition]:
 			v.problem("partition %d: %d records of the log are not projected yet; if no server is running start one, then verify again", end.Partition, wanted[end.Partition]-state.Next)
 		}
+		if end.First > 0 {
+			v.problem("the log's %s; a rebuild can't make again what they said: bring the log back from its copy", headGone(end))
+		}
 		count, err := v.versions(ctx, end.Partition, state)
 		if err != nil {
 			return err

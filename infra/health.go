@@ -2,6 +2,7 @@ package infra
 
 import (
 	"context"
+	"strconv"
 	"sync"
 	"time"
 
@@ -44,6 +45,12 @@ func (n *node) checkLog(ctx context.Context) (map[string]any, error) {
 	detail := map[string]any{"partitions": n.partitions}
 	if err := n.fit.Err(); err != nil {
 		return detail, err
+	}
+	if err := n.fit.Head(); err != nil {
+		if n.config.Limits.LogHead == "strict" {
+			return detail, err
+		}
+		detail["warning"] = sentence(err)
 	}
 	if prober, ok := n.log.(events.Prober); ok {
 		return detail, prober.Health(ctx)
@@ -89,6 +96,7 @@ type lagWatch struct {
 	err     error
 	checked time.Time
 
+	firsts    *prometheus.GaugeVec
 	unsettled int64     // records in quarantine that nobody has handled
 	oldest    time.Time // append time of the oldest of them; zero: none
 }
@@ -100,7 +108,8 @@ type lagMark struct {
 
 func newLagWatch(log events.Log, index projections.Index, registry *prometheus.Registry, observe func(context.Context, map[int32]projections.State, error)) *lagWatch {
 	w := &lagWatch{log: log, index: index, observe: observe}
-	registry.MustRegister(
+	w.firsts = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "binnacle_log_first_offset", Help: "First offset that the log still has, by partition; above 0: records were deleted."}, []string{"partition"})
+	registry.MustRegister(w.firsts,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "binnacle_projector_lag_events", Help: "Events in the log that are not projected yet."}, func() float64 {
 			lag, _, _ := w.Lag() // an unknown lag shows as the last one known
 			return float64(lag)
@@ -156,6 +165,7 @@ func (w *lagWatch) measure(ctx context.Context) {
 	mark := lagMark{end: map[int32]int64{}, seen: now}
 	for _, end := range ends {
 		mark.end[end.Partition] = end.Next
+		w.firsts.WithLabelValues(strconv.Itoa(int(end.Partition))).Set(float64(end.First))
 		w.events += max(0, end.Next-max(end.First, states[end.Partition].Next))
 	}
 	reached := func(m lagMark) bool {
@@ -214,6 +224,16 @@ func newHandlerMetrics(registry *prometheus.Registry) message.HandlerMiddleware 
 			return produced, err
 		}
 	}
+}
+
+// registerHeadMetric shows whether the log is whole.
+func (n *node) registerHeadMetric() {
+	n.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "binnacle_log_head_lost", Help: "1 when the log has lost its first records, or its settings let that happen."}, func() float64 {
+		if n.fit.Head() != nil {
+			return 1
+		}
+		return 0
+	}))
 }
 
 // registerFeedMetrics shows how far the feed is behind the decisions of this node.

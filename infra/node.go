@@ -79,6 +79,7 @@ func newNode(ctx context.Context, p *parts, config nodeConfig) (*node, error) {
 	n.lag = newLagWatch(p.log, live, n.registry, n.observe)
 	n.watch = newGenerationWatch(p, n.registry)
 	n.registerPartMetrics()
+	n.registerHeadMetric()
 	n.handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { n.meaning.Load().handler.ServeHTTP(w, r) })
 	if n.has(roleProject) {
 		if err := n.newRouter(ctx); err != nil {

@@ -216,6 +216,25 @@ func createTopic(ctx context.Context, admin sarama.ClusterAdmin, config Config, 
 	}
 }
 
+var _ events.Keeper = (*Log)(nil)
+
+// Kept is events.Keeper.Kept: it looks at the settings of the topic, and of that of the feed, again.
+func (l *Log) Kept(ctx context.Context) error {
+	admin, err := bounded(ctx, func() (sarama.ClusterAdmin, error) { return sarama.NewClusterAdminFromClient(l.client) })
+	if err != nil {
+		return classify("kafka.Kept", err)
+	}
+	if err := checkSettings(ctx, admin, l.config.Topic, settings(l.config, maxMessageBytes)); err != nil {
+		return err
+	}
+	topic := FeedTopic(l.config.Topic)
+	err = checkSettings(ctx, admin, topic, settings(l.config, feedMessageBytes))
+	if errors.Is(err, sarama.ErrUnknownTopicOrPartition) { // it was dropped, which is told elsewhere
+		return nil
+	}
+	return err
+}
+
 func checkSettings(ctx context.Context, admin sarama.ClusterAdmin, topic string, list []setting) error {
 	const op = "kafka.EnsureTopic"
 	names := make([]string, len(list))
