@@ -31,7 +31,7 @@ func (*benchCommand) Help() string { return benchHelp }
 // benchRunCommand measures a FHIR server over HTTP.
 type benchRunCommand struct {
 	Server   string        `help:"Base URL of the FHIR server to measure, and to write to, or of one of its tenants; empty: start one of our own for each of --variants." env:"BINNACLE_BENCH_SERVER"`
-	Variants []string      `help:"Variants to start and measure, one after the other." default:"standalone" sep:"," env:"BINNACLE_BENCH_VARIANTS"`
+	Variants []string      `help:"Variants to start and measure, one after the other: ${enum}." enum:"memory,standalone,replica,distributed" default:"standalone" sep:"," env:"BINNACLE_BENCH_VARIANTS"`
 	Files    []string      `help:"Files and folders to import first; none: the server's data is used as it is." type:"path" sep:"," env:"BINNACLE_BENCH_FILES"`
 	Clients  []int         `help:"Client counts for reads and searches." default:"1,16" sep:"," env:"BINNACLE_BENCH_CLIENTS"`
 	Writers  []int         `help:"Client counts for creates and updates." default:"1,8" sep:"," env:"BINNACLE_BENCH_WRITERS"`
@@ -57,6 +57,9 @@ func (*benchRunCommand) Help() string { return benchRunHelp }
 // Validate is called by the command line.
 func (c *benchRunCommand) Validate() error {
 	var wrong []error
+	if c.Duration <= 0 {
+		wrong = append(wrong, fmt.Errorf("--duration is %v: a measurement takes time", c.Duration))
+	}
 	if c.Server != "" {
 		wrong = append(wrong, checkServer("--server", c.Server))
 	}

@@ -82,6 +82,33 @@ type limits struct {
 	References    string        `help:"What becomes of a literal reference to a resource that is not there, and of the deletion of one that is referred to: ${enum}. Enforced refuses the write with 409, unless the request has Binnacle-Allow-Dangling: true; dangling takes it." enum:"enforced,dangling" default:"enforced" env:"BINNACLE_REFERENCES"`
 }
 
+// Validate refuses limits with which nothing would be done. Kong calls it after parsing.
+func (l *limits) Validate() error {
+	for _, least := range []struct {
+		flag            string
+		value, smallest int64
+	}{
+		{"--max-body", l.MaxBody, 1}, {"--body-memory", l.BodyMemory, 1}, {"--blob-cache", l.BlobCache, 0}, {"--max-lag", l.MaxLag, 1},
+		{"--default-count", int64(l.DefaultCount), 1}, {"--max-count", int64(l.MaxCount), 1},
+	} {
+		if least.value < least.smallest {
+			return fmt.Errorf("%s is %d; at least %d is needed", least.flag, least.value, least.smallest)
+		}
+	}
+	for _, least := range []struct {
+		flag            string
+		value, smallest time.Duration
+	}{
+		{"--outcome-wait", l.OutcomeWait, time.Millisecond}, {"--position-wait", l.PositionWait, time.Millisecond}, {"--idempotency-window", l.KeyWindow, time.Second},
+		{"--search-timeout", l.SearchTimeout, time.Millisecond}, {"--sweep-after", l.SweepAfter, 0},
+	} {
+		if least.value < least.smallest {
+			return fmt.Errorf("%s is %v; at least %v is needed", least.flag, least.value, least.smallest)
+		}
+	}
+	return nil
+}
+
 // Validate refuses a configuration that lacks what its variant needs. Kong calls it after parsing.
 func (c *Config) Validate() error {
 	usesKafka := c.Variant == "replica" || c.Variant == "distributed"

@@ -238,8 +238,8 @@ func (im *importer) sendFiles(ctx context.Context, files []string, choose func(u
 	readers.SetLimit(2)
 	for _, file := range files {
 		readers.Go(func() error {
-			if ctx.Err() != nil {
-				return nil
+			if err := ctx.Err(); err != nil {
+				return err
 			}
 			err := readUnits(file, func(u unit) error {
 				entries, wanted := choose(u)
@@ -259,7 +259,7 @@ func (im *importer) sendFiles(ctx context.Context, files []string, choose func(u
 			return nil // one bad file doesn't keep the others from being read
 		})
 	}
-	_ = readers.Wait()
+	_ = readers.Wait() // the end of ctx is the caller's to tell
 	close(parts)
 	_ = senders.Wait()
 }

@@ -156,20 +156,20 @@ func (p *poster) Greet(ctx context.Context) (ledger, error) {
 			return false, err
 		}
 		request.Header.Set("Accept", "application/fhir+json")
-		response, body, err := p.do(ctx, request)
+		response, err := p.do(request)
 		if err != nil {
 			return ctx.Err() == nil, err
 		}
-		if isAway(response) {
-			return true, fmt.Errorf("the server at %s answers %s", p.base, reason(response.Status, body))
+		if response.isAway() {
+			return true, fmt.Errorf("the server at %s answers %s", p.base, response.reason())
 		}
-		doc, err := fhir.Parse(body)
+		doc, err := fhir.Parse(response.body)
 		if response.StatusCode != http.StatusOK || err != nil || doc.Root().Get("resourceType").Text() != "CapabilityStatement" {
 			hint := ""
 			if !strings.HasSuffix(p.base, "/fhir") {
 				hint = fmt.Sprintf("; is it --server %s/fhir?", p.base)
 			}
-			return false, fmt.Errorf("there is no FHIR server at %s: it answers %s/metadata with %s%s", p.base, p.base, reason(response.Status, body), hint)
+			return false, fmt.Errorf("there is no FHIR server at %s: it answers %s/metadata with %s%s", p.base, p.base, response.reason(), hint)
 		}
 		of.ID = response.Header.Get("Binnacle-Ledger")
 		return false, nil
@@ -177,28 +177,36 @@ func (p *poster) Greet(ctx context.Context) (ledger, error) {
 	return of, err
 }
 
+// reply is an answer that was read to its end.
+type reply struct {
+	*http.Response
+	body []byte
+}
+
 // do sends a request and reads its answer; an error says that the server can't be reached.
-func (p *poster) do(ctx context.Context, request *http.Request) (*http.Response, []byte, error) {
+func (p *poster) do(request *http.Request) (reply, error) {
 	response, err := p.client.Do(request)
 	if err != nil {
-		return nil, nil, awayError{fmt.Errorf("the server at %s can't be reached: %w", p.base, errors.Unwrap(err))}
+		return reply{}, awayError{fmt.Errorf("the server at %s can't be reached: %w", p.base, errors.Unwrap(err))}
 	}
 	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
 	if err != nil {
-		return nil, nil, awayError{fmt.Errorf("the answer of the server at %s broke off: %w", p.base, err)}
+		return reply{}, awayError{fmt.Errorf("the answer of the server at %s broke off: %w", p.base, err)}
 	}
-	return response, body, nil
+	return reply{response, body}, nil
 }
 
-// isAway tells whether an answer says that a later one will be another.
-func isAway(response *http.Response) bool {
-	switch response.StatusCode {
+// isAway tells whether the answer says that a later one will be another.
+func (r reply) isAway() bool {
+	switch r.StatusCode {
 	case http.StatusServiceUnavailable, http.StatusGatewayTimeout, http.StatusTooManyRequests:
 		return true
 	}
-	return response.StatusCode == http.StatusConflict && response.Header.Get("Retry-After") != ""
+	return r.StatusCode == http.StatusConflict && r.Header.Get("Retry-After") != ""
 }
+
+func (r reply) reason() string { return reason(r.Status, r.body) }
 
 // attempt sends the unit once; again tells whether trying again may help.
 func (p *poster) attempt(ctx context.Context, u unit, key string) (result answer, again bool, err error) {
@@ -216,19 +224,19 @@ func (p *poster) attempt(ctx context.Context, u unit, key string) (result answer
 	if p.dangling {
 		request.Header.Set("Binnacle-Allow-Dangling", "true")
 	}
-	response, body, err := p.do(ctx, request)
+	response, err := p.do(request)
 	if err != nil {
 		return answer{}, ctx.Err() == nil, err
 	}
 	result.Replayed = response.Header.Get("Idempotent-Replayed") == "true"
 	switch {
-	case isAway(response):
-		return answer{}, true, fmt.Errorf("the server at %s answers %s", p.base, reason(response.Status, body))
+	case response.isAway():
+		return answer{}, true, fmt.Errorf("the server at %s answers %s", p.base, response.reason())
 	case response.StatusCode >= 300:
-		return result, false, errors.New(reason(response.Status, body))
+		return result, false, errors.New(response.reason())
 	}
 	if u.Path == "" {
-		result.Refused, err = refusedEntries(body)
+		result.Refused, err = refusedEntries(response.body)
 	}
 	return result, false, err
 }

@@ -133,7 +133,7 @@ type quarantineReplay struct {
 // Run is called by the command line.
 func (c *quarantineReplay) Run(ctx context.Context, config *Config, out *output, logger *slog.Logger) error {
 	if c.All == (c.Position != "") {
-		return events.Errorf(events.Invalid, "infra.Quarantine", "give the position of a record, or --all")
+		return usageError("give the position of a record, or --all")
 	}
 	return withQuarantine(ctx, config, logger, func(ctx context.Context, q *functions.Quarantine) error {
 		if !c.All {
@@ -203,7 +203,7 @@ func (c *quarantineDiscard) Run(ctx context.Context, config *Config, out *output
 func at(ctx context.Context, q *functions.Quarantine, text string) (projections.Quarantined, error) {
 	position, err := events.ParsePosition(text)
 	if err != nil {
-		return projections.Quarantined{}, err
+		return projections.Quarantined{}, usageError(sentence(err))
 	}
 	return q.At(ctx, position)
 }

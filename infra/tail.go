@@ -124,6 +124,11 @@ func (c *tailCommand) check(from events.Position, ends []events.End) error {
 	if c.Partition >= 0 && from.Partition >= 0 && c.Partition != from.Partition {
 		return usageError(fmt.Sprintf("--partition %d leaves out the partition of --from %s; give one of them", c.Partition, from))
 	}
+	for _, end := range ends {
+		if end.Partition == from.Partition && from.Offset > end.Next && !c.Follow {
+			return usageError(fmt.Sprintf("--from %s is beyond the end of partition %d, which is %d; --follow waits for it", from, end.Partition, end.Next))
+		}
+	}
 	return nil
 }
 
