@@ -99,8 +99,8 @@ func TestAnOperatorLooksAtTheQuarantineAndSettlesIt(t *testing.T) {
 	if code, _, errOut := run("quarantine", "discard", at, "--reason", "again"); code != 1 || !strings.Contains(errOut, "was handled") {
 		t.Errorf("discard again: %d %s", code, errOut)
 	}
-	for _, wrong := range []string{"0:999", "x"} {
-		if code, _, errOut := run("quarantine", "show", wrong); code != 1 || !strings.Contains(errOut, wrong) {
+	for wrong, want := range map[string]int{"0:999": 1, "x": 2} {
+		if code, _, errOut := run("quarantine", "show", wrong); code != want || !strings.Contains(errOut, wrong) {
 			t.Errorf("show %s: %d %s", wrong, code, errOut)
 		}
 	}
