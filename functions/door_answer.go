@@ -160,8 +160,16 @@ func (d *door) problem(r *http.Request, err error) (status int, outcome []byte) 
 	if errors.As(err, &f) {
 		status = f.status
 	}
-	if status >= http.StatusInternalServerError {
-		d.Logger.Error("a write failed", "method", r.Method, "path", r.URL.Path, "status", status, "error", err)
+	switch {
+	case hasLeft(r, err):
+		d.left.note(d.Now(), d.Logger, r, err)
+		if d.Left != nil {
+			d.Left()
+		}
+	case status >= http.StatusInternalServerError:
+		d.Logger.Error("a write failed", "method", r.Method, "path", r.URL.Path, "status", status, "request", r.Header.Get("X-Request-Id"), "error", err)
+	default:
+		d.Logger.Debug("a write was refused", "method", r.Method, "path", r.URL.Path, "status", status, "request", r.Header.Get("X-Request-Id"), "reason", err)
 	}
 	return status, outcome
 }

@@ -125,8 +125,13 @@ func (n *node) send(method, path, body string, headers ...string) reply {
 	}
 	for _, header := range headers {
 		name, value, _ := strings.Cut(header, ": ")
-		if r.Header.Set(name, value); value == "" {
+		switch {
+		case value == "":
 			r.Header.Del(name)
+		case name == "Content-Type":
+			r.Header.Set(name, value)
+		default:
+			r.Header.Add(name, value)
 		}
 	}
 	return n.do(r)

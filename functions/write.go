@@ -69,6 +69,7 @@ type Write struct {
 	Dangling   bool         // literal references need not lead to something, whatever a request says
 	Fit        *Fit         // while it tells of a misfit nothing is appended; nil: the log always fits
 	Logger     *slog.Logger // nil: slog.Default()
+	Left       func()       // called when a client did not wait for the answer to its write; nil: nobody counts
 	Heal       *Heal        // brings back a blob that is missing when its content is to be answered; nil: the answer has none
 
 	once   sync.Once
@@ -76,6 +77,7 @@ type Write struct {
 	budget *budget
 	gate   *gate
 	keys   keysInFlight
+	left   left
 
 	documents  *documents
 	conditions *conditions

@@ -35,7 +35,7 @@ func Embed(ctx context.Context, logger *slog.Logger, flags ...string) (*Embedded
 	if err != nil {
 		return nil, err
 	}
-	n, err := newNode(ctx, p, nodeConfig{Base: serve.Base, PublicURL: serve.PublicURL, Tenants: serve.Tenants, Roles: serve.Only, Limits: serve.limits})
+	n, err := newNode(ctx, p, serve.node())
 	if err != nil {
 		p.Close()
 		return nil, err

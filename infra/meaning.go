@@ -103,7 +103,7 @@ func (n *node) newDoors(m *meaning, index projections.Index, heal *functions.Hea
 	limits := n.config.Limits
 	outer := &late{}
 	config := readapi.Config{
-		Base: n.config.Base, PublicURL: n.config.PublicURL, Tenant: defaultTenant, Tenants: n.config.Tenants, Partitions: n.partitions, Log: n.logID,
+		Base: n.config.Base, PublicURL: n.config.PublicURL, TrustedProxies: n.config.Proxies, CORSOrigins: n.config.Origins, AccessLog: n.config.AccessLog, Tenant: defaultTenant, Tenants: n.config.Tenants, Partitions: n.partitions, Log: n.logID,
 		Catalog: m.catalog, Health: n.healthParts(), Lost: n.lost, Stopping: n.stopping.Done(), Registry: n.registry, Logger: n.logger, Version: version(), Lenient: limits.Handling == "lenient", Dangling: limits.References == dangling,
 		DefaultCount: limits.DefaultCount, MaxCount: limits.MaxCount, SearchTime: limits.SearchTimeout, PositionWait: limits.PositionWait,
 	}
@@ -113,7 +113,7 @@ func (n *node) newDoors(m *meaning, index projections.Index, heal *functions.Hea
 	if n.has(roleWrite) {
 		write := &functions.Write{
 			Log: n.log, Index: index, IndexReady: n.generations.Ready, Blobs: n.blobs, Catalog: m.catalog, Waiters: n.waiters, Tenant: defaultTenant,
-			Partitions: n.partitions, Now: time.Now, NewID: newID, Logger: n.logger, Heal: heal, Fit: n.fit, Dangling: limits.References == dangling,
+			Partitions: n.partitions, Now: time.Now, NewID: newID, Logger: n.logger, Heal: heal, Fit: n.fit, Left: n.left.Inc, Dangling: limits.References == dangling,
 			Limits: functions.Limits{BodyBytes: limits.MaxBody, BodiesBytes: limits.BodyMemory, OutcomeWait: limits.OutcomeWait, LagRecords: limits.MaxLag, KeyWindow: limits.KeyWindow},
 		}
 		config.Write = write.Door(n.config.Base, outer)

@@ -36,6 +36,9 @@ const settleBound = 5 * time.Second
 type nodeConfig struct {
 	Base      string // path of the FHIR root
 	PublicURL string
+	Proxies   []string // that are trusted
+	Origins   []string // whose pages may use the node
+	AccessLog bool
 	Tenants   []string // beside the default one; "*": any
 	Roles     []string
 	Limits    limits
@@ -57,7 +60,8 @@ type node struct {
 	logID     string             // of the log; "": it has none
 	watch     *generationWatch
 	lag       *lagWatch
-	stopping  context.Context //nolint:containedctx // a signal, not a call's context: it ends when the node begins to stop: it isn't ready any more
+	left      prometheus.Counter // clients that did not wait for the answers to their writes
+	stopping  context.Context    //nolint:containedctx // a signal, not a call's context: it ends when the node begins to stop: it isn't ready any more
 	beginStop context.CancelFunc
 }
 
@@ -80,6 +84,8 @@ func newNode(ctx context.Context, p *parts, config nodeConfig) (*node, error) {
 	n.watch = newGenerationWatch(p, n.registry)
 	n.registerPartMetrics()
 	n.registerHeadMetric()
+	n.left = prometheus.NewCounter(prometheus.CounterOpts{Name: "binnacle_writes_left_total", Help: "Writes whose clients left before they were answered. Such a write may have been made."})
+	n.registry.MustRegister(n.left)
 	n.handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { n.meaning.Load().handler.ServeHTTP(w, r) })
 	if n.has(roleProject) {
 		if err := n.newRouter(ctx); err != nil {

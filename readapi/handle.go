@@ -57,7 +57,7 @@ func identify(c *gin.Context) {
 	if !isRequestID(id) {
 		id = strconv.FormatUint(rand.Uint64(), 36)
 	}
-	c.Writer.Header()["X-Request-Id"] = []string{id}
+	c.Request.Header["X-Request-Id"], c.Writer.Header()["X-Request-Id"] = []string{id}, []string{id} // the write door reads it, too
 }
 
 func isRequestID(id string) bool {
@@ -74,7 +74,11 @@ func isRequestID(id string) bool {
 
 // refuse answers with an error and tells the operator what the client must not read.
 func (s *Server) refuse(c *gin.Context, err error) {
-	if events.KindOf(err) == events.Internal {
+	switch kind := events.KindOf(err); kind {
+	default:
+		s.log.DebugContext(c.Request.Context(), "a request was refused", "method", c.Request.Method, "path", clipped(c.Request.URL.Path, 200), "kind", kind,
+			"request", c.Writer.Header().Get("X-Request-Id"), "reason", err)
+	case events.Internal:
 		s.log.ErrorContext(c.Request.Context(), "a request failed", "method", c.Request.Method, "path", c.Request.URL.Path,
 			"request", c.Writer.Header().Get("X-Request-Id"), "cause", err)
 	}

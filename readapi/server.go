@@ -23,6 +23,10 @@ type Config struct {
 	Base      string // path of the FHIR root, "/fhir"
 	PublicURL string // the FHIR root as clients see it; empty: what proxies or the request say
 
+	TrustedProxies []string // addresses and networks whose Forwarded and X-Forwarded-* are believed
+	CORSOrigins    []string // whose pages may use the FHIR root from a browser; "*": any
+	AccessLog      bool     // a line for each request
+
 	Tenant     string   // the ledger of requests that name none
 	Tenants    []string // the others that may be named, as /t/name in front of Base; "*": any valid name
 	Partitions int32    // of the log; 0: 1
@@ -54,6 +58,9 @@ type Config struct {
 type Server struct {
 	base    string
 	address address
+	proxies proxies
+	origins origins
+	access  bool
 	tenants tenants
 	root    *fhir.Door // of the tenant of requests that name none; [Server.door] is the one of a request
 	write   http.Handler
@@ -74,12 +81,18 @@ func New(config Config) (*Server, error) {
 	if config.Registry == nil || config.Logger == nil {
 		return nil, events.Errorf(events.Invalid, "readapi.New", "the server needs a metrics registry and a logger")
 	}
-	s := &Server{base: base, write: config.Write, catalog: config.Catalog, log: config.Logger, health: newHealth(config)}
+	s := &Server{base: base, access: config.AccessLog, write: config.Write, catalog: config.Catalog, log: config.Logger, health: newHealth(config)}
 	var err error
 	if s.tenants, err = newTenants(config.Tenant, config.Tenants); err != nil {
 		return nil, err
 	}
 	if s.address, err = newAddress(config.PublicURL, base); err != nil {
+		return nil, err
+	}
+	if s.proxies, err = newProxies(config.TrustedProxies, config.Logger); err != nil {
+		return nil, err
+	}
+	if s.origins, err = newOrigins(config.CORSOrigins); err != nil {
 		return nil, err
 	}
 	s.root, err = fhir.New(fhir.Config{
@@ -114,12 +127,24 @@ func New(config Config) (*Server, error) {
 // ServeHTTP makes a path that ends with a slash the same as the one without, for the write door too, and takes the tenant off a path that
 // names one. The GET entries of a bundle come here with the tenant of the bundle in their context.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if s.access && r.Context().Value(inBundle{}) == nil {
+		s.logged(w, r)
+		return
+	}
+	s.serve(w, r)
+}
+
+func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
+	s.proxies.believe(r)
 	if path := r.URL.Path; len(path) > 1 && path[len(path)-1] == '/' {
 		r.URL.Path, r.URL.RawPath = path[:len(path)-1], ""
 	}
 	if tenancy, path, named := tenancyOf(r.URL.Path, s.base); named {
 		r = r.WithContext(events.WithTenancy(r.Context(), tenancy))
 		r.URL.Path, r.URL.RawPath = path, ""
+	}
+	if (r.URL.Path == s.base || strings.HasPrefix(r.URL.Path, s.base+"/")) && s.origins.answered(w, r) {
+		return
 	}
 	s.handler.ServeHTTP(w, r)
 }
@@ -236,9 +261,11 @@ func notOffered(what, hint string) handler {
 }
 
 // clip shortens what a client has sent for a message.
-func clip(s string) string {
-	if len(s) > 64 {
-		return strings.ToValidUTF8(s[:64], "") + "…"
+func clip(s string) string { return clipped(s, 64) }
+
+func clipped(s string, most int) string {
+	if len(s) > most {
+		return strings.ToValidUTF8(s[:most], "") + "…"
 	}
 	return s
 }

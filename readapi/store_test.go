@@ -133,7 +133,7 @@ func (s *store) write(resourceType, id string, content []byte, posted bool) proj
 func (s *store) server(change ...func(*readapi.Config)) *readapi.Server {
 	s.t.Helper()
 	config := readapi.Config{
-		Base: "/fhir", Tenant: tenant, Reader: s.index, Blobs: s.blobs, Catalog: s.catalog,
+		Base: "/fhir", TrustedProxies: []string{"192.0.2.0/24"}, Tenant: tenant, Reader: s.index, Blobs: s.blobs, Catalog: s.catalog,
 		Registry: prometheus.NewRegistry(), Logger: slog.New(slog.DiscardHandler), Version: "1.2.3",
 	}
 	for _, c := range change {

@@ -1,0 +1,74 @@
+package readapi
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+
+	"binnacle/events"
+)
+
+// origins are the places whose pages may use the FHIR root from a browser (Fetch standard, CORS). Nobody's credentials are sent along: a page that
+// has a token puts it into the Authorization header by itself.
+type origins struct {
+	any   bool
+	names map[string]bool
+}
+
+func newOrigins(list []string) (origins, error) {
+	o := origins{names: map[string]bool{}}
+	for _, name := range list {
+		if name == "*" {
+			o.any = true
+			continue
+		}
+		u, err := url.Parse(name)
+		if err != nil || !isScheme(u.Scheme) || !isHost(u.Host) || u.Scheme+"://"+u.Host != name {
+			return origins{}, events.Errorf(events.Invalid, "readapi.New", "the origin %q can't be one of a page; write it as https://app.example.org, without a path, or * for any", name)
+		}
+		o.names[strings.ToLower(name)] = true
+	}
+	return o, nil
+}
+
+// Headers of preflights and of answers to pages of other origins.
+const (
+	corsMethods = "GET, HEAD, POST, PUT, PATCH, DELETE"
+	corsExposed = "ETag, Location, Content-Location, Binnacle-Position, Link, X-Request-Id, Retry-After, Idempotent-Replayed"
+	corsAge     = "7200" // seconds that a browser may remember a preflight; browsers take no more
+)
+
+// answered writes what a browser needs to let a page of another origin read the answer. It tells whether the request was a preflight and is answered
+// with that. A page of an origin that is not listed gets no such headers, and its browser keeps the answer from it.
+func (o *origins) answered(w http.ResponseWriter, r *http.Request) bool {
+	if !o.any && len(o.names) == 0 {
+		return false
+	}
+	header := w.Header()
+	if !o.any {
+		header.Add("Vary", "Origin")
+	}
+	origin := r.Header.Get("Origin")
+	switch {
+	case origin == "":
+		return false
+	case o.any:
+		header.Set("Access-Control-Allow-Origin", "*")
+	case o.names[strings.ToLower(origin)]:
+		header.Set("Access-Control-Allow-Origin", origin)
+	default:
+		return false
+	}
+	if r.Method != http.MethodOptions || r.Header.Get("Access-Control-Request-Method") == "" {
+		header.Set("Access-Control-Expose-Headers", corsExposed)
+		return false
+	}
+	header.Set("Access-Control-Allow-Methods", corsMethods)
+	if wanted := r.Header.Values("Access-Control-Request-Headers"); len(wanted) > 0 { // what a page may send at all: each request is checked by itself
+		header.Set("Access-Control-Allow-Headers", strings.Join(wanted, ", "))
+		header.Add("Vary", "Access-Control-Request-Headers")
+	}
+	header.Set("Access-Control-Max-Age", corsAge)
+	w.WriteHeader(http.StatusNoContent)
+	return true
+}
