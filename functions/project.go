@@ -35,8 +35,9 @@ type Project struct {
 
 	decisionBytes int // 0: events.DecisionBytes; another one is for tests, because all who ever decide must decide alike
 
-	mu    sync.Mutex
-	lines map[int32]*followed
+	mu       sync.Mutex
+	lines    map[int32]*followed
+	troubles map[int32]trouble
 }
 
 // followed is a line with its place in what a follower delivers.
@@ -91,7 +92,7 @@ func (p *Project) Seek(ctx context.Context, partition int32) (int64, error) {
 // Handle projects a batch of records that a follower delivers. It returns nil when the batch is done with: projected, projected
 // before, or dropped because the follower stands at the wrong place and was sent to look again. After an error (kind Transient as a
 // rule: a store is away) the same batch is to be given again; what was committed of it is passed over then.
-func (p *Project) Handle(msg *message.Message) error {
+func (p *Project) Handle(msg *message.Message) (err error) {
 	records, err := events.Records(msg)
 	if err != nil || len(records) == 0 {
 		return err
@@ -103,6 +104,11 @@ func (p *Project) Handle(msg *message.Message) error {
 	l.Lock()
 	defer l.Unlock()
 	ctx := msg.Context()
+	defer func() {
+		if err != nil && ctx.Err() == nil {
+			p.troubled(l.partition, err)
+		}
+	}()
 	if err := l.load(ctx); err != nil {
 		return err
 	}
@@ -112,6 +118,7 @@ func (p *Project) Handle(msg *message.Message) error {
 	}
 	if len(records) == 0 {
 		l.delivered = max(l.delivered, end)
+		p.untroubled(l.partition)
 		return nil
 	}
 	// Offsets may have holes that never held a record. One after the stored position is harmless when the follower delivered
@@ -120,6 +127,7 @@ func (p *Project) Handle(msg *message.Message) error {
 		return p.lost(l, "records between the stored position and the batch were not delivered", "stored", l.state.Next, "batch", first)
 	}
 	err = l.project(ctx, records, func(next int64, outcomes []events.Outcome) {
+		p.untroubled(l.partition)
 		p.decided(l.line, next)
 		if p.Waiters != nil {
 			p.Waiters.Resolve(l.partition, outcomes)
@@ -154,6 +162,9 @@ func (p *Project) crashed(l *followed, f *flight) {
 	}
 	err := l.land()
 	l.careful = true
+	if err != nil && events.KindOf(err) != events.Conflict {
+		p.troubled(l.partition, err)
+	}
 	_ = p.lost(l, "a commit has failed", "error", err) // it answers nil
 }
 

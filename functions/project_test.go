@@ -475,3 +475,36 @@ func TestAnIndexThatWentBackIsFilledAgainAlthoughNoRecordComes(t *testing.T) {
 		t.Errorf("the index that went back was not filled as before: %s", firstDifference(got, want))
 	}
 }
+
+func TestTheProjectorTellsWhyItDoesNotGoOn(t *testing.T) {
+	blobs := &failingBlobs{}
+	n := newNode(t, func(n *node) {
+		blobs.Blobs = n.blobs
+		n.project.Blobs = blobs
+		n.write.Limits.OutcomeWait = 50 * time.Millisecond
+	})
+	n.must(201, "PUT", "/Patient/p", patient("p", "0"))
+	if err, _ := n.project.Trouble(); err != nil {
+		t.Errorf("while all is well: %v", err)
+	}
+	until := func(what string, holds func(error) bool) {
+		t.Helper()
+		for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+			err, since := n.project.Trouble()
+			if holds(err) && (err == nil) == since.IsZero() {
+				return
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("%s it says %v, since %v", what, err, since)
+			}
+		}
+	}
+	blobs.err.Store(away(events.Transient))
+	n.send("PUT", "/Patient/p", patient("p", "1"))
+	until("while the blobs are away", func(err error) bool {
+		return events.KindOf(err) == events.Transient && strings.Contains(err.Error(), "partition 0 can't be projected on: away")
+	})
+	blobs.err.Store(nil)
+	until("when they are back", func(err error) bool { return err == nil })
+	n.verified()
+}

@@ -2,6 +2,7 @@ package infra
 
 import (
 	"context"
+	"errors"
 	"strconv"
 	"sync"
 	"time"
@@ -72,10 +73,34 @@ func (n *node) checkProjector(ctx context.Context) (map[string]any, error) {
 	if err := n.meaning.Load().whole.Whole(ctx); err != nil && n.has(roleRead) {
 		return detail, err
 	}
-	if seconds > projectorStall {
+	trouble := n.trouble()
+	if trouble != nil {
+		detail["trouble"] = trouble.Text
+	}
+	switch {
+	case seconds > projectorStall && trouble != nil:
+		return detail, events.Wrap(events.Transient, "infra.health", trouble, "the projector is %d events and %s behind; %s", lag, seconds.Round(time.Second), trouble.Text)
+	case seconds > projectorStall:
 		return detail, events.Errorf(events.Transient, "infra.health", "the projector is %d events and %s behind", lag, seconds.Round(time.Second))
 	}
 	return detail, nil
+}
+
+// troublePatience is how long the projector may fail before health tells of it: what is tried again at once may have worked by then.
+const troublePatience = 2 * time.Second
+
+// trouble is why this node's projector does not go on.
+func (n *node) trouble() *events.Error {
+	m := n.meaning.Load()
+	if m == nil || m.project == nil {
+		return nil
+	}
+	err, since := m.project.Trouble()
+	var told *events.Error
+	if err == nil || time.Since(since) < troublePatience || !errors.As(err, &told) {
+		return nil
+	}
+	return told
 }
 
 // lagTimeout bounds what the log, and what the index, is asked for a measurement.

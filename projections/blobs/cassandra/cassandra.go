@@ -291,13 +291,18 @@ func (b *Blobs) Delete(ctx context.Context, hashes []events.Hash) error {
 	}))
 }
 
-// Ready implements [projections.Blobs]. It asks once, for the configured timeout at most.
+// Ready implements [projections.Blobs]. It asks one node once, for the configured timeout at most, whether it knows the table.
 func (b *Blobs) Ready(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, b.Timeout)
 	defer cancel()
-	var release string
-	err := b.session.Query(`SELECT release_version FROM system.local`).WithContext(ctx).Consistency(gocql.One).Scan(&release)
-	return classify("cassandra.Ready", err)
+	columns, err := b.columns(ctx, b.session)
+	switch {
+	case err != nil:
+		return classify("cassandra.Ready", err)
+	case len(columns) == 0:
+		return events.Errorf(events.Transient, "cassandra.Ready", "%s", goneText)
+	}
+	return nil
 }
 
 // Close implements [projections.Blobs].

@@ -84,6 +84,30 @@ func TestAMissingTableIsToldWithWhatToDoAndMadeWhenAsked(t *testing.T) {
 	}
 }
 
+func TestAKeyspaceThatIsGoneIsNotReady(t *testing.T) {
+	c := config(t)
+	store := open(t, c)
+	if err := store.Ready(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := Drop(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	if err := store.Ready(t.Context()); events.KindOf(err) != events.Transient || !strings.Contains(err.Error(), "binnacle init") {
+		t.Errorf("got %v, want kind transient and what to do", err)
+	}
+	if err := Ensure(t.Context(), c, true); err != nil {
+		t.Fatal(err)
+	}
+	if err := store.Ready(t.Context()); err != nil {
+		t.Errorf("after it was made again: %v", err)
+	}
+	content := blob("x")
+	if err := store.Put(t.Context(), []projections.Blob{content}); err != nil {
+		t.Errorf("a write after it was made again: %v", err)
+	}
+}
+
 func TestATableOfOtherColumnsIsRefused(t *testing.T) {
 	c := config(t)
 	store := open(t, c)

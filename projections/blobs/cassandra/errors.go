@@ -12,6 +12,9 @@ import (
 	"binnacle/events"
 )
 
+// goneText says what to do when what Ensure made is not there any more.
+const goneText = "the keyspace or its table is gone; run `binnacle init`, then `binnacle verify --repair`"
+
 // classify makes an *events.Error of an error that came from the client: the one place where that is done.
 func classify(op string, err error) error {
 	if err == nil {
@@ -50,7 +53,7 @@ func classify(op string, err error) error {
 		return events.Wrap(events.Internal, op, err, "Cassandra refuses this user; give another, or grant it SELECT and MODIFY on the keyspace")
 	case gocql.ErrCodeInvalid:
 		if strings.Contains(err.Error(), "unconfigured table") || strings.Contains(err.Error(), "does not exist") {
-			return events.Wrap(events.Internal, op, err, "the keyspace or its table is gone; run `binnacle init`, then `binnacle verify --repair`")
+			return events.Wrap(events.Internal, op, err, goneText)
 		}
 	}
 	return events.Wrap(events.Internal, op, err, "Cassandra refused a statement")
