@@ -111,7 +111,7 @@ func (c *benchRunCommand) Run(ctx context.Context, config *Config, out *output) 
 		return err
 	}
 	if c.Server != "" {
-		fmt.Fprintf(out.Err, "bench writes to %s: it creates and updates resources there, and they stay\n", c.Server)
+		fmt.Fprintf(out.Err, "bench writes to %s: what its workloads and --files create and update there stays; --only chooses workloads\n", c.Server)
 		_, err = c.measure(ctx, out, &benchTarget{variant: "given", base: strings.TrimSuffix(c.Server, "/")}, units, report)
 	} else {
 		for _, variant := range c.Variants {
