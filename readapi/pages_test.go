@@ -120,7 +120,7 @@ func TestAPageOfManyBytesEndsWhereTheOneAfterItBegins(t *testing.T) {
 		t.Fatal(err)
 	}
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		err := error(nil)
+		var err error
 		switch r.URL.Path {
 		case "/fhir/Basic/1/_history":
 			err = door.History(w, r, "Basic", "1")
