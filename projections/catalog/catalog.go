@@ -47,6 +47,7 @@ type Param struct {
 
 	Shares []projections.Share // the parameters that have its terms, too; nil: it stands for itself
 
+	systems    systemSet // of the codes that it selects
 	readable   bool
 	selections []sourceNode // that its terms come from
 	alone      bool         // its selections do not tell all
@@ -59,6 +60,8 @@ type Component struct {
 	URL        string // of the definition that it takes its kind from
 	Expression string // from the focus that the composite's expression selects
 	Datatypes  []string
+
+	systems systemSet
 }
 
 // Searchable tells whether [Catalog.ParseQuery] takes the parameter. Special parameters and those without an expression are known and not
@@ -117,6 +120,9 @@ func compile(m *model, definitions []*definition) (*Catalog, error) {
 		return nil, events.Wrap(events.Internal, "catalog.Load", err, "the embedded compartments")
 	}
 	var err error
+	if m.systems, err = parseSystems(systemsFile); err != nil {
+		return nil, events.Wrap(events.Internal, "catalog.Load", err, "the embedded code systems")
+	}
 	if c.parts, err = parseParts(partsFile, m); err != nil {
 		return nil, events.Wrap(events.Internal, "catalog.Load", err, "the embedded parts of resources")
 	}

@@ -301,6 +301,9 @@ func (c *compiler) compileParam(p *Param, e fhirpath.Expr, components []*compone
 		}
 		for i, n := range ends {
 			p.addDatatype(n.at.datatype)
+			if n.at.datatype == "code" {
+				p.systems.add(c.model, n.element)
+			}
 			from := sourceNode{at: n, of: selected[min(i, len(selected)-1)], target: target}
 			if p.Kind == projections.Composite {
 				compiled, err := c.compileComponents(n.at, components)

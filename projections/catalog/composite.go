@@ -59,7 +59,7 @@ func (c *compiler) compileComponents(focus place, components []*component) (*com
 		inside.paths.focus.prune()
 		inside.paths.resource.prune()
 		info := part.info
-		info.Datatypes = p.Datatypes
+		info.Datatypes, info.systems = p.Datatypes, p.systems
 		compiled.infos = append(compiled.infos, info)
 		compiled.parts = append(compiled.parts, inside.paths)
 	}
@@ -73,6 +73,8 @@ func mergeComponents(all []Component, more *composite) []Component {
 	}
 	for i := range all {
 		all[i].Datatypes = union(all[i].Datatypes, more.infos[i].Datatypes)
+		all[i].systems.names = union(all[i].systems.names, more.infos[i].systems.names)
+		all[i].systems.open = all[i].systems.open || more.infos[i].systems.open
 	}
 	return all
 }

@@ -14,6 +14,7 @@ import (
 type model struct {
 	types    map[string]typeDefinition
 	elements map[string]elementDefinition // by path: "Patient.contact.name", "Observation.value[x]"
+	systems  map[string][]string          // of codes, by path: the code systems of their value sets, as far as they are known
 	concrete []string                     // the resource types that are not abstract, sorted
 }
 

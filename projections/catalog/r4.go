@@ -29,6 +29,8 @@ var (
 	modelFile []byte
 	//go:embed r4/parts.txt.gz
 	partsFile []byte
+	//go:embed r4/code-systems.txt.gz
+	systemsFile []byte
 	//go:embed r4/compartments.json
 	compartmentsFile []byte
 	//go:embed r4/main-dates.txt

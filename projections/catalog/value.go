@@ -89,7 +89,7 @@ func (p *queryParser) compositeValues(param *Param, key, text string) ([]project
 		if texts[i] == "" {
 			return nil, invalid(key, "the part for %s in %.80q is empty", part.Code, text)
 		}
-		values, r := p.values(&Param{Code: part.Code, Kind: part.Kind, Datatypes: part.Datatypes}, projections.NoModifier, "", key, texts[i])
+		values, r := p.values(&Param{Code: part.Code, Kind: part.Kind, Datatypes: part.Datatypes, systems: part.systems}, projections.NoModifier, "", key, texts[i])
 		if r != nil {
 			return nil, r
 		}
@@ -153,10 +153,12 @@ func (p *queryParser) tokenValue(param *Param, key, text string) (*projections.V
 			return nil, invalid(key, "the value must be true or false, not %.40q", text)
 		}
 		*v = projections.Value{Code: v.Code}
-	case only("code") && v.AnyCode:
-		return nil, refuse(events.Unsupported, key, "%s is a code, whose system does not stand in resources; any code of a system is not offered, write the codes", param.Code)
-	case only("code"): // its term has no system, so whatever system is asked for is passed over
-		*v = projections.Value{Code: v.Code}
+	case only("code"):
+		value, offered := param.systems.codeValue(*v)
+		if !offered {
+			return nil, refuse(events.Unsupported, key, "%s is a code, whose system does not stand in resources; any code of a system is not offered, write the codes", param.Code)
+		}
+		*v = value
 	}
 	return v, nil
 }

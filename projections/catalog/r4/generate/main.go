@@ -5,8 +5,8 @@
 //	go run ./projections/catalog/r4/generate hapi-fhir-validation-resources-r4-8.12.1.jar projections/catalog/r4
 //
 // It writes search-parameters.json.gz (a Bundle of SearchParameters with the elements that the catalog reads), model.txt.gz (the
-// elements of all types, a line each: see model.go), parts.txt.gz (which elements are mandatory or belong to a summary: see subset.go) and
-// compartments.json. Equal input gives equal bytes.
+// elements of all types, a line each: see model.go), parts.txt.gz (which elements are mandatory or belong to a summary: see subset.go),
+// code-systems.txt.gz (of elements that are codes the systems: see codesystems.go) and compartments.json. Equal input gives equal bytes.
 package main
 
 import (
@@ -55,7 +55,11 @@ func generate(jar, folder string) error {
 		return err
 	}
 
-	var model, parts bytes.Buffer
+	sets, err := valueSets(archive)
+	if err != nil {
+		return err
+	}
+	var model, parts, systems bytes.Buffer
 	compartments := map[string]map[string][]string{}
 	for _, name := range []string{"profile/profiles-types.xml", "profile/profiles-resources.xml"} {
 		data, err := read(archive, name)
@@ -70,6 +74,7 @@ func generate(jar, folder string) error {
 			if s := e.Structure; s != nil && s.Derivation.Value != "constraint" && s.Kind.Value != "logical" {
 				s.write(&model)
 				s.writeParts(&parts)
+				s.writeSystems(&systems, sets)
 			}
 			if c := e.Compartment; c != nil {
 				compartments[c.Code.Value] = c.members()
@@ -80,6 +85,9 @@ func generate(jar, folder string) error {
 		return err
 	}
 	if err := writeCompressed(filepath.Join(folder, "parts.txt.gz"), parts.Bytes()); err != nil {
+		return err
+	}
+	if err := writeCompressed(filepath.Join(folder, "code-systems.txt.gz"), systems.Bytes()); err != nil {
 		return err
 	}
 	// R4 leaves the patient out of its own compartment, unlike the other four; R5 has put that right.
@@ -168,11 +176,12 @@ type structure struct {
 }
 
 type element struct {
-	Path      value `xml:"path"`
-	Min       value `xml:"min"`
-	Max       value `xml:"max"`
-	Summary   value `xml:"isSummary"`
-	Reference value `xml:"contentReference"`
+	Path      value   `xml:"path"`
+	Min       value   `xml:"min"`
+	Max       value   `xml:"max"`
+	Summary   value   `xml:"isSummary"`
+	Reference value   `xml:"contentReference"`
+	Binding   binding `xml:"binding"`
 	Types     []struct {
 		Code value `xml:"code"`
 		Own  value `xml:"extension>valueUrl"` // FHIR's type, where Code is FHIRPath's
