@@ -77,6 +77,7 @@ type limits struct {
 	SweepAfter    time.Duration `help:"How long a superseded version can still be searched: the pages of a search, and _asOf, are answered for at least so long. Then its search terms may be swept from the index; its content and its place in the history stay. 0: never." default:"1h" env:"BINNACLE_SWEEP_AFTER"`
 	DefaultCount  int           `help:"Entries on a search page when _count is not given." default:"50" env:"BINNACLE_DEFAULT_COUNT"`
 	MaxCount      int           `help:"Entries on a search page at the most." default:"1000" env:"BINNACLE_MAX_COUNT"`
+	MaxValues     int           `help:"Alternatives of one search parameter at the most: what stands with commas between." default:"1000" env:"BINNACLE_MAX_ALTERNATIVES" name:"max-alternatives"`
 	LogHead       string        `help:"What becomes of a node whose log has lost its first records, or whose settings let that happen: ${enum}. Warn says so in /health/ready, metrics and the node's log; strict makes /health/ready 503 too." enum:"warn,strict" default:"warn" env:"BINNACLE_LOG_HEAD"`
 	Handling      string        `help:"What becomes of search parameters that are not known when a request has no Prefer: handling: ${enum}. Strict refuses the search; lenient leaves them out and says so in the answer." enum:"strict,lenient" default:"strict" env:"BINNACLE_HANDLING"`
 	References    string        `help:"What becomes of a literal reference to a resource that is not there, and of the deletion of one that is referred to: ${enum}. Enforced refuses the write with 409, unless the request has Binnacle-Allow-Dangling: true; dangling takes it." enum:"enforced,dangling" default:"enforced" env:"BINNACLE_REFERENCES"`
@@ -89,7 +90,7 @@ func (l *limits) Validate() error {
 		value, smallest int64
 	}{
 		{"--max-body", l.MaxBody, 1}, {"--body-memory", l.BodyMemory, 1}, {"--blob-cache", l.BlobCache, 0}, {"--max-lag", l.MaxLag, 1},
-		{"--default-count", int64(l.DefaultCount), 1}, {"--max-count", int64(l.MaxCount), 1},
+		{"--default-count", int64(l.DefaultCount), 1}, {"--max-count", int64(l.MaxCount), 1}, {"--max-alternatives", int64(l.MaxValues), 1},
 	} {
 		if least.value < least.smallest {
 			return fmt.Errorf("%s is %d; at least %d is needed", least.flag, least.value, least.smallest)

@@ -104,7 +104,7 @@ func (n *node) newDoors(m *meaning, index projections.Index, heal *functions.Hea
 	outer := &late{}
 	config := readapi.Config{
 		Base: n.config.Base, PublicURL: n.config.PublicURL, TrustedProxies: n.config.Proxies, CORSOrigins: n.config.Origins, AccessLog: n.config.AccessLog, Tenant: defaultTenant, Tenants: n.config.Tenants, Partitions: n.partitions, Log: n.logID,
-		Catalog: m.catalog, Health: n.healthParts(), Lost: n.lost, Stopping: n.stopping.Done(), Registry: n.registry, Logger: n.logger, Version: version(), Lenient: limits.Handling == "lenient", Dangling: limits.References == dangling,
+		Catalog: m.catalog, Health: n.healthParts(), Lost: n.lost, Stopping: n.stopping.Done(), Registry: n.registry, Logger: n.logger, Version: version(), Lenient: limits.Handling == "lenient", MaxValues: limits.MaxValues, Dangling: limits.References == dangling,
 		DefaultCount: limits.DefaultCount, MaxCount: limits.MaxCount, SearchTime: limits.SearchTimeout, PositionWait: limits.PositionWait,
 	}
 	if n.has(roleRead) {

@@ -48,6 +48,7 @@ type Config struct {
 
 	Dangling     bool          // references need not lead to something; told in the capability statement
 	Lenient      bool          // unknown parameters of a search are left out when the client prefers nothing; else they are refused
+	MaxValues    int           // alternatives of one search parameter; 0: 1,000
 	DefaultCount int           // entries on a page when _count is not given; 0: 50
 	MaxCount     int           // entries on a page at the most; 0: 1,000
 	SearchTime   time.Duration // time limit of one search; 0: 10 s
@@ -98,7 +99,7 @@ func New(config Config) (*Server, error) {
 	s.root, err = fhir.New(fhir.Config{
 		Tenant: config.Tenant, Partitions: config.Partitions, Reader: config.Reader, Blobs: config.Blobs, Catalog: config.Catalog, Heal: config.Heal,
 		BaseURL: s.address.baseURL, PublicURL: strings.TrimRight(config.PublicURL, "/"), Writes: config.Write != nil, Dangling: config.Dangling, Lenient: config.Lenient, Version: config.Version, Logger: config.Logger,
-		Limits: fhir.Limits{DefaultCount: config.DefaultCount, MaxCount: config.MaxCount, SearchTime: config.SearchTime, PositionWait: config.PositionWait},
+		Limits: fhir.Limits{MaxValues: config.MaxValues, DefaultCount: config.DefaultCount, MaxCount: config.MaxCount, SearchTime: config.SearchTime, PositionWait: config.PositionWait},
 	})
 	if err != nil {
 		return nil, err

@@ -135,8 +135,8 @@ func (p *queryParser) clause(param *Param, key, modifier string, hasModifier boo
 // alternatives splits a value at its commas. A search passes over empty ones beside others: they add nothing that could be found.
 func (p *queryParser) alternatives(key, value string) ([]string, *refusal) {
 	texts := splitUnescaped(value, ',')
-	if len(texts) > MaxValues {
-		return nil, tooCostly(key, "%d alternatives; the most is %d", len(texts), MaxValues)
+	if most := p.options.MaxValues; len(texts) > most {
+		return nil, tooCostly(key, "%d alternatives; the most is %d", len(texts), most)
 	}
 	given := slices.DeleteFunc(slices.Clone(texts), func(text string) bool { return text == "" })
 	if len(given) == 0 || p.condition && len(given) < len(texts) {

@@ -109,6 +109,8 @@ func (p *queryParser) has(at hop, rest, key, value string) (projections.Clause, 
 		return clause, invalid(key, "%s of %s is a %s parameter; _has needs a reference", code, typ, param.Kind)
 	case !param.followable():
 		return clause, refuse(events.Unsupported, key, "%s refers by canonical URLs, and following them is not offered", code)
+	case !param.refersTo(at.typ) && at.hops == 0 && slices.ContainsFunc(p.system, param.refersTo):
+		return nothing(), nil // others of the types searched are referred to
 	case !param.refersTo(at.typ):
 		r := invalid(key, "%s of %s never refers to %s; it refers to %s", code, typ, at.typ, someOf(param.Targets))
 		r.unknown = at.hops > 0

@@ -13,7 +13,7 @@ import (
 // Limits of a query; beyond them it is refused as too costly.
 const (
 	MaxClauses  = 100   // parameters that filter
-	MaxValues   = 1_000 // alternatives of one parameter
+	MaxValues   = 1_000 // alternatives of one parameter, unless [Options] has another number
 	MaxSortKeys = 8     // of _sort
 	MaxIncludes = 50    // _include and _revinclude
 	MaxHops     = 32    // references that one parameter follows, one after the other
@@ -33,6 +33,7 @@ type Options struct {
 	Lenient      bool             // leave out parameters that are not known, with an [Issue], in place of refusing them (Prefer: handling)
 	DefaultCount int              // page size without _count; 0: [DefaultCount]
 	MaxCount     int              // a larger _count becomes this; 0: [MaxCount]
+	MaxValues    int              // alternatives of one parameter; 0: [MaxValues]
 	BaseURL      string           // the server's own, without a slash at the end: absolute references under it are made relative
 	Own          []string         // parameters that the door reads by itself: passed over, and not in Used
 	Now          func() time.Time // for the prefix ap on dates; nil: ap on dates is refused
@@ -140,6 +141,9 @@ func (c *Catalog) newQueryParser(o Options) (*queryParser, error) {
 	}
 	if o.MaxCount <= 0 {
 		o.MaxCount = MaxCount
+	}
+	if o.MaxValues <= 0 {
+		o.MaxValues = MaxValues
 	}
 	p := &queryParser{catalog: c, options: o, own: t, seen: map[string]bool{}, count: -1}
 	p.query = projections.Query{Tenant: o.Tenant, Type: o.Type}

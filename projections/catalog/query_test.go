@@ -415,6 +415,12 @@ func TestResultParameters(t *testing.T) {
 	if !p.Query.Explain || p.Summary != "" || parse("_summary=count").Summary != "count" || parse("_explain=false").Query.Explain {
 		t.Errorf("%+v", p)
 	}
+	if _, err := c.ParseQuery("code=a,b,c", Options{Type: "Observation", MaxValues: 2}); events.KindOf(err) != events.TooCostly {
+		t.Errorf("three alternatives where two are the most: %v", err)
+	}
+	if p, err := c.ParseQuery("code="+strings.Repeat("a,", 2*MaxValues), Options{Type: "Observation", MaxValues: 3 * MaxValues}); err != nil || len(p.Query.Clauses[0].Values) != 2*MaxValues {
+		t.Errorf("more alternatives than by default: %v", err)
+	}
 	if zero := (Options{Type: "Observation"}); true {
 		if p, err := c.ParseQuery("", zero); err != nil || p.Query.Limit != DefaultCount {
 			t.Errorf("without options the limit is %d, %v", p.Query.Limit, err)

@@ -73,6 +73,17 @@ func TestASearchOverTypesIsAQueryForEach(t *testing.T) {
 	if p, err = c.ParseSystem("_type=Account,Basic,Flag,Goal&_has:Provenance:target:agent=1&_list=5", Options{}); err != nil || len(p.Types[0].Clauses) != 2 || p.Types[3].Clauses[0].Follow == nil {
 		t.Errorf("_has over all types: %v", err)
 	}
+	if p, err = c.ParseSystem("_has:Observation:patient:code=a", Options{}); err != nil || len(p.Types) != len(c.Types()) {
+		t.Errorf("_has over types of which one is referred to: %v", err)
+	}
+	for _, q := range p.Types {
+		if got, want := showClauses(q), "_id token [*|]"; got != want && (q.Type != "Patient" || got != "patient <- Observation(code token [*|a])") {
+			t.Errorf("_has over all types asks %s for %s", q.Type, got)
+		}
+	}
+	if _, err = c.ParseSystem("_type=Account,Basic&_has:Observation:patient:code=a", Options{}); err == nil || !strings.Contains(err.Error(), "never refers to Account") {
+		t.Errorf("_has over types of which none is referred to: %v", err)
+	}
 	if p, err = c.ParseSystem("", Options{Compartment: Compartment{"Encounter", "1"}}); err != nil || len(p.Types) != 25 || len(p.Types[7].Clauses) != 1 {
 		t.Errorf("a whole compartment: %d types, %v", len(p.Types), err)
 	}

@@ -47,6 +47,7 @@ func Index(t *testing.T, open func(t testing.TB) projections.Generations) {
 		"a page token that is not one of this search is refused":                badTokens,
 		"what the index does not answer is refused by name":                     refusals,
 		"clauses with very many alternatives are answered or refused":           manyAlternatives,
+		"thousands of ids, codes and references are asked for at once":          thousands,
 		"values of any length and any bytes are found again":                    extremeValues,
 		"a collision of hashes is not needed to tell similar values apart":      similarValues,
 		"versions are scanned in order with digests that say what they hold":    scans,

@@ -292,6 +292,32 @@ func manyAlternatives(t *testing.T, g projections.Generations) {
 	}
 }
 
+// thousands: how many alternatives there may be is set in front of the index.
+func thousands(t *testing.T, g projections.Generations) {
+	const asked, every, there = 5_000, 40, 200
+	w := newWorld(t, g.Live(), 0)
+	for i := range there {
+		code := fmt.Sprint(every * i)
+		w.observation(code, projections.Term{Param: "code", Kind: projections.Token, System: "s", Code: code}, projections.Term{Param: "subject", Kind: projections.Reference, System: "Patient", Code: code})
+	}
+	w.commit()
+	for _, c := range []projections.Clause{
+		{Param: projections.ParamID, Kind: projections.Token}, {Param: "code", Kind: projections.Token}, {Param: "code", Kind: projections.Token, Modifier: projections.Not}, {Param: "subject", Kind: projections.Reference},
+	} {
+		system := map[string]string{"code": "s", "subject": "Patient"}[c.Param]
+		for i := range asked {
+			c.Values = append(c.Values, projections.Value{AnySystem: system == "", System: system, Code: fmt.Sprint(i)})
+		}
+		want := asked / every
+		if c.Modifier == projections.Not {
+			want = there - want
+		}
+		if page := w.search(projections.Query{Tenant: "main", Type: "Observation", Limit: there, Clauses: []projections.Clause{c}}); len(page.Versions) != want {
+			t.Errorf("%d alternatives of %s found %d versions, want %d", asked, c.Param, len(page.Versions), want)
+		}
+	}
+}
+
 func extremeValues(t *testing.T, g projections.Generations) {
 	w := newWorld(t, g.Live(), 0)
 	texts := []string{"", " ", "\x00", "\xff\xff\xff", "\xffa", strings.Repeat("x", 128), strings.Repeat("x", 129), strings.Repeat("é", 100), strings.Repeat("long ", 100_000), "'; drop table", "日本語", "\u2028"}

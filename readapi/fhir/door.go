@@ -37,6 +37,7 @@ type Config struct {
 type Limits struct {
 	DefaultCount  int           // entries on a page when _count is not given; default 50
 	MaxCount      int           // entries on a page at the most; a larger _count is read as this; default 1,000
+	MaxValues     int           // alternatives of one search parameter; default 1,000
 	PageBytes     int           // content on a page at the most, unless one entry alone is larger; default 32 MiB
 	Included      int           // resources beside the matches on a page at the most; more are refused; default 1,000
 	FormBytes     int64         // body of a search by POST; default 1 MiB

@@ -177,7 +177,7 @@ func (d *Door) readSearch(ctx context.Context, r *http.Request, scope Scope, raw
 	}
 	options := catalog.Options{
 		Tenant: d.Tenant, Type: scope.Type, Compartment: scope.Compartment, Lenient: d.isLenient(r), DefaultCount: d.Limits.DefaultCount,
-		MaxCount: d.Limits.MaxCount, BaseURL: base, Own: []string{pageParam}, Now: time.Now,
+		MaxCount: d.Limits.MaxCount, MaxValues: d.Limits.MaxValues, BaseURL: base, Own: []string{pageParam}, Now: time.Now,
 	}
 	if !paged {
 		now := time.Now()

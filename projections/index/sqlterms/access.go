@@ -329,10 +329,11 @@ func (sc textScan) condition(s *statement, row string) string {
 
 // Bounds of what a clause may become, and of what a query may have.
 const (
-	maxDepth        = 5     // references followed one after the other
-	maxClauses      = 200   // clauses, nested ones with them
-	maxAlternatives = 2_000 // keys that one value stands for; ids
-	maxStretches    = 400   // stretches of ranges and texts; each is a part of a UNION, of which SQLite takes 500
+	maxDepth        = 5      // references followed one after the other
+	maxClauses      = 200    // clauses, nested ones with them
+	maxAlternatives = 2_000  // keys that one value stands for
+	maxIDs          = 50_000 // alternatives of _id
+	maxStretches    = 400    // stretches of ranges and texts; each is a part of a UNION, of which SQLite takes 500
 )
 
 // updatedIntervals are the times of lastUpdated that a value finds: a version's own range is [t, t+LastUpdatedWidth).

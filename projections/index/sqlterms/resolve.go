@@ -355,8 +355,8 @@ func (x scope) idClause(c *projections.Clause, a *access) error {
 			ids = append(ids, v.Code)
 		}
 	}
-	if len(ids) > maxAlternatives {
-		return events.Errorf(events.TooCostly, op, "_id has too many alternatives; give at most %d", maxAlternatives)
+	if len(ids) > maxIDs {
+		return events.Errorf(events.TooCostly, op, "_id has too many alternatives; give at most %d", maxIDs)
 	}
 	a.byID = true
 	if len(ids) == 0 {
