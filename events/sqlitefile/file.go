@@ -21,7 +21,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	_ "modernc.org/sqlite" // the database/sql driver "sqlite"
+	"modernc.org/sqlite" // the database/sql driver "sqlite"
 
 	"binnacle/events"
 )
@@ -109,7 +109,12 @@ func open(f *File) (*File, error) {
 		if pool.into == &f.Write {
 			query.Set("_journal_mode", "WAL") // the library does it after the pragmas, which it sorts: page_size has to come first
 		}
-		db, err := sql.Open("sqlite", (&url.URL{Scheme: "file", Path: f.path, RawQuery: query.Encode()}).String())
+		name := (&url.URL{Scheme: "file", Path: f.path, RawQuery: query.Encode()}).String()
+		db, err := sql.Open("sqlite", name)
+		if err == nil && pool.into == &f.Read {
+			_ = db.Close() // it has opened nothing yet
+			db = sql.OpenDB(readConnector{&sqlite.Driver{}, name})
+		}
 		if err == nil {
 			db.SetMaxOpenConns(pool.size)
 			db.SetMaxIdleConns(pool.size)

@@ -267,6 +267,10 @@ func manyAlternatives(t *testing.T, g projections.Generations) {
 			projections.Term{Param: "name", Kind: projections.String, Text: fmt.Sprint("name", i, ".")})
 	}
 	w.commit()
+	for i := range 9 { // what is superseded stays where it is
+		w.put(key("Observation", fmt.Sprint(4*i)), int64(50+i), projections.Term{Param: "subject", Kind: projections.Reference, System: "Patient", Code: fmt.Sprint(4*i + 2)})
+	}
+	w.commit()
 	clause := func(kind projections.Kind, n int) projections.Clause {
 		c := projections.Clause{Param: map[projections.Kind]string{projections.Token: "code", projections.Date: "date", projections.Reference: "subject", projections.String: "name"}[kind], Kind: kind}
 		for i := range n {
@@ -281,6 +285,11 @@ func manyAlternatives(t *testing.T, g projections.Generations) {
 		for _, n := range []int{10, 17, 60} {
 			for _, sort := range [][]projections.SortKey{nil, {{Param: "code", Kind: projections.Token}}, {{Param: "name", Kind: projections.String, Descending: true}}} {
 				w.check(projections.Query{Tenant: "main", Type: "Observation", Limit: 9, Sort: sort, Total: projections.TotalAccurate, Clauses: []projections.Clause{clause(kind, n)}})
+			}
+		}
+		for _, other := range []projections.Clause{clause(projections.Token, 12), {Param: "date", Kind: projections.Date, Values: []projections.Value{{Prefix: projections.Lt, Start: 30, End: 31}}}} {
+			for _, sort := range [][]projections.SortKey{nil, {{Param: "_lastUpdated"}}, {{Param: "name", Kind: projections.String}}} {
+				w.check(projections.Query{Tenant: "main", Type: "Observation", Limit: 4, Sort: sort, Total: projections.TotalAccurate, Clauses: []projections.Clause{clause(kind, 60), other}})
 			}
 		}
 		q := projections.Query{Tenant: "main", Type: "Observation", Limit: 9, Clauses: []projections.Clause{clause(kind, 1_000)}}

@@ -213,7 +213,7 @@ func (a *access) probe(s *statement, sid, ref, main string, before int64) string
 		parts = append(parts, a.follow.probe(s, sid, before)...)
 	}
 	if len(a.sids) > 0 {
-		parts = append(parts, sid+" "+s.in(a.sids))
+		parts = append(parts, sid+" "+s.among(a.sids))
 	}
 	for _, r := range a.spans {
 		parts = append(parts, sid+" between "+s.arg(r.low)+" and "+s.arg(r.high))

@@ -247,7 +247,7 @@ func (g *group) current(s *statement, row string, before int64) string {
 
 // resolvedTo is up to how many resources the other end of a chain is looked up before the search: the chain is a reference with that
 // many alternatives then, whose rows the index has in order.
-const resolvedTo = mergedKeys
+const resolvedTo = 1_000
 
 // lookUp reads what a clause finds before the search, where that is little: of a chain the keys of the references to the other end, of
 // what others refer to the versions themselves.

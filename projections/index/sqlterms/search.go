@@ -244,6 +244,9 @@ func (x *search) find(o order, limit int) ([]match, error) {
 	}
 	x.byMain, x.byUpdated = walk.by == orderMain, walk.by == orderUpdated
 	x.mayWait = walk.by == orderMain && o.by == orderMain
+	if err := x.readManyKeys(walk); err != nil {
+		return nil, err
+	}
 	further, err := x.countFirst(walk)
 	if err != nil || x.nothing != "" {
 		return nil, err
@@ -286,7 +289,7 @@ func (x *search) find(o order, limit int) ([]match, error) {
 		driver = nil
 	} else if walk.by != orderMain && walk.by != orderUpdated {
 		most := x.Bounds.Many
-		if o.by == orderSeveral && !inGroups {
+		if o.by == orderSeveral && !inGroups || o.by != orderToken && slices.ContainsFunc(x.accesses, (*access).named) {
 			most = x.Bounds.Sorted
 		}
 		var err error

@@ -88,6 +88,14 @@ func (s *statement) in(list []int64) string {
 	return "in (" + strings.Join(places, ",") + ")"
 }
 
+// among is in for a condition that is asked of many rows: PostgreSQL looks through an array from its beginning for each of them, and makes a hash of a SELECT.
+func (s *statement) among(list []int64) string {
+	if !s.Postgres || len(list) <= inline {
+		return s.in(list)
+	}
+	return "in (select unnest(" + s.arg(list) + "::bigint[]))"
+}
+
 func jsonOf(list []int64) string {
 	text, _ := json.Marshal(list) // integers always can be written
 	return string(text)

@@ -1,0 +1,44 @@
+package sqlterms
+
+// A version is held against many keys by looking for a row of each of them: a thousand references cost a millisecond for one version, and a walk that meets thousands ends
+// with the time of the search. So a clause of many keys is read before the walk, where it is not itself the order that is merged.
+
+// namedVersions is up to how many versions stand in a statement in place of the keys that found them.
+const namedVersions = 20_000
+
+// manyKeys tells whether a clause has only keys, more than a version should be probed for and sets are kept of.
+func (a *access) manyKeys() bool {
+	others := len(a.shapes) + len(a.wide) + len(a.scans) + len(a.texts) + len(a.updated) + len(a.sids) + len(a.choice)
+	return !a.negate && others == 0 && a.follow == nil && len(a.keys)+len(a.onRow) > inline && a.asSet() == nil
+}
+
+// readManyKeys reads, for this search alone, the versions that clauses of many keys find, up to as many as are held of a key. Where there are more, many match, and a walk
+// meets them soon.
+func (x *search) readManyKeys(walk order) error {
+	for _, a := range x.accesses {
+		if !a.manyKeys() || walk.by == orderMain && a.walkKeys() != nil && x.alone(a) {
+			continue
+		}
+		found, err := x.versionsUpTo(a, x.Bounds.Rows)
+		if err != nil {
+			return err
+		}
+		if found == nil {
+			continue
+		}
+		a.held, a.exact, a.once = found, true, true
+		a.counts(int(found.GetCardinality()), false)
+		if a.count > namedVersions {
+			continue
+		}
+		a.keys, a.onRow, a.byID = nil, nil, true
+		a.sids = make([]int64, 0, a.count)
+		for i := found.Iterator(); i.HasNext(); {
+			a.sids = append(a.sids, x.origin()+int64(i.Next()))
+		}
+	}
+	return nil
+}
+
+// named tells whether versions stand in the place of a clause's many keys: to sort them takes less than to walk an order and look each of its versions up among them.
+func (a *access) named() bool { return a.byID && a.once && a.held != nil }
