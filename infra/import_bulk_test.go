@@ -18,7 +18,7 @@ func TestABulkImportFillsEmptyStorageAndNothingElse(t *testing.T) {
 	if code != 1 || !strings.Contains(out, "in generation 2 of the index") || !strings.Contains(out, "FAILED") || !strings.Contains(out, "bad.json") {
 		t.Fatalf("exit code %d, printed %q %q; want the load, and the one file that was refused", code, out, errOut)
 	}
-	if code, out, errOut := try(t, "verify", "--deep", "--data", data); code != 0 {
+	if code, out, errOut := try(t, "verify", "--deep", "--data", data); code != 0 || !strings.HasSuffix(errOut, "done\n") {
 		t.Errorf("verify: %s %s", out, errOut)
 	}
 	code, out, _ = try(t, "status", "--data", data)

@@ -67,7 +67,11 @@ func verify(ctx context.Context, p *parts, options functions.VerifyOptions, bar 
 	}
 	// Bound: the terms of another catalog's generation, should one become live meanwhile, are never compared with those of this one.
 	run := &functions.Verify{Log: p.log, Index: p.generations.Bound(live.Catalog), Blobs: p.blobs, Catalog: c, OtherReading: c.Digest() != live.Catalog}
-	return run.Handle(ctx, options, bar.Set)
+	report, err := run.Handle(ctx, options, bar.Set)
+	if err == nil {
+		bar.Set(report.Versions, report.Versions)
+	}
+	return report, err
 }
 
 // heal makes the function that brings lost contents back.
