@@ -158,6 +158,9 @@ func (d *door) readWrite(p *part, base string) error {
 	}
 	path, query, _ := strings.Cut(p.url, "?")
 	segments := strings.FieldsFunc(path, func(c rune) bool { return c == '/' })
+	if _, operation, found := strings.Cut("/"+path, "/$"); found {
+		return p.at(failed(http.StatusNotFound, events.Unsupported, "the operation $%.60s is not offered", operation), "request.url")
+	}
 	p.change = events.Change{Entry: p.index}
 	c := &p.change
 	switch p.Request.Method {

@@ -147,6 +147,7 @@ func (d *door) batch(rw http.ResponseWriter, r *http.Request, data []byte, parts
 	status := http.StatusOK
 	if async {
 		status = http.StatusAccepted
+		rw.Header().Set("Preference-Applied", "respond-async")
 	}
 	d.readEntries(r, parts, reached)
 	d.answerBundle(rw, r, status, "batch-response", parts)

@@ -155,7 +155,7 @@ func TestATransactionIsAllOrNothing(t *testing.T) {
 		{"no request", `{"resource":` + patient("", "x") + `}`, 400, "request", "Bundle.entry[1]"},
 		{"an unknown method", entryOf("", "STEAL", "Patient/p", ""), 400, "method", "Bundle.entry[1].request.method"},
 		{"a PATCH", entryOf("", "PATCH", "Patient/p", patient("p", "x")), 405, "PATCH", "Bundle.entry[1].request.method"},
-		{"an operation", entryOf("", "POST", "Patient/p/$merge", patient("p", "x")), 400, "$merge", "Bundle.entry[1].request.url"},
+		{"an operation", entryOf("", "POST", "Patient/p/$merge", patient("p", "x")), 404, "$merge", "Bundle.entry[1].request.url"},
 		{"an unknown type", entryOf("", "POST", "Human", `{"resourceType":"Human"}`), 404, "Human", "Bundle.entry[1].request.url"},
 		{"a delete of what another entry refers to", entryOf("", "DELETE", "Patient/p", "") + "," + entryOf("", "POST", "Observation", observation(`,"subject":{"reference":"Patient/p"}`)), 409, "Patient/p", "Bundle.entry[2]"},
 	}

@@ -111,6 +111,7 @@ func (d *door) append(rw http.ResponseWriter, r *http.Request, event events.Even
 		return err
 	}
 	decided(rw, position, repeats)
+	rw.Header().Set("Preference-Applied", "respond-async")
 	rw.WriteHeader(http.StatusAccepted)
 	return nil
 }

@@ -349,6 +349,9 @@ func TestPreferShapesTheAnswer(t *testing.T) {
 	if got.header.Get("Binnacle-Position") != "0:4" || got.body != "" {
 		t.Errorf("respond-async: got %v %q", got.header, got.body)
 	}
+	if applied := got.header.Get("Preference-Applied"); applied != "respond-async" {
+		t.Errorf("respond-async: Preference-Applied is %q", applied)
+	}
 	n.must(202, "POST", "", bundleOf("transaction", entryOf("", "PUT", "Patient/r", patient("r", "1"))), "Prefer: respond-async")
 	got = n.must(202, "POST", "", bundleOf("batch", entryOf("", "PUT", "Patient/s", patient("s", "1")), entryOf("", "PUT", "Patient/s", patient("t", "1"))), "Prefer: respond-async")
 	if got.at(t, "entry", 0, "response", "status") != "202" || got.at(t, "entry", 1, "response", "status") != "400" {

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -193,6 +194,14 @@ func TestTheCapabilityStatementIsNotSentTwice(t *testing.T) {
 	}
 	if w := get(one, "/fhir/metadata?mode=terminology"); w.Code != http.StatusBadRequest {
 		t.Errorf("mode=terminology: got %d, want 400", w.Code)
+	}
+	for query, want := range map[string]string{"mode=normative": "400", "mode=full": "200 rest", "_elements=fhirVersion,resourceType": "200 fhirVersion", "_summary=text": "200 fhirVersion", "_elements=shade": "400", "_pretty=true": "200 \n  \"rest\": [\n"} {
+		w := get(one, "/fhir/metadata?"+query, "Prefer: handling=strict")
+		status, holds, _ := strings.Cut(want, " ")
+		rest := strings.Contains(w.Body.String(), `"rest"`)
+		if strconv.Itoa(w.Code) != status || !strings.Contains(w.Body.String(), holds) || rest != strings.Contains(holds, "rest") {
+			t.Errorf("%s: got %d %.300s, want %s", query, w.Code, w.Body, want)
+		}
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -114,7 +115,39 @@ func (s *Server) fhir(h handler) handler {
 			return fhir.NotAcceptable()
 		}
 		c.Writer.Header()["Content-Type"] = []string{contentType}
+		if fhir.IsPretty(c.Request.URL.RawQuery) {
+			c.Writer = &prettyWriter{ResponseWriter: c.Writer, indent: fhir.NewIndenter(c.Writer)}
+		}
 		return h(c)
+	}
+}
+
+// prettyWriter indents the body of an answer. How long that is its handler does not know.
+type prettyWriter struct {
+	gin.ResponseWriter
+	indent *fhir.Indenter
+}
+
+func (p *prettyWriter) WriteHeader(status int) {
+	p.Header().Del("Content-Length")
+	p.ResponseWriter.WriteHeader(status)
+}
+
+func (p *prettyWriter) Write(data []byte) (int, error) { return p.indent.Write(data) }
+
+// operation answers for an operation that is not offered, at any place below the FHIR root and by any method: there is one answer for all of them.
+func (s *Server) operation() gin.HandlerFunc {
+	refuse := s.handle("unknown", s.fhir(func(c *gin.Context) error {
+		_, name, _ := strings.Cut(c.Request.URL.Path, "/$")
+		return &fhir.Refusal{Status: http.StatusNotFound, Err: events.Errorf(events.Unsupported, "readapi",
+			"the operation %s is not offered; %s/metadata lists what there is", clip("$"+name), s.base)}
+	}))
+	return func(c *gin.Context) {
+		below, found := strings.CutPrefix(c.Request.URL.Path, s.base+"/")
+		if found && strings.Contains("/"+below, "/$") && !strings.Contains(c.FullPath(), "/$") {
+			refuse(c)
+			c.Abort()
+		}
 	}
 }
 

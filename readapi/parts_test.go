@@ -1,6 +1,7 @@
 package readapi_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"maps"
 	"net/http"
@@ -29,6 +30,8 @@ func TestAPartOfAResource(t *testing.T) {
 	}{
 		{"Patient?_elements=name,birthDate", []string{"name", "birthDate"}, `"_family"`, "maritalStatus"},
 		{"Patient?_elements=id", nil, "", "name"},
+		{"Patient?_elements=birthDate,resourceType,id", []string{"birthDate"}, "", "name"},
+		{"Patient?_elements=resourceType", nil, "", "name"},
 		{"Patient?_elements=text,contact", []string{"text", "contact"}, "Other", ""},
 		{"Observation?_elements=value", []string{"status", "code", "valueQuantity"}, `{"value":1.50,"unit":"mg"}`, ""},
 		{"Observation?_elements=value[x],note", []string{"status", "code", "valueQuantity", "note"}, "", ""},
@@ -97,4 +100,63 @@ func TestElementsAreThoseOfTheMatchesAndASummaryIsOfAll(t *testing.T) {
 	if w := get(server, "/fhir/Observation?_id=o1&_include=Observation:subject&_summary=true"); strings.Contains(w.Body.String(), "generalPractitioner") || strings.Count(w.Body.String(), "SUBSETTED") != 2 {
 		t.Errorf("_summary: got %s, want the summary of both", w.Body)
 	}
+}
+
+func TestOfElementsThatAreNotAllThereThoseThatAreAreKept(t *testing.T) {
+	s := newStore(t)
+	s.put("Patient", "x", detailed)
+	for _, target := range []string{"/fhir/Patient?_elements=birthDate,shade", "/fhir/Patient/x?_elements=shade,birthDate"} {
+		w := get(s.server(), target, "Prefer: handling=strict")
+		if body := w.Body.String(); w.Code != http.StatusOK || !strings.Contains(body, "1970-01-01") || strings.Contains(body, "maritalStatus") {
+			t.Errorf("%s: %d %s", target, w.Code, body)
+		}
+		if strings.Contains(target, "?_elements=birthDate") {
+			if b := bundleOf(t, w); len(b.extra) != 1 || !strings.Contains(b.extra[0], "shade") || strings.Contains(b.links["self"], "shade") {
+				t.Errorf("%s: told %q, self %s", target, b.extra, b.links["self"])
+			}
+		}
+	}
+}
+
+func TestPrettyAnswersSayTheSame(t *testing.T) {
+	s := newStore(t)
+	s.put("Patient", "x", detailed)
+	s.patients(5)
+	server := s.server()
+	form := []string{"Content-Type: application/x-www-form-urlencoded"}
+	for name, c := range map[string][2]request{
+		"a read":     {{method: "GET", target: "/fhir/Patient/x"}, {method: "GET", target: "/fhir/Patient/x?_pretty=true"}},
+		"a refusal":  {{method: "GET", target: "/fhir/Patient/unknown"}, {method: "GET", target: "/fhir/Patient/unknown?_pretty=true"}},
+		"a history":  {{method: "GET", target: "/fhir/Patient/x/_history"}, {method: "GET", target: "/fhir/Patient/x/_history?_pretty=true"}},
+		"a search":   {{method: "GET", target: "/fhir/Patient?_count=2"}, {method: "GET", target: "/fhir/Patient?_pretty=true&_count=2"}},
+		"not pretty": {{method: "GET", target: "/fhir/Patient/x"}, {method: "GET", target: "/fhir/Patient/x?_pretty=false"}},
+		"by POST":    {{method: "POST", target: "/fhir/Patient/_search", body: "_count=2", headers: form}, {method: "POST", target: "/fhir/Patient/_search", body: "_pretty=true&_count=2", headers: form}},
+	} {
+		plain, pretty := c[0].do(server), c[1].do(server)
+		if indented := strings.Contains(pretty.Body.String(), "\n  \""); plain.Code != pretty.Code || indented != (name != "not pretty") {
+			t.Errorf("%s: %d and %d, %.200s", name, plain.Code, pretty.Code, pretty.Body)
+		}
+		if length := pretty.Header().Get("Content-Length"); name != "not pretty" && length != "" {
+			t.Errorf("%s: the answer claims to have %s bytes", name, length)
+		}
+		if name == "a read" {
+			var compact bytes.Buffer
+			if err := json.Compact(&compact, pretty.Body.Bytes()); err != nil || compact.String() != compacted(t, plain.Body.Bytes()) {
+				t.Errorf("%s: got %s (%v), want %s", name, compact.String(), err, plain.Body)
+			}
+		}
+	}
+	first := bundleOf(t, request{method: "POST", target: "/fhir/Patient/_search", body: "_pretty=true&_count=2", headers: form}.do(server))
+	if next := get(server, first.links["next"]).Body.String(); !strings.Contains(next, "\n  \"") {
+		t.Errorf("the second page of a search by POST: %.200s", next)
+	}
+}
+
+func compacted(t *testing.T, data []byte) string {
+	t.Helper()
+	var compact bytes.Buffer
+	if err := json.Compact(&compact, data); err != nil {
+		t.Fatal(err)
+	}
+	return compact.String()
 }

@@ -76,7 +76,7 @@ func TestReadsOfOneResource(t *testing.T) {
 		{"an unknown parameter", "/fhir/Patient/1?flavor=red", nil, 200, `W/"2"`, `"active":true`},
 		{"an unknown parameter, strictly", "/fhir/Patient/1?flavor=red", []string{"Prefer: return=minimal, handling=strict"}, 400, "", "flavor"},
 		{"an element that is not there", "/fhir/Patient/1?_elements=shade", []string{"Prefer: handling=strict"}, 400, "", "_elements"},
-		{"a form of answer, strictly", "/fhir/Patient/1?_format=json&_pretty=true", []string{"Prefer: handling=strict"}, 200, `W/"2"`, `"active":true`},
+		{"a form of answer, strictly", "/fhir/Patient/1?_format=json&_pretty=true", []string{"Prefer: handling=strict"}, 200, `W/"2"`, "{\n  \"resourceType\": \"Patient\",\n"},
 		{"a type that is not offered", "/fhir/Patient/1", []string{"Accept: application/fhir+xml"}, 406, "", "not-supported"},
 		{"a format that is not offered", "/fhir/Patient/1?_format=xml", nil, 406, "", "not-supported"},
 		{"a position that is reached", "/fhir/Patient/1", []string{"Binnacle-Min-Position: 0:3"}, 200, `W/"2"`, `"active":true`},

@@ -115,6 +115,7 @@ func New(config Config) (*Server, error) {
 	engine.HandleMethodNotAllowed = true
 	engine.RedirectTrailingSlash = false
 	engine.ForwardedByClientIP = false
+	engine.Use(s.operation())
 	s.route(engine, config)
 	compress, err := gzhttp.NewWrapper(gzhttp.MinSize(1_400), gzhttp.CompressionLevel(1),
 		gzhttp.ContentTypes([]string{"application/fhir+json", "application/json", "text/json", "text/html", "text/plain"}))
@@ -208,8 +209,6 @@ func (s *Server) read(c *gin.Context) error {
 	case id == "_search":
 		c.Header("Allow", http.MethodPost)
 		return &fhir.Refusal{Status: http.StatusMethodNotAllowed, Err: events.Errorf(events.Unsupported, "readapi", "_search takes POST; with GET leave it out: %s/%s?…", s.base, c.Param("type"))}
-	case strings.HasPrefix(id, "$"):
-		return notOffered("the operation "+clip(id), "the capability statement lists what there is")(c)
 	}
 	return s.door(c.Request).Read(c.Writer, c.Request, c.Param("type"), id)
 }
@@ -219,8 +218,6 @@ func (s *Server) compartment(search func(*fhir.Door, http.ResponseWriter, *http.
 	return func(c *gin.Context) error {
 		inside := c.Param("inside")
 		switch {
-		case strings.HasPrefix(inside, "$"):
-			return notOffered("the operation "+clip(inside), "the capability statement lists what there is")(c)
 		case inside == "*":
 			inside = ""
 		case !s.catalog.Known(inside):

@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 
@@ -39,19 +40,30 @@ func (p *queryParser) readElements(key, value string) *refusal {
 	if err := p.once(key, "_elements"); err != nil {
 		return err
 	}
-	var names []string
-	for name := range strings.SplitSeq(value, ",") {
-		name = strings.TrimSuffix(strings.TrimSpace(name), "[x]")
+	var names, used, unknown []string
+	for written := range strings.SplitSeq(value, ",") {
+		written = strings.TrimSpace(written)
+		name := strings.TrimSuffix(written, "[x]")
 		switch {
 		case name == "":
 			return drop(events.Invalid, key, "one of the names in %.80q is empty", value)
+		case name == "resourceType": // which JSON has in place of an element, and every part
 		case !p.anyHas(name):
-			return drop(events.Invalid, key, "%s has no element %.64q at its root", strings.Join(p.searched(), ", "), name)
+			unknown = append(unknown, name)
+			continue
+		default:
+			names = append(names, name)
 		}
-		names = append(names, name)
+		used = append(used, written)
 	}
-	p.elements = names
-	p.use(key, value)
+	if len(used) == 0 {
+		return drop(events.Invalid, key, "%s has no element %.64q at its root", strings.Join(p.searched(), ", "), strings.Join(unknown, ", "))
+	}
+	if len(unknown) > 0 && (p.system == nil || p.options.Type == p.system[0]) {
+		p.issues = append(p.issues, Issue{Param: key, Kind: events.Invalid, Text: fmt.Sprintf("%s: %s has no element %.64q at its root (the others were kept)", key, strings.Join(p.searched(), ", "), strings.Join(unknown, ", "))})
+	}
+	p.elements = append([]string{}, names...)
+	p.use(key, strings.Join(used, ","))
 	return nil
 }
 

@@ -90,6 +90,10 @@ func TestASearchOverTypesIsAQueryForEach(t *testing.T) {
 	if p, err = c.ParseSystem("birthdate=2000&shade=red&_type=Person,Organization&name=x", Options{Lenient: true}); err != nil || len(p.Issues) != 2 || showClauses(p.Types[0]) != "name string [x]" || showClauses(p.Types[1]) != "name string [x]" || len(p.Used) != 2 {
 		t.Errorf("what one type lacks is dropped for all: %+v, %v", p, err)
 	}
+	if p, err = c.ParseSystem("_type=Patient,Person&_elements=resourceType,shade,birthDate", Options{}); err != nil || len(p.Issues) != 1 || !strings.Contains(p.Issues[0].Text, "shade") || len(p.Elements) != 1 ||
+		p.Used[1] != (KeyValue{"_elements", "resourceType,birthDate"}) {
+		t.Errorf("a name that no type has beside others: %+v, %v", p, err)
+	}
 	for raw, want := range map[string]string{
 		"birthdate=2000&_type=Person,Observation": "Observation has no such search parameter", "_type=Unicorn": "not a resource type", "_type=Person&_type=Patient": "stands twice", "_type=": "not a resource type",
 		"_type=Basic,Person&_sort=created": "", "_type=Patient,Observation&_sort=date": "Patient has no search parameter", "_type=Communication,Account&_sort=identifier,status,type": "",

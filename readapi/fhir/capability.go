@@ -224,14 +224,17 @@ func usageOf(param *catalog.Param) string {
 
 // Metadata answers GET and HEAD [base]/metadata (FHIR R4 http, 3.1.0.8).
 func (d *Door) Metadata(w http.ResponseWriter, r *http.Request) error {
-	if mode := r.URL.Query().Get("mode"); mode != "" && mode != "full" && mode != "normative" {
-		return events.Errorf(events.Unsupported, "fhir.Metadata", "the mode %.40q is not offered; leave it out for the capability statement", mode)
+	if mode, _, _ := only(r.URL.RawQuery, "mode"); mode != "" && mode != "full" {
+		return events.Errorf(events.Unsupported, "fhir.Metadata", "mode: %.40q is not offered; leave it out, or give full, for the capability statement", mode)
+	}
+	wanted, err := d.Catalog.ParseSubset("CapabilityStatement", r.URL.RawQuery)
+	if err != nil {
+		return err
 	}
 	told := d.capability
 	if d.Tenant != d.Config.Tenant && d.PublicURL != "" { // the address is another one
 		config := d.Config
 		config.PublicURL = d.BaseURL(r)
-		var err error
 		if told, err = newCapability(config); err != nil {
 			return err
 		}
@@ -245,6 +248,9 @@ func (d *Door) Metadata(w http.ResponseWriter, r *http.Request) error {
 		w.WriteHeader(http.StatusNotModified)
 		return nil
 	}
-	d.writeBody(w, told.body)
-	return nil
+	body, err := new(cutter).subset(wanted, told.body)
+	if err == nil {
+		d.writeBody(w, body)
+	}
+	return err
 }

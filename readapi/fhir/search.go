@@ -128,7 +128,7 @@ func (d *Door) search(w http.ResponseWriter, r *http.Request, scope Scope, raw s
 		return err
 	}
 	d.stamp(w.Header(), reached, slices.Concat(found.page.Versions, found.included.versions)...)
-	return d.writeSearch(ctx, w, s, found)
+	return d.writeSearch(ctx, pretty(w, s, r.URL.RawQuery), s, found)
 }
 
 // goBack takes the first page of a search to the position that _asOf names; the pages that follow have its snapshot.

@@ -1,0 +1,106 @@
+package fhir
+
+import (
+	"bytes"
+	"net/http"
+)
+
+// prettyParam asks for JSON that people can read (FHIR R4 http, 3.1.0.1.12).
+const prettyParam = "_pretty"
+
+// IsPretty tells whether the parameters of a request ask for JSON that people can read.
+func IsPretty(raw string) bool {
+	if raw == "" {
+		return false
+	}
+	value, _, _ := only(raw, prettyParam)
+	return value == "true"
+}
+
+// Indenter writes JSON with a line for each member and element, as it comes: it holds no more than what it is given. Between the tokens it changes white space alone.
+type Indenter struct {
+	to       interface{ Write([]byte) (int, error) }
+	out      []byte
+	depth    int
+	opened   bool // the last token began an object or array
+	quoted   bool // within a string
+	escaping bool // behind a backslash
+}
+
+// NewIndenter makes an Indenter that writes to a stream.
+func NewIndenter(to interface{ Write([]byte) (int, error) }) *Indenter { return &Indenter{to: to} }
+
+// Write takes a part of the JSON, which may end anywhere.
+func (p *Indenter) Write(data []byte) (int, error) {
+	p.out = p.out[:0]
+	for _, c := range data {
+		if p.quoted {
+			p.out = append(p.out, c)
+			switch {
+			case p.escaping:
+				p.escaping = false
+			case c == '\\':
+				p.escaping = true
+			case c == '"':
+				p.quoted = false
+			}
+			continue
+		}
+		p.token(c)
+	}
+	if _, err := p.to.Write(p.out); err != nil {
+		return 0, err
+	}
+	return len(data), nil
+}
+
+// token takes a byte outside of strings.
+func (p *Indenter) token(c byte) {
+	switch c {
+	case ' ', '\t', '\n', '\r':
+		return
+	case '}', ']':
+		if p.depth--; !p.opened {
+			p.line()
+		}
+		p.opened = false
+		p.out = append(p.out, c)
+		return
+	case ',':
+		p.out = append(p.out, c)
+		p.line()
+		return
+	case ':':
+		p.out = append(p.out, c, ' ')
+		return
+	}
+	if p.opened {
+		p.line()
+	}
+	p.out = append(p.out, c)
+	if p.opened = c == '{' || c == '['; p.opened {
+		p.depth++
+	}
+	p.quoted = c == '"'
+}
+
+func (p *Indenter) line() {
+	p.out = append(p.out, '\n')
+	p.out = append(p.out, bytes.Repeat([]byte("  "), max(0, p.depth))...)
+}
+
+// prettyWriter is an answer whose body is indented.
+type prettyWriter struct {
+	http.ResponseWriter
+	indent *Indenter
+}
+
+// pretty indents the body of an answer when the parameters that took effect ask for it, and nobody in front does so already.
+func pretty(w http.ResponseWriter, s *search, query string) http.ResponseWriter {
+	if IsPretty(query) || !IsPretty(encode(s.parsed.Used)) {
+		return w
+	}
+	return &prettyWriter{ResponseWriter: w, indent: NewIndenter(w)}
+}
+
+func (p *prettyWriter) Write(data []byte) (int, error) { return p.indent.Write(data) }
