@@ -262,6 +262,25 @@ func (x *index) Unsettled(context.Context) (count int64, oldest time.Time, err e
 	return count, oldest, nil
 }
 
+func (x *index) Audit(context.Context) (projections.Audit, error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	a := projections.Audit{Next: map[int32]int64{}, NextSid: map[int32]int64{}, Living: map[projections.Ledger]int64{}}
+	for partition, state := range x.states {
+		a.Next[partition], a.NextSid[partition] = state.Next, state.NextSid
+	}
+	deleted := map[projections.Key]bool{}
+	for _, row := range x.rows {
+		deleted[row.Key] = row.Deleted
+	}
+	for key, gone := range deleted {
+		if !gone {
+			a.Living[projections.Ledger{Tenant: key.Tenant, Type: key.Type}]++
+		}
+	}
+	return a, nil
+}
+
 func (x *index) Claims(_ context.Context, names []projections.ClaimName) ([]projections.Claim, error) {
 	end, err := x.begin("Claims")
 	if err != nil {

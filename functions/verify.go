@@ -1,12 +1,14 @@
 package functions
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"fmt"
 	"hash/maphash"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -64,14 +66,15 @@ type verifying struct {
 	mu       sync.Mutex
 	report   Report
 	reported time.Time
-	latest   map[uint64]latest   // hash of a resource's key → its latest version
+	latest   map[uint64]latest // hash of a resource's key → its latest version
+	living   map[projections.Ledger]int64
 	hashes   map[uint64]struct{} // first bytes of every hash that a version has
 }
 
 // Handle verifies and calls progress, from one goroutine at a time, with the versions done and all. An error means that verifying could not be
 // finished; what it found wrong is in the report. It may run beside a server that writes: what is written meanwhile is passed over.
 func (v *Verify) Handle(ctx context.Context, options VerifyOptions, progress func(done, all int64)) (Report, error) {
-	run := &verifying{Verify: v, options: options, progress: progress, documents: newDocuments(v.Catalog), seed: maphash.MakeSeed(), latest: make(map[uint64]latest), hashes: make(map[uint64]struct{})}
+	run := &verifying{Verify: v, options: options, progress: progress, documents: newDocuments(v.Catalog), seed: maphash.MakeSeed(), latest: make(map[uint64]latest), living: make(map[projections.Ledger]int64), hashes: make(map[uint64]struct{})}
 	run.report.Types = make(map[string]TypeCount)
 	started := time.Now()
 	// Orphans are counted against the versions read afterwards: a content is there before its version is.
@@ -126,6 +129,15 @@ func (v *verifying) partitions(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	audit, err := v.Index.Audit(ctx)
+	if err != nil {
+		return err
+	}
+	for partition, next := range audit.Next { // as of one moment: versions and counters are compared
+		state := states[partition]
+		state.Next, state.NextSid = next, audit.NextSid[partition]
+		states[partition] = state
+	}
 	ends, err := v.Log.Ends(ctx)
 	if err != nil {
 		return err
@@ -166,7 +178,29 @@ func (v *verifying) partitions(ctx context.Context) error {
 			v.problem("the index has a partition %d, the log has none", partition)
 		}
 	}
+	v.audit(audit)
 	return nil
+}
+
+// audit holds what the index tells of itself against the versions that were read.
+func (v *verifying) audit(audit projections.Audit) {
+	for _, what := range audit.Lacks {
+		v.problem("the index lacks %s: somebody has removed it; binnacle rebuild makes all of it anew", what)
+	}
+	v.mu.Lock()
+	living := maps.Clone(v.living)
+	v.mu.Unlock()
+	for ledger := range audit.Living {
+		living[ledger] += 0
+	}
+	byName := func(a, b projections.Ledger) int {
+		return cmp.Or(strings.Compare(a.Tenant, b.Tenant), strings.Compare(a.Type, b.Type))
+	}
+	for _, ledger := range slices.SortedFunc(maps.Keys(living), byName) {
+		if found, counted := living[ledger], audit.Living[ledger]; found != counted {
+			v.problem("the index counts %d resources of type %s of tenant %q, and has %d: totals are wrong; binnacle rebuild makes it anew", counted, ledger.Type, ledger.Tenant, found)
+		}
+	}
 }
 
 // settled gives the ends that the log has now and the states of an index that has reached them, or that makes no progress for a while: a
@@ -263,10 +297,13 @@ func (v *verifying) count(version projections.Version) (supersedes int64) {
 	v.report.Versions++
 	t := v.report.Types[version.Type]
 	t.Versions++
+	ledger := projections.Ledger{Tenant: version.Tenant, Type: version.Type}
 	if before <= 0 && number > 0 {
 		t.Resources++
+		v.living[ledger]++
 	} else if before > 0 && number < 0 {
 		t.Resources--
+		v.living[ledger]--
 	}
 	v.report.Types[version.Type] = t
 	tell := time.Since(v.reported) > verifyReport

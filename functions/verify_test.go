@@ -100,6 +100,38 @@ func TestVerifyTellsOfEachTermRowThatIsAlteredMissingOrAdded(t *testing.T) {
 	}
 }
 
+func TestVerifyTellsOfWrongCountersAndOfWhatTheIndexLacks(t *testing.T) {
+	for name, c := range map[string]struct {
+		change []string
+		of     []string // what each problem has in it
+	}{
+		"a counter that is too high":     {[]string{"update g1_counter set living = living + 5 where ledger = (select key from g1_ledger where type = 'Patient')"}, []string{`counts 7 resources of type Patient of tenant "main", and has 2`}},
+		"a counter that is missing":      {[]string{"delete from g1_counter where ledger = (select key from g1_ledger where type = 'Encounter')"}, []string{"counts 0 resources of type Encounter"}},
+		"a counter of nothing":           {[]string{"insert into g1_ledger values (5, 'other', 'Basic')", "insert into g1_counter values (5, 3)"}, []string{`counts 3 resources of type Basic of tenant "other", and has 0`}},
+		"an index that was dropped":      {[]string{"drop index g1_span_key", "drop index g1_version_id"}, []string{"lacks the index g1_version_id", "lacks the index g1_span_key"}},
+		"an index with other columns":    {[]string{"drop index g1_text_key", "create index g1_text_key on g1_text (key)"}, []string{"lacks the index g1_text_key"}},
+		"a primary key that was dropped": {[]string{"create table kept as select * from g1_claim", "drop table g1_claim", "alter table kept rename to g1_claim"}, []string{"lacks the table g1_claim"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := termsOfAllKinds(t)
+			for _, change := range c.change {
+				if _, err := s.file.Write.ExecContext(t.Context(), change); err != nil {
+					t.Fatal(err)
+				}
+			}
+			report := s.verify(t, functions.VerifyOptions{})
+			if report.OK || len(report.Problems) != len(c.of) {
+				t.Fatalf("want %d problems:\n%s", len(c.of), strings.Join(report.Lines(), "\n"))
+			}
+			for i, of := range c.of {
+				if p := report.Problems[i]; !strings.Contains(p, of) || !strings.Contains(p, "binnacle rebuild") {
+					t.Errorf("the problem is %q, want %q and what to do", p, of)
+				}
+			}
+		})
+	}
+}
+
 func TestVerifyTakesTermsFromTheLogWhereTheContentIsLost(t *testing.T) {
 	s := termsOfAllKinds(t)
 	var hashes []events.Hash

@@ -213,9 +213,21 @@ type Auditor interface {
 
 	// Unsettled tells of the records in quarantine that nobody has handled: how many, and the append time of the oldest (zero: none).
 	Unsettled(ctx context.Context) (count int64, oldest time.Time, err error)
+	// Audit tells what is to be compared with the versions, and what is broken.
+	Audit(ctx context.Context) (Audit, error)
 	// Sizes returns the number of versions, current resources, term rows (which may be an estimate) and quarantined records, and the
 	// bytes on disk.
 	Sizes(ctx context.Context) (Sizes, error)
+}
+
+// Ledger names the resources of one type of one tenant.
+type Ledger struct{ Tenant, Type string }
+
+// Audit is what an index tells of itself beside what Scan reads. All but Lacks is as of one moment.
+type Audit struct {
+	Next, NextSid map[int32]int64  // of the state of each partition
+	Living        map[Ledger]int64 // resources that are not deleted, as totals are made of; the zero Ledger stands for those of no known name
+	Lacks         []string         // tables, indexes and keys that it was made with and has not any more, in words
 }
 
 // Sizes are counts of an index.

@@ -53,6 +53,7 @@ func Index(t *testing.T, open func(t testing.TB) projections.Generations) {
 		"versions are scanned in order with digests that say what they hold":    scans,
 		"the digests of the same versions are the same on every day":            goldenDigests,
 		"sizes count what there is":                                             sizes,
+		"an index tells what it counts, and that it lacks nothing":              audits,
 		"watchers hear of commits":                                              watch,
 		"a generation is built beside the live one and takes its place":         buildAndSwitch,
 		"a commit that was based on the generation before the switch is fenced": fencedBySwitch,

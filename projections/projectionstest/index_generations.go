@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"math/rand/v2"
+	"reflect"
 	"testing"
 	"time"
 
@@ -114,6 +115,43 @@ func sizes(t *testing.T, g projections.Generations) {
 	got, err := w.index.Sizes(testContext(t))
 	if err != nil || got.Versions != 4 || got.Resources != 1 || got.Quarantined != 1 || got.Terms < 0 || got.Bytes <= 0 { // terms may be an estimate
 		t.Fatalf("Sizes = %+v, %v", got, err)
+	}
+}
+
+func audits(t *testing.T, g projections.Generations) {
+	audit := func(index projections.Auditor) projections.Audit {
+		t.Helper()
+		got, err := index.Audit(testContext(t))
+		if err != nil {
+			t.Fatalf("Audit: %v", err)
+		}
+		if len(got.Lacks) > 0 {
+			t.Errorf("it lacks %q", got.Lacks)
+		}
+		return got
+	}
+	if got := audit(g.Live()); len(got.Living) > 0 || len(got.Next) > 0 {
+		t.Errorf("a new index tells %+v", got)
+	}
+	w := newWorld(t, g.Live(), 0)
+	for _, id := range []string{"1", "2", "3"} {
+		w.observation(id)
+	}
+	w.commit()
+	w.observation("1")
+	w.remove(key("Observation", "2"))
+	w.commit()
+	want := projections.Audit{Next: map[int32]int64{0: w.offset}, NextSid: map[int32]int64{0: w.sid + 1}, Living: map[projections.Ledger]int64{{Tenant: "main", Type: "Observation"}: 2}}
+	if got := audit(g.Live()); !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	b := build(t, g, "catalog-1")
+	replay(t, w, b, 2)
+	if err := b.Finish(testContext(t), func(int, int, string) {}); err != nil {
+		t.Fatal(err)
+	}
+	if got := audit(b); !reflect.DeepEqual(got.Living, want.Living) {
+		t.Errorf("a generation that was built tells %+v, want %+v", got.Living, want.Living)
 	}
 }
 
