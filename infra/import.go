@@ -291,7 +291,11 @@ func (im *importer) send(ctx context.Context, whole unit, entries []int) {
 	im.mu.Unlock()
 	im.requests.Add(1)
 	accepted := u.Resources - int64(len(answer.Refused))
-	im.resources.Add(accepted)
+	if answer.Replayed { // the server knew what the journal didn't
+		im.skipped.Add(accepted)
+	} else {
+		im.resources.Add(accepted)
+	}
 	im.progress(accepted)
 	left := within(entries, answer.Entries())
 	if len(left) > 0 {
@@ -330,7 +334,7 @@ func (s importSummary) Print(w io.Writer) {
 	rate := float64(s.Resources) / max(s.Elapsed.Seconds(), 1e-3)
 	fmt.Fprintf(w, "%d resources in %d requests from %d files in %s: %.0f resources/s\n", s.Resources, s.Requests, s.Files, s.Elapsed.Round(time.Millisecond), rate)
 	if s.Skipped > 0 {
-		fmt.Fprintf(w, "%d resources were taken before, says the journal, and are left as they are; --again loads them once more\n", s.Skipped)
+		fmt.Fprintf(w, "%d resources were taken before and are left as they are; --again loads them once more\n", s.Skipped)
 	}
 	if s.Requests > 0 {
 		fmt.Fprintf(w, "request latency p50 %s, p95 %s, p99 %s, max %s\n", s.P50, s.P95, s.P99, s.Max)

@@ -98,7 +98,7 @@ func TestNothingIsLoadedTwiceIntoALedgerAndEachLedgerHasAJournalOfItsOwn(t *test
 	if code, out, _ := importing(t, a, copied); code != 0 || countsOf(t, a, "Patient") != 7 {
 		t.Errorf("a copy of the folder: exit code %d, %d patients, printed %q", code, countsOf(t, a, "Patient"), out)
 	}
-	if code, out, _ := importing(t, a, "--journal", filepath.Join(t.TempDir(), "another"), folder); code != 0 || countsOf(t, a, "Patient") != 7 {
+	if code, out, _ := importing(t, a, "--journal", filepath.Join(t.TempDir(), "another"), folder); code != 0 || countsOf(t, a, "Patient") != 7 || !strings.Contains(out, "6 resources were taken before") {
 		t.Errorf("without the journal, under the same keys: exit code %d, %d patients, printed %q", code, countsOf(t, a, "Patient"), out)
 	}
 	for range 2 { // --again is told once; the next run finds everything taken

@@ -25,8 +25,8 @@ var style string
 
 const contentTypeHTML = "text/html; charset=utf-8"
 
-// viewBound is the largest answer that is shown as a page, bytes.
-const viewBound = 8 << 20
+// viewBound is the largest answer that is shown as a page, bytes. The page is some times as large, and in memory as a whole.
+const viewBound = 2 << 20
 
 // pages are what people see.
 type pages struct {

@@ -97,6 +97,10 @@ func TestAPageLeadsToWhatItNames(t *testing.T) {
 			}
 		}
 	}
+	s.put("Basic", "large", `{"resourceType":"Basic","id":"large","code":{"text":"`+strings.Repeat("<large>", 1<<19)+`"}}`)
+	if page := get(server, "/fhir/Basic/large", browser).Body.String(); !strings.Contains(page, "too large for a page") || !strings.Contains(page, "Basic/large?_format=json") || len(page) > 10_000 {
+		t.Errorf("a large resource: a page of %d bytes:\n%.2000s", len(page), page)
+	}
 	tenants := s.server(func(c *readapi.Config) { c.Tenants = []string{"clinic"} })
 	if page := get(tenants, "/t/clinic/fhir/Patient/p1", browser, "X-Forwarded-Prefix: /ehr").Body.String(); !strings.Contains(page, `href="http://example.org/ehr/t/clinic/fhir/Patient"`) {
 		t.Errorf("a tenant behind a proxy: the page leads elsewhere:\n%s", page)
