@@ -187,7 +187,7 @@ func (d *door) readWrite(p *part, base string) error {
 		if p.Request.IfNoneExist != "" {
 			criteria, err := criteriaOf(p.Request.IfNoneExist, c.Type, base)
 			if err == nil {
-				c.Condition, err = d.condition(c.Type, criteria)
+				c.Condition, err = d.condition(c.Type, criteria, base)
 			}
 			if err != nil {
 				return p.at(err, "request.ifNoneExist")
@@ -200,7 +200,7 @@ func (d *door) readWrite(p *part, base string) error {
 			err = onlyResultParameters(query, hintWithID(c))
 		}
 	default:
-		c.Condition, err = d.condition(c.Type, query)
+		c.Condition, err = d.condition(c.Type, query, base)
 	}
 	if err != nil {
 		return p.at(err, "request.url")

@@ -179,7 +179,7 @@ func (d *door) readOne(r *http.Request, p *part, reached *events.Position) error
 	inner := r.Clone(events.WithAside(r.Context(), &aside))
 	inner.Method, inner.URL, inner.RequestURI, inner.Body, inner.ContentLength = p.Request.Method, target, target.RequestURI(), http.NoBody, 0
 	inner.Header = make(http.Header)
-	for _, name := range [...]string{"Authorization", "Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Prefix", "X-Forwarded-Proto", "X-Request-Id"} {
+	for _, name := range [...]string{"Authorization", "Forwarded", "Prefer", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Prefix", "X-Forwarded-Proto", "X-Request-Id"} {
 		if values := r.Header[name]; values != nil {
 			inner.Header[name] = values
 		}

@@ -285,7 +285,7 @@ func TestReadingEntriesComeAfterTheWritesWithTheirPosition(t *testing.T) {
 	var asked []string
 	n := newNode(t, func(n *node) {
 		n.read = http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-			asked = append(asked, r.Method+" "+r.URL.String()+" "+r.Header.Get("Binnacle-Min-Position")+" "+r.Header.Get("If-None-Match"))
+			asked = append(asked, r.Method+" "+r.URL.String()+" "+r.Header.Get("Binnacle-Min-Position")+" "+r.Header.Get("If-None-Match")+" "+r.Header.Get("Prefer"))
 			rw.Header().Set("Content-Type", "application/fhir+json")
 			rw.Header().Set("ETag", `W/"5"`)
 			if strings.HasSuffix(r.URL.Path, "gone") {
@@ -299,8 +299,8 @@ func TestReadingEntriesComeAfterTheWritesWithTheirPosition(t *testing.T) {
 	got := n.must(200, "POST", "/", bundleOf("transaction",
 		entryOf("", "GET", "Patient/p?_summary=true", "", `"ifNoneMatch":"W/\"1\""`),
 		entryOf("", "PUT", "Patient/p", patient("p", "1")),
-	))
-	if want := "GET " + base + `/Patient/p?_summary=true 0:0 W/"1"`; len(asked) != 1 || asked[0] != want {
+	), "Prefer: handling=lenient")
+	if want := "GET " + base + `/Patient/p?_summary=true 0:0 W/"1" handling=lenient`; len(asked) != 1 || asked[0] != want {
 		t.Errorf("asked %q, want %q", asked, want)
 	}
 	if id := got.at(t, "entry", 0, "resource", "id"); id != "p" {

@@ -110,3 +110,26 @@ func TestAWriteKnowsItsParameters(t *testing.T) {
 		}
 	}
 }
+
+// TestAReferenceInAConditionMayBeAbsolute: a reference is stored relative when it is one to this server, and is found as both.
+func TestAReferenceInAConditionMayBeAbsolute(t *testing.T) {
+	const part = `{"resourceType":"Organization","name":"x","partOf":{"reference":"Organization/whole"}}`
+	for _, reference := range []string{"Organization/whole", base + "/Organization/whole", "http%3A%2F%2Fserver.example%2Ffhir%2FOrganization%2Fwhole", "Organization/none," + base + "/Organization/whole"} {
+		n := newNode(t)
+		n.must(201, "PUT", "/Organization/whole", `{"resourceType":"Organization","id":"whole","name":"w"}`)
+		n.must(201, "PUT", "/Organization/part", strings.Replace(part, `"name"`, `"id":"part","name"`, 1))
+		condition := "partof=" + reference
+		if got := n.must(200, "POST", "/Organization", part, "If-None-Exist: "+condition).at(t, "id"); got != "part" {
+			t.Errorf("If-None-Exist: %s: got Organization/%s", condition, got)
+		}
+		got := n.must(200, "POST", "", bundleOf("transaction", entryOf("", "POST", "Patient", `{"resourceType":"Patient","managingOrganization":{"reference":"Organization?`+condition+`"}}`),
+			entryOf("", "PUT", "Organization?"+condition, strings.Replace(part, `"x"`, `"y"`, 1))))
+		if name := nameOf(got.at(t, "entry", 1, "response", "location")); name != "Organization/part" {
+			t.Errorf("%s in a transaction: got %s", condition, got.body)
+		}
+		if patient := n.stored(nameOf(got.at(t, "entry", 0, "response", "location"))); !strings.Contains(patient, `"Organization/part"`) {
+			t.Errorf("a reference by %s became %s", condition, patient)
+		}
+		n.verified()
+	}
+}

@@ -27,7 +27,7 @@ func (d *door) create(rw http.ResponseWriter, r *http.Request, name string) erro
 				return invalid("If-None-Exist: %s", text(err))
 			}
 		}
-		if change.Condition, err = d.condition(name, strings.Join(criteria, "&")); err != nil {
+		if change.Condition, err = d.condition(name, strings.Join(criteria, "&"), d.baseOf(r)); err != nil {
 			return err
 		}
 	}
@@ -73,7 +73,7 @@ func (d *door) delete(rw http.ResponseWriter, r *http.Request, name, id string) 
 func (d *door) target(r *http.Request, change *events.Change) error {
 	var err error
 	if change.ID == "" {
-		change.Condition, err = d.condition(change.Type, r.URL.RawQuery)
+		change.Condition, err = d.condition(change.Type, r.URL.RawQuery, d.baseOf(r))
 	} else if err = fhir.CheckID(change.ID); err == nil {
 		err = onlyResultParameters(r.URL.RawQuery, hintWithID(change))
 	}

@@ -70,11 +70,12 @@ func (l *linker) link(change *events.Change, node fhir.Node, fullURL string) err
 				replace(len(l.base)+len("/"), "")
 			}
 		case fhir.ConditionalReference:
-			if _, err := l.door.conditions.parse(l.door.Tenant, ref.Type, ref.Query); err != nil {
+			query := l.door.Catalog.Relative(ref.Type, ref.Query, l.base)
+			if _, err := l.door.conditions.parse(l.door.Tenant, ref.Type, query); err != nil {
 				failure = invalid("the conditional reference %.200q: %s", place.Value, text(err)).At(place.Node.Path())
 				break
 			}
-			link(len(place.Value), events.Link{Change: -1, Type: ref.Type, Query: ref.Query})
+			link(len(place.Value), events.Link{Change: -1, Type: ref.Type, Query: query})
 		}
 		if failure != nil {
 			return failure

@@ -596,3 +596,24 @@ func FuzzParseQuery(f *testing.F) {
 		}
 	})
 }
+
+func TestConditionsNameNoServer(t *testing.T) {
+	c := defaultCatalog(t)
+	const base = "http://h/fhir"
+	for _, test := range []struct{ typ, raw, want string }{
+		{"Observation", "subject=http://h/fhir/Patient/1&code=a|b", "subject=Patient%2F1&code=a|b"},
+		{"Observation", "code=a&subject:Patient=http%3A%2F%2Fh%2Ffhir%2FPatient%2F1,Patient/2", "code=a&subject:Patient=Patient%2F1%2CPatient%2F2"},
+		{"Observation", `subject=http://h/fhir/Patient/1,http://x/a\,b`, "subject=Patient%2F1%2Chttp%3A%2F%2Fx%2Fa%5C%2Cb"},
+		{"DocumentReference", "relationship=http://h/fhir/DocumentReference/1$replaces", "relationship=DocumentReference%2F1%24replaces"},
+		{"Observation", "subject=http://h/fhirs/Patient/1", "subject=http://h/fhirs/Patient/1"},
+		{"Observation", "subject=http://h/fhir/Patient/1/x", "subject=http://h/fhir/Patient/1/x"},
+		{"QuestionnaireResponse", "questionnaire=http://h/fhir/Questionnaire/1", "questionnaire=http://h/fhir/Questionnaire/1"},
+		{"ValueSet", "url=http://h/fhir/ValueSet/1", "url=http://h/fhir/ValueSet/1"},
+		{"Observation", "subject=%zz&%zz=http://h/fhir/Patient/1&shade=http://h/fhir/Patient/1", "subject=%zz&%zz=http://h/fhir/Patient/1&shade=http://h/fhir/Patient/1"},
+		{"Nonsense", "subject=http://h/fhir/Patient/1", "subject=http://h/fhir/Patient/1"},
+	} {
+		if got := c.Relative(test.typ, test.raw, base); got != test.want {
+			t.Errorf("%s becomes %s, want %s", test.raw, got, test.want)
+		}
+	}
+}

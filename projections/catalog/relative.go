@@ -1,0 +1,63 @@
+package catalog
+
+import (
+	"net/url"
+	"slices"
+	"strings"
+
+	"binnacle/projections"
+)
+
+// Relative returns a condition in which references under a base are relative, as they are in the resources that are stored: a condition
+// means the same wherever it is read, and so names no server. What else stands there stays as it is; what is malformed is for
+// [Catalog.ParseCondition] to refuse.
+func (c *Catalog) Relative(typ, raw, base string) string {
+	own := c.types[typ]
+	if own == nil || base == "" || !strings.Contains(raw, "=") {
+		return raw
+	}
+	pairs := strings.Split(raw, "&")
+	for i, pair := range pairs {
+		key, text, _ := strings.Cut(pair, "=")
+		name, err := url.QueryUnescape(key)
+		value, badValue := url.QueryUnescape(text)
+		code, _, _ := splitKey(name)
+		param := own.params[code]
+		if err != nil || badValue != nil || param == nil || !strings.Contains(value, base+"/") {
+			continue
+		}
+		if relative := param.relative(value, base); relative != value {
+			pairs[i] = key + "=" + url.QueryEscape(relative)
+		}
+	}
+	return strings.Join(pairs, "&")
+}
+
+// relative makes the references in a value of the parameter relative, those that stand as parts of a composite too.
+func (p *Param) relative(value, base string) string {
+	alternatives := splitUnescaped(value, ',')
+	for i, one := range alternatives {
+		switch p.Kind {
+		case projections.Reference:
+			alternatives[i] = relativeReference(p.Datatypes, one, base)
+		case projections.Composite:
+			parts := splitUnescaped(one, '$')
+			for n := range min(len(parts), len(p.Components)) {
+				if part := p.Components[n]; part.Kind == projections.Reference {
+					parts[n] = relativeReference(part.Datatypes, parts[n], base)
+				}
+			}
+			alternatives[i] = strings.Join(parts, "$")
+		}
+	}
+	return strings.Join(alternatives, ",")
+}
+
+// relativeReference leaves canonicals alone, which are stored as they were sent.
+func relativeReference(datatypes []string, text, base string) string {
+	rest, own := strings.CutPrefix(text, base+"/")
+	if r := parseReference(rest); own && r.relative && slices.Contains(datatypes, "Reference") {
+		return rest
+	}
+	return text
+}
