@@ -50,6 +50,7 @@ type publishing struct {
 	decided int64     // records before this offset are decided, as far as this process knows
 	done    int64     // and before this one nothing is left to publish, as far as this process has published
 	known   bool      // done is at or behind the feed's end
+	seen    bool      // done was that at some time
 	since   time.Time // since when something is left; zero: nothing is
 }
 
@@ -81,16 +82,20 @@ func (p *Publish) Decided(partition int32, next int64) {
 	}
 }
 
-// Lag tells how many records have been decided whose decisions are not known to be in the feed, and for how long there have been any.
+// Lag tells how many records have been decided whose decisions are not known to be in the feed, and for how long there have been any. While the feed
+// has not told yet how far it has come, it counts one.
 func (p *Publish) Lag() (records int64, age time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, at := range p.partitions {
-		if at.known { // else it is not known how many there are
-			records += max(0, at.decided-at.done)
+		if at.since.IsZero() {
+			continue
 		}
-		if !at.since.IsZero() {
-			age = max(age, time.Since(at.since))
+		age = max(age, time.Since(at.since))
+		if at.seen {
+			records += max(1, at.decided-at.done)
+		} else {
+			records++
 		}
 	}
 	return records, age
@@ -218,7 +223,7 @@ func (p *Publish) publish(ctx context.Context, partition int32, at *publishing) 
 func (p *Publish) settle(at *publishing, done int64, known bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	at.done, at.known = done, known
+	at.done, at.known, at.seen = done, known, true
 	if known && at.done >= at.decided {
 		at.since = time.Time{}
 	}

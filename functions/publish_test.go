@@ -171,8 +171,13 @@ func TestAFeedThatIsAwayForAWhileGetsEverythingAndTheLagTellsOfIt(t *testing.T) 
 	n.must(201, "PUT", "/Patient/b", patient("b", "1"))
 	n.must(201, "PUT", "/Patient/c", patient("c", "1"))
 	feed.failed(t)
-	if records, age := n.project.Publish.Lag(); age == 0 {
-		t.Errorf("the lag is %d records for %s while the feed is away", records, age)
+	if records, age := n.project.Publish.Lag(); age == 0 || records != 2 {
+		t.Errorf("the lag is %d records for %s, want 2, while the feed is away", records, age)
+	}
+	fresh := &functions.Publish{Index: n.index, Feed: feed, Logger: quiet} // it has never been told how far the feed has come
+	fresh.Decided(0, 7)
+	if records, age := fresh.Lag(); (records > 0) != (age > 0) {
+		t.Errorf("the lag is %d records for %s: one of them says that nothing is left", records, age)
 	}
 	feed.setBroken(false)
 	n.wantFed(feed)

@@ -62,6 +62,7 @@ type verifying struct {
 	progress  func(done, all int64)
 	all       int64
 	seed      maphash.Seed
+	stored    []uint64 // first bytes of every hash that the blobs have something under, ascending
 
 	mu       sync.Mutex
 	report   Report
@@ -78,18 +79,18 @@ func (v *Verify) Handle(ctx context.Context, options VerifyOptions, progress fun
 	run.report.Types = make(map[string]TypeCount)
 	started := time.Now()
 	// Orphans are counted against the versions read afterwards: a content is there before its version is.
-	var stored []uint64
 	if err := v.Blobs.Each(ctx, func(hash events.Hash) error {
-		stored = append(stored, prefix(hash))
+		run.stored = append(run.stored, prefix(hash))
 		return nil
 	}); err != nil {
 		return Report{}, err
 	}
+	slices.Sort(run.stored)
 	if err := run.partitions(ctx); err != nil {
 		return Report{}, err
 	}
 	unused := make(map[uint64]struct{})
-	for _, hash := range stored {
+	for _, hash := range run.stored {
 		if _, used := run.hashes[hash]; !used {
 			unused[hash] = struct{}{}
 		}

@@ -3,6 +3,7 @@ package functions
 import (
 	"context"
 	"crypto/sha256"
+	"slices"
 
 	"binnacle/events"
 	"binnacle/projections"
@@ -59,7 +60,10 @@ func (v *verifying) contents(ctx context.Context, batch []checked) error {
 
 // content returns the right content of a version: what the blobs gave, or else what the log gives, if anybody wants it; nil: neither.
 func (v *verifying) content(ctx context.Context, version projections.Version, stored []byte) ([]byte, error) {
+	_, there := slices.BinarySearch(v.stored, prefix(version.Hash))
 	switch {
+	case stored == nil && there: // a store gives nothing in place of other bytes
+		return v.lost(ctx, version, &v.report.Wrong, "is damaged")
 	case stored == nil:
 		return v.lost(ctx, version, &v.report.Missing, "is missing")
 	case sha256.Sum256(stored) != version.Hash:

@@ -30,7 +30,7 @@ type Report struct {
 	Contents       int64                `json:"contents"`        // versions whose content is there and right
 	Bytes          int64                `json:"bytes"`           // of those contents
 	Missing        int64                `json:"missing"`         // versions without content
-	Wrong          int64                `json:"wrong"`           // versions whose content has another hash
+	Wrong          int64                `json:"wrong"`           // versions whose content is damaged
 	Repaired       int64                `json:"repaired"`        // of those two
 	Orphans        int64                `json:"orphans"`         // contents that no version has; harmless, and part of a batch that was not committed
 	Quarantined    int64                `json:"quarantined"`     // records that could not be projected

@@ -2,6 +2,7 @@ package functions_test
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -97,6 +98,43 @@ func TestVerifyTellsOfEachTermRowThatIsAlteredMissingOrAdded(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// strictBlobs give nothing in place of what is damaged, as the stores on disks do.
+type strictBlobs struct{ projections.Blobs }
+
+func (b strictBlobs) Get(ctx context.Context, hashes []events.Hash) ([][]byte, error) {
+	contents, err := b.Blobs.Get(ctx, hashes)
+	for i := range contents {
+		if sha256.Sum256(contents[i]) != hashes[i] {
+			contents[i] = nil
+		}
+	}
+	return contents, err
+}
+
+func TestVerifyTellsADamagedContentFromAMissingOne(t *testing.T) {
+	s := termsOfAllKinds(t)
+	current, err := s.live.Current(t.Context(), []projections.Key{{Tenant: "main", Type: "Patient", ID: "p"}, {Tenant: "main", Type: "Patient", ID: "r"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.blobs.Delete(t.Context(), []events.Hash{current[0].Hash, current[1].Hash}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.blobs.Put(t.Context(), []projections.Blob{{Hash: current[0].Hash, Content: []byte("damaged")}}); err != nil {
+		t.Fatal(err)
+	}
+	verify := &functions.Verify{Log: s.log, Index: s.live, Blobs: strictBlobs{s.blobs}, Catalog: theCatalog()}
+	for _, c := range []struct {
+		options                  functions.VerifyOptions
+		missing, wrong, repaired int64
+	}{{functions.VerifyOptions{}, 1, 1, 0}, {functions.VerifyOptions{Repair: true}, 1, 1, 2}, {functions.VerifyOptions{}, 0, 0, 0}} {
+		report, err := verify.Handle(t.Context(), c.options, func(int64, int64) {})
+		if err != nil || report.Missing != c.missing || report.Wrong != c.wrong || report.Repaired != c.repaired || report.OK != (c.missing+c.wrong == c.repaired) {
+			t.Errorf("%+v: %v, got\n%s", c, err, strings.Join(report.Lines(), "\n"))
+		}
 	}
 }
 

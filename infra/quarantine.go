@@ -61,9 +61,19 @@ func lineOf(q projections.Quarantined) quarantineLine {
 	return line
 }
 
+// shortText is how much of what a stranger has written a line has, in characters; --json and show have all of it.
+const shortText = 80
+
+func shortened(text string) string {
+	if runes := []rune(text); len(runes) > shortText {
+		return string(runes[:shortText]) + "…"
+	}
+	return text
+}
+
 func (l quarantineLine) text() string {
 	reason, _, _ := strings.Cut(l.Reason, "\n") // the rest is the stack of a panic
-	text := fmt.Sprintf("%s  %s  %q  %s  %s\n    %s\n", l.Position, l.Time.Format("2006-01-02T15:04:05.000Z"), l.Key, humanize.IBytes(uint64(l.Bytes)), l.Asks, reason)
+	text := fmt.Sprintf("%s  %s  %q  %s  %s\n    %s\n", l.Position, l.Time.Format("2006-01-02T15:04:05.000Z"), shortened(l.Key), humanize.IBytes(uint64(l.Bytes)), l.Asks, reason)
 	if s := l.Settled; s != nil {
 		done := "replayed"
 		if s.Discard {

@@ -9,6 +9,7 @@ import (
 
 	"binnacle/events"
 	"binnacle/functions"
+	"binnacle/projections"
 )
 
 // command runs the program.
@@ -110,5 +111,15 @@ func TestAnOperatorLooksAtTheQuarantineAndSettlesIt(t *testing.T) {
 	}
 	if code, out, _ := run("quarantine", "list", "--all"); code != 0 || !strings.Contains(out, "a test of ours") {
 		t.Errorf("list --all after a rebuild: %d %s", code, out)
+	}
+}
+
+func TestAListHasOfLongTextOnlyTheBeginning(t *testing.T) {
+	line := lineOf(projections.Quarantined{Record: events.RawRecord{Key: []byte(strings.Repeat("é", 2000))}, Reason: "no event"})
+	if text := line.text(); len(text) > 400 || !strings.Contains(text, strings.Repeat("é", 80)+"…") {
+		t.Errorf("the line has %d bytes: %.300s", len(text), text)
+	}
+	if line.Key != strings.Repeat("é", 2000) {
+		t.Error("--json has not the whole key")
 	}
 }
