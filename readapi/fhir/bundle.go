@@ -13,7 +13,7 @@ import (
 
 // writeSearch writes a page of a search as a bundle.
 func (d *Door) writeSearch(ctx context.Context, w http.ResponseWriter, s *search, found found) error {
-	links, err := d.links(ctx, s, found.page)
+	links, err := d.links(ctx, s, found)
 	if err != nil {
 		return err
 	}
@@ -24,7 +24,10 @@ func (d *Door) writeSearch(ctx context.Context, w http.ResponseWriter, s *search
 		Type: "searchset", LastUpdated: time.Now(), Total: totalOf(s.place.total), Links: bundleLinks(links),
 	})
 	entries := searchEntries{door: d, search: s, bundle: bundle}
-	if !entries.write(ctx, found.page.Versions, found.contents, "match") || !entries.write(ctx, found.included.versions, found.included.contents, "include") {
+	if found.included.from == 0 && !entries.write(ctx, found.page.Versions, found.contents, "match") {
+		return nil
+	}
+	if !entries.write(ctx, found.included.versions, found.included.contents, "include") {
 		return nil
 	}
 	if outcome != nil {

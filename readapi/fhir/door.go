@@ -39,7 +39,7 @@ type Limits struct {
 	MaxCount      int           // entries on a page at the most; a larger _count is read as this; default 1,000
 	MaxValues     int           // alternatives of one search parameter; default 1,000
 	PageBytes     int           // content on a page at the most, unless one entry alone is larger; default 32 MiB
-	Included      int           // resources beside the matches on a page at the most; more are refused; default 1,000
+	Included      int           // resources beside the matches on a page at the most; more follow on pages of their own; default 1,000
 	FormBytes     int64         // body of a search by POST; default 1 MiB
 	SearchTime    time.Duration // one search; default 10 s
 	PositionWait  time.Duration // for the position that a read must have reached; default 5 s

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"binnacle/events"
-	"binnacle/projections"
 	"binnacle/projections/catalog"
 )
 
@@ -118,8 +117,8 @@ func only(raw, name string) (value string, found, twice bool) {
 
 // links makes the links of a page. The first page of a search by GET is the search itself, and so shows what is committed when it is
 // followed; that of a search by POST is the first page as it was.
-func (d *Door) links(ctx context.Context, s *search, page projections.Page) ([]link, error) {
-	if s.form && (page.Next != "" || s.paged) { // a page of a search by GET may be asked for by POST
+func (d *Door) links(ctx context.Context, s *search, found found) ([]link, error) {
+	if _, more := s.next(found); s.form && (more || s.paged) { // a page of a search by GET may be asked for by POST
 		if err := d.keep(ctx, s); err != nil {
 			return nil, err
 		}
@@ -150,13 +149,29 @@ func (d *Door) links(ctx context.Context, s *search, page projections.Page) ([]l
 	case s.kept != nil:
 		add("first", s.place.at(""))
 	}
-	if page.After != "" {
-		add("previous", s.place.before(page.After))
+	if previous, ok := s.previous(found); ok {
+		add("previous", previous)
 	}
-	if page.Next != "" {
-		add("next", s.place.at(page.Next))
+	if next, ok := s.next(found); ok {
+		add("next", next)
 	}
 	return links, failure
+}
+
+// next is the place of the page that follows: the rest of what is included with these matches, or the matches behind them.
+func (s *search) next(found found) (place, bool) {
+	if found.included.more {
+		return s.place.among(found.page.After, len(found.page.Versions), found.included.to, false), true
+	}
+	return s.place.at(found.page.Next), found.page.Next != ""
+}
+
+// previous is the place of the page before.
+func (s *search) previous(found found) (place, bool) {
+	if found.included.from > 0 {
+		return s.place.among(found.page.After, len(found.page.Versions), found.included.from, true), true
+	}
+	return s.place.before(found.page.After), found.page.After != ""
 }
 
 func (d *Door) tokenOf(s *search, p place) (string, error) {

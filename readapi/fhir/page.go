@@ -30,10 +30,22 @@ func (d *Door) find(ctx context.Context, s *search) (found, error) {
 	return found, err
 }
 
+// back tells whether the page of matches ends at the edge.
+func (s *search) back() bool { return s.place.back && s.place.matches == 0 }
+
+// limit is how many matches the page has, as far as _count goes.
+func (s *search) limit(count int) int {
+	if s.place.matches > 0 {
+		return s.place.matches
+	}
+	return count
+}
+
 // findType finds a page of one type.
 func (d *Door) findType(ctx context.Context, s *search) (found, error) {
 	query := s.parsed.Query
-	query.Partition, query.After, query.Back, query.Snapshot = d.Partition, s.place.edge, s.place.back, s.place.snapshot
+	query.Partition, query.After, query.Back, query.Snapshot = d.Partition, s.place.edge, s.back(), s.place.snapshot
+	query.Limit = s.limit(query.Limit)
 	if s.paged {
 		query.Total = projections.TotalNone // the first page has counted
 	}
@@ -45,7 +57,7 @@ func (d *Door) findType(ctx context.Context, s *search) (found, error) {
 		s.place.total = page.Total
 	}
 	s.place.snapshot = page.Snapshot
-	contents, err := d.contents(ctx, page.Versions, s.place.back)
+	contents, err := d.contents(ctx, page.Versions, s.back())
 	if err != nil {
 		return found{}, err
 	}

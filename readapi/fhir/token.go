@@ -21,6 +21,10 @@ type place struct {
 	asked    int64  // when the first page was asked for, Unix seconds; what is relative to now stays the same on all pages
 	edge     string // where the page begins: Page.Next of the one before; "" is the start
 	back     bool   // it ends at the edge, and does not begin there
+
+	// Where what is included beside matches does not fit a page, further pages have the rest of it.
+	matches int // how many matches, from the edge on, the included resources belong to; 0: they all come with their matches
+	shown   int // of these resources, how many stand on the pages before; backwards, on this page and those before
 }
 
 // tokenChars bounds a token. One over all types in an order that needs a place in each of them is the longest.
@@ -28,20 +32,26 @@ const tokenChars = 8_000
 
 // at is the place of the page that begins at an edge.
 func (p place) at(edge string) place {
-	p.edge, p.back = edge, false
+	p.edge, p.back, p.matches, p.shown = edge, false, 0, 0
+	return p
+}
+
+// among is the place of a page of what is included with matches that begin at an edge.
+func (p place) among(edge string, matches, shown int, back bool) place {
+	p.edge, p.back, p.matches, p.shown = edge, back, matches, shown
 	return p
 }
 
 // before is the place of the page that ends at an edge.
 func (p place) before(edge string) place {
-	p.edge, p.back = edge, true
+	p.edge, p.back, p.matches, p.shown = edge, true, 0, 0
 	return p
 }
 
 // The forms of a token: the first byte.
 const (
-	openForm   = 3 // checksum, place
-	sealedForm = 4 // hash of the kept search, nonce, sealed place
+	openForm   = 5 // checksum, place
+	sealedForm = 6 // hash of the kept search, nonce, sealed place
 )
 
 // open writes the token of a search whose parameters stand in the link beside it. The checksum binds it to them: a token is no
@@ -145,7 +155,7 @@ func checksum(search string, body []byte) uint64 {
 	return digest.Sum64()
 }
 
-// append writes the place: snapshot, total+1, asked, back, and the edge with its length.
+// append writes the place: snapshot, total+1, asked, back, matches, shown, and the edge with its length.
 func (p place) append(data []byte) []byte {
 	data = binary.AppendUvarint(data, uint64(p.snapshot))
 	data = binary.AppendUvarint(data, uint64(p.total+1))
@@ -155,6 +165,8 @@ func (p place) append(data []byte) []byte {
 	} else {
 		data = append(data, 0)
 	}
+	data = binary.AppendUvarint(data, uint64(p.matches))
+	data = binary.AppendUvarint(data, uint64(p.shown))
 	data = binary.AppendUvarint(data, uint64(len(p.edge)))
 	return append(data, p.edge...)
 }
@@ -164,8 +176,9 @@ func parsePlace(data []byte) (place, error) {
 	p := place{snapshot: int64(reader.number(math.MaxInt64)), total: int64(reader.number(math.MaxInt64)) - 1,
 		asked: int64(reader.number(math.MaxInt32))}
 	p.back = reader.number(1) == 1
+	p.matches, p.shown = int(reader.number(math.MaxInt32)), int(reader.number(math.MaxInt32))
 	p.edge = reader.text()
-	if reader.bad || len(reader.data) > 0 || p.back && p.edge == "" {
+	if reader.bad || len(reader.data) > 0 || p.matches == 0 && p.back && p.edge == "" || (p.matches == 0) != (p.shown == 0) {
 		return place{}, badToken()
 	}
 	return p, nil

@@ -14,6 +14,7 @@ func TestAPlaceComesBackFromItsToken(t *testing.T) {
 		{total: -1},
 		{total: 0, snapshot: 7, asked: 1_770_000_000},
 		{total: 1 << 40, snapshot: 1 << 60, asked: 1, edge: "\x00\xffa", back: true},
+		{total: 3, snapshot: 7, edge: "a", matches: 50, shown: 1_000},
 	}
 	secret := [32]byte{1, 2, 3}
 	for _, want := range places {

@@ -40,15 +40,16 @@ type typesPage struct {
 
 // findTypes finds a page over several types. The next page goes on in each type behind what was taken of it.
 func (d *Door) findTypes(ctx context.Context, s *search) (found, error) {
-	t := &typesPage{parts: make([]*typePart, len(s.parsed.Types)), back: s.place.back}
+	t := &typesPage{parts: make([]*typePart, len(s.parsed.Types)), back: s.back()}
 	for i, query := range s.parsed.Types {
-		query.Partition, query.Back = d.Partition, t.back
+		query.Partition, query.Back, query.Limit = d.Partition, t.back, s.limit(query.Limit)
 		if s.paged {
 			query.Total = projections.TotalNone
 		}
 		t.parts[i] = &typePart{query: query}
 	}
 	order := s.parsed.Types[0]
+	order.Limit = s.limit(order.Limit)
 	t.common = len(order.Sort) == 1 && !orderedByTerms(order)
 	if err := t.read(s.place.edge); err != nil {
 		return found{}, err
