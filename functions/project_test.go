@@ -484,13 +484,13 @@ func TestTheProjectorTellsWhyItDoesNotGoOn(t *testing.T) {
 		n.write.Limits.OutcomeWait = 50 * time.Millisecond
 	})
 	n.must(201, "PUT", "/Patient/p", patient("p", "0"))
-	if err, _ := n.project.Trouble(); err != nil {
+	if _, err := n.project.Trouble(); err != nil {
 		t.Errorf("while all is well: %v", err)
 	}
 	until := func(what string, holds func(error) bool) {
 		t.Helper()
 		for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-			err, since := n.project.Trouble()
+			since, err := n.project.Trouble()
 			if holds(err) && (err == nil) == since.IsZero() {
 				return
 			}

@@ -43,15 +43,15 @@ func (p *Project) untroubled(partition int32) {
 
 // Trouble is why records that this projector has are not projected, as its last tries have told, and since when. Of several partitions it tells
 // of the first.
-func (p *Project) Trouble() (err error, since time.Time) {
+func (p *Project) Trouble() (since time.Time, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, partition := range slices.Sorted(maps.Keys(p.troubles)) {
 		if t := p.troubles[partition]; time.Since(t.last) < troubleFresh {
-			return events.Wrap(events.Transient, "functions.Project", t.err, "partition %d can't be projected on: %s", partition, reason(t.err)), t.since
+			return t.since, events.Wrap(events.Transient, "functions.Project", t.err, "partition %d can't be projected on: %s", partition, reason(t.err))
 		}
 	}
-	return nil, time.Time{}
+	return time.Time{}, nil
 }
 
 // reason is what anybody may read of an error.

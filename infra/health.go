@@ -95,7 +95,7 @@ func (n *node) trouble() *events.Error {
 	if m == nil || m.project == nil {
 		return nil
 	}
-	err, since := m.project.Trouble()
+	since, err := m.project.Trouble()
 	var told *events.Error
 	if err == nil || time.Since(since) < troublePatience || !errors.As(err, &told) {
 		return nil

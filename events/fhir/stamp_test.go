@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -161,7 +162,7 @@ func TestStampedRandomResourcesAreTheSameAndAnyOtherChangeIsNot(t *testing.T) {
 			if json.Valid(changed) && Same(content, changed) {
 				t.Fatalf("seed %d: %q and %q are the same", seed, content, changed)
 			}
-			without := append(stamped[:at:at], stamped[at+1:]...)
+			without := slices.Concat(stamped[:at], stamped[at+1:])
 			if got, want := Same(content, without), bytes.Equal(compact(without), compact(stamped)); got != want {
 				t.Fatalf("seed %d: that %q is the same without byte %d: got %v, want %v", seed, stamped, at, got, want)
 			}

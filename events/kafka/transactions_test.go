@@ -229,7 +229,7 @@ func TestAnOpenTransactionIsToldAndNothingIsAppendedBehindIt(t *testing.T) {
 		t.Errorf("Append while it is open: got %v, want kind transient", err)
 	}
 	other.abort()
-	until("after it was aborted", func(err error) bool { return err == nil })
+	_ = until("after it was aborted", func(err error) bool { return err == nil })
 	if err := mine(); err != nil {
 		t.Errorf("Append after it was aborted: %v", err)
 	}

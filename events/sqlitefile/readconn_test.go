@@ -21,8 +21,8 @@ func TestAStatementEndsWithItsCallBetweenTwoRows(t *testing.T) {
 	}
 	defer func() { _ = prepared.Close() }()
 	for _, query := range []func(ctx context.Context) (rowsOf, error){
-		func(ctx context.Context) (rowsOf, error) { return f.Read.QueryContext(ctx, endless) },
-		func(ctx context.Context) (rowsOf, error) { return prepared.QueryContext(ctx) },
+		func(ctx context.Context) (rowsOf, error) { return f.Read.QueryContext(ctx, endless) }, //nolint:rowserrcheck // asked where they are read
+		func(ctx context.Context) (rowsOf, error) { return prepared.QueryContext(ctx) },        //nolint:rowserrcheck // asked where they are read
 	} {
 		ended := make(chan error, 1)
 		read := make(chan int, 1)

@@ -77,7 +77,7 @@ func Plan(root string) (tests []Test, err error) {
 	return tests, err
 }
 
-// stageOf tells a file's stage from its name, and refuses a build constraint that says another one or that no stage fulfils.
+// stageOf tells a file's stage from its name, and refuses a build constraint that says another one or that no stage fulfills.
 func stageOf(name string, parsed *ast.File) (Stage, error) {
 	stage := Race
 	for _, s := range []Stage{Whole, Faults} {
@@ -93,7 +93,7 @@ func stageOf(name string, parsed *ast.File) (Stage, error) {
 		return expression == nil || expression.Eval(func(t string) bool { return t == tag || slices.Contains(platform, t) })
 	}
 	if stage == Race && !holds("") {
-		return stage, fmt.Errorf("no run of the test command fulfils its build constraint %s: say the tag in the name, as in x_%s_test.go", expression, Faults)
+		return stage, fmt.Errorf("no run of the test command fulfills its build constraint %s: say the tag in the name, as in x_%s_test.go", expression, Faults)
 	}
 	if stage != Race && (holds("") || !holds(stage.String())) {
 		return stage, fmt.Errorf("a file of this name has the build constraint //go:build %s", stage)

@@ -3,6 +3,7 @@ package testrun
 import (
 	"bytes"
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -62,9 +63,9 @@ func TestAFileSaysByNameAndTagWhereItsTestsRun(t *testing.T) {
 		{"it_test.go", "//go:build unix\n" + test, "race x TestIt"},
 		{"it_faults_test.go", test, "a file of this name has the build constraint //go:build faults"},
 		{"it_whole_test.go", "//go:build faults\n" + test, "a file of this name has the build constraint //go:build whole"},
-		{"it_test.go", "//go:build faults\n" + test, "no run of the test command fulfils its build constraint"},
+		{"it_test.go", "//go:build faults\n" + test, "no run of the test command fulfills its build constraint"},
 		{"it_test.go", "//go:build !race\n" + test, "race x TestIt"},
-		{"it_test.go", "//go:build never\n" + test, "no run of the test command fulfils its build constraint"},
+		{"it_test.go", "//go:build never\n" + test, "no run of the test command fulfills its build constraint"},
 		{"it_test.go", "//go:build never &&\n" + test, "it_test.go"},
 	} {
 		tests, err := Plan(tree(t, map[string]string{"x/" + c.name: c.text, "x/testdata/y_test.go": "not Go", ".git/z_test.go": "not Go"}))
@@ -153,7 +154,7 @@ func TestSecond(t *testing.T) {
 		err := (&Runner{Root: root, Out: &out}).Faults(context.Background(), choice, state, anew)
 		return out.String(), err
 	}
-	if out, err := run("", false); err != ErrFailed || !strings.Contains(out, "failed: x TestSecond") || !strings.Contains(out, "1 passed, 1 failed") {
+	if out, err := run("", false); !errors.Is(err, ErrFailed) || !strings.Contains(out, "failed: x TestSecond") || !strings.Contains(out, "1 passed, 1 failed") {
 		t.Fatalf("the first run: %v\n%s", err, out)
 	}
 	if err := os.WriteFile(filepath.Join(root, ".there"), nil, 0o644); err != nil {

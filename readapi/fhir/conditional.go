@@ -28,12 +28,17 @@ func notModified(header http.Header, etag string, modified time.Time) bool {
 		}
 		return false
 	}
-	line := header.Get("If-Modified-Since")
-	if line == "" {
-		return false
+	since := modifiedSince(header)
+	return !since.IsZero() && !modified.Truncate(time.Second).After(since)
+}
+
+// modifiedSince is the time in If-Modified-Since, whole seconds; zero without one and when it can't be read, which is ignored (RFC 9110, 13.1.3).
+func modifiedSince(header http.Header) time.Time {
+	since, err := http.ParseTime(header.Get("If-Modified-Since"))
+	if err != nil {
+		return time.Time{}
 	}
-	since, err := http.ParseTime(line)
-	return err == nil && !modified.Truncate(time.Second).After(since)
+	return since
 }
 
 // tagListed tells whether a list of entity tags (RFC 9110, 8.8.3) names the tag, or is "*". Reading stops at the first thing that

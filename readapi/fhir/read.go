@@ -75,8 +75,8 @@ func (d *Door) copyIsGood(r *http.Request, version projections.Version) (bool, e
 	if version.Number == 1 || len(r.Header["If-None-Match"]) > 0 {
 		return true, nil
 	}
-	if since, err := http.ParseTime(r.Header.Get("If-Modified-Since")); err != nil || since.After(version.Time) {
-		return err == nil, nil
+	if since := modifiedSince(r.Header); since.IsZero() || since.After(version.Time) {
+		return !since.IsZero(), nil
 	}
 	page, err := d.Reader.History(r.Context(), version.Key, projections.HistorySpan{Number: version.Number - 1, Limit: 1})
 	if err != nil || len(page.Versions) == 0 {
