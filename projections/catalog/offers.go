@@ -48,6 +48,21 @@ var notOffered = map[string]bool{"_filter": true, "_in": true, "_query": true, "
 var prefixes = map[string]projections.Prefix{"eq": projections.Eq, "ne": projections.Ne, "gt": projections.Gt, "lt": projections.Lt,
 	"ge": projections.Ge, "le": projections.Le, "sa": projections.Sa, "eb": projections.Eb, "ap": projections.Ap}
 
+// Modifiers returns the names of the modifiers that the parameter takes, missing first; a reference takes the names of types, too.
+func (p *Param) Modifiers() []string {
+	var names []string
+	for name, offer := range modifiers[p.Kind] {
+		if offer.offered {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	if !indexKnows(p.Code) {
+		names = slices.Insert(names, 0, "missing")
+	}
+	return names
+}
+
 // modifier reads the name of a modifier, or of the type that a reference is asked to point to.
 func (p *queryParser) modifier(param *Param, key, name string) (m projections.Modifier, targetType string, r *refusal) {
 	if name == "missing" {

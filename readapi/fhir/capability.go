@@ -201,25 +201,25 @@ func searchParams(known *catalog.Catalog, resourceType string) []searchParamOffe
 
 // usageOf names the modifiers that a parameter takes, and how its values are written where that isn't plain.
 func usageOf(param *catalog.Param) string {
+	var parts []string
+	if names := param.Modifiers(); len(names) > 0 {
+		list := "Modifiers: " + strings.Join(names, ", ")
+		if param.Kind == projections.Reference {
+			list += ", and the name of a type"
+		}
+		parts = append(parts, list)
+	}
 	switch param.Kind {
 	case projections.Composite:
 		names := make([]string, len(param.Components))
 		for i, part := range param.Components {
 			names[i] = part.Code
 		}
-		return "Modifiers: missing. Values: " + strings.Join(names, "$")
-	case projections.Token:
-		return "Modifiers: missing, not"
-	case projections.Reference:
-		return "Modifiers: missing, not, identifier, and the name of a type"
-	case projections.String:
-		return "Modifiers: missing, exact, contains"
-	case projections.URI:
-		return "Modifiers: missing, above, below"
+		parts = append(parts, "Values: "+strings.Join(names, "$"))
 	case projections.Date, projections.Number, projections.Quantity:
-		return "Modifiers: missing. Prefixes: eq, ne, gt, lt, ge, le, sa, eb, ap"
+		parts = append(parts, "Prefixes: eq, ne, gt, lt, ge, le, sa, eb, ap")
 	}
-	return ""
+	return strings.Join(parts, ". ")
 }
 
 // Metadata answers GET and HEAD [base]/metadata (FHIR R4 http, 3.1.0.8).
