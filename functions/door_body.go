@@ -4,7 +4,9 @@ import (
 	"errors"
 	"io"
 	"mime"
+	"net"
 	"net/http"
+	"os"
 	"strconv"
 	"strings"
 
@@ -13,75 +15,76 @@ import (
 	"binnacle/events"
 )
 
-// firstShare is what a body of unknown length takes from the budget at first.
-const firstShare = 1 << 20
+// A body takes memory as it arrives: firstStep, then stepBy times as much, again and again. What is beyond lastStep is taken at once: bodies
+// that have a part each and wait for more of it would wait for each other.
+const (
+	firstStep = 8 << 10
+	stepBy    = 4
+	lastStep  = 2 << 20
+)
 
-// body reads the body of a request, within the limit and the budget. release gives its share of the budget
-// back, once; it is never nil.
+// body reads the body of a request, within the limit and the budget. release gives its share of the budget back, once or more often; it is
+// never nil.
 func (d *door) body(r *http.Request) (data []byte, release func(), err error) {
-	var taken int64
-	release = func() {
-		d.budget.give(taken)
-		taken = 0
-	}
-	take := func(n int64) error {
-		if err := d.budget.take(r.Context(), n); err != nil {
-			return err
-		}
-		taken += n
-		return nil
-	}
+	held := &holding{budget: d.budget, who: addressOf(r), large: r.ContentLength > largeBody}
 	if err := checkContentType(r.Header.Get("Content-Type")); err != nil {
-		return nil, release, err
+		return nil, held.release, err
 	}
 	limit := d.limits.BodyBytes
 	if r.ContentLength > limit {
-		return nil, release, tooLarge(limit)
+		return nil, held.release, tooLarge(limit)
 	}
 	var reader io.Reader = r.Body
-	known := r.ContentLength
+	most := limit
 	switch encoding := strings.ToLower(strings.TrimSpace(r.Header.Get("Content-Encoding"))); encoding {
 	case "", "identity":
+		if r.ContentLength >= 0 {
+			most = r.ContentLength
+		}
 	case "gzip":
 		unpack, err := gzip.NewReader(r.Body)
 		if err != nil {
-			return nil, release, invalid("the body is not gzip, as its Content-Encoding says")
+			return nil, held.release, unreadable(err, "the body is not gzip, as its Content-Encoding says")
 		}
 		defer unpack.Close()
-		reader, known = unpack, -1
+		reader = unpack
 	default:
-		return nil, release, failed(http.StatusUnsupportedMediaType, events.Unsupported, "Content-Encoding %.40q is not offered; send the body as it is, or with gzip", encoding)
+		return nil, held.release, failed(http.StatusUnsupportedMediaType, events.Unsupported, "Content-Encoding %.40q is not offered; send the body as it is, or with gzip", encoding)
 	}
-	share := known
-	if known < 0 {
-		share = min(firstShare, limit)
-	}
-	if err := take(share); err != nil {
-		return nil, release, err
-	}
-	data, ended, err := readAll(reader, make([]byte, 0, share+1), share)
-	if err == nil && !ended && known < 0 && share < limit {
-		if err := take(limit - share); err != nil {
-			return nil, release, err
+	ended := false
+	for step := min(firstStep, most); !ended && err == nil; step = nextStep(step, most) {
+		if err := held.grow(r.Context(), step); err != nil {
+			return nil, held.release, err
 		}
-		data, ended, err = readAll(reader, data, limit)
+		if data, ended, err = readTo(reader, data, step); step == most {
+			break
+		}
 	}
 	switch {
 	case err != nil:
-		return nil, release, events.Wrap(events.Invalid, "functions.Door", err, "the body broke off or cannot be unpacked")
+		return nil, held.release, unreadable(err, "the body broke off or cannot be unpacked")
 	case !ended:
-		return nil, release, tooLarge(limit)
+		return nil, held.release, tooLarge(limit)
 	case len(data) == 0:
-		return nil, release, invalid("the body is empty; send the resource as JSON")
+		return nil, held.release, invalid("the body is empty; send the resource as JSON")
 	}
-	return data, release, nil
+	held.keep(int64(len(data)))
+	return data, held.release, nil
 }
 
-// readAll appends what a reader has to data; ended is false when that is more than most bytes in all.
-func readAll(reader io.Reader, data []byte, most int64) (all []byte, ended bool, err error) {
+func nextStep(step, most int64) int64 {
+	if step *= stepBy; step > lastStep {
+		return most
+	}
+	return min(step, most)
+}
+
+// readTo appends what a reader has to data until that is more than most bytes, which it then tells by ended being false. There is room
+// for one more than most, so that the end is seen.
+func readTo(reader io.Reader, data []byte, most int64) (all []byte, ended bool, err error) {
 	for int64(len(data)) <= most {
-		if len(data) == cap(data) {
-			data = append(make([]byte, 0, min(int64(2*cap(data)), most)+1), data...)
+		if len(data) == cap(data) { // what is beyond the last step is not there yet, and may never be
+			data = append(make([]byte, 0, min(max(int64(stepBy*cap(data)), firstStep+1), most+1)), data...)
 		}
 		n, err := reader.Read(data[len(data):min(int64(cap(data)), most+1)])
 		data = data[:len(data)+n]
@@ -93,6 +96,22 @@ func readAll(reader io.Reader, data []byte, most int64) (all []byte, ended bool,
 		}
 	}
 	return data, false, nil
+}
+
+// unreadable is the error of a body that cannot be read to its end.
+func unreadable(err error, text string) error {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return failed(http.StatusRequestTimeout, events.Transient, "the body came too slowly or not to its end; nothing was written, send it again")
+	}
+	return events.Wrap(events.Invalid, "functions.Door", err, "%s", text)
+}
+
+// addressOf is the address that a request's connection comes from: that of a proxy, when there is one.
+func addressOf(r *http.Request) string {
+	if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
+		return host
+	}
+	return r.RemoteAddr
 }
 
 func tooLarge(limit int64) error {

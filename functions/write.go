@@ -21,7 +21,7 @@ type WriteIndex interface {
 // Limits of [Write]; a zero value stands for the default.
 type Limits struct {
 	BodyBytes   int64         // one request's body, after decompression; default 64 MiB
-	BodiesBytes int64         // all bodies in flight; default 256 MiB, and never less than BodyBytes. Serving one takes up to four times its size
+	BodiesBytes int64         // all bodies in flight; default 256 MiB, and room for one of BodyBytes at the least. Serving one takes up to four times its size
 	BudgetWait  time.Duration // how long a request waits for its share of BodiesBytes; default 5 s
 	OutcomeWait time.Duration // how long a request waits for its outcome; default 15 s
 	LagRecords  int64         // records that the projector may be behind before writes are refused; default 20,000
@@ -86,7 +86,7 @@ type Write struct {
 func (w *Write) prepare() {
 	w.once.Do(func() {
 		w.limits = w.Limits.withDefaults()
-		w.budget = newBudget(w.limits.BodiesBytes, w.limits.BudgetWait)
+		w.budget = newBudget(w.limits.BodiesBytes, w.limits.BodyBytes, w.limits.BudgetWait)
 		w.documents, w.conditions = newDocuments(w.Catalog), newConditions(w.Catalog)
 		w.gate = newGate(w)
 		if w.Logger == nil {

@@ -423,11 +423,11 @@ func TestBodiesInFlightShareABudget(t *testing.T) {
 	})
 	body := patient("p", strings.Repeat("x", 700<<10))
 	inside, goOn := make(chan struct{}), make(chan struct{})
-	slow := io.MultiReader(strings.NewReader(body[:100]), readerFunc(func([]byte) (int, error) {
+	slow := io.MultiReader(strings.NewReader(body[:len(body)-100]), readerFunc(func([]byte) (int, error) {
 		close(inside)
 		<-goOn
 		return 0, io.EOF
-	}), strings.NewReader(body[100:]))
+	}), strings.NewReader(body[len(body)-100:]))
 	done := make(chan reply)
 	go func() {
 		r := httptest.NewRequest("PUT", base+"/Patient/p", slow)

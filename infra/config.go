@@ -68,6 +68,8 @@ type PostgresConfig struct {
 type limits struct {
 	MaxBody       int64         `help:"Largest request body, bytes." default:"67108864" env:"BINNACLE_MAX_BODY"`
 	BodyMemory    int64         `help:"Memory for request bodies in flight, bytes." default:"268435456" env:"BINNACLE_BODY_MEMORY"`
+	BodyTimeout   time.Duration `help:"How long a request body may take to come; then the answer is 408." default:"5m" env:"BINNACLE_BODY_TIMEOUT"`
+	BodyRate      int64         `help:"Bytes of a body that must come in a second, on average over 10 seconds; else the answer is 408." default:"4096" env:"BINNACLE_BODY_RATE"`
 	BlobCache     int64         `help:"Memory for cached resource content, bytes." default:"25165824" env:"BINNACLE_BLOB_CACHE"`
 	MaxLag        int64         `help:"Events that the projector may be behind before writes are refused with 503." default:"10000" env:"BINNACLE_MAX_LAG"`
 	OutcomeWait   time.Duration `help:"How long a write waits for its outcome before it answers 504." default:"30s" env:"BINNACLE_OUTCOME_WAIT"`

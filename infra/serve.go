@@ -111,7 +111,7 @@ func (c *serveCommand) node() nodeConfig {
 
 // run serves until ctx ends; then the node says that it isn't ready, requests in flight finish, and the projector stops.
 func (c *serveCommand) run(ctx context.Context, n *node, listener net.Listener) error {
-	server := &http.Server{Handler: n.handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
+	server := &http.Server{Handler: newPace(n.handler, c.BodyRate, c.BodyTimeout), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
 		ErrorLog: slog.NewLogLogger(n.logger.Handler(), slog.LevelDebug), Protocols: new(http.Protocols)}
 	server.Protocols.SetHTTP1(true)
 	server.Protocols.SetUnencryptedHTTP2(true)

@@ -8,6 +8,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -85,6 +86,9 @@ func (d *Door) readForm(w http.ResponseWriter, r *http.Request) ([]byte, error) 
 	case "", "identity":
 	case "gzip":
 		unpack, err := gzip.NewReader(stream)
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			return nil, tooSlow(err)
+		}
 		if err != nil {
 			return nil, events.Errorf(events.Invalid, "fhir.SearchForm", "the body is not gzip, as its Content-Encoding says")
 		}
@@ -97,10 +101,18 @@ func (d *Door) readForm(w http.ResponseWriter, r *http.Request) ([]byte, error) 
 	if large := (*http.MaxBytesError)(nil); errors.As(err, &large) || int64(len(body)) > d.Limits.FormBytes {
 		return nil, events.Errorf(events.TooLarge, "fhir.SearchForm", "the parameters are larger than %d bytes; search in several steps", d.Limits.FormBytes)
 	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return nil, tooSlow(err)
+	}
 	if err != nil {
 		return nil, events.Wrap(events.Invalid, "fhir.SearchForm", err, "the body cannot be read to its end")
 	}
 	return body, nil
+}
+
+// tooSlow refuses a form that the server has stopped to wait for.
+func tooSlow(err error) error {
+	return &Refusal{Status: http.StatusRequestTimeout, Err: &events.Error{Kind: events.Transient, Op: "fhir.SearchForm", Text: "the parameters came too slowly or not to their end; send them again", Err: err}}
 }
 
 func (d *Door) search(w http.ResponseWriter, r *http.Request, scope Scope, raw string, form bool) error {
