@@ -124,6 +124,26 @@ func TestAServerThatIsAwayIsTriedAgainUnderTheSameKey(t *testing.T) {
 	}
 }
 
+func TestWhatARepetitionBringsInIsLoadedNotTakenBefore(t *testing.T) {
+	folder := t.TempDir()
+	write(t, folder+"/a.json", `{"resourceType":"Patient","id":"1"}`)
+	requests := 0
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if requests++; requests == 1 {
+			w.WriteHeader(http.StatusGatewayTimeout) // and yet it was appended
+			return
+		}
+		w.Header().Set("Idempotent-Replayed", "true")
+	}))
+	defer web.Close()
+	for n, want := range []importSummary{{Resources: 1}, {Skipped: 1}} {
+		im := newImporter(importerConfig{Server: web.URL, Clients: 1, RetryFor: 5 * time.Second})
+		if got := im.Run(t.Context(), []string{folder + "/a.json"}); got.Resources != want.Resources || got.Skipped != want.Skipped {
+			t.Errorf("run %d: %d loaded, %d taken before, want %d and %d", n, got.Resources, got.Skipped, want.Resources, want.Skipped)
+		}
+	}
+}
+
 func TestRefusedEntriesAreTriedOnceMoreAtTheEndAndThenReported(t *testing.T) {
 	folder := t.TempDir()
 	write(t, folder+"/00-a.json", `{"resourceType":"Bundle","type":"batch","entry":[{"resource":{"resourceType":"Basic","id":"good"}},{"resource":{"resourceType":"Basic","id":"late"}},{"resource":{"resourceType":"Basic","id":"bad"}}]}`)

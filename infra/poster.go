@@ -111,10 +111,15 @@ func (p *poster) send(ctx context.Context, u unit, turn int) (answer, error) {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s\n%x\n%t\n%d", p.run, unitKey, p.dangling, turn))
 	key := hex.EncodeToString(sum[:16])
 	var result answer
+	tries := 0
 	err := p.patiently(ctx, func() (again bool, err error) {
+		tries++
 		result, again, err = p.attempt(ctx, u, key)
 		return again, err
 	})
+	if tries > 1 {
+		result.Replayed = false // what is answered again is most likely what this call has asked for before
+	}
 	return result, err
 }
 
