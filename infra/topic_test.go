@@ -8,38 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/IBM/sarama"
-	"github.com/google/uuid"
+	"binnacle/events/kafka/kafkatest"
 )
-
-// stranger is another program that writes to a topic in transactions.
-func stranger(t *testing.T) sarama.SyncProducer {
-	t.Helper()
-	config := sarama.NewConfig()
-	config.Version = sarama.V4_0_0_0
-	config.Net.MaxOpenRequests = 1
-	config.Producer.Idempotent = true
-	config.Producer.RequiredAcks = sarama.WaitForAll
-	config.Producer.Return.Successes = true
-	config.Producer.Transaction.ID = "stranger-" + uuid.NewString()
-	producer, err := sarama.NewSyncProducer(brokersOf(t), config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = producer.Close() })
-	return producer
-}
-
-// begin opens a transaction with one record.
-func begin(t *testing.T, producer sarama.SyncProducer, topic string) {
-	t.Helper()
-	if err := producer.BeginTxn(); err != nil {
-		t.Fatal(err)
-	}
-	if _, _, err := producer.SendMessage(&sarama.ProducerMessage{Topic: topic, Value: sarama.StringEncoder("not an event")}); err != nil {
-		t.Fatal(err)
-	}
-}
 
 // said runs a command of the program that must end with an exit code, and returns what it said.
 func (i *installation) said(code int, args ...string) string {
@@ -72,7 +42,7 @@ func awaitReady(t *testing.T, server *Embedded, status int, words ...string) {
 func TestTransactionsOfAnotherProgramStopNothing(t *testing.T) {
 	i, topic := replica(t)
 	i.use(func(server *Embedded) { i.put(server, "a") })
-	other := stranger(t)
+	other := kafkatest.NewStranger(t, brokersOf(t), topic)
 	read := func(server *Embedded, what string) {
 		t.Helper()
 		awaitReady(t, server, http.StatusOK, `"lagEvents":0`)
@@ -81,10 +51,8 @@ func TestTransactionsOfAnotherProgramStopNothing(t *testing.T) {
 		}
 	}
 	i.use(func(server *Embedded) {
-		begin(t, other, topic)
-		if err := other.AbortTxn(); err != nil {
-			t.Fatal(err)
-		}
+		other.Begin(0, "no event")
+		other.Abort()
 		read(server, "after an aborted transaction")
 	})
 	i.use(func(server *Embedded) { read(server, "after it and a new start") })
@@ -93,10 +61,8 @@ func TestTransactionsOfAnotherProgramStopNothing(t *testing.T) {
 	i.use(func(server *Embedded) {
 		read(server, "after a rebuild")
 		// A record that was committed is one as any other, and no event; the marker behind it is nothing.
-		begin(t, other, topic)
-		if err := other.CommitTxn(); err != nil {
-			t.Fatal(err)
-		}
+		other.Begin(0, "no event")
+		other.Commit()
 		for deadline := time.Now().Add(30 * time.Second); !strings.Contains(i.said(0, "quarantine", "list"), "0:"); time.Sleep(100 * time.Millisecond) {
 			if time.Now().After(deadline) {
 				t.Fatal("the record that was committed is not in quarantine")
@@ -104,14 +70,12 @@ func TestTransactionsOfAnotherProgramStopNothing(t *testing.T) {
 		}
 		read(server, "after a committed transaction")
 		// One that stays open is told, and nothing is appended that could not be read.
-		begin(t, other, topic)
+		other.Begin(0, "no event")
 		awaitReady(t, server, http.StatusServiceUnavailable, "is still open", "kafka-transactions.sh", topic)
 		if w := request(server, http.MethodPut, "/fhir/Patient/b", `{"resourceType":"Patient","id":"b"}`); w.Code != http.StatusServiceUnavailable || !strings.Contains(w.Body.String(), "nothing is written") {
 			t.Errorf("a write behind an open transaction is answered %d %s", w.Code, w.Body)
 		}
-		if err := other.AbortTxn(); err != nil {
-			t.Fatal(err)
-		}
+		other.Abort()
 		read(server, "after the open transaction was aborted")
 		i.put(server, "c")
 	})
@@ -122,20 +86,7 @@ func TestTransactionsOfAnotherProgramStopNothing(t *testing.T) {
 
 func TestALogThatLosesItsHeadIsToldAndStopsNothing(t *testing.T) {
 	i, topic := replica(t)
-	config := sarama.NewConfig()
-	config.Version = sarama.V4_0_0_0
-	admin, err := sarama.NewClusterAdmin(brokersOf(t), config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = admin.Close() }()
-	alter := func(name, value string) {
-		t.Helper()
-		change := map[string]sarama.IncrementalAlterConfigsEntry{name: {Operation: sarama.IncrementalAlterConfigsOperationSet, Value: &value}}
-		if err := admin.IncrementalAlterConfig(sarama.TopicResource, topic, change, false); err != nil {
-			t.Fatal(err)
-		}
-	}
+	operator := kafkatest.NewOperator(t, brokersOf(t), topic)
 	metrics := func(server *Embedded, lines ...string) {
 		t.Helper()
 		told := request(server, http.MethodGet, "/metrics", "").Body.String()
@@ -151,13 +102,11 @@ func TestALogThatLosesItsHeadIsToldAndStopsNothing(t *testing.T) {
 		}
 		awaitReady(t, server, http.StatusOK)
 		metrics(server, `binnacle_log_first_offset{partition="0"} 0`, "binnacle_log_head_lost 0")
-		alter("retention.ms", "604800000")
+		operator.Set("retention.ms", "604800000")
 		awaitReady(t, server, http.StatusOK, "warning", "retention.ms is")
 		metrics(server, "binnacle_log_head_lost 1")
-		alter("retention.ms", "-1")
-		if err := admin.DeleteRecords(topic, map[int32]int64{0: 2}); err != nil {
-			t.Fatal(err)
-		}
+		operator.Set("retention.ms", "-1")
+		operator.DeleteBefore(0, 2)
 		awaitReady(t, server, http.StatusOK, "warning", "begins at offset 2", "back them up")
 		metrics(server, `binnacle_log_first_offset{partition="0"} 2`, "binnacle_log_head_lost 1")
 		i.put(server, "d")

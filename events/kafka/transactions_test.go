@@ -7,64 +7,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/IBM/sarama"
-	"github.com/google/uuid"
-
 	"binnacle/events"
 	"binnacle/events/eventstest"
 	"binnacle/events/kafka"
+	"binnacle/events/kafka/kafkatest"
 )
-
-// stranger is another program that writes to a topic in transactions.
-type stranger struct {
-	t        testing.TB
-	producer sarama.SyncProducer
-	topic    string
-}
-
-func newStranger(t testing.TB, topic string) *stranger {
-	t.Helper()
-	config := sarama.NewConfig()
-	config.Version = sarama.V4_0_0_0
-	config.Net.MaxOpenRequests = 1
-	config.Producer.Idempotent = true
-	config.Producer.RequiredAcks = sarama.WaitForAll
-	config.Producer.Return.Successes = true
-	config.Producer.Partitioner = sarama.NewManualPartitioner
-	config.Producer.Transaction.ID = "stranger-" + uuid.NewString()
-	producer, err := sarama.NewSyncProducer(brokers(t), config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = producer.Close() })
-	return &stranger{t, producer, topic}
-}
-
-func (s *stranger) begin(partition int32, values ...string) {
-	s.t.Helper()
-	if err := s.producer.BeginTxn(); err != nil {
-		s.t.Fatal(err)
-	}
-	for _, value := range values {
-		if _, _, err := s.producer.SendMessage(&sarama.ProducerMessage{Topic: s.topic, Partition: partition, Value: sarama.StringEncoder(value)}); err != nil {
-			s.t.Fatal(err)
-		}
-	}
-}
-
-func (s *stranger) commit() {
-	s.t.Helper()
-	if err := s.producer.CommitTxn(); err != nil {
-		s.t.Fatal(err)
-	}
-}
-
-func (s *stranger) abort() {
-	s.t.Helper()
-	if err := s.producer.AbortTxn(); err != nil {
-		s.t.Fatal(err)
-	}
-}
 
 // extent is what a log says of a partition, and the same of one that was opened only now.
 func extent(t *testing.T, log *kafka.Log, config kafka.Config, partition int32) events.End {
@@ -155,31 +102,31 @@ func TestOffsetsThatHoldNoRecordArePassed(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			other := newStranger(t, config.Topic)
+			other := kafkatest.NewStranger(t, config.Brokers, config.Topic)
 			step("an empty topic", 0)
-			other.begin(0, "a", "b")
-			other.abort()
+			other.Begin(0, "a", "b")
+			other.Abort()
 			step("records that were aborted, and nothing else", 0)
 			mine()
 			step("a record after them", 4, 3)
-			other.begin(0, "c")
-			other.commit()
+			other.Begin(0, "c")
+			other.Commit()
 			step("one that was committed, and its marker", 5, 4)
-			other.begin(0, "d", "e")
-			other.abort()
+			other.Begin(0, "d", "e")
+			other.Abort()
 			step("two that were aborted, at the end", 5)
 			for range 40 {
-				other.begin(0, "f")
-				other.abort()
+				other.Begin(0, "f")
+				other.Abort()
 			}
 			step("many that were aborted", 5)
 			mine()
 			step("a record after all that", 90, 89)
-			second := newStranger(t, config.Topic)
-			second.begin(0, "g")
-			other.begin(0, "h")
-			other.abort()
-			second.commit()
+			second := kafkatest.NewStranger(t, config.Brokers, config.Topic)
+			second.Begin(0, "g")
+			other.Begin(0, "h")
+			other.Abort()
+			second.Commit()
 			step("two transactions at once, one of them committed", 91, 90)
 			if err := log.Health(t.Context()); err != nil {
 				t.Errorf("Health: %v", err)
@@ -200,8 +147,8 @@ func TestAnOpenTransactionIsToldAndNothingIsAppendedBehindIt(t *testing.T) {
 	if err := mine(); err != nil {
 		t.Fatal(err)
 	}
-	other := newStranger(t, config.Topic)
-	other.begin(0, "a")
+	other := kafkatest.NewStranger(t, config.Brokers, config.Topic)
+	other.Begin(0, "a")
 	if err := mine(); err != nil { // before anybody has noticed
 		t.Fatal(err)
 	}
@@ -228,7 +175,7 @@ func TestAnOpenTransactionIsToldAndNothingIsAppendedBehindIt(t *testing.T) {
 	if err := mine(); events.KindOf(err) != events.Transient || !strings.Contains(err.Error(), "nothing is written") {
 		t.Errorf("Append while it is open: got %v, want kind transient", err)
 	}
-	other.abort()
+	other.Abort()
 	_ = until("after it was aborted", func(err error) bool { return err == nil })
 	if err := mine(); err != nil {
 		t.Errorf("Append after it was aborted: %v", err)
@@ -242,7 +189,7 @@ func TestMarkersInTheFeedArePassed(t *testing.T) {
 	config := newTopic(t)
 	config.Partitions = 1
 	feed := openFeed(t, ensured(t, config))
-	other := newStranger(t, kafka.FeedTopic(config.Topic))
+	other := kafkatest.NewStranger(t, config.Brokers, kafka.FeedTopic(config.Topic))
 	publish := func(offset int64) {
 		t.Helper()
 		if err := feed.Publish(t.Context(), []events.Decision{eventstest.NewDecision(0, offset)}); err != nil {
@@ -250,11 +197,11 @@ func TestMarkersInTheFeedArePassed(t *testing.T) {
 		}
 	}
 	publish(0)
-	other.begin(0, "a")
-	other.commit()
+	other.Begin(0, "a")
+	other.Commit()
 	publish(1)
-	other.begin(0, "b")
-	other.abort()
+	other.Begin(0, "b")
+	other.Abort()
 	for name, f := range map[string]*kafka.Feed{"the one that wrote": feed, "one that was opened now": openFeed(t, config)} {
 		if end, err := f.End(t.Context(), 0); err != nil || end != 2 {
 			t.Errorf("%s: the feed ends at %d, %v; want 2", name, end, err)

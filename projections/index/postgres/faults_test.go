@@ -16,6 +16,7 @@ import (
 
 	"binnacle/events"
 	"binnacle/projections"
+	"binnacle/projections/index/postgres/postgrestest"
 )
 
 // terminate ends all connections of an installation's pools and listeners but the caller's own.
@@ -220,40 +221,10 @@ func TestThePoolsRecoverFromLostConnections(t *testing.T) {
 	}
 }
 
-// ownDatabase makes a database for one test, which may change its settings.
-func ownDatabase(t *testing.T, c Config) (own Config, alter func(what string)) {
-	t.Helper()
-	address, err := url.Parse(c.URL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	database, main := c.Schema, c.URL
-	server := admin(t, c)
-	exec := func(ctx context.Context, sql string) {
-		t.Helper()
-		if _, err := server.Exec(ctx, sql); err != nil {
-			t.Fatalf("%s: %v", sql, err)
-		}
-	}
-	exec(t.Context(), "create database "+database)
-	t.Cleanup(func() {
-		last, err := pgx.Connect(context.Background(), main)
-		if err == nil {
-			_, err = last.Exec(context.Background(), "drop database "+database+" with (force)")
-			_ = last.Close(context.Background()) // it is about the database
-		}
-		if err != nil {
-			t.Errorf("the database of the test stays behind: %v", err)
-		}
-	})
-	address.Path = "/" + database
-	c.URL = address.String()
-	return c, func(what string) { exec(t.Context(), "alter database "+database+" "+what) }
-}
-
 func TestSessionsThatWereOpenedWhileTheServerWasReadOnlyAreReplaced(t *testing.T) {
-	c, alter := ownDatabase(t, config(t))
-	c, name := named(c)
+	c := config(t)
+	database := postgrestest.New(t, c.URL)
+	c.URL = database.URL
 	g := open(t, c)
 	index := g.Live()
 	f := newFeeder(0)
@@ -262,8 +233,8 @@ func TestSessionsThatWereOpenedWhileTheServerWasReadOnlyAreReplaced(t *testing.T
 		t.Fatal(err)
 	}
 	// The settings of a database are those of sessions that begin: the ones that are there go on until they are lost.
-	alter("set default_transaction_read_only = on")
-	terminate(t, c, "application_name = $1", name)
+	database.Alter("set default_transaction_read_only = on")
+	database.Terminate()
 	next := f.commit(2)
 	for range 5 {
 		if err := g.Ready(t.Context()); events.KindOf(err) != events.Transient {
@@ -294,7 +265,7 @@ func TestSessionsThatWereOpenedWhileTheServerWasReadOnlyAreReplaced(t *testing.T
 	for _, conn := range held {
 		conn.Release()
 	}
-	alter("reset default_transaction_read_only")
+	database.Alter("reset default_transaction_read_only")
 	if err := index.Commit(t.Context(), next); events.KindOf(err) != events.Transient {
 		t.Fatalf("Commit in a session from before: got %v, want kind transient", err)
 	}
