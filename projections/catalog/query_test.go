@@ -461,7 +461,7 @@ func TestWhatAQueryAsksForIsFoundByWhatIsExtracted(t *testing.T) {
 	c := defaultCatalog(t)
 	const observation = `{"resourceType":"Observation","status":"final","code":{"coding":[{"system":"http://loinc.org","code":"8480-6"}]},"subject":{"reference":"Patient/1"},
 		"effectiveDateTime":"2024-02-29T10:00:00+01:00","valueQuantity":{"value":120.0,"unit":"mm[Hg]","system":"http://unitsofmeasure.org","code":"mm[Hg]"}}`
-	const patient = `{"resourceType":"Patient","active":true,"name":[{"family":"Åström","given":["Eva Maria"]}],"code":{"text":"x"},"meta":{"profile":["http://x/p|2"]},"maritalStatus":{"text":"unknown"},"telecom":[{"system":"email","value":"Ann@Example.org"},{"system":"phone"}],"identifier":[{"system":"urn:empty"}],"managingOrganization":{"display":"x"},"generalPractitioner":[{"type":"Practitioner"}]}`
+	const patient = `{"resourceType":"Patient","active":true,"name":[{"family":"Åström","given":["Eva Maria"]}],"code":{"text":"x"},"meta":{"profile":["http://x/p|2"]},"maritalStatus":{"text":"unknown"},"telecom":[{"system":"email","value":"Ann@Example.org"},{"system":"phone"}],"identifier":[{"system":"urn:empty"}],"managingOrganization":{"display":"x","identifier":{"system":"urn:orgs"}},"generalPractitioner":[{"type":"Practitioner"}]}`
 	const valueSet = `{"resourceType":"ValueSet","url":"http://x/v","version":"1.2.3"}`
 	const coded = `{"resourceType":"Observation","status":"final","code":{"coding":[{"system":"http://s","display":"no code"}]}}`
 	const displayed = `{"resourceType":"Observation","status":"final","code":{"coding":[{"display":"display alone"}]},"subject":{"display":"somebody"},"contained":[{"resourceType":"Practitioner","id":"p"}],
@@ -511,6 +511,8 @@ func TestWhatAQueryAsksForIsFoundByWhatIsExtracted(t *testing.T) {
 		{patient, "telecom:missing=true", false},
 		{patient, "address:missing=true", true},
 		{patient, "organization:missing=true", false},
+		{patient, "organization:identifier=urn:orgs|", true},
+		{patient, "organization:identifier=urn:orgs|1", false},
 		{patient, "general-practitioner:missing=true", false},
 		{patient, "link:missing=true", true},
 		{valueSet, "url=http://x/v", true},

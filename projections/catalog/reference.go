@@ -84,8 +84,8 @@ func (w *walk) reference(o *output, text string) {
 func readReference(w *walk, o *output, v fhir.Node) {
 	w.reference(o, w.text(v, "reference"))
 	identifier := w.object(v, "identifier")
-	if value := w.text(identifier, "value"); value != "" {
-		w.add(projections.Term{Param: o.param, Kind: projections.Reference, Identifier: true, System: w.text(identifier, "system"), Code: value})
+	if system, value := w.text(identifier, "system"), w.text(identifier, "value"); system != "" || value != "" {
+		w.add(projections.Term{Param: o.param, Kind: projections.Reference, Identifier: true, System: system, Code: value})
 	}
 }
 

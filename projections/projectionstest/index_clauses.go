@@ -199,6 +199,7 @@ func referenceForms(t *testing.T, g projections.Generations) {
 	w.observation("4", reference("2.0", "http://far.org/Library/7"))
 	w.observation("5", reference("", "http://far.org/Library/7"))
 	w.observation("6", projections.Term{Param: "subject", Kind: projections.Reference, Identifier: true, System: "mrn", Code: "7"})
+	w.observation("bare", projections.Term{Param: "subject", Kind: projections.Reference, Identifier: true, System: "bare"})
 	w.commit()
 	for _, c := range []struct {
 		modifier projections.Modifier
@@ -213,11 +214,13 @@ func referenceForms(t *testing.T, g projections.Generations) {
 		{projections.NoModifier, projections.Value{AnySystem: true, Code: "http://far.org/Library/7"}, "4 5"},
 		{projections.NoModifier, projections.Value{System: "2.0", Code: "http://far.org/Library/7"}, "4"},
 		{projections.NoModifier, projections.Value{Code: "http://far.org/Library/7"}, "5"},
-		{projections.Not, projections.Value{AnySystem: true, Code: "7"}, "3 4 5 6"},
+		{projections.Not, projections.Value{AnySystem: true, Code: "7"}, "3 4 5 6 bare"},
 		{projections.IdentifierModifier, projections.Value{System: "mrn", Code: "7"}, "6"},
 		{projections.IdentifierModifier, projections.Value{AnySystem: true, Code: "7"}, "6"},
 		{projections.IdentifierModifier, projections.Value{System: "mrn", AnyCode: true}, "6"},
 		{projections.IdentifierModifier, projections.Value{System: "Patient", Code: "7"}, ""},
+		{projections.IdentifierModifier, projections.Value{System: "bare", AnyCode: true}, "bare"},
+		{projections.IdentifierModifier, projections.Value{System: "bare", Code: "7"}, ""},
 	} {
 		w.expectIDs(projections.Clause{Param: "subject", Kind: projections.Reference, Modifier: c.modifier, Values: []projections.Value{c.v}}, c.want)
 	}
