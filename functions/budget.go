@@ -51,7 +51,7 @@ func (b *budget) work(ctx context.Context, n int) (done func(), err error) {
 // holding is what one body has of a budget.
 type holding struct {
 	budget      *budget
-	who         string // the address that it comes from
+	who         string // the address that it comes from; "": from this process, which is not bounded by addresses
 	large       bool   // it is known to become larger than a small body
 	small, rest int64
 }
@@ -158,7 +158,7 @@ func (s *share) give(who string, n int64) {
 func (s *share) serve() {
 	full := false
 	s.waiting = slices.DeleteFunc(s.waiting, func(w *waitingBody) bool {
-		if full || s.held[w.who]+w.n > s.each {
+		if full || w.who != "" && s.held[w.who]+w.n > s.each {
 			return false
 		}
 		if full = w.n > s.free; full {

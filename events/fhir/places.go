@@ -27,13 +27,27 @@ const (
 // Shape tells what stands under an element, as far as places are concerned. JSON does not show types: "reference" may be that of a
 // Reference, or a plain URI. The zero Shape has no places.
 type Shape struct {
-	Kind     PlaceKind         // of the strings of the element itself; 0: they are no places
-	Members  map[string]*Shape // by the keys of an object; that of [TwinMember] stands for all keys that begin with "_"
-	Resource bool              // a resource stands here, whose own type tells its shape
-	Opaque   bool              // a content of its own, in which nothing is a place: what it names belongs to it
+	Kind     PlaceKind // of the strings of the element itself; 0: they are no places
+	Resource bool      // a resource stands here, whose own type tells its shape
+	Opaque   bool      // a content of its own, in which nothing is a place: what it names belongs to it
+
+	members map[string]*Shape
+	strings bool // those of some member are places
 }
 
-// TwinMember is the key of [Shape.Members] for the twins of primitive elements, which hold ids and extensions (FHIR R4, json.html#primitive).
+// Set gives a member of an object its shape. The key [TwinMember] stands for all that begin with "_".
+func (s *Shape) Set(key string, member *Shape) {
+	if s.members == nil {
+		s.members = make(map[string]*Shape)
+	}
+	s.members[key] = member
+	s.strings = s.strings || member.Kind != 0
+}
+
+// Has tells whether a member has been set.
+func (s *Shape) Has(key string) bool { return s.members[key] != nil }
+
+// TwinMember is the key of [Shape.Set] for the twins of primitive elements, which hold ids and extensions (FHIR R4, json.html#primitive).
 const TwinMember = "_"
 
 // Shapes knows the shape of each resource type; nil for a type that is not known.
@@ -80,6 +94,15 @@ func (w *placeWalk) walk(n Node, s *Shape) bool {
 			return true
 		}
 		for key, value := range n.Fields() {
+			switch value.Kind() {
+			case Object, Array:
+			case String:
+				if !s.strings && key != "reference" && key != "div" {
+					continue
+				}
+			default:
+				continue
+			}
 			if !w.walk(value, s.member(key)) {
 				return false
 			}
@@ -103,12 +126,12 @@ func (w *placeWalk) walk(n Node, s *Shape) bool {
 
 // member returns the shape of a member.
 func (s *Shape) member(key string) *Shape {
-	if found := s.Members[key]; found != nil {
+	if found := s.members[key]; found != nil {
 		return found
 	}
 	switch {
-	case strings.HasPrefix(key, TwinMember) && s.Members[TwinMember] != nil:
-		return s.Members[TwinMember]
+	case strings.HasPrefix(key, TwinMember) && s.members[TwinMember] != nil:
+		return s.members[TwinMember]
 	case key == "reference":
 		return referenceShape
 	case key == "div":

@@ -52,18 +52,26 @@ func TestReferencesAreToldApart(t *testing.T) {
 
 // observationShapes knows one type, as far as the tests need.
 func observationShapes(name string) *Shape {
-	element, extension, reference := &Shape{}, &Shape{}, &Shape{Members: map[string]*Shape{"reference": {Kind: ReferencePlace}, "display": {}}}
-	element.Members = map[string]*Shape{"extension": extension}
-	extension.Members = map[string]*Shape{"url": {}, "valueReference": reference, "valueUri": {Kind: URIPlace}, "valueCanonical": {}, TwinMember: element}
+	of := func(members map[string]*Shape) *Shape {
+		shape := new(Shape)
+		for key, member := range members {
+			shape.Set(key, member)
+		}
+		return shape
+	}
+	reference := of(map[string]*Shape{"reference": {Kind: ReferencePlace}, "display": {}})
+	element, extension := new(Shape), of(map[string]*Shape{"url": {}, "valueReference": reference, "valueUri": {Kind: URIPlace}, "valueCanonical": {}})
+	element.Set("extension", extension)
+	extension.Set(TwinMember, element)
 	switch name {
 	case "Bundle":
 		return &Shape{Opaque: true}
 	case "Observation":
-		return &Shape{Members: map[string]*Shape{
+		return of(map[string]*Shape{
 			"subject": reference, "extension": extension, "contained": {Resource: true}, TwinMember: element,
-			"method": {Members: map[string]*Shape{"reference": {Kind: URIPlace}}},
-			"text":   {Members: map[string]*Shape{"div": {Kind: NarrativePlace}}},
-		}}
+			"method": of(map[string]*Shape{"reference": {Kind: URIPlace}}),
+			"text":   of(map[string]*Shape{"div": {Kind: NarrativePlace}}),
+		})
 	}
 	return nil
 }

@@ -47,7 +47,7 @@ func (b *shapes) of(at place) *fhir.Shape {
 	if known := b.known[at.path]; known != nil {
 		return known
 	}
-	shape := &fhir.Shape{Members: make(map[string]*fhir.Shape)}
+	shape := new(fhir.Shape)
 	b.known[at.path] = shape
 	names := []string{"id", "extension"}
 	for path := at.path; path != "" && path != "-"; path = b.model.types[path].parent {
@@ -55,15 +55,12 @@ func (b *shapes) of(at place) *fhir.Shape {
 	}
 	for _, name := range names {
 		for _, s := range b.model.steps(at, name) {
-			if shape.Members[s.key] == nil {
-				shape.Members[s.key] = b.step(s)
+			if !shape.Has(s.key) {
+				shape.Set(s.key, b.step(s))
 			}
 		}
 	}
-	shape.Members[fhir.TwinMember] = shape
-	if at.path != "Element" {
-		shape.Members[fhir.TwinMember] = b.of(place{"Element", "Element"})
-	}
+	shape.Set(fhir.TwinMember, b.of(place{"Element", "Element"}))
 	return shape
 }
 
