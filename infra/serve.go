@@ -22,7 +22,7 @@ type serveCommand struct {
 	Listen    string        `help:"Address to listen on, host:port." default:"127.0.0.1:8080" env:"BINNACLE_LISTEN"`
 	Base      string        `help:"Path of the FHIR root." default:"/fhir" env:"BINNACLE_BASE"`
 	PublicURL string        `help:"URL of the FHIR root as clients see it; empty: taken from Forwarded or X-Forwarded-* of trusted proxies, else from the request." env:"BINNACLE_PUBLIC_URL"`
-	Proxies   []string      `help:"Addresses and networks of proxies whose Forwarded and X-Forwarded-* are believed; from anybody else they are ignored. The proxies must set these headers themselves, in place of what clients send." default:"127.0.0.0/8,::1/128" sep:"," env:"BINNACLE_TRUSTED_PROXIES" name:"trusted-proxies"`
+	Proxies   []string      `help:"Addresses and networks of proxies whose Forwarded and X-Forwarded-* are believed; from anybody else they are ignored. Of a chain of proxies name all." default:"127.0.0.0/8,::1/128" sep:"," env:"BINNACLE_TRUSTED_PROXIES" name:"trusted-proxies"`
 	Origins   []string      `help:"Origins whose pages may use the server from a browser, as in https://app.example.org; *: any; empty: none." sep:"," env:"BINNACLE_CORS_ORIGINS" name:"cors-origins"`
 	AccessLog bool          `help:"Log one line for each request, at level info: method, path without parameters, status, bytes, time, request id and tenant." env:"BINNACLE_ACCESS_LOG"`
 	Tenants   []string      `help:"Tenants that are served at /t/NAME in front of the FHIR root, beside the one at the root itself; *: any valid name." sep:"," env:"BINNACLE_TENANTS"`

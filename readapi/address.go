@@ -1,6 +1,7 @@
 package readapi
 
 import (
+	"cmp"
 	"net/http"
 	"net/url"
 	"strings"
@@ -87,17 +88,18 @@ func setPrefix(header http.Header, prefix string) {
 	}
 }
 
-// readForwarded reads proto and host of the first element of a Forwarded header: the proxy nearest to the client.
+// readForwarded reads proto and host of a Forwarded header: of the proxy nearest to the client that tells them.
 func readForwarded(line string) (proto, host string) {
-	element, _, _ := strings.Cut(line, ",")
-	for pair := range strings.SplitSeq(element, ";") {
-		name, value, _ := strings.Cut(pair, "=")
-		value = strings.Trim(strings.TrimSpace(value), `"`)
-		switch strings.ToLower(strings.TrimSpace(name)) {
-		case "proto":
-			proto = strings.ToLower(value)
-		case "host":
-			host = value
+	for element := range strings.SplitSeq(line, ",") {
+		for pair := range strings.SplitSeq(element, ";") {
+			name, value, _ := strings.Cut(pair, "=")
+			value = strings.Trim(strings.TrimSpace(value), `"`)
+			switch strings.ToLower(strings.TrimSpace(name)) {
+			case "proto":
+				proto = cmp.Or(proto, strings.ToLower(value))
+			case "host":
+				host = cmp.Or(host, value)
+			}
 		}
 	}
 	return proto, host

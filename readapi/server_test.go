@@ -132,9 +132,14 @@ func TestTheAddressIsTheOneThatClientsSee(t *testing.T) {
 		want    string // the base of links
 	}{
 		{"the request's", "", nil, "http://example.org/fhir"},
-		{"Forwarded", "", []string{`Forwarded: for=1.2.3.4;proto=https;host="ehr.example.com:8443", for=5.6.7.8;host=inner`}, "https://ehr.example.com:8443/fhir"},
-		{"X-Forwarded", "", []string{"X-Forwarded-Proto: https, http", "X-Forwarded-Host: ehr.example.com, inner", "X-Forwarded-Prefix: /ehr/"}, "https://ehr.example.com/ehr/fhir"},
+		{"Forwarded", "", []string{`Forwarded: for=1.2.3.4;proto=https;host="ehr.example.com:8443", for="192.0.2.9:4711";host=inner`}, "https://ehr.example.com:8443/fhir"},
+		{"X-Forwarded", "", []string{"X-Forwarded-Proto: https, http", "X-Forwarded-Host: ehr.example.com, inner", "X-Forwarded-For: 1.2.3.4, 192.0.2.9", "X-Forwarded-Prefix: /ehr/"}, "https://ehr.example.com/ehr/fhir"},
 		{"Forwarded rules over X-Forwarded", "", []string{"Forwarded: proto=https", "X-Forwarded-Host: evil.example.com"}, "https://example.org/fhir"},
+		{"the client's word before that of the proxy", "", []string{"Forwarded: host=evil.example.com", `Forwarded: for=1.2.3.4;host=ehr.example.com`}, "http://ehr.example.com/fhir"},
+		{"the client's word behind two proxies", "", []string{`Forwarded: host=evil.example.com, for=1.2.3.4;proto=https;host=ehr.example.com, for="[::ffff:192.0.2.9]"`}, "https://ehr.example.com/fhir"},
+		{"the client's word in X-Forwarded", "", []string{"X-Forwarded-Host: evil.example.com, ehr.example.com", "X-Forwarded-Proto: gopher, https", "X-Forwarded-For: 192.0.2.7, 1.2.3.4"}, "https://ehr.example.com/fhir"},
+		{"the client's word, and no chain", "", []string{"X-Forwarded-Host: evil.example.com", "X-Forwarded-Host: ehr.example.com"}, "http://ehr.example.com/fhir"},
+		{"a proxy that says less than the one before", "", []string{"X-Forwarded-Host: ehr.example.com", "X-Forwarded-Proto: https, http", "X-Forwarded-For: 1.2.3.4, 192.0.2.9"}, "https://ehr.example.com/fhir"},
 		{"nonsense is passed over", "", []string{"X-Forwarded-Proto: gopher", `X-Forwarded-Host: a"><b`, "X-Forwarded-Prefix: //evil"}, "http://example.org/fhir"},
 		{"configuration rules", "https://fhir.example.net/r4/fhir/", []string{"Forwarded: proto=http;host=x", "X-Forwarded-Prefix: /p"}, "https://fhir.example.net/r4/fhir"},
 	}
