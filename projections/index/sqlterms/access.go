@@ -37,6 +37,7 @@ type access struct {
 	exact bool            // held: all of them do, once they are current
 	once  bool            // held: for this search alone, if at all
 	large bool            // scans: of a parameter with more rows than are held
+	dense bool            // texts: so many strings hold what is asked for that their rows are not looked for
 
 	dated   int64     // scans: of one value of this date parameter; 0: not so
 	ordered bool      // dated: the order is by this parameter, of which no version has two values, so that it bounds the walk
@@ -83,6 +84,8 @@ type textScan struct {
 	key  int64
 	form textForm
 	text string // folded for strings, but for textRaw
+
+	among *words // textHolds: how the strings begin that hold it; nil: not known
 }
 
 func (a *access) empty() bool {
@@ -105,7 +108,7 @@ func (a *access) groups() []*group {
 
 // readable tells whether its rows can be read without reading all versions of some type.
 func (a *access) readable() bool {
-	if a.resolved || a.common || a.late {
+	if a.resolved || a.common || a.late || a.dense {
 		return a.resolved
 	}
 	for _, g := range a.choice {
@@ -318,6 +321,9 @@ func (sc textScan) condition(s *statement, row string) string {
 		c += " and " + head + " = " + s.arg(cut) + " and " + rest + " = " + s.arg(text)
 	case len(text) == 0:
 	case sc.form == textHolds:
+		if sc.among != nil && row != probed {
+			c += " and " + head + " " + s.inBytes(sc.among.heads)
+		}
 		c += " and (" + s.contains(head, text) + " or " + s.contains(rest, text) + ")"
 	case len(text) <= projections.OrderBytes:
 		c += s.begins(head, text)

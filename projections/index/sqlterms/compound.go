@@ -109,10 +109,10 @@ func (p *compound) left(at int, anyUnit, key int64, a *access) {
 	switch p.kinds[at] {
 	case projections.String:
 		if !projections.IsBlank(v.Text) {
-			a.texts = append(a.texts, textScan{p.of(key, roleText), textBegins, projections.Fold(v.Text)})
+			a.texts = append(a.texts, textScan{key: p.of(key, roleText), form: textBegins, text: projections.Fold(v.Text)})
 		}
 	case projections.URI:
-		a.texts = append(a.texts, textScan{p.of(key, roleText), textIs, v.Text})
+		a.texts = append(a.texts, textScan{key: p.of(key, roleText), form: textIs, text: v.Text})
 	case projections.Date:
 		a.scans = appendScans(a.scans, p.dateScans(key, v))
 	case projections.Number:

@@ -1,5 +1,7 @@
 package sqlterms
 
+import "slices"
+
 // A version is held against many keys by looking for a row of each of them: a thousand references cost a millisecond for one version, and a walk that meets thousands ends
 // with the time of the search. So a clause of many keys is read before the walk, where it is not itself the order that is merged.
 
@@ -12,18 +14,29 @@ func (a *access) manyKeys() bool {
 	return !a.negate && others == 0 && a.follow == nil && len(a.keys)+len(a.onRow) > inline && a.asSet() == nil
 }
 
-// readManyKeys reads, for this search alone, the versions that clauses of many keys find, up to as many as are held of a key. Where there are more, many match, and a walk
-// meets them soon.
+// onlyWords tells whether a clause is that strings contain something, and it is known how these begin.
+func (a *access) onlyWords() bool {
+	others := len(a.keys) + len(a.onRow) + len(a.shapes) + len(a.wide) + len(a.scans) + len(a.updated) + len(a.sids) + len(a.choice)
+	return !a.negate && others == 0 && a.follow == nil && !a.dense && len(a.texts) > 0 && !slices.ContainsFunc(a.texts, func(t textScan) bool { return t.among == nil })
+}
+
+// readManyKeys reads, for this search alone, the versions that clauses of many keys find, up to as many as are held of a key, and those whose strings contain something. Where there
+// are more, many match, and a walk meets them soon.
 func (x *search) readManyKeys(walk order) error {
 	for _, a := range x.accesses {
-		if !a.manyKeys() || walk.by == orderMain && a.walkKeys() != nil && x.alone(a) {
+		most := x.Bounds.Rows
+		switch {
+		case a.onlyWords():
+			most = 10 * x.Bounds.Many
+		case !a.manyKeys() || walk.by == orderMain && a.walkKeys() != nil && x.alone(a):
 			continue
 		}
-		found, err := x.versionsUpTo(a, x.Bounds.Rows)
+		found, err := x.versionsUpTo(a, most)
 		if err != nil {
 			return err
 		}
 		if found == nil {
+			a.dense = len(a.texts) > 0
 			continue
 		}
 		a.held, a.exact, a.once = found, true, true
@@ -31,7 +44,7 @@ func (x *search) readManyKeys(walk order) error {
 		if a.count > namedVersions {
 			continue
 		}
-		a.keys, a.onRow, a.byID = nil, nil, true
+		a.keys, a.onRow, a.texts, a.byID = nil, nil, nil, true
 		a.sids = make([]int64, 0, a.count)
 		for i := found.Iterator(); i.HasNext(); {
 			a.sids = append(a.sids, x.origin()+int64(i.Next()))

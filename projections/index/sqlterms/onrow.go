@@ -84,7 +84,7 @@ func (x *search) uriValue(param int64, modifier projections.Modifier, uri string
 	dictionary := x.of(param, roleText)
 	whole := func(uri string) {
 		if len(uri) > projections.OrderBytes {
-			a.texts = append(a.texts, textScan{dictionary, textIs, uri})
+			a.texts = append(a.texts, textScan{key: dictionary, form: textIs, text: uri})
 		} else {
 			a.addKeyOn(x.value(param, roleText, "", uri), x.Postgres)
 		}
@@ -95,7 +95,7 @@ func (x *search) uriValue(param int64, modifier projections.Modifier, uri string
 		if below != uri {
 			whole(uri)
 		}
-		a.texts = append(a.texts, textScan{dictionary, textBegins, below})
+		a.texts = append(a.texts, textScan{key: dictionary, form: textBegins, text: below})
 		if len(below) <= projections.OrderBytes {
 			a.addWide(wideCode{dictionary: dictionary, begins: below, onRow: x.Postgres})
 		}

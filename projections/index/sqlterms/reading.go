@@ -21,6 +21,7 @@ const (
 	rangeRows             // of a setName
 	mainDates             // of a block
 	followedVersions      // of a setName
+	distinctTexts         // of a setName
 )
 
 // wanted is one thing that is read in the background.
@@ -46,6 +47,7 @@ type reading struct {
 	key    *keySet
 	ranges *rangeSet
 	block  *mainBlock
+	words  *wordSet
 }
 
 // job is what one search has asked for at once.
@@ -203,6 +205,11 @@ func (j job) read(x *search) {
 					r.key = k
 					j.end(w, r, func() { j.of.put(w.name, k) })
 				}
+			}
+		case distinctTexts:
+			if found, err := x.readWords(w.name.key); err == nil {
+				r.words = found
+				j.end(w, r, func() { j.of.putWords(w.name.key, found) })
 			}
 		case mainDates:
 			if block, err := x.readBlock(w.block); err == nil && block != nil {

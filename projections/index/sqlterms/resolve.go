@@ -148,11 +148,11 @@ func (x scope) values(c *projections.Clause, param int64, a *access) error {
 			switch {
 			case projections.IsBlank(v.Text): // no row answers it
 			case c.Modifier == projections.Exact:
-				a.texts = append(a.texts, textScan{key, textRaw, v.Text})
+				a.texts = append(a.texts, textScan{key: key, form: textRaw, text: v.Text})
 			case c.Modifier == projections.Contains:
-				a.texts = append(a.texts, textScan{key, textHolds, projections.Fold(v.Text)})
+				err = x.holds(key, projections.Fold(v.Text), a)
 			default:
-				a.texts = append(a.texts, textScan{key, textBegins, projections.Fold(v.Text)})
+				a.texts = append(a.texts, textScan{key: key, form: textBegins, text: projections.Fold(v.Text)})
 			}
 		case projections.URI:
 			err = x.uriValue(param, c.Modifier, v.Text, a)

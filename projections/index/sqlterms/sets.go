@@ -110,7 +110,7 @@ func (s *Sets) of(partition int64) *partitionSets {
 	defer s.mu.Unlock()
 	p := s.partitions[partition]
 	if p == nil {
-		p = &partitionSets{owner: s, first: partition << projections.SidBits, keys: map[setName]*keySet{}, ranges: map[setName]*rangeSet{}, mains: map[int64]*mainBlock{},
+		p = &partitionSets{owner: s, first: partition << projections.SidBits, keys: map[setName]*keySet{}, ranges: map[setName]*rangeSet{}, mains: map[int64]*mainBlock{}, words: map[int64]*wordSet{},
 			once: map[setName]struct{}{}, readings: map[wanted]*reading{}, follows: map[setName]heldFollow{}}
 		s.partitions[partition] = p
 	}
@@ -149,6 +149,7 @@ type partitionSets struct {
 	keys     map[setName]*keySet
 	ranges   map[setName]*rangeSet
 	mains    map[int64]*mainBlock   // by the number of the block
+	words    map[int64]*wordSet     // by text key
 	once     map[setName]struct{}   // ranges, and what clauses find that follow references, that a search has asked for
 	readings map[wanted]*reading    // under way, or waiting for their turn
 	follows  map[setName]heldFollow // clauses whose sets are waiting for their turn
@@ -273,6 +274,26 @@ func (p *partitionSets) putMains(after int64, mains []int64) {
 	}
 }
 
+// putWords holds strings, and counts what they have grown by.
+func (p *partitionSets) putWords(key int64, w *wordSet) {
+	if p.words[key] != w {
+		p.dropWords(key)
+		w.last = p.owner.tick()
+		p.words[key] = w
+	}
+	bytes := w.bytes()
+	p.use(bytes - w.counted)
+	w.counted = bytes
+}
+
+func (p *partitionSets) dropWords(key int64) {
+	if w := p.words[key]; w != nil {
+		p.use(-w.counted)
+		w.counted = 0
+		delete(p.words, key)
+	}
+}
+
 func (p *partitionSets) dropKey(name setName) {
 	if k := p.keys[name]; k != nil {
 		p.use(-k.bytes)
@@ -302,6 +323,10 @@ func (p *partitionSets) reset() {
 	clear(p.keys)
 	clear(p.ranges)
 	clear(p.mains)
+	for _, w := range p.words {
+		w.counted = 0
+	}
+	clear(p.words)
 	clear(p.readings)
 	clear(p.follows)
 }
@@ -327,6 +352,9 @@ func (p *partitionSets) dropOldest() {
 	for _, r := range p.ranges {
 		ages = append(ages, r.last)
 	}
+	for _, w := range p.words {
+		ages = append(ages, w.last)
+	}
 	slices.Sort(ages)
 	oldest := ages[len(ages)/4]
 	for name, k := range p.keys {
@@ -342,6 +370,11 @@ func (p *partitionSets) dropOldest() {
 	for number, b := range p.mains {
 		if b.last <= oldest {
 			p.dropBlock(number)
+		}
+	}
+	for key, w := range p.words {
+		if w.last <= oldest {
+			p.dropWords(key)
 		}
 	}
 }

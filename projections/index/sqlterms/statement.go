@@ -2,6 +2,7 @@ package sqlterms
 
 import (
 	"context"
+	"encoding/hex"
 	"encoding/json"
 	"strconv"
 	"strings"
@@ -108,6 +109,19 @@ func (s *statement) inTexts(list []string) string {
 	}
 	text, _ := json.Marshal(list) // strings always can be written
 	return "in (select value from json_each(" + s.arg(string(text)) + "))"
+}
+
+// inBytes is the condition, after its left side, of being one of the values of bytes.
+func (s *statement) inBytes(list [][]byte) string {
+	if s.Postgres {
+		return "= any(" + s.arg(list) + "::bytea[])"
+	}
+	written := make([]string, len(list))
+	for i, b := range list {
+		written[i] = hex.EncodeToString(b)
+	}
+	text, _ := json.Marshal(written) // strings always can be written
+	return "in (select unhex(value) from json_each(" + s.arg(string(text)) + "))"
 }
 
 // noBytes is an empty value of bytes.

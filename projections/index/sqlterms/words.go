@@ -1,0 +1,258 @@
+package sqlterms
+
+import (
+	"bytes"
+	"fmt"
+	"math"
+	"sort"
+	"sync"
+
+	"github.com/cespare/xxhash/v2"
+
+	"binnacle/projections"
+)
+
+// A search for what a string contains (:contains) has no place in an index by what strings begin with. Distinct strings are few, however many versions have them:
+// those of a parameter are held in memory, one after the other, and looked through; the rows of those that hold the text are found by their beginnings. Strings are only
+// ever added: one that no current version has is looked up in vain.
+
+const (
+	wordsBound  = 8 << 20 // bytes of the distinct strings of a parameter that are held
+	wordsFound  = 5_000   // strings that stand in a statement
+	wordsAtOnce = 20_000  // distinct strings of one statement
+	wordBytes   = 24      // of memory for each, beside its text
+)
+
+// wordSet are the distinct folded strings of a text key, up to a Sid at least. Unlike other sets it grows where it is: who looks through it finds more at the most.
+type wordSet struct {
+	mu      sync.RWMutex
+	all     []byte   // one after the other
+	ends    []uint32 // of each in all
+	seen    map[uint64]struct{}
+	large   bool // there is more of them than is held
+	upTo    int64
+	counted int64 // bytes, as Sets have them; guarded by these
+	last    int64 // when it was used, by the clock of these
+}
+
+func (w *wordSet) bytes() int64 {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	return int64(cap(w.all)) + 4*int64(cap(w.ends)) + wordBytes*int64(len(w.seen)) + 200
+}
+
+// known tells up to which Sid all strings are there, or that they are too many to be held.
+func (w *wordSet) known() (upTo int64, large bool) {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	return w.upTo, w.large
+}
+
+// add appends a string that is not there yet.
+func (w *wordSet) add(text []byte) {
+	hash := xxhash.Sum64(text)
+	if _, seen := w.seen[hash]; seen || w.large {
+		return
+	}
+	if len(w.all)+len(text) > wordsBound {
+		w.all, w.ends, w.seen, w.large = nil, nil, nil, true
+		return
+	}
+	w.seen[hash] = struct{}{}
+	w.all = append(w.all, text...)
+	w.ends = append(w.ends, uint32(len(w.all)))
+}
+
+// most is how many strings are looked up: to find those costs a page of the index for each, and to walk an order the more of them the fewer there are, one and a half for each version that
+// is met until 51 match.
+func (w *wordSet) most() int {
+	return min(wordsFound, int(math.Sqrt(51*1.5*float64(len(w.ends))))+100)
+}
+
+// holding returns the beginnings (see projections.OrderBytes) of the strings that hold a text; all is false where these are so many that a walk meets them sooner.
+func (w *wordSet) holding(text []byte) (heads [][]byte, all bool) {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	most := w.most()
+	for from := 0; ; {
+		at := bytes.Index(w.all[from:], text)
+		if at < 0 {
+			return heads, true
+		}
+		at += from
+		n := sort.Search(len(w.ends), func(i int) bool { return int(w.ends[i]) > at })
+		if from = int(w.ends[n]); at+len(text) > from { // it reaches into the next one
+			from = at + 1
+			continue
+		}
+		if len(heads) == most {
+			return nil, false
+		}
+		start := 0
+		if n > 0 {
+			start = int(w.ends[n-1])
+		}
+		heads = append(heads, w.all[start:min(from, start+projections.OrderBytes)])
+	}
+}
+
+// words are the beginnings of strings that a text scan stands for.
+type words struct{ heads [][]byte }
+
+// holds adds to an access what answers that a string contains a text.
+func (x *search) holds(key int64, text string, a *access) error {
+	scan := textScan{key: key, form: textHolds, text: text}
+	set, err := x.wordsOf(key)
+	if err != nil {
+		return err
+	}
+	if set != nil && text != "" {
+		heads, all := set.holding([]byte(text))
+		switch {
+		case !all:
+			a.dense = true
+		case len(heads) == 0:
+			return nil
+		default:
+			scan.among = &words{heads}
+		}
+	}
+	a.texts = append(a.texts, scan)
+	return nil
+}
+
+// wordsOf returns the strings of a key, all there are up to the snapshot at least; nil where they can't be had.
+func (x *search) wordsOf(key int64) (*wordSet, error) {
+	if !x.mayUseSets() {
+		return nil, nil
+	}
+	p := x.Sets.of(x.partition)
+	x.Sets.mu.Lock()
+	epoch, set := p.epoch, p.words[key]
+	if set != nil {
+		set.last = x.Sets.tick()
+	}
+	x.Sets.mu.Unlock()
+	upTo, large := int64(0), false
+	if set != nil {
+		upTo, large = set.known()
+	}
+	switch {
+	case set == nil || !large && x.snapshot-upTo > int64(x.Bounds.Behind):
+		return x.awaitWords(p, epoch, key)
+	case large:
+		return nil, nil
+	case upTo >= x.snapshot:
+		return set, nil
+	}
+	if err := x.laterWords(key, set, upTo); err != nil {
+		return nil, err
+	}
+	p.keep(epoch, func() { p.putWords(key, set) })
+	return set, nil
+}
+
+// awaitWords has the strings read in the background and waits for them, which takes less than to look through all rows. Nil where too many others wait, or they can't be read.
+func (x *search) awaitWords(p *partitionSets, epoch int, key int64) (*wordSet, error) {
+	w := wanted{form: distinctTexts, name: setName{table: "text", key: key}}
+	asked := p.ask(epoch, x.Dialect, []wanted{w})
+	if asked == nil {
+		return nil, nil
+	}
+	r := asked[w]
+	select {
+	case <-r.done:
+	case <-x.ctx.Done():
+		return nil, x.ctx.Err()
+	}
+	if r.words == nil {
+		return nil, nil
+	}
+	if upTo, large := r.words.known(); large || upTo < x.snapshot {
+		return nil, nil // read before the snapshot: the next search brings it up
+	}
+	return r.words, nil
+}
+
+// laterWords adds the strings of the versions after one, up to the snapshot.
+func (x *search) laterWords(key int64, set *wordSet, upTo int64) error {
+	var fresh [][]byte
+	s := x.statement()
+	sql := "select t.head, t.rest from " + s.table("text") + " t where t.ref >= " + s.arg((upTo+1)<<refBits) + " and t.ref < " + s.arg(x.before) + " and +t.key = " + s.arg(key)
+	if err := x.query(s, sql, func(scan func(...any) error) error {
+		var head, rest []byte
+		err := scan(&head, &rest)
+		if len(rest) > 0 {
+			head = rest
+		}
+		fresh = append(fresh, bytes.Clone(head))
+		return err
+	}); err != nil {
+		return err
+	}
+	set.mu.Lock()
+	defer set.mu.Unlock()
+	for _, text := range fresh {
+		set.add(text)
+	}
+	set.upTo = max(set.upTo, x.snapshot)
+	return nil
+}
+
+// readWords reads the distinct strings of a key: from one to the next in the index, whose rows between are passed over.
+func (x *search) readWords(key int64) (*wordSet, error) {
+	set := &wordSet{seen: map[uint64]struct{}{}, upTo: x.snapshot}
+	var after []byte
+	for first := true; !set.large; first = false {
+		s := x.statement()
+		text := s.table("text")
+		next := func(more string) string {
+			return "(select t.head from " + text + " t where t.key = " + s.arg(key) + more + " order by t.head limit 1)"
+		}
+		begin := ""
+		if !first {
+			begin = " and t.head > " + s.arg(after)
+		}
+		sql := "with recursive w(head) as (select " + next(begin) + " union all select " + next(" and t.head > w.head") + " from w where w.head is not null) " +
+			"select w.head from w where w.head is not null" + fmt.Sprintf(" limit %d", wordsAtOnce)
+		read := 0
+		var long [][]byte
+		if err := x.query(s, sql, func(scan func(...any) error) error {
+			var head []byte
+			err := scan(&head)
+			read++
+			if after = bytes.Clone(head); len(head) < projections.OrderBytes {
+				set.add(after)
+			} else {
+				long = append(long, after)
+			}
+			return err
+		}); err != nil {
+			return nil, err
+		}
+		for _, head := range long { // what is longer has the same beginning
+			if err := x.readLong(key, head, set); err != nil || set.large {
+				return set, err
+			}
+		}
+		if read < wordsAtOnce {
+			break
+		}
+	}
+	return set, nil
+}
+
+// readLong reads the strings that have the longest beginning that is indexed in common.
+func (x *search) readLong(key int64, head []byte, set *wordSet) error {
+	s := x.statement()
+	sql := "select distinct t.rest from " + s.table("text") + " t where t.key = " + s.arg(key) + " and t.head = " + s.arg(head)
+	return x.query(s, sql, func(scan func(...any) error) error {
+		var rest []byte
+		err := scan(&rest)
+		if len(rest) == 0 {
+			rest = head
+		}
+		set.add(bytes.Clone(rest))
+		return err
+	})
+}
