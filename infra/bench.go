@@ -32,6 +32,7 @@ func (*benchCommand) Help() string { return benchHelp }
 type benchRunCommand struct {
 	Server   string        `help:"Base URL of the FHIR server to measure, and to write to, or of one of its tenants; empty: start one of our own for each of --variants." env:"BINNACLE_BENCH_SERVER"`
 	Variants []string      `help:"Variants to start and measure, one after the other: ${enum}." enum:"memory,standalone,replica,distributed" default:"standalone" sep:"," env:"BINNACLE_BENCH_VARIANTS"`
+	Beside   []string      `help:"Addresses (host:port) on this machine of further servers whose CPU time counts, beside --server: its database." sep:"," env:"BINNACLE_BENCH_BESIDE"`
 	Files    []string      `help:"Files and folders to import first; none: the server's data is used as it is." type:"path" sep:"," env:"BINNACLE_BENCH_FILES"`
 	Clients  []int         `help:"Client counts for reads and searches." default:"1,16" sep:"," env:"BINNACLE_BENCH_CLIENTS"`
 	Writers  []int         `help:"Client counts for creates and updates." default:"1,8" sep:"," env:"BINNACLE_BENCH_WRITERS"`
@@ -44,7 +45,8 @@ type benchRunCommand struct {
 }
 
 const benchRunHelp = `Drives a FHIR server over HTTP and prints, for each kind of request and number of clients, the rate, the
-latencies p50, p95 and p99, the errors, and the server's memory and CPU time where they can be seen. Reads by id are
+latencies p50, p95 and p99, the errors, and the server's memory and CPU time where they can be seen, with that of the
+servers it works with for each request. Reads by id are
 measured warm: what they ask for was asked for once before.
 
 With --server URL any FHIR R4 server is measured. The workloads that create and update, and --files, write to that
@@ -88,6 +90,7 @@ type measurement struct {
 	Errors   int64         `json:"errors"`
 	RSS      int64         `json:"server_peak_rss_bytes"` // 0: not visible
 	CPU      float64       `json:"server_cpu_cores"`
+	Beside   float64       `json:"other_servers_cpu_cores"` // Kafka, Cassandra, Postgres, as far as they are visible
 	Elapsed  time.Duration `json:"elapsed_ns"`
 	FirstErr string        `json:"first_error,omitempty"`
 }
@@ -112,7 +115,7 @@ func (c *benchRunCommand) Run(ctx context.Context, config *Config, out *output) 
 	}
 	if c.Server != "" {
 		fmt.Fprintf(out.Err, "bench writes to %s: what its workloads and --files create and update there stays; --only chooses workloads\n", c.Server)
-		_, err = c.measure(ctx, out, &benchTarget{variant: "given", base: strings.TrimSuffix(c.Server, "/")}, units, report)
+		_, err = c.measure(ctx, out, &benchTarget{variant: "given", base: strings.TrimSuffix(c.Server, "/"), beside: addresses(c.Beside)}, units, report)
 	} else {
 		for _, variant := range c.Variants {
 			if err = c.measureVariant(ctx, config, out, variant, units, report); err != nil {
@@ -277,16 +280,24 @@ func (c *benchRunCommand) profiled(target *benchTarget, name string, run func() 
 func (r *benchReport) Print(w io.Writer) {
 	fmt.Fprintf(w, "%d cores, %s, %s, %s; files: %s\n\n", r.Cores, r.OS, r.Go, r.Began.Format(time.DateTime), strings.Join(r.Files, ", "))
 	table := tabwriter.NewWriter(w, 0, 0, 1, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(table, "| variant \t| measurement \t| clients \t| rate/s \t| p50 \t| p95 \t| p99 \t| errors \t| RSS MiB \t| cores \t|")
-	fmt.Fprintln(table, "|---\t|---\t|---\t|---\t|---\t|---\t|---\t|---\t|---\t|---\t|")
+	fmt.Fprintln(table, "| variant \t| measurement \t| clients \t| rate/s \t| p50 \t| p95 \t| p99 \t| errors \t| RSS MiB \t| cores \t| CPU each \t| of all servers \t|")
+	fmt.Fprintln(table, "|---\t|---\t|---\t|---\t|---\t|---\t|---\t|---\t|---\t|---\t|---\t|---\t|")
 	for _, m := range r.Rows {
-		fmt.Fprintf(table, "| %s \t| %s \t| %d \t| %.0f %s \t| %s \t| %s \t| %s \t| %d \t| %d \t| %.2f \t|\n", m.Variant, m.Name, m.Clients, m.Rate, m.Unit,
-			short(m.P50), short(m.P95), short(m.P99), m.Errors, m.RSS>>20, m.CPU)
+		fmt.Fprintf(table, "| %s \t| %s \t| %d \t| %.0f %s \t| %s \t| %s \t| %s \t| %d \t| %d \t| %.2f \t| %s \t| %s \t|\n", m.Variant, m.Name, m.Clients, m.Rate, m.Unit,
+			short(m.P50), short(m.P95), short(m.P99), m.Errors, m.RSS>>20, m.CPU, short(m.each(m.CPU)), short(m.each(m.CPU+m.Beside)))
 	}
 	_ = table.Flush() // to a terminal or a pipe that may have gone: nothing to do about it
 	for _, line := range r.Verify {
 		fmt.Fprintf(w, "\nverify %s\n", line)
 	}
+}
+
+// each is the time that so many cores had for one request, or what else is counted.
+func (m *measurement) each(cores float64) time.Duration {
+	if m.Count == 0 {
+		return 0
+	}
+	return time.Duration(cores * float64(m.Elapsed) / float64(m.Count))
 }
 
 func short(d time.Duration) string {

@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -22,18 +23,25 @@ import (
 	"github.com/google/uuid"
 )
 
-// processWatch samples the memory and CPU time of the process that listens at a loopback URL, from /proc.
+// processWatch samples the memory and CPU time of the process that listens at a loopback URL, from /proc, and the CPU time of others beside it.
 type processWatch struct {
-	pid   int // 0: not visible
-	cpu   time.Duration
-	peak  int64
-	stop  chan struct{}
-	ended chan struct{}
+	pid    int // 0: not visible
+	others []int
+	cpu    time.Duration
+	beside time.Duration
+	peak   int64
+	stop   chan struct{}
+	ended  chan struct{}
 }
 
-func watchProcess(base string) *processWatch {
+func watchProcesses(base string, beside []string) *processWatch {
 	w := &processWatch{pid: listenerPID(base), stop: make(chan struct{}), ended: make(chan struct{})}
-	w.cpu = cpuTime(w.pid)
+	for _, other := range beside {
+		if pid := listenerPID(other); pid != 0 && pid != w.pid && !slices.Contains(w.others, pid) {
+			w.others = append(w.others, pid)
+		}
+	}
+	w.cpu, w.beside = cpuTime(w.pid), familyTime(w.others)
 	go func() {
 		defer close(w.ended)
 		tick := time.NewTicker(100 * time.Millisecond)
@@ -50,14 +58,47 @@ func watchProcess(base string) *processWatch {
 	return w
 }
 
-// Result returns the peak of resident memory in bytes and the CPU time used per second, in cores.
-func (w *processWatch) Result(elapsed time.Duration) (rss int64, cores float64) {
+// Result returns the peak of resident memory in bytes and the CPU time used per second, in cores, by the process and by the others.
+func (w *processWatch) Result(elapsed time.Duration) (rss int64, cores, beside float64) {
 	close(w.stop)
 	<-w.ended
+	beside = max(0, familyTime(w.others)-w.beside).Seconds() / elapsed.Seconds()
 	if w.pid == 0 {
-		return 0, 0
+		return 0, 0, beside
 	}
-	return w.peak, (cpuTime(w.pid) - w.cpu).Seconds() / elapsed.Seconds()
+	return w.peak, (cpuTime(w.pid) - w.cpu).Seconds() / elapsed.Seconds(), beside
+}
+
+// addresses makes URLs of host:port.
+func addresses(list []string) []string {
+	urls := make([]string, len(list))
+	for i, address := range list {
+		urls[i] = "tcp://" + address
+	}
+	return urls
+}
+
+// familyTime is the CPU time of processes and their children, those that have ended included: Postgres has one for each connection.
+func familyTime(parents []int) (total time.Duration) {
+	if len(parents) == 0 {
+		return 0
+	}
+	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
+	for _, path := range stats {
+		pid, _ := strconv.Atoi(strings.Split(path, "/")[2])
+		fields := statFields(pid)
+		if len(fields) < 15 {
+			continue
+		}
+		parent, _ := strconv.Atoi(fields[1])
+		switch {
+		case slices.Contains(parents, pid):
+			total += ticks(fields[11:15])
+		case slices.Contains(parents, parent):
+			total += ticks(fields[11:13])
+		}
+	}
+	return total
 }
 
 // residentBytes reads VmRSS; 0 where it can't be seen.
@@ -74,19 +115,31 @@ func residentBytes(pid int) int64 {
 	return pages * int64(os.Getpagesize())
 }
 
-// cpuTime reads user and system time of a process; Linux counts them in hundredths of a second (proc(5), USER_HZ).
+// cpuTime reads user and system time of a process.
 func cpuTime(pid int) time.Duration {
-	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return 0
-	}
-	fields := strings.Fields(string(data[bytes.LastIndexByte(data, ')')+1:]))
+	fields := statFields(pid)
 	if len(fields) < 13 {
 		return 0
 	}
-	user, _ := strconv.ParseInt(fields[11], 10, 64)
-	system, _ := strconv.ParseInt(fields[12], 10, 64)
-	return time.Duration(user+system) * 10 * time.Millisecond
+	return ticks(fields[11:13])
+}
+
+// statFields are the fields of /proc/PID/stat after the name: the parent is the second of them, times begin with the twelfth (proc(5)).
+func statFields(pid int) []string {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return nil
+	}
+	return strings.Fields(string(data[bytes.LastIndexByte(data, ')')+1:]))
+}
+
+// ticks adds times, which Linux counts in hundredths of a second (USER_HZ).
+func ticks(fields []string) (total time.Duration) {
+	for _, field := range fields {
+		n, _ := strconv.ParseInt(field, 10, 64)
+		total += time.Duration(n) * 10 * time.Millisecond
+	}
+	return total
 }
 
 // listenerPID finds the process that listens on the port of a loopback URL; 0 where it can't be seen.
@@ -161,6 +214,12 @@ func startBenchServer(ctx context.Context, config *Config, variant string) (*ben
 		"BINNACLE_CASSANDRA_HOSTS="+strings.Join(config.Cassandra.Hosts, ","), "BINNACLE_CASSANDRA_KEYSPACE="+name,
 		"BINNACLE_POSTGRES_URL="+config.Postgres.URL, "BINNACLE_POSTGRES_SCHEMA="+name, "BINNACLE_LOG_LEVEL=warn")
 	s.benchTarget = benchTarget{variant: variant, base: "http://" + address + "/fhir", pprof: "http://" + profiler}
+	switch variant {
+	case "distributed":
+		s.beside = append(addresses(append(slices.Clone(config.Kafka.Brokers), config.Cassandra.Hosts...)), config.Postgres.URL)
+	case "replica":
+		s.beside = addresses(config.Kafka.Brokers)
+	}
 	s.command = exec.CommandContext(ctx, self, "serve")
 	s.command.Env, s.command.Stdout, s.command.Stderr = s.env, s.log, s.log
 	s.command.Cancel = func() error { return s.command.Process.Signal(syscall.SIGTERM) }

@@ -21,8 +21,9 @@ import (
 // benchTarget is a server under measurement.
 type benchTarget struct {
 	variant string
-	base    string // of the FHIR API, no slash at the end
-	pprof   string // URL of the profiler; empty: none
+	base    string   // of the FHIR API, no slash at the end
+	pprof   string   // URL of the profiler; empty: none
+	beside  []string // URLs of other servers that work for it
 }
 
 // workload is one kind of request, made anew for each time.
@@ -33,7 +34,8 @@ type workload struct {
 	Clients   int  // with so many clients only; 0: as many as were asked for
 	Resources int  // that one request writes, where the rate counts resources; 0: it counts requests
 	Make      func(r *rand.Rand) benchRequest
-	Warm      []string // paths that are asked for before anything is measured, so that caches hold what they can
+	Each      func(r *rand.Rand) func() benchRequest // makes the Make of each client; nil: all have that one
+	Warm      []string                               // paths that are asked for before anything is measured, so that caches hold what they can
 }
 
 // benchRequest is one request, and what follows on its answer within the same measured time.
@@ -42,6 +44,7 @@ type benchRequest struct {
 	Body         []byte
 	Then         func(location string) benchRequest // nil: nothing
 	Want         string                             // the answer's body must hold it
+	First        *benchRequest                      // what has to be there before; it is not timed; nil: nothing
 }
 
 // sample is what was read from the server to choose parameters from.
@@ -49,6 +52,7 @@ type sample struct {
 	patients, observations []sampled
 	codes, identifiers     []string
 	families, dates        []string
+	encounters             []string // ids
 
 	mu        sync.Mutex
 	shuffled  []int // of observations
@@ -89,6 +93,10 @@ func takeSample(ctx context.Context, base string, seed uint64) (*sample, error) 
 		s.observations = append(s.observations, sampled{id: r.Get("id").Text(), body: bytes.Clone(r.Raw())})
 		for coding := range r.Get("code").Get("coding").Items() {
 			keep(&s.codes, coding.Get("system").Text()+"|"+coding.Get("code").Text())
+		}
+		if id, is := strings.CutPrefix(r.Get("encounter").Get("reference").Text(), "Encounter/"); is && !seen["Encounter/"+id] {
+			seen["Encounter/"+id] = true
+			s.encounters = append(s.encounters, id)
 		}
 		if date := r.Get("effectiveDateTime").Text(); len(date) >= 10 {
 			keep(&s.dates, date[:10])
@@ -187,6 +195,14 @@ func (s *sample) Workloads() []workload {
 		{Name: "scattered updates", Writes: true, Clients: 8, Resources: scatteredUpdates, Make: s.scatter},
 		s.reads(),
 		mix,
+		{Name: "patient searches", Clients: 10, Make: s.findPatient},
+		{Name: "lives of nine types", Writes: true, Clients: 30, Each: living},
+		{Name: "delete", Writes: true, Make: deletion},
+		{Name: "delete, many clients", Writes: true, Clients: 30, Make: deletion},
+		{Name: "patient searches after creates and deletes", Clients: 10, Make: s.findPatient},
+	}
+	if len(s.encounters) > 0 {
+		list = append(list, workload{Name: "search 1,000 alternatives", Clients: 1, Make: s.findAmong})
 	}
 	for _, shape := range shapes {
 		shape.Alone = true
@@ -257,7 +273,7 @@ func (c *counters) result(name, unit string, clients int, elapsed time.Duration,
 	m := measurement{Name: name, Clients: clients, Unit: unit, Count: c.latency.TotalCount(), Errors: c.errors, FirstErr: c.firstErr, Elapsed: elapsed}
 	m.Rate = float64(m.Count) / elapsed.Seconds()
 	m.P50, m.P95, m.P99, _ = percentiles(c.latency)
-	m.RSS, m.CPU = watch.Result(elapsed)
+	m.RSS, m.CPU, m.Beside = watch.Result(elapsed)
 	return m
 }
 
@@ -284,15 +300,29 @@ func runWorkload(ctx context.Context, target *benchTarget, w workload, clients i
 	load := newLoader(target.base, clients)
 	defer load.Close()
 	c := &counters{latency: newHistogram()}
-	watch := watchProcess(target.base)
+	watch := watchProcesses(target.base, target.beside)
 	began := time.Now()
 	var group errgroup.Group
 	for i := range clients {
 		group.Go(func() error {
 			r := rand.New(rand.NewPCG(seed, uint64(i)))
+			if w.Writes { // what was written in an earlier measurement is not written again
+				r = rand.New(rand.NewPCG(seed^uint64(began.UnixNano()), uint64(i)))
+			}
+			next := func() benchRequest { return w.Make(r) }
+			if w.Each != nil {
+				next = w.Each(r)
+			}
 			for time.Since(began) < duration && ctx.Err() == nil {
+				request := next()
+				if request.First != nil {
+					if err := load.Perform(ctx, *request.First); err != nil {
+						c.add(0, err)
+						continue
+					}
+				}
 				started := time.Now()
-				err := load.Perform(ctx, w.Make(r))
+				err := load.Perform(ctx, request)
 				if err == nil || ctx.Err() == nil {
 					c.add(time.Since(started), err)
 				}
@@ -311,7 +341,7 @@ func runWorkload(ctx context.Context, target *benchTarget, w workload, clients i
 // importWorkload sends the units of an import; its rate counts resources.
 func importWorkload(ctx context.Context, target *benchTarget, phases [][]unit, clients int, bar *progress) measurement {
 	c := &counters{latency: newHistogram()}
-	watch := watchProcess(target.base)
+	watch := watchProcesses(target.base, target.beside)
 	p := newPoster(target.base, clients, time.Minute)
 	p.run = newRunID() // what was sent in an earlier run is sent and measured again
 	var resources, total int64
