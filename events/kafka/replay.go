@@ -13,7 +13,7 @@ import (
 // replayIdle bounds how long a replay waits for records that must be there, and replayLook is how long it waits until it looks whether there are any.
 const (
 	replayIdle = 30 * time.Second
-	replayLook = time.Second
+	replayLook = 250 * time.Millisecond
 )
 
 // Replay is events.Log.Replay, on a consumer of its own without a group: no rebalance, no committed offset.

@@ -17,39 +17,53 @@ import (
 
 // tail is where the records of a partition end, as far as it was looked at.
 type tail struct {
-	mu     sync.Mutex
+	mu sync.Mutex
+	tailPlace
+}
+
+type tailPlace struct {
+	known  bool
 	mark   int64 // the high watermark of then
 	stable int64 // up to here all transactions had ended
 	end    int64 // after the last record before mark
-	known  bool
 }
 
 // of returns the end of the records before mark, the high watermark of now. appended is the end of what this process has appended itself.
 func (t *tail) of(see fetcher, first, mark, appended int64) (int64, error) {
+	at := t.now(first, mark, appended)
+	if at.known && mark == at.mark {
+		return max(first, at.end), nil
+	}
+	base, end := max(first, at.stable), at.end
+	if mark < at.mark { // the topic was cut off, or another call has seen a later one
+		base, end = first, first
+	}
+	found, stable, err := lastRecord(see, base, mark)
+	if err != nil {
+		return 0, err
+	}
+	if found > base { // else there is none from base on
+		end = max(end, found)
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.known && mark < t.mark { // it was made anew, or cut off
-		t.known = false
+	if mark >= t.mark {
+		t.tailPlace = tailPlace{known: true, mark: mark, stable: stable, end: max(t.end, end)}
 	}
+	return max(first, end), nil
+}
+
+// now returns what is known without a look.
+func (t *tail) now(first, mark, appended int64) tailPlace {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	if !t.known {
-		t.mark, t.stable, t.end = first, first, first
+		t.tailPlace = tailPlace{mark: first, stable: first, end: first}
 	}
-	switch {
-	case t.known && mark == t.mark:
-	case appended == mark:
-		t.mark, t.end, t.known = mark, mark, true
-	default:
-		base := max(first, t.stable)
-		end, stable, err := lastRecord(see, base, mark)
-		if err != nil {
-			return 0, err
-		}
-		if end > base { // else there is none from base on
-			t.end = max(t.end, end)
-		}
-		t.mark, t.stable, t.known = mark, stable, true
+	if appended == mark && mark >= t.mark {
+		t.known, t.mark, t.end = true, mark, mark
 	}
-	return max(first, t.end), nil
+	return t.tailPlace
 }
 
 // lastRecord returns the end of the records in [base, mark): base, when there is none. It looks from the end on, because the last offset is

@@ -516,3 +516,11 @@ func TestErrorsAreClassified(t *testing.T) {
 		t.Error("nil became an error")
 	}
 }
+
+func TestConnectionsAreNotUsedForEver(t *testing.T) {
+	for _, pool := range open(t, config(t)).pools() {
+		if c := pool.Config(); c.MaxConnLifetime <= 0 || c.MaxConnLifetime > lifeTime || c.MaxConnLifetimeJitter <= 0 {
+			t.Errorf("a connection is used for %v and up to %v, want at most %v, and not all of them replaced at once", c.MaxConnLifetime, c.MaxConnLifetimeJitter, lifeTime)
+		}
+	}
+}
