@@ -213,8 +213,8 @@ func TestAStorageThatIsAwayIsTold(t *testing.T) {
 	if err := os.WriteFile(folder+"/file", nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for _, command := range []string{"serve", "status"} {
-		if code, _, errOut := try(t, command, "--data", folder+"/file/below"); code != 1 || !strings.Contains(errOut, folder) {
+	for _, command := range []string{"serve --listen 127.0.0.1:0", "status"} {
+		if code, _, errOut := try(t, append(strings.Fields(command), "--data", folder+"/file/below")...); code != 1 || !strings.Contains(errOut, folder) {
 			t.Errorf("%s in a folder that can't be: exit code %d, printed %q", command, code, errOut)
 		}
 	}
