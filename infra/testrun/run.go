@@ -1,6 +1,7 @@
 package testrun
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -25,7 +26,8 @@ type Runner struct {
 func (r *Runner) goTest(ctx context.Context, rep *report, args ...string) error {
 	cmd := exec.CommandContext(ctx, "go", slices.Concat([]string{"test", "-json", "-vet=off"}, args)...)
 	cmd.Dir = r.Root
-	cmd.Stderr = r.Out
+	var told bytes.Buffer // by go itself: it and the tests would print into each other
+	cmd.Stderr = &told
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	lines, err := cmd.StdoutPipe()
 	if err != nil {
@@ -34,7 +36,11 @@ func (r *Runner) goTest(ctx context.Context, rep *report, args ...string) error 
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	if err := errors.Join(rep.read(lines), cmd.Wait()); err != nil {
+	err = errors.Join(rep.read(lines), cmd.Wait())
+	if _, printed := r.Out.Write(told.Bytes()); printed != nil {
+		return printed
+	}
+	if err != nil {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
