@@ -8,11 +8,11 @@ import (
 	"strings"
 )
 
-// lived are the types of one life, each with what it says; %s is the beginning of all ids of the life. Each refers to some that come before it.
+// lived are the types of one life, each with what it says; the first argument is the id of the life, the second a day of birth. Each refers to some that come before it.
 var lived = [...]struct{ name, body string }{ //nolint:gochecknoglobals // a constant that Go can't write as one
 	{"Organization", `"name":"Ward %[1]s"`},
 	{"Practitioner", `"name":[{"family":"Bench%[1]s","given":["Ada"]}]`},
-	{"Patient", `"name":[{"family":"Life%[1]s","given":["Grace","M%[1]s"]}],"gender":"female","birthDate":"1961-07-04","managingOrganization":{"reference":"Organization/%[1]s"},"generalPractitioner":[{"reference":"Practitioner/%[1]s"}]`},
+	{"Patient", `"name":[{"family":"Life%[1]s","given":["Grace","M%[1]s"]}],"gender":"female","birthDate":"%[2]s","managingOrganization":{"reference":"Organization/%[1]s"},"generalPractitioner":[{"reference":"Practitioner/%[1]s"}]`},
 	{"Encounter", `"status":"finished","class":{"system":"http://terminology.hl7.org/CodeSystem/v3-ActCode","code":"AMB"},"subject":{"reference":"Patient/%[1]s"},"serviceProvider":{"reference":"Organization/%[1]s"},"period":{"start":"2024-05-01T09:00:00Z","end":"2024-05-01T09:30:00Z"}`},
 	{"Condition", `"code":{"coding":[{"system":"http://snomed.info/sct","code":"38341003"}]},"subject":{"reference":"Patient/%[1]s"},"encounter":{"reference":"Encounter/%[1]s"},"onsetDateTime":"2024-05-01"`},
 	{"Observation", `"status":"final","code":{"coding":[{"system":"http://loinc.org","code":"29463-7"}]},"subject":{"reference":"Patient/%[1]s"},"encounter":{"reference":"Encounter/%[1]s"},"performer":[{"reference":"Practitioner/%[1]s"}],"effectiveDateTime":"2024-05-01T09:10:00Z","valueQuantity":{"value":71.5,"unit":"kg","system":"http://unitsofmeasure.org","code":"kg"}`},
@@ -23,14 +23,14 @@ var lived = [...]struct{ name, body string }{ //nolint:gochecknoglobals // a con
 
 // living makes the requests of one client: resources of nine types that refer to each other are created, read, updated and, the last first, deleted, and then the next nine.
 func living(r *rand.Rand) func() benchRequest {
-	step, id := 0, ""
+	step, id, born := 0, "", ""
 	return func() benchRequest {
 		const types = len(lived)
 		if step == 4*types {
 			step = 0
 		}
 		if step == 0 {
-			id = fmt.Sprintf("life-%016x", r.Uint64())
+			id, born = fmt.Sprintf("life-%016x", r.Uint64()), dayOfBirth(r)
 		}
 		at, phase := step%types, step/types
 		if phase == 3 {
@@ -41,28 +41,30 @@ func living(r *rand.Rand) func() benchRequest {
 		path := "/" + l.name + "/" + id
 		switch phase {
 		case 0:
-			return benchRequest{Method: http.MethodPut, Path: path, Body: lifeOf(l.name, id, l.body, "en")}
+			return benchRequest{Method: http.MethodPut, Path: path, Body: lifeOf(l.name, id, l.body, born, "en")}
 		case 1:
 			return benchRequest{Method: http.MethodGet, Path: path}
 		case 2:
-			return benchRequest{Method: http.MethodPut, Path: path, Body: lifeOf(l.name, id, l.body, "de")}
+			return benchRequest{Method: http.MethodPut, Path: path, Body: lifeOf(l.name, id, l.body, born, "de")}
 		}
 		return benchRequest{Method: http.MethodDelete, Path: path}
 	}
 }
 
-func lifeOf(name, id, body, language string) []byte {
-	if strings.Contains(body, "%[1]s") {
-		body = fmt.Sprintf(body, id)
-	}
+func lifeOf(name, id, body, born, language string) []byte {
+	body = strings.NewReplacer("%[1]s", id, "%[2]s", born).Replace(body)
 	return fmt.Appendf(nil, `{"resourceType":%q,"id":%q,"language":%q,%s}`, name, id, language, body)
+}
+
+func dayOfBirth(r *rand.Rand) string {
+	return fmt.Sprintf("%d-%02d-%02d", 1930+r.IntN(90), 1+r.IntN(12), 1+r.IntN(28))
 }
 
 // deletion deletes a patient that was created just before, which is not timed.
 func deletion(r *rand.Rand) benchRequest {
 	id := fmt.Sprintf("gone-%016x", r.Uint64())
-	body := `"name":[{"family":"Gone%[1]s","given":["Ada"]}],"gender":"female","birthDate":"1961-07-04"`
-	return benchRequest{Method: http.MethodDelete, Path: "/Patient/" + id, First: &benchRequest{Method: http.MethodPut, Path: "/Patient/" + id, Body: lifeOf("Patient", id, body, "en")}}
+	body := `"name":[{"family":"Gone%[1]s","given":["Ada"]}],"gender":"female","birthDate":"%[2]s"`
+	return benchRequest{Method: http.MethodDelete, Path: "/Patient/" + id, First: &benchRequest{Method: http.MethodPut, Path: "/Patient/" + id, Body: lifeOf("Patient", id, body, dayOfBirth(r), "en")}}
 }
 
 // findPatient is one of nine searches for patients.
