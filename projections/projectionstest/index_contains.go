@@ -25,7 +25,7 @@ func contained(t *testing.T, g projections.Generations) {
 				clause := projections.Clause{Param: "name", Kind: projections.String, Modifier: projections.Contains, Values: []projections.Value{{Text: text}}}
 				w.check(projections.Query{Tenant: "main", Type: "Patient", Limit: 20, Sort: sort, Total: projections.TotalAccurate, Clauses: []projections.Clause{clause}})
 				clause.Values = append(clause.Values, projections.Value{Text: "n13"})
-				w.check(projections.Query{Tenant: "main", Type: "Patient", Limit: 3, Clauses: []projections.Clause{clause}})
+				w.check(projections.Query{Tenant: "main", Type: "Patient", Limit: 60, Clauses: []projections.Clause{clause}})
 			}
 		}
 	}

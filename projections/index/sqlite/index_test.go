@@ -31,10 +31,6 @@ func openWith(t testing.TB, bounds sqlterms.Bounds) projections.Generations {
 
 func TestTheIndexKeepsItsContract(t *testing.T) { projectionstest.Index(t, open) }
 
-func TestPagesFollowEachOtherWhateverTheirPlan(t *testing.T) {
-	projectionstest.IndexPages(t, ways(), 0, 2)
-}
-
 // ways are indexes that plan differently.
 func ways() map[string]func(t testing.TB) projections.Generations {
 	ways := map[string]func(t testing.TB) projections.Generations{"as it comes": open}
