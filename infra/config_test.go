@@ -199,7 +199,7 @@ func TestAStorageThatIsAwayIsTold(t *testing.T) {
 	forgetInstallation(t)
 	// Each waits a while for the storage, so they wait together.
 	var waiting sync.WaitGroup
-	for _, command := range []string{"serve --listen 127.0.0.1:0", "status", "verify", "rebuild", "init", "tail"} {
+	for _, command := range []string{"serve --listen 127.0.0.1:0 --start-wait 1s", "status", "verify", "rebuild", "init", "tail"} {
 		waiting.Go(func() {
 			code, _, errOut := invoke(t.Context(), append(strings.Fields(command), "--variant", "distributed", "--kafka-brokers", "127.0.0.1:1",
 				"--cassandra-hosts", "127.0.0.1:1", "--postgres-url", "postgres://127.0.0.1:1/none")...)
