@@ -93,11 +93,16 @@ func (f *Fit) Watch(ctx context.Context) {
 	}
 }
 
-// note keeps the verdict and tells the operator of each change.
+// note keeps the verdict on the log's fit.
 func (f *Fit) note(err error) {
+	f.keep(&f.misfit, err, "the log does not fit the projections: nothing is projected or appended", "the log fits the projections again")
+}
+
+// keep puts a verdict in the place of the one before, and tells the operator of each change.
+func (f *Fit) keep(verdict *error, err error, bad, good string) {
 	f.mu.Lock()
-	before := f.misfit
-	f.misfit = err
+	before := *verdict
+	*verdict = err
 	f.mu.Unlock()
 	logger := f.Logger
 	if logger == nil {
@@ -105,9 +110,9 @@ func (f *Fit) note(err error) {
 	}
 	switch {
 	case err != nil && (before == nil || before.Error() != err.Error()):
-		logger.Error("the log does not fit the projections: nothing is projected or appended", "error", err)
+		logger.Error(bad, "error", err)
 	case err == nil && before != nil:
-		logger.Info("the log fits the projections again")
+		logger.Info(good)
 	}
 }
 

@@ -3,7 +3,6 @@ package functions
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"strings"
 
 	"binnacle/events"
@@ -31,20 +30,7 @@ func (f *Fit) lookAtHead(ctx context.Context) {
 	if err != nil && events.KindOf(err) != events.Conflict {
 		return
 	}
-	f.mu.Lock()
-	before := f.head
-	f.head = err
-	f.mu.Unlock()
-	logger := f.Logger
-	if logger == nil {
-		logger = slog.Default()
-	}
-	switch {
-	case err != nil && (before == nil || before.Error() != err.Error()):
-		logger.Error("the log is not whole, or may not stay so", "error", err)
-	case err == nil && before != nil:
-		logger.Info("the log is whole again, and set up to stay so")
-	}
+	f.keep(&f.head, err, "the log is not whole, or may not stay so", "the log is whole again, and set up to stay so")
 }
 
 func (f *Fit) missingHead(ctx context.Context) error {
