@@ -3,6 +3,7 @@ package functions
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"time"
 
@@ -194,7 +195,7 @@ func away(err error, part string) error {
 	case err == nil:
 		return nil
 	case errors.As(err, &told) && told.Kind != events.Internal && told.Text != "":
-		return events.Wrap(events.Transient, "functions.Write", err, "%s can't be used now: %s; nothing was written, try again later", part, told.Text)
+		return events.Wrap(events.Transient, "functions.Write", err, "%s can't be used now: %s; nothing was written, try again later", part, strings.TrimSuffix(told.Text, "; nothing was written"))
 	}
 	return events.Wrap(events.Transient, "functions.Write", err, "%s does not answer; nothing was written, try again later", part)
 }

@@ -307,7 +307,7 @@ func dropParts(ctx context.Context, config *Config, logger *slog.Logger) error {
 			return err
 		}
 		defer lock.Close()
-		for _, name := range []string{databaseFile, databaseFile + "-wal", databaseFile + "-shm"} {
+		for _, name := range []string{databaseFile, databaseFile + "-wal", databaseFile + "-shm", databaseFile + "-build", databaseFile + "-build-wal", databaseFile + "-build-shm"} {
 			if err := os.Remove(filepath.Join(config.Data, name)); err != nil && !errors.Is(err, os.ErrNotExist) {
 				failed = append(failed, err)
 			}

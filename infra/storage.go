@@ -5,6 +5,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"strings"
 )
 
@@ -46,7 +48,13 @@ func (c *dropCommand) Run(ctx context.Context, config *Config, out *output, logg
 	}
 	var what []string
 	if config.Variant == "standalone" || config.Variant == "replica" {
-		what = append(what, "the SQLite file in "+config.Data)
+		path := filepath.Join(config.Data, databaseFile)
+		if _, err := os.Stat(path); err == nil {
+			what = append(what, "the SQLite file in "+config.Data)
+		} else if config.Variant == "standalone" {
+			_, err := fmt.Fprintf(out.Out, "nothing to delete: there is no %s\n", path)
+			return err
+		}
 	}
 	if config.Variant == "replica" || config.Variant == "distributed" {
 		what = append(what, "the topic "+config.Kafka.Topic)

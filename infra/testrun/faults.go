@@ -25,11 +25,19 @@ type progress struct {
 	Took   map[string]float64 // s, by test, of any state of the code: for the estimate
 }
 
-// Faults runs the tests that break nodes, brokers, databases and disks, one after the other, each in a process of its own. A regular expression
-// chooses some of them; "" is all. What has passed is kept in a file of the folder state, so an interrupted run goes on where it was; a change
-// of the code, another number of rounds, or anew begins again. It needs the real servers' addresses in the environment.
-func (r *Runner) Faults(ctx context.Context, choice, state string, anew bool) error {
-	matches, err := regexp.Compile(choice)
+// Choice says which of the tests of faults run, and from where.
+type Choice struct {
+	Names    string // a regular expression of the tests' names; "" is all
+	State    string // the folder in which is kept what has passed
+	Anew     bool   // what has passed runs again
+	PlanOnly bool   // none runs: it is only told which would
+}
+
+// Faults runs the tests that break nodes, brokers, databases and disks, one after the other, each in a process of its own. What has passed is
+// kept, so an interrupted run goes on where it was; a change of the code or another number of rounds begins again. It needs the real servers'
+// addresses in the environment, but for a plan.
+func (r *Runner) Faults(ctx context.Context, choice Choice) error {
+	matches, err := regexp.Compile(choice.Names)
 	if err != nil {
 		return fmt.Errorf("-run: %w", err)
 	}
@@ -39,12 +47,17 @@ func (r *Runner) Faults(ctx context.Context, choice, state string, anew bool) er
 	}
 	tests = chosen(tests, func(t Test) bool { return t.Stage == Faults && matches.MatchString(t.Name) })
 	if len(tests) == 0 {
-		return fmt.Errorf("-run %q chooses none of the tests of faults", choice)
+		return fmt.Errorf("-run %q chooses none of the tests of faults; ./task test:list tells every test and where it runs", choice.Names)
 	}
-	file := filepath.Join(state, "faults.json")
-	kept, err := readProgress(file, r.Root, anew)
+	file := filepath.Join(choice.State, "faults.json")
+	kept, err := readProgress(file, r.Root, choice.Anew)
 	if err != nil {
 		return err
+	}
+	if choice.PlanOnly {
+		done := len(chosen(tests, func(t Test) bool { _, passed := kept.Passed[t.String()]; return passed }))
+		fmt.Fprintf(r.Out, "%d tests of faults, %d of them have passed before, about %s to go\n", len(tests), done, kept.left(tests))
+		return nil
 	}
 	rep := newReport(r.Out)
 	defer rep.end()

@@ -29,6 +29,7 @@ type timed struct {
 type report struct {
 	out                     io.Writer
 	packages, tests         []timed
+	pending                 []timed // tests of packages that have not ended
 	passed, failed, skipped int
 	failures                []string
 	skips                   map[string]bool // skipped in one run; false: another run has passed it
@@ -98,16 +99,27 @@ func (r *report) endTest(e event, took time.Duration) {
 			r.skips[name] = true
 		}
 	}
-	r.tests = append(r.tests, timed{name, took})
+	r.pending = append(r.pending, timed{name, took})
 }
 
 func (r *report) endPackage(e event, took time.Duration, printed []string) {
 	name := strings.TrimPrefix(e.Package, module+"/")
-	switch e.Action {
-	case "pass":
+	// Go repeats what a package has printed when nothing that it depends on has changed: that took no time now.
+	cached := slices.ContainsFunc(printed, func(line string) bool { return strings.Contains(line, "(cached)") })
+	r.pending = slices.DeleteFunc(r.pending, func(t timed) bool {
+		own := strings.HasPrefix(t.name, name+" ")
+		if own && !cached {
+			r.tests = append(r.tests, t)
+		}
+		return own
+	})
+	switch {
+	case cached:
+		fmt.Fprintf(r.out, "ok    %-36s    cached\n", name)
+	case e.Action == "pass":
 		fmt.Fprintf(r.out, "ok    %-36s %7.1f s\n", name, took.Seconds())
 		r.packages = append(r.packages, timed{name, took})
-	case "fail":
+	case e.Action == "fail":
 		fmt.Fprintf(r.out, "%sFAIL  %-36s %7.1f s\n", strings.Join(printed, ""), name, took.Seconds())
 		r.packages = append(r.packages, timed{name, took})
 		if !slices.ContainsFunc(r.failures, func(f string) bool { return strings.HasPrefix(f, name+" ") }) {

@@ -88,18 +88,33 @@ func (r *Runner) stage(ctx context.Context, rep *report, title string, args ...s
 	return err
 }
 
-// Unit runs the tests of the packages that need no server, without the detector: seconds, for while one works.
-func (r *Runner) Unit(ctx context.Context) error {
+// Unit runs the tests of the packages that need no server, without the detector: seconds, for while one works. The choice is for go test -run;
+// "" is all.
+func (r *Runner) Unit(ctx context.Context, choice string) error {
 	tests, err := Plan(r.Root)
 	if err != nil {
 		return err
 	}
 	rep := newReport(r.Out)
 	defer rep.end()
-	list := packagesOf(chosen(tests, func(t Test) bool {
-		return t.Stage == Race && !slices.ContainsFunc(withServers, func(p string) bool { return t.Package == p || strings.HasPrefix(t.Package, p+"/") })
-	}))
-	return r.goTest(ctx, rep, slices.Concat([]string{limit}, list)...)
+	return r.goTest(ctx, rep, slices.Concat([]string{limit, "-run=" + choice}, packagesOf(chosen(tests, isUnit)))...)
+}
+
+func isUnit(t Test) bool {
+	return t.Stage == Race && !slices.ContainsFunc(withServers, func(p string) bool { return t.Package == p || strings.HasPrefix(t.Package, p+"/") })
+}
+
+// List prints every test and where it runs.
+func (r *Runner) List() error {
+	tests, err := Plan(r.Root)
+	for _, t := range tests {
+		unit := ""
+		if isUnit(t) {
+			unit = "unit"
+		}
+		fmt.Fprintf(r.Out, "%-6s %-4s %s\n", t.Stage, unit, t)
+	}
+	return err
 }
 
 // withServers are the packages whose tests talk to real servers, with all below them.

@@ -94,7 +94,11 @@ const lines = `{"Action":"run","Package":"binnacle/a","Test":"TestOne"}
 {"Action":"fail","Package":"binnacle/b","Elapsed":900}
 {"Action":"skip","Package":"binnacle/c","Test":"TestLater","Elapsed":0}
 {"Action":"skip","Package":"binnacle/c","Test":"TestNever","Elapsed":0}
+{"Action":"output","Package":"binnacle/c","Output":"ok  \tbinnacle/c\t(cached)\n"}
 {"Action":"pass","Package":"binnacle/c","Elapsed":1}
+{"Action":"pass","Package":"binnacle/e","Test":"TestOld","Elapsed":70}
+{"Action":"output","Package":"binnacle/e","Output":"ok  \tbinnacle/e\t(cached)\n"}
+{"Action":"pass","Package":"binnacle/e","Elapsed":0}
 {"Action":"pass","Package":"binnacle/c","Test":"TestLater","Elapsed":1}
 {"ImportPath":"binnacle/d","Action":"build-output","Output":"d.go:1: undefined: x\n"}
 {"Action":"fail","Package":"binnacle/d","Elapsed":0}
@@ -109,14 +113,14 @@ func TestAReportTellsWhatFailedWhatIsSlowAndWhatNobodyRan(t *testing.T) {
 	}
 	r.end()
 	for _, want := range []string{
-		"got 1, want 2\n", "panic: test timed out\n", "d.go:1: undefined: x\n", "not of a test\n", "ok    c", "FAIL  a", "FAIL  b", "   900.0 s  b\n", "     2.5 s  a TestOne\n",
-		"failed: a TestTwo\n", "failed: b\n", "failed: d\n", "skipped: c TestNever\n", "\n2 passed, 3 failed, 2 skipped\n",
+		"got 1, want 2\n", "panic: test timed out\n", "d.go:1: undefined: x\n", "not of a test\n", "ok    c", "cached\n", "FAIL  a", "FAIL  b", "   900.0 s  b\n", "     2.5 s  a TestOne\n",
+		"failed: a TestTwo\n", "failed: b\n", "failed: d\n", "skipped: c TestNever\n", "\n3 passed, 3 failed, 2 skipped\n",
 	} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("it doesn't say %q", want)
 		}
 	}
-	for _, unwanted := range []string{"one is quiet", "skipped: c TestLater"} {
+	for _, unwanted := range []string{"one is quiet", "skipped: c TestLater", "70.0 s"} {
 		if strings.Contains(out.String(), unwanted) {
 			t.Errorf("it says %q", unwanted)
 		}
@@ -151,7 +155,7 @@ func TestSecond(t *testing.T) {
 	state := filepath.Join(root, ".task")
 	run := func(choice string, anew bool) (string, error) {
 		var out bytes.Buffer
-		err := (&Runner{Root: root, Out: &out}).Faults(context.Background(), choice, state, anew)
+		err := (&Runner{Root: root, Out: &out}).Faults(context.Background(), Choice{Names: choice, State: state, Anew: anew})
 		return out.String(), err
 	}
 	if out, err := run("", false); !errors.Is(err, ErrFailed) || !strings.Contains(out, "failed: x TestSecond") || !strings.Contains(out, "1 passed, 1 failed") {
@@ -162,6 +166,10 @@ func TestSecond(t *testing.T) {
 	}
 	if out, err := run("", false); err != nil || !strings.Contains(out, "passed before") || !strings.Contains(out, "1 passed, 0 failed") {
 		t.Fatalf("the second run: %v\n%s", err, out)
+	}
+	var plan bytes.Buffer
+	if err := (&Runner{Root: root, Out: &plan}).Faults(context.Background(), Choice{State: state, PlanOnly: true}); err != nil || !strings.HasPrefix(plan.String(), "2 tests of faults, 2 of them") {
+		t.Errorf("the plan: %v\n%s", err, &plan)
 	}
 	if out, err := run("First", true); err != nil || strings.Contains(out, "passed before") || !strings.Contains(out, "1 passed, 0 failed") {
 		t.Fatalf("a run anew of one: %v\n%s", err, out)

@@ -16,10 +16,11 @@ import (
 
 const usage = `usage: go run ./infra/testrun/cmd <command>
 
-  unit                          what needs no server, quickly
+  unit [-run REGEXP]            what needs no server, quickly
   all                           everything but the tests of faults
   faults [-run REGEXP] [-anew]  the tests of faults; goes on where an earlier run of the same code was interrupted
-  list                          every test and where it runs: race (under the race detector), whole (without it), faults
+         [-plan]                says which these are, and runs none
+  list                          every test and where it runs: race (under the race detector), whole (without it), faults; and unit, too
 
 all and faults want the addresses of real servers in the environment: ./task test and ./task test:faults start them.
 `
@@ -44,24 +45,30 @@ func run(ctx context.Context, args []string) error {
 	}
 	flags := flag.NewFlagSet(command, flag.ExitOnError)
 	flags.Usage = func() { fmt.Fprint(os.Stderr, usage) }
-	choice := flags.String("run", "", "which tests, a regular expression")
-	anew := flags.Bool("anew", false, "begin again")
+	var choice string
+	var anew, plan bool
+	if command == "unit" || command == "faults" {
+		flags.StringVar(&choice, "run", "", "which tests, a regular expression")
+	}
+	if command == "faults" {
+		flags.BoolVar(&anew, "anew", false, "begin again")
+		flags.BoolVar(&plan, "plan", false, "run none")
+	}
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
+	if flags.NArg() > 0 {
+		return fmt.Errorf("%s takes no %q: see go run ./infra/testrun/cmd -help", command, flags.Arg(0))
+	}
 	switch command {
 	case "unit":
-		return runner.Unit(ctx)
+		return runner.Unit(ctx, choice)
 	case "all":
 		return runner.All(ctx)
 	case "faults":
-		return runner.Faults(ctx, *choice, filepath.Join(runner.Root, ".task"), *anew)
+		return runner.Faults(ctx, testrun.Choice{Names: choice, State: filepath.Join(runner.Root, ".task"), Anew: anew, PlanOnly: plan})
 	case "list":
-		tests, err := testrun.Plan(runner.Root)
-		for _, t := range tests {
-			fmt.Printf("%-6s %s\n", t.Stage, t)
-		}
-		return err
+		return runner.List()
 	}
 	flags.Usage()
 	os.Exit(2)
