@@ -91,44 +91,46 @@ func (d *door) batch(rw http.ResponseWriter, r *http.Request, data []byte, parts
 	unclaimed := d.unclaimed(r.Context(), d.Tenant, d.key)
 	positions := make([]*events.Position, len(parts))
 	var fresh atomic.Bool // something was not answered by an earlier request
-	var group errgroup.Group
-	group.SetLimit(d.limits.BatchFlight)
-	for n, p := range parts {
-		if p.answer.err != nil || p.reads() {
-			continue
-		}
-		group.Go(func() error {
-			event := d.event(r, request, n+1, p.change)
-			if async {
-				position, repeats, err := d.Append(r.Context(), event)
-				if p.answer.err = err; err == nil {
-					positions[n] = &position
-					p.answer.status = http.StatusAccepted
-				}
-				if !repeats {
-					fresh.Store(true)
-				}
-				return nil
+	write := func(p *part) {
+		event := d.event(r, request, p.index+1, p.change)
+		if async {
+			position, repeats, err := d.Append(r.Context(), event)
+			if p.answer.err = err; err == nil {
+				positions[p.index] = &position
+				p.answer.status = http.StatusAccepted
 			}
-			outcome, err := d.handle(r.Context(), event, unclaimed)
-			if err != nil || outcome.Repeats == "" {
+			if !repeats {
 				fresh.Store(true)
 			}
-			switch {
-			case err != nil:
-				p.answer.err = err
-				return nil //nolint:nilerr // the entry answers for itself; the others go on
-			case outcome.Refusal != nil:
-				p.answer.err = p.at(refusalError(outcome.Refusal), "resource")
-			default:
-				p.answer.result = &outcome.Results[0]
-			}
-			positions[n] = &outcome.Position
-			return nil
-		})
+			return
+		}
+		outcome, err := d.handle(r.Context(), event, unclaimed)
+		if err != nil || outcome.Repeats == "" {
+			fresh.Store(true)
+		}
+		switch {
+		case err != nil:
+			p.answer.err = err // the entry answers for itself; the others go on
+			return
+		case outcome.Refusal != nil:
+			p.answer.err = p.at(refusalError(outcome.Refusal), "resource")
+		default:
+			p.answer.result = &outcome.Results[0]
+		}
+		positions[p.index] = &outcome.Position
 	}
-	if err := group.Wait(); err != nil {
-		return err
+	for _, turn := range turns(parts) {
+		var group errgroup.Group
+		group.SetLimit(d.limits.BatchFlight)
+		for _, chain := range turn {
+			group.Go(func() error {
+				for _, p := range chain {
+					write(p)
+				}
+				return nil
+			})
+		}
+		_ = group.Wait() // errors are the entries' answers
 	}
 	for _, p := range parts {
 		if events.KindOf(p.answer.err) == events.Reused { // then the whole request is another one
@@ -152,6 +154,34 @@ func (d *door) batch(rw http.ResponseWriter, r *http.Request, data []byte, parts
 	d.readEntries(r, parts, reached)
 	d.answerBundle(rw, r, status, "batch-response", parts)
 	return nil
+}
+
+// turns puts the writes of a batch into the order that bundles have: first what deletes, then what creates, then what updates (FHIR R4,
+// http.html#trules). Those of one turn are made at once, but for those of one resource, which follow each other as they stand in the bundle.
+func turns(parts []*part) (turns [][][]*part) {
+	var of events.Operation
+	chains := map[string]int{}
+	for _, p := range order(parts) {
+		if p.answer.err != nil {
+			continue
+		}
+		if len(turns) == 0 || p.change.Operation != of {
+			turns, of = append(turns, nil), p.change.Operation
+			clear(chains)
+		}
+		turn := &turns[len(turns)-1]
+		name := p.change.Type + "/" + p.change.ID
+		at, again := chains[name]
+		if p.change.Condition == "" && again {
+			(*turn)[at] = append((*turn)[at], p)
+			continue
+		}
+		if p.change.Condition == "" {
+			chains[name] = len(*turn)
+		}
+		*turn = append(*turn, []*part{p})
+	}
+	return turns
 }
 
 // readEntries answers the reading entries through the reading handler, at or after a position.

@@ -227,6 +227,11 @@ func TestWhatIsReferredToStays(t *testing.T) {
 	n.must(201, "PUT", "/Patient/p", patient("p", "1"))
 	n.must(201, "PUT", "/Observation/q", `{"resourceType":"Observation","id":"q","status":"final","code":{},"subject":{"reference":"Patient/p"}}`)
 	n.must(204, "DELETE", "/Patient/p", "", "Binnacle-Allow-Dangling: true")
+	for id, reference := range map[string]string{"part": "Patient/part#a", "version": "Patient/version/_history/1", "own": base + "/Patient/own#a"} {
+		n.must(201, "PUT", "/Patient/"+id, patient(id, id))
+		n.must(201, "PUT", "/Basic/"+id, `{"resourceType":"Basic","id":"`+id+`","code":{},"subject":{"reference":"`+reference+`"}}`)
+		n.must(409, "DELETE", "/Patient/"+id, "")
+	}
 	n.verified()
 }
 
@@ -275,6 +280,45 @@ func TestEntriesOfABatchStandAlone(t *testing.T) {
 	}
 	if got.header.Get("Binnacle-Position") == "" {
 		t.Error("no position")
+	}
+	if report := n.verified(); report.Versions != 1 {
+		t.Errorf("got %d versions, want 1", report.Versions)
+	}
+}
+
+// The entries of a batch are made many at once, but those of one resource in the order that bundles have.
+func TestEntriesOfABatchOnOneResourceKeepTheirOrder(t *testing.T) {
+	n := newNode(t)
+	for round := range 20 {
+		id := fmt.Sprint("p", round)
+		got := n.must(200, "POST", "", bundleOf("batch",
+			entryOf("", "PUT", "Patient/"+id, patient(id, "first")), entryOf("", "PUT", "Patient/"+id, patient(id, "second")),
+			entryOf("", "PUT", "Patient/"+id, patient(id, "last")), entryOf("", "DELETE", "Patient/"+id, "")))
+		for i, want := range []string{"201", "200", "200", "204"} {
+			if status := got.at(t, "entry", i, "response", "status"); status != want {
+				t.Fatalf("round %d, entry %d: got %s, want %s", round, i, status, want)
+			}
+		}
+		if place := got.at(t, "entry", 2, "response", "etag"); place != `W/"3"` {
+			t.Errorf("round %d: the last update made %s, want version 3", round, place)
+		}
+	}
+}
+
+func TestAnEmptyPreconditionIsRefused(t *testing.T) {
+	n := newNode(t)
+	n.must(201, "PUT", "/Patient/p", patient("p", "1"))
+	for _, header := range []string{"If-Match: \t", "If-None-Match: ,"} {
+		n.must(400, "PUT", "/Patient/p", patient("p", "2"), header)
+	}
+	n.must(400, "DELETE", "/Patient/p", "", "If-Match: \t")
+	for _, member := range []string{"ifMatch", "ifNoneMatch"} {
+		n.must(400, "POST", "", bundleOf("transaction", entryOf("", "PUT", "Patient/p", patient("p", "2"), `"`+member+`":""`)))
+	}
+	n.must(400, "POST", "", bundleOf("transaction", entryOf("", "POST", "Patient", patient("", "2"), `"ifNoneExist":""`)))
+	got := n.must(200, "POST", "", bundleOf("batch", entryOf("", "PUT", "Patient/p", patient("p", "2"), `"ifMatch":""`)))
+	if status := got.at(t, "entry", 0, "response", "status"); status != "400" {
+		t.Errorf("an entry of a batch: got %s, want 400", status)
 	}
 	if report := n.verified(); report.Versions != 1 {
 		t.Errorf("got %d versions, want 1", report.Versions)

@@ -15,6 +15,23 @@ const matchedVersions = 100
 // listed is a header that is a list: its lines are one list (RFC 9110, 5.3).
 func listed(r *http.Request, name string) string { return strings.Join(r.Header.Values(name), ", ") }
 
+// headerPreconditions reads the preconditions of a single write. A header that is there and empty is refused: as no precondition it would let pass
+// what it should hold back.
+func headerPreconditions(change *events.Change, r *http.Request) error {
+	names := []string{"If-Match", "If-None-Match"}
+	if change.Operation == events.Delete {
+		names = names[:1]
+	}
+	lists := make([]string, 2)
+	for n, name := range names {
+		lists[n] = listed(r, name)
+		if len(r.Header.Values(name)) > 0 && strings.Trim(lists[n], ", \t") == "" {
+			return invalid("%s is empty; give it a value, or leave it out", name)
+		}
+	}
+	return preconditions(change, lists[0], lists[1])
+}
+
 // preconditions reads If-Match and If-None-Match. Of a list any version may be the current one (RFC 9110, 13.1.1). A tag that is none of this server's
 // names a version that nothing has; when it stands alone the precondition has failed.
 func preconditions(change *events.Change, ifMatch, ifNoneMatch string) error {

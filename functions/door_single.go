@@ -43,7 +43,7 @@ func (d *door) update(rw http.ResponseWriter, r *http.Request, name, id string) 
 	if err := d.target(r, &change); err != nil {
 		return err
 	}
-	if err := preconditions(&change, listed(r, "If-Match"), listed(r, "If-None-Match")); err != nil {
+	if err := headerPreconditions(&change, r); err != nil {
 		return err
 	}
 	data, release, err := d.body(r)
@@ -63,7 +63,7 @@ func (d *door) delete(rw http.ResponseWriter, r *http.Request, name, id string) 
 	if err := d.target(r, &change); err != nil {
 		return err
 	}
-	if err := preconditions(&change, listed(r, "If-Match"), ""); err != nil {
+	if err := headerPreconditions(&change, r); err != nil {
 		return err
 	}
 	return d.single(rw, r, change, nil)

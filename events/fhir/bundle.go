@@ -106,6 +106,9 @@ func (b *Bundle) entry(n Node) (Entry, *events.Error) {
 		if *f.to, err = textAt(request, f.key); err != nil {
 			return Entry{}, err
 		}
+		if value := request.Get(f.key); *f.to == "" && value.Exists() { // as no precondition it would let pass what it should hold back
+			return Entry{}, refuse(value, "the text is empty; give "+f.key+" a value, or leave it out")
+		}
 	}
 	switch e.Request.Method {
 	case "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE":

@@ -84,6 +84,7 @@ func TestTermsOfEachKindAndDatatype(t *testing.T) {
 		{"a relative reference", "subject", `{"resourceType":"Observation","subject":{"reference":"Patient/1"}}`, []string{"Patient|1"}},
 		{"a version is dropped", "subject", `{"resourceType":"Observation","subject":{"reference":"Patient/1/_history/2"}}`, []string{"Patient|1"}},
 		{"an absolute reference", "subject", `{"resourceType":"Observation","subject":{"reference":"http://x/fhir/Patient/1"}}`, []string{"|http://x/fhir/Patient/1"}},
+		{"a fragment is dropped", "subject", `{"resourceType":"Observation","subject":{"reference":"Patient/1#part"}}`, []string{"Patient|1"}},
 		{"an absolute reference with a version", "subject", `{"resourceType":"Observation","subject":{"reference":"http://x/fhir/Patient/1/_history/2"}}`, []string{"|http://x/fhir/Patient/1"}},
 		{"a urn", "subject", `{"resourceType":"Observation","subject":{"reference":"urn:uuid:1"}}`, []string{"|urn:uuid:1"}},
 		{"a contained resource is not indexed", "subject", `{"resourceType":"Observation","subject":{"reference":"#1"}}`, nil},

@@ -270,6 +270,7 @@ func TestRefusals(t *testing.T) {
 		{"subject:below=a", unsupported, unsupported, ":below is not offered"},
 		{"_has:DocumentReference:related:language=http://x|", unsupported, unsupported, "write the codes"},
 		{"subject=Patient/1/_history/2", unsupported, unsupported, "references to a version are not offered"},
+		{"subject=Patient/1%23part", unsupported, unsupported, "references to a part are not offered"},
 		{"_id:missing=true", unsupported, unsupported, "every resource has _id"},
 
 		{"code:not-in=http://x", unsupported, unsupported, ":not-in is not offered"},

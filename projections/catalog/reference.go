@@ -11,6 +11,7 @@ import (
 type reference struct {
 	typ, id  string // the target's, when the text ends with Type/id (and may be with a version)
 	version  string // of "/_history/version"
+	fragment string // of "#fragment" behind a relative one, which leads to a part of the target
 	relative bool   // nothing stands before Type/id
 }
 
@@ -23,7 +24,10 @@ func parseReference(text string) reference {
 		}
 		return reference{}
 	}
-	var version string
+	var version, fragment string
+	if !strings.Contains(text, ":") {
+		text, fragment, _ = strings.Cut(text, "#")
+	}
 	if before, v, found := strings.Cut(text, "/_history/"); found {
 		text, version = before, v
 	}
@@ -36,7 +40,7 @@ func parseReference(text string) reference {
 	if !isTypeName(head[start:]) {
 		return reference{}
 	}
-	return reference{head[start:], id, version, start == 0}
+	return reference{head[start:], id, version, fragment, start == 0}
 }
 
 // isTypeName tells whether a text has the form of a resource type: letters, the first one a capital.

@@ -209,6 +209,8 @@ func (p *queryParser) referenceValue(param *Param, canonical bool, targetType, k
 		return nil, invalid(key, "%.80q holds a query; write id, Type/id or a URL", text)
 	case r.version != "":
 		return nil, refuse(events.Unsupported, key, "references to a version are not offered; leave out /_history/%.64s", r.version)
+	case r.fragment != "":
+		return nil, refuse(events.Unsupported, key, "references to a part are not offered; leave out #%.64s", r.fragment)
 	case r.relative && targetType != "" && r.typ != targetType:
 		return nil, invalid(key, "the modifier asks for %s and the value %.80q for %s", targetType, text, r.typ)
 	case r.relative && !p.catalog.Known(r.typ):
