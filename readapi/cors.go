@@ -33,8 +33,8 @@ func newOrigins(list []string) (origins, error) {
 
 // Headers of preflights and of answers to pages of other origins.
 const (
-	corsMethods = "GET, HEAD, POST, PUT, PATCH, DELETE"
-	corsExposed = "ETag, Location, Content-Location, Binnacle-Position, Link, X-Request-Id, Retry-After, Idempotent-Replayed"
+	corsMethods = "GET, HEAD, POST, PUT, DELETE"
+	corsExposed = "ETag, Location, Content-Location, Binnacle-Position, Link, X-Request-Id, Retry-After, Idempotent-Replayed, Preference-Applied"
 	corsAge     = "7200" // seconds that a browser may remember a preflight; browsers take no more
 )
 
