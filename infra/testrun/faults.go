@@ -77,8 +77,8 @@ func (r *Runner) Faults(ctx context.Context, choice Choice) error {
 			return err
 		}
 		if err == nil {
-			kept.Passed[t.String()] = time.Since(began).Seconds()
-			kept.Took[t.String()] = time.Since(began).Seconds()
+			took := time.Since(began).Seconds()
+			kept.Passed[t.String()], kept.Took[t.String()] = took, took
 			if err := kept.write(file); err != nil {
 				return err
 			}

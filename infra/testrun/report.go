@@ -15,7 +15,6 @@ import (
 // event is one line of go test -json (go doc test2json).
 type event struct {
 	Action, Package, Test, Output string
-	ImportPath                    string  // of what did not build
 	Elapsed                       float64 // s
 }
 

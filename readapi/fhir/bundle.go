@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/google/uuid"
+
 	documents "binnacle/events/fhir"
 	"binnacle/projections"
 	"binnacle/projections/catalog"
@@ -30,8 +32,8 @@ func (d *Door) writeSearch(ctx context.Context, w http.ResponseWriter, s *search
 	if !entries.write(ctx, found.included.versions, found.included.contents, "include") {
 		return nil
 	}
-	if outcome != nil {
-		d.wrote(ctx, bundle.Entry(documents.BundleEntry{FullURL: newURN(), Resource: outcome, SearchMode: "outcome"}))
+	if outcome != nil { // it stands nowhere but in this bundle
+		d.wrote(ctx, bundle.Entry(documents.BundleEntry{FullURL: uuid.New().URN(), Resource: outcome, SearchMode: "outcome"}))
 	}
 	d.wrote(ctx, bundle.Close())
 	return nil

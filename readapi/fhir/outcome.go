@@ -1,9 +1,7 @@
 package fhir
 
 import (
-	"crypto/rand"
 	"errors"
-	"fmt"
 	"net/http"
 	"strconv"
 
@@ -63,12 +61,4 @@ func (s *search) outcome(plan string) []byte {
 		return nil
 	}
 	return documents.OperationOutcome(issues...)
-}
-
-// newURN names a resource that stands nowhere but in its bundle (RFC 4122, version 4).
-func newURN() string {
-	var id [16]byte
-	_, _ = rand.Read(id[:]) // never fails
-	id[6], id[8] = id[6]&0x0f|0x40, id[8]&0x3f|0x80
-	return fmt.Sprintf("urn:uuid:%x-%x-%x-%x-%x", id[:4], id[4:6], id[6:8], id[8:10], id[10:])
 }
