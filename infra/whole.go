@@ -3,9 +3,12 @@ package infra
 import (
 	"context"
 	"maps"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/sync/singleflight"
 
 	"binnacle/events"
 	"binnacle/projections"
@@ -18,86 +21,132 @@ import (
 // In quiet times that costs nothing. A read that fails, and a watch that sees the index fail or go back, raise a doubt; the next read then compares
 // the index with the log before it goes on.
 type wholeIndex struct {
-	projections.Reader
-	log   events.Log
-	index projections.Auditor
+	reader projections.Reader
+	log    events.Log
+	index  projections.Auditor
 
 	doubts atomic.Int64 // how often something has raised a doubt; 1 at the start
 	solved atomic.Int64 // the doubts at the time of a comparison that found nothing missing
+
+	comparing singleflight.Group // by the doubts that a comparison is to solve
 
 	mu       sync.Mutex
 	asked    int64           // the doubts for which need was asked
 	need     map[int32]int64 // the next offset that each partition must have reached
 	reached  map[int32]int64 // the most that each had reached when nothing was missing
 	compared time.Time
-	missing  error // of the last comparison
+	missing  error // of the last comparison, for the doubts asked
 }
 
 var _ projections.Reader = (*wholeIndex)(nil)
 
-// compareEvery bounds how often reads that wait for an index compare it.
-const compareEvery = 50 * time.Millisecond
+// Times of a comparison.
+const (
+	compareEvery   = 50 * time.Millisecond // bounds how often reads that wait for an index compare it
+	compareTimeout = 2 * time.Second       // bounds one comparison
+)
 
 func newWholeIndex(reader projections.Reader, log events.Log, index projections.Auditor) *wholeIndex {
-	w := &wholeIndex{Reader: reader, log: log, index: index}
+	w := &wholeIndex{reader: reader, log: log, index: index}
 	w.doubts.Store(1)
 	return w
 }
 
-// Whole compares the index with the log when there is a doubt. An error of kind Transient tells what is missing.
+// Whole compares the index with the log when there is a doubt. An error of kind Transient tells what is missing. All who ask meanwhile share one
+// comparison. It is made apart from any of them, so that one who leaves spoils it for nobody.
 func (w *wholeIndex) Whole(ctx context.Context) error {
 	doubts := w.doubts.Load()
-	if w.solved.Load() == doubts {
+	if w.solved.Load() >= doubts {
 		return nil
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.missing != nil && w.asked == doubts && time.Since(w.compared) < compareEvery {
-		return w.missing
+	answer := w.comparing.DoChan(strconv.FormatInt(doubts, 10), func() (any, error) { return nil, w.compareFor(doubts) })
+	select {
+	case told := <-answer:
+		return told.Err
+	case <-ctx.Done():
+		return events.Wrap(events.Transient, "infra.wholeIndex", ctx.Err(), "the caller left before the index was compared with the log")
 	}
-	w.missing = w.compare(ctx, doubts)
-	w.compared = time.Now()
-	if w.missing == nil {
-		w.solved.Store(doubts)
-	}
-	return w.missing
 }
 
-func (w *wholeIndex) compare(ctx context.Context, doubts int64) error {
-	const op = "infra.wholeIndex"
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
-	defer cancel()
-	if w.asked != doubts || w.need == nil {
-		ends, err := w.log.Ends(ctx)
-		switch {
-		case err == nil:
-			w.need = make(map[int32]int64, len(ends))
-			for _, end := range ends {
-				w.need[end.Partition] = end.Next
-			}
-		case w.reached != nil:
-			w.need = maps.Clone(w.reached) // the log is away: what the index had held must do
-		default:
-			return err
-		}
-		w.asked = doubts
+// compareFor compares unless somebody has just done so for the same doubts.
+func (w *wholeIndex) compareFor(doubts int64) error {
+	w.mu.Lock()
+	recent, missing := w.asked == doubts && time.Since(w.compared) < compareEvery, w.missing
+	w.mu.Unlock()
+	if w.solved.Load() >= doubts {
+		return nil
 	}
+	if recent && missing != nil {
+		return missing
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), compareTimeout)
+	defer cancel()
+	err := w.compare(ctx, doubts)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if doubts >= w.asked {
+		w.missing, w.compared = err, time.Now()
+	}
+	if err == nil {
+		w.solved.Store(max(w.solved.Load(), doubts))
+	}
+	return err
+}
+
+// compare asks the log how far the index must be, once for each doubt, and the index how far it is.
+func (w *wholeIndex) compare(ctx context.Context, doubts int64) error {
+	need, err := w.needed(ctx, doubts)
+	if err != nil {
+		return err
+	}
+	const op = "infra.wholeIndex"
 	states, err := w.index.Partitions(ctx)
 	if err != nil {
 		return events.Wrap(events.Transient, op, err, "the index does not answer")
 	}
 	missing := int64(0)
-	for partition, next := range w.need {
+	for partition, next := range need {
 		missing += max(0, next-states[partition].Next)
 	}
 	if missing > 0 {
 		return events.Errorf(events.Transient, op, "the index lacks %d events of the log, which are being projected; it is read again when they are there", missing)
 	}
-	w.reached = make(map[int32]int64, len(states))
+	reached := make(map[int32]int64, len(states))
 	for partition, state := range states {
-		w.reached[partition] = state.Next
+		reached[partition] = state.Next
 	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.reached = reached
 	return nil
+}
+
+// needed is the next offset that each partition must have reached.
+func (w *wholeIndex) needed(ctx context.Context, doubts int64) (map[int32]int64, error) {
+	w.mu.Lock()
+	asked, need, reached := w.asked, w.need, maps.Clone(w.reached)
+	w.mu.Unlock()
+	if asked >= doubts && need != nil {
+		return need, nil
+	}
+	ends, err := w.log.Ends(ctx)
+	switch {
+	case err == nil:
+		need = make(map[int32]int64, len(ends))
+		for _, end := range ends {
+			need[end.Partition] = end.Next
+		}
+	case reached != nil:
+		need = reached // the log is away: what the index had held must do
+	default:
+		return nil, err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if doubts > w.asked || w.need == nil {
+		w.asked, w.need = doubts, need
+	}
+	return need, nil
 }
 
 // observe is told what the index says of itself from time to time, and that it says nothing.
@@ -135,7 +184,7 @@ func (w *wholeIndex) Current(ctx context.Context, keys []projections.Key) ([]pro
 	if err := w.Whole(ctx); err != nil {
 		return nil, err
 	}
-	versions, err := w.Reader.Current(ctx, keys)
+	versions, err := w.reader.Current(ctx, keys)
 	return versions, w.judged(ctx, err)
 }
 
@@ -144,7 +193,7 @@ func (w *wholeIndex) Search(ctx context.Context, query projections.Query) (proje
 	if err := w.Whole(ctx); err != nil {
 		return projections.Page{}, err
 	}
-	page, err := w.Reader.Search(ctx, query)
+	page, err := w.reader.Search(ctx, query)
 	return page, w.judged(ctx, err)
 }
 
@@ -153,7 +202,7 @@ func (w *wholeIndex) State(ctx context.Context, partition int32) (projections.St
 	if err := w.Whole(ctx); err != nil {
 		return projections.State{}, err
 	}
-	state, err := w.Reader.State(ctx, partition)
+	state, err := w.reader.State(ctx, partition)
 	return state, w.judged(ctx, err)
 }
 
@@ -162,6 +211,24 @@ func (w *wholeIndex) History(ctx context.Context, key projections.Key, span proj
 	if err := w.Whole(ctx); err != nil {
 		return projections.HistoryPage{}, err
 	}
-	page, err := w.Reader.History(ctx, key, span)
+	page, err := w.reader.History(ctx, key, span)
 	return page, w.judged(ctx, err)
+}
+
+// Since is projections.Reader.Since.
+func (w *wholeIndex) Since(ctx context.Context, partition int32, mark projections.Mark, limit int) (projections.Changes, error) {
+	if err := w.Whole(ctx); err != nil {
+		return projections.Changes{}, err
+	}
+	changes, err := w.reader.Since(ctx, partition, mark, limit)
+	return changes, w.judged(ctx, err)
+}
+
+// SnapshotAt is projections.Reader.SnapshotAt.
+func (w *wholeIndex) SnapshotAt(ctx context.Context, position events.Position) (int64, error) {
+	if err := w.Whole(ctx); err != nil {
+		return 0, err
+	}
+	snapshot, err := w.reader.SnapshotAt(ctx, position)
+	return snapshot, w.judged(ctx, err)
 }

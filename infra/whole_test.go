@@ -2,6 +2,8 @@ package infra
 
 import (
 	"context"
+	"runtime"
+	"sync/atomic"
 	"testing"
 
 	"binnacle/events"
@@ -16,6 +18,9 @@ type standIn struct {
 	next   int64
 	logErr error
 	err    error
+
+	hold  chan struct{} // when set, Partitions answers once it is closed
+	asked atomic.Int64  // how often Partitions was asked
 }
 
 func (s *standIn) Ends(context.Context) ([]events.End, error) {
@@ -23,6 +28,10 @@ func (s *standIn) Ends(context.Context) ([]events.End, error) {
 }
 
 func (s *standIn) Partitions(context.Context) (map[int32]projections.State, error) {
+	s.asked.Add(1)
+	if s.hold != nil {
+		<-s.hold
+	}
 	return map[int32]projections.State{0: {Next: s.next}}, s.err
 }
 
@@ -69,4 +78,54 @@ func TestAnIndexThatLacksWhatTheLogHoldsIsNotRead(t *testing.T) {
 	w.observe(nil, away)
 	s.logErr, s.end = nil, 21
 	read("after the watch was not answered", events.Transient, true)
+}
+
+func TestReadersOfAnIndexInDoubtShareOneComparisonAndNobodySpoilsIt(t *testing.T) {
+	s := &standIn{end: 10, next: 10, hold: make(chan struct{})}
+	w := newWholeIndex(s, s, s)
+	leaving, leave := context.WithCancel(t.Context())
+	left := make(chan error)
+	go func() { left <- w.Whole(leaving) }()
+	for s.asked.Load() == 0 {
+		runtime.Gosched()
+	}
+	const readers = 200
+	waiting := make(chan error, readers)
+	for range readers {
+		go func() {
+			_, err := w.Current(t.Context(), nil)
+			waiting <- err
+		}()
+	}
+	leave()
+	if err := <-left; events.KindOf(err) != events.Transient {
+		t.Errorf("the one who left is told %v", err)
+	}
+	close(s.hold)
+	for range readers {
+		if err := <-waiting; err != nil {
+			t.Fatalf("a reader is told %v", err)
+		}
+	}
+	if asked := s.asked.Load(); asked != 1 {
+		t.Errorf("the index was asked %d times", asked)
+	}
+}
+
+func TestEveryReadOfAnIndexThatLacksSomethingIsRefused(t *testing.T) {
+	s := &standIn{end: 10}
+	w := newWholeIndex(s, s, s)
+	ctx := t.Context()
+	for name, read := range map[string]func() error{
+		"Current":    func() error { _, err := w.Current(ctx, nil); return err },
+		"Search":     func() error { _, err := w.Search(ctx, projections.Query{}); return err },
+		"State":      func() error { _, err := w.State(ctx, 0); return err },
+		"Since":      func() error { _, err := w.Since(ctx, 0, projections.Mark{}, 1); return err },
+		"SnapshotAt": func() error { _, err := w.SnapshotAt(ctx, events.Position{}); return err },
+		"History":    func() error { _, err := w.History(ctx, projections.Key{}, projections.HistorySpan{}); return err },
+	} {
+		if err := read(); events.KindOf(err) != events.Transient {
+			t.Errorf("%s gives %v", name, err)
+		}
+	}
 }
