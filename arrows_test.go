@@ -154,6 +154,22 @@ func TestThirdPartyClientsShowInOneRoom(t *testing.T) {
 	})
 }
 
+// speakers are the rooms on the two lower floors that may speak HTTP.
+var speakers = []string{"events/fhir/rest"}
+
+func TestBelowTheDoorsOneRoomSpeaksHTTP(t *testing.T) {
+	goFiles(t, func(folder, file string, parsed *ast.File) {
+		if room(folder) != "events" && room(folder) != "projections" || slices.Contains(speakers, folder) {
+			return
+		}
+		for _, imported := range imports(parsed) {
+			if imported == "net/http" || strings.HasPrefix(imported, "net/http/") || slices.Contains(speakers, strings.TrimPrefix(imported, "binnacle/")) {
+				t.Errorf("%s imports %s: HTTP is spoken in %v and in the doors", file, imported, speakers)
+			}
+		}
+	})
+}
+
 func TestThereAreNoInitFunctionsAndNoCatchAllPackages(t *testing.T) {
 	goFiles(t, func(folder, file string, parsed *ast.File) {
 		if slices.Contains([]string{"util", "utils", "common", "models", "helpers"}, parsed.Name.Name) {

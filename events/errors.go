@@ -9,7 +9,7 @@ import (
 // Kind is what a caller branches on; the text of an error is for people.
 type Kind uint8
 
-// The kinds. One table (package fhir) maps a kind to an HTTP status and a FHIR issue code.
+// The kinds. One table (package rest) maps a kind to an HTTP status and a FHIR issue code.
 const (
 	Internal     Kind = iota // a defect or an unclassified failure; its details go to the operator's log, never to a client
 	Invalid                  // the input breaks a rule; say what, where and what to do

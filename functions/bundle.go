@@ -9,6 +9,7 @@ import (
 
 	"binnacle/events"
 	"binnacle/events/fhir"
+	"binnacle/events/fhir/rest"
 )
 
 // part is one entry of a batch or transaction on its way.
@@ -67,10 +68,11 @@ func (p *part) at(err error, member string) error {
 // relocate gives an error another place, and leaves the one that it was made from as it is.
 func relocate(err error, move func(expression string) string) error {
 	switch e := err.(type) { //nolint:errorlint // what is made anew is the error itself: one in a wrapper would lose the wrapper
-	case *failure:
-		moved := *e.err
+	case *rest.Refusal:
+		refusal, moved := *e, *e.Err
 		moved.Expression = move(moved.Expression)
-		return &failure{err: &moved, status: e.status, allow: e.allow}
+		refusal.Err = &moved
+		return &refusal
 	case *events.Error:
 		moved := *e
 		moved.Expression = move(moved.Expression)
@@ -146,7 +148,7 @@ func (d *door) readPart(p *part, base string) error {
 		return d.readWrite(p, base)
 	}
 	if d.read == nil {
-		return p.at(failed(http.StatusMethodNotAllowed, events.Unsupported, "reading entries are not offered here"), "request.method")
+		return p.at(rest.Refused(http.StatusMethodNotAllowed, events.Unsupported, "functions.Door", "reading entries are not offered here"), "request.method")
 	}
 	return nil
 }
@@ -159,7 +161,7 @@ func (d *door) readWrite(p *part, base string) error {
 	path, query, _ := strings.Cut(p.url, "?")
 	segments := strings.FieldsFunc(path, func(c rune) bool { return c == '/' })
 	if _, operation, found := strings.Cut("/"+path, "/$"); found {
-		return p.at(failed(http.StatusNotFound, events.Unsupported, "the operation $%.60s is not offered", operation), "request.url")
+		return p.at(rest.Refused(http.StatusNotFound, events.Unsupported, "functions.Door", "the operation $%.60s is not offered", operation), "request.url")
 	}
 	p.change = events.Change{Entry: p.index}
 	c := &p.change
@@ -171,14 +173,14 @@ func (d *door) readWrite(p *part, base string) error {
 	case http.MethodDelete:
 		c.Operation = events.Delete
 	default:
-		return p.at(failed(http.StatusMethodNotAllowed, events.Unsupported, "the method %.20q is not offered in a bundle; offered are GET, HEAD, POST, PUT and DELETE", p.Request.Method), "request.method")
+		return p.at(rest.Refused(http.StatusMethodNotAllowed, events.Unsupported, "functions.Door", "the method %.20q is not offered in a bundle; offered are GET, HEAD, POST, PUT and DELETE", p.Request.Method), "request.method")
 	}
 	if len(segments) == 0 || len(segments) > 2 || c.Operation == events.Create && len(segments) != 1 {
 		return p.at(invalid("%s %.200s is no interaction that is offered in a bundle", p.Request.Method, p.url), "request.url")
 	}
 	c.Type = segments[0]
 	if !d.Catalog.Known(c.Type) {
-		return p.at(failed(http.StatusNotFound, events.NotFound, "%.64q is not a resource type of FHIR R4 that has an endpoint", c.Type), "request.url")
+		return p.at(rest.Refused(http.StatusNotFound, events.NotFound, "functions.Door", "%.64q is not a resource type of FHIR R4 that has an endpoint", c.Type), "request.url")
 	}
 	var err error
 	switch {
@@ -206,7 +208,7 @@ func (d *door) readWrite(p *part, base string) error {
 		return p.at(err, "request.url")
 	}
 	if c.Operation != events.Create {
-		if err := preconditions(c, p.Request.IfMatch, p.Request.IfNoneMatch); err != nil {
+		if err := rest.Preconditions(c, p.Request.IfMatch, p.Request.IfNoneMatch); err != nil {
 			return p.at(err, "request")
 		}
 	}

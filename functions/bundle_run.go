@@ -12,6 +12,7 @@ import (
 
 	"binnacle/events"
 	"binnacle/events/fhir"
+	"binnacle/events/fhir/rest"
 )
 
 // transaction sends all writes of a bundle as one event: all take effect, or none. The document is given up, and its share of the
@@ -28,7 +29,7 @@ func (d *door) transaction(rw http.ResponseWriter, r *http.Request, data []byte,
 		for _, p := range parts {
 			p.shrink()
 		}
-		if preferencesOf(r.Header).async {
+		if rest.PreferencesOf(r.Header).Async {
 			return d.append(rw, r, event)
 		}
 		sent, err := d.send(r.Context(), event, false)
@@ -86,7 +87,7 @@ func (d *door) batch(rw http.ResponseWriter, r *http.Request, data []byte, parts
 	if err := d.contents(r, d.linker(r), parts); err != nil {
 		return err
 	}
-	async := preferencesOf(r.Header).async
+	async := rest.PreferencesOf(r.Header).Async
 	request := d.fingerprint(r, data)
 	unclaimed := d.unclaimed(r.Context(), d.Tenant, d.key)
 	positions := make([]*events.Position, len(parts))
@@ -221,7 +222,7 @@ func (d *door) readOne(r *http.Request, p *part, reached *events.Position) error
 		}
 	}
 	if reached != nil {
-		inner.Header.Set(headerMinPosition, reached.String())
+		inner.Header.Set(rest.HeaderMinPosition, reached.String())
 	}
 	response := &recorder{header: make(http.Header), status: http.StatusOK}
 	d.read.ServeHTTP(response, inner)
@@ -252,11 +253,11 @@ func (r *recorder) Write(data []byte) (int, error) {
 
 // answerBundle writes the response bundle, its entries in the order of the request's.
 func (d *door) answerBundle(rw http.ResponseWriter, r *http.Request, status int, kind string, parts []*part) {
-	prefer := preferencesOf(r.Header) // a bundle's answer is minimal unless the client asks for more
-	if prefer.explicit && prefer.returns == "representation" {
+	prefer := rest.PreferencesOf(r.Header) // a bundle's answer is minimal unless the client asks for more
+	if prefer.Return == rest.Representation {
 		d.representations(r.Context(), parts)
 	}
-	contentType(rw)
+	rest.SetContentType(rw.Header())
 	rw.WriteHeader(status)
 	bundle := fhir.NewBundleWriter(rw, fhir.BundleHead{Type: kind})
 	for _, p := range parts {
@@ -270,22 +271,23 @@ func (d *door) answerBundle(rw http.ResponseWriter, r *http.Request, status int,
 }
 
 // entry makes the response to one entry.
-func (d *door) entry(r *http.Request, prefer preferences, p *part) fhir.BundleEntry {
+func (d *door) entry(r *http.Request, prefer rest.Preferences, p *part) fhir.BundleEntry {
 	response := &fhir.BundleResponse{}
 	entry := fhir.BundleEntry{Response: response}
 	switch a := &p.answer; {
 	case a.err != nil:
-		response.Status, response.Outcome = d.problem(r, a.err)
+		response.Status, response.Outcome = rest.OutcomeOf(a.err)
+		d.tell(r, response.Status, a.err)
 	case a.result != nil:
 		response.Status = statusOf(*a.result)
 		if a.result.Version > 0 {
-			response.ETag, response.LastModified = etag(a.result.Version), a.result.Time
+			response.ETag, response.LastModified = rest.ETagOf(a.result.Version), a.result.Time
 		}
 		if p.change.Operation != events.Delete {
 			response.Location = d.baseOf(r) + "/" + location(*a.result)
 			entry.Resource = a.body
 		}
-		if prefer.explicit && prefer.returns == "OperationOutcome" {
+		if prefer.Return == rest.Outcome {
 			response.Outcome = doneOutcome(*a.result)
 		}
 	default:

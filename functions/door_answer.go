@@ -3,17 +3,14 @@ package functions
 import (
 	"context"
 	"crypto/sha256"
-	"errors"
 	"net/http"
 	"strconv"
 
 	"binnacle/events"
 	"binnacle/events/fhir"
+	"binnacle/events/fhir/rest"
 	"binnacle/projections"
 )
-
-// retryAfter is what a 503 tells the client to wait, and a 409 for an idempotency key in flight.
-const retryAfter = "2" // seconds
 
 // refusalError makes an error of a refusal.
 func refusalError(refusal *events.Refusal) error {
@@ -22,15 +19,14 @@ func refusalError(refusal *events.Refusal) error {
 }
 
 // answerSingle writes the answer to an accepted single interaction.
-func (d *door) answerSingle(rw http.ResponseWriter, r *http.Request, prefer preferences, change events.Change, result events.Result) {
+func (d *door) answerSingle(rw http.ResponseWriter, r *http.Request, prefer rest.Preferences, change events.Change, result events.Result) {
 	header := rw.Header()
 	if result.Version > 0 {
-		header.Set("ETag", etag(result.Version))
-		header.Set("Last-Modified", result.Time.UTC().Format(http.TimeFormat))
+		rest.SetVersion(header, rest.ETagOf(result.Version), result.Time)
 	}
 	status := statusOf(result)
 	if change.Operation == events.Delete {
-		if prefer.returns == "OperationOutcome" {
+		if prefer.Return == rest.Outcome {
 			d.write(rw, http.StatusOK, doneOutcome(result))
 		} else {
 			rw.WriteHeader(status)
@@ -38,11 +34,11 @@ func (d *door) answerSingle(rw http.ResponseWriter, r *http.Request, prefer pref
 		return
 	}
 	header.Set("Location", d.baseOf(r)+"/"+location(result))
-	switch prefer.returns {
-	case "minimal":
+	switch prefer.Return {
+	case rest.Minimal:
 		rw.WriteHeader(status)
 		return
-	case "OperationOutcome":
+	case rest.Outcome:
 		d.write(rw, status, doneOutcome(result))
 		return
 	}
@@ -98,8 +94,6 @@ func statusOf(result events.Result) int {
 	return http.StatusOK
 }
 
-func etag(version int64) string { return `W/"` + strconv.FormatInt(version, 10) + `"` }
-
 func location(result events.Result) string {
 	return result.Type + "/" + result.ID + "/_history/" + strconv.FormatInt(result.Version, 10)
 }
@@ -118,26 +112,16 @@ func (d *door) append(rw http.ResponseWriter, r *http.Request, event events.Even
 
 // decided tells in headers where a write stands in the log, and whether it is an earlier one that is answered again.
 func decided(rw http.ResponseWriter, position events.Position, repeats bool) {
-	rw.Header().Set(HeaderPosition, position.String())
+	rest.SetPosition(rw.Header(), position)
 	if repeats {
-		rw.Header().Set(HeaderReplayed, "true")
+		rw.Header().Set(rest.HeaderReplayed, "true")
 	}
 }
 
 // write writes a body of FHIR JSON.
 func (d *door) write(rw http.ResponseWriter, status int, body []byte) {
-	contentType(rw)
-	rw.Header().Set("Content-Length", strconv.Itoa(len(body)))
-	rw.WriteHeader(status)
-	if _, err := rw.Write(body); err != nil {
+	if err := rest.Write(rw, status, body); err != nil {
 		d.Logger.Debug("a client left before its answer was written", "error", err)
-	}
-}
-
-// contentType says what a body is, unless a handler outside of the door has chosen another JSON form.
-func contentType(rw http.ResponseWriter) {
-	if header := rw.Header(); header.Get("Content-Type") == "" {
-		header.Set("Content-Type", "application/fhir+json; charset=utf-8")
 	}
 }
 
@@ -154,13 +138,8 @@ func doneOutcome(result events.Result) []byte {
 	return fhir.OperationOutcome(fhir.Issue{Severity: fhir.SeverityInformation, Code: "informational", Diagnostics: text})
 }
 
-// problem makes the status and the OperationOutcome of an error. What the client must not see goes to the operator's log.
-func (d *door) problem(r *http.Request, err error) (status int, outcome []byte) {
-	status, outcome = fhir.OutcomeOf(err)
-	var f *failure
-	if errors.As(err, &f) {
-		status = f.status
-	}
+// tell tells the operator of an error that is answered with a status: what the client must not see.
+func (d *door) tell(r *http.Request, status int, err error) {
 	switch {
 	case hasLeft(r, err):
 		d.left.note(d.Now(), d.Logger, r, err)
@@ -172,18 +151,9 @@ func (d *door) problem(r *http.Request, err error) (status int, outcome []byte) 
 	default:
 		d.Logger.Debug("a write was refused", "method", r.Method, "path", r.URL.Path, "status", status, "request", r.Header.Get("X-Request-Id"), "reason", err)
 	}
-	return status, outcome
 }
 
 // fail answers with an error.
 func (d *door) fail(rw http.ResponseWriter, r *http.Request, err error) {
-	status, outcome := d.problem(r, err)
-	var f *failure
-	if errors.As(err, &f) && f.allow != "" {
-		rw.Header().Set("Allow", f.allow)
-	}
-	if status == http.StatusServiceUnavailable {
-		rw.Header().Set("Retry-After", retryAfter)
-	}
-	d.write(rw, status, outcome)
+	d.tell(r, rest.Refuse(rw, err), err)
 }

@@ -2,11 +2,11 @@ package functions
 
 import (
 	"net/http"
-	"net/url"
 	"strings"
 
 	"binnacle/events"
 	"binnacle/events/fhir"
+	"binnacle/events/fhir/rest"
 )
 
 // create answers POST [base]/Type (FHIR R4, http.html#create) and its conditional form with If-None-Exist.
@@ -43,7 +43,7 @@ func (d *door) update(rw http.ResponseWriter, r *http.Request, name, id string) 
 	if err := d.target(r, &change); err != nil {
 		return err
 	}
-	if err := headerPreconditions(&change, r); err != nil {
+	if err := rest.HeaderPreconditions(&change, r.Header); err != nil {
 		return err
 	}
 	data, release, err := d.body(r)
@@ -63,7 +63,7 @@ func (d *door) delete(rw http.ResponseWriter, r *http.Request, name, id string) 
 	if err := d.target(r, &change); err != nil {
 		return err
 	}
-	if err := headerPreconditions(&change, r); err != nil {
+	if err := rest.HeaderPreconditions(&change, r.Header); err != nil {
 		return err
 	}
 	return d.single(rw, r, change, nil)
@@ -120,8 +120,8 @@ func checkIdentity(change *events.Change, resource fhir.Resource, newID func() s
 // single sends a change as an event of its own and answers with what became of it.
 func (d *door) single(rw http.ResponseWriter, r *http.Request, change events.Change, body []byte) error {
 	event := d.event(r, d.fingerprint(r, body), 0, change)
-	prefer := preferencesOf(r.Header)
-	if prefer.async {
+	prefer := rest.PreferencesOf(r.Header)
+	if prefer.Async {
 		return d.append(rw, r, event)
 	}
 	outcome, err := d.Handle(r.Context(), event)
@@ -147,19 +147,12 @@ func (d *door) fingerprint(r *http.Request, body []byte) events.Hash {
 // event makes the event of changes. request is the request's fingerprint; part tells the entries of a batch apart, counted from 1; 0: the
 // event is the whole request.
 func (d *door) event(r *http.Request, request events.Hash, part int, changes ...events.Change) events.Event {
-	event := events.Event{ID: d.NewID(), Tenant: d.Tenant, Time: d.Now(), Changes: changes, AllowDangling: d.Dangling || strings.EqualFold(r.Header.Get(headerAllowDangling), "true")}
+	event := events.Event{ID: d.NewID(), Tenant: d.Tenant, Time: d.Now(), Changes: changes, AllowDangling: d.Dangling || strings.EqualFold(r.Header.Get(rest.HeaderAllowDangling), "true")}
 	if d.key != "" {
 		event.IdempotencyKey, event.Repeat = d.key, events.Repeat{Request: request, Part: part, Window: d.limits.KeyWindow}
 	}
 	return event
 }
 
-// baseOf returns the base URL that the client sees, without scheme and host when the request does not tell them. The router in front
-// has checked X-Forwarded-Prefix, the path that a proxy takes off.
-func (d *door) baseOf(r *http.Request) string {
-	if r.URL.Host == "" {
-		return d.prefix + d.base
-	}
-	u := url.URL{Scheme: r.URL.Scheme, Host: r.URL.Host, Path: r.Header.Get("X-Forwarded-Prefix") + d.prefix + d.base}
-	return u.String()
-}
+// baseOf returns the base URL that the client sees.
+func (d *door) baseOf(r *http.Request) string { return rest.Root(r, d.base) }

@@ -10,11 +10,9 @@ import (
 	"time"
 
 	"binnacle/events"
+	"binnacle/events/fhir/rest"
 	"binnacle/projections"
 )
-
-// HeaderReplayed is "true" on an answer that tells the outcome of an earlier request with the same Idempotency-Key.
-const HeaderReplayed = "Idempotent-Replayed"
 
 // maxKey is the length of an idempotency key at the most, in characters.
 const maxKey = 255
@@ -75,8 +73,8 @@ func printable(text string) bool {
 // relative to the base.
 func fingerprint(r *http.Request, path string, body []byte) events.Hash {
 	hash := sha256.New()
-	for _, text := range []string{r.Method, path, r.URL.RawQuery, listed(r, "If-Match"), listed(r, "If-None-Match"),
-		strings.Join(r.Header["If-None-Exist"], "&"), strings.ToLower(r.Header.Get(headerAllowDangling))} {
+	for _, text := range []string{r.Method, path, r.URL.RawQuery, rest.Listed(r.Header, "If-Match"), rest.Listed(r.Header, "If-None-Match"),
+		strings.Join(r.Header["If-None-Exist"], "&"), strings.ToLower(r.Header.Get(rest.HeaderAllowDangling))} {
 		hash.Write(binary.AppendUvarint(nil, uint64(len(text))))
 		hash.Write([]byte(text))
 	}
@@ -97,7 +95,8 @@ func (k *keysInFlight) enter(tenant, key string) (leave func(), err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if _, busy := k.keys[name]; busy {
-		return nil, events.Errorf(events.Conflict, "functions.Door", "a request with the Idempotency-Key %q is under way; wait for its answer, or ask again when it has ended", key)
+		return nil, &rest.Refusal{Retry: true, Err: events.Errorf(events.Conflict, "functions.Door",
+			"a request with the Idempotency-Key %q is under way; wait for its answer, or ask again when it has ended", key)}
 	}
 	if k.keys == nil {
 		k.keys = make(map[projections.ClaimName]struct{})

@@ -123,7 +123,7 @@ func (s *Sweep) sweep(ctx context.Context, waste projections.Waste) error {
 		return err
 	}
 	defer func() { _ = sweep.Release() }() // nothing to tell: what is left is swept another time
-	if err := rest(ctx, s.Settle); err != nil {
+	if err := pause(ctx, s.Settle); err != nil {
 		return err
 	}
 	removed := int64(0)
@@ -138,7 +138,7 @@ func (s *Sweep) sweep(ctx context.Context, waste projections.Waste) error {
 		if portion.Done {
 			break
 		}
-		if err := rest(ctx, sweepRest*time.Since(started)); err != nil {
+		if err := pause(ctx, sweepRest*time.Since(started)); err != nil {
 			return err
 		}
 	}
@@ -148,8 +148,8 @@ func (s *Sweep) sweep(ctx context.Context, waste projections.Waste) error {
 	return nil
 }
 
-// rest waits, unless ctx ends.
-func rest(ctx context.Context, d time.Duration) error {
+// pause waits, unless ctx ends.
+func pause(ctx context.Context, d time.Duration) error {
 	if !sleep(ctx, d) {
 		return events.Wrap(events.Transient, "functions.Sweep", ctx.Err(), "the sweep was stopped; what is left is swept another time")
 	}

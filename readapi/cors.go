@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"binnacle/events"
+	"binnacle/events/fhir/rest"
 )
 
 // origins are the places whose pages may use the FHIR root from a browser (Fetch standard, CORS). Nobody's credentials are sent along: a page that
@@ -23,7 +24,7 @@ func newOrigins(list []string) (origins, error) {
 			continue
 		}
 		u, err := url.Parse(name)
-		if err != nil || !isScheme(u.Scheme) || !isHost(u.Host) || u.Scheme+"://"+u.Host != name {
+		if err != nil || !rest.IsScheme(u.Scheme) || !rest.IsHost(u.Host) || u.Scheme+"://"+u.Host != name {
 			return origins{}, events.Errorf(events.Invalid, "readapi.New", "the origin %q can't be one of a page; write it as https://app.example.org, without a path, or * for any", name)
 		}
 		o.names[strings.ToLower(name)] = true

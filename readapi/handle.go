@@ -13,6 +13,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"binnacle/events"
+	"binnacle/events/fhir/rest"
 	"binnacle/readapi/fhir"
 )
 
@@ -83,7 +84,7 @@ func (s *Server) refuse(c *gin.Context, err error) {
 		s.log.ErrorContext(c.Request.Context(), "a request failed", "method", c.Request.Method, "path", c.Request.URL.Path,
 			"request", c.Writer.Header().Get("X-Request-Id"), "cause", err)
 	}
-	s.root.Refuse(c.Writer, err)
+	rest.Refuse(c.Writer, err)
 }
 
 // recovered answers for a handler that has panicked. http.ErrAbortHandler is how an answer that cannot be finished is broken off,
@@ -97,22 +98,22 @@ func (s *Server) recovered(c *gin.Context, cause any) {
 	if c.Writer.Written() {
 		panic(http.ErrAbortHandler)
 	}
-	s.root.Refuse(c.Writer, events.Errorf(events.Internal, "readapi", "a handler has panicked"))
+	rest.Refuse(c.Writer, events.Errorf(events.Internal, "readapi", "a handler has panicked"))
 }
 
 // fhir is the middleware of what answers in FHIR: the address that the client sees, and the content type it accepts. The type
 // stands in the header before the handler runs.
 func (s *Server) fhir(h handler) handler {
 	return func(c *gin.Context) error {
-		s.address.resolve(c.Request)
+		s.address.Resolve(c.Request)
 		tenant := s.tenantOf(c.Request)
 		if !s.tenants.known(tenant) {
 			return events.Errorf(events.NotFound, "readapi", "there is no tenant %q here", clip(tenant))
 		}
 		c.Set(tenantLabel, s.tenants.label(tenant))
-		contentType, acceptable := fhir.Negotiate(c.Request)
+		contentType, acceptable := rest.Negotiate(c.Request)
 		if !acceptable {
-			return fhir.NotAcceptable()
+			return rest.NotAcceptable()
 		}
 		c.Writer.Header()["Content-Type"] = []string{contentType}
 		if fhir.IsPretty(c.Request.URL.RawQuery) {
@@ -139,8 +140,7 @@ func (p *prettyWriter) Write(data []byte) (int, error) { return p.indent.Write(d
 func (s *Server) operation() gin.HandlerFunc {
 	refuse := s.handle("unknown", s.fhir(func(c *gin.Context) error {
 		_, name, _ := strings.Cut(c.Request.URL.Path, "/$")
-		return &fhir.Refusal{Status: http.StatusNotFound, Err: events.Errorf(events.Unsupported, "readapi",
-			"the operation %s is not offered; %s/metadata lists what there is", clip("$"+name), s.base)}
+		return rest.Refused(http.StatusNotFound, events.Unsupported, "readapi", "the operation %s is not offered; %s/metadata lists what there is", clip("$"+name), s.base)
 	}))
 	return func(c *gin.Context) {
 		below, found := strings.CutPrefix(c.Request.URL.Path, s.base+"/")
@@ -155,8 +155,8 @@ func (s *Server) operation() gin.HandlerFunc {
 func (s *Server) typed(h handler) handler {
 	return s.fhir(func(c *gin.Context) error {
 		if resourceType := c.Param("type"); !s.catalog.Known(resourceType) {
-			return &fhir.Refusal{Status: http.StatusNotFound, Err: events.Errorf(events.Unsupported, "readapi",
-				"%q is not a resource type of FHIR R4 that has an endpoint; types are written as in Patient", clip(resourceType))}
+			return rest.Refused(http.StatusNotFound, events.Unsupported, "readapi",
+				"%q is not a resource type of FHIR R4 that has an endpoint; types are written as in Patient", clip(resourceType))
 		}
 		return h(c)
 	})

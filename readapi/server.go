@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"binnacle/events"
+	"binnacle/events/fhir/rest"
 	"binnacle/projections"
 	"binnacle/projections/catalog"
 	"binnacle/readapi/fhir"
@@ -58,7 +59,7 @@ type Config struct {
 // Server is the outer http.Handler of a node.
 type Server struct {
 	base    string
-	address address
+	address rest.Address
 	proxies proxies
 	origins origins
 	access  bool
@@ -87,7 +88,7 @@ func New(config Config) (*Server, error) {
 	if s.tenants, err = newTenants(config.Tenant, config.Tenants); err != nil {
 		return nil, err
 	}
-	if s.address, err = newAddress(config.PublicURL, base); err != nil {
+	if s.address, err = rest.NewAddress(config.PublicURL, base); err != nil {
 		return nil, err
 	}
 	if s.proxies, err = newProxies(config.TrustedProxies, config.Logger); err != nil {
@@ -98,7 +99,7 @@ func New(config Config) (*Server, error) {
 	}
 	s.root, err = fhir.New(fhir.Config{
 		Tenant: config.Tenant, Partitions: config.Partitions, Reader: config.Reader, Blobs: config.Blobs, Catalog: config.Catalog, Heal: config.Heal,
-		BaseURL: s.address.baseURL, PublicURL: strings.TrimRight(config.PublicURL, "/"), Writes: config.Write != nil, Dangling: config.Dangling, Lenient: config.Lenient, Version: config.Version, Logger: config.Logger,
+		BaseURL: func(r *http.Request) string { return rest.Root(r, base) }, PublicURL: strings.TrimRight(config.PublicURL, "/"), Writes: config.Write != nil, Dangling: config.Dangling, Lenient: config.Lenient, Version: config.Version, Logger: config.Logger,
 		Limits: fhir.Limits{MaxValues: config.MaxValues, DefaultCount: config.DefaultCount, MaxCount: config.MaxCount, SearchTime: config.SearchTime, PositionWait: config.PositionWait},
 	})
 	if err != nil {
@@ -142,7 +143,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		r.URL.Path, r.URL.RawPath = path[:len(path)-1], ""
 	}
 	if tenancy, path, named := tenancyOf(r.URL.Path, s.base); named {
-		r = r.WithContext(events.WithTenancy(r.Context(), tenancy))
+		r = r.WithContext(rest.WithTenancy(r.Context(), tenancy))
 		r.URL.Path, r.URL.RawPath = path, ""
 	}
 	if (r.URL.Path == s.base || strings.HasPrefix(r.URL.Path, s.base+"/")) && s.origins.answered(w, r) {
@@ -208,7 +209,7 @@ func (s *Server) read(c *gin.Context) error {
 		return notOffered("the history of a type", "ask for the history of one resource")(c)
 	case id == "_search":
 		c.Header("Allow", http.MethodPost)
-		return &fhir.Refusal{Status: http.StatusMethodNotAllowed, Err: events.Errorf(events.Unsupported, "readapi", "_search takes POST; with GET leave it out: %s/%s?…", s.base, c.Param("type"))}
+		return rest.Refused(http.StatusMethodNotAllowed, events.Unsupported, "readapi", "_search takes POST; with GET leave it out: %s/%s?…", s.base, c.Param("type"))
 	}
 	return s.door(c.Request).Read(c.Writer, c.Request, c.Param("type"), id)
 }
@@ -247,8 +248,7 @@ func (s *Server) noRoute(c *gin.Context) error {
 
 // noMethod answers for a path that takes other methods; Gin has set Allow.
 func (s *Server) noMethod(c *gin.Context) error {
-	return &fhir.Refusal{Status: http.StatusMethodNotAllowed, Err: events.Errorf(events.Unsupported, "readapi", "%.20s is not offered here; this place takes %s",
-		c.Request.Method, c.Writer.Header().Get("Allow"))}
+	return rest.NotAllowed(c.Request.Method, c.Writer.Header().Get("Allow"))
 }
 
 // notOffered refuses an interaction of FHIR that this server does not have.

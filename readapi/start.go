@@ -9,6 +9,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"binnacle/events"
+	"binnacle/events/fhir/rest"
 )
 
 //go:embed start.html
@@ -16,10 +17,10 @@ var startTemplate string
 
 // serveStart greets a person with a browser.
 func (s *Server) serveStart(c *gin.Context) error {
-	s.address.resolve(c.Request)
+	s.address.Resolve(c.Request)
 	var page bytes.Buffer
 	err := s.pages.start.Execute(&page, map[string]any{
-		"Style": s.pages.style, "FHIR": s.address.baseURL(c.Request), "Root": c.Request.Header.Get("X-Forwarded-Prefix"), "Version": s.root.Version,
+		"Style": s.pages.style, "FHIR": rest.Root(c.Request, s.base), "Root": c.Request.Header.Get("X-Forwarded-Prefix"), "Version": s.root.Version,
 	})
 	if err != nil {
 		return events.Wrap(events.Internal, "readapi.serveStart", err, "the start page")

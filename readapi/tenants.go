@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"binnacle/events"
+	"binnacle/events/fhir/rest"
 	"binnacle/readapi/fhir"
 )
 
@@ -86,25 +87,25 @@ func (t *tenants) label(name string) string {
 
 // tenancyOf takes the tenant off a path: "/t/clinic/fhir/Patient" is "/fhir/Patient" of clinic. A path that does not go on with the
 // base names no tenant.
-func tenancyOf(path, base string) (tenancy events.Tenancy, rest string, named bool) {
+func tenancyOf(path, base string) (tenancy rest.Tenancy, behind string, named bool) {
 	below, named := strings.CutPrefix(path, tenantPath)
 	if !named {
-		return events.Tenancy{}, path, false
+		return rest.Tenancy{}, path, false
 	}
 	at := strings.IndexByte(below, '/')
 	if at < 0 {
-		return events.Tenancy{}, path, false
+		return rest.Tenancy{}, path, false
 	}
-	name, rest := below[:at], below[at:]
-	if rest != base && !strings.HasPrefix(rest, base+"/") {
-		return events.Tenancy{}, path, false
+	name, behind := below[:at], below[at:]
+	if behind != base && !strings.HasPrefix(behind, base+"/") {
+		return rest.Tenancy{}, path, false
 	}
-	return events.Tenancy{Tenant: name, Prefix: tenantPath + name}, rest, true
+	return rest.Tenancy{Tenant: name, Prefix: tenantPath + name}, behind, true
 }
 
 // tenantOf is the tenant of a request.
 func (s *Server) tenantOf(r *http.Request) string {
-	if tenancy, named := events.TenancyOf(r.Context()); named {
+	if tenancy, named := rest.TenancyOf(r.Context()); named {
 		return tenancy.Tenant
 	}
 	return s.root.Tenant

@@ -15,6 +15,7 @@ import (
 
 	"binnacle/events"
 	documents "binnacle/events/fhir"
+	"binnacle/events/fhir/rest"
 )
 
 //go:embed view.html
@@ -60,7 +61,7 @@ func (s *Server) viewed(next http.Handler) http.Handler {
 		inner.Header.Set("Accept", "application/fhir+json")
 		inner.Header.Del("If-None-Match") // the page has no tag of its own: that of the JSON says nothing of it
 		inner.Header.Del("If-Modified-Since")
-		s.address.resolve(inner)
+		s.address.Resolve(inner)
 		answer := &captured{header: w.Header(), status: http.StatusOK}
 		next.ServeHTTP(answer, inner)
 		s.show(w, inner, answer)
@@ -135,7 +136,7 @@ type view struct {
 // show writes an answer as a page.
 func (s *Server) show(w http.ResponseWriter, r *http.Request, answer *captured) {
 	header := w.Header()
-	base := s.address.baseURL(r)
+	base := rest.Root(r, s.base)
 	below := strings.TrimPrefix(r.URL.Path, s.base)
 	v := view{Style: s.pages.style, Title: strings.TrimPrefix(below, "/"), Bad: answer.status >= http.StatusBadRequest}
 	v.Crumbs = []namedLink{{"Binnacle", r.Header.Get("X-Forwarded-Prefix") + "/"}}
@@ -168,7 +169,7 @@ func (s *Server) show(w http.ResponseWriter, r *http.Request, answer *captured) 
 	}
 	var page bytes.Buffer
 	if err := s.pages.view.Execute(&page, v); err != nil {
-		s.root.Refuse(w, events.Wrap(events.Internal, "readapi.show", err, "a page"))
+		rest.Refuse(w, events.Wrap(events.Internal, "readapi.show", err, "a page"))
 		return
 	}
 	if root.Exists() {

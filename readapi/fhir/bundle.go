@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	documents "binnacle/events/fhir"
+	"binnacle/events/fhir/rest"
 	"binnacle/projections"
 	"binnacle/projections/catalog"
 )
@@ -21,7 +22,7 @@ func (d *Door) writeSearch(ctx context.Context, w http.ResponseWriter, s *search
 	}
 	outcome := s.outcome(found.page.Plan)
 	setLinks(w.Header(), links)
-	w.Header()["Cache-Control"] = d.revalidate
+	rest.Revalidate(w.Header())
 	bundle := documents.NewBundleWriter(w, documents.BundleHead{
 		Type: "searchset", LastUpdated: time.Now(), Total: totalOf(s.place.total), Links: bundleLinks(links),
 	})
@@ -99,7 +100,7 @@ func (c *cutter) subset(wanted *catalog.Subset, content []byte) ([]byte, error) 
 func (d *Door) writeHistory(ctx context.Context, w http.ResponseWriter, h *history, found found) error {
 	links := h.links(found.page)
 	setLinks(w.Header(), links)
-	w.Header()["Cache-Control"] = d.revalidate
+	rest.Revalidate(w.Header())
 	bundle := documents.NewBundleWriter(w, documents.BundleHead{
 		Type: "history", LastUpdated: time.Now(), Total: totalOf(h.place.total), Links: bundleLinks(links),
 	})
@@ -111,7 +112,7 @@ func (d *Door) writeHistory(ctx context.Context, w http.ResponseWriter, h *histo
 			before = found.page.Versions[i+1]
 		}
 		request, status := asked(version, before)
-		entry := documents.BundleEntry{FullURL: h.fullURL, Request: &request, Response: &documents.BundleResponse{Status: status, ETag: etagOf(version.Number), LastModified: version.Time}}
+		entry := documents.BundleEntry{FullURL: h.fullURL, Request: &request, Response: &documents.BundleResponse{Status: status, ETag: rest.ETagOf(version.Number), LastModified: version.Time}}
 		if !version.Deleted {
 			if resource, err = documents.Stamp(resource[:0], found.contents[i], version.ID, version.Number, version.Time); err != nil {
 				d.abort(ctx, err, version.Type, version.ID, version.Number)

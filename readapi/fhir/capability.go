@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"binnacle/events"
+	"binnacle/events/fhir/rest"
 	"binnacle/projections"
 	"binnacle/projections/catalog"
 )
@@ -109,7 +110,7 @@ func restOf(config Config) restMode {
 		Mode: "server",
 		Documentation: "A search is answered at the state of its first page, however much is written while it is paged through. " +
 			"Reference parameters can be chained (subject.name, subject:Patient.organization.name) and reversed (_has:Observation:patient:code), to any depth. " +
-			"Answers carry " + HeaderPosition + "; a request that sends it back as " + HeaderMinPosition + " reads at least what that answer knew.",
+			"Answers carry " + rest.HeaderPosition + "; a request that sends it back as " + rest.HeaderMinPosition + " reads at least what that answer knew.",
 	}
 	var interactions []interactionOffer
 	offer := func(codes ...string) {
@@ -224,7 +225,7 @@ func usageOf(param *catalog.Param) string {
 
 // Metadata answers GET and HEAD [base]/metadata (FHIR R4 http, 3.1.0.8).
 func (d *Door) Metadata(w http.ResponseWriter, r *http.Request) error {
-	if mode, _, _ := only(r.URL.RawQuery, "mode"); mode != "" && mode != "full" {
+	if mode, _, _ := rest.Param(r.URL.RawQuery, "mode"); mode != "" && mode != "full" {
 		return events.Errorf(events.Unsupported, "fhir.Metadata", "mode: %.40q is not offered; leave it out, or give full, for the capability statement", mode)
 	}
 	wanted, err := d.Catalog.ParseSubset("CapabilityStatement", r.URL.RawQuery)
@@ -241,9 +242,9 @@ func (d *Door) Metadata(w http.ResponseWriter, r *http.Request) error {
 		told.modified = d.capability.modified
 	}
 	header := w.Header()
-	header["Etag"] = []string{told.etag}
-	header["Last-Modified"] = []string{told.modified.Format(http.TimeFormat)}
-	if notModified(r.Header, told.etag, told.modified) {
+	rest.SetVersion(header, told.etag, told.modified)
+	if copied := rest.CopyOf(r.Header); copied.IsGood(told.etag, told.modified) {
+		rest.Revalidate(header)
 		header.Del("Content-Type")
 		w.WriteHeader(http.StatusNotModified)
 		return nil

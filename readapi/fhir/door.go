@@ -4,11 +4,11 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
 
 	"binnacle/events"
+	"binnacle/events/fhir/rest"
 	"binnacle/projections"
 	"binnacle/projections/catalog"
 )
@@ -80,7 +80,6 @@ type shared struct {
 	progress   []*progress // of each partition
 	capability *capability
 	buffers    sync.Pool // of *[]byte, for bodies of reads
-	revalidate []string  // Cache-Control; Last-Modified alone would let caches, a browser's too, guess how long an answer is good
 }
 
 // New makes the door; an error is of kind Invalid and says which part of the configuration is missing.
@@ -106,7 +105,7 @@ func New(config Config) (*Door, error) {
 	if err != nil {
 		return nil, err
 	}
-	common := &shared{Config: config, buffers: sync.Pool{New: func() any { return new([]byte) }}, capability: capability, revalidate: []string{"private, no-cache"}}
+	common := &shared{Config: config, buffers: sync.Pool{New: func() any { return new([]byte) }}, capability: capability}
 	for partition := range max(1, config.Partitions) {
 		common.progress = append(common.progress, &progress{reader: config.Reader, partition: partition, fresh: config.Limits.PositionFresh, bound: config.Limits.PositionWait})
 	}
@@ -121,15 +120,11 @@ func (d *Door) For(tenant string) *Door {
 
 // reach waits for the position that the request must see, if it names one.
 func (d *Door) reach(r *http.Request) error {
-	wanted := r.Header.Get(HeaderMinPosition)
-	if wanted == "" {
-		return nil
-	}
-	position, err := events.ParsePosition(strings.TrimSpace(wanted))
-	if err != nil {
+	position, err := rest.MinPosition(r.Header)
+	if err != nil || position == nil {
 		return err
 	}
-	return d.progress.wait(r.Context(), position)
+	return d.progress.wait(r.Context(), *position)
 }
 
 // stamp tells in a header a position that the answer has reached: what the projections were known to have reached before it was
@@ -141,36 +136,12 @@ func (d *Door) stamp(header http.Header, reached int64, shown ...projections.Ver
 		}
 	}
 	if reached > 0 {
-		header[HeaderPosition] = []string{events.Position{Partition: d.Partition, Offset: reached - 1}.String()}
+		rest.SetPosition(header, events.Position{Partition: d.Partition, Offset: reached - 1})
 	}
-}
-
-// Values of the preference handling (FHIR R4 search, 3.1.1.3).
-const (
-	strict  = "strict"
-	lenient = "lenient"
-)
-
-// handlingOf returns what the client prefers to become of parameters that are not known: strict, lenient, or "" for no preference. Of
-// several preferences the first counts (RFC 7240, section 2).
-func handlingOf(r *http.Request) string {
-	for _, line := range r.Header["Prefer"] {
-		for preference := range strings.FieldsFuncSeq(line, func(c rune) bool { return c == ',' || c == ';' }) {
-			name, value, _ := strings.Cut(preference, "=")
-			if !strings.EqualFold(strings.TrimSpace(name), "handling") {
-				continue
-			}
-			switch value = strings.ToLower(strings.Trim(strings.TrimSpace(value), `"`)); value {
-			case strict, lenient:
-				return value
-			}
-		}
-	}
-	return ""
 }
 
 // isLenient tells whether unknown parameters are left out of a search: as the client prefers, else as the server is set.
 func (d *Door) isLenient(r *http.Request) bool {
-	handling := handlingOf(r)
-	return handling == lenient || handling == "" && d.Lenient
+	handling := rest.PreferencesOf(r.Header).Handling
+	return handling == rest.Lenient || handling == "" && d.Lenient
 }

@@ -9,6 +9,7 @@ import (
 
 	"binnacle/events"
 	documents "binnacle/events/fhir"
+	"binnacle/events/fhir/rest"
 	"binnacle/projections"
 	"binnacle/projections/catalog"
 )
@@ -51,11 +52,11 @@ func (d *Door) History(w http.ResponseWriter, r *http.Request, resourceType, id 
 // readHistory reads the parameters of a history.
 func (d *Door) readHistory(h *history, r *http.Request) error {
 	h.count, h.place.total = d.Limits.DefaultCount, -1
-	params, err := paramsOf(r.URL.RawQuery)
+	params, err := rest.Params(r.URL.RawQuery)
 	if err != nil {
 		return err
 	}
-	refused := handlingOf(r) == strict
+	refused := rest.PreferencesOf(r.Header).Handling == rest.Strict
 	for name, values := range params {
 		switch name {
 		case "_count", "_since", "_at", pageParam:

@@ -3,6 +3,8 @@ package fhir
 import (
 	"bytes"
 	"net/http"
+
+	"binnacle/events/fhir/rest"
 )
 
 // prettyParam asks for JSON that people can read (FHIR R4 http, 3.1.0.1.12).
@@ -13,7 +15,7 @@ func IsPretty(raw string) bool {
 	if raw == "" {
 		return false
 	}
-	value, _, _ := only(raw, prettyParam)
+	value, _, _ := rest.Param(raw, prettyParam)
 	return value == "true"
 }
 

@@ -7,14 +7,8 @@ import (
 	"time"
 
 	"binnacle/events"
+	"binnacle/events/fhir/rest"
 	"binnacle/projections"
-)
-
-// Header names of positions (design decision 7). A read may carry the position that the answer must have reached; every answer
-// carries one that it has reached.
-const (
-	HeaderPosition    = "Binnacle-Position"
-	HeaderMinPosition = "Binnacle-Min-Position"
 )
 
 // progress knows how far the projections of one partition have come, at the price of few round trips: what was seen stays true,
@@ -72,7 +66,7 @@ func (p *progress) ask(ctx context.Context) (int64, error) {
 func (p *progress) wait(ctx context.Context, position events.Position) error {
 	if position.Partition != p.partition {
 		return events.Errorf(events.Invalid, "fhir.progress", "%s names partition %d, but this data is in partition %d; send back the %s of an answer as it came",
-			HeaderMinPosition, position.Partition, p.partition, HeaderPosition)
+			rest.HeaderMinPosition, position.Partition, p.partition, rest.HeaderPosition)
 	}
 	if seen := p.seen.Load(); seen != nil && seen.next > position.Offset {
 		return nil

@@ -8,6 +8,7 @@ import (
 
 	"binnacle/events"
 	documents "binnacle/events/fhir"
+	"binnacle/events/fhir/rest"
 	"binnacle/projections"
 	"binnacle/projections/catalog"
 )
@@ -62,21 +63,19 @@ func (d *Door) VRead(w http.ResponseWriter, r *http.Request, resourceType, id, n
 	if len(page.Versions) == 0 {
 		return events.Errorf(events.NotFound, "fhir.VRead", "%s/%s has no version %d", resourceType, id, n)
 	}
-	version := page.Versions[0]
-	return d.writeVersion(w, r, version, wanted, notModified(r.Header, etagOf(version.Number), version.Time))
+	version, copied := page.Versions[0], rest.CopyOf(r.Header)
+	return d.writeVersion(w, r, version, wanted, copied.IsGood(rest.ETagOf(version.Number), version.Time))
 }
 
 // copyIsGood tells whether the client's copy of what is current is still good. Last-Modified names a second: where the version before is of the same one, If-Modified-Since
 // doesn't tell which of the two the client has.
 func (d *Door) copyIsGood(r *http.Request, version projections.Version) (bool, error) {
-	if !notModified(r.Header, etagOf(version.Number), version.Time) {
+	copied := rest.CopyOf(r.Header)
+	if !copied.IsGood(rest.ETagOf(version.Number), version.Time) {
 		return false, nil
 	}
-	if version.Number == 1 || len(r.Header["If-None-Match"]) > 0 {
+	if version.Number == 1 || len(copied.Tags) > 0 || copied.Since.After(version.Time) {
 		return true, nil
-	}
-	if since := modifiedSince(r.Header); since.IsZero() || since.After(version.Time) {
-		return !since.IsZero(), nil
 	}
 	page, err := d.Reader.History(r.Context(), version.Key, projections.HistorySpan{Number: version.Number - 1, Limit: 1})
 	if err != nil || len(page.Versions) == 0 {
@@ -95,8 +94,8 @@ func (d *Door) prepareRead(r *http.Request, resourceType string) (*catalog.Subse
 	if r.URL.RawQuery == "" {
 		return nil, d.reach(r)
 	}
-	if handlingOf(r) == strict {
-		params, err := paramsOf(r.URL.RawQuery)
+	if rest.PreferencesOf(r.Header).Handling == rest.Strict {
+		params, err := rest.Params(r.URL.RawQuery)
 		if err != nil {
 			return nil, err
 		}
@@ -118,15 +117,13 @@ func (d *Door) prepareRead(r *http.Request, resourceType string) (*catalog.Subse
 // writeVersion answers with one version that exists, or with a part of it, or says that the client's copy is good.
 func (d *Door) writeVersion(w http.ResponseWriter, r *http.Request, version projections.Version, wanted *catalog.Subset, good bool) error {
 	header := w.Header()
-	etag := etagOf(version.Number)
-	header["Etag"] = []string{etag}
-	header["Last-Modified"] = []string{version.Time.UTC().Format(http.TimeFormat)}
+	rest.SetVersion(header, rest.ETagOf(version.Number), version.Time)
 	events.AsideOf(r.Context()).Modified = version.Time
 	if version.Deleted {
 		return events.Errorf(events.Gone, "fhir.Read", "%s/%s was deleted with version %d at %s", version.Type, version.ID, version.Number, version.Time.UTC().Format(time.RFC3339))
 	}
 	if good {
-		header["Cache-Control"] = d.revalidate
+		rest.Revalidate(header)
 		header.Del("Content-Type")
 		w.WriteHeader(http.StatusNotModified)
 		return nil
@@ -164,11 +161,8 @@ const keptBuffer = 256 << 10
 
 // writeBody writes a whole body with status 200; the server drops it for HEAD.
 func (d *Door) writeBody(w http.ResponseWriter, body []byte) {
-	header := w.Header()
-	header["Cache-Control"] = d.revalidate
-	header["Content-Length"] = []string{strconv.Itoa(len(body))}
-	w.WriteHeader(http.StatusOK)
-	_, _ = w.Write(body) // the client has gone: there is nobody left to tell
+	rest.Revalidate(w.Header())
+	_ = rest.Write(w, http.StatusOK, body) // the client has gone: there is nobody left to tell
 }
 
 // heal brings back content that the blob store has lost.

@@ -4,18 +4,15 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"io"
 	"mime"
 	"net/http"
 	"net/url"
-	"os"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/klauspost/compress/gzip"
-
 	"binnacle/events"
+	"binnacle/events/fhir/rest"
 	"binnacle/projections"
 	"binnacle/projections/catalog"
 )
@@ -65,10 +62,10 @@ func (d *Door) Search(w http.ResponseWriter, r *http.Request, scope Scope) error
 func (d *Door) SearchForm(w http.ResponseWriter, r *http.Request, scope Scope) error {
 	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if (err != nil || media != "application/x-www-form-urlencoded") && (r.ContentLength != 0 || r.Header.Get("Content-Type") != "") {
-		return &Refusal{Status: http.StatusUnsupportedMediaType, Err: events.Errorf(events.Unsupported, "fhir.SearchForm",
-			"a search by POST takes its parameters as application/x-www-form-urlencoded, not %.60q", r.Header.Get("Content-Type"))}
+		return rest.Refused(http.StatusUnsupportedMediaType, events.Unsupported, "fhir.SearchForm",
+			"a search by POST takes its parameters as application/x-www-form-urlencoded, not %.60q", r.Header.Get("Content-Type"))
 	}
-	body, err := d.readForm(w, r)
+	body, err := rest.Body(r, d.Limits.FormBytes, nil)
 	if err != nil {
 		return err
 	}
@@ -77,42 +74,6 @@ func (d *Door) SearchForm(w http.ResponseWriter, r *http.Request, scope Scope) e
 		raw = strings.TrimPrefix(raw+"&"+form, "&")
 	}
 	return d.search(w, r, scope, raw, true)
-}
-
-// readForm reads the body of a search, as it is or with gzip.
-func (d *Door) readForm(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	var stream io.Reader = http.MaxBytesReader(w, r.Body, d.Limits.FormBytes)
-	switch encoding := strings.ToLower(strings.TrimSpace(r.Header.Get("Content-Encoding"))); encoding {
-	case "", "identity":
-	case "gzip":
-		unpack, err := gzip.NewReader(stream)
-		if errors.Is(err, os.ErrDeadlineExceeded) {
-			return nil, tooSlow(err)
-		}
-		if err != nil {
-			return nil, events.Errorf(events.Invalid, "fhir.SearchForm", "the body is not gzip, as its Content-Encoding says")
-		}
-		stream = io.LimitReader(unpack, d.Limits.FormBytes+1)
-	default:
-		return nil, &Refusal{Status: http.StatusUnsupportedMediaType, Err: events.Errorf(events.Unsupported, "fhir.SearchForm",
-			"Content-Encoding %.40q is not offered; send the parameters as they are, or with gzip", encoding)}
-	}
-	body, err := io.ReadAll(stream)
-	if large := (*http.MaxBytesError)(nil); errors.As(err, &large) || int64(len(body)) > d.Limits.FormBytes {
-		return nil, events.Errorf(events.TooLarge, "fhir.SearchForm", "the parameters are larger than %d bytes; search in several steps", d.Limits.FormBytes)
-	}
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return nil, tooSlow(err)
-	}
-	if err != nil {
-		return nil, events.Wrap(events.Invalid, "fhir.SearchForm", err, "the body cannot be read to its end")
-	}
-	return body, nil
-}
-
-// tooSlow refuses a form that the server has stopped to wait for.
-func tooSlow(err error) error {
-	return &Refusal{Status: http.StatusRequestTimeout, Err: &events.Error{Kind: events.Transient, Op: "fhir.SearchForm", Text: "the parameters came too slowly or not to their end; send them again", Err: err}}
 }
 
 func (d *Door) search(w http.ResponseWriter, r *http.Request, scope Scope, raw string, form bool) error {
@@ -150,10 +111,10 @@ func (d *Door) goBack(ctx context.Context, s *search) error {
 	}
 	position, err := events.ParsePosition(s.parsed.AsOf)
 	if err != nil {
-		return events.Errorf(events.Invalid, "fhir.Search", "_asOf: %.60q is no position; write one as "+HeaderPosition+" has it, 0:42", s.parsed.AsOf)
+		return events.Errorf(events.Invalid, "fhir.Search", "_asOf: %.60q is no position; write one as "+rest.HeaderPosition+" has it, 0:42", s.parsed.AsOf)
 	}
 	if position.Partition != d.Partition {
-		return events.Errorf(events.Invalid, "fhir.Search", "_asOf names partition %d, but this data is in partition %d; take a "+HeaderPosition+" of this server", position.Partition, d.Partition)
+		return events.Errorf(events.Invalid, "fhir.Search", "_asOf names partition %d, but this data is in partition %d; take a "+rest.HeaderPosition+" of this server", position.Partition, d.Partition)
 	}
 	if err := d.progress.wait(ctx, position); err != nil {
 		return err
@@ -167,13 +128,13 @@ func (d *Door) negotiateForm(w http.ResponseWriter, raw string, form bool) error
 	if !form {
 		return nil
 	}
-	format, named, _ := only(raw, "_format")
+	format, named, _ := rest.Param(raw, "_format")
 	if !named || format == "" {
 		return nil
 	}
-	contentType, acceptable := formatOf(format)
+	contentType, acceptable := rest.FormatOf(format)
 	if !acceptable {
-		return NotAcceptable()
+		return rest.NotAcceptable()
 	}
 	w.Header()["Content-Type"] = []string{contentType}
 	return nil
@@ -183,7 +144,7 @@ func (d *Door) negotiateForm(w http.ResponseWriter, raw string, form bool) error
 func (d *Door) readSearch(ctx context.Context, r *http.Request, scope Scope, raw string, form bool) (*search, error) {
 	base := d.BaseURL(r)
 	s := &search{scope: scope, base: base, path: strings.TrimSuffix(base+"/"+scope.path(), "/"), form: form}
-	text, paged, twice := only(raw, pageParam)
+	text, paged, twice := rest.Param(raw, pageParam)
 	if twice {
 		return nil, events.Errorf(events.Invalid, "fhir.Search", "_page stands twice; follow the links of a bundle as they are")
 	}

@@ -1,4 +1,4 @@
-package fhir
+package rest
 
 import (
 	"net/http"
@@ -35,7 +35,7 @@ func TestACopyIsGoodWhenItsTagOrElseItsTimeSaysSo(t *testing.T) {
 		{"and so the other way", http.Header{"If-None-Match": {`W/"3"`}, "If-Modified-Since": {before}}, true},
 	}
 	for _, c := range cases {
-		if got := notModified(c.header, etagOf(3), modified); got != c.want {
+		if got := isGood(c.header, ETagOf(3), modified); got != c.want {
 			t.Errorf("%s: got %v, want %v (%v)", c.name, got, c.want, c.header)
 		}
 	}
@@ -46,9 +46,14 @@ func FuzzTagsAreReadWithoutEnd(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, list string) {
-		tagListed(list, etagOf(3))
-		if !tagListed(`"0", `+etagOf(3)+`,`+list, etagOf(3)) {
+		tagListed(list, ETagOf(3))
+		if !tagListed(`"0", `+ETagOf(3)+`,`+list, ETagOf(3)) {
 			t.Errorf("the tag before %q was not found", list)
 		}
 	})
+}
+
+func isGood(header http.Header, etag string, modified time.Time) bool {
+	copied := CopyOf(header)
+	return copied.IsGood(etag, modified)
 }

@@ -1,10 +1,12 @@
-package fhir
+package rest
 
 import (
 	"mime"
 	"net/http"
 	"strconv"
 	"strings"
+
+	"binnacle/events"
 )
 
 // ContentType is what a body has when nothing else was asked for.
@@ -20,8 +22,8 @@ const (
 // value is false when the client accepts nothing that is offered: JSON of FHIR 4.0.
 func Negotiate(r *http.Request) (contentType string, acceptable bool) {
 	if r.URL.RawQuery != "" {
-		if format, _, _ := only(r.URL.RawQuery, "_format"); format != "" {
-			return formatOf(format)
+		if format, _, _ := Param(r.URL.RawQuery, "_format"); format != "" {
+			return FormatOf(format)
 		}
 	}
 	lines := r.Header["Accept"]
@@ -39,8 +41,14 @@ func Negotiate(r *http.Request) (contentType string, acceptable bool) {
 	return accepted(strings.Join(lines, ","))
 }
 
-// formatOf reads a value of _format: a media type or a short name. A plus sign that the client did not escape has become a space.
-func formatOf(format string) (contentType string, acceptable bool) {
+// NotAcceptable is the refusal of a client that accepts no JSON.
+func NotAcceptable() error {
+	return Refused(http.StatusNotAcceptable, events.Unsupported, "rest.Negotiate",
+		"this server answers in JSON of FHIR 4.0: accept application/fhir+json, or give _format=json")
+}
+
+// FormatOf reads a value of _format: a media type or a short name. A plus sign that the client did not escape has become a space.
+func FormatOf(format string) (contentType string, acceptable bool) {
 	format = strings.ToLower(strings.TrimSpace(format))
 	if format == "json" {
 		return ContentType, true
@@ -143,7 +151,7 @@ func rangeOf(element string) (mediaRange, bool) {
 	if err != nil {
 		return mediaRange{}, false
 	}
-	if version, given := params["fhirversion"]; given && version != "4.0" && version != "4.0.1" {
+	if !isR4(params["fhirversion"]) {
 		return mediaRange{}, false
 	}
 	one := mediaRange{media: media, quality: 1}

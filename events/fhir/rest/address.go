@@ -1,4 +1,4 @@
-package readapi
+package rest
 
 import (
 	"cmp"
@@ -9,34 +9,35 @@ import (
 	"binnacle/events"
 )
 
-// address tells the base URL that clients see, for the links in answers: from configuration, else from what the proxies in front
+// Address tells the base URL that clients see, for the links in answers: from configuration, else from what the proxies in front
 // say (Forwarded of RFC 7239, X-Forwarded-*), else from the request.
-type address struct {
+type Address struct {
 	scheme, host, prefix string // of the configured public URL; empty: ask the request. prefix is the path before base
 	fixed                bool
 	base                 string // the path of the FHIR root on this node: "/fhir"
 }
 
-// newAddress reads the configured public URL, the whole FHIR root as clients see it: "https://example.org/ehr/fhir".
-func newAddress(public, base string) (address, error) {
+// NewAddress reads the configured public URL, the whole FHIR root as clients see it: "https://example.org/ehr/fhir"; empty: what
+// proxies or the request say. base is the path of the FHIR root on this node. An error is of kind Invalid.
+func NewAddress(public, base string) (Address, error) {
 	if public == "" {
-		return address{base: base}, nil
+		return Address{base: base}, nil
 	}
 	u, err := url.Parse(public)
-	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || !isHost(u.Host) || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
-		return address{}, events.Errorf(events.Invalid, "readapi.New", "the public URL %q is no base URL; write it as https://example.org%s", public, base)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || !IsHost(u.Host) || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
+		return Address{}, events.Errorf(events.Invalid, "rest.NewAddress", "the public URL %q is no base URL; write it as https://example.org%s", public, base)
 	}
 	path := strings.TrimRight(u.EscapedPath(), "/")
 	prefix, found := strings.CutSuffix(path, base)
 	if !found {
-		return address{}, events.Errorf(events.Invalid, "readapi.New", "the public URL %q does not end with the base path %q; a proxy may add a prefix, not replace the base", public, base)
+		return Address{}, events.Errorf(events.Invalid, "rest.NewAddress", "the public URL %q does not end with the base path %q; a proxy may add a prefix, not replace the base", public, base)
 	}
-	return address{scheme: u.Scheme, host: u.Host, prefix: prefix, fixed: true, base: base}, nil
+	return Address{scheme: u.Scheme, host: u.Host, prefix: prefix, fixed: true, base: base}, nil
 }
 
-// resolve writes scheme and host as the client sees them into r.URL, and the path that a proxy has cut off into the one header
+// Resolve writes scheme and host as the client sees them into r.URL, and the path that a proxy has cut off into the one header
 // X-Forwarded-Prefix, so that every handler behind finds them in one place.
-func (a *address) resolve(r *http.Request) {
+func (a *Address) Resolve(r *http.Request) {
 	if a.fixed {
 		r.URL.Scheme, r.URL.Host = a.scheme, a.host
 		setPrefix(r.Header, a.prefix)
@@ -49,34 +50,38 @@ func (a *address) resolve(r *http.Request) {
 	prefix := ""
 	if forwarded := r.Header["Forwarded"]; len(forwarded) > 0 {
 		forwardedProto, forwardedHost := readForwarded(forwarded[0])
-		if isScheme(forwardedProto) {
+		if IsScheme(forwardedProto) {
 			scheme = forwardedProto
 		}
-		if isHost(forwardedHost) {
+		if IsHost(forwardedHost) {
 			host = forwardedHost
 		}
 	} else {
-		if proto := strings.ToLower(firstOf(r.Header["X-Forwarded-Proto"])); isScheme(proto) {
+		if proto := strings.ToLower(firstOf(r.Header["X-Forwarded-Proto"])); IsScheme(proto) {
 			scheme = proto
 		}
-		if forwardedHost := firstOf(r.Header["X-Forwarded-Host"]); isHost(forwardedHost) {
+		if forwardedHost := firstOf(r.Header["X-Forwarded-Host"]); IsHost(forwardedHost) {
 			host = forwardedHost
 		}
 	}
 	if cut := strings.TrimRight(firstOf(r.Header["X-Forwarded-Prefix"]), "/"); isPrefix(cut) {
 		prefix = cut
 	}
-	if !isHost(host) {
+	if !IsHost(host) {
 		host = "localhost"
 	}
 	r.URL.Scheme, r.URL.Host = scheme, host
 	setPrefix(r.Header, prefix)
 }
 
-// baseURL is the FHIR root of a resolved request, without a slash at its end.
-func (a *address) baseURL(r *http.Request) string {
-	tenancy, _ := events.TenancyOf(r.Context())
-	return r.URL.Scheme + "://" + r.URL.Host + r.Header.Get("X-Forwarded-Prefix") + tenancy.Prefix + a.base
+// Root is the FHIR root as the client sees it, without a slash at its end. r has come through [Address.Resolve]; of one that has not,
+// and does not tell its host, it is the path alone.
+func Root(r *http.Request, base string) string {
+	tenancy, _ := TenancyOf(r.Context())
+	if r.URL.Host == "" {
+		return tenancy.Prefix + base
+	}
+	return r.URL.Scheme + "://" + r.URL.Host + r.Header.Get("X-Forwarded-Prefix") + tenancy.Prefix + base
 }
 
 func setPrefix(header http.Header, prefix string) {
@@ -113,10 +118,11 @@ func firstOf(lines []string) string {
 	return strings.TrimSpace(first)
 }
 
-func isScheme(s string) bool { return s == "http" || s == "https" }
+// IsScheme tells whether s is a scheme that a server of FHIR is reached by.
+func IsScheme(s string) bool { return s == "http" || s == "https" }
 
-// isHost tells whether s may stand in a link as host or host:port; it keeps anything else that a client sends out of answers.
-func isHost(s string) bool {
+// IsHost tells whether s may stand in a link as host or host:port; it keeps anything else that a client sends out of answers.
+func IsHost(s string) bool {
 	if s == "" || len(s) > 255 {
 		return false
 	}
