@@ -22,7 +22,16 @@ var rooms = map[string][]string{
 	"events":      {"events"},
 }
 
-// drivers are imported by infra/drivers.go and by tests alone.
+// workshops says which rooms of infra a room of infra may know. The commands (infra itself), its tools and tests may know all.
+var workshops = map[string][]string{
+	"infra/terminal": nil,
+	"infra/parts":    nil,
+	"infra/load":     {"infra/terminal"},
+	"infra/node":     {"infra/terminal", "infra/parts"},
+	"infra/bench":    {"infra/terminal", "infra/parts", "infra/load", "infra/generate", "infra/indexbench", "infra/sample"},
+}
+
+// drivers are imported by infra/parts/drivers.go and by tests alone.
 var drivers = []string{
 	"binnacle/events/memory", "binnacle/events/sqlite", "binnacle/events/kafka",
 	"binnacle/projections/blobs/memory", "binnacle/projections/blobs/sqlite", "binnacle/projections/blobs/cassandra",
@@ -115,6 +124,26 @@ func TestRoomsKnowOnlyTheRoomsTheyMay(t *testing.T) {
 	}
 }
 
+func TestRoomsOfInfraKnowOnlyTheRoomsTheyMay(t *testing.T) {
+	seen := map[string]bool{}
+	goFiles(t, func(folder, file string, parsed *ast.File) {
+		allowed, held := workshops[folder]
+		if !held {
+			return
+		}
+		seen[folder] = true
+		for _, imported := range imports(parsed) {
+			inside, ours := strings.CutPrefix(imported, "binnacle/")
+			if ours && room(inside) == "infra" && !slices.Contains(allowed, inside) {
+				t.Errorf("%s imports %s: %s may know %v only", file, imported, folder, allowed)
+			}
+		}
+	})
+	if len(seen) != len(workshops) {
+		t.Errorf("of the rooms of infra that are held, only %v were seen", seen)
+	}
+}
+
 func TestDriversAreKnownToOneFileAndToTests(t *testing.T) {
 	seen := map[string]bool{}
 	goFiles(t, func(folder, file string, parsed *ast.File) {
@@ -122,10 +151,10 @@ func TestDriversAreKnownToOneFileAndToTests(t *testing.T) {
 			if !slices.Contains(drivers, imported) {
 				continue
 			}
-			if file == "infra/drivers.go" {
+			if file == "infra/parts/drivers.go" {
 				seen[imported] = true
 			} else if !strings.HasSuffix(file, "_test.go") {
-				t.Errorf("%s imports the driver %s: only infra/drivers.go and tests may", file, imported)
+				t.Errorf("%s imports the driver %s: only infra/parts/drivers.go and tests may", file, imported)
 			} else if slices.Contains(drivers, "binnacle/"+folder) && imported != "binnacle/"+folder {
 				t.Errorf("%s imports the driver %s: no driver knows another", file, imported)
 			}
@@ -133,7 +162,7 @@ func TestDriversAreKnownToOneFileAndToTests(t *testing.T) {
 	})
 	for _, driver := range drivers {
 		if !seen[driver] {
-			t.Errorf("infra/drivers.go doesn't import %s: the list of drivers in this test is not true", driver)
+			t.Errorf("infra/parts/drivers.go doesn't import %s: the list of drivers in this test is not true", driver)
 		}
 	}
 }

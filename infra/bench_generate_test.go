@@ -4,16 +4,22 @@ import (
 	"bytes"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+
+	"binnacle/infra/bench"
+	"binnacle/infra/load"
+	"binnacle/infra/terminal"
 )
 
 func TestGeneratedFilesAreTheSameEachTimeAndAnInterruptedRunGoesOn(t *testing.T) {
 	read := func(folder string) map[string]string {
-		files, err := findFiles([]string{folder})
+		files, err := load.Files([]string{folder})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -35,6 +41,7 @@ func TestGeneratedFilesAreTheSameEachTimeAndAnInterruptedRunGoesOn(t *testing.T)
 		}
 	}
 	want := read(a)
+	patient := slices.Max(slices.Collect(maps.Keys(want)))
 	if len(want) < 4 {
 		t.Fatalf("only %d files were made", len(want))
 	}
@@ -43,14 +50,14 @@ func TestGeneratedFilesAreTheSameEachTimeAndAnInterruptedRunGoesOn(t *testing.T)
 			t.Errorf("%s differs between two runs with one seed", name)
 		}
 	}
-	lost := filepath.Join(b, patientFile(1))
+	lost := filepath.Join(b, patient)
 	if err := os.Remove(lost); err != nil {
 		t.Fatal(err)
 	}
 	if code, _, errOut := try(t, "bench", "generate", "--resources", "2500", "--seed", "3", "--out", b); code != 0 {
 		t.Fatal(errOut)
 	}
-	if read(b)[patientFile(1)] != want[patientFile(1)] {
+	if read(b)[patient] != want[patient] {
 		t.Error("the second run did not make what was missing as the first had")
 	}
 	if code, _, errOut := try(t, "bench", "generate", "--seed", "4", "--out", b); code == 0 || !strings.Contains(errOut, "other data") {
@@ -71,8 +78,8 @@ func TestGeneratedPatientsAreTakenByAServerAndSentOnce(t *testing.T) {
 	web := httptest.NewServer(server.Handler())
 	defer web.Close()
 	var printed bytes.Buffer
-	c := generateCommand{Resources: 2_000, Server: web.URL + "/fhir", Seed: 2, Clients: 3, Journal: filepath.Join(t.TempDir(), "journal")}
-	if err := c.Run(t.Context(), &output{Out: &printed, Err: io.Discard}); err != nil {
+	c := bench.GenerateCommand{Resources: 2_000, Server: web.URL + "/fhir", Seed: 2, Clients: 3, Journal: filepath.Join(t.TempDir(), "journal")}
+	if err := c.Run(t.Context(), &terminal.Output{Out: &printed, Err: io.Discard}); err != nil {
 		t.Fatalf("%v\n%s", err, printed.String())
 	}
 	if err := server.Verify(t.Context()); err != nil {

@@ -15,6 +15,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"binnacle/events"
+	"binnacle/infra/terminal"
 )
 
 var update = flag.Bool("update", false, "write docs/config.md anew")
@@ -186,7 +187,7 @@ func TestErrorsAreToldWithoutTheirPlaceInTheCode(t *testing.T) {
 		{errors.Join(inner, errors.New("functions.Other: stays")), "the inner one\nfunctions.Other: stays"},
 		{&events.Error{Kind: events.Invalid, Op: "fhir.Parse", Text: "no date", Expression: "Patient.birthDate"}, "no date (at Patient.birthDate)"},
 	} {
-		if got := sentence(c.err); got != c.want {
+		if got := terminal.Sentence(c.err); got != c.want {
 			t.Errorf("got %q, want %q", got, c.want)
 		}
 	}

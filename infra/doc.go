@@ -1,4 +1,5 @@
-// Package infra is the world around the rooms: configuration, the choice of drivers, the commands.
+// Package infra is the world around the rooms: the command line, with one file for each command.
 //
-// drivers.go is the only importer of drivers; node.go puts functions and doors together; each command has a file of its own.
+// Its own rooms hold what commands share: terminal (what people read), parts (configuration and the choice of drivers), node (functions
+// and doors put together), load (files into a server or a log), bench (measuring).
 package infra

@@ -10,6 +10,9 @@ import (
 	"testing"
 
 	"github.com/alecthomas/kong"
+
+	"binnacle/infra/node"
+	"binnacle/infra/parts"
 )
 
 func TestAStoppingServerSaysSoFirstAndFinishesWhatItHas(t *testing.T) {
@@ -21,12 +24,12 @@ func TestAStoppingServerSaysSoFirstAndFinishesWhatItHas(t *testing.T) {
 	if _, err := parser.Parse([]string{"serve", "--variant", "memory", "--drain", "2s"}); err != nil {
 		t.Fatal(err)
 	}
-	p, err := openParts(t.Context(), &cli.Config, slog.New(slog.DiscardHandler), partsOptions{create: true})
+	p, err := parts.Open(t.Context(), &cli.Config, slog.New(slog.DiscardHandler), parts.Options{Create: true})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer p.Close()
-	n, err := newNode(t.Context(), p, nodeConfig{Base: cli.Serve.Base, Roles: cli.Serve.Only, Limits: cli.Serve.limits})
+	n, err := node.New(t.Context(), p, node.Settings{Base: cli.Serve.Base, Roles: cli.Serve.Only, Limits: cli.Serve.Limits})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,9 +38,9 @@ func TestAStoppingServerSaysSoFirstAndFinishesWhatItHas(t *testing.T) {
 		t.Fatal(err)
 	}
 	server := &httptest.Server{URL: "http://" + listener.Addr().String()}
-	inner := n.handler
+	inner := n.Handler
 	entered, release := make(chan struct{}), make(chan struct{})
-	n.handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	n.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Slow") != "" {
 			close(entered)
 			<-release
@@ -70,7 +73,7 @@ func TestAStoppingServerSaysSoFirstAndFinishesWhatItHas(t *testing.T) {
 	}()
 	<-entered
 	stop()
-	<-n.stopping.Done()
+	<-n.Stopping.Done()
 	fresh := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	for path, want := range map[string]int{"/health/ready": 503, "/fhir/metadata": 200, "/health/live": 200} {
 		response, err := fresh.Get(server.URL + path) //nolint:noctx // of a test

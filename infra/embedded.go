@@ -10,11 +10,14 @@ import (
 	"github.com/alecthomas/kong"
 
 	"binnacle/functions"
+	"binnacle/infra/node"
+	"binnacle/infra/parts"
+	"binnacle/infra/terminal"
 )
 
 // Embedded is a whole server inside another Go program: the doors as an http.Handler, projecting in the background.
 type Embedded struct {
-	node  *node
+	node  *node.Node
 	stop  context.CancelFunc
 	ended chan error
 }
@@ -31,11 +34,11 @@ func Embed(ctx context.Context, logger *slog.Logger, flags ...string) (*Embedded
 		return nil, err
 	}
 	serve := &cli.Serve
-	p, err := openParts(ctx, &cli.Config, logger, partsOptions{create: !serve.NoInit, blobCache: serve.BlobCache, searchTimeout: serve.SearchTimeout})
+	p, err := parts.Open(ctx, &cli.Config, logger, parts.Options{Create: !serve.NoInit, BlobCache: serve.BlobCache, SearchTimeout: serve.SearchTimeout})
 	if err != nil {
 		return nil, err
 	}
-	n, err := newNode(ctx, p, serve.node())
+	n, err := node.New(ctx, p, serve.node())
 	if err != nil {
 		p.Close()
 		return nil, err
@@ -47,17 +50,17 @@ func Embed(ctx context.Context, logger *slog.Logger, flags ...string) (*Embedded
 }
 
 // Handler is the outer door: FHIR under its base path, /health, /metrics.
-func (e *Embedded) Handler() http.Handler { return e.node.handler }
+func (e *Embedded) Handler() http.Handler { return e.node.Handler }
 
 // Rebuild makes a new generation of the index from the log and switches to it.
 func (e *Embedded) Rebuild(ctx context.Context) error {
-	_, err := rebuild(ctx, e.node.parts, &output{Out: io.Discard, Err: io.Discard}, func(*functions.Rebuild) {})
+	_, err := rebuild(ctx, e.node.Parts, &terminal.Output{Out: io.Discard, Err: io.Discard}, func(*functions.Rebuild) {})
 	return err
 }
 
 // Verify compares log, blobs and index; an error tells what doesn't agree.
 func (e *Embedded) Verify(ctx context.Context) error {
-	report, err := verify(ctx, e.node.parts, functions.VerifyOptions{Deep: true}, newProgress(io.Discard, "verify", "versions"))
+	report, err := verify(ctx, e.node.Parts, functions.VerifyOptions{Deep: true}, terminal.NewProgress(io.Discard, "verify", "versions"))
 	if err == nil && !report.OK {
 		err = fmt.Errorf("the storage doesn't agree: %v", report.Problems)
 	}
@@ -66,9 +69,9 @@ func (e *Embedded) Verify(ctx context.Context) error {
 
 // Close stops the server in order and returns why it failed, if it had.
 func (e *Embedded) Close() error {
-	e.node.beginStop()
+	e.node.BeginStop()
 	e.stop()
 	err := <-e.ended
-	e.node.parts.Close()
+	e.node.Parts.Close()
 	return err
 }

@@ -67,13 +67,13 @@ func (i *installation) put(server *Embedded, id string) {
 		i.t.Fatalf("PUT Patient/%s: %d %s", id, w.Code, w.Body)
 	}
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
-		ends, err := server.node.log.Ends(i.t.Context())
+		ends, err := server.node.Log.Ends(i.t.Context())
 		if err != nil {
 			i.t.Fatal(err)
 		}
 		behind := false
 		for _, end := range ends {
-			fed, err := server.node.feed.End(i.t.Context(), end.Partition)
+			fed, err := server.node.Feed.End(i.t.Context(), end.Partition)
 			if err != nil {
 				i.t.Fatal(err)
 			}

@@ -5,6 +5,8 @@ import (
 	"slices"
 
 	"github.com/alecthomas/kong"
+
+	"binnacle/infra/terminal"
 )
 
 // helpOptions are how help is laid out: commands before flags.
@@ -109,7 +111,7 @@ type versionFlag bool
 
 // BeforeReset is called by the command line as soon as it has seen the flag.
 func (versionFlag) BeforeReset(parsed *kong.Context) error {
-	_, err := fmt.Fprintln(parsed.Stdout, "binnacle", version())
+	_, err := fmt.Fprintln(parsed.Stdout, "binnacle", terminal.Version())
 	parsed.Exit(0)
 	return err
 }

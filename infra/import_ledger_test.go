@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+
+	"binnacle/infra/load"
 )
 
 // serveEmbedded starts a whole server in memory and returns the URL of its FHIR root.
@@ -124,13 +126,13 @@ func TestAJournalRefusesAStranger(t *testing.T) {
 	if code, _, errOut := importing(t, b, "--journal", path, folder); code != 1 || !strings.Contains(errOut, a) || !strings.Contains(errOut, "--journal") || countsOf(t, b, "Patient") != 0 {
 		t.Errorf("another server: exit code %d, printed %q, %d patients; want a refusal", code, errOut, countsOf(t, b, "Patient"))
 	}
-	of := ledger{Server: a, ID: "made anew"}
-	if _, err := openJournal(path, of, false); err == nil || !strings.Contains(err.Error(), "made anew") {
+	of := load.Ledger{Server: a, ID: "made anew"}
+	if _, err := load.OpenJournal(path, of, false); err == nil || !strings.Contains(err.Error(), "made anew") {
 		t.Errorf("the same address with another log: got %v", err)
 	}
-	for _, text := range []string{"run 2f0c\nsample/a.json#\n", "a shopping list", journalForm + "\nserver x\nledger y\n", journalForm + "\nserver " + a + "\nledger made anew\nrun \nnonsense\n"} {
+	for _, text := range []string{"run 2f0c\nsample/a.json#\n", "a shopping list", load.JournalForm + "\nserver x\nledger y\n", load.JournalForm + "\nserver " + a + "\nledger made anew\nrun \nnonsense\n"} {
 		write(t, path, text)
-		if _, err := openJournal(path, of, false); err == nil || !strings.Contains(err.Error(), "is no journal") {
+		if _, err := load.OpenJournal(path, of, false); err == nil || !strings.Contains(err.Error(), "is no journal") {
 			t.Errorf("%q: got %v", text, err)
 		}
 		if got, _ := os.ReadFile(path); string(got) != text {

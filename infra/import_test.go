@@ -14,6 +14,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"binnacle/infra/load"
 )
 
 // fakeServer answers like a FHIR server and remembers the requests.
@@ -65,15 +67,15 @@ func write(t *testing.T, path, text string) {
 	}
 }
 
-func importInto(t *testing.T, server *fakeServer, folder string, journal *journal) importSummary {
+func importInto(t *testing.T, server *fakeServer, folder string, journal *load.Journal) load.Summary {
 	t.Helper()
 	web := httptest.NewServer(server)
 	defer web.Close()
-	files, err := findFiles([]string{folder})
+	files, err := load.Files([]string{folder})
 	if err != nil {
 		t.Fatal(err)
 	}
-	im := newImporter(importerConfig{Server: web.URL, Clients: 3, RetryFor: 5 * time.Second, Journal: journal})
+	im := load.NewImporter(load.ImporterConfig{Server: web.URL, Clients: 3, RetryFor: 5 * time.Second, Journal: journal})
 	return im.Run(context.Background(), files)
 }
 
@@ -136,8 +138,8 @@ func TestWhatARepetitionBringsInIsLoadedNotTakenBefore(t *testing.T) {
 		w.Header().Set("Idempotent-Replayed", "true")
 	}))
 	defer web.Close()
-	for n, want := range []importSummary{{Resources: 1}, {Skipped: 1}} {
-		im := newImporter(importerConfig{Server: web.URL, Clients: 1, RetryFor: 5 * time.Second})
+	for n, want := range []load.Summary{{Resources: 1}, {Skipped: 1}} {
+		im := load.NewImporter(load.ImporterConfig{Server: web.URL, Clients: 1, RetryFor: 5 * time.Second})
 		if got := im.Run(t.Context(), []string{folder + "/a.json"}); got.Resources != want.Resources || got.Skipped != want.Skipped {
 			t.Errorf("run %d: %d loaded, %d taken before, want %d and %d", n, got.Resources, got.Skipped, want.Resources, want.Skipped)
 		}
@@ -175,8 +177,8 @@ func TestAJournalRemembersWhatIsDoneAndDropsALineThatWasCutOff(t *testing.T) {
 	write(t, folder+"/a.json", `{"resourceType":"Patient","id":"1"}`)
 	write(t, folder+"/b.json", `{"resourceType":"Patient","id":"2"}`)
 	path := filepath.Join(t.TempDir(), "journal")
-	of := ledger{Server: "http://a/fhir", ID: "1"}
-	j, err := openJournal(path, of, false)
+	of := load.Ledger{Server: "http://a/fhir", ID: "1"}
+	j, err := load.OpenJournal(path, of, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -190,7 +192,7 @@ func TestAJournalRemembersWhatIsDoneAndDropsALineThatWasCutOff(t *testing.T) {
 	if err := os.WriteFile(path, data[:len(data)-3], 0o644); err != nil {
 		t.Fatal(err)
 	}
-	again, err := openJournal(path, of, false)
+	again, err := load.OpenJournal(path, of, false)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,18 +6,17 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
-	"runtime/debug"
-	"strings"
 
 	"github.com/alecthomas/kong"
 
-	"binnacle/events"
+	"binnacle/infra/bench"
+	"binnacle/infra/parts"
+	"binnacle/infra/terminal"
 )
 
 // commandLine is the whole of the program's commands and flags.
 type commandLine struct {
-	Config
+	parts.Config
 	HelpStorage helpStorageFlag `help:"Show the flags of the storage."`
 	VersionFlag versionFlag     `help:"Print the version." name:"version" short:"v"`
 
@@ -30,7 +29,7 @@ type commandLine struct {
 	Rebuild    rebuildCommand    `cmd:"" group:"Care for the storage:" storage:"" help:"Make the search index anew from the log, beside the one that serves, and switch to it."`
 	Quarantine quarantineCommand `cmd:"" group:"Care for the storage:" storage:"" help:"Show and settle records that could not be projected."`
 	Drop       dropCommand       `cmd:"" group:"Care for the storage:" storage:"" help:"Delete everything that this installation has stored, the log included."`
-	Bench      benchCommand      `cmd:"" group:"More:" help:"Measure a FHIR server over HTTP; make test data of any size; measure the index."`
+	Bench      bench.Command     `cmd:"" group:"More:" help:"Measure a FHIR server over HTTP; make test data of any size; measure the index."`
 	Help       helpCommand       `cmd:"" group:"More:" help:"Show help of a command; of storage: the flags that say where everything is kept."`
 	Version    versionCommand    `cmd:"" group:"More:" help:"Print the version."`
 }
@@ -59,28 +58,23 @@ func Run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 		return code
 	}
 	if err != nil {
-		fmt.Fprintf(errOut, "binnacle: %s; %q tells more\n", sentence(err), helpFor(err))
+		fmt.Fprintf(errOut, "binnacle: %s; %q tells more\n", terminal.Sentence(err), helpFor(err))
 		return 2
 	}
 	logger := newLogger(&cli.Config, errOut)
 	parsed.BindTo(ctx, (*context.Context)(nil))
-	err = parsed.Run(&cli.Config, &output{Out: out, Err: errOut, In: in}, logger)
+	err = parsed.Run(&cli.Config, &terminal.Output{Out: out, Err: errOut, In: in}, logger)
 	switch {
 	case err == nil:
 		return 0
-	case errors.As(err, new(usageError)):
+	case errors.As(err, new(terminal.UsageError)):
 		fmt.Fprintf(errOut, "binnacle: %v\n", err)
 		return 2
-	case !errors.Is(err, errQuiet):
-		fmt.Fprintln(errOut, "binnacle:", sentence(err))
+	case !errors.Is(err, terminal.ErrQuiet):
+		fmt.Fprintln(errOut, "binnacle:", terminal.Sentence(err))
 	}
 	return 1
 }
-
-// usageError is a wrong usage that the parser could not see.
-type usageError string
-
-func (e usageError) Error() string { return string(e) }
 
 // helpFor is the help that whoever made an error of usage should read.
 func helpFor(err error) string {
@@ -93,30 +87,7 @@ func helpFor(err error) string {
 	return "binnacle --help"
 }
 
-// sentence is an error as an operator reads it: the causes are part of it, the places in the code are not.
-func sentence(err error) string {
-	text := err.Error()
-	if e, is := err.(*events.Error); is { //nolint:errorlint // every link of the chain comes by
-		text = strings.TrimPrefix(text, e.Op+": ")
-	}
-	for _, cause := range causes(err) {
-		text = strings.Replace(text, cause.Error(), sentence(cause), 1)
-	}
-	return text
-}
-
-// causes are the errors that an error wraps.
-func causes(err error) []error {
-	if several, is := err.(interface{ Unwrap() []error }); is {
-		return several.Unwrap()
-	}
-	if cause := errors.Unwrap(err); cause != nil {
-		return []error{cause}
-	}
-	return nil
-}
-
-func newLogger(c *Config, w io.Writer) *slog.Logger {
+func newLogger(c *parts.Config, w io.Writer) *slog.Logger {
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(c.LogLevel)); err != nil {
 		level = slog.LevelInfo // the command line's enum lets nothing else through
@@ -126,27 +97,4 @@ func newLogger(c *Config, w io.Writer) *slog.Logger {
 		return slog.New(slog.NewJSONHandler(w, options))
 	}
 	return slog.New(slog.NewTextHandler(w, options))
-}
-
-// version is the module's version, or the commit it was built from.
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown"
-	}
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" {
-			return s.Value[:min(12, len(s.Value))]
-		}
-	}
-	return info.Main.Version
-}
-
-// hostname names this process to others: in the holder of an exclusive right, in logs.
-func hostname() string {
-	name, err := os.Hostname()
-	if err != nil {
-		name = "unknown"
-	}
-	return fmt.Sprintf("%s (process %d)", name, os.Getpid())
 }

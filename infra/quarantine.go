@@ -11,11 +11,13 @@ import (
 	"time"
 
 	"github.com/dustin/go-humanize"
-	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
 	"binnacle/events"
 	"binnacle/functions"
+	"binnacle/infra/node"
+	"binnacle/infra/parts"
+	"binnacle/infra/terminal"
 	"binnacle/projections"
 )
 
@@ -90,7 +92,7 @@ type quarantineList struct {
 }
 
 // Run is called by the command line.
-func (c *quarantineList) Run(ctx context.Context, config *Config, out *output, logger *slog.Logger) error {
+func (c *quarantineList) Run(ctx context.Context, config *parts.Config, out *terminal.Output, logger *slog.Logger) error {
 	return withQuarantine(ctx, config, logger, func(ctx context.Context, q *functions.Quarantine) error {
 		return q.Each(ctx, c.All, func(found projections.Quarantined) error {
 			if c.JSON {
@@ -108,7 +110,7 @@ type quarantineShow struct {
 }
 
 // Run is called by the command line.
-func (c *quarantineShow) Run(ctx context.Context, config *Config, out *output, logger *slog.Logger) error {
+func (c *quarantineShow) Run(ctx context.Context, config *parts.Config, out *terminal.Output, logger *slog.Logger) error {
 	return withQuarantine(ctx, config, logger, func(ctx context.Context, q *functions.Quarantine) error {
 		found, err := at(ctx, q, c.Position)
 		if err != nil {
@@ -141,9 +143,9 @@ type quarantineReplay struct {
 }
 
 // Run is called by the command line.
-func (c *quarantineReplay) Run(ctx context.Context, config *Config, out *output, logger *slog.Logger) error {
+func (c *quarantineReplay) Run(ctx context.Context, config *parts.Config, out *terminal.Output, logger *slog.Logger) error {
 	if c.All == (c.Position != "") {
-		return usageError("give the position of a record, or --all")
+		return terminal.UsageError("give the position of a record, or --all")
 	}
 	return withQuarantine(ctx, config, logger, func(ctx context.Context, q *functions.Quarantine) error {
 		if !c.All {
@@ -161,7 +163,7 @@ func (c *quarantineReplay) Run(ctx context.Context, config *Config, out *output,
 				return err
 			}
 			if err != nil {
-				fmt.Fprintln(out.Err, sentence(err))
+				fmt.Fprintln(out.Err, terminal.Sentence(err))
 				failed++
 			}
 			return nil
@@ -173,7 +175,7 @@ func (c *quarantineReplay) Run(ctx context.Context, config *Config, out *output,
 	})
 }
 
-func (c *quarantineReplay) replay(ctx context.Context, q *functions.Quarantine, out *output, found projections.Quarantined) error {
+func (c *quarantineReplay) replay(ctx context.Context, q *functions.Quarantine, out *terminal.Output, found projections.Quarantined) error {
 	outcome, err := q.Replay(ctx, found, c.Reason)
 	if err != nil {
 		return err
@@ -196,7 +198,7 @@ type quarantineDiscard struct {
 }
 
 // Run is called by the command line.
-func (c *quarantineDiscard) Run(ctx context.Context, config *Config, out *output, logger *slog.Logger) error {
+func (c *quarantineDiscard) Run(ctx context.Context, config *parts.Config, out *terminal.Output, logger *slog.Logger) error {
 	return withQuarantine(ctx, config, logger, func(ctx context.Context, q *functions.Quarantine) error {
 		found, err := at(ctx, q, c.Position)
 		if err != nil {
@@ -213,49 +215,31 @@ func (c *quarantineDiscard) Run(ctx context.Context, config *Config, out *output
 func at(ctx context.Context, q *functions.Quarantine, text string) (projections.Quarantined, error) {
 	position, err := events.ParsePosition(text)
 	if err != nil {
-		return projections.Quarantined{}, usageError(sentence(err))
+		return projections.Quarantined{}, terminal.UsageError(terminal.Sentence(err))
 	}
 	return q.At(ctx, position)
 }
 
 // withQuarantine opens the storage and runs a command over it, which hears of what servers decide.
-func withQuarantine(ctx context.Context, config *Config, logger *slog.Logger, run func(ctx context.Context, q *functions.Quarantine) error) error {
-	p, err := openParts(ctx, config, logger, partsOptions{})
+func withQuarantine(ctx context.Context, config *parts.Config, logger *slog.Logger, run func(ctx context.Context, q *functions.Quarantine) error) error {
+	p, err := parts.Open(ctx, config, logger, parts.Options{})
 	if err != nil {
 		return err
 	}
 	defer p.Close()
-	live := p.generations.Live()
+	live := p.Generations.Live()
 	waiters := functions.NewWaiters(live)
 	q := &functions.Quarantine{Index: live, Write: &functions.Write{
-		Log: p.log, Index: live, IndexReady: p.generations.Ready, Blobs: p.blobs, Catalog: p.catalog, Waiters: waiters, Tenant: defaultTenant, Partitions: p.partitions, Now: time.Now, NewID: newID, Logger: logger,
+		Log: p.Log, Index: live, IndexReady: p.Generations.Ready, Blobs: p.Blobs, Catalog: p.Catalog, Waiters: waiters, Tenant: parts.DefaultTenant, Partitions: p.Partitions, Now: time.Now, NewID: node.NewID, Logger: logger,
 	}}
 	watching, stop := context.WithCancel(ctx)
 	defer stop()
 	var group errgroup.Group
-	group.Go(func() error { return p.generations.Watch(watching, func() { waiters.Progressed(watching) }) })
+	group.Go(func() error { return p.Generations.Watch(watching, func() { waiters.Progressed(watching) }) })
 	err = run(ctx, q)
 	stop()
 	if watched := group.Wait(); err == nil {
 		err = watched
 	}
 	return err
-}
-
-// registerQuarantineMetrics shows the alarms, from the measurement of the lag.
-func (w *lagWatch) registerQuarantineMetrics(registry *prometheus.Registry) {
-	registry.MustRegister(
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "binnacle_quarantine_records", Help: "Records in quarantine that nobody has handled."}, func() float64 {
-			w.mu.Lock()
-			defer w.mu.Unlock()
-			return float64(w.unsettled)
-		}),
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "binnacle_quarantine_oldest_seconds", Help: "Age of the oldest record in quarantine that nobody has handled; 0: there is none."}, func() float64 {
-			w.mu.Lock()
-			defer w.mu.Unlock()
-			if w.oldest.IsZero() {
-				return 0
-			}
-			return time.Since(w.oldest).Seconds()
-		}))
 }

@@ -9,6 +9,7 @@ import (
 
 	"binnacle/events"
 	"binnacle/functions"
+	"binnacle/infra/node"
 	"binnacle/projections"
 )
 
@@ -24,7 +25,7 @@ func TestAnOperatorLooksAtTheQuarantineAndSettlesIt(t *testing.T) {
 	folder := t.TempDir()
 	e, server := embedded(t, "--variant", "standalone", "--data", folder)
 	// Of a later release, say: this one knows no such type.
-	positions, err := e.node.log.Append(t.Context(), []events.Event{{ID: newID(), Tenant: "main", Changes: []events.Change{
+	positions, err := e.node.Log.Append(t.Context(), []events.Event{{ID: node.NewID(), Tenant: "main", Changes: []events.Change{
 		{Operation: events.Update, Type: "Human", ID: "h", Content: []byte(`{"resourceType":"Human","id":"h"}`), Entry: -1},
 		{Operation: events.Update, Type: "Patient", ID: "p", Content: []byte(person("p", "lost")), Entry: -1}}}})
 	if err != nil {

@@ -10,6 +10,8 @@ import (
 
 	"binnacle/events"
 	"binnacle/functions"
+	"binnacle/infra/parts"
+	"binnacle/infra/terminal"
 )
 
 // rebuildCommand makes a new generation of the index, or works on those that there are.
@@ -53,8 +55,8 @@ generation; they say so in "binnacle status", /health and their log, and change 
 }
 
 // Run is called by the command line.
-func (c *rebuildCommand) Run(ctx context.Context, config *Config, out *output, logger *slog.Logger) error {
-	p, err := openParts(ctx, config, logger, partsOptions{createIndex: !c.Rollback && !c.DropOld && !c.DropBuilding && !c.Blobs})
+func (c *rebuildCommand) Run(ctx context.Context, config *parts.Config, out *terminal.Output, logger *slog.Logger) error {
+	p, err := parts.Open(ctx, config, logger, parts.Options{CreateIndex: !c.Rollback && !c.DropOld && !c.DropBuilding && !c.Blobs})
 	if err != nil {
 		return err
 	}
@@ -71,7 +73,7 @@ func (c *rebuildCommand) Run(ctx context.Context, config *Config, out *output, l
 	if err != nil {
 		if ctx.Err() != nil {
 			fmt.Fprintln(out.Err, "interrupted; run the same command again to resume")
-			return errQuiet
+			return terminal.ErrQuiet
 		}
 		return err
 	}
@@ -90,17 +92,17 @@ func (c *rebuildCommand) Run(ctx context.Context, config *Config, out *output, l
 	return nil
 }
 
-func printJSON(out *output, what any) error {
+func printJSON(out *terminal.Output, what any) error {
 	encoder := json.NewEncoder(out.Out)
 	encoder.SetIndent("", "  ")
 	return encoder.Encode(what)
 }
 
 // rebuild runs the function and shows its progress, a bar for each step.
-func rebuild(ctx context.Context, p *parts, out *output, options func(*functions.Rebuild)) (functions.RebuildSummary, error) {
-	var bar *progress
+func rebuild(ctx context.Context, p *parts.Parts, out *terminal.Output, options func(*functions.Rebuild)) (functions.RebuildSummary, error) {
+	var bar *terminal.Progress
 	step := ""
-	run := &functions.Rebuild{Log: p.log, Feed: p.feed, Generations: p.generations, Blobs: p.blobs, Catalog: p.catalog, Heal: p.heal(), Logger: p.logger}
+	run := &functions.Rebuild{Log: p.Log, Feed: p.Feed, Generations: p.Generations, Blobs: p.Blobs, Catalog: p.Catalog, Heal: p.Heal(), Logger: p.Logger}
 	options(run)
 	summary, err := run.Handle(ctx, func(now functions.RebuildProgress) {
 		if now.Step != step {
@@ -108,7 +110,7 @@ func rebuild(ctx context.Context, p *parts, out *output, options func(*functions
 				bar.Close()
 			}
 			step = now.Step
-			bar = newProgress(out.Err, fmt.Sprintf("generation %d: %s", now.Generation, step), "done")
+			bar = terminal.NewProgress(out.Err, fmt.Sprintf("generation %d: %s", now.Generation, step), "done")
 		}
 		bar.Set(now.Done, now.All)
 	})
@@ -119,8 +121,8 @@ func rebuild(ctx context.Context, p *parts, out *output, options func(*functions
 }
 
 // dropGeneration deletes the generations in a state.
-func dropGeneration(ctx context.Context, p *parts, out *output, state string) error {
-	list, err := p.generations.List(ctx)
+func dropGeneration(ctx context.Context, p *parts.Parts, out *terminal.Output, state string) error {
+	list, err := p.Generations.List(ctx)
 	if err != nil {
 		return err
 	}
@@ -129,7 +131,7 @@ func dropGeneration(ctx context.Context, p *parts, out *output, state string) er
 		if g.State != state {
 			continue
 		}
-		if err := p.generations.Drop(ctx, g.Number); err != nil {
+		if err := p.Generations.Drop(ctx, g.Number); err != nil {
 			return err
 		}
 		dropped++
@@ -142,9 +144,9 @@ func dropGeneration(ctx context.Context, p *parts, out *output, state string) er
 }
 
 // refill brings lost contents back.
-func (c *rebuildCommand) refill(ctx context.Context, p *parts, out *output) error {
-	bar := newProgress(out.Err, "contents", "events")
-	run := &functions.Refill{Log: p.log, Index: p.generations.Live(), Blobs: p.blobs, Heal: p.heal()}
+func (c *rebuildCommand) refill(ctx context.Context, p *parts.Parts, out *terminal.Output) error {
+	bar := terminal.NewProgress(out.Err, "contents", "events")
+	run := &functions.Refill{Log: p.Log, Index: p.Generations.Live(), Blobs: p.Blobs, Heal: p.Heal()}
 	summary, err := run.Handle(ctx, bar.Set)
 	bar.Close()
 	if err != nil {

@@ -10,6 +10,9 @@ import (
 	"github.com/dustin/go-humanize"
 
 	"binnacle/events"
+	"binnacle/infra/node"
+	"binnacle/infra/parts"
+	"binnacle/infra/terminal"
 	"binnacle/projections"
 )
 
@@ -24,19 +27,19 @@ func (*statusCommand) Help() string {
 
 // installationStatus is what status prints.
 type installationStatus struct {
-	Variant     string            `json:"variant"`
-	Partitions  []partitionStatus `json:"partitions"`
-	Generations []generationState `json:"generations"`
-	Versions    int64             `json:"versions"`
-	Resources   int64             `json:"resources"`
-	Terms       int64             `json:"terms"`
-	Quarantined int64             `json:"quarantined"`
-	Unsettled   int64             `json:"unsettled"`            // of those, the ones that nobody has handled
-	OldestOpen  *time.Time        `json:"oldestOpen,omitempty"` // append time of the oldest of those
-	IndexBytes  int64             `json:"indexBytes"`
-	Catalog     string            `json:"catalog"`
-	RebuildDue  bool              `json:"rebuildDue"` // the configured search parameters are not those of the live generation
-	Rebuild     *buildingProgress `json:"rebuild,omitempty"`
+	Variant     string                 `json:"variant"`
+	Partitions  []partitionStatus      `json:"partitions"`
+	Generations []generationState      `json:"generations"`
+	Versions    int64                  `json:"versions"`
+	Resources   int64                  `json:"resources"`
+	Terms       int64                  `json:"terms"`
+	Quarantined int64                  `json:"quarantined"`
+	Unsettled   int64                  `json:"unsettled"`            // of those, the ones that nobody has handled
+	OldestOpen  *time.Time             `json:"oldestOpen,omitempty"` // append time of the oldest of those
+	IndexBytes  int64                  `json:"indexBytes"`
+	Catalog     string                 `json:"catalog"`
+	RebuildDue  bool                   `json:"rebuildDue"` // the configured search parameters are not those of the live generation
+	Rebuild     *node.BuildingProgress `json:"rebuild,omitempty"`
 }
 
 type partitionStatus struct {
@@ -56,8 +59,8 @@ type generationState struct {
 }
 
 // Run is called by the command line.
-func (c *statusCommand) Run(ctx context.Context, config *Config, out *output, logger *slog.Logger) error {
-	p, err := openParts(ctx, config, logger, partsOptions{})
+func (c *statusCommand) Run(ctx context.Context, config *parts.Config, out *terminal.Output, logger *slog.Logger) error {
+	p, err := parts.Open(ctx, config, logger, parts.Options{})
 	if err != nil {
 		return err
 	}
@@ -104,10 +107,10 @@ func (c *statusCommand) Run(ctx context.Context, config *Config, out *output, lo
 	return nil
 }
 
-func statusOf(ctx context.Context, p *parts) (installationStatus, error) {
-	status := installationStatus{Variant: p.config.Variant, Catalog: p.catalog.Digest()}
-	live := p.generations.Live()
-	ends, err := p.log.Ends(ctx)
+func statusOf(ctx context.Context, p *parts.Parts) (installationStatus, error) {
+	status := installationStatus{Variant: p.Config.Variant, Catalog: p.Catalog.Digest()}
+	live := p.Generations.Live()
+	ends, err := p.Log.Ends(ctx)
 	if err != nil {
 		return status, err
 	}
@@ -118,7 +121,7 @@ func statusOf(ctx context.Context, p *parts) (installationStatus, error) {
 	for _, end := range ends {
 		status.Partitions = append(status.Partitions, partitionOf(end, states[end.Partition]))
 	}
-	generations, err := p.generations.List(ctx)
+	generations, err := p.Generations.List(ctx)
 	if err != nil {
 		return status, err
 	}
@@ -126,7 +129,7 @@ func statusOf(ctx context.Context, p *parts) (installationStatus, error) {
 		status.Generations = append(status.Generations, generationState(g))
 		switch g.State {
 		case "live":
-			status.RebuildDue = p.rebuildDue(g)
+			status.RebuildDue = p.RebuildDue(g)
 		case "building":
 			if status.Rebuild, err = measureBuilding(ctx, p, g.Number); err != nil {
 				return status, err
@@ -150,12 +153,12 @@ func partitionOf(end events.End, state projections.State) partitionStatus {
 }
 
 // measureBuilding tells how far a generation is, and how fast it goes on when somebody builds it.
-func measureBuilding(ctx context.Context, p *parts, number int) (*buildingProgress, error) {
-	earlier, err := progressOf(ctx, p, number)
+func measureBuilding(ctx context.Context, p *parts.Parts, number int) (*node.BuildingProgress, error) {
+	earlier, err := node.ProgressOf(ctx, p, number)
 	if err != nil {
 		return nil, err
 	}
-	if earlier.Holder, err = p.generations.Builder(ctx); err != nil || earlier.Holder == "" {
+	if earlier.Holder, err = p.Generations.Builder(ctx); err != nil || earlier.Holder == "" {
 		return &earlier, err
 	}
 	began := time.Now()
@@ -164,8 +167,8 @@ func measureBuilding(ctx context.Context, p *parts, number int) (*buildingProgre
 	case <-ctx.Done():
 		return &earlier, nil
 	}
-	now, err := progressOf(ctx, p, number)
+	now, err := node.ProgressOf(ctx, p, number)
 	now.Holder = earlier.Holder
-	now.since(earlier, time.Since(began))
+	now.Since(earlier, time.Since(began))
 	return &now, err
 }

@@ -8,6 +8,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"binnacle/infra/parts"
+	"binnacle/infra/terminal"
 )
 
 // initCommand creates what the variant stores in.
@@ -20,13 +23,13 @@ schemas), or checks that what is there can be used. What exists is never changed
 }
 
 // Run is called by the command line.
-func (*initCommand) Run(ctx context.Context, config *Config, out *output, logger *slog.Logger) error {
-	p, err := openParts(ctx, config, logger, partsOptions{create: true})
+func (*initCommand) Run(ctx context.Context, config *parts.Config, out *terminal.Output, logger *slog.Logger) error {
+	p, err := parts.Open(ctx, config, logger, parts.Options{Create: true})
 	if err != nil {
 		return err
 	}
 	defer p.Close()
-	fmt.Fprintf(out.Out, "the storage of the %s variant is ready (%d partitions)\n", config.Variant, p.partitions)
+	fmt.Fprintf(out.Out, "the storage of the %s variant is ready (%d partitions)\n", config.Variant, p.Partitions)
 	return nil
 }
 
@@ -42,13 +45,13 @@ schemas that the flags name, else the SQLite file. There is no way back. Stop th
 }
 
 // Run is called by the command line.
-func (c *dropCommand) Run(ctx context.Context, config *Config, out *output, logger *slog.Logger) error {
+func (c *dropCommand) Run(ctx context.Context, config *parts.Config, out *terminal.Output, logger *slog.Logger) error {
 	if c.Feed {
 		return c.dropFeed(ctx, config, out, logger)
 	}
 	var what []string
 	if config.Variant == "standalone" || config.Variant == "replica" {
-		path := filepath.Join(config.Data, databaseFile)
+		path := filepath.Join(config.Data, parts.DatabaseFile)
 		if _, err := os.Stat(path); err == nil {
 			what = append(what, "the SQLite file in "+config.Data)
 		} else if config.Variant == "standalone" {
@@ -65,25 +68,25 @@ func (c *dropCommand) Run(ctx context.Context, config *Config, out *output, logg
 	if err := c.ask(out, strings.Join(what, ", ")); err != nil {
 		return err
 	}
-	if err := dropParts(ctx, config, logger); err != nil {
+	if err := parts.Drop(ctx, config, logger); err != nil {
 		return err
 	}
 	return dropped(out, strings.Join(what, ", "))
 }
 
 // dropFeed deletes the feed alone.
-func (c *dropCommand) dropFeed(ctx context.Context, config *Config, out *output, logger *slog.Logger) error {
+func (c *dropCommand) dropFeed(ctx context.Context, config *parts.Config, out *terminal.Output, logger *slog.Logger) error {
 	if err := c.ask(out, "the record of all decisions; a rebuild decides all events of the log anew"); err != nil {
 		return err
 	}
-	if err := dropFeed(ctx, config, logger); err != nil {
+	if err := parts.DropFeed(ctx, config, logger); err != nil {
 		return err
 	}
 	return dropped(out, "the record of all decisions")
 }
 
 // dropped says that it is done: a silent end looks like one that did nothing.
-func dropped(out *output, what string) error {
+func dropped(out *terminal.Output, what string) error {
 	if what == "" {
 		what = "nothing: this variant stores nothing that outlives its process"
 	}
@@ -92,14 +95,14 @@ func dropped(out *output, what string) error {
 }
 
 // ask asks whether to go on, unless --yes is given.
-func (c *dropCommand) ask(out *output, what string) error {
+func (c *dropCommand) ask(out *terminal.Output, what string) error {
 	if c.Yes {
 		return nil
 	}
 	fmt.Fprintf(out.Err, "This deletes %s. Type yes to go on: ", what)
 	if answer, _ := bufio.NewReader(out.In).ReadString('\n'); strings.TrimSpace(answer) != "yes" {
 		fmt.Fprintln(out.Err, "nothing was deleted")
-		return errQuiet
+		return terminal.ErrQuiet
 	}
 	return nil
 }

@@ -13,6 +13,8 @@ import (
 	"github.com/dustin/go-humanize"
 
 	"binnacle/events"
+	"binnacle/infra/parts"
+	"binnacle/infra/terminal"
 )
 
 // tailCommand prints the log.
@@ -36,8 +38,8 @@ func (*tailCommand) Help() string { return tailHelp }
 const tailLines = 10
 
 // Run is called by the command line.
-func (c *tailCommand) Run(ctx context.Context, config *Config, out *output, logger *slog.Logger) error {
-	log, feed, closeLog, err := openLog(ctx, config, logger)
+func (c *tailCommand) Run(ctx context.Context, config *parts.Config, out *terminal.Output, logger *slog.Logger) error {
+	log, feed, closeLog, err := parts.OpenLog(ctx, config, logger)
 	if err != nil {
 		return err
 	}
@@ -46,7 +48,7 @@ func (c *tailCommand) Run(ctx context.Context, config *Config, out *output, logg
 	from := events.Position{Partition: -1}
 	if c.From != "" {
 		if from, err = events.ParsePosition(c.From); err != nil {
-			return usageError("--from: " + sentence(err))
+			return terminal.UsageError("--from: " + terminal.Sentence(err))
 		}
 	}
 	show := func(from events.Position, to int64) error {
@@ -118,15 +120,15 @@ func (c *tailCommand) check(from events.Position, ends []events.End) error {
 		partition int32
 	}{{"--partition", c.Partition}, {"--from", from.Partition}} {
 		if asked.partition >= 0 && !slices.ContainsFunc(ends, func(end events.End) bool { return end.Partition == asked.partition }) {
-			return usageError(fmt.Sprintf("%s names partition %d, and the log has %d: 0 to %d", asked.flag, asked.partition, len(ends), len(ends)-1))
+			return terminal.UsageError(fmt.Sprintf("%s names partition %d, and the log has %d: 0 to %d", asked.flag, asked.partition, len(ends), len(ends)-1))
 		}
 	}
 	if c.Partition >= 0 && from.Partition >= 0 && c.Partition != from.Partition {
-		return usageError(fmt.Sprintf("--partition %d leaves out the partition of --from %s; give one of them", c.Partition, from))
+		return terminal.UsageError(fmt.Sprintf("--partition %d leaves out the partition of --from %s; give one of them", c.Partition, from))
 	}
 	for _, end := range ends {
 		if end.Partition == from.Partition && from.Offset > end.Next && !c.Follow {
-			return usageError(fmt.Sprintf("--from %s is beyond the end of partition %d, which is %d; --follow waits for it", from, end.Partition, end.Next))
+			return terminal.UsageError(fmt.Sprintf("--from %s is beyond the end of partition %d, which is %d; --follow waits for it", from, end.Partition, end.Next))
 		}
 	}
 	return nil
@@ -182,7 +184,7 @@ func (c *tailCommand) print(w io.Writer, raw events.RawRecord) error {
 	line := tailRecord{Position: raw.Position.String(), Time: raw.Time.UTC(), Bytes: len(raw.Value)}
 	record, err := events.Decode(raw)
 	if err != nil {
-		line.Problem = sentence(err)
+		line.Problem = terminal.Sentence(err)
 	} else {
 		line.Tenant, line.Event = record.Event.Tenant, record.Event.ID
 	}

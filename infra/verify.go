@@ -7,6 +7,8 @@ import (
 	"log/slog"
 
 	"binnacle/functions"
+	"binnacle/infra/parts"
+	"binnacle/infra/terminal"
 )
 
 // verifyCommand compares log, blobs and index.
@@ -25,13 +27,13 @@ last line is OK or NOT OK; the exit code is 0 or 1. It may run beside servers.`
 }
 
 // Run is called by the command line.
-func (c *verifyCommand) Run(ctx context.Context, config *Config, out *output, logger *slog.Logger) error {
-	p, err := openParts(ctx, config, logger, partsOptions{})
+func (c *verifyCommand) Run(ctx context.Context, config *parts.Config, out *terminal.Output, logger *slog.Logger) error {
+	p, err := parts.Open(ctx, config, logger, parts.Options{})
 	if err != nil {
 		return err
 	}
 	defer p.Close()
-	bar := newProgress(out.Err, "verify", "versions")
+	bar := terminal.NewProgress(out.Err, "verify", "versions")
 	report, err := verify(ctx, p, functions.VerifyOptions{Deep: c.Deep, Repair: c.Repair}, bar)
 	bar.Close()
 	if err != nil {
@@ -49,32 +51,27 @@ func (c *verifyCommand) Run(ctx context.Context, config *Config, out *output, lo
 		}
 	}
 	if !report.OK {
-		return errQuiet
+		return terminal.ErrQuiet
 	}
 	return nil
 }
 
-func verify(ctx context.Context, p *parts, options functions.VerifyOptions, bar *progress) (functions.Report, error) {
-	live, err := liveGeneration(ctx, p.generations)
+func verify(ctx context.Context, p *parts.Parts, options functions.VerifyOptions, bar *terminal.Progress) (functions.Report, error) {
+	live, err := parts.LiveGeneration(ctx, p.Generations)
 	if err != nil {
 		return functions.Report{}, err
 	}
-	c := p.catalog
-	if p.rebuildDue(live) { // what is there was made with the parameters of the index
-		if c, err = functions.CatalogOf(ctx, p.generations, live.Catalog); err != nil {
+	c := p.Catalog
+	if p.RebuildDue(live) { // what is there was made with the parameters of the index
+		if c, err = functions.CatalogOf(ctx, p.Generations, live.Catalog); err != nil {
 			return functions.Report{}, err
 		}
 	}
 	// Bound: the terms of another catalog's generation, should one become live meanwhile, are never compared with those of this one.
-	run := &functions.Verify{Log: p.log, Index: p.generations.Bound(live.Catalog), Blobs: p.blobs, Catalog: c, OtherReading: c.Digest() != live.Catalog}
+	run := &functions.Verify{Log: p.Log, Index: p.Generations.Bound(live.Catalog), Blobs: p.Blobs, Catalog: c, OtherReading: c.Digest() != live.Catalog}
 	report, err := run.Handle(ctx, options, bar.Set)
 	if err == nil {
 		bar.Set(report.Versions, report.Versions)
 	}
 	return report, err
-}
-
-// heal makes the function that brings lost contents back.
-func (p *parts) heal() *functions.Heal {
-	return &functions.Heal{Log: p.log, Index: p.generations.Live(), Blobs: p.blobs, Catalog: p.catalog}
 }

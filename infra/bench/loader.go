@@ -1,0 +1,60 @@
+package bench
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"binnacle/infra/load"
+)
+
+// loader sends the requests of one measurement. It runs on the machine that it measures, so it is lean: a client of net/http takes as much of
+// the processor for a small request as the server that answers.
+type loader struct {
+	client *fasthttp.Client
+	base   string // of the FHIR API, no slash at the end
+}
+
+func newLoader(base string, clients int) *loader {
+	return &loader{base: base, client: &fasthttp.Client{
+		Name: "binnacle-bench", MaxConnsPerHost: clients, ReadTimeout: 5 * time.Minute, WriteTimeout: time.Minute, ReadBufferSize: 64 << 10, DisablePathNormalizing: true,
+	}}
+}
+
+// Close gives up the connections.
+func (l *loader) Close() { l.client.CloseIdleConnections() }
+
+// Perform sends one request and what follows on it.
+func (l *loader) Perform(ctx context.Context, b benchRequest) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	request, response := fasthttp.AcquireRequest(), fasthttp.AcquireResponse()
+	defer fasthttp.ReleaseRequest(request)
+	defer fasthttp.ReleaseResponse(response)
+	request.SetRequestURI(l.base + b.Path)
+	request.Header.SetMethod(b.Method)
+	if b.Body != nil {
+		request.Header.SetContentType("application/fhir+json")
+		request.Header.Set("Prefer", "return=minimal")
+		request.SetBodyRaw(b.Body)
+	}
+	if err := l.client.Do(request, response); err != nil {
+		return err
+	}
+	body, status := response.Body(), response.StatusCode()
+	switch {
+	case status >= 300:
+		return fmt.Errorf("%s %s: %s", b.Method, b.Path, load.Reason(strconv.Itoa(status)+" "+http.StatusText(status), body))
+	case b.Want != "" && !bytes.Contains(body, []byte(b.Want)):
+		return fmt.Errorf("%s %s: %q is not in the answer", b.Method, b.Path, b.Want)
+	case b.Then != nil:
+		return l.Perform(ctx, b.Then(string(response.Header.Peek("Location"))))
+	}
+	return nil
+}

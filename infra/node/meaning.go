@@ -1,0 +1,187 @@
+package node
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"binnacle/events"
+	"binnacle/functions"
+	"binnacle/infra/parts"
+	"binnacle/infra/terminal"
+	"binnacle/projections"
+	"binnacle/projections/catalog"
+	"binnacle/readapi"
+)
+
+// meaning is what a node makes of the search parameters that the live generation was made with: its doors and its projector. The
+// configuration may say other ones; they count when a rebuild has made a generation with them, and then a new meaning takes the place of
+// this one.
+type meaning struct {
+	generation int
+	digest     string // of the generation's catalog
+	catalog    *catalog.Catalog
+	project    *functions.Project // nil on a node that does not project
+	whole      *wholeIndex        // what the doors read
+	handler    http.Handler
+}
+
+// firstMeaning makes the meaning that the node starts with. The definitions of a catalog that the index has no copy of yet are kept.
+func (n *Node) firstMeaning(ctx context.Context) error {
+	live, err := parts.LiveGeneration(ctx, n.Generations)
+	if err != nil {
+		return err
+	}
+	if live.Catalog == n.Parts.Catalog.Digest() {
+		definitions, err := n.Parts.Catalog.Definitions()
+		if err == nil {
+			err = n.Generations.Keep(ctx, live.Catalog, definitions)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	m, err := n.newMeaning(ctx, live)
+	if err != nil {
+		return err
+	}
+	if n.RebuildDue(live) {
+		n.Logger.Warn("a rebuild is due: the configured search parameters are not those that the index was made with. They count when binnacle rebuild has been run, which may be done beside this server; until then the ones of the index do",
+			"generation", live.Number)
+	}
+	n.meaning.Store(m)
+	return nil
+}
+
+// newMeaning makes doors and projector for a generation. Everything in it reads and writes generations of this catalog alone.
+func (n *Node) newMeaning(ctx context.Context, live projections.Generation) (*meaning, error) {
+	m := &meaning{generation: live.Number, digest: live.Catalog, catalog: n.Parts.Catalog}
+	if n.RebuildDue(live) {
+		var err error
+		if m.catalog, err = functions.CatalogOf(ctx, n.Generations, live.Catalog); events.KindOf(err) == events.NotFound {
+			return nil, events.Errorf(events.Conflict, "infra.node", "the index was made with other search parameters than the configured ones, and what they were is not known any more; run binnacle rebuild, or start with the ones it was made with")
+		} else if err != nil {
+			return nil, err
+		}
+		if m.catalog.Digest() != live.Catalog {
+			n.Logger.Warn("the index was made by another version of the program, which read search parameters differently: what is written from now on is indexed as this version does, until binnacle rebuild has been run", "generation", live.Number)
+		}
+	}
+	index := n.Generations.Bound(live.Catalog)
+	heal := &functions.Heal{Log: n.Log, Index: index, Blobs: n.Blobs, Catalog: m.catalog}
+	if n.follower != nil {
+		m.project = &functions.Project{Index: index, Blobs: n.Blobs, Catalog: m.catalog, Waiters: n.waiters, Publish: n.publish, Fit: n.fit, LogID: n.logID, Heal: heal, Reseek: n.follower.Reseek, Ahead: true, Logger: n.Logger}
+	}
+	var err error
+	m.whole = newWholeIndex(n.Reader(index), n.Log, index)
+	m.handler, err = n.newDoors(m, index, heal)
+	return m, err
+}
+
+// dangling is the value of --references that lets them lead to nothing.
+const dangling = "dangling"
+
+// newDoors makes the HTTP side: the reading router with the write door mounted in it.
+func (n *Node) newDoors(m *meaning, index projections.Index, heal *functions.Heal) (http.Handler, error) {
+	limits := n.config.Limits
+	outer := &late{}
+	config := readapi.Config{
+		Base: n.config.Base, PublicURL: n.config.PublicURL, TrustedProxies: n.config.Proxies, CORSOrigins: n.config.Origins, AccessLog: n.config.AccessLog, Tenant: parts.DefaultTenant, Tenants: n.config.Tenants, Partitions: n.Partitions, Log: n.logID,
+		Catalog: m.catalog, Health: n.healthParts(), Lost: n.lost, Stopping: n.Stopping.Done(), Registry: n.registry, Logger: n.Logger, Version: terminal.Version(), Lenient: limits.Handling == "lenient", MaxValues: limits.MaxValues, Dangling: limits.References == dangling,
+		DefaultCount: limits.DefaultCount, MaxCount: limits.MaxCount, SearchTime: limits.SearchTimeout, PositionWait: limits.PositionWait,
+	}
+	if n.has(roleRead) {
+		config.Reader, config.Blobs, config.Heal = m.whole, n.Blobs, heal.Handle
+	}
+	if n.has(roleWrite) {
+		write := &functions.Write{
+			Log: n.Log, Index: index, IndexReady: n.Generations.Ready, Blobs: n.Blobs, Catalog: m.catalog, Waiters: n.waiters, Tenant: parts.DefaultTenant,
+			Partitions: n.Partitions, Now: time.Now, NewID: NewID, Logger: n.Logger, Heal: heal, Fit: n.fit, Left: n.left.Inc, Dangling: limits.References == dangling,
+			Limits: functions.Limits{BodyBytes: limits.MaxBody, BodiesBytes: limits.BodyMemory, OutcomeWait: limits.OutcomeWait, LagRecords: limits.MaxLag, KeyWindow: limits.KeyWindow},
+		}
+		config.Write = write.Door(n.config.Base, outer)
+	}
+	server, err := readapi.New(config)
+	if err != nil {
+		return nil, err
+	}
+	outer.handler = server
+	return server, nil
+}
+
+// followEvery is how often a node looks which generation is live and how far the next one is.
+const followEvery = 250 * time.Millisecond
+
+// followMeaning takes over the search parameters of the generation that has become live, until ctx ends.
+func (n *Node) followMeaning(ctx context.Context) {
+	tick := time.NewTicker(followEvery)
+	defer tick.Stop()
+	failing := false
+	for {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+		err := n.follow(ctx)
+		if err != nil && !failing && ctx.Err() == nil {
+			n.Logger.Error("the node can't follow the generations of the index; it tries again until it can", "error", err)
+		}
+		failing = err != nil
+	}
+}
+
+func (n *Node) follow(ctx context.Context) error {
+	bounded, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	list, err := n.Generations.List(bounded)
+	if err != nil {
+		return err
+	}
+	n.watch.look(bounded, list)
+	for _, g := range list {
+		if g.State != "live" {
+			continue
+		}
+		before := n.meaning.Load()
+		if g.Number == before.generation {
+			return nil
+		}
+		if g.Catalog == before.digest {
+			same := *before
+			same.generation = g.Number
+			n.meaning.Store(&same)
+			n.Logger.Info("another generation of the index is live", "generation", g.Number)
+			return nil
+		}
+		m, err := n.newMeaning(bounded, g)
+		if err != nil {
+			return err
+		}
+		if err := n.seesGeneration(bounded, g); err != nil {
+			return err
+		}
+		n.meaning.Store(m)
+		if n.follower != nil {
+			n.follower.Reseek()
+		}
+		n.Logger.Info("another generation of the index is live, with other search parameters", "generation", g.Number)
+	}
+	return nil
+}
+
+// seesGeneration waits until calls in terms of a generation's catalog are answered: for a moment the driver may know the one before.
+func (n *Node) seesGeneration(ctx context.Context, g projections.Generation) error {
+	index := n.Generations.Bound(g.Catalog)
+	for {
+		_, err := index.State(ctx, 0)
+		if err == nil || events.KindOf(err) != events.Transient {
+			return err
+		}
+		select {
+		case <-time.After(followEvery / 10):
+		case <-ctx.Done():
+			return err
+		}
+	}
+}
