@@ -268,7 +268,7 @@ func order(parts []*part) []*part {
 	return writes
 }
 
-// targets maps the fullUrls of a transaction's entries to what they will be, and holds that no resource stands in it twice.
+// targets maps the keys of the fullUrls of a transaction's entries to what they will be, and holds that no resource stands in it twice.
 func targets(writes []*part) (map[string]target, error) {
 	full := make(map[string]target, len(writes))
 	resources := make(map[string]*part, len(writes))
@@ -283,11 +283,11 @@ func targets(writes []*part) (map[string]target, error) {
 		if p.FullURL == "" || p.change.Operation == events.Delete {
 			continue
 		}
-		t := target{change: p.place}
+		t := target{change: p.place, version: p.Resource.Get("meta").Get("versionId").Text()}
 		if p.change.Condition == "" {
-			t.text = p.change.Type + "/" + p.change.ID
+			t.text, t.first = p.change.Type+"/"+p.change.ID, p.change.Operation == events.Create
 		}
-		full[p.FullURL] = t
+		full[fhir.URIKey(p.FullURL)] = t
 	}
 	return full, nil
 }

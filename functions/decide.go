@@ -116,7 +116,7 @@ type decidingEvent struct {
 }
 
 func (e *decidingEvent) decide() error {
-	for _, step := range [...]func(n int, w *work) error{e.identify, e.untouched, e.link, e.recordable, e.integrity, e.unreferenced, e.compare} {
+	for _, step := range [...]func(n int, w *work) error{e.identify, e.untouched, e.link, e.recordable, e.integrity, e.unreferenced, e.compare, e.versioned} {
 		for n, w := range e.item.works {
 			if err := step(n, w); err != nil {
 				return err
@@ -309,27 +309,6 @@ func (e *decidingEvent) recordable(n int, w *work) error {
 	if e.bytes += result.MostBytes(); e.bytes > e.line.decisionBytes {
 		return refuse(events.TooLarge, n, w, "what is to be recorded of this transaction takes more than the %d bytes allowed, with its first %d entries; "+
 			"send it as several smaller ones, or with fewer conditional references and references between entries", e.line.decisionBytes, n+1)
-	}
-	return nil
-}
-
-// integrity holds that what a change refers to is there (after the whole event).
-func (e *decidingEvent) integrity(n int, w *work) error {
-	if e.item.event.AllowDangling || !w.writes() {
-		return nil
-	}
-	for _, ref := range w.refs {
-		target, err := e.current(ref.Key)
-		if err != nil {
-			return err
-		}
-		if v := target.version; v.Number == 0 || v.Deleted {
-			err := refuse(events.Conflict, n, w, "%s refers to %s/%s, which does not exist; write it first, or in the same transaction", ref.node.Path(), ref.Type, ref.ID)
-			if no := (*refused)(nil); errors.As(err, &no) && no.Expression == "" {
-				no.Expression = ref.node.Path()
-			}
-			return err
-		}
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"binnacle/events"
+	"binnacle/events/fhir"
 )
 
 // resultParameters say how an answer is written. They may stand in the URL of any write, and are no part of a condition.
@@ -67,7 +68,7 @@ func criteriaOf(text, name, base string) (string, error) {
 
 // belowBase returns a URL relative to the base of this server. One under another base is an error.
 func belowBase(text, base string) (string, error) {
-	if rest, own := strings.CutPrefix(text, base); own && (rest == "" || rest[0] == '/' || rest[0] == '?') {
+	if rest, own := fhir.Below(text, base); own {
 		return rest, nil
 	}
 	head, _, _ := strings.Cut(text, "?")

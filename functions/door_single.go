@@ -147,11 +147,16 @@ func (d *door) fingerprint(r *http.Request, body []byte) events.Hash {
 // event makes the event of changes. request is the request's fingerprint; part tells the entries of a batch apart, counted from 1; 0: the
 // event is the whole request.
 func (d *door) event(r *http.Request, request events.Hash, part int, changes ...events.Change) events.Event {
-	event := events.Event{ID: d.NewID(), Tenant: d.Tenant, Time: d.Now(), Changes: changes, AllowDangling: d.Dangling || strings.EqualFold(r.Header.Get(rest.HeaderAllowDangling), "true")}
+	event := events.Event{ID: d.NewID(), Tenant: d.Tenant, Time: d.Now(), Changes: changes, AllowDangling: d.dangling(r)}
 	if d.key != "" {
 		event.IdempotencyKey, event.Repeat = d.key, events.Repeat{Request: request, Part: part, Window: d.limits.KeyWindow}
 	}
 	return event
+}
+
+// dangling tells whether references of a request need not lead to something.
+func (d *door) dangling(r *http.Request) bool {
+	return d.Dangling || strings.EqualFold(r.Header.Get(rest.HeaderAllowDangling), "true")
 }
 
 // baseOf returns the base URL that the client sees.

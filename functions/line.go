@@ -11,7 +11,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"binnacle/events"
-	"binnacle/events/fhir"
 	"binnacle/projections"
 	"binnacle/projections/catalog"
 )
@@ -381,21 +380,4 @@ func later(t, u time.Time) time.Time {
 		return u
 	}
 	return t
-}
-
-// literalReferences finds the references to other resources of this server, apart from those that are links.
-func literalReferences(doc *fhir.Document, shapes fhir.Shapes, tenant string, links []events.Link) []reference {
-	var found []reference
-	for place := range fhir.References(doc.Root(), shapes) {
-		for len(links) > 0 && links[0].End <= place.Start {
-			links = links[1:]
-		}
-		if place.Kind != fhir.ReferencePlace || len(links) > 0 && links[0].Start <= place.Start {
-			continue
-		}
-		if r := fhir.ParseReference(place.Value); r.Kind == fhir.RelativeReference {
-			found = append(found, reference{projections.Key{Tenant: tenant, Type: r.Type, ID: r.ID}, place.Node})
-		}
-	}
-	return found
 }

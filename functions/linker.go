@@ -13,16 +13,21 @@ import (
 type linker struct {
 	door *door
 	base string            // of this server as the client sees it
-	full map[string]target // the resources of a transaction by their fullUrl; nil outside of one
+	full map[string]target // the resources of a transaction by the key of their fullUrl; nil outside of one
+	lax  bool              // references need not lead to anything, whatever they look like
 }
 
 // target is a resource that a transaction writes.
 type target struct {
-	text   string // "Type/id"; empty when only the log's order tells the id
-	change int    // its change
+	text    string // "Type/id"; empty when only the log's order tells the id
+	change  int    // its change
+	version string // the meta.versionId that it was sent with
+	first   bool   // it will be version 1: nobody has the id yet
 }
 
-func (d *door) linker(r *http.Request) *linker { return &linker{door: d, base: d.baseOf(r)} }
+func (d *door) linker(r *http.Request) *linker {
+	return &linker{door: d, base: d.baseOf(r), lax: d.dangling(r)}
+}
 
 // link makes the document at node the content of a change. fullURL is that of its entry, "" when there is none.
 func (l *linker) link(change *events.Change, node fhir.Node, fullURL string) error {
@@ -50,9 +55,12 @@ func (l *linker) link(change *events.Change, node fhir.Node, fullURL string) err
 		}
 		ref := fhir.ParseReference(place.Value)
 		if t, n, found := l.inBundle(place.Value, ref, fullURL); found {
-			if t.text != "" {
+			switch {
+			case t.text != "" && t.first && ref.Version != "":
+				replace(n+len("/_history/")+len(ref.Version), t.text+"/_history/1")
+			case t.text != "":
 				replace(n, t.text)
-			} else {
+			default:
 				link(n, events.Link{Change: t.change})
 			}
 			continue
@@ -60,22 +68,28 @@ func (l *linker) link(change *events.Change, node fhir.Node, fullURL string) err
 		if place.Kind != fhir.ReferencePlace {
 			continue
 		}
-		switch ref.Kind {
-		case fhir.URNReference:
-			if l.full != nil && (strings.HasPrefix(place.Value, "urn:uuid:") || strings.HasPrefix(place.Value, "urn:oid:")) {
+		below, own := "", false
+		if ref.Kind == fhir.AbsoluteReference {
+			if below, own = fhir.Below(place.Value, l.base); own {
+				ref = fhir.ParseReference(strings.TrimPrefix(below, "/"))
+			}
+		}
+		switch {
+		case ref.Kind == fhir.URNReference && !own:
+			if l.full != nil && fhir.IsPlaceholder(place.Value) {
 				failure = invalid("the reference %.100q leads to no entry of the transaction", place.Value).At(place.Node.Path())
 			}
-		case fhir.AbsoluteReference:
-			if ref.Type != "" && ref.Base == l.base {
-				replace(len(l.base)+len("/"), "")
-			}
-		case fhir.ConditionalReference:
+		case ref.Kind == fhir.RelativeReference && own:
+			replace(len(place.Value)-len(below)+len("/"), "")
+		case ref.Kind == fhir.ConditionalReference:
 			query := l.door.Catalog.Relative(ref.Type, ref.Query, l.base)
 			if _, err := l.door.conditions.parse(l.door.Tenant, ref.Type, query); err != nil {
 				failure = invalid("the conditional reference %.200q: %s", place.Value, text(err)).At(place.Node.Path())
 				break
 			}
 			link(len(place.Value), events.Link{Change: -1, Type: ref.Type, Query: query})
+		case (own || ref.Kind == fhir.OtherReference) && !l.lax:
+			failure = noReference(place.Value, own).At(place.Node.Path())
 		}
 		if failure != nil {
 			return failure
@@ -86,17 +100,27 @@ func (l *linker) link(change *events.Change, node fhir.Node, fullURL string) err
 	return err
 }
 
+// noReference refuses a text that could lead to nothing: stored, it would look as if it had been held against what is there.
+func noReference(value string, own bool) *events.Error {
+	if own {
+		return invalid("the reference %.200q names this server, but no resource of it; write Type/id", value)
+	}
+	return invalid("%.200q is no reference; write Type/id, the URL of a resource of another server, a URN, or #id for what is contained", value)
+}
+
 // inBundle finds the entry of a transaction that a name means: by its fullUrl, or relative to where the naming entry or this server is.
-// n is how many bytes of the name mean the entry; what may follow is a version of it or a fragment (FHIR R4, bundle.html#references).
+// n is how many bytes of the name mean the entry; what may follow is a version of it or a fragment. A version must be the one that the entry was sent
+// with: "remove the version from the URL before matching fullUrl, and then match the version based on Resource.meta.versionId" (FHIR R4,
+// bundle.html#references).
 func (l *linker) inBundle(name string, ref fhir.Reference, fullURL string) (t target, n int, found bool) {
 	if l.full == nil {
 		return target{}, 0, false
 	}
-	if t, found := l.full[name]; found {
+	if t, found := l.full[fhir.URIKey(name)]; found {
 		return t, len(name), true
 	}
 	if whole, _, fragment := strings.Cut(name, "#"); fragment {
-		if t, found := l.full[whole]; found {
+		if t, found := l.full[fhir.URIKey(whole)]; found {
 			return t, len(whole), true
 		}
 	}
@@ -104,18 +128,18 @@ func (l *linker) inBundle(name string, ref fhir.Reference, fullURL string) (t ta
 		return target{}, 0, false
 	}
 	local := ref.Type + "/" + ref.ID
+	find := func(base string) bool {
+		t, found = l.full[fhir.URIKey(base+"/"+local)]
+		found = found && (ref.Version == "" || ref.Version == t.version)
+		return found
+	}
 	switch ref.Kind {
 	case fhir.AbsoluteReference:
-		whole := ref.Base + "/" + local
-		t, found = l.full[whole]
-		return t, len(whole), found
+		find(ref.Base)
+		return t, len(ref.Base) + len("/") + len(local), found
 	case fhir.RelativeReference:
-		if own := fhir.ParseReference(fullURL); own.Kind == fhir.AbsoluteReference && own.Type != "" {
-			if t, found := l.full[own.Base+"/"+local]; found {
-				return t, len(local), true
-			}
-		}
-		t, found = l.full[l.base+"/"+local]
+		own := fhir.ParseReference(fullURL)
+		found = own.Kind == fhir.AbsoluteReference && own.Type != "" && find(own.Base) || find(l.base)
 		return t, len(local), found
 	}
 	return target{}, 0, false

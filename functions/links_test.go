@@ -33,7 +33,7 @@ func TestVersionsAndFragmentsStayBehindWhatIsResolved(t *testing.T) {
 		entryOf("urn:uuid:2", "PUT", "Practitioner/fixed", `{"resourceType":"Practitioner","id":"fixed"}`),
 		entryOf("", "PUT", "Provenance/late", `{"resourceType":"Provenance","id":"late",`+more+`,"target":[{"reference":"urn:uuid:1#a"},{"reference":"urn:uuid:2#b"}],
 			"text":{"status":"generated","div":"<a href='urn:uuid:1#c'/>"}}`)))
-	for _, part := range []string{`{"reference":"Patient/v/_history/1"},{"reference":"Patient/v/_history/1"},{"reference":"Patient/v\/_history\/1"},{"reference":"Patient/v#\"p"},{"reference":"Patient/v/_history/1#p"}`,
+	for _, part := range []string{`{"reference":"Patient/v/_history/1"},{"reference":"Patient/v/_history/1"},{"reference":"Patient\/v\/_history\/1"},{"reference":"Patient/v#\"p"},{"reference":"Patient/v/_history/1#p"}`,
 		`<a href=\"Patient/v/_history/1\">1</a><a href=\"Patient/v#part\">p</a>`} {
 		if got := n.stored("Provenance/whole"); !strings.Contains(got, part) {
 			t.Errorf("in a transaction: lacks %s:\n%s", part, got)

@@ -36,7 +36,9 @@ func (l *line) prefetch(ctx context.Context, items []*item) error {
 				want(projections.Key{Tenant: i.event.Tenant, Type: w.Type, ID: w.ID})
 			}
 			for _, ref := range w.refs {
-				want(ref.Key)
+				if ref.link < 0 {
+					want(ref.Key)
+				}
 			}
 		}
 	}

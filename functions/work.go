@@ -33,7 +33,7 @@ type work struct {
 	item      *item
 	documents *documents
 	doc       *fhir.Document // of Content as the event has it; nil for a delete, and when all is decided
-	refs      []reference    // literal relative references in doc
+	refs      []reference    // literal relative references in doc, and links to a version of what they lead to
 
 	// decided
 	key         projections.Key     // the resource meant; no ID: a conditional delete that met nothing
@@ -48,12 +48,6 @@ type work struct {
 	extracted   bool // terms are there
 	terms       []projections.Term
 	mainDate    int64
-}
-
-// reference is a literal relative reference in a document.
-type reference struct {
-	projections.Key
-	node fhir.Node
 }
 
 // writes tells whether the change makes a version, unless an update turns out to be unchanged.

@@ -55,10 +55,11 @@ func ParseBundle(doc *Document) (*Bundle, error) {
 	for n := range list.Items() {
 		e, err := b.entry(n)
 		if err == nil && b.Type == "transaction" && e.FullURL != "" {
-			if fullURLs[e.FullURL] {
+			key := URIKey(e.FullURL)
+			if fullURLs[key] {
 				err = refuse(n.Get("fullUrl"), "an entry before this one has the same fullUrl: references to it would be ambiguous")
 			}
-			fullURLs[e.FullURL] = true
+			fullURLs[key] = true
 		}
 		if err != nil {
 			if b.Type != "batch" {

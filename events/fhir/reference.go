@@ -9,7 +9,7 @@ type ReferenceKind uint8
 const (
 	OtherReference       ReferenceKind = iota // nothing that this server could follow
 	RelativeReference                         // Type/id, with or without /_history/version
-	AbsoluteReference                         // scheme://…; Type and ID are set when it ends like a relative one
+	AbsoluteReference                         // scheme:…; Type and ID are set when it has a host and ends like a relative one
 	URNReference                              // urn:uuid:… or any other URN
 	ContainedReference                        // #id, or # alone: the resource that contains
 	ConditionalReference                      // Type?query, in transactions
@@ -27,18 +27,20 @@ type Reference struct {
 }
 
 // ParseReference reads the text of a Reference.reference or of another place that names a resource. Every text has a kind; what looks
-// like a reference but breaks its rules (a type in lower case, an id of 65 letters) is an OtherReference.
+// like a reference but breaks its rules (a type in lower case, an id of 65 letters, white space or a slash at its end) is an OtherReference.
 func ParseReference(value string) Reference {
-	if strings.HasPrefix(value, "urn:") {
+	if isURN(value) {
 		return Reference{Kind: URNReference}
 	}
 	text, fragment, found := strings.Cut(value, "#")
 	if text == "" && found {
 		return Reference{Kind: ContainedReference, Fragment: fragment}
 	}
-	if scheme := strings.Index(text, "://"); scheme > 0 && isScheme(text[:scheme]) {
+	if scheme := strings.IndexByte(text, ':'); scheme > 0 && isScheme(text[:scheme]) {
 		r := Reference{Kind: AbsoluteReference, Fragment: fragment}
-		r.tail(text, scheme+len("://"))
+		if strings.HasPrefix(text[scheme:], "://") {
+			r.tail(text, scheme+len("://"))
+		}
 		return r
 	}
 	// A query may hold a #: it is no fragment there, because the reference is no URL that anybody would open.

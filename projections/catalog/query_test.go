@@ -608,6 +608,7 @@ func TestConditionsNameNoServer(t *testing.T) {
 		{"Observation", "code=a&subject:Patient=http%3A%2F%2Fh%2Ffhir%2FPatient%2F1,Patient/2", "code=a&subject:Patient=Patient%2F1%2CPatient%2F2"},
 		{"Observation", `subject=http://h/fhir/Patient/1,http://x/a\,b`, "subject=Patient%2F1%2Chttp%3A%2F%2Fx%2Fa%5C%2Cb"},
 		{"DocumentReference", "relationship=http://h/fhir/DocumentReference/1$replaces", "relationship=DocumentReference%2F1%24replaces"},
+		{"Observation", "subject=HTTP://H:80/fhir/Patient/1", "subject=Patient%2F1"},
 		{"Observation", "subject=http://h/fhirs/Patient/1", "subject=http://h/fhirs/Patient/1"},
 		{"Observation", "subject=http://h/fhir/Patient/1/x", "subject=http://h/fhir/Patient/1/x"},
 		{"QuestionnaireResponse", "questionnaire=http://h/fhir/Questionnaire/1", "questionnaire=http://h/fhir/Questionnaire/1"},

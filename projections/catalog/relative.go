@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"binnacle/events/fhir"
 	"binnacle/projections"
 )
 
@@ -23,7 +24,7 @@ func (c *Catalog) Relative(typ, raw, base string) string {
 		value, badValue := url.QueryUnescape(text)
 		code, _, _ := splitKey(name)
 		param := own.params[code]
-		if err != nil || badValue != nil || param == nil || !strings.Contains(value, base+"/") {
+		if err != nil || badValue != nil || param == nil {
 			continue
 		}
 		if relative := param.relative(value, base); relative != value {
@@ -55,7 +56,8 @@ func (p *Param) relative(value, base string) string {
 
 // relativeReference leaves canonicals alone, which are stored as they were sent.
 func relativeReference(datatypes []string, text, base string) string {
-	rest, own := strings.CutPrefix(text, base+"/")
+	rest, own := fhir.Below(text, base)
+	rest = strings.TrimPrefix(rest, "/")
 	if r := parseReference(rest); own && r.relative && slices.Contains(datatypes, "Reference") {
 		return rest
 	}

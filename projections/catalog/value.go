@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"binnacle/events"
+	"binnacle/events/fhir"
 	"binnacle/projections"
 )
 
@@ -183,7 +184,8 @@ func (p *queryParser) referenceValues(param *Param, targetType, key, text string
 	}
 	text = unescape(text)
 	if base := p.options.BaseURL; base != "" {
-		relative, own := strings.CutPrefix(text, base+"/")
+		relative, own := fhir.Below(text, base)
+		relative = strings.TrimPrefix(relative, "/")
 		if r := parseReference(relative); own && r.relative && r.version == "" && p.catalog.Known(r.typ) {
 			v, refused := p.referenceValue(param, canonical, targetType, key, relative)
 			if refused != nil {

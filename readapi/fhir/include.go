@@ -189,8 +189,8 @@ func (w *including) references(include catalog.Include, typ string, content []by
 			continue
 		}
 		target, id := term.System, term.Code
-		if own, found := strings.CutPrefix(term.Code, w.search.base+"/"); found && target == "" {
-			target, id, _ = strings.Cut(own, "/")
+		if below, own := documents.Below(term.Code, w.search.base); own && target == "" {
+			target, id, _ = strings.Cut(strings.TrimPrefix(below, "/"), "/")
 		}
 		if (include.Target == "" || target == include.Target) && w.door.Catalog.Known(target) && documents.CheckID(id) == nil {
 			keys = append(keys, projections.Key{Tenant: w.door.Tenant, Type: target, ID: strings.Clone(id)})

@@ -1,0 +1,126 @@
+package functions_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// entered sends a resource alone, in a batch and in a transaction, and returns the statuses that it gets.
+func (n *node) entered(kind, id, resource string, headers ...string) (statuses [3]string, texts string) {
+	n.t.Helper()
+	single := n.send("PUT", "/"+kind+"/"+id, resource, headers...)
+	statuses[0], texts = fmt.Sprint(single.status), single.body
+	for i, form := range []string{"batch", "transaction"} {
+		resource := strings.Replace(resource, `"id":"`+id+`"`, `"id":"`+id+form+`"`, 1)
+		got := n.send("POST", "", bundleOf(form, entryOf("", "PUT", kind+"/"+id+form, resource)), headers...)
+		if statuses[1+i] = fmt.Sprint(got.status); got.status == 200 {
+			statuses[1+i] = got.at(n.t.(*testing.T), "entry", 0, "response", "status")
+		}
+		texts += got.body
+	}
+	return statuses, texts
+}
+
+// TestAReferenceLeadsSomewhereInWhateverSpelling: what names this server is held against what is there, and what could lead to nothing is refused.
+func TestAReferenceLeadsSomewhereInWhateverSpelling(t *testing.T) {
+	n := newNode(t)
+	n.must(201, "PUT", "/Patient/v", patient("v", "1"))
+	n.must(200, "PUT", "/Patient/v", patient("v", "2"))
+	const above = "http://server.example"
+	for i, c := range []struct {
+		reference, status string
+		stored            string // as it is found in the resource
+	}{
+		{"HTTP://Server.Example/fhir/Patient/v", "201", `"Patient/v"`},
+		{above + ":80/fhir/Patient/v/_history/2#x", "201", `"Patient/v/_history/2#x"`},
+		{above + "/fhir/Patient?identifier=urn:s|2", "201", `"Patient/v"`},
+		{"HTTP://Server.Example/fhir/Patient/nobody", "409", ""},
+		{above + ":80/fhir/Patient/nobody", "409", ""},
+		{"Patient/v/_history/1", "201", `"Patient/v/_history/1"`},
+		{"Patient/v/_history/3", "409", ""},
+		{base + "/Patient/v/_history/99", "409", ""},
+		{"Patient/v/_history/02", "409", ""},
+		{"Patient/v/_history/x", "409", ""},
+		{"Patient/v ", "400", ""},
+		{" Patient/v", "400", ""},
+		{"Patient/v/", "400", ""},
+		{"patient/v", "400", ""},
+		{"/Patient/v", "400", ""},
+		{base + "/Patient/v/", "400", ""},
+		{base + "/Patient/v ", "400", ""},
+		{base + "/metadata", "400", ""},
+		{base, "400", ""},
+		{above + ":81/fhir/Patient/v", "201", `:81/fhir/Patient/v"`},
+		{above + "/FHIR/Patient/v", "201", `/FHIR/Patient/v"`},
+		{"mailto:v@server.example", "201", `"mailto:v@server.example"`},
+		{"#", "201", `"#"`},
+	} {
+		id := fmt.Sprint("o", i)
+		observation := `{"resourceType":"Observation","id":"` + id + `","status":"final","code":{},"subject":{"reference":"` + c.reference + `"}}`
+		got, texts := n.entered("Observation", id, observation)
+		if got != [3]string{c.status, c.status, c.status} {
+			t.Errorf("%q: got %v, want %s from all: %s", c.reference, got, c.status, texts)
+		}
+		if c.status != "201" && strings.Count(texts, "subject.reference") < 3 {
+			t.Errorf("%q: the outcomes do not all name the place: %s", c.reference, texts)
+		}
+		for _, form := range []string{"", "batch", "transaction"} {
+			if c.stored != "" && !strings.Contains(n.stored("Observation/"+id+form), c.stored) {
+				t.Errorf("%q: stored as %s, want %s", c.reference, n.stored("Observation/"+id+form), c.stored)
+			}
+		}
+		if c.status != "201" {
+			if got, texts := n.entered("Observation", id, observation, "Binnacle-Allow-Dangling: true"); got != [3]string{"201", "201", "201"} {
+				t.Errorf("%q, dangling: got %v: %s", c.reference, got, texts)
+			}
+		}
+	}
+	n.verified()
+}
+
+// TestATransactionFindsItsEntriesInWhateverSpelling: URNs and hosts have no case, and a version is that of the entry or not of it.
+func TestATransactionFindsItsEntriesInWhateverSpelling(t *testing.T) {
+	const urn = "urn:uuid:0000000a-0000-4000-8000-00000000000b"
+	n := newNode(t)
+	n.must(201, "PUT", "/Patient/v", patient("v", "1"))
+	provenance := func(references ...string) string {
+		return entryOf("", "PUT", "Provenance/x", `{"resourceType":"Provenance","id":"x","agent":[{"who":{"display":"x"}}],"recorded":"2024-01-01T00:00:00Z","target":[{"reference":"`+strings.Join(references, `"},{"reference":"`)+`"}]}`)
+	}
+	versioned := func(id, version string) string {
+		return strings.Replace(patient(id, "7"), `"active"`, `"meta":{"versionId":"`+version+`"},"active"`, 1)
+	}
+	n.must(200, "POST", "", bundleOf("transaction",
+		entryOf(urn, "PUT", "Patient/a", patient("a", "1")),
+		entryOf("https://Src.example:443/r4/Patient/1", "POST", "Patient", versioned("", "4")),
+		entryOf("https://src.example/r4/Patient/2", "PUT", "Patient/c", versioned("c", "1")),
+		provenance(strings.ToUpper(urn), "HTTPS://src.example/r4/Patient/1", "https://src.example/r4/Patient/1/_history/4", "https://src.example/r4/Patient/1/_history/3", "https://src.example/r4/Patient/2/_history/1")))
+	stored := n.stored("Provenance/x")
+	_, id, _ := strings.Cut(stored, `"Patient/a"},{"reference":"Patient/`)
+	id, _, _ = strings.Cut(id, `"`)
+	want := `[{"reference":"Patient/a"},{"reference":"Patient/` + id + `"},{"reference":"Patient/` + id + `/_history/1"},{"reference":"https://src.example/r4/Patient/1/_history/3"},{"reference":"Patient/c/_history/1"}]`
+	if !strings.Contains(stored, want) {
+		t.Errorf("got %s\nwant %s", stored, want)
+	}
+	for name, c := range map[string]struct {
+		status int
+		text   string
+		bundle string
+	}{
+		"a UUID of no entry": {400, "no entry", bundleOf("transaction", provenance("URN:UUID:1"))},
+		"one fullUrl in two spellings": {400, "same fullUrl", bundleOf("transaction", entryOf(urn, "PUT", "Patient/d", patient("d", "1")),
+			entryOf(strings.ToUpper(urn), "PUT", "Patient/e", patient("e", "1")))},
+		"a version that the update makes not": {409, "1 to 1", bundleOf("transaction", entryOf("", "PUT", "Patient/v", patient("v", "1")), provenance("Patient/v/_history/2"))},
+		"a version that the update makes":     {200, "", bundleOf("transaction", entryOf("", "PUT", "Patient/v", patient("v", "2")), provenance("Patient/v/_history/2"))},
+		"a version behind a link": {409, "version 9", bundleOf("transaction",
+			entryOf("https://src.example/r4/Patient/9", "POST", "Patient", versioned("", "9"), `"ifNoneExist":"identifier=urn:s|99"`), provenance("https://src.example/r4/Patient/9/_history/9"))},
+		"what a condition finds is deleted": {412, "no resource", bundleOf("transaction", entryOf("", "DELETE", "Patient/c", ""), provenance("Patient?identifier=urn:s|7&_id=c"))},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := n.send("POST", "", c.bundle); got.status != c.status || !strings.Contains(got.body, c.text) {
+				t.Errorf("got %d, want %d with %q: %s", got.status, c.status, c.text, got.body)
+			}
+		})
+	}
+	n.verified()
+}
