@@ -30,7 +30,7 @@ const (
 
 // Limits of the written form.
 const (
-	// CompressAbove is the size of a value, in bytes, above which it is compressed (docs/decisions/0002-log.md has the figures).
+	// CompressAbove is the size of a value, in bytes, above which it is compressed (ADR 2 has the figures).
 	CompressAbove = 4 << 10
 	// DecodedBytes bounds the size of a value before compression; Encode refuses a larger one and Decode never unpacks one.
 	DecodedBytes = 256 << 20

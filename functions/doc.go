@@ -1,7 +1,9 @@
 // Package functions holds the verbs: [Write] asks, [Project] decides, [Rebuild] makes the projections again, [Verify] compares what
 // is with what happened, [Heal] brings back content that a store has lost.
 //
-// A function is a struct of what it needs and a Handle. Only Write appends to the log; only Project and Rebuild write projections, with
-// the same deciding code, so projections are a function of the log: the same records give the same rows, ids and terms whatever the
-// batches they came in. Nothing but the log and the projections holds state; what is kept here are caches.
+// A function is a struct of what it needs and a Handle. Only Write appends to the log. Only Project and Rebuild decide what projections
+// hold, with the same code. So projections are a function of the log: the same records give the same rows, ids and terms, whatever the
+// batches they came in. Three others write projections and decide nothing: Sweep removes rows that searches see no more (ADR 38), Heal
+// and Verify put back contents that the blob store has lost (ADR 4). Nothing but the log and the projections holds state; what is kept
+// here are caches.
 package functions

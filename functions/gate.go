@@ -20,7 +20,7 @@ const (
 	gateTimeout = 2 * time.Second        // bound of making a verdict
 )
 
-// gate tells whether an event may be appended: the index and the blobs answer and the projector keeps up (design decision 17). A log that
+// gate tells whether an event may be appended: the index and the blobs answer and the projector keeps up (ADR 18). A log that
 // doesn't answer for a moment closes no gate that was open: its own Append knows whether to wait for it or to refuse. Verdicts are shared by
 // all requests for a moment, so a write costs no extra round trip while others are under way.
 type gate struct {

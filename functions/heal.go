@@ -22,7 +22,7 @@ type HealIndex interface {
 	Search(ctx context.Context, query projections.Query) (projections.Page, error)
 }
 
-// Heal makes the content of a version again from the log, when the blob store has lost it (design decision 18).
+// Heal makes the content of a version again from the log, when the blob store has lost it (ADR 4).
 type Heal struct {
 	Log     events.Log
 	Index   HealIndex

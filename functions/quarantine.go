@@ -15,7 +15,7 @@ type QuarantineIndex interface {
 }
 
 // Quarantine is what an operator does about records that could not be projected. What he decides is an event like any other, so it holds on
-// every node and survives a rebuild (docs/decisions/0026-quarantine.md).
+// every node and survives a rebuild (ADR 26).
 type Quarantine struct {
 	Index QuarantineIndex
 	Write *Write // appends the decisions, and tells the catalog that records are tried against

@@ -21,7 +21,7 @@ const (
 	rebuildResume   = 5 * time.Second        // for ending a pause after an error
 )
 
-// Rebuild makes a generation of the index from the log, beside the live one, and switches to it (design decision 9): the next one, or with
+// Rebuild makes a generation of the index from the log, beside the live one, and switches to it (ADR 22): the next one, or with
 // Rollback the one that was live before, which catches up first. What the feed tells about a record is applied; what the feed does not tell
 // and the live generation has decided under other search parameters, too; the rest is decided. So no rebuild rewrites history.
 //

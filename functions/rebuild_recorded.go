@@ -24,7 +24,7 @@ const (
 // decisionSource calls handle with the decisions on the records in [from.Offset, to) of a partition, in batches: events.Feed.Decisions.
 type decisionSource func(ctx context.Context, from events.Position, to int64, handle func([]events.Decision) error) error
 
-// applier brings records of one partition into an index whose decisions stand in a feed (design decision 9): nothing is decided again, so
+// applier brings records of one partition into an index whose decisions stand in a feed (ADR 22): nothing is decided again, so
 // neither a change of the search parameters nor one of the deciding code gives another history. Records are read, resolved, held against
 // their recorded hash and taken apart on all cores, while the chunk before is committed.
 type applier struct {

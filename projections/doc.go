@@ -1,5 +1,7 @@
 // Package projections says what is: the contracts of the two projections, [Blobs] and [Index], and their words.
 //
-// A projection is a cache of the log. Only functions.Project writes it, it can be dropped at any moment, and a replay of the log
-// makes the same one again, down to the surrogate ids.
+// A projection is a cache of the log. It can be dropped at any moment, and a replay of the log makes the same one again, down to the
+// surrogate ids. functions.Project and functions.Rebuild decide what it holds. Three others write it and decide nothing: functions.Sweep
+// removes rows that searches see no more (ADR 38), functions.Heal and functions.Verify put back contents that the blob store has lost
+// (ADR 4). The reading door keeps the parameters of searches by POST among the blobs for a day (ADR 7); no version refers to them.
 package projections

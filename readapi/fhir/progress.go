@@ -11,8 +11,8 @@ import (
 	"binnacle/projections"
 )
 
-// progress knows how far the projections of one partition have come, at the price of few round trips: what was seen stays true,
-// because a projection never goes back.
+// progress knows how far the projections of one partition have come, at the price of few round trips: what was seen stays true.
+// An index that has gone back answers no read until it has reached again what the log held (ADR 28).
 type progress struct {
 	reader    projections.Reader
 	partition int32

@@ -30,7 +30,7 @@ var _ projections.Blobs = (*Blobs)(nil)
 
 const (
 	// compressFrom is the size in bytes from which content is compressed here and not by the node: bytes are what fills its commit log
-	// and its heap, and a batch takes more documents that are short (docs/decisions/0004-blobs.md).
+	// and its heap, and a batch takes more documents that are short (ADR 4).
 	compressFrom = 512
 	// batchRows and batchBytes bound what is inserted with one request. They are those from which on a node as it comes warns of a batch
 	// (unlogged_batch_across_partitions_warn_threshold, batch_size_warn_threshold).

@@ -37,7 +37,7 @@ const keptScratch = 256 << 10
 type Form int
 
 // The forms. An S2 block takes a ninth of the CPU time of a zstd frame and, for FHIR documents, a quarter more bytes
-// (docs/decisions/0004-blobs.md).
+// (ADR 4).
 const (
 	Zstd Form = iota
 	S2
@@ -54,7 +54,7 @@ type Codec struct {
 
 // NewCodec makes a codec that writes content of at least from bytes in a form.
 func NewCodec(form Form, from int) (*Codec, error) {
-	// Fastest: the levels above cost 2 to 3 times as much and save 1 % (docs/decisions/0004-blobs.md). No checksum: the hash is one.
+	// Fastest: the levels above cost 2 to 3 times as much and save 1 % (ADR 4). No checksum: the hash is one.
 	encoder, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithWindowSize(window), zstd.WithEncoderCRC(false))
 	if err != nil {
 		return nil, events.Wrap(events.Internal, "packed.NewCodec", err, "the compressor cannot be made")

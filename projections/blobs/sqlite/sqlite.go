@@ -19,7 +19,7 @@ import (
 var _ projections.Blobs = (*Blobs)(nil)
 
 const (
-	// compressFrom is the size in bytes from which content is compressed: below it little is won (docs/decisions/0004-blobs.md).
+	// compressFrom is the size in bytes from which content is compressed: below it little is won (ADR 4).
 	compressFrom = 512
 	// getChunk is the number of hashes that one statement asks for.
 	getChunk = 64
