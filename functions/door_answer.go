@@ -142,9 +142,17 @@ func doneOutcome(result events.Result) []byte {
 func (d *door) tell(r *http.Request, status int, err error) {
 	switch {
 	case hasLeft(r, err):
-		d.left.note(d.Now(), d.Logger, r, err)
+		if count := d.left.note(d.Now()); count > 0 {
+			d.Logger.Info("clients left before their writes were answered; the last one is told", "since the last line", count, "method", r.Method, "path", r.URL.Path,
+				"request", r.Header.Get("X-Request-Id"), "error", err)
+		}
 		if d.Left != nil {
 			d.Left()
+		}
+	case status == http.StatusServiceUnavailable:
+		if count := d.turnedAway.note(d.Now(), err); count > 0 {
+			d.Logger.Warn("writes could not be taken now, and were told to come again; the last one is told", "since the last line", count, "method", r.Method, "path", r.URL.Path,
+				"request", r.Header.Get("X-Request-Id"), "error", err)
 		}
 	case status >= http.StatusInternalServerError:
 		d.Logger.Error("a write failed", "method", r.Method, "path", r.URL.Path, "status", status, "request", r.Header.Get("X-Request-Id"), "error", err)

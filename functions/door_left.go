@@ -3,18 +3,19 @@ package functions
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"binnacle/events"
 )
 
-// leftPause is how long one line tells of all clients that have left.
+// leftPause is how long one line tells of all clients that have left, or were refused for one reason.
 const leftPause = time.Minute
 
-// left counts clients that did not wait for the answers to their writes, and says so now and then: a client may leave thousands of times a second.
+// left counts what happens thousands of times a second, as clients that do not wait for the answers to their writes, so that a line tells of it now and then.
 type left struct {
 	mu    sync.Mutex
 	count int64     // since the last line
@@ -30,17 +31,45 @@ func hasLeft(r *http.Request, err error) bool {
 	return errors.Is(err, context.Canceled) || kind == events.Transient || kind == events.Unknown
 }
 
-// note counts one more, and writes a line when the last one is a while ago.
-func (l *left) note(now time.Time, logger *slog.Logger, r *http.Request, err error) {
+// note counts one more. It tells how many there were since the last line, when that is a while ago; else 0.
+func (l *left) note(now time.Time) int64 {
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.count++
-	count, say := l.count, now.Sub(l.said) >= leftPause
-	if say {
-		l.count, l.said = 0, now
+	if now.Sub(l.said) < leftPause {
+		return 0
 	}
-	l.mu.Unlock()
-	if say {
-		logger.Info("clients left before their writes were answered; the last one is told", "since the last line", count, "method", r.Method, "path", r.URL.Path,
-			"request", r.Header.Get("X-Request-Id"), "error", err)
+	count := l.count
+	l.count, l.said = 0, now
+	return count
+}
+
+// turnedAway counts the writes that could not be taken for now, by their reasons: a server that is over its limits refuses thousands a second.
+type turnedAway struct {
+	mu      sync.Mutex
+	reasons map[string]*left
+}
+
+// reasonsBound is how many reasons are told apart.
+const reasonsBound = 32
+
+// note is [left.note] for the reason of an error.
+func (t *turnedAway) note(now time.Time, err error) int64 {
+	reason := strings.Map(func(c rune) rune { // numbers change from one refusal to the next
+		if unicode.IsDigit(c) {
+			return -1
+		}
+		return c
+	}, text(err))
+	t.mu.Lock()
+	if t.reasons == nil || len(t.reasons) >= reasonsBound {
+		t.reasons = make(map[string]*left)
 	}
+	of := t.reasons[reason]
+	if of == nil {
+		of = new(left)
+		t.reasons[reason] = of
+	}
+	t.mu.Unlock()
+	return of.note(now)
 }

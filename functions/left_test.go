@@ -3,11 +3,15 @@ package functions_test
 import (
 	"bytes"
 	"context"
+	"io"
 	"log/slog"
 	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
+
+	"binnacle/functions"
 )
 
 func TestClientsThatLeaveAreCountedAndToldOnce(t *testing.T) {
@@ -33,5 +37,32 @@ func TestClientsThatLeaveAreCountedAndToldOnce(t *testing.T) {
 	n.send("PUT", "/Patient/p", patient("other", "1"), "X-Request-Id: r-7")
 	if line := log.String(); !strings.Contains(line, "level=DEBUG") || !strings.Contains(line, "request=r-7") || !strings.Contains(line, "the id in the resource") {
 		t.Errorf("a refused write: the log has %q", line)
+	}
+}
+
+// TestWritesThatAreRefusedForNowAreNoErrors: what a server is over its limits for is told once a minute for each reason, as a warning.
+func TestWritesThatAreRefusedForNowAreNoErrors(t *testing.T) {
+	var log bytes.Buffer
+	n := newNode(t, func(n *node) {
+		n.write.Logger = slog.New(slog.NewTextHandler(&log, nil))
+		n.write.Limits = functions.Limits{BodyBytes: 4 << 20, BodiesBytes: 12 << 20, BudgetWait: time.Millisecond, LagRecords: 3}
+	})
+	rest, answered := n.upload("10.0.0.1:1", 4<<20, strings.Repeat(" ", 2<<20+2)) // as much as one address may have
+	for range 5 {
+		r := httptest.NewRequest("PUT", base+"/Patient/large", strings.NewReader(strings.Repeat(" ", 3<<20)))
+		r.RemoteAddr = "10.0.0.1:2"
+		if got := n.do(r); got.status != 503 || got.header.Get("Retry-After") == "" {
+			t.Errorf("a body beyond the budget: got %d %s", got.status, got.body)
+		}
+	}
+	_ = rest.CloseWithError(io.ErrUnexpectedEOF)
+	<-answered
+	n.stop() // nothing is projected
+	for range 20 {
+		n.send("PUT", "/Patient/p", patient("p", "1"), "Prefer: respond-async")
+	}
+	text := log.String()
+	if lines := strings.Count(text, "level=WARN"); lines != 2 || strings.Contains(text, "level=ERROR") || !strings.Contains(text, "large bodies") || !strings.Contains(text, "wait for the projector") && !strings.Contains(text, "events behind") {
+		t.Errorf("the log has %d warnings, want one for each of two reasons and no error:\n%s", lines, text)
 	}
 }

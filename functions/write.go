@@ -79,6 +79,8 @@ type Write struct {
 	keys   keysInFlight
 	left   left
 
+	turnedAway turnedAway
+
 	documents  *documents
 	conditions *conditions
 }
