@@ -146,6 +146,9 @@ func (g *Generations) ensure(ctx context.Context, catalog string, create bool) e
 		return events.Errorf(events.Invalid, op, "the index in schema %s has schema version %d, and this program knows version %d; run the program that made it, or name another schema (BINNACLE_POSTGRES_SCHEMA), run binnacle init and binnacle rebuild",
 			g.schema, version, schemaVersion)
 	}
+	if create {
+		return g.ensureMemos(ctx)
+	}
 	return nil
 }
 

@@ -63,6 +63,9 @@ func Open(ctx context.Context, config Config, create bool) (*Generations, error)
 	if err := ensure(ctx, config.File, config.Catalog, time.Now().UnixMicro(), create); err != nil {
 		return nil, err
 	}
+	if err := ensureMemos(ctx, config.File, create); err != nil {
+		return nil, err
+	}
 	return &Generations{
 		file:      config.File,
 		reader:    newReader(config.File.Read),
