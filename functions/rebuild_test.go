@@ -330,34 +330,13 @@ func TestWhatIsLostComesBackFromTheLog(t *testing.T) {
 			t.Errorf("the lines don't tell what to do:\n%s", lines)
 		}
 	})
-	t.Run("a kept search is no orphan, and goes when its life is over", func(t *testing.T) {
-		now, err := projections.KeptSearch{Asked: time.Now(), Query: "a=b"}.Blob()
-		if err != nil {
-			t.Fatal(err)
-		}
-		old, err := projections.KeptSearch{Asked: time.Now().Add(-2 * projections.KeptSearchLife), Query: "a=b"}.Blob()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := n.blobs.Put(t.Context(), []projections.Blob{now, old}); err != nil {
-			t.Fatal(err)
-		}
-		report, err := verify.Handle(t.Context(), functions.VerifyOptions{Repair: true}, func(int64, int64) {})
-		if err != nil || report.Orphans != 1 {
-			t.Errorf("got %v, %d orphans; want one", err, report.Orphans)
-		}
-		left, err := n.blobs.Get(t.Context(), []events.Hash{now.Hash, old.Hash})
-		if err != nil || left[0] == nil || left[1] != nil {
-			t.Errorf("%v: the search of now is there: %v, the expired one: %v", err, left[0] != nil, left[1] != nil)
-		}
+	t.Run("verify repairs it", func(t *testing.T) {
 		if err := n.blobs.Delete(t.Context(), []events.Hash{rows[0].Hash, rows[4].Hash}); err != nil {
 			t.Fatal(err)
 		}
 		if err := n.blobs.Put(t.Context(), []projections.Blob{{Hash: rows[1].Hash, Content: []byte("other bytes")}}); err != nil {
 			t.Fatal(err)
 		}
-	})
-	t.Run("verify repairs it", func(t *testing.T) {
 		report, err := verify.Handle(t.Context(), functions.VerifyOptions{Repair: true}, func(int64, int64) {})
 		if err != nil || !report.OK || report.Repaired != 3 {
 			t.Errorf("got %v, %+v; want three repaired", err, report)

@@ -89,14 +89,10 @@ func (v *Verify) Handle(ctx context.Context, options VerifyOptions, progress fun
 	if err := run.partitions(ctx); err != nil {
 		return Report{}, err
 	}
-	unused := make(map[uint64]struct{})
 	for _, hash := range run.stored {
 		if _, used := run.hashes[hash]; !used {
-			unused[hash] = struct{}{}
+			run.report.Orphans++
 		}
-	}
-	if err := run.orphans(ctx, unused); err != nil {
-		return Report{}, err
 	}
 	if err := run.quarantine(ctx); err != nil {
 		return Report{}, err

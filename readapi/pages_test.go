@@ -114,7 +114,7 @@ func TestAPageOfManyBytesEndsWhereTheOneAfterItBegins(t *testing.T) {
 		s.put("Patient", fmt.Sprint(i), fmt.Sprintf(`{"resourceType":"Patient","name":[{"family":"%s"}]}`, strings.Repeat("x", 1_000*(i%4))))
 		s.put("Basic", "1", fmt.Sprintf(`{"resourceType":"Basic","code":{"text":"%d%s"}}`, i, strings.Repeat("x", 1_000*(i%4))))
 	}
-	door, err := fhir.New(fhir.Config{Tenant: tenant, Reader: s.index, Blobs: s.blobs, Catalog: s.catalog, Logger: slog.New(slog.DiscardHandler),
+	door, err := fhir.New(fhir.Config{Tenant: tenant, Reader: s.index, Blobs: s.blobs, Memos: s.memos, Catalog: s.catalog, Logger: slog.New(slog.DiscardHandler),
 		BaseURL: func(*http.Request) string { return "http://example.org/fhir" }, Limits: fhir.Limits{PageBytes: 4_000}})
 	if err != nil {
 		t.Fatal(err)

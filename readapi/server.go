@@ -37,6 +37,7 @@ type Config struct {
 
 	Reader  projections.Reader // nil: this node does not read
 	Blobs   projections.Blobs
+	Memos   projections.Memos
 	Heal    func(ctx context.Context, version projections.Version) ([]byte, error) // content that Blobs has lost; nil: it stays lost
 	Catalog *catalog.Catalog
 
@@ -98,7 +99,7 @@ func New(config Config) (*Server, error) {
 		return nil, err
 	}
 	s.root, err = fhir.New(fhir.Config{
-		Tenant: config.Tenant, Partitions: config.Partitions, Reader: config.Reader, Blobs: config.Blobs, Catalog: config.Catalog, Heal: config.Heal,
+		Tenant: config.Tenant, Partitions: config.Partitions, Reader: config.Reader, Blobs: config.Blobs, Memos: config.Memos, Catalog: config.Catalog, Heal: config.Heal,
 		BaseURL: func(r *http.Request) string { return rest.Root(r, base) }, PublicURL: strings.TrimRight(config.PublicURL, "/"), Writes: config.Write != nil, Dangling: config.Dangling, Lenient: config.Lenient, Version: config.Version, Logger: config.Logger,
 		Limits: fhir.Limits{MaxValues: config.MaxValues, DefaultCount: config.DefaultCount, MaxCount: config.MaxCount, SearchTime: config.SearchTime, PositionWait: config.PositionWait},
 	})

@@ -40,6 +40,7 @@ type store struct {
 	t       testing.TB
 	catalog *catalog.Catalog
 	index   projections.Index
+	memos   projections.Memos
 	blobs   *memory.Blobs
 
 	mu    sync.Mutex
@@ -49,8 +50,8 @@ type store struct {
 
 const tenant = "main"
 
-// newIndex makes an index that is gone with its test.
-func newIndex(t testing.TB, c *catalog.Catalog) projections.Index {
+// newGenerations makes the generations of an index that are gone with its test.
+func newGenerations(t testing.TB, c *catalog.Catalog) *sqlite.Generations {
 	t.Helper()
 	logger := slog.New(slog.DiscardHandler)
 	file, err := sqlitefile.OpenMemory(logger)
@@ -65,13 +66,14 @@ func newIndex(t testing.TB, c *catalog.Catalog) projections.Index {
 		_ = generations.Close() // what is left is thrown away
 		_ = file.Close()
 	})
-	return generations.Live()
+	return generations
 }
 
 func newStore(t testing.TB) *store {
 	t.Helper()
 	known := r4Catalog(t)
-	s := &store{t: t, catalog: known, index: newIndex(t, known), blobs: memory.New(), clock: time.Date(2026, 3, 1, 8, 0, 0, 250e6, time.UTC)}
+	generations := newGenerations(t, known)
+	s := &store{t: t, catalog: known, index: generations.Live(), memos: generations.Memos(), blobs: memory.New(), clock: time.Date(2026, 3, 1, 8, 0, 0, 250e6, time.UTC)}
 	s.state.NextSid = 1
 	return s
 }
@@ -133,7 +135,7 @@ func (s *store) write(resourceType, id string, content []byte, posted bool) proj
 func (s *store) server(change ...func(*readapi.Config)) *readapi.Server {
 	s.t.Helper()
 	config := readapi.Config{
-		Base: "/fhir", TrustedProxies: []string{"192.0.2.0/24"}, Tenant: tenant, Reader: s.index, Blobs: s.blobs, Catalog: s.catalog,
+		Base: "/fhir", TrustedProxies: []string{"192.0.2.0/24"}, Tenant: tenant, Reader: s.index, Blobs: s.blobs, Memos: s.memos, Catalog: s.catalog,
 		Registry: prometheus.NewRegistry(), Logger: slog.New(slog.DiscardHandler), Version: "1.2.3",
 	}
 	for _, c := range change {

@@ -91,7 +91,7 @@ func (n *Node) newDoors(m *meaning, index projections.Index, heal *functions.Hea
 		DefaultCount: limits.DefaultCount, MaxCount: limits.MaxCount, SearchTime: limits.SearchTimeout, PositionWait: limits.PositionWait,
 	}
 	if n.has(roleRead) {
-		config.Reader, config.Blobs, config.Heal = m.whole, n.Blobs, heal.Handle
+		config.Reader, config.Blobs, config.Memos, config.Heal = m.whole, n.Blobs, n.Memos, heal.Handle
 	}
 	if n.has(roleWrite) {
 		write := &functions.Write{

@@ -43,6 +43,7 @@ type Parts struct {
 	Blobs       projections.Blobs
 	Cache       *cache.Blobs // the blobs' cache, for its figures; nil: there is none
 	Generations projections.Generations
+	Memos       projections.Memos // beside the index
 	Partitions  int32
 	closers     []func() error // in the order of opening
 }
@@ -181,17 +182,23 @@ func (p *Parts) openBlobs(ctx context.Context, file *sqlitefile.File, options Op
 	return nil
 }
 
-func (p *Parts) openIndex(ctx context.Context, file *sqlitefile.File, options Options) (err error) {
+func (p *Parts) openIndex(ctx context.Context, file *sqlitefile.File, options Options) error {
 	if p.Config.Variant == "distributed" {
-		p.Generations, err = postgres.Open(ctx, postgresConfig(p.Config, p.Logger, p.Catalog.Digest(), options.SearchTimeout), options.Create || options.CreateIndex)
+		generations, err := postgres.Open(ctx, postgresConfig(p.Config, p.Logger, p.Catalog.Digest(), options.SearchTimeout), options.Create || options.CreateIndex)
+		if err != nil {
+			return err
+		}
+		p.Generations, p.Memos = generations, generations.Memos()
 	} else {
-		p.Generations, err = sqliteindex.Open(ctx, sqliteindex.Config{File: file, Catalog: p.Catalog.Digest(), Logger: p.Logger, Timeout: options.SearchTimeout,
+		generations, err := sqliteindex.Open(ctx, sqliteindex.Config{File: file, Catalog: p.Catalog.Digest(), Logger: p.Logger, Timeout: options.SearchTimeout,
 			Exclusive: options.Exclusive || p.Config.Variant == "memory"}, true)
+		if err != nil {
+			return err
+		}
+		p.Generations, p.Memos = generations, generations.Memos()
 	}
-	if err == nil {
-		p.closers = append(p.closers, p.Generations.Close)
-	}
-	return err
+	p.closers = append(p.closers, p.Generations.Close)
+	return nil
 }
 
 // versionCache is the memory for current versions, bytes: some 20,000 of them.

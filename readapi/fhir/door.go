@@ -20,6 +20,7 @@ type Config struct {
 	Partitions int32  // of the log; 0: 1
 	Reader     projections.Reader
 	Blobs      projections.Blobs
+	Memos      projections.Memos // keeps searches by POST for their further pages
 	Catalog    *catalog.Catalog
 	// Heal brings the content of a version back from the log when the blob store has lost it; nil: a lost blob is an error.
 	Heal      func(ctx context.Context, version projections.Version) ([]byte, error)
@@ -90,6 +91,8 @@ func New(config Config) (*Door, error) {
 		missing = "a tenant"
 	case config.Reader != nil && config.Blobs == nil:
 		missing = "blobs beside its index"
+	case config.Reader != nil && config.Memos == nil:
+		missing = "memos beside its index"
 	case config.Catalog == nil:
 		missing = "a catalog"
 	case config.BaseURL == nil:

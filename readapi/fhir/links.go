@@ -133,7 +133,7 @@ func (s *search) previous(found found) (place, bool) {
 
 func (d *Door) tokenOf(s *search, p place) (string, error) {
 	if s.form {
-		return p.seal(s.keptHash, s.kept.Secret)
+		return p.seal(s.kept)
 	}
 	return p.open(s.identity(d.Tenant)), nil
 }

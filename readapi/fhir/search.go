@@ -2,7 +2,6 @@ package fhir
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"mime"
 	"net/http"
@@ -13,7 +12,6 @@ import (
 
 	"binnacle/events"
 	"binnacle/events/fhir/rest"
-	"binnacle/projections"
 	"binnacle/projections/catalog"
 )
 
@@ -48,8 +46,7 @@ type search struct {
 	form   bool // by POST: what was asked must not stand in the links to other pages
 	paged  bool // by following a link
 
-	kept     *projections.KeptSearch // the search by POST that this page belongs to
-	keptHash events.Hash
+	kept *keptSearch // the search by POST that this page belongs to
 }
 
 // Search answers GET and HEAD [base]/Type?…, [base]?… and [base]/Type/id/Type?… with a page of the current versions that match (FHIR R4
@@ -163,7 +160,7 @@ func (d *Door) readSearch(ctx context.Context, r *http.Request, scope Scope, raw
 		return nil, err
 	}
 	if page.form == sealedForm {
-		if err := d.loadKept(ctx, s, page, raw); err != nil {
+		if err := d.openKept(ctx, s, page, raw); err != nil {
 			return nil, err
 		}
 		s.form = true
@@ -204,55 +201,23 @@ func (s *search) identity(tenant string) string {
 	return encode(params)
 }
 
-// loadKept fetches the search that a sealed token belongs to. Its parameters are all there are: others beside it would have to
+// openKept fetches the search that a sealed token belongs to. Its parameters are all there are: others beside it would have to
 // narrow a search whose pages are cut already.
-func (d *Door) loadKept(ctx context.Context, s *search, page token, raw string) error {
+func (d *Door) openKept(ctx context.Context, s *search, page token, raw string) error {
 	for pair := range strings.SplitSeq(raw, "&") {
 		key, _, _ := strings.Cut(pair, "=")
 		if name, err := url.QueryUnescape(key); err != nil || (name != "" && name != pageParam && name != "_format" && name != "_pretty") {
 			return events.Errorf(events.Invalid, "fhir.Search", "the _page of a search by POST takes no other parameters; %.60q stands beside it", name)
 		}
 	}
-	contents, err := d.Blobs.Get(ctx, []events.Hash{page.kept})
+	kept, err := d.loadKept(ctx, page.kept)
 	if err != nil {
 		return err
-	}
-	if contents[0] == nil {
-		return searchExpired()
-	}
-	// Whether a hash is that of a resource, or of another tenant's search, is told to nobody.
-	kept, ok := projections.ParseKeptSearch(contents[0])
-	if !ok || kept.Tenant != d.Tenant || kept.Expired(time.Now()) {
-		return searchExpired()
 	}
 	if kept.Type != s.scope.path() {
 		return badToken()
 	}
-	s.kept, s.keptHash = &kept, page.kept
+	s.kept = kept
 	s.place, err = page.unseal(kept.Secret)
 	return err
-}
-
-func searchExpired() error {
-	return events.Errorf(events.Gone, "fhir.Search", "this search is no longer kept: the pages of a search by POST can be read for %s; search again", projections.KeptSearchLife)
-}
-
-// keep stores the parameters of a search by POST, once it is known to have further pages.
-func (d *Door) keep(ctx context.Context, s *search) error {
-	if s.kept != nil {
-		return nil
-	}
-	kept := projections.KeptSearch{Asked: time.Now().UTC(), Tenant: d.Tenant, Type: s.scope.path(), Query: encode(s.parsed.Used)}
-	if _, err := rand.Read(kept.Secret[:]); err != nil {
-		return events.Wrap(events.Internal, "fhir.Search", err, "no random numbers")
-	}
-	blob, err := kept.Blob()
-	if err != nil {
-		return err
-	}
-	if err := d.Blobs.Put(ctx, []projections.Blob{blob}); err != nil {
-		return err
-	}
-	s.kept, s.keptHash = &kept, blob.Hash
-	return nil
 }

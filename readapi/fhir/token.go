@@ -51,7 +51,7 @@ func (p place) before(edge string) place {
 // The forms of a token: the first byte.
 const (
 	openForm   = 5 // checksum, place
-	sealedForm = 6 // hash of the kept search, nonce, sealed place
+	sealedForm = 7 // id of the kept search, nonce, sealed place
 )
 
 // open writes the token of a search whose parameters stand in the link beside it. The checksum binds it to them: a token is no
@@ -64,25 +64,25 @@ func (p place) open(search string) string {
 }
 
 // seal writes the token of a kept search. Its place is encrypted (AES-256-GCM), because an index token may hold sort values.
-func (p place) seal(hash events.Hash, secret [32]byte) (string, error) {
-	aead, err := sealing(secret)
+func (p place) seal(kept *keptSearch) (string, error) {
+	aead, err := sealing(kept.Secret)
 	if err != nil {
 		return "", err
 	}
-	data := append(append(make([]byte, 0, 256), sealedForm), hash[:]...)
+	data := append(append(make([]byte, 0, 256), sealedForm), kept.id[:]...)
 	nonce := make([]byte, aead.NonceSize())
 	if _, err := rand.Read(nonce); err != nil {
 		return "", events.Wrap(events.Internal, "fhir.token", err, "no random numbers")
 	}
 	data = append(data, nonce...)
-	return base64.RawURLEncoding.EncodeToString(aead.Seal(data, nonce, p.append(nil), hash[:])), nil
+	return base64.RawURLEncoding.EncodeToString(aead.Seal(data, nonce, p.append(nil), kept.id[:])), nil
 }
 
 // token is a _page value taken apart: either of a search whose parameters stand beside it, or of a kept one.
 type token struct {
 	form byte
 	sum  uint64
-	kept events.Hash
+	kept searchID
 	rest []byte
 }
 

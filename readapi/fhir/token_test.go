@@ -16,7 +16,7 @@ func TestAPlaceComesBackFromItsToken(t *testing.T) {
 		{total: 1 << 40, snapshot: 1 << 60, asked: 1, edge: "\x00\xffa", back: true},
 		{total: 3, snapshot: 7, edge: "a", matches: 50, shown: 1_000},
 	}
-	secret := [32]byte{1, 2, 3}
+	kept := &keptSearch{Secret: [32]byte{1, 2, 3}, id: searchID{9}}
 	for _, want := range places {
 		open, err := parseToken(want.open("code=1"))
 		if err != nil {
@@ -26,15 +26,15 @@ func TestAPlaceComesBackFromItsToken(t *testing.T) {
 		if err != nil || open.check("code=1") != nil || got != want {
 			t.Errorf("open: got %+v (%v), want %+v", got, err, want)
 		}
-		text, err := want.seal(events.Hash{9}, secret)
+		text, err := want.seal(kept)
 		if err != nil {
 			t.Fatal(err)
 		}
 		sealed, err := parseToken(text)
-		if err != nil || sealed.kept != (events.Hash{9}) {
+		if err != nil || sealed.kept != kept.id {
 			t.Fatalf("sealed: got the search %x (%v), want 09…", sealed.kept, err)
 		}
-		if got, err = sealed.unseal(secret); err != nil || got != want {
+		if got, err = sealed.unseal(kept.Secret); err != nil || got != want {
 			t.Errorf("sealed: got %+v (%v), want %+v", got, err, want)
 		}
 	}
@@ -49,7 +49,7 @@ func TestATokenIsRefusedBesideAnotherSearchOrChanged(t *testing.T) {
 	if err := open.check("code=2"); events.KindOf(err) != events.Invalid {
 		t.Errorf("another search: got %v, want kind invalid", err)
 	}
-	text, err := p.seal(events.Hash{1}, [32]byte{1})
+	text, err := p.seal(&keptSearch{Secret: [32]byte{1}, id: searchID{1}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +69,7 @@ func TestATokenIsRefusedBesideAnotherSearchOrChanged(t *testing.T) {
 
 func TestASealedTokenShowsNothingOfItsPlace(t *testing.T) {
 	p := place{total: 3, snapshot: 5, edge: "Schmidt|1970"}
-	text, err := p.seal(events.Hash{1}, [32]byte{1})
+	text, err := p.seal(&keptSearch{Secret: [32]byte{1}, id: searchID{1}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +77,7 @@ func TestASealedTokenShowsNothingOfItsPlace(t *testing.T) {
 	if bytes.Contains(data, []byte("Schmidt")) {
 		t.Errorf("the token %q shows a sort value", text)
 	}
-	again, _ := p.seal(events.Hash{1}, [32]byte{1})
+	again, _ := p.seal(&keptSearch{Secret: [32]byte{1}, id: searchID{1}})
 	if again == text {
 		t.Error("two tokens of one place are the same: the nonce was used twice")
 	}
@@ -85,7 +85,7 @@ func TestASealedTokenShowsNothingOfItsPlace(t *testing.T) {
 
 func FuzzTokensAreReadOrRefused(f *testing.F) {
 	f.Add(place{total: 3, snapshot: 5, edge: "after"}.open("code=1"))
-	sealed, _ := place{total: -1}.seal(events.Hash{1}, [32]byte{1})
+	sealed, _ := place{total: -1}.seal(&keptSearch{Secret: [32]byte{1}, id: searchID{1}})
 	f.Add(sealed)
 	f.Add("AQ")
 	f.Add("")
