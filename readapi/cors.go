@@ -46,21 +46,20 @@ func (o *origins) answered(w http.ResponseWriter, r *http.Request) bool {
 		return false
 	}
 	header := w.Header()
-	if !o.any {
+	origin := r.Header.Get("Origin")
+	if o.any { // the answer is the same for all, those that name no origin too, so that a cache may give it to any
+		header.Set("Access-Control-Allow-Origin", "*")
+	} else {
 		header.Add("Vary", "Origin")
 	}
-	origin := r.Header.Get("Origin")
 	switch {
-	case origin == "":
-		return false
 	case o.any:
-		header.Set("Access-Control-Allow-Origin", "*")
 	case o.names[strings.ToLower(origin)]:
 		header.Set("Access-Control-Allow-Origin", origin)
 	default:
 		return false
 	}
-	if r.Method != http.MethodOptions || r.Header.Get("Access-Control-Request-Method") == "" {
+	if r.Method != http.MethodOptions || origin == "" || r.Header.Get("Access-Control-Request-Method") == "" {
 		header.Set("Access-Control-Expose-Headers", corsExposed)
 		return false
 	}

@@ -111,11 +111,16 @@ func (s *Server) fhir(h handler) handler {
 			return events.Errorf(events.NotFound, "readapi", "there is no tenant %q here", clip(tenant))
 		}
 		c.Set(tenantLabel, s.tenants.label(tenant))
-		contentType, acceptable := rest.Negotiate(c.Request)
+		header := c.Writer.Header()
+		header["Vary"] = append(header["Vary"], "Accept")
+		contentType, acceptable := rest.ContentType, true
+		if c.Request.Context().Value(asPage{}) == nil {
+			contentType, acceptable = rest.Negotiate(c.Request)
+		}
 		if !acceptable {
 			return rest.NotAcceptable()
 		}
-		c.Writer.Header()["Content-Type"] = []string{contentType}
+		header["Content-Type"] = []string{contentType}
 		if fhir.IsPretty(c.Request.URL.RawQuery) {
 			c.Writer = &prettyWriter{ResponseWriter: c.Writer, indent: fhir.NewIndenter(c.Writer)}
 		}

@@ -33,6 +33,7 @@ func TestPagesOfListedOriginsMayUseTheRoot(t *testing.T) {
 		{"a listed one with a port", []string{page}, request{method: "GET", target: "/fhir/Patient/p1", headers: []string{"Origin: " + page + ":8443"}}, 200, ""},
 		{"a file's", []string{page}, request{method: "GET", target: "/fhir/Patient/p1", headers: []string{"Origin: null"}}, 200, ""},
 		{"any", []string{"*"}, request{method: "GET", target: "/fhir/Patient/p1", headers: []string{"Origin: null"}}, 200, "*"},
+		{"any, for a cache", []string{"*"}, request{method: "GET", target: "/fhir/Patient/p1"}, 200, "*"},
 		{"an error can be read, too", []string{page}, request{method: "GET", target: "/fhir/Patient/unknown", headers: []string{"Origin: " + page}}, 404, page},
 		{"a write", []string{page}, request{method: "PUT", target: "/fhir/Patient/p1", headers: []string{"Origin: " + page}}, 201, page},
 		{"of another tenant", []string{page}, request{method: "GET", target: "/t/clinic/fhir/Patient", headers: []string{"Origin: " + page}}, 200, page},

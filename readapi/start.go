@@ -15,9 +15,13 @@ import (
 //go:embed start.html
 var startTemplate string
 
-// serveStart greets a person with a browser.
+// serveStart greets a person with a browser. A program that accepts no page is told where FHIR is.
 func (s *Server) serveStart(c *gin.Context) error {
 	s.address.Resolve(c.Request)
+	c.Writer.Header().Add("Vary", "Accept")
+	if !rest.AcceptsHTML(c.Request) {
+		return rest.Refused(http.StatusNotAcceptable, events.Unsupported, "readapi.serveStart", "here is a page for people; the FHIR root is %s", rest.Root(c.Request, s.base))
+	}
 	var page bytes.Buffer
 	err := s.pages.start.Execute(&page, map[string]any{
 		"Style": s.pages.style, "FHIR": rest.Root(c.Request, s.base), "Root": c.Request.Header.Get("X-Forwarded-Prefix"), "Version": s.root.Version,

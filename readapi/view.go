@@ -2,6 +2,7 @@ package readapi
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	_ "embed"
 	"encoding/base64"
@@ -57,8 +58,7 @@ func (s *Server) viewed(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
-		inner := r.Clone(r.Context())
-		inner.Header.Set("Accept", "application/fhir+json")
+		inner := r.Clone(context.WithValue(r.Context(), asPage{}, true))
 		inner.Header.Del("If-None-Match") // the page has no tag of its own: that of the JSON says nothing of it
 		inner.Header.Del("If-Modified-Since")
 		s.address.Resolve(inner)
@@ -68,11 +68,17 @@ func (s *Server) viewed(next http.Handler) http.Handler {
 	})
 }
 
+// asPage is the context key of requests whose answer is shown as a page, whatever they accept.
+type asPage struct{}
+
 // prefersHTML tells whether a read comes from a browser: it names HTML, likes it more than any JSON that it names, and no less than what it
-// doesn't name. _format rules over Accept, and JSON is all that it can ask for.
+// doesn't name. _format rules over Accept. What is asked in a bundle is answered in one.
 func prefersHTML(r *http.Request) bool {
-	if r.Method != http.MethodGet && r.Method != http.MethodHead || strings.Contains(r.URL.RawQuery, "_format") {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead || r.Context().Value(inBundle{}) != nil {
 		return false
+	}
+	if format, _, _ := rest.Param(r.URL.RawQuery, "_format"); format != "" {
+		return rest.IsHTML(format)
 	}
 	var html, json, others float64
 	for _, line := range r.Header["Accept"] {
@@ -151,9 +157,11 @@ func (s *Server) show(w http.ResponseWriter, r *http.Request, answer *captured) 
 	case v.Bad:
 		v.Title = fmt.Sprintf("%d %s", answer.status, http.StatusText(answer.status))
 	}
-	query := r.URL.RawQuery
-	if query != "" {
-		query += "&"
+	query := ""
+	for pair := range strings.SplitSeq(r.URL.RawQuery, "&") {
+		if _, format, _ := rest.Param(pair, "_format"); pair != "" && !format {
+			query += pair + "&"
+		}
 	}
 	v.Links = []namedLink{{"JSON", base + (&url.URL{Path: below}).EscapedPath() + "?" + query + "_format=json"}}
 	var root documents.Node
@@ -182,7 +190,6 @@ func (s *Server) show(w http.ResponseWriter, r *http.Request, answer *captured) 
 	for _, name := range []string{"ETag", "Last-Modified", "Content-Length"} { // they speak of the JSON
 		header.Del(name)
 	}
-	header.Add("Vary", "Accept")
 	s.pages.protect(header)
 	writePlain(w, answer.status, contentTypeHTML, page.Bytes())
 }

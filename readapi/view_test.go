@@ -2,6 +2,7 @@ package readapi_test
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -42,6 +43,32 @@ func TestBrowsersGetAPageAndAllOthersJSON(t *testing.T) {
 		if got := get(server, target, browser).Header().Get("Content-Type"); !strings.HasPrefix(got, "application/fhir+json") {
 			t.Errorf("%s: got %s, want JSON: _format rules", target, got)
 		}
+	}
+	for _, format := range []string{"html", "text/html", "application/xhtml%2Bxml", "application/xhtml+xml"} {
+		w := get(server, "/fhir/Patient?_id=1&_format="+format, "Accept: application/json")
+		body := w.Body.String()
+		if w.Code != http.StatusOK || !strings.HasPrefix(w.Header().Get("Content-Type"), "text/html") || !strings.Contains(body, "/fhir/Patient?_id=1&amp;_format=json") || strings.Contains(body, "&amp;_format=html&amp;") {
+			t.Errorf("_format=%s: got %d %s\n%s", format, w.Code, w.Header().Get("Content-Type"), body)
+		}
+	}
+	if w := (request{method: "POST", target: "/fhir/Patient/_search", body: "_format=html", headers: []string{"Content-Type: application/x-www-form-urlencoded"}}).do(server); w.Code != http.StatusNotAcceptable {
+		t.Errorf("a form with _format=html: got %d, want 406", w.Code)
+	}
+	for accept, want := range map[string]int{"": 200, "*/*": 200, "text/*": 200, strings.TrimPrefix(browser, "Accept: "): 200, "application/json": 406, "application/fhir+json, text/html;q=0": 406, "text/html;q=0, */*": 406} {
+		w := get(server, "/", "Accept: "+accept)
+		if w.Code != want || !slices.Contains(w.Header()["Vary"], "Accept") || want == 406 && !strings.Contains(w.Body.String(), "/fhir") {
+			t.Errorf("/ for %q: got %d, Vary %q, %s", accept, w.Code, w.Header()["Vary"], w.Body)
+		}
+	}
+	for target, code := range map[string]int{"/fhir/Patient/1": 200, "/fhir/Patient/none": 404, "/fhir/Patient?_id=1": 200, "/fhir/metadata": 200, "/fhir/Patient/1?_format=xml": 406} {
+		for _, headers := range [][]string{nil, {browser}} {
+			if w := get(server, target, headers...); w.Code != code || !slices.Contains(w.Header()["Vary"], "Accept") {
+				t.Errorf("%s: got %d, Vary %q", target, w.Code, w.Header()["Vary"])
+			}
+		}
+	}
+	if w := get(server, "/fhir/Patient/1", `If-None-Match: W/"1"`); w.Code != http.StatusNotModified || !slices.Contains(w.Header()["Vary"], "Accept") {
+		t.Errorf("not modified: got %d, Vary %q", w.Code, w.Header()["Vary"])
 	}
 	both := s.server(withWrite)
 	if w := (request{method: "POST", target: "/fhir/Patient", headers: []string{browser}}).do(both); w.Code != http.StatusCreated || w.Header().Get("Content-Security-Policy") != "" {

@@ -3,6 +3,7 @@ package rest
 import (
 	"mime"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -39,6 +40,33 @@ func Negotiate(r *http.Request) (contentType string, acceptable bool) {
 		}
 	}
 	return accepted(strings.Join(lines, ","))
+}
+
+// IsHTML tells whether a value of _format asks for a page: "html", or a media type that pages have.
+func IsHTML(format string) bool {
+	format = strings.ToLower(strings.TrimSpace(format))
+	if format == "html" {
+		return true
+	}
+	media, _, err := mime.ParseMediaType(strings.Replace(format, "xhtml xml", "xhtml+xml", 1))
+	return err == nil && slices.Contains(htmlNames, media)
+}
+
+var htmlNames = []string{"text/html", "application/xhtml+xml"}
+
+// AcceptsHTML tells whether an Accept header leaves room for a page.
+func AcceptsHTML(r *http.Request) bool {
+	lines := r.Header["Accept"]
+	if strings.Trim(strings.Join(lines, ""), " \t,") == "" {
+		return true
+	}
+	closest := mediaRange{}
+	for element := range elements(strings.Join(lines, ",")) {
+		if one, ok := rangeOf(element); ok && one.closeness(htmlNames) > closest.closeness(htmlNames) {
+			closest = one
+		}
+	}
+	return closest.quality > 0
 }
 
 // NotAcceptable is the refusal of a client that accepts no JSON.
