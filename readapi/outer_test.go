@@ -53,6 +53,9 @@ func TestPagesOfListedOriginsMayUseTheRoot(t *testing.T) {
 		if varies := strings.Contains(strings.Join(w.Header()["Vary"], ","), "Origin"); varies != (len(c.origins) > 0 && c.origins[0] != "*" && c.request.target != "/metrics") {
 			t.Errorf("%s: Vary is %q", c.name, w.Header()["Vary"])
 		}
+		if len(c.request.headers) == 0 {
+			continue // a request without an Origin is no preflight
+		}
 		c.request.headers = append(c.request.headers, "Access-Control-Request-Method: "+c.request.method, "Access-Control-Request-Headers: authorization,if-match")
 		c.request.method = "OPTIONS"
 		w = c.request.do(server)
