@@ -1,6 +1,7 @@
 package functions
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -82,7 +83,7 @@ func relocate(err error, move func(expression string) string) error {
 }
 
 // bundle answers POST [base] (FHIR R4, http.html#transaction).
-func (d *door) bundle(rw http.ResponseWriter, r *http.Request) error {
+func (d *door) bundle(rw http.ResponseWriter, r *http.Request, _ rest.Place) error {
 	if err := onlyResultParameters(r.URL.RawQuery, bundleHint); err != nil {
 		return err
 	}
@@ -159,30 +160,28 @@ func (d *door) readWrite(p *part, base string) error {
 		p.url = p.Resource.Get("resourceType").Text() + "?" + strings.TrimPrefix(p.url, "?")
 	}
 	path, query, _ := strings.Cut(p.url, "?")
-	segments := strings.FieldsFunc(path, func(c rune) bool { return c == '/' })
-	if _, operation, found := strings.Cut("/"+path, "/$"); found {
-		return p.at(rest.Refused(http.StatusNotFound, events.Unsupported, "functions.Door", "the operation $%.60s is not offered", operation), "request.url")
+	if strings.Trim(path, "/") == "" {
+		return p.at(invalid("%s %.200s names no type; an entry of a bundle is about one", p.Request.Method, p.url), "request.url")
 	}
-	p.change = events.Change{Entry: p.index}
+	row, at, err := d.table.Find(p.Request.Method, path)
+	if refusal := (*rest.Refusal)(nil); errors.As(err, &refusal) && refusal.Allow != "" {
+		return p.at(err, "request.method")
+	}
+	if err != nil {
+		return p.at(err, "request.url")
+	}
+	p.change = events.Change{Entry: p.index, Type: at.Type, ID: at.ID}
 	c := &p.change
-	switch p.Request.Method {
-	case http.MethodPost:
+	switch row.Name {
+	case create:
 		c.Operation = events.Create
-	case http.MethodPut:
+	case update, updateConditional:
 		c.Operation = events.Update
-	case http.MethodDelete:
+	case remove, removeConditional:
 		c.Operation = events.Delete
 	default:
-		return p.at(rest.Refused(http.StatusMethodNotAllowed, events.Unsupported, "functions.Door", "the method %.20q is not offered in a bundle; offered are GET, HEAD, POST, PUT and DELETE", p.Request.Method), "request.method")
-	}
-	if len(segments) == 0 || len(segments) > 2 || c.Operation == events.Create && len(segments) != 1 {
 		return p.at(invalid("%s %.200s is no interaction that is offered in a bundle", p.Request.Method, p.url), "request.url")
 	}
-	c.Type = segments[0]
-	if !d.Catalog.Known(c.Type) {
-		return p.at(rest.Refused(http.StatusNotFound, events.NotFound, "functions.Door", "%.64q is not a resource type of FHIR R4 that has an endpoint", c.Type), "request.url")
-	}
-	var err error
 	switch {
 	case c.Operation == events.Create:
 		c.ID = d.NewID()
@@ -196,8 +195,7 @@ func (d *door) readWrite(p *part, base string) error {
 			}
 		}
 		err = onlyResultParameters(query, createHint)
-	case len(segments) == 2:
-		c.ID = segments[1]
+	case c.ID != "":
 		if err = fhir.CheckID(c.ID); err == nil {
 			err = onlyResultParameters(query, hintWithID(c))
 		}

@@ -8,52 +8,71 @@ import (
 	"binnacle/events/fhir/rest"
 )
 
-// doors is the HTTP side of Write.
-type doors struct {
+// Door is the HTTP side of [Write]: create, update and delete with their conditional forms, batches and transactions (FHIR R4, http.html).
+type Door struct {
 	*Write
-	base string
-	read http.Handler
+	base  string
+	read  http.Handler
+	table *rest.Table // of what the node offers
 }
 
 // door answers one request.
 type door struct {
-	*Write
-	base   string
-	read   http.Handler
+	*Door
 	Tenant string // the ledger of the request
-	prefix string // of its path, see rest.Tenancy
 	key    string // its idempotency key
 }
 
-// Door returns the handler of all writing FHIR interactions under a base path ("/fhir"): create, update and delete with their
-// conditional forms, batches and transactions (FHIR R4, http.html). The scheme and host of a request's URL must be those that the
-// client sees, where they are known. read answers the GET entries of bundles, with paths under the same base; nil refuses them. A
-// request whose context carries an [rest.Tenancy] is about that tenant.
-func (w *Write) Door(base string, read http.Handler) http.Handler {
+// Door makes the door under a base path ("/fhir"). The scheme and host of a request's URL must be those that the client sees, where they are
+// known. read answers the GET entries of bundles, with paths under the same base; nil refuses them. A request whose context carries a
+// [rest.Tenancy] is about that tenant.
+func (w *Write) Door(base string, read http.Handler) *Door {
 	w.prepare()
-	return &doors{Write: w, base: strings.TrimSuffix(base, "/"), read: read}
+	d := &Door{Write: w, base: strings.TrimSuffix(base, "/"), read: read}
+	d.table = rest.NewTable(w.Catalog.Known, d.Rows()...)
+	return d
 }
 
-// Methods that are offered at each shape of path, reading doors included.
+// Within tells the door what else the node offers: entries of bundles are refused by this table. It is to be called before the first request.
+func (d *Door) Within(table *rest.Table) { d.table = table }
+
+// Names of the interactions that stand in the table.
 const (
-	methodsOfBase     = "GET, POST"
-	methodsOfType     = "GET, HEAD, POST, PUT, DELETE"
-	methodsOfResource = "GET, HEAD, PUT, DELETE"
-	methodsOfOther    = "GET, HEAD"
+	create            = "create"
+	update            = "update"
+	updateConditional = "update-conditional"
+	remove            = "delete"
+	removeConditional = "delete-conditional"
 )
 
-func (h *doors) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
-	d := &door{Write: h.Write, base: h.base, read: h.read, Tenant: h.Tenant}
-	if tenancy, named := rest.TenancyOf(r.Context()); named {
-		d.Tenant, d.prefix = tenancy.Tenant, tenancy.Prefix
+// Rows are the lines that the door has in the table of what the node offers.
+func (d *Door) Rows() []rest.Row {
+	return []rest.Row{
+		{Name: create, Codes: []string{"create"}, Method: http.MethodPost, Path: "/:type", Serve: d.served((*door).create)},
+		{Name: update, Codes: []string{"update"}, Method: http.MethodPut, Path: "/:type/:id", Serve: d.served((*door).update)},
+		{Name: remove, Codes: []string{"delete"}, Method: http.MethodDelete, Path: "/:type/:id", Serve: d.served((*door).delete)},
+		{Name: updateConditional, Method: http.MethodPut, Path: "/:type", Serve: d.served((*door).update)},
+		{Name: removeConditional, Method: http.MethodDelete, Path: "/:type", Serve: d.served((*door).delete)},
+		{Name: "bundle", Codes: []string{"transaction", "batch"}, Method: http.MethodPost, Path: "", Serve: d.served((*door).bundle)},
 	}
-	if err := d.once(rw, r); err != nil {
-		d.fail(rw, r, err)
+}
+
+// served makes the function of a row. It answers errors, too.
+func (d *Door) served(ask func(d *door, rw http.ResponseWriter, r *http.Request, at rest.Place) error) func(http.ResponseWriter, *http.Request, rest.Place) error {
+	return func(rw http.ResponseWriter, r *http.Request, at rest.Place) error {
+		one := &door{Door: d, Tenant: d.Tenant}
+		if tenancy, named := rest.TenancyOf(r.Context()); named {
+			one.Tenant = tenancy.Tenant
+		}
+		if err := one.once(rw, r, at, ask); err != nil {
+			one.fail(rw, r, err)
+		}
+		return nil
 	}
 }
 
 // once keeps requests apart that come with the same idempotency key.
-func (d *door) once(rw http.ResponseWriter, r *http.Request) error {
+func (d *door) once(rw http.ResponseWriter, r *http.Request, at rest.Place, ask func(d *door, rw http.ResponseWriter, r *http.Request, at rest.Place) error) error {
 	var err error
 	if d.key, err = idempotencyKey(r.Header); err != nil {
 		return err
@@ -65,42 +84,7 @@ func (d *door) once(rw http.ResponseWriter, r *http.Request) error {
 		}
 		defer leave()
 	}
-	return d.serve(rw, r)
-}
-
-func (d *door) serve(rw http.ResponseWriter, r *http.Request) error {
-	path, found := strings.CutPrefix(r.URL.Path, d.base)
-	if !found || path != "" && path[0] != '/' {
-		return rest.Refused(http.StatusNotFound, events.NotFound, "functions.Door", "nothing is at %q; FHIR is under %s", r.URL.Path, d.base)
-	}
-	segments := strings.FieldsFunc(path, func(c rune) bool { return c == '/' })
-	if len(segments) == 0 {
-		if r.Method == http.MethodPost {
-			return d.bundle(rw, r)
-		}
-		return rest.NotAllowed(r.Method, methodsOfBase)
-	}
-	name := segments[0]
-	if !d.Catalog.Known(name) {
-		return rest.Refused(http.StatusNotFound, events.NotFound, "functions.Door", "%.64q is not a resource type of FHIR R4 that has an endpoint", name)
-	}
-	switch {
-	case len(segments) == 1 && r.Method == http.MethodPost:
-		return d.create(rw, r, name)
-	case len(segments) == 1 && r.Method == http.MethodPut:
-		return d.update(rw, r, name, "")
-	case len(segments) == 1 && r.Method == http.MethodDelete:
-		return d.delete(rw, r, name, "")
-	case len(segments) == 1:
-		return rest.NotAllowed(r.Method, methodsOfType)
-	case len(segments) == 2 && r.Method == http.MethodPut:
-		return d.update(rw, r, name, segments[1])
-	case len(segments) == 2 && r.Method == http.MethodDelete:
-		return d.delete(rw, r, name, segments[1])
-	case len(segments) == 2 && !strings.HasPrefix(segments[1], "$") && segments[1] != "_search" && segments[1] != "_history":
-		return rest.NotAllowed(r.Method, methodsOfResource)
-	}
-	return rest.NotAllowed(r.Method, methodsOfOther)
+	return ask(d, rw, r, at)
 }
 
 func invalid(format string, args ...any) *events.Error {

@@ -10,7 +10,8 @@ import (
 )
 
 // create answers POST [base]/Type (FHIR R4, http.html#create) and its conditional form with If-None-Exist.
-func (d *door) create(rw http.ResponseWriter, r *http.Request, name string) error {
+func (d *door) create(rw http.ResponseWriter, r *http.Request, at rest.Place) error {
+	name := at.Type
 	if err := onlyResultParameters(r.URL.RawQuery, createHint); err != nil {
 		return err
 	}
@@ -38,8 +39,8 @@ func (d *door) create(rw http.ResponseWriter, r *http.Request, name string) erro
 }
 
 // update answers PUT [base]/Type/id (FHIR R4, http.html#update) and, without an id, the conditional form PUT [base]/Type?query.
-func (d *door) update(rw http.ResponseWriter, r *http.Request, name, id string) error {
-	change := events.Change{Operation: events.Update, Type: name, ID: id, Entry: -1}
+func (d *door) update(rw http.ResponseWriter, r *http.Request, at rest.Place) error {
+	change := events.Change{Operation: events.Update, Type: at.Type, ID: at.ID, Entry: -1}
 	if err := d.target(r, &change); err != nil {
 		return err
 	}
@@ -58,8 +59,8 @@ func (d *door) update(rw http.ResponseWriter, r *http.Request, name, id string) 
 }
 
 // delete answers DELETE [base]/Type/id (FHIR R4, http.html#delete) and, without an id, the conditional form DELETE [base]/Type?query.
-func (d *door) delete(rw http.ResponseWriter, r *http.Request, name, id string) error {
-	change := events.Change{Operation: events.Delete, Type: name, ID: id, Entry: -1}
+func (d *door) delete(rw http.ResponseWriter, r *http.Request, at rest.Place) error {
+	change := events.Change{Operation: events.Delete, Type: at.Type, ID: at.ID, Entry: -1}
 	if err := d.target(r, &change); err != nil {
 		return err
 	}

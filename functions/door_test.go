@@ -101,7 +101,7 @@ func TestTheDoorRefusesWithAPointedOutcome(t *testing.T) {
 		{"no resourceType", "POST", "/Patient", `{"id":"a"}`, nil, 400, "invalid", "resourceType", ""},
 		{"an unknown resourceType", "POST", "/Patient", `{"resourceType":"Human"}`, nil, 400, "invalid", "Human", "resourceType"},
 		{"another type than the path", "POST", "/Patient", `{"resourceType":"Group"}`, nil, 400, "invalid", "Group", "resourceType"},
-		{"an unknown type in the path", "POST", "/Human", `{"resourceType":"Human"}`, nil, 404, "not-found", "Human", ""},
+		{"an unknown type in the path", "POST", "/Human", `{"resourceType":"Human"}`, nil, 404, "not-supported", "Human", ""},
 		{"no id on update", "PUT", "/Patient/p", patient("", "1"), nil, 400, "invalid", "id", "Patient.id"},
 		{"another id than the path", "PUT", "/Patient/p", patient("q", "1"), nil, 400, "invalid", "q", "Patient.id"},
 		{"an id that is none", "PUT", "/Patient/a_b", patient("a_b", "1"), nil, 400, "invalid", "a_b", ""},

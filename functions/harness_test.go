@@ -17,6 +17,7 @@ import (
 
 	"binnacle/events"
 	"binnacle/events/fhir"
+	"binnacle/events/fhir/rest"
 	memorylog "binnacle/events/memory"
 	"binnacle/functions"
 	memoryblobs "binnacle/projections/blobs/memory"
@@ -62,9 +63,14 @@ func newNode(t testing.TB, change ...func(*node)) *node {
 	for _, c := range change {
 		c(n)
 	}
-	n.door = n.write.Door("/fhir", n.read)
+	n.door = handler(n.write.Door("/fhir", n.read))
 	n.stop = follow(t, n.log, n.project)
 	return n
+}
+
+// handler answers requests as the router in front of a door does.
+func handler(door *functions.Door) http.Handler {
+	return rest.NewTable(theCatalog().Known, door.Rows()...).Handler("/fhir")
 }
 
 func newID() string { return uuid.Must(uuid.NewV7()).String() }

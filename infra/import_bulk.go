@@ -10,6 +10,7 @@ import (
 
 	"github.com/dustin/go-humanize"
 
+	"binnacle/events/fhir/rest"
 	"binnacle/functions"
 	"binnacle/infra/load"
 	"binnacle/infra/node"
@@ -76,5 +77,5 @@ func bulkDoor(p *parts.Parts) http.Handler {
 		Partitions: p.Partitions, Now: time.Now, NewID: node.NewID, Logger: p.Logger, Heal: p.Heal(),
 		Limits: functions.Limits{LagRecords: math.MaxInt64, LagStall: math.MaxInt64},
 	}
-	return write.Door(load.BulkBase, nil)
+	return rest.NewTable(p.Catalog.Known, write.Door(load.BulkBase, nil).Rows()...).Handler(load.BulkBase)
 }

@@ -12,12 +12,13 @@ import (
 // origins are the places whose pages may use the FHIR root from a browser (Fetch standard, CORS). Nobody's credentials are sent along: a page that
 // has a token puts it into the Authorization header by itself.
 type origins struct {
-	any   bool
-	names map[string]bool
+	any     bool
+	names   map[string]bool
+	methods string // that they are told
 }
 
-func newOrigins(list []string) (origins, error) {
-	o := origins{names: map[string]bool{}}
+func newOrigins(list []string, methods string) (origins, error) {
+	o := origins{names: map[string]bool{}, methods: methods}
 	for _, name := range list {
 		if name == "*" {
 			o.any = true
@@ -34,7 +35,6 @@ func newOrigins(list []string) (origins, error) {
 
 // Headers of preflights and of answers to pages of other origins.
 const (
-	corsMethods = "GET, HEAD, POST, PUT, DELETE"
 	corsExposed = "ETag, Location, Content-Location, Binnacle-Position, Link, X-Request-Id, Retry-After, Idempotent-Replayed, Preference-Applied"
 	corsAge     = "7200" // seconds that a browser may remember a preflight; browsers take no more
 )
@@ -63,7 +63,7 @@ func (o *origins) answered(w http.ResponseWriter, r *http.Request) bool {
 		header.Set("Access-Control-Expose-Headers", corsExposed)
 		return false
 	}
-	header.Set("Access-Control-Allow-Methods", corsMethods)
+	header.Set("Access-Control-Allow-Methods", o.methods)
 	if wanted := r.Header.Values("Access-Control-Request-Headers"); len(wanted) > 0 { // what a page may send at all: each request is checked by itself
 		header.Set("Access-Control-Allow-Headers", strings.Join(wanted, ", "))
 		header.Add("Vary", "Access-Control-Request-Headers")

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -106,7 +105,7 @@ func (s *Server) recovered(c *gin.Context, cause any) {
 func (s *Server) fhir(h handler) handler {
 	return func(c *gin.Context) error {
 		s.address.Resolve(c.Request)
-		tenant := s.tenantOf(c.Request)
+		tenant := s.root.TenantOf(c.Request)
 		if !s.tenants.known(tenant) {
 			return events.Errorf(events.NotFound, "readapi", "there is no tenant %q here", clip(tenant))
 		}
@@ -140,32 +139,6 @@ func (p *prettyWriter) WriteHeader(status int) {
 }
 
 func (p *prettyWriter) Write(data []byte) (int, error) { return p.indent.Write(data) }
-
-// operation answers for an operation that is not offered, at any place below the FHIR root and by any method: there is one answer for all of them.
-func (s *Server) operation() gin.HandlerFunc {
-	refuse := s.handle("unknown", s.fhir(func(c *gin.Context) error {
-		_, name, _ := strings.Cut(c.Request.URL.Path, "/$")
-		return rest.Refused(http.StatusNotFound, events.Unsupported, "readapi", "the operation %s is not offered; %s/metadata lists what there is", clip("$"+name), s.base)
-	}))
-	return func(c *gin.Context) {
-		below, found := strings.CutPrefix(c.Request.URL.Path, s.base+"/")
-		if found && strings.Contains("/"+below, "/$") && !strings.Contains(c.FullPath(), "/$") {
-			refuse(c)
-			c.Abort()
-		}
-	}
-}
-
-// typed is [Server.fhir] for a path that begins with a resource type.
-func (s *Server) typed(h handler) handler {
-	return s.fhir(func(c *gin.Context) error {
-		if resourceType := c.Param("type"); !s.catalog.Known(resourceType) {
-			return rest.Refused(http.StatusNotFound, events.Unsupported, "readapi",
-				"%q is not a resource type of FHIR R4 that has an endpoint; types are written as in Patient", clip(resourceType))
-		}
-		return h(c)
-	})
-}
 
 // plain is a handler that does not look at the request.
 func plain(serve func(w http.ResponseWriter)) handler {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"binnacle/events/fhir/rest"
 	"binnacle/readapi/fhir"
 )
 
@@ -152,15 +153,15 @@ func TestIncludesThatFillMoreThanAPageFollowPageByPage(t *testing.T) {
 			t.Fatal(err)
 		}
 		handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			scope := fhir.Scope{Type: "Patient"}
+			at := rest.Place{Type: "Patient"}
 			if r.URL.Path == "/fhir" {
-				scope.Type = ""
+				at.Type = ""
 			}
 			search := door.Search
 			if r.Method == http.MethodPost {
 				search = door.SearchForm
 			}
-			if err := search(w, r, scope); err != nil {
+			if err := search(w, r, at); err != nil {
 				t.Errorf("%s: %v", r.URL, err)
 			}
 		})

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"binnacle/events/fhir/rest"
 	"binnacle/readapi"
 	"binnacle/readapi/fhir"
 )
@@ -123,11 +124,11 @@ func TestAPageOfManyBytesEndsWhereTheOneAfterItBegins(t *testing.T) {
 		var err error
 		switch r.URL.Path {
 		case "/fhir/Basic/1/_history":
-			err = door.History(w, r, "Basic", "1")
+			err = door.History(w, r, rest.Place{Type: "Basic", ID: "1"})
 		case "/fhir":
-			err = door.Search(w, r, fhir.Scope{})
+			err = door.Search(w, r, rest.Place{})
 		default:
-			err = door.Search(w, r, fhir.Scope{Type: "Patient"})
+			err = door.Search(w, r, rest.Place{Type: "Patient"})
 		}
 		if err != nil {
 			t.Errorf("%s: %v", r.URL, err)

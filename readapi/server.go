@@ -33,7 +33,7 @@ type Config struct {
 	Partitions int32    // of the log; 0: 1
 	Log        string   // the identity of the log; "": it has none
 
-	Write http.Handler // takes POST, PUT and DELETE below Base, and POST to Base; nil: this node does not write
+	Writes []rest.Row // what the writing door offers; none: this node does not write
 
 	Reader  projections.Reader // nil: this node does not read
 	Blobs   projections.Blobs
@@ -65,8 +65,7 @@ type Server struct {
 	origins origins
 	access  bool
 	tenants tenants
-	root    *fhir.Door // of the tenant of requests that name none; [Server.door] is the one of a request
-	write   http.Handler
+	root    *fhir.Door // of the tenant of requests that name none
 	catalog *catalog.Catalog
 	health  *health
 	metrics *metrics
@@ -84,7 +83,7 @@ func New(config Config) (*Server, error) {
 	if config.Registry == nil || config.Logger == nil {
 		return nil, events.Errorf(events.Invalid, "readapi.New", "the server needs a metrics registry and a logger")
 	}
-	s := &Server{base: base, access: config.AccessLog, write: config.Write, catalog: config.Catalog, log: config.Logger, health: newHealth(config)}
+	s := &Server{base: base, access: config.AccessLog, catalog: config.Catalog, log: config.Logger, health: newHealth(config)}
 	var err error
 	if s.tenants, err = newTenants(config.Tenant, config.Tenants); err != nil {
 		return nil, err
@@ -95,15 +94,15 @@ func New(config Config) (*Server, error) {
 	if s.proxies, err = newProxies(config.TrustedProxies, config.Logger); err != nil {
 		return nil, err
 	}
-	if s.origins, err = newOrigins(config.CORSOrigins); err != nil {
-		return nil, err
-	}
 	s.root, err = fhir.New(fhir.Config{
 		Tenant: config.Tenant, Partitions: config.Partitions, Reader: config.Reader, Blobs: config.Blobs, Memos: config.Memos, Catalog: config.Catalog, Heal: config.Heal,
-		BaseURL: func(r *http.Request) string { return rest.Root(r, base) }, PublicURL: strings.TrimRight(config.PublicURL, "/"), Writes: config.Write != nil, Dangling: config.Dangling, Lenient: config.Lenient, Version: config.Version, Logger: config.Logger,
+		BaseURL: func(r *http.Request) string { return rest.Root(r, base) }, PublicURL: strings.TrimRight(config.PublicURL, "/"), Writes: config.Writes, Log: config.Log, Dangling: config.Dangling, Lenient: config.Lenient, Version: config.Version, Logger: config.Logger,
 		Limits: fhir.Limits{MaxValues: config.MaxValues, DefaultCount: config.DefaultCount, MaxCount: config.MaxCount, SearchTime: config.SearchTime, PositionWait: config.PositionWait},
 	})
 	if err != nil {
+		return nil, err
+	}
+	if s.origins, err = newOrigins(config.CORSOrigins, s.root.Table.Methods()); err != nil {
 		return nil, err
 	}
 	if s.metrics, err = newMetrics(config.Registry); err != nil {
@@ -117,7 +116,6 @@ func New(config Config) (*Server, error) {
 	engine.HandleMethodNotAllowed = true
 	engine.RedirectTrailingSlash = false
 	engine.ForwardedByClientIP = false
-	engine.Use(s.operation())
 	s.route(engine, config)
 	compress, err := gzhttp.NewWrapper(gzhttp.MinSize(1_400), gzhttp.CompressionLevel(1),
 		gzhttp.ContentTypes([]string{"application/fhir+json", "application/json", "text/json", "text/html", "text/plain"}))
@@ -127,6 +125,9 @@ func New(config Config) (*Server, error) {
 	s.handler = compress(s.viewed(engine))
 	return s, nil
 }
+
+// Table is what the node offers.
+func (s *Server) Table() *rest.Table { return s.root.Table }
 
 // ServeHTTP makes a path that ends with a slash the same as the one without, for the write door too, and takes the tenant off a path that
 // names one. The GET entries of a bundle come here with the tenant of the bundle in their context.
@@ -165,98 +166,44 @@ func (s *Server) route(engine *gin.Engine, config Config) {
 		return nil
 	})
 
-	s.get(engine, s.base+"/metadata", "capabilities", s.fhir(func(c *gin.Context) error {
-		if config.Log != "" {
-			c.Header(headerLedger, ledgerID(config.Log, s.tenantOf(c.Request)))
+	for _, row := range s.root.Table.Rows() {
+		answer := s.handle(row.Name, s.fhir(s.offered(row)))
+		engine.Handle(row.Method, s.base+row.Path, answer)
+		if row.Method == http.MethodGet { // net/http drops the body that HEAD must not have
+			engine.HEAD(s.base+row.Path, answer)
 		}
-		return s.door(c.Request).Metadata(c.Writer, c.Request)
-	}))
-	if config.Reader != nil {
-		s.routeReads(engine)
 	}
-	if config.Write != nil {
-		s.routeWrites(engine)
-	}
-	engine.NoRoute(s.handle("unknown", s.fhir(s.noRoute)))
-	engine.NoMethod(s.handle("unknown", s.fhir(s.noMethod)))
+	engine.NoRoute(s.handle("unknown", s.fhir(s.found)))
+	engine.NoMethod(s.handle("unknown", s.fhir(s.found)))
 }
 
-func (s *Server) routeReads(engine *gin.Engine) {
-	s.get(engine, s.base, "search-system", s.fhir(func(c *gin.Context) error { return s.door(c.Request).Search(c.Writer, c.Request, fhir.Scope{}) }))
-	engine.POST(s.base+"/_search", s.handle("search-system", s.fhir(func(c *gin.Context) error { return s.door(c.Request).SearchForm(c.Writer, c.Request, fhir.Scope{}) })))
-	s.get(engine, s.base+"/_history", "history-system", s.fhir(notOffered("the history of all types", "ask for the history of one resource")))
-	s.get(engine, s.base+"/:type", "search-type", s.typed(func(c *gin.Context) error {
-		return s.door(c.Request).Search(c.Writer, c.Request, fhir.Scope{Type: c.Param("type")})
-	}))
-	engine.POST(s.base+"/:type/_search", s.handle("search-type", s.typed(func(c *gin.Context) error {
-		return s.door(c.Request).SearchForm(c.Writer, c.Request, fhir.Scope{Type: c.Param("type")})
-	})))
-	s.get(engine, s.base+"/:type/:id", "read", s.typed(s.read))
-	s.get(engine, s.base+"/:type/:id/_history", "history-instance", s.typed(func(c *gin.Context) error {
-		return s.door(c.Request).History(c.Writer, c.Request, c.Param("type"), c.Param("id"))
-	}))
-	s.get(engine, s.base+"/:type/:id/_history/:version", "vread", s.typed(func(c *gin.Context) error {
-		return s.door(c.Request).VRead(c.Writer, c.Request, c.Param("type"), c.Param("id"), c.Param("version"))
-	}))
-	s.get(engine, s.base+"/:type/:id/:inside", "search-compartment", s.typed(s.compartment((*fhir.Door).Search)))
-	engine.POST(s.base+"/:type/:id/:inside/_search", s.handle("search-compartment", s.typed(s.compartment((*fhir.Door).SearchForm))))
-}
-
-// read answers a read, and what stands where an id would.
-func (s *Server) read(c *gin.Context) error {
-	id := c.Param("id")
-	switch {
-	case id == "_history":
-		return notOffered("the history of a type", "ask for the history of one resource")(c)
-	case id == "_search":
-		c.Header("Allow", http.MethodPost)
-		return rest.Refused(http.StatusMethodNotAllowed, events.Unsupported, "readapi", "_search takes POST; with GET leave it out: %s/%s?…", s.base, c.Param("type"))
-	}
-	return s.door(c.Request).Read(c.Writer, c.Request, c.Param("type"), id)
-}
-
-// compartment searches what belongs to one resource: one type of it, or with * all types.
-func (s *Server) compartment(search func(*fhir.Door, http.ResponseWriter, *http.Request, fhir.Scope) error) handler {
+// offered answers where a row of the table does.
+func (s *Server) offered(row rest.Row) handler {
 	return func(c *gin.Context) error {
-		inside := c.Param("inside")
-		switch {
-		case inside == "*":
-			inside = ""
-		case !s.catalog.Known(inside):
-			return s.noRoute(c)
+		at := rest.Place{Type: c.Param("type"), ID: c.Param("id"), Version: c.Param("version"), Inside: c.Param("inside")}
+		if row.Instead != "" || !s.root.Table.Fits(&row, at) {
+			return s.found(c)
 		}
-		return search(s.door(c.Request), c.Writer, c.Request, fhir.Scope{Type: inside, Compartment: catalog.Compartment{Type: c.Param("type"), ID: c.Param("id")}})
+		return row.Serve(c.Writer, c.Request, at)
 	}
 }
 
-func (s *Server) routeWrites(engine *gin.Engine) {
-	write := func(c *gin.Context) error {
-		s.write.ServeHTTP(c.Writer, c.Request)
-		return nil
+// found answers where Gin has no route, or one of a shape that the path has by chance: as the table says.
+func (s *Server) found(c *gin.Context) error {
+	method, path := c.Request.Method, c.Request.URL.Path
+	below, found := strings.CutPrefix(path, s.base)
+	if allow := c.Writer.Header().Get("Allow"); !found && allow != "" { // Gin has set it
+		return rest.NotAllowed(method, allow)
 	}
-	engine.POST(s.base, s.handle("bundle", s.fhir(write)))
-	engine.POST(s.base+"/:type", s.handle("create", s.typed(write)))
-	engine.PUT(s.base+"/:type", s.handle("update-conditional", s.typed(write)))
-	engine.DELETE(s.base+"/:type", s.handle("delete-conditional", s.typed(write)))
-	engine.PUT(s.base+"/:type/:id", s.handle("update", s.typed(write)))
-	engine.DELETE(s.base+"/:type/:id", s.handle("delete", s.typed(write)))
-}
-
-// noRoute answers for a path that nothing has.
-func (s *Server) noRoute(c *gin.Context) error {
-	return events.Errorf(events.NotFound, "readapi", "there is nothing at %.200q; %s/metadata tells what there is", c.Request.URL.Path, s.base)
-}
-
-// noMethod answers for a path that takes other methods; Gin has set Allow.
-func (s *Server) noMethod(c *gin.Context) error {
-	return rest.NotAllowed(c.Request.Method, c.Writer.Header().Get("Allow"))
-}
-
-// notOffered refuses an interaction of FHIR that this server does not have.
-func notOffered(what, hint string) handler {
-	return func(*gin.Context) error {
-		return events.Errorf(events.Unsupported, "readapi", "%s is not offered; %s", what, hint)
+	if !found || below != "" && below[0] != '/' {
+		return events.Errorf(events.NotFound, "readapi", "there is nothing at %.200q; %s/metadata tells what there is", path, s.base)
 	}
+	c.Writer.Header().Del("Allow")
+	row, at, err := s.root.Table.Find(method, below)
+	if err != nil {
+		return err
+	}
+	return row.Serve(c.Writer, c.Request, at)
 }
 
 // clip shortens what a client has sent for a message.

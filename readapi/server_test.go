@@ -16,17 +16,28 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"binnacle/events"
+	"binnacle/events/fhir/rest"
 	"binnacle/projections"
 	"binnacle/readapi"
 )
 
 // echo stands for the write door: it tells what it was given.
-var echo = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+func echo(w http.ResponseWriter, r *http.Request, _ rest.Place) error {
 	w.Header().Set("Seen", r.Method+" "+r.URL.Scheme+"://"+r.URL.Host+r.URL.Path+" "+r.Header.Get("X-Forwarded-Prefix"))
 	w.WriteHeader(http.StatusCreated)
-})
+	return nil
+}
 
-func withWrite(c *readapi.Config) { c.Write = echo }
+func withWrite(c *readapi.Config) {
+	c.Writes = []rest.Row{
+		{Name: "create", Codes: []string{"create"}, Method: http.MethodPost, Path: "/:type", Serve: echo},
+		{Name: "update", Codes: []string{"update"}, Method: http.MethodPut, Path: "/:type/:id", Serve: echo},
+		{Name: "delete", Codes: []string{"delete"}, Method: http.MethodDelete, Path: "/:type/:id", Serve: echo},
+		{Name: "update-conditional", Method: http.MethodPut, Path: "/:type", Serve: echo},
+		{Name: "delete-conditional", Method: http.MethodDelete, Path: "/:type", Serve: echo},
+		{Name: "bundle", Codes: []string{"transaction", "batch"}, Method: http.MethodPost, Path: "", Serve: echo},
+	}
+}
 
 func TestEveryPlaceTakesItsMethods(t *testing.T) {
 	s := newStore(t)

@@ -1,16 +1,12 @@
 package readapi
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"net/http"
 	"slices"
 	"strings"
 	"sync"
 
 	"binnacle/events"
 	"binnacle/events/fhir/rest"
-	"binnacle/readapi/fhir"
 )
 
 // tenantPath is what stands in front of a tenant's name: "/t/clinic/fhir/Patient".
@@ -24,16 +20,6 @@ const otherTenants = "(other)"
 
 // tenantLabel is where a request's label stands in Gin's context.
 const tenantLabel = "tenant"
-
-// headerLedger tells at the capability statement which ledger it is of: the same one under any address and after any rebuild, another one when
-// the log was made anew. Who remembers what a ledger has taken knows by it that it is still the same.
-const headerLedger = "Binnacle-Ledger"
-
-// ledgerID names the ledger of a tenant in a log.
-func ledgerID(log, tenant string) string {
-	sum := sha256.Sum256([]byte(log + "\n" + tenant))
-	return hex.EncodeToString(sum[:16])
-}
 
 // tenants tells which tenants there are.
 type tenants struct {
@@ -101,20 +87,4 @@ func tenancyOf(path, base string) (tenancy rest.Tenancy, behind string, named bo
 		return rest.Tenancy{}, path, false
 	}
 	return rest.Tenancy{Tenant: name, Prefix: tenantPath + name}, behind, true
-}
-
-// tenantOf is the tenant of a request.
-func (s *Server) tenantOf(r *http.Request) string {
-	if tenancy, named := rest.TenancyOf(r.Context()); named {
-		return tenancy.Tenant
-	}
-	return s.root.Tenant
-}
-
-// door is the reading door of a request's tenant.
-func (s *Server) door(r *http.Request) *fhir.Door {
-	if tenant := s.tenantOf(r); tenant != s.root.Tenant {
-		return s.root.For(tenant)
-	}
-	return s.root
 }

@@ -93,19 +93,24 @@ func (n *Node) newDoors(m *meaning, index projections.Index, heal *functions.Hea
 	if n.has(roleRead) {
 		config.Reader, config.Blobs, config.Memos, config.Heal = m.whole, n.Blobs, n.Memos, heal.Handle
 	}
+	var door *functions.Door
 	if n.has(roleWrite) {
 		write := &functions.Write{
 			Log: n.Log, Index: index, IndexReady: n.Generations.Ready, Blobs: n.Blobs, Catalog: m.catalog, Waiters: n.waiters, Tenant: parts.DefaultTenant,
 			Partitions: n.Partitions, Now: time.Now, NewID: NewID, Logger: n.Logger, Heal: heal, Fit: n.fit, Left: n.left.Inc, Dangling: limits.References == dangling,
 			Limits: functions.Limits{BodyBytes: limits.MaxBody, BodiesBytes: limits.BodyMemory, OutcomeWait: limits.OutcomeWait, LagRecords: limits.MaxLag, KeyWindow: limits.KeyWindow},
 		}
-		config.Write = write.Door(n.config.Base, outer)
+		door = write.Door(n.config.Base, outer)
+		config.Writes = door.Rows()
 	}
 	server, err := readapi.New(config)
 	if err != nil {
 		return nil, err
 	}
 	outer.handler = server
+	if door != nil {
+		door.Within(server.Table())
+	}
 	return server, nil
 }
 

@@ -51,6 +51,7 @@ type restMode struct {
 	Resource      []resourceOffer    `json:"resource,omitempty"`
 	Interaction   []interactionOffer `json:"interaction,omitempty"`
 	SearchParam   []searchParamOffer `json:"searchParam,omitempty"`
+	Operation     []operationOffer   `json:"operation,omitempty"`
 	Compartment   []string           `json:"compartment,omitempty"`
 }
 
@@ -68,11 +69,17 @@ type resourceOffer struct {
 	SearchInclude     []string           `json:"searchInclude,omitempty"`
 	SearchRevInclude  []string           `json:"searchRevInclude,omitempty"`
 	SearchParam       []searchParamOffer `json:"searchParam,omitempty"`
+	Operation         []operationOffer   `json:"operation,omitempty"`
 }
 
 type interactionOffer struct {
 	Code          string `json:"code"`
 	Documentation string `json:"documentation,omitempty"`
+}
+
+type operationOffer struct {
+	Name       string `json:"name"`
+	Definition string `json:"definition"`
 }
 
 type searchParamOffer struct {
@@ -83,13 +90,13 @@ type searchParamOffer struct {
 }
 
 // newCapability tells of the node as it is configured: what it does not answer is not in it.
-func newCapability(config Config) (*capability, error) {
+func newCapability(config Config, table *rest.Table) (*capability, error) {
 	statement := capabilityStatement{
 		ResourceType: "CapabilityStatement", Status: "active", Kind: "instance", FHIRVersion: "4.0.1",
 		Software:       software{Name: "Binnacle", Version: config.Version},
 		Implementation: implementation{Description: "Binnacle, a log-first FHIR R4 server", URL: config.PublicURL},
 		Format:         []string{"application/fhir+json", "application/json", "json"},
-		Rest:           []restMode{restOf(config)},
+		Rest:           []restMode{restOf(config, table)},
 	}
 	undated, err := json.Marshal(statement)
 	if err != nil {
@@ -105,47 +112,39 @@ func newCapability(config Config) (*capability, error) {
 	return &capability{body: body, etag: `W/"` + hex.EncodeToString(sum[:8]) + `"`, modified: made}, nil
 }
 
-func restOf(config Config) restMode {
-	rest := restMode{
+func restOf(config Config, table *rest.Table) restMode {
+	told := restMode{
 		Mode: "server",
 		Documentation: "A search is answered at the state of its first page, however much is written while it is paged through. " +
 			"Reference parameters can be chained (subject.name, subject:Patient.organization.name) and reversed (_has:Observation:patient:code), to any depth. " +
 			"Answers carry " + rest.HeaderPosition + "; a request that sends it back as " + rest.HeaderMinPosition + " reads at least what that answer knew.",
 	}
-	var interactions []interactionOffer
-	offer := func(codes ...string) {
-		for _, code := range codes {
-			interactions = append(interactions, interactionOffer{Code: code})
-		}
-	}
 	if config.Reader != nil {
-		offer("read", "vread", "history-instance", "search-type")
-		rest.Interaction = append(rest.Interaction, interactionOffer{Code: "search-system", Documentation: "_type names the types; the newest come first"})
-		rest.SearchParam = systemParams(config.Catalog)
+		told.SearchParam = systemParams(config.Catalog)
 		for _, name := range config.Catalog.Compartments() {
-			rest.Compartment = append(rest.Compartment, "http://hl7.org/fhir/CompartmentDefinition/"+strings.ToLower(name[:1])+name[1:])
+			told.Compartment = append(told.Compartment, "http://hl7.org/fhir/CompartmentDefinition/"+strings.ToLower(name[:1])+name[1:])
 		}
 	}
-	if config.Writes {
-		offer("create", "update", "delete")
-		rest.Interaction = append(rest.Interaction, interactionOffer{Code: "transaction"}, interactionOffer{Code: "batch"})
-	}
-	if len(interactions) == 0 {
-		return rest
-	}
+	told.Interaction, told.Operation = offersOf(table, "")
 	reverse := reverseIncludes(config.Catalog)
 	for _, resourceType := range config.Catalog.Types() {
 		resource := resourceOffer{
-			Type: resourceType, Interaction: interactions, Versioning: "versioned",
-			ReadHistory: config.Reader != nil, UpdateCreate: config.Writes,
-			ConditionalCreate: config.Writes, ConditionalUpdate: config.Writes, ConditionalDelete: "not-supported",
+			Type: resourceType, Versioning: "versioned", ReadHistory: table.Has("vread"), UpdateCreate: table.Has("update"),
+			ConditionalCreate: table.Has("create"), ConditionalUpdate: table.Has("update-conditional"), ConditionalDelete: "not-supported",
 		}
-		if config.Writes {
+		if resource.Interaction, resource.Operation = offersOf(table, resourceType); resource.Interaction == nil {
+			continue
+		}
+		if table.Has("delete-conditional") {
 			resource.ConditionalDelete = "single"
+		}
+		if table.Has("update") {
 			resource.ReferencePolicy = referencePolicy(config, resourceType)
 		}
-		if config.Reader != nil {
+		if table.Has("read") {
 			resource.ConditionalRead = "full-support"
+		}
+		if table.Has("search-type") {
 			resource.SearchParam = searchParams(config.Catalog, resourceType)
 			resource.SearchRevInclude = reverse[resourceType]
 			resource.SearchInclude = []string{"*"}
@@ -153,9 +152,34 @@ func restOf(config Config) restMode {
 				resource.SearchInclude = append(resource.SearchInclude, resourceType+":"+code)
 			}
 		}
-		rest.Resource = append(rest.Resource, resource)
+		told.Resource = append(told.Resource, resource)
 	}
-	return rest
+	return told
+}
+
+// systemHints tell how interactions of the whole system are used.
+var systemHints = map[string]string{"search-system": "_type names the types; the newest come first"}
+
+// offersOf tells what the table has for a type, or for "" of the system.
+func offersOf(table *rest.Table, resourceType string) (interactions []interactionOffer, operations []operationOffer) {
+	for _, row := range table.Rows() {
+		ofType := strings.HasPrefix(row.Path, "/:type")
+		if ofType != (resourceType != "") || ofType && row.Types != nil && !slices.Contains(row.Types, resourceType) {
+			continue
+		}
+		for _, code := range row.Codes {
+			hint := ""
+			if !ofType {
+				hint = systemHints[code]
+			}
+			interactions = append(interactions, interactionOffer{Code: code, Documentation: hint})
+		}
+		offered := operationOffer{Name: row.Path[strings.LastIndexByte(row.Path, '$')+1:], Definition: row.Definition}
+		if row.Definition != "" && !slices.Contains(operations, offered) { // an operation may have a row for GET and one for POST
+			operations = append(operations, offered)
+		}
+	}
+	return interactions, operations
 }
 
 // referencePolicy tells how references in resources of a type are treated. What a Bundle holds belongs to it: nothing is enforced there.
@@ -223,8 +247,21 @@ func usageOf(param *catalog.Param) string {
 	return strings.Join(parts, ". ")
 }
 
+// headerLedger tells at the capability statement which ledger it is of: the same one under any address and after any rebuild, another one when
+// the log was made anew. Who remembers what a ledger has taken knows by it that it is still the same.
+const headerLedger = "Binnacle-Ledger"
+
+// ledgerID names the ledger of a tenant in a log.
+func ledgerID(log, tenant string) string {
+	sum := sha256.Sum256([]byte(log + "\n" + tenant))
+	return hex.EncodeToString(sum[:16])
+}
+
 // Metadata answers GET and HEAD [base]/metadata (FHIR R4 http, 3.1.0.8).
-func (d *Door) Metadata(w http.ResponseWriter, r *http.Request) error {
+func (d *Door) Metadata(w http.ResponseWriter, r *http.Request, _ rest.Place) error {
+	if d.Log != "" {
+		w.Header().Set(headerLedger, ledgerID(d.Log, d.Tenant))
+	}
 	if mode, _, _ := rest.Param(r.URL.RawQuery, "mode"); mode != "" && mode != "full" {
 		return events.Errorf(events.Unsupported, "fhir.Metadata", "mode: %.40q is not offered; leave it out, or give full, for the capability statement", mode)
 	}
@@ -236,7 +273,7 @@ func (d *Door) Metadata(w http.ResponseWriter, r *http.Request) error {
 	if d.Tenant != d.Config.Tenant && d.PublicURL != "" { // the address is another one
 		config := d.Config
 		config.PublicURL = d.BaseURL(r)
-		if told, err = newCapability(config); err != nil {
+		if told, err = newCapability(config, d.Table); err != nil {
 			return err
 		}
 		told.modified = d.capability.modified

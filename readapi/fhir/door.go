@@ -26,7 +26,8 @@ type Config struct {
 	Heal      func(ctx context.Context, version projections.Version) ([]byte, error)
 	BaseURL   func(r *http.Request) string // the FHIR root as the client sees it, without a slash at its end
 	PublicURL string                       // the same, if it was configured; for the capability statement
-	Writes    bool                         // this node takes writes too; for the capability statement
+	Writes    []rest.Row                   // what the writing door offers; none: this node takes no writes
+	Log       string                       // the identity of the log; "": it has none
 	Version   string                       // of the software
 	Dangling  bool                         // references need not lead to something; told in the capability statement
 	Lenient   bool                         // unknown parameters of a search are left out when the client prefers nothing; else they are refused
@@ -78,6 +79,7 @@ type Door struct {
 // shared is what the doors of all tenants have in common.
 type shared struct {
 	Config
+	Table      *rest.Table // of what the node offers
 	progress   []*progress // of each partition
 	capability *capability
 	buffers    sync.Pool // of *[]byte, for bodies of reads
@@ -104,19 +106,23 @@ func New(config Config) (*Door, error) {
 		return nil, events.Errorf(events.Invalid, "fhir.New", "the reading door needs %s", missing)
 	}
 	config.Limits = config.Limits.withDefaults()
-	capability, err := newCapability(config)
-	if err != nil {
-		return nil, err
-	}
-	common := &shared{Config: config, buffers: sync.Pool{New: func() any { return new([]byte) }}, capability: capability}
+	common := &shared{Config: config, buffers: sync.Pool{New: func() any { return new([]byte) }}}
 	for partition := range max(1, config.Partitions) {
 		common.progress = append(common.progress, &progress{reader: config.Reader, partition: partition, fresh: config.Limits.PositionFresh, bound: config.Limits.PositionWait})
 	}
-	return (&Door{shared: common}).For(config.Tenant), nil
+	d := &Door{shared: common}
+	d = d.For(config.Tenant)
+	common.Table = rest.NewTable(config.Catalog.Known, append(d.rows(), config.Writes...)...)
+	var err error
+	common.capability, err = newCapability(config, common.Table)
+	return d, err
 }
 
 // For returns the door of a tenant.
 func (d *Door) For(tenant string) *Door {
+	if tenant == d.Tenant {
+		return d
+	}
 	partition := events.PartitionOf(tenant, int32(len(d.shared.progress)))
 	return &Door{shared: d.shared, Tenant: tenant, Partition: partition, progress: d.shared.progress[partition]}
 }

@@ -28,7 +28,8 @@ type history struct {
 
 // History answers GET and HEAD [base]/Type/id/_history: the versions of one resource, newest first, deletions among them (FHIR R4 http,
 // 3.1.0.13). 404 for what was never known; a span without versions is an empty bundle.
-func (d *Door) History(w http.ResponseWriter, r *http.Request, resourceType, id string) error {
+func (d *Door) History(w http.ResponseWriter, r *http.Request, at rest.Place) error {
+	resourceType, id := at.Type, at.ID
 	if documents.CheckID(id) != nil {
 		return unknownID(resourceType, id)
 	}

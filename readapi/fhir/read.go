@@ -15,7 +15,8 @@ import (
 
 // Read answers GET and HEAD [base]/Type/id with the current version: 200, 304, 404 for what was never known, 410 for what is
 // deleted (FHIR R4 http, 3.1.0.2).
-func (d *Door) Read(w http.ResponseWriter, r *http.Request, resourceType, id string) error {
+func (d *Door) Read(w http.ResponseWriter, r *http.Request, at rest.Place) error {
+	resourceType, id := at.Type, at.ID
 	if documents.CheckID(id) != nil {
 		return unknownID(resourceType, id)
 	}
@@ -42,7 +43,8 @@ func (d *Door) Read(w http.ResponseWriter, r *http.Request, resourceType, id str
 }
 
 // VRead answers GET and HEAD [base]/Type/id/_history/number with one version (FHIR R4 http, 3.1.0.3).
-func (d *Door) VRead(w http.ResponseWriter, r *http.Request, resourceType, id, number string) error {
+func (d *Door) VRead(w http.ResponseWriter, r *http.Request, at rest.Place) error {
+	resourceType, id, number := at.Type, at.ID, at.Version
 	if documents.CheckID(id) != nil {
 		return unknownID(resourceType, id)
 	}

@@ -51,12 +51,12 @@ type search struct {
 
 // Search answers GET and HEAD [base]/Type?…, [base]?… and [base]/Type/id/Type?… with a page of the current versions that match (FHIR R4
 // http, 3.1.0.11).
-func (d *Door) Search(w http.ResponseWriter, r *http.Request, scope Scope) error {
-	return d.search(w, r, scope, r.URL.RawQuery, false)
+func (d *Door) Search(w http.ResponseWriter, r *http.Request, at rest.Place) error {
+	return d.search(w, r, scopeOf(at), r.URL.RawQuery, false)
 }
 
 // SearchForm answers POST to the same places with /_search behind: the parameters stand in the body, in the form of HTML forms, or in the query, or in both.
-func (d *Door) SearchForm(w http.ResponseWriter, r *http.Request, scope Scope) error {
+func (d *Door) SearchForm(w http.ResponseWriter, r *http.Request, at rest.Place) error {
 	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if (err != nil || media != "application/x-www-form-urlencoded") && (r.ContentLength != 0 || r.Header.Get("Content-Type") != "") {
 		return rest.Refused(http.StatusUnsupportedMediaType, events.Unsupported, "fhir.SearchForm",
@@ -70,7 +70,7 @@ func (d *Door) SearchForm(w http.ResponseWriter, r *http.Request, scope Scope) e
 	if form := strings.TrimSpace(string(body)); form != "" {
 		raw = strings.TrimPrefix(raw+"&"+form, "&")
 	}
-	return d.search(w, r, scope, raw, true)
+	return d.search(w, r, scopeOf(at), raw, true)
 }
 
 func (d *Door) search(w http.ResponseWriter, r *http.Request, scope Scope, raw string, form bool) error {
