@@ -71,9 +71,14 @@ func (c Clause) matches(v Version, terms []Term, others func(string) iter.Seq[Ro
 	return found
 }
 
-// matchesFollow looks for a resource at the other end of a reference that one of the targets describes.
+// matchesFollow looks for a resource at the other end of a reference, or contained in the version, that one of the targets describes.
 func (c Clause) matchesFollow(v Version, terms []Term, others func(string) iter.Seq[Row]) bool {
 	for _, t := range c.Follow.Targets {
+		for _, name := range t.Insides() {
+			if clauses, possible := t.In(name); possible && !c.Follow.Reverse && matchesAll(clauses, v, terms, others) {
+				return true
+			}
+		}
 		for other := range others(t.Type) {
 			refers := refersTo(terms, c.Param, other.Key)
 			if c.Follow.Reverse {

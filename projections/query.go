@@ -48,7 +48,7 @@ type Share struct {
 
 // Follow asks for another resource along a reference. It sees the current versions of the query's snapshot, like the query itself.
 //
-//   - Reverse false (a chain): the version refers, by the clause's Param, to a resource that one of the targets describes.
+//   - Reverse false (a chain): the version refers, by the clause's Param, to a resource that one of the targets describes, or contains one so described.
 //   - Reverse true (_has): a resource that one of the targets describes refers, by its own parameter Param, to the version.
 type Follow struct {
 	Reverse bool
@@ -60,6 +60,8 @@ type Target struct {
 	Type    string
 	Clauses []Clause // all must hold; they may follow references in turn
 	Shares  []Share  // of the reference that is followed
+	Inside  string   // of a chain: the name of what the version contains and is described as well, see [Inside]; "" looks into nothing
+	Each    bool     // Inside: of several that are contained each is looked at by itself, as it takes where a clause asks for what is not there
 }
 
 // Modifier changes what a clause means (FHIR R4 search, 3.1.1.4.3).

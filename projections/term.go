@@ -37,7 +37,7 @@ func (k Kind) String() string {
 //	Composite  Parts                 one term per component
 //	Special    none                  the version has the parameter's element, and the element gives no value: only :missing sees it
 type Term struct {
-	Param        string // the parameter's code; "" inside Parts
+	Param        string // the parameter's code, of contained resources behind their name (see [Inside]); "" inside Parts
 	Kind         Kind
 	Identifier   bool // Reference: this is Reference.identifier (System, Code as of a token), found by :identifier only
 	Shared       bool // the version has the same term of another parameter, too, of one that Clause.Shares names: an index need not keep it

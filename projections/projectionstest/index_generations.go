@@ -35,7 +35,7 @@ func fill(w *world, seed uint64, n int) {
 		if before, known := w.current[k]; known && !before.Deleted && m.IntN(5) == 0 {
 			w.remove(k)
 		} else {
-			terms, main := m.terms(true)
+			terms, main := m.ownTerms(true)
 			w.put(k, main, terms...)
 		}
 		if i%9 == 8 {
@@ -48,6 +48,7 @@ func fill(w *world, seed uint64, n int) {
 func scans(t *testing.T, g projections.Generations) {
 	w := newWorld(t, g.Live(), 2)
 	fill(w, 1, 70)
+	w.scribble(maker{rand.New(rand.NewPCG(7, 9))}, 40, true)
 	versions, digests := scan(t, w.index, 2)
 	if len(versions) != len(w.rows) {
 		t.Fatalf("%d versions were visited, want %d", len(versions), len(w.rows))

@@ -162,8 +162,13 @@ func (m maker) termOf(kind projections.Kind) projections.Term {
 	return t
 }
 
-// terms are those of one version, and its main date: that of "date", which is a single day then, unless wild.
+// terms are those of one version, and of what it contains, and its main date: that of "date", which is a single day then, unless wild.
 func (m maker) terms(wild bool) (terms []projections.Term, main int64) {
+	terms, main = m.ownTerms(wild)
+	return append(terms, m.inside()...), main
+}
+
+func (m maker) ownTerms(wild bool) (terms []projections.Term, main int64) {
 	main = projections.MinTime
 	for _, param := range []string{"status", "code", "subject", "name", "url", "date", "period", "probability", "value-quantity",
 		"focus", "code-quantity", "code-concept", "code-date", "related", "code-string", "variant", "other-quantity"} {
@@ -241,11 +246,56 @@ func (m maker) value(kind projections.Kind, modifier projections.Modifier, now i
 	return v
 }
 
+// insideName is what is contained and referred to by a parameter.
+func (m maker) insideName(param, resourceType string) string {
+	if param == "patient" && resourceType == "Patient" {
+		param = shares[param][0].Param
+	}
+	return projections.Inside(param, resourceType)
+}
+
+// inside are the terms of what a version contains: seldom anything, at times several of a name, which may refer to each other and to other resources.
+func (m maker) inside() (terms []projections.Term) {
+	if m.IntN(3) > 0 {
+		return nil
+	}
+	name := ""
+	for m.IntN(3) > 0 && len(terms) < 100 {
+		next := m.insideName(pick(m, "subject", "subject", "focus", "patient"), pick(m, "Patient", "Patient", "Observation", "Organization"))
+		if name != "" && m.IntN(2) == 0 {
+			next = projections.InsideParam(name, next)
+		}
+		name = next
+		several := pick(m, 1, 1, 2, 3)
+		for n := range several {
+			one := []projections.Term{{Param: projections.ParamID, Kind: projections.Token, Code: fmt.Sprint(n)}}
+			for m.IntN(4) > 0 {
+				one = append(one, m.term(pick(m, "status", "code", "subject", "name", "url", "date", "period", "born", "probability", "value-quantity", "focus", "code-quantity", "code-string")))
+			}
+			names := []string{name}
+			if several > 1 {
+				names = append(names, projections.InsideOne(name, n+1))
+			}
+			for _, t := range repeated(one) {
+				for _, name := range names {
+					inside := t
+					inside.Param = projections.InsideParam(name, t.Param)
+					terms = append(terms, inside)
+				}
+			}
+		}
+	}
+	return terms
+}
+
 // follow is a chain or a _has, and what describes the other end.
 func (m maker) follow(ids int, now int64, depth int) projections.Clause {
 	c := projections.Clause{Param: pick(m, "subject", "subject", "focus", "patient"), Kind: projections.Reference, Follow: &projections.Follow{Reverse: m.IntN(2) == 0}}
 	for range pick(m, 1, 1, 1, 2) {
 		t := projections.Target{Type: pick(m, "Patient", "Patient", "Observation", "Organization", "Group"), Shares: shares[c.Param]}
+		if m.IntN(3) > 0 {
+			t.Inside, t.Each = m.insideName(c.Param, t.Type), m.IntN(3) == 0
+		}
 		for range pick(m, 0, 1, 1, 1, 2) {
 			t.Clauses = append(t.Clauses, m.clause(ids, now, depth+1))
 		}

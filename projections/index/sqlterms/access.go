@@ -27,9 +27,12 @@ type access struct {
 	spans   []interval // updated: the same as Sids, which ascend with the time
 	ledger  int64      // updated: of the versions
 
-	follow   *followed // versions that refer to others, or that others refer to
+	follow   *followed // versions that refer to others, or that others refer to; what else is there then finds those that contain what is described
 	choice   []*group  // versions of one of these
+	inner    bool      // follow: versions have contained what may be described
 	resolved bool      // follow: keys or sids are all that it finds
+	ownKeys  int       // resolved: how many keys are not those of what is followed; they come first
+	ownOnRow int       // and of those on the row
 	common   bool      // follow: it finds more than are read before a search
 	late     bool      // follow: what it finds is looked up when a walk that asks each version has not filled the page
 
@@ -108,8 +111,8 @@ func (a *access) groups() []*group {
 
 // readable tells whether its rows can be read without reading all versions of some type.
 func (a *access) readable() bool {
-	if a.resolved || a.common || a.late || a.dense {
-		return a.resolved
+	if a.dense || (a.common || a.late) && !a.resolved {
+		return false
 	}
 	for _, g := range a.choice {
 		if len(g.accesses) == 1 && !g.accesses[0].negate && g.accesses[0].readable() {
@@ -119,7 +122,7 @@ func (a *access) readable() bool {
 			return false
 		}
 	}
-	if a.follow != nil {
+	if a.follow != nil && !a.resolved {
 		for _, t := range a.follow.targets {
 			if !t.few() {
 				return false
@@ -221,11 +224,12 @@ func (a *access) probe(s *statement, sid, ref, main string, before int64) string
 	for _, r := range a.spans {
 		parts = append(parts, sid+" between "+s.arg(r.low)+" and "+s.arg(r.high))
 	}
-	if len(a.keys) > 0 && !(a.resolved && len(a.keys) > inline) {
-		parts = append(parts, "exists (select 1 from "+s.table("term")+within+"p.sort = "+main+" and p.key "+s.in(a.keys)+once+")")
+	keys, onRow := a.probedKeys()
+	if len(keys) > 0 {
+		parts = append(parts, "exists (select 1 from "+s.table("term")+within+"p.sort = "+main+" and p.key "+s.in(keys)+once+")")
 	}
-	if len(a.onRow) > 0 && !(a.resolved && len(a.onRow) > inline) {
-		parts = append(parts, "exists (select 1 from "+s.table("version")+" p where p.sid = "+sid+" and p.keys && "+s.arg(a.onRow)+"::bigint[]"+once+")")
+	if len(onRow) > 0 {
+		parts = append(parts, "exists (select 1 from "+s.table("version")+" p where p.sid = "+sid+" and p.keys && "+s.arg(onRow)+"::bigint[]"+once+")")
 	}
 	if len(a.shapes) > 0 {
 		parts = append(parts, "exists (select 1 from "+s.table("version")+" p where p.sid = "+sid+" and p.shape "+s.in(a.shapes)+once+")")
@@ -259,6 +263,18 @@ func (a *access) probe(s *statement, sid, ref, main string, before int64) string
 		condition = "not " + condition
 	}
 	return condition
+}
+
+// probedKeys are those that a version is asked for: where the end of a chain has been resolved to many, its references are followed in their place.
+func (a *access) probedKeys() (keys, onRow []int64) {
+	keys, onRow = a.keys, a.onRow
+	if a.resolved && len(keys) > inline {
+		keys = keys[:a.ownKeys]
+	}
+	if a.resolved && len(onRow) > inline {
+		onRow = onRow[:a.ownOnRow]
+	}
+	return keys, onRow
 }
 
 // condition is the stretch as a condition on a row. The plus keeps a planner from reading a probe's whole stretch: the index by ref is

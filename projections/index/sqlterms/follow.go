@@ -45,6 +45,8 @@ func (x scope) follow(c *projections.Clause, a *access, depth int) error {
 		end := target{g, x.keptFor(x.ledger, c.Param, t.Shares, t.Type), x.refersOnRow(t.Type)}
 		if c.Follow.Reverse {
 			end = target{g, x.keptFor(other.ledger, c.Param, t.Shares, x.name), x.refersOnRow(x.name)}
+		} else if err := x.contained(t, a, depth); err != nil {
+			return err
 		}
 		a.follow.targets = append(a.follow.targets, &end)
 		words = append(words, t.Type+g.words())
@@ -54,6 +56,9 @@ func (x scope) follow(c *projections.Clause, a *access, depth int) error {
 		a.words = "what " + described + " refers to as " + c.Param
 	} else {
 		a.words = c.Param + " of " + described
+	}
+	if a.inner {
+		a.words += ", contained or not"
 	}
 	return nil
 }
@@ -272,6 +277,7 @@ func (x *search) lookUp(a *access) error {
 	if a.late = x.mayWait && slices.Contains(x.accesses, a) && slices.ContainsFunc(f.targets, func(t *target) bool { return t.driver().count > x.Bounds.Few/4 }); a.late {
 		return nil
 	}
+	a.ownKeys, a.ownOnRow = len(a.keys), len(a.onRow)
 	s := x.statement()
 	parts := make([]string, len(f.targets))
 	for i, t := range f.targets {

@@ -17,13 +17,42 @@ const followTable = "follow"
 // heldFollow is a clause that follows references as the background needs it: nothing of it changes any more.
 type heldFollow struct {
 	*followed
-	ledger int64 // of the versions that it finds
+	ledger int64   // of the versions that it finds
+	own    *access // what finds those that contain what is described; nil: nothing does
+}
+
+// heldFollow is the clause, as long as what it follows has not been looked up.
+func (a *access) heldFollow(ledger int64) heldFollow {
+	f := heldFollow{followed: a.follow, ledger: ledger}
+	own := *a
+	if own.follow = nil; !own.empty() {
+		f.own = &own
+	}
+	return f
+}
+
+// rows are SELECTs of the Sids that it finds.
+func (f heldFollow) rows(s *statement, before int64) []string {
+	parts := f.followed.rows(s, before)
+	if f.own != nil {
+		parts = append(parts, f.own.rows(s, before))
+	}
+	return parts
+}
+
+// probe are conditions that a version, as v, answers it.
+func (f heldFollow) probe(s *statement, before int64) []string {
+	parts := f.followed.probe(s, "v.sid", before)
+	if f.own != nil {
+		parts = append(parts, f.own.probe(s, "v.sid", "(v.sid << 2)", "v.main", before))
+	}
+	return parts
 }
 
 // holdFollowed finds, in memory, the versions that a clause finds which follows references; held is false where it can't. What is asked for again is read in
 // the background.
 func (x *search) holdFollowed(a *access) (held bool, err error) {
-	if a.held != nil || !x.mayUseSets() || !a.follow.holdable(x.Bounds) {
+	if a.held != nil || !x.mayUseSets() || len(a.choice) > 0 || !a.follow.holdable(x.Bounds) {
 		return a.held != nil, nil
 	}
 	p := x.Sets.of(x.partition)
@@ -37,7 +66,7 @@ func (x *search) holdFollowed(a *access) (held bool, err error) {
 	if k != nil && (k.large || k.upTo > x.snapshot) {
 		return false, nil
 	}
-	f := heldFollow{a.follow, x.ledger}
+	f := a.heldFollow(x.ledger)
 	if k != nil && k.upTo < x.snapshot {
 		if k, err = x.laterFollowed(f, k); err != nil {
 			return false, err
@@ -96,7 +125,7 @@ func (f *followed) holdable(b Bounds) bool {
 
 // frozen is a copy that no search changes.
 func (f heldFollow) frozen(dialect Dialect) heldFollow {
-	c := heldFollow{&followed{reverse: f.reverse}, f.ledger}
+	c := heldFollow{followed: &followed{reverse: f.reverse}, ledger: f.ledger, own: f.own}
 	for _, t := range f.targets {
 		g := &group{scope: scope{&search{Dialect: dialect}, t.ledger, t.name}}
 		for _, a := range t.accesses {
@@ -147,7 +176,7 @@ func (x *search) laterFollowed(f heldFollow, before *keySet) (*keySet, error) {
 		}
 		s := x.statement()
 		from, sid := s.unnested(sids, "k")
-		found, err := x.readNumbers(s, "select "+s.list("v.sid")+" from "+from+" cross join "+s.table("version")+" v where v.sid = "+sid+" and ("+strings.Join(f.probe(s, "v.sid", x.before), " or ")+")")
+		found, err := x.readNumbers(s, "select "+s.list("v.sid")+" from "+from+" cross join "+s.table("version")+" v where v.sid = "+sid+" and ("+strings.Join(f.probe(s, x.before), " or ")+")")
 		if err != nil {
 			return nil, err
 		}

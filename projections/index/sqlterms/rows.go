@@ -247,6 +247,7 @@ func (m *Maker) version(v *projections.Row, row *VersionRow) int64 {
 			m.present = append(m.present, withoutValue+code)
 		default:
 			m.present = append(m.present, code)
+			m.inside(ledger, code)
 		}
 		m.values(m.sorted[first:end], m.paramKey(ledger, code), v.MainDate, ref)
 		first = end
