@@ -274,14 +274,14 @@ type Extracted struct {
 	MainDate int64              // earliest start of the main date, microseconds since 1970; projections.MinTime: none, or open
 }
 
-// Extract returns all terms of a resource; none for _id and _lastUpdated, which the index knows by itself. An error is of kind Invalid, with the FHIRPath
+// Extract returns all terms of a resource, and those of what it contains under their names (see projections.Inside); none for _id and _lastUpdated, which the index knows by itself. An error is of kind Invalid, with the FHIRPath
 // of an element that has the wrong JSON form or is no date; or TooLarge, when the terms are too many.
 func (c *Catalog) Extract(doc *fhir.Document) (Extracted, error) {
 	w, err := c.walk(doc.Root())
 	if err != nil {
 		return Extracted{}, err
 	}
-	e := Extracted{Terms: slices.Clone(w.terms), MainDate: w.main}
+	e := Extracted{Terms: append(slices.Clone(w.terms), c.inside(w)...), MainDate: w.main}
 	c.release(w)
 	if e.MainDate == projections.MaxTime {
 		e.MainDate = projections.MinTime

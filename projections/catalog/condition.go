@@ -248,10 +248,8 @@ func (w *walk) targetType(v fhir.Node) string {
 		text = v.Get("reference").Text()
 	}
 	if id, contained := strings.CutPrefix(text, "#"); contained {
-		for r := range w.root.Get("contained").Items() {
-			if r.Get("id").Text() == id {
-				return r.Get("resourceType").Text()
-			}
+		if r := containedIn(w.container, id); r.Exists() {
+			return r.Get("resourceType").Text()
 		}
 	}
 	if r := parseReference(text); r.typ != "" {

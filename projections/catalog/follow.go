@@ -44,7 +44,9 @@ func (p *queryParser) chain(at hop, param *Param, modifier, chain, key, value st
 		next, r := p.filter(hop{typ: typ, path: rest, hops: at.hops + 1}, key, value)
 		switch {
 		case r == nil:
-			follow.Targets = append(follow.Targets, projections.Target{Type: typ, Clauses: []projections.Clause{next}, Shares: param.Shares})
+			target := projections.Target{Type: typ, Clauses: []projections.Clause{next}, Shares: param.Shares}
+			param.lookInside(&target)
+			follow.Targets = append(follow.Targets, target)
 		case r.unknown:
 			if further == nil && (wanted == "_has" || p.catalog.types[typ].params[wanted] != nil) {
 				further = r

@@ -18,7 +18,7 @@ import (
 
 // extractionVersion is raised with every change of the code that gives other terms for a document, or another projections.Fold of its
 // strings: rebuilds hang on it. TestTheWholeSample tells of the terms, by the digest in testdata/terms.golden.
-const extractionVersion = 5
+const extractionVersion = 6
 
 //go:generate go run ./r4/generate hapi-fhir-validation-resources-r4-8.12.1.jar r4
 

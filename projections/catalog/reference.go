@@ -70,7 +70,7 @@ func isID(s string) bool {
 	return true
 }
 
-// term makes the term of a literal reference. References to what is contained are not indexed: they lead nowhere outside.
+// reference makes the term of a literal reference. One to what is contained is none: it leads nowhere outside, and chains alone follow it.
 func (w *walk) reference(o *output, text string) {
 	if text == "" || text[0] == '#' {
 		return
@@ -86,7 +86,11 @@ func (w *walk) reference(o *output, text string) {
 
 // readReference makes a term of the literal reference, and one of the identifier.
 func readReference(w *walk, o *output, v fhir.Node) {
-	w.reference(o, w.text(v, "reference"))
+	text := w.text(v, "reference")
+	if id, inside := strings.CutPrefix(text, "#"); inside && id != "" && o.param != "" {
+		w.links = append(w.links, link{o.param, id})
+	}
+	w.reference(o, text)
 	identifier := w.object(v, "identifier")
 	if system, value := w.text(identifier, "system"), w.text(identifier, "value"); system != "" || value != "" {
 		w.add(projections.Term{Param: o.param, Kind: projections.Reference, Identifier: true, System: system, Code: value})

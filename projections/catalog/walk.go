@@ -17,20 +17,23 @@ const (
 
 // walk is one pass over a document.
 type walk struct {
-	root     fhir.Node
-	terms    []projections.Term
-	main     int64 // earliest start of the main date so far
-	counters []int // of picks, a stretch for each run
-	base     int   // where the stretch of the run at hand begins
-	found    []fhir.Node
-	err      *events.Error // the first; nothing is visited after it
+	root      fhir.Node
+	container fhir.Node // of a contained resource the one around it, else root
+	terms     []projections.Term
+	links     []link
+	main      int64 // earliest start of the main date so far
+	counters  []int // of picks, a stretch for each run
+	base      int   // where the stretch of the run at hand begins
+	found     []fhir.Node
+	err       *events.Error // the first; nothing is visited after it
 }
 
 // reset makes w ready for a document, in the memory of the one before.
 func (w *walk) reset(root fhir.Node) {
 	clear(w.terms)
 	clear(w.found[:cap(w.found)])
-	*w = walk{root: root, main: projections.MaxTime, terms: w.terms[:0], counters: w.counters[:0], found: w.found[:0]}
+	clear(w.links)
+	*w = walk{root: root, container: root, main: projections.MaxTime, terms: w.terms[:0], links: w.links[:0], counters: w.counters[:0], found: w.found[:0]}
 	if cap(w.terms) > manyTerms {
 		w.terms = nil
 	}

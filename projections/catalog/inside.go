@@ -1,0 +1,193 @@
+package catalog
+
+import (
+	"slices"
+
+	"binnacle/events/fhir"
+	"binnacle/projections"
+)
+
+// Bounds of what a chain finds in contained resources.
+const (
+	insideSteps = 3               // references from one to the next, the first of them from the container
+	insideTerms = maxTerms / 10   // of one container
+	insideMost  = insideTerms / 2 // of one contained resource
+)
+
+// link is a reference to what is contained.
+type link struct{ param, id string }
+
+// contained is a resource inside of another one, read as if it stood alone.
+type contained struct {
+	typ   string // "" when nothing can be read
+	terms []projections.Term
+	links []link
+}
+
+// reached are the contained resources of one type to which the same references lead.
+type reached struct {
+	name string // see projections.Inside; "": the container
+	typ  string
+	all  []*contained
+}
+
+// interior is what one document contains.
+type interior struct {
+	catalog *Catalog
+	root    fhir.Node
+	known   map[string]*contained // by id
+	terms   []projections.Term    // under their names
+}
+
+// inside returns the terms of what the resource contains, step by step along the references. What would be too much is left out, whole: a contained resource with some of its terms
+// would seem to lack the others. One that can not be read as its type is left out, too: nothing was asked of its form when it was stored.
+func (c *Catalog) inside(w *walk) []projections.Term {
+	if len(w.links) == 0 {
+		return nil
+	}
+	in := interior{catalog: c, root: w.root, known: map[string]*contained{}}
+	level := []*reached{{typ: w.root.Get("resourceType").Text(), all: []*contained{{links: w.links}}}}
+	for range insideSteps {
+		var next []*reached
+		for _, from := range level {
+			for _, r := range in.from(from) {
+				if in.add(r) {
+					next = append(next, r)
+				}
+			}
+		}
+		level = next
+	}
+	return in.terms
+}
+
+// from follows the references of what has been reached.
+func (in *interior) from(at *reached) (found []*reached) {
+	byName := map[string]*reached{}
+	params := in.catalog.types[at.typ].params
+	for _, resource := range at.all {
+		for _, l := range resource.links {
+			to := in.resource(l.id)
+			if param := params[l.param]; to.typ == "" || param.insideCode(to.typ) != l.param {
+				continue
+			}
+			name := projections.Inside(l.param, to.typ)
+			r := byName[name]
+			if r == nil {
+				r = &reached{name: name, typ: to.typ}
+				if at.name != "" {
+					r.name = projections.InsideParam(at.name, name)
+				}
+				byName[name] = r
+				found = append(found, r)
+			}
+			if !slices.Contains(r.all, to) {
+				r.all = append(r.all, to)
+			}
+		}
+	}
+	return found
+}
+
+// add adds the terms of resources under their name, and tells whether there is room for them.
+func (in *interior) add(r *reached) bool {
+	count, apart := 0, 0
+	for i, one := range r.all {
+		if count += len(one.terms); i < projections.InsideMost && len(r.all) > 1 {
+			apart += len(one.terms)
+		}
+	}
+	if len(in.terms)+count+apart > insideTerms {
+		return false
+	}
+	codes := map[string]string{}
+	for _, one := range r.all {
+		for _, t := range one.terms {
+			in.put(codes, r.name, t)
+		}
+	}
+	for i, one := range r.all[:min(len(r.all), projections.InsideMost)] {
+		if len(r.all) > 1 {
+			in.apart(projections.InsideOne(r.name, i+1), one)
+		}
+	}
+	return true
+}
+
+func (in *interior) put(codes map[string]string, name string, t projections.Term) {
+	code, known := codes[t.Param]
+	if !known {
+		code = projections.InsideParam(name, t.Param)
+		codes[t.Param] = code
+	}
+	t.Param = code
+	in.terms = append(in.terms, t)
+}
+
+// apart adds what :not and :missing ask of one of several.
+func (in *interior) apart(name string, one *contained) {
+	codes := map[string]string{}
+	for _, t := range one.terms {
+		switch _, known := codes[t.Param]; {
+		case t.Kind == projections.Token, t.Kind == projections.Reference && !t.Identifier:
+			in.put(codes, name, t)
+		case !known:
+			in.put(codes, name, projections.Term{Param: t.Param, Kind: projections.Special})
+		}
+	}
+}
+
+// resource reads what is contained under an id, the first of several.
+func (in *interior) resource(id string) *contained {
+	if known := in.known[id]; known != nil {
+		return known
+	}
+	one := new(contained)
+	in.known[id] = one
+	node := containedIn(in.root, id)
+	typ := node.Get("resourceType").Text()
+	if !in.catalog.Known(typ) {
+		return one
+	}
+	w := in.catalog.walks.Get().(*walk)
+	defer in.catalog.release(w)
+	w.reset(node)
+	w.container = in.root
+	w.add(projections.Term{Param: projections.ParamID, Kind: projections.Token, Code: id})
+	if w.run(in.catalog.types[typ].paths, node); w.err == nil && len(w.terms) <= insideMost {
+		one.typ, one.terms, one.links = typ, slices.Clone(w.terms), slices.Clone(w.links)
+	}
+	return one
+}
+
+// containedIn finds what a resource contains under an id; the zero Node when there is nothing.
+func containedIn(resource fhir.Node, id string) fhir.Node {
+	for r := range resource.Get("contained").Items() {
+		if r.Get("id").Text() == id {
+			return r
+		}
+	}
+	return fhir.Node{}
+}
+
+// insideCode is the parameter under which the terms of contained resources of a type stand: what shares the references of another one shares what they lead to.
+func (p *Param) insideCode(typ string) string {
+	for _, s := range p.Shares {
+		if s.Types == nil || slices.Contains(s.Types, typ) {
+			return s.Param
+		}
+	}
+	return p.Code
+}
+
+// lookInside has a chain look into what is contained, too. Nothing refers to that from elsewhere.
+func (p *Param) lookInside(t *projections.Target) {
+	for i := range t.Clauses {
+		if follow := t.Clauses[i].Follow; follow != nil && follow.Reverse {
+			return
+		} else if c := &t.Clauses[i]; follow == nil && (c.Modifier == projections.Not || c.Modifier == projections.Missing && c.Missing) {
+			t.Each = true
+		}
+	}
+	t.Inside = projections.Inside(p.insideCode(t.Type), t.Type)
+}
