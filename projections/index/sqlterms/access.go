@@ -24,6 +24,7 @@ type access struct {
 	updated []interval // lastUpdated in one of these, microseconds
 	byID    bool
 	sids    []int64    // byID: these versions
+	current bool       // byID: each of them once, and current at the snapshot
 	spans   []interval // updated: the same as Sids, which ascend with the time
 	ledger  int64      // updated: of the versions
 

@@ -2,7 +2,6 @@ package sqlterms
 
 import (
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 )
@@ -19,32 +18,26 @@ func (x *search) tryWalk(o order, rows, limit int) (found []match, enough bool, 
 	s := x.statement()
 	parts := make([]string, len(keys))
 	for i, key := range keys {
-		parts[i] = "select * from (select t.sort from " + s.table("term") + " t where t.key = " + s.arg(key) + x.stretch(s, "t", nil, o, x.after.phase == byValue) +
+		parts[i] = "select * from (select t.sort, t.ref from " + s.table("term") + " t where t.key = " + s.arg(key) + x.stretch(s, "t", nil, o, x.after.phase == byValue) +
 			fmt.Sprintf(" order by t.sort %s, t.ref %s limit 1 offset ", o.direction(), o.direction()) + s.arg(int64(rows/len(keys))) + ") y"
 	}
-	edge, beyond := int64(0), false
+	var edge *spot
 	err = x.query(s, strings.Join(parts, " union all "), func(scan func(...any) error) error {
-		at := int64(0)
-		err := scan(&at)
-		if !beyond || at > edge == o.descending { // the key that comes to so many rows first
-			edge = at
+		var at spot
+		err := scan(&at.value, &at.sid)
+		if edge == nil || (&topSpots{descending: o.descending}).before(at, *edge) { // the key that comes to so many rows first
+			edge = &at
 		}
-		beyond = true
 		return err
 	})
 	if err != nil {
 		return nil, false, err
 	}
-	if beyond {
-		x.budget = &interval{math.MinInt64, edge}
-		if o.descending {
-			x.budget = &interval{edge, math.MaxInt64}
-		}
-	}
+	x.reach = edge
 	said := len(x.plan)
 	found, err = x.walkMain(o, limit)
-	x.budget = nil
-	if enough = len(found) == limit || !beyond; enough {
+	x.reach = nil
+	if enough = len(found) == limit || edge == nil; enough {
 		x.choose(byWalk, "the first %d rows fill the page, or are all", rows)
 	} else {
 		x.plan = x.plan[:said]

@@ -18,7 +18,7 @@ const (
 // walkCostsLess tells whether to walk the order of a date or string costs less than to read all versions of a clause and sort them. The matches may all
 // stand at the end of the order: then, too, the walk must not cost several times as much.
 func (x *search) walkCostsLess(driver *access, limit int) bool {
-	return x.walkMayCostLess(driver, limit) && float64(x.living)*walkedRow < 4*float64(driver.count)*sortedRow
+	return x.walkMayCostLess(driver, limit) && float64(x.rowsOfType())*walkedRow < 4*float64(driver.count)*sortedRow
 }
 
 // walkMayCostLess tells the same where the matches are spread over the order.
@@ -30,7 +30,7 @@ func (x *search) walkMayCostLess(driver *access, limit int) bool {
 	if slices.ContainsFunc(positive, func(a *access) bool { return a.count < 0 }) {
 		return false
 	}
-	all, matches := float64(x.living), x.expected(positive)
+	all, matches := float64(x.rowsOfType()), x.expected(positive)
 	return 2*float64(limit)*all/max(matches, 1)*walkedRow < float64(driver.count)*sortedRow
 }
 
@@ -350,7 +350,7 @@ func (x *search) narrow(driver *access, most int) (*access, error) {
 
 // access are the versions as a clause.
 func (t *together) access(words string) *access {
-	a := &access{words: words, byID: true, sids: make([]int64, 0, t.count()), count: t.count()}
+	a := &access{words: words, byID: true, current: true, sids: make([]int64, 0, t.count()), count: t.count()}
 	for i := t.found.Iterator(); i.HasNext(); {
 		a.sids = append(a.sids, t.first+int64(i.Next()))
 	}

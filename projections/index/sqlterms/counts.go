@@ -103,14 +103,19 @@ func (x *search) countFirst(o order) (further bool, err error) {
 		return false, err
 	}
 	if least := x.least(plain); least != nil && least.count <= x.Bounds.Few { // the others are asked of what it finds
-		for _, a := range positive {
-			if a.canBeHeld() && a.held == nil {
-				a.count, a.assumed = x.Bounds.Many+1, true
-			}
-		}
+		x.assumeMany(o)
 		return false, nil
 	}
 	return true, nil
+}
+
+// assumeMany takes what was not counted for many.
+func (x *search) assumeMany(o order) {
+	for _, a := range x.counting(o) {
+		if a.canBeHeld() && a.held == nil {
+			a.count, a.assumed = x.Bounds.Many+1, true
+		}
+	}
 }
 
 // countFurther reads ranges, and counts what has many rows.

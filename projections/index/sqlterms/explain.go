@@ -132,7 +132,7 @@ func (x *search) waysWords(limit int) []string {
 
 // expected is how many versions of the type clauses have together, if they do not depend on each other.
 func (x *search) expected(clauses []*access) float64 {
-	all := float64(max(x.living, 1))
+	all := float64(max(x.rowsOfType(), 1))
 	matches := all
 	for _, a := range clauses {
 		if a.count >= 0 {

@@ -40,7 +40,8 @@ type search struct {
 	tooMany      string
 	plan         []string
 	counted      bool      // the clauses
-	budget       *interval // the main dates up to which a walk is tried; nil: as far as it takes
+	budget       *interval // the main dates from which a walk goes on; nil: any
+	reach        *spot     // up to which row a walk is tried, by main date and ref; nil: as far as it takes
 	living       int64     // current resources of the type now, for estimates; -1: not known
 	asked        int       // statements
 	rows         int       // that these have answered
@@ -255,6 +256,18 @@ func (x *search) find(o order, limit int) ([]match, error) {
 	further, err := x.countFirst(walk)
 	if err != nil || x.nothing != "" {
 		return nil, err
+	}
+	current, err := x.onlyCurrent(walk)
+	if err != nil {
+		return nil, err
+	}
+	if current != nil {
+		clauses := x.accesses
+		x.accesses = append(slices.Clip(clauses), current)
+		defer func() { x.accesses = clauses }()
+		if further = further && current.count > x.Bounds.Few; !further {
+			x.assumeMany(walk)
+		}
 	}
 	if further {
 		if x.mayWait && !x.heldInMemory(x.counting(walk)) {

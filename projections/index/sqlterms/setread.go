@@ -88,7 +88,11 @@ const versionTable = "version"
 
 // inRanges are the rows that a scan may find, and more of their kind.
 func (sc scan) inRanges() keyed {
-	return keyed{table: "span", order: "low", high: sc.a, isHigh: sc.also == highIs}
+	in := keyed{table: "span", order: "low", isHigh: sc.also == highIs}
+	if in.isHigh { // elsewhere the operand is a value that is asked for, and the rows are the same
+		in.high = sc.a
+	}
+	return in
 }
 
 // in are the rows that a name stands for, and more of their kind.

@@ -226,7 +226,7 @@ func (x *search) known(o order, sids []int64) ([]candidate, error) {
 	clauses := x.accesses
 	x.accesses = nil
 	defer func() { x.accesses = clauses }()
-	return x.sorted(o, &access{byID: true, sids: sids})
+	return x.sorted(o, &access{byID: true, current: true, sids: sids})
 }
 
 // sorted reads the sort values of all matches among a clause's versions and sorts them.

@@ -94,10 +94,14 @@ func (x *search) stretch(s *statement, row string, driver *access, o order, resu
 	case resume:
 		sql += " and (" + row + ".sort, " + row + ".ref) " + o.beyond() + " (" + s.arg(x.last.main) + ", " + s.arg(x.edgeRef(o)) + ")"
 	}
-	if r.low > math.MinInt64 && (o.descending || !resume) {
+	if x.reach != nil { // a row of the stretch, so that it is the closest bound at this end
+		sql += " and (" + row + ".sort, " + row + ".ref) " + o.opposite().beyond() + "= (" + s.arg(x.reach.value) + ", " + s.arg(x.reach.sid) + ")"
+	}
+	low, high := r.low > math.MinInt64, r.high < math.MaxInt64
+	if low && (o.descending && x.reach == nil || !o.descending && !resume) {
 		sql += " and " + row + ".sort >= " + s.arg(r.low)
 	}
-	if r.high < math.MaxInt64 && (!o.descending || !resume) {
+	if high && (!o.descending && x.reach == nil || o.descending && !resume) {
 		sql += " and " + row + ".sort <= " + s.arg(r.high)
 	}
 	return sql

@@ -1,0 +1,105 @@
+package sqlterms
+
+import (
+	"math"
+
+	"github.com/RoaringBitmap/roaring/v2"
+)
+
+// Rows of superseded versions stay until a sweep: 0.4 µs for each one that a walk meets. Where most rows of a type are such, whatever its order, its current versions are
+// held against the clauses as one more clause, out of the sets of the type's rows and of what is superseded. So a search costs what the current versions cost.
+
+// typeRows is how many rows of a type there were at a snapshot, counted up to a bound.
+type typeRows struct {
+	rows int
+	at   int64 // Sid
+}
+
+// Rows of a type are counted again when so many versions, and a tenth of them, have been written since.
+const recountAfter = 500
+
+// mostlyClosed tells whether most rows of the type belong to superseded versions.
+func (x *search) mostlyClosed() (bool, error) {
+	if !x.mayUseSets() || x.living < 0 || x.living > int64(x.Bounds.Rows) {
+		return false, nil
+	}
+	most := 2*int(x.living) + x.Bounds.Tried
+	p := x.Sets.of(x.partition)
+	x.Sets.mu.Lock()
+	known, counted := p.types[x.ledger]
+	x.Sets.mu.Unlock()
+	since := x.snapshot - known.at
+	if counted && (int64(known.rows)+max(since, 0) <= int64(most) || since <= max(recountAfter, int64(known.rows)/10)) {
+		return known.rows > most, nil
+	}
+	s := x.statement()
+	sql := "select count(*) from (select 1 from " + s.table("term") + " t where t.key = " + s.arg(x.ledger) + " limit " + s.arg(int64(most)+1) + ") y"
+	rows, err := x.number(s, sql)
+	if err != nil {
+		return false, err
+	}
+	x.Sets.mu.Lock()
+	p.types[x.ledger] = typeRows{int(rows), x.snapshot}
+	x.Sets.mu.Unlock()
+	return int(rows) > most, nil
+}
+
+// currentSet are the versions of the type that are current at the snapshot; nil where they can't be had.
+func (x *search) currentSet() (*roaring.Bitmap, error) {
+	p, name := x.Sets.of(x.partition), setName{table: "current", key: x.ledger}
+	if k := p.setsOf(keyed{table: name.table}, []int64{name.key})[name.key]; k != nil && k.upTo == x.snapshot {
+		return k.has, nil
+	}
+	v, err := x.openSets(true)
+	if v == nil || err != nil {
+		return nil, err
+	}
+	all, err := v.having(keyed{table: "term", order: "sort"}, []int64{x.ledger}, waitForIt)
+	if all == nil || err != nil {
+		return nil, err
+	}
+	t := &together{sets: v, found: all.Clone()}
+	t.current()
+	if v.reopened == nil { // of the last snapshot that anybody knows
+		p.keep(v.epoch, func() { p.put(name, newKeySet(t.found, x.snapshot)) })
+	}
+	return t.found, nil
+}
+
+// onlyCurrent are the current versions of the type as a clause where most of its rows are superseded, and no other clause is known to find fewer; nil elsewhere, or where they can't be had.
+func (x *search) onlyCurrent(walk order) (*access, error) {
+	if least := x.least(x.counting(walk)); least != nil && least.count >= 0 && !least.assumed && least.count <= min(x.Bounds.Few, int(x.living)) {
+		return nil, nil
+	}
+	if byToken := walk.by == orderToken || walk.by == orderSeveral && !x.walkable(walk.keys[0]); byToken && x.living > int64(x.Bounds.Few) { // the codings are walked one by one
+		return nil, nil
+	}
+	mostly, err := x.mostlyClosed()
+	if !mostly || err != nil {
+		return nil, err
+	}
+	found, err := x.currentSet()
+	if found == nil || err != nil {
+		return nil, err
+	}
+	a := &access{words: "what is current of " + x.q.Type, held: found, exact: true, once: true, count: int(found.GetCardinality())}
+	if a.count <= x.Bounds.Many {
+		a.byID, a.current, a.sids = true, true, make([]int64, 0, a.count)
+		for i := found.Iterator(); i.HasNext(); {
+			a.sids = append(a.sids, x.origin()+int64(i.Next()))
+		}
+	} else { // too many to stand in a statement, and each version that is asked is current anyway
+		a.ledger, a.updated, a.spans = x.ledger, []interval{{math.MinInt64, math.MaxInt64}}, []interval{{math.MinInt64, math.MaxInt64}}
+	}
+	return a, nil
+}
+
+// rowsOfType is how many rows a walk of the type meets, as far as that is known.
+func (x *search) rowsOfType() int64 {
+	rows := x.living
+	x.Sets.look(x.partition, func(p *partitionSets) bool {
+		rows = max(rows, int64(p.types[x.ledger].rows))
+		return true
+	})
+	return rows
+}

@@ -1,0 +1,79 @@
+package projectionstest
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"binnacle/projections"
+)
+
+// mostlySuperseded asks a type of which few versions are current and most rows are those of others: in every order, as of before that was so, while it becomes so, and when all that
+// is swept. Where planned is true, the planner has to see it.
+func mostlySuperseded(planned bool) func(t *testing.T, g projections.Generations) {
+	return func(t *testing.T, g projections.Generations) {
+		w := newWorld(t, g.Live(), 2)
+		put := func(id string, i int) {
+			born := day(1950+i%60, 1+i%12, 1)
+			w.put(key("Patient", id), []int64{projections.MinTime, day(2020, 1, 1+i%28)}[i%2], projections.Term{Param: "name", Kind: projections.String, Text: fmt.Sprintf("Anna%d", i%9)},
+				projections.Term{Param: "birthdate", Kind: projections.Date, Start: born, End: born + aDay}, projections.Term{Param: "gender", Kind: projections.Token, Code: []string{"male", "female"}[i/2%2]})
+		}
+		clauses := map[string][]projections.Clause{
+			"none":   nil,
+			"name":   {{Param: "name", Kind: projections.String, Values: []projections.Value{{Text: "anna"}}}},
+			"holds":  {{Param: "name", Kind: projections.String, Modifier: projections.Contains, Values: []projections.Value{{Text: "nna1"}}}},
+			"born":   {{Param: "birthdate", Kind: projections.Date, Values: []projections.Value{{Prefix: projections.Ne, Start: day(1957, 8, 1), End: day(1957, 8, 2)}}}},
+			"male":   {{Param: "gender", Kind: projections.Token, Values: []projections.Value{{AnySystem: true, Code: "male"}}}},
+			"others": {{Param: "gender", Kind: projections.Token, Modifier: projections.Not, Values: []projections.Value{{AnySystem: true, Code: "male"}}}},
+		}
+		by := func(param string, kind projections.Kind) projections.SortKey {
+			return projections.SortKey{Param: param, Kind: kind}
+		}
+		sorts := [][]projections.SortKey{nil, {by("name", projections.String)}, {by("birthdate", projections.Date)}, {by("gender", projections.Token)}, {by("_id", projections.Token)},
+			{by("_lastUpdated", projections.Date)}, {by("name", projections.String), by("birthdate", projections.Date)}}
+		ask := func(each func()) {
+			t.Helper()
+			for _, list := range clauses {
+				for _, sort := range sorts {
+					q := projections.Query{Tenant: "main", Type: "Patient", Limit: 7, Sort: sort, Clauses: list, Total: projections.TotalAccurate}
+					found, first := w.all(q, each)
+					w.compare(q, found, first)
+				}
+			}
+		}
+		for i := range 24 {
+			put(fmt.Sprint(i), i)
+		}
+		w.commit()
+		before := w.sid
+		ask(nil)
+		for i := range 1_100 {
+			id := fmt.Sprintf("gone%d", i)
+			put(id, i)
+			w.remove(key("Patient", id))
+		}
+		w.commit()
+		ask(nil)
+		if plan := w.search(projections.Query{Tenant: "main", Type: "Patient", Limit: 7}).Plan; planned && !strings.Contains(plan, "what is current of Patient") {
+			t.Errorf("the planner does not see that most rows are superseded: %s", plan)
+		}
+		settle(t, g)
+		then := projections.Query{Tenant: "main", Type: "Patient", Limit: 50, Partition: w.partition, Snapshot: before}
+		w.compare(then, w.search(then).Versions, projections.Page{Snapshot: before, Total: -1})
+		n := 0
+		ask(func() {
+			put(fmt.Sprint(n%20), n)
+			put(fmt.Sprintf("more%d", n%5), n)
+			w.remove(key("Patient", fmt.Sprintf("more%d", n%5)))
+			n++
+			w.commit()
+		})
+		chill(g)
+		w.horizon(g)
+		sweep := portions(t, g)
+		for !sweep(2) {
+			ask(nil)
+		}
+		ask(nil)
+	}
+}
