@@ -3,11 +3,10 @@ package sqlterms
 import (
 	"bytes"
 	"fmt"
+	"hash/maphash"
 	"math"
 	"sort"
 	"sync"
-
-	"github.com/cespare/xxhash/v2"
 
 	"binnacle/projections"
 )
@@ -28,7 +27,8 @@ type wordSet struct {
 	mu      sync.RWMutex
 	all     []byte   // one after the other
 	ends    []uint32 // of each in all
-	seen    map[uint64]struct{}
+	hash    func([]byte) uint64
+	seen    map[uint64]uint32 // by hash, or the next number that is free: which one of them it is
 	large   bool // there is more of them than is held
 	upTo    int64
 	counted int64 // bytes, as Sets have them; guarded by these
@@ -48,17 +48,40 @@ func (w *wordSet) known() (upTo int64, large bool) {
 	return w.upTo, w.large
 }
 
+// newWordSet returns a set without strings, whose hashes nobody can foresee.
+func newWordSet(upTo int64) *wordSet {
+	seed := maphash.MakeSeed()
+	return &wordSet{hash: func(text []byte) uint64 { return maphash.Bytes(seed, text) }, seen: map[uint64]uint32{}, upTo: upTo}
+}
+
+// word is the n-th string.
+func (w *wordSet) word(n int) []byte {
+	if n == 0 {
+		return w.all[:w.ends[0]]
+	}
+	return w.all[w.ends[n-1]:w.ends[n]]
+}
+
 // add appends a string that is not there yet.
 func (w *wordSet) add(text []byte) {
-	hash := xxhash.Sum64(text)
-	if _, seen := w.seen[hash]; seen || w.large {
+	if w.large {
 		return
+	}
+	hash := w.hash(text)
+	for ; ; hash++ {
+		n, seen := w.seen[hash]
+		if !seen {
+			break
+		}
+		if bytes.Equal(w.word(int(n)), text) {
+			return
+		}
 	}
 	if len(w.all)+len(text) > wordsBound {
 		w.all, w.ends, w.seen, w.large = nil, nil, nil, true
 		return
 	}
-	w.seen[hash] = struct{}{}
+	w.seen[hash] = uint32(len(w.ends))
 	w.all = append(w.all, text...)
 	w.ends = append(w.ends, uint32(len(w.all)))
 }
@@ -88,11 +111,8 @@ func (w *wordSet) holding(text []byte) (heads [][]byte, all bool) {
 		if len(heads) == most {
 			return nil, false
 		}
-		start := 0
-		if n > 0 {
-			start = int(w.ends[n-1])
-		}
-		heads = append(heads, w.all[start:min(from, start+projections.OrderBytes)])
+		word := w.word(n)
+		heads = append(heads, word[:min(len(word), projections.OrderBytes)])
 	}
 }
 
@@ -201,7 +221,7 @@ func (x *search) laterWords(key int64, set *wordSet, upTo int64) error {
 
 // readWords reads the distinct strings of a key: from one to the next in the index, whose rows between are passed over.
 func (x *search) readWords(key int64) (*wordSet, error) {
-	set := &wordSet{seen: map[uint64]struct{}{}, upTo: x.snapshot}
+	set := newWordSet(x.snapshot)
 	var after []byte
 	for first := true; !set.large; first = false {
 		s := x.statement()
