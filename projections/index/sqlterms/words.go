@@ -29,7 +29,7 @@ type wordSet struct {
 	ends    []uint32 // of each in all
 	hash    func([]byte) uint64
 	seen    map[uint64]uint32 // by hash, or the next number that is free: which one of them it is
-	large   bool // there is more of them than is held
+	large   bool              // there is more of them than is held
 	upTo    int64
 	counted int64 // bytes, as Sets have them; guarded by these
 	last    int64 // when it was used, by the clock of these
