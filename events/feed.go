@@ -28,6 +28,11 @@ type Feed interface {
 	// was handled or handle fails.
 	Decisions(ctx context.Context, from Position, to int64, handle func([]Decision) error) error
 
-	// Close releases what the driver holds.
+	// Follow calls handle with the decisions on records from a place on, in batches and in order, and goes on with those that come: at once
+	// with those of this process, within a fraction of a second with those of others. It returns when ctx ends (kind Transient), when handle
+	// fails, with its error, or when the feed does. Whoever follows again from after the last decision that was handled misses none.
+	Follow(ctx context.Context, from Position, handle func([]Decision) error) error
+
+	// Close releases what the driver holds. It ends those who follow.
 	Close() error
 }

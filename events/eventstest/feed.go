@@ -40,6 +40,8 @@ func RunFeed(t *testing.T, driver FeedDriver) {
 		{"decisions that go back or change the partition are refused", feedDisorder},
 		{"reading stops when its handler fails", feedHandlerFails},
 		{"reading stops with its context", feedContext},
+		{"a follower gets what is there and what comes, each once and in order", feedFollowed},
+		{"a follower ends with its handler, its context and the feed", feedFollowerEnds},
 		{"a closed feed refuses", feedClosed},
 		{"decisions of any size are kept", feedLarge},
 	} {

@@ -43,6 +43,7 @@ type Feed struct {
 	client   sarama.Client // of those who read
 	producer sarama.SyncProducer
 	places   []*feedPlace // of each partition
+	growth   events.Growth
 
 	mu     sync.Mutex
 	closed bool
@@ -179,6 +180,7 @@ func (f *Feed) sendGroup(ctx context.Context, place *feedPlace, group []*sarama.
 		}
 		return publishError("kafka.Publish", err)
 	}
+	f.growth.Tell()
 	// When nobody else wrote meanwhile, what was sent need not be read back.
 	first, last := group[0].Offset, group[len(group)-1].Offset
 	if first == place.read && last == first+int64(len(group))-1 {
@@ -221,6 +223,14 @@ func (f *Feed) End(ctx context.Context, partition int32) (int64, error) {
 	return place.end, nil
 }
 
+// feedLook is how long a follower takes to see what another process has added.
+const feedLook = 200 * time.Millisecond
+
+// Follow is events.Feed.Follow.
+func (f *Feed) Follow(ctx context.Context, from events.Position, handle func([]events.Decision) error) error {
+	return events.FollowFeed(ctx, f, from, &f.growth, feedLook, handle)
+}
+
 // Close is events.Feed.Close. What is being sent is waited for, but not for long.
 func (f *Feed) Close() error {
 	f.mu.Lock()
@@ -230,6 +240,7 @@ func (f *Feed) Close() error {
 	if closed {
 		return nil
 	}
+	f.growth.Tell()
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	_, err := bounded(ctx, func() (struct{}, error) {

@@ -16,6 +16,7 @@ type Feed struct {
 	mu         sync.RWMutex
 	partitions map[int32][]events.Decision
 	closed     bool
+	growth     events.Growth
 }
 
 // NewFeed makes an empty feed.
@@ -42,6 +43,7 @@ func (f *Feed) Publish(ctx context.Context, decisions []events.Decision) error {
 		decisions = decisions[sort.Search(len(decisions), func(i int) bool { return decisions[i].Outcome.Position.Offset > last }):]
 	}
 	f.partitions[partition] = append(kept, decisions...)
+	f.growth.Tell()
 	return nil
 }
 
@@ -88,11 +90,17 @@ func (f *Feed) Decisions(ctx context.Context, from events.Position, to int64, ha
 	return nil
 }
 
+// Follow is events.Feed.Follow.
+func (f *Feed) Follow(ctx context.Context, from events.Position, handle func([]events.Decision) error) error {
+	return events.FollowFeed(ctx, f, from, &f.growth, 0, handle)
+}
+
 // Close is events.Feed.Close.
 func (f *Feed) Close() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.closed = true
+	f.growth.Tell()
 	return nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"sync/atomic"
+	"time"
 
 	"binnacle/events"
 	"binnacle/events/sqlitefile"
@@ -19,6 +20,7 @@ const feedSchema = `CREATE TABLE IF NOT EXISTS feed ("offset" INTEGER PRIMARY KE
 type Feed struct {
 	file   *sqlitefile.File
 	closed atomic.Bool
+	growth events.Growth
 
 	last, insert *sql.Stmt // of the writer
 	end, page    *sql.Stmt // of readers
@@ -80,7 +82,7 @@ func (f *Feed) Publish(ctx context.Context, decisions []events.Decision) error {
 			return err
 		}
 	}
-	return f.file.Durable(ctx, func(tx *sql.Tx) error {
+	err := f.file.Durable(ctx, func(tx *sql.Tx) error {
 		end := int64(0)
 		if err := tx.Stmt(f.last).QueryRow().Scan(&end); err != nil {
 			return err
@@ -95,6 +97,10 @@ func (f *Feed) Publish(ctx context.Context, decisions []events.Decision) error {
 		}
 		return nil
 	})
+	if err == nil {
+		f.growth.Tell()
+	}
+	return err
 }
 
 const feedEnd = `SELECT coalesce(max("offset") + 1, 0) FROM feed`
@@ -152,10 +158,19 @@ func (f *Feed) read(ctx context.Context, from events.Position, to int64) ([]even
 	return batch, sqlitefile.Classify(op, rows.Err())
 }
 
+// feedLook is how long a follower takes to see what another process has added.
+const feedLook = 200 * time.Millisecond
+
+// Follow is events.Feed.Follow.
+func (f *Feed) Follow(ctx context.Context, from events.Position, handle func([]events.Decision) error) error {
+	return events.FollowFeed(ctx, f, from, &f.growth, feedLook, handle)
+}
+
 // Close ends the feed; the file stays open.
 func (f *Feed) Close() error {
 	if f.closed.Swap(true) {
 		return nil
 	}
+	f.growth.Tell()
 	return sqlitefile.CloseStatements("sqlite.Close", f.last, f.insert, f.end, f.page)
 }
