@@ -164,6 +164,8 @@ func TestWrongUsageSaysWhatIsMissingAndHowToGiveIt(t *testing.T) {
 		{[]string{"serve", "--idempotency-window", "0s"}, "--idempotency-window"},
 		{[]string{"tail", "--from", "7:0", "--variant", "memory"}, "the log has 1"},
 		{[]string{"tail", "--from", "1:0", "--partition", "0", "--variant", "memory", "--kafka-partitions", "2"}, "give one of them"},
+		{[]string{"tail", "--cursor", "a", "--variant", "memory"}, "add --feed"},
+		{[]string{"tail", "--feed", "--cursor", "a/b", "--variant", "memory"}, "name of a cursor"},
 	} {
 		code, out, errOut := try(t, c.args...)
 		if code != 2 || !strings.Contains(errOut, c.want) || strings.Count(errOut, "\n") != 1 || out != "" {

@@ -8,11 +8,14 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/dustin/go-humanize"
+	"golang.org/x/sync/errgroup"
 
 	"binnacle/events"
+	"binnacle/functions"
 	"binnacle/infra/parts"
 	"binnacle/infra/terminal"
 )
@@ -24,13 +27,16 @@ type tailCommand struct {
 	Content   bool   `help:"Print the documents too."`
 	JSON      bool   `help:"Print one JSON object a record." name:"json"`
 	Feed      bool   `help:"Print the feed instead of the log: what was decided about each record, one JSON object a line."`
+	Cursor    string `help:"Name of a reader of the feed: what is printed goes on where it was the last time, from the beginning the first time; --from sets it anew." placeholder:"NAME"`
 	Partition int32  `help:"Partition to print; -1: all." default:"-1"`
 	Tenant    string `help:"Tenant whose records are printed, of those that the other flags select; empty: all."`
 }
 
 const tailHelp = `Prints records of the log, one a line: position, append time, tenant, event id and the changes. A record that
 can't be decoded is printed with the reason; the server keeps such records in quarantine.
-With --feed it prints the decisions on those records instead: what each change became, or why it was refused.`
+With --feed it prints the decisions on those records instead: what each change became, or why it was refused.
+With --cursor NAME it remembers how far it has printed, beside the index: the next run with that name goes on there. After a crash some
+decisions come again. Give each reader a name of its own.`
 
 func (*tailCommand) Help() string { return tailHelp }
 
@@ -39,67 +45,62 @@ const tailLines = 10
 
 // Run is called by the command line.
 func (c *tailCommand) Run(ctx context.Context, config *parts.Config, out *terminal.Output, logger *slog.Logger) error {
-	log, feed, closeLog, err := parts.OpenLog(ctx, config, logger)
+	if err := c.checkCursor(); err != nil {
+		return err
+	}
+	p, err := parts.OpenLog(ctx, config, logger, c.Cursor != "")
 	if err != nil {
 		return err
 	}
-	defer closeLog()
-	next := map[int32]int64{}
+	defer p.Close()
 	from := events.Position{Partition: -1}
 	if c.From != "" {
 		if from, err = events.ParsePosition(c.From); err != nil {
 			return terminal.UsageError("--from: " + terminal.Sentence(err))
 		}
 	}
-	show := func(from events.Position, to int64) error {
-		return log.Replay(ctx, from, to, func(records []events.RawRecord) error {
-			for _, raw := range records {
-				if c.Tenant != "" && c.Tenant != string(raw.Key) {
-					continue
-				}
-				if err := c.print(out.Out, raw); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-	}
 	if c.Feed {
-		show = func(from events.Position, to int64) error {
-			return feed.Decisions(ctx, from, to, func(decisions []events.Decision) error { return c.printDecisions(out.Out, decisions) })
-		}
+		return endOfInterrupt(ctx, c.tailFeed(ctx, p, from, out.Out))
 	}
+	return endOfInterrupt(ctx, c.tailLog(ctx, p.Log, from, out.Out))
+}
+
+// tailLog prints records.
+func (c *tailCommand) tailLog(ctx context.Context, log events.Log, from events.Position, out io.Writer) error {
+	next := map[int32]int64{}
 	for {
 		ends, err := log.Ends(ctx)
-		for i := range ends {
-			if c.Feed && err == nil { // of decisions there are some up to where the feed ends
-				ends[i].First = 0
-				ends[i].Next, err = feed.End(ctx, ends[i].Partition)
-			}
-		}
 		if err != nil {
-			return endOfInterrupt(ctx, err)
+			return err
 		}
 		if err := c.check(from, ends); err != nil {
 			return err
 		}
 		for _, end := range ends {
-			if c.Partition >= 0 && end.Partition != c.Partition || from.Partition >= 0 && end.Partition != from.Partition {
+			if c.leavesOut(end.Partition, from) {
 				continue
 			}
 			start, known := next[end.Partition]
 			if !known {
-				start = max(end.First, end.Next-tailLines)
-				if from.Partition >= 0 {
-					start = max(end.First, from.Offset)
-				}
+				start = max(end.First, c.start(end, from))
 			}
 			next[end.Partition] = max(start, end.Next)
 			if start >= end.Next {
 				continue
 			}
-			if err := show(events.Position{Partition: end.Partition, Offset: start}, end.Next); err != nil {
-				return endOfInterrupt(ctx, err)
+			err := log.Replay(ctx, events.Position{Partition: end.Partition, Offset: start}, end.Next, func(records []events.RawRecord) error {
+				for _, raw := range records {
+					if c.Tenant != "" && c.Tenant != string(raw.Key) {
+						continue
+					}
+					if err := c.print(out, raw); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+			if err != nil {
+				return err
 			}
 		}
 		if !c.Follow {
@@ -111,6 +112,76 @@ func (c *tailCommand) Run(ctx context.Context, config *parts.Config, out *termin
 		case <-time.After(200 * time.Millisecond):
 		}
 	}
+}
+
+// leavesOut tells whether the flags leave a partition out.
+func (c *tailCommand) leavesOut(partition int32, from events.Position) bool {
+	return c.Partition >= 0 && partition != c.Partition || from.Partition >= 0 && partition != from.Partition
+}
+
+// start is where the first look at a partition begins.
+func (c *tailCommand) start(end events.End, from events.Position) int64 {
+	if from.Partition >= 0 {
+		return from.Offset
+	}
+	return end.Next - tailLines
+}
+
+// checkCursor refuses a cursor that nothing would move, or that can't be named so.
+func (c *tailCommand) checkCursor() error {
+	switch {
+	case c.Cursor == "":
+		return nil
+	case !c.Feed:
+		return terminal.UsageError("--cursor is for readers of the feed: add --feed")
+	case functions.CheckCursor(c.Cursor) != nil:
+		return terminal.UsageError("--cursor: " + terminal.Sentence(functions.CheckCursor(c.Cursor)))
+	}
+	return nil
+}
+
+// tailFeed prints decisions, of all partitions side by side when they are followed.
+func (c *tailCommand) tailFeed(ctx context.Context, p *parts.Parts, from events.Position, out io.Writer) error {
+	ends, err := p.Log.Ends(ctx)
+	for i := range ends {
+		if err == nil { // of decisions there are some up to where the feed ends
+			ends[i].First = 0
+			ends[i].Next, err = p.Feed.End(ctx, ends[i].Partition)
+		}
+	}
+	if err == nil {
+		err = c.check(from, ends)
+	}
+	if err != nil {
+		return err
+	}
+	var mu sync.Mutex
+	show := func(decisions []events.Decision) error {
+		mu.Lock()
+		defer mu.Unlock()
+		return c.printDecisions(out, decisions)
+	}
+	reader := &functions.Follow{Feed: p.Feed, Memos: p.Memos, Cursor: c.Cursor, Owner: parts.Hostname()}
+	readers, ctx := errgroup.WithContext(ctx)
+	if !c.Follow {
+		readers.SetLimit(1)
+	}
+	for _, end := range ends {
+		if c.leavesOut(end.Partition, from) {
+			continue
+		}
+		start := max(0, c.start(end, from))
+		if c.Cursor != "" && from.Partition < 0 {
+			start = 0
+		}
+		if c.Cursor != "" && from.Partition >= 0 {
+			if err := reader.Set(ctx, from); err != nil {
+				return err
+			}
+		}
+		readers.Go(func() error { return reader.Handle(ctx, end.Partition, start, c.Follow, show) })
+	}
+	return readers.Wait()
 }
 
 // check refuses a partition that the log does not have, and a position that another flag leaves out.

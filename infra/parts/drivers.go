@@ -266,18 +266,23 @@ func (p *Parts) Close() {
 	}
 }
 
-// OpenLog opens the log and its feed alone, for commands that need nothing else.
-func OpenLog(ctx context.Context, config *Config, logger *slog.Logger) (events.Log, events.Feed, func(), error) {
+// OpenLog opens the log and its feed alone, for commands that need nothing else, with memos those too.
+func OpenLog(ctx context.Context, config *Config, logger *slog.Logger, memos bool) (*Parts, error) {
 	p := &Parts{Config: config, Logger: logger}
 	file, err := p.openFile(config, false)
 	if err == nil {
 		err = p.openLog(ctx, file, false)
 	}
+	if err == nil && memos {
+		if p.Catalog, err = LoadCatalog(config); err == nil {
+			err = p.openIndex(ctx, file, Options{})
+		}
+	}
 	if err != nil {
 		p.Close()
-		return nil, nil, nil, err
+		return nil, err
 	}
-	return p.Log, p.Feed, p.Close, nil
+	return p, nil
 }
 
 // DropFeed deletes the feed of decisions alone.

@@ -27,13 +27,13 @@ func LockFolder(config *Config) (io.Closer, error) {
 		return nil, fmt.Errorf("the data folder %s is in use by %s; stop that server or choose another folder with --data", config.Data, holder)
 	}
 	if err := file.Truncate(0); err == nil {
-		_, _ = file.WriteAt([]byte(hostname()), 0) // only for the message above
+		_, _ = file.WriteAt([]byte(Hostname()), 0) // only for the message above
 	}
 	return file, nil
 }
 
-// hostname names this process to others: in the holder of an exclusive right, in logs.
-func hostname() string {
+// Hostname names this process to others: in the holder of an exclusive right, in logs.
+func Hostname() string {
 	name, err := os.Hostname()
 	if err != nil {
 		name = "unknown"
