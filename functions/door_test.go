@@ -109,6 +109,8 @@ func TestTheDoorRefusesWithAPointedOutcome(t *testing.T) {
 		{"an id that is a number", "PUT", "/Patient/1", `{"resourceType":"Patient","id":1}`, nil, 400, "invalid", "string", "Patient.id"},
 		{"a SUBSETTED resource", "PUT", "/Patient/p", `{"resourceType":"Patient","id":"p","meta":{"tag":[{"system":"http://terminology.hl7.org/CodeSystem/v3-ObservationValue","code":"SUBSETTED"}]}}`, nil, 400, "invalid", "SUBSETTED", "Patient.meta.tag[0]"},
 		{"the wrong JSON kind", "POST", "/Patient", `{"resourceType":"Patient","birthDate":{}}`, nil, 400, "invalid", "", "Patient.birthDate"},
+		{"the wrong JSON kind of what nothing reads", "POST", "/Patient", `{"resourceType":"Patient","contained":"x"}`, nil, 400, "invalid", "array", "Patient.contained"},
+		{"the wrong JSON kind in a transaction", "POST", "", bundleOf("transaction", entryOf("", "POST", "Patient", `{"resourceType":"Patient","text":5}`)), nil, 400, "invalid", "object", "Bundle.entry[0].resource.text"},
 		{"XML", "POST", "/Patient", `<Patient/>`, []string{"Content-Type: application/fhir+xml"}, 415, "not-supported", "application/fhir+xml", ""},
 		{"another charset", "POST", "/Patient", patient("", "1"), []string{"Content-Type: application/json; charset=latin1"}, 415, "not-supported", "latin1", ""},
 		{"a broken Content-Type", "POST", "/Patient", patient("", "1"), []string{"Content-Type: ;;"}, 415, "not-supported", ";;", ""},

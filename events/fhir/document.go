@@ -16,6 +16,11 @@ const (
 	Object
 )
 
+var kindNames = [...]string{None: "nothing", Null: "null", Bool: "a boolean", Number: "a number", String: "a string", Array: "an array", Object: "an object"}
+
+// String names the kind with its article.
+func (k JSONKind) String() string { return kindNames[k] }
+
 // Document is a parsed JSON document: its bytes and a tape of eight bytes for each value, key and closing bracket. Parse once, read
 // many times; reading is safe for concurrent use.
 type Document struct {

@@ -31,21 +31,33 @@ type Shape struct {
 	Resource bool      // a resource stands here, whose own type tells its shape
 	Opaque   bool      // a content of its own, in which nothing is a place: what it names belongs to it
 
-	members map[string]*Shape
+	members map[string]member
 	strings bool // those of some member are places
 }
 
-// Set gives a member of an object its shape. The key [TwinMember] stands for all that begin with "_".
-func (s *Shape) Set(key string, member *Shape) {
+// member is what stands under a key of an object.
+type member struct {
+	*Shape
+	Form
+}
+
+// Form is the JSON of a member; the zero Form is not known.
+type Form struct {
+	JSON JSONKind // of the member, or of its items
+	Many bool     // it is an array
+}
+
+// Set gives a member of an object its shape and its form. The key [TwinMember] stands for all that begin with "_".
+func (s *Shape) Set(key string, of *Shape, form Form) {
 	if s.members == nil {
-		s.members = make(map[string]*Shape)
+		s.members = make(map[string]member)
 	}
-	s.members[key] = member
-	s.strings = s.strings || member.Kind != 0
+	s.members[key] = member{of, form}
+	s.strings = s.strings || of.Kind != 0
 }
 
 // Has tells whether a member has been set.
-func (s *Shape) Has(key string) bool { return s.members[key] != nil }
+func (s *Shape) Has(key string) bool { return s.members[key].Shape != nil }
 
 // TwinMember is the key of [Shape.Set] for the twins of primitive elements, which hold ids and extensions (FHIR R4, json.html#primitive).
 const TwinMember = "_"
@@ -126,12 +138,12 @@ func (w *placeWalk) walk(n Node, s *Shape) bool {
 
 // member returns the shape of a member.
 func (s *Shape) member(key string) *Shape {
-	if found := s.members[key]; found != nil {
+	if found := s.members[key].Shape; found != nil {
 		return found
 	}
 	switch {
-	case strings.HasPrefix(key, TwinMember) && s.members[TwinMember] != nil:
-		return s.members[TwinMember]
+	case strings.HasPrefix(key, TwinMember) && s.members[TwinMember].Shape != nil:
+		return s.members[TwinMember].Shape
 	case key == "reference":
 		return referenceShape
 	case key == "div":

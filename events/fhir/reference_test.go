@@ -55,14 +55,14 @@ func observationShapes(name string) *Shape {
 	of := func(members map[string]*Shape) *Shape {
 		shape := new(Shape)
 		for key, member := range members {
-			shape.Set(key, member)
+			shape.Set(key, member, Form{})
 		}
 		return shape
 	}
 	reference := of(map[string]*Shape{"reference": {Kind: ReferencePlace}, "display": {}})
 	element, extension := new(Shape), of(map[string]*Shape{"url": {}, "valueReference": reference, "valueUri": {Kind: URIPlace}, "valueCanonical": {}})
-	element.Set("extension", extension)
-	extension.Set(TwinMember, element)
+	element.Set("extension", extension, Form{})
+	extension.Set(TwinMember, element, Form{})
 	switch name {
 	case "Bundle":
 		return &Shape{Opaque: true}

@@ -289,14 +289,15 @@ func (c *Catalog) Extract(doc *fhir.Document) (Extracted, error) {
 	return e, nil
 }
 
-// Check tells whether [Catalog.Extract] would fail for a resource, by the same code. The resource may stand inside of a document, as that
-// of a bundle's entry does.
+// Check tells whether [Catalog.Extract] would fail for a resource, by the same code, and holds that all elements of R4 have their JSON form, those that
+// no parameter reads too. The resource may stand inside of a document, as that of a bundle's entry does.
 func (c *Catalog) Check(resource fhir.Node) error {
 	w, err := c.walk(resource)
-	if err == nil {
-		c.release(w)
+	if err != nil {
+		return err
 	}
-	return err
+	c.release(w)
+	return fhir.CheckForm(resource, c.Shape)
 }
 
 // release gives a walk back for other documents. It must not keep this one in memory.
@@ -307,7 +308,7 @@ func (c *Catalog) release(w *walk) {
 
 func (c *Catalog) walk(root fhir.Node) (*walk, error) {
 	if root.Kind() != fhir.Object {
-		return nil, events.Errorf(events.Invalid, "catalog.Extract", "a resource is a JSON object; this is %s", kindNames[root.Kind()])
+		return nil, events.Errorf(events.Invalid, "catalog.Extract", "a resource is a JSON object; this is %s", root.Kind())
 	}
 	typ := root.Get("resourceType").Text()
 	t := c.types[typ]

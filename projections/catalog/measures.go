@@ -86,7 +86,7 @@ func (w *walk) value(v fhir.Node, key string) (f float64, found bool) {
 	case fhir.Number:
 		return number(m), true
 	default:
-		w.fail(m, "%s is %s; FHIR R4 has a number there", m.Path(), kindNames[kind])
+		w.fail(m, "%s is %s; FHIR R4 has a number there", m.Path(), kind)
 		return 0, false
 	}
 }

@@ -23,7 +23,7 @@ func (m *model) makeShapes() map[string]*fhir.Shape {
 	for _, typ := range m.concrete {
 		found[typ] = b.of(place{typ, typ})
 	}
-	found["Bundle"] = &fhir.Shape{Opaque: true}
+	found["Bundle"].Opaque = true
 	return found
 }
 
@@ -56,11 +56,11 @@ func (b *shapes) of(at place) *fhir.Shape {
 	for _, name := range names {
 		for _, s := range b.model.steps(at, name) {
 			if !shape.Has(s.key) {
-				shape.Set(s.key, b.step(s))
+				shape.Set(s.key, b.step(s), fhir.Form{JSON: jsonKind(s.to.datatype), Many: s.many})
 			}
 		}
 	}
-	shape.Set(fhir.TwinMember, b.of(place{"Element", "Element"}))
+	shape.Set(fhir.TwinMember, b.of(place{"Element", "Element"}), fhir.Form{JSON: fhir.Object})
 	return shape
 }
 

@@ -114,15 +114,12 @@ func (w *walk) enter(n *node, v fhir.Node) {
 	}
 }
 
-var kindNames = [...]string{fhir.None: "nothing", fhir.Null: "null", fhir.Bool: "a boolean", fhir.Number: "a number",
-	fhir.String: "a string", fhir.Array: "an array", fhir.Object: "an object"}
-
 func (w *walk) wrongKind(n *node, v fhir.Node, many bool) {
-	want := kindNames[n.kind]
+	want := n.kind.String()
 	if many {
 		want = "an array"
 	}
-	w.fail(v, "%s is %s; FHIR R4 has %s there (%s)", v.Path(), kindNames[v.Kind()], want, n.at.datatype)
+	w.fail(v, "%s is %s; FHIR R4 has %s there (%s)", v.Path(), v.Kind(), want, n.at.datatype)
 }
 
 // fail records what is wrong with a value.
@@ -151,7 +148,7 @@ func (w *walk) add(t projections.Term) {
 func (w *walk) text(v fhir.Node, key string) string {
 	m := v.Get(key)
 	if kind := m.Kind(); kind != fhir.String && kind != fhir.None {
-		w.fail(m, "%s is %s; FHIR R4 has a string there", m.Path(), kindNames[kind])
+		w.fail(m, "%s is %s; FHIR R4 has a string there", m.Path(), kind)
 	}
 	return m.Text()
 }
@@ -160,7 +157,7 @@ func (w *walk) text(v fhir.Node, key string) string {
 func (w *walk) object(v fhir.Node, key string) fhir.Node {
 	m := v.Get(key)
 	if kind := m.Kind(); kind != fhir.Object && kind != fhir.None {
-		w.fail(m, "%s is %s; FHIR R4 has an object there", m.Path(), kindNames[kind])
+		w.fail(m, "%s is %s; FHIR R4 has an object there", m.Path(), kind)
 		return fhir.Node{}
 	}
 	return m
@@ -172,7 +169,7 @@ func (w *walk) items(v fhir.Node, key string, kind fhir.JSONKind, visit func(fhi
 	if k := list.Kind(); k == fhir.None {
 		return
 	} else if k != fhir.Array {
-		w.fail(list, "%s is %s; FHIR R4 has an array there", list.Path(), kindNames[k])
+		w.fail(list, "%s is %s; FHIR R4 has an array there", list.Path(), k)
 		return
 	}
 	for item := range list.Items() {
@@ -181,7 +178,7 @@ func (w *walk) items(v fhir.Node, key string, kind fhir.JSONKind, visit func(fhi
 			visit(item)
 		case k == fhir.Null && kind != fhir.Object:
 		default:
-			w.fail(item, "%s is %s; FHIR R4 has %s there", item.Path(), kindNames[k], kindNames[kind])
+			w.fail(item, "%s is %s; FHIR R4 has %s there", item.Path(), k, kind)
 			return
 		}
 	}
