@@ -18,6 +18,9 @@ const opSweep = "postgres.Sweep"
 const (
 	sweptVersions = 500
 	sweptBlocks   = 128 // of the term table, that are looked at
+
+	// sweepVacuum is the stage after those of package sqlterms.
+	sweepVacuum = sqlterms.SweepTerms + 1
 )
 
 // sweeper sweeps the generation that is live.
@@ -63,6 +66,7 @@ func (s *sweeper) Sweep(ctx context.Context) (projections.Sweep, error) {
 	config := g.single.Copy()
 	config.RuntimeParams["application_name"] = "binnacle sweep"
 	set(config, forSearches)
+	set(config, map[string]string{"vacuum_cost_delay": "2ms"}) // as the server's own
 	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
 		return nil, classify(opSweep, err)
@@ -115,6 +119,8 @@ func (s *sweep) Portion(ctx context.Context) (portion projections.SweepPortion, 
 		return portion, nil
 	case place.Stage == sqlterms.SweepByVersion:
 		err = s.byVersion(ctx, place, &portion)
+	case place.Stage == sweepVacuum:
+		err = s.vacuum(ctx, &portion)
 	default:
 		err = s.terms(ctx, place, &portion)
 	}
@@ -157,19 +163,27 @@ func (s *sweep) byVersion(ctx context.Context, place sqlterms.SweepPlace, portio
 // terms looks at the next blocks of the term table and removes the rows of versions that are swept. Place A is the first block.
 func (s *sweep) terms(ctx context.Context, place sqlterms.SweepPlace, portion *projections.SweepPortion) error {
 	next := place
-	next.A += sweptBlocks
+	if next.A += sweptBlocks; next.A >= place.B {
+		next.Stage = sweepVacuum
+	}
 	return s.remove(ctx, next, func(tx pgx.Tx) error {
-		sql := fmt.Sprintf("delete from %sterm t where t.ctid >= '(%d,0)'::tid and t.ctid < '(%d,0)'::tid and %s", s.tables, place.A, next.A, sqlterms.Doomed(s.tables))
+		sql := fmt.Sprintf("delete from %sterm t where t.ctid >= '(%d,0)'::tid and t.ctid < '(%d,0)'::tid and %s", s.tables, place.A, place.A+sweptBlocks, sqlterms.Doomed(s.tables))
 		tag, err := tx.Exec(ctx, sql, pgx.QueryExecModeExec) // each text is asked once: it is not prepared
-		if err != nil {
+		portion.Removed += tag.RowsAffected()
+		return err
+	})
+}
+
+// vacuum has the server note which pages all may see, after rows were removed from nearly each of them: searches read an index alone again, and not the row to every entry. What
+// it does by itself begins when a fifth of a table is dead.
+func (s *sweep) vacuum(ctx context.Context, portion *projections.SweepPortion) error {
+	for _, table := range [...]string{"span", "text", "version", "term"} {
+		if _, err := s.conn.Exec(ctx, "vacuum "+s.tables+table); err != nil {
 			return err
 		}
-		portion.Removed += tag.RowsAffected()
-		if portion.Done = next.A >= place.B; portion.Done {
-			return all(ctx, tx, sqlterms.EndSweep(s.tables))
-		}
-		return nil
-	})
+	}
+	portion.Done = true
+	return pgx.BeginFunc(ctx, s.conn, func(tx pgx.Tx) error { return all(ctx, tx, sqlterms.EndSweep(s.tables)) })
 }
 
 // remove runs a transaction that removes rows, and moves the place.
