@@ -43,7 +43,8 @@ create table %position (partition int primary key, next bigint not null, next_si
 create table %sweep (one int primary key, stage bigint not null, a bigint not null, b bigint not null, c bigint not null);
 create function %with_keys(wanted bigint[], last bigint, most bigint) returns table (sid bigint) language plpgsql stable rows 100
 	set enable_bitmapscan = on set enable_indexscan = off set enable_seqscan = off as $body$
-	begin return query select v.sid from %version v where v.keys && wanted and v.sid + 0 <= last limit most; end $body$`
+	begin return query select r.sid from unnest(wanted) k cross join lateral
+		(select v.sid from %version v where v.keys && array[k] and v.sid + 0 <= last offset 0) r limit most; end $body$`
 
 // searchIndex is an index that only searches need.
 type searchIndex struct{ name, on string }

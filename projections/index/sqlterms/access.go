@@ -44,7 +44,8 @@ type access struct {
 	dense bool            // texts: so many strings hold what is asked for that their rows are not looked for
 
 	dated   int64     // scans: of one value of this date parameter; 0: not so
-	ordered bool      // dated: the order is by this parameter, of which no version has two values, so that it bounds the walk
+	ordered bool      // the order is by this parameter, so that it bounds the walk: dated, where no version has two values of it, or one that says what strings begin with
+	strays  bool      // ordered, texts: some versions are found that are sorted by another string
 	aligned bool      // scans: of a date that is the main date of every version that has it
 	main    interval  // aligned: where the main date has to be
 	sure    *interval // aligned: where it suffices; nil: nowhere
@@ -220,7 +221,7 @@ func (a *access) probe(s *statement, sid, ref, main string, before int64) string
 		parts = append(parts, a.follow.probe(s, sid, before)...)
 	}
 	if len(a.sids) > 0 {
-		parts = append(parts, sid+" "+s.among(a.sids))
+		parts = append(parts, s.among(sid, a.sids))
 	}
 	for _, r := range a.spans {
 		parts = append(parts, sid+" between "+s.arg(r.low)+" and "+s.arg(r.high))

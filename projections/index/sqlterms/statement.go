@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"encoding/json"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -89,12 +90,13 @@ func (s *statement) in(list []int64) string {
 	return "in (" + strings.Join(places, ",") + ")"
 }
 
-// among is in for a condition that is asked of many rows: PostgreSQL looks through an array from its beginning for each of them, and makes a hash of a SELECT.
-func (s *statement) among(list []int64) string {
+// among is the condition that a number is one of the integers, for many rows. PostgreSQL looks through an array from its beginning for each of them. It makes a hash of a SELECT,
+// but not where it may make a join of it: therefore the words at the end.
+func (s *statement) among(number string, list []int64) string {
 	if !s.Postgres || len(list) <= inline {
-		return s.in(list)
+		return number + " " + s.in(list)
 	}
-	return "in (select unnest(" + s.arg(list) + "::bigint[]))"
+	return "(" + number + " in (select unnest(" + s.arg(list) + "::bigint[]))) is true"
 }
 
 func jsonOf(list []int64) string {
@@ -145,18 +147,21 @@ func (s *statement) begins(column string, text []byte) string {
 	if len(text) == 0 {
 		return ""
 	}
-	after := []byte(nil)
-	for i := len(text) - 1; i >= 0; i-- {
-		if text[i] < 0xff {
-			after = append(append(after, text[:i]...), text[i]+1)
-			break
-		}
-	}
 	condition := " and " + column + " >= " + s.arg(text)
-	if after != nil {
+	if after := afterAll(text); after != nil {
 		condition += " and " + column + " < " + s.arg(after)
 	}
 	return condition
+}
+
+// afterAll is the first text after all that begin with one; nil: none.
+func afterAll(text []byte) []byte {
+	for i := len(text) - 1; i >= 0; i-- {
+		if text[i] < 0xff {
+			return append(slices.Clone(text[:i]), text[i]+1)
+		}
+	}
+	return nil
 }
 
 // once ends a SELECT inside EXISTS. PostgreSQL makes a join of one without it, and then reads the inner table as a whole and sorts
