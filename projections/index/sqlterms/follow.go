@@ -214,9 +214,9 @@ func (f *followed) rows(s *statement, before int64) []string {
 				s.refer(t.param, "o.resource") + " and t.ref < " + s.arg(before)
 			continue
 		}
-		keys, key := s.keysOf("o", "l")
-		parts[i] = "select t.sid as sid from (" + t.versions(s, "v.keys", before) + ") o cross join " + keys + " cross join " + s.table("version") +
-			" t where t.resource = " + s.refer(t.param, key) + " and t.sid <= " + s.arg(snapshotOf(before))
+		keys, key := s.keysOf("o", "l") // many versions refer to the same resources: each of these is looked up once
+		parts[i] = "select t.sid as sid from (select distinct " + key + " as key from (" + t.versions(s, "v.keys", before) + ") o cross join " + keys + ") r cross join " + s.table("version") +
+			" t where t.resource = " + s.refer(t.param, "r.key") + " and t.sid <= " + s.arg(snapshotOf(before))
 	}
 	return parts
 }
