@@ -10,7 +10,7 @@ type Bounds struct {
 	Sorted int // more matches are not sorted by several keys; 20,000
 	Read   int // up to here versions are read to be sorted where their main dates are not in memory; 1,000
 	Tried  int // rows of an order that are walked before sets are read for it; 1,000
-	Rows   int // of a key that are read at once; of ranges, that are held; 200,000
+	Rows   int // of a key that are read at once; of ranges, a quarter of those that are held; 200,000
 	Behind int // versions that a set is brought up by, or a snapshot may lie back, before it is read anew, or not used; 20,000
 	Memory int // bytes of the sets of a generation; 40 MiB. A million resources take 5 MiB of main dates and 0.1 for a key that a third of them has
 }
@@ -20,6 +20,9 @@ func (b Bounds) OrDefault() Bounds {
 	return Bounds{cmp.Or(b.Few, 500), cmp.Or(b.Many, 5_000), cmp.Or(b.Sorted, 20_000), cmp.Or(b.Read, 1_000), cmp.Or(b.Tried, 1_000),
 		cmp.Or(b.Rows, 200_000), cmp.Or(b.Behind, 20_000), cmp.Or(b.Memory, 40<<20)}
 }
+
+// held is how many rows of the ranges of one key are held: four times those that are read at once, as far as they take a quarter of the memory.
+func (b Bounds) held() int { return max(b.Rows, min(4*b.Rows, b.Memory/4/rangeRowBytes)) }
 
 // SmallBounds are bounds, by what they bring about, for tests: few versions are planned for as millions are by the default ones.
 func SmallBounds() map[string]Bounds {

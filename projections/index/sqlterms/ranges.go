@@ -223,7 +223,7 @@ func (x *search) freshRanges(p *partitionSets, name setName) (map[setName]*range
 			return units, err
 		}
 	}
-	one, err := x.readRange(name.in(), name.key, x.Bounds.Rows)
+	one, err := x.readRange(name.in(), name.key, x.Bounds.held())
 	found := map[setName]*rangeSet{name: one}
 	if name.isHigh {
 		found[all] = &rangeSet{large: true, upTo: x.snapshot}
@@ -289,7 +289,7 @@ func (x *search) readUnits(name setName, most int) (map[setName]*rangeSet, error
 	found := make(map[setName]*rangeSet, len(units))
 	for unit, rows := range units {
 		r := &rangeSet{large: true, upTo: x.snapshot}
-		if len(rows) <= x.Bounds.Rows {
+		if len(rows) <= x.Bounds.held() {
 			r = newRangeSet(&rangeSet{}, rows, x.snapshot)
 		}
 		r.read = total
@@ -298,25 +298,37 @@ func (x *search) readUnits(name setName, most int) (map[setName]*rangeSet, error
 	return found, nil
 }
 
-// readRange reads the rows of ranges under a key; that they are large where there are more than so many.
+// readRange reads the rows of ranges under a key, in portions of bounded memory; that they are large where there are more than so many.
 func (x *search) readRange(in keyed, key int64, most int) (*rangeSet, error) {
-	s := x.statement()
-	var lows []int64
 	var rows []rangeRow
-	sql := "select " + s.list("y.low") + ", " + s.list("y.sid") + " from (select t.low, (t.ref >> 2) as sid from " + s.table(in.table) + " t where t.key = " + s.arg(key) + in.only(s, "t") +
-		" and t.ref < " + s.arg(x.before) + fmt.Sprintf(" order by t.low, t.ref limit %d) y", most+1)
-	err := x.query(s, sql, func(scan func(...any) error) error {
-		first, second := s.listed(), s.listed()
-		if err := scan(first.into(), second.into()); err != nil {
-			return err
+	low, ref := int64(math.MinInt64), int64(0) // of the row that was read last
+	for more := true; more; {
+		portion := min(x.Bounds.Rows, most-len(rows)) + 1
+		s := x.statement()
+		var lows, refs []int64
+		sql := "select " + s.list("y.low") + ", " + s.list("y.ref") + " from (select t.low, t.ref from " + s.table(in.table) + " t where t.key = " + s.arg(key) + in.only(s, "t") +
+			" and (t.low, t.ref) > (" + s.arg(low) + ", " + s.arg(ref) + ") and t.ref < " + s.arg(x.before) + fmt.Sprintf(" order by t.low, t.ref limit %d) y", portion)
+		err := x.query(s, sql, func(scan func(...any) error) error {
+			first, second := s.listed(), s.listed()
+			if err := scan(first.into(), second.into()); err != nil {
+				return err
+			}
+			first.each(func(low int64) { lows = append(lows, low) })
+			second.each(func(ref int64) { refs = append(refs, ref) })
+			return nil
+		})
+		if err != nil {
+			return nil, err
 		}
-		first.each(func(low int64) { lows = append(lows, low) })
-		rows = make([]rangeRow, 0, len(lows))
-		second.each(func(sid int64) { rows = append(rows, rangeRow{lows[len(rows)], uint32(sid - x.origin())}) })
-		return nil
-	})
-	if err != nil || len(rows) > most {
-		return &rangeSet{large: true, upTo: x.snapshot}, err
+		for i := range lows {
+			rows = append(rows, rangeRow{lows[i], uint32(refs[i]>>refBits - x.origin())})
+		}
+		if len(rows) > most {
+			return &rangeSet{large: true, upTo: x.snapshot}, nil
+		}
+		if more = len(lows) == portion; more {
+			low, ref = lows[len(lows)-1], refs[len(refs)-1]
+		}
 	}
 	return newRangeSet(&rangeSet{}, rows, x.snapshot), nil
 }
