@@ -58,6 +58,9 @@ func (x *search) livingThen() (int64, error) {
 
 // countAll counts exactly.
 func (x *search) countAll() (int64, error) {
+	if n, known, err := x.countDates(); known || err != nil {
+		return n, err
+	}
 	if !x.counted {
 		if err := x.count(order{by: orderSeveral}); err != nil {
 			return 0, err
@@ -170,6 +173,9 @@ func (x *search) termRows(s *statement, key int64, driver *access) string {
 // estimate counts exactly where a clause has few rows, and otherwise takes the share of matches among the first of them for that of
 // all.
 func (x *search) estimate() (int64, error) {
+	if n, known, err := x.countDates(); known || err != nil {
+		return n, err
+	}
 	if !x.counted {
 		if err := x.count(order{by: orderSeveral}); err != nil || x.nothing != "" {
 			return 0, err

@@ -1,0 +1,107 @@
+package sqlterms
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/RoaringBitmap/roaring/v2"
+)
+
+// Clauses about the date that the main date comes from are a stretch of the type's list, which is in the order of the main date: to count what lies in it, the stretch is read and
+// nothing else. Only near its ends a version may have a main date inside and not match.
+
+// countDates counts with the stretch that clauses about the main date bound; known is false where there are none, or another clause has few rows.
+func (x *search) countDates() (n int64, known bool, err error) {
+	var dates, others []*access
+	for _, a := range x.accesses {
+		if a.aligned && !a.negate {
+			dates = append(dates, a)
+		} else {
+			others = append(others, a)
+		}
+	}
+	if len(dates) == 0 || !x.mayUseSets() {
+		return 0, false, nil
+	}
+	if err := x.count(order{by: orderMain}); err != nil || x.nothing != "" {
+		return 0, x.nothing != "", err
+	}
+	if least := x.least(slices.DeleteFunc(positive(others), func(a *access) bool { return a.count < 0 })); least != nil && least.count <= x.Bounds.Few {
+		return 0, false, nil
+	}
+	sure, edges, err := x.readStretch(dates)
+	if err != nil {
+		return 0, false, err
+	}
+	clauses := x.accesses
+	defer func() { x.accesses = clauses }()
+	said := len(x.plan)
+	for _, part := range []struct {
+		found *roaring.Bitmap
+		also  []*access
+	}{{sure, others}, {edges, clauses}} {
+		if part.found.IsEmpty() {
+			continue
+		}
+		stretch := &access{words: "the dates", held: part.found, exact: true, once: true}
+		stretch.counts(int(part.found.GetCardinality()), false)
+		x.accesses = append(slices.Clip(part.also), stretch)
+		x.plan = x.plan[:said]
+		more, counted, err := x.countSets()
+		if err != nil || !counted {
+			x.plan = x.plan[:said]
+			return 0, false, err
+		}
+		n += more
+	}
+	return n, true, nil
+}
+
+// readStretch reads the versions of the type whose main date clauses let pass: those that all of them let pass for sure, and those that have to be asked. It reads portions, so that
+// the memory it takes is bounded.
+func (x *search) readStretch(dates []*access) (sure, edges *roaring.Bitmap, err error) {
+	within, inside := x.bounds(nil), interval{math.MinInt64, math.MaxInt64}
+	for _, a := range dates {
+		if a.sure == nil {
+			inside = interval{math.MaxInt64, math.MinInt64}
+			break
+		}
+		inside = interval{max(inside.low, a.sure.low), min(inside.high, a.sure.high)}
+	}
+	found := [2]*roaring.Bitmap{roaring.New(), roaring.New()}
+	main, ref := within.low, int64(-1) // of the row that was read last
+	for more := within.low <= within.high; more; {
+		s := x.statement()
+		sql := "select " + s.list("y.sort") + ", " + s.list("y.ref") + " from (select t.sort, t.ref from " + s.table("term") + " t where t.key = " + s.arg(x.ledger) +
+			" and (t.sort, t.ref) > (" + s.arg(main) + ", " + s.arg(ref) + ") and t.sort <= " + s.arg(within.high) + " and t.ref < " + s.arg(x.before) +
+			fmt.Sprintf(" order by t.sort, t.ref limit %d) y", x.Bounds.Rows)
+		var mains []int64
+		var numbers [2][]uint32
+		err := x.query(s, sql, func(scan func(...any) error) error {
+			first, second := s.listed(), s.listed()
+			if err := scan(first.into(), second.into()); err != nil {
+				return err
+			}
+			first.each(func(at int64) { mains = append(mains, at) })
+			at := 0
+			second.each(func(row int64) {
+				part := 0
+				if main, ref = mains[at], row; main < inside.low || main > inside.high {
+					part = 1
+				}
+				numbers[part] = append(numbers[part], uint32(row>>refBits-x.origin()))
+				at++
+			})
+			return nil
+		})
+		if err != nil {
+			return nil, nil, err
+		}
+		for i := range found {
+			found[i].Or(bitmapOf(numbers[i]))
+		}
+		more = len(mains) == x.Bounds.Rows
+	}
+	return found[0], found[1], nil
+}
