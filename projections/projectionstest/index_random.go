@@ -394,6 +394,10 @@ func (m maker) query(ids int, now int64) projections.Query {
 		q.Clauses = append(q.Clauses[:m.IntN(len(q.Clauses)+1)], projections.Clause{Param: "born", Kind: projections.Date, Values: []projections.Value{m.value(projections.Date, projections.NoModifier, 0)}})
 		q.Sort = append([]projections.SortKey{{Param: "born", Kind: projections.Date, Descending: m.IntN(2) == 0}}, m.sort()...)
 	}
+	if m.IntN(10) == 0 { // what the strings begin with that the order is by
+		q.Clauses = append(q.Clauses[:m.IntN(len(q.Clauses)+1)], projections.Clause{Param: "name", Kind: projections.String, Values: []projections.Value{m.value(projections.String, projections.NoModifier, 0)}})
+		q.Sort = append([]projections.SortKey{{Param: "name", Kind: projections.String, Descending: m.IntN(2) == 0}}, m.sort()...)
+	}
 	return q
 }
 

@@ -9,7 +9,10 @@ import (
 const (
 	sievedRow = 2     // a row that is read in order, to see whether it is in a set
 	setMember = 0.015 // a member of a set that is held against the best so far
-	walkedRow = 2     // a row of an order, with its version's other clauses
+	walkedRow = 1     // a row of an order, and whether its version is current
+	keyProbe  = 1.5   // a version that is asked for a key
+	rowProbe  = 5     // or for a range or a string
+	farProbe  = 50    // or along a reference
 	setRow    = 0.25  // a row that is read for a set
 	mergedKey = 50    // a key whose first rows are read to be merged with those of others
 	sortedRow = 5     // a version that is read to be sorted
@@ -18,7 +21,7 @@ const (
 // walkCostsLess tells whether to walk the order of a date or string costs less than to read all versions of a clause and sort them. The matches may all
 // stand at the end of the order: then, too, the walk must not cost several times as much.
 func (x *search) walkCostsLess(driver *access, limit int) bool {
-	return x.walkMayCostLess(driver, limit) && float64(x.rowsOfType())*walkedRow < 4*float64(driver.count)*sortedRow
+	return x.walkMayCostLess(driver, limit) && x.walkedAtMost()*x.walkedRow(nil) < 4*x.sortCost(driver)
 }
 
 // walkMayCostLess tells the same where the matches are spread over the order.
@@ -30,8 +33,55 @@ func (x *search) walkMayCostLess(driver *access, limit int) bool {
 	if slices.ContainsFunc(positive, func(a *access) bool { return a.count < 0 }) {
 		return false
 	}
-	all, matches := float64(x.rowsOfType()), x.expected(positive)
-	return 2*float64(limit)*all/max(matches, 1)*walkedRow < float64(driver.count)*sortedRow
+	return 2*float64(limit)*x.walkedAtMost()/max(x.expected(positive), 1)*x.walkedRow(nil) < x.sortCost(driver)
+}
+
+// sortCost is what it costs to read all versions of a clause, each asked for the others, and to sort them.
+func (x *search) sortCost(driver *access) float64 {
+	return float64(driver.count) * (sortedRow - walkedRow + x.walkedRow(driver))
+}
+
+// walkedRow is what a row of a walk costs over the rows of a clause, or of the type: its version is asked for each of the others that don't bound the walk.
+func (x *search) walkedRow(walked *access) float64 {
+	cost := float64(walkedRow)
+	for _, a := range x.accesses {
+		if a != walked && !a.ordered && !(a.aligned && x.byMain) {
+			cost += a.probeCost()
+		}
+	}
+	return cost
+}
+
+// probeCost is what it costs to ask one version.
+func (a *access) probeCost() float64 {
+	switch {
+	case a.inside() && !a.resolved:
+		return farProbe
+	case len(a.scans)+len(a.texts) > 0:
+		return rowProbe
+	}
+	return keyProbe
+}
+
+// likely is about how many rows a clause has. Where it is only known that they are more than so many, it is the geometric middle between that and all of the type.
+func (x *search) likely(a *access) float64 {
+	rows, all := float64(a.count), float64(x.rowsOfType())
+	switch {
+	case a.count < 0:
+		return max(all, 0) / 2
+	case (a.more || a.assumed) && all > rows:
+		return math.Sqrt(rows * all)
+	}
+	return rows
+}
+
+// walkedAtMost is how many rows a walk of the order meets until its end.
+func (x *search) walkedAtMost() float64 {
+	rows := float64(x.rowsOfType())
+	for _, a := range x.ordered() {
+		rows = min(rows, x.likely(a))
+	}
+	return rows
 }
 
 // combine answers with sets, in the order of the main date or of lastUpdated, where clauses have many rows and no index has the matches in
@@ -128,7 +178,7 @@ func (x *search) firstByMain(t *together, o order, phase phase, resume bool, lim
 		if pick += float64(len(missing)*blockSids) * setRow; !roomy {
 			pick = math.Inf(1)
 		}
-		if matches <= x.Bounds.Many {
+		if matches <= x.Bounds.Sorted {
 			sort = float64(matches) * sortedRow
 		}
 	}
@@ -210,7 +260,7 @@ func (x *search) walkMeanwhile(o order, sets []*access, limit int) (found []matc
 	}
 	unread := x.prefetch(sets)
 	expected := float64(x.Bounds.Tried*limit) / float64(len(found))
-	if expected*walkedRow < float64(unread)*setRow { // none found: never
+	if expected*x.walkedRow(x.walked()) < float64(unread)*setRow { // none found: never
 		return x.tryWalk(o, int(2*expected), limit)
 	}
 	return nil, false, nil
@@ -226,9 +276,8 @@ func (x *search) prefetch(sets []*access) (rows int) {
 		if _, known := x.Sets.count(x.partition, a.names()); known || a.held != nil {
 			continue
 		}
-		rows += max(a.count, 0)
+		rows += int(x.likely(a))
 		if a.more || a.count < 0 {
-			rows += int(x.living) / 2
 			if keys := a.asSet(); keys != nil {
 				list = append(list, wantedKeys(a.in(), keys)...)
 			}
@@ -323,10 +372,7 @@ func (x *search) merges() bool {
 	if len(keys) <= inline || !x.Sets.holds(x.snapshot-x.origin()) {
 		return len(keys) > inline
 	}
-	rows := float64(walked.count)
-	if walked.more || walked.count < 0 {
-		rows = float64(x.living) / 2
-	}
+	rows := x.likely(walked)
 	missing := 1 - float64(len(x.Sets.of(x.partition).setsOf(walked.in(), keys)))/float64(len(keys))
 	return rows*missing*setRow > float64(len(keys))*mergedKey
 }

@@ -89,29 +89,35 @@ func (x *search) waysWords(limit int) []string {
 	var ways []cost
 	positive := x.positive()
 	matches, all := x.expected(positive), float64(max(x.living, 0))
-	rows := all
+	rows, over := all, (*access)(nil)
 	for _, a := range positive {
-		if a.count >= 0 && (a.ordered || a.walkKeys() != nil && x.byMain) {
-			rows = min(rows, float64(a.count))
+		if a.count >= 0 && (a.ordered || a.walkKeys() != nil && x.byMain) && x.likely(a) < rows {
+			rows, over = x.likely(a), a
 		}
 	}
 	walked := min(rows, float64(limit)*rows/max(min(matches, rows), 1))
-	ways = append(ways, cost{byWalk, fmt.Sprintf("about %.0f rows", walked), walked * walkedRow})
+	ways = append(ways, cost{byWalk, fmt.Sprintf("about %.0f rows", walked), walked * x.walkedRow(over)})
 	if least := x.least(slices.DeleteFunc(slices.Clone(positive), func(a *access) bool { return a.count < 0 })); least != nil {
 		words := fmt.Sprintf("%d versions of %s", least.count, least.words)
 		if least.more {
 			words = fmt.Sprintf("more than %d versions of %s", least.count-1, least.words)
 		}
-		ways = append(ways, cost{bySort, words, float64(least.count) * sortedRow})
+		ways = append(ways, cost{bySort, words, x.sortCost(least)})
 	}
 	if sets, _ := x.settable(true); len(sets) > 0 && x.Sets != nil || x.chosen == byMerge {
 		unread := 0
 		for _, a := range sets {
 			if _, known := x.Sets.count(x.partition, a.names()); !known && a.held == nil {
-				unread += max(a.count, 0)
+				unread += int(x.likely(a))
 			}
 		}
 		time := float64(unread)*setRow + min(matches, float64(limit))*walkedRow
+		asked := min(x.expected(sets), float64(limit)*x.expected(sets)/max(matches, 1))
+		for _, a := range positive {
+			if !slices.Contains(sets, a) {
+				time += asked * a.probeCost()
+			}
+		}
 		if x.byMain || x.byUpdated {
 			time += matches * setMember
 		} else {
@@ -136,7 +142,7 @@ func (x *search) expected(clauses []*access) float64 {
 	matches := all
 	for _, a := range clauses {
 		if a.count >= 0 {
-			matches *= min(float64(a.count)/all, 1)
+			matches *= min(x.likely(a)/all, 1)
 		}
 	}
 	return matches

@@ -249,7 +249,7 @@ func (x *search) find(o order, limit int) ([]match, error) {
 		walk.by = orderMain
 	}
 	x.byMain, x.byUpdated = walk.by == orderMain, walk.by == orderUpdated
-	x.mayWait = walk.by == orderMain && o.by == orderMain
+	x.mayWait = walk.by == orderMain && (o.by == orderMain || x.after.phase != byMissing && (x.dates.without.empty() || x.dated()))
 	if err := x.readManyKeys(walk); err != nil {
 		return nil, err
 	}
@@ -282,6 +282,9 @@ func (x *search) find(o order, limit int) ([]match, error) {
 	if found, done, err := x.tryPostponed(o, walk, limit); done || err != nil || x.nothing != "" {
 		return found, err
 	}
+	if err := x.orderTexts(o, walk); err != nil {
+		return nil, err
+	}
 	driver := x.driver(walk)
 	inOrder := driver == nil || driver.count > x.Bounds.Few && driver.walkKeys() != nil
 	x.choose(byWalk, "an index has the versions in the order, or in that of its first key")
@@ -300,6 +303,9 @@ func (x *search) find(o order, limit int) ([]match, error) {
 		return x.walkValues(o, limit)
 	}
 	if found, done, err := x.combine(o, walk, driver, limit); done || err != nil {
+		return found, err
+	}
+	if found, done, err := x.pickByDate(o, driver, limit); done || err != nil {
 		return found, err
 	}
 	if driver != nil && (inGroups || walk.by == orderDate || walk.by == orderString) && x.walkCostsLess(driver, limit) {

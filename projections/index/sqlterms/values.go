@@ -97,6 +97,9 @@ func (x *search) valueRows(o order, from *valueEdge, limit int) ([]match, error)
 	clauses, own := x.accesses, x.ordered()
 	x.accesses = slices.DeleteFunc(slices.Clone(clauses), func(a *access) bool { return a.ordered })
 	defer func() { x.accesses = clauses }()
+	if found, done, err := x.sieveTexts(o, own, from, limit); done || err != nil {
+		return found, err
+	}
 	s := x.statement()
 	var stretches []string
 	for _, src := range x.sources(o) {
@@ -112,6 +115,9 @@ func (x *search) valueRows(o order, from *valueEdge, limit int) ([]match, error)
 		sql += " and " + x.visible(s, "(t.ref >> 2)") + x.probes(s, nil, "v.sid", "(v.sid << 2)", "v.main") +
 			fmt.Sprintf(" order by t.%s %s, t.ref %s limit %d", src.column, o.direction(), o.direction(), limit)
 		stretches = append(stretches, "select * from ("+sql+") y")
+		if len(own) > 0 && own[0].strays {
+			stretches = append(stretches, x.strays(s, own[0].texts[0], src, o, from, limit))
+		}
 	}
 	if len(stretches) == 0 {
 		return nil, nil
@@ -148,7 +154,10 @@ func (x *search) sources(o order) []source {
 func (src source) bounds(s *statement, own []*access, o order, resume bool) (sql string, possible bool) {
 	r := interval{math.MinInt64, math.MaxInt64}
 	for _, a := range own {
-		answers := false
+		answers := len(a.texts) > 0
+		for _, sc := range a.texts {
+			sql += sc.stretch(s, "t.head", o.descending || !resume, !o.descending || !resume)
+		}
 		for _, sc := range a.scans {
 			switch sc.key {
 			case src.key:

@@ -1,0 +1,131 @@
+package sqlterms
+
+import (
+	"cmp"
+	"sort"
+)
+
+// heldRow is the place of a range in an order by its lower end that is looked up in memory, in microseconds.
+const heldRow = 0.03
+
+// pickByDate answers an order by a date that is not the main date, where what is held of its ranges is in memory and clauses are sets: it goes through the dates in memory and keeps
+// what is in the sets, in place of a walk that asks every version. No version may have two values of the parameter. Done is false where another way is better, or sets cannot be had.
+func (x *search) pickByDate(o order, driver *access, limit int) (found []match, done bool, err error) {
+	if o.by != orderDate || x.dates.aligned || !x.dates.marks || x.dates.several || len(x.ordered()) > 0 || !x.mayUseSets() || driver != nil && driver.count <= x.Bounds.Few/4 {
+		return nil, false, nil
+	}
+	if sets, _ := x.settable(true); len(sets) == 0 && driver.toRead() == nil {
+		return nil, false, nil
+	}
+	p := x.Sets.of(x.partition)
+	var held []*rangeSet
+	rows := 0
+	for _, src := range x.sources(o) {
+		r, err := x.rowsOfRange(p, setName{table: src.table, key: src.key})
+		if r == nil || r.large || err != nil {
+			return nil, false, err
+		}
+		held, rows = append(held, r), rows+len(r.lows)
+	}
+	t, err := x.intersect(driver.toRead(), driver == nil)
+	if t == nil || err != nil {
+		return nil, false, err
+	}
+	if matches := t.count(); float64(rows)*min(1, float64(limit)/float64(max(matches, 1)))*heldRow > float64(matches)*sortedRow {
+		return nil, false, nil
+	}
+	x.choose(byMerge, "the dates are in memory, in order")
+	x.say("%s, the first of them by %s%s", x.describe(t), o.keys[0].Param, x.checkedFor(t.left))
+	clauses := x.accesses
+	defer func() { x.accesses = clauses }()
+	return x.inPhases(limit, func(phase phase, limit int) ([]match, bool, error) {
+		var found []match
+		var err error
+		if phase == byMissing {
+			x.accesses = clauses
+			found, err = x.walkLacking(o, limit)
+		} else {
+			x.accesses = t.left
+			found, err = x.pickHeld(t, held, o, limit)
+		}
+		return found, true, err
+	})
+}
+
+// pickHeld returns those of the versions that come first by the lower ends of ranges, each checked for the clauses that are left.
+func (x *search) pickHeld(t *together, held []*rangeSet, o order, limit int) (page []match, err error) {
+	if err := x.locateValue(o); err != nil {
+		return nil, err
+	}
+	var walks []*heldWalk
+	for _, r := range held {
+		walks = append(walks, newHeldWalk(r, o.descending))
+		if x.after.phase == byValue {
+			walks[len(walks)-1].skip(rangeRow{x.last.start, uint32(x.after.sid - t.first)})
+		}
+	}
+	n := limit
+	if len(t.left) > 0 {
+		n += limit
+	}
+	for more := true; more && len(page) < limit; n = min(8*n, pickedAtOnce) {
+		var candidates []candidate
+		for len(candidates) < n && more {
+			var first *heldWalk
+			for _, w := range walks {
+				if w.left() && (first == nil || w.before(w.row(), first.row())) {
+					first = w
+				}
+			}
+			if more = first != nil; more {
+				if row := first.next(); t.contains(row.sid) {
+					candidates = append(candidates, candidate{sid: t.first + int64(row.sid)})
+				}
+			}
+		}
+		found, err := x.loadChecked(candidates)
+		if err != nil {
+			return nil, err
+		}
+		page = append(page, found...)
+	}
+	page = page[:min(len(page), limit)]
+	return page, nil
+}
+
+// heldWalk goes through ranges in memory, in the order of their lower ends or the other way round.
+type heldWalk struct {
+	*rangeSet
+	at, step int
+}
+
+func newHeldWalk(r *rangeSet, descending bool) *heldWalk {
+	if descending {
+		return &heldWalk{r, len(r.lows) - 1, -1}
+	}
+	return &heldWalk{r, 0, 1}
+}
+
+func (w *heldWalk) left() bool { return w.at >= 0 && w.at < len(w.lows) }
+
+func (w *heldWalk) row() rangeRow { return rangeRow{w.lows[w.at], w.sids[w.at]} }
+
+func (w *heldWalk) next() rangeRow {
+	row := w.row()
+	w.at += w.step
+	return row
+}
+
+func (w *heldWalk) before(a, b rangeRow) bool {
+	return cmp.Or(cmp.Compare(a.low, b.low), cmp.Compare(a.sid, b.sid)) == -w.step
+}
+
+// skip goes beyond a row.
+func (w *heldWalk) skip(last rangeRow) {
+	beyond := func(i int) bool { return compareRangeRows(rangeRow{w.lows[i], w.sids[i]}, last) > 0 }
+	if w.step > 0 {
+		w.at = sort.Search(len(w.lows), beyond)
+		return
+	}
+	w.at = sort.Search(len(w.lows), func(i int) bool { return compareRangeRows(rangeRow{w.lows[i], w.sids[i]}, last) >= 0 }) - 1
+}

@@ -1,0 +1,123 @@
+package sqlterms
+
+import (
+	"fmt"
+	"slices"
+
+	"binnacle/projections"
+)
+
+// A clause that says what a string begins with is a stretch of the very index that gives an order by these strings. A version may have several, and be sorted by one outside the
+// stretch: such strays are few or none as a rule, and are looked up beside the walk.
+
+// orderTexts marks a clause that says what strings of the parameter begin with that is the order, where no clause has so few rows that these are sorted, and the strays are few.
+func (x *search) orderTexts(o, walk order) error {
+	if len(o.keys) == 0 || o.keys[0].Kind != projections.String || o.keys[0].Param == projections.ParamID {
+		return nil
+	}
+	if least := x.least(x.counting(walk)); least != nil && least.count <= x.Bounds.Few {
+		return nil
+	}
+	src := x.sources(order{by: orderString, descending: o.descending, keys: o.keys[:1]})[0]
+	at := slices.IndexFunc(x.accesses, func(a *access) bool {
+		return !a.negate && a.oneText() && a.texts[0].form == textBegins && a.texts[0].key == src.key && a.texts[0].text != "" && len(a.texts[0].text) <= projections.OrderBytes
+	})
+	if at < 0 {
+		return nil
+	}
+	a, s := x.accesses[at], x.statement()
+	strays, err := x.number(s, "select count(*) from (select 1 from "+s.table("text")+" t where "+a.texts[0].condition(s, "t")+fmt.Sprintf(" and (t.ref & %d) = 0", src.flag)+
+		" and t.ref < "+s.arg(x.before)+fmt.Sprintf(" limit %d) y", x.Bounds.Few+1))
+	a.ordered, a.strays = err == nil && strays <= int64(x.Bounds.Few), strays > 0
+	return err
+}
+
+// oneText tells whether a clause is one stretch of texts and nothing else.
+func (a *access) oneText() bool {
+	others := len(a.keys) + len(a.onRow) + len(a.shapes) + len(a.wide) + len(a.scans) + len(a.updated) + len(a.sids) + len(a.choice)
+	return others == 0 && a.follow == nil && len(a.texts) == 1
+}
+
+// stretch is the condition that a column of beginnings lies in the stretch, as far as its ends are not bounded otherwise.
+func (sc textScan) stretch(s *statement, column string, low, high bool) (sql string) {
+	if low {
+		sql += " and " + column + " >= " + s.arg([]byte(sc.text))
+	}
+	if after := afterAll([]byte(sc.text)); high && after != nil {
+		sql += " and " + column + " < " + s.arg(after)
+	}
+	return sql
+}
+
+// strays are the versions that have a string in the stretch of a clause and are sorted by one outside of it, with that.
+func (x *search) strays(s *statement, sc textScan, src source, o order, from *valueEdge, limit int) string {
+	inside := sc.stretch(s, "u.val", true, true)
+	sql := "select u.val as val, v.sid as sid from (select t.sid as sid, " + x.value1(s, orderString, o.keys[0], "t.sid") + " as val from (select distinct (t.ref >> 2) as sid from " + s.table("text") + " t where " +
+		sc.condition(s, "t") + fmt.Sprintf(" and (t.ref & %d) = 0", src.flag) + " and t.ref < " + s.arg(x.before) + ") t) u cross join " + s.table("version") + " v where not (" + inside[len(" and "):] +
+		") and v.sid = u.sid and v.ledger = " + s.arg(x.ledger)
+	if from != nil {
+		sql += " and (u.val, (u.sid << 2)) " + o.beyond() + " (" + s.arg(from.value) + ", " + s.arg(from.ref) + ")"
+	}
+	sql += " and " + x.visible(s, "v.sid") + x.probes(s, nil, "v.sid", "(v.sid << 2)", "v.main") + fmt.Sprintf(" order by u.val %s, u.sid %s limit %d", o.direction(), o.direction(), limit)
+	return "select * from (" + sql + ") y"
+}
+
+// sieveTexts is valueRows for an order by strings, where sets in memory tell which versions answer the other clauses: the index of strings alone is read, and each of its rows held
+// against the set, in place of asking every version. Done is false where there are no such sets, or strays.
+func (x *search) sieveTexts(o order, own []*access, from *valueEdge, limit int) (found []match, done bool, err error) {
+	src := x.sources(o)[0]
+	if src.table != "text" || len(own) > 1 || len(own) == 1 && own[0].strays || !x.mayUseSets() || x.after.phase != start && from == nil {
+		return nil, false, nil
+	}
+	if sets, ready := x.settable(true); len(sets) == 0 || !ready {
+		return nil, false, nil
+	}
+	t, err := x.intersect(nil, false)
+	if t == nil || err != nil {
+		return nil, false, err
+	}
+	clauses := x.accesses
+	x.accesses = t.left
+	defer func() { x.accesses = clauses }()
+	rows := min(2*limit+limit*int(x.living)/max(t.count(), 1), x.Bounds.Sorted)
+	for more := true; more && len(found) < limit; rows = min(2*rows, x.Bounds.Sorted) {
+		s := x.statement()
+		bounds, _ := src.bounds(s, own, o, from != nil)
+		sql := "select t.head, t.ref from " + s.table("text") + " t where t.key = " + s.arg(src.key) + fmt.Sprintf(" and (t.ref & %d) <> 0", src.flag) + bounds + " and t.ref < " + s.arg(x.before)
+		if from != nil {
+			sql += " and (t.head, t.ref) " + o.beyond() + " (" + s.arg(from.value) + ", " + s.arg(from.ref) + ")"
+		}
+		sql += fmt.Sprintf(" order by t.head %s, t.ref %s limit %d", o.direction(), o.direction(), rows)
+		read, candidates := 0, []candidate(nil)
+		last := &valueEdge{}
+		err := x.query(s, sql, func(scan func(...any) error) error {
+			read++
+			var head []byte
+			err := scan(&head, &last.ref)
+			if sid := last.ref >> refBits; t.contains(uint32(sid - t.first)) {
+				candidates = append(candidates, candidate{sid: sid})
+			}
+			if read == rows {
+				last.value = append([]byte{}, head...)
+			}
+			return err
+		})
+		if err != nil {
+			return nil, false, err
+		}
+		from, more = last, read == rows
+		for len(candidates) > 0 && len(found) < limit {
+			some := candidates[:min(len(candidates), 2*limit)]
+			checked, err := x.loadChecked(some)
+			if err != nil {
+				return nil, false, err
+			}
+			found, candidates = append(found, checked...), candidates[len(some):]
+		}
+	}
+	found = found[:min(len(found), limit)]
+	for i := range found {
+		found[i].phase = byValue
+	}
+	return found, true, nil
+}
