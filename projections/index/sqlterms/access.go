@@ -91,6 +91,7 @@ type textScan struct {
 	text string // folded for strings, but for textRaw
 
 	among *words // textHolds: how the strings begin that hold it; nil: not known
+	whole bool   // among: these beginnings are the strings
 }
 
 func (a *access) empty() bool {
@@ -248,7 +249,10 @@ func (a *access) probe(s *statement, sid, ref, main string, before int64) string
 		parts = append(parts, "exists (select 1 from "+s.table("span")+within+"("+strings.Join(any, " or ")+")"+once+")")
 	}
 	any = any[:0]
-	for _, sc := range a.texts {
+	for i, sc := range a.texts {
+		if before := max(i-1, 0); !sc.whole && a.texts[before].whole && sc.key == a.texts[before].key && sc.text == a.texts[before].text { // the two ask the same of a version
+			continue
+		}
 		any = append(any, "("+sc.condition(s, probed)+")")
 	}
 	if len(any) > 0 {
@@ -341,6 +345,9 @@ func (sc textScan) condition(s *statement, row string) string {
 	case sc.form == textHolds:
 		if sc.among != nil && row != probed {
 			c += " and " + head + " " + s.inBytes(sc.among.heads)
+			if sc.whole { // the index has all that is asked for
+				return c
+			}
 		}
 		c += " and (" + s.contains(head, text) + " or " + s.contains(rest, text) + ")"
 	case len(text) <= projections.OrderBytes:

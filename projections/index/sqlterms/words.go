@@ -121,23 +121,34 @@ type words struct{ heads [][]byte }
 
 // holds adds to an access what answers that a string contains a text.
 func (x *search) holds(key int64, text string, a *access) error {
-	scan := textScan{key: key, form: textHolds, text: text}
 	set, err := x.wordsOf(key)
 	if err != nil {
 		return err
 	}
-	if set != nil && text != "" {
-		heads, all := set.holding([]byte(text))
-		switch {
-		case !all:
-			a.dense = true
-		case len(heads) == 0:
-			return nil
-		default:
-			scan.among = &words{heads}
+	if set == nil || text == "" {
+		a.texts = append(a.texts, textScan{key: key, form: textHolds, text: text})
+		return nil
+	}
+	heads, all := set.holding([]byte(text))
+	if !all {
+		a.dense = true
+		a.texts = append(a.texts, textScan{key: key, form: textHolds, text: text})
+		return nil
+	}
+	var whole, begun [][]byte
+	for _, head := range heads {
+		if len(head) < projections.OrderBytes {
+			whole = append(whole, head)
+		} else {
+			begun = append(begun, head)
 		}
 	}
-	a.texts = append(a.texts, scan)
+	if len(whole) > 0 {
+		a.texts = append(a.texts, textScan{key: key, form: textHolds, text: text, among: &words{whole}, whole: true})
+	}
+	if len(begun) > 0 {
+		a.texts = append(a.texts, textScan{key: key, form: textHolds, text: text, among: &words{begun}})
+	}
 	return nil
 }
 
