@@ -2,72 +2,78 @@ package sqlterms
 
 import "binnacle/projections"
 
-// What versions contain has terms under names of its own (see projections.Inside): they are rows like those of other parameters. The names that versions of a type have had stand in a
-// dictionary, so that a chain asks of no other; that there are none for the types of a query is read together with its snapshot.
+// What versions contain has terms under names of its own (see projections.Inside): they are rows like those of other parameters. Each name that versions of a type have had has a mark in
+// the dictionary of codings, so that a chain asks of no other: that there are none is read together with the snapshot.
 
-// inside adds to the dictionary the name of contained resources, where a parameter is the one that marks it.
+// insideMark marks a name of contained resources in the dictionary.
+func (h *hasher) insideMark(ledger int64, name string) int64 {
+	return h.of(h.param(ledger, name), roleInside)
+}
+
+// inside marks the name of contained resources, where a parameter is the one that each of them has.
 func (m *Maker) inside(ledger int64, code string) {
 	if name, marks := projections.InsideOf(code); marks {
-		m.coding(m.of(ledger, roleInside), name, "", 0)
+		m.coding(m.insideMark(ledger, name), "", "", 0)
 	}
 }
 
-// looksInside are the dictionaries of the types of whose versions chains ask what they contain.
-func (x *search) looksInside() []int64 {
-	seen := map[int64]bool{}
-	var ledgers []int64
+// insideMarks are the marks of what chains of the query look into first, in versions that other references lead to as well; with further those of what it may lead to.
+func (x *search) insideMarks(further bool) []int64 {
+	var marks []int64
 	var look func(resourceType string, clauses []projections.Clause)
 	look = func(resourceType string, clauses []projections.Clause) {
 		for i := range clauses {
-			look(resourceType, clauses[i].Any)
-			if clauses[i].Follow == nil {
+			c := &clauses[i]
+			look(resourceType, c.Any)
+			if c.Follow == nil {
 				continue
 			}
-			for j := range clauses[i].Follow.Targets {
-				t := &clauses[i].Follow.Targets[j]
-				if ledger := x.ledgerOf(x.q.Tenant, resourceType); t.Inside != "" && !clauses[i].Follow.Reverse && !seen[ledger] {
-					seen[ledger] = true
-					ledgers = append(ledgers, x.of(ledger, roleInside))
-				}
+			for j := range c.Follow.Targets {
+				t := &c.Follow.Targets[j]
 				look(t.Type, t.Clauses)
+				if t.Inside == "" || c.Follow.Reverse {
+					continue
+				}
+				ledger := x.ledgerOf(x.q.Tenant, resourceType)
+				if !further {
+					marks = append(marks, x.insideMark(ledger, t.Inside))
+					continue
+				}
+				for _, name := range t.Insides() {
+					marks = append(marks, x.insideMark(ledger, name))
+					if inside, possible := t.In(name); possible {
+						look(resourceType, inside)
+					}
+				}
 			}
 		}
 	}
 	look(x.q.Type, x.q.Clauses)
-	return ledgers
+	return distinct(marks)
 }
 
-// anyInside is a SELECT of one number: how many of up to one name there are in dictionaries.
-func (s *statement) anyInside(dictionaries []int64) string {
-	if len(dictionaries) == 0 {
+// anyMark is a SELECT of one number: how many of up to one there are of marks.
+func (s *statement) anyMark(marks []int64) string {
+	if len(marks) == 0 {
 		return "0"
 	}
-	return "(select count(*) from (select 1 from " + s.table("coding") + " d where d.param " + s.in(dictionaries) + " limit 1) i)"
+	return "(select count(*) from (select 1 from " + s.table("coding") + " d where d.param " + s.in(marks) + " limit 1) i)"
 }
 
-// readInside reads the names that versions of types have had.
-func (x *search) readInside(dictionaries []int64) error {
-	if len(dictionaries) == 0 {
+// readInside reads which of the names there are that chains of the query ask for.
+func (x *search) readInside() error {
+	marks := x.insideMarks(true)
+	if len(marks) == 0 {
 		return nil
 	}
-	x.names = map[insideName]bool{}
+	x.names = map[int64]bool{}
 	s := x.statement()
-	var name insideName
-	var code []byte
-	return x.query(s, "select d.param, d.code from "+s.table("coding")+" d where d.param "+s.in(dictionaries), func(scan func(...any) error) error {
-		if err := scan(&name.dictionary, &code); err != nil {
-			return err
-		}
-		name.name = string(code)
-		x.names[name] = true
-		return nil
+	return x.query(s, "select d.param from "+s.table("coding")+" d where d.param "+s.in(marks), func(scan func(...any) error) error {
+		mark := int64(0)
+		err := scan(&mark)
+		x.names[mark] = true
+		return err
 	})
-}
-
-// insideName is a name in the dictionary of a type, as projections.OrderCode has it.
-type insideName struct {
-	dictionary int64
-	name       string
 }
 
 // contained adds to an access that follows references the versions that contain what is described. Plain clauses are more forms of it.
@@ -75,10 +81,9 @@ func (x scope) contained(t *projections.Target, a *access, depth int) error {
 	if len(x.names) == 0 {
 		return nil
 	}
-	dictionary := x.of(x.ledger, roleInside)
 	for _, name := range t.Insides() {
 		clauses, possible := t.In(name)
-		if !possible || !x.names[insideName{dictionary, projections.OrderCode(name)}] {
+		if !possible || !x.names[x.insideMark(x.ledger, name)] {
 			continue
 		}
 		a.inner = true

@@ -61,7 +61,7 @@ const (
 	roleSlot                        // the place of a composite value among those of its version
 	roleSeveral                     // the mark of a date parameter of which some version has more than one value
 	roleMarked                      // the mark of a partition whose versions have set roleSeveral from the first one on
-	roleInside                      // the dictionary of a type's names of contained resources
+	roleInside                      // the mark of a name of contained resources
 )
 
 // Ledger is the key of a type of a tenant. Every version row carries it.

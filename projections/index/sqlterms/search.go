@@ -48,9 +48,9 @@ type search struct {
 	byMain       bool      // the order is that of the main date
 	byUpdated    bool      // or that of lastUpdated
 	chosen       way
-	reason       string              // of the choice
-	mayWait      bool                // look-ups of chains to many; see access.late
-	names        map[insideName]bool // of contained resources, that chains of the query may ask for
+	reason       string         // of the choice
+	mayWait      bool           // look-ups of chains to many; see access.late
+	names        map[int64]bool // marks of the contained resources that there are of those that chains ask for
 }
 
 // edge holds the sort values of the version that a page ended with.
@@ -141,16 +141,16 @@ func (x *search) say(format string, args ...any) {
 // that the query names counts where there are none.
 func (x *search) begin() (int64, error) {
 	living, partition := int64(-1), int64(x.q.Partition)
-	inside, named := x.looksInside(), int64(1)
+	marks, marked := x.insideMarks(false), int64(1)
 	if x.after.phase != start && x.q.Snapshot != 0 {
 		partition = x.after.sid >> projections.SidBits // locate makes sure that it is a version of the tenant
 	} else {
 		s := x.statement()
 		next, counted := FirstSid(x.q.Partition), int64(0)
 		ledger, given := s.arg(x.ledger), s.arg(partition)
-		sql := "select p.partition, p.next_sid, coalesce((select n.living from " + s.table("counter") + " n where n.ledger = " + ledger + "), 0), p.horizon, " + s.anyInside(inside) + " from " + s.table("position") +
+		sql := "select p.partition, p.next_sid, coalesce((select n.living from " + s.table("counter") + " n where n.ledger = " + ledger + "), 0), p.horizon, " + s.anyMark(marks) + " from " + s.table("position") +
 			" p where p.partition = coalesce((select (v.sid >> " + fmt.Sprint(projections.SidBits) + ") from " + s.table("version") + " v where v.ledger = " + ledger + " limit 1), " + given + ")"
-		err := x.query(s, sql, func(scan func(...any) error) error { return scan(&partition, &next, &counted, &x.horizon, &named) })
+		err := x.query(s, sql, func(scan func(...any) error) error { return scan(&partition, &next, &counted, &x.horizon, &marked) })
 		if err != nil {
 			return 0, err
 		}
@@ -169,8 +169,8 @@ func (x *search) begin() (int64, error) {
 	}
 	x.partition = partition
 	x.before = (x.snapshot + 1) << refBits
-	if named > 0 {
-		return living, x.readInside(inside)
+	if len(marks) > 0 && marked > 0 {
+		return living, x.readInside()
 	}
 	return living, nil
 }
