@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // Kind is what a caller branches on; the text of an error is for people.
@@ -53,7 +54,7 @@ func (e *Error) Error() string {
 	if e.Text == "" {
 		s += e.Kind.String()
 	}
-	if e.Expression != "" {
+	if e.Expression != "" && !strings.Contains(e.Text, e.Expression) {
 		s += " (at " + e.Expression + ")"
 	}
 	if e.Err != nil {

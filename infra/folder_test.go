@@ -1,6 +1,7 @@
 package infra
 
 import (
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -79,11 +80,29 @@ func TestACommandThatLooksMakesNoData(t *testing.T) {
 	if _, err := os.Stat(folder); !os.IsNotExist(err) {
 		t.Errorf("the folder is there now (%v)", err)
 	}
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	for _, args := range [][]string{{"serve", "--no-init"}, {"serve", "--listen", taken.Addr().String()}} {
+		if code, out, errOut := command(t, append(args, here...)...); code != 1 || !strings.Contains(errOut, "--data") && !strings.Contains(errOut, "--listen") {
+			t.Errorf("%v: exit code %d, %s%s, want 1 and what to do", args, code, out, errOut)
+		}
+		if _, err := os.Stat(folder); !os.IsNotExist(err) {
+			t.Errorf("%v: the folder is there now (%v)", args, err)
+		}
+	}
 	if code, out, errOut := command(t, append([]string{"init"}, here...)...); code != 0 {
 		t.Fatalf("init: exit code %d, %s%s", code, out, errOut)
 	}
 	if code, out, errOut := command(t, append([]string{"verify"}, here...)...); code != 0 || !strings.Contains(out, "OK") {
 		t.Errorf("verify after init: exit code %d, %s%s", code, out, errOut)
+	}
+	for args, want := range map[string]string{"": "waits", "--all": "ever was", "--json": "waits"} {
+		if code, out, errOut := command(t, append(append([]string{"quarantine", "list"}, strings.Fields(args)...), here...)...); code != 0 || out != "" || !strings.Contains(errOut, want) {
+			t.Errorf("an empty quarantine, %s: exit code %d, %q, %q", args, code, out, errOut)
+		}
 	}
 	if code, out, _ := command(t, append([]string{"drop", "--yes"}, here...)...); code != 0 || !strings.Contains(out, "deleted: the SQLite file in "+folder) {
 		t.Errorf("drop: exit code %d, it printed %q, want what was deleted", code, out)

@@ -223,3 +223,31 @@ func TestABadFileIsReportedAndTheOthersAreLoaded(t *testing.T) {
 		t.Errorf("the summary doesn't name the files:\n%s", &text)
 	}
 }
+
+// TestAFailureNamesItsPlaceOnce: the file in front, and the place in it.
+func TestAFailureNamesItsPlaceOnce(t *testing.T) {
+	t.Setenv("XDG_STATE_HOME", t.TempDir())
+	folder := t.TempDir()
+	for name, content := range map[string]string{
+		"a.ndjson": `{"resourceType":"Patient","id":"c",}`, "b.json": `{"resourceType":"Patient","id":"d" x`, "c.json": `{"resourceType":"Patient","id":"d","birthDate":5}`,
+		"d.json": `{"resourceType":"Bundle","type":"collection","entry":[{"resource":5}]}`,
+	} {
+		if err := os.WriteFile(filepath.Join(folder, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, server := embedded(t, "--variant", "memory")
+	_, out, _ := importing(t, server.URL+"/fhir", folder)
+	lines := 0
+	for line := range strings.Lines(out) {
+		if place, reason, failed := strings.Cut(strings.TrimPrefix(line, "FAILED "), ": "); failed && strings.HasPrefix(line, "FAILED") {
+			lines++
+			if strings.HasSuffix(place, " ") || strings.Contains(reason, folder) || strings.Count(reason, "Patient.") > 1 {
+				t.Errorf("the line names a place twice: %s", line)
+			}
+		}
+	}
+	if lines != 4 {
+		t.Errorf("%d lines, want 4:\n%s", lines, out)
+	}
+}

@@ -94,13 +94,23 @@ type quarantineList struct {
 // Run is called by the command line.
 func (c *quarantineList) Run(ctx context.Context, config *parts.Config, out *terminal.Output, logger *slog.Logger) error {
 	return withQuarantine(ctx, config, logger, func(ctx context.Context, q *functions.Quarantine) error {
-		return q.Each(ctx, c.All, func(found projections.Quarantined) error {
+		none := true
+		err := q.Each(ctx, c.All, func(found projections.Quarantined) error {
+			none = false
 			if c.JSON {
 				return json.NewEncoder(out.Out).Encode(lineOf(found))
 			}
 			_, err := io.WriteString(out.Out, lineOf(found).text())
 			return err
 		})
+		switch {
+		case err != nil || !none:
+		case c.All:
+			fmt.Fprintln(out.Err, "no record is in quarantine, or ever was")
+		default:
+			fmt.Fprintln(out.Err, "no record in quarantine waits to be handled; --all lists those that were")
+		}
+		return err
 	})
 }
 

@@ -54,7 +54,7 @@ func (c *serveCommand) Run(ctx context.Context, config *parts.Config, out *termi
 	if c.Memory > 0 && os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(c.Memory)
 	}
-	lock, err := parts.LockFolder(config)
+	lock, err := parts.LockFolder(config, !c.NoInit)
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -268,6 +269,6 @@ func (s Summary) Print(w io.Writer) {
 			fmt.Fprintf(w, "… and %d more failures\n", len(s.Failed)-most)
 			break
 		}
-		fmt.Fprintf(w, "FAILED %s %s: %s\n", f.File, f.Unit, f.Reason)
+		fmt.Fprintf(w, "FAILED %s: %s\n", strings.TrimSpace(f.File+" "+f.Unit), f.Reason)
 	}
 }

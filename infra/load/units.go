@@ -254,7 +254,7 @@ func readLines(path string, in io.Reader, yield func(Unit) error) error {
 func resourceUnit(file, label string, resource fhir.Node) (Unit, error) {
 	kind := resource.Get("resourceType").Text()
 	if kind == "" {
-		return Unit{}, fmt.Errorf("%s %s holds no FHIR resource: resourceType is missing", file, label)
+		return Unit{}, errors.New(strings.TrimSpace(label + " holds no FHIR resource: resourceType is missing"))
 	}
 	u := Unit{File: file, Label: label, Method: http.MethodPost, Path: kind, Body: resource.Raw(), Resources: 1}
 	if id := resource.Get("id").Text(); id != "" {

@@ -114,7 +114,7 @@ func (p *Parts) openFile(config *Config, create bool) (file *sqlitefile.File, er
 		file, err = sqlitefile.OpenMemory(p.Logger)
 	case "standalone", "replica":
 		if _, missing := os.Stat(path); !create && errors.Is(missing, os.ErrNotExist) {
-			return nil, events.Errorf(events.Invalid, "infra.openFile", "there is no %s; name the folder of the data with --data, or make it with binnacle init or binnacle serve", path)
+			return nil, noData(config)
 		}
 		file, err = sqlitefile.Open(path, p.Logger)
 	default:
@@ -297,7 +297,7 @@ func DropFeed(ctx context.Context, config *Config, logger *slog.Logger) error {
 		if err != nil {
 			return err
 		}
-		lock, err := LockFolder(config)
+		lock, err := LockFolder(config, false)
 		if err != nil {
 			return err
 		}
@@ -318,7 +318,7 @@ func Drop(ctx context.Context, config *Config, logger *slog.Logger) error {
 		failed = append(failed, kafka.Drop(ctx, kafkaConfig(config)))
 	}
 	if _, missing := os.Stat(config.Data); (config.Variant == "standalone" || config.Variant == "replica") && !errors.Is(missing, os.ErrNotExist) {
-		lock, err := LockFolder(config)
+		lock, err := LockFolder(config, false)
 		if err != nil {
 			return err
 		}
