@@ -23,13 +23,13 @@ type part struct {
 	answer answer
 }
 
-// answer is the response to one entry: err, or result, or what a reading handler said.
+// answer is the response to one entry: err, or result, or what the reading door said.
 type answer struct {
 	err      error
 	result   *events.Result
 	status   int
-	body     []byte // of a read, or the representation of a write
-	header   http.Header
+	body     []byte    // of a read, or the representation of a write
+	etag     string    // of the version that was read
 	modified time.Time // of the version that was read
 }
 
@@ -148,7 +148,7 @@ func (d *door) readPart(p *part, base string) error {
 	if !p.reads() {
 		return d.readWrite(p, base)
 	}
-	if d.read == nil {
+	if d.reads == nil {
 		return p.at(rest.Refused(http.StatusMethodNotAllowed, events.Unsupported, "functions.Door", "reading entries are not offered here"), "request.method")
 	}
 	return nil

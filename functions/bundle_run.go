@@ -1,11 +1,9 @@
 package functions
 
 import (
-	"bytes"
 	"context"
 	"net/http"
 	"net/url"
-	"strings"
 	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
@@ -185,7 +183,7 @@ func turns(parts []*part) (turns [][][]*part) {
 	return turns
 }
 
-// readEntries answers the reading entries through the reading handler, at or after a position.
+// readEntries answers the reading entries by the reading door, at or after a position.
 func (d *door) readEntries(r *http.Request, parts []*part, reached *events.Position) {
 	var group errgroup.Group
 	group.SetLimit(d.limits.BatchFlight)
@@ -201,54 +199,16 @@ func (d *door) readEntries(r *http.Request, parts []*part, reached *events.Posit
 }
 
 func (d *door) readOne(r *http.Request, p *part, reached *events.Position) error {
-	target, err := url.Parse(d.base + "/" + p.url)
+	target, err := url.Parse("/" + p.url)
 	if err != nil {
 		return p.at(invalid("%.200q is no URL below the base", p.url), "request.url")
 	}
-	target.Scheme, target.Host = r.URL.Scheme, r.URL.Host
-	var aside events.Aside
-	inner := r.Clone(events.WithAside(r.Context(), &aside))
-	inner.Method, inner.URL, inner.RequestURI, inner.Body, inner.ContentLength = p.Request.Method, target, target.RequestURI(), http.NoBody, 0
-	inner.Header = make(http.Header)
-	for _, name := range [...]string{"Authorization", "Forwarded", "Prefer", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Prefix", "X-Forwarded-Proto", "X-Request-Id"} {
-		if values := r.Header[name]; values != nil {
-			inner.Header[name] = values
-		}
-	}
-	inner.Header.Set("Accept", "application/fhir+json")
-	for name, value := range map[string]string{"If-None-Match": p.Request.IfNoneMatch, "If-Modified-Since": p.Request.IfModifiedSince} {
-		if value != "" {
-			inner.Header.Set(name, value)
-		}
-	}
-	if reached != nil {
-		inner.Header.Set(rest.HeaderMinPosition, reached.String())
-	}
-	response := &recorder{header: make(http.Header), status: http.StatusOK}
-	d.read.ServeHTTP(response, inner)
-	p.answer.status, p.answer.header, p.answer.body, p.answer.modified = response.status, response.header, response.body.Bytes(), aside.Modified
+	a := &p.answer
+	a.status, a.etag, a.modified, a.body = d.reads(r.Context(), rest.Entry{
+		Method: p.Request.Method, Path: target.Path, Query: target.RawQuery, Tenant: d.Tenant, Root: d.baseOf(r), Copy: rest.CopyOfEntry(p.Request.IfNoneMatch, p.Request.IfModifiedSince),
+		Prefer: rest.PreferencesOf(r.Header), Reach: reached, Request: r.Header.Get("X-Request-Id"),
+	})
 	return nil
-}
-
-// recorder keeps the answer to a reading entry.
-type recorder struct {
-	header http.Header
-	status int
-	wrote  bool
-	body   bytes.Buffer
-}
-
-func (r *recorder) Header() http.Header { return r.header }
-
-func (r *recorder) WriteHeader(status int) {
-	if !r.wrote {
-		r.status, r.wrote = status, true
-	}
-}
-
-func (r *recorder) Write(data []byte) (int, error) {
-	r.wrote = true
-	return r.body.Write(data)
 }
 
 // answerBundle writes the response bundle, its entries in the order of the request's.
@@ -291,10 +251,7 @@ func (d *door) entry(r *http.Request, prefer rest.Preferences, p *part) fhir.Bun
 			response.Outcome = doneOutcome(*a.result)
 		}
 	default:
-		response.Status, response.ETag, response.LastModified = a.status, a.header.Get("ETag"), a.modified
-		if !strings.Contains(a.header.Get("Content-Type"), "json") {
-			break
-		}
+		response.Status, response.ETag, response.LastModified = a.status, a.etag, a.modified
 		if a.status >= http.StatusBadRequest {
 			response.Outcome = a.body
 		} else {

@@ -1,14 +1,17 @@
 package functions_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"binnacle/events"
+	"binnacle/events/fhir/rest"
 )
 
 // entryOf writes one entry of a bundle; parts that are empty are left out.
@@ -328,17 +331,13 @@ func TestAnEmptyPreconditionIsRefused(t *testing.T) {
 func TestReadingEntriesComeAfterTheWritesWithTheirPosition(t *testing.T) {
 	var asked []string
 	n := newNode(t, func(n *node) {
-		n.read = http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-			asked = append(asked, r.Method+" "+r.URL.String()+" "+r.Header.Get("Binnacle-Min-Position")+" "+r.Header.Get("If-None-Match")+" "+r.Header.Get("Prefer"))
-			rw.Header().Set("Content-Type", "application/fhir+json")
-			rw.Header().Set("ETag", `W/"5"`)
-			if strings.HasSuffix(r.URL.Path, "gone") {
-				rw.WriteHeader(http.StatusGone)
-				_, _ = rw.Write([]byte(`{"resourceType":"OperationOutcome"}`))
-				return
+		n.reads = func(_ context.Context, e rest.Entry) (int, string, time.Time, []byte) {
+			if strings.HasSuffix(e.Path, "gone") {
+				return http.StatusGone, `W/"5"`, time.Time{}, []byte(`{"resourceType":"OperationOutcome"}`)
 			}
-			_, _ = rw.Write([]byte(patient("p", "1")))
-		})
+			asked = append(asked, e.Method+" "+e.Root+e.Path+"?"+e.Query+" "+e.Reach.String()+" "+e.Copy.Tags[0]+" handling="+e.Prefer.Handling)
+			return http.StatusOK, `W/"5"`, time.Time{}, []byte(patient("p", "1"))
+		}
 	})
 	got := n.must(200, "POST", "/", bundleOf("transaction",
 		entryOf("", "GET", "Patient/p?_summary=true", "", `"ifNoneMatch":"W/\"1\""`),

@@ -12,8 +12,8 @@ import (
 type Door struct {
 	*Write
 	base  string
-	read  http.Handler
 	table *rest.Table // of what the node offers
+	reads rest.Reads  // answers the GET entries of bundles; nil: they are refused
 }
 
 // door answers one request.
@@ -24,17 +24,16 @@ type door struct {
 }
 
 // Door makes the door under a base path ("/fhir"). The scheme and host of a request's URL must be those that the client sees, where they are
-// known. read answers the GET entries of bundles, with paths under the same base; nil refuses them. A request whose context carries a
-// [rest.Tenancy] is about that tenant.
-func (w *Write) Door(base string, read http.Handler) *Door {
+// known. A request whose context carries a [rest.Tenancy] is about that tenant.
+func (w *Write) Door(base string) *Door {
 	w.prepare()
-	d := &Door{Write: w, base: strings.TrimSuffix(base, "/"), read: read}
+	d := &Door{Write: w, base: strings.TrimSuffix(base, "/")}
 	d.table = rest.NewTable(w.Catalog.Known, d.Rows()...)
 	return d
 }
 
-// Within tells the door what else the node offers: entries of bundles are refused by this table. It is to be called before the first request.
-func (d *Door) Within(table *rest.Table) { d.table = table }
+// Within tells the door what else the node offers, and who answers the GET entries of bundles. It is to be called before the first request.
+func (d *Door) Within(table *rest.Table, reads rest.Reads) { d.table, d.reads = table, reads }
 
 // Names of the interactions that stand in the table.
 const (

@@ -45,8 +45,8 @@ type node struct {
 	write   *functions.Write
 	heal    *functions.Heal
 	door    http.Handler
-	read    http.Handler // what reading entries are given to
-	stop    func()       // ends the projecting; the log stays open
+	reads   rest.Reads // answers reading entries
+	stop    func()     // ends the projecting; the log stays open
 }
 
 const base = "http://server.example/fhir"
@@ -63,7 +63,9 @@ func newNode(t testing.TB, change ...func(*node)) *node {
 	for _, c := range change {
 		c(n)
 	}
-	n.door = handler(n.write.Door("/fhir", n.read))
+	door := n.write.Door("/fhir")
+	door.Within(rest.NewTable(theCatalog().Known, door.Rows()...), n.reads)
+	n.door = handler(door)
 	n.stop = follow(t, n.log, n.project)
 	return n
 }

@@ -183,7 +183,7 @@ func TestOfRacingDuplicatesOnTwoNodesOneTakesEffect(t *testing.T) {
 	second := *n
 	write := &functions.Write{Log: n.log, Index: n.index, Blobs: n.blobs, Catalog: theCatalog(), Waiters: functions.NewWaiters(n.index), Tenant: "main", Partitions: 1, Now: time.Now,
 		NewID: newID, Logger: quiet, Heal: n.heal}
-	second.door = handler(write.Door("/fhir", nil))
+	second.door = handler(write.Door("/fhir"))
 	for round := range 30 {
 		var locations sync.Map
 		var fresh atomic.Int32

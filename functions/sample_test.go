@@ -108,7 +108,7 @@ func newServed(t testing.TB) *served {
 	project := &functions.Project{Index: s.live, Blobs: s.blobs, Catalog: theCatalog(), Waiters: waiters, Heal: s.heal, Logger: quiet}
 	write := &functions.Write{Log: s.log, Index: s.live, Blobs: s.blobs, Catalog: theCatalog(), Waiters: waiters, Tenant: "main", Partitions: 1, Now: time.Now,
 		NewID: newID, Logger: quiet, Heal: s.heal, Limits: functions.Limits{OutcomeWait: 2 * time.Minute}}
-	s.door = handler(write.Door("/fhir", nil))
+	s.door = handler(write.Door("/fhir"))
 	follow(t, s.log, project)
 	return s
 }

@@ -311,7 +311,7 @@ func TestOutcomesOfOtherProcessesAreFound(t *testing.T) {
 			// This door's waiters hear nothing from the projector.
 			waiters := functions.NewWaiters(n.index)
 			door := &functions.Write{Log: n.log, Index: n.index, Blobs: n.blobs, Catalog: theCatalog(), Waiters: waiters, Tenant: "main", Partitions: 1, Now: time.Now, NewID: newID, Logger: quiet}
-			n.door = handler(door.Door("/fhir", nil))
+			n.door = handler(door.Door("/fhir"))
 			ctx, cancel := context.WithCancel(t.Context())
 			var group sync.WaitGroup
 			if tell {

@@ -77,5 +77,5 @@ func bulkDoor(p *parts.Parts) http.Handler {
 		Partitions: p.Partitions, Now: time.Now, NewID: node.NewID, Logger: p.Logger, Heal: p.Heal(),
 		Limits: functions.Limits{LagRecords: math.MaxInt64, LagStall: math.MaxInt64},
 	}
-	return rest.NewTable(p.Catalog.Known, write.Door(load.BulkBase, nil).Rows()...).Handler(load.BulkBase)
+	return rest.NewTable(p.Catalog.Known, write.Door(load.BulkBase).Rows()...).Handler(load.BulkBase)
 }

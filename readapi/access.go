@@ -1,19 +1,14 @@
 package readapi
 
 import (
-	"context"
 	"net/http"
 	"time"
 )
-
-// inBundle marks the context of a request that is logged: the GET entries of a bundle, which have it, are parts of that one.
-type inBundle struct{}
 
 // logged writes one line for a request, when it has been answered. Of what was searched for it says nothing: it has the path, and no parameters.
 func (s *Server) logged(w http.ResponseWriter, r *http.Request) {
 	began := time.Now()
 	counted := &countedWriter{ResponseWriter: w}
-	r = r.WithContext(context.WithValue(r.Context(), inBundle{}, true))
 	tenancy, path, named := tenancyOf(r.URL.Path, s.base)
 	tenant := s.root.Tenant
 	if named {

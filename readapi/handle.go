@@ -1,6 +1,7 @@
 package readapi
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -28,7 +29,11 @@ func (s *Server) get(engine *gin.Engine, path, name string, h handler) {
 
 // handle is the middleware of every route: request id, metrics, recovery, errors.
 func (s *Server) handle(name string, h handler) gin.HandlerFunc {
-	times := s.metrics.interaction(name)
+	times := s.interactions[name]
+	if times == nil {
+		times = s.metrics.interaction(name)
+		s.interactions[name] = times
+	}
 	return func(c *gin.Context) {
 		began := time.Now()
 		s.metrics.inFlight.Inc()
@@ -75,15 +80,18 @@ func isRequestID(id string) bool {
 
 // refuse answers with an error and tells the operator what the client must not read.
 func (s *Server) refuse(c *gin.Context, err error) {
+	s.tell(c.Request.Context(), c.Request.Method, c.Request.URL.Path, c.Writer.Header().Get("X-Request-Id"), err)
+	rest.Refuse(c.Writer, err)
+}
+
+// tell tells the operator of a request that is answered with an error.
+func (s *Server) tell(ctx context.Context, method, path, request string, err error) {
 	switch kind := events.KindOf(err); kind {
 	default:
-		s.log.DebugContext(c.Request.Context(), "a request was refused", "method", c.Request.Method, "path", clipped(c.Request.URL.Path, 200), "kind", kind,
-			"request", c.Writer.Header().Get("X-Request-Id"), "reason", err)
+		s.log.DebugContext(ctx, "a request was refused", "method", method, "path", clipped(path, 200), "kind", kind, "request", request, "reason", err)
 	case events.Internal:
-		s.log.ErrorContext(c.Request.Context(), "a request failed", "method", c.Request.Method, "path", c.Request.URL.Path,
-			"request", c.Writer.Header().Get("X-Request-Id"), "cause", err)
+		s.log.ErrorContext(ctx, "a request failed", "method", method, "path", path, "request", request, "cause", err)
 	}
-	rest.Refuse(c.Writer, err)
 }
 
 // recovered answers for a handler that has panicked. http.ErrAbortHandler is how an answer that cannot be finished is broken off,

@@ -148,7 +148,7 @@ func TestIncludesThatFillMoreThanAPageFollowPageByPage(t *testing.T) {
 	slices.Sort(observations)
 	for name, limits := range map[string]fhir.Limits{"by number": {Included: 10}, "by size": {Included: 10, PageBytes: 1_500}} {
 		door, err := fhir.New(fhir.Config{Tenant: tenant, Reader: s.index, Blobs: s.blobs, Memos: s.memos, Catalog: s.catalog, Logger: slog.New(slog.DiscardHandler),
-			BaseURL: func(*http.Request) string { return "http://example.org/fhir" }, Limits: limits})
+			Base: "/fhir", Limits: limits})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -157,7 +157,7 @@ func TestIncludesThatFillMoreThanAPageFollowPageByPage(t *testing.T) {
 			if r.URL.Path == "/fhir" {
 				at.Type = ""
 			}
-			search := door.Search
+			search := rest.Reading("/fhir", door.Search)
 			if r.Method == http.MethodPost {
 				search = door.SearchForm
 			}

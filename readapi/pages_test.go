@@ -116,7 +116,7 @@ func TestAPageOfManyBytesEndsWhereTheOneAfterItBegins(t *testing.T) {
 		s.put("Basic", "1", fmt.Sprintf(`{"resourceType":"Basic","code":{"text":"%d%s"}}`, i, strings.Repeat("x", 1_000*(i%4))))
 	}
 	door, err := fhir.New(fhir.Config{Tenant: tenant, Reader: s.index, Blobs: s.blobs, Memos: s.memos, Catalog: s.catalog, Logger: slog.New(slog.DiscardHandler),
-		BaseURL: func(*http.Request) string { return "http://example.org/fhir" }, Limits: fhir.Limits{PageBytes: 4_000}})
+		Base: "/fhir", Limits: fhir.Limits{PageBytes: 4_000}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,11 +124,11 @@ func TestAPageOfManyBytesEndsWhereTheOneAfterItBegins(t *testing.T) {
 		var err error
 		switch r.URL.Path {
 		case "/fhir/Basic/1/_history":
-			err = door.History(w, r, rest.Place{Type: "Basic", ID: "1"})
+			err = rest.ReadHTTP(w, r, rest.Place{Type: "Basic", ID: "1"}, "/fhir", door.History)
 		case "/fhir":
-			err = door.Search(w, r, rest.Place{})
+			err = rest.ReadHTTP(w, r, rest.Place{}, "/fhir", door.Search)
 		default:
-			err = door.Search(w, r, rest.Place{Type: "Patient"})
+			err = rest.ReadHTTP(w, r, rest.Place{Type: "Patient"}, "/fhir", door.Search)
 		}
 		if err != nil {
 			t.Errorf("%s: %v", r.URL, err)

@@ -69,9 +69,11 @@ type Server struct {
 	catalog *catalog.Catalog
 	health  *health
 	metrics *metrics
-	log     *slog.Logger
-	pages   pages
-	handler http.Handler
+
+	interactions map[string]*interaction // by name, from when the routes are made
+	log          *slog.Logger
+	pages        pages
+	handler      http.Handler
 }
 
 // New makes the server. It puts Gin into release mode, which is a setting of the whole process.
@@ -83,7 +85,7 @@ func New(config Config) (*Server, error) {
 	if config.Registry == nil || config.Logger == nil {
 		return nil, events.Errorf(events.Invalid, "readapi.New", "the server needs a metrics registry and a logger")
 	}
-	s := &Server{base: base, access: config.AccessLog, catalog: config.Catalog, log: config.Logger, health: newHealth(config)}
+	s := &Server{base: base, interactions: map[string]*interaction{}, access: config.AccessLog, catalog: config.Catalog, log: config.Logger, health: newHealth(config)}
 	var err error
 	if s.tenants, err = newTenants(config.Tenant, config.Tenants); err != nil {
 		return nil, err
@@ -96,7 +98,7 @@ func New(config Config) (*Server, error) {
 	}
 	s.root, err = fhir.New(fhir.Config{
 		Tenant: config.Tenant, Partitions: config.Partitions, Reader: config.Reader, Blobs: config.Blobs, Memos: config.Memos, Catalog: config.Catalog, Heal: config.Heal,
-		BaseURL: func(r *http.Request) string { return rest.Root(r, base) }, PublicURL: strings.TrimRight(config.PublicURL, "/"), Writes: config.Writes, Log: config.Log, Dangling: config.Dangling, Lenient: config.Lenient, Version: config.Version, Logger: config.Logger,
+		Base: base, PublicURL: strings.TrimRight(config.PublicURL, "/"), Writes: config.Writes, Log: config.Log, Dangling: config.Dangling, Lenient: config.Lenient, Version: config.Version, Logger: config.Logger,
 		Limits: fhir.Limits{MaxValues: config.MaxValues, DefaultCount: config.DefaultCount, MaxCount: config.MaxCount, SearchTime: config.SearchTime, PositionWait: config.PositionWait},
 	})
 	if err != nil {
@@ -129,10 +131,9 @@ func New(config Config) (*Server, error) {
 // Table is what the node offers.
 func (s *Server) Table() *rest.Table { return s.root.Table }
 
-// ServeHTTP makes a path that ends with a slash the same as the one without, for the write door too, and takes the tenant off a path that
-// names one. The GET entries of a bundle come here with the tenant of the bundle in their context.
+// ServeHTTP makes a path that ends with a slash the same as the one without, and takes the tenant off a path that names one.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if s.access && r.Context().Value(inBundle{}) == nil {
+	if s.access {
 		s.logged(w, r)
 		return
 	}
@@ -173,9 +174,12 @@ func (s *Server) route(engine *gin.Engine, config Config) {
 			engine.HEAD(s.base+row.Path, answer)
 		}
 	}
-	engine.NoRoute(s.handle("unknown", s.fhir(s.found)))
-	engine.NoMethod(s.handle("unknown", s.fhir(s.found)))
+	engine.NoRoute(s.handle(unknown, s.fhir(s.found)))
+	engine.NoMethod(s.handle(unknown, s.fhir(s.found)))
 }
+
+// unknown is the interaction of what the table does not have.
+const unknown = "unknown"
 
 // offered answers where a row of the table does.
 func (s *Server) offered(row rest.Row) handler {

@@ -72,9 +72,9 @@ func (s *Server) viewed(next http.Handler) http.Handler {
 type asPage struct{}
 
 // prefersHTML tells whether a read comes from a browser: it names HTML, likes it more than any JSON that it names, and no less than what it
-// doesn't name. _format rules over Accept. What is asked in a bundle is answered in one.
+// doesn't name. _format rules over Accept.
 func prefersHTML(r *http.Request) bool {
-	if r.Method != http.MethodGet && r.Method != http.MethodHead || r.Context().Value(inBundle{}) != nil {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		return false
 	}
 	if format, _, _ := rest.Param(r.URL.RawQuery, "_format"); format != "" {

@@ -84,7 +84,6 @@ const dangling = "dangling"
 // newDoors makes the HTTP side: the reading router with the write door mounted in it.
 func (n *Node) newDoors(m *meaning, index projections.Index, heal *functions.Heal) (http.Handler, error) {
 	limits := n.config.Limits
-	outer := &late{}
 	config := readapi.Config{
 		Base: n.config.Base, PublicURL: n.config.PublicURL, TrustedProxies: n.config.Proxies, CORSOrigins: n.config.Origins, AccessLog: n.config.AccessLog, Tenant: parts.DefaultTenant, Tenants: n.config.Tenants, Partitions: n.Partitions, Log: n.logID,
 		Catalog: m.catalog, Health: n.healthParts(), Lost: n.lost, Stopping: n.Stopping.Done(), Registry: n.registry, Logger: n.Logger, Version: terminal.Version(), Lenient: limits.Handling == "lenient", MaxValues: limits.MaxValues, Dangling: limits.References == dangling,
@@ -100,16 +99,15 @@ func (n *Node) newDoors(m *meaning, index projections.Index, heal *functions.Hea
 			Partitions: n.Partitions, Now: time.Now, NewID: NewID, Logger: n.Logger, Heal: heal, Fit: n.fit, Left: n.left.Inc, Dangling: limits.References == dangling,
 			Limits: functions.Limits{BodyBytes: limits.MaxBody, BodiesBytes: limits.BodyMemory, OutcomeWait: limits.OutcomeWait, LagRecords: limits.MaxLag, KeyWindow: limits.KeyWindow},
 		}
-		door = write.Door(n.config.Base, outer)
+		door = write.Door(n.config.Base)
 		config.Writes = door.Rows()
 	}
 	server, err := readapi.New(config)
 	if err != nil {
 		return nil, err
 	}
-	outer.handler = server
 	if door != nil {
-		door.Within(server.Table())
+		door.Within(server.Table(), server.Reads)
 	}
 	return server, nil
 }

@@ -148,12 +148,6 @@ func (n *Node) observe(ctx context.Context, states map[int32]projections.State, 
 	}
 }
 
-// late is a handler that is known after those who use it have been made: the GET entries of a bundle are answered by the router
-// in which the write door is mounted.
-type late struct{ handler http.Handler }
-
-func (l *late) ServeHTTP(w http.ResponseWriter, r *http.Request) { l.handler.ServeHTTP(w, r) }
-
 func NewID() string { return uuid.Must(uuid.NewV7()).String() }
 
 // Run projects, follows other processes' progress and watches the lag until ctx ends, then stops in order.

@@ -15,15 +15,18 @@ import (
 )
 
 // writeSearch writes a page of a search as a bundle.
-func (d *Door) writeSearch(ctx context.Context, w http.ResponseWriter, s *search, found found) error {
+func (d *Door) writeSearch(ctx context.Context, answer *rest.Answer, s *search, found found, indented bool) error {
 	links, err := d.links(ctx, s, found)
 	if err != nil {
 		return err
 	}
 	outcome := s.outcome(found.page.Plan)
-	setLinks(w.Header(), links)
-	rest.Revalidate(w.Header())
-	bundle := documents.NewBundleWriter(w, documents.BundleHead{
+	answer.Links = linkHeader(links)
+	out := answer.Begin(http.StatusOK, -1)
+	if indented {
+		out = NewIndenter(out)
+	}
+	bundle := documents.NewBundleWriter(out, documents.BundleHead{
 		Type: "searchset", LastUpdated: time.Now(), Total: totalOf(s.place.total), Links: bundleLinks(links),
 	})
 	entries := searchEntries{door: d, search: s, bundle: bundle}
@@ -97,11 +100,10 @@ func (c *cutter) subset(wanted *catalog.Subset, content []byte) ([]byte, error) 
 }
 
 // writeHistory writes a page of a history as a bundle.
-func (d *Door) writeHistory(ctx context.Context, w http.ResponseWriter, h *history, found found) error {
+func (d *Door) writeHistory(ctx context.Context, answer *rest.Answer, h *history, found found) error {
 	links := h.links(found.page)
-	setLinks(w.Header(), links)
-	rest.Revalidate(w.Header())
-	bundle := documents.NewBundleWriter(w, documents.BundleHead{
+	answer.Links = linkHeader(links)
+	bundle := documents.NewBundleWriter(answer.Begin(http.StatusOK, -1), documents.BundleHead{
 		Type: "history", LastUpdated: time.Now(), Total: totalOf(h.place.total), Links: bundleLinks(links),
 	})
 	var resource []byte

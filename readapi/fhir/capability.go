@@ -1,6 +1,7 @@
 package fhir
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -257,38 +258,43 @@ func ledgerID(log, tenant string) string {
 	return hex.EncodeToString(sum[:16])
 }
 
-// Metadata answers GET and HEAD [base]/metadata (FHIR R4 http, 3.1.0.8).
-func (d *Door) Metadata(w http.ResponseWriter, r *http.Request, _ rest.Place) error {
-	if d.Log != "" {
-		w.Header().Set(headerLedger, ledgerID(d.Log, d.Tenant))
+// toldLedger tells in a header beside an answer which ledger it is of.
+func (d *Door) toldLedger(serve func(http.ResponseWriter, *http.Request, rest.Place) error) func(http.ResponseWriter, *http.Request, rest.Place) error {
+	if d.Log == "" {
+		return serve
 	}
-	if mode, _, _ := rest.Param(r.URL.RawQuery, "mode"); mode != "" && mode != "full" {
+	return func(w http.ResponseWriter, r *http.Request, at rest.Place) error {
+		w.Header().Set(headerLedger, ledgerID(d.Log, d.TenantOf(r)))
+		return serve(w, r, at)
+	}
+}
+
+// Metadata answers GET and HEAD [base]/metadata (FHIR R4 http, 3.1.0.8).
+func (d *Door) Metadata(_ context.Context, ask *rest.Ask, answer *rest.Answer) error {
+	if mode, _, _ := rest.Param(ask.Query, "mode"); mode != "" && mode != "full" {
 		return events.Errorf(events.Unsupported, "fhir.Metadata", "mode: %.40q is not offered; leave it out, or give full, for the capability statement", mode)
 	}
-	wanted, err := d.Catalog.ParseSubset("CapabilityStatement", r.URL.RawQuery)
+	wanted, err := d.Catalog.ParseSubset("CapabilityStatement", ask.Query)
 	if err != nil {
 		return err
 	}
 	told := d.capability
 	if d.Tenant != d.Config.Tenant && d.PublicURL != "" { // the address is another one
 		config := d.Config
-		config.PublicURL = d.BaseURL(r)
+		config.PublicURL = ask.Root
 		if told, err = newCapability(config, d.Table); err != nil {
 			return err
 		}
 		told.modified = d.capability.modified
 	}
-	header := w.Header()
-	rest.SetVersion(header, told.etag, told.modified)
-	if copied := rest.CopyOf(r.Header); copied.IsGood(told.etag, told.modified) {
-		rest.Revalidate(header)
-		header.Del("Content-Type")
-		w.WriteHeader(http.StatusNotModified)
+	answer.ETag, answer.Modified = told.etag, told.modified
+	if ask.Copy.IsGood(told.etag, told.modified) {
+		answer.NotModified()
 		return nil
 	}
 	body, err := new(cutter).subset(wanted, told.body)
 	if err == nil {
-		d.writeBody(w, body)
+		answer.Whole(body)
 	}
 	return err
 }

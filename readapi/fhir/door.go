@@ -3,7 +3,6 @@ package fhir
 import (
 	"context"
 	"log/slog"
-	"net/http"
 	"sync"
 	"time"
 
@@ -24,13 +23,13 @@ type Config struct {
 	Catalog    *catalog.Catalog
 	// Heal brings the content of a version back from the log when the blob store has lost it; nil: a lost blob is an error.
 	Heal      func(ctx context.Context, version projections.Version) ([]byte, error)
-	BaseURL   func(r *http.Request) string // the FHIR root as the client sees it, without a slash at its end
-	PublicURL string                       // the same, if it was configured; for the capability statement
-	Writes    []rest.Row                   // what the writing door offers; none: this node takes no writes
-	Log       string                       // the identity of the log; "": it has none
-	Version   string                       // of the software
-	Dangling  bool                         // references need not lead to something; told in the capability statement
-	Lenient   bool                         // unknown parameters of a search are left out when the client prefers nothing; else they are refused
+	Base      string     // path of the FHIR root on this node, "/fhir"
+	PublicURL string     // the same, if it was configured; for the capability statement
+	Writes    []rest.Row // what the writing door offers; none: this node takes no writes
+	Log       string     // the identity of the log; "": it has none
+	Version   string     // of the software
+	Dangling  bool       // references need not lead to something; told in the capability statement
+	Lenient   bool       // unknown parameters of a search are left out when the client prefers nothing; else they are refused
 	Logger    *slog.Logger
 	Limits    Limits
 }
@@ -67,8 +66,7 @@ func orDefault[T int | int64 | time.Duration](value *T, standard T) {
 	}
 }
 
-// Door answers reads of one tenant. Its methods are handlers of one interaction each: they write an answer, or return an error and have
-// then set headers at the most. All are safe for concurrent use.
+// Door answers reads of one tenant. Its methods are a [rest.Read] of one interaction each. All are safe for concurrent use.
 type Door struct {
 	*shared
 	Tenant    string
@@ -97,8 +95,6 @@ func New(config Config) (*Door, error) {
 		missing = "memos beside its index"
 	case config.Catalog == nil:
 		missing = "a catalog"
-	case config.BaseURL == nil:
-		missing = "a base URL"
 	case config.Logger == nil:
 		missing = "a logger"
 	}
@@ -127,30 +123,28 @@ func (d *Door) For(tenant string) *Door {
 	return &Door{shared: d.shared, Tenant: tenant, Partition: partition, progress: d.shared.progress[partition]}
 }
 
-// reach waits for the position that the request must see, if it names one.
-func (d *Door) reach(r *http.Request) error {
-	position, err := rest.MinPosition(r.Header)
-	if err != nil || position == nil {
-		return err
+// reach waits for the position that the answer must have reached, if one is named.
+func (d *Door) reach(ctx context.Context, ask *rest.Ask) error {
+	if ask.Reach == nil {
+		return nil
 	}
-	return d.progress.wait(r.Context(), *position)
+	return d.progress.wait(ctx, *ask.Reach)
 }
 
-// stamp tells in a header a position that the answer has reached: what the projections were known to have reached before it was
+// stamp tells a position that the answer has reached: what the projections were known to have reached before it was
 // read, or the newest version shown.
-func (d *Door) stamp(header http.Header, reached int64, shown ...projections.Version) {
+func (d *Door) stamp(answer *rest.Answer, reached int64, shown ...projections.Version) {
 	for i := range shown {
 		if shown[i].Position.Partition == d.Partition {
 			reached = max(reached, shown[i].Position.Offset+1)
 		}
 	}
 	if reached > 0 {
-		rest.SetPosition(header, events.Position{Partition: d.Partition, Offset: reached - 1})
+		answer.Reached, answer.Known = events.Position{Partition: d.Partition, Offset: reached - 1}, true
 	}
 }
 
 // isLenient tells whether unknown parameters are left out of a search: as the client prefers, else as the server is set.
-func (d *Door) isLenient(r *http.Request) bool {
-	handling := rest.PreferencesOf(r.Header).Handling
-	return handling == rest.Lenient || handling == "" && d.Lenient
+func (d *Door) isLenient(ask *rest.Ask) bool {
+	return ask.Prefer.Handling == rest.Lenient || ask.Prefer.Handling == "" && d.Lenient
 }

@@ -2,7 +2,6 @@ package fhir
 
 import (
 	"context"
-	"net/http"
 	"strconv"
 	"strings"
 	"time"
@@ -28,36 +27,36 @@ type history struct {
 
 // History answers GET and HEAD [base]/Type/id/_history: the versions of one resource, newest first, deletions among them (FHIR R4 http,
 // 3.1.0.13). 404 for what was never known; a span without versions is an empty bundle.
-func (d *Door) History(w http.ResponseWriter, r *http.Request, at rest.Place) error {
-	resourceType, id := at.Type, at.ID
+func (d *Door) History(ctx context.Context, ask *rest.Ask, answer *rest.Answer) error {
+	resourceType, id := ask.Type, ask.ID
 	if documents.CheckID(id) != nil {
 		return unknownID(resourceType, id)
 	}
-	if err := d.reach(r); err != nil {
+	if err := d.reach(ctx, ask); err != nil {
 		return err
 	}
-	fullURL := d.BaseURL(r) + "/" + resourceType + "/" + id
+	fullURL := ask.Root + "/" + resourceType + "/" + id
 	h := &history{key: projections.Key{Tenant: d.Tenant, Type: resourceType, ID: id}, fullURL: fullURL, path: fullURL + "/_history"}
-	if err := d.readHistory(h, r); err != nil {
+	if err := d.readHistory(h, ask); err != nil {
 		return err
 	}
-	reached := d.progress.next(r.Context())
-	found, err := d.versions(r.Context(), h)
+	reached := d.progress.next(ctx)
+	found, err := d.versions(ctx, h)
 	if err != nil {
 		return err
 	}
-	d.stamp(w.Header(), reached, found.page.Versions...)
-	return d.writeHistory(r.Context(), w, h, found)
+	d.stamp(answer, reached, found.page.Versions...)
+	return d.writeHistory(ctx, answer, h, found)
 }
 
 // readHistory reads the parameters of a history.
-func (d *Door) readHistory(h *history, r *http.Request) error {
+func (d *Door) readHistory(h *history, ask *rest.Ask) error {
 	h.count, h.place.total = d.Limits.DefaultCount, -1
-	params, err := rest.Params(r.URL.RawQuery)
+	params, err := rest.Params(ask.Query)
 	if err != nil {
 		return err
 	}
-	refused := rest.PreferencesOf(r.Header).Handling == rest.Strict
+	refused := ask.Prefer.Handling == rest.Strict
 	for name, values := range params {
 		switch name {
 		case "_count", "_since", "_at", pageParam:

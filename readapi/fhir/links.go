@@ -2,7 +2,6 @@ package fhir
 
 import (
 	"context"
-	"net/http"
 	"net/url"
 	"strings"
 
@@ -18,9 +17,9 @@ type link struct {
 // linkHeaderBytes bounds the Link header: proxies commonly take 8 KiB for all headers together.
 const linkHeaderBytes = 4_000
 
-// setLinks repeats the links in a Link header (RFC 8288), but for private ones. Where they are too long for proxies it has the next page alone, or on the last page
+// linkHeader repeats the links as a Link header has them (RFC 8288), but for private ones. Where they are too long for proxies it has the next page alone, or on the last page
 // the previous one: a client that reads nothing else must not take one page for all there is. That one stands there however long it is: the request came with it.
-func setLinks(header http.Header, links []link) {
+func linkHeader(links []link) []string {
 	var lines []string
 	size, further := 0, ""
 	for _, l := range links {
@@ -39,9 +38,10 @@ func setLinks(header http.Header, links []link) {
 			lines = append(lines, further)
 		}
 	}
-	if len(lines) > 0 {
-		header["Link"] = []string{strings.Join(lines, ", ")}
+	if len(lines) == 0 {
+		return nil
 	}
+	return []string{strings.Join(lines, ", ")}
 }
 
 // encode writes parameters as a query, in their order.

@@ -1,6 +1,7 @@
 package fhir
 
 import (
+	"context"
 	"net/http"
 
 	"binnacle/events/fhir/rest"
@@ -9,31 +10,39 @@ import (
 
 // rows are the lines that the reading door has in the table of what the node offers: a node without a Reader has the capability statement alone.
 func (d *Door) rows() []rest.Row {
-	rows := []rest.Row{{Name: "capabilities", Method: http.MethodGet, Path: "/metadata", Serve: d.served((*Door).Metadata)}}
-	if d.Reader == nil {
-		return rows
+	read := func(name, path string, read func(*Door, context.Context, *rest.Ask, *rest.Answer) error, codes ...string) rest.Row {
+		ofTenant := func(ctx context.Context, ask *rest.Ask, answer *rest.Answer) error {
+			return read(d.of(ask), ctx, ask, answer)
+		}
+		return rest.Row{Name: name, Codes: codes, Method: http.MethodGet, Path: path, Serve: rest.Reading(d.Base, ofTenant), Read: ofTenant}
 	}
-	search, form := d.served((*Door).Search), d.served((*Door).SearchForm)
-	return append(rows,
-		rest.Row{Name: "read", Codes: []string{"read"}, Method: http.MethodGet, Path: "/:type/:id", Serve: d.served((*Door).Read)},
-		rest.Row{Name: "vread", Codes: []string{"vread"}, Method: http.MethodGet, Path: "/:type/:id/_history/:version", Serve: d.served((*Door).VRead)},
-		rest.Row{Name: "history-instance", Codes: []string{"history-instance"}, Method: http.MethodGet, Path: "/:type/:id/_history", Serve: d.served((*Door).History)},
-		rest.Row{Name: "history-type", Method: http.MethodGet, Path: "/:type/_history", Instead: "the history of a type is not offered; ask for the history of one resource"},
-		rest.Row{Name: "history-system", Method: http.MethodGet, Path: "/_history", Instead: "the history of all types is not offered; ask for the history of one resource"},
-		rest.Row{Name: "search-type", Codes: []string{"search-type"}, Method: http.MethodGet, Path: "/:type", Serve: search},
-		rest.Row{Name: "search-type", Method: http.MethodPost, Path: "/:type/_search", Serve: form},
-		rest.Row{Name: "search-system", Codes: []string{"search-system"}, Method: http.MethodGet, Path: "", Serve: search},
-		rest.Row{Name: "search-system", Method: http.MethodPost, Path: "/_search", Serve: form},
-		rest.Row{Name: "search-compartment", Method: http.MethodGet, Path: "/:type/:id/:inside", Serve: search},
-		rest.Row{Name: "search-compartment", Method: http.MethodPost, Path: "/:type/:id/:inside/_search", Serve: form},
-	)
+	capabilities := read("capabilities", "/metadata", (*Door).Metadata)
+	capabilities.Serve = d.toldLedger(capabilities.Serve)
+	if d.Reader == nil {
+		return []rest.Row{capabilities}
+	}
+	return []rest.Row{
+		capabilities,
+		read("read", "/:type/:id", (*Door).Read, "read"),
+		read("vread", "/:type/:id/_history/:version", (*Door).VRead, "vread"),
+		read("history-instance", "/:type/:id/_history", (*Door).History, "history-instance"),
+		{Name: "history-type", Method: http.MethodGet, Path: "/:type/_history", Instead: "the history of a type is not offered; ask for the history of one resource"},
+		{Name: "history-system", Method: http.MethodGet, Path: "/_history", Instead: "the history of all types is not offered; ask for the history of one resource"},
+		read("search-type", "/:type", (*Door).Search, "search-type"),
+		{Name: "search-type", Method: http.MethodPost, Path: "/:type/_search", Serve: d.SearchForm},
+		read("search-system", "", (*Door).Search, "search-system"),
+		{Name: "search-system", Method: http.MethodPost, Path: "/_search", Serve: d.SearchForm},
+		read("search-compartment", "/:type/:id/:inside", (*Door).Search),
+		{Name: "search-compartment", Method: http.MethodPost, Path: "/:type/:id/:inside/_search", Serve: d.SearchForm},
+	}
 }
 
-// served makes the function of a row: it asks the door of the request's tenant.
-func (d *Door) served(ask func(d *Door, w http.ResponseWriter, r *http.Request, at rest.Place) error) func(http.ResponseWriter, *http.Request, rest.Place) error {
-	return func(w http.ResponseWriter, r *http.Request, at rest.Place) error {
-		return ask(d.For(d.TenantOf(r)), w, r, at)
+// of returns the door of the tenant that is asked for.
+func (d *Door) of(ask *rest.Ask) *Door {
+	if ask.Tenant == "" {
+		return d
 	}
+	return d.For(ask.Tenant)
 }
 
 // TenantOf is the tenant of a request.

@@ -2,7 +2,6 @@ package fhir
 
 import (
 	"bytes"
-	"net/http"
 
 	"binnacle/events/fhir/rest"
 )
@@ -91,18 +90,7 @@ func (p *Indenter) line() {
 	p.out = append(p.out, bytes.Repeat([]byte("  "), max(0, p.depth))...)
 }
 
-// prettyWriter is an answer whose body is indented.
-type prettyWriter struct {
-	http.ResponseWriter
-	indent *Indenter
+// indented tells whether the body of a search is to be indented: the parameters that took effect ask for it, and nobody in front does so already.
+func (s *search) indented(query string) bool {
+	return !IsPretty(query) && IsPretty(encode(s.parsed.Used))
 }
-
-// pretty indents the body of an answer when the parameters that took effect ask for it, and nobody in front does so already.
-func pretty(w http.ResponseWriter, s *search, query string) http.ResponseWriter {
-	if IsPretty(query) || !IsPretty(encode(s.parsed.Used)) {
-		return w
-	}
-	return &prettyWriter{ResponseWriter: w, indent: NewIndenter(w)}
-}
-
-func (p *prettyWriter) Write(data []byte) (int, error) { return p.indent.Write(data) }

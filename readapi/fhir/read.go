@@ -2,7 +2,6 @@ package fhir
 
 import (
 	"context"
-	"net/http"
 	"strconv"
 	"time"
 
@@ -15,40 +14,40 @@ import (
 
 // Read answers GET and HEAD [base]/Type/id with the current version: 200, 304, 404 for what was never known, 410 for what is
 // deleted (FHIR R4 http, 3.1.0.2).
-func (d *Door) Read(w http.ResponseWriter, r *http.Request, at rest.Place) error {
-	resourceType, id := at.Type, at.ID
+func (d *Door) Read(ctx context.Context, ask *rest.Ask, answer *rest.Answer) error {
+	resourceType, id := ask.Type, ask.ID
 	if documents.CheckID(id) != nil {
 		return unknownID(resourceType, id)
 	}
-	wanted, err := d.prepareRead(r, resourceType)
+	wanted, err := d.prepareRead(ctx, ask)
 	if err != nil {
 		return err
 	}
-	reached := d.progress.next(r.Context())
+	reached := d.progress.next(ctx)
 	keys := [1]projections.Key{{Tenant: d.Tenant, Type: resourceType, ID: id}}
-	versions, err := d.Reader.Current(r.Context(), keys[:])
+	versions, err := d.Reader.Current(ctx, keys[:])
 	if err != nil {
 		return err
 	}
 	version := versions[0]
-	d.stamp(w.Header(), reached, version)
+	d.stamp(answer, reached, version)
 	if version.Number == 0 {
 		return unknownID(resourceType, id)
 	}
-	good, err := d.copyIsGood(r, version)
+	good, err := d.copyIsGood(ctx, &ask.Copy, version)
 	if err != nil {
 		return err
 	}
-	return d.writeVersion(w, r, version, wanted, good)
+	return d.writeVersion(ctx, answer, version, wanted, good)
 }
 
 // VRead answers GET and HEAD [base]/Type/id/_history/number with one version (FHIR R4 http, 3.1.0.3).
-func (d *Door) VRead(w http.ResponseWriter, r *http.Request, at rest.Place) error {
-	resourceType, id, number := at.Type, at.ID, at.Version
+func (d *Door) VRead(ctx context.Context, ask *rest.Ask, answer *rest.Answer) error {
+	resourceType, id, number := ask.Type, ask.ID, ask.Version
 	if documents.CheckID(id) != nil {
 		return unknownID(resourceType, id)
 	}
-	wanted, err := d.prepareRead(r, resourceType)
+	wanted, err := d.prepareRead(ctx, ask)
 	if err != nil {
 		return err
 	}
@@ -56,30 +55,29 @@ func (d *Door) VRead(w http.ResponseWriter, r *http.Request, at rest.Place) erro
 	if err != nil || n < 1 || strconv.FormatInt(n, 10) != number {
 		return events.Errorf(events.NotFound, "fhir.VRead", "%s/%s has no version %.40q; versions count 1, 2, 3 …", resourceType, id, number)
 	}
-	reached := d.progress.next(r.Context())
-	page, err := d.Reader.History(r.Context(), projections.Key{Tenant: d.Tenant, Type: resourceType, ID: id}, projections.HistorySpan{Number: n, Limit: 1})
+	reached := d.progress.next(ctx)
+	page, err := d.Reader.History(ctx, projections.Key{Tenant: d.Tenant, Type: resourceType, ID: id}, projections.HistorySpan{Number: n, Limit: 1})
 	if err != nil {
 		return err
 	}
-	d.stamp(w.Header(), reached, page.Versions...)
+	d.stamp(answer, reached, page.Versions...)
 	if len(page.Versions) == 0 {
 		return events.Errorf(events.NotFound, "fhir.VRead", "%s/%s has no version %d", resourceType, id, n)
 	}
-	version, copied := page.Versions[0], rest.CopyOf(r.Header)
-	return d.writeVersion(w, r, version, wanted, copied.IsGood(rest.ETagOf(version.Number), version.Time))
+	version := page.Versions[0]
+	return d.writeVersion(ctx, answer, version, wanted, ask.Copy.IsGood(rest.ETagOf(version.Number), version.Time))
 }
 
 // copyIsGood tells whether the client's copy of what is current is still good. Last-Modified names a second: where the version before is of the same one, If-Modified-Since
 // doesn't tell which of the two the client has.
-func (d *Door) copyIsGood(r *http.Request, version projections.Version) (bool, error) {
-	copied := rest.CopyOf(r.Header)
+func (d *Door) copyIsGood(ctx context.Context, copied *rest.Copy, version projections.Version) (bool, error) {
 	if !copied.IsGood(rest.ETagOf(version.Number), version.Time) {
 		return false, nil
 	}
-	if version.Number == 1 || len(copied.Tags) > 0 || copied.Since.After(version.Time) {
+	if version.Number == 1 || len(copied.Tags) > 0 || copied.Exact || copied.Since.After(version.Time) {
 		return true, nil
 	}
-	page, err := d.Reader.History(r.Context(), version.Key, projections.HistorySpan{Number: version.Number - 1, Limit: 1})
+	page, err := d.Reader.History(ctx, version.Key, projections.HistorySpan{Number: version.Number - 1, Limit: 1})
 	if err != nil || len(page.Versions) == 0 {
 		return false, err
 	}
@@ -92,12 +90,12 @@ func unknownID(resourceType, id string) error {
 
 // prepareRead checks the parameters of a read, waits for its position, and tells which part of the resource is wanted; nil: all of it.
 // Nothing but the form of an answer can be asked of a read; what else stands there is passed over, unless the client wants it refused.
-func (d *Door) prepareRead(r *http.Request, resourceType string) (*catalog.Subset, error) {
-	if r.URL.RawQuery == "" {
-		return nil, d.reach(r)
+func (d *Door) prepareRead(ctx context.Context, ask *rest.Ask) (*catalog.Subset, error) {
+	if ask.Query == "" {
+		return nil, d.reach(ctx, ask)
 	}
-	if rest.PreferencesOf(r.Header).Handling == rest.Strict {
-		params, err := rest.Params(r.URL.RawQuery)
+	if ask.Prefer.Handling == rest.Strict {
+		params, err := rest.Params(ask.Query)
 		if err != nil {
 			return nil, err
 		}
@@ -109,35 +107,31 @@ func (d *Door) prepareRead(r *http.Request, resourceType string) (*catalog.Subse
 			}
 		}
 	}
-	wanted, err := d.Catalog.ParseSubset(resourceType, r.URL.RawQuery)
+	wanted, err := d.Catalog.ParseSubset(ask.Type, ask.Query)
 	if err != nil {
 		return nil, err
 	}
-	return wanted, d.reach(r)
+	return wanted, d.reach(ctx, ask)
 }
 
 // writeVersion answers with one version that exists, or with a part of it, or says that the client's copy is good.
-func (d *Door) writeVersion(w http.ResponseWriter, r *http.Request, version projections.Version, wanted *catalog.Subset, good bool) error {
-	header := w.Header()
-	rest.SetVersion(header, rest.ETagOf(version.Number), version.Time)
-	events.AsideOf(r.Context()).Modified = version.Time
+func (d *Door) writeVersion(ctx context.Context, answer *rest.Answer, version projections.Version, wanted *catalog.Subset, good bool) error {
+	answer.ETag, answer.Modified = rest.ETagOf(version.Number), version.Time
 	if version.Deleted {
 		return events.Errorf(events.Gone, "fhir.Read", "%s/%s was deleted with version %d at %s", version.Type, version.ID, version.Number, version.Time.UTC().Format(time.RFC3339))
 	}
 	if good {
-		rest.Revalidate(header)
-		header.Del("Content-Type")
-		w.WriteHeader(http.StatusNotModified)
+		answer.NotModified()
 		return nil
 	}
 	hashes := [1]events.Hash{version.Hash}
-	contents, err := d.Blobs.Get(r.Context(), hashes[:])
+	contents, err := d.Blobs.Get(ctx, hashes[:])
 	if err != nil {
 		return err
 	}
 	content := contents[0]
 	if content == nil {
-		if content, err = d.heal(r.Context(), version); err != nil {
+		if content, err = d.heal(ctx, version); err != nil {
 			return err
 		}
 	}
@@ -149,7 +143,7 @@ func (d *Door) writeVersion(w http.ResponseWriter, r *http.Request, version proj
 	buffer := d.buffers.Get().(*[]byte)
 	body, err := documents.Stamp((*buffer)[:0], content, version.ID, version.Number, version.Time)
 	if err == nil {
-		d.writeBody(w, body)
+		answer.Whole(body)
 		*buffer = body
 	}
 	if cap(*buffer) <= keptBuffer {
@@ -160,12 +154,6 @@ func (d *Door) writeVersion(w http.ResponseWriter, r *http.Request, version proj
 
 // keptBuffer is the largest buffer that is kept for other answers, bytes.
 const keptBuffer = 256 << 10
-
-// writeBody writes a whole body with status 200; the server drops it for HEAD.
-func (d *Door) writeBody(w http.ResponseWriter, body []byte) {
-	rest.Revalidate(w.Header())
-	_ = rest.Write(w, http.StatusOK, body) // the client has gone: there is nobody left to tell
-}
 
 // heal brings back content that the blob store has lost.
 func (d *Door) heal(ctx context.Context, version projections.Version) ([]byte, error) {

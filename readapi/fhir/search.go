@@ -51,8 +51,8 @@ type search struct {
 
 // Search answers GET and HEAD [base]/Type?…, [base]?… and [base]/Type/id/Type?… with a page of the current versions that match (FHIR R4
 // http, 3.1.0.11).
-func (d *Door) Search(w http.ResponseWriter, r *http.Request, at rest.Place) error {
-	return d.search(w, r, scopeOf(at), r.URL.RawQuery, false)
+func (d *Door) Search(ctx context.Context, ask *rest.Ask, answer *rest.Answer) error {
+	return d.search(ctx, ask, answer, ask.Query, false)
 }
 
 // SearchForm answers POST to the same places with /_search behind: the parameters stand in the body, in the form of HTML forms, or in the query, or in both.
@@ -70,19 +70,22 @@ func (d *Door) SearchForm(w http.ResponseWriter, r *http.Request, at rest.Place)
 	if form := strings.TrimSpace(string(body)); form != "" {
 		raw = strings.TrimPrefix(raw+"&"+form, "&")
 	}
-	return d.search(w, r, scopeOf(at), raw, true)
+	if err := negotiateForm(w, raw); err != nil {
+		return err
+	}
+	return rest.ReadHTTP(w, r, at, d.Base, func(ctx context.Context, ask *rest.Ask, answer *rest.Answer) error {
+		return d.of(ask).search(ctx, ask, answer, raw, true)
+	})
 }
 
-func (d *Door) search(w http.ResponseWriter, r *http.Request, scope Scope, raw string, form bool) error {
-	if err := d.negotiateForm(w, raw, form); err != nil {
+// search answers a search by its parameters, which came in a form or in a query.
+func (d *Door) search(outer context.Context, ask *rest.Ask, answer *rest.Answer, raw string, form bool) error {
+	if err := d.reach(outer, ask); err != nil {
 		return err
 	}
-	if err := d.reach(r); err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(r.Context(), d.Limits.SearchTime)
+	ctx, cancel := context.WithTimeout(outer, d.Limits.SearchTime)
 	defer cancel()
-	s, err := d.readSearch(ctx, r, scope, raw, form)
+	s, err := d.readSearch(ctx, ask, raw, form)
 	if err != nil {
 		return err
 	}
@@ -92,13 +95,13 @@ func (d *Door) search(w http.ResponseWriter, r *http.Request, scope Scope, raw s
 	}
 	found, err := d.find(ctx, s)
 	if err != nil {
-		if errors.Is(ctx.Err(), context.DeadlineExceeded) && r.Context().Err() == nil {
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) && outer.Err() == nil {
 			return events.Wrap(events.TooCostly, "fhir.Search", err, "the search took longer than %s; narrow it with more parameters, sort by fewer, or ask for a smaller _count", d.Limits.SearchTime)
 		}
 		return err
 	}
-	d.stamp(w.Header(), reached, slices.Concat(found.page.Versions, found.included.versions)...)
-	return d.writeSearch(ctx, pretty(w, s, r.URL.RawQuery), s, found)
+	d.stamp(answer, reached, slices.Concat(found.page.Versions, found.included.versions)...)
+	return d.writeSearch(ctx, answer, s, found, s.indented(ask.Query))
 }
 
 // goBack takes the first page of a search to the position that _asOf names; the pages that follow have its snapshot.
@@ -121,10 +124,7 @@ func (d *Door) goBack(ctx context.Context, s *search) error {
 }
 
 // negotiateForm chooses the content type again when the body of a search names one.
-func (d *Door) negotiateForm(w http.ResponseWriter, raw string, form bool) error {
-	if !form {
-		return nil
-	}
+func negotiateForm(w http.ResponseWriter, raw string) error {
 	format, named, _ := rest.Param(raw, "_format")
 	if !named || format == "" {
 		return nil
@@ -138,15 +138,15 @@ func (d *Door) negotiateForm(w http.ResponseWriter, raw string, form bool) error
 }
 
 // readSearch makes a query of the parameters: those that stand there, or the kept ones that _page leads to.
-func (d *Door) readSearch(ctx context.Context, r *http.Request, scope Scope, raw string, form bool) (*search, error) {
-	base := d.BaseURL(r)
+func (d *Door) readSearch(ctx context.Context, ask *rest.Ask, raw string, form bool) (*search, error) {
+	base, scope := ask.Root, scopeOf(ask.Place)
 	s := &search{scope: scope, base: base, path: strings.TrimSuffix(base+"/"+scope.path(), "/"), form: form}
 	text, paged, twice := rest.Param(raw, pageParam)
 	if twice {
 		return nil, events.Errorf(events.Invalid, "fhir.Search", "_page stands twice; follow the links of a bundle as they are")
 	}
 	options := catalog.Options{
-		Tenant: d.Tenant, Type: scope.Type, Compartment: scope.Compartment, Lenient: d.isLenient(r), DefaultCount: d.Limits.DefaultCount,
+		Tenant: d.Tenant, Type: scope.Type, Compartment: scope.Compartment, Lenient: d.isLenient(ask), DefaultCount: d.Limits.DefaultCount,
 		MaxCount: d.Limits.MaxCount, MaxValues: d.Limits.MaxValues, BaseURL: base, Own: []string{pageParam}, Now: time.Now,
 	}
 	if !paged {

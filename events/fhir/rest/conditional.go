@@ -23,12 +23,27 @@ func ETagOf(version int64) string {
 // Copy is what a client tells of the copy that it has.
 type Copy struct {
 	Tags  []string  // the lines of If-None-Match
-	Since time.Time // If-Modified-Since, whole seconds; zero without one and when it can't be read, which is ignored (RFC 9110, 13.1.3)
+	Since time.Time // If-Modified-Since; zero without one and when it can't be read, which is ignored (RFC 9110, 13.1.3)
+	Exact bool      // Since is an instant, as a bundle has it; else it has whole seconds, as HTTP has it
 }
 
 // CopyOf reads the conditional headers of a read.
 func CopyOf(header http.Header) Copy {
 	return Copy{Tags: header["If-None-Match"], Since: timeOf(header.Get("If-Modified-Since"))}
+}
+
+// CopyOfEntry reads the conditions of a read that stands in a bundle: ifModifiedSince is an instant there (FHIR R4, bundle.html); one in
+// the form of HTTP is understood, too.
+func CopyOfEntry(ifNoneMatch, ifModifiedSince string) Copy {
+	var copied Copy
+	if ifNoneMatch != "" {
+		copied.Tags = []string{ifNoneMatch}
+	}
+	since, err := time.Parse(time.RFC3339Nano, ifModifiedSince)
+	if copied.Since, copied.Exact = since, err == nil; err != nil {
+		copied.Since = timeOf(ifModifiedSince)
+	}
+	return copied
 }
 
 func timeOf(text string) time.Time {
@@ -53,7 +68,10 @@ func (c *Copy) IsGood(etag string, modified time.Time) bool {
 		}
 		return false
 	}
-	return !c.Since.IsZero() && !modified.Truncate(time.Second).After(c.Since)
+	if !c.Exact {
+		modified = modified.Truncate(time.Second)
+	}
+	return !c.Since.IsZero() && !modified.After(c.Since)
 }
 
 // tagListed tells whether a list of entity tags (RFC 9110, 8.8.3) names the tag, or is "*". Reading stops at the first thing that

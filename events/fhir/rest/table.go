@@ -19,6 +19,7 @@ type Row struct {
 	Definition string   // of an operation, whose Path ends with its name: /:type/:id/$everything
 	Instead    string   // of an interaction of FHIR that is not offered: which one it is, and what to do instead
 	Serve      func(w http.ResponseWriter, r *http.Request, at Place) error
+	Read       Read // of a GET: the same answer for an entry of a bundle
 }
 
 // Place is what a path names.
@@ -45,7 +46,7 @@ type offer struct {
 func NewTable(known func(name string) bool, rows ...Row) *Table {
 	t := &Table{known: known, names: map[string]bool{}}
 	for _, row := range rows {
-		steps := split(row.Path)
+		steps := split(nil, row.Path)
 		for _, step := range steps {
 			if step[0] != ':' {
 				t.names[step] = true
@@ -97,31 +98,43 @@ const opTable = "rest.Table"
 // Kind NotFound: nothing is there. Kind Unsupported: something of FHIR that is not offered, with status 404 for an operation and for a type that
 // has no endpoint, and 405 where other methods are offered.
 func (t *Table) Find(method, path string) (*Row, Place, error) {
-	steps := split(path)
+	var buffer [mostSteps]string
+	steps := split(buffer[:0], path)
 	if method == http.MethodHead {
 		method = http.MethodGet
 	}
-	var here []offer
 	for i := range t.rows {
 		o := &t.rows[i]
-		at, fits := t.match(o.steps, steps)
-		switch {
-		case !fits || at.Type != "" && !t.isType(&o.Row, at.Type):
-		case o.Method != method:
-			here = append(here, *o)
-		case o.Instead != "":
-			return nil, at, events.Errorf(events.Unsupported, opTable, "%s", o.Instead)
-		default:
+		if o.Method != method || o.Instead != "" {
+			continue
+		}
+		if at, fits := t.match(o.steps, steps); fits && (at.Type == "" || t.isType(&o.Row, at.Type)) {
 			return &o.Row, at, nil
 		}
 	}
-	if allow := allowed(here); allow != "" {
-		return nil, Place{}, NotAllowed(method, allow)
+	return nil, Place{}, t.refuse(method, path, steps)
+}
+
+// refuse tells why no row answers a method at a path.
+func (t *Table) refuse(method, path string, steps []string) error {
+	var here []offer
+	for i := range t.rows {
+		if at, fits := t.match(t.rows[i].steps, steps); fits && (at.Type == "" || t.isType(&t.rows[i].Row, at.Type)) {
+			here = append(here, t.rows[i])
+		}
 	}
-	if len(here) > 0 {
-		return nil, Place{}, events.Errorf(events.Unsupported, opTable, "%s", here[0].Instead)
+	for i := range here {
+		if here[i].Method == method {
+			return events.Errorf(events.Unsupported, opTable, "%s", here[i].Instead)
+		}
 	}
-	return nil, Place{}, t.missing(path, steps)
+	switch allow := allowed(here); {
+	case allow != "":
+		return NotAllowed(method, allow)
+	case len(here) > 0:
+		return events.Errorf(events.Unsupported, opTable, "%s", here[0].Instead)
+	}
+	return t.missing(path, steps)
 }
 
 // Handler answers what the table has under a base path ("/fhir"), without a router in front.
@@ -175,9 +188,19 @@ func (t *Table) match(shape, steps []string) (at Place, fits bool) {
 	return at, true
 }
 
-// split takes a path apart. Slashes that follow each other are one.
-func split(path string) []string {
-	return strings.FieldsFunc(path, func(c rune) bool { return c == '/' })
+// mostSteps is how many steps the longest path has that is common: it is taken apart without an allocation.
+const mostSteps = 6
+
+// split takes a path apart and appends its steps. Slashes that follow each other are one.
+func split(steps []string, path string) []string {
+	for path != "" {
+		step, behind, _ := strings.Cut(path, "/")
+		if step != "" {
+			steps = append(steps, step)
+		}
+		path = behind
+	}
+	return steps
 }
 
 // allowed lists the methods of rows that are offered (RFC 9110, 10.2.1).

@@ -113,3 +113,13 @@ func FuzzAnyPathIsARowOrARefusal(f *testing.F) {
 		}
 	})
 }
+
+func BenchmarkFind(b *testing.B) {
+	table := offered()
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, _, err := table.Find("PUT", "Patient/1"); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
