@@ -167,6 +167,39 @@ func TestDriversAreKnownToOneFileAndToTests(t *testing.T) {
 	}
 }
 
+// contractMethods is how many methods of its own a contract has at the most; larger ones are made of slices, by who uses them.
+const contractMethods = 6
+
+func TestContractsAreMadeOfSmallSlices(t *testing.T) {
+	seen := 0
+	goFiles(t, func(folder, file string, parsed *ast.File) {
+		if folder != "events" && folder != "projections" || strings.HasSuffix(file, "_test.go") {
+			return
+		}
+		for node := range ast.Preorder(parsed) {
+			spec, is := node.(*ast.TypeSpec)
+			if !is {
+				continue
+			}
+			contract, is := spec.Type.(*ast.InterfaceType)
+			if !is {
+				continue
+			}
+			seen++
+			own := 0
+			for _, method := range contract.Methods.List {
+				own += len(method.Names)
+			}
+			if own > contractMethods {
+				t.Errorf("%s: %s has %d methods, and %d are allowed: make slices of it by who uses them", file, spec.Name.Name, own, contractMethods)
+			}
+		}
+	})
+	if seen == 0 {
+		t.Error("no contract was seen: the test looks in the wrong place")
+	}
+}
+
 func TestThirdPartyClientsShowInOneRoom(t *testing.T) {
 	goFiles(t, func(folder, file string, parsed *ast.File) {
 		for _, imported := range imports(parsed) {

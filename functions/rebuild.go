@@ -99,7 +99,7 @@ func (r *Rebuild) Handle(ctx context.Context, progress func(RebuildProgress)) (s
 }
 
 // Generation finds a generation by its state, the latest; kind NotFound: there is none.
-func generationIn(ctx context.Context, generations projections.Generations, state string) (projections.Generation, error) {
+func generationIn(ctx context.Context, generations projections.Builders, state string) (projections.Generation, error) {
 	list, err := generations.List(ctx)
 	if err != nil {
 		return projections.Generation{}, err
@@ -170,12 +170,12 @@ func (r *rebuilding) open(ctx context.Context) (err error) {
 // CatalogOf compiles the catalog of a generation from the definitions that were kept with it. When another version of the program made the
 // generation, its digest may be another than the one asked for: then this one reads the same definitions differently. Kind NotFound:
 // nothing was kept.
-func CatalogOf(ctx context.Context, generations projections.Generations, digest string) (*catalog.Catalog, error) {
-	definitions, err := generations.Definitions(ctx, digest)
+func CatalogOf(ctx context.Context, definitions projections.Definitions, digest string) (*catalog.Catalog, error) {
+	kept, err := definitions.Definitions(ctx, digest)
 	if err != nil {
 		return nil, err
 	}
-	return catalog.Restore(definitions)
+	return catalog.Restore(kept)
 }
 
 // dropOlder drops generations beyond the one that was live before: that one is for going back.

@@ -112,15 +112,8 @@ type Origin struct {
 	Last events.Hash // the fingerprint of the last record before Next; the zero Hash when there was none
 }
 
-// Writer is the part of an index that functions.Project uses. There is one writer per partition; the position row is the fence.
-type Writer interface {
-	// State tells how far the partition has been projected.
-	State(ctx context.Context, partition int32) (State, error)
-
-	// Commit writes rows, outcomes, quarantine and position in one transaction, all or nothing. Kind Conflict means that the stored
-	// position is not Expect (or that another generation is live): someone else has advanced; nothing was written.
-	Commit(ctx context.Context, commit Commit) error
-
+// Lookups are what the projector asks of an index before it decides.
+type Lookups interface {
 	// Current returns the current version of each key, in their order, deletions included; the zero Version for one never known.
 	Current(ctx context.Context, keys []Key) ([]Version, error)
 
@@ -137,8 +130,21 @@ type Writer interface {
 
 	// Claims returns the claim on each name, in their order; the zero Claim where there is none.
 	Claims(ctx context.Context, names []ClaimName) ([]Claim, error)
+
 	// Quarantine returns up to limit quarantined records with positions after the given one, in order, handled ones too.
 	Quarantine(ctx context.Context, after events.Position, limit int) ([]Quarantined, error)
+}
+
+// Writer is the part of an index that functions.Project uses. There is one writer per partition; the position row is the fence.
+type Writer interface {
+	Lookups
+
+	// State tells how far the partition has been projected.
+	State(ctx context.Context, partition int32) (State, error)
+
+	// Commit writes rows, outcomes, quarantine and position in one transaction, all or nothing. Kind Conflict means that the stored
+	// position is not Expect (or that another generation is live): someone else has advanced; nothing was written.
+	Commit(ctx context.Context, commit Commit) error
 }
 
 // Reader is the part of an index that the reading doors use.
@@ -190,8 +196,8 @@ type HistoryPage struct {
 	Total    int64 // versions in the span apart from Before and Limit
 }
 
-// Auditor is the part of an index that verify, status and quarantine commands use.
-type Auditor interface {
+// Scanner reads an index whole, to hold it against another one, or against the log.
+type Scanner interface {
 	// Partitions returns the state of every partition that has one.
 	Partitions(ctx context.Context) (map[int32]State, error)
 
@@ -204,6 +210,14 @@ type Auditor interface {
 	// reads nothing, so that the rows that should be there can be held against those that are.
 	Digests(rows []Row) []events.Hash
 
+	// Audit tells what is to be compared with the versions, and what is broken.
+	Audit(ctx context.Context) (Audit, error)
+}
+
+// Auditor is the part of an index that verify, status and quarantine commands use.
+type Auditor interface {
+	Scanner
+
 	// Quarantine returns up to limit quarantined records with positions after the given one, in order.
 	Quarantine(ctx context.Context, after events.Position, limit int) ([]Quarantined, error)
 
@@ -213,8 +227,7 @@ type Auditor interface {
 
 	// Unsettled tells of the records in quarantine that nobody has handled: how many, and the append time of the oldest (zero: none).
 	Unsettled(ctx context.Context) (count int64, oldest time.Time, err error)
-	// Audit tells what is to be compared with the versions, and what is broken.
-	Audit(ctx context.Context) (Audit, error)
+
 	// Sizes returns the number of versions, current resources, term rows (which may be an estimate) and quarantined records, and the
 	// bytes on disk.
 	Sizes(ctx context.Context) (Sizes, error)
@@ -242,9 +255,8 @@ type Index interface {
 	Auditor
 }
 
-// Generations holds the generations of an index side by side and the pointer to the live one. Methods are safe for concurrent use
-// and across processes. Errors are *events.Error.
-type Generations interface {
+// Indexes gives access to the generations of an index.
+type Indexes interface {
 	// Live returns an index that follows the pointer for ever: every call is answered by the generation that is live then.
 	// Its Commit fails with kind Conflict when the generation has changed since the State that the commit was based on.
 	Live() Index
@@ -258,14 +270,20 @@ type Generations interface {
 
 	// Sweeper sweeps the live generation.
 	Sweeper() Sweeper
+}
 
+// Definitions keeps what catalogs are compiled from.
+type Definitions interface {
 	// Keep stores the definitions that a catalog is compiled from, so that every process can compile it again for as long as a
 	// generation has it. A catalog whose definitions are there already keeps those.
 	Keep(ctx context.Context, catalog string, definitions []byte) error
 
 	// Definitions returns what Keep has stored; kind NotFound: nothing.
 	Definitions(ctx context.Context, catalog string) ([]byte, error)
+}
 
+// Builders makes generations and removes them.
+type Builders interface {
 	// Build starts the next generation beside the live one, or resumes one that was not finished and has the same catalog
 	// digest. It is exclusive across processes: kind Conflict names the holder. Rows go into bare tables as fast as they can.
 	Build(ctx context.Context, catalog string) (Building, error)
@@ -282,6 +300,14 @@ type Generations interface {
 
 	// Drop removes a generation that is not live.
 	Drop(ctx context.Context, number int) error
+}
+
+// Generations holds the generations of an index side by side and the pointer to the live one. Methods are safe for concurrent use
+// and across processes. Errors are *events.Error.
+type Generations interface {
+	Indexes
+	Definitions
+	Builders
 
 	// Watch calls progressed, on some goroutine, each time that any process has committed (at least once after the last commit of a
 	// burst, within milliseconds) or the pointer has moved, until ctx ends. It reconnects by itself.

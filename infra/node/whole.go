@@ -23,7 +23,7 @@ import (
 type wholeIndex struct {
 	reader projections.Reader
 	log    events.Log
-	index  projections.Auditor
+	index  projections.Scanner
 
 	doubts atomic.Int64 // how often something has raised a doubt; 1 at the start
 	solved atomic.Int64 // the doubts at the time of a comparison that found nothing missing
@@ -46,7 +46,7 @@ const (
 	compareTimeout = 2 * time.Second       // bounds one comparison
 )
 
-func newWholeIndex(reader projections.Reader, log events.Log, index projections.Auditor) *wholeIndex {
+func newWholeIndex(reader projections.Reader, log events.Log, index projections.Scanner) *wholeIndex {
 	w := &wholeIndex{reader: reader, log: log, index: index}
 	w.doubts.Store(1)
 	return w

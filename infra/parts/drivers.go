@@ -367,7 +367,7 @@ func (p *Parts) RebuildDue(live projections.Generation) bool {
 }
 
 // LiveGeneration returns the one that is live.
-func LiveGeneration(ctx context.Context, generations projections.Generations) (projections.Generation, error) {
+func LiveGeneration(ctx context.Context, generations projections.Builders) (projections.Generation, error) {
 	list, err := generations.List(ctx)
 	if err != nil {
 		return projections.Generation{}, err
