@@ -24,12 +24,13 @@ const (
 // doesn't answer for a moment closes no gate that was open: its own Append knows whether to wait for it or to refuse. Verdicts are shared by
 // all requests for a moment, so a write costs no extra round trip while others are under way.
 type gate struct {
-	log    events.Log
-	index  WriteIndex
-	ready  func(context.Context) error // of the index
-	blobs  projections.Blobs
-	fit    *Fit
-	limits Limits
+	log     events.Log
+	index   WriteIndex
+	ready   func(context.Context) error // of the index
+	blobs   projections.Blobs
+	fit     *Fit
+	trouble func(partition int32) (since time.Time, err error) // of the projector here
+	limits  Limits
 
 	mu       sync.Mutex
 	verdicts map[int32]*verdict
@@ -57,9 +58,12 @@ func (v *verdict) enter() bool {
 
 // newGate makes the gate of a function whose limits are settled.
 func newGate(w *Write) *gate {
-	g := &gate{log: w.Log, index: w.Index, ready: w.IndexReady, blobs: w.Blobs, fit: w.Fit, limits: w.limits, verdicts: make(map[int32]*verdict)}
+	g := &gate{log: w.Log, index: w.Index, ready: w.IndexReady, blobs: w.Blobs, fit: w.Fit, trouble: w.Trouble, limits: w.limits, verdicts: make(map[int32]*verdict)}
 	if g.ready == nil {
 		g.ready = func(context.Context) error { return nil }
+	}
+	if g.trouble == nil {
+		g.trouble = func(int32) (time.Time, error) { return time.Time{}, nil }
 	}
 	return g
 }
@@ -117,7 +121,11 @@ func (g *gate) make(partition int32, v *verdict) {
 	case s.err != nil:
 		v.err = s.err
 	case s.silent == nil:
+		stands := v.seen && v.next == s.next && s.next < s.end // else another node projects
 		v.err = v.judge(now, s.next, s.end, g.limits)
+		if since, err := g.trouble(partition); v.err == nil && err != nil && stands && now.Sub(since) >= g.limits.LagTrouble {
+			v.err = away(err, "the projector")
+		}
 	case v.seen:
 		v.err = v.extend(now, s.next, g.limits)
 	default:

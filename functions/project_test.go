@@ -476,12 +476,13 @@ func TestAnIndexThatWentBackIsFilledAgainAlthoughNoRecordComes(t *testing.T) {
 	}
 }
 
+// TestTheProjectorTellsWhyItDoesNotGoOn: health asks, and so do writes, which then are not appended.
 func TestTheProjectorTellsWhyItDoesNotGoOn(t *testing.T) {
 	blobs := &failingBlobs{}
 	n := newNode(t, func(n *node) {
 		blobs.Blobs = n.blobs
 		n.project.Blobs = blobs
-		n.write.Limits.OutcomeWait = 50 * time.Millisecond
+		n.write.Limits.OutcomeWait, n.write.Limits.LagTrouble, n.write.Trouble = 50*time.Millisecond, 100*time.Millisecond, n.project.TroubleOf
 	})
 	n.must(201, "PUT", "/Patient/p", patient("p", "0"))
 	if _, err := n.project.Trouble(); err != nil {
@@ -504,7 +505,21 @@ func TestTheProjectorTellsWhyItDoesNotGoOn(t *testing.T) {
 	until("while the blobs are away", func(err error) bool {
 		return events.KindOf(err) == events.Transient && strings.Contains(err.Error(), "partition 0 can't be projected on: away")
 	})
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		got := n.send("PUT", "/Patient/p", patient("p", "2"), "Prefer: respond-async")
+		if got.status == 503 && strings.Contains(got.body, "the projector can't be used now: partition 0 can't be projected on: away") && got.header.Get("Retry-After") != "" {
+			break
+		}
+		if got.status != 202 || time.Now().After(deadline) {
+			t.Fatalf("a write while it can't go on: got %d %s, want 202 at first, then 503", got.status, got.body)
+		}
+	}
 	blobs.err.Store(nil)
 	until("when they are back", func(err error) bool { return err == nil })
+	for deadline := time.Now().Add(10 * time.Second); n.send("PUT", "/Patient/p", patient("p", "3")).status >= 300; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("writes are still refused")
+		}
+	}
 	n.verified()
 }

@@ -45,11 +45,22 @@ func (p *Project) untroubled(partition int32) {
 // of the first.
 func (p *Project) Trouble() (since time.Time, err error) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, partition := range slices.Sorted(maps.Keys(p.troubles)) {
-		if t := p.troubles[partition]; time.Since(t.last) < troubleFresh {
-			return t.since, events.Wrap(events.Transient, "functions.Project", t.err, "partition %d can't be projected on: %s", partition, reason(t.err))
+	partitions := slices.Sorted(maps.Keys(p.troubles))
+	p.mu.Unlock()
+	for _, partition := range partitions {
+		if since, err = p.TroubleOf(partition); err != nil {
+			break
 		}
+	}
+	return since, err
+}
+
+// TroubleOf is [Project.Trouble] of one partition.
+func (p *Project) TroubleOf(partition int32) (since time.Time, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if t, known := p.troubles[partition]; known && time.Since(t.last) < troubleFresh {
+		return t.since, events.Wrap(events.Transient, "functions.Project", t.err, "partition %d can't be projected on: %s", partition, reason(t.err))
 	}
 	return time.Time{}, nil
 }

@@ -26,6 +26,7 @@ type Limits struct {
 	OutcomeWait time.Duration // how long a request waits for its outcome; default 15 s
 	LagRecords  int64         // records that the projector may be behind before writes are refused; default 20,000
 	LagStall    time.Duration // how long the projector may stand still with records before it; default 30 s, because a group whose coordinator was lost takes some 20 s to find itself
+	LagTrouble  time.Duration // how long the projector's tries may have failed before writes are refused; default 5 s, longer than most pauses of a rebuild
 	Entries     int           // entries of one bundle; default 100,000
 	BatchFlight int           // entries of one batch bundle that are in flight at once; default 128
 	KeyWindow   time.Duration // how long an idempotency key stands for its request, whole seconds; default 24 h
@@ -39,6 +40,7 @@ func (l Limits) withDefaults() Limits {
 	defaults(&l.OutcomeWait, 15*time.Second)
 	defaults(&l.LagRecords, 20_000)
 	defaults(&l.LagStall, 30*time.Second)
+	defaults(&l.LagTrouble, 5*time.Second)
 	defaults(&l.Entries, 100_000)
 	defaults(&l.BatchFlight, 128)
 	defaults(&l.KeyWindow, defaultKeyWindow)
@@ -69,6 +71,10 @@ type Write struct {
 	Dangling   bool         // literal references need not lead to something, whatever a request says
 	Fit        *Fit         // while it tells of a misfit nothing is appended; nil: the log always fits
 	Logger     *slog.Logger // nil: slog.Default()
+
+	// Trouble tells why this process's projector can't go on in a partition, and since when; nil: there is no projector here.
+	Trouble func(partition int32) (since time.Time, err error)
+
 	Left       func()       // called when a client did not wait for the answer to its write; nil: nobody counts
 	Heal       *Heal        // brings back a blob that is missing when its content is to be answered; nil: the answer has none
 

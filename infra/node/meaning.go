@@ -99,6 +99,9 @@ func (n *Node) newDoors(m *meaning, index projections.Index, heal *functions.Hea
 			Partitions: n.Partitions, Now: time.Now, NewID: NewID, Logger: n.Logger, Heal: heal, Fit: n.fit, Left: n.left.Inc, Dangling: limits.References == dangling,
 			Limits: functions.Limits{BodyBytes: limits.MaxBody, BodiesBytes: limits.BodyMemory, OutcomeWait: limits.OutcomeWait, LagRecords: limits.MaxLag, KeyWindow: limits.KeyWindow},
 		}
+		if m.project != nil {
+			write.Trouble = m.project.TroubleOf
+		}
 		door = write.Door(n.config.Base)
 		config.Writes = door.Rows()
 	}
