@@ -83,6 +83,16 @@ func walk(t *testing.T, n *node) []string {
 			t.Errorf("%s found %v, want %v", query, got, want)
 		}
 	}
+	request := n.do(http.StatusCreated, "POST", "/MedicationRequest", `{"resourceType":"MedicationRequest","status":"active","intent":"order","subject":{"reference":"`+places[1]+`"},"medicationReference":{"reference":"#m"},
+		"contained":[{"resourceType":"Medication","id":"m","ingredient":[{"itemCodeableConcept":{"coding":[{"system":"urn:c","code":"abc"}]}}],"manufacturer":{"reference":"`+places[0]+`"}}]}`).id(t)
+	for query, want := range map[string][]string{
+		"MedicationRequest?medication.ingredient-code=abc": {request}, "MedicationRequest?medication:Medication.manufacturer.name=one&subject.organization.name=one": {request},
+		"MedicationRequest?medication.ingredient-code:not=abc": nil, places[1] + "/MedicationRequest?medication.ingredient-code=urn:c|abc": {request}, "Medication?ingredient-code=abc": nil,
+	} {
+		if got := n.found(query); !slices.Equal(got, want) {
+			t.Errorf("%s found %v, want %v", query, got, want)
+		}
+	}
 	if included := n.do(http.StatusOK, "GET", "/Observation?code=a&_include=Observation:subject&_include:iterate=Patient:organization&_summary=true", ""); len(bundleOf(t, included.body).Entry) != 3 {
 		t.Errorf("the observation did not bring its patient and their organization: %s", included.body)
 	}
@@ -96,7 +106,7 @@ func walk(t *testing.T, n *node) []string {
 	n.do(http.StatusConflict, "POST", "/Observation", `{"resourceType":"Observation","status":"final","code":{"text":"x"},"subject":{"reference":"Patient/nobody"}}`)
 	return []string{"/Patient/" + id, "/Patient/" + id + "/_history/1", "/Patient/" + id + "/_history", "/Basic/" + gone + "/_history",
 		"/" + places[0], "/" + places[1], "/" + places[2], "/Patient?_sort=family", "/Observation?code=a", "/Patient?_sort=-_lastUpdated", "/Organization?name=on",
-		"/Observation?subject.organization.name=one&_include=*", "/" + places[1] + "/*", "?_type=Organization,Observation", "/Observation?_asOf=" + transaction.header.Get("Binnacle-Position") + "&_summary=count"}
+		"/Observation?subject.organization.name=one&_include=*", "/" + places[1] + "/*", "/MedicationRequest?medication.ingredient-code=abc", "?_type=Organization,Observation", "/Observation?_asOf=" + transaction.header.Get("Binnacle-Position") + "&_summary=count"}
 }
 
 // placeOf is Type/id of a location.

@@ -22,14 +22,14 @@ func (p *queryParser) readNotOffered(key, _ string) *refusal {
 	return drop(events.Unsupported, key, "the parameter is not offered")
 }
 
-// readContained refuses to search among contained resources, which are not indexed: what is found would be something else than
+// readContained refuses to answer with contained resources, into which chains alone look: what is found would be something else than
 // what was asked for, so it is refused whatever the handling.
 func (p *queryParser) readContained(key, value string) *refusal {
 	if err := p.once(key, key); err != nil {
 		return err
 	}
 	if key == "_contained" && value != "false" {
-		return refuse(events.Unsupported, key, "contained resources are not searched; leave the parameter out to search the others")
+		return refuse(events.Unsupported, key, "contained resources are not found by themselves; leave the parameter out to search the others (chains look into them)")
 	}
 	p.use(key, value)
 	return nil

@@ -11,7 +11,8 @@
 //   - Token codes are compared with case, whatever their system says. An element of type code has no system in JSON, so its term has none; a query
 //     for system|code on a parameter that selects nothing but codes (or, for http://hl7.org/fhir/special-values, booleans) passes over the system.
 //     A ContactPoint is its value, without a system. A CodeableConcept with text alone is a term without a code: it counts for :missing, and no token finds it.
-//   - A reference is of its target's type and id; its version is dropped. References to contained resources are not indexed. A resource inside a Bundle
+//   - A reference is of its target's type and id; its version is dropped. A reference to a contained resource is no term. What is contained has terms of its own
+//     for chains, under the references that lead there ([projections.Inside]): over up to three of them, and up to 10,000 terms of one resource. A resource inside a Bundle
 //     (Bundle.entry[0].resource) counts as a reference to it. A canonical with a version has it as System; a uri parameter gets a canonical twice, with
 //     its version and without.
 //   - Dates without a zone are UTC. A Timing covers its events and its bounds, from the first to the last. Ranges, ages and strings of a date choice are

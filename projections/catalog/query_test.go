@@ -284,8 +284,8 @@ func TestRefusals(t *testing.T) {
 		{"code=,", invalid, invalid, "is empty"},
 		{"code-value-string:exact=a$b", invalid, invalid, `no modifier ":exact"`},
 
-		{"_contained=true", unsupported, unsupported, "contained resources are not searched"},
-		{"_contained=both", unsupported, unsupported, "contained resources are not searched"},
+		{"_contained=true", unsupported, unsupported, "contained resources are not found by themselves"},
+		{"_contained=both", unsupported, unsupported, "contained resources are not found by themselves"},
 		{"_summary=text&_include=Observation:subject", invalid, invalid, "can not be mixed"},
 		{"_summary=true&_elements=code", invalid, invalid, "leave one of them out"},
 		{"code.name=a", invalid, invalid, "a token parameter, which can not be chained"},

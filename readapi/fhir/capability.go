@@ -118,6 +118,7 @@ func restOf(config Config, table *rest.Table) restMode {
 		Mode: "server",
 		Documentation: "A search is answered at the state of its first page, however much is written while it is paged through. " +
 			"Reference parameters can be chained (subject.name, subject:Patient.organization.name) and reversed (_has:Observation:patient:code), to any depth. " +
+			"A chain looks into contained resources, too, over up to three references. " +
 			"Answers carry " + rest.HeaderPosition + "; a request that sends it back as " + rest.HeaderMinPosition + " reads at least what that answer knew.",
 	}
 	if config.Reader != nil {
