@@ -84,6 +84,7 @@ func IndexWhole(t *testing.T, open func(t testing.TB) projections.Generations) {
 		"clauses with very many alternatives are answered or refused":       manyAlternatives,
 		"thousands of ids, codes and references are asked for at once":      thousands,
 		"what strings contain is found":                                     contained,
+		"what strings begin with is found in the order of the strings":      begunInOrder,
 		"a type of which most rows are superseded is found in every order":  mostlySuperseded(true),
 	} {
 		t.Run(name, func(t *testing.T) { run(t, open(t)) })
@@ -108,6 +109,7 @@ func IndexSearches(t *testing.T, open func(t testing.TB) projections.Generations
 		"what thousands of versions have is found in order":                commonValues(false),
 		"totals are those of the snapshot":                                 totals,
 		"what strings contain is found":                                    contained,
+		"what strings begin with is found in the order of the strings":     begunInOrder,
 		"a type of which most rows are superseded is found in every order": mostlySuperseded(false),
 		"clauses with very many alternatives are answered or refused":      manyAlternatives,
 		"a collision of hashes is not needed to tell similar values apart": similarValues,
