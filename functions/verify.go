@@ -23,6 +23,7 @@ import (
 const (
 	verifyBlobs    = 64  // contents that are read at once
 	verifyReaders  = 4   // reads of contents side by side
+	verifyHeals    = 4   // lost contents of one such read that are brought back side by side: each waits for the log and the blob store, and holds its whole event
 	verifyProblems = 100 // problems that are told one by one
 	verifyReport   = 250 * time.Millisecond
 	verifyPatience = time.Second // without progress of a projector that is behind

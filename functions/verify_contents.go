@@ -5,6 +5,8 @@ import (
 	"crypto/sha256"
 	"slices"
 
+	"golang.org/x/sync/errgroup"
+
 	"binnacle/events"
 	"binnacle/projections"
 )
@@ -27,20 +29,33 @@ func (v *verifying) contents(ctx context.Context, batch []checked) error {
 	if err != nil {
 		return err
 	}
+	right := make([][]byte, len(batch))
+	group, heals := errgroup.WithContext(ctx)
+	group.SetLimit(verifyHeals)
+	for i, one := range batch {
+		if one.version.Deleted {
+			continue
+		}
+		stored := contents[0]
+		contents = contents[1:]
+		if v.isRight(one.version, stored) {
+			right[i] = stored
+			continue
+		}
+		group.Go(func() error {
+			var err error
+			right[i], err = v.wrong(heals, one.version, stored)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
 	var wanted []projections.Row
 	var found []scanned
-	for _, one := range batch {
-		var content []byte
-		if !one.version.Deleted {
-			content, contents = contents[0], contents[1:]
-			if content, err = v.content(ctx, one.version, content); err != nil {
-				return err
-			}
-			if content == nil {
-				continue
-			}
-		}
-		if !v.options.Deep {
+	for i, one := range batch {
+		content := right[i]
+		if !v.options.Deep || !one.version.Deleted && content == nil {
 			continue
 		}
 		row := projections.Row{Version: one.version, Supersedes: one.supersedes, MainDate: projections.MinTime}
@@ -58,19 +73,25 @@ func (v *verifying) contents(ctx context.Context, batch []checked) error {
 	return nil
 }
 
-// content returns the right content of a version: what the blobs gave, or else what the log gives, if anybody wants it; nil: neither.
-func (v *verifying) content(ctx context.Context, version projections.Version, stored []byte) ([]byte, error) {
-	_, there := slices.BinarySearch(v.stored, prefix(version.Hash))
-	switch {
-	case stored == nil && there: // a store gives nothing in place of other bytes
-		return v.lost(ctx, version, &v.report.Wrong, "is damaged")
-	case stored == nil:
-		return v.lost(ctx, version, &v.report.Missing, "is missing")
-	case sha256.Sum256(stored) != version.Hash:
-		return v.lost(ctx, version, &v.report.Wrong, "has another hash")
+// isRight tells whether what the blobs gave is the content of a version, and counts it.
+func (v *verifying) isRight(version projections.Version, stored []byte) bool {
+	if stored == nil || sha256.Sum256(stored) != version.Hash {
+		return false
 	}
 	v.good(stored)
-	return stored, nil
+	return true
+}
+
+// wrong returns the right content in place of what the blobs gave: what the log gives, if anybody wants it; nil: nothing does.
+func (v *verifying) wrong(ctx context.Context, version projections.Version, stored []byte) ([]byte, error) {
+	_, there := slices.BinarySearch(v.stored, prefix(version.Hash))
+	switch {
+	case stored != nil:
+		return v.lost(ctx, version, &v.report.Wrong, "has another hash")
+	case there: // a store gives nothing in place of other bytes
+		return v.lost(ctx, version, &v.report.Wrong, "is damaged")
+	}
+	return v.lost(ctx, version, &v.report.Missing, "is missing")
 }
 
 // good counts a right content.

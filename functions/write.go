@@ -75,8 +75,8 @@ type Write struct {
 	// Trouble tells why this process's projector can't go on in a partition, and since when; nil: there is no projector here.
 	Trouble func(partition int32) (since time.Time, err error)
 
-	Left       func()       // called when a client did not wait for the answer to its write; nil: nobody counts
-	Heal       *Heal        // brings back a blob that is missing when its content is to be answered; nil: the answer has none
+	Left func() // called when a client did not wait for the answer to its write; nil: nobody counts
+	Heal *Heal  // brings back a blob that is missing when its content is to be answered; nil: the answer has none
 
 	once   sync.Once
 	limits Limits
