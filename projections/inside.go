@@ -6,11 +6,14 @@ import (
 	"strings"
 )
 
-// A chain looks into contained resources, too (FHIR R4 search, "Contained Resources": a chained condition will be evaluated inside contained resources).
-// These are no versions: what they say is said by the version that contains them. Its terms have their terms among them, whose Param is a name, a dot and the code
-// that the contained resource's type knows: "medication:Medication.code". The name tells how references lead there from the version, step by step: "result:Observation.subject:Patient".
-// Every contained resource has a term of "_id". A name stands for all contained resources that the references lead to, together. Where they are several each of
-// the first [InsideMost] has a name of its own, too, with what [Not] and [Missing] ask for: references, tokens, and which parameters there are.
+// A chain looks into contained resources, too (FHIR R4 search, "Contained Resources": a chained condition will be
+// evaluated inside contained resources). These are no versions: what they say is said by the version that contains
+// them. Its terms have their terms among them, whose Param is a name, a dot and the code that the contained
+// resource's type knows: "medication:Medication.code". The name tells how references lead there from the version,
+// step by step: "result:Observation.subject:Patient". Every contained resource has a term of "_id". A name stands for
+// all contained resources that the references lead to, together. Where they are several each of the first
+// [InsideMost] has a name of its own, too, with what [Not] and [Missing] ask for: references, tokens, and which
+// parameters there are.
 
 // InsideMost is how many of several contained resources at the end of the same references are told apart.
 const InsideMost = 16
@@ -21,10 +24,12 @@ func Inside(param, resourceType string) string { return param + ":" + resourceTy
 // InsideOne names one of several of a name, counted from 1.
 func InsideOne(name string, n int) string { return name + "#" + strconv.Itoa(n) }
 
-// InsideParam is what a parameter of contained resources, or another name from there on, is called by the version that contains them.
+// InsideParam is what a parameter of contained resources, or another name from there on, is called by the version
+// that contains them.
 func InsideParam(name, code string) string { return name + "." + code }
 
-// InsideOf is the name of contained resources, as the parameter says by which every one of them has a term; false for any other parameter.
+// InsideOf is the name of contained resources, as the parameter says by which every one of them has a term; false for
+// any other parameter.
 func InsideOf(param string) (name string, marks bool) { return strings.CutSuffix(param, "."+ParamID) }
 
 // Insides are the names under which a chain looks for the target among what the version contains.
@@ -42,8 +47,8 @@ func (t *Target) Insides() []string {
 	return names
 }
 
-// In are the clauses about a version that say of the contained resources of a name what the target's clauses say of a resource; false where these find none that
-// is contained: nothing refers to it from elsewhere.
+// In are the clauses about a version that say of the contained resources of a name what the target's clauses say of a
+// resource; false where these find none that is contained: nothing refers to it from elsewhere.
 func (t *Target) In(name string) (clauses []Clause, possible bool) {
 	sure := false // that some term is asked for
 	for i := range t.Clauses {

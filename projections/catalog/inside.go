@@ -12,6 +12,7 @@ const (
 	insideSteps = 3               // references from one to the next, the first of them from the container
 	insideTerms = maxTerms / 10   // of one container
 	insideMost  = insideTerms / 2 // of one contained resource
+	insideLinks = maxTerms        // that are followed in one container, those that lead to the same each time
 )
 
 // link is a reference to what is contained.
@@ -29,24 +30,33 @@ type reached struct {
 	name string // see projections.Inside; "": the container
 	typ  string
 	all  []*contained
+	has  map[*contained]bool
 }
 
 // interior is what one document contains.
 type interior struct {
 	catalog *Catalog
 	root    fhir.Node
+	nodes   map[string]fhir.Node  // by id, the first of several
 	known   map[string]*contained // by id
 	terms   []projections.Term    // under their names
+	links   int                   // that have been followed
 }
 
-// inside returns the terms of what the resource contains, step by step along the references. What would be too much is left out, whole: a contained resource with some of its terms
-// would seem to lack the others. One that can not be read as its type is left out, too: nothing was asked of its form when it was stored.
+// inside returns the terms of what the resource contains, step by step along the references. What would be too much
+// is left out, whole: a contained resource with some of its terms would seem to lack the others. One that can not be
+// read as its type is left out, too: a log may hold such a one.
 func (c *Catalog) inside(w *walk) []projections.Term {
 	if len(w.links) == 0 {
 		return nil
 	}
-	in := interior{catalog: c, root: w.root, known: map[string]*contained{}}
-	level := []*reached{{typ: w.root.Get("resourceType").Text(), all: []*contained{{links: w.links}}}}
+	in := interior{catalog: c, root: w.root, nodes: map[string]fhir.Node{}, known: map[string]*contained{}}
+	for node := range w.root.Get("contained").Items() {
+		if id := node.Get("id").Text(); !in.nodes[id].Exists() {
+			in.nodes[id] = node
+		}
+	}
+	level := []*reached{{typ: w.root.Get("resourceType").Text(), all: []*contained{{links: distinct(w.links)}}}}
 	for range insideSteps {
 		var next []*reached
 		for _, from := range level {
@@ -61,12 +71,15 @@ func (c *Catalog) inside(w *walk) []projections.Term {
 	return in.terms
 }
 
-// from follows the references of what has been reached.
+// from follows the references of what has been reached; nil where these are too many.
 func (in *interior) from(at *reached) (found []*reached) {
 	byName := map[string]*reached{}
 	params := in.catalog.types[at.typ].params
 	for _, resource := range at.all {
 		for _, l := range resource.links {
+			if in.links++; in.links > insideLinks {
+				return nil
+			}
 			to := in.resource(l.id)
 			if param := params[l.param]; to.typ == "" || param.insideCode(to.typ) != l.param {
 				continue
@@ -74,14 +87,15 @@ func (in *interior) from(at *reached) (found []*reached) {
 			name := projections.Inside(l.param, to.typ)
 			r := byName[name]
 			if r == nil {
-				r = &reached{name: name, typ: to.typ}
+				r = &reached{name: name, typ: to.typ, has: map[*contained]bool{}}
 				if at.name != "" {
 					r.name = projections.InsideParam(at.name, name)
 				}
 				byName[name] = r
 				found = append(found, r)
 			}
-			if !slices.Contains(r.all, to) {
+			if !r.has[to] {
+				r.has[to] = true
 				r.all = append(r.all, to)
 			}
 		}
@@ -137,14 +151,14 @@ func (in *interior) apart(name string, one *contained) {
 	}
 }
 
-// resource reads what is contained under an id, the first of several.
+// resource reads what is contained under an id.
 func (in *interior) resource(id string) *contained {
 	if known := in.known[id]; known != nil {
 		return known
 	}
 	one := new(contained)
 	in.known[id] = one
-	node := containedIn(in.root, id)
+	node := in.nodes[id]
 	typ := node.Get("resourceType").Text()
 	if !in.catalog.Known(typ) {
 		return one
@@ -154,10 +168,31 @@ func (in *interior) resource(id string) *contained {
 	w.reset(node)
 	w.container = in.root
 	w.add(projections.Term{Param: projections.ParamID, Kind: projections.Token, Code: id})
-	if w.run(in.catalog.types[typ].paths, node); w.err == nil && len(w.terms) <= insideMost {
-		one.typ, one.terms, one.links = typ, slices.Clone(w.terms), slices.Clone(w.links)
+	w.run(in.catalog.types[typ].paths, node)
+	if terms := withoutRepeats(w.terms); w.err == nil && len(terms) <= insideMost {
+		one.typ, one.terms, one.links = typ, terms, distinct(w.links)
 	}
 	return one
+}
+
+// withoutRepeats are the terms; that an element is there without a value is said once of each parameter.
+func withoutRepeats(terms []projections.Term) []projections.Term {
+	said := map[string]bool{}
+	return slices.DeleteFunc(slices.Clone(terms), func(t projections.Term) bool {
+		repeated := t.Kind == projections.Special && said[t.Param]
+		said[t.Param] = said[t.Param] || t.Kind == projections.Special
+		return repeated
+	})
+}
+
+// distinct are the links, each once.
+func distinct(links []link) []link {
+	seen := make(map[link]bool, len(links))
+	return slices.DeleteFunc(slices.Clone(links), func(l link) bool {
+		repeated := seen[l]
+		seen[l] = true
+		return repeated
+	})
 }
 
 // containedIn finds what a resource contains under an id; the zero Node when there is nothing.
@@ -170,7 +205,8 @@ func containedIn(resource fhir.Node, id string) fhir.Node {
 	return fhir.Node{}
 }
 
-// insideCode is the parameter under which the terms of contained resources of a type stand: what shares the references of another one shares what they lead to.
+// insideCode is the parameter under which the terms of contained resources of a type stand: what shares the
+// references of another one shares what they lead to.
 func (p *Param) insideCode(typ string) string {
 	for _, s := range p.Shares {
 		if s.Types == nil || slices.Contains(s.Types, typ) {
@@ -183,10 +219,11 @@ func (p *Param) insideCode(typ string) string {
 // lookInside has a chain look into what is contained, too. Nothing refers to that from elsewhere.
 func (p *Param) lookInside(t *projections.Target) {
 	for i := range t.Clauses {
-		if follow := t.Clauses[i].Follow; follow != nil && follow.Reverse {
+		switch c := &t.Clauses[i]; {
+		case c.Follow != nil && c.Follow.Reverse:
 			return
-		} else if c := &t.Clauses[i]; follow == nil && (c.Modifier == projections.Not || c.Modifier == projections.Missing && c.Missing) {
-			t.Each = true
+		case c.Follow == nil:
+			t.Each = c.Modifier == projections.Not || c.Modifier == projections.Missing && c.Missing
 		}
 	}
 	t.Inside = projections.Inside(p.insideCode(t.Type), t.Type)

@@ -66,6 +66,22 @@ func TestWhatRefersToEachOtherInACircleIsReadOverThreeSteps(t *testing.T) {
 	}
 }
 
+func TestVeryManyReferencesInsideAreNotFollowed(t *testing.T) {
+	const resources = 330 // each of which refers to all
+	var contained, refer []string
+	for i := range resources {
+		refer = append(refer, fmt.Sprintf(`{"reference":"#o%d"}`, i))
+	}
+	all := strings.Join(refer, ",")
+	for i := range resources {
+		contained = append(contained, fmt.Sprintf(`{"resourceType":"Observation","id":"o%d","hasMember":[%s]}`, i, all))
+	}
+	got := insideOf(t, `{"resourceType":"Observation","contained":[`+strings.Join(contained, ",")+`],"hasMember":[`+all+`]}`)
+	if last := got[len(got)-1]; strings.Count(last, ":") != 1 || len(got) < resources {
+		t.Errorf("%d terms, the last one %s", len(got), last)
+	}
+}
+
 func TestWhatIsContainedBeyondTheBoundsIsLeftOutWhole(t *testing.T) {
 	var contained, refer []string
 	for i := range 500 {

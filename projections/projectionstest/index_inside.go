@@ -8,7 +8,8 @@ import (
 	"binnacle/projections"
 )
 
-// insides asks chains of what versions contain and of other resources at once: few and many of either, now and at a snapshot of before.
+// insides asks chains of what versions contain and of other resources at once: few and many of either, now and at a
+// snapshot of before.
 func insides(t *testing.T, g projections.Generations) {
 	w := newWorld(t, g.Live(), 0)
 	code := func(param, code string) projections.Term {

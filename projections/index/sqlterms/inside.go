@@ -2,8 +2,9 @@ package sqlterms
 
 import "binnacle/projections"
 
-// What versions contain has terms under names of its own (see projections.Inside): they are rows like those of other parameters. Each name that versions of a type have had has a mark in
-// the dictionary of codings, so that a chain asks of no other: that there are none is read together with the snapshot.
+// What versions contain has terms under names of its own (see projections.Inside): they are rows like those of other
+// parameters. Each name that versions of a type have had has a mark in the dictionary of codings, so that a chain
+// asks of no other: that there are none is read together with the snapshot.
 
 // insideMark marks a name of contained resources in the dictionary.
 func (h *hasher) insideMark(ledger int64, name string) int64 {
@@ -17,7 +18,8 @@ func (m *Maker) inside(ledger int64, code string) {
 	}
 }
 
-// insideMarks are the marks of what chains of the query look into first, in versions that other references lead to as well; with further those of what it may lead to.
+// insideMarks are the marks of what chains of the query look into first, in versions that other references lead to as
+// well; with further those of what it may lead to.
 func (x *search) insideMarks(further bool) []int64 {
 	var marks []int64
 	var look func(resourceType string, clauses []projections.Clause)
@@ -76,7 +78,8 @@ func (x *search) readInside() error {
 	})
 }
 
-// contained adds to an access that follows references the versions that contain what is described. Plain clauses are more forms of it.
+// contained adds to an access that follows references the versions that contain what is described. Plain clauses are
+// more forms of it.
 func (x scope) contained(t *projections.Target, a *access, depth int) error {
 	if len(x.names) == 0 {
 		return nil
