@@ -54,12 +54,12 @@ func (x *search) insideMarks(further bool) []int64 {
 	return distinct(marks)
 }
 
-// anyMark is a SELECT of one number: how many of up to one there are of marks.
+// anyMark is 1 where there is one of the marks, else 0.
 func (s *statement) anyMark(marks []int64) string {
 	if len(marks) == 0 {
 		return "0"
 	}
-	return "(select count(*) from (select 1 from " + s.table("coding") + " d where d.param " + s.in(marks) + " limit 1) i)"
+	return "case when exists (select 1 from " + s.table("coding") + " d where d.param " + s.in(marks) + ") then 1 else 0 end"
 }
 
 // readInside reads which of the names there are that chains of the query ask for.
