@@ -12,15 +12,15 @@ import (
 
 // candidates is the FROM and WHERE of the versions, as v, that one clause finds and the others let pass.
 func (x *search) candidates(s *statement, driver *access) string {
-	version := s.table("version") + " v where "
 	if driver != nil && driver.current {
 		from, sid := s.unnested(driver.sids, "k")
-		return " from " + from + " cross join " + version + "v.sid = " + sid + " and v.ledger = " + s.arg(x.ledger) + " and v.deleted = 0" + x.probes(s, driver, "v.sid", "(v.sid << 2)", "v.main")
+		return " from " + from + s.versions(sid) + " and v.ledger = " + s.arg(x.ledger) + " and v.deleted = 0" + x.probes(s, driver, "v.sid", "(v.sid << 2)", "v.main")
 	}
+	from := s.table("version") + " v where "
 	if driver != nil {
-		version = "(select distinct sid from (" + driver.rows(s, x.before) + ") y) d cross join " + version + "v.sid = d.sid and "
+		from = "(select distinct sid from (" + driver.rows(s, x.before) + ") y) d" + s.versions("d.sid") + " and "
 	}
-	return " from " + version + x.current(s) + x.probes(s, driver, "v.sid", "(v.sid << 2)", "v.main")
+	return " from " + from + x.current(s) + x.probes(s, driver, "v.sid", "(v.sid << 2)", "v.main")
 }
 
 // collect reads all versions of a clause with few rows and sorts them.

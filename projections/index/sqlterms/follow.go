@@ -186,7 +186,7 @@ func (g *group) versions(s *statement, columns string, before int64) string {
 	} else {
 		from = "select distinct sid from (" + driver.rows(s, before) + ") y"
 	}
-	return "select " + columns + " from (" + from + ") d cross join " + s.table("version") + " v where v.sid = d.sid and v.ledger = " + s.arg(g.ledger) +
+	return "select " + columns + " from (" + from + ") d" + s.versions("d.sid") + " and v.ledger = " + s.arg(g.ledger) +
 		" and v.deleted = 0 and " + s.visible("v.sid", snapshotOf(before)) + g.probes(s, driver, "v.sid", "(v.sid << 2)", "v.main", before)
 }
 

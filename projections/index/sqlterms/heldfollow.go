@@ -143,7 +143,7 @@ func (x *search) readFollowed(f heldFollow) (*keySet, error) {
 	rows := strings.Join(f.rows(s, x.before), " union all ")
 	if f.reverse { // others may refer to what is deleted
 		most = (most + 3) / 4 // and each is found by keys of which most lead elsewhere
-		rows = "select d.sid as sid from (" + rows + ") d cross join " + s.table("version") + " v where v.sid = d.sid and v.ledger = " + s.arg(f.ledger) + " and v.deleted = 0"
+		rows = "select d.sid as sid from (" + rows + ") d" + s.versions("d.sid") + " and v.ledger = " + s.arg(f.ledger) + " and v.deleted = 0"
 	}
 	numbers, err := x.readNumbers(s, "select "+s.list("y.sid")+" from (select sid from ("+rows+") z"+fmt.Sprintf(" limit %d) y", most+1))
 	if err != nil {

@@ -164,6 +164,15 @@ func afterAll(text []byte) []byte {
 	return nil
 }
 
+// versions goes on to the version rows, as v, whose Sids are an expression over what stands before, one after the other; it ends in a condition. PostgreSQL keeps the plan that it makes
+// while a table is small, and may begin with all versions then: it can't where they stand in a lateral SELECT with OFFSET.
+func (s *statement) versions(sid string) string {
+	if s.Postgres {
+		return " cross join lateral (select n.* from " + s.table("version") + " n where n.sid = " + sid + " offset 0) v where true"
+	}
+	return " cross join " + s.table("version") + " v where v.sid = " + sid
+}
+
 // once ends a SELECT inside EXISTS. PostgreSQL makes a join of one without it, and then reads the inner table as a whole and sorts
 // the outer one, in place of walking an index and asking row by row until the page is full.
 const once = " limit 1 offset 0"

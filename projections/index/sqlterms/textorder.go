@@ -53,8 +53,7 @@ func (sc textScan) stretch(s *statement, column string, low, high bool) (sql str
 func (x *search) strays(s *statement, sc textScan, src source, o order, from *valueEdge, limit int) string {
 	inside := sc.stretch(s, "u.val", true, true)
 	sql := "select u.val as val, v.sid as sid from (select t.sid as sid, " + x.value1(s, orderString, o.keys[0], "t.sid") + " as val from (select distinct (t.ref >> 2) as sid from " + s.table("text") + " t where " +
-		sc.condition(s, "t") + fmt.Sprintf(" and (t.ref & %d) = 0", src.flag) + " and t.ref < " + s.arg(x.before) + ") t) u cross join " + s.table("version") + " v where not (" + inside[len(" and "):] +
-		") and v.sid = u.sid and v.ledger = " + s.arg(x.ledger)
+		sc.condition(s, "t") + fmt.Sprintf(" and (t.ref & %d) = 0", src.flag) + " and t.ref < " + s.arg(x.before) + ") t) u" + s.versions("u.sid") + " and not (" + inside[len(" and "):] + ") and v.ledger = " + s.arg(x.ledger)
 	if from != nil {
 		sql += " and (u.val, (u.sid << 2)) " + o.beyond() + " (" + s.arg(from.value) + ", " + s.arg(from.ref) + ")"
 	}

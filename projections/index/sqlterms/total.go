@@ -110,7 +110,7 @@ func (x *search) countSets() (n int64, known bool, err error) {
 	from, column := s.unnested(t.access("").sids, "k")
 	clauses := x.accesses
 	x.accesses = t.left
-	sql := "select count(*) from " + from + " cross join " + s.table("version") + " v where v.sid = " + column + " and v.ledger = " + s.arg(x.ledger) + " and v.deleted = 0" + x.probes(s, nil, "v.sid", "(v.sid << 2)", "v.main")
+	sql := "select count(*) from " + from + s.versions(column) + " and v.ledger = " + s.arg(x.ledger) + " and v.deleted = 0" + x.probes(s, nil, "v.sid", "(v.sid << 2)", "v.main")
 	x.accesses = clauses
 	n, err = x.number(s, sql)
 	return n, true, err
@@ -196,8 +196,8 @@ func (x *search) estimate() (int64, error) {
 	}
 	x.say("estimated over %s", words)
 	s = x.statement()
-	matched, err := x.number(s, fmt.Sprintf("select count(*) from (select sid from (%s) y limit %d) d cross join ", x.rowsOf(s, driver), estimateRows)+s.table("version")+
-		" v where v.sid = d.sid and "+x.current(s)+x.probes(s, driver, "v.sid", "(v.sid << 2)", "v.main"))
+	matched, err := x.number(s, fmt.Sprintf("select count(*) from (select sid from (%s) y limit %d) d", x.rowsOf(s, driver), estimateRows)+s.versions("d.sid")+
+		" and "+x.current(s)+x.probes(s, driver, "v.sid", "(v.sid << 2)", "v.main"))
 	return int64(float64(matched) / estimateRows * float64(all)), err
 }
 

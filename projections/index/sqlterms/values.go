@@ -107,8 +107,8 @@ func (x *search) valueRows(o order, from *valueEdge, limit int) ([]match, error)
 		if !possible {
 			continue
 		}
-		sql := "select t." + src.column + " as val, v.sid as sid from " + s.table(src.table) + " t cross join " + s.table("version") + " v where t.key = " + s.arg(src.key) +
-			fmt.Sprintf(" and (t.ref & %d) <> 0", src.flag) + bounds + " and t.ref < " + s.arg(x.before) + " and v.sid = (t.ref >> 2) and v.ledger = " + s.arg(x.ledger)
+		sql := "select t." + src.column + " as val, v.sid as sid from " + s.table(src.table) + " t" + s.versions("(t.ref >> 2)") + " and t.key = " + s.arg(src.key) +
+			fmt.Sprintf(" and (t.ref & %d) <> 0", src.flag) + bounds + " and t.ref < " + s.arg(x.before) + " and v.ledger = " + s.arg(x.ledger)
 		if from != nil {
 			sql += " and (t." + src.column + ", t.ref) " + o.beyond() + " (" + s.arg(from.value) + ", " + s.arg(from.ref) + ")"
 		}
@@ -123,8 +123,8 @@ func (x *search) valueRows(o order, from *valueEdge, limit int) ([]match, error)
 		return nil, nil
 	}
 	sql := "select " + matchColumns + " from (select val, sid from (" + strings.Join(stretches, " union all ") + ") u " +
-		fmt.Sprintf("order by val %s, sid %s limit %d", o.direction(), o.direction(), limit) + ") w cross join " + s.table("version") +
-		" v where v.sid = w.sid order by w.val " + o.direction() + ", w.sid " + o.direction()
+		fmt.Sprintf("order by val %s, sid %s limit %d", o.direction(), o.direction(), limit) + ") w" + s.versions("w.sid") +
+		" order by w.val " + o.direction() + ", w.sid " + o.direction()
 	return x.matches(s, sql, byValue, 0, nil)
 }
 

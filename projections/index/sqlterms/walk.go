@@ -70,7 +70,7 @@ func (x *search) walkKeys(keys []int64, driver *access, o order, phase phase, re
 		}
 		rows = fmt.Sprintf("select distinct u.val as val, u.ref as ref from (%s) u order by val %s, ref %s limit %d", strings.Join(stretches, " union all "), o.direction(), o.ties(), limit)
 	}
-	sql := "select " + matchColumns + " from (" + rows + ") w cross join " + s.table("version") + " v where v.sid = (w.ref >> 2) and v.ledger = " + s.arg(x.ledger) +
+	sql := "select " + matchColumns + " from (" + rows + ") w" + s.versions("(w.ref >> 2)") + " and v.ledger = " + s.arg(x.ledger) +
 		" order by w.val " + o.direction() + ", w.ref " + o.ties()
 	return x.matches(s, sql, phase, 0, nil)
 }
@@ -286,8 +286,8 @@ func (x *search) codingRows(o order, codings []coding, resume bool, limit int) (
 		stretches = append(stretches, fmt.Sprintf("select %d as turn, y.* from (%s) y", i, stretch))
 	}
 	sql := "select " + matchColumns + ", w.turn from (select turn, val, ref from (" + strings.Join(stretches, " union all ") + ") u " +
-		fmt.Sprintf("order by turn, val %s, ref %s limit %d", inner.direction(), inner.ties(), limit) + ") w cross join " + s.table("version") +
-		" v where v.sid = (w.ref >> 2) and v.ledger = " + s.arg(x.ledger) + " order by w.turn, w.val " + inner.direction() + ", w.ref " + inner.ties()
+		fmt.Sprintf("order by turn, val %s, ref %s limit %d", inner.direction(), inner.ties(), limit) + ") w" + s.versions("(w.ref >> 2)") +
+		" and v.ledger = " + s.arg(x.ledger) + " order by w.turn, w.val " + inner.direction() + ", w.ref " + inner.ties()
 	return x.matches(s, sql, byCoding, 1, func(m *match, extra []int64) { m.coding = codings[extra[0]].key })
 }
 
