@@ -176,7 +176,7 @@ func (x *search) laterFollowed(f heldFollow, before *keySet) (*keySet, error) {
 		}
 		s := x.statement()
 		from, sid := s.unnested(sids, "k")
-		found, err := x.readNumbers(s, "select "+s.list("v.sid")+" from "+from+" cross join "+s.table("version")+" v where v.sid = "+sid+" and ("+strings.Join(f.probe(s, x.before), " or ")+")")
+		found, err := x.readNumbers(s, "select "+s.list("v.sid")+" from "+from+s.versions(sid)+" and ("+strings.Join(f.probe(s, x.before), " or ")+")")
 		if err != nil {
 			return nil, err
 		}
