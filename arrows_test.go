@@ -216,17 +216,31 @@ func TestThirdPartyClientsShowInOneRoom(t *testing.T) {
 	})
 }
 
-// speakers are the rooms on the two lower floors that may speak HTTP.
-var speakers = []string{"events/fhir/rest"}
+// speakers are the rooms of the three lower floors that may speak HTTP.
+var speakers = []string{"events/fhir/rest", "functions/door"}
 
-func TestBelowTheDoorsOneRoomSpeaksHTTP(t *testing.T) {
+func TestBelowTheOuterDoorTwoRoomsSpeakHTTP(t *testing.T) {
 	goFiles(t, func(folder, file string, parsed *ast.File) {
-		if room(folder) != "events" && room(folder) != "projections" || slices.Contains(speakers, folder) {
+		if !slices.Contains([]string{"events", "projections", "functions"}, room(folder)) || slices.Contains(speakers, folder) || room(folder) == "functions" && strings.HasSuffix(file, "_test.go") {
 			return
 		}
 		for _, imported := range imports(parsed) {
 			if imported == "net/http" || strings.HasPrefix(imported, "net/http/") || slices.Contains(speakers, strings.TrimPrefix(imported, "binnacle/")) {
-				t.Errorf("%s imports %s: HTTP is spoken in %v and in the doors", file, imported, speakers)
+				t.Errorf("%s imports %s: HTTP is spoken in %v and in the reading doors", file, imported, speakers)
+			}
+		}
+	})
+}
+
+// TestFunctionsKnowNoSibling: a folder of functions stands on the small verbs beside it, which know none of the folders.
+func TestFunctionsKnowNoSibling(t *testing.T) {
+	goFiles(t, func(folder, file string, parsed *ast.File) {
+		if room(folder) != "functions" || folder == "functions" && strings.HasSuffix(file, "_test.go") {
+			return
+		}
+		for _, imported := range imports(parsed) {
+			if inside, ours := strings.CutPrefix(imported, "binnacle/functions/"); ours && "functions/"+inside != folder {
+				t.Errorf("%s imports %s: functions know no sibling", file, imported)
 			}
 		}
 	})

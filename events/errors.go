@@ -92,3 +92,12 @@ func KindOf(err error) Kind {
 	}
 	return Internal
 }
+
+// TextOf is what an error tells a client: the text of the outermost [Error], else all of it.
+func TextOf(err error) string {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Text
+	}
+	return err.Error()
+}

@@ -143,6 +143,11 @@ type Refusal struct {
 	Expression string
 }
 
+// Err makes an error of the refusal; op is who tells.
+func (r *Refusal) Err(op string) *Error {
+	return Errorf(r.Kind, op, "%s", r.Text).At(r.Expression)
+}
+
 // Outcome is what the projector decided for one event.
 type Outcome struct {
 	EventID  string

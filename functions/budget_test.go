@@ -12,7 +12,7 @@ import (
 
 	"github.com/klauspost/compress/gzip"
 
-	"binnacle/functions"
+	"binnacle/functions/door"
 )
 
 // upload begins a request from an address that has sent some of its body and stalls; it ends with the status when rest is closed.
@@ -33,7 +33,7 @@ func (n *node) upload(address string, length int64, some string) (rest *io.PipeW
 func TestStalledUploadsHoldNoMoreThanTheyHaveSent(t *testing.T) {
 	const most = 1 << 20
 	n := newNode(t, func(n *node) {
-		n.write.Limits = functions.Limits{BodyBytes: most, BodiesBytes: 4 * most, BudgetWait: time.Millisecond}
+		n.front.Limits = door.Limits{BodyBytes: most, BodiesBytes: 4 * most, BudgetWait: time.Millisecond}
 	})
 	var ends []*io.PipeWriter
 	var answers []<-chan int
@@ -57,7 +57,7 @@ func TestStalledUploadsHoldNoMoreThanTheyHaveSent(t *testing.T) {
 func TestSmallBodiesDoNotWaitForLargeOnes(t *testing.T) {
 	const most = 4 << 20
 	n := newNode(t, func(n *node) {
-		n.write.Limits = functions.Limits{BodyBytes: most, BodiesBytes: 3 * most, BudgetWait: 100 * time.Millisecond}
+		n.front.Limits = door.Limits{BodyBytes: most, BodiesBytes: 3 * most, BudgetWait: 100 * time.Millisecond}
 	})
 	large := func(address string) int {
 		r := httptest.NewRequest("PUT", base+"/Patient/large", strings.NewReader(strings.TrimSuffix(patient("large", "1"), "}")+`,"x":"`+strings.Repeat("y", 3<<20)+`"}`))
@@ -95,7 +95,7 @@ func TestSmallBodiesDoNotWaitForLargeOnes(t *testing.T) {
 // TestABodyOfAnyLengthIsReadToItsEndOrRefused: told or not, packed or not, around every step.
 func TestABodyOfAnyLengthIsReadToItsEndOrRefused(t *testing.T) {
 	const most = 3 << 20
-	n := newNode(t, func(n *node) { n.write.Limits = functions.Limits{BodyBytes: most, BodiesBytes: most} })
+	n := newNode(t, func(n *node) { n.front.Limits = door.Limits{BodyBytes: most, BodiesBytes: most} })
 	for _, length := range []int{100, 8<<10 - 1, 8 << 10, 8<<10 + 1, 32 << 10, 128<<10 + 1, 256 << 10, 512 << 10, 2<<20 - 1, 2 << 20, 2<<20 + 1, most - 1, most, most + 1} {
 		head, tail := strings.TrimSuffix(patient("b", fmt.Sprint(length)), "}")+`,"x":"`, `"}`
 		content := head + strings.Repeat("y", max(0, length-len(head)-len(tail))) + tail

@@ -9,6 +9,7 @@ import (
 	"binnacle/events"
 	"binnacle/events/fhir"
 	"binnacle/projections"
+	"binnacle/projections/catalog"
 )
 
 // deciding decides the events of one chunk in log order, against what is committed and what it has decided before.
@@ -244,12 +245,12 @@ func (w *work) name() string {
 
 // condition finds the one resource that a change's condition matches; nil when there is none.
 func (e *decidingEvent) condition(n int, w *work) (*entry, error) {
-	query, err := e.line.conditions.parse(e.item.event.Tenant, w.Type, w.Condition)
+	query, err := e.line.conditions.Parse(e.item.event.Tenant, w.Type, w.Condition)
 	if err != nil {
-		return nil, refuse(events.Invalid, n, w, "the condition %q: %s", w.Condition, text(err))
+		return nil, refuse(events.Invalid, n, w, "the condition %q: %s", w.Condition, events.TextOf(err))
 	}
-	if err := selective(query); err != nil {
-		return nil, refuse(events.TooCostly, n, w, "%s", text(err))
+	if err := catalog.Selective(query); err != nil {
+		return nil, refuse(events.TooCostly, n, w, "%s", events.TextOf(err))
 	}
 	matches, err := e.search(query, w.Condition)
 	if err != nil {
@@ -280,12 +281,12 @@ func (e *decidingEvent) link(n int, w *work) error {
 			w.targets[i] = other.key.Type + "/" + other.key.ID
 			continue
 		}
-		query, err := e.line.conditions.parse(e.item.event.Tenant, link.Type, link.Query)
+		query, err := e.line.conditions.Parse(e.item.event.Tenant, link.Type, link.Query)
 		if err != nil {
-			return refuse(events.Invalid, n, w, "the conditional reference %s?%s: %s", link.Type, link.Query, text(err))
+			return refuse(events.Invalid, n, w, "the conditional reference %s?%s: %s", link.Type, link.Query, events.TextOf(err))
 		}
-		if err := selective(query); err != nil {
-			return refuse(events.TooCostly, n, w, "the conditional reference %s?%s: %s", link.Type, link.Query, text(err))
+		if err := catalog.Selective(query); err != nil {
+			return refuse(events.TooCostly, n, w, "the conditional reference %s?%s: %s", link.Type, link.Query, events.TextOf(err))
 		}
 		matches, err := e.search(query, link.Query)
 		if err != nil {
@@ -370,13 +371,4 @@ func (e *decidingEvent) accept(outcome int) []events.Result {
 		}
 	}
 	return results
-}
-
-// text is what an error tells a client.
-func text(err error) string {
-	var known *events.Error
-	if errors.As(err, &known) {
-		return known.Text
-	}
-	return err.Error()
 }

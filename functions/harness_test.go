@@ -20,6 +20,7 @@ import (
 	"binnacle/events/fhir/rest"
 	memorylog "binnacle/events/memory"
 	"binnacle/functions"
+	"binnacle/functions/door"
 	memoryblobs "binnacle/projections/blobs/memory"
 	"binnacle/projections/catalog"
 )
@@ -44,6 +45,7 @@ type node struct {
 	project *functions.Project
 	write   *functions.Write
 	heal    *functions.Heal
+	front   door.Config
 	door    http.Handler
 	reads   rest.Reads // answers reading entries
 	stop    func()     // ends the projecting; the log stays open
@@ -58,21 +60,22 @@ func newNode(t testing.TB, change ...func(*node)) *node {
 	n.heal = &functions.Heal{Log: n.log, Index: n.index, Blobs: n.blobs, Catalog: theCatalog()}
 	n.project = &functions.Project{Index: n.index, Blobs: n.blobs, Catalog: theCatalog(), Waiters: waiters, Heal: n.heal, Ahead: true, Logger: quiet}
 	n.project.LogID, _ = functions.LogIdentity(t.Context(), n.log) // a log in memory always tells
-	n.write = &functions.Write{Log: n.log, Index: n.index, Blobs: n.blobs, Catalog: theCatalog(), Waiters: waiters, Tenant: "main", Partitions: 1, Now: time.Now,
-		NewID: newID, Logger: quiet, Heal: n.heal}
+	n.write = &functions.Write{Log: n.log, Index: n.index, Blobs: n.blobs, Catalog: theCatalog(), Waiters: waiters, Partitions: 1, Now: time.Now, NewID: newID}
+	n.front = door.Config{Write: n.write, Base: "/fhir", Tenant: "main", Heal: n.heal, Logger: quiet}
 	for _, c := range change {
 		c(n)
 	}
-	door := n.write.Door("/fhir")
-	door.Within(rest.NewTable(theCatalog().Known, door.Rows()...), n.reads)
-	n.door = handler(door)
+	n.door = n.handler(n.front)
 	n.stop = follow(t, n.log, n.project)
 	return n
 }
 
 // handler answers requests as the router in front of a door does.
-func handler(door *functions.Door) http.Handler {
-	return rest.NewTable(theCatalog().Known, door.Rows()...).Handler("/fhir")
+func (n *node) handler(config door.Config) http.Handler {
+	d := door.New(config)
+	table := rest.NewTable(theCatalog().Known, d.Rows()...)
+	d.Within(table, n.reads)
+	return table.Handler("/fhir")
 }
 
 func newID() string { return uuid.Must(uuid.NewV7()).String() }

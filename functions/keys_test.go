@@ -181,9 +181,9 @@ func TestAKeyInFlightIsToldSo(t *testing.T) {
 func TestOfRacingDuplicatesOnTwoNodesOneTakesEffect(t *testing.T) {
 	n := newNode(t)
 	second := *n
-	write := &functions.Write{Log: n.log, Index: n.index, Blobs: n.blobs, Catalog: theCatalog(), Waiters: functions.NewWaiters(n.index), Tenant: "main", Partitions: 1, Now: time.Now,
-		NewID: newID, Logger: quiet, Heal: n.heal}
-	second.door = handler(write.Door("/fhir"))
+	write := &functions.Write{Log: n.log, Index: n.index, Blobs: n.blobs, Catalog: theCatalog(), Waiters: functions.NewWaiters(n.index), Partitions: 1, Now: time.Now, NewID: newID}
+	second.front.Write = write
+	second.door = second.handler(second.front)
 	for round := range 30 {
 		var locations sync.Map
 		var fresh atomic.Int32
@@ -292,7 +292,7 @@ func TestKeysAreDecidedInTheOrderAndTheTimeOfTheLog(t *testing.T) {
 }
 
 func TestAKeyMayBeUsedAnewAfterItsWindow(t *testing.T) {
-	n := newNode(t, func(n *node) { n.write.Limits.KeyWindow = time.Second })
+	n := newNode(t, func(n *node) { n.front.Limits.KeyWindow = time.Second })
 	key := `Idempotency-Key: "k"`
 	first := n.must(201, "POST", "/Patient", patient("", "1"), key)
 	claims, err := n.index.Claims(t.Context(), []projections.ClaimName{{Tenant: "main", Key: "k"}})

@@ -11,15 +11,15 @@ import (
 	"testing"
 	"time"
 
-	"binnacle/functions"
+	"binnacle/functions/door"
 )
 
 func TestClientsThatLeaveAreCountedAndToldOnce(t *testing.T) {
 	var log bytes.Buffer
 	var count atomic.Int64
 	n := newNode(t, func(n *node) {
-		n.write.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-		n.write.Left = func() { count.Add(1) }
+		n.front.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+		n.front.Left = func() { count.Add(1) }
 	})
 	n.must(201, "PUT", "/Patient/p", patient("p", "0"))
 	n.stop() // nobody decides: each write waits
@@ -44,8 +44,9 @@ func TestClientsThatLeaveAreCountedAndToldOnce(t *testing.T) {
 func TestWritesThatAreRefusedForNowAreNoErrors(t *testing.T) {
 	var log bytes.Buffer
 	n := newNode(t, func(n *node) {
-		n.write.Logger = slog.New(slog.NewTextHandler(&log, nil))
-		n.write.Limits = functions.Limits{BodyBytes: 4 << 20, BodiesBytes: 12 << 20, BudgetWait: time.Millisecond, LagRecords: 3}
+		n.front.Logger = slog.New(slog.NewTextHandler(&log, nil))
+		n.front.Limits = door.Limits{BodyBytes: 4 << 20, BodiesBytes: 12 << 20, BudgetWait: time.Millisecond}
+		n.write.Limits.LagRecords = 3
 	})
 	rest, answered := n.upload("10.0.0.1:1", 4<<20, strings.Repeat(" ", 2<<20+2)) // as much as one address may have
 	for range 5 {

@@ -26,6 +26,9 @@ const (
 	searchPage    = 10       // matches of a condition that are read at once: one decides, two refuse, more only where the chunk hides some
 )
 
+// conditionName names a condition, or a conditional reference.
+type conditionName struct{ tenant, name, text string }
+
 // line projects one partition. Its methods must not be called side by side.
 type line struct {
 	index     projections.Writer
@@ -39,7 +42,7 @@ type line struct {
 	decisionBytes int // of one event's decision, at the most: events.DecisionBytes
 
 	documents  *documents
-	conditions *conditions
+	conditions *catalog.Conditions
 	referrers  map[string][]projections.Referrer // by type; what the catalog tells
 
 	ahead   bool            // decide a chunk while the one before is committed; project returns before its last commit has ended
@@ -58,7 +61,7 @@ type line struct {
 
 func newLine(index projections.Writer, blobs projections.Blobs, c *catalog.Catalog, heal *Heal, logger *slog.Logger, partition int32) *line {
 	l := &line{index: index, blobs: blobs, catalog: c, heal: heal, logger: logger, partition: partition, decisionBytes: events.DecisionBytes,
-		documents: newDocuments(c), conditions: newConditions(c), referrers: make(map[string][]projections.Referrer)}
+		documents: newDocuments(c), conditions: catalog.NewConditions(c), referrers: make(map[string][]projections.Referrer)}
 	l.forget()
 	return l
 }
@@ -154,7 +157,7 @@ func (l *line) take(ctx context.Context, records []events.RawRecord) ([]*item, e
 	for len(items) < len(records) && size < chunkBytes && changes < chunkChanges {
 		next := together(records[len(items):])
 		group := make([]*item, len(next))
-		if err := parallel(ctx, len(next), func(n int) error {
+		if err := Parallel(ctx, len(next), func(n int) error {
 			group[n] = &item{raw: next[n]}
 			group[n].prepare(l.documents)
 			return nil
@@ -186,8 +189,8 @@ func together(records []events.RawRecord) []events.RawRecord {
 	return records
 }
 
-// parallel runs a step for each of n on all cores.
-func parallel(ctx context.Context, n int, step func(n int) error) error {
+// Parallel runs a step for each of n on all cores.
+func Parallel(ctx context.Context, n int, step func(n int) error) error {
 	workers := min(n, runtime.GOMAXPROCS(0))
 	share := func(ctx context.Context, worker int) error {
 		for i := worker; i < n; i += workers {
@@ -295,7 +298,7 @@ func (l *line) commit(ctx context.Context, d *deciding, items []*item, told func
 
 // finish makes what does not depend on the order, on all cores: final contents, hashes and terms of the rows.
 func (d *deciding) finish() error {
-	if err := parallel(d.ctx, len(d.rows), func(n int) error {
+	if err := Parallel(d.ctx, len(d.rows), func(n int) error {
 		row, w := &d.commit.Rows[n], d.rows[n]
 		if row.Deleted {
 			return nil
@@ -322,7 +325,7 @@ func (d *deciding) finish() error {
 // rolled is the digest of a partition after some rows.
 func rolled(ctx context.Context, digest events.Hash, rows []projections.Row) (events.Hash, error) {
 	digests := make([]events.Hash, len(rows))
-	if err := parallel(ctx, len(rows), func(n int) error {
+	if err := Parallel(ctx, len(rows), func(n int) error {
 		digests[n] = rows[n].Digest()
 		return nil
 	}); err != nil {

@@ -8,6 +8,7 @@ import (
 
 	"binnacle/events"
 	"binnacle/projections"
+	"binnacle/projections/catalog"
 )
 
 // prefetch brings the current versions of all resources that a chunk names to hand, in one query. They are kept apart from the cache,
@@ -195,7 +196,7 @@ func tooCostly(err error) error {
 	if events.KindOf(err) != events.TooCostly {
 		return err
 	}
-	return &refused{events.Refusal{Kind: events.TooCostly, Text: text(err)}}
+	return &refused{events.Refusal{Kind: events.TooCostly, Text: events.TextOf(err)}}
 }
 
 // searchedAtOnce is how many conditions of a chunk are searched for at once.
@@ -214,8 +215,8 @@ func (l *line) prefetchSearches(ctx context.Context, items []*item) {
 		if _, asked := l.found[name]; asked {
 			return
 		}
-		query, err := l.conditions.parse(name.tenant, name.name, name.text)
-		if err != nil || selective(query) != nil {
+		query, err := l.conditions.Parse(name.tenant, name.name, name.text)
+		if err != nil || catalog.Selective(query) != nil {
 			return
 		}
 		l.found[name] = projections.Page{}

@@ -99,7 +99,7 @@ func (q *Quarantine) Discard(ctx context.Context, found projections.Quarantined,
 func (q *Quarantine) decide(ctx context.Context, event events.Event) (events.Outcome, error) {
 	outcome, err := q.Write.Handle(ctx, event)
 	if err == nil && outcome.Refusal != nil {
-		err = refusalError(outcome.Refusal)
+		err = outcome.Refusal.Err("functions.Quarantine")
 	}
 	return outcome, err
 }

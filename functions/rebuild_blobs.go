@@ -106,7 +106,7 @@ func (r *Refill) Handle(ctx context.Context, progress func(done, all int64)) (su
 // batch puts the missing contents of some records.
 func (r *Refill) batch(ctx context.Context, blobs *missing, records []events.RawRecord) (failed int64, err error) {
 	decoded := make([]events.Event, len(records))
-	if err := parallel(ctx, len(records), func(n int) error {
+	if err := Parallel(ctx, len(records), func(n int) error {
 		if record, err := events.Decode(records[n]); err == nil {
 			decoded[n] = record.Event
 		}
@@ -124,7 +124,7 @@ func (r *Refill) batch(ctx context.Context, blobs *missing, records []events.Raw
 	}
 	found := make([][]projections.Blob, len(records))
 	var lost atomic.Int64
-	if err := parallel(ctx, len(records), func(n int) error {
+	if err := Parallel(ctx, len(records), func(n int) error {
 		outcome := outcomes[n]
 		if outcome == nil || outcome.Position != records[n].Position || len(outcome.Results) != len(decoded[n].Changes) {
 			return nil

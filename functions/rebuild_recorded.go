@@ -141,7 +141,7 @@ func (a *applier) read(ctx context.Context, from events.Position, to int64, deci
 				ahead = ahead[1:]
 			}
 		}
-		if err := parallel(ctx, len(items), func(n int) error { return a.prepare(items[n]) }); err != nil {
+		if err := Parallel(ctx, len(items), func(n int) error { return a.prepare(items[n]) }); err != nil {
 			return err
 		}
 		for _, i := range items {

@@ -21,6 +21,7 @@ import (
 	memorylog "binnacle/events/memory"
 	"binnacle/events/sqlitefile"
 	"binnacle/functions"
+	"binnacle/functions/door"
 	"binnacle/projections"
 	memoryblobs "binnacle/projections/blobs/memory"
 	"binnacle/projections/index/sqlite"
@@ -106,9 +107,8 @@ func newServed(t testing.TB) *served {
 	waiters := functions.NewWaiters(s.live)
 	s.heal = &functions.Heal{Log: s.log, Index: s.live, Blobs: s.blobs, Catalog: theCatalog()}
 	project := &functions.Project{Index: s.live, Blobs: s.blobs, Catalog: theCatalog(), Waiters: waiters, Heal: s.heal, Logger: quiet}
-	write := &functions.Write{Log: s.log, Index: s.live, Blobs: s.blobs, Catalog: theCatalog(), Waiters: waiters, Tenant: "main", Partitions: 1, Now: time.Now,
-		NewID: newID, Logger: quiet, Heal: s.heal, Limits: functions.Limits{OutcomeWait: 2 * time.Minute}}
-	s.door = handler(write.Door("/fhir"))
+	write := &functions.Write{Log: s.log, Index: s.live, Blobs: s.blobs, Catalog: theCatalog(), Waiters: waiters, Partitions: 1, Now: time.Now, NewID: newID, Limits: functions.Limits{OutcomeWait: 2 * time.Minute}}
+	s.door = new(node).handler(door.Config{Write: write, Base: "/fhir", Tenant: "main", Heal: s.heal, Logger: quiet})
 	follow(t, s.log, project)
 	return s
 }

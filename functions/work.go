@@ -64,7 +64,7 @@ func (w *work) forget() {
 // the content as it was asked for where it became another one. The final content stays for as long as the commit is in flight.
 func (w *work) release() {
 	if w.doc != nil {
-		w.documents.release(w.doc)
+		w.documents.Release(w.doc)
 		w.doc, w.refs = nil, nil
 	}
 	w.Content = nil
@@ -115,7 +115,7 @@ func newWork(d *documents, i *item, change *events.Change) (*work, error) {
 	if change.Operation == events.Delete {
 		return w, nil
 	}
-	doc, err := d.parse(change.Content)
+	doc, err := d.Parse(change.Content)
 	if err != nil {
 		return nil, err
 	}
@@ -165,10 +165,10 @@ func (w *work) extract() error {
 		doc := w.doc
 		if len(w.Links) > 0 {
 			var err error
-			if doc, err = w.documents.parse(w.content); err != nil {
+			if doc, err = w.documents.Parse(w.content); err != nil {
 				return &poisoned{w.item, "the content with its references resolved: " + err.Error()}
 			}
-			defer w.documents.release(doc)
+			defer w.documents.Release(doc)
 		}
 		extracted, err := w.documents.catalog.Extract(doc)
 		if err != nil {

@@ -2,7 +2,6 @@ package functions
 
 import (
 	"context"
-	"log/slog"
 	"sync"
 	"time"
 
@@ -20,41 +19,28 @@ type WriteIndex interface {
 
 // Limits of [Write]; a zero value stands for the default.
 type Limits struct {
-	BodyBytes   int64         // one request's body, after decompression; default 64 MiB
-	BodiesBytes int64         // all bodies in flight; default 256 MiB, and room for one of BodyBytes at the least. Serving one takes up to four times its size
-	BudgetWait  time.Duration // how long a request waits for its share of BodiesBytes; default 5 s
 	OutcomeWait time.Duration // how long a request waits for its outcome; default 15 s
 	LagRecords  int64         // records that the projector may be behind before writes are refused; default 20,000
 	LagStall    time.Duration // how long the projector may stand still with records before it; default 30 s, because a group whose coordinator was lost takes some 20 s to find itself
 	LagTrouble  time.Duration // how long the projector's tries may have failed before writes are refused; default 5 s, longer than most pauses of a rebuild
-	Entries     int           // entries of one bundle; default 100,000
-	BatchFlight int           // entries of one batch bundle that are in flight at once; default 128
-	KeyWindow   time.Duration // how long an idempotency key stands for its request, whole seconds; default 24 h
 }
 
 func (l Limits) withDefaults() Limits {
-	defaults(&l.BodyBytes, 64<<20)
-	defaults(&l.BodiesBytes, 256<<20)
-	l.BodiesBytes = max(l.BodiesBytes, l.BodyBytes)
-	defaults(&l.BudgetWait, 5*time.Second)
-	defaults(&l.OutcomeWait, 15*time.Second)
-	defaults(&l.LagRecords, 20_000)
-	defaults(&l.LagStall, 30*time.Second)
-	defaults(&l.LagTrouble, 5*time.Second)
-	defaults(&l.Entries, 100_000)
-	defaults(&l.BatchFlight, 128)
-	defaults(&l.KeyWindow, defaultKeyWindow)
-	l.KeyWindow = max(time.Second, l.KeyWindow.Truncate(time.Second))
+	Default(&l.OutcomeWait, 15*time.Second)
+	Default(&l.LagRecords, 20_000)
+	Default(&l.LagStall, 30*time.Second)
+	Default(&l.LagTrouble, 5*time.Second)
 	return l
 }
 
-func defaults[T int | int64 | time.Duration](value *T, standard T) {
+// Default gives a limit that is not set its default.
+func Default[T int | int64 | time.Duration](value *T, standard T) {
 	if *value <= 0 {
 		*value = standard
 	}
 }
 
-// Write asks: it appends events to the log and answers with what the projector made of them. All fields but Limits, Logger and Heal
+// Write asks: it appends events to the log and answers with what the projector made of them. All fields but Limits and Fit
 // must be set before the first call and stay as they are.
 type Write struct {
 	Log        events.Log
@@ -63,43 +49,24 @@ type Write struct {
 	Blobs      projections.Blobs
 	Catalog    *catalog.Catalog
 	Waiters    *Waiters
-	Tenant     string // the ledger of all requests through the door
-	Partitions int32  // of the log
+	Partitions int32 // of the log
 	Now        func() time.Time
 	NewID      func() string // a new UUID, version 7; resource ids and event ids come from here
 	Limits     Limits
-	Dangling   bool         // literal references need not lead to something, whatever a request says
-	Fit        *Fit         // while it tells of a misfit nothing is appended; nil: the log always fits
-	Logger     *slog.Logger // nil: slog.Default()
+	Fit        *Fit // while it tells of a misfit nothing is appended; nil: the log always fits
 
 	// Trouble tells why this process's projector can't go on in a partition, and since when; nil: there is no projector here.
 	Trouble func(partition int32) (since time.Time, err error)
 
-	Left func() // called when a client did not wait for the answer to its write; nil: nobody counts
-	Heal *Heal  // brings back a blob that is missing when its content is to be answered; nil: the answer has none
-
 	once   sync.Once
 	limits Limits
-	budget *budget
 	gate   *gate
-	keys   keysInFlight
-	left   left
-
-	turnedAway turnedAway
-
-	documents  *documents
-	conditions *conditions
 }
 
 func (w *Write) prepare() {
 	w.once.Do(func() {
 		w.limits = w.Limits.withDefaults()
-		w.budget = newBudget(w.limits.BodiesBytes, w.limits.BodyBytes, w.limits.BudgetWait)
-		w.documents, w.conditions = newDocuments(w.Catalog), newConditions(w.Catalog)
 		w.gate = newGate(w)
-		if w.Logger == nil {
-			w.Logger = slog.Default()
-		}
 	})
 }
 
@@ -110,20 +77,15 @@ func (w *Write) prepare() {
 // for another request. An event that repeats another under its key takes no effect: that one's outcome is returned, and its Repeats is
 // not empty.
 func (w *Write) Handle(ctx context.Context, event events.Event) (events.Outcome, error) {
-	return w.handle(ctx, event, false)
-}
-
-// handle is [Write.Handle]; of an event that is known to be unclaimed the claims on its key are not looked up.
-func (w *Write) handle(ctx context.Context, event events.Event, unclaimed bool) (events.Outcome, error) {
-	s, err := w.send(ctx, event, unclaimed)
+	s, err := w.Send(ctx, event, false)
 	if err != nil {
 		return events.Outcome{}, err
 	}
-	return w.outcome(ctx, s)
+	return w.Outcome(ctx, s)
 }
 
-// sent is an event on its way through the log. It keeps nothing of the event, which may be large while its outcome takes a while.
-type sent struct {
+// Sent is an event on its way through the log. It keeps nothing of the event, which may be large while its outcome takes a while.
+type Sent struct {
 	known *events.Outcome // it was decided before
 	wait  *Wait
 	bound time.Duration
@@ -131,8 +93,9 @@ type sent struct {
 	err   error  // why it may not be in the log
 }
 
-// send appends an event and returns what waits for its outcome; see [Write.Handle] for the errors.
-func (w *Write) send(ctx context.Context, event events.Event, unclaimed bool) (*sent, error) {
+// Send appends an event and returns what waits for its outcome; see [Write.Handle] for the errors. Of an event that is known to be unclaimed
+// the claims on its key are not looked up.
+func (w *Write) Send(ctx context.Context, event events.Event, unclaimed bool) (*Sent, error) {
 	w.prepare()
 	partition := events.PartitionOf(event.Tenant, w.Partitions)
 	if err := w.gate.check(ctx, partition); err != nil {
@@ -140,10 +103,10 @@ func (w *Write) send(ctx context.Context, event events.Event, unclaimed bool) (*
 	}
 	if !unclaimed {
 		if known, err := w.claimed(ctx, &event); err != nil || known != nil {
-			return &sent{known: known}, err
+			return &Sent{known: known}, err
 		}
 	}
-	s := &sent{wait: w.Waiters.Wait(event.ID, partition), bound: w.limits.OutcomeWait, at: "its position is not known"}
+	s := &Sent{wait: w.Waiters.Wait(event.ID, partition), bound: w.limits.OutcomeWait, at: "its position is not known"}
 	positions, err := w.Log.Append(ctx, []events.Event{event})
 	switch {
 	case err == nil:
@@ -157,8 +120,8 @@ func (w *Write) send(ctx context.Context, event events.Event, unclaimed bool) (*
 	return s, nil
 }
 
-// outcome waits for the outcome of what was sent.
-func (w *Write) outcome(ctx context.Context, s *sent) (events.Outcome, error) {
+// Outcome waits for the outcome of what was sent, once.
+func (w *Write) Outcome(ctx context.Context, s *Sent) (events.Outcome, error) {
 	outcome, err := s.outcome(ctx)
 	if err != nil || outcome.Repeats == "" || s.known != nil {
 		return outcome, err
@@ -171,7 +134,7 @@ func (w *Write) outcome(ctx context.Context, s *sent) (events.Outcome, error) {
 }
 
 // outcome waits for the outcome of the event itself.
-func (s *sent) outcome(ctx context.Context) (events.Outcome, error) {
+func (s *Sent) outcome(ctx context.Context) (events.Outcome, error) {
 	if s.known != nil {
 		return *s.known, nil
 	}

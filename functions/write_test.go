@@ -16,6 +16,7 @@ import (
 
 	"binnacle/events"
 	"binnacle/functions"
+	"binnacle/functions/door"
 	"binnacle/projections"
 )
 
@@ -310,8 +311,8 @@ func TestOutcomesOfOtherProcessesAreFound(t *testing.T) {
 			n := newNode(t)
 			// This door's waiters hear nothing from the projector.
 			waiters := functions.NewWaiters(n.index)
-			door := &functions.Write{Log: n.log, Index: n.index, Blobs: n.blobs, Catalog: theCatalog(), Waiters: waiters, Tenant: "main", Partitions: 1, Now: time.Now, NewID: newID, Logger: quiet}
-			n.door = handler(door.Door("/fhir"))
+			n.front.Write = &functions.Write{Log: n.log, Index: n.index, Blobs: n.blobs, Catalog: theCatalog(), Waiters: waiters, Partitions: 1, Now: time.Now, NewID: newID}
+			n.door = n.handler(n.front)
 			ctx, cancel := context.WithCancel(t.Context())
 			var group sync.WaitGroup
 			if tell {
@@ -376,7 +377,7 @@ func packed(t *testing.T, s string) *bytes.Buffer {
 }
 
 func TestBodiesAreBounded(t *testing.T) {
-	n := newNode(t, func(n *node) { n.write.Limits.BodyBytes = 2 << 20 })
+	n := newNode(t, func(n *node) { n.front.Limits.BodyBytes = 2 << 20 })
 	fits := patient("p", strings.Repeat("x", 2<<20-len(patient("p", ""))))
 	unknown := func(body io.Reader) reply {
 		r := httptest.NewRequest("PUT", base+"/Patient/p", io.MultiReader(body)) // no Content-Length
@@ -419,7 +420,7 @@ func (brokenReader) Read([]byte) (int, error) { return 0, errors.New("connection
 
 func TestBodiesInFlightShareABudget(t *testing.T) {
 	n := newNode(t, func(n *node) {
-		n.write.Limits = functions.Limits{BodyBytes: 1 << 20, BodiesBytes: 1 << 20, BudgetWait: 50 * time.Millisecond}
+		n.front.Limits = door.Limits{BodyBytes: 1 << 20, BodiesBytes: 1 << 20, BudgetWait: 50 * time.Millisecond}
 	})
 	body := patient("p", strings.Repeat("x", 700<<10))
 	inside, goOn := make(chan struct{}), make(chan struct{})

@@ -12,6 +12,7 @@ import (
 
 	"binnacle/events/fhir/rest"
 	"binnacle/functions"
+	"binnacle/functions/door"
 	"binnacle/infra/load"
 	"binnacle/infra/node"
 	"binnacle/infra/parts"
@@ -73,9 +74,10 @@ func (c *importCommand) bulk(ctx context.Context, config *parts.Config, files []
 // bulkDoor is the write door with nobody behind it: no projector runs, so none is waited for.
 func bulkDoor(p *parts.Parts) http.Handler {
 	write := &functions.Write{
-		Log: p.Log, Index: p.Generations.Live(), Blobs: p.Blobs, Catalog: p.Catalog, Waiters: functions.NewWaiters(p.Generations.Live()), Tenant: parts.DefaultTenant,
-		Partitions: p.Partitions, Now: time.Now, NewID: node.NewID, Logger: p.Logger, Heal: p.Heal(),
+		Log: p.Log, Index: p.Generations.Live(), Blobs: p.Blobs, Catalog: p.Catalog, Waiters: functions.NewWaiters(p.Generations.Live()),
+		Partitions: p.Partitions, Now: time.Now, NewID: node.NewID,
 		Limits: functions.Limits{LagRecords: math.MaxInt64, LagStall: math.MaxInt64},
 	}
-	return rest.NewTable(p.Catalog.Known, write.Door(load.BulkBase).Rows()...).Handler(load.BulkBase)
+	front := door.New(door.Config{Write: write, Base: load.BulkBase, Tenant: parts.DefaultTenant, Heal: p.Heal(), Logger: p.Logger})
+	return rest.NewTable(p.Catalog.Known, front.Rows()...).Handler(load.BulkBase)
 }

@@ -240,7 +240,7 @@ func withQuarantine(ctx context.Context, config *parts.Config, logger *slog.Logg
 	live := p.Generations.Live()
 	waiters := functions.NewWaiters(live)
 	q := &functions.Quarantine{Index: live, Write: &functions.Write{
-		Log: p.Log, Index: live, IndexReady: p.Generations.Ready, Blobs: p.Blobs, Catalog: p.Catalog, Waiters: waiters, Tenant: parts.DefaultTenant, Partitions: p.Partitions, Now: time.Now, NewID: node.NewID, Logger: logger,
+		Log: p.Log, Index: live, IndexReady: p.Generations.Ready, Blobs: p.Blobs, Catalog: p.Catalog, Waiters: waiters, Partitions: p.Partitions, Now: time.Now, NewID: node.NewID,
 	}}
 	watching, stop := context.WithCancel(ctx)
 	defer stop()

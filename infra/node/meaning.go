@@ -7,6 +7,7 @@ import (
 
 	"binnacle/events"
 	"binnacle/functions"
+	"binnacle/functions/door"
 	"binnacle/infra/parts"
 	"binnacle/infra/terminal"
 	"binnacle/projections"
@@ -92,25 +93,27 @@ func (n *Node) newDoors(m *meaning, index projections.Index, heal *functions.Hea
 	if n.has(roleRead) {
 		config.Reader, config.Blobs, config.Memos, config.Heal = m.whole, n.Blobs, n.Memos, heal.Handle
 	}
-	var door *functions.Door
+	var front *door.Door
 	if n.has(roleWrite) {
 		write := &functions.Write{
-			Log: n.Log, Index: index, IndexReady: n.Generations.Ready, Blobs: n.Blobs, Catalog: m.catalog, Waiters: n.waiters, Tenant: parts.DefaultTenant,
-			Partitions: n.Partitions, Now: time.Now, NewID: NewID, Logger: n.Logger, Heal: heal, Fit: n.fit, Left: n.left.Inc, Dangling: limits.References == dangling,
-			Limits: functions.Limits{BodyBytes: limits.MaxBody, BodiesBytes: limits.BodyMemory, OutcomeWait: limits.OutcomeWait, LagRecords: limits.MaxLag, KeyWindow: limits.KeyWindow},
+			Log: n.Log, Index: index, IndexReady: n.Generations.Ready, Blobs: n.Blobs, Catalog: m.catalog, Waiters: n.waiters,
+			Partitions: n.Partitions, Now: time.Now, NewID: NewID, Fit: n.fit, Limits: functions.Limits{OutcomeWait: limits.OutcomeWait, LagRecords: limits.MaxLag},
 		}
 		if m.project != nil {
 			write.Trouble = m.project.TroubleOf
 		}
-		door = write.Door(n.config.Base)
-		config.Writes = door.Rows()
+		front = door.New(door.Config{
+			Write: write, Base: n.config.Base, Tenant: parts.DefaultTenant, Dangling: limits.References == dangling, Heal: heal, Logger: n.Logger, Left: n.left.Inc,
+			Limits: door.Limits{BodyBytes: limits.MaxBody, BodiesBytes: limits.BodyMemory, KeyWindow: limits.KeyWindow},
+		})
+		config.Writes = front.Rows()
 	}
 	server, err := readapi.New(config)
 	if err != nil {
 		return nil, err
 	}
-	if door != nil {
-		door.Within(server.Table(), server.Reads)
+	if front != nil {
+		front.Within(server.Table(), server.Reads)
 	}
 	return server, nil
 }

@@ -1,4 +1,4 @@
-package functions
+package door
 
 import (
 	"context"
@@ -11,12 +11,6 @@ import (
 	"binnacle/events/fhir/rest"
 	"binnacle/projections"
 )
-
-// refusalError makes an error of a refusal.
-func refusalError(refusal *events.Refusal) error {
-	err := events.Errorf(refusal.Kind, "functions.Door", "%s", refusal.Text)
-	return err.At(refusal.Expression)
-}
 
 // answerSingle writes the answer to an accepted single interaction.
 func (d *door) answerSingle(rw http.ResponseWriter, r *http.Request, prefer rest.Preferences, change events.Change, result events.Result) {
@@ -78,7 +72,7 @@ func (d *door) healed(ctx context.Context, result events.Result) ([]byte, error)
 	}
 	content, err := d.Heal.Handle(ctx, versions[0])
 	if err != nil && events.KindOf(err) != events.Transient {
-		return nil, events.Wrap(events.Internal, "functions.Write", err, "the content of %s/%s version %d is lost", result.Type, result.ID, result.Version)
+		return nil, events.Wrap(events.Internal, "door.Door", err, "the content of %s/%s version %d is lost", result.Type, result.ID, result.Version)
 	}
 	return content, err
 }

@@ -1,4 +1,4 @@
-package functions
+package door
 
 import (
 	"context"
@@ -30,18 +30,18 @@ func (d *door) transaction(rw http.ResponseWriter, r *http.Request, data []byte,
 		if rest.PreferencesOf(r.Header).Async {
 			return d.append(rw, r, event)
 		}
-		sent, err := d.send(r.Context(), event, false)
+		sent, err := d.Send(r.Context(), event, false)
 		if err != nil {
 			return err
 		}
 		release()
-		outcome, err := d.outcome(r.Context(), sent)
+		outcome, err := d.Outcome(r.Context(), sent)
 		if err != nil {
 			return err
 		}
 		decided(rw, outcome.Position, outcome.Repeats != "")
 		if outcome.Refusal != nil {
-			return refusalError(outcome.Refusal)
+			return outcome.Refusal.Err("door.Door")
 		}
 		for n, p := range writes {
 			p.answer.result = &outcome.Results[n]
@@ -87,7 +87,7 @@ func (d *door) batch(rw http.ResponseWriter, r *http.Request, data []byte, parts
 	}
 	async := rest.PreferencesOf(r.Header).Async
 	request := d.fingerprint(r, data)
-	unclaimed := d.unclaimed(r.Context(), d.Tenant, d.key)
+	unclaimed := d.Unclaimed(r.Context(), d.Tenant, d.key)
 	positions := make([]*events.Position, len(parts))
 	var fresh atomic.Bool // something was not answered by an earlier request
 	write := func(p *part) {
@@ -103,7 +103,7 @@ func (d *door) batch(rw http.ResponseWriter, r *http.Request, data []byte, parts
 			}
 			return
 		}
-		outcome, err := d.handle(r.Context(), event, unclaimed)
+		outcome, err := d.ask(r.Context(), event, unclaimed)
 		if err != nil || outcome.Repeats == "" {
 			fresh.Store(true)
 		}
@@ -112,7 +112,7 @@ func (d *door) batch(rw http.ResponseWriter, r *http.Request, data []byte, parts
 			p.answer.err = err // the entry answers for itself; the others go on
 			return
 		case outcome.Refusal != nil:
-			p.answer.err = p.at(refusalError(outcome.Refusal), "resource")
+			p.answer.err = p.at(outcome.Refusal.Err("door.Door"), "resource")
 		default:
 			p.answer.result = &outcome.Results[0]
 		}
@@ -120,7 +120,7 @@ func (d *door) batch(rw http.ResponseWriter, r *http.Request, data []byte, parts
 	}
 	for _, turn := range turns(parts) {
 		var group errgroup.Group
-		group.SetLimit(d.limits.BatchFlight)
+		group.SetLimit(d.Limits.BatchFlight)
 		for _, chain := range turn {
 			group.Go(func() error {
 				for _, p := range chain {
@@ -133,7 +133,7 @@ func (d *door) batch(rw http.ResponseWriter, r *http.Request, data []byte, parts
 	}
 	for _, p := range parts {
 		if events.KindOf(p.answer.err) == events.Reused { // then the whole request is another one
-			return refusalError(reused(d.key))
+			return relocate(p.answer.err, func(string) string { return "" })
 		}
 	}
 	var reached *events.Position // one tenant has one partition, so the largest offset is the last
@@ -153,6 +153,15 @@ func (d *door) batch(rw http.ResponseWriter, r *http.Request, data []byte, parts
 	d.readEntries(r, parts, reached)
 	d.answerBundle(rw, r, status, "batch-response", parts)
 	return nil
+}
+
+// ask sends the event of an entry and waits for its outcome.
+func (d *door) ask(ctx context.Context, event events.Event, unclaimed bool) (events.Outcome, error) {
+	sent, err := d.Send(ctx, event, unclaimed)
+	if err != nil {
+		return events.Outcome{}, err
+	}
+	return d.Outcome(ctx, sent)
 }
 
 // turns puts the writes of a batch into the order that bundles have: first what deletes, then what creates, then what updates (FHIR R4,
@@ -186,7 +195,7 @@ func turns(parts []*part) (turns [][][]*part) {
 // readEntries answers the reading entries by the reading door, at or after a position.
 func (d *door) readEntries(r *http.Request, parts []*part, reached *events.Position) {
 	var group errgroup.Group
-	group.SetLimit(d.limits.BatchFlight)
+	group.SetLimit(d.Limits.BatchFlight)
 	for _, p := range parts {
 		if p.reads() && p.answer.err == nil {
 			group.Go(func() error {

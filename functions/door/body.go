@@ -1,4 +1,4 @@
-package functions
+package door
 
 import (
 	"net"
@@ -14,7 +14,7 @@ func (d *door) body(r *http.Request) (data []byte, release func(), err error) {
 	if err := rest.CheckJSON(r.Header); err != nil {
 		return nil, held.release, err
 	}
-	data, err = rest.Body(r, d.limits.BodyBytes, func(n int64) error { return held.grow(r.Context(), n) })
+	data, err = rest.Body(r, d.Limits.BodyBytes, func(n int64) error { return held.grow(r.Context(), n) })
 	switch {
 	case err != nil:
 		return nil, held.release, err

@@ -1,4 +1,4 @@
-package functions
+package catalog
 
 import (
 	"slices"
@@ -7,14 +7,14 @@ import (
 	"binnacle/projections"
 )
 
-// selective holds that a condition asks for something that an index can go to: the equality of a code, a reference, an id, a string's
+// Selective holds that a condition asks for something that an index can go to: the equality of a code, a reference, an id, a string's
 // beginning, a date. Without that the projector would look through all resources of a type, while everything behind the event waits; it has
 // no limit of time, because what it decides must be the same in every rebuild. Kind TooCostly.
-func selective(query projections.Query) error {
+func Selective(query projections.Query) error {
 	if slices.ContainsFunc(query.Clauses, isSelective) {
 		return nil
 	}
-	return events.Errorf(events.TooCostly, "functions.Condition", "the condition on %s selects by ranges, by what is missing or by parts of texts alone, which would take too long; "+
+	return events.Errorf(events.TooCostly, "catalog.Selective", "the condition on %s selects by ranges, by what is missing or by parts of texts alone, which would take too long; "+
 		"add a parameter that names something, as in identifier=system|value", query.Type)
 }
 

@@ -1,4 +1,4 @@
-package functions
+package door
 
 import (
 	"net/http"
@@ -83,8 +83,8 @@ func (l *linker) link(change *events.Change, node fhir.Node, fullURL string) err
 			replace(len(place.Value)-len(below)+len("/"), "")
 		case ref.Kind == fhir.ConditionalReference:
 			query := l.door.Catalog.Relative(ref.Type, ref.Query, l.base)
-			if _, err := l.door.conditions.parse(l.door.Tenant, ref.Type, query); err != nil {
-				failure = invalid("the conditional reference %.200q: %s", place.Value, text(err)).At(place.Node.Path())
+			if _, err := l.door.conditions.Parse(l.door.Tenant, ref.Type, query); err != nil {
+				failure = invalid("the conditional reference %.200q: %s", place.Value, events.TextOf(err)).At(place.Node.Path())
 				break
 			}
 			link(len(place.Value), events.Link{Change: -1, Type: ref.Type, Query: query})

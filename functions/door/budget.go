@@ -1,4 +1,4 @@
-package functions
+package door
 
 import (
 	"context"
@@ -44,7 +44,7 @@ func (b *budget) work(ctx context.Context, n int) (done func(), err error) {
 	case b.large <- struct{}{}:
 		return sync.OnceFunc(func() { <-b.large }), nil
 	case <-ctx.Done():
-		return func() {}, events.Wrap(events.Transient, "functions.Write", ctx.Err(), "the caller left before anything was written")
+		return func() {}, events.Wrap(events.Transient, "door.Door", ctx.Err(), "the caller left before anything was written")
 	}
 }
 
@@ -95,7 +95,7 @@ func (b *budget) take(ctx context.Context, from *share, who string, n int64) err
 	ctx, cancel := context.WithTimeout(ctx, b.wait)
 	defer cancel()
 	if err := from.take(ctx, who, n); err != nil {
-		return events.Wrap(events.Transient, "functions.Write", err, "too many requests with large bodies are in flight; nothing was written, try again in a moment")
+		return events.Wrap(events.Transient, "door.Door", err, "too many requests with large bodies are in flight; nothing was written, try again in a moment")
 	}
 	return nil
 }

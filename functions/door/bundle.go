@@ -1,4 +1,4 @@
-package functions
+package door
 
 import (
 	"errors"
@@ -11,6 +11,7 @@ import (
 	"binnacle/events"
 	"binnacle/events/fhir"
 	"binnacle/events/fhir/rest"
+	"binnacle/functions"
 )
 
 // part is one entry of a batch or transaction on its way.
@@ -97,7 +98,7 @@ func (d *door) bundle(rw http.ResponseWriter, r *http.Request, _ rest.Place) err
 	if err != nil {
 		return err
 	}
-	doc, err := d.documents.parse(data)
+	doc, err := d.documents.Parse(data)
 	if err != nil {
 		return err
 	}
@@ -112,8 +113,8 @@ func (d *door) bundle(rw http.ResponseWriter, r *http.Request, _ rest.Place) err
 	if err != nil {
 		return err
 	}
-	if len(bundle.Entries) > d.limits.Entries {
-		return events.Errorf(events.TooLarge, "functions.Door", "the bundle has %d entries, more than the %d allowed; send several bundles", len(bundle.Entries), d.limits.Entries).At("Bundle.entry")
+	if len(bundle.Entries) > d.Limits.Entries {
+		return events.Errorf(events.TooLarge, "door.Door", "the bundle has %d entries, more than the %d allowed; send several bundles", len(bundle.Entries), d.Limits.Entries).At("Bundle.entry")
 	}
 	if bundle.Type != "transaction" && bundle.Type != "batch" {
 		return invalid("a bundle of type %s was sent to the base URL, where only batch and transaction bundles go", bundle.Type).At("Bundle.type")
@@ -129,7 +130,7 @@ func (d *door) bundle(rw http.ResponseWriter, r *http.Request, _ rest.Place) err
 		return d.batch(rw, r, data, parts)
 	}
 	return d.transaction(rw, r, data, parts, func() {
-		d.documents.release(doc)
+		d.documents.Release(doc)
 		give()
 		done()
 	})
@@ -149,7 +150,7 @@ func (d *door) readPart(p *part, base string) error {
 		return d.readWrite(p, base)
 	}
 	if d.reads == nil {
-		return p.at(rest.Refused(http.StatusMethodNotAllowed, events.Unsupported, "functions.Door", "reading entries are not offered here"), "request.method")
+		return p.at(rest.Refused(http.StatusMethodNotAllowed, events.Unsupported, "door.Door", "reading entries are not offered here"), "request.method")
 	}
 	return nil
 }
@@ -234,7 +235,7 @@ func isCriteria(text string) bool {
 
 // contents checks the documents of writing parts and makes them the contents of their changes, on all cores.
 func (d *door) contents(r *http.Request, l *linker, parts []*part) error {
-	return parallel(r.Context(), len(parts), func(n int) error {
+	return functions.Parallel(r.Context(), len(parts), func(n int) error {
 		p := parts[n]
 		if p.answer.err != nil || p.reads() || p.change.Operation == events.Delete {
 			return nil //nolint:nilerr // its answer tells

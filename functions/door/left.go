@@ -1,4 +1,4 @@
-package functions
+package door
 
 import (
 	"context"
@@ -60,7 +60,7 @@ func (t *turnedAway) note(now time.Time, err error) int64 {
 			return -1
 		}
 		return c
-	}, text(err))
+	}, events.TextOf(err))
 	t.mu.Lock()
 	if t.reasons == nil || len(t.reasons) >= reasonsBound {
 		t.reasons = make(map[string]*left)

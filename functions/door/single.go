@@ -1,4 +1,4 @@
-package functions
+package door
 
 import (
 	"net/http"
@@ -25,7 +25,7 @@ func (d *door) create(rw http.ResponseWriter, r *http.Request, at rest.Place) er
 		criteria := make([]string, len(lines))
 		for n, line := range lines {
 			if criteria[n], err = criteriaOf(line, name, d.baseOf(r)); err != nil {
-				return invalid("If-None-Exist: %s", text(err))
+				return invalid("If-None-Exist: %s", events.TextOf(err))
 			}
 		}
 		if change.Condition, err = d.condition(name, strings.Join(criteria, "&"), d.baseOf(r)); err != nil {
@@ -131,7 +131,7 @@ func (d *door) single(rw http.ResponseWriter, r *http.Request, change events.Cha
 	}
 	decided(rw, outcome.Position, outcome.Repeats != "")
 	if outcome.Refusal != nil {
-		return refusalError(outcome.Refusal)
+		return outcome.Refusal.Err("door.Door")
 	}
 	d.answerSingle(rw, r, prefer, change, outcome.Results[0])
 	return nil
@@ -142,7 +142,7 @@ func (d *door) fingerprint(r *http.Request, body []byte) events.Hash {
 	if d.key == "" {
 		return events.Hash{}
 	}
-	return fingerprint(r, strings.TrimPrefix(r.URL.Path, d.base), body)
+	return fingerprint(r, strings.TrimPrefix(r.URL.Path, d.Base), body)
 }
 
 // event makes the event of changes. request is the request's fingerprint; part tells the entries of a batch apart, counted from 1; 0: the
@@ -150,7 +150,7 @@ func (d *door) fingerprint(r *http.Request, body []byte) events.Hash {
 func (d *door) event(r *http.Request, request events.Hash, part int, changes ...events.Change) events.Event {
 	event := events.Event{ID: d.NewID(), Tenant: d.Tenant, Time: d.Now(), Changes: changes, AllowDangling: d.dangling(r)}
 	if d.key != "" {
-		event.IdempotencyKey, event.Repeat = d.key, events.Repeat{Request: request, Part: part, Window: d.limits.KeyWindow}
+		event.IdempotencyKey, event.Repeat = d.key, events.Repeat{Request: request, Part: part, Window: d.Limits.KeyWindow}
 	}
 	return event
 }
@@ -161,4 +161,4 @@ func (d *door) dangling(r *http.Request) bool {
 }
 
 // baseOf returns the base URL that the client sees.
-func (d *door) baseOf(r *http.Request) string { return rest.Root(r, d.base) }
+func (d *door) baseOf(r *http.Request) string { return rest.Root(r, d.Base) }

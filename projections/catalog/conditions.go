@@ -1,19 +1,18 @@
-package functions
+package catalog
 
 import (
 	"strings"
 	"sync"
 
 	"binnacle/projections"
-	"binnacle/projections/catalog"
 )
 
 // conditionsKept bounds the parsed conditions that are remembered: an import asks for a few hundred of its practitioners over and over.
 const conditionsKept = 2_000
 
-// conditions parses conditions and remembers what they mean. It is safe for concurrent use.
-type conditions struct {
-	catalog *catalog.Catalog
+// Conditions parses conditions and remembers what they mean. It is safe for concurrent use.
+type Conditions struct {
+	catalog *Catalog
 
 	mu    sync.Mutex
 	known map[conditionName]projections.Query
@@ -21,12 +20,13 @@ type conditions struct {
 
 type conditionName struct{ tenant, name, text string }
 
-func newConditions(c *catalog.Catalog) *conditions {
-	return &conditions{catalog: c, known: make(map[conditionName]projections.Query)}
+// NewConditions makes Conditions of a catalog.
+func NewConditions(c *Catalog) *Conditions {
+	return &Conditions{catalog: c, known: make(map[conditionName]projections.Query)}
 }
 
-// parse is [catalog.Catalog.ParseCondition]. The clauses that it returns are shared and must not be changed.
-func (c *conditions) parse(tenant, name, text string) (projections.Query, error) {
+// Parse is [Catalog.ParseCondition]. The clauses that it returns are shared and must not be changed.
+func (c *Conditions) Parse(tenant, name, text string) (projections.Query, error) {
 	c.mu.Lock()
 	query, known := c.known[conditionName{tenant, name, text}]
 	c.mu.Unlock()

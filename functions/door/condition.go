@@ -1,4 +1,4 @@
-package functions
+package door
 
 import (
 	"net/url"
@@ -7,6 +7,7 @@ import (
 
 	"binnacle/events"
 	"binnacle/events/fhir"
+	"binnacle/projections/catalog"
 )
 
 // resultParameters say how an answer is written. They may stand in the URL of any write, and are no part of a condition.
@@ -91,9 +92,9 @@ func (d *door) condition(name, query, base string) (string, error) {
 	if query == "" {
 		return "", invalid("the conditional form needs a search, as in %s?identifier=system|value", name)
 	}
-	parsed, err := d.conditions.parse(d.Tenant, name, query)
+	parsed, err := d.conditions.Parse(d.Tenant, name, query)
 	if err != nil {
 		return "", err
 	}
-	return query, selective(parsed)
+	return query, catalog.Selective(parsed)
 }

@@ -1,0 +1,139 @@
+package door
+
+import (
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"binnacle/events"
+	"binnacle/events/fhir"
+	"binnacle/events/fhir/rest"
+	"binnacle/functions"
+	"binnacle/projections/catalog"
+)
+
+// Config is what a door needs. All fields but those that say so must be set.
+type Config struct {
+	*functions.Write        // asks
+	Base             string // path of the FHIR root, "/fhir"
+	Tenant           string // the ledger of requests that name none
+	Limits           Limits
+	Dangling         bool            // literal references need not lead to something, whatever a request says
+	Heal             *functions.Heal // brings back a blob that is missing when its content is to be answered; nil: the answer has none
+	Logger           *slog.Logger    // nil: slog.Default()
+	Left             func()          // called when a client did not wait for the answer to its write; nil: nobody counts
+}
+
+// Limits of a door; a zero value stands for the default.
+type Limits struct {
+	BodyBytes   int64         // one request's body, after decompression; default 64 MiB
+	BodiesBytes int64         // all bodies in flight; default 256 MiB, and room for one of BodyBytes at the least. Serving one takes up to four times its size
+	BudgetWait  time.Duration // how long a request waits for its share of BodiesBytes; default 5 s
+	Entries     int           // entries of one bundle; default 100,000
+	BatchFlight int           // entries of one batch bundle that are in flight at once; default 128
+	KeyWindow   time.Duration // how long an idempotency key stands for its request, whole seconds; default 24 h
+}
+
+func (l Limits) withDefaults() Limits {
+	functions.Default(&l.BodyBytes, 64<<20)
+	functions.Default(&l.BodiesBytes, 256<<20)
+	l.BodiesBytes = max(l.BodiesBytes, l.BodyBytes)
+	functions.Default(&l.BudgetWait, 5*time.Second)
+	functions.Default(&l.Entries, 100_000)
+	functions.Default(&l.BatchFlight, 128)
+	functions.Default(&l.KeyWindow, 24*time.Hour)
+	l.KeyWindow = max(time.Second, l.KeyWindow.Truncate(time.Second))
+	return l
+}
+
+// Door is the HTTP side of [functions.Write]. It is safe for concurrent use.
+type Door struct {
+	Config
+	table      *rest.Table // of what the node offers
+	reads      rest.Reads  // answers the GET entries of bundles; nil: they are refused
+	budget     *budget
+	keys       keysInFlight
+	left       left
+	turnedAway turnedAway
+	documents  fhir.Pool
+	conditions *catalog.Conditions
+}
+
+// door answers one request.
+type door struct {
+	*Door
+	Tenant string // the ledger of the request
+	key    string // its idempotency key
+}
+
+// New makes the door. The scheme and host of a request's URL must be those that the client sees, where they are known. A request whose context
+// carries a [rest.Tenancy] is about that tenant.
+func New(config Config) *Door {
+	d := &Door{Config: config, conditions: catalog.NewConditions(config.Catalog)}
+	d.Base, d.Limits = strings.TrimSuffix(d.Base, "/"), d.Limits.withDefaults()
+	d.budget = newBudget(d.Limits.BodiesBytes, d.Limits.BodyBytes, d.Limits.BudgetWait)
+	if d.Logger == nil {
+		d.Logger = slog.Default()
+	}
+	d.table = rest.NewTable(config.Catalog.Known, d.Rows()...)
+	return d
+}
+
+// Within tells the door what else the node offers, and who answers the GET entries of bundles. It is to be called before the first request.
+func (d *Door) Within(table *rest.Table, reads rest.Reads) { d.table, d.reads = table, reads }
+
+// Names of the interactions that stand in the table.
+const (
+	create            = "create"
+	update            = "update"
+	updateConditional = "update-conditional"
+	remove            = "delete"
+	removeConditional = "delete-conditional"
+)
+
+// Rows are the lines that the door has in the table of what the node offers.
+func (d *Door) Rows() []rest.Row {
+	return []rest.Row{
+		{Name: create, Codes: []string{"create"}, Method: http.MethodPost, Path: "/:type", Serve: d.served((*door).create)},
+		{Name: update, Codes: []string{"update"}, Method: http.MethodPut, Path: "/:type/:id", Serve: d.served((*door).update)},
+		{Name: remove, Codes: []string{"delete"}, Method: http.MethodDelete, Path: "/:type/:id", Serve: d.served((*door).delete)},
+		{Name: updateConditional, Method: http.MethodPut, Path: "/:type", Serve: d.served((*door).update)},
+		{Name: removeConditional, Method: http.MethodDelete, Path: "/:type", Serve: d.served((*door).delete)},
+		{Name: "bundle", Codes: []string{"transaction", "batch"}, Method: http.MethodPost, Path: "", Serve: d.served((*door).bundle)},
+	}
+}
+
+// served makes the function of a row. It answers errors, too.
+func (d *Door) served(ask func(d *door, rw http.ResponseWriter, r *http.Request, at rest.Place) error) func(http.ResponseWriter, *http.Request, rest.Place) error {
+	return func(rw http.ResponseWriter, r *http.Request, at rest.Place) error {
+		one := &door{Door: d, Tenant: d.Tenant}
+		if tenancy, named := rest.TenancyOf(r.Context()); named {
+			one.Tenant = tenancy.Tenant
+		}
+		if err := one.once(rw, r, at, ask); err != nil {
+			one.fail(rw, r, err)
+		}
+		return nil
+	}
+}
+
+// once keeps requests apart that come with the same idempotency key.
+func (d *door) once(rw http.ResponseWriter, r *http.Request, at rest.Place, ask func(d *door, rw http.ResponseWriter, r *http.Request, at rest.Place) error) error {
+	var err error
+	if d.key, err = idempotencyKey(r.Header); err != nil {
+		return err
+	}
+	if d.key != "" {
+		leave, err := d.keys.enter(d.Tenant, d.key)
+		if err != nil {
+			return err
+		}
+		defer leave()
+	}
+	return ask(d, rw, r, at)
+}
+
+func invalid(format string, args ...any) *events.Error {
+	return events.Errorf(events.Invalid, "door.Door", format, args...)
+}
