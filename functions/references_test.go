@@ -83,6 +83,7 @@ func TestAReferenceLeadsSomewhereInWhateverSpelling(t *testing.T) {
 func TestATransactionFindsItsEntriesInWhateverSpelling(t *testing.T) {
 	const urn = "urn:uuid:0000000a-0000-4000-8000-00000000000b"
 	n := newNode(t)
+	n.must(201, "PUT", "/Patient/u", patient("u", "1"))
 	n.must(201, "PUT", "/Patient/v", patient("v", "1"))
 	provenance := func(references ...string) string {
 		return entryOf("", "PUT", "Provenance/x", `{"resourceType":"Provenance","id":"x","agent":[{"who":{"display":"x"}}],"recorded":"2024-01-01T00:00:00Z","target":[{"reference":"`+strings.Join(references, `"},{"reference":"`)+`"}]}`)
@@ -111,7 +112,7 @@ func TestATransactionFindsItsEntriesInWhateverSpelling(t *testing.T) {
 		"one fullUrl in two spellings": {400, "same fullUrl", bundleOf("transaction", entryOf(urn, "PUT", "Patient/d", patient("d", "1")),
 			entryOf(strings.ToUpper(urn), "PUT", "Patient/e", patient("e", "1")))},
 		"a version that the update makes not": {409, "1 to 1", bundleOf("transaction", entryOf("", "PUT", "Patient/v", patient("v", "1")), provenance("Patient/v/_history/2"))},
-		"a version that the update makes":     {200, "", bundleOf("transaction", entryOf("", "PUT", "Patient/v", patient("v", "2")), provenance("Patient/v/_history/2"))},
+		"a version that the update makes":     {200, "", bundleOf("transaction", entryOf("", "PUT", "Patient/u", patient("u", "2")), provenance("Patient/u/_history/2"))},
 		"a version behind a link": {409, "version 9", bundleOf("transaction",
 			entryOf("https://src.example/r4/Patient/9", "POST", "Patient", versioned("", "9"), `"ifNoneExist":"identifier=urn:s|99"`), provenance("https://src.example/r4/Patient/9/_history/9"))},
 		"what a condition finds is deleted": {412, "no resource", bundleOf("transaction", entryOf("", "DELETE", "Patient/c", ""), provenance("Patient?identifier=urn:s|7&_id=c"))},
