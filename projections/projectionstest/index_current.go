@@ -83,3 +83,56 @@ func mostlySuperseded(planned bool) func(t *testing.T, g projections.Generations
 		ask(nil)
 	}
 }
+
+// newestSuperseded asks a type of many current versions after which more were written and superseded at once, by the default bounds.
+func newestSuperseded(t *testing.T, g projections.Generations) {
+	w := newWorld(t, g.Live(), 2)
+	put := func(id string, i int) {
+		w.put(key("Patient", id), []int64{projections.MinTime, day(2020, 1, 1+i%28)}[i%2], projections.Term{Param: "gender", Kind: projections.Token, Code: []string{"male", "female"}[i/2%2]})
+	}
+	ask := func(each func()) {
+		t.Helper()
+		male := projections.Clause{Param: "gender", Kind: projections.Token, Values: []projections.Value{{AnySystem: true, Code: "male"}}}
+		not := male
+		not.Modifier = projections.Not
+		for _, clauses := range [][]projections.Clause{nil, {male}, {not}} {
+			q := projections.Query{Tenant: "main", Type: "Patient", Limit: 130, Clauses: clauses}
+			found, first := w.all(q, each)
+			w.compare(q, found, first)
+		}
+	}
+	for i := range 700 {
+		put(fmt.Sprint(i), i)
+	}
+	w.commit()
+	ask(nil)
+	for i := range 1_100 {
+		put(fmt.Sprintf("gone%d", i), 2*i)
+		w.remove(key("Patient", fmt.Sprintf("gone%d", i)))
+		put(fmt.Sprintf("dated%d", i), 55)
+		w.remove(key("Patient", fmt.Sprintf("dated%d", i)))
+	}
+	for i := range 1_200 { // so that not most of all are superseded
+		put(fmt.Sprint(1_000+i), 0)
+	}
+	for i := range 1_100 {
+		put(fmt.Sprintf("again%d", i), 55)
+		w.remove(key("Patient", fmt.Sprintf("again%d", i)))
+	}
+	w.commit()
+	for range 2 {
+		ask(nil)
+		settle(t, g)
+	}
+	q := projections.Query{Tenant: "main", Type: "Patient", Limit: 10}
+	if plan := w.search(q).Plan; !strings.Contains(plan, "what is current of Patient") {
+		t.Errorf("the planner does not see that the newest versions are superseded: %s", plan)
+	}
+	n := 0
+	ask(func() {
+		put(fmt.Sprintf("more%d", n), n)
+		w.remove(key("Patient", fmt.Sprint(n)))
+		n++
+		w.commit()
+	})
+}

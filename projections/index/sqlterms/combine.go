@@ -184,7 +184,7 @@ func (x *search) firstByMain(t *together, o order, phase phase, resume bool, lim
 	}
 	key, rows := x.rarest()
 	expected := float64(limit) * float64(rows) / float64(matches)
-	if rows > 0 {
+	if rows > 0 && !x.passing {
 		sieve = expected * sievedRow
 	}
 	if t.main == nil && matches <= x.Bounds.Read {

@@ -2,6 +2,7 @@ package sqlterms
 
 import (
 	"math"
+	"slices"
 
 	"github.com/RoaringBitmap/roaring/v2"
 )
@@ -78,6 +79,11 @@ func (x *search) onlyCurrent(walk order) (*access, error) {
 	if !mostly || err != nil {
 		return nil, err
 	}
+	return x.currentClause()
+}
+
+// currentClause are the current versions of the type as a clause; nil where they can't be had.
+func (x *search) currentClause() (*access, error) {
 	found, err := x.currentSet()
 	if found == nil || err != nil {
 		return nil, err
@@ -102,4 +108,64 @@ func (x *search) rowsOfType() int64 {
 		return true
 	})
 	return rows
+}
+
+// newestSids is of how many versions it is looked at whether those that were written last are superseded.
+const newestSids = 1 << 12
+
+// newestClosed tells whether many of the versions that were written last are superseded already: created, and deleted or updated soon. As a rule it asks no statement.
+func (x *search) newestClosed() (bool, error) {
+	if !x.mayUseSets() || x.snapshot-x.origin() < int64(x.Bounds.Tried) {
+		return false, nil
+	}
+	p := x.Sets.of(x.partition)
+	x.Sets.mu.Lock()
+	closed, upTo := p.closed, p.upTo
+	x.Sets.mu.Unlock()
+	if closed == nil || x.snapshot-upTo > newestSids/4 {
+		v, err := x.openSets(false)
+		if v == nil || err != nil {
+			return false, err
+		}
+		closed = v.without
+	}
+	end := x.snapshot - x.origin() + 1
+	first := max(end-newestSids, 0)
+	return 4*closed.CardinalityInRange(uint64(first), uint64(end)) > uint64(end-first), nil
+}
+
+// walkPast answers in the order of the main date where a walk may meet many superseded versions before it fills the page: they are passed over in memory. Done is false where it meets
+// few, or what is current can't be had.
+func (x *search) walkPast(o, walk order, limit int) (found []match, done bool, err error) {
+	if !o.descending || o.by == orderDate && !x.dates.without.empty() && !x.dated() {
+		return nil, false, nil
+	}
+	many, err := x.newestClosed()
+	if !many || err != nil {
+		return nil, false, err
+	}
+	key := x.ledger
+	if walked := x.walked(); walked != nil {
+		key = walked.walkKeys()[0]
+	}
+	p := x.Sets.of(x.partition)
+	x.Sets.mu.Lock()
+	at, tried := p.passed[key]
+	x.Sets.mu.Unlock()
+	if since := x.snapshot - at; !tried || since < 0 || since > recountAfter {
+		if found, done, err = x.tryWalk(o, x.Bounds.Tried, limit); done || err != nil {
+			return found, done, err
+		}
+		x.Sets.mu.Lock()
+		p.passed[key] = x.snapshot
+		x.Sets.mu.Unlock()
+	}
+	current, err := x.currentClause()
+	if current == nil || err != nil {
+		return nil, false, err
+	}
+	clauses := x.accesses
+	defer func() { x.accesses, x.passing = clauses, false }()
+	x.accesses, x.passing = append(slices.Clip(clauses), current), true
+	return x.combined(o, walk, nil, byValue, nil, limit)
 }

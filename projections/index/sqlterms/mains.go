@@ -108,3 +108,29 @@ func bitmapOf(numbers []uint32) *roaring.Bitmap {
 	b.RunOptimize()
 	return b
 }
+
+// rest are, by block, the latest main date of the block and of those before it or, where the order does not descend, the earliest of the block and of those after it.
+func (b mainBlocks) rest(descending bool) []int64 {
+	rest := make([]int64, len(b))
+	last := int64(math.MaxInt64)
+	if descending {
+		last = math.MinInt64
+	}
+	for i := range b {
+		at := i
+		if !descending {
+			at = len(b) - 1 - i
+		}
+		if b[at] != nil {
+			for _, group := range b[at].groups {
+				if descending {
+					last = max(last, group.high)
+				} else {
+					last = min(last, group.low)
+				}
+			}
+		}
+		rest[at] = last
+	}
+	return rest
+}

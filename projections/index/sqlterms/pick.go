@@ -32,14 +32,16 @@ func (t *topSpots) before(a, b spot) bool {
 	return c < 0
 }
 
+// comes tells whether a value comes before another one.
+func (t *topSpots) comes(a, b int64) bool { return a < b != t.descending && a != b }
+
 // aside tells whether none of the places with values between two is among the first n beyond a place and within bounds.
 func (t *topSpots) aside(values interval, n int, beyond *spot, within interval) bool {
 	first, last := values.low, values.high
 	if t.descending {
 		first, last = last, first
 	}
-	comes := func(a, b int64) bool { return a < b != t.descending && a != b }
-	return values.high < within.low || values.low > within.high || len(t.list) == n && comes(t.list[0].value, first) || beyond != nil && comes(last, beyond.value)
+	return values.high < within.low || values.low > within.high || len(t.list) == n && t.comes(t.list[0].value, first) || beyond != nil && t.comes(last, beyond.value)
 }
 
 // firstOf returns up to n of the versions that come first in an order by main date, or by Sid when there are no main dates, beyond a place.
@@ -50,6 +52,7 @@ func (t *together) firstOf(n int, o order, beyond *spot, within interval) []spot
 		each = t.found.ReverseIterator()
 	}
 	group, aside := uint32(math.MaxUint32), false
+	block, rest := uint32(math.MaxUint32), t.main.rest(o.descending)
 	for each.HasNext() {
 		if t.main == nil && len(top.list) == n {
 			break
@@ -57,6 +60,11 @@ func (t *together) firstOf(n int, o order, beyond *spot, within interval) []spot
 		bits := each.Next()
 		place := spot{sid: t.first + int64(bits)}
 		if t.main != nil {
+			if bits/blockSids != block {
+				if block = bits / blockSids; len(top.list) == n && !top.comes(rest[block], top.list[0].value) { // what shares its value is met later and comes later
+					break
+				}
+			}
 			if bits/groupSids != group {
 				group = bits / groupSids
 				aside = top.aside(t.main.group(bits), n, beyond, within)

@@ -49,6 +49,7 @@ type search struct {
 	byUpdated    bool      // or that of lastUpdated
 	chosen       way
 	reason       string         // of the choice
+	passing      bool           // a walk would meet many superseded versions first
 	mayWait      bool           // look-ups of chains to many; see access.late
 	names        map[int64]bool // marks of the contained resources that there are of those that chains ask for
 }
@@ -333,6 +334,11 @@ func (x *search) find(o order, limit int) ([]match, error) {
 	if driver != nil {
 		x.say("all of %s, sorted", driver.words)
 		return x.collect(o, driver, limit)
+	}
+	if walk.by == orderMain {
+		if found, done, err := x.walkPast(o, walk, limit); done || err != nil {
+			return found, err
+		}
 	}
 	switch {
 	case o.by == orderDate && walk.by == orderMain:

@@ -111,7 +111,7 @@ func (s *Sets) of(partition int64) *partitionSets {
 	p := s.partitions[partition]
 	if p == nil {
 		p = &partitionSets{owner: s, first: partition << projections.SidBits, keys: map[setName]*keySet{}, ranges: map[setName]*rangeSet{}, mains: map[int64]*mainBlock{}, words: map[int64]*wordSet{},
-			once: map[setName]struct{}{}, types: map[int64]typeRows{}, readings: map[wanted]*reading{}, follows: map[setName]heldFollow{}}
+			once: map[setName]struct{}{}, types: map[int64]typeRows{}, passed: map[int64]int64{}, readings: map[wanted]*reading{}, follows: map[setName]heldFollow{}}
 		s.partitions[partition] = p
 	}
 	p.last = s.tick()
@@ -152,6 +152,7 @@ type partitionSets struct {
 	words    map[int64]*wordSet     // by text key
 	once     map[setName]struct{}   // ranges, and what clauses find that follow references, that a search has asked for
 	types    map[int64]typeRows     // by ledger
+	passed   map[int64]int64        // by key: Sid up to which its rows that come first were seen to be superseded
 	readings map[wanted]*reading    // under way, or waiting for their turn
 	follows  map[setName]heldFollow // clauses whose sets are waiting for their turn
 	used     int64                  // bytes of keys, ranges and mains
@@ -329,6 +330,7 @@ func (p *partitionSets) reset() {
 	}
 	clear(p.words)
 	clear(p.types)
+	clear(p.passed)
 	clear(p.readings)
 	clear(p.follows)
 }
