@@ -2,7 +2,6 @@ package functions
 
 import (
 	"context"
-	"crypto/sha256"
 
 	"binnacle/events"
 	"binnacle/projections"
@@ -44,14 +43,19 @@ func (h *Heal) Handle(ctx context.Context, version projections.Version) ([]byte,
 	if version.Deleted || version.Change >= len(event.Changes) {
 		return nil, events.Errorf(events.NotFound, "functions.Heal", "%s/%s version %d has no content in the record at %v", version.Type, version.ID, version.Number, version.Position)
 	}
-	change := event.Changes[version.Change]
-	content := change.Content
+	change := &event.Changes[version.Change]
+	var content []byte
+	var hash events.Hash
 	if len(change.Links) > 0 {
-		if content, err = h.resolved(ctx, version, event, change); err != nil {
-			return nil, err
-		}
+		content, err = h.resolved(ctx, version, &event, change)
+		hash = version.Hash
+	} else {
+		content, hash, err = final(change, nil)
 	}
-	if sha256.Sum256(content) != version.Hash {
+	if err != nil {
+		return nil, err
+	}
+	if hash != version.Hash {
 		return nil, events.Errorf(events.NotFound, "functions.Heal", "the record at %v does not give the content of %s/%s version %d: its hash is another", version.Position, version.Type, version.ID, version.Number)
 	}
 	if h.Blobs == nil {
@@ -84,7 +88,7 @@ func (h *Heal) event(ctx context.Context, position events.Position) (events.Even
 }
 
 // resolved gives the content with the targets of its links: those that are recorded, else those that are found by trying. The hash tells the right ones.
-func (h *Heal) resolved(ctx context.Context, version projections.Version, event events.Event, change events.Change) ([]byte, error) {
+func (h *Heal) resolved(ctx context.Context, version projections.Version, event *events.Event, change *events.Change) ([]byte, error) {
 	outcomes, err := h.Index.Outcomes(ctx, []string{event.ID})
 	if err != nil {
 		return nil, err
@@ -93,10 +97,8 @@ func (h *Heal) resolved(ctx context.Context, version projections.Version, event 
 		return nil, events.Errorf(events.NotFound, "functions.Heal", "the outcome of the event at %v is not known", version.Position)
 	}
 	results := outcomes[0].Results
-	if recorded := results[version.Change].Links; len(recorded) == len(change.Links) {
-		if content, err := resolve(change.Content, change.Links, recorded); err == nil && sha256.Sum256(content) == version.Hash {
-			return content, nil
-		}
+	if content, hash, err := final(change, results[version.Change].Links); err == nil && hash == version.Hash {
+		return content, nil
 	}
 	snapshot := version.Sid // of the last version of the event: conditional references see all of it
 	for _, result := range results[version.Change+1:] {
@@ -154,7 +156,7 @@ func (h *Heal) candidates(ctx context.Context, t *trial, tenant string, q query,
 }
 
 // run tries the combinations of matches until the content has the hash; nil when none gives it.
-func (t *trial) run(change events.Change, hash events.Hash) []byte {
+func (t *trial) run(change *events.Change, wanted events.Hash) []byte {
 	chosen := make([]int, len(t.matches))
 	for _, ids := range t.matches {
 		if len(ids) == 0 {
@@ -171,7 +173,7 @@ func (t *trial) run(change events.Change, hash events.Hash) []byte {
 			place := t.places[query{link.Type, link.Query}]
 			targets[i] = link.Type + "/" + t.matches[place][chosen[place]]
 		}
-		if content, err := resolve(change.Content, change.Links, targets); err == nil && sha256.Sum256(content) == hash {
+		if content, hash, err := final(change, targets); err == nil && hash == wanted {
 			return content
 		}
 		digit := 0

@@ -2,7 +2,6 @@ package functions
 
 import (
 	"context"
-	"crypto/sha256"
 	"log/slog"
 	"strings"
 
@@ -224,17 +223,11 @@ func (a *applier) prepare(i *applied) error {
 // recordedContent is the content that a change became, with its links as they were resolved. An error tells that the record does not give
 // the content that was decided.
 func recordedContent(change *events.Change, result *events.Result) ([]byte, error) {
-	content := change.Content
-	if len(change.Links) > 0 {
-		if len(result.Links) != len(change.Links) {
-			return nil, events.Errorf(events.Conflict, "functions.Rebuild", "it has %d links, and %d are recorded", len(change.Links), len(result.Links))
-		}
-		var err error
-		if content, err = resolve(content, change.Links, result.Links); err != nil {
-			return nil, err
-		}
+	content, hash, err := final(change, result.Links)
+	if err != nil {
+		return nil, err
 	}
-	if sha256.Sum256(content) != result.Hash {
+	if hash != result.Hash {
 		return nil, events.Errorf(events.Conflict, "functions.Rebuild", "its content has another hash than the one recorded, %x", result.Hash[:8])
 	}
 	return content, nil

@@ -1,7 +1,6 @@
 package functions
 
 import (
-	"crypto/sha256"
 	"fmt"
 	"runtime/debug"
 
@@ -136,21 +135,12 @@ func (w *work) seal() error {
 	if w.sealed {
 		return nil
 	}
-	content, err := resolve(w.Content, w.Links, w.targets)
+	content, hash, err := final(w.Change, w.targets)
 	if err != nil {
 		return &poisoned{w.item, err.Error()}
 	}
-	w.content, w.hash, w.sealed = content, sha256.Sum256(content), true
+	w.content, w.hash, w.sealed = content, hash, true
 	return nil
-}
-
-// resolve puts the targets of links into content.
-func resolve(content []byte, links []events.Link, targets []string) ([]byte, error) {
-	edits := make([]fhir.Edit, len(links))
-	for i, link := range links {
-		edits[i] = fhir.Edit{Start: link.Start, End: link.End, New: targets[i]}
-	}
-	return fhir.Splice(content, edits)
 }
 
 // extract makes the terms of the final content.
