@@ -1,9 +1,15 @@
 package events
 
-import "time"
+import (
+	"encoding/binary"
+	"time"
+)
 
 // Hash is the SHA-256 of a version's exact bytes. The zero Hash means "no content" (a deletion).
 type Hash [32]byte
+
+// Prefix is the first eight bytes: what stands for a hash where very many are held.
+func (h Hash) Prefix() uint64 { return binary.BigEndian.Uint64(h[:8]) }
 
 // Event is one atomic request: all of its changes take effect at its place in the log, or none.
 type Event struct {

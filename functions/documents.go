@@ -6,16 +6,17 @@ import (
 	"binnacle/projections/catalog"
 )
 
-// documents parses contents into memory that is used again. What they mean the catalog knows. It is safe for concurrent use.
-type documents struct {
+// Documents parses contents into memory that is used again. What they mean the catalog knows. It is safe for concurrent use.
+type Documents struct {
 	fhir.Pool
 	catalog *catalog.Catalog
 }
 
-func newDocuments(c *catalog.Catalog) *documents { return &documents{catalog: c} }
+// NewDocuments makes Documents of a catalog.
+func NewDocuments(c *catalog.Catalog) *Documents { return &Documents{catalog: c} }
 
-// extract makes the terms of a content, as the projector did. After an error the row is as it was.
-func (d *documents) extract(row *projections.Row, content []byte) error {
+// Extract makes the terms of a content, as the projector did. After an error the row is as it was.
+func (d *Documents) Extract(row *projections.Row, content []byte) error {
 	var i item
 	return i.guard("extracting its search terms", func() error {
 		doc, err := d.Parse(content)

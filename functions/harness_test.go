@@ -21,6 +21,7 @@ import (
 	memorylog "binnacle/events/memory"
 	"binnacle/functions"
 	"binnacle/functions/door"
+	"binnacle/functions/verify"
 	memoryblobs "binnacle/projections/blobs/memory"
 	"binnacle/projections/catalog"
 )
@@ -214,11 +215,11 @@ func (n *node) caughtUp() {
 }
 
 // verified fails the test when log, index and blobs don't agree.
-func (n *node) verified() functions.Report {
+func (n *node) verified() verify.Report {
 	n.t.Helper()
 	n.caughtUp()
-	verify := &functions.Verify{Log: n.log, Index: n.index, Blobs: n.blobs, Catalog: theCatalog()}
-	report, err := verify.Handle(context.Background(), functions.VerifyOptions{Deep: true}, func(int64, int64) {})
+	storage := &verify.Storage{Log: n.log, Index: n.index, Blobs: n.blobs, Catalog: theCatalog()}
+	report, err := storage.Handle(context.Background(), verify.Options{Deep: true}, func(int64, int64) {})
 	if err != nil {
 		n.t.Fatal(err)
 	}

@@ -8,8 +8,8 @@ import (
 	"binnacle/events"
 )
 
-// headGone tells of a partition whose first records were deleted.
-func headGone(end events.End) string {
+// HeadGone tells of a partition whose first records were deleted.
+func HeadGone(end events.End) string {
 	return fmt.Sprintf("partition %d begins at offset %d: the records before it were deleted", end.Partition, end.First)
 }
 
@@ -42,7 +42,7 @@ func (f *Fit) missingHead(ctx context.Context) error {
 	var gone []string
 	for _, end := range ends {
 		if end.First > 0 {
-			gone = append(gone, headGone(end))
+			gone = append(gone, HeadGone(end))
 		}
 	}
 	if len(gone) > 0 {

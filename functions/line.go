@@ -41,7 +41,7 @@ type line struct {
 
 	decisionBytes int // of one event's decision, at the most: events.DecisionBytes
 
-	documents  *documents
+	documents  *Documents
 	conditions *catalog.Conditions
 	referrers  map[string][]projections.Referrer // by type; what the catalog tells
 
@@ -61,7 +61,7 @@ type line struct {
 
 func newLine(index projections.Writer, blobs projections.Blobs, c *catalog.Catalog, heal *Heal, logger *slog.Logger, partition int32) *line {
 	l := &line{index: index, blobs: blobs, catalog: c, heal: heal, logger: logger, partition: partition, decisionBytes: events.DecisionBytes,
-		documents: newDocuments(c), conditions: catalog.NewConditions(c), referrers: make(map[string][]projections.Referrer)}
+		documents: NewDocuments(c), conditions: catalog.NewConditions(c), referrers: make(map[string][]projections.Referrer)}
 	l.forget()
 	return l
 }

@@ -59,7 +59,7 @@ func (q *Quarantine) At(ctx context.Context, at events.Position) (projections.Qu
 // Try tells why a record could still not be projected; nil: this program can read it and extract its search terms.
 func (q *Quarantine) Try(record events.RawRecord) (events.Event, error) {
 	i := &item{raw: record}
-	i.prepare(newDocuments(q.Write.Catalog))
+	i.prepare(NewDocuments(q.Write.Catalog))
 	for _, w := range i.works {
 		if i.poison != "" || w == nil || w.doc == nil {
 			continue

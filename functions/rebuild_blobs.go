@@ -20,7 +20,7 @@ type missing struct {
 func newMissing(ctx context.Context, blobs projections.Blobs) (*missing, error) {
 	m := &missing{Blobs: blobs}
 	if err := blobs.Each(ctx, func(hash events.Hash) error {
-		m.stored = append(m.stored, prefix(hash))
+		m.stored = append(m.stored, hash.Prefix())
 		return nil
 	}); err != nil {
 		return nil, err
@@ -31,7 +31,7 @@ func newMissing(ctx context.Context, blobs projections.Blobs) (*missing, error) 
 
 // lacks tells whether a content was not there.
 func (m *missing) lacks(hash events.Hash) bool {
-	_, found := slices.BinarySearch(m.stored, prefix(hash))
+	_, found := slices.BinarySearch(m.stored, hash.Prefix())
 	return !found
 }
 

@@ -30,7 +30,7 @@ type applier struct {
 	log       events.Log
 	index     projections.Writer
 	blobs     projections.Blobs
-	documents *documents // of the catalog that extracts
+	documents *Documents // of the catalog that extracts
 	logger    *slog.Logger
 	partition int32
 	identity  string              // of the log
@@ -211,7 +211,7 @@ func (a *applier) prepare(i *applied) error {
 				return a.foreign(position, "change %d (%s/%s): %v", n, result.Type, result.ID, err)
 			}
 			// History is not rewritten by a catalog that cannot read it: such a version stays without terms.
-			if err := a.documents.extract(&row, content); err != nil {
+			if err := a.documents.Extract(&row, content); err != nil {
 				i.failures = append(i.failures, err)
 			}
 			i.rows, i.contents = append(i.rows, row), append(i.contents, content)

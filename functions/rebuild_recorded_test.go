@@ -8,6 +8,7 @@ import (
 	"binnacle/events"
 	memorylog "binnacle/events/memory"
 	"binnacle/functions"
+	"binnacle/functions/verify"
 	"binnacle/projections"
 	memoryblobs "binnacle/projections/blobs/memory"
 	"binnacle/projections/catalog"
@@ -316,7 +317,7 @@ func TestAnEmptiedBlobStoreIsRefilled(t *testing.T) {
 			t.Fatalf("round %d: got %+v, %v; want %d contents", round, summary, err, least)
 		}
 	}
-	report, err := (&functions.Verify{Log: n.log, Index: n.index, Blobs: emptied, Catalog: theCatalog()}).Handle(t.Context(), functions.VerifyOptions{Deep: true}, func(int64, int64) {})
+	report, err := (&verify.Storage{Log: n.log, Index: n.index, Blobs: emptied, Catalog: theCatalog()}).Handle(t.Context(), verify.Options{Deep: true}, func(int64, int64) {})
 	if err != nil || report.Missing != 0 || report.Wrong != 0 {
 		t.Errorf("after the refill: %v, %+v", err, report)
 	}

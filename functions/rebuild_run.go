@@ -250,7 +250,7 @@ func (r *rebuilding) bring(ctx context.Context, l *line, g goal, step string) er
 		if l.state.Next >= to {
 			return nil
 		}
-		a := &applier{log: r.Log, index: r.building, blobs: r.blobs, documents: newDocuments(r.catalog), logger: r.logger, partition: l.partition, identity: r.identity, done: func(records int64) {
+		a := &applier{log: r.Log, index: r.building, blobs: r.blobs, documents: NewDocuments(r.catalog), logger: r.logger, partition: l.partition, identity: r.identity, done: func(records int64) {
 			r.report(step, records)
 			r.mu.Lock()
 			r.summary.Recorded += records

@@ -11,6 +11,7 @@ import (
 
 	"binnacle/events"
 	"binnacle/functions"
+	"binnacle/functions/verify"
 	"binnacle/projections"
 	memoryblobs "binnacle/projections/blobs/memory"
 )
@@ -181,8 +182,8 @@ func TestARebuildMakesTheSameGeneration(t *testing.T) {
 	if g.catalogs[1] != theCatalog().Digest() || g.kept[theCatalog().Digest()] == nil {
 		t.Error("the generation was not begun with the catalog's digest")
 	}
-	verify := &functions.Verify{Log: n.log, Index: g.live, Blobs: blobs, Catalog: theCatalog()}
-	report, err := verify.Handle(t.Context(), functions.VerifyOptions{Deep: true}, func(int64, int64) {})
+	storage := &verify.Storage{Log: n.log, Index: g.live, Blobs: blobs, Catalog: theCatalog()}
+	report, err := storage.Handle(t.Context(), verify.Options{Deep: true}, func(int64, int64) {})
 	if err != nil || !report.OK {
 		t.Errorf("verify after the rebuild, with its own blobs: %v\n%s", err, strings.Join(report.Lines(), "\n"))
 	}
@@ -287,7 +288,7 @@ func TestWhatIsLostComesBackFromTheLog(t *testing.T) {
 	}
 	n.must(200, "PUT", "/Patient/known", patient("known", "changed"))
 	rows := n.index.rows
-	verify := &functions.Verify{Log: n.log, Index: n.index, Blobs: n.blobs, Catalog: theCatalog()}
+	storage := &verify.Storage{Log: n.log, Index: n.index, Blobs: n.blobs, Catalog: theCatalog()}
 
 	want := map[events.Hash]string{}
 	for _, row := range rows {
@@ -322,7 +323,7 @@ func TestWhatIsLostComesBackFromTheLog(t *testing.T) {
 		if err := n.blobs.Put(t.Context(), []projections.Blob{{Hash: rows[1].Hash, Content: []byte("other bytes")}, {Hash: events.Hash{1}, Content: []byte("nobody's")}}); err != nil {
 			t.Fatal(err)
 		}
-		report, err := verify.Handle(t.Context(), functions.VerifyOptions{}, func(int64, int64) {})
+		report, err := storage.Handle(t.Context(), verify.Options{}, func(int64, int64) {})
 		if err != nil || report.OK || report.Missing != 2 || report.Wrong != 1 || report.Orphans != 1 || len(report.Problems) != 3 {
 			t.Errorf("got %v, %+v; want two missing, one wrong, one orphan", err, report)
 		}
@@ -337,11 +338,11 @@ func TestWhatIsLostComesBackFromTheLog(t *testing.T) {
 		if err := n.blobs.Put(t.Context(), []projections.Blob{{Hash: rows[1].Hash, Content: []byte("other bytes")}}); err != nil {
 			t.Fatal(err)
 		}
-		report, err := verify.Handle(t.Context(), functions.VerifyOptions{Repair: true}, func(int64, int64) {})
+		report, err := storage.Handle(t.Context(), verify.Options{Repair: true}, func(int64, int64) {})
 		if err != nil || !report.OK || report.Repaired != 3 {
 			t.Errorf("got %v, %+v; want three repaired", err, report)
 		}
-		if report, err = verify.Handle(t.Context(), functions.VerifyOptions{Deep: true}, func(int64, int64) {}); err != nil || !report.OK || report.Missing+report.Wrong != 0 {
+		if report, err = storage.Handle(t.Context(), verify.Options{Deep: true}, func(int64, int64) {}); err != nil || !report.OK || report.Missing+report.Wrong != 0 {
 			t.Errorf("after the repair: %v, %+v", err, report)
 		}
 	})
@@ -399,8 +400,8 @@ func TestVerifyFindsWhatIsWrongWithTheIndex(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			n := filled(t)
 			c.break_(n.index)
-			verify := &functions.Verify{Log: n.log, Index: n.index, Blobs: n.blobs, Catalog: theCatalog()}
-			report, err := verify.Handle(t.Context(), functions.VerifyOptions{Deep: true}, func(int64, int64) {})
+			storage := &verify.Storage{Log: n.log, Index: n.index, Blobs: n.blobs, Catalog: theCatalog()}
+			report, err := storage.Handle(t.Context(), verify.Options{Deep: true}, func(int64, int64) {})
 			if err != nil {
 				t.Fatal(err)
 			}

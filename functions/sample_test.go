@@ -22,6 +22,7 @@ import (
 	"binnacle/events/sqlitefile"
 	"binnacle/functions"
 	"binnacle/functions/door"
+	"binnacle/functions/verify"
 	"binnacle/projections"
 	memoryblobs "binnacle/projections/blobs/memory"
 	"binnacle/projections/index/sqlite"
@@ -198,8 +199,8 @@ func TestTheSampleGoesInAndTheSameComesOutOfEveryReplay(t *testing.T) {
 			}
 		}
 	})
-	verify := &functions.Verify{Log: log, Index: live, Blobs: blobs, Catalog: theCatalog()}
-	report, err := verify.Handle(t.Context(), functions.VerifyOptions{Deep: true}, func(int64, int64) {})
+	storage := &verify.Storage{Log: log, Index: live, Blobs: blobs, Catalog: theCatalog()}
+	report, err := storage.Handle(t.Context(), verify.Options{Deep: true}, func(int64, int64) {})
 	if err != nil || !report.OK || report.Resources != int64(resources) || report.Missing+report.Wrong+report.Orphans != 0 {
 		t.Errorf("verify: %v\n%s", err, strings.Join(report.Lines(), "\n"))
 	}

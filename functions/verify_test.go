@@ -11,7 +11,7 @@ import (
 	"testing"
 
 	"binnacle/events"
-	"binnacle/functions"
+	"binnacle/functions/verify"
 	"binnacle/projections"
 )
 
@@ -26,10 +26,10 @@ func (s *served) send(t testing.TB, status int, method, path, body string) {
 	}
 }
 
-func (s *served) verify(t testing.TB, options functions.VerifyOptions) functions.Report {
+func (s *served) verify(t testing.TB, options verify.Options) verify.Report {
 	t.Helper()
-	verify := &functions.Verify{Log: s.log, Index: s.live, Blobs: s.blobs, Catalog: theCatalog()}
-	report, err := verify.Handle(t.Context(), options, func(int64, int64) {})
+	storage := &verify.Storage{Log: s.log, Index: s.live, Blobs: s.blobs, Catalog: theCatalog()}
+	report, err := storage.Handle(t.Context(), options, func(int64, int64) {})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +55,7 @@ func termsOfAllKinds(t testing.TB) *served {
 
 func TestVerifyTellsOfEachTermRowThatIsAlteredMissingOrAdded(t *testing.T) {
 	s := termsOfAllKinds(t)
-	if r := s.verify(t, functions.VerifyOptions{Deep: true}); !r.OK || r.TermsCompared != 7 || r.TermsDiffer != 0 {
+	if r := s.verify(t, verify.Options{Deep: true}); !r.OK || r.TermsCompared != 7 || r.TermsDiffer != 0 {
 		t.Fatalf("before anything is changed:\n%s", strings.Join(r.Lines(), "\n"))
 	}
 	const sid = "ref >> 2"
@@ -85,10 +85,10 @@ func TestVerifyTellsOfEachTermRowThatIsAlteredMissingOrAdded(t *testing.T) {
 			if n, err := done.RowsAffected(); err != nil || n == 0 {
 				t.Fatalf("%q changed %d rows, %v", c.change, n, err)
 			}
-			if plain := s.verify(t, functions.VerifyOptions{}); !plain.OK || plain.TermsCompared != 0 {
+			if plain := s.verify(t, verify.Options{}); !plain.OK || plain.TermsCompared != 0 {
 				t.Errorf("without --deep terms are not looked at:\n%s", strings.Join(plain.Lines(), "\n"))
 			}
-			report := s.verify(t, functions.VerifyOptions{Deep: true})
+			report := s.verify(t, verify.Options{Deep: true})
 			if report.OK || report.TermsDiffer != int64(len(c.of)) || len(report.Problems) != len(c.of) {
 				t.Fatalf("want %d differences:\n%s", len(c.of), strings.Join(report.Lines(), "\n"))
 			}
@@ -126,12 +126,12 @@ func TestVerifyTellsADamagedContentFromAMissingOne(t *testing.T) {
 	if err := s.blobs.Put(t.Context(), []projections.Blob{{Hash: current[0].Hash, Content: []byte("damaged")}}); err != nil {
 		t.Fatal(err)
 	}
-	verify := &functions.Verify{Log: s.log, Index: s.live, Blobs: strictBlobs{s.blobs}, Catalog: theCatalog()}
+	storage := &verify.Storage{Log: s.log, Index: s.live, Blobs: strictBlobs{s.blobs}, Catalog: theCatalog()}
 	for _, c := range []struct {
-		options                  functions.VerifyOptions
+		options                  verify.Options
 		missing, wrong, repaired int64
-	}{{functions.VerifyOptions{}, 1, 1, 0}, {functions.VerifyOptions{Repair: true}, 1, 1, 2}, {functions.VerifyOptions{}, 0, 0, 0}} {
-		report, err := verify.Handle(t.Context(), c.options, func(int64, int64) {})
+	}{{verify.Options{}, 1, 1, 0}, {verify.Options{Repair: true}, 1, 1, 2}, {verify.Options{}, 0, 0, 0}} {
+		report, err := storage.Handle(t.Context(), c.options, func(int64, int64) {})
 		if err != nil || report.Missing != c.missing || report.Wrong != c.wrong || report.Repaired != c.repaired || report.OK != (c.missing+c.wrong == c.repaired) {
 			t.Errorf("%+v: %v, got\n%s", c, err, strings.Join(report.Lines(), "\n"))
 		}
@@ -157,7 +157,7 @@ func TestVerifyTellsOfWrongCountersAndOfWhatTheIndexLacks(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			report := s.verify(t, functions.VerifyOptions{})
+			report := s.verify(t, verify.Options{})
 			if report.OK || len(report.Problems) != len(c.of) {
 				t.Fatalf("want %d problems:\n%s", len(c.of), strings.Join(report.Lines(), "\n"))
 			}
@@ -184,10 +184,10 @@ func TestVerifyTakesTermsFromTheLogWhereTheContentIsLost(t *testing.T) {
 	if err := s.blobs.Delete(t.Context(), hashes); err != nil {
 		t.Fatal(err)
 	}
-	if r := s.verify(t, functions.VerifyOptions{Deep: true}); r.OK || r.Missing != 6 || r.TermsCompared != 7 || r.TermsDiffer != 0 {
+	if r := s.verify(t, verify.Options{Deep: true}); r.OK || r.Missing != 6 || r.TermsCompared != 7 || r.TermsDiffer != 0 {
 		t.Errorf("with all contents lost:\n%s", strings.Join(r.Lines(), "\n"))
 	}
-	if r := s.verify(t, functions.VerifyOptions{Deep: true, Repair: true}); !r.OK || r.Repaired != 6 || r.TermsCompared != 7 || r.TermsDiffer != 0 {
+	if r := s.verify(t, verify.Options{Deep: true, Repair: true}); !r.OK || r.Repaired != 6 || r.TermsCompared != 7 || r.TermsDiffer != 0 {
 		t.Errorf("with repair:\n%s", strings.Join(r.Lines(), "\n"))
 	}
 }
@@ -197,8 +197,8 @@ func TestVerifyDoesNotCompareTermsThatAnotherReadingOfTheParametersHasMade(t *te
 	if _, err := s.file.Write.ExecContext(t.Context(), "delete from g1_text"); err != nil {
 		t.Fatal(err)
 	}
-	verify := &functions.Verify{Log: s.log, Index: s.live, Blobs: s.blobs, Catalog: theCatalog(), OtherReading: true}
-	report, err := verify.Handle(t.Context(), functions.VerifyOptions{Deep: true}, func(int64, int64) {})
+	storage := &verify.Storage{Log: s.log, Index: s.live, Blobs: s.blobs, Catalog: theCatalog(), OtherReading: true}
+	report, err := storage.Handle(t.Context(), verify.Options{Deep: true}, func(int64, int64) {})
 	if err != nil || !report.OK || !report.TermsSkipped || !strings.Contains(strings.Join(report.Lines(), "\n"), "WARNING: search terms were not compared") {
 		t.Errorf("%v\n%s", err, strings.Join(report.Lines(), "\n"))
 	}
@@ -226,7 +226,7 @@ func TestVerifyBesideAWriterRaisesNoFalseAlarm(t *testing.T) {
 		}
 	}()
 	for range 5 {
-		if r := s.verify(t, functions.VerifyOptions{Deep: true}); !r.OK || r.TermsCompared != r.Versions {
+		if r := s.verify(t, verify.Options{Deep: true}); !r.OK || r.TermsCompared != r.Versions {
 			t.Errorf("beside a writer:\n%s", strings.Join(r.Lines(), "\n"))
 		}
 	}
@@ -237,9 +237,9 @@ func TestVerifyBesideAWriterRaisesNoFalseAlarm(t *testing.T) {
 func TestVerifyCanBeInterrupted(t *testing.T) {
 	s := termsOfAllKinds(t)
 	ctx, cancel := context.WithCancel(t.Context())
-	verify := &functions.Verify{Log: s.log, Index: s.live, Blobs: s.blobs, Catalog: theCatalog()}
+	storage := &verify.Storage{Log: s.log, Index: s.live, Blobs: s.blobs, Catalog: theCatalog()}
 	told := 0
-	_, err := verify.Handle(ctx, functions.VerifyOptions{Deep: true}, func(done, all int64) {
+	_, err := storage.Handle(ctx, verify.Options{Deep: true}, func(done, all int64) {
 		if told++; done < 1 || all != 7 {
 			t.Errorf("progress: %d of %d", done, all)
 		}
@@ -274,7 +274,7 @@ func TestVerifyNamesWhatWasChangedAfterARecordInQuarantineThatWasToChangeItToo(t
 	n.must(204, "DELETE", "/Patient/q", "")
 	n.must(201, "PUT", "/Patient/other", patient("other", "1"))
 	report := n.verified() // a warning is no corruption
-	want := []functions.Dependent{
+	want := []verify.Dependent{
 		{Record: foreign.String(), Tenant: "main", Type: "Patient", ID: "p", Version: 2, Position: "0:5"},
 		{Record: foreign.String(), Tenant: "main", Type: "Patient", ID: "q", Version: 2, Position: "0:7"},
 		{Record: positions[0].String(), Tenant: "main", Type: "Patient", ID: "p", Version: 2, Position: "0:5"},

@@ -30,7 +30,7 @@ func (p *poisoned) Error() string { return p.reason }
 type work struct {
 	*events.Change
 	item      *item
-	documents *documents
+	documents *Documents
 	doc       *fhir.Document // of Content as the event has it; nil for a delete, and when all is decided
 	refs      []reference    // literal relative references in doc, and links to a version of what they lead to
 
@@ -70,7 +70,7 @@ func (w *work) release() {
 }
 
 // prepare reads an item's record; whatever is wrong with it makes it poison. It is safe to prepare items side by side.
-func (i *item) prepare(d *documents) {
+func (i *item) prepare(d *Documents) {
 	err := i.guard("reading it", func() error {
 		record, err := events.Decode(i.raw)
 		if err != nil {
@@ -101,7 +101,7 @@ func (i *item) guard(what string, step func() error) (err error) {
 }
 
 // newWork checks a change's form, which the door has done already for what came through it.
-func newWork(d *documents, i *item, change *events.Change) (*work, error) {
+func newWork(d *Documents, i *item, change *events.Change) (*work, error) {
 	w := &work{Change: change, item: i, documents: d}
 	if !d.catalog.Readable(change.Type) {
 		return nil, fmt.Errorf("%.80q is no resource type", change.Type)

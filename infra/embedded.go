@@ -10,6 +10,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"binnacle/functions"
+	"binnacle/functions/verify"
 	"binnacle/infra/node"
 	"binnacle/infra/parts"
 	"binnacle/infra/terminal"
@@ -60,7 +61,7 @@ func (e *Embedded) Rebuild(ctx context.Context) error {
 
 // Verify compares log, blobs and index; an error tells what doesn't agree.
 func (e *Embedded) Verify(ctx context.Context) error {
-	report, err := verify(ctx, e.node.Parts, functions.VerifyOptions{Deep: true}, terminal.NewProgress(io.Discard, "verify", "versions"))
+	report, err := verifyStorage(ctx, e.node.Parts, verify.Options{Deep: true}, terminal.NewProgress(io.Discard, "verify", "versions"))
 	if err == nil && !report.OK {
 		err = fmt.Errorf("the storage doesn't agree: %v", report.Problems)
 	}

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"binnacle/events"
-	"binnacle/functions"
+	"binnacle/functions/verify"
 	"binnacle/infra/node"
 	"binnacle/projections"
 )
@@ -59,7 +59,7 @@ func TestAnOperatorLooksAtTheQuarantineAndSettlesIt(t *testing.T) {
 	if code, out, errOut := run("verify", "--deep"); code != 0 || !strings.Contains(out, warning) || !strings.Contains(out, "binnacle quarantine show "+at) || !strings.HasSuffix(out, "\nOK\n") {
 		t.Errorf("verify: %d\n%s%s", code, out, errOut)
 	}
-	var report functions.Report
+	var report verify.Report
 	code, out, _ = run("verify", "--json")
 	if err := json.Unmarshal([]byte(out), &report); err != nil || code != 0 || len(report.Dependents) != 1 || report.Dependents[0].Record != at || report.Dependents[0].ID != "p" {
 		t.Errorf("verify --json: %d %s: %v", code, out, err)

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 
 	"binnacle/functions"
+	"binnacle/functions/verify"
 	"binnacle/infra/parts"
 	"binnacle/infra/terminal"
 )
@@ -34,7 +35,7 @@ func (c *verifyCommand) Run(ctx context.Context, config *parts.Config, out *term
 	}
 	defer p.Close()
 	bar := terminal.NewProgress(out.Err, "verify", "versions")
-	report, err := verify(ctx, p, functions.VerifyOptions{Deep: c.Deep, Repair: c.Repair}, bar)
+	report, err := verifyStorage(ctx, p, verify.Options{Deep: c.Deep, Repair: c.Repair}, bar)
 	bar.Close()
 	if err != nil {
 		return err
@@ -56,19 +57,19 @@ func (c *verifyCommand) Run(ctx context.Context, config *parts.Config, out *term
 	return nil
 }
 
-func verify(ctx context.Context, p *parts.Parts, options functions.VerifyOptions, bar *terminal.Progress) (functions.Report, error) {
+func verifyStorage(ctx context.Context, p *parts.Parts, options verify.Options, bar *terminal.Progress) (verify.Report, error) {
 	live, err := parts.LiveGeneration(ctx, p.Generations)
 	if err != nil {
-		return functions.Report{}, err
+		return verify.Report{}, err
 	}
 	c := p.Catalog
 	if p.RebuildDue(live) { // what is there was made with the parameters of the index
 		if c, err = functions.CatalogOf(ctx, p.Generations, live.Catalog); err != nil {
-			return functions.Report{}, err
+			return verify.Report{}, err
 		}
 	}
 	// Bound: the terms of another catalog's generation, should one become live meanwhile, are never compared with those of this one.
-	run := &functions.Verify{Log: p.Log, Index: p.Generations.Bound(live.Catalog), Blobs: p.Blobs, Catalog: c, OtherReading: c.Digest() != live.Catalog}
+	run := &verify.Storage{Log: p.Log, Index: p.Generations.Bound(live.Catalog), Blobs: p.Blobs, Catalog: c, OtherReading: c.Digest() != live.Catalog}
 	report, err := run.Handle(ctx, options, bar.Set)
 	if err == nil {
 		bar.Set(report.Versions, report.Versions)

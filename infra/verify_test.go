@@ -6,7 +6,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"binnacle/functions"
+	"binnacle/functions/verify"
 )
 
 func TestVerifyComparesTermsInTheMeaningOfTheLiveGenerationAlsoWhenARebuildIsDue(t *testing.T) {
@@ -23,7 +23,7 @@ func TestVerifyComparesTermsInTheMeaningOfTheLiveGenerationAlsoWhenARebuildIsDue
 	verified := func(when string, flags ...string) {
 		t.Helper()
 		code, out, errOut := command(t, append([]string{"verify", "--deep", "--json", "--variant", "standalone", "--data", folder, "--log-level", "error"}, flags...)...)
-		var report functions.Report
+		var report verify.Report
 		if err := json.Unmarshal([]byte(out), &report); err != nil || code != 0 || !report.OK || report.TermsCompared != 1 || report.TermsSkipped {
 			t.Errorf("%s: %d %v\n%s%s", when, code, err, out, errOut)
 		}

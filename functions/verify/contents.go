@@ -1,4 +1,4 @@
-package functions
+package verify
 
 import (
 	"context"
@@ -8,8 +8,15 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"binnacle/events"
+	"binnacle/functions"
 	"binnacle/projections"
 )
+
+// scanned is a version as the index has it.
+type scanned struct {
+	version projections.Version
+	terms   events.Hash
+}
 
 // checked is a version on its way through a check.
 type checked struct {
@@ -31,7 +38,7 @@ func (v *verifying) contents(ctx context.Context, batch []checked) error {
 	}
 	right := make([][]byte, len(batch))
 	group, heals := errgroup.WithContext(ctx)
-	group.SetLimit(verifyHeals)
+	group.SetLimit(healsAtOnce)
 	for i, one := range batch {
 		if one.version.Deleted {
 			continue
@@ -60,7 +67,7 @@ func (v *verifying) contents(ctx context.Context, batch []checked) error {
 		}
 		row := projections.Row{Version: one.version, Supersedes: one.supersedes, MainDate: projections.MinTime}
 		if !one.version.Deleted {
-			if err := v.documents.extract(&row, content); err != nil {
+			if err := v.documents.Extract(&row, content); err != nil {
 				v.problem("%s cannot be indexed any more: %v; it stays out of a rebuild", describe(one.version), err)
 				continue
 			}
@@ -84,7 +91,7 @@ func (v *verifying) isRight(version projections.Version, stored []byte) bool {
 
 // wrong returns the right content in place of what the blobs gave: what the log gives, if anybody wants it; nil: nothing does.
 func (v *verifying) wrong(ctx context.Context, version projections.Version, stored []byte) ([]byte, error) {
-	_, there := slices.BinarySearch(v.stored, prefix(version.Hash))
+	_, there := slices.BinarySearch(v.stored, version.Hash.Prefix())
 	switch {
 	case stored != nil:
 		return v.lost(ctx, version, &v.report.Wrong, "has another hash")
@@ -124,7 +131,7 @@ func (v *verifying) lost(ctx context.Context, version projections.Version, count
 	v.mu.Lock()
 	*counter++
 	v.mu.Unlock()
-	heal := Heal{Log: v.Log, Index: v.Index, Catalog: v.Catalog}
+	heal := functions.Heal{Log: v.Log, Index: v.Index, Catalog: v.Catalog}
 	if !v.options.Repair {
 		v.problem("the content of %s %s; --repair brings it back from the log", describe(version), what)
 		if !v.options.Deep {

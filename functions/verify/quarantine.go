@@ -1,10 +1,11 @@
-package functions
+package verify
 
 import (
 	"context"
 
 	"binnacle/events"
 	"binnacle/events/fhir"
+	"binnacle/functions"
 	"binnacle/projections"
 )
 
@@ -26,7 +27,7 @@ func (v *verifying) quarantine(ctx context.Context) error {
 		return err
 	}
 	v.report.Quarantined = sizes.Quarantined
-	q := Quarantine{Index: v.Index}
+	q := functions.Quarantine{Index: v.Index}
 	return q.Each(ctx, false, func(found projections.Quarantined) error {
 		v.report.Open++
 		return v.dependents(ctx, found.Record)
@@ -47,7 +48,7 @@ func (v *verifying) dependents(ctx context.Context, record events.RawRecord) err
 		}
 	}
 	for len(keys) > 0 {
-		some := keys[:min(len(keys), currentKeys)]
+		some := keys[:min(len(keys), keysAtOnce)]
 		keys = keys[len(some):]
 		versions, err := v.Index.Current(ctx, some)
 		if err != nil {
@@ -57,7 +58,7 @@ func (v *verifying) dependents(ctx context.Context, record events.RawRecord) err
 			if version.Number == 0 || version.Position.Partition != record.Position.Partition || version.Position.Offset <= record.Position.Offset {
 				continue
 			}
-			if len(v.report.Dependents) == verifyProblems {
+			if len(v.report.Dependents) == problemsTold {
 				v.report.MoreDependents++
 				continue
 			}

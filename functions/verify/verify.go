@@ -1,9 +1,8 @@
-package functions
+package verify
 
 import (
 	"cmp"
 	"context"
-	"encoding/binary"
 	"fmt"
 	"hash/maphash"
 	"maps"
@@ -15,22 +14,24 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"binnacle/events"
+	"binnacle/functions"
 	"binnacle/projections"
 	"binnacle/projections/catalog"
 )
 
-// Bounds of Verify.
+// Bounds of a run.
 const (
-	verifyBlobs    = 64  // contents that are read at once
-	verifyReaders  = 4   // reads of contents side by side
-	verifyHeals    = 4   // lost contents of one such read that are brought back side by side: each waits for the log and the blob store, and holds its whole event
-	verifyProblems = 100 // problems that are told one by one
-	verifyReport   = 250 * time.Millisecond
-	verifyPatience = time.Second // without progress of a projector that is behind
+	keysAtOnce   = 2_000 // of one look-up
+	blobsAtOnce  = 64    // contents that are read at once
+	readers      = 4     // reads of contents side by side
+	healsAtOnce  = 4     // lost contents of one such read that are brought back side by side: each waits for the log and the blob store, and holds its whole event
+	problemsTold = 100   // problems that are told one by one
+	reportEvery  = 250 * time.Millisecond
+	patience     = time.Second // without progress of a projector that is behind
 )
 
-// Verify compares what happened with what is: log ↔ index ↔ blobs.
-type Verify struct {
+// Storage is what is compared: what happened with what is, log ↔ index ↔ blobs.
+type Storage struct {
 	Log     events.Log
 	Index   projections.Index
 	Blobs   projections.Blobs
@@ -41,8 +42,8 @@ type Verify struct {
 	OtherReading bool
 }
 
-// VerifyOptions say how deep to look. By default the index is read once and every content's hash is computed.
-type VerifyOptions struct {
+// Options say how deep to look. By default the index is read once and every content's hash is computed.
+type Options struct {
 	// Deep: also read the log again: every event has its outcome, and the versions are those that the outcomes tell. And extract every
 	// content's terms anew: they must be those that the index has.
 	Deep   bool
@@ -57,9 +58,9 @@ type latest struct {
 
 // verifying is one run.
 type verifying struct {
-	*Verify
-	documents *documents
-	options   VerifyOptions
+	*Storage
+	documents *functions.Documents
+	options   Options
 	progress  func(done, all int64)
 	all       int64
 	seed      maphash.Seed
@@ -75,13 +76,13 @@ type verifying struct {
 
 // Handle verifies and calls progress, from one goroutine at a time, with the versions done and all. An error means that verifying could not be
 // finished; what it found wrong is in the report. It may run beside a server that writes: what is written meanwhile is passed over.
-func (v *Verify) Handle(ctx context.Context, options VerifyOptions, progress func(done, all int64)) (Report, error) {
-	run := &verifying{Verify: v, options: options, progress: progress, documents: newDocuments(v.Catalog), seed: maphash.MakeSeed(), latest: make(map[uint64]latest), living: make(map[projections.Ledger]int64), hashes: make(map[uint64]struct{})}
+func (v *Storage) Handle(ctx context.Context, options Options, progress func(done, all int64)) (Report, error) {
+	run := &verifying{Storage: v, options: options, progress: progress, documents: functions.NewDocuments(v.Catalog), seed: maphash.MakeSeed(), latest: make(map[uint64]latest), living: make(map[projections.Ledger]int64), hashes: make(map[uint64]struct{})}
 	run.report.Types = make(map[string]TypeCount)
 	started := time.Now()
 	// Orphans are counted against the versions read afterwards: a content is there before its version is.
 	if err := v.Blobs.Each(ctx, func(hash events.Hash) error {
-		run.stored = append(run.stored, prefix(hash))
+		run.stored = append(run.stored, hash.Prefix())
 		return nil
 	}); err != nil {
 		return Report{}, err
@@ -114,7 +115,7 @@ func (v *Verify) Handle(ctx context.Context, options VerifyOptions, progress fun
 func (v *verifying) problem(format string, args ...any) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if len(v.report.Problems) < verifyProblems {
+	if len(v.report.Problems) < problemsTold {
 		v.report.Problems = append(v.report.Problems, fmt.Sprintf(format, args...))
 	} else {
 		v.report.MoreProblems++
@@ -158,7 +159,7 @@ func (v *verifying) partitions(ctx context.Context) error {
 			v.problem("partition %d: %d records of the log are not projected yet; if no server is running start one, then verify again", end.Partition, wanted[end.Partition]-state.Next)
 		}
 		if end.First > 0 {
-			v.problem("the log's %s; a rebuild can't make again what they said: bring the log back from its copy", headGone(end))
+			v.problem("the log's %s; a rebuild can't make again what they said: bring the log back from its copy", functions.HeadGone(end))
 		}
 		count, err := v.versions(ctx, end.Partition, state)
 		if err != nil {
@@ -224,7 +225,7 @@ func (v *verifying) settled(ctx context.Context) (wanted map[int32]int64, states
 		if missing != before {
 			before, progress = missing, time.Now()
 		}
-		if missing == 0 || time.Since(progress) > verifyPatience {
+		if missing == 0 || time.Since(progress) > patience {
 			return wanted, states, nil
 		}
 		select {
@@ -238,7 +239,7 @@ func (v *verifying) settled(ctx context.Context) (wanted map[int32]int64, states
 // versions reads all versions of a partition up to a state and has their contents and terms checked.
 func (v *verifying) versions(ctx context.Context, partition int32, state projections.State) (count int64, err error) {
 	group, checks := errgroup.WithContext(ctx)
-	group.SetLimit(verifyReaders)
+	group.SetLimit(readers)
 	var batch []checked
 	next := int64(partition)<<projections.SidBits | 1
 	err = v.Index.Scan(checks, partition, func(version projections.Version, terms events.Hash) error {
@@ -254,7 +255,7 @@ func (v *verifying) versions(ctx context.Context, partition int32, state project
 		if version.Deleted && !v.options.Deep {
 			return nil
 		}
-		if batch = append(batch, checked{scanned{version, terms}, before}); len(batch) == verifyBlobs {
+		if batch = append(batch, checked{scanned{version, terms}, before}); len(batch) == blobsAtOnce {
 			full := batch
 			batch = nil
 			group.Go(func() error { return v.contents(checks, full) })
@@ -277,8 +278,6 @@ func describe(v projections.Version) string {
 	return fmt.Sprintf("%s/%s version %d of tenant %s (record %v, change %d)", v.Type, v.ID, v.Number, v.Tenant, v.Position, v.Change)
 }
 
-func prefix(hash events.Hash) uint64 { return binary.BigEndian.Uint64(hash[:8]) }
-
 // count checks that the versions of each resource are counted 1, 2, 3 …, and returns the Sid of the one before; 0: there is none.
 func (v *verifying) count(version projections.Version) (supersedes int64) {
 	key := maphash.Comparable(v.seed, version.Key)
@@ -289,7 +288,7 @@ func (v *verifying) count(version projections.Version) (supersedes int64) {
 	if version.Deleted {
 		number = -number
 	} else {
-		v.hashes[prefix(version.Hash)] = struct{}{}
+		v.hashes[version.Hash.Prefix()] = struct{}{}
 	}
 	v.latest[key] = latest{number, version.Sid}
 	v.report.Versions++
@@ -304,7 +303,7 @@ func (v *verifying) count(version projections.Version) (supersedes int64) {
 		v.living[ledger]--
 	}
 	v.report.Types[version.Type] = t
-	tell := time.Since(v.reported) > verifyReport
+	tell := time.Since(v.reported) > reportEvery
 	done := v.report.Versions
 	if tell {
 		v.reported = time.Now()
