@@ -13,6 +13,7 @@ import (
 // typeRows is how many rows of a type there were at a snapshot, counted up to a bound.
 type typeRows struct {
 	rows int
+	more bool  // than the bound, which was the most that are not mostly superseded
 	at   int64 // Sid
 }
 
@@ -30,8 +31,8 @@ func (x *search) mostlyClosed() (bool, error) {
 	known, counted := p.types[x.ledger]
 	x.Sets.mu.Unlock()
 	since := x.snapshot - known.at
-	if counted && (int64(known.rows)+max(since, 0) <= int64(most) || since <= max(recountAfter, int64(known.rows)/10)) {
-		return known.rows > most, nil
+	if counted && (!known.more && int64(known.rows)+max(since, 0) <= int64(most) || since <= max(recountAfter, int64(known.rows)/10)) {
+		return known.more || known.rows > most, nil
 	}
 	s := x.statement()
 	sql := "select count(*) from (select 1 from " + s.table("term") + " t where t.key = " + s.arg(x.ledger) + " limit " + s.arg(int64(most)+1) + ") y"
@@ -40,7 +41,10 @@ func (x *search) mostlyClosed() (bool, error) {
 		return false, err
 	}
 	x.Sets.mu.Lock()
-	p.types[x.ledger] = typeRows{int(rows), x.snapshot}
+	if len(p.types) >= askedOnce {
+		clear(p.types)
+	}
+	p.types[x.ledger] = typeRows{int(rows), int(rows) > most, x.snapshot}
 	x.Sets.mu.Unlock()
 	return int(rows) > most, nil
 }
@@ -157,6 +161,9 @@ func (x *search) walkPast(o, walk order, limit int) (found []match, done bool, e
 			return found, done, err
 		}
 		x.Sets.mu.Lock()
+		if len(p.passed) >= askedOnce {
+			clear(p.passed)
+		}
 		p.passed[key] = x.snapshot
 		x.Sets.mu.Unlock()
 	}
