@@ -63,7 +63,12 @@ func TestEveryPlaceTakesItsMethods(t *testing.T) {
 		{"patch", both, "PATCH", "/fhir/Patient/1", 405, "GET, HEAD, PUT, DELETE"},
 		{"post to a resource", both, "POST", "/fhir/Patient/1", 405, "GET, HEAD, PUT, DELETE"},
 		{"delete of a version", both, "DELETE", "/fhir/Patient/1/_history/1", 405, "GET, HEAD"},
-		{"write to metadata", both, "PATCH", "/fhir/metadata", 405, ""},
+		{"write to metadata", both, "PATCH", "/fhir/metadata", 405, "GET, HEAD"},
+		{"put to metadata", both, "PUT", "/fhir/metadata", 405, "GET, HEAD"},
+		{"put to a search", both, "PUT", "/fhir/Patient/_search", 405, "POST"},
+		{"a history of a type by another method", both, "DELETE", "/fhir/Patient/_history", 400, ""},
+		{"an unknown type by a method that nothing takes", both, "PATCH", "/fhir/Unicorn/1", 404, ""},
+		{"a resource whose id is a name", both, "GET", "/fhir/Patient/metadata", 404, ""},
 		{"write to health", both, "POST", "/health", 405, "GET, HEAD"},
 		{"an unknown type", both, "PUT", "/fhir/Unicorn/1", 404, ""},
 		{"an operation", both, "GET", "/fhir/Patient/$everything", 404, ""},
@@ -105,6 +110,9 @@ func TestEveryPlaceTakesItsMethods(t *testing.T) {
 		}
 		if c.status >= 400 {
 			outcomeOf(t, w.Body.Bytes())
+		}
+		if (w.Header().Get("Allow") != "") != (c.status == 405) {
+			t.Errorf("%s: %d with Allow %q", c.name, w.Code, w.Header().Get("Allow"))
 		}
 		if c.allow != "" && !sameList(w.Header().Get("Allow"), c.allow) {
 			t.Errorf("%s: Allow %q, want %q", c.name, w.Header().Get("Allow"), c.allow)
