@@ -2,6 +2,8 @@ package main
 
 import (
 	"os"
+	"path"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -36,23 +38,36 @@ func TestEveryDirectDependencyHasItsReason(t *testing.T) {
 	}
 }
 
-func TestLinksInTheDocumentsLeadSomewhere(t *testing.T) {
-	for _, page := range []string{"README.md", "docs/architecture.md", "docs/drivers.md", "docs/benchmarks.md", "docs/dependencies.md", "docs/operations.md"} {
-		text, err := os.ReadFile(page)
-		if err != nil {
-			t.Error(err)
-			continue
+type document struct{ name, text string }
+
+// documents are README.md and everything under docs.
+func documents(t *testing.T) (pages []document) {
+	t.Helper()
+	for _, pattern := range []string{"README.md", "docs/*.md", "docs/decisions/*.md"} {
+		files, err := filepath.Glob(pattern)
+		if err != nil || len(files) == 0 {
+			t.Fatalf("no document is there as %s: %v", pattern, err)
 		}
-		for _, m := range regexp.MustCompile(`\]\(([^)#]+)\)`).FindAllStringSubmatch(string(text), -1) {
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			pages = append(pages, document{filepath.ToSlash(file), string(text)})
+		}
+	}
+	return pages
+}
+
+func TestLinksInTheDocumentsLeadSomewhere(t *testing.T) {
+	for _, page := range documents(t) {
+		for _, m := range regexp.MustCompile(`\]\(([^)#]+)\)`).FindAllStringSubmatch(page.text, -1) {
 			target := m[1]
 			if strings.Contains(target, "://") {
 				continue
 			}
-			if folder := page[:strings.LastIndexByte(page, '/')+1]; folder != "" {
-				target = folder + target
-			}
-			if _, err := os.Stat(target); err != nil {
-				t.Errorf("%s links to %s: %v", page, m[1], err)
+			if _, err := os.Stat(path.Join(path.Dir(page.name), target)); err != nil {
+				t.Errorf("%s links to %s: %v", page.name, m[1], err)
 			}
 		}
 	}
