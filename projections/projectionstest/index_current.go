@@ -88,14 +88,19 @@ func mostlySuperseded(planned bool) func(t *testing.T, g projections.Generations
 func newestSuperseded(t *testing.T, g projections.Generations) {
 	w := newWorld(t, g.Live(), 2)
 	put := func(id string, i int) {
-		w.put(key("Patient", id), []int64{projections.MinTime, day(2020, 1, 1+i%28)}[i%2], projections.Term{Param: "gender", Kind: projections.Token, Code: []string{"male", "female"}[i/2%2]})
+		w.put(key("Patient", id), []int64{projections.MinTime, day(2020, 1, 1+i%28)}[i%2], projections.Term{Param: "gender", Kind: projections.Token, Code: []string{"male", "female"}[i/2%2]},
+			projections.Term{Param: "nick", Kind: projections.Reference, System: "Person", Code: fmt.Sprintf("n%d", i%600)})
+	}
+	many := projections.Clause{Param: "nick", Kind: projections.Reference} // more keys than a version is to be asked for
+	for i := range 590 {
+		many.Values = append(many.Values, projections.Value{AnySystem: true, Code: fmt.Sprintf("n%d", i)})
 	}
 	ask := func(each func()) {
 		t.Helper()
 		male := projections.Clause{Param: "gender", Kind: projections.Token, Values: []projections.Value{{AnySystem: true, Code: "male"}}}
 		not := male
 		not.Modifier = projections.Not
-		for _, clauses := range [][]projections.Clause{nil, {male}, {not}} {
+		for _, clauses := range [][]projections.Clause{nil, {male}, {not}, {many}, {many, not}} {
 			q := projections.Query{Tenant: "main", Type: "Patient", Limit: 130, Clauses: clauses}
 			found, first := w.all(q, each)
 			w.compare(q, found, first)
@@ -115,8 +120,11 @@ func newestSuperseded(t *testing.T, g projections.Generations) {
 	for i := range 1_200 { // so that not most of all are superseded
 		put(fmt.Sprint(1_000+i), 0)
 	}
-	for i := range 1_100 {
+	for i := range 3_400 {
 		put(fmt.Sprintf("again%d", i), 55)
+	}
+	w.commit()
+	for i := range 3_400 {
 		w.remove(key("Patient", fmt.Sprintf("again%d", i)))
 	}
 	w.commit()
@@ -127,6 +135,11 @@ func newestSuperseded(t *testing.T, g projections.Generations) {
 	q := projections.Query{Tenant: "main", Type: "Patient", Limit: 10}
 	if plan := w.search(q).Plan; !strings.Contains(plan, "what is current of Patient") {
 		t.Errorf("the planner does not see that the newest versions are superseded: %s", plan)
+	}
+	many.Values = many.Values[1:] // nobody has counted these
+	q.Clauses = []projections.Clause{many}
+	if plan := w.search(q).Plan; strings.Contains(plan, "checked for nick") {
+		t.Errorf("each version is asked for many keys: %s", plan)
 	}
 	n := 0
 	ask(func() {

@@ -174,5 +174,8 @@ func (x *search) walkPast(o, walk order, limit int) (found []match, done bool, e
 	clauses := x.accesses
 	defer func() { x.accesses, x.passing = clauses, false }()
 	x.accesses, x.passing = append(slices.Clip(clauses), current), true
+	if err := x.readManyKeys(walk); err != nil { // no order merges them any more
+		return nil, false, err
+	}
 	return x.combined(o, walk, nil, byValue, nil, limit)
 }

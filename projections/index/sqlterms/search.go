@@ -266,6 +266,9 @@ func (x *search) find(o order, limit int) ([]match, error) {
 		clauses := x.accesses
 		x.accesses = append(slices.Clip(clauses), current)
 		defer func() { x.accesses = clauses }()
+		if err := x.readManyKeys(walk); err != nil { // no order merges them any more
+			return nil, err
+		}
 		if further = further && current.count > x.Bounds.Few; !further {
 			x.assumeMany(walk)
 		}
