@@ -60,6 +60,7 @@ func TestReadsOfOneResource(t *testing.T) {
 		{"an old tag", "/fhir/Patient/1", []string{`If-None-Match: W/"1"`}, 200, `W/"2"`, `"active":true`},
 		{"not modified since", "/fhir/Patient/1", []string{"If-Modified-Since: Sun, 01 Mar 2026 08:00:02 GMT"}, 304, `W/"2"`, ""},
 		{"modified since", "/fhir/Patient/1", []string{"If-Modified-Since: Sun, 01 Mar 2026 08:00:01 GMT"}, 200, `W/"2"`, `"active":true`},
+		{"as of a position, which searches alone can be asked", "/fhir/Patient/1?_asOf=0:0", nil, 400, "", "_id and _asOf"},
 		{"never known", "/fhir/Patient/2", nil, 404, "", "not-found"},
 		{"never known, with a tag", "/fhir/Patient/2", []string{"If-None-Match: *"}, 404, "", "not-found"},
 		{"an id that is none", "/fhir/Patient/a_b", nil, 404, "", "not-found"},

@@ -28,7 +28,7 @@ func (p *queryParser) readContained(key, value string) *refusal {
 	if err := p.once(key, key); err != nil {
 		return err
 	}
-	if key == "_contained" && value != "false" {
+	if key == "_contained" && value != "false" || key == "_containedType" && value != "container" {
 		return refuse(events.Unsupported, key, "contained resources are not found by themselves; leave the parameter out to search the others (chains look into them)")
 	}
 	p.use(key, value)

@@ -116,7 +116,9 @@ func TestTermsOfEachKindAndDatatype(t *testing.T) {
 		{"a string of a date choice is passed over", "date", `{"resourceType":"Procedure","performedString":"once"}`, nil},
 
 		{"a quantity", "value-quantity", `{"resourceType":"Observation","valueQuantity":{"value":5.40,"unit":"milligram","system":"s","code":"mg"}}`, []string{"5.4 5.4 s|mg milligram"}},
-		{"a comparator opens an end", "value-quantity", `{"resourceType":"Observation","valueQuantity":{"value":5,"comparator":"<"}}`, []string{"-Inf 5 | "}},
+		{"a comparator opens an end", "value-quantity", `{"resourceType":"Observation","valueQuantity":{"value":5,"comparator":"<"}}`, []string{"-Inf 4.999999999999999 | "}},
+		{"a comparator that takes the value in", "value-quantity", `{"resourceType":"Observation","valueQuantity":{"value":5,"comparator":"<="}}`, []string{"-Inf 5 | "}},
+		{"a comparator that leaves the value out", "value-quantity", `{"resourceType":"Observation","valueQuantity":{"value":5,"comparator":">"}}`, []string{"5.000000000000001 +Inf | "}},
 		{"a comparator opens the other end", "value-quantity", `{"resourceType":"Observation","valueQuantity":{"value":5,"comparator":">="}}`, []string{"5 +Inf | "}},
 		{"a quantity without a value", "value-quantity", `{"resourceType":"Observation","valueQuantity":{"unit":"mg"}}`, nil},
 		{"money", "totalgross", `{"resourceType":"Invoice","totalGross":{"value":1.5,"currency":"EUR"}}`, []string{"1.5 1.5 urn:iso:std:iso:4217|EUR EUR"}},

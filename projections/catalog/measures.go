@@ -102,7 +102,8 @@ func readNumberRange(w *walk, o *output, v fhir.Node) {
 	}
 }
 
-// readQuantity makes the term of a Quantity or of one of its specialisations. A comparator opens one end: "< 5" is anything up to 5.
+// readQuantity makes the term of a Quantity or of one of its specialisations. A comparator opens one end: "<= 5" is anything up
+// to 5, "< 5" anything up to the number before it.
 func readQuantity(w *walk, o *output, v fhir.Node) {
 	f, found := w.value(v, "value")
 	if !found {
@@ -111,9 +112,13 @@ func readQuantity(w *walk, o *output, v fhir.Node) {
 	t := w.unit(v)
 	t.Param, t.Low, t.High = o.param, f, f
 	switch w.text(v, "comparator") {
-	case "<", "<=":
+	case "<":
+		t.Low, t.High = math.Inf(-1), math.Nextafter(f, math.Inf(-1))
+	case "<=":
 		t.Low = math.Inf(-1)
-	case ">", ">=":
+	case ">":
+		t.Low, t.High = math.Nextafter(f, math.Inf(1)), math.Inf(1)
+	case ">=":
 		t.High = math.Inf(1)
 	}
 	w.add(t)

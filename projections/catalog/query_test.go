@@ -286,6 +286,7 @@ func TestRefusals(t *testing.T) {
 
 		{"_contained=true", unsupported, unsupported, "contained resources are not found by themselves"},
 		{"_contained=both", unsupported, unsupported, "contained resources are not found by themselves"},
+		{"_containedType=contained", unsupported, unsupported, "contained resources are not found by themselves"},
 		{"_summary=text&_include=Observation:subject", invalid, invalid, "can not be mixed"},
 		{"_summary=true&_elements=code", invalid, invalid, "leave one of them out"},
 		{"code.name=a", invalid, invalid, "a token parameter, which can not be chained"},

@@ -64,6 +64,8 @@ func (d *Door) readHistory(h *history, ask *rest.Ask) error {
 				return events.Errorf(events.Invalid, "fhir.History", "%s stands twice", name)
 			}
 		case "_format", "_pretty":
+		case "_list", "_asOf": // they would choose other versions
+			return events.Errorf(events.Unsupported, "fhir.History", "%s is not supported in a history; there are _count, _since and _at", name)
 		default:
 			if refused {
 				return events.Errorf(events.Invalid, "fhir.History", "the parameter %.60q has no meaning in a history; there are _count, _since and _at", name)

@@ -3,6 +3,7 @@ package fhir
 import (
 	"context"
 	"strconv"
+	"strings"
 	"time"
 
 	"binnacle/events"
@@ -93,6 +94,9 @@ func unknownID(resourceType, id string) error {
 func (d *Door) prepareRead(ctx context.Context, ask *rest.Ask) (*catalog.Subset, error) {
 	if ask.Query == "" {
 		return nil, d.reach(ctx, ask)
+	}
+	if strings.Contains(ask.Query, "_asOf") {
+		return nil, events.Errorf(events.Invalid, "fhir.Read", "_asOf is a parameter of searches; read a version by its number ([type]/[id]/_history/[version]), or search with _id and _asOf")
 	}
 	if ask.Prefer.Handling == rest.Strict {
 		params, err := rest.Params(ask.Query)
