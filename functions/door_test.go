@@ -112,6 +112,7 @@ func TestTheDoorRefusesWithAPointedOutcome(t *testing.T) {
 		{"the wrong JSON kind of what nothing reads", "POST", "/Patient", `{"resourceType":"Patient","contained":"x"}`, nil, 400, "invalid", "array", "Patient.contained"},
 		{"the wrong JSON kind in a transaction", "POST", "", bundleOf("transaction", entryOf("", "POST", "Patient", `{"resourceType":"Patient","text":5}`)), nil, 400, "invalid", "object", "Bundle.entry[0].resource.text"},
 		{"XML", "POST", "/Patient", `<Patient/>`, []string{"Content-Type: application/fhir+xml"}, 415, "not-supported", "application/fhir+xml", ""},
+		{"a body of JSON by its older name", "POST", "/Patient", "{", []string{"Content-Type: application/json+fhir"}, 400, "invalid", "1:2", ""},
 		{"another charset", "POST", "/Patient", patient("", "1"), []string{"Content-Type: application/json; charset=latin1"}, 415, "not-supported", "latin1", ""},
 		{"a broken Content-Type", "POST", "/Patient", patient("", "1"), []string{"Content-Type: ;;"}, 415, "not-supported", ";;", ""},
 		{"an unknown encoding", "POST", "/Patient", patient("", "1"), []string{"Content-Encoding: br"}, 415, "not-supported", "br", ""},

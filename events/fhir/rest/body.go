@@ -108,8 +108,8 @@ func tooLarge(limit int64) error {
 	return events.Errorf(events.TooLarge, opBody, "the body has more than %d bytes, which is the most; send less at once", limit)
 }
 
-// CheckJSON accepts the JSON forms (FHIR R4, http.html#mime-type) in UTF-8, and a body without a Content-Type. An error is a [Refusal] with
-// status 415.
+// CheckJSON accepts the JSON forms (FHIR R4, http.html#mime-type) in UTF-8, by the names that Accept takes, and a body
+// without a Content-Type. An error is a [Refusal] with status 415.
 func CheckJSON(header http.Header) error {
 	value := header.Get("Content-Type")
 	if value == "" || value == "application/fhir+json" {
@@ -123,7 +123,7 @@ func CheckJSON(header http.Header) error {
 		return unsupported("Content-Type " + strconv.Quote(value))
 	}
 	switch name {
-	case "application/fhir+json", "application/json", "text/json":
+	case "application/fhir+json", "application/json+fhir", "application/json", "text/json":
 	default:
 		return unsupported("Content-Type " + strconv.Quote(name))
 	}
