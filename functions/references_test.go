@@ -54,7 +54,10 @@ func TestAReferenceLeadsSomewhereInWhateverSpelling(t *testing.T) {
 		{above + ":81/fhir/Patient/v", "201", `:81/fhir/Patient/v"`},
 		{above + "/FHIR/Patient/v", "201", `/FHIR/Patient/v"`},
 		{"mailto:v@server.example", "201", `"mailto:v@server.example"`},
-		{"#", "201", `"#"`},
+		{"Nonsense/1", "400", ""},
+		{"Parameters/1", "400", ""},
+		{base + "/Nonsense/1", "400", ""},
+		{above + ":81/fhir/Nonsense/1", "201", `:81/fhir/Nonsense/1"`},
 	} {
 		id := fmt.Sprint("o", i)
 		observation := `{"resourceType":"Observation","id":"` + id + `","status":"final","code":{},"subject":{"reference":"` + c.reference + `"}}`
@@ -122,6 +125,42 @@ func TestATransactionFindsItsEntriesInWhateverSpelling(t *testing.T) {
 				t.Errorf("got %d, want %d with %q: %s", got.status, c.status, c.text, got.body)
 			}
 		})
+	}
+	n.verified()
+}
+
+// TestWhatIsContainedHasItsPlace: who is contained has a type and an id of its own, and a local reference leads there, wherever references may lead.
+func TestWhatIsContainedHasItsPlace(t *testing.T) {
+	n := newNode(t)
+	for i, c := range []struct{ inside, place string }{ // of an Observation; "": it is taken
+		{`"subject":{"reference":"#x"}`, "subject.reference"},
+		{`"subject":{"reference":"#"}`, "subject.reference"},
+		{`"contained":[{"resourceType":"Patient","id":"x"}],"subject":{"reference":"#X"}`, "subject.reference"},
+		{`"contained":[{"resourceType":"Patient","id":"x"}],"subject":{"reference":"#x"}`, ""},
+		{`"contained":[{"resourceType":"Patient","id":"x","link":[{"other":{"reference":"#y"}}]},{"resourceType":"Patient","id":"y"}],"subject":{"reference":"#x"}`, ""},
+		{`"contained":[{"resourceType":"Provenance","id":"x","target":[{"reference":"#"}]}]`, ""},
+		{`"contained":[{"resourceType":"Patient","id":"x"},{"resourceType":"Device","id":"x"}]`, "contained[1].id"},
+		{`"contained":[{"resourceType":5}]`, "contained[0].resourceType"},
+		{`"contained":[{"resourceType":"Nope"}]`, "contained[0].resourceType"},
+		{`"contained":[{}]`, "contained[0]"},
+		{`"contained":[{"id":"z"}]`, "contained[0]"},
+	} {
+		for _, dangling := range []string{"false", "true"} {
+			id := fmt.Sprint("c", i, dangling)
+			want := "400"
+			if c.place == "" {
+				want = "201"
+			}
+			got, texts := n.entered("Observation", id, `{"resourceType":"Observation","id":"`+id+`","status":"final","code":{},`+c.inside+`}`, "Binnacle-Allow-Dangling: "+dangling)
+			if got != [3]string{want, want, want} {
+				t.Errorf("%s: got %v, want %s from all: %s", c.inside, got, want, texts)
+			}
+			for _, place := range []string{"Observation.", "Bundle.entry[0].resource."} {
+				if c.place != "" && !strings.Contains(texts, `"`+place+c.place+`"`) {
+					t.Errorf("%s: the outcomes do not all name %s: %s", c.inside, place+c.place, texts)
+				}
+			}
+		}
 	}
 	n.verified()
 }

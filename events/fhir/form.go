@@ -8,8 +8,8 @@ import (
 
 // CheckForm holds that all elements of a resource that its shape knows have the JSON that they should have (FHIR R4, json.html): an object, an array of
 // them, a string, a number or a boolean. It goes into what is contained and into extensions, and not into the
-// resources of a Bundle. What a shape doesn't know may be anything. An error is of kind
-// Invalid and names the place.
+// resources of a Bundle. A resource that stands inside must have the resourceType of a shape. Elements that a shape
+// doesn't know may be anything. An error is of kind Invalid and names the place.
 func CheckForm(resource Node, shapes Shapes) error {
 	w := formWalk{shapes: shapes}
 	if err := w.object(resource, w.shape(resource)); err != nil {
@@ -31,7 +31,14 @@ func (w formWalk) object(n Node, s *Shape) *events.Error {
 		if w.within {
 			return nil
 		}
-		s = w.shape(n)
+		typ, err := typeOf(n)
+		if err != nil {
+			return err
+		}
+		if s = w.shapes(typ); s == nil {
+			place := n.Get("resourceType").Path()
+			return events.Errorf(events.Invalid, "fhir.CheckForm", "resourceType %.64q is not a resource type of FHIR R4", typ).At(place)
+		}
 	}
 	if s == nil || len(s.members) == 0 {
 		return nil

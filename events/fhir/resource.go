@@ -29,14 +29,10 @@ func ResourceOf(n Node) (Resource, error) {
 		return Resource{}, events.Errorf(events.Invalid, op, "a resource must be a JSON object").At(n.Path())
 	}
 	r := Resource{Node: n, Meta: n.Get("meta")}
-	name := n.Get("resourceType")
-	switch {
-	case !name.Exists():
-		return Resource{}, events.Errorf(events.Invalid, op, "resourceType is missing").At(n.Path())
-	case name.Kind() != String || !isTypeName(name.Text()):
-		return Resource{}, events.Errorf(events.Invalid, op, "resourceType must be the name of a resource type, as in \"Patient\"").At(name.Path())
+	var wrong *events.Error
+	if r.Type, wrong = typeOf(n); wrong != nil {
+		return Resource{}, wrong
 	}
-	r.Type = name.Text()
 	if id := n.Get("id"); id.Exists() {
 		if id.Kind() != String {
 			return Resource{}, events.Errorf(events.Invalid, op, "id must be a string").At(id.Path())
@@ -59,6 +55,19 @@ func ResourceOf(n Node) (Resource, error) {
 		}
 	}
 	return r, nil
+}
+
+// typeOf reads the resourceType of an object, by its shape only.
+func typeOf(n Node) (string, *events.Error) {
+	const op = "fhir.ResourceOf"
+	name := n.Get("resourceType")
+	switch {
+	case !name.Exists():
+		return "", events.Errorf(events.Invalid, op, "resourceType is missing").At(n.Path())
+	case name.Kind() != String || !isTypeName(name.Text()):
+		return "", events.Errorf(events.Invalid, op, "resourceType must be the name of a resource type, as in \"Patient\"").At(name.Path())
+	}
+	return name.Text(), nil
 }
 
 // CheckID refuses what is no id (FHIR R4, datatypes.html#id): 1 to 64 of A–Z, a–z, 0–9, "-" and ".". The error is of kind Invalid.

@@ -36,6 +36,10 @@ func (l *linker) link(change *events.Change, node fhir.Node, fullURL string) err
 	if node == node.Document().Root() { // white space around it is part of what was sent
 		start, raw = 0, node.Document().Bytes()
 	}
+	contained, err := fhir.ContainedOf(node)
+	if err != nil {
+		return err
+	}
 	var edits []fhir.Edit
 	var failure error
 	shift := -start
@@ -75,6 +79,10 @@ func (l *linker) link(change *events.Change, node fhir.Node, fullURL string) err
 			}
 		}
 		switch {
+		case ref.Kind == fhir.ContainedReference: // a matter of the document alone, so also where references may lead nowhere
+			failure = contained.Check(place, ref.Fragment)
+		case ref.Kind == fhir.RelativeReference && !l.lax && !l.door.Catalog.Known(ref.Type):
+			failure = invalid("the reference %.200q leads to nothing: %.64s is not a resource type of FHIR R4 that has an endpoint", place.Value, ref.Type).At(place.Node.Path())
 		case ref.Kind == fhir.URNReference && !own:
 			if l.full != nil && fhir.IsPlaceholder(place.Value) {
 				failure = invalid("the reference %.100q leads to no entry of the transaction", place.Value).At(place.Node.Path())
@@ -95,8 +103,7 @@ func (l *linker) link(change *events.Change, node fhir.Node, fullURL string) err
 			return failure
 		}
 	}
-	content, err := fhir.Splice(raw, edits)
-	change.Content = content
+	change.Content, err = fhir.Splice(raw, edits)
 	return err
 }
 
