@@ -1,12 +1,16 @@
 package functions_test
 
 import (
+	"context"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"binnacle/events"
 	"binnacle/functions"
+	"binnacle/functions/verify"
 	"binnacle/projections"
 	memoryblobs "binnacle/projections/blobs/memory"
 )
@@ -187,5 +191,141 @@ func TestDecisionsAboutTheQuarantineAreAFunctionOfTheLog(t *testing.T) {
 				t.Errorf("batches of %d: the record at %v is settled as %+v, %v", size, at, found.Settled, err)
 			}
 		}
+	}
+}
+
+// quarantinedElsewhere appends an event that this program reads and another one, which projects it, does not: its record is in quarantine
+// with nothing known of it.
+func (n *node) quarantinedElsewhere(event events.Event) (at events.Position) {
+	n.t.Helper()
+	n.caughtUp()
+	n.stop()
+	positions, err := n.log.Append(n.t.Context(), []events.Event{event})
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	at = positions[0]
+	state, err := n.index.State(n.t.Context(), at.Partition)
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	err = n.log.Replay(n.t.Context(), at, at.Offset+1, func(records []events.RawRecord) error {
+		origin := projections.Origin{Log: n.project.LogID, Last: records[0].Fingerprint()}
+		return n.index.Commit(n.t.Context(), projections.Commit{Partition: at.Partition, Expect: state.Next, Next: at.Offset + 1, Time: records[0].Time, Origin: origin,
+			Digest: state.Digest, Quarantined: []projections.Quarantined{{Record: records[0], Reason: "an older program can't read it"}}})
+	})
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	n.stop = follow(n.t, n.log, n.project)
+	return at
+}
+
+func TestARecordThatOnlyAnotherProgramCouldNotReadIsDecidedAndCounted(t *testing.T) {
+	nothing := func(*node, events.Position) {}
+	for name, c := range map[string]struct {
+		handle   func(n *node, at events.Position)
+		open     int64
+		accepted int64 // beside the one before
+		versions int64
+	}{
+		"nobody has handled it": {nothing, 1, 0, 1},
+		"replayed": {func(n *node, at events.Position) {
+			if _, err := n.quarantine().Replay(n.t.Context(), n.quarantinedAt(at), "upgraded"); err != nil {
+				n.t.Error(err)
+			}
+		}, 0, 1, 2},
+		"discarded": {func(n *node, at events.Position) {
+			if _, err := n.quarantine().Discard(n.t.Context(), n.quarantinedAt(at), "not wanted"); err != nil {
+				n.t.Error(err)
+			}
+		}, 0, 1, 1},
+		"the same event came again, and could be read": {func(n *node, at events.Position) {
+			if err := n.log.Replay(n.t.Context(), at, at.Offset+1, func(records []events.RawRecord) error {
+				_, err := n.log.AppendRaw(records[0])
+				return err
+			}); err != nil {
+				n.t.Error(err)
+			}
+			n.caughtUp()
+		}, 1, 1, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := newNode(t)
+			n.must(201, "PUT", "/Patient/p", patient("p", "0"))
+			at := n.quarantinedElsewhere(put("p", "1"))
+			right := func(when string, r verify.Report) {
+				t.Helper()
+				if r.Quarantined != 1 || r.Open != c.open || r.Accepted != 1+c.accepted || r.Refused != 0 || r.Events != r.Accepted || r.Versions != c.versions {
+					t.Errorf("%s:\n%s", when, strings.Join(r.Lines(), "\n"))
+				}
+			}
+			c.handle(n, at)
+			right("live", n.verified())
+			before, feed := n.index, recorded(t, n.index)
+			for when, g := range map[string]*generations{
+				"rebuilt with the feed":                  newGenerations(before, theCatalog().Digest()),
+				"rebuilt from what the live one decided": newGenerations(before, "other search parameters"),
+			} {
+				run := rebuildOf(n, g, feed)
+				if g.catalogs[0] != theCatalog().Digest() {
+					run.Feed = nil
+				}
+				if _, err := run.Handle(t.Context(), noProgress); err != nil {
+					t.Fatalf("%s: %v", when, err)
+				}
+				n.index = g.live
+				right(when, n.verified())
+				if got, want := g.live.dump(), before.dump(); got != want {
+					t.Errorf("%s: the generation differs: %s", when, firstDifference(got, want))
+				}
+			}
+		})
+	}
+}
+
+// logWithout has lost a record.
+type logWithout struct {
+	events.Log
+	lost events.Position
+}
+
+func (l logWithout) Replay(ctx context.Context, from events.Position, to int64, handle func([]events.RawRecord) error) error {
+	return l.Log.Replay(ctx, from, to, func(records []events.RawRecord) error {
+		return handle(slices.DeleteFunc(slices.Clone(records), func(raw events.RawRecord) bool { return raw.Position == l.lost }))
+	})
+}
+
+func TestVerifyTellsOfRecordsThatNothingWasDecidedAbout(t *testing.T) {
+	n := newNode(t)
+	n.must(201, "PUT", "/Patient/p", patient("p", "0"))
+	at := n.poisoned(put("p", "1"))
+	var log events.Log
+	for name, c := range map[string]struct {
+		says   string
+		change func()
+	}{
+		"a record that can't be read and is not in quarantine": {"the record at " + at.String() + " can't be read", func() { n.index.quarantined = nil }},
+		"a decision about no record": {"there is a decision on " + at.String() + ", and the log has no such record", func() { log = logWithout{n.log, at} }},
+		"the outcome of another event": {"is about the event", func() {
+			for id, outcome := range n.index.outcomes {
+				other := *outcome
+				other.EventID = "another"
+				delete(n.index.outcomes, id)
+				n.index.outcomes[other.EventID] = &other
+			}
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			quarantined, outcomes := slices.Clone(n.index.quarantined), maps.Clone(n.index.outcomes)
+			log = n.log
+			c.change()
+			storage := &verify.Storage{Log: log, Index: n.index, Blobs: n.blobs, Catalog: theCatalog()}
+			report, err := storage.Handle(t.Context(), verify.Options{Deep: true}, func(int64, int64) {})
+			if err != nil || report.OK || !strings.Contains(strings.Join(report.Problems, "\n"), c.says) {
+				t.Errorf("%v, the problems don't tell of %q: %q", err, c.says, report.Problems)
+			}
+			n.index.quarantined, n.index.outcomes = quarantined, outcomes
+		})
 	}
 }

@@ -38,7 +38,7 @@ type Report struct {
 	TermsCompared  int64                `json:"terms_compared"`  // versions whose search terms in the index were held against those of their content; with Deep
 	TermsDiffer    int64                `json:"terms_differ"`    // of those
 	TermsSkipped   bool                 `json:"terms_skipped"`   // another version of the program made the index and extracted otherwise: not compared
-	Events         int64                `json:"events"`          // read from the log; with Deep
+	Events         int64                `json:"events"`          // of the log that were accepted or refused, without repetitions and what is in quarantine; with Deep
 	Accepted       int64                `json:"accepted"`        // of those; with Deep
 	Refused        int64                `json:"refused"`         // of those; with Deep
 	Problems       []string             `json:"problems"`        // at most 100
