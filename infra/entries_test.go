@@ -1,6 +1,7 @@
 package infra
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -46,6 +47,47 @@ func TestReadingEntriesAnswerAsHTTPDoes(t *testing.T) {
 			}
 		}
 		i++
+	}
+}
+
+// TestATransactionThatCannotReadTakesNoEffect: a read that is wrong by its form refuses everything, and is told with its place; what only the answer can
+// tell stays in its entry. In a batch each entry stands alone.
+func TestATransactionThatCannotReadTakesNoEffect(t *testing.T) {
+	_, server := embedded(t, "--position-wait", "10ms")
+	send := func(kind, url string) exchange {
+		return exchanged(t, server, "POST", "/fhir", `{"resourceType":"Bundle","type":"`+kind+`","entry":[{"resource":{"resourceType":"Basic","code":{"text":"x"}},"request":{"method":"POST","url":"Basic"}},`+
+			`{"request":{"method":"GET","url":"`+url+`"}}]}`)
+	}
+	for url, status := range map[string]int{
+		"Nope/1": 404, "Nope?name=x": 404, "Patient/$x": 404, "Patient/1/$everything": 404, "$x": 404, "Patient/1/Nope": 404, "Patient/a_b": 404, "Patient/1/_history/x": 404,
+		"Patient/_history": 400, "_history": 400, "Patient/_search": 405,
+		"Patient?foo=bar": 400, "Patient?name:nonsense=x": 400, "Patient?birthdate=soon": 400, "Patient?gender=": 400, "Patient?_count=many": 400, "Patient?_sort=nope": 400,
+		"Patient?_include=Nope:x": 400, "Patient?_has:Observation:nope:code=x": 400, "Patient?_page=x": 400, "Patient?_page=x&_page=y": 400, "Patient?name=%zz": 400,
+		"Patient?_asOf=yesterday": 400, "Patient?_asOf=7:0": 400, "Patient?_format=xml": 406, "?_type=Nope": 400, "?foo=bar": 400, "?_sort=name": 400, "Patient/1/Observation?foo=bar": 400,
+		"Patient/1?_summary=nope": 400, "Patient/1?_asOf=0:0": 400, "Patient/1/_history?_count=many": 400, "Patient/1/_history?_since=soon": 400, "Patient/1/_history?_page=x": 400,
+		"metadata?mode=terminology": 400,
+	} {
+		got := send("transaction", url)
+		if got.status != status || !strings.Contains(got.body, `"Bundle.entry[1].request.url"`) {
+			t.Errorf("%s: got %d %s, want %d and its place", url, got.status, got.body, status)
+		}
+	}
+	if got := exchanged(t, server, "GET", "/fhir/Basic?_summary=count", ""); !strings.Contains(got.body, `"total":0`) {
+		t.Errorf("something took effect: %s", got.body)
+	}
+	stays := []struct{ url, status string }{{"Patient/none", "404"}, {"Patient/none/_history/7", "404"}, {"Patient/none/_history", "404"}, {"Patient?name=x", "200"}, {"metadata", "200"},
+		{"Patient/none/Observation", "200"}, {"Patient?_asOf=0:999999", "503"}}
+	for _, c := range stays {
+		got := send("transaction", c.url)
+		if got.status != 200 || !strings.Contains(got.body, `"status":"201"`) || !strings.Contains(got.body, `"status":"`+c.status+`"`) {
+			t.Errorf("%s: got %d %s, want a Basic and %s", c.url, got.status, got.body, c.status)
+		}
+	}
+	if got := send("batch", "Patient?foo=bar"); got.status != 200 || !strings.Contains(got.body, `"status":"201"`) || !strings.Contains(got.body, `"status":"400"`) {
+		t.Errorf("a batch: got %d %s", got.status, got.body)
+	}
+	if got := exchanged(t, server, "GET", "/fhir/Basic?_summary=count", ""); !strings.Contains(got.body, fmt.Sprintf(`"total":%d`, len(stays)+1)) {
+		t.Errorf("got %s, want all of the others", got.body)
 	}
 }
 

@@ -60,6 +60,9 @@ func (d *door) changes(r *http.Request, parts []*part) ([]events.Change, error) 
 			return nil, p.answer.err
 		}
 	}
+	if err := d.checkReads(r, parts); err != nil {
+		return nil, err
+	}
 	writes := order(parts)
 	full, err := targets(writes)
 	if err != nil {
@@ -208,15 +211,43 @@ func (d *door) readEntries(r *http.Request, parts []*part, reached *events.Posit
 }
 
 func (d *door) readOne(r *http.Request, p *part, reached *events.Position) error {
+	entry, err := d.reading(r, p)
+	if err != nil {
+		return err
+	}
+	entry.Reach = reached
+	a := &p.answer
+	a.status, a.etag, a.modified, a.body = d.reads(r.Context(), entry)
+	return nil
+}
+
+// reading is what a reading entry asks for.
+func (d *door) reading(r *http.Request, p *part) (rest.Entry, error) {
 	target, err := url.Parse("/" + p.url)
 	if err != nil {
-		return p.at(invalid("%.200q is no URL below the base", p.url), "request.url")
+		return rest.Entry{}, p.at(invalid("%.200q is no URL below the base", p.url), "request.url")
 	}
-	a := &p.answer
-	a.status, a.etag, a.modified, a.body = d.reads(r.Context(), rest.Entry{
+	return rest.Entry{
 		Method: p.Request.Method, Path: target.Path, Query: target.RawQuery, Tenant: d.Tenant, Root: d.baseOf(r), Copy: rest.CopyOfEntry(p.Request.IfNoneMatch, p.Request.IfModifiedSince),
-		Prefer: rest.PreferencesOf(r.Header), Reach: reached, Request: r.Header.Get("X-Request-Id"),
-	})
+		Prefer: rest.PreferencesOf(r.Header), Request: r.Header.Get("X-Request-Id"),
+	}, nil
+}
+
+// checkReads refuses a reading entry that could not be answered whatever is stored: then a transaction must not take effect either (FHIR R4,
+// http.html#transaction).
+func (d *door) checkReads(r *http.Request, parts []*part) error {
+	for _, p := range parts {
+		if !p.reads() {
+			continue
+		}
+		entry, err := d.reading(r, p)
+		if err != nil {
+			return err
+		}
+		if err := d.table.Check(&entry); err != nil {
+			return p.at(err, "request.url")
+		}
+	}
 	return nil
 }
 

@@ -272,10 +272,7 @@ func (d *Door) toldLedger(serve func(http.ResponseWriter, *http.Request, rest.Pl
 
 // Metadata answers GET and HEAD [base]/metadata (FHIR R4 http, 3.1.0.8).
 func (d *Door) Metadata(_ context.Context, ask *rest.Ask, answer *rest.Answer) error {
-	if mode, _, _ := rest.Param(ask.Query, "mode"); mode != "" && mode != "full" {
-		return events.Errorf(events.Unsupported, "fhir.Metadata", "mode: %.40q is not offered; leave it out, or give full, for the capability statement", mode)
-	}
-	wanted, err := d.Catalog.ParseSubset("CapabilityStatement", ask.Query)
+	wanted, err := d.metadataForm(ask)
 	if err != nil {
 		return err
 	}
@@ -298,4 +295,12 @@ func (d *Door) Metadata(_ context.Context, ask *rest.Ask, answer *rest.Answer) e
 		answer.Whole(body)
 	}
 	return err
+}
+
+// metadataForm reads which part of the capability statement is wanted; nil: all of it.
+func (d *Door) metadataForm(ask *rest.Ask) (*catalog.Subset, error) {
+	if mode, _, _ := rest.Param(ask.Query, "mode"); mode != "" && mode != "full" {
+		return nil, events.Errorf(events.Unsupported, "fhir.Metadata", "mode: %.40q is not offered; leave it out, or give full, for the capability statement", mode)
+	}
+	return d.Catalog.ParseSubset("CapabilityStatement", ask.Query)
 }

@@ -28,16 +28,11 @@ type history struct {
 // History answers GET and HEAD [base]/Type/id/_history: the versions of one resource, newest first, deletions among them (FHIR R4 http,
 // 3.1.0.13). 404 for what was never known; a span without versions is an empty bundle.
 func (d *Door) History(ctx context.Context, ask *rest.Ask, answer *rest.Answer) error {
-	resourceType, id := ask.Type, ask.ID
-	if documents.CheckID(id) != nil {
-		return unknownID(resourceType, id)
-	}
-	if err := d.reach(ctx, ask); err != nil {
+	h, err := d.historyForm(ask)
+	if err != nil {
 		return err
 	}
-	fullURL := ask.Root + "/" + resourceType + "/" + id
-	h := &history{key: projections.Key{Tenant: d.Tenant, Type: resourceType, ID: id}, fullURL: fullURL, path: fullURL + "/_history"}
-	if err := d.readHistory(h, ask); err != nil {
+	if err := d.reach(ctx, ask); err != nil {
 		return err
 	}
 	reached := d.progress.next(ctx)
@@ -47,6 +42,16 @@ func (d *Door) History(ctx context.Context, ask *rest.Ask, answer *rest.Answer) 
 	}
 	d.stamp(answer, reached, found.page.Versions...)
 	return d.writeHistory(ctx, answer, h, found)
+}
+
+// historyForm reads what is asked of a history.
+func (d *Door) historyForm(ask *rest.Ask) (*history, error) {
+	if documents.CheckID(ask.ID) != nil {
+		return nil, unknownID(ask.Type, ask.ID)
+	}
+	fullURL := ask.Root + "/" + ask.Type + "/" + ask.ID
+	h := &history{key: projections.Key{Tenant: d.Tenant, Type: ask.Type, ID: ask.ID}, fullURL: fullURL, path: fullURL + "/_history"}
+	return h, d.readHistory(h, ask)
 }
 
 // readHistory reads the parameters of a history.

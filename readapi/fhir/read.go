@@ -17,11 +17,11 @@ import (
 // deleted (FHIR R4 http, 3.1.0.2).
 func (d *Door) Read(ctx context.Context, ask *rest.Ask, answer *rest.Answer) error {
 	resourceType, id := ask.Type, ask.ID
-	if documents.CheckID(id) != nil {
-		return unknownID(resourceType, id)
-	}
-	wanted, err := d.prepareRead(ctx, ask)
+	wanted, err := d.readForm(ask)
 	if err != nil {
+		return err
+	}
+	if err := d.reach(ctx, ask); err != nil {
 		return err
 	}
 	reached := d.progress.next(ctx)
@@ -44,17 +44,14 @@ func (d *Door) Read(ctx context.Context, ask *rest.Ask, answer *rest.Answer) err
 
 // VRead answers GET and HEAD [base]/Type/id/_history/number with one version (FHIR R4 http, 3.1.0.3).
 func (d *Door) VRead(ctx context.Context, ask *rest.Ask, answer *rest.Answer) error {
-	resourceType, id, number := ask.Type, ask.ID, ask.Version
-	if documents.CheckID(id) != nil {
-		return unknownID(resourceType, id)
-	}
-	wanted, err := d.prepareRead(ctx, ask)
+	resourceType, id := ask.Type, ask.ID
+	one, err := d.versionForm(ask)
 	if err != nil {
 		return err
 	}
-	n, err := strconv.ParseInt(number, 10, 64)
-	if err != nil || n < 1 || strconv.FormatInt(n, 10) != number {
-		return events.Errorf(events.NotFound, "fhir.VRead", "%s/%s has no version %.40q; versions count 1, 2, 3 …", resourceType, id, number)
+	n, wanted := one.number, one.wanted
+	if err := d.reach(ctx, ask); err != nil {
+		return err
 	}
 	reached := d.progress.next(ctx)
 	page, err := d.Reader.History(ctx, projections.Key{Tenant: d.Tenant, Type: resourceType, ID: id}, projections.HistorySpan{Number: n, Limit: 1})
@@ -89,11 +86,14 @@ func unknownID(resourceType, id string) error {
 	return events.Errorf(events.NotFound, "fhir.Read", "%s/%.70s is not known", resourceType, id)
 }
 
-// prepareRead checks the parameters of a read, waits for its position, and tells which part of the resource is wanted; nil: all of it.
+// readForm checks the form of a read, and tells which part of the resource is wanted; nil: all of it.
 // Nothing but the form of an answer can be asked of a read; what else stands there is passed over, unless the client wants it refused.
-func (d *Door) prepareRead(ctx context.Context, ask *rest.Ask) (*catalog.Subset, error) {
+func (d *Door) readForm(ask *rest.Ask) (*catalog.Subset, error) {
+	if documents.CheckID(ask.ID) != nil {
+		return nil, unknownID(ask.Type, ask.ID)
+	}
 	if ask.Query == "" {
-		return nil, d.reach(ctx, ask)
+		return nil, nil
 	}
 	if strings.Contains(ask.Query, "_asOf") {
 		return nil, events.Errorf(events.Invalid, "fhir.Read", "_asOf is a parameter of searches; read a version by its number ([type]/[id]/_history/[version]), or search with _id and _asOf")
@@ -111,11 +111,25 @@ func (d *Door) prepareRead(ctx context.Context, ask *rest.Ask) (*catalog.Subset,
 			}
 		}
 	}
-	wanted, err := d.Catalog.ParseSubset(ask.Type, ask.Query)
-	if err != nil {
-		return nil, err
+	return d.Catalog.ParseSubset(ask.Type, ask.Query)
+}
+
+// oneVersion is what is asked of a version.
+type oneVersion struct {
+	number int64
+	wanted *catalog.Subset // nil: all of it
+}
+
+// versionForm checks the form of the read of a version.
+func (d *Door) versionForm(ask *rest.Ask) (one oneVersion, err error) {
+	if one.wanted, err = d.readForm(ask); err != nil {
+		return one, err
 	}
-	return wanted, d.reach(ctx, ask)
+	one.number, err = strconv.ParseInt(ask.Version, 10, 64)
+	if err != nil || one.number < 1 || strconv.FormatInt(one.number, 10) != ask.Version {
+		return one, events.Errorf(events.NotFound, "fhir.VRead", "%s/%s has no version %.40q; versions count 1, 2, 3 …", ask.Type, ask.ID, ask.Version)
+	}
+	return one, nil
 }
 
 // writeVersion answers with one version that exists, or with a part of it, or says that the client's copy is good.

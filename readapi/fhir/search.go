@@ -43,10 +43,12 @@ type search struct {
 	path   string // of the scope, with the root
 	parsed catalog.Parsed
 	place  place
-	form   bool // by POST: what was asked must not stand in the links to other pages
-	paged  bool // by following a link
+	form   bool             // by POST: what was asked must not stand in the links to other pages
+	paged  bool             // by following a link
+	asOf   *events.Position // of a first page: the state that is searched; nil: the newest
 
-	kept *keptSearch // the search by POST that this page belongs to
+	sealed token       // of a page of a search by POST that is not opened yet
+	kept   *keptSearch // the search by POST that this page belongs to
 }
 
 // Search answers GET and HEAD [base]/Type?…, [base]?… and [base]/Type/id/Type?… with a page of the current versions that match (FHIR R4
@@ -80,14 +82,19 @@ func (d *Door) SearchForm(w http.ResponseWriter, r *http.Request, at rest.Place)
 
 // search answers a search by its parameters, which came in a form or in a query.
 func (d *Door) search(outer context.Context, ask *rest.Ask, answer *rest.Answer, raw string, form bool) error {
+	s, err := d.searchForm(ask, raw, form)
+	if err != nil {
+		return err
+	}
 	if err := d.reach(outer, ask); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(outer, d.Limits.SearchTime)
 	defer cancel()
-	s, err := d.readSearch(ctx, ask, raw, form)
-	if err != nil {
-		return err
+	if s.sealed.form == sealedForm {
+		if err := d.openKept(ctx, s, ask); err != nil {
+			return err
+		}
 	}
 	reached := d.progress.next(ctx)
 	if err := d.goBack(ctx, s); err != nil {
@@ -106,21 +113,29 @@ func (d *Door) search(outer context.Context, ask *rest.Ask, answer *rest.Answer,
 
 // goBack takes the first page of a search to the position that _asOf names; the pages that follow have its snapshot.
 func (d *Door) goBack(ctx context.Context, s *search) error {
-	if s.parsed.AsOf == "" || s.paged {
+	if s.asOf == nil {
 		return nil
 	}
-	position, err := events.ParsePosition(s.parsed.AsOf)
+	err := d.progress.wait(ctx, *s.asOf)
+	if err == nil {
+		s.place.snapshot, err = d.Reader.SnapshotAt(ctx, *s.asOf)
+	}
+	return err
+}
+
+// asOf reads the position that _asOf names; nil: none.
+func (d *Door) asOf(text string) (*events.Position, error) {
+	if text == "" {
+		return nil, nil
+	}
+	position, err := events.ParsePosition(text)
 	if err != nil {
-		return events.Errorf(events.Invalid, "fhir.Search", "_asOf: %.60q is no position; write one as "+rest.HeaderPosition+" has it, 0:42", s.parsed.AsOf)
+		return nil, events.Errorf(events.Invalid, "fhir.Search", "_asOf: %.60q is no position; write one as "+rest.HeaderPosition+" has it, 0:42", text)
 	}
 	if position.Partition != d.Partition {
-		return events.Errorf(events.Invalid, "fhir.Search", "_asOf names partition %d, but this data is in partition %d; take a "+rest.HeaderPosition+" of this server", position.Partition, d.Partition)
+		return nil, events.Errorf(events.Invalid, "fhir.Search", "_asOf names partition %d, but this data is in partition %d; take a "+rest.HeaderPosition+" of this server", position.Partition, d.Partition)
 	}
-	if err := d.progress.wait(ctx, position); err != nil {
-		return err
-	}
-	s.place.snapshot, err = d.Reader.SnapshotAt(ctx, position)
-	return err
+	return &position, nil
 }
 
 // negotiateForm chooses the content type again when the body of a search names one.
@@ -137,22 +152,21 @@ func negotiateForm(w http.ResponseWriter, raw string) error {
 	return nil
 }
 
-// readSearch makes a query of the parameters: those that stand there, or the kept ones that _page leads to.
-func (d *Door) readSearch(ctx context.Context, ask *rest.Ask, raw string, form bool) (*search, error) {
-	base, scope := ask.Root, scopeOf(ask.Place)
-	s := &search{scope: scope, base: base, path: strings.TrimSuffix(base+"/"+scope.path(), "/"), form: form}
+// searchForm makes a query of the parameters. A page of a search by POST is sealed: its parameters are kept, and [Door.openKept] gets them.
+func (d *Door) searchForm(ask *rest.Ask, raw string, form bool) (*search, error) {
+	scope := scopeOf(ask.Place)
+	s := &search{scope: scope, base: ask.Root, path: strings.TrimSuffix(ask.Root+"/"+scope.path(), "/"), form: form}
 	text, paged, twice := rest.Param(raw, pageParam)
 	if twice {
 		return nil, events.Errorf(events.Invalid, "fhir.Search", "_page stands twice; follow the links of a bundle as they are")
 	}
-	options := catalog.Options{
-		Tenant: d.Tenant, Type: scope.Type, Compartment: scope.Compartment, Lenient: d.isLenient(ask), DefaultCount: d.Limits.DefaultCount,
-		MaxCount: d.Limits.MaxCount, MaxValues: d.Limits.MaxValues, BaseURL: base, Own: []string{pageParam}, Now: time.Now,
-	}
 	if !paged {
-		now := time.Now()
-		s.place = place{total: -1, asked: now.Unix()}
-		return s, s.parse(d.Catalog, raw, options)
+		s.place = place{total: -1, asked: time.Now().Unix()}
+		err := d.parse(s, ask, raw)
+		if err == nil {
+			s.asOf, err = d.asOf(s.parsed.AsOf)
+		}
+		return s, err
 	}
 	s.paged = true
 	page, err := parseToken(text)
@@ -160,31 +174,36 @@ func (d *Door) readSearch(ctx context.Context, ask *rest.Ask, raw string, form b
 		return nil, err
 	}
 	if page.form == sealedForm {
-		if err := d.openKept(ctx, s, page, raw); err != nil {
-			return nil, err
-		}
-		s.form = true
-		return s, s.parse(d.Catalog, s.kept.Query, options)
+		s.form, s.sealed = true, page
+		return s, pageAlone(raw)
 	}
 	if s.place, err = page.open(); err != nil {
 		return nil, err
 	}
-	if err := s.parse(d.Catalog, raw, options); err != nil {
+	if err := d.parse(s, ask, raw); err != nil {
 		return nil, err
 	}
 	return s, page.check(s.identity(d.Tenant))
 }
 
 // parse reads the parameters as of the moment when the first page was asked for.
-func (s *search) parse(known *catalog.Catalog, raw string, options catalog.Options) (err error) {
+func (d *Door) parse(s *search, ask *rest.Ask, raw string) (err error) {
 	asked := time.Unix(s.place.asked, 0).UTC()
-	options.Now = func() time.Time { return asked }
-	if s.scope.Type == "" {
-		s.parsed, err = known.ParseSystem(raw, options)
-	} else {
-		s.parsed, err = known.ParseQuery(raw, options)
+	options := catalog.Options{
+		Tenant: d.Tenant, Type: s.scope.Type, Compartment: s.scope.Compartment, Lenient: d.isLenient(ask), DefaultCount: d.Limits.DefaultCount,
+		MaxCount: d.Limits.MaxCount, MaxValues: d.Limits.MaxValues, BaseURL: s.base, Own: []string{pageParam}, Now: func() time.Time { return asked },
 	}
-	return err
+	if s.scope.Type != "" {
+		s.parsed, err = d.Catalog.ParseQuery(raw, options)
+		return err
+	}
+	if s.parsed, err = d.Catalog.ParseSystem(raw, options); err != nil {
+		return err
+	}
+	if len(s.parsed.Types) > typesByTerm && orderedByTerms(s.parsed.Types[0]) {
+		return events.Errorf(events.TooCostly, "fhir.Search", "%d types can be sorted by _lastUpdated and _id alone; name at most %d types with _type to sort by other parameters", len(s.parsed.Types), typesByTerm)
+	}
+	return nil
 }
 
 // identity is what a page token is bound to: everything that decides which versions are found in which order.
@@ -201,16 +220,21 @@ func (s *search) identity(tenant string) string {
 	return encode(params)
 }
 
-// openKept fetches the search that a sealed token belongs to. Its parameters are all there are: others beside it would have to
-// narrow a search whose pages are cut already.
-func (d *Door) openKept(ctx context.Context, s *search, page token, raw string) error {
+// pageAlone refuses parameters beside the page of a kept search. Its parameters are all there are: others would have to narrow a search whose pages
+// are cut already.
+func pageAlone(raw string) error {
 	for pair := range strings.SplitSeq(raw, "&") {
 		key, _, _ := strings.Cut(pair, "=")
 		if name, err := url.QueryUnescape(key); err != nil || (name != "" && name != pageParam && name != "_format" && name != "_pretty") {
 			return events.Errorf(events.Invalid, "fhir.Search", "the _page of a search by POST takes no other parameters; %.60q stands beside it", name)
 		}
 	}
-	kept, err := d.loadKept(ctx, page.kept)
+	return nil
+}
+
+// openKept fetches the search that a sealed page belongs to, and makes its query.
+func (d *Door) openKept(ctx context.Context, s *search, ask *rest.Ask) error {
+	kept, err := d.loadKept(ctx, s.sealed.kept)
 	if err != nil {
 		return err
 	}
@@ -218,6 +242,8 @@ func (d *Door) openKept(ctx context.Context, s *search, page token, raw string) 
 		return badToken()
 	}
 	s.kept = kept
-	s.place, err = page.unseal(kept.Secret)
-	return err
+	if s.place, err = s.sealed.unseal(kept.Secret); err != nil {
+		return err
+	}
+	return d.parse(s, ask, kept.Query)
 }

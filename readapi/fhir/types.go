@@ -9,7 +9,6 @@ import (
 	"strings"
 	"sync"
 
-	"binnacle/events"
 	documents "binnacle/events/fhir"
 	"binnacle/projections"
 )
@@ -53,9 +52,6 @@ func (d *Door) findTypes(ctx context.Context, s *search) (found, error) {
 	t.common = len(order.Sort) == 1 && !orderedByTerms(order)
 	if err := t.read(s.place.edge); err != nil {
 		return found{}, err
-	}
-	if orderedByTerms(order) && len(t.parts) > typesByTerm {
-		return found{}, events.Errorf(events.TooCostly, "fhir.Search", "%d types can be sorted by _lastUpdated and _id alone; name at most %d types with _type to sort by other parameters", len(t.parts), typesByTerm)
 	}
 	if err := d.pagesOfTypes(ctx, s, t); err != nil {
 		return found{}, err

@@ -144,21 +144,38 @@ type inMemory struct {
 	body   []byte
 }
 
+// ask reads what an entry asks for, and of which row. The row is told with the error that the format of the answer is not offered, too.
+func (t *Table) ask(entry *Entry) (*Row, *Ask, error) {
+	row, at, err := t.Find(entry.Method, entry.Path)
+	if err != nil {
+		return nil, nil, err
+	}
+	if format, _, _ := Param(entry.Query, "_format"); format != "" {
+		if _, acceptable := FormatOf(format); !acceptable {
+			return row, nil, NotAcceptable()
+		}
+	}
+	return row, &Ask{Place: at, Query: entry.Query, Tenant: entry.Tenant, Root: entry.Root, Copy: entry.Copy, Prefer: entry.Prefer, Reach: entry.Reach}, nil
+}
+
+// Check refuses an entry that is wrong by its form, as [Table.Read] would: nothing that is stored can make it right. It reads nothing.
+func (t *Table) Check(entry *Entry) error {
+	row, ask, err := t.ask(entry)
+	if err != nil || row.Check == nil {
+		return err
+	}
+	return row.Check(ask)
+}
+
 // Read answers an entry from the table, with the content in FHIR's JSON. An error is that of [Table.Find] or of the row. What is told of the version
 // is told with an error, too.
 func (t *Table) Read(ctx context.Context, entry *Entry) (row *Row, status int, answer *Answer, body []byte, err error) {
 	kept := &inMemory{}
 	kept.out = kept
-	row, at, err := t.Find(entry.Method, entry.Path)
+	row, ask, err := t.ask(entry)
 	if err != nil {
-		return nil, 0, &kept.Answer, nil, err
+		return row, 0, &kept.Answer, nil, err
 	}
-	if format, _, _ := Param(entry.Query, "_format"); format != "" {
-		if _, acceptable := FormatOf(format); !acceptable {
-			return row, 0, &kept.Answer, nil, NotAcceptable()
-		}
-	}
-	ask := &Ask{Place: at, Query: entry.Query, Tenant: entry.Tenant, Root: entry.Root, Copy: entry.Copy, Prefer: entry.Prefer, Reach: entry.Reach}
 	err = row.Read(ctx, ask, &kept.Answer)
 	if entry.Method == http.MethodHead {
 		kept.body = nil

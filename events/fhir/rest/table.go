@@ -20,6 +20,8 @@ type Row struct {
 	Instead    string   // of an interaction of FHIR that is not offered: which one it is, and what to do instead
 	Serve      func(w http.ResponseWriter, r *http.Request, at Place) error
 	Read       Read // of a GET: the same answer for an entry of a bundle
+	// Check refuses what Read would refuse by the form of what is asked, and reads nothing; nil: any form will do.
+	Check func(ask *Ask) error
 }
 
 // Place is what a path names.
