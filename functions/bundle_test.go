@@ -349,6 +349,17 @@ func TestReadingEntriesComeAfterTheWritesWithTheirPosition(t *testing.T) {
 	if id := got.at(t, "entry", 0, "resource", "id"); id != "p" {
 		t.Errorf("the entry read: %s", got.at(t, "entry", 0))
 	}
+	for url, status := range map[string]int{"Patient/p?wrong": 400, "Patient?name=p": 405, "Nope/1": 404, "Patient/$x": 404, "Patient/%zz": 400} {
+		for _, prefer := range []string{"handling=lenient", "respond-async"} {
+			got := n.must(status, "POST", "/", bundleOf("transaction", entryOf("", "PUT", "Patient/p", patient("p", "2")), entryOf("", "GET", url, "")), "Prefer: "+prefer)
+			if place := got.at(t, "issue", 0, "expression", 0); place != "Bundle.entry[1].request.url" {
+				t.Errorf("%s is refused at %s", url, place)
+			}
+		}
+	}
+	if report := n.verified(); report.Versions != 1 {
+		t.Errorf("got %d versions, want none of the transactions that were refused", report.Versions)
+	}
 	got = n.must(200, "POST", "/", bundleOf("batch", entryOf("", "GET", base+"/Patient/gone", "")))
 	if got.at(t, "entry", 0, "response", "status") != "410" || got.at(t, "entry", 0, "response", "outcome", "resourceType") != "OperationOutcome" {
 		t.Errorf("the entry read: %s", got.at(t, "entry", 0))

@@ -74,7 +74,16 @@ func newNode(t testing.TB, change ...func(*node)) *node {
 // handler answers requests as the router in front of a door does.
 func (n *node) handler(config door.Config) http.Handler {
 	d := door.New(config)
-	table := rest.NewTable(theCatalog().Known, d.Rows()...)
+	rows := d.Rows()
+	if n.reads != nil {
+		rows = append(rows, rest.Row{Name: "read", Method: http.MethodGet, Path: "/:type/:id", Check: func(ask *rest.Ask) error {
+			if ask.Query == "wrong" {
+				return events.Errorf(events.Invalid, "test", "this read is wrong by its form")
+			}
+			return nil
+		}})
+	}
+	table := rest.NewTable(theCatalog().Known, rows...)
 	d.Within(table, n.reads)
 	return table.Handler("/fhir")
 }
