@@ -306,7 +306,7 @@ func TestVerifyTellsOfRecordsThatNothingWasDecidedAbout(t *testing.T) {
 		change func()
 	}{
 		"a record that can't be read and is not in quarantine": {"the record at " + at.String() + " can't be read", func() { n.index.quarantined = nil }},
-		"a decision about no record": {"there is a decision on " + at.String() + ", and the log has no such record", func() { log = logWithout{n.log, at} }},
+		"a decision about no record":                           {"there is a decision on " + at.String() + ", and the log has no such record", func() { log = logWithout{n.log, at} }},
 		"the outcome of another event": {"is about the event", func() {
 			for id, outcome := range n.index.outcomes {
 				other := *outcome

@@ -154,3 +154,37 @@ func TestAHistoryTellsWhatTheAnswersSaid(t *testing.T) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 }
+
+// TestASmallBundleCannotAskForMoreThanAnAnswerHolds: it names one large resource many times. What has no room is told, entry by entry.
+func TestASmallBundleCannotAskForMoreThanAnAnswerHolds(t *testing.T) {
+	_, server := embedded(t, "--max-body", "100000")
+	big := `{"resourceType":"Patient","id":"big","name":[{"family":"` + strings.Repeat("x", 60_000) + `"}]}`
+	if got := exchanged(t, server, "PUT", "/fhir/Patient/big", big); got.status != 201 {
+		t.Fatalf("got %d %s", got.status, got.body)
+	}
+	read := strings.TrimSuffix(strings.Repeat(`{"request":{"method":"GET","url":"Patient/big"}},`, 40), ",")
+	match := strings.TrimSuffix(strings.Repeat(`{"resource":{"resourceType":"Patient"},"request":{"method":"POST","url":"Patient","ifNoneExist":"_id=big"}},`, 40), ",")
+	for _, c := range []struct {
+		kind, entries, status string
+		prefer                []string
+	}{{"batch", read, "413", nil}, {"transaction", read, "413", nil}, {"batch", match, "200", []string{"Prefer: return=representation"}}} {
+		got := exchanged(t, server, "POST", "/fhir", `{"resourceType":"Bundle","type":"`+c.kind+`","entry":[`+c.entries+`]}`, c.prefer...)
+		if len(got.body) > 300_000 || strings.Count(got.body, `"family"`) != 3 {
+			t.Errorf("%s: an answer of %d bytes has the resource %d times, want 3", c.kind, len(got.body), strings.Count(got.body, `"family"`))
+		}
+		doc, err := fhir.Parse([]byte(got.body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		entries := 0
+		for entry := range doc.Root().Get("entry").Items() {
+			entries++
+			if status := entry.Get("response").Get("status").Text(); !entry.Get("resource").Exists() && status != c.status {
+				t.Errorf("%s: an entry without room says %s, want %s", c.kind, status, c.status)
+			}
+		}
+		if entries != 40 {
+			t.Errorf("%s: %d entries are answered", c.kind, entries)
+		}
+	}
+}

@@ -18,7 +18,7 @@ type Memo struct {
 }
 
 // MaxMemo is the size of the largest memo, bytes.
-const MaxMemo = 1 << 20
+const MaxMemo = 4 << 20
 
 // Memos keep memos beside the index. A rebuild, a switch and a rollback of generations leave them as they are. They are shared by all
 // nodes that share the index. Times are those of the store's clock, so nodes whose clocks differ agree on when a memo ends.

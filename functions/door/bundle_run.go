@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"slices"
 	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
@@ -48,8 +49,9 @@ func (d *door) transaction(rw http.ResponseWriter, r *http.Request, data []byte,
 		}
 		reached = &outcome.Position
 	}
-	d.readEntries(r, parts, reached)
-	d.answerBundle(rw, r, http.StatusOK, "transaction-response", parts)
+	room := d.newRoom()
+	d.readEntries(r, parts, reached, room)
+	d.answerBundle(rw, r, http.StatusOK, "transaction-response", parts, room)
 	return nil
 }
 
@@ -153,8 +155,9 @@ func (d *door) batch(rw http.ResponseWriter, r *http.Request, data []byte, parts
 		status = http.StatusAccepted
 		rw.Header().Set("Preference-Applied", "respond-async")
 	}
-	d.readEntries(r, parts, reached)
-	d.answerBundle(rw, r, status, "batch-response", parts)
+	room := d.newRoom()
+	d.readEntries(r, parts, reached, room)
+	d.answerBundle(rw, r, status, "batch-response", parts, room)
 	return nil
 }
 
@@ -195,14 +198,29 @@ func turns(parts []*part) (turns [][][]*part) {
 	return turns
 }
 
+// readFlight is how many reading entries of one bundle are answered at once.
+const readFlight = 16
+
+// room is what the resources in the answer to one bundle may still take, bytes. A small request can ask for the same large resource thousands of times.
+type room struct{ left atomic.Int64 }
+
+func (d *door) newRoom() *room {
+	r := new(room)
+	r.left.Store(d.Limits.AnswerBytes)
+	return r
+}
+
+// takes tells whether there is room for so many bytes, and gives it.
+func (r *room) takes(size int) bool { return r.left.Load() > 0 && r.left.Add(-int64(size)) >= 0 }
+
 // readEntries answers the reading entries by the reading door, at or after a position.
-func (d *door) readEntries(r *http.Request, parts []*part, reached *events.Position) {
+func (d *door) readEntries(r *http.Request, parts []*part, reached *events.Position, room *room) {
 	var group errgroup.Group
-	group.SetLimit(d.Limits.BatchFlight)
+	group.SetLimit(min(readFlight, d.Limits.BatchFlight))
 	for _, p := range parts {
 		if p.reads() && p.answer.err == nil {
 			group.Go(func() error {
-				p.answer.err = d.readOne(r, p, reached)
+				p.answer.err = d.readOne(r, p, reached, room)
 				return nil
 			})
 		}
@@ -210,15 +228,21 @@ func (d *door) readEntries(r *http.Request, parts []*part, reached *events.Posit
 	_ = group.Wait() // errors are the entries' answers
 }
 
-func (d *door) readOne(r *http.Request, p *part, reached *events.Position) error {
+func (d *door) readOne(r *http.Request, p *part, reached *events.Position, room *room) error {
 	entry, err := d.reading(r, p)
 	if err != nil {
 		return err
 	}
 	entry.Reach = reached
 	a := &p.answer
-	a.status, a.etag, a.modified, a.body = d.reads(r.Context(), entry)
-	return nil
+	if room.takes(0) {
+		a.status, a.etag, a.modified, a.body = d.reads(r.Context(), entry)
+		if room.takes(len(a.body)) {
+			return nil
+		}
+	}
+	a.body = nil
+	return p.at(events.Errorf(events.TooLarge, "door.Door", "what the entries of this bundle ask for is more than %d bytes together; ask for this one alone", d.Limits.AnswerBytes), "request.url")
 }
 
 // reading is what a reading entry asks for.
@@ -252,10 +276,10 @@ func (d *door) checkReads(r *http.Request, parts []*part) error {
 }
 
 // answerBundle writes the response bundle, its entries in the order of the request's.
-func (d *door) answerBundle(rw http.ResponseWriter, r *http.Request, status int, kind string, parts []*part) {
+func (d *door) answerBundle(rw http.ResponseWriter, r *http.Request, status int, kind string, parts []*part, room *room) {
 	prefer := rest.PreferencesOf(r.Header) // a bundle's answer is minimal unless the client asks for more
 	if prefer.Return == rest.Representation {
-		d.representations(r.Context(), parts)
+		d.representations(r.Context(), parts, room)
 	}
 	rest.SetContentType(rw.Header())
 	rw.WriteHeader(status)
@@ -301,25 +325,36 @@ func (d *door) entry(r *http.Request, prefer rest.Preferences, p *part) fhir.Bun
 	return entry
 }
 
-// representations gets the stored contents of all accepted writes and stamps them. What cannot be got is left out: the writes stand.
-func (d *door) representations(ctx context.Context, parts []*part) {
-	var hashes []events.Hash
+// representationsAtOnce is how many contents are fetched together.
+const representationsAtOnce = 256
+
+// representations gets the stored contents of accepted writes and stamps them, as long as there is room. What cannot be got, or has no room, is left
+// out: the writes stand, and their entries tell where they are.
+func (d *door) representations(ctx context.Context, parts []*part, room *room) {
 	var wanting []*part
 	for _, p := range parts {
 		if p.answer.result != nil && p.change.Operation != events.Delete {
-			hashes = append(hashes, p.answer.result.Hash)
 			wanting = append(wanting, p)
 		}
 	}
-	if len(hashes) == 0 {
-		return
+	for some := range slices.Chunk(wanting, representationsAtOnce) {
+		if !room.takes(0) || !d.represent(ctx, some, room) {
+			return
+		}
+	}
+}
+
+func (d *door) represent(ctx context.Context, parts []*part, room *room) bool {
+	hashes := make([]events.Hash, len(parts))
+	for n, p := range parts {
+		hashes[n] = p.answer.result.Hash
 	}
 	contents, err := d.Blobs.Get(ctx, hashes)
 	if err != nil {
 		d.Logger.Error("the contents of a bundle that was just written cannot be read", "error", err)
-		return
+		return false
 	}
-	for n, p := range wanting {
+	for n, p := range parts {
 		content, result := contents[n], p.answer.result
 		if content == nil {
 			if content, err = d.healed(ctx, *result); err != nil || content == nil {
@@ -327,8 +362,12 @@ func (d *door) representations(ctx context.Context, parts []*part) {
 				continue
 			}
 		}
+		if !room.takes(len(content)) {
+			return false
+		}
 		if p.answer.body, err = fhir.Stamp(nil, content, result.ID, result.Version, result.Time); err != nil {
 			d.Logger.Error("a content cannot be stamped", "resource", result.Type+"/"+result.ID, "version", result.Version, "error", err)
 		}
 	}
+	return true
 }

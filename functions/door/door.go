@@ -31,7 +31,8 @@ type Limits struct {
 	BodiesBytes int64         // all bodies in flight; default 256 MiB, and room for one of BodyBytes at the least. Serving one takes up to four times its size
 	BudgetWait  time.Duration // how long a request waits for its share of BodiesBytes; default 5 s
 	Entries     int           // entries of one bundle; default 100,000
-	BatchFlight int           // entries of one batch bundle that are in flight at once; default 128
+	BatchFlight int           // writing entries of one batch bundle that are in flight at once; default 128
+	AnswerBytes int64         // resources in the answer to one bundle, all together; default twice BodyBytes
 	KeyWindow   time.Duration // how long an idempotency key stands for its request, whole seconds; default 24 h
 }
 
@@ -42,6 +43,7 @@ func (l Limits) withDefaults() Limits {
 	functions.Default(&l.BudgetWait, 5*time.Second)
 	functions.Default(&l.Entries, 100_000)
 	functions.Default(&l.BatchFlight, 128)
+	functions.Default(&l.AnswerBytes, 2*l.BodyBytes)
 	functions.Default(&l.KeyWindow, 24*time.Hour)
 	l.KeyWindow = max(time.Second, l.KeyWindow.Truncate(time.Second))
 	return l

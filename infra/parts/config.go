@@ -66,7 +66,7 @@ type PostgresConfig struct {
 
 // Limits are numbers of the node that an operator may turn, and how strict it is.
 type Limits struct {
-	MaxBody       int64         `help:"Largest request body, bytes." default:"67108864" env:"BINNACLE_MAX_BODY"`
+	MaxBody       int64         `help:"Largest request body, bytes. The resources in the answer to one bundle may have twice that together; an entry for which there is no room says so." default:"67108864" env:"BINNACLE_MAX_BODY"`
 	BodyMemory    int64         `help:"Memory for request bodies in flight, bytes. An eighth of it is for those of up to 256 KiB. One address, that of a proxy too, may have as much of the rest as leaves room for one more of --max-body, and that much at the least." default:"268435456" env:"BINNACLE_BODY_MEMORY"`
 	BodyTimeout   time.Duration `help:"How long a request body may take to come; then the answer is 408." default:"5m" env:"BINNACLE_BODY_TIMEOUT"`
 	BodyRate      int64         `help:"Bytes of a body that must come in a second, on average over 10 seconds; else the answer is 408." default:"4096" env:"BINNACLE_BODY_RATE"`
