@@ -323,20 +323,17 @@ func (e *decidingEvent) compare(_ int, w *work) error {
 		return err
 	}
 	hash := w.before.Hash
-	var content []byte
 	if earlier := e.earlier(w.key); earlier != nil {
 		if err := earlier.work.seal(); err != nil {
 			return err
 		}
-		hash, content = earlier.work.hash, earlier.work.content
+		hash = earlier.work.hash
 	}
 	same := hash == w.hash
 	if !same {
-		if content == nil {
-			var err error
-			if content, err = e.line.contentOf(e.ctx, w.before, e.blobs); err != nil {
-				return err
-			}
+		content, err := e.contentBefore(w)
+		if err != nil {
+			return err
 		}
 		same = fhir.Same(content, w.content)
 	}
@@ -345,6 +342,15 @@ func (e *decidingEvent) compare(_ int, w *work) error {
 		e.layer.remove(w.key)
 	}
 	return nil
+}
+
+// contentBefore returns the content of the version that an update follows; nil is content that nobody can bring back.
+func (e *decidingEvent) contentBefore(w *work) ([]byte, error) {
+	if earlier := e.earlier(w.key); earlier != nil {
+		err := earlier.work.seal()
+		return earlier.work.content, err
+	}
+	return e.line.contentOf(e.ctx, w.before, e.blobs)
 }
 
 // accept turns what was decided into rows and returns the results.

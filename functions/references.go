@@ -42,7 +42,37 @@ func literalReferences(doc *fhir.Document, shapes fhir.Shapes, tenant string, li
 	return found
 }
 
-// integrity holds that what a change refers to is there (after the whole event).
+// name is what a reference says.
+type name struct {
+	projections.Key
+	version string
+}
+
+// stood tells whether the version that an update follows has a reference already, to any version if version is "". Then it has led to
+// something, or was allowed not to: who changes other things need not mend it.
+func (e *decidingEvent) stood(w *work, key projections.Key, version string) (bool, error) {
+	if w.disposition != events.Updated {
+		return false, nil
+	}
+	if w.stood == nil {
+		w.stood = make(map[name]bool)
+		content, err := e.contentBefore(w)
+		if err != nil || content == nil {
+			return false, err
+		}
+		doc, err := w.documents.Parse(content)
+		if err != nil {
+			return false, &poisoned{w.item, "the content of the version before: " + err.Error()}
+		}
+		for _, ref := range literalReferences(doc, w.documents.catalog.Shape, key.Tenant, nil) {
+			w.stood[name{ref.Key, ref.version}], w.stood[name{ref.Key, ""}] = true, true
+		}
+		w.documents.Release(doc)
+	}
+	return w.stood[name{key, version}], nil
+}
+
+// integrity holds that what a change refers to is there (after the whole event), unless the version before has referred to it, too.
 func (e *decidingEvent) integrity(n int, w *work) error {
 	if e.item.event.AllowDangling || !w.writes() {
 		return nil
@@ -55,7 +85,12 @@ func (e *decidingEvent) integrity(n int, w *work) error {
 		if err != nil {
 			return err
 		}
-		if !isAlive(target.version) {
+		if isAlive(target.version) {
+			continue
+		}
+		if stood, err := e.stood(w, ref.Key, ""); err != nil {
+			return err
+		} else if !stood {
 			return ref.refuse(n, w, "%s refers to %s/%s, which does not exist; write it first, or in the same transaction", ref.node.Path(), ref.Type, ref.ID)
 		}
 	}
@@ -81,7 +116,13 @@ func (e *decidingEvent) versioned(n int, w *work) error {
 			return err
 		}
 		number, err := strconv.ParseInt(ref.version, 10, 64)
-		if last := target.version.Number; err != nil || number < 1 || number > last || strconv.FormatInt(number, 10) != ref.version {
+		last := target.version.Number
+		if err == nil && number >= 1 && number <= last && strconv.FormatInt(number, 10) == ref.version {
+			continue
+		}
+		if stood, err := e.stood(w, key, ref.version); err != nil {
+			return err
+		} else if !stood {
 			return ref.refuse(n, w, "%s refers to version %s of %s/%s, which does not exist: there are 1 to %d", ref.node.Path(), ref.version, key.Type, key.ID, last)
 		}
 	}

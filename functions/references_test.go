@@ -164,3 +164,41 @@ func TestWhatIsContainedHasItsPlace(t *testing.T) {
 	}
 	n.verified()
 }
+
+// TestAReferenceThatStoodMayStay: who changes something else need not mend what a deletion has left behind. A new reference leads somewhere.
+func TestAReferenceThatStoodMayStay(t *testing.T) {
+	n := newNode(t)
+	patient := func(id, more string, targets ...string) string { // in an extension no search parameter sees them
+		var extensions []string
+		for _, target := range targets {
+			extensions = append(extensions, `{"url":"http://x","valueReference":{"reference":"`+target+`"}}`)
+		}
+		return `{"resourceType":"Patient","id":"` + id + `","extension":[` + strings.Join(extensions, ",") + `]` + more + `}`
+	}
+	const gone, other = "Organization/gone", "Organization/other"
+	n.must(201, "PUT", "/"+gone, `{"resourceType":"Organization","id":"gone"}`)
+	for _, id := range []string{"a", "abatch", "atransaction"} {
+		n.must(201, "PUT", "/Patient/"+id, patient(id, "", gone, gone+"/_history/1"))
+	}
+	n.must(201, "PUT", "/Patient/d", patient("d", "", "Organization/never/_history/3"), "Binnacle-Allow-Dangling: true")
+	n.must(204, "DELETE", "/"+gone, "")
+	for _, c := range []struct{ name, content, want string }{
+		{"what is there", patient("a", "", gone, gone+"/_history/1"), "200"},
+		{"another change", patient("a", `,"active":true`, gone, gone+"/_history/1"), "200"},
+		{"the same target elsewhere", patient("a", `,"active":true`, base+"/"+gone), "200"},
+		{"another target", patient("a", "", gone, other), "409"},
+		{"another version", patient("a", "", gone+"/_history/3"), "409"},
+		{"without it", patient("a", ""), "200"},
+		{"and with it again", patient("a", "", gone), "409"},
+	} {
+		if got, texts := n.entered("Patient", "a", c.content); got != [3]string{c.want, c.want, c.want} {
+			t.Errorf("%s: got %v, want %s: %s", c.name, got, c.want, texts)
+		}
+	}
+	n.must(409, "PUT", "/Patient/new", patient("new", "", gone))
+	n.must(200, "PUT", "/Patient/d", patient("d", `,"active":true`, "Organization/never/_history/3"))
+	n.must(409, "PUT", "/Patient/d", patient("d", "", "Organization/never/_history/4"))
+	n.must(204, "DELETE", "/Patient/d", "")
+	n.must(409, "PUT", "/Patient/d", patient("d", "", "Organization/never"))
+	n.verified()
+}
