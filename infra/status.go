@@ -38,7 +38,8 @@ type installationStatus struct {
 	OldestOpen  *time.Time             `json:"oldestOpen,omitempty"` // append time of the oldest of those
 	IndexBytes  int64                  `json:"indexBytes"`
 	Catalog     string                 `json:"catalog"`
-	RebuildDue  bool                   `json:"rebuildDue"` // the configured search parameters are not those of the live generation
+	RebuildDue  bool                   `json:"rebuildDue"`
+	RebuildWhy  string                 `json:"rebuildWhy,omitempty"` // it is due
 	Rebuild     *node.BuildingProgress `json:"rebuild,omitempty"`
 }
 
@@ -85,7 +86,7 @@ func (c *statusCommand) Run(ctx context.Context, config *parts.Config, out *term
 	for _, g := range status.Generations {
 		fmt.Fprintf(out.Out, "generation %d %s, made %s", g.Number, g.State, g.Made.UTC().Format(time.RFC3339))
 		if g.State == "live" && status.RebuildDue {
-			fmt.Fprint(out.Out, ", with other search parameters than the configured ones: a rebuild is due, run binnacle rebuild")
+			fmt.Fprintf(out.Out, ": a rebuild is due, because %s; run binnacle rebuild", status.RebuildWhy)
 		}
 		if b := status.Rebuild; b != nil && b.Generation == g.Number {
 			fmt.Fprintf(out.Out, ": %s", b)
@@ -129,7 +130,11 @@ func statusOf(ctx context.Context, p *parts.Parts) (installationStatus, error) {
 		status.Generations = append(status.Generations, generationState(g))
 		switch g.State {
 		case "live":
-			status.RebuildDue = p.RebuildDue(g)
+			_, due, err := p.MeaningOf(ctx, g)
+			if err != nil && events.KindOf(err) != events.NotFound {
+				return status, err
+			}
+			status.RebuildDue, status.RebuildWhy = p.RebuildDue(g), due.String()
 		case "building":
 			if status.Rebuild, err = measureBuilding(ctx, p, g.Number); err != nil {
 				return status, err

@@ -94,7 +94,7 @@ func newGenerationWatch(p *parts.Parts, registry *prometheus.Registry) *generati
 		}
 	}
 	gauge("binnacle_index_generation", "Number of the live generation of the index.", func() float64 { return float64(w.live.Number) })
-	gauge("binnacle_rebuild_due", "1 when the configured search parameters are not those of the live generation.", func() float64 {
+	gauge("binnacle_rebuild_due", "1 when the configured search parameters are not those of the live generation, or another version of the program made it, which read them differently.", func() float64 {
 		if w.live.Number != 0 && p.RebuildDue(w.live) {
 			return 1
 		}

@@ -22,6 +22,7 @@ type meaning struct {
 	generation int
 	digest     string // of the generation's catalog
 	catalog    *catalog.Catalog
+	due        parts.Due          // why a rebuild is due
 	project    *functions.Project // nil on a node that does not project
 	whole      *wholeIndex        // what the doors read
 	handler    http.Handler
@@ -46,37 +47,43 @@ func (n *Node) firstMeaning(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if n.RebuildDue(live) {
-		n.Logger.Warn("a rebuild is due: the configured search parameters are not those that the index was made with. They count when binnacle rebuild has been run, which may be done beside this server; until then the ones of the index do",
-			"generation", live.Number)
-	}
-	n.meaning.Store(m)
+	n.take(m)
 	return nil
 }
 
 // newMeaning makes doors and projector for a generation. Everything in it reads and writes generations of this catalog alone.
 func (n *Node) newMeaning(ctx context.Context, live projections.Generation) (*meaning, error) {
-	m := &meaning{generation: live.Number, digest: live.Catalog, catalog: n.Parts.Catalog}
-	if n.RebuildDue(live) {
-		var err error
-		if m.catalog, err = functions.CatalogOf(ctx, n.Generations, live.Catalog); events.KindOf(err) == events.NotFound {
-			return nil, events.Errorf(events.Conflict, "infra.node", "the index was made with other search parameters than the configured ones, and what they were is not known any more; run binnacle rebuild, or start with the ones it was made with")
-		} else if err != nil {
-			return nil, err
-		}
-		if m.catalog.Digest() != live.Catalog {
-			n.Logger.Warn("the index was made by another version of the program, which read search parameters differently: what is written from now on is indexed as this version does, until binnacle rebuild has been run", "generation", live.Number)
-		}
+	m := &meaning{generation: live.Number, digest: live.Catalog}
+	var err error
+	if m.catalog, m.due, err = n.MeaningOf(ctx, live); events.KindOf(err) == events.NotFound {
+		return nil, events.Errorf(events.Conflict, "infra.node", "the index was made with other search parameters than the configured ones, and what they were is not known any more; run binnacle rebuild, or start with the ones it was made with")
+	} else if err != nil {
+		return nil, err
 	}
 	index := n.Generations.Bound(live.Catalog)
 	heal := &functions.Heal{Log: n.Log, Index: index, Blobs: n.Blobs, Catalog: m.catalog}
 	if n.follower != nil {
 		m.project = &functions.Project{Index: index, Blobs: n.Blobs, Catalog: m.catalog, Waiters: n.waiters, Publish: n.publish, Fit: n.fit, LogID: n.logID, Heal: heal, Reseek: n.follower.Reseek, Ahead: true, Logger: n.Logger}
 	}
-	var err error
 	m.whole = newWholeIndex(n.Reader(index), n.Log, index)
 	m.handler, err = n.newDoors(m, index, heal)
 	return m, err
+}
+
+// take makes a meaning that of the node, and says so when a rebuild is due.
+func (n *Node) take(m *meaning) {
+	n.meaning.Store(m)
+	if m.due == (parts.Due{}) {
+		return
+	}
+	text := "a rebuild is due: " + m.due.String() + "; binnacle rebuild may be run beside this server"
+	if m.due.Parameters {
+		text += "; until then the search parameters of the index count"
+	}
+	if m.due.Reading {
+		text += "; until then what is written is indexed as this version does"
+	}
+	n.Logger.Warn(text, "generation", m.generation)
 }
 
 // dangling is the value of --references that lets them lead to nothing.
@@ -170,7 +177,7 @@ func (n *Node) follow(ctx context.Context) error {
 		if err := n.seesGeneration(bounded, g); err != nil {
 			return err
 		}
-		n.meaning.Store(m)
+		n.take(m)
 		if n.follower != nil {
 			n.follower.Reseek()
 		}

@@ -361,25 +361,6 @@ func postgresConfig(c *Config, logger *slog.Logger, catalog string, searchTimeou
 	return postgres.Config{URL: c.Postgres.URL, Schema: c.Postgres.Schema, Connections: c.Postgres.Connections, Catalog: catalog, SearchTimeout: searchTimeout, Logger: logger}
 }
 
-// RebuildDue tells whether the live generation has other search parameters than the configuration.
-func (p *Parts) RebuildDue(live projections.Generation) bool {
-	return live.Catalog != p.Catalog.Digest()
-}
-
-// LiveGeneration returns the one that is live.
-func LiveGeneration(ctx context.Context, generations projections.Builders) (projections.Generation, error) {
-	list, err := generations.List(ctx)
-	if err != nil {
-		return projections.Generation{}, err
-	}
-	for _, g := range list {
-		if g.State == "live" {
-			return g, nil
-		}
-	}
-	return projections.Generation{}, events.Errorf(events.Internal, "infra.node", "the index has no live generation; drop the index and run binnacle init and binnacle rebuild")
-}
-
 // Heal makes the function that brings lost contents back.
 func (p *Parts) Heal() *functions.Heal {
 	return &functions.Heal{Log: p.Log, Index: p.Generations.Live(), Blobs: p.Blobs, Catalog: p.Catalog}

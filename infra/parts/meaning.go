@@ -1,0 +1,64 @@
+package parts
+
+import (
+	"context"
+
+	"binnacle/events"
+	"binnacle/functions"
+	"binnacle/projections"
+	"binnacle/projections/catalog"
+)
+
+// RebuildDue tells whether the live generation has other search parameters than the configuration, or reads them differently.
+func (p *Parts) RebuildDue(live projections.Generation) bool {
+	return live.Catalog != p.Catalog.Digest()
+}
+
+// Due is why a rebuild is due; the zero one: none is.
+type Due struct {
+	Parameters bool // the index was made with other definitions than those of the configuration and of this version of the program
+	Reading    bool // another version of the program made the index, and this one reads the same definitions differently
+}
+
+func (d Due) String() string {
+	const (
+		parameters = "the configured search parameters, and those that come with this version of the program, are not those that the index was made with"
+		reading    = "another version of the program made the index, which read search parameters differently"
+	)
+	switch d {
+	case Due{Parameters: true}:
+		return parameters
+	case Due{Reading: true}:
+		return reading
+	case Due{Parameters: true, Reading: true}:
+		return parameters + "; and " + reading
+	}
+	return ""
+}
+
+// MeaningOf returns the catalog of the live generation, as this program reads its definitions, and why a rebuild is due. Kind NotFound: the index
+// was made with other definitions than the configured ones, and what they were is not known.
+func (p *Parts) MeaningOf(ctx context.Context, live projections.Generation) (*catalog.Catalog, Due, error) {
+	if !p.RebuildDue(live) {
+		return p.Catalog, Due{}, nil
+	}
+	c, err := functions.CatalogOf(ctx, p.Generations, live.Catalog)
+	if err != nil {
+		return nil, Due{Parameters: true}, err
+	}
+	return c, Due{Parameters: c.Digest() != p.Catalog.Digest(), Reading: c.Digest() != live.Catalog}, nil
+}
+
+// LiveGeneration returns the one that is live.
+func LiveGeneration(ctx context.Context, generations projections.Builders) (projections.Generation, error) {
+	list, err := generations.List(ctx)
+	if err != nil {
+		return projections.Generation{}, err
+	}
+	for _, g := range list {
+		if g.State == "live" {
+			return g, nil
+		}
+	}
+	return projections.Generation{}, events.Errorf(events.Internal, "infra.node", "the index has no live generation; drop the index and run binnacle init and binnacle rebuild")
+}
