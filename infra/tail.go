@@ -27,7 +27,7 @@ type tailCommand struct {
 	Content   bool   `help:"Print the documents too."`
 	JSON      bool   `help:"Print one JSON object a record." name:"json"`
 	Feed      bool   `help:"Print the feed instead of the log: what was decided about each record, one JSON object a line."`
-	Cursor    string `help:"Name of a reader of the feed: what is printed goes on where it was the last time, from the beginning the first time; --from sets it anew." placeholder:"NAME"`
+	Cursor    string `help:"Name of a reader of the feed: what is printed goes on where it was the last time, from the beginning the first time; --from sets it anew. It moves past what --tenant leaves out, too: use it with the same flags each time." placeholder:"NAME"`
 	Partition int32  `help:"Partition to print; -1: all." default:"-1"`
 	Tenant    string `help:"Tenant whose records are printed, of those that the other flags select; empty: all."`
 }
@@ -36,7 +36,8 @@ const tailHelp = `Prints records of the log, one a line: position, append time, 
 can't be decoded is printed with the reason; the server keeps such records in quarantine.
 With --feed it prints the decisions on those records instead: what each change became, or why it was refused.
 With --cursor NAME it remembers how far it has printed, beside the index: the next run with that name goes on there. After a crash some
-decisions come again. Give each reader a name of its own.`
+decisions come again. A cursor belongs to one reader with one set of flags: it moves past the decisions that --tenant leaves out, and
+they don't come again without it. Give each reader, and each set of flags, a name of its own.`
 
 func (*tailCommand) Help() string { return tailHelp }
 

@@ -50,4 +50,8 @@ func TestAReaderOfTheFeedGoesOnWhereItWas(t *testing.T) {
 	until("[d e]")
 	read()
 	until("[d e]")
+	got = nil
+	read("--from", "0:3", "--tenant", "nope")
+	read()
+	until("[]") // a cursor moves past what its flags leave out
 }
