@@ -291,6 +291,20 @@ func TestKeysAreDecidedInTheOrderAndTheTimeOfTheLog(t *testing.T) {
 	}
 }
 
+func TestWhatBecameOfAWriteThatNobodyWaitedForIsToldUnderItsKey(t *testing.T) {
+	n := newNode(t)
+	n.must(201, "PUT", "/Patient/p", patient("p", "0"))
+	n.must(200, "PUT", "/Patient/p", patient("p", "1"))
+	for match, status := range map[string]int{`If-Match: W/"2"`: 200, `If-Match: W/"1"`: 412} {
+		key := fmt.Sprintf(`Idempotency-Key: "%d"`, status)
+		n.must(202, "PUT", "/Patient/p", patient("p", "2"), match, key, "Prefer: respond-async")
+		n.caughtUp()
+		if got := n.must(status, "PUT", "/Patient/p", patient("p", "2"), match, key); got.header.Get(replayed) != "true" {
+			t.Errorf("%s: got %v, want the first outcome", match, got.header)
+		}
+	}
+}
+
 func TestAKeyMayBeUsedAnewAfterItsWindow(t *testing.T) {
 	n := newNode(t, func(n *node) { n.front.Limits.KeyWindow = time.Second })
 	key := `Idempotency-Key: "k"`

@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -31,8 +32,10 @@ func configDocument(t *testing.T) string {
 		t.Fatal(err)
 	}
 	var page strings.Builder
-	page.WriteString("# Configuration\n\nEvery flag has an environment twin; a flag wins over its twin. Durations are written like `1.5s`, lists with commas. This page\n" +
-		"is held against the program by a test; `go test ./infra -run Configuration -update` writes it anew.\n")
+	page.WriteString("# Configuration\n\nThe flags of the storage, of `serve`, `import` and `bench` have environment twins; a flag wins over its\n" +
+		"twin. The flags of other commands, and `--json`, say what one run is to do: they have none. Durations are written like\n" +
+		"`1.5s`, lists with commas. This page is held against the program by a test; `go test ./infra -run Configuration -update`\n" +
+		"writes it anew.\n")
 	table := func(title string, flags []*kong.Flag) {
 		if len(flags) == 0 {
 			return
@@ -43,7 +46,11 @@ func configDocument(t *testing.T) string {
 				continue
 			}
 			help := strings.ReplaceAll(f.Help, "${enum}", strings.ReplaceAll(strings.TrimPrefix(f.Enum, ","), ",", ", "))
-			fmt.Fprintf(&page, "| `--%s` | %s | %s | %s |\n", f.Name, code(strings.Join(f.Envs, " ")), code(f.Default), strings.ReplaceAll(help, "|", `\|`))
+			initial := code(f.Default)
+			if f.Required {
+				initial = required(f, flags)
+			}
+			fmt.Fprintf(&page, "| `--%s` | %s | %s | %s |\n", f.Name, code(strings.Join(f.Envs, " ")), initial, strings.ReplaceAll(help, "|", `\|`))
 		}
 	}
 	table("All commands that touch the storage", parser.Model.Flags)
@@ -59,6 +66,20 @@ func configDocument(t *testing.T) string {
 // onlyShows tells whether a flag configures nothing.
 func onlyShows(f *kong.Flag) bool {
 	return f.Name == "help" || f.Name == "help-storage" || f.Name == "version"
+}
+
+// required says that a flag is required, or one of those that exclude each other.
+func required(f *kong.Flag, among []*kong.Flag) string {
+	var names []string
+	for _, other := range among {
+		if slices.ContainsFunc(other.Xor, func(group string) bool { return slices.Contains(f.Xor, group) }) {
+			names = append(names, code("--"+other.Name))
+		}
+	}
+	if len(names) == 0 {
+		return "required"
+	}
+	return "one of " + strings.Join(names, ", ") + " is required"
 }
 
 func code(s string) string {
@@ -94,19 +115,41 @@ func firstDifference(got, want string) string {
 	return fmt.Sprintf("%d lines, want %d", len(g), len(w))
 }
 
-func TestEveryFlagHasAnEnvironmentTwinThatIsItsName(t *testing.T) {
+func TestFlagsHaveEnvironmentTwinsThatAreTheirNamesWhereThePageSaysSo(t *testing.T) {
 	var cli commandLine
 	parser, err := kong.New(&cli, kong.Name("binnacle"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, f := range parser.Model.Flags {
-		if onlyShows(f) {
-			continue
+	of := make(map[string]string) // a twin's flag
+	check := func(command string, flags []*kong.Flag) {
+		for _, f := range flags {
+			if onlyShows(f) {
+				continue
+			}
+			first, _, _ := strings.Cut(command, " ")
+			if f.Name == "json" || !slices.Contains([]string{"", "serve", "import", "bench"}, first) {
+				if len(f.Envs) != 0 {
+					t.Errorf("%s --%s has the environment twins %v, and the page says that it has none", command, f.Name, f.Envs)
+				}
+				continue
+			}
+			name := strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
+			if len(f.Envs) != 1 || f.Envs[0] != "BINNACLE_"+name && (command == "" || !strings.HasPrefix(f.Envs[0], "BINNACLE_") || !strings.HasSuffix(f.Envs[0], "_"+name)) {
+				t.Errorf("%s --%s has the environment twins %v, want one that ends with its name", command, f.Name, f.Envs)
+				continue
+			}
+			if other, taken := of[f.Envs[0]]; taken {
+				t.Errorf("%s is the twin of %s --%s and of %s", f.Envs[0], command, f.Name, other)
+			}
+			of[f.Envs[0]] = command + " --" + f.Name
 		}
-		want := "BINNACLE_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
-		if len(f.Envs) != 1 || f.Envs[0] != want {
-			t.Errorf("--%s has the environment twin %v, want %s", f.Name, f.Envs, want)
+	}
+	check("", parser.Model.Flags)
+	for _, command := range parser.Model.Children {
+		check(command.Name, command.Flags)
+		for _, below := range command.Children {
+			check(command.Name+" "+below.Name, below.Flags)
 		}
 	}
 }

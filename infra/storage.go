@@ -35,7 +35,7 @@ func (*initCommand) Run(ctx context.Context, config *parts.Config, out *terminal
 
 // dropCommand deletes everything.
 type dropCommand struct {
-	Yes  bool `help:"Don't ask." env:"BINNACLE_DROP_YES"`
+	Yes  bool `help:"Don't ask."`
 	Feed bool `help:"Delete the feed of decisions alone; init and serve make an empty one. The next rebuild decides all events anew."`
 }
 
