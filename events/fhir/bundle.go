@@ -1,6 +1,10 @@
 package fhir
 
-import "binnacle/events"
+import (
+	"strings"
+
+	"binnacle/events"
+)
 
 // Bundle is the parsed shape of a Bundle (FHIR R4, bundle.html). What its requests mean is not looked at.
 type Bundle struct {
@@ -82,6 +86,9 @@ func (b *Bundle) entry(n Node) (Entry, *events.Error) {
 	var err *events.Error
 	if e.FullURL, err = textAt(n, "fullUrl"); err != nil {
 		return Entry{}, err
+	}
+	if strings.HasPrefix(e.FullURL, "#") {
+		return Entry{}, refuse(n.Get("fullUrl"), "a fullUrl is a URL; #… names what a resource contains")
 	}
 	if e.Resource.Exists() && e.Resource.Kind() != Object {
 		return Entry{}, refuse(e.Resource, "a resource must be an object")

@@ -296,8 +296,49 @@ func (c *Catalog) Check(resource fhir.Node) error {
 	if err != nil {
 		return err
 	}
+	err = longString(w.terms)
 	c.release(w)
-	return fhir.CheckForm(resource, c.Shape)
+	if err != nil {
+		return err
+	}
+	if err := fhir.CheckForm(resource, c.Shape); err != nil {
+		return err
+	}
+	for inside := range resource.Get("contained").Items() {
+		if err := c.checkInside(inside, resource); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkInside holds that what is contained can be read as its type: chains look into it. An unknown type is refused for its form.
+func (c *Catalog) checkInside(inside, container fhir.Node) error {
+	t := c.types[inside.Get("resourceType").Text()]
+	if t == nil {
+		return nil
+	}
+	w := c.walks.Get().(*walk)
+	defer c.release(w)
+	w.reset(inside)
+	w.container = container
+	if w.run(t.paths, inside); w.err != nil {
+		return w.err
+	}
+	return longString(w.terms)
+}
+
+// maxString is the size of the largest string that FHIR R4 allows (datatypes.html#string: 1 MB), bytes. An index that keeps larger ones makes others wait.
+const maxString = 1 << 20
+
+// longString refuses a string that a search would read and that is too long.
+func longString(terms []projections.Term) error {
+	for i := range terms {
+		if terms[i].Kind == projections.String && len(terms[i].Text) > maxString {
+			return events.Errorf(events.Invalid, "catalog.Check", "a string that the search parameter %s reads has %d bytes; FHIR R4 allows a string 1 MB", terms[i].Param, len(terms[i].Text))
+		}
+	}
+	return nil
 }
 
 // release gives a walk back for other documents. It must not keep this one in memory.

@@ -143,7 +143,7 @@ func TestChainsLookIntoWhatIsContained(t *testing.T) {
 		{request, "medication.ingredient-code=i", true}, {request, "medication.status=active&medication.code=c", true}, {request, "medication.code=c&status=draft", false},
 		{request, "medication.code:not=c", false}, {request, "medication.code:not=z", true}, {request, "medication.status:missing=true", false}, {request, "medication.form:missing=true", true}, {request, "medication.form:missing=false", false},
 		{request, "medication.expiration-date=ge2030", true}, {request, "medication.expiration-date=ne2030-05", false}, {request, "medication.expiration-date=ne2031", true}, {request, "medication.expiration-date=lt2030", false},
-		{request, "medication._id=m", true}, {request, "medication._id=n", false}, {request, "medication._id:not=m", false}, {request, "medication._lastUpdated=gt2000", false},
+		{request, "medication._id=m", false}, {request, "medication._id=n", false}, {request, "medication._id:not=m", false}, {request, "medication._lastUpdated=gt2000", false},
 		{request, "medication.manufacturer=Organization/5", true}, {request, "medication.manufacturer=5", true}, {request, "medication.manufacturer:not=5", false}, {request, "medication.manufacturer.name=outer", true}, {request, "medication.manufacturer.name=inner", false},
 		{request, "subject.name=muller", true}, {request, "subject.name:exact=Muller", false}, {request, "patient.name:contains=LLE", true}, {request, "subject:Group.code=c", false}, {request, "subject:Patient.phonetic=mull", true},
 		{request, "subject:Patient.organization.name=inner", true}, {request, "patient.organization.partof.name=outer", true}, {request, "patient.organization:missing=true", false}, {request, "patient.general-practitioner:missing=true", true},
