@@ -27,6 +27,7 @@ type gate struct {
 	log     events.Log
 	index   WriteIndex
 	ready   func(context.Context) error // of the index
+	away    func() time.Time            // when somebody saw that it is not
 	blobs   projections.Blobs
 	fit     *Fit
 	trouble func(partition int32) (since time.Time, err error) // of the projector here
@@ -58,9 +59,12 @@ func (v *verdict) enter() bool {
 
 // newGate makes the gate of a function whose limits are settled.
 func newGate(w *Write) *gate {
-	g := &gate{log: w.Log, index: w.Index, ready: w.IndexReady, blobs: w.Blobs, fit: w.Fit, trouble: w.Trouble, limits: w.limits, verdicts: make(map[int32]*verdict)}
+	g := &gate{log: w.Log, index: w.Index, ready: w.IndexReady, away: w.IndexAway, blobs: w.Blobs, fit: w.Fit, trouble: w.Trouble, limits: w.limits, verdicts: make(map[int32]*verdict)}
 	if g.ready == nil {
 		g.ready = func(context.Context) error { return nil }
+	}
+	if g.away == nil {
+		g.away = func() time.Time { return time.Time{} }
 	}
 	if g.trouble == nil {
 		g.trouble = func(int32) (time.Time, error) { return time.Time{}, nil }
@@ -80,6 +84,9 @@ func (g *gate) check(ctx context.Context, partition int32) error {
 		g.verdicts[partition] = v
 	}
 	age := time.Since(v.made)
+	if v.err == nil && g.away().After(v.made) { // somebody has seen since that it is good no more
+		age = gateUsable
+	}
 	if age < gateFresh && v.err != nil {
 		defer g.mu.Unlock()
 		return v.err

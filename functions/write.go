@@ -46,6 +46,7 @@ type Write struct {
 	Log        events.Log
 	Index      WriteIndex
 	IndexReady func(context.Context) error // tells in bounded time whether the index takes commits; nil: it does when it answers
+	IndexAway  func() time.Time            // when anybody last saw that the index takes none; nil: nobody else looks
 	Blobs      projections.Blobs
 	Catalog    *catalog.Catalog
 	Waiters    *Waiters

@@ -90,6 +90,27 @@ func (n *node) eventually(status int, method, path, body string) reply {
 	}
 }
 
+// TestAVerdictEndsWhenSomebodySeesThatTheIndexIsAway: else a write of that moment would be appended and wait in vain.
+func TestAVerdictEndsWhenSomebodySeesThatTheIndexIsAway(t *testing.T) {
+	var away atomic.Int64
+	n := newNode(t, func(n *node) {
+		n.write.IndexAway = func() time.Time { return time.Unix(0, away.Load()) }
+		n.write.IndexReady = func(context.Context) error {
+			if away.Load() > 0 {
+				return events.Errorf(events.Transient, "test", "it is read-only")
+			}
+			return nil
+		}
+	})
+	n.must(201, "PUT", "/Patient/p", patient("p", "0"))
+	away.Store(time.Now().UnixNano())
+	before, _ := n.log.Ends(t.Context())
+	n.must(503, "PUT", "/Patient/p", patient("p", "1"))
+	if after, _ := n.log.Ends(t.Context()); after[0].Next != before[0].Next {
+		t.Errorf("%d events were appended", after[0].Next-before[0].Next)
+	}
+}
+
 func TestNothingIsAppendedWhileAPartIsAway(t *testing.T) {
 	log, blobs := &failingLog{}, &failingBlobs{}
 	var readOnly atomic.Bool

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -69,6 +70,7 @@ const rateOver = 2 * time.Second
 // generationWatch knows which generation is live and how far the next one is, for health and metrics.
 type generationWatch struct {
 	parts *parts.Parts
+	away  atomic.Int64 // when the index was last seen to take no commits, nanoseconds since 1970
 
 	mu       sync.Mutex
 	live     projections.Generation
@@ -140,9 +142,21 @@ func (w *generationWatch) look(ctx context.Context, list []projections.Generatio
 	w.building, w.measured = &now, time.Now()
 }
 
+// ready asks the index whether it takes commits, and remembers when it did not.
+func (w *generationWatch) ready(ctx context.Context) error {
+	err := w.parts.Generations.Ready(ctx)
+	if err != nil {
+		w.away.Store(time.Now().UnixNano())
+	}
+	return err
+}
+
+// lastAway is when the index was last seen to take no commits.
+func (w *generationWatch) lastAway() time.Time { return time.Unix(0, w.away.Load()) }
+
 // check is the index's part of the health answer.
 func (w *generationWatch) check(ctx context.Context) (map[string]any, error) {
-	if err := w.parts.Generations.Ready(ctx); err != nil {
+	if err := w.ready(ctx); err != nil {
 		return nil, err
 	}
 	w.mu.Lock()

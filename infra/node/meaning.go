@@ -103,7 +103,7 @@ func (n *Node) newDoors(m *meaning, index projections.Index, heal *functions.Hea
 	var front *door.Door
 	if n.has(roleWrite) {
 		write := &functions.Write{
-			Log: n.Log, Index: index, IndexReady: n.Generations.Ready, Blobs: n.Blobs, Catalog: m.catalog, Waiters: n.waiters,
+			Log: n.Log, Index: index, IndexReady: n.watch.ready, IndexAway: n.watch.lastAway, Blobs: n.Blobs, Catalog: m.catalog, Waiters: n.waiters,
 			Partitions: n.Partitions, Now: time.Now, NewID: NewID, Fit: n.fit, Limits: functions.Limits{OutcomeWait: limits.OutcomeWait, LagRecords: limits.MaxLag},
 		}
 		if m.project != nil {
