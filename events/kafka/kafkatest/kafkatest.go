@@ -3,6 +3,7 @@ package kafkatest
 
 import (
 	"testing"
+	"time"
 
 	"github.com/IBM/sarama"
 	"github.com/google/uuid"
@@ -10,9 +11,11 @@ import (
 
 // Stranger is another program that writes to a topic in transactions.
 type Stranger struct {
-	t        testing.TB
-	producer sarama.SyncProducer
-	topic    string
+	t         testing.TB
+	client    sarama.Client
+	producer  sarama.SyncProducer
+	topic     string
+	partition int32 // of the open transaction
 }
 
 // NewStranger connects. It ends with the test.
@@ -25,12 +28,17 @@ func NewStranger(t testing.TB, brokers []string, topic string) *Stranger {
 	config.Producer.Return.Successes = true
 	config.Producer.Partitioner = sarama.NewManualPartitioner
 	config.Producer.Transaction.ID = "stranger-" + uuid.NewString()
-	producer, err := sarama.NewSyncProducer(brokers, config)
+	client, err := sarama.NewClient(brokers, config)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = producer.Close() }) // the test is about something else
-	return &Stranger{t, producer, topic}
+	t.Cleanup(func() { _ = client.Close() }) // the test is about something else
+	producer, err := sarama.NewSyncProducerFromClient(client)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = producer.Close() })
+	return &Stranger{t: t, client: client, producer: producer, topic: topic}
 }
 
 func newConfig() *sarama.Config {
@@ -42,6 +50,7 @@ func newConfig() *sarama.Config {
 // Begin opens a transaction with a record for each value.
 func (s *Stranger) Begin(partition int32, values ...string) {
 	s.t.Helper()
+	s.partition = partition
 	if err := s.producer.BeginTxn(); err != nil {
 		s.t.Fatal(err)
 	}
@@ -52,20 +61,40 @@ func (s *Stranger) Begin(partition int32, values ...string) {
 	}
 }
 
-// Commit ends the transaction.
+// Commit ends the transaction, and returns when its marker is in the topic.
 func (s *Stranger) Commit() {
 	s.t.Helper()
-	if err := s.producer.CommitTxn(); err != nil {
+	s.end(s.producer.CommitTxn)
+}
+
+// Abort ends the transaction without effect, and returns when its marker is in the topic.
+func (s *Stranger) Abort() {
+	s.t.Helper()
+	s.end(s.producer.AbortTxn)
+}
+
+// end waits for the marker: the broker writes it after it has answered, and what somebody appends meanwhile would stand before it.
+func (s *Stranger) end(end func() error) {
+	s.t.Helper()
+	before := s.next()
+	if err := end(); err != nil {
 		s.t.Fatal(err)
+	}
+	for deadline := time.Now().Add(20 * time.Second); s.next() == before; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			s.t.Fatal("the transaction has ended, and its marker does not come")
+		}
 	}
 }
 
-// Abort ends the transaction without effect.
-func (s *Stranger) Abort() {
+// next is the offset that the next record of the partition gets.
+func (s *Stranger) next() int64 {
 	s.t.Helper()
-	if err := s.producer.AbortTxn(); err != nil {
+	next, err := s.client.GetOffset(s.topic, s.partition, sarama.OffsetNewest)
+	if err != nil {
 		s.t.Fatal(err)
 	}
+	return next
 }
 
 // Operator is somebody with all rights on a topic.
