@@ -3,7 +3,6 @@ package fhir
 import (
 	"context"
 	"strconv"
-	"strings"
 	"time"
 
 	"binnacle/events"
@@ -95,7 +94,7 @@ func (d *Door) readForm(ask *rest.Ask) (*catalog.Subset, error) {
 	if ask.Query == "" {
 		return nil, nil
 	}
-	if strings.Contains(ask.Query, "_asOf") {
+	if _, asked, _ := rest.Param(ask.Query, "_asOf"); asked {
 		return nil, events.Errorf(events.Invalid, "fhir.Read", "_asOf is a parameter of searches; read a version by its number ([type]/[id]/_history/[version]), or search with _id and _asOf")
 	}
 	if ask.Prefer.Handling == rest.Strict {

@@ -120,12 +120,12 @@ func Listed(header http.Header, name string) string { return strings.Join(header
 // HeaderPreconditions reads the preconditions of a single write. A header that is there and empty is refused: as no precondition it would let pass
 // what it should hold back. So is one that would not be read.
 func HeaderPreconditions(change *events.Change, header http.Header) error {
-	for name, instead := range map[string]string{
-		"If-Unmodified-Since": "If-Match with the version that you know",
-		"If-None-Exist":       "a search in the URL (a conditional update), or POST (a conditional create)",
+	for _, unread := range [...]struct{ name, instead string }{
+		{"If-Unmodified-Since", "If-Match with the version that you know"},
+		{"If-None-Exist", "a search in the URL (a conditional update), or POST (a conditional create)"},
 	} {
-		if len(header.Values(name)) > 0 {
-			return invalid("%s is not offered on this write; use %s", name, instead)
+		if len(header.Values(unread.name)) > 0 {
+			return invalid("%s is not offered on this write; use %s", unread.name, unread.instead)
 		}
 	}
 	names := []string{"If-Match", "If-None-Match"}
