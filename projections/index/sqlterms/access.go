@@ -98,6 +98,11 @@ func (a *access) empty() bool {
 	return len(a.keys) == 0 && len(a.wide) == 0 && len(a.onRow) == 0 && len(a.shapes) == 0 && len(a.scans) == 0 && len(a.texts) == 0 && len(a.spans) == 0 && len(a.sids) == 0 && a.follow == nil && len(a.choice) == 0
 }
 
+// forms is how many forms it has, those apart that follow references.
+func (a *access) forms() int {
+	return len(a.keys) + len(a.onRow) + len(a.shapes) + len(a.wide) + len(a.scans) + len(a.texts) + len(a.updated) + len(a.sids) + len(a.choice)
+}
+
 // inside tells whether it is made of groups of clauses: to probe it takes several steps.
 func (a *access) inside() bool { return a.follow != nil || len(a.choice) > 0 }
 
@@ -148,8 +153,7 @@ func (a *access) walkKeys() []int64 {
 	} else if len(a.shapes) > 0 {
 		return nil
 	}
-	others := len(a.wide) + len(a.onRow) + len(a.scans) + len(a.texts) + len(a.updated) + len(a.sids) + len(a.choice)
-	if a.negate || len(keys) > mergedKeys || others > 0 || a.follow != nil && !a.resolved {
+	if a.negate || len(keys) > mergedKeys || a.forms() > len(keys) || a.follow != nil && !a.resolved {
 		return nil
 	}
 	return keys

@@ -3,6 +3,8 @@ package sqlterms
 import (
 	"math"
 	"slices"
+
+	"github.com/RoaringBitmap/roaring/v2"
 )
 
 // The planner's estimates of what ways to answer cost, in microseconds.
@@ -396,9 +398,14 @@ func (x *search) narrow(driver *access, most int) (*access, error) {
 
 // access are the versions as a clause.
 func (t *together) access(words string) *access {
-	a := &access{words: words, byID: true, current: true, sids: make([]int64, 0, t.count()), count: t.count()}
-	for i := t.found.Iterator(); i.HasNext(); {
-		a.sids = append(a.sids, t.first+int64(i.Next()))
+	return &access{words: words, byID: true, current: true, sids: sidsIn(t.found, t.first), count: t.count()}
+}
+
+// sidsIn are the versions of a set, whose numbers count from a first one.
+func sidsIn(found *roaring.Bitmap, first int64) []int64 {
+	sids := make([]int64, 0, found.GetCardinality())
+	for i := found.Iterator(); i.HasNext(); {
+		sids = append(sids, first+int64(i.Next()))
 	}
-	return a
+	return sids
 }

@@ -94,14 +94,17 @@ func (x *search) currentClause() (*access, error) {
 	}
 	a := &access{words: "what is current of " + x.q.Type, held: found, exact: true, once: true, count: int(found.GetCardinality())}
 	if a.count <= x.Bounds.Many {
-		a.byID, a.current, a.sids = true, true, make([]int64, 0, a.count)
-		for i := found.Iterator(); i.HasNext(); {
-			a.sids = append(a.sids, x.origin()+int64(i.Next()))
-		}
+		a.byID, a.current, a.sids = true, true, sidsIn(found, x.origin())
 	} else { // too many to stand in a statement, and each version that is asked is current anyway
 		a.ledger, a.updated, a.spans = x.ledger, []interval{{math.MinInt64, math.MaxInt64}}, []interval{{math.MinInt64, math.MaxInt64}}
 	}
 	return a, nil
+}
+
+// askCurrent adds the current versions to the clauses. A clause of many keys is read then: no order merges them any more.
+func (x *search) askCurrent(current *access, walk order) error {
+	x.accesses = append(slices.Clip(x.accesses), current)
+	return x.readManyKeys(walk)
 }
 
 // rowsOfType is how many rows a walk of the type meets, as far as that is known.
@@ -173,8 +176,8 @@ func (x *search) walkPast(o, walk order, limit int) (found []match, done bool, e
 	}
 	clauses := x.accesses
 	defer func() { x.accesses, x.passing = clauses, false }()
-	x.accesses, x.passing = append(slices.Clip(clauses), current), true
-	if err := x.readManyKeys(walk); err != nil { // no order merges them any more
+	x.passing = true
+	if err := x.askCurrent(current, walk); err != nil {
 		return nil, false, err
 	}
 	return x.combined(o, walk, nil, byValue, nil, limit)

@@ -10,14 +10,13 @@ const namedVersions = 20_000
 
 // manyKeys tells whether a clause has only keys, more than a version should be probed for and sets are kept of.
 func (a *access) manyKeys() bool {
-	others := len(a.shapes) + len(a.wide) + len(a.scans) + len(a.texts) + len(a.updated) + len(a.sids) + len(a.choice)
-	return !a.negate && others == 0 && a.follow == nil && len(a.keys)+len(a.onRow) > inline && a.asSet() == nil
+	keys := len(a.keys) + len(a.onRow)
+	return !a.negate && a.forms() == keys && a.follow == nil && keys > inline && a.asSet() == nil
 }
 
 // onlyWords tells whether a clause is that strings contain something, and it is known how these begin.
 func (a *access) onlyWords() bool {
-	others := len(a.keys) + len(a.onRow) + len(a.shapes) + len(a.wide) + len(a.scans) + len(a.updated) + len(a.sids) + len(a.choice)
-	return !a.negate && others == 0 && a.follow == nil && !a.dense && len(a.texts) > 0 && !slices.ContainsFunc(a.texts, func(t textScan) bool { return t.among == nil })
+	return !a.negate && a.forms() == len(a.texts) && a.follow == nil && !a.dense && len(a.texts) > 0 && !slices.ContainsFunc(a.texts, func(t textScan) bool { return t.among == nil })
 }
 
 // readManyKeys reads, for this search alone, the versions that clauses of many keys find, up to as many as are held of a key, and those whose strings contain something. Where there
@@ -45,10 +44,7 @@ func (x *search) readManyKeys(walk order) error {
 			continue
 		}
 		a.keys, a.onRow, a.texts, a.byID = nil, nil, nil, true
-		a.sids = make([]int64, 0, a.count)
-		for i := found.Iterator(); i.HasNext(); {
-			a.sids = append(a.sids, x.origin()+int64(i.Next()))
-		}
+		a.sids = sidsIn(found, x.origin())
 	}
 	return nil
 }

@@ -264,9 +264,8 @@ func (x *search) find(o order, limit int) ([]match, error) {
 	}
 	if current != nil {
 		clauses := x.accesses
-		x.accesses = append(slices.Clip(clauses), current)
 		defer func() { x.accesses = clauses }()
-		if err := x.readManyKeys(walk); err != nil { // no order merges them any more
+		if err := x.askCurrent(current, walk); err != nil {
 			return nil, err
 		}
 		if further = further && current.count > x.Bounds.Few; !further {

@@ -34,8 +34,7 @@ func (x *search) orderTexts(o, walk order) error {
 
 // oneText tells whether a clause is one stretch of texts and nothing else.
 func (a *access) oneText() bool {
-	others := len(a.keys) + len(a.onRow) + len(a.shapes) + len(a.wide) + len(a.scans) + len(a.updated) + len(a.sids) + len(a.choice)
-	return others == 0 && a.follow == nil && len(a.texts) == 1
+	return a.forms() == 1 && len(a.texts) == 1 && a.follow == nil
 }
 
 // stretch is the condition that a column of beginnings lies in the stretch, as far as its ends are not bounded otherwise.

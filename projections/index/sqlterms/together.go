@@ -12,8 +12,8 @@ const setKeys = 400
 
 // asSet returns the keys whose versions, all together, are what a clause finds; nil when it has other forms or too many.
 func (a *access) asSet() []int64 {
-	others := len(a.wide) + len(a.scans) + len(a.texts) + len(a.updated) + len(a.sids) + len(a.choice)
-	if others > 0 || a.follow != nil || len(a.keys)+len(a.shapes)+len(a.onRow) > setKeys {
+	keys := len(a.keys) + len(a.shapes) + len(a.onRow)
+	if a.forms() > keys || a.follow != nil || keys > setKeys {
 		return nil
 	}
 	if len(a.onRow) > 0 {
@@ -35,7 +35,7 @@ func (a *access) in() keyed {
 
 // onlyScans tells whether a clause is answered by ranges alone.
 func (a *access) onlyScans() bool {
-	return len(a.keys)+len(a.shapes)+len(a.onRow)+len(a.wide)+len(a.texts)+len(a.updated)+len(a.sids)+len(a.choice) == 0 && a.follow == nil && len(a.scans) <= setKeys
+	return a.forms() == len(a.scans) && a.follow == nil && len(a.scans) <= setKeys
 }
 
 // names are what the sets that answer a clause are kept under or, of ranges, the sets that hold whoever may answer it.

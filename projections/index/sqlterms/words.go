@@ -125,14 +125,14 @@ func (x *search) holds(key int64, text string, a *access) error {
 	if err != nil {
 		return err
 	}
-	if set == nil || text == "" {
-		a.texts = append(a.texts, textScan{key: key, form: textHolds, text: text})
-		return nil
+	scan := textScan{key: key, form: textHolds, text: text}
+	heads, all := [][]byte(nil), false
+	if set != nil && text != "" {
+		heads, all = set.holding([]byte(text))
+		a.dense = a.dense || !all
 	}
-	heads, all := set.holding([]byte(text))
 	if !all {
-		a.dense = true
-		a.texts = append(a.texts, textScan{key: key, form: textHolds, text: text})
+		a.texts = append(a.texts, scan)
 		return nil
 	}
 	var whole, begun [][]byte
@@ -143,11 +143,14 @@ func (x *search) holds(key int64, text string, a *access) error {
 			begun = append(begun, head)
 		}
 	}
-	if len(whole) > 0 {
-		a.texts = append(a.texts, textScan{key: key, form: textHolds, text: text, among: &words{whole}, whole: true})
-	}
-	if len(begun) > 0 {
-		a.texts = append(a.texts, textScan{key: key, form: textHolds, text: text, among: &words{begun}})
+	for _, part := range []struct {
+		heads [][]byte
+		whole bool
+	}{{whole, true}, {begun, false}} {
+		if len(part.heads) > 0 {
+			scan.among, scan.whole = &words{part.heads}, part.whole
+			a.texts = append(a.texts, scan)
+		}
 	}
 	return nil
 }
