@@ -312,22 +312,6 @@ func (c *Catalog) Check(resource fhir.Node) error {
 	return nil
 }
 
-// checkInside holds that what is contained can be read as its type: chains look into it. An unknown type is refused for its form.
-func (c *Catalog) checkInside(inside, container fhir.Node) error {
-	t := c.types[inside.Get("resourceType").Text()]
-	if t == nil {
-		return nil
-	}
-	w := c.walks.Get().(*walk)
-	defer c.release(w)
-	w.reset(inside)
-	w.container = container
-	if w.run(t.paths, inside); w.err != nil {
-		return w.err
-	}
-	return longString(w.terms)
-}
-
 // maxString is the size of the largest string that FHIR R4 allows (datatypes.html#string: 1 MB), bytes. An index that keeps larger ones makes others wait.
 const maxString = 1 << 20
 

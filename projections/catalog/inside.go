@@ -163,16 +163,36 @@ func (in *interior) resource(id string) *contained {
 	if !in.catalog.Known(typ) {
 		return one
 	}
-	w := in.catalog.walks.Get().(*walk)
+	w := in.catalog.walkInside(node, in.root)
 	defer in.catalog.release(w)
-	w.reset(node)
-	w.container = in.root
 	w.add(projections.Term{Param: projections.ParamID, Kind: projections.Token, Code: id})
 	w.run(in.catalog.types[typ].paths, node)
 	if terms := withoutRepeats(w.terms); w.err == nil && len(terms) <= insideMost {
 		one.typ, one.terms, one.links = typ, terms, distinct(w.links)
 	}
 	return one
+}
+
+// walkInside makes a walk ready for what is contained.
+func (c *Catalog) walkInside(inside, container fhir.Node) *walk {
+	w := c.walks.Get().(*walk)
+	w.reset(inside)
+	w.container = container
+	return w
+}
+
+// checkInside holds that what is contained can be read as its type: chains look into it. An unknown type is refused for its form.
+func (c *Catalog) checkInside(inside, container fhir.Node) error {
+	t := c.types[inside.Get("resourceType").Text()]
+	if t == nil {
+		return nil
+	}
+	w := c.walkInside(inside, container)
+	defer c.release(w)
+	if w.run(t.paths, inside); w.err != nil {
+		return w.err
+	}
+	return longString(w.terms)
 }
 
 // withoutRepeats are the terms; that an element is there without a value is said once of each parameter.
@@ -223,7 +243,7 @@ func (p *Param) lookInside(t *projections.Target) {
 		case c.Follow != nil && c.Follow.Reverse:
 			return
 		case c.Follow == nil:
-			t.Each = c.Modifier == projections.Not || c.Modifier == projections.Missing && c.Missing
+			t.Each = t.Each || c.Modifier == projections.Not || c.Modifier == projections.Missing && c.Missing
 		}
 	}
 	t.Inside = projections.Inside(p.insideCode(t.Type), t.Type)
