@@ -130,13 +130,14 @@ func (c *tailCommand) start(end events.End, from events.Position) int64 {
 
 // checkCursor refuses a cursor that nothing would move, or that can't be named so.
 func (c *tailCommand) checkCursor() error {
-	switch {
-	case c.Cursor == "":
+	if c.Cursor == "" {
 		return nil
-	case !c.Feed:
+	}
+	if !c.Feed {
 		return terminal.UsageError("--cursor is for readers of the feed: add --feed")
-	case functions.CheckCursor(c.Cursor) != nil:
-		return terminal.UsageError("--cursor: " + terminal.Sentence(functions.CheckCursor(c.Cursor)))
+	}
+	if err := functions.CheckCursor(c.Cursor); err != nil {
+		return terminal.UsageError("--cursor: " + terminal.Sentence(err))
 	}
 	return nil
 }
@@ -172,10 +173,11 @@ func (c *tailCommand) tailFeed(ctx context.Context, p *parts.Parts, from events.
 			continue
 		}
 		start := max(0, c.start(end, from))
-		if c.Cursor != "" && from.Partition < 0 {
-			start = 0
-		}
-		if c.Cursor != "" && from.Partition >= 0 {
+		switch {
+		case c.Cursor == "":
+		case from.Partition < 0:
+			start = 0 // where the cursor is not there yet
+		default:
 			if err := reader.Set(ctx, from); err != nil {
 				return err
 			}

@@ -223,12 +223,9 @@ func (f *Feed) End(ctx context.Context, partition int32) (int64, error) {
 	return place.end, nil
 }
 
-// feedLook is how long a follower takes to see what another process has added.
-const feedLook = 200 * time.Millisecond
-
 // Follow is events.Feed.Follow.
 func (f *Feed) Follow(ctx context.Context, from events.Position, handle func([]events.Decision) error) error {
-	return events.FollowFeed(ctx, f, from, &f.growth, feedLook, handle)
+	return events.FollowFeed(ctx, f, from, &f.growth, events.FeedLook, handle)
 }
 
 // Close is events.Feed.Close. What is being sent is waited for, but not for long.

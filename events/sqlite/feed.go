@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"sync/atomic"
-	"time"
 
 	"binnacle/events"
 	"binnacle/events/sqlitefile"
@@ -158,12 +157,9 @@ func (f *Feed) read(ctx context.Context, from events.Position, to int64) ([]even
 	return batch, sqlitefile.Classify(op, rows.Err())
 }
 
-// feedLook is how long a follower takes to see what another process has added.
-const feedLook = 200 * time.Millisecond
-
 // Follow is events.Feed.Follow.
 func (f *Feed) Follow(ctx context.Context, from events.Position, handle func([]events.Decision) error) error {
-	return events.FollowFeed(ctx, f, from, &f.growth, feedLook, handle)
+	return events.FollowFeed(ctx, f, from, &f.growth, events.FeedLook, handle)
 }
 
 // Close ends the feed; the file stays open.

@@ -182,21 +182,21 @@ func (p *Parts) openBlobs(ctx context.Context, file *sqlitefile.File, options Op
 	return nil
 }
 
-func (p *Parts) openIndex(ctx context.Context, file *sqlitefile.File, options Options) error {
-	if p.Config.Variant == "distributed" {
-		generations, err := postgres.Open(ctx, postgresConfig(p.Config, p.Logger, p.Catalog.Digest(), options.SearchTimeout), options.Create || options.CreateIndex)
-		if err != nil {
-			return err
-		}
-		p.Generations, p.Memos = generations, generations.Memos()
-	} else {
-		generations, err := sqliteindex.Open(ctx, sqliteindex.Config{File: file, Catalog: p.Catalog.Digest(), Logger: p.Logger, Timeout: options.SearchTimeout,
-			Exclusive: options.Exclusive || p.Config.Variant == "memory"}, true)
-		if err != nil {
-			return err
-		}
-		p.Generations, p.Memos = generations, generations.Memos()
+func (p *Parts) openIndex(ctx context.Context, file *sqlitefile.File, options Options) (err error) {
+	var opened interface {
+		projections.Generations
+		Memos() projections.Memos
 	}
+	if p.Config.Variant == "distributed" {
+		opened, err = postgres.Open(ctx, postgresConfig(p.Config, p.Logger, p.Catalog.Digest(), options.SearchTimeout), options.Create || options.CreateIndex)
+	} else {
+		opened, err = sqliteindex.Open(ctx, sqliteindex.Config{File: file, Catalog: p.Catalog.Digest(), Logger: p.Logger, Timeout: options.SearchTimeout,
+			Exclusive: options.Exclusive || p.Config.Variant == "memory"}, true)
+	}
+	if err != nil {
+		return err
+	}
+	p.Generations, p.Memos = opened, opened.Memos()
 	p.closers = append(p.closers, p.Generations.Close)
 	return nil
 }

@@ -47,13 +47,7 @@ func (m memos) query(ctx context.Context, op, where string, args ...any) (found 
 func (m memos) Memo(ctx context.Context, name projections.MemoName) (projections.Memo, error) {
 	const op = "postgres.Memo"
 	found, err := m.query(ctx, op, "kind = $1 and name = $2 and (until is null or until > now())", name.Kind, name.Name)
-	if err == nil && len(found) == 0 {
-		err = sqlterms.NoMemo(op, name)
-	}
-	if err != nil {
-		return projections.Memo{}, err
-	}
-	return found[0], nil
+	return sqlterms.OneMemo(op, name, found, err)
 }
 
 // List is projections.Memos.List.

@@ -18,18 +18,12 @@ create table if not exists index_memo (revision integer primary key autoincremen
 create index if not exists index_memo_until on index_memo (until) where until is not null`
 
 // memos are those of a file. Its clock is that of the machine.
-type memos struct {
-	file   *sqlitefile.File
-	reader *reader
-	now    func() time.Time
-}
+type memos struct{ *Generations }
 
-var _ projections.Memos = (*memos)(nil)
+var _ projections.Memos = memos{}
 
 // Memos returns the memos of the file.
-func (g *Generations) Memos() projections.Memos {
-	return &memos{file: g.file, reader: g.reader, now: time.Now}
-}
+func (g *Generations) Memos() projections.Memos { return memos{g} }
 
 // ensureMemos makes the table in a file that an earlier version of the program made.
 func ensureMemos(ctx context.Context, file *sqlitefile.File, create bool) error {
@@ -42,7 +36,7 @@ func ensureMemos(ctx context.Context, file *sqlitefile.File, create bool) error 
 
 const memoColumns = "revision, kind, name, owner, value, until"
 
-func (m *memos) query(ctx context.Context, where string, args ...any) (found []projections.Memo, err error) {
+func (m memos) query(ctx context.Context, where string, args ...any) (found []projections.Memo, err error) {
 	err = m.reader.Query(ctx, "select "+memoColumns+" from index_memo where "+where, args, func(scan func(...any) error) error {
 		memo, until := projections.Memo{}, sql.NullInt64{}
 		if err := scan(&memo.Revision, &memo.Kind, &memo.Name, &memo.Owner, &memo.Value, &until); err != nil {
@@ -58,29 +52,23 @@ func (m *memos) query(ctx context.Context, where string, args ...any) (found []p
 }
 
 // Memo is projections.Memos.Memo.
-func (m *memos) Memo(ctx context.Context, name projections.MemoName) (projections.Memo, error) {
-	found, err := m.query(ctx, "kind = $1 and name = $2 and (until is null or until > $3)", name.Kind, name.Name, m.now().UnixMicro())
-	if err == nil && len(found) == 0 {
-		err = sqlterms.NoMemo("sqlite.Memo", name)
-	}
-	if err != nil {
-		return projections.Memo{}, err
-	}
-	return found[0], nil
+func (m memos) Memo(ctx context.Context, name projections.MemoName) (projections.Memo, error) {
+	found, err := m.query(ctx, "kind = $1 and name = $2 and (until is null or until > $3)", name.Kind, name.Name, time.Now().UnixMicro())
+	return sqlterms.OneMemo("sqlite.Memo", name, found, err)
 }
 
 // List is projections.Memos.List.
-func (m *memos) List(ctx context.Context, kind, after string, limit int) ([]projections.Memo, error) {
-	return m.query(ctx, "kind = $1 and name > $2 and (until is null or until > $3) order by name limit $4", kind, after, m.now().UnixMicro(), int64(limit))
+func (m memos) List(ctx context.Context, kind, after string, limit int) ([]projections.Memo, error) {
+	return m.query(ctx, "kind = $1 and name > $2 and (until is null or until > $3) order by name limit $4", kind, after, time.Now().UnixMicro(), int64(limit))
 }
 
 // Keep is projections.Memos.Keep.
-func (m *memos) Keep(ctx context.Context, memo projections.Memo, life time.Duration) (revision int64, err error) {
+func (m memos) Keep(ctx context.Context, memo projections.Memo, life time.Duration) (revision int64, err error) {
 	const op = "sqlite.Keep"
 	if err := sqlterms.CheckMemo(op, memo); err != nil {
 		return 0, err
 	}
-	now := m.now()
+	now := time.Now()
 	var until sql.NullInt64
 	if life > 0 {
 		until = sql.NullInt64{Int64: now.Add(life).UnixMicro(), Valid: true}
@@ -110,10 +98,10 @@ func (m *memos) Keep(ctx context.Context, memo projections.Memo, life time.Durat
 }
 
 // Forget is projections.Memos.Forget.
-func (m *memos) Forget(ctx context.Context, name projections.MemoName, revision int64) error {
+func (m memos) Forget(ctx context.Context, name projections.MemoName, revision int64) error {
 	const op = "sqlite.Forget"
 	return m.file.Relaxed(ctx, func(tx *sql.Tx) error {
-		done, err := tx.ExecContext(ctx, "delete from index_memo where kind = $1 and name = $2 and revision = $3 and (until is null or until > $4)", name.Kind, name.Name, revision, m.now().UnixMicro())
+		done, err := tx.ExecContext(ctx, "delete from index_memo where kind = $1 and name = $2 and revision = $3 and (until is null or until > $4)", name.Kind, name.Name, revision, time.Now().UnixMicro())
 		if err != nil {
 			return err
 		}

@@ -21,9 +21,15 @@ func CheckMemo(op string, memo projections.Memo) error {
 	return nil
 }
 
-// NoMemo says that a memo is not there.
-func NoMemo(op string, name projections.MemoName) error {
-	return events.Errorf(events.NotFound, op, "there is no memo %s of kind %s, or it has ended", name.Name, name.Kind)
+// OneMemo is the memo of a name among those that were found under it; kind NotFound: it is not there.
+func OneMemo(op string, name projections.MemoName, found []projections.Memo, err error) (projections.Memo, error) {
+	if err == nil && len(found) == 0 {
+		err = events.Errorf(events.NotFound, op, "there is no memo %s of kind %s, or it has ended", name.Name, name.Kind)
+	}
+	if err != nil {
+		return projections.Memo{}, err
+	}
+	return found[0], nil
 }
 
 // OtherMemo says that a memo is another one than its user thought.
