@@ -1,10 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"go/ast"
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"os"
 	"path"
 	"path/filepath"
 	"slices"
@@ -244,6 +246,56 @@ func TestFunctionsKnowNoSibling(t *testing.T) {
 			}
 		}
 	})
+}
+
+// packageLines is how many lines of code a package has at the most: what one can read in an afternoon. Tests don't count, nor do the
+// suites that drivers share.
+const packageLines = 3000
+
+// fileLines is how long a file is at the most, tests included.
+const fileLines = 500
+
+// suites are packages of tests for other packages.
+var suites = []string{"events/eventstest", "projections/projectionstest"}
+
+// tooLong are the packages and files that are longer, each with the length that it must not grow beyond.
+var tooLong = map[string]int{
+	"functions":                  5407,
+	"functions/project_test.go":  525,
+	"projections/catalog":        5293,
+	"projections/index/sqlterms": 10599,
+}
+
+func TestPackagesAndFilesCanBeRead(t *testing.T) {
+	lines := map[string]int{}
+	goFiles(t, func(folder, file string, _ *ast.File) {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines[file] = bytes.Count(text, []byte("\n"))
+		if !strings.HasSuffix(file, "_test.go") && !slices.Contains(suites, folder) {
+			lines[folder] += lines[file]
+		}
+	})
+	for name, length := range lines {
+		most := packageLines
+		if strings.HasSuffix(name, ".go") {
+			most = fileLines
+		}
+		excepted, is := tooLong[name]
+		switch {
+		case is && length <= most:
+			t.Errorf("%s has %d lines and needs no exception any more: take it out of tooLong", name, length)
+		case length > max(most, excepted):
+			t.Errorf("%s has %d lines, and %d are allowed: make rooms of it", name, length, max(most, excepted))
+		}
+	}
+	for name := range tooLong {
+		if lines[name] == 0 {
+			t.Errorf("%s is in tooLong and not in the project", name)
+		}
+	}
 }
 
 func TestThereAreNoInitFunctionsAndNoCatchAllPackages(t *testing.T) {
