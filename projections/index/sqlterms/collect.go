@@ -18,7 +18,7 @@ func (x *search) candidates(s *statement, driver *access) string {
 	}
 	from := s.table("version") + " v where "
 	if driver != nil {
-		from = "(select distinct sid from (" + driver.rows(s, x.before) + ") y) d" + s.versions("d.sid") + " and "
+		from = "(select distinct sid from (" + driver.rows(s, x.before()) + ") y) d" + s.versions("d.sid") + " and "
 	}
 	return " from " + from + x.current(s) + x.probes(s, driver, "v.sid", "(v.sid << 2)", "v.main")
 }

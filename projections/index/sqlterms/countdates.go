@@ -74,7 +74,7 @@ func (x *search) readStretch(dates []*access) (sure, edges *roaring.Bitmap, err 
 	for more := within.low <= within.high; more; {
 		s := x.statement()
 		sql := "select " + s.list("y.sort") + ", " + s.list("y.ref") + " from (select t.sort, t.ref from " + s.table("term") + " t where t.key = " + s.arg(x.ledger) +
-			" and (t.sort, t.ref) > (" + s.arg(main) + ", " + s.arg(ref) + ") and t.sort <= " + s.arg(within.high) + " and t.ref < " + s.arg(x.before) +
+			" and (t.sort, t.ref) > (" + s.arg(main) + ", " + s.arg(ref) + ") and t.sort <= " + s.arg(within.high) + " and t.ref < " + s.arg(x.before()) +
 			fmt.Sprintf(" order by t.sort, t.ref limit %d) y", x.Bounds.Rows)
 		var mains []int64
 		var numbers [2][]uint32

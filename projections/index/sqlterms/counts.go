@@ -264,7 +264,7 @@ func (x *search) countSome(bound int, asked []*access) error {
 	s.most = bound + 1
 	parts := make([]string, len(asked))
 	for i, a := range asked {
-		parts[i] = fmt.Sprintf("select %d as n, count(*) from (select sid from (%s) y limit %d) z", i, a.rows(s, x.before), bound+1)
+		parts[i] = fmt.Sprintf("select %d as n, count(*) from (select sid from (%s) y limit %d) z", i, a.rows(s, x.before()), bound+1)
 	}
 	var n, count int64
 	err := x.query(s, strings.Join(parts, " union all "), func(scan func(...any) error) error {

@@ -281,7 +281,7 @@ func (x *search) lookUp(a *access) error {
 	s := x.statement()
 	parts := make([]string, len(f.targets))
 	for i, t := range f.targets {
-		parts[i] = fmt.Sprintf("select %d as n, y.resource from (%s) y", i, t.versions(s, "distinct v.resource", x.before))
+		parts[i] = fmt.Sprintf("select %d as n, y.resource from (%s) y", i, t.versions(s, "distinct v.resource", x.before()))
 	}
 	var n, resource int64
 	err := x.query(s, strings.Join(parts, " union all "), func(scan func(...any) error) error {
@@ -299,7 +299,7 @@ func (x *search) lookUpVersions(a *access) error {
 	s := x.statement()
 	var sids []int64
 	var sid int64
-	err := x.query(s, "select distinct y.sid from ("+strings.Join(a.follow.rows(s, x.before), " union all ")+fmt.Sprintf(") y limit %d", x.Bounds.Many+1), func(scan func(...any) error) error {
+	err := x.query(s, "select distinct y.sid from ("+strings.Join(a.follow.rows(s, x.before()), " union all ")+fmt.Sprintf(") y limit %d", x.Bounds.Many+1), func(scan func(...any) error) error {
 		err := scan(&sid)
 		sids = append(sids, sid)
 		return err

@@ -127,7 +127,7 @@ func (f *followed) holdable(b Bounds) bool {
 func (f heldFollow) frozen(dialect Dialect) heldFollow {
 	c := heldFollow{followed: &followed{reverse: f.reverse}, ledger: f.ledger, own: f.own}
 	for _, t := range f.targets {
-		g := &group{scope: scope{&search{Dialect: dialect}, t.ledger, t.name}}
+		g := &group{scope: scope{&search{at: at{Dialect: dialect}}, t.ledger, t.name}}
 		for _, a := range t.accesses {
 			copied := *a
 			g.accesses = append(g.accesses, &copied)
@@ -140,7 +140,7 @@ func (f heldFollow) frozen(dialect Dialect) heldFollow {
 // readFollowed reads the versions that a clause finds.
 func (x *search) readFollowed(f heldFollow) (*keySet, error) {
 	s, most := x.statement(), x.Bounds.Rows
-	rows := strings.Join(f.rows(s, x.before), " union all ")
+	rows := strings.Join(f.rows(s, x.before()), " union all ")
 	if f.reverse { // others may refer to what is deleted
 		most = (most + 3) / 4 // and each is found by keys of which most lead elsewhere
 		rows = "select d.sid as sid from (" + rows + ") d" + s.versions("d.sid") + " and v.ledger = " + s.arg(f.ledger) + " and v.deleted = 0"
@@ -176,7 +176,7 @@ func (x *search) laterFollowed(f heldFollow, before *keySet) (*keySet, error) {
 		}
 		s := x.statement()
 		from, sid := s.unnested(sids, "k")
-		found, err := x.readNumbers(s, "select "+s.list("v.sid")+" from "+from+s.versions(sid)+" and ("+strings.Join(f.probe(s, x.before), " or ")+")")
+		found, err := x.readNumbers(s, "select "+s.list("v.sid")+" from "+from+s.versions(sid)+" and ("+strings.Join(f.probe(s, x.before()), " or ")+")")
 		if err != nil {
 			return nil, err
 		}

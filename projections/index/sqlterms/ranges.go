@@ -260,7 +260,7 @@ func (x *search) readUnits(name setName, most int) (map[setName]*rangeSet, error
 		portion := min(x.Bounds.Rows, most-total) + 1
 		s := x.statement()
 		sql := "select " + s.list("y.low") + ", " + s.list("y.ref") + ", " + s.list("y.high") + " from (select t.low, t.ref, t.high from " + s.table(name.table) + " t where t.key = " + s.arg(name.key) +
-			" and (t.low, t.ref, t.high) > (" + s.arg(low) + ", " + s.arg(ref) + ", " + s.arg(unit) + ") and t.ref < " + s.arg(x.before) + fmt.Sprintf(" order by t.low, t.ref, t.high limit %d) y", portion)
+			" and (t.low, t.ref, t.high) > (" + s.arg(low) + ", " + s.arg(ref) + ", " + s.arg(unit) + ") and t.ref < " + s.arg(x.before()) + fmt.Sprintf(" order by t.low, t.ref, t.high limit %d) y", portion)
 		var lows, refs, highs []int64
 		err := x.query(s, sql, func(scan func(...any) error) error {
 			first, second, third := s.listed(), s.listed(), s.listed()
@@ -307,7 +307,7 @@ func (x *search) readRange(in keyed, key int64, most int) (*rangeSet, error) {
 		s := x.statement()
 		var lows, refs []int64
 		sql := "select " + s.list("y.low") + ", " + s.list("y.ref") + " from (select t.low, t.ref from " + s.table(in.table) + " t where t.key = " + s.arg(key) + in.only(s, "t") +
-			" and (t.low, t.ref) > (" + s.arg(low) + ", " + s.arg(ref) + ") and t.ref < " + s.arg(x.before) + fmt.Sprintf(" order by t.low, t.ref limit %d) y", portion)
+			" and (t.low, t.ref) > (" + s.arg(low) + ", " + s.arg(ref) + ") and t.ref < " + s.arg(x.before()) + fmt.Sprintf(" order by t.low, t.ref limit %d) y", portion)
 		err := x.query(s, sql, func(scan func(...any) error) error {
 			first, second := s.listed(), s.listed()
 			if err := scan(first.into(), second.into()); err != nil {
@@ -337,7 +337,7 @@ func (x *search) readRange(in keyed, key int64, most int) (*rangeSet, error) {
 func (x *search) readLaterRange(in keyed, key int64, before *rangeSet) (*rangeSet, error) {
 	s := x.statement()
 	var rows []rangeRow
-	sql := "select p.low, (p.ref >> 2) from " + s.table(in.table) + " p where p.ref >= " + s.arg((before.upTo+1)<<refBits) + " and p.ref < " + s.arg(x.before) + " and +p.key = " + s.arg(key) + in.only(s, "p")
+	sql := "select p.low, (p.ref >> 2) from " + s.table(in.table) + " p where p.ref >= " + s.arg((before.upTo+1)<<refBits) + " and p.ref < " + s.arg(x.before()) + " and +p.key = " + s.arg(key) + in.only(s, "p")
 	err := x.query(s, sql, func(scan func(...any) error) error {
 		var low, sid int64
 		err := scan(&low, &sid)

@@ -154,9 +154,9 @@ func (s *Sets) work(ctx context.Context) {
 func (s *Sets) do(ctx context.Context, j job) {
 	ctx, cancel := context.WithTimeout(ctx, jobTime)
 	defer cancel()
-	x := &search{ctx: ctx, db: s.db, Dialect: j.dialect, q: &projections.Query{}, partition: j.of.first >> projections.SidBits}
+	x := &search{at: at{ctx: ctx, db: s.db, Dialect: j.dialect, partition: j.of.first >> projections.SidBits}, q: &projections.Query{}}
 	x.Sets = nil // nothing is read here by way of what is being filled
-	if ctx.Err() == nil && x.begun() == nil {
+	if ctx.Err() == nil && x.committedNow() == nil {
 		j.read(x)
 	}
 	for w, r := range j.readings {

@@ -23,7 +23,7 @@ func newSlowDB() *slowDB {
 
 func (d *slowDB) Query(ctx context.Context, sql string, args []any, row func(scan func(...any) error) error) error {
 	if strings.Contains(sql, "next_sid") {
-		return row(func(into ...any) error { *into[0].(*int64) = 91; return nil }) //nolint:forcetypeassert // see begun
+		return row(func(into ...any) error { *into[0].(*int64) = 91; return nil }) //nolint:forcetypeassert // see committedNow
 	}
 	d.asked.Add(1)
 	d.began <- struct{}{}
@@ -170,7 +170,7 @@ func TestASearchWaitsForASetAsLongAsItsContextLasts(t *testing.T) {
 	sets := NewSets(db, Bounds{}.OrDefault())
 	t.Cleanup(sets.Close)
 	ctx, cancel := context.WithCancel(t.Context())
-	x := &search{ctx: ctx, db: db, Dialect: Dialect{Sets: sets, Bounds: Bounds{}.OrDefault()}, snapshot: 90, committed: true}
+	x := &search{at: at{ctx: ctx, db: db, Dialect: Dialect{Sets: sets, Bounds: Bounds{}.OrDefault()}, snapshot: 90}, committed: true}
 	if v, err := x.openSets(false); v != nil || err != nil {
 		t.Fatalf("got %v, %v where nothing is known and nobody waits", v, err)
 	}

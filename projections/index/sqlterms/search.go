@@ -16,17 +16,12 @@ const op = "index.Search"
 
 // search is one query under way.
 type search struct {
-	ctx context.Context //nolint:containedctx // of one query; the search lives no longer
-	db  DB
-	Dialect
+	at
 	hasher
 	q         *projections.Query
 	ledger    int64
-	partition int64
-	snapshot  int64
-	committed bool  // it is known to be
+	committed bool  // the snapshot is known to be
 	horizon   int64 // the earliest snapshot that is whole, where the search began
-	before    int64 // the first ref after the snapshot
 	after     place
 	last      edge // what after stands for
 	accesses  []*access
@@ -43,8 +38,6 @@ type search struct {
 	budget       *interval // the main dates from which a walk goes on; nil: any
 	reach        *spot     // up to which row a walk is tried, by main date and ref; nil: as far as it takes
 	living       int64     // current resources of the type now, for estimates; -1: not known
-	asked        int       // statements
-	rows         int       // that these have answered
 	byMain       bool      // the order is that of the main date
 	byUpdated    bool      // or that of lastUpdated
 	chosen       way
@@ -65,7 +58,7 @@ type edge struct {
 // Search answers a query with the tables of a generation. Errors are *events.Error: Invalid for a page token that is not of this
 // query, Unsupported for what the index does not hold, TooCostly for what is beyond its bounds.
 func Search(ctx context.Context, db DB, dialect Dialect, q projections.Query) (projections.Page, error) {
-	x := &search{ctx: ctx, db: db, Dialect: dialect, q: &q, ledger: Ledger(q.Tenant, q.Type), living: -1}
+	x := &search{at: at{ctx: ctx, db: db, Dialect: dialect}, q: &q, ledger: Ledger(q.Tenant, q.Type), living: -1}
 	if q.Limit < 0 {
 		return projections.Page{}, events.Errorf(events.Invalid, op, "a page cannot have %d versions", q.Limit)
 	}
@@ -123,16 +116,6 @@ func Search(ctx context.Context, db DB, dialect Dialect, q projections.Query) (p
 	return page, nil
 }
 
-func (x *search) statement() *statement { return &statement{Dialect: x.Dialect, rows: &x.rows} }
-
-func (x *search) query(s *statement, sql string, row func(scan func(...any) error) error) error {
-	x.asked++
-	return x.db.Query(x.ctx, sql, s.args, func(scan func(...any) error) error {
-		x.rows++
-		return row(scan)
-	})
-}
-
 func (x *search) say(format string, args ...any) {
 	x.plan = append(x.plan, fmt.Sprintf(format, args...))
 }
@@ -169,7 +152,6 @@ func (x *search) begin() (int64, error) {
 		}
 	}
 	x.partition = partition
-	x.before = (x.snapshot + 1) << refBits
 	if len(marks) > 0 && marked > 0 {
 		return living, x.readInside()
 	}
@@ -426,7 +408,7 @@ func (x *search) driver(o order) *access {
 
 // probes are the conditions of all clauses but one, the rarest first.
 func (x *search) probes(s *statement, but *access, sid, ref, main string) string {
-	return x.all().probes(s, but, sid, ref, main, x.before)
+	return x.all().probes(s, but, sid, ref, main, x.before())
 }
 
 // all is the query's own group.

@@ -11,18 +11,6 @@ import (
 
 // What is read here is as of the search's snapshot, and held by nobody yet.
 
-// origin is what Sids are counted from in bitmaps.
-func (x *search) origin() int64 { return x.partition << projections.SidBits }
-
-// begun sets the snapshot to what is committed now.
-func (x *search) begun() error {
-	s := x.statement()
-	next := x.origin() + 1
-	err := x.query(s, "select p.next_sid from "+s.table("position")+" p where p.partition = "+s.arg(x.partition), func(scan func(...any) error) error { return scan(&next) })
-	x.snapshot, x.before = next-1, next<<refBits
-	return err
-}
-
 // readNumbers runs a statement whose rows hold lists of Sids.
 func (x *search) readNumbers(s *statement, sql string) (numbers []uint32, err error) {
 	err = x.query(s, sql, func(scan func(...any) error) error {
@@ -184,7 +172,7 @@ func (x *search) readKeys(in keyed, keys []int64, most int, take func(key int64,
 	s := x.statement()
 	from, key := s.unnested(keys, "k")
 	s.most = most + 1
-	sql := "select " + key + ", (select " + s.list("y.sid") + " from (" + in.rows(s, key, x.before) + fmt.Sprintf(" limit %d) y) from ", s.most) + from
+	sql := "select " + key + ", (select " + s.list("y.sid") + " from (" + in.rows(s, key, x.before()) + fmt.Sprintf(" limit %d) y) from ", s.most) + from
 	err = x.query(s, sql, func(scan func(...any) error) error {
 		var key int64
 		list := s.listed()
@@ -216,7 +204,7 @@ func (x *search) readMany(in keyed, key int64) (*roaring.Bitmap, error) {
 	whole := roaring.New()
 	if in.table == versionTable { // no order divides them: they come one by one
 		s := x.statement()
-		err := x.query(s, in.rows(s, s.arg(key), x.before), func(scan func(...any) error) error {
+		err := x.query(s, in.rows(s, s.arg(key), x.before()), func(scan func(...any) error) error {
 			sid := int64(0)
 			err := scan(&sid)
 			whole.Add(uint32(sid - x.origin()))
@@ -236,7 +224,7 @@ func (x *search) readMany(in keyed, key int64) (*roaring.Bitmap, error) {
 			return nil, err
 		}
 		s = x.statement()
-		numbers, err := x.readNumbers(s, "select "+s.list("(t.ref >> 2)")+" from "+s.table(in.table)+" t where t.key = "+s.arg(key)+" and "+column+" > "+s.arg(after)+" and "+column+" <= "+s.arg(edge)+in.only(s, "t")+" and t.ref < "+s.arg(x.before))
+		numbers, err := x.readNumbers(s, "select "+s.list("(t.ref >> 2)")+" from "+s.table(in.table)+" t where t.key = "+s.arg(key)+" and "+column+" > "+s.arg(after)+" and "+column+" <= "+s.arg(edge)+in.only(s, "t")+" and t.ref < "+s.arg(x.before()))
 		if err != nil {
 			return nil, err
 		}

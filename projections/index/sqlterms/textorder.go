@@ -27,7 +27,7 @@ func (x *search) orderTexts(o, walk order) error {
 	}
 	a, s := x.accesses[at], x.statement()
 	strays, err := x.number(s, "select count(*) from (select 1 from "+s.table("text")+" t where "+a.texts[0].condition(s, "t")+fmt.Sprintf(" and (t.ref & %d) = 0", src.flag)+
-		" and t.ref < "+s.arg(x.before)+fmt.Sprintf(" limit %d) y", x.Bounds.Few+1))
+		" and t.ref < "+s.arg(x.before())+fmt.Sprintf(" limit %d) y", x.Bounds.Few+1))
 	a.ordered, a.strays = err == nil && strays <= int64(x.Bounds.Few), strays > 0
 	return err
 }
@@ -52,7 +52,7 @@ func (sc textScan) stretch(s *statement, column string, low, high bool) (sql str
 func (x *search) strays(s *statement, sc textScan, src source, o order, from *valueEdge, limit int) string {
 	inside := sc.stretch(s, "u.val", true, true)
 	sql := "select u.val as val, v.sid as sid from (select t.sid as sid, " + x.value1(s, orderString, o.keys[0], "t.sid") + " as val from (select distinct (t.ref >> 2) as sid from " + s.table("text") + " t where " +
-		sc.condition(s, "t") + fmt.Sprintf(" and (t.ref & %d) = 0", src.flag) + " and t.ref < " + s.arg(x.before) + ") t) u" + s.versions("u.sid") + " and not (" + inside[len(" and "):] + ") and v.ledger = " + s.arg(x.ledger)
+		sc.condition(s, "t") + fmt.Sprintf(" and (t.ref & %d) = 0", src.flag) + " and t.ref < " + s.arg(x.before()) + ") t) u" + s.versions("u.sid") + " and not (" + inside[len(" and "):] + ") and v.ledger = " + s.arg(x.ledger)
 	if from != nil {
 		sql += " and (u.val, (u.sid << 2)) " + o.beyond() + " (" + s.arg(from.value) + ", " + s.arg(from.ref) + ")"
 	}
@@ -81,7 +81,7 @@ func (x *search) sieveTexts(o order, own []*access, from *valueEdge, limit int) 
 	for more := true; more && len(found) < limit; rows = min(2*rows, x.Bounds.Sorted) {
 		s := x.statement()
 		bounds, _ := src.bounds(s, own, o, from != nil)
-		sql := "select t.head, t.ref from " + s.table("text") + " t where t.key = " + s.arg(src.key) + fmt.Sprintf(" and (t.ref & %d) <> 0", src.flag) + bounds + " and t.ref < " + s.arg(x.before)
+		sql := "select t.head, t.ref from " + s.table("text") + " t where t.key = " + s.arg(src.key) + fmt.Sprintf(" and (t.ref & %d) <> 0", src.flag) + bounds + " and t.ref < " + s.arg(x.before())
 		if from != nil {
 			sql += " and (t.head, t.ref) " + o.beyond() + " (" + s.arg(from.value) + ", " + s.arg(from.ref) + ")"
 		}

@@ -255,7 +255,7 @@ func (x *search) versionsUpTo(a *access, most int) (*roaring.Bitmap, error) {
 		s.most = most + 1
 		bound = fmt.Sprintf(" limit %d", s.most)
 	}
-	numbers, err := x.readNumbers(s, "select "+s.list("y.sid")+" from (select sid from ("+a.rows(s, x.before)+") z"+bound+") y")
+	numbers, err := x.readNumbers(s, "select "+s.list("y.sid")+" from (select sid from ("+a.rows(s, x.before())+") z"+bound+") y")
 	if err != nil || most >= 0 && len(numbers) > most {
 		return nil, err
 	}

@@ -133,7 +133,7 @@ func (x *search) countKey(key int64) (int64, error) {
 	}
 	s = x.statement()
 	rows := func() string {
-		return s.table("term") + " t where t.key = " + s.arg(key) + " and t.ref < " + s.arg(x.before)
+		return s.table("term") + " t where t.key = " + s.arg(key) + " and t.ref < " + s.arg(x.before())
 	}
 	taken := func(from string) string { // off: of the superseded versions, as v, those that have the key
 		return "select (select count(*) from " + rows() + ") - (select count(*) from " + from + " and v.ledger = " + s.arg(x.ledger) + " and exists (select 1 from " + s.table("term") +
@@ -147,7 +147,7 @@ func (x *search) countKey(key int64) (int64, error) {
 			" and n.sid > k.swept and n.sid >= "+s.arg(FirstSid(int32(x.partition)))+" and n.sid <= "+s.arg(x.snapshot)+" and n.supersedes <> 0 and v.sid = n.supersedes"))
 	}
 	return x.number(s, "select count(*) - count(c.sid) from "+s.table("term")+" t left join "+s.table("closed")+" c on c.sid = (t.ref >> 2) and c.by_sid <= "+s.arg(x.snapshot)+
-		" where t.key = "+s.arg(key)+" and t.ref < "+s.arg(x.before))
+		" where t.key = "+s.arg(key)+" and t.ref < "+s.arg(x.before()))
 }
 
 // countDriver is the clause with the fewest rows; one that was not counted will do when there is no other.
@@ -166,7 +166,7 @@ func (x *search) countDriver() *access {
 
 // termRows is the FROM and WHERE of the matches among the term rows of one key, which has the main date in its sort column.
 func (x *search) termRows(s *statement, key int64, driver *access) string {
-	return s.table("term") + " t where t.key = " + s.arg(key) + " and t.ref < " + s.arg(x.before) + " and " + s.visibleOfAll("(t.ref >> 2)", x.snapshot) +
+	return s.table("term") + " t where t.key = " + s.arg(key) + " and t.ref < " + s.arg(x.before()) + " and " + s.visibleOfAll("(t.ref >> 2)", x.snapshot) +
 		x.probes(s, driver, "(t.ref >> 2)", "(t.ref - (t.ref & 3))", "t.sort")
 }
 
@@ -204,13 +204,7 @@ func (x *search) estimate() (int64, error) {
 // rowsOf is a SELECT of the Sids that a clause finds; nil: of all versions of the type.
 func (x *search) rowsOf(s *statement, driver *access) string {
 	if driver != nil {
-		return driver.rows(s, x.before)
+		return driver.rows(s, x.before())
 	}
 	return "select (t.ref >> 2) as sid from " + s.table("term") + " t where t.key = " + s.arg(x.ledger)
-}
-
-func (x *search) number(s *statement, sql string) (int64, error) {
-	n := int64(-1)
-	err := x.query(s, sql, func(scan func(...any) error) error { return scan(&n) })
-	return n, err
 }

@@ -108,7 +108,7 @@ func (x *search) valueRows(o order, from *valueEdge, limit int) ([]match, error)
 			continue
 		}
 		sql := "select t." + src.column + " as val, v.sid as sid from " + s.table(src.table) + " t" + s.versions("(t.ref >> 2)") + " and t.key = " + s.arg(src.key) +
-			fmt.Sprintf(" and (t.ref & %d) <> 0", src.flag) + bounds + " and t.ref < " + s.arg(x.before) + " and v.ledger = " + s.arg(x.ledger)
+			fmt.Sprintf(" and (t.ref & %d) <> 0", src.flag) + bounds + " and t.ref < " + s.arg(x.before()) + " and v.ledger = " + s.arg(x.ledger)
 		if from != nil {
 			sql += " and (t." + src.column + ", t.ref) " + o.beyond() + " (" + s.arg(from.value) + ", " + s.arg(from.ref) + ")"
 		}

@@ -85,7 +85,7 @@ func (x *search) termStretch(s *statement, key int64, driver *access, o order, r
 // stretch are the conditions that bound the term rows of a key before any of them is looked at. Each end is bounded once: SQLite begins at
 // one of several bounds, and not at the closest.
 func (x *search) stretch(s *statement, row string, driver *access, o order, resume bool) string {
-	sql := " and " + row + ".ref < " + s.arg(x.before)
+	sql := " and " + row + ".ref < " + s.arg(x.before())
 	r := x.bounds(driver)
 	switch {
 	case resume && o.crossed: // what shares the main date goes on in the other direction
@@ -152,7 +152,7 @@ func (x *search) walkUpdated(o order, only *access, phase phase, limit int) ([]m
 		}
 	}
 	if only != nil {
-		sql += " and " + only.probe(s, "v.sid", "(v.sid << 2)", "v.main", x.before)
+		sql += " and " + only.probe(s, "v.sid", "(v.sid << 2)", "v.main", x.before())
 	}
 	sql += x.probes(s, nil, "v.sid", "(v.sid << 2)", "v.main") + fmt.Sprintf(" order by v.at %s, v.sid %s limit %d", o.direction(), o.direction(), limit)
 	return x.matches(s, sql, phase, 0, nil)

@@ -212,7 +212,7 @@ func (x *search) awaitWords(p *partitionSets, epoch int, key int64) (*wordSet, e
 func (x *search) laterWords(key int64, set *wordSet, upTo int64) error {
 	var fresh [][]byte
 	s := x.statement()
-	sql := "select t.head, t.rest from " + s.table("text") + " t where t.ref >= " + s.arg((upTo+1)<<refBits) + " and t.ref < " + s.arg(x.before) + " and +t.key = " + s.arg(key)
+	sql := "select t.head, t.rest from " + s.table("text") + " t where t.ref >= " + s.arg((upTo+1)<<refBits) + " and t.ref < " + s.arg(x.before()) + " and +t.key = " + s.arg(key)
 	if err := x.query(s, sql, func(scan func(...any) error) error {
 		var head, rest []byte
 		err := scan(&head, &rest)
