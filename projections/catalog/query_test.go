@@ -270,3 +270,30 @@ func FuzzParseQuery(f *testing.F) {
 		}
 	})
 }
+
+func BenchmarkParseQuery(b *testing.B) {
+	c := defaultCatalog(b)
+	for name, query := range map[string]string{
+		"Codes and a date":  "code=http://loinc.org|8480-6,http://loinc.org|8462-4&date=ge2020&_sort=-date&_count=20",
+		"A reference":       "subject=Patient/1&category=vital-signs&_include=Observation:subject",
+		"A chain":           "subject:Patient.organization.name=x&value-quantity=gt5.4||mg",
+		"Two, by composite": "code-value-quantity=http://loinc.org|8480-6$gt120&status=final",
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := c.ParseQuery(query, Options{Type: "Observation"}); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+	b.Run("A condition", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := c.ParseCondition("main", "Patient", "identifier=urn:x|1&birthdate=1970"); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
