@@ -7,7 +7,7 @@ import (
 )
 
 // tryWalk walks the order of the main date over some rows and no further. It tells whether the page is full, or nothing lies beyond.
-func (x *search) tryWalk(o order, rows, limit int) (found []match, enough bool, err error) {
+func (x ask) tryWalk(o order, rows, limit int) (found []match, enough bool, err error) {
 	keys := []int64{x.ledger}
 	if walked := x.walked(); walked != nil {
 		keys = walked.walkKeys()
@@ -33,10 +33,9 @@ func (x *search) tryWalk(o order, rows, limit int) (found []match, enough bool, 
 	if err != nil {
 		return nil, false, err
 	}
-	x.reach = edge
 	said := len(x.plan)
+	x.reach = edge
 	found, err = x.walkMain(o, limit)
-	x.reach = nil
 	if enough = len(found) == limit || edge == nil; enough {
 		x.choose(byWalk, "the first %d rows fill the page, or are all", rows)
 	} else {
@@ -47,7 +46,7 @@ func (x *search) tryWalk(o order, rows, limit int) (found []match, enough bool, 
 }
 
 // tryRanges walks a little where ranges are not in memory: two pages of rows, and if the ranges then turn out to have many rows some more.
-func (x *search) tryRanges(o order, accesses []*access, limit int) (found []match, done bool, err error) {
+func (x ask) tryRanges(o order, accesses []*access, limit int) (found []match, done bool, err error) {
 	if found, done, err = x.tryWalk(o, min(2*limit, x.Bounds.Tried), limit); done || err != nil {
 		return found, done, err
 	}
@@ -59,7 +58,7 @@ func (x *search) tryRanges(o order, accesses []*access, limit int) (found []matc
 }
 
 // tryPostponed walks a little where chains lead to many resources, so that many versions are likely to match, before these are looked up.
-func (x *search) tryPostponed(o, walk order, limit int) (found []match, done bool, err error) {
+func (x ask) tryPostponed(o, walk order, limit int) (found []match, done bool, err error) {
 	x.mayWait = false
 	late := slices.DeleteFunc(slices.Clone(x.accesses), func(a *access) bool { return !a.late })
 	if len(late) == 0 {

@@ -11,7 +11,7 @@ import (
 )
 
 // candidates is the FROM and WHERE of the versions, as v, that one clause finds and the others let pass.
-func (x *search) candidates(s *statement, driver *access) string {
+func (x ask) candidates(s *statement, driver *access) string {
 	if driver != nil && driver.current {
 		from, sid := s.unnested(driver.sids, "k")
 		return " from " + from + s.versions(sid) + " and v.ledger = " + s.arg(x.ledger) + " and v.deleted = 0" + x.probes(s, driver, "v.sid", "(v.sid << 2)", "v.main")
@@ -24,7 +24,7 @@ func (x *search) candidates(s *statement, driver *access) string {
 }
 
 // collect reads all versions of a clause with few rows and sorts them.
-func (x *search) collect(o order, driver *access, limit int) ([]match, error) {
+func (x ask) collect(o order, driver *access, limit int) ([]match, error) {
 	s := x.statement()
 	page := fmt.Sprintf(" limit %d", limit)
 	resume := x.after.phase != start
@@ -43,7 +43,8 @@ func (x *search) collect(o order, driver *access, limit int) ([]match, error) {
 	case orderID:
 		return x.matches(s, "select "+matchColumns+x.candidates(s, driver)+tuple("v.id", x.last.id), byValue, 0, nil)
 	}
-	if err := x.locateValue(o); err != nil {
+	x, err := x.locateValue(o)
+	if err != nil {
 		return nil, err
 	}
 	sql := "select " + matchColumns + ", case when v.val is null then 1 else 0 end from (select " + matchColumns + ", " + x.value1(s, o.by, o.keys[0], "v.sid") + " as val" +
@@ -81,7 +82,7 @@ type sortable struct {
 }
 
 // gather reads the sort values of all matches and sorts them here: orders by several keys, or by a token within few versions.
-func (x *search) gather(o order, driver *access, limit int) ([]match, error) {
+func (x ask) gather(o order, driver *access, limit int) ([]match, error) {
 	words := x.q.Type
 	if driver != nil {
 		words = driver.words
@@ -134,7 +135,7 @@ func compareCandidates(o order, a, b *candidate) int {
 	return c
 }
 
-func (x *search) readCandidates(o order, driver *access) ([]candidate, error) {
+func (x ask) readCandidates(o order, driver *access) ([]candidate, error) {
 	s := x.statement()
 	columns := "v.sid, v.main, v.at, v.id"
 	kinds := make([]orderBy, len(o.keys))

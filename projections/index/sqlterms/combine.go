@@ -22,12 +22,12 @@ const (
 
 // walkCostsLess tells whether to walk the order of a date or string costs less than to read all versions of a clause and sort them. The matches may all
 // stand at the end of the order: then, too, the walk must not cost several times as much.
-func (x *search) walkCostsLess(driver *access, limit int) bool {
+func (x ask) walkCostsLess(driver *access, limit int) bool {
 	return x.walkMayCostLess(driver, limit) && x.walkedAtMost()*x.walkedRow(nil) < 4*x.sortCost(driver)
 }
 
 // walkMayCostLess tells the same where the matches are spread over the order.
-func (x *search) walkMayCostLess(driver *access, limit int) bool {
+func (x ask) walkMayCostLess(driver *access, limit int) bool {
 	if x.living <= 0 || driver.count <= limit {
 		return false
 	}
@@ -39,12 +39,12 @@ func (x *search) walkMayCostLess(driver *access, limit int) bool {
 }
 
 // sortCost is what it costs to read all versions of a clause, each asked for the others, and to sort them.
-func (x *search) sortCost(driver *access) float64 {
+func (x ask) sortCost(driver *access) float64 {
 	return float64(driver.count) * (sortedRow - walkedRow + x.walkedRow(driver))
 }
 
 // walkedRow is what a row of a walk costs over the rows of a clause, or of the type: its version is asked for each of the others that don't bound the walk.
-func (x *search) walkedRow(walked *access) float64 {
+func (x ask) walkedRow(walked *access) float64 {
 	cost := float64(walkedRow)
 	for _, a := range x.accesses {
 		if a != walked && !a.ordered && !(a.aligned && x.byMain) {
@@ -78,7 +78,7 @@ func (x *search) likely(a *access) float64 {
 }
 
 // walkedAtMost is how many rows a walk of the order meets until its end.
-func (x *search) walkedAtMost() float64 {
+func (x ask) walkedAtMost() float64 {
 	rows := float64(x.rowsOfType())
 	for _, a := range x.ordered() {
 		rows = min(rows, x.likely(a))
@@ -88,7 +88,7 @@ func (x *search) walkedAtMost() float64 {
 
 // combine answers with sets, in the order of the main date or of lastUpdated, where clauses have many rows and no index has the matches in
 // that order, or one that would be walked for long. done is false where another way is better, or sets cannot be had.
-func (x *search) combine(o, walk order, driver *access, limit int) (found []match, done bool, err error) {
+func (x ask) combine(o, walk order, driver *access, limit int) (found []match, done bool, err error) {
 	if walk.by != orderMain && walk.by != orderUpdated || driver != nil && driver.held == nil && driver.count <= x.Bounds.Few/4 {
 		return nil, false, nil
 	}
@@ -140,11 +140,9 @@ func (a *access) toRead() *access {
 }
 
 // combined is combine for one phase, with one more clause. Where a clause has few rows it waits for little: to sort them takes less.
-func (x *search) combined(o, by order, more *access, phase phase, driver *access, limit int) (found []match, done bool, err error) {
-	clauses := x.accesses
-	defer func() { x.accesses = clauses }()
+func (x ask) combined(o, by order, more *access, phase phase, driver *access, limit int) (found []match, done bool, err error) {
 	if more != nil {
-		x.accesses = append(slices.Clip(clauses), more)
+		x = x.also(more)
 	}
 	resume := x.after.phase == phase
 	t, err := x.intersect(driver.toRead(), driver == nil)
@@ -158,7 +156,7 @@ func (x *search) combined(o, by order, more *access, phase phase, driver *access
 }
 
 // picked is pick, and says so.
-func (x *search) picked(t *together, by order, phase phase, resume bool, limit int) (found []match, done bool, err error) {
+func (x ask) picked(t *together, by order, phase phase, resume bool, limit int) (found []match, done bool, err error) {
 	x.choose(byMerge, "so few match that to pick the first costs less than a walk")
 	x.say("%s, the first of them by %s%s", x.describe(t), by.name(), x.checkedFor(t.left))
 	found, err = x.pick(t, by, phase, resume, limit)
@@ -167,7 +165,7 @@ func (x *search) picked(t *together, by order, phase phase, resume bool, limit i
 
 // firstByMain answers with the matches that come first by main date: it picks them by main dates in memory, or finds them in a list that is in this
 // order, or reads and sorts all. For main dates that are not there it waits where that costs less. Done is false where none of these is possible.
-func (x *search) firstByMain(t *together, o order, phase phase, resume bool, limit int) (found []match, done bool, err error) {
+func (x ask) firstByMain(t *together, o order, phase phase, resume bool, limit int) (found []match, done bool, err error) {
 	matches, roomy := t.count(), x.Sets.holds(x.snapshot-x.origin())
 	missing := t.sets.missingMains(t.found)
 	if roomy && (matches > x.Bounds.Read || len(missing) == 0) {
@@ -218,7 +216,7 @@ func (x *search) firstByMain(t *together, o order, phase phase, resume bool, lim
 }
 
 // rarest is the key with the fewest rows of those that sets are made of, and its rows; where none has fewer, that of the type, whose rows may not be known.
-func (x *search) rarest() (key int64, rows int) {
+func (x ask) rarest() (key int64, rows int) {
 	key, rows = x.ledger, int(x.living)
 	for _, a := range x.positive() {
 		if keys := a.asSet(); len(keys) == 1 && len(a.onRow) == 0 && (rows <= 0 || a.count > 0 && a.count < rows) {
@@ -229,14 +227,11 @@ func (x *search) rarest() (key int64, rows int) {
 }
 
 // collectMatches reads the matches and sorts them.
-func (x *search) collectMatches(t *together, o order, phase phase, limit int) ([]match, bool, error) {
+func (x ask) collectMatches(t *together, o order, phase phase, limit int) ([]match, bool, error) {
 	words := x.describe(t)
 	x.say("all of %s, sorted%s", words, x.checkedFor(t.left))
 	x.choose(byMerge, "the matches are few enough to be sorted")
-	clauses := x.accesses
-	defer func() { x.accesses = clauses }()
-	x.accesses = t.left
-	return x.collectPhase(o, t.access(words), phase, limit)
+	return x.with(t.left).collectPhase(o, t.access(words), phase, limit)
 }
 
 // soonRead tells whether what is missing of the sets of clauses is read within the time of a little walk.
@@ -256,7 +251,7 @@ func (x *search) soonRead(sets []*access) bool {
 
 // walkMeanwhile walks the order over some rows before sets are used that are not in memory. Where these do not fill the page, the sets are read in the background; the walk goes on
 // if by what it has found it ends sooner than that.
-func (x *search) walkMeanwhile(o order, sets []*access, limit int) (found []match, enough bool, err error) {
+func (x ask) walkMeanwhile(o order, sets []*access, limit int) (found []match, enough bool, err error) {
 	if found, enough, err = x.tryWalk(o, x.Bounds.Tried, limit); enough || err != nil {
 		return found, enough, err
 	}
@@ -300,9 +295,7 @@ func (x *search) prefetch(sets []*access) (rows int) {
 }
 
 // collectPhase is collect in the order of the main date, of versions that are one phase of an order.
-func (x *search) collectPhase(o order, driver *access, phase phase, limit int) ([]match, bool, error) {
-	after := x.after
-	defer func() { x.after = after }()
+func (x ask) collectPhase(o order, driver *access, phase phase, limit int) ([]match, bool, error) {
 	if x.after.phase != phase {
 		x.after = place{}
 	}
@@ -322,7 +315,7 @@ func (o order) name() string {
 }
 
 // settable are the clauses that sets can answer, or with ranges those that sets can narrow; ready tells whether all of these sets are in memory.
-func (x *search) settable(ranges bool) (sets []*access, ready bool) {
+func (x ask) settable(ranges bool) (sets []*access, ready bool) {
 	ready = true
 	for _, a := range x.positive() {
 		if a.held != nil {
@@ -342,7 +335,7 @@ func (x *search) settable(ranges bool) (sets []*access, ready bool) {
 }
 
 // walksWell tells whether to walk the rows of one clause in order is best, whatever sets know: they are all matches, or few.
-func (x *search) walksWell() bool {
+func (x ask) walksWell() bool {
 	walked := x.walked()
 	if walked == nil || len(walked.walkKeys()) > inline {
 		return false
@@ -352,20 +345,20 @@ func (x *search) walksWell() bool {
 
 // othersAreAsked tells whether all other clauses follow references and are asked of each version, whichever way it is found: a walk then asks no more versions than it takes
 // to fill the page.
-func (x *search) othersAreAsked(walked *access) bool {
+func (x ask) othersAreAsked(walked *access) bool {
 	return !slices.ContainsFunc(x.accesses, func(a *access) bool {
 		return a != walked && !a.aligned && (a.follow == nil || a.resolved || a.held != nil)
 	})
 }
 
 // alone tells whether all rows of a clause are matches, within the bounds of the order.
-func (x *search) alone(walked *access) bool {
+func (x ask) alone(walked *access) bool {
 	return !slices.ContainsFunc(x.accesses, func(a *access) bool { return a != walked && !a.aligned })
 }
 
 // merges tells whether to walk the rows of many keys of one clause, which are all matches, in order takes less than to read the sets that are missing: with
 // these there may have to be main dates that don't fit in memory, which takes seconds.
-func (x *search) merges() bool {
+func (x ask) merges() bool {
 	walked := x.walked()
 	if walked == nil || !x.mayUseSets() || !x.alone(walked) {
 		return false
@@ -380,20 +373,19 @@ func (x *search) merges() bool {
 }
 
 // narrow replaces the clauses that sets answer by their matches, where these are few enough to be read and sorted, and returns them; else the clause whose rows are read.
-func (x *search) narrow(driver *access, most int) (*access, error) {
+func (x ask) narrow(driver *access, most int) (ask, *access, error) {
 	if sets, _ := x.settable(false); len(sets) == 0 && driver == nil || driver != nil && driver.held == nil && (driver.count <= x.Bounds.Few/4 || len(x.accesses) == 1) {
-		return driver, nil
+		return x, driver, nil
 	}
 	if driver != nil && driver.asSet() != nil {
-		return driver, nil
+		return x, driver, nil
 	}
 	t, err := x.intersect(driver.toRead(), driver == nil)
 	if t == nil || err != nil || t.count() > most {
-		return driver, err
+		return x, driver, err
 	}
 	driver = t.access(x.describe(t))
-	x.accesses = append([]*access{driver}, t.left...)
-	return driver, nil
+	return x.with(append([]*access{driver}, t.left...)), driver, nil
 }
 
 // access are the versions as a clause.

@@ -12,7 +12,7 @@ import (
 // nothing else. Only near its ends a version may have a main date inside and not match.
 
 // countDates counts with the stretch that clauses about the main date bound; known is false where there are none, or another clause has few rows.
-func (x *search) countDates() (n int64, known bool, err error) {
+func (x ask) countDates() (n int64, known bool, err error) {
 	var dates, others []*access
 	for _, a := range x.accesses {
 		if a.aligned && !a.negate {
@@ -34,21 +34,18 @@ func (x *search) countDates() (n int64, known bool, err error) {
 	if err != nil {
 		return 0, false, err
 	}
-	clauses := x.accesses
-	defer func() { x.accesses = clauses }()
 	said := len(x.plan)
 	for _, part := range []struct {
 		found *roaring.Bitmap
 		also  []*access
-	}{{sure, others}, {edges, clauses}} {
+	}{{sure, others}, {edges, x.accesses}} {
 		if part.found.IsEmpty() {
 			continue
 		}
 		stretch := &access{words: "the dates", held: part.found, exact: true, once: true}
 		stretch.counts(int(part.found.GetCardinality()), false)
-		x.accesses = append(slices.Clip(part.also), stretch)
 		x.plan = x.plan[:said]
-		more, counted, err := x.countSets()
+		more, counted, err := x.with(part.also).also(stretch).countSets()
 		if err != nil || !counted {
 			x.plan = x.plan[:said]
 			return 0, false, err
@@ -60,7 +57,7 @@ func (x *search) countDates() (n int64, known bool, err error) {
 
 // readStretch reads the versions of the type whose main date clauses let pass: those that all of them let pass for sure, and those that have to be asked. It reads portions, so that
 // the memory it takes is bounded.
-func (x *search) readStretch(dates []*access) (sure, edges *roaring.Bitmap, err error) {
+func (x ask) readStretch(dates []*access) (sure, edges *roaring.Bitmap, err error) {
 	within, inside := x.bounds(nil), interval{math.MinInt64, math.MaxInt64}
 	for _, a := range dates {
 		if a.sure == nil {

@@ -80,7 +80,7 @@ func mark(d Dialect, a *access) uint64 {
 }
 
 // count estimates the rows of each clause, in one statement or two, as far as the choice depends on it.
-func (x *search) count(o order) error {
+func (x ask) count(o order) error {
 	further, err := x.countFirst(o)
 	if err == nil && further {
 		err = x.countFurther(o)
@@ -89,7 +89,7 @@ func (x *search) count(o order) error {
 }
 
 // countFirst counts what takes little; further tells whether the choice depends on more.
-func (x *search) countFirst(o order) (further bool, err error) {
+func (x ask) countFirst(o order) (further bool, err error) {
 	x.counted = true
 	if err := x.countInside(x.accesses); err != nil || x.nothing != "" {
 		return false, err
@@ -110,7 +110,7 @@ func (x *search) countFirst(o order) (further bool, err error) {
 }
 
 // assumeMany takes what was not counted for many.
-func (x *search) assumeMany(o order) {
+func (x ask) assumeMany(o order) {
 	for _, a := range x.counting(o) {
 		if a.canBeHeld() && a.held == nil {
 			a.count, a.assumed = x.Bounds.Many+1, true
@@ -119,7 +119,7 @@ func (x *search) assumeMany(o order) {
 }
 
 // countFurther reads ranges, and counts what has many rows.
-func (x *search) countFurther(o order) error {
+func (x ask) countFurther(o order) error {
 	positive := x.counting(o)
 	if _, err := x.holdRanges(positive, x.Bounds.Rows); err != nil {
 		return err

@@ -2,7 +2,6 @@ package sqlterms
 
 import (
 	"math"
-	"slices"
 
 	"github.com/RoaringBitmap/roaring/v2"
 )
@@ -72,7 +71,7 @@ func (x *search) currentSet() (*roaring.Bitmap, error) {
 }
 
 // onlyCurrent are the current versions of the type as a clause where most of its rows are superseded, and no other clause is known to find fewer; nil elsewhere, or where they can't be had.
-func (x *search) onlyCurrent(walk order) (*access, error) {
+func (x ask) onlyCurrent(walk order) (*access, error) {
 	if least := x.least(x.counting(walk)); least != nil && least.count >= 0 && !least.assumed && least.count <= min(x.Bounds.Few, int(x.living)) {
 		return nil, nil
 	}
@@ -101,10 +100,10 @@ func (x *search) currentClause() (*access, error) {
 	return a, nil
 }
 
-// askCurrent adds the current versions to the clauses. A clause of many keys is read then: no order merges them any more.
-func (x *search) askCurrent(current *access, walk order) error {
-	x.accesses = append(slices.Clip(x.accesses), current)
-	return x.readManyKeys(walk)
+// askCurrent is the same asked of the current versions. A clause of many keys is read then: no order merges them any more.
+func (x ask) askCurrent(current *access, walk order) (ask, error) {
+	x = x.also(current)
+	return x, x.readManyKeys(walk)
 }
 
 // rowsOfType is how many rows a walk of the type meets, as far as that is known.
@@ -143,7 +142,7 @@ func (x *search) newestClosed() (bool, error) {
 
 // walkPast answers in the order of the main date where a walk may meet many superseded versions before it fills the page: they are passed over in memory. Done is false where it meets
 // few, or what is current can't be had.
-func (x *search) walkPast(o, walk order, limit int) (found []match, done bool, err error) {
+func (x ask) walkPast(o, walk order, limit int) (found []match, done bool, err error) {
 	if !o.descending || o.by == orderDate && !x.dates.without.empty() && !x.dated() {
 		return nil, false, nil
 	}
@@ -174,10 +173,8 @@ func (x *search) walkPast(o, walk order, limit int) (found []match, done bool, e
 	if current == nil || err != nil {
 		return nil, false, err
 	}
-	clauses := x.accesses
-	defer func() { x.accesses, x.passing = clauses, false }()
 	x.passing = true
-	if err := x.askCurrent(current, walk); err != nil {
+	if x, err = x.askCurrent(current, walk); err != nil {
 		return nil, false, err
 	}
 	return x.combined(o, walk, nil, byValue, nil, limit)

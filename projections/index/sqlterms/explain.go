@@ -31,12 +31,11 @@ func (a *access) counts(rows int, more bool) { a.count, a.more, a.assumed = rows
 
 // explain tells of every clause how many rows it has, of every way what it would cost, and which one was taken. What the choice did not need to
 // know is counted now.
-func (x *search) explain(limit int) (string, error) {
+func (x ask) explain(limit int) (string, error) {
 	done := fmt.Sprintf("%d statements, %d rows read", x.asked, x.rows)
 	if x.nothing != "" || x.q.Limit == 0 {
 		return done, nil
 	}
-	x.accesses = x.given // narrow has put others in their place
 	for _, a := range x.accesses {
 		if (a.count < 0 || a.assumed) && !a.negate && a.readable() {
 			if err := x.countUpTo(x.Bounds.Many, []*access{a}); err != nil {
@@ -80,7 +79,7 @@ func (x *search) rowsWords(a *access) string {
 }
 
 // waysWords tells of the ways in the order of their estimated costs.
-func (x *search) waysWords(limit int) []string {
+func (x ask) waysWords(limit int) []string {
 	type cost struct {
 		way   way
 		words string

@@ -261,7 +261,7 @@ func (x *search) lookUp(a *access) error {
 	if f == nil || a.resolved {
 		return nil
 	}
-	if slices.Contains(x.accesses, a) {
+	if slices.Contains(x.given, a) {
 		if held, err := x.holdFollowed(a); held || err != nil {
 			return err
 		}
@@ -274,7 +274,7 @@ func (x *search) lookUp(a *access) error {
 	if f.reverse {
 		return x.lookUpVersions(a)
 	}
-	if a.late = x.mayWait && slices.Contains(x.accesses, a) && slices.ContainsFunc(f.targets, func(t *target) bool { return t.driver().count > x.Bounds.Few/4 }); a.late {
+	if a.late = x.mayWait && slices.Contains(x.given, a) && slices.ContainsFunc(f.targets, func(t *target) bool { return t.driver().count > x.Bounds.Few/4 }); a.late {
 		return nil
 	}
 	a.ownKeys, a.ownOnRow = len(a.keys), len(a.onRow)

@@ -10,7 +10,7 @@ const heldRow = 0.03
 
 // pickByDate answers an order by a date that is not the main date, where what is held of its ranges is in memory and clauses are sets: it goes through the dates in memory and keeps
 // what is in the sets, in place of a walk that asks every version. No version may have two values of the parameter. Done is false where another way is better, or sets cannot be had.
-func (x *search) pickByDate(o order, driver *access, limit int) (found []match, done bool, err error) {
+func (x ask) pickByDate(o order, driver *access, limit int) (found []match, done bool, err error) {
 	if o.by != orderDate || x.dates.aligned || !x.dates.marks || x.dates.several || len(x.ordered()) > 0 || !x.mayUseSets() || driver != nil && driver.count <= x.Bounds.Few/4 {
 		return nil, false, nil
 	}
@@ -36,25 +36,21 @@ func (x *search) pickByDate(o order, driver *access, limit int) (found []match, 
 	}
 	x.choose(byMerge, "the dates are in memory, in order")
 	x.say("%s, the first of them by %s%s", x.describe(t), o.keys[0].Param, x.checkedFor(t.left))
-	clauses := x.accesses
-	defer func() { x.accesses = clauses }()
 	return x.inPhases(limit, func(phase phase, limit int) ([]match, bool, error) {
 		var found []match
 		var err error
 		if phase == byMissing {
-			x.accesses = clauses
 			found, err = x.walkLacking(o, limit)
 		} else {
-			x.accesses = t.left
-			found, err = x.pickHeld(t, held, o, limit)
+			found, err = x.with(t.left).pickHeld(t, held, o, limit)
 		}
 		return found, true, err
 	})
 }
 
 // pickHeld returns those of the versions that come first by the lower ends of ranges, each checked for the clauses that are left.
-func (x *search) pickHeld(t *together, held []*rangeSet, o order, limit int) (page []match, err error) {
-	if err := x.locateValue(o); err != nil {
+func (x ask) pickHeld(t *together, held []*rangeSet, o order, limit int) (page []match, err error) {
+	if x, err = x.locateValue(o); err != nil {
 		return nil, err
 	}
 	var walks []*heldWalk

@@ -21,7 +21,7 @@ func (a *access) onlyWords() bool {
 
 // readManyKeys reads, for this search alone, the versions that clauses of many keys find, up to as many as are held of a key, and those whose strings contain something. Where there
 // are more, many match, and a walk meets them soon.
-func (x *search) readManyKeys(walk order) error {
+func (x ask) readManyKeys(walk order) error {
 	for _, a := range x.accesses {
 		most := x.Bounds.Rows
 		switch {

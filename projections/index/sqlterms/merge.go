@@ -11,7 +11,7 @@ const mergedKeys = 4_000
 
 // walkMerged reads the term rows of many keys in the order of the main date: from each key the first few rows, and again more of them
 // from those keys whose next row may still be on the page. So an OR of a hundred codes reads few rows of each, however common they are.
-func (x *search) walkMerged(keys []int64, driver *access, o order, phase phase, resume bool, limit int) ([]match, error) {
+func (x ask) walkMerged(keys []int64, driver *access, o order, phase phase, resume bool, limit int) ([]match, error) {
 	var found []dated
 	seen := map[int64]bool{}
 	for rows := 2 + 2*limit/len(keys); len(keys) > 0; rows *= 8 {
@@ -59,7 +59,7 @@ type dated struct{ main, ref int64 }
 
 // firstOfEach reads, of each key, the matches among its first rows. A key that has more rows gets an edge: the main date up to which its
 // rows have been read, all those that share it included.
-func (x *search) firstOfEach(keys []int64, rows int, driver *access, o order, resume bool, take func(dated)) (edges map[int64]int64, err error) {
+func (x ask) firstOfEach(keys []int64, rows int, driver *access, o order, resume bool, take func(dated)) (edges map[int64]int64, err error) {
 	s := x.statement()
 	edge := "select y.sort from " + s.table("term") + " y where y.key = k.key" + x.stretch(s, "y", driver, o, resume) +
 		fmt.Sprintf(" order by y.sort %s, y.ref %s limit 1 offset ", o.direction(), o.direction()) + s.arg(int64(rows-1))

@@ -79,7 +79,7 @@ func (o order) reversed() order {
 func (x *search) sortedByLargest(descending bool) bool { return descending != x.q.Back }
 
 // inPhases answers with the versions that have a value to be sorted by and with those that lack it, which come last. done is false where a part could not be answered.
-func (x *search) inPhases(limit int, part func(phase phase, limit int) (found []match, done bool, err error)) (found []match, done bool, err error) {
+func (x ask) inPhases(limit int, part func(phase phase, limit int) (found []match, done bool, err error)) (found []match, done bool, err error) {
 	phases, begun := [2]phase{byValue, byMissing}, x.after.phase == byMissing
 	if x.q.Back {
 		phases, begun = [2]phase{byMissing, byValue}, x.after.phase == byValue || x.after.phase == byCoding

@@ -98,7 +98,7 @@ func (t *together) firstOf(n int, o order, beyond *spot, within interval) []spot
 
 // pick answers with the versions that intersect has found: those that come first in the order are checked for the clauses that are left, some
 // at a time, until the page is full.
-func (x *search) pick(t *together, o order, phase phase, resume bool, limit int) ([]match, error) {
+func (x ask) pick(t *together, o order, phase phase, resume bool, limit int) ([]match, error) {
 	var beyond *spot
 	if resume {
 		beyond = &spot{sid: x.after.sid}
@@ -106,9 +106,7 @@ func (x *search) pick(t *together, o order, phase phase, resume bool, limit int)
 			beyond.value = x.last.main
 		}
 	}
-	clauses := x.accesses
-	x.accesses = t.left
-	defer func() { x.accesses = clauses }()
+	x = x.with(t.left)
 	within := x.bounds(nil)
 	var page []match
 	n := limit

@@ -47,7 +47,7 @@ func (x *search) resolve() error {
 		}
 	}
 	err = all.settle()
-	x.accesses, x.given, x.nothing = all.accesses, all.accesses, all.nothing
+	x.given, x.nothing = all.accesses, all.nothing
 	return err
 }
 

@@ -20,11 +20,8 @@ type search struct {
 	hasher
 	q         *projections.Query
 	ledger    int64
-	committed bool  // the snapshot is known to be
-	horizon   int64 // the earliest snapshot that is whole, where the search began
-	after     place
-	last      edge // what after stands for
-	accesses  []*access
+	committed bool      // the snapshot is known to be
+	horizon   int64     // the earliest snapshot that is whole, where the search began
 	given     []*access // what the clauses have become at first
 	lookups   []lookup
 	clauses   int // of all groups
@@ -34,18 +31,36 @@ type search struct {
 	nothing      string // the parameter whose clause no row can answer
 	tooMany      string
 	plan         []string
-	counted      bool      // the clauses
-	budget       *interval // the main dates from which a walk goes on; nil: any
-	reach        *spot     // up to which row a walk is tried, by main date and ref; nil: as far as it takes
-	living       int64     // current resources of the type now, for estimates; -1: not known
-	byMain       bool      // the order is that of the main date
-	byUpdated    bool      // or that of lastUpdated
+	counted      bool  // the clauses
+	living       int64 // current resources of the type now, for estimates; -1: not known
+	byMain       bool  // the order is that of the main date
+	byUpdated    bool  // or that of lastUpdated
 	chosen       way
 	reason       string         // of the choice
-	passing      bool           // a walk would meet many superseded versions first
 	mayWait      bool           // look-ups of chains to many; see access.late
 	names        map[int64]bool // marks of the contained resources that there are of those that chains ask for
 }
+
+// ask is what one step of a search has to find. It is a value: a step that needs other clauses, or goes on at another place, makes an ask of
+// its own, and what it was given stays as it is.
+type ask struct {
+	*search
+	accesses []*access // the clauses that must hold
+	after    place     // where the page before ended
+	last     edge      // what after stands for
+	budget   *interval // the main dates from which a walk goes on; nil: any
+	reach    *spot     // up to which row a walk is tried, by main date and ref; nil: as far as it takes
+	passing  bool      // a walk would meet many superseded versions first
+}
+
+// with is the same asked of other clauses.
+func (x ask) with(accesses []*access) ask {
+	x.accesses = accesses
+	return x
+}
+
+// also is the same with one more clause.
+func (x ask) also(a *access) ask { return x.with(append(slices.Clip(x.accesses), a)) }
 
 // edge holds the sort values of the version that a page ended with.
 type edge struct {
@@ -62,12 +77,12 @@ func Search(ctx context.Context, db DB, dialect Dialect, q projections.Query) (p
 	if q.Limit < 0 {
 		return projections.Page{}, events.Errorf(events.Invalid, op, "a page cannot have %d versions", q.Limit)
 	}
-	var err error
-	if x.after, err = parsePlace(&q); err != nil {
+	after, err := parsePlace(&q)
+	if err != nil {
 		return projections.Page{}, err
 	}
 	page := projections.Page{Total: -1}
-	counted, err := x.begin()
+	counted, err := x.begin(after)
 	if err != nil {
 		return projections.Page{}, err
 	}
@@ -83,17 +98,18 @@ func Search(ctx context.Context, db DB, dialect Dialect, q projections.Query) (p
 	if err := x.resolve(); err != nil {
 		return projections.Page{}, err
 	}
+	whole := ask{search: x, accesses: x.given, after: after}
 	var found []match
 	if x.nothing != "" {
 		x.say("no version can match %s", x.nothing)
 	} else if q.Limit > 0 {
-		if err := x.locate(); err != nil {
+		if whole.last, err = x.locate(after); err != nil {
 			return projections.Page{}, err
 		}
 		if q.Back {
-			found, err = x.findBack(order, &page)
+			found, err = whole.findBack(order, &page)
 		} else {
-			found, err = x.findNext(order, &page)
+			found, err = whole.findNext(order, &page)
 		}
 		if err != nil {
 			return projections.Page{}, err
@@ -103,12 +119,12 @@ func Search(ctx context.Context, db DB, dialect Dialect, q projections.Query) (p
 	for i := range found {
 		page.Versions[i] = found[i].version(&q)
 	}
-	if page.Total, err = x.total(&page, counted); err != nil {
+	if page.Total, err = whole.total(&page, counted); err != nil {
 		return projections.Page{}, err
 	}
 	how := fmt.Sprintf("%d statements", x.asked)
 	if q.Explain {
-		if how, err = x.explain(q.Limit + 1); err != nil {
+		if how, err = whole.explain(q.Limit + 1); err != nil {
 			return projections.Page{}, err
 		}
 	}
@@ -123,11 +139,11 @@ func (x *search) say(format string, args ...any) {
 // begin fixes the snapshot. It returns the number of current resources of the type at the snapshot that is committed now, which one
 // statement reads together with it; -1 when the snapshot was given. Versions that are there tell the partition of their tenant; the one
 // that the query names counts where there are none.
-func (x *search) begin() (int64, error) {
+func (x *search) begin(after place) (int64, error) {
 	living, partition := int64(-1), int64(x.q.Partition)
 	marks, marked := x.insideMarks(false), int64(1)
-	if x.after.phase != start && x.q.Snapshot != 0 {
-		partition = x.after.sid >> projections.SidBits // locate makes sure that it is a version of the tenant
+	if after.phase != start && x.q.Snapshot != 0 {
+		partition = after.sid >> projections.SidBits // locate makes sure that it is a version of the tenant
 	} else {
 		s := x.statement()
 		next, counted := FirstSid(x.q.Partition), int64(0)
@@ -159,19 +175,19 @@ func (x *search) begin() (int64, error) {
 }
 
 // locate looks up the sort values of the version that the page before ended with.
-func (x *search) locate() error {
-	if x.after.phase == start {
-		return nil
+func (x *search) locate(after place) (last edge, err error) {
+	if after.phase == start {
+		return edge{}, nil
 	}
 	s := x.statement()
 	found, next, ledger := false, int64(0), x.ledger
 	if x.elsewhere() {
 		ledger = Ledger(x.q.Tenant, x.q.Beyond.Type)
 	}
-	err := x.query(s, "select v.main, v.at, v.id, coalesce(p.horizon, 0), coalesce(p.next_sid, 0), coalesce((select n.living from "+s.table("counter")+" n where n.ledger = "+s.arg(x.ledger)+"), 0) from "+s.table("version")+" v left join "+s.table("position")+" p on p.partition = "+s.arg(x.partition)+" where v.sid = "+s.arg(x.after.sid)+" and v.ledger = "+s.arg(ledger),
+	err = x.query(s, "select v.main, v.at, v.id, coalesce(p.horizon, 0), coalesce(p.next_sid, 0), coalesce((select n.living from "+s.table("counter")+" n where n.ledger = "+s.arg(x.ledger)+"), 0) from "+s.table("version")+" v left join "+s.table("position")+" p on p.partition = "+s.arg(x.partition)+" where v.sid = "+s.arg(after.sid)+" and v.ledger = "+s.arg(ledger),
 		func(scan func(...any) error) error {
 			found = true
-			return scan(&x.last.main, &x.last.at, &x.last.id, &x.horizon, &next, &x.living)
+			return scan(&last.main, &last.at, &last.id, &x.horizon, &next, &x.living)
 		})
 	if err == nil && !found {
 		err = events.Errorf(events.Invalid, op, "the page token names a version that is no longer kept; start the search again")
@@ -180,11 +196,11 @@ func (x *search) locate() error {
 		x.committed = x.snapshot < next
 		err = swept(x.snapshot, x.horizon)
 	}
-	return err
+	return last, err
 }
 
 // findNext finds the page that begins at a place.
-func (x *search) findNext(o order, page *projections.Page) ([]match, error) {
+func (x ask) findNext(o order, page *projections.Page) ([]match, error) {
 	page.After = x.q.After
 	found, err := x.find(o, x.q.Limit+1)
 	if len(found) > x.q.Limit {
@@ -198,7 +214,7 @@ func (x *search) findNext(o order, page *projections.Page) ([]match, error) {
 func (x *search) elsewhere() bool { return x.q.Beyond != nil && x.q.Beyond.Type != x.q.Type }
 
 // findBack finds the page that ends at a place, with the version that stands there where it is one of the type: it walks the order from its end.
-func (x *search) findBack(o order, page *projections.Page) ([]match, error) {
+func (x ask) findBack(o order, page *projections.Page) ([]match, error) {
 	page.Next = x.q.After
 	var found []match
 	limit := x.q.Limit + 1
@@ -225,7 +241,7 @@ func (x *search) findBack(o order, page *projections.Page) ([]match, error) {
 }
 
 // find chooses how to answer and returns up to limit matches in order.
-func (x *search) find(o order, limit int) ([]match, error) {
+func (x ask) find(o order, limit int) ([]match, error) {
 	x.order(o)
 	walk := o
 	if o.by == orderDate && x.dates.aligned { // its order is that of the main date
@@ -245,9 +261,7 @@ func (x *search) find(o order, limit int) ([]match, error) {
 		return nil, err
 	}
 	if current != nil {
-		clauses := x.accesses
-		defer func() { x.accesses = clauses }()
-		if err := x.askCurrent(current, walk); err != nil {
+		if x, err = x.askCurrent(current, walk); err != nil {
 			return nil, err
 		}
 		if further = further && current.count > x.Bounds.Few; !further {
@@ -301,8 +315,7 @@ func (x *search) find(o order, limit int) ([]match, error) {
 		if o.by == orderSeveral && !inGroups || o.by != orderToken && slices.ContainsFunc(x.accesses, (*access).named) {
 			most = x.Bounds.Sorted
 		}
-		var err error
-		if driver, err = x.narrow(driver, most); err != nil {
+		if x, driver, err = x.narrow(driver, most); err != nil {
 			return nil, err
 		}
 	}
@@ -342,13 +355,13 @@ func (x *search) find(o order, limit int) ([]match, error) {
 
 // byTokenAndDate tells whether an order is by a token, and where it is equal by the date that the main date comes from, so that the rows of
 // each coding have it.
-func (x *search) byTokenAndDate(o order) bool {
+func (x ask) byTokenAndDate(o order) bool {
 	return len(o.keys) == 2 && o.keys[0].Kind == projections.Token && len(o.keys[0].Shares) < 2 && o.keys[0].Param != projections.ParamID && o.keys[1].Kind == projections.Date &&
 		x.dates != nil && x.dates.aligned && (x.dates.without.empty() || x.dated())
 }
 
 // checked says which clauses are probed.
-func (x *search) checked(but ...*access) string {
+func (x ask) checked(but ...*access) string {
 	return x.checkedFor(slices.DeleteFunc(slices.Clone(x.accesses), func(a *access) bool { return slices.Contains(but, a) }))
 }
 
@@ -363,10 +376,10 @@ func (*search) checkedFor(accesses []*access) string {
 	return ", each checked for " + strings.Join(words, ", ")
 }
 
-func (x *search) positive() []*access { return positive(x.accesses) }
+func (x ask) positive() []*access { return positive(x.accesses) }
 
 // counting are the clauses whose rows may be read as a whole. Where the order is that of the main date, those about it only bound it.
-func (x *search) counting(o order) []*access {
+func (x ask) counting(o order) []*access {
 	found := x.positive()
 	if o.by == orderMain {
 		found = slices.DeleteFunc(found, func(a *access) bool { return a.aligned })
@@ -395,7 +408,7 @@ func (x *search) least(accesses []*access) *access {
 }
 
 // driver is the clause whose versions are all read and sorted; nil when the order is walked.
-func (x *search) driver(o order) *access {
+func (x ask) driver(o order) *access {
 	least := x.least(x.counting(o))
 	if least == nil || least.count < 0 || least.count > x.Bounds.Many || o.by == orderMain && least.inOrder() {
 		return nil
@@ -407,13 +420,13 @@ func (x *search) driver(o order) *access {
 }
 
 // probes are the conditions of all clauses but one, the rarest first.
-func (x *search) probes(s *statement, but *access, sid, ref, main string) string {
+func (x ask) probes(s *statement, but *access, sid, ref, main string) string {
 	return x.all().probes(s, but, sid, ref, main, x.before())
 }
 
 // all is the query's own group.
-func (x *search) all() *group {
-	return &group{scope: scope{x, x.ledger, x.q.Type}, accesses: x.accesses}
+func (x ask) all() *group {
+	return &group{scope: scope{x.search, x.ledger, x.q.Type}, accesses: x.accesses}
 }
 
 func rarestFirst(accesses []*access) []*access {

@@ -10,10 +10,9 @@ import (
 
 // walkSeveral answers an order by several keys: it walks the order of the first and sorts what is equal in it by the others, so that it reads
 // little more than a page. Versions without the first key follow in the order of the second, and so on.
-func (x *search) walkSeveral(o order, limit int) ([]match, error) {
-	clauses, after, last := x.accesses, x.after, x.last
-	defer func() { x.accesses, x.after, x.last, x.budget = clauses, after, last, nil }()
+func (x ask) walkSeveral(o order, limit int) ([]match, error) {
 	x.say("in the order of %s%s, and where it is equal of %d more keys%s", o.keys[0].Param, within(x.ordered()), len(o.keys)-1, x.checked(x.ordered()...))
+	after := x.after
 	x.after = place{} // where to go on is found in the groups
 	var from *candidate
 	if after.phase != start {
@@ -32,7 +31,7 @@ func (x *search) walkSeveral(o order, limit int) ([]match, error) {
 
 // fromLevel returns, of the versions that have none of the keys before a level, those that follow a place, nil being the start: as many as are asked for and
 // more, or all there are. Those that have the key of the level come before those that lack it; from the end, it is the other way round.
-func (x *search) fromLevel(o order, level int, from *candidate, limit int) (page []candidate, err error) {
+func (x ask) fromLevel(o order, level int, from *candidate, limit int) (page []candidate, err error) {
 	if level == len(o.keys) {
 		return x.unsorted(o, from, limit)
 	}
@@ -58,7 +57,7 @@ func (x *search) fromLevel(o order, level int, from *candidate, limit int) (page
 }
 
 // lackingLevel is fromLevel of the versions that lack the key of the level, too.
-func (x *search) lackingLevel(o order, level int, from *candidate, limit int) ([]candidate, error) {
+func (x ask) lackingLevel(o order, level int, from *candidate, limit int) ([]candidate, error) {
 	missing, few, err := x.withoutKey(o, level)
 	if err != nil || missing == nil {
 		return nil, err
@@ -66,10 +65,7 @@ func (x *search) lackingLevel(o order, level int, from *candidate, limit int) ([
 	if level++; few || level < len(o.keys) && !x.walkable(o.keys[level]) {
 		return x.sortedBeyond(o, missing, from)
 	}
-	clauses := x.accesses
-	defer func() { x.accesses = clauses }()
-	x.accesses = append(slices.Clip(clauses), missing)
-	return x.fromLevel(o, level, from, limit)
+	return x.also(missing).fromLevel(o, level, from, limit)
 }
 
 // walkable tells whether an index has the versions in the order of a key.
@@ -79,7 +75,7 @@ func (*search) walkable(key projections.SortKey) bool {
 }
 
 // withoutKey are the versions without a key, nil when there are none; few tells that they may be read as a whole.
-func (x *search) withoutKey(o order, at int) (missing *access, few bool, err error) {
+func (x ask) withoutKey(o order, at int) (missing *access, few bool, err error) {
 	key := o.keys[at]
 	if key.Param == projections.ParamID || key.Param == projections.ParamLastUpdated || at == 0 && (len(x.ordered()) > 0 || x.dates != nil && x.dates.aligned && x.dated()) {
 		return nil, false, nil
@@ -94,7 +90,7 @@ func (x *search) withoutKey(o order, at int) (missing *access, few bool, err err
 }
 
 // sortedBeyond sorts all matches among a clause's versions and returns those beyond a place among them; nil: all.
-func (x *search) sortedBeyond(o order, driver *access, from *candidate) ([]candidate, error) {
+func (x ask) sortedBeyond(o order, driver *access, from *candidate) ([]candidate, error) {
 	found, err := x.sorted(o, driver)
 	if err != nil || from == nil {
 		return found, err
@@ -107,7 +103,7 @@ func (x *search) sortedBeyond(o order, driver *access, from *candidate) ([]candi
 }
 
 // unsorted returns the versions that follow a place, nil being the start, where nothing is left to sort by.
-func (x *search) unsorted(o order, from *candidate, limit int) ([]candidate, error) {
+func (x ask) unsorted(o order, from *candidate, limit int) ([]candidate, error) {
 	if from != nil {
 		x.after, x.last.at = place{phase: byValue, sid: from.sid}, from.at
 	}
@@ -121,7 +117,7 @@ func (x *search) unsorted(o order, from *candidate, limit int) ([]candidate, err
 
 // groupsBeyond returns, of the versions that have the key of a level, those that follow a place, nil being the start: as many as are asked for and more, or all
 // there are.
-func (x *search) groupsBeyond(o order, level int, from *candidate, limit int) ([]candidate, error) {
+func (x ask) groupsBeyond(o order, level int, from *candidate, limit int) ([]candidate, error) {
 	for n := min(2*limit, x.Bounds.Sorted); ; n = min(4*n, x.Bounds.Sorted) {
 		found, complete, err := x.groups(o, level, from, n)
 		if err != nil {
@@ -150,12 +146,12 @@ func notOfSnapshot(err error) error {
 }
 
 // dated tells whether a clause leaves none without the date that is the order.
-func (x *search) dated() bool {
+func (x ask) dated() bool {
 	return slices.ContainsFunc(x.accesses, func(a *access) bool { return a.aligned && a.words == x.dates.with.words })
 }
 
 // groups reads n versions in the order of the key of a level, from the value of a place on, and sorts those of whose value they have all.
-func (x *search) groups(o order, level int, from *candidate, n int) (found []candidate, complete bool, err error) {
+func (x ask) groups(o order, level int, from *candidate, n int) (found []candidate, complete bool, err error) {
 	matches, err := x.walkLevel(o, level, from, n)
 	if err != nil {
 		return nil, false, err
@@ -172,13 +168,13 @@ func (x *search) groups(o order, level int, from *candidate, n int) (found []can
 }
 
 // walkLevel reads n versions in the order of one of the keys, from the value of a place on.
-func (x *search) walkLevel(o order, level int, from *candidate, n int) ([]match, error) {
+func (x ask) walkLevel(o order, level int, from *candidate, n int) ([]match, error) {
 	one, err := orderOf(o.keys[level : level+1])
 	if err != nil {
 		return nil, err
 	}
 	said := len(x.plan)
-	defer func() { x.after, x.budget, x.plan = place{}, nil, x.plan[:said] }()
+	defer func() { x.plan = x.plan[:said] }()
 	outermost := int64(math.MinInt64) // before all that share a value
 	if one.descending {
 		outermost = math.MaxInt64
@@ -201,10 +197,8 @@ func (x *search) walkLevel(o order, level int, from *candidate, n int) ([]match,
 				x.budget = &interval{math.MinInt64, from.main}
 			}
 		}
-		clauses := x.accesses
-		defer func() { x.accesses = clauses }()
 		if !x.dates.without.empty() && !x.dated() {
-			x.accesses = append(slices.Clip(clauses), &x.dates.with)
+			x = x.also(&x.dates.with)
 		}
 		return x.walkMain(order{by: orderMain, descending: o.descending}, n)
 	}
@@ -219,18 +213,15 @@ func (x *search) walkLevel(o order, level int, from *candidate, n int) ([]match,
 }
 
 // known sorts versions that are known to match.
-func (x *search) known(o order, sids []int64) ([]candidate, error) {
+func (x ask) known(o order, sids []int64) ([]candidate, error) {
 	if len(sids) == 0 {
 		return nil, nil
 	}
-	clauses := x.accesses
-	x.accesses = nil
-	defer func() { x.accesses = clauses }()
-	return x.sorted(o, &access{byID: true, current: true, sids: sids})
+	return x.with(nil).sorted(o, &access{byID: true, current: true, sids: sids})
 }
 
 // sorted reads the sort values of all matches among a clause's versions and sorts them.
-func (x *search) sorted(o order, driver *access) ([]candidate, error) {
+func (x ask) sorted(o order, driver *access) ([]candidate, error) {
 	found, err := x.readCandidates(o, driver)
 	if err != nil {
 		return nil, err

@@ -5,7 +5,7 @@ const sievedAlone = 20
 
 // sieveAlone finds the versions that have one of many keys, which nothing else is asked of, in the order of the main date. It makes no union of the keys' sets, which takes longer
 // than to look up the few versions that have to be looked at for a page where many match. Enough is false where there are not so many, or sets are not at hand.
-func (x *search) sieveAlone(a *access, o order, limit int) (found []match, enough bool, err error) {
+func (x ask) sieveAlone(a *access, o order, limit int) (found []match, enough bool, err error) {
 	keys := a.asSet()
 	if len(keys) <= inline || x.living <= 0 {
 		return nil, false, nil
@@ -36,10 +36,8 @@ func (x *search) sieveAlone(a *access, o order, limit int) (found []match, enoug
 
 // sieve reads rows of a key in the order of the main date, four stretches of them at the most, and keeps what is in a set. It tells whether
 // the page is full, or nothing lies beyond.
-func (x *search) sieve(t *together, key int64, o order, phase phase, resume bool, rows, limit int) (page []match, enough bool, err error) {
-	clauses, last, after := x.accesses, x.last, x.after
-	x.accesses = t.left
-	defer func() { x.accesses, x.last, x.after = clauses, last, after }()
+func (x ask) sieve(t *together, key int64, o order, phase phase, resume bool, rows, limit int) (page []match, enough bool, err error) {
+	x = x.with(t.left)
 	for range 4 {
 		s := x.statement()
 		sql := "select t.sort, (t.ref >> 2) from " + s.table("term") + " t where t.key = " + s.arg(key) + x.stretch(s, "t", nil, o, resume) +

@@ -11,7 +11,7 @@ import (
 // stretch: such strays are few or none as a rule, and are looked up beside the walk.
 
 // orderTexts marks a clause that says what strings of the parameter begin with that is the order, where no clause has so few rows that these are sorted, and the strays are few.
-func (x *search) orderTexts(o, walk order) error {
+func (x ask) orderTexts(o, walk order) error {
 	if len(o.keys) == 0 || o.keys[0].Kind != projections.String || o.keys[0].Param == projections.ParamID {
 		return nil
 	}
@@ -49,7 +49,7 @@ func (sc textScan) stretch(s *statement, column string, low, high bool) (sql str
 }
 
 // strays are the versions that have a string in the stretch of a clause and are sorted by one outside of it, with that.
-func (x *search) strays(s *statement, sc textScan, src source, o order, from *valueEdge, limit int) string {
+func (x ask) strays(s *statement, sc textScan, src source, o order, from *valueEdge, limit int) string {
 	inside := sc.stretch(s, "u.val", true, true)
 	sql := "select u.val as val, v.sid as sid from (select t.sid as sid, " + x.value1(s, orderString, o.keys[0], "t.sid") + " as val from (select distinct (t.ref >> 2) as sid from " + s.table("text") + " t where " +
 		sc.condition(s, "t") + fmt.Sprintf(" and (t.ref & %d) = 0", src.flag) + " and t.ref < " + s.arg(x.before()) + ") t) u" + s.versions("u.sid") + " and not (" + inside[len(" and "):] + ") and v.ledger = " + s.arg(x.ledger)
@@ -62,7 +62,7 @@ func (x *search) strays(s *statement, sc textScan, src source, o order, from *va
 
 // sieveTexts is valueRows for an order by strings, where sets in memory tell which versions answer the other clauses: the index of strings alone is read, and each of its rows held
 // against the set, in place of asking every version. Done is false where there are no such sets, or strays.
-func (x *search) sieveTexts(o order, own []*access, from *valueEdge, limit int) (found []match, done bool, err error) {
+func (x ask) sieveTexts(o order, own []*access, from *valueEdge, limit int) (found []match, done bool, err error) {
 	src := x.sources(o)[0]
 	if src.table != "text" || len(own) > 1 || len(own) == 1 && own[0].strays || !x.mayUseSets() || x.after.phase != start && from == nil {
 		return nil, false, nil
@@ -74,9 +74,7 @@ func (x *search) sieveTexts(o order, own []*access, from *valueEdge, limit int) 
 	if t == nil || err != nil {
 		return nil, false, err
 	}
-	clauses := x.accesses
-	x.accesses = t.left
-	defer func() { x.accesses = clauses }()
+	x = x.with(t.left)
 	rows := min(2*limit+limit*int(x.living)/max(t.count(), 1), x.Bounds.Sorted)
 	for more := true; more && len(found) < limit; rows = min(2*rows, x.Bounds.Sorted) {
 		s := x.statement()

@@ -126,7 +126,7 @@ func (t *together) patience(a *access) patience {
 
 // intersect finds the versions that answer all clauses that sets can tell of, and, when given, one more whose rows are read. Nil when
 // there is nothing to begin with, or the sets can't be had, when wait is false also where it isn't known yet what is superseded.
-func (x *search) intersect(read *access, wait bool) (t *together, err error) {
+func (x ask) intersect(read *access, wait bool) (t *together, err error) {
 	v, err := x.openSets(wait)
 	if v == nil || err != nil {
 		return nil, err
@@ -263,7 +263,7 @@ func (x *search) versionsUpTo(a *access, most int) (*roaring.Bitmap, error) {
 }
 
 // loadChecked reads those of the versions that answer the clauses, in their order.
-func (x *search) loadChecked(found []candidate) ([]match, error) {
+func (x ask) loadChecked(found []candidate) ([]match, error) {
 	if len(found) == 0 {
 		return nil, nil
 	}
@@ -277,7 +277,7 @@ func (x *search) loadChecked(found []candidate) ([]match, error) {
 }
 
 // describe says what has been intersected.
-func (x *search) describe(t *together) string {
+func (x ask) describe(t *together) string {
 	words := ""
 	for _, a := range x.accesses {
 		if !slices.Contains(t.left, a) || slices.Contains(t.supersets, a) {

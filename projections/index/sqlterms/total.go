@@ -13,7 +13,7 @@ const countBack = 10_000
 const estimateRows = 20_000
 
 // total counts the matches at the snapshot as far as the query wants it; -1 when it is not counted.
-func (x *search) total(page *projections.Page, living int64) (int64, error) {
+func (x ask) total(page *projections.Page, living int64) (int64, error) {
 	q := x.q
 	switch {
 	case q.Total == projections.TotalNone:
@@ -57,7 +57,7 @@ func (x *search) livingThen() (int64, error) {
 }
 
 // countAll counts exactly.
-func (x *search) countAll() (int64, error) {
+func (x ask) countAll() (int64, error) {
 	if n, known, err := x.countDates(); known || err != nil {
 		return n, err
 	}
@@ -93,7 +93,7 @@ func (x *search) countAll() (int64, error) {
 }
 
 // countSets counts with sets; known is false where there are none to begin with.
-func (x *search) countSets() (n int64, known bool, err error) {
+func (x ask) countSets() (n int64, known bool, err error) {
 	sets, _ := x.settable(false)
 	if len(sets) == 0 {
 		return 0, false, nil
@@ -108,10 +108,7 @@ func (x *search) countSets() (n int64, known bool, err error) {
 	}
 	s := x.statement()
 	from, column := s.unnested(t.access("").sids, "k")
-	clauses := x.accesses
-	x.accesses = t.left
-	sql := "select count(*) from " + from + s.versions(column) + " and v.ledger = " + s.arg(x.ledger) + " and v.deleted = 0" + x.probes(s, nil, "v.sid", "(v.sid << 2)", "v.main")
-	x.accesses = clauses
+	sql := "select count(*) from " + from + s.versions(column) + " and v.ledger = " + s.arg(x.ledger) + " and v.deleted = 0" + x.with(t.left).probes(s, nil, "v.sid", "(v.sid << 2)", "v.main")
 	n, err = x.number(s, sql)
 	return n, true, err
 }
@@ -151,7 +148,7 @@ func (x *search) countKey(key int64) (int64, error) {
 }
 
 // countDriver is the clause with the fewest rows; one that was not counted will do when there is no other.
-func (x *search) countDriver() *access {
+func (x ask) countDriver() *access {
 	var driver *access
 	for _, a := range x.positive() {
 		if !a.readable() {
@@ -165,14 +162,14 @@ func (x *search) countDriver() *access {
 }
 
 // termRows is the FROM and WHERE of the matches among the term rows of one key, which has the main date in its sort column.
-func (x *search) termRows(s *statement, key int64, driver *access) string {
+func (x ask) termRows(s *statement, key int64, driver *access) string {
 	return s.table("term") + " t where t.key = " + s.arg(key) + " and t.ref < " + s.arg(x.before()) + " and " + s.visibleOfAll("(t.ref >> 2)", x.snapshot) +
 		x.probes(s, driver, "(t.ref >> 2)", "(t.ref - (t.ref & 3))", "t.sort")
 }
 
 // estimate counts exactly where a clause has few rows, and otherwise takes the share of matches among the first of them for that of
 // all.
-func (x *search) estimate() (int64, error) {
+func (x ask) estimate() (int64, error) {
 	if n, known, err := x.countDates(); known || err != nil {
 		return n, err
 	}

@@ -10,7 +10,7 @@ import (
 )
 
 // walkValues reads the values of a date or string parameter in order, then the versions that have none.
-func (x *search) walkValues(o order, limit int) ([]match, error) {
+func (x ask) walkValues(o order, limit int) ([]match, error) {
 	own := x.ordered()
 	x.say("in the order of %s%s%s", o.keys[0].Param, within(own), x.checked(own...))
 	found, _, err := x.inPhases(limit, func(phase phase, limit int) ([]match, bool, error) {
@@ -21,21 +21,22 @@ func (x *search) walkValues(o order, limit int) ([]match, error) {
 			found, err := x.walkLacking(o, limit)
 			return found, true, err
 		}
-		if err := x.locateValue(o); err != nil {
+		at, err := x.locateValue(o)
+		if err != nil {
 			return nil, false, err
 		}
 		var from *valueEdge
-		if x.after.phase == byValue {
-			from = &valueEdge{x.lastValue(o), x.edgeRef(o)}
+		if at.after.phase == byValue {
+			from = &valueEdge{at.lastValue(o), at.edgeRef(o)}
 		}
-		found, err := x.valueRows(o, from, limit)
+		found, err := at.valueRows(o, from, limit)
 		return found, true, err
 	})
 	return found, err
 }
 
 // walkLacking reads the versions without the parameter that is the order.
-func (x *search) walkLacking(o order, limit int) ([]match, error) {
+func (x ask) walkLacking(o order, limit int) ([]match, error) {
 	var missing *access
 	if x.dates != nil {
 		missing = &x.dates.without
@@ -52,14 +53,14 @@ func (x *search) walkLacking(o order, limit int) ([]match, error) {
 }
 
 // ordered are the clauses that bound a walk in the order of their parameter.
-func (x *search) ordered() []*access {
+func (x ask) ordered() []*access {
 	return slices.DeleteFunc(slices.Clone(x.accesses), func(a *access) bool { return !a.ordered })
 }
 
 // order marks the clauses of the date parameter that is the order, where no version has two values of it: what a clause says of some value of a
 // version it then says of the one that the version is sorted by. Where there are none, an order by the parameter that the main date comes from is that
 // of the main date, however long its ranges are.
-func (x *search) order(o order) {
+func (x ask) order(o order) {
 	if x.dates == nil || x.dates.aligned {
 		return
 	}
@@ -93,10 +94,9 @@ type valueEdge struct {
 }
 
 // valueRows reads versions in the order of the first key's values, the clauses that bound it being bounds.
-func (x *search) valueRows(o order, from *valueEdge, limit int) ([]match, error) {
-	clauses, own := x.accesses, x.ordered()
-	x.accesses = slices.DeleteFunc(slices.Clone(clauses), func(a *access) bool { return a.ordered })
-	defer func() { x.accesses = clauses }()
+func (x ask) valueRows(o order, from *valueEdge, limit int) ([]match, error) {
+	own := x.ordered()
+	x = x.with(slices.DeleteFunc(slices.Clone(x.accesses), func(a *access) bool { return a.ordered }))
 	if found, done, err := x.sieveTexts(o, own, from, limit); done || err != nil {
 		return found, err
 	}
@@ -183,7 +183,7 @@ func (src source) bounds(s *statement, own []*access, o order, resume bool) (sql
 	return sql, r.low <= r.high
 }
 
-func (x *search) lastValue(o order) any {
+func (x ask) lastValue(o order) any {
 	if o.by == orderString {
 		return append([]byte{}, x.last.head...) // a driver may read an empty value as nil, which would be no value
 	}
@@ -191,17 +191,18 @@ func (x *search) lastValue(o order) any {
 }
 
 // locateValue looks up the value that the page before ended with.
-func (x *search) locateValue(o order) error {
+func (x ask) locateValue(o order) (ask, error) {
 	if x.after.phase != byValue {
-		return nil
+		return x, nil
 	}
 	s := x.statement()
-	return x.query(s, "select "+x.value1(s, o.by, o.keys[0], s.arg(x.after.sid)), func(scan func(...any) error) error {
+	err := x.query(s, "select "+x.value1(s, o.by, o.keys[0], s.arg(x.after.sid)), func(scan func(...any) error) error {
 		if o.by == orderString {
 			return scan(&x.last.head)
 		}
 		return scan(&x.last.start)
 	})
+	return x, err
 }
 
 // value1 is a scalar SELECT of the sort value of one version.

@@ -3,14 +3,13 @@ package sqlterms
 import (
 	"fmt"
 	"math"
-	"slices"
 	"strings"
 
 	"binnacle/projections"
 )
 
 // walkMain reads the term rows of one clause, or the type list, in the order of the main date.
-func (x *search) walkMain(o order, limit int) ([]match, error) {
+func (x ask) walkMain(o order, limit int) ([]match, error) {
 	driver := x.walked()
 	keys, words := []int64{x.ledger}, x.q.Type
 	if driver != nil {
@@ -21,7 +20,7 @@ func (x *search) walkMain(o order, limit int) ([]match, error) {
 }
 
 // walked is the clause whose rows are walked in the order of the main date; nil: the type's.
-func (x *search) walked() *access {
+func (x ask) walked() *access {
 	var driver *access
 	for _, a := range x.positive() {
 		if a.walkKeys() != nil && (driver == nil || a.count < driver.count) {
@@ -32,21 +31,17 @@ func (x *search) walked() *access {
 }
 
 // walkAligned answers an order by the date parameter that the main date comes from.
-func (x *search) walkAligned(o order, limit int) ([]match, error) {
-	clauses := x.accesses
-	defer func() { x.accesses = clauses }()
+func (x ask) walkAligned(o order, limit int) ([]match, error) {
 	all := x.dates.without.empty() || x.dated()
 	found, _, err := x.inPhases(limit, func(phase phase, limit int) (found []match, done bool, err error) {
-		x.accesses = clauses
 		switch {
 		case phase == byMissing && all:
 		case phase == byMissing:
 			found, err = x.walkUpdated(o, &x.dates.without, byMissing, limit)
-		default:
-			if !all {
-				x.accesses = append(slices.Clip(clauses), &x.dates.with)
-			}
+		case all:
 			found, err = x.walkMain(o, limit)
+		default:
+			found, err = x.also(&x.dates.with).walkMain(o, limit)
 		}
 		return found, true, err
 	})
@@ -54,7 +49,7 @@ func (x *search) walkAligned(o order, limit int) ([]match, error) {
 }
 
 // walkKeys reads term rows in the order of the main date. Rows that have the driver's keys need no probe for it.
-func (x *search) walkKeys(keys []int64, driver *access, o order, phase phase, resume bool, limit int) ([]match, error) {
+func (x ask) walkKeys(keys []int64, driver *access, o order, phase phase, resume bool, limit int) ([]match, error) {
 	if len(keys) > inline {
 		return x.walkMerged(keys, driver, o, phase, resume, limit)
 	}
@@ -76,7 +71,7 @@ func (x *search) walkKeys(keys []int64, driver *access, o order, phase phase, re
 }
 
 // termStretch is a SELECT of val (the main date) and ref (without flags) from the rows of one key.
-func (x *search) termStretch(s *statement, key int64, driver *access, o order, resume bool, limit int) string {
+func (x ask) termStretch(s *statement, key int64, driver *access, o order, resume bool, limit int) string {
 	return "select t.sort as val, (t.ref - (t.ref & 3)) as ref from " + s.table("term") + " t where t.key = " + s.arg(key) + x.stretch(s, "t", driver, o, resume) +
 		" and " + x.visible(s, "(t.ref >> 2)") + x.probes(s, driver, "(t.ref >> 2)", "(t.ref - (t.ref & 3))", "t.sort") +
 		fmt.Sprintf(" order by t.sort %s, t.ref %s limit %d", o.direction(), o.ties(), limit)
@@ -84,7 +79,7 @@ func (x *search) termStretch(s *statement, key int64, driver *access, o order, r
 
 // stretch are the conditions that bound the term rows of a key before any of them is looked at. Each end is bounded once: SQLite begins at
 // one of several bounds, and not at the closest.
-func (x *search) stretch(s *statement, row string, driver *access, o order, resume bool) string {
+func (x ask) stretch(s *statement, row string, driver *access, o order, resume bool) string {
 	sql := " and " + row + ".ref < " + s.arg(x.before())
 	r := x.bounds(driver)
 	switch {
@@ -108,7 +103,7 @@ func (x *search) stretch(s *statement, row string, driver *access, o order, resu
 }
 
 // bounds is where the main date may lie, by all clauses that bound it but one, and by the budget.
-func (x *search) bounds(but *access) interval {
+func (x ask) bounds(but *access) interval {
 	r := interval{math.MinInt64, math.MaxInt64}
 	if x.budget != nil {
 		r = *x.budget
@@ -124,7 +119,7 @@ func (x *search) bounds(but *access) interval {
 func (x *search) visible(s *statement, sid string) string { return s.visible(sid, x.snapshot) }
 
 // edgeRef is the ref that the next page's refs lie beyond: flags must not bring the last version again.
-func (x *search) edgeRef(o order) int64 {
+func (x ask) edgeRef(o order) int64 {
 	ref := x.after.sid << refBits
 	if !o.descending {
 		ref |= smallest | largest
@@ -138,7 +133,7 @@ func (x *search) current(s *statement) string {
 }
 
 // walkUpdated reads the versions of the type by lastUpdated, which is the order of the Sids. only, when given, is one more clause.
-func (x *search) walkUpdated(o order, only *access, phase phase, limit int) ([]match, error) {
+func (x ask) walkUpdated(o order, only *access, phase phase, limit int) ([]match, error) {
 	s := x.statement()
 	sql := "select " + matchColumns + " from " + s.table("version") + " v where " + x.current(s)
 	if x.after.phase == phase {
@@ -159,7 +154,7 @@ func (x *search) walkUpdated(o order, only *access, phase phase, limit int) ([]m
 }
 
 // walkIDs reads the versions of the type by id, of a later page those that compare in this way with the end of the one before.
-func (x *search) walkIDs(o order, beyond string, limit int) ([]match, error) {
+func (x ask) walkIDs(o order, beyond string, limit int) ([]match, error) {
 	x.say("in the order of _id%s", x.checked(nil))
 	s := x.statement()
 	sql := "select " + matchColumns + " from " + s.table("version") + " v where " + x.current(s)
@@ -176,12 +171,11 @@ func (x *search) walkIDs(o order, beyond string, limit int) ([]match, error) {
 }
 
 // walkCodings reads the codings of a token parameter in order, the versions of each by main date, then the versions that have none.
-func (x *search) walkCodings(o order, limit int) ([]match, error) {
+func (x ask) walkCodings(o order, limit int) ([]match, error) {
 	x.say("in the order of %s%s", o.words(), x.checked(nil))
 	dictionary := x.kept(x.ledger, o.keys[0].Param, o.keys[0].Shares)[0]
-	after := x.after
-	defer func() { x.after = after }()
-	if err := x.locateCoding(o, dictionary); err != nil {
+	x, err := x.locateCoding(o, dictionary)
+	if err != nil {
 		return nil, err
 	}
 	found, _, err := x.inPhases(limit, func(phase phase, limit int) (found []match, done bool, err error) {
@@ -196,7 +190,7 @@ func (x *search) walkCodings(o order, limit int) ([]match, error) {
 }
 
 // walkWithCoding reads the versions of the codings in their order.
-func (x *search) walkWithCoding(o order, dictionary int64, limit int) (found []match, err error) {
+func (x ask) walkWithCoding(o order, dictionary int64, limit int) (found []match, err error) {
 	var from *coding
 	if x.after.phase == byCoding {
 		c, err := x.codingOf(dictionary, x.after.coding)
@@ -225,7 +219,7 @@ func (x *search) walkWithCoding(o order, dictionary int64, limit int) (found []m
 }
 
 // walkWithoutCoding reads the versions that have no coding, by main date.
-func (x *search) walkWithoutCoding(o order, limit int) ([]match, error) {
+func (x ask) walkWithoutCoding(o order, limit int) ([]match, error) {
 	missing, err := x.lacking(o.keys[0].Param)
 	if err != nil || missing.empty() {
 		return nil, err
@@ -235,34 +229,31 @@ func (x *search) walkWithoutCoding(o order, limit int) ([]match, error) {
 	if keys := missing.walkKeys(); keys != nil {
 		return x.walkKeys(keys, nil, o, byMissing, resume, limit)
 	}
-	clauses := x.accesses
-	defer func() { x.accesses = clauses }()
-	x.accesses = append(slices.Clip(clauses), missing)
-	return x.walkKeys([]int64{x.ledger}, nil, o, byMissing, resume, limit)
+	return x.also(missing).walkKeys([]int64{x.ledger}, nil, o, byMissing, resume, limit)
 }
 
 // locateCoding finds the coding that the page before ended in where it was found in another way: by sorting, which does not tell.
-func (x *search) locateCoding(o order, dictionary int64) error {
+func (x ask) locateCoding(o order, dictionary int64) (ask, error) {
 	if x.after.phase != byValue {
-		return nil
+		return x, nil
 	}
 	known, err := x.known(o, []int64{x.after.sid})
 	if err != nil || len(known) == 0 {
-		return notOfSnapshot(err)
+		return x, notOfSnapshot(err)
 	}
 	value := known[0].values[0]
 	if !value.has {
 		x.after.phase = byMissing
-		return nil
+		return x, nil
 	}
 	found, err := x.readCodings(x.statement(), func(s *statement) string {
 		return "d.param = " + s.arg(dictionary) + " and d.code = " + s.arg([]byte(value.text)) + " and d.system = " + s.arg([]byte(value.second)) + " limit 1"
 	})
 	if err != nil || len(found) == 0 {
-		return notOfSnapshot(err)
+		return x, notOfSnapshot(err)
 	}
 	x.after.phase, x.after.coding = byCoding, found[0].key
-	return nil
+	return x, nil
 }
 
 // coding is an entry of the dictionary.
@@ -272,7 +263,7 @@ type coding struct {
 }
 
 // codingRows reads the versions of codings, one coding after the other.
-func (x *search) codingRows(o order, codings []coding, resume bool, limit int) ([]match, error) {
+func (x ask) codingRows(o order, codings []coding, resume bool, limit int) ([]match, error) {
 	s := x.statement()
 	flag := smallest
 	if x.sortedByLargest(o.descending) {
