@@ -7,13 +7,13 @@ import (
 	"binnacle/events/fhir"
 )
 
-// final is what a version holds: the content that a change asked for, with the targets of its links ("Type/id") in their
+// FinalContent is what a version holds: the content that a change asked for, with the targets of its links ("Type/id") in their
 // places, and its hash. Whoever makes a content makes it here: the projector, a rebuild from the feed, and Heal.
 //
 // Kind Conflict: there is not one target for each link. Kind Invalid: the links don't fit the content.
-func final(change *events.Change, targets []string) (content []byte, hash events.Hash, err error) {
+func FinalContent(change *events.Change, targets []string) (content []byte, hash events.Hash, err error) {
 	if len(targets) != len(change.Links) {
-		return nil, events.Hash{}, events.Errorf(events.Conflict, "functions.final", "it has %d links, and %d are recorded", len(change.Links), len(targets))
+		return nil, events.Hash{}, events.Errorf(events.Conflict, "functions.FinalContent", "it has %d links, and %d are recorded", len(change.Links), len(targets))
 	}
 	content = change.Content
 	if len(targets) > 0 {

@@ -14,7 +14,7 @@ import (
 
 // deciding decides the events of one chunk in log order, against what is committed and what it has decided before.
 type deciding struct {
-	line    *line
+	line    *Line
 	ctx     context.Context //nolint:containedctx // of one chunk; deciding lives no longer
 	state   projections.State
 	chunk   *overlay
@@ -51,7 +51,7 @@ func refuse(kind events.Kind, change int, w *work, format string, args ...any) e
 // decide decides all items. A *poisoned error names the one to leave out; any other error is a failure of a store.
 func (d *deciding) decide(items []*item) error {
 	for _, i := range items {
-		d.state.Time = later(d.state.Time, i.raw.Time)
+		d.state.Time = Later(d.state.Time, i.raw.Time)
 		if i.poison != "" {
 			d.commit.Quarantined = append(d.commit.Quarantined, projections.Quarantined{Record: i.raw, Reason: i.poison})
 		}

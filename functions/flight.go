@@ -21,7 +21,7 @@ type flight struct {
 
 // launch commits what was decided, and tells the outcomes as soon as they are committed. From now on the line's state is that after the
 // commit. The flight before must have landed.
-func (l *line) launch(ctx context.Context, d *deciding, next int64, told func(next int64, outcomes []events.Outcome)) {
+func (l *Line) launch(ctx context.Context, d *deciding, next int64, told func(next int64, outcomes []events.Outcome)) {
 	d.commit.Partition, d.commit.Expect, d.commit.Next, d.commit.Time = l.partition, l.state.Next, next, d.state.Time
 	f := &flight{decided: d.chunk, outcomes: make(map[string]*events.Outcome, len(d.commit.Outcomes)), claims: d.claims, rows: d.commit.Rows, done: make(chan struct{})}
 	for i := range d.commit.Outcomes {
@@ -52,7 +52,7 @@ func (l *line) launch(ctx context.Context, d *deciding, next int64, told func(ne
 }
 
 // land waits for the flight, if there is one, and remembers what it has made current. After an error nothing is remembered any more.
-func (l *line) land() error {
+func (l *Line) land() error {
 	f := l.flight
 	if f == nil {
 		return nil
@@ -60,7 +60,7 @@ func (l *line) land() error {
 	<-f.done
 	l.flight = nil
 	if f.err != nil {
-		l.forget()
+		l.Forget()
 		return f.err
 	}
 	for i := range f.rows {
@@ -75,7 +75,7 @@ const fewRows = 100
 
 // rest waits until a commit of few rows has ended, and leaves what became of it to the next call. To decide while it is under way would save less than it costs
 // to decide and commit apart what comes meanwhile: most of what a small commit costs doesn't depend on its size.
-func (l *line) rest(ctx context.Context) {
+func (l *Line) rest(ctx context.Context) {
 	if l.flight == nil || len(l.flight.rows) > fewRows {
 		return
 	}
@@ -86,7 +86,7 @@ func (l *line) rest(ctx context.Context) {
 }
 
 // landed tells whether the flight's commit has ended, so that nobody has to wait for it.
-func (l *line) landed() bool {
+func (l *Line) landed() bool {
 	if l.flight == nil {
 		return false
 	}
@@ -98,8 +98,8 @@ func (l *line) landed() bool {
 	}
 }
 
-// settle is [line.land] in bounded time: when ctx ends, the flight is called back.
-func (l *line) settle(ctx context.Context) error {
+// settle is [Line.land] in bounded time: when ctx ends, the flight is called back.
+func (l *Line) settle(ctx context.Context) error {
 	if l.flight != nil {
 		defer context.AfterFunc(ctx, l.flight.cancel)()
 	}
@@ -107,10 +107,10 @@ func (l *line) settle(ctx context.Context) error {
 }
 
 // worksAhead tells whether a chunk is decided while the one before is committed.
-func (l *line) worksAhead() bool { return l.ahead && !l.careful }
+func (l *Line) worksAhead() bool { return l.ahead && !l.careful }
 
 // uncommitted returns the entry that a resource has in the chunk before a chunk, while that one is in flight; nil: none.
-func (l *line) uncommitted(key projections.Key) *entry {
+func (l *Line) uncommitted(key projections.Key) *entry {
 	if l.flight == nil {
 		return nil
 	}
@@ -118,6 +118,6 @@ func (l *line) uncommitted(key projections.Key) *entry {
 }
 
 // inFlight tells whether the chunk in flight has versions of a type.
-func (l *line) inFlight(tenant, name string) bool {
+func (l *Line) inFlight(tenant, name string) bool {
 	return l.flight != nil && l.flight.decided.touches(tenant, name)
 }

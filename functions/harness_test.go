@@ -59,10 +59,10 @@ func newNode(t testing.TB, change ...func(*node)) *node {
 	n := &node{t: t, log: memorylog.Open(1, quiet), index: newIndex(), blobs: memoryblobs.New()}
 	waiters := functions.NewWaiters(n.index)
 	n.heal = &functions.Heal{Log: n.log, Index: n.index, Blobs: n.blobs, Catalog: theCatalog()}
-	n.project = &functions.Project{Index: n.index, Blobs: n.blobs, Catalog: theCatalog(), Waiters: waiters, Heal: n.heal, Ahead: true, Logger: quiet}
+	n.project = &functions.Project{Index: n.index, Blobs: n.blobs, Catalog: theCatalog(), Told: waiters.Resolve, Heal: n.heal, Ahead: true, Logger: quiet}
 	n.project.LogID, _ = functions.LogIdentity(t.Context(), n.log) // a log in memory always tells
-	n.write = &functions.Write{Log: n.log, Index: n.index, Blobs: n.blobs, Catalog: theCatalog(), Waiters: waiters, Partitions: 1, Now: time.Now, NewID: newID}
-	n.front = door.Config{Write: n.write, Base: "/fhir", Tenant: "main", Heal: n.heal, Logger: quiet}
+	n.write = &functions.Write{Log: n.log, Index: n.index, Blobs: n.blobs, Waiters: waiters, Partitions: 1, Now: time.Now}
+	n.front = door.Config{Write: n.write, Blobs: n.blobs, Catalog: theCatalog(), Now: time.Now, NewID: newID, Base: "/fhir", Tenant: "main", Heal: n.heal, Logger: quiet}
 	for _, c := range change {
 		c(n)
 	}

@@ -50,7 +50,7 @@ func (h *Heal) Handle(ctx context.Context, version projections.Version) ([]byte,
 		content, err = h.resolved(ctx, version, &event, change)
 		hash = version.Hash
 	} else {
-		content, hash, err = final(change, nil)
+		content, hash, err = FinalContent(change, nil)
 	}
 	if err != nil {
 		return nil, err
@@ -97,7 +97,7 @@ func (h *Heal) resolved(ctx context.Context, version projections.Version, event 
 		return nil, events.Errorf(events.NotFound, "functions.Heal", "the outcome of the event at %v is not known", version.Position)
 	}
 	results := outcomes[0].Results
-	if content, hash, err := final(change, results[version.Change].Links); err == nil && hash == version.Hash {
+	if content, hash, err := FinalContent(change, results[version.Change].Links); err == nil && hash == version.Hash {
 		return content, nil
 	}
 	snapshot := version.Sid // of the last version of the event: conditional references see all of it
@@ -173,7 +173,7 @@ func (t *trial) run(change *events.Change, wanted events.Hash) []byte {
 			place := t.places[query{link.Type, link.Query}]
 			targets[i] = link.Type + "/" + t.matches[place][chosen[place]]
 		}
-		if content, hash, err := final(change, targets); err == nil && hash == wanted {
+		if content, hash, err := FinalContent(change, targets); err == nil && hash == wanted {
 			return content
 		}
 		digit := 0

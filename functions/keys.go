@@ -11,7 +11,7 @@ import (
 // half of the key's window has passed by this node's clock. Else, and when the key is free, it returns nil: the event is to be appended,
 // and its place in the log decides. Kind Reused: the key stands for another request.
 func (w *Write) claimed(ctx context.Context, event *events.Event) (*events.Outcome, error) {
-	names := claimNames(event)
+	names := ClaimNames(event)
 	if names == nil {
 		return nil, nil
 	}
@@ -24,7 +24,7 @@ func (w *Write) claimed(ctx context.Context, event *events.Event) (*events.Outco
 			return nil, nil
 		}
 		if claim.Request != event.Repeat.Request {
-			refusal := reused(event.IdempotencyKey)
+			refusal := Reused(event.IdempotencyKey)
 			return nil, events.Errorf(refusal.Kind, "functions.Write", "%s", refusal.Text)
 		}
 		if n < len(claims)-1 {

@@ -181,7 +181,7 @@ func TestAKeyInFlightIsToldSo(t *testing.T) {
 func TestOfRacingDuplicatesOnTwoNodesOneTakesEffect(t *testing.T) {
 	n := newNode(t)
 	second := *n
-	write := &functions.Write{Log: n.log, Index: n.index, Blobs: n.blobs, Catalog: theCatalog(), Waiters: functions.NewWaiters(n.index), Partitions: 1, Now: time.Now, NewID: newID}
+	write := &functions.Write{Log: n.log, Index: n.index, Blobs: n.blobs, Waiters: functions.NewWaiters(n.index), Partitions: 1, Now: time.Now}
 	second.front.Write = write
 	second.door = second.handler(second.front)
 	for round := range 30 {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"runtime"
-	"time"
 
 	"github.com/maypok86/otter/v2"
 	"golang.org/x/sync/errgroup"
@@ -29,8 +28,9 @@ const (
 // conditionName names a condition, or a conditional reference.
 type conditionName struct{ tenant, name, text string }
 
-// line projects one partition. Its methods must not be called side by side.
-type line struct {
+// Line projects the records of one partition into an index. It decides; where they come from, and who is told, is the affair of whoever has
+// it: the [Project] that follows the log, or a rebuild. Its methods must not be called side by side.
+type Line struct {
 	index     projections.Writer
 	blobs     projections.Blobs
 	catalog   *catalog.Catalog
@@ -59,15 +59,19 @@ type line struct {
 	searches map[typeName]map[string]projections.Page
 }
 
-func newLine(index projections.Writer, blobs projections.Blobs, c *catalog.Catalog, heal *Heal, logger *slog.Logger, partition int32) *line {
-	l := &line{index: index, blobs: blobs, catalog: c, heal: heal, logger: logger, partition: partition, decisionBytes: events.DecisionBytes,
-		documents: NewDocuments(c), conditions: catalog.NewConditions(c), referrers: make(map[string][]projections.Referrer)}
-	l.forget()
+// Line makes a line of its own, whose index is written by nobody else. It doesn't work ahead.
+func (p *Project) Line(partition int32) *Line {
+	l := &Line{index: p.Index, blobs: p.Blobs, catalog: p.Catalog, heal: p.Heal, logger: p.logger(), partition: partition, log: p.LogID, decisionBytes: events.DecisionBytes,
+		documents: NewDocuments(p.Catalog), conditions: catalog.NewConditions(p.Catalog), referrers: make(map[string][]projections.Referrer)}
+	if p.decisionBytes > 0 {
+		l.decisionBytes = p.decisionBytes
+	}
+	l.Forget()
 	return l
 }
 
-// forget drops everything that was remembered: someone else may have written.
-func (l *line) forget() {
+// Forget drops everything that was remembered: someone else may have written.
+func (l *Line) Forget() {
 	if l.flight != nil {
 		<-l.flight.done // what the index has then is what counts
 		l.flight = nil
@@ -77,8 +81,14 @@ func (l *line) forget() {
 	l.searches = make(map[typeName]map[string]projections.Page)
 }
 
+// State is where the line stands: what the index has, or will have when what is in flight is committed.
+func (l *Line) State(ctx context.Context) (projections.State, error) {
+	err := l.load(ctx)
+	return l.state, err
+}
+
 // load makes the state known.
-func (l *line) load(ctx context.Context) error {
+func (l *Line) load(ctx context.Context) error {
 	if l.known {
 		return nil
 	}
@@ -90,20 +100,20 @@ func (l *line) load(ctx context.Context) error {
 	return nil
 }
 
-// project decides and commits records that come right after the state, in as many commits as their size asks for, and calls told
+// Project decides and commits records that come right after the state, in as many commits as their size asks for, and calls told
 // after each, on some goroutine, with the place that it has reached and all outcomes that became known. After an error whatever was committed stays; the records from the
 // state on may be given again. A line that works ahead returns while its last commit is in flight, and tells its failure in a later call
 // or by crashed.
-func (l *line) project(ctx context.Context, records []events.RawRecord, told func(next int64, outcomes []events.Outcome)) error {
+func (l *Line) Project(ctx context.Context, records []events.RawRecord, told func(next int64, outcomes []events.Outcome)) error {
 	err := l.run(ctx, records, told)
 	if err != nil {
-		l.forget()
+		l.Forget()
 	}
 	l.careful = err != nil
 	return err
 }
 
-func (l *line) run(ctx context.Context, records []events.RawRecord, told func(next int64, outcomes []events.Outcome)) error {
+func (l *Line) run(ctx context.Context, records []events.RawRecord, told func(next int64, outcomes []events.Outcome)) error {
 	alone := 0 // records that are to be committed one by one
 	for len(records) > 0 {
 		items, err := l.take(ctx, records)
@@ -151,7 +161,7 @@ func forget(items []*item) {
 }
 
 // take reads the records of one chunk, side by side.
-func (l *line) take(ctx context.Context, records []events.RawRecord) ([]*item, error) {
+func (l *Line) take(ctx context.Context, records []events.RawRecord) ([]*item, error) {
 	var items []*item
 	size, changes := 0, 0
 	for len(items) < len(records) && size < chunkBytes && changes < chunkChanges {
@@ -189,33 +199,9 @@ func together(records []events.RawRecord) []events.RawRecord {
 	return records
 }
 
-// Parallel runs a step for each of n on all cores.
-func Parallel(ctx context.Context, n int, step func(n int) error) error {
-	workers := min(n, runtime.GOMAXPROCS(0))
-	share := func(ctx context.Context, worker int) error {
-		for i := worker; i < n; i += workers {
-			if err := ctx.Err(); err != nil {
-				return events.Wrap(events.Transient, "functions.Project", err, "projecting was stopped")
-			}
-			if err := step(i); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	if workers == 1 {
-		return share(ctx, 0)
-	}
-	group, ctx := errgroup.WithContext(ctx)
-	for worker := range workers {
-		group.Go(func() error { return share(ctx, worker) })
-	}
-	return group.Wait()
-}
-
 // chunk decides items and commits them in one commit, or launches it when the line works ahead. Items that turn out to be poison are set
 // aside, and the others decided again without them.
-func (l *line) chunk(ctx context.Context, items []*item, told func(next int64, outcomes []events.Outcome)) error {
+func (l *Line) chunk(ctx context.Context, items []*item, told func(next int64, outcomes []events.Outcome)) error {
 	if err := l.load(ctx); err != nil {
 		return err
 	}
@@ -266,7 +252,7 @@ func (l *line) chunk(ctx context.Context, items []*item, told func(next int64, o
 }
 
 // commit writes blobs and everything else, after the commit before.
-func (l *line) commit(ctx context.Context, d *deciding, items []*item, told func(next int64, outcomes []events.Outcome)) error {
+func (l *Line) commit(ctx context.Context, d *deciding, items []*item, told func(next int64, outcomes []events.Outcome)) error {
 	l.fetched, l.found, l.referred = nil, nil, nil
 	if err := l.land(); err != nil {
 		return err
@@ -317,24 +303,9 @@ func (d *deciding) finish() error {
 		}
 		d.commit.Outcomes[p.outcome].Results[p.result].Hash = p.work.hash
 	}
-	digest, err := rolled(d.ctx, d.state.Digest, d.commit.Rows)
+	digest, err := Rolled(d.ctx, d.state.Digest, d.commit.Rows)
 	d.state.Digest, d.commit.Digest = digest, digest
 	return err
-}
-
-// rolled is the digest of a partition after some rows.
-func rolled(ctx context.Context, digest events.Hash, rows []projections.Row) (events.Hash, error) {
-	digests := make([]events.Hash, len(rows))
-	if err := Parallel(ctx, len(rows), func(n int) error {
-		digests[n] = rows[n].Digest()
-		return nil
-	}); err != nil {
-		return digest, err
-	}
-	for _, row := range digests {
-		digest = projections.Roll(digest, row)
-	}
-	return digest, nil
 }
 
 // newBlobs returns the contents of the rows, each once.
@@ -351,7 +322,7 @@ func (d *deciding) newBlobs() []projections.Blob {
 }
 
 // findKnown marks the items whose event took effect, or was refused, in an earlier commit.
-func (l *line) findKnown(ctx context.Context, items []*item) error {
+func (l *Line) findKnown(ctx context.Context, items []*item) error {
 	ids := make([]string, 0, len(items))
 	for _, i := range items {
 		if i.event.ID != "" {
@@ -375,12 +346,4 @@ func (l *line) findKnown(ctx context.Context, items []*item) error {
 		}
 	}
 	return nil
-}
-
-// later returns the later of the times, in the log's precision.
-func later(t, u time.Time) time.Time {
-	if u = u.UTC().Truncate(time.Millisecond); u.After(t) {
-		return u
-	}
-	return t
 }

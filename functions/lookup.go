@@ -13,7 +13,7 @@ import (
 
 // prefetch brings the current versions of all resources that a chunk names to hand, in one query. They are kept apart from the cache,
 // which lets go of what was asked for only once. Repeated events are looked up too: that they are is being found out meanwhile.
-func (l *line) prefetch(ctx context.Context, items []*item) error {
+func (l *Line) prefetch(ctx context.Context, items []*item) error {
 	l.fetched = make(map[projections.Key]projections.Version)
 	var missing []projections.Key
 	asked := make(map[projections.Key]bool)
@@ -47,7 +47,7 @@ func (l *line) prefetch(ctx context.Context, items []*item) error {
 }
 
 // fetch reads current versions of a chunk.
-func (l *line) fetch(ctx context.Context, keys []projections.Key) error {
+func (l *Line) fetch(ctx context.Context, keys []projections.Key) error {
 	for len(keys) > 0 {
 		some := keys[:min(len(keys), currentKeys)]
 		versions, err := l.index.Current(ctx, some)
@@ -64,7 +64,7 @@ func (l *line) fetch(ctx context.Context, keys []projections.Key) error {
 }
 
 // currentOf returns the version of a resource that is current in the index.
-func (l *line) currentOf(ctx context.Context, key projections.Key) (projections.Version, error) {
+func (l *Line) currentOf(ctx context.Context, key projections.Key) (projections.Version, error) {
 	if version, have := l.fetched[key]; have {
 		return version, nil
 	}
@@ -81,7 +81,7 @@ func (l *line) currentOf(ctx context.Context, key projections.Key) (projections.
 
 // remember caches what is current. Names in events and documents are views of them: kept as they are they would keep the whole
 // document in memory.
-func (l *line) remember(key projections.Key, version projections.Version) {
+func (l *Line) remember(key projections.Key, version projections.Version) {
 	key = projections.Key{Tenant: strings.Clone(key.Tenant), Type: strings.Clone(key.Type), ID: strings.Clone(key.ID)}
 	if version.Number > 0 {
 		version.Key = key
@@ -90,7 +90,7 @@ func (l *line) remember(key projections.Key, version projections.Version) {
 }
 
 // prefetchContents gets, in one call, the contents that plain updates of a chunk may have to be compared with.
-func (l *line) prefetchContents(ctx context.Context, items []*item) (map[events.Hash][]byte, error) {
+func (l *Line) prefetchContents(ctx context.Context, items []*item) (map[events.Hash][]byte, error) {
 	var hashes []events.Hash
 	contents := make(map[events.Hash][]byte)
 	for _, i := range items {
@@ -129,7 +129,7 @@ func (l *line) prefetchContents(ctx context.Context, items []*item) (map[events.
 
 // contentOf returns the content of a committed version: from what was fetched, from the store, or from the log when the store has
 // lost it. nil is content that nobody can bring back; it differs from every other.
-func (l *line) contentOf(ctx context.Context, version projections.Version, fetched map[events.Hash][]byte) ([]byte, error) {
+func (l *Line) contentOf(ctx context.Context, version projections.Version, fetched map[events.Hash][]byte) ([]byte, error) {
 	if content := fetched[version.Hash]; content != nil {
 		return content, nil
 	}
@@ -204,7 +204,7 @@ const searchedAtOnce = 4
 
 // prefetchSearches brings the matches of the conditions of a chunk to hand, several at once: while it is decided they would be searched for
 // one after the other. What goes wrong here is left to that.
-func (l *line) prefetchSearches(ctx context.Context, items []*item) {
+func (l *Line) prefetchSearches(ctx context.Context, items []*item) {
 	l.found = make(map[conditionName]projections.Page)
 	var names []conditionName
 	var queries []projections.Query
@@ -262,7 +262,7 @@ func asCondition(query projections.Query) projections.Query {
 
 // searchFirst returns the first page of a condition's matches in the index. It is kept until a version of the type is committed; one that
 // is read while such a commit is in flight may be of before it or after it, and is not kept.
-func (l *line) searchFirst(ctx context.Context, query projections.Query, condition string) (projections.Page, error) {
+func (l *Line) searchFirst(ctx context.Context, query projections.Query, condition string) (projections.Page, error) {
 	name := conditionName{query.Tenant, query.Type, condition}
 	if page, have := l.searches[typeName{name.tenant, name.name}][condition]; have {
 		return page, nil
@@ -278,7 +278,7 @@ func (l *line) searchFirst(ctx context.Context, query projections.Query, conditi
 }
 
 // keep remembers the first page of a condition, unless what is in flight could contradict it.
-func (l *line) keep(name conditionName, page projections.Page) projections.Page {
+func (l *Line) keep(name conditionName, page projections.Page) projections.Page {
 	if l.inFlight(name.tenant, name.name) {
 		return page
 	}

@@ -24,14 +24,14 @@ type Project struct {
 	Index   projections.Writer
 	Blobs   projections.Blobs
 	Catalog *catalog.Catalog
-	Waiters *Waiters     // told after each commit; nil: nobody waits in this process
-	Publish *Publish     // told after each commit, and where a follower starts; nil: the decisions of this process are published elsewhere
-	Heal    *Heal        // brings back a lost blob that an update must be compared with; nil: such an update counts as a change
-	Fit     *Fit         // while it tells of a misfit nothing is projected; nil: the log always fits
-	LogID   string       // the log's identity (LogIdentity), kept with what is made of it
-	Reseek  func()       // Follower.Reseek
-	Ahead   bool         // decide a batch while the one before is committed: Handle may return before its last commit has ended; see Settle
-	Logger  *slog.Logger // nil: slog.Default()
+	Told    func(partition int32, outcomes []events.Outcome) // told what became known with each commit: Waiters.Resolve; nil: nobody waits in this process
+	Publish *Publish                                         // told after each commit, and where a follower starts; nil: the decisions of this process are published elsewhere
+	Heal    *Heal                                            // brings back a lost blob that an update must be compared with; nil: such an update counts as a change
+	Fit     *Fit                                             // while it tells of a misfit nothing is projected; nil: the log always fits
+	LogID   string                                           // the log's identity (LogIdentity), kept with what is made of it
+	Reseek  func()                                           // Follower.Reseek
+	Ahead   bool                                             // decide a batch while the one before is committed: Handle may return before its last commit has ended; see Settle
+	Logger  *slog.Logger                                     // nil: slog.Default()
 
 	decisionBytes int // 0: events.DecisionBytes; another one is for tests, because all who ever decide must decide alike
 
@@ -43,7 +43,7 @@ type Project struct {
 // followed is a line with its place in what a follower delivers.
 type followed struct {
 	sync.Mutex
-	*line
+	*Line
 	delivered int64 // everything from where the follower started up to this offset was seen; -1: nobody knows where it started
 }
 
@@ -54,11 +54,8 @@ func (p *Project) line(partition int32) *followed {
 		p.lines = make(map[int32]*followed)
 	}
 	if p.lines[partition] == nil {
-		l := &followed{line: newLine(p.Index, p.Blobs, p.Catalog, p.Heal, p.logger(), partition), delivered: -1}
-		l.ahead, l.log = p.Ahead, p.LogID
-		if p.decisionBytes > 0 {
-			l.decisionBytes = p.decisionBytes
-		}
+		l := &followed{Line: p.Line(partition), delivered: -1}
+		l.ahead = p.Ahead
 		l.crashed = func(f *flight) { p.crashed(l, f) }
 		p.lines[partition] = l
 	}
@@ -80,12 +77,12 @@ func (p *Project) Seek(ctx context.Context, partition int32) (int64, error) {
 	l := p.line(partition)
 	l.Lock()
 	defer l.Unlock()
-	l.forget()
+	l.Forget()
 	if err := l.load(ctx); err != nil {
 		return 0, err
 	}
 	l.delivered = l.state.Next
-	p.decided(l.line, l.state.Next)
+	p.decided(l.Line, l.state.Next)
 	return l.state.Next, nil
 }
 
@@ -126,11 +123,11 @@ func (p *Project) Handle(msg *message.Message) (err error) {
 	if first := records[0].Position.Offset; first > l.state.Next && (l.delivered < 0 || l.delivered > l.state.Next) {
 		return p.lost(l, "records between the stored position and the batch were not delivered", "stored", l.state.Next, "batch", first)
 	}
-	err = l.project(ctx, records, func(next int64, outcomes []events.Outcome) {
+	err = l.Project(ctx, records, func(next int64, outcomes []events.Outcome) {
 		p.untroubled(l.partition)
-		p.decided(l.line, next)
-		if p.Waiters != nil {
-			p.Waiters.Resolve(l.partition, outcomes)
+		p.decided(l.Line, next)
+		if p.Told != nil {
+			p.Told(l.partition, outcomes)
 		}
 	})
 	switch {
@@ -147,7 +144,7 @@ func (p *Project) Handle(msg *message.Message) (err error) {
 }
 
 // decided tells that the records before an offset are decided, so that there may be decisions for the feed.
-func (p *Project) decided(l *line, next int64) {
+func (p *Project) decided(l *Line, next int64) {
 	if p.Publish != nil {
 		p.Publish.Decided(l.partition, next)
 	}
@@ -212,7 +209,7 @@ func (p *Project) wentBack(ctx context.Context, l *followed) bool {
 
 // lost sends the follower to look for its place again.
 func (p *Project) lost(l *followed, why string, details ...any) error {
-	l.forget()
+	l.Forget()
 	l.delivered = -1
 	p.logger().Info("the projector looks for its place again: "+why, append([]any{"partition", l.partition}, details...)...)
 	p.Reseek()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"time"
 
 	"binnacle/events"
 	"binnacle/projections"
@@ -15,10 +16,14 @@ type QuarantineIndex interface {
 }
 
 // Quarantine is what an operator does about records that could not be projected. What he decides is an event like any other, so it holds on
-// every node and survives a rebuild (ADR 26).
+// every node and survives a rebuild (ADR 26). To look at records it needs Index alone.
 type Quarantine struct {
-	Index QuarantineIndex
-	Write *Write // appends the decisions, and tells the catalog that records are tried against
+	Index      QuarantineIndex
+	Ask        func(context.Context, events.Event) (events.Outcome, error) // appends a decision and tells what became of it
+	Try        func(events.RawRecord) (events.Event, error)                // tries a record; kind Invalid tells why it can't be projected
+	Partitions int32                                                       // of the log
+	Now        func() time.Time
+	NewID      func() string // a new UUID, version 7
 }
 
 // quarantinePage is how many records are read at once; each may have 10 MiB.
@@ -56,24 +61,6 @@ func (q *Quarantine) At(ctx context.Context, at events.Position) (projections.Qu
 	return found[0], nil
 }
 
-// Try tells why a record could still not be projected; nil: this program can read it and extract its search terms.
-func (q *Quarantine) Try(record events.RawRecord) (events.Event, error) {
-	i := &item{raw: record}
-	i.prepare(NewDocuments(q.Write.Catalog))
-	for _, w := range i.works {
-		if i.poison != "" || w == nil || w.doc == nil {
-			continue
-		}
-		if _, err := w.roughTerms(); err != nil {
-			i.poison = err.Error()
-		}
-	}
-	if i.poison != "" {
-		return i.event, events.Errorf(events.Invalid, "functions.Quarantine", "the record at %s can still not be projected: %s", record.Position, i.poison)
-	}
-	return i.event, nil
-}
-
 // Replay asks for the event of a record again, as a new event at the end of the log, and returns what became of it. Preconditions and
 // conditions are decided at the new place. It is refused when the record was handled, or when what it changes was changed since. Kind
 // Invalid: the record can still not be projected, and nothing was appended.
@@ -85,19 +72,19 @@ func (q *Quarantine) Replay(ctx context.Context, found projections.Quarantined, 
 	if event.Settles != nil {
 		return events.Outcome{}, events.Errorf(events.Unsupported, "functions.Quarantine", "the record at %s itself settles the one at %s; settle that one, and discard this one", found.Record.Position, event.Settles.Position)
 	}
-	event.ID, event.Time = q.Write.NewID(), q.Write.Now()
+	event.ID, event.Time = q.NewID(), q.Now()
 	event.Settles = &events.Settling{Position: found.Record.Position, Reason: reason}
 	return q.decide(ctx, event)
 }
 
 // Discard gives a record up: nothing of it takes effect, and nobody is alarmed any more.
 func (q *Quarantine) Discard(ctx context.Context, found projections.Quarantined, reason string) (events.Outcome, error) {
-	return q.decide(ctx, events.Event{ID: q.Write.NewID(), Time: q.Write.Now(), Tenant: q.tenant(found.Record),
+	return q.decide(ctx, events.Event{ID: q.NewID(), Time: q.Now(), Tenant: q.tenant(found.Record),
 		Settles: &events.Settling{Position: found.Record.Position, Discard: true, Reason: reason}})
 }
 
 func (q *Quarantine) decide(ctx context.Context, event events.Event) (events.Outcome, error) {
-	outcome, err := q.Write.Handle(ctx, event)
+	outcome, err := q.Ask(ctx, event)
 	if err == nil && outcome.Refusal != nil {
 		err = outcome.Refusal.Err("functions.Quarantine")
 	}
@@ -107,11 +94,11 @@ func (q *Quarantine) decide(ctx context.Context, event events.Event) (events.Out
 // tenant is a tenant whose records lie in the partition of a record: its own where it names one, else one that nobody uses. A decision
 // must come after the record in the same order.
 func (q *Quarantine) tenant(record events.RawRecord) string {
-	if name := string(record.Key); events.CheckTenant(name) == nil && events.PartitionOf(name, q.Write.Partitions) == record.Position.Partition {
+	if name := string(record.Key); events.CheckTenant(name) == nil && events.PartitionOf(name, q.Partitions) == record.Position.Partition {
 		return name
 	}
 	for n := 0; ; n++ {
-		if name := "quarantine." + strconv.Itoa(n); events.PartitionOf(name, q.Write.Partitions) == record.Position.Partition {
+		if name := "quarantine." + strconv.Itoa(n); events.PartitionOf(name, q.Partitions) == record.Position.Partition {
 			return name
 		}
 	}

@@ -50,7 +50,8 @@ func put(id, identifier string) events.Event {
 }
 
 func (n *node) quarantine() *functions.Quarantine {
-	return &functions.Quarantine{Index: n.index, Write: n.write}
+	try := func(record events.RawRecord) (events.Event, error) { return functions.Try(theCatalog(), record) }
+	return &functions.Quarantine{Index: n.index, Ask: n.write.Handle, Try: try, Partitions: 1, Now: time.Now, NewID: newID}
 }
 
 func (n *node) quarantinedAt(at events.Position) projections.Quarantined {

@@ -19,6 +19,7 @@ const (
 	rebuildAttempts = 5                      // to read the last records within a pause
 	rebuildStill    = time.Second            // without a commit after which the live generation counts as standing still
 	rebuildResume   = 5 * time.Second        // for ending a pause after an error
+	decidedAtOnce   = 1_000                  // decisions of the live generation that are read at once
 )
 
 // Rebuild makes a generation of the index from the log, beside the live one, and switches to it (ADR 22): the next one, or with
@@ -70,7 +71,7 @@ type RebuildSummary struct {
 // built is kept: the next call resumes it when the catalog is the same. Kind Conflict: another process is rebuilding; the log has lost
 // records that the generation needs; the feed is not that of the log; or the generations differ.
 func (r *Rebuild) Handle(ctx context.Context, progress func(RebuildProgress)) (summary RebuildSummary, err error) {
-	run := &rebuilding{Rebuild: r, lines: make(map[int32]*line), progress: progress, started: time.Now(), summary: &summary, reached: make(map[int32]projections.State), own: make(map[int32]int64)}
+	run := &rebuilding{Rebuild: r, lines: make(map[int32]*Line), progress: progress, started: time.Now(), summary: &summary, reached: make(map[int32]projections.State), own: make(map[int32]int64)}
 	if err := run.open(ctx); err != nil {
 		return summary, err
 	}
@@ -163,8 +164,11 @@ func (r *rebuilding) open(ctx context.Context) (err error) {
 		}
 	}
 	r.tell("looking which contents are stored", 0, 0)
-	r.blobs, err = newMissing(ctx, r.Blobs)
-	return err
+	if r.blobs, err = newMissing(ctx, r.Blobs); err != nil {
+		return err
+	}
+	r.project = &Project{Index: r.building, Blobs: r.blobs, Catalog: r.catalog, Heal: r.Heal, LogID: r.identity, Logger: r.logger}
+	return nil
 }
 
 // CatalogOf compiles the catalog of a generation from the definitions that were kept with it. When another version of the program made the

@@ -23,7 +23,7 @@ func newAside(ctx context.Context, index projections.Writer, items []*applied) (
 		if i.event.Repeat.Part == 0 {
 			continue
 		}
-		name := claimName(&i.event, 0)
+		name := ClaimName(&i.event, 0)
 		if _, asked := a.stored[name]; !asked {
 			a.stored[name] = projections.Claim{}
 			names = append(names, name)
@@ -57,7 +57,7 @@ func (a *aside) add(i *applied, at projections.State) {
 	if outcome.Repeats != "" || outcome.Refusal != nil && outcome.Refusal.Kind == events.Reused {
 		return
 	}
-	claims := claimsOf(&i.event, at)
+	claims := ClaimsOf(&i.event, at)
 	if len(claims) > 1 {
 		key, decided := a.claims[claims[0].ClaimName]
 		if !decided {

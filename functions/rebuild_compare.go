@@ -21,20 +21,20 @@ func (r *rebuilding) compare(ctx context.Context) error {
 	}
 	compared := int64(0)
 	for partition, live := range r.reached {
-		l := r.lines[partition]
-		if err := l.load(ctx); err != nil {
+		built, err := r.lines[partition].State(ctx)
+		if err != nil {
 			return err
 		}
-		if l.state.Next != live.Next {
+		if built.Next != live.Next {
 			continue
 		}
 		if live.NextSid > 0 {
 			compared += live.NextSid - int64(partition)<<projections.SidBits - 1
 		}
-		if l.state.Digest == live.Digest {
+		if built.Digest == live.Digest {
 			continue
 		}
-		what, err := r.firstDifference(ctx, partition, live, l.state)
+		what, err := r.firstDifference(ctx, partition, live, built)
 		if err != nil {
 			return err
 		}

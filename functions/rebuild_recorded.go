@@ -18,6 +18,7 @@ const (
 	applyBytes   = 16 << 20 // content of one commit
 	applyCached  = 100_000  // current versions that are kept in memory, to know what an update supersedes
 	applyAhead   = 64       // batches of decisions that are read ahead of the records
+	applyKeys    = 2_000    // keys of one look-up
 )
 
 // decisionSource calls handle with the decisions on the records in [from.Offset, to) of a partition, in batches: events.Feed.Decisions.
@@ -223,7 +224,7 @@ func (a *applier) prepare(i *applied) error {
 // recordedContent is the content that a change became, with its links as they were resolved. An error tells that the record does not give
 // the content that was decided.
 func recordedContent(change *events.Change, result *events.Result) ([]byte, error) {
-	content, hash, err := final(change, result.Links)
+	content, hash, err := FinalContent(change, result.Links)
 	if err != nil {
 		return nil, err
 	}
@@ -246,7 +247,7 @@ func (a *applier) commit(ctx context.Context, chunk *applyChunk, next int64) err
 	}
 	decided := make(map[string]bool)
 	for _, i := range chunk.items {
-		state.Time = later(state.Time, i.raw.Time)
+		state.Time = Later(state.Time, i.raw.Time)
 		d := i.decision
 		if d == nil {
 			if i.event.ID == "" {
@@ -285,7 +286,7 @@ func (a *applier) commit(ctx context.Context, chunk *applyChunk, next int64) err
 	if err := a.supersede(ctx, commit.Rows, &state); err != nil {
 		return err
 	}
-	digest, err := rolled(ctx, state.Digest, commit.Rows)
+	digest, err := Rolled(ctx, state.Digest, commit.Rows)
 	if err != nil {
 		return err
 	}
@@ -343,7 +344,7 @@ func (a *applier) supersede(ctx context.Context, rows []projections.Row, state *
 		before[key] = version
 	}
 	for len(missing) > 0 {
-		some := missing[:min(len(missing), currentKeys)]
+		some := missing[:min(len(missing), applyKeys)]
 		versions, err := a.index.Current(ctx, some)
 		if err != nil {
 			return err

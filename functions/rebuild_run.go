@@ -24,7 +24,8 @@ type rebuilding struct {
 	identity string                 // of the log
 	blobs    *missing
 	logger   *slog.Logger
-	lines    map[int32]*line
+	project  *Project // decides what nobody tells
+	lines    map[int32]*Line
 	progress func(RebuildProgress)
 	started  time.Time
 	summary  *RebuildSummary
@@ -143,7 +144,9 @@ func undecided(goals map[int32]goal) bool {
 
 // standsStill waits a moment and returns goals that are the whole log, if nobody projects; else nil.
 func (r *rebuilding) standsStill(ctx context.Context, before map[int32]goal) (map[int32]goal, error) {
-	if !sleep(ctx, rebuildStill) {
+	select {
+	case <-time.After(rebuildStill):
+	case <-ctx.Done():
 		return nil, events.Wrap(events.Transient, "functions.Rebuild", ctx.Err(), "the rebuild was stopped")
 	}
 	goals, err := r.goals(ctx, true)
@@ -198,13 +201,18 @@ func (r *rebuilding) takeOverOnce(ctx context.Context) error {
 	if err := r.compare(ctx); err != nil {
 		return err
 	}
+	ends := make(map[int32]int64, len(goals))
+	for partition, g := range goals {
+		state, err := r.lines[partition].State(ctx)
+		if err != nil {
+			return err
+		}
+		ends[partition] = max(g.to, state.Next)
+	}
 	if err := r.building.Switch(ctx); err != nil {
 		return err
 	}
-	r.summary.Ends = make(map[int32]int64)
-	for partition, g := range goals {
-		r.summary.Ends[partition] = max(g.to, r.lines[partition].state.Next)
-	}
+	r.summary.Ends = ends
 	return nil
 }
 
@@ -215,23 +223,23 @@ func (r *rebuilding) catchUp(ctx context.Context, goals map[int32]goal, step str
 	for partition, g := range goals {
 		l := r.lines[partition]
 		if l == nil {
-			l = newLine(r.building, r.blobs, r.catalog, r.Heal, r.logger, partition)
-			l.log = r.identity
+			l = r.project.Line(partition)
 			r.lines[partition] = l
 		}
-		if err := l.load(ctx); err != nil {
+		state, err := l.State(ctx)
+		if err != nil {
 			return 0, err
 		}
-		if g.first > l.state.Next && g.first < g.end {
-			return 0, events.Errorf(events.Conflict, "functions.Rebuild", "the log of partition %d begins at offset %d, but the projections need it from %d: records are lost; nothing was switched", partition, g.first, l.state.Next)
+		if g.first > state.Next && g.first < g.end {
+			return 0, events.Errorf(events.Conflict, "functions.Rebuild", "the log of partition %d begins at offset %d, but the projections need it from %d: records are lost; nothing was switched", partition, g.first, state.Next)
 		}
-		r.all += max(0, g.to-l.state.Next)
+		r.all += max(0, g.to-state.Next)
 	}
 	group, within := errgroup.WithContext(ctx)
 	group.SetLimit(runtime.GOMAXPROCS(0))
 	for partition, g := range goals {
 		l := r.lines[partition]
-		group.Go(func() error { return r.bring(within, l, g, step) })
+		group.Go(func() error { return r.bring(within, partition, l, g, step) })
 	}
 	err := group.Wait()
 	r.mu.Lock()
@@ -245,12 +253,16 @@ func (r *rebuilding) catchUp(ctx context.Context, goals map[int32]goal, step str
 }
 
 // bring brings one partition to its goal: what is recorded is applied, then the rest decided.
-func (r *rebuilding) bring(ctx context.Context, l *line, g goal, step string) error {
+func (r *rebuilding) bring(ctx context.Context, partition int32, l *Line, g goal, step string) error {
+	state, err := l.State(ctx)
+	if err != nil {
+		return err
+	}
 	apply := func(source decisionSource, to int64) error {
-		if l.state.Next >= to {
+		if state.Next >= to {
 			return nil
 		}
-		a := &applier{log: r.Log, index: r.building, blobs: r.blobs, documents: NewDocuments(r.catalog), logger: r.logger, partition: l.partition, identity: r.identity, done: func(records int64) {
+		a := &applier{log: r.Log, index: r.building, blobs: r.blobs, documents: NewDocuments(r.catalog), logger: r.logger, partition: partition, identity: r.identity, done: func(records int64) {
 			r.report(step, records)
 			r.mu.Lock()
 			r.summary.Recorded += records
@@ -260,11 +272,12 @@ func (r *rebuilding) bring(ctx context.Context, l *line, g goal, step string) er
 		r.mu.Lock()
 		r.summary.Unindexed += a.unindexed
 		r.mu.Unlock()
-		l.forget()
+		l.Forget()
 		if err != nil {
 			return err
 		}
-		return l.load(ctx)
+		state, err = l.State(ctx)
+		return err
 	}
 	if r.Feed != nil {
 		if err := apply(r.Feed.Decisions, min(g.recorded, g.to)); err != nil {
@@ -276,18 +289,18 @@ func (r *rebuilding) bring(ctx context.Context, l *line, g goal, step string) er
 			return err
 		}
 	}
-	if l.state.Next >= g.to {
+	if state.Next >= g.to {
 		return nil
 	}
-	if from := max(g.live.Next, l.state.Next); from < g.to {
+	if from := max(g.live.Next, state.Next); from < g.to {
 		r.mu.Lock()
-		if _, noted := r.own[l.partition]; !noted {
-			r.own[l.partition] = from
+		if _, noted := r.own[partition]; !noted {
+			r.own[partition] = from
 		}
 		r.mu.Unlock()
 	}
-	return r.Log.Replay(ctx, events.Position{Partition: l.partition, Offset: l.state.Next}, g.to, func(records []events.RawRecord) error {
-		if err := l.project(ctx, records, func(int64, []events.Outcome) {}); err != nil {
+	return r.Log.Replay(ctx, events.Position{Partition: partition, Offset: state.Next}, g.to, func(records []events.RawRecord) error {
+		if err := l.Project(ctx, records, func(int64, []events.Outcome) {}); err != nil {
 			return err
 		}
 		r.report(step, int64(len(records)))
@@ -299,7 +312,7 @@ func (r *rebuilding) bring(ctx context.Context, l *line, g goal, step string) er
 func (r *rebuilding) decidedLive(ctx context.Context, from events.Position, to int64, handle func([]events.Decision) error) error {
 	live := r.Generations.Auditor(r.live.Number)
 	for from.Offset < to {
-		decisions, err := live.Decisions(ctx, from, publishRecords)
+		decisions, err := live.Decisions(ctx, from, decidedAtOnce)
 		if err != nil || len(decisions) == 0 {
 			return err
 		}

@@ -9,7 +9,7 @@ import (
 )
 
 // referrersOf returns the parameters by which resources may refer to one of a type.
-func (l *line) referrersOf(name string) []projections.Referrer {
+func (l *Line) referrersOf(name string) []projections.Referrer {
 	if found, have := l.referrers[name]; have {
 		return found
 	}
@@ -30,7 +30,7 @@ func (l *line) referrersOf(name string) []projections.Referrer {
 
 // prefetchReferrers asks, once for all that a chunk names and deletes, by which parameters others refer to it. What is asked while a commit is in flight may
 // be of before it or after it: what that commit changes is looked at besides.
-func (l *line) prefetchReferrers(ctx context.Context, items []*item) error {
+func (l *Line) prefetchReferrers(ctx context.Context, items []*item) error {
 	l.referred = make(map[projections.Key][]int)
 	var keys []projections.Key
 	for _, i := range items {
@@ -52,7 +52,7 @@ func (l *line) prefetchReferrers(ctx context.Context, items []*item) error {
 }
 
 // askReferrers keeps what the index tells of resources for the chunk in hand.
-func (l *line) askReferrers(ctx context.Context, keys []projections.Key) error {
+func (l *Line) askReferrers(ctx context.Context, keys []projections.Key) error {
 	for some := range slices.Chunk(keys, currentKeys) {
 		by := make(map[string][]projections.Referrer)
 		for _, key := range some {

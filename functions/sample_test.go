@@ -107,9 +107,9 @@ func newServed(t testing.TB) *served {
 	s.live = s.generations.Live()
 	waiters := functions.NewWaiters(s.live)
 	s.heal = &functions.Heal{Log: s.log, Index: s.live, Blobs: s.blobs, Catalog: theCatalog()}
-	project := &functions.Project{Index: s.live, Blobs: s.blobs, Catalog: theCatalog(), Waiters: waiters, Heal: s.heal, Logger: quiet}
-	write := &functions.Write{Log: s.log, Index: s.live, Blobs: s.blobs, Catalog: theCatalog(), Waiters: waiters, Partitions: 1, Now: time.Now, NewID: newID, Limits: functions.Limits{OutcomeWait: 2 * time.Minute}}
-	s.door = new(node).handler(door.Config{Write: write, Base: "/fhir", Tenant: "main", Heal: s.heal, Logger: quiet})
+	project := &functions.Project{Index: s.live, Blobs: s.blobs, Catalog: theCatalog(), Told: waiters.Resolve, Heal: s.heal, Logger: quiet}
+	write := &functions.Write{Log: s.log, Index: s.live, Blobs: s.blobs, Waiters: waiters, Partitions: 1, Now: time.Now, Limits: functions.Limits{OutcomeWait: 2 * time.Minute}}
+	s.door = new(node).handler(door.Config{Write: write, Blobs: s.blobs, Catalog: theCatalog(), Now: time.Now, NewID: newID, Base: "/fhir", Tenant: "main", Heal: s.heal, Logger: quiet})
 	follow(t, s.log, project)
 	return s
 }

@@ -7,6 +7,7 @@ import (
 	"binnacle/events"
 	"binnacle/events/fhir"
 	"binnacle/projections"
+	"binnacle/projections/catalog"
 )
 
 // item is a record on its way through a chunk.
@@ -136,7 +137,7 @@ func (w *work) seal() error {
 	if w.sealed {
 		return nil
 	}
-	content, hash, err := final(w.Change, w.targets)
+	content, hash, err := FinalContent(w.Change, w.targets)
 	if err != nil {
 		return &poisoned{w.item, err.Error()}
 	}
@@ -185,4 +186,23 @@ func (w *work) roughTerms() ([]projections.Term, error) {
 		return nil
 	})
 	return w.rough, err
+}
+
+// Try reads the event of a record. Kind Invalid: it could not be projected with a catalog; else this program can read it and extract its
+// search terms.
+func Try(c *catalog.Catalog, record events.RawRecord) (events.Event, error) {
+	i := &item{raw: record}
+	i.prepare(NewDocuments(c))
+	for _, w := range i.works {
+		if i.poison != "" || w == nil || w.doc == nil {
+			continue
+		}
+		if _, err := w.roughTerms(); err != nil {
+			i.poison = err.Error()
+		}
+	}
+	if i.poison != "" {
+		return i.event, events.Errorf(events.Invalid, "functions.Try", "the record at %s can still not be projected: %s", record.Position, i.poison)
+	}
+	return i.event, nil
 }

@@ -7,7 +7,6 @@ import (
 
 	"binnacle/events"
 	"binnacle/projections"
-	"binnacle/projections/catalog"
 )
 
 // WriteIndex is the part of an index that Write uses.
@@ -33,13 +32,6 @@ func (l Limits) withDefaults() Limits {
 	return l
 }
 
-// Default gives a limit that is not set its default.
-func Default[T int | int64 | time.Duration](value *T, standard T) {
-	if *value <= 0 {
-		*value = standard
-	}
-}
-
 // Write asks: it appends events to the log and answers with what the projector made of them. All fields but Limits and Fit
 // must be set before the first call and stay as they are.
 type Write struct {
@@ -48,11 +40,9 @@ type Write struct {
 	IndexReady func(context.Context) error // tells in bounded time whether the index takes commits; nil: it does when it answers
 	IndexAway  func() time.Time            // when anybody last saw that the index takes none; nil: nobody else looks
 	Blobs      projections.Blobs
-	Catalog    *catalog.Catalog
 	Waiters    *Waiters
 	Partitions int32 // of the log
 	Now        func() time.Time
-	NewID      func() string // a new UUID, version 7; resource ids and event ids come from here
 	Limits     Limits
 	Fit        *Fit // while it tells of a misfit nothing is appended; nil: the log always fits
 
@@ -78,15 +68,16 @@ func (w *Write) prepare() {
 // for another request. An event that repeats another under its key takes no effect: that one's outcome is returned, and its Repeats is
 // not empty.
 func (w *Write) Handle(ctx context.Context, event events.Event) (events.Outcome, error) {
-	s, err := w.Send(ctx, event, false)
+	outcome, err := w.Send(ctx, event, false)
 	if err != nil {
 		return events.Outcome{}, err
 	}
-	return w.Outcome(ctx, s)
+	return outcome(ctx)
 }
 
-// Sent is an event on its way through the log. It keeps nothing of the event, which may be large while its outcome takes a while.
-type Sent struct {
+// sent is an event on its way through the log. It keeps nothing of the event, which may be large while its outcome takes a while.
+type sent struct {
+	by    *Write
 	known *events.Outcome // it was decided before
 	wait  *Wait
 	bound time.Duration
@@ -94,9 +85,9 @@ type Sent struct {
 	err   error  // why it may not be in the log
 }
 
-// Send appends an event and returns what waits for its outcome; see [Write.Handle] for the errors. Of an event that is known to be unclaimed
-// the claims on its key are not looked up.
-func (w *Write) Send(ctx context.Context, event events.Event, unclaimed bool) (*Sent, error) {
+// Send appends an event and returns what waits for its outcome, once; see [Write.Handle] for the errors. Of an event that is known to be
+// unclaimed the claims on its key are not looked up.
+func (w *Write) Send(ctx context.Context, event events.Event, unclaimed bool) (outcome func(context.Context) (events.Outcome, error), err error) {
 	w.prepare()
 	partition := events.PartitionOf(event.Tenant, w.Partitions)
 	if err := w.gate.check(ctx, partition); err != nil {
@@ -104,10 +95,10 @@ func (w *Write) Send(ctx context.Context, event events.Event, unclaimed bool) (*
 	}
 	if !unclaimed {
 		if known, err := w.claimed(ctx, &event); err != nil || known != nil {
-			return &Sent{known: known}, err
+			return (&sent{known: known}).Outcome, err
 		}
 	}
-	s := &Sent{wait: w.Waiters.Wait(event.ID, partition), bound: w.limits.OutcomeWait, at: "its position is not known"}
+	s := &sent{by: w, wait: w.Waiters.Wait(event.ID, partition), bound: w.limits.OutcomeWait, at: "its position is not known"}
 	positions, err := w.Log.Append(ctx, []events.Event{event})
 	switch {
 	case err == nil:
@@ -118,24 +109,24 @@ func (w *Write) Send(ctx context.Context, event events.Event, unclaimed bool) (*
 		s.wait.Stop()
 		return nil, err
 	}
-	return s, nil
+	return s.Outcome, nil
 }
 
-// Outcome waits for the outcome of what was sent, once.
-func (w *Write) Outcome(ctx context.Context, s *Sent) (events.Outcome, error) {
-	outcome, err := s.outcome(ctx)
+// Outcome waits for the outcome of what was sent, or of the event that it repeats.
+func (s *sent) Outcome(ctx context.Context) (events.Outcome, error) {
+	outcome, err := s.own(ctx)
 	if err != nil || outcome.Repeats == "" || s.known != nil {
 		return outcome, err
 	}
-	first, err := w.repeated(ctx, outcome.Repeats)
+	first, err := s.by.repeated(ctx, outcome.Repeats)
 	if err != nil {
 		return events.Outcome{}, err
 	}
 	return *first, nil
 }
 
-// outcome waits for the outcome of the event itself.
-func (s *Sent) outcome(ctx context.Context) (events.Outcome, error) {
+// own waits for the outcome of the event itself.
+func (s *sent) own(ctx context.Context) (events.Outcome, error) {
 	if s.known != nil {
 		return *s.known, nil
 	}

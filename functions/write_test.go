@@ -332,7 +332,7 @@ func TestOutcomesOfOtherProcessesAreFound(t *testing.T) {
 			n := newNode(t)
 			// This door's waiters hear nothing from the projector.
 			waiters := functions.NewWaiters(n.index)
-			n.front.Write = &functions.Write{Log: n.log, Index: n.index, Blobs: n.blobs, Catalog: theCatalog(), Waiters: waiters, Partitions: 1, Now: time.Now, NewID: newID}
+			n.front.Write = &functions.Write{Log: n.log, Index: n.index, Blobs: n.blobs, Waiters: waiters, Partitions: 1, Now: time.Now}
 			n.door = n.handler(n.front)
 			ctx, cancel := context.WithCancel(t.Context())
 			var group sync.WaitGroup

@@ -74,10 +74,13 @@ func (c *importCommand) bulk(ctx context.Context, config *parts.Config, files []
 // bulkDoor is the write door with nobody behind it: no projector runs, so none is waited for.
 func bulkDoor(p *parts.Parts) http.Handler {
 	write := &functions.Write{
-		Log: p.Log, Index: p.Generations.Live(), Blobs: p.Blobs, Catalog: p.Catalog, Waiters: functions.NewWaiters(p.Generations.Live()),
-		Partitions: p.Partitions, Now: time.Now, NewID: node.NewID,
+		Log: p.Log, Index: p.Generations.Live(), Blobs: p.Blobs, Waiters: functions.NewWaiters(p.Generations.Live()),
+		Partitions: p.Partitions, Now: time.Now,
 		Limits: functions.Limits{LagRecords: math.MaxInt64, LagStall: math.MaxInt64},
 	}
-	front := door.New(door.Config{Write: write, Base: load.BulkBase, Tenant: parts.DefaultTenant, Heal: p.Heal(), Logger: p.Logger})
+	front := door.New(door.Config{
+		Write: write, Blobs: p.Blobs, Catalog: p.Catalog, Now: time.Now, NewID: node.NewID,
+		Base: load.BulkBase, Tenant: parts.DefaultTenant, Heal: p.Heal(), Logger: p.Logger,
+	})
 	return rest.NewTable(p.Catalog.Known, front.Rows()...).Handler(load.BulkBase)
 }

@@ -239,9 +239,9 @@ func withQuarantine(ctx context.Context, config *parts.Config, logger *slog.Logg
 	defer p.Close()
 	live := p.Generations.Live()
 	waiters := functions.NewWaiters(live)
-	q := &functions.Quarantine{Index: live, Write: &functions.Write{
-		Log: p.Log, Index: live, IndexReady: p.Generations.Ready, Blobs: p.Blobs, Catalog: p.Catalog, Waiters: waiters, Partitions: p.Partitions, Now: time.Now, NewID: node.NewID,
-	}}
+	write := &functions.Write{Log: p.Log, Index: live, IndexReady: p.Generations.Ready, Blobs: p.Blobs, Waiters: waiters, Partitions: p.Partitions, Now: time.Now}
+	try := func(record events.RawRecord) (events.Event, error) { return functions.Try(p.Catalog, record) }
+	q := &functions.Quarantine{Index: live, Ask: write.Handle, Try: try, Partitions: p.Partitions, Now: time.Now, NewID: node.NewID}
 	watching, stop := context.WithCancel(ctx)
 	defer stop()
 	var group errgroup.Group

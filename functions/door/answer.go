@@ -94,7 +94,7 @@ func location(result events.Result) string {
 
 // append sends an event that nobody waits for, and answers with its place.
 func (d *door) append(rw http.ResponseWriter, r *http.Request, event events.Event) error {
-	position, repeats, err := d.Append(r.Context(), event)
+	position, repeats, err := d.Write.Append(r.Context(), event)
 	if err != nil {
 		return err
 	}

@@ -31,12 +31,12 @@ func (d *door) transaction(rw http.ResponseWriter, r *http.Request, data []byte,
 		if rest.PreferencesOf(r.Header).Async {
 			return d.append(rw, r, event)
 		}
-		sent, err := d.Send(r.Context(), event, false)
+		wait, err := d.Write.Send(r.Context(), event, false)
 		if err != nil {
 			return err
 		}
 		release()
-		outcome, err := d.Outcome(r.Context(), sent)
+		outcome, err := wait(r.Context())
 		if err != nil {
 			return err
 		}
@@ -92,13 +92,13 @@ func (d *door) batch(rw http.ResponseWriter, r *http.Request, data []byte, parts
 	}
 	async := rest.PreferencesOf(r.Header).Async
 	request := d.fingerprint(r, data)
-	unclaimed := d.Unclaimed(r.Context(), d.Tenant, d.key)
+	unclaimed := d.Write.Unclaimed(r.Context(), d.Tenant, d.key)
 	positions := make([]*events.Position, len(parts))
 	var fresh atomic.Bool // something was not answered by an earlier request
 	write := func(p *part) {
 		event := d.event(r, request, p.index+1, p.change)
 		if async {
-			position, repeats, err := d.Append(r.Context(), event)
+			position, repeats, err := d.Write.Append(r.Context(), event)
 			if p.answer.err = err; err == nil {
 				positions[p.index] = &position
 				p.answer.status = http.StatusAccepted
@@ -163,11 +163,11 @@ func (d *door) batch(rw http.ResponseWriter, r *http.Request, data []byte, parts
 
 // ask sends the event of an entry and waits for its outcome.
 func (d *door) ask(ctx context.Context, event events.Event, unclaimed bool) (events.Outcome, error) {
-	sent, err := d.Send(ctx, event, unclaimed)
+	outcome, err := d.Write.Send(ctx, event, unclaimed)
 	if err != nil {
 		return events.Outcome{}, err
 	}
-	return d.Outcome(ctx, sent)
+	return outcome(ctx)
 }
 
 // turns puts the writes of a batch into the order that bundles have: first what deletes, then what creates, then what updates (FHIR R4,

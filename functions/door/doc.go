@@ -1,4 +1,4 @@
-// Package door is the HTTP side of [functions.Write]: create, update and delete with their conditional forms, batches and transactions (FHIR R4,
+// Package door is the HTTP side of package write: create, update and delete with their conditional forms, batches and transactions (FHIR R4,
 // http.html).
 //
 // It promises that a request is checked as far as it can be before anything is appended: its body, its form, the references that it can

@@ -1,6 +1,7 @@
 package door
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -10,19 +11,36 @@ import (
 	"binnacle/events/fhir"
 	"binnacle/events/fhir/rest"
 	"binnacle/functions"
+	"binnacle/projections"
 	"binnacle/projections/catalog"
 )
 
+// Writer asks for what an event holds, at the log; package write has it. Its errors are those of write.Writer.
+type Writer interface {
+	// Handle appends an event and waits for what became of it.
+	Handle(ctx context.Context, event events.Event) (events.Outcome, error)
+	// Send appends an event and returns what waits for its outcome. unclaimed: nothing stands under the event's idempotency key.
+	Send(ctx context.Context, event events.Event, unclaimed bool) (outcome func(context.Context) (events.Outcome, error), err error)
+	// Append appends an event and returns its position, or that of the event that it repeats.
+	Append(ctx context.Context, event events.Event) (position events.Position, repeats bool, err error)
+	// Unclaimed tells whether an idempotency key is known to stand for nothing.
+	Unclaimed(ctx context.Context, tenant, key string) bool
+}
+
 // Config is what a door needs. All fields but those that say so must be set.
 type Config struct {
-	*functions.Write        // asks
-	Base             string // path of the FHIR root, "/fhir"
-	Tenant           string // the ledger of requests that name none
-	Limits           Limits
-	Dangling         bool            // literal references need not lead to something, whatever a request says
-	Heal             *functions.Heal // brings back a blob that is missing when its content is to be answered; nil: the answer has none
-	Logger           *slog.Logger    // nil: slog.Default()
-	Left             func()          // called when a client did not wait for the answer to its write; nil: nobody counts
+	Write    Writer
+	Blobs    projections.Blobs
+	Catalog  *catalog.Catalog
+	Now      func() time.Time
+	NewID    func() string // a new UUID, version 7, for events and resources
+	Base     string        // path of the FHIR root, "/fhir"
+	Tenant   string        // the ledger of requests that name none
+	Limits   Limits
+	Dangling bool            // literal references need not lead to something, whatever a request says
+	Heal     *functions.Heal // brings back a blob that is missing when its content is to be answered; nil: the answer has none
+	Logger   *slog.Logger    // nil: slog.Default()
+	Left     func()          // called when a client did not wait for the answer to its write; nil: nobody counts
 }
 
 // Limits of a door; a zero value stands for the default.
@@ -49,7 +67,7 @@ func (l Limits) withDefaults() Limits {
 	return l
 }
 
-// Door is the HTTP side of [functions.Write]. It is safe for concurrent use.
+// Door is the HTTP side of writing. It is safe for concurrent use.
 type Door struct {
 	Config
 	table      *rest.Table // of what the node offers

@@ -125,7 +125,7 @@ func (d *door) single(rw http.ResponseWriter, r *http.Request, change events.Cha
 	if prefer.Async {
 		return d.append(rw, r, event)
 	}
-	outcome, err := d.Handle(r.Context(), event)
+	outcome, err := d.Write.Handle(r.Context(), event)
 	if err != nil {
 		return err
 	}

@@ -63,7 +63,7 @@ func (n *Node) newMeaning(ctx context.Context, live projections.Generation) (*me
 	index := n.Generations.Bound(live.Catalog)
 	heal := &functions.Heal{Log: n.Log, Index: index, Blobs: n.Blobs, Catalog: m.catalog}
 	if n.follower != nil {
-		m.project = &functions.Project{Index: index, Blobs: n.Blobs, Catalog: m.catalog, Waiters: n.waiters, Publish: n.publish, Fit: n.fit, LogID: n.logID, Heal: heal, Reseek: n.follower.Reseek, Ahead: true, Logger: n.Logger}
+		m.project = &functions.Project{Index: index, Blobs: n.Blobs, Catalog: m.catalog, Told: n.waiters.Resolve, Publish: n.publish, Fit: n.fit, LogID: n.logID, Heal: heal, Reseek: n.follower.Reseek, Ahead: true, Logger: n.Logger}
 	}
 	m.whole = newWholeIndex(n.Reader(index), n.Log, index)
 	m.handler, err = n.newDoors(m, index, heal)
@@ -103,14 +103,15 @@ func (n *Node) newDoors(m *meaning, index projections.Index, heal *functions.Hea
 	var front *door.Door
 	if n.has(roleWrite) {
 		write := &functions.Write{
-			Log: n.Log, Index: index, IndexReady: n.watch.ready, IndexAway: n.watch.lastAway, Blobs: n.Blobs, Catalog: m.catalog, Waiters: n.waiters,
-			Partitions: n.Partitions, Now: time.Now, NewID: NewID, Fit: n.fit, Limits: functions.Limits{OutcomeWait: limits.OutcomeWait, LagRecords: limits.MaxLag},
+			Log: n.Log, Index: index, IndexReady: n.watch.ready, IndexAway: n.watch.lastAway, Blobs: n.Blobs, Waiters: n.waiters,
+			Partitions: n.Partitions, Now: time.Now, Fit: n.fit, Limits: functions.Limits{OutcomeWait: limits.OutcomeWait, LagRecords: limits.MaxLag},
 		}
 		if m.project != nil {
 			write.Trouble = m.project.TroubleOf
 		}
 		front = door.New(door.Config{
-			Write: write, Base: n.config.Base, Tenant: parts.DefaultTenant, Dangling: limits.References == dangling, Heal: heal, Logger: n.Logger, Left: n.left.Inc,
+			Write: write, Blobs: n.Blobs, Catalog: m.catalog, Now: time.Now, NewID: NewID,
+			Base: n.config.Base, Tenant: parts.DefaultTenant, Dangling: limits.References == dangling, Heal: heal, Logger: n.Logger, Left: n.left.Inc,
 			Limits: door.Limits{BodyBytes: limits.MaxBody, BodiesBytes: limits.BodyMemory, KeyWindow: limits.KeyWindow},
 		})
 		config.Writes = front.Rows()
