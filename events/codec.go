@@ -174,6 +174,12 @@ func checkEvent(op string, event Event) error {
 	if !plainName(event.Tenant) {
 		return Errorf(Invalid, op, "the tenant %.80q is not a name of 1 to 64 letters, digits, '-', '_' or '.'", event.Tenant)
 	}
+	if event.Dialect != "" && !dialectName(event.Dialect) {
+		return Errorf(Invalid, op, "the dialect %.60q is not a name of 1 to 32 small letters, digits or '-' that begins with a letter", event.Dialect)
+	}
+	if event.Dialect == FHIR {
+		return Errorf(Invalid, op, "the dialect %s is said by naming none: the same event must have one written form", FHIR)
+	}
 	discards := event.Settles != nil && event.Settles.Discard
 	if len(event.Changes) == 0 && !discards {
 		return Errorf(Invalid, op, "the event %s asks for no change", event.ID)
@@ -247,6 +253,19 @@ func plainName(s string) bool {
 	for i := range len(s) {
 		c := s[i]
 		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '_' || c == '.') {
+			return false
+		}
+	}
+	return true
+}
+
+// dialectName is the rule for names of dialects.
+func dialectName(s string) bool {
+	if s == "" || len(s) > 32 || s[0] < 'a' || s[0] > 'z' {
+		return false
+	}
+	for i := range len(s) {
+		if c := s[i]; !(c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '-') {
 			return false
 		}
 	}

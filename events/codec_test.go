@@ -78,6 +78,14 @@ func matchesEvent() Event {
 	return event
 }
 
+// opaqueEvent is of another dialect.
+func opaqueEvent() Event {
+	event := smallEvent()
+	event.Dialect = "opaque-2"
+	event.Changes[0].Type, event.Changes[0].ID, event.Changes[0].Content = "thing", "%00 ÿ", []byte{0, 255, 13, 10}
+	return event
+}
+
 func discardEvent() Event {
 	event := smallEvent()
 	event.Changes, event.Settles = nil, &Settling{Position: Position{Offset: 7}, Discard: true, Reason: "a test of ours"}
@@ -92,7 +100,7 @@ func largeEvent() Event {
 
 func TestAnEventComesBackAsItWas(t *testing.T) {
 	for name, event := range map[string]Event{"small": smallEvent(), "full": fullEvent(), "large": largeEvent(),
-		"keyed": keyedEvent(), "replay": replayEvent(), "discard": discardEvent()} {
+		"keyed": keyedEvent(), "replay": replayEvent(), "discard": discardEvent(), "opaque": opaqueEvent()} {
 		raw := asRaw(t, event)
 		got, err := Decode(raw)
 		if err != nil {
@@ -175,6 +183,10 @@ func TestWhatCouldNotBeReadBackIsNotWritten(t *testing.T) {
 		"half a second":        func(e *Event) { e.Repeat = Repeat{Request: Hash{1}, Window: 1500 * time.Millisecond} },
 		"a negative part":      func(e *Event) { e.Repeat = Repeat{Request: Hash{1}, Part: -1, Window: time.Hour} },
 		"a negative place":     func(e *Event) { e.Settles = &Settling{Position: Position{Offset: -1}} },
+		"a loud dialect":       func(e *Event) { e.Dialect = "KV" },
+		"a number of dialect":  func(e *Event) { e.Dialect = "2" },
+		"a long dialect":       func(e *Event) { e.Dialect = strings.Repeat("a", 33) },
+		"fhir by its name":     func(e *Event) { e.Dialect = FHIR },
 		"a discard that asks":  func(e *Event) { e.Settles = &Settling{Discard: true} },
 	} {
 		event := fullEvent()
@@ -236,6 +248,8 @@ func TestWhatIsNoKnownEventIsInvalidWithAReason(t *testing.T) {
 			set(headerCompression, "zstd")(raw)
 			raw.Value = []byte{0x28, 0xb5, 0x2f, 0xfd, 0xa0, 0, 0, 0, 1, 1, 0, 0}
 		}, "claims"},
+		"fhir by its name":     {value(0xa2, 0x01, 0x80, 0x06, 0x64, 'f', 'h', 'i', 'r'), "naming none"},
+		"a dialect of no name": {value(0xa2, 0x01, 0x80, 0x06, 0x61, ' '), "dialect"},
 		"a short hash":         {value(0xa2, 0x01, 0x80, 0x04, 0xa2, 0x01, 0x41, 0x01, 0x03, 0x01), "hash"},
 		"a window without end": {value(append(append([]byte{0xa2, 0x01, 0x80, 0x04, 0xa2, 0x01, 0x58, 0x20}, make([]byte, 32)...), 0x03, 0x1b, 0x7f, 0, 0, 0, 0, 0, 0, 0)...), "window"},
 		"a crowd of empty changes": {func(raw *RawRecord) {
@@ -314,7 +328,7 @@ func TestEveryFormEverWrittenIsStillRead(t *testing.T) {
 }
 
 func writeGolden(t *testing.T) {
-	for name, event := range map[string]Event{"v1-small": smallEvent(), "v1-full": fullEvent(), "v1-zstd": largeEvent(), "v1-keyed": keyedEvent(), "v1-replay": replayEvent(), "v1-discard": discardEvent(), "v1-matches": matchesEvent()} {
+	for name, event := range map[string]Event{"v1-small": smallEvent(), "v1-full": fullEvent(), "v1-zstd": largeEvent(), "v1-keyed": keyedEvent(), "v1-replay": replayEvent(), "v1-discard": discardEvent(), "v1-matches": matchesEvent(), "v1-dialect": opaqueEvent()} {
 		file := filepath.Join("testdata", name+".golden")
 		if _, err := os.Stat(file); err == nil {
 			continue
@@ -331,7 +345,7 @@ func writeGolden(t *testing.T) {
 }
 
 func TestTheFormOfTodayIsWrittenByteForByte(t *testing.T) {
-	for name, event := range map[string]Event{"v1-full": fullEvent(), "v1-keyed": keyedEvent(), "v1-replay": replayEvent(), "v1-discard": discardEvent(), "v1-matches": matchesEvent()} {
+	for name, event := range map[string]Event{"v1-full": fullEvent(), "v1-keyed": keyedEvent(), "v1-replay": replayEvent(), "v1-discard": discardEvent(), "v1-matches": matchesEvent(), "v1-dialect": opaqueEvent()} {
 		data, err := os.ReadFile("testdata/" + name + ".golden")
 		if err != nil {
 			t.Fatal(err)
@@ -348,7 +362,7 @@ func TestTheFormOfTodayIsWrittenByteForByte(t *testing.T) {
 }
 
 func FuzzDecode(f *testing.F) {
-	for _, event := range []Event{smallEvent(), fullEvent(), largeEvent(), keyedEvent(), replayEvent(), discardEvent(), matchesEvent()} {
+	for _, event := range []Event{smallEvent(), fullEvent(), largeEvent(), keyedEvent(), replayEvent(), discardEvent(), matchesEvent(), opaqueEvent()} {
 		raw := asRaw(f, event)
 		f.Add(raw.Value, headerValue(raw, headerCompression), event.ID, "2026-02-03T04:05:06Z")
 	}

@@ -18,6 +18,7 @@ type eventForm struct {
 	AllowDangling  bool         `cbor:"3,keyasint,omitempty"`
 	Repeat         *repeatForm  `cbor:"4,keyasint,omitempty"`
 	Settles        *settleForm  `cbor:"5,keyasint,omitempty"`
+	Dialect        string       `cbor:"6,keyasint,omitempty"`
 }
 
 type repeatForm struct {
@@ -105,7 +106,7 @@ func newValueCodec() *valueCodec {
 }
 
 func encodeValue(op string, event Event) (value []byte, compressed bool, err error) {
-	form := eventForm{IdempotencyKey: event.IdempotencyKey, AllowDangling: event.AllowDangling, Changes: make([]changeForm, len(event.Changes))}
+	form := eventForm{IdempotencyKey: event.IdempotencyKey, AllowDangling: event.AllowDangling, Dialect: event.Dialect, Changes: make([]changeForm, len(event.Changes))}
 	if event.Repeat != (Repeat{}) {
 		form.Repeat = &repeatForm{Request: event.Repeat.Request[:], Part: event.Repeat.Part, Window: int64(event.Repeat.Window / time.Second)}
 	}
@@ -196,7 +197,7 @@ func decodeValue(op string, value []byte, into *Event) error {
 	if err := values().decode.Unmarshal(value, &form); err != nil {
 		return Wrap(Invalid, op, err, "the value is not the CBOR of %s", typeEventV1)
 	}
-	into.IdempotencyKey, into.AllowDangling = form.IdempotencyKey, form.AllowDangling
+	into.IdempotencyKey, into.AllowDangling, into.Dialect = form.IdempotencyKey, form.AllowDangling, form.Dialect
 	if err := decodeExtras(op, &form, into); err != nil {
 		return err
 	}

@@ -15,12 +15,24 @@ func (h Hash) Prefix() uint64 { return binary.BigEndian.Uint64(h[:8]) }
 type Event struct {
 	ID             string    // a UUID (version 7), given by the door; a repeated ID is the same event and takes effect once
 	Tenant         string    // the ledger it belongs to
+	Dialect        string    // what Type, ID, Content, Condition and Links of the changes mean; "" is [FHIR]
 	Time           time.Time // when it was asked, by the door's clock, for information; what counts is the record's append time
 	IdempotencyKey string    // the client's Idempotency-Key; empty when there is none
 	Repeat         Repeat    // what a repetition of the key is held against; zero without a key
 	AllowDangling  bool      // literal references may point to what does not exist (an import may ask for it)
 	Changes        []Change  // 1..n; none when Settles is a discard
 	Settles        *Settling // the event says what becomes of a record in quarantine; nil: it does not
+}
+
+// FHIR is the dialect of an event that names none: all that were written before there was another one.
+const FHIR = "fhir"
+
+// DialectName names the dialect of an event for people.
+func (e *Event) DialectName() string {
+	if e.Dialect == "" {
+		return FHIR
+	}
+	return e.Dialect
 }
 
 // Repeat tells a repetition of a request from another request that came under the same idempotency key. Events that were written
@@ -64,7 +76,8 @@ func (o Operation) String() string {
 const IfMatchAny = -1
 
 // Change is one thing asked, with its preconditions and the exact bytes. What only the log's order can tell (preconditions,
-// conditions, links) is decided by the projector.
+// conditions, links) is decided by the projector, with the help of the event's dialect. What is said of Type, ID, Content, Condition and
+// Links here is what FHIR makes of them. Each dialect has rules of its own, within these: texts are UTF-8 without NUL, and a content is never empty.
 type Change struct {
 	Operation   Operation
 	Type        string  // resource type

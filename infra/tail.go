@@ -239,6 +239,7 @@ type tailRecord struct {
 	Time     time.Time    `json:"time"`
 	Tenant   string       `json:"tenant,omitempty"`
 	Event    string       `json:"event,omitempty"`
+	Dialect  string       `json:"dialect,omitempty"` // none: fhir
 	Bytes    int          `json:"bytes"`
 	Problem  string       `json:"problem,omitempty"`
 	Changes  []tailChange `json:"changes,omitempty"`
@@ -252,6 +253,7 @@ type tailChange struct {
 	IfMatch   int64           `json:"ifMatch,omitempty"`
 	Bytes     int             `json:"bytes"`
 	Content   json.RawMessage `json:"content,omitempty"`
+	Content64 []byte          `json:"content64,omitempty"` // of another dialect than FHIR's, whose contents need be no JSON
 }
 
 func (c *tailCommand) print(w io.Writer, raw events.RawRecord) error {
@@ -260,12 +262,16 @@ func (c *tailCommand) print(w io.Writer, raw events.RawRecord) error {
 	if err != nil {
 		line.Problem = terminal.Sentence(err)
 	} else {
-		line.Tenant, line.Event = record.Event.Tenant, record.Event.ID
+		line.Tenant, line.Event, line.Dialect = record.Event.Tenant, record.Event.ID, record.Event.Dialect
 	}
 	for _, change := range record.Event.Changes {
 		t := tailChange{Operation: change.Operation.String(), Type: change.Type, ID: change.ID, Condition: change.Condition, IfMatch: change.IfMatch, Bytes: len(change.Content)}
-		if c.Content {
+		switch {
+		case !c.Content:
+		case record.Event.Dialect == "":
 			t.Content = change.Content
+		default:
+			t.Content64 = change.Content
 		}
 		line.Changes = append(line.Changes, t)
 	}
@@ -284,6 +290,9 @@ func (r tailRecord) text() string {
 		return b.String()
 	}
 	fmt.Fprintf(&b, "%s  %s ", r.Tenant, r.Event)
+	if r.Dialect != "" {
+		fmt.Fprintf(&b, " %s:", r.Dialect)
+	}
 	const most = 3
 	for i, change := range r.Changes {
 		if i == most && len(r.Changes) > most+1 {
@@ -308,6 +317,8 @@ func (r tailRecord) text() string {
 	for _, change := range r.Changes {
 		if change.Content != nil {
 			fmt.Fprintf(&b, "    %s\n", change.Content)
+		} else if change.Content64 != nil {
+			fmt.Fprintf(&b, "    %q\n", change.Content64)
 		}
 	}
 	return b.String()

@@ -1,10 +1,13 @@
 package infra
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
+
+	"binnacle/events"
 )
 
 // TestAReaderOfTheFeedGoesOnWhereItWas reads the feed of a server that runs, with a cursor, in several runs of the command.
@@ -54,4 +57,22 @@ func TestAReaderOfTheFeedGoesOnWhereItWas(t *testing.T) {
 	read("--from", "0:3", "--tenant", "nope")
 	read()
 	until("[]") // a cursor moves past what its flags leave out
+}
+
+func TestRecordsOfAnotherDialectArePrintedWithTheirBytes(t *testing.T) {
+	headers, value, err := events.Encode(events.Event{ID: "0190a5d4-7b6a-7c3e-9f00-0123456789ab", Tenant: "main", Dialect: "opaque",
+		Changes: []events.Change{{Operation: events.Update, Type: "thing", ID: "a", Content: []byte{0, 'x', 255}, Entry: -1}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for want, c := range map[string]*tailCommand{
+		`"dialect":"opaque","bytes":`:                                       {JSON: true},
+		`"type":"thing","id":"a","bytes":3,"content64":"AHj/"`:              {JSON: true, Content: true},
+		"0123456789ab  opaque: update thing/a (3 B)\n    \"\\x00x\\xff\"\n": {Content: true},
+	} {
+		var out bytes.Buffer
+		if err := c.print(&out, events.RawRecord{Key: []byte("main"), Headers: headers, Value: value}); err != nil || !strings.Contains(out.String(), want) {
+			t.Errorf("got %s, %v, want %q in it", out.String(), err, want)
+		}
+	}
 }

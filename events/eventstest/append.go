@@ -258,3 +258,27 @@ func hugeEvent(t *testing.T, driver Driver) {
 		t.Errorf("%d records came back, or not as they were", len(records))
 	}
 }
+
+func dialects(t *testing.T, driver Driver) {
+	log := open(t, driver)
+	var list []events.Event
+	for i := range 6 {
+		event := NewEvent("main", i)
+		if i%2 == 1 {
+			event.Dialect = "opaque"
+			change := &event.Changes[0]
+			change.Type, change.ID, change.Content = "thing", "%00%FF \u00ff/?#", []byte{0, byte(i), 255, '\r', '\n'}
+		}
+		list = append(list, event)
+	}
+	positions := appendAll(t, log, list)
+	records := decode(t, replay(t, log, partitionOf(t, log, "main")))
+	if len(records) != len(list) {
+		t.Fatalf("%d records came back, want %d", len(records), len(list))
+	}
+	for _, record := range records {
+		if want := list[indexOf(positions, record.Position)]; !reflect.DeepEqual(record.Event, want) {
+			t.Errorf("at %s stands %+v, want %+v", record.Position, record.Event, want)
+		}
+	}
+}

@@ -48,6 +48,7 @@ func Run(t *testing.T, driver Driver) {
 		{"an append whose context has ended writes nothing", appendCancelled},
 		{"an append after close is refused", appendAfterClose},
 		{"a transaction of 50 MB comes back as it was", hugeEvent},
+		{"events of several dialects lie side by side", dialects},
 
 		{"a follower starts where it is told to", followFromSeek},
 		{"a follower that joins late sees what came before and after", followLate},
