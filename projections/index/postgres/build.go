@@ -221,7 +221,7 @@ func (b *building) Scan(ctx context.Context, partition int32, visit func(project
 }
 
 func (*building) Digests(rows []projections.Row) []events.Hash {
-	return sqlterms.Reads{Dialect: sqlterms.Dialect{Postgres: true}}.Digests(rows)
+	return sqlterms.Digests(dialect{}, rows)
 }
 
 func (b *building) Quarantine(ctx context.Context, after events.Position, limit int) ([]projections.Quarantined, error) {

@@ -55,7 +55,7 @@ func (a auditor) Scan(ctx context.Context, partition int32, visit func(projectio
 }
 
 func (auditor) Digests(rows []projections.Row) []events.Hash {
-	return sqlterms.Reads{Dialect: sqlterms.Dialect{Postgres: true}}.Digests(rows)
+	return sqlterms.Digests(dialect{}, rows)
 }
 
 func (a auditor) Quarantine(ctx context.Context, after events.Position, limit int) ([]projections.Quarantined, error) {

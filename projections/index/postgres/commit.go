@@ -40,7 +40,7 @@ func (w *writer) commit(ctx context.Context, c projections.Commit, p permission)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if c.Expect != w.next {
-		w.maker = sqlterms.NewMaker(true)
+		w.maker = sqlterms.NewMaker(dialect{})
 	}
 	w.next = -1
 	rows := w.maker.Rows(c.Rows)

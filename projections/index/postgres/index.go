@@ -20,6 +20,7 @@ type generation struct {
 	tables string
 	reads  sqlterms.Reads // short ones
 	audit  sqlterms.Reads // of any length
+	engine sqlterms.Engine
 
 	writing sync.Mutex
 	writers map[int32]*writer // by partition
@@ -32,13 +33,13 @@ func (g *Generations) open(number int) *generation {
 		return opened
 	}
 	tables := g.tables(number)
-	dialect := sqlterms.Dialect{Tables: tables, Postgres: true, Counts: sqlterms.NewCounts(), Sets: sqlterms.NewSets(reader{g.sets, "postgres.Sets", 0}, g.bounds), Bounds: g.bounds}
 	opened := &generation{
 		Generations: g,
 		number:      number,
 		tables:      tables,
-		reads:       sqlterms.Reads{DB: reader{g.work, "postgres.Read", callTimeout}, Dialect: dialect},
-		audit:       sqlterms.Reads{DB: reader{g.work, "postgres.Read", 0}, Dialect: dialect},
+		reads:       sqlterms.Reads{DB: reader{g.work, "postgres.Read", callTimeout}, Dialect: dialect{tables}},
+		audit:       sqlterms.Reads{DB: reader{g.work, "postgres.Read", 0}, Dialect: dialect{tables}},
+		engine:      sqlterms.NewEngine(reader{g.sets, "postgres.Sets", 0}, g.bounds),
 		writers:     map[int32]*writer{},
 	}
 	g.opened[number] = opened
@@ -72,7 +73,7 @@ func (g *generation) search(ctx context.Context, q projections.Query) (projectio
 		return projections.Page{}, classify(op, err)
 	}
 	defer conn.Release()
-	page, err := sqlterms.Reads{DB: reader{conn, op, 0}, Dialect: g.reads.Dialect}.Search(limited, q)
+	page, err := g.engine.Search(limited, reader{conn, op, 0}, g.reads.Dialect, q)
 	if err != nil && ctx.Err() == nil && (isOverTime(err) || errors.Is(limited.Err(), context.DeadlineExceeded)) {
 		return projections.Page{}, sqlterms.OverTime(err, g.timeout)
 	}
@@ -87,7 +88,7 @@ func (g *generation) searchUnlimited(ctx context.Context, q projections.Query) (
 		return projections.Page{}, classify(op, err)
 	}
 	defer conn.Release()
-	return sqlterms.Reads{DB: reader{conn, op, 0}, Dialect: g.reads.Dialect}.Search(ctx, q)
+	return g.engine.Search(ctx, reader{conn, op, 0}, g.reads.Dialect, q)
 }
 
 // countedTo is how many rows of a table sizes counts; beyond it takes the server's estimate.
@@ -104,7 +105,7 @@ func (g *generation) sizes(ctx context.Context) (projections.Sizes, error) {
 		"(select coalesce(sum(n.living), 0)::bigint from " + g.tables + "counter n), (select count(*) from " + g.tables + "quarantine), " +
 		rows("term") + " + " + rows("span") + " + " + rows("text") + ", " +
 		"(select coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint from pg_class c join pg_namespace s on s.oid = c.relnamespace where s.nspname = $1 and c.relkind = 'r')"
-	err := g.audit.Query(ctx, sql, []any{generationSchema(g.schema, g.number)}, func(scan func(...any) error) error {
+	err := g.audit.DB.Query(ctx, sql, []any{generationSchema(g.schema, g.number)}, func(scan func(...any) error) error {
 		return scan(&z.Versions, &z.Resources, &z.Quarantined, &z.Terms, &z.Bytes)
 	})
 	return z, err
@@ -288,7 +289,7 @@ func (l *live) Scan(ctx context.Context, partition int32, visit func(projections
 }
 
 func (*live) Digests(rows []projections.Row) []events.Hash {
-	return sqlterms.Reads{Dialect: sqlterms.Dialect{Postgres: true}}.Digests(rows)
+	return sqlterms.Digests(dialect{}, rows)
 }
 
 func (l *live) Quarantine(ctx context.Context, after events.Position, limit int) (found []projections.Quarantined, err error) {

@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	"binnacle/projections"
-	"binnacle/projections/index/sqlterms"
 )
 
 // explainer notes the plan of each statement before it is asked.
@@ -42,6 +41,7 @@ func TestVersionsAreFoundByTheirNumbersWhateverTheStatistics(t *testing.T) {
 	}
 	note := projections.Clause{Param: "note", Kind: projections.String, Values: []projections.Value{{Text: "remark number 1"}}}
 	asked := &explainer{reader: reader{g.searches, "postgres.Search", 0}, t: t}
+	opened := g.open(number)
 	for range 3 { // what is held in memory is read when it is asked for again
 		for _, q := range []projections.Query{
 			{Clauses: []projections.Clause{token("category", "survey"), token("code", "8001")}},
@@ -50,7 +50,7 @@ func TestVersionsAreFoundByTheirNumbersWhateverTheStatistics(t *testing.T) {
 			{Clauses: []projections.Clause{token("status", "final")}},
 		} {
 			q.Tenant, q.Type, q.Limit = "main", "Observation", 50
-			if _, err := (sqlterms.Reads{DB: asked, Dialect: g.open(number).reads.Dialect}).Search(t.Context(), q); err != nil {
+			if _, err := opened.engine.Search(t.Context(), asked, opened.reads.Dialect, q); err != nil {
 				t.Fatal(err)
 			}
 		}

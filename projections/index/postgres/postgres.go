@@ -176,7 +176,7 @@ func (g *Generations) point(number int, catalog string, read time.Time) {
 		g.live, g.catalog, g.read = number, catalog, read
 		maps.DeleteFunc(g.opened, func(opened int, old *generation) bool { // with what their writers remember
 			if opened != number {
-				old.reads.Sets.Stop()
+				old.engine.Sets.Stop()
 			}
 			return opened != number
 		})
@@ -214,7 +214,7 @@ func (g *Generations) Close() error {
 		g.opened = map[int]*generation{}
 		g.mu.Unlock()
 		for _, o := range opened {
-			o.reads.Sets.Close()
+			o.engine.Sets.Close()
 		}
 		g.closePools()
 	})

@@ -13,14 +13,14 @@ var _ projectionstest.Warmer = (*Generations)(nil)
 // Chill forgets the sets.
 func (g *Generations) Chill() {
 	for _, o := range g.all() {
-		o.reads.Sets.Forget()
+		o.engine.Sets.Forget()
 	}
 }
 
 // Settle waits until no sets are being read.
 func (g *Generations) Settle(ctx context.Context) error {
 	for _, o := range g.all() {
-		if err := o.reads.Sets.Idle(ctx); err != nil {
+		if err := o.engine.Sets.Idle(ctx); err != nil {
 			return err
 		}
 	}

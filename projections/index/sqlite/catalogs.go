@@ -67,9 +67,15 @@ func (a auditor) Scan(ctx context.Context, partition int32, visit func(projectio
 	return g.reads.Scan(ctx, partition, visit)
 }
 
-func (*live) Digests(rows []projections.Row) []events.Hash { return sqlterms.Reads{}.Digests(rows) }
+func (*live) Digests(rows []projections.Row) []events.Hash { return sqlterms.Digests(dialect{}, rows) }
 
-func (auditor) Digests(rows []projections.Row) []events.Hash { return sqlterms.Reads{}.Digests(rows) }
+func (*building) Digests(rows []projections.Row) []events.Hash {
+	return sqlterms.Digests(dialect{}, rows)
+}
+
+func (auditor) Digests(rows []projections.Row) []events.Hash {
+	return sqlterms.Digests(dialect{}, rows)
+}
 
 func (a auditor) Quarantine(ctx context.Context, after events.Position, limit int) ([]projections.Quarantined, error) {
 	g, err := a.there(ctx)

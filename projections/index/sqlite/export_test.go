@@ -14,14 +14,14 @@ var _ projectionstest.Warmer = (*Generations)(nil)
 // Chill forgets the sets.
 func (g *Generations) Chill() {
 	for _, o := range g.all() {
-		o.reads.Sets.Forget()
+		o.engine.Sets.Forget()
 	}
 }
 
 // Settle waits until no sets are being read.
 func (g *Generations) Settle(ctx context.Context) error {
 	for _, o := range g.all() {
-		if err := o.reads.Sets.Idle(ctx); err != nil {
+		if err := o.engine.Sets.Idle(ctx); err != nil {
 			return err
 		}
 	}
@@ -31,7 +31,7 @@ func (g *Generations) Settle(ctx context.Context) error {
 // ReadSetsOn has the sets of a generation read on another DB.
 func (g *Generations) ReadSetsOn(number int, wrap func(sqlterms.DB) sqlterms.DB) {
 	opened := g.open(number)
-	opened.reads.Sets = sqlterms.NewSets(wrap(g.reader), g.bounds)
+	opened.engine.Sets = sqlterms.NewSets(wrap(g.reader), g.bounds)
 }
 
 func (g *Generations) all() []*generation {

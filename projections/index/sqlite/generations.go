@@ -114,7 +114,7 @@ func (g *Generations) point(number int, catalog string, read time.Time) {
 	if read.After(g.read) {
 		if opened := g.opened[number]; opened != nil && number != g.live {
 			opened.states.forget() // another process has built it, or kept it
-			opened.reads.Sets.Forget()
+			opened.engine.Sets.Forget()
 		}
 		g.live, g.catalog, g.read = number, catalog, read
 	}
@@ -154,7 +154,7 @@ func (g *Generations) Build(ctx context.Context, catalog string) (projections.Bu
 		return nil, err
 	}
 	opened := g.open(number)
-	return &building{Reads: opened.reads.Apart(), g: opened, lock: lock, catalog: catalog}, nil
+	return &building{Reads: opened.reads, g: opened, lock: lock, catalog: catalog}, nil
 }
 
 // Reopen goes on with a generation that was live before.
@@ -174,7 +174,7 @@ func (g *Generations) Reopen(ctx context.Context, number int) (projections.Build
 		return nil, err
 	}
 	opened := g.open(number)
-	return &building{Reads: opened.reads.Apart(), g: opened, lock: lock, catalog: catalog}, nil
+	return &building{Reads: opened.reads, g: opened, lock: lock, catalog: catalog}, nil
 }
 
 // List tells what there is, oldest first.

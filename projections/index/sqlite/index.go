@@ -18,6 +18,7 @@ type generation struct {
 	*Generations
 	number int
 	reads  sqlterms.Reads
+	engine sqlterms.Engine
 	writer *writer
 	states states
 }
@@ -31,7 +32,8 @@ func (g *Generations) open(number int) *generation {
 	opened := &generation{
 		Generations: g,
 		number:      number,
-		reads:       sqlterms.Reads{DB: g.reader, Dialect: sqlterms.Dialect{Tables: prefix(number), Counts: sqlterms.NewCounts(), Sets: sqlterms.NewSets(g.reader, g.bounds), Bounds: g.bounds}},
+		reads:       sqlterms.Reads{DB: g.reader, Dialect: dialect{prefix(number)}},
+		engine:      sqlterms.NewEngine(g.reader, g.bounds),
 		writer:      newWriter(g.file, number),
 	}
 	g.opened[number] = opened
@@ -39,7 +41,7 @@ func (g *Generations) open(number int) *generation {
 }
 
 func (g *generation) close() {
-	g.reads.Sets.Close()
+	g.engine.Sets.Close()
 	g.writer.close()
 }
 
@@ -72,11 +74,11 @@ func (g *generation) since(ctx context.Context, partition int32, mark projection
 
 func (g *generation) search(ctx context.Context, q projections.Query) (projections.Page, error) {
 	if q.Patient {
-		return g.reads.Search(ctx, q)
+		return g.engine.Search(ctx, g.reads.DB, g.reads.Dialect, q)
 	}
 	limited, cancel := context.WithTimeout(ctx, g.timeout)
 	defer cancel()
-	page, err := g.reads.Search(limited, q)
+	page, err := g.engine.Search(limited, g.reads.DB, g.reads.Dialect, q)
 	if err != nil && errors.Is(limited.Err(), context.DeadlineExceeded) && ctx.Err() == nil {
 		return projections.Page{}, sqlterms.OverTime(err, g.timeout)
 	}

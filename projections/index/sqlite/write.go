@@ -28,7 +28,7 @@ type writer struct {
 }
 
 func newWriter(file *sqlitefile.File, number int) *writer {
-	return &writer{file: file, number: number, maker: sqlterms.NewMaker(false), statements: map[string]*sql.Stmt{}}
+	return &writer{file: file, number: number, maker: sqlterms.NewMaker(dialect{}), statements: map[string]*sql.Stmt{}}
 }
 
 // contentsJoined is up to how many rows a commit stores its blobs in its own transaction.
@@ -105,7 +105,7 @@ func (w *writer) insert(ctx context.Context, tx *sql.Tx, c projections.Commit, r
 	})
 	b.many("version", len(r.Versions), func(args []any, i int) []any {
 		v := &r.Versions[i]
-		return append(args, v.Sid, v.Ledger, v.ID, v.Number, v.Position.Offset, sqlterms.ChangeColumn(&v.Version), v.Time.UnixMicro(), v.Hash[:], sqlterms.Bit(v.Deleted), v.Main, v.Shape, v.Supersedes, v.Resource, sqlterms.KeysText(v.Keys))
+		return append(args, v.Sid, v.Ledger, v.ID, v.Number, v.Position.Offset, sqlterms.ChangeColumn(&v.Version), v.Time.UnixMicro(), v.Hash[:], sqlterms.Bit(v.Deleted), v.Main, v.Shape, v.Supersedes, v.Resource, keysText(v.Keys))
 	})
 	b.many("closed", len(r.Closed), func(args []any, i int) []any { return append(args, r.Closed[i].Sid, r.Closed[i].By) })
 	if w.staged != nil {

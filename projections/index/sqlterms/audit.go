@@ -160,12 +160,13 @@ func (w *window) sort() {
 	slices.SortFunc(w.texts, compareTexts)
 }
 
-// Digests returns what Scan would tell of rows of one partition, ascending by Sid, from the rows of tables that a commit makes of them.
-func (r Reads) Digests(rows []projections.Row) []events.Hash {
-	made := NewMaker(r.Postgres).Rows(rows)
+// Digests returns what Scan would tell of versions of one partition, ascending by Sid, from the rows of tables that a
+// commit makes of them.
+func Digests(places Places, versions []projections.Row) []events.Hash {
+	made := NewMaker(places).Rows(versions)
 	w := window{terms: made.Terms, spans: made.Spans, texts: made.Texts}
 	w.sort()
-	digests := make([]events.Hash, len(rows))
+	digests := make([]events.Hash, len(versions))
 	for i := range made.Versions {
 		digests[i] = w.digest(&made.Versions[i])
 	}

@@ -42,9 +42,9 @@ func (x scope) follow(c *projections.Clause, a *access, depth int) error {
 		if err != nil {
 			return err
 		}
-		end := target{g, x.keptFor(x.ledger, c.Param, t.Shares, t.Type), x.refersOnRow(t.Type)}
+		end := target{g, x.keptFor(x.ledger, c.Param, t.Shares, t.Type), x.RefersOnRow(t.Type)}
 		if c.Follow.Reverse {
-			end = target{g, x.keptFor(other.ledger, c.Param, t.Shares, x.name), x.refersOnRow(x.name)}
+			end = target{g, x.keptFor(other.ledger, c.Param, t.Shares, x.name), x.RefersOnRow(x.name)}
 		} else if err := x.contained(t, a, depth); err != nil {
 			return err
 		}

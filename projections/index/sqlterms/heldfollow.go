@@ -89,7 +89,7 @@ func (x *search) holdFollowed(a *access) (held bool, err error) {
 // askFollowed has the versions read in the background that a clause finds.
 func (p *partitionSets) askFollowed(epoch int, dialect Dialect, name setName, f heldFollow) {
 	p.owner.mu.Lock()
-	p.follows[name] = f.frozen(dialect)
+	p.follows[name] = f.frozen(dialect, p.owner.bounds)
 	p.owner.mu.Unlock()
 	p.ask(epoch, dialect, []wanted{{form: followedVersions, name: name}})
 }
@@ -124,10 +124,10 @@ func (f *followed) holdable(b Bounds) bool {
 }
 
 // frozen is a copy that no search changes.
-func (f heldFollow) frozen(dialect Dialect) heldFollow {
+func (f heldFollow) frozen(dialect Dialect, bounds Bounds) heldFollow {
 	c := heldFollow{followed: &followed{reverse: f.reverse}, ledger: f.ledger, own: f.own}
 	for _, t := range f.targets {
-		g := &group{scope: scope{&search{at: at{Dialect: dialect}}, t.ledger, t.name}}
+		g := &group{scope: scope{&search{at: at{Dialect: dialect}, Engine: Engine{Bounds: bounds}}, t.ledger, t.name}}
 		for _, a := range t.accesses {
 			copied := *a
 			g.accesses = append(g.accesses, &copied)

@@ -1,34 +1,24 @@
 package sqlterms
 
 // list is the aggregate of an integer column that listed reads.
-func (s *statement) list(column string) string {
-	if s.Postgres {
-		return "array_agg(" + column + ")"
-	}
-	return "group_concat(" + column + ")"
+func (s *statement) list(column string) string { return s.List(column) }
+
+// List is what an aggregate of integers is scanned into: an array of them, or a text with commas between.
+type List struct {
+	dialect Dialect
+	Numbers []int64
+	Text    []byte
+	rows    *int // counts the integers
 }
 
-// listed is what an aggregate of list is scanned into.
-type listed struct {
-	postgres bool
-	numbers  []int64
-	text     []byte
-	rows     *int // counts the integers
-}
+func (s *statement) listed() *List { return &List{dialect: s.Dialect, rows: s.rows} }
 
-func (s *statement) listed() *listed { return &listed{postgres: s.Postgres, rows: s.rows} }
-
-func (l *listed) into() any {
-	if l.postgres {
-		return &l.numbers
-	}
-	return &l.text
-}
+func (l *List) into() any { return l.dialect.ListInto(l) }
 
 // size is about how many there are.
-func (l *listed) size() int { return len(l.numbers) + len(l.text)/6 + 1 }
+func (l *List) size() int { return len(l.Numbers) + len(l.Text)/6 + 1 }
 
-func (l *listed) each(take func(int64)) {
+func (l *List) each(take func(int64)) {
 	if l.rows != nil {
 		count := take
 		take = func(n int64) {
@@ -36,11 +26,11 @@ func (l *listed) each(take func(int64)) {
 			count(n)
 		}
 	}
-	for _, n := range l.numbers {
+	for _, n := range l.Numbers {
 		take(n)
 	}
 	n, sign := int64(0), int64(1)
-	for _, c := range l.text {
+	for _, c := range l.Text {
 		switch {
 		case c == ',':
 			take(sign * n)
@@ -51,15 +41,7 @@ func (l *listed) each(take func(int64)) {
 			n = 10*n + int64(c-'0')
 		}
 	}
-	if len(l.text) > 0 {
+	if len(l.Text) > 0 {
 		take(sign * n)
 	}
-}
-
-// unnested is a table of integers for a FROM, and its column.
-func (s *statement) unnested(list []int64, name string) (from, column string) {
-	if s.Postgres {
-		return "unnest(" + s.arg(list) + "::bigint[]) " + name + "(value)", name + ".value"
-	}
-	return "json_each(" + s.arg(jsonOf(list)) + ") " + name, name + ".value"
 }

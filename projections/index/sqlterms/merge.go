@@ -67,16 +67,10 @@ func (x ask) firstOfEach(keys []int64, rows int, driver *access, o order, resume
 	if !o.descending {
 		within, outermost = " and t.sort <= e.edge", 1<<63-1
 	}
-	rowsOf := s.table("term") + " t where t.key = e.key" + within + x.stretch(s, "t", driver, o, resume) + " and " + x.visible(s, "(t.ref >> 2)") +
-		x.probes(s, driver, "(t.ref >> 2)", "(t.ref - (t.ref & 3))", "t.sort")
-	var list string
-	if s.Postgres {
-		rowsOf = "lateral (select t.sort, t.ref from " + rowsOf + " offset 0) t"
-		list = "select j.key as key from unnest(" + s.arg(keys) + "::bigint[]) j(key)"
-	} else {
-		list = "select j.value as key from json_each(" + s.arg(jsonOf(keys)) + ") j"
-	}
-	sql := "with e as materialized (select k.key as key, coalesce((" + edge + "), " + s.arg(outermost) + ") as edge from (" + list + ") k) " +
+	rowsOf := s.ForEach(s.table("term"), "t", "t.sort, t.ref", "t.key = e.key"+within+x.stretch(s, "t", driver, o, resume)+" and "+x.visible(s, "(t.ref >> 2)")+
+		x.probes(s, driver, "(t.ref >> 2)", "(t.ref - (t.ref & 3))", "t.sort"))
+	list, key := s.unnested(keys, "j")
+	sql := "with e as materialized (select k.key as key, coalesce((" + edge + "), " + s.arg(outermost) + ") as edge from (select " + key + " as key from " + list + ") k) " +
 		"select 0, e.key, e.edge from e where e.edge <> " + s.arg(outermost) + " union all select 1, t.sort, (t.ref - (t.ref & 3)) from e cross join " + rowsOf
 	edges = map[int64]int64{}
 	var row, first, second int64

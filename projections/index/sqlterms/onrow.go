@@ -13,11 +13,6 @@ import (
 // without the parameter is the key of the resource. In SQLite, which has no such index, all keys have their term rows. In Postgres those have
 // none that no order is asked of: references to all but patients, because what concerns a patient is read by date, and uris.
 
-// refersOnRow tells whether references to a type have no term rows.
-func refersOnRow(postgres bool, target string) bool { return postgres && target != "Patient" }
-
-func (d Dialect) refersOnRow(target string) bool { return refersOnRow(d.Postgres, target) }
-
 // addKeyOn adds a key that stands on the versions' rows alone, or has term rows.
 func (a *access) addKeyOn(key int64, onRow bool) {
 	if onRow {
@@ -37,28 +32,14 @@ func (s *statement) withKeys(keys string, before int64) string {
 	return s.table("with_keys") + "(" + keys + ", " + s.arg(snapshotOf(before)) + ", " + most + ")"
 }
 
-// keysOf are the rows, as the table named, of the keys on a version row, and their one column. The rows of SQLite hold them as a JSON array.
+// keysOf are the rows, as the table named, of the keys on a version row, and their one column.
 func (s *statement) keysOf(row, as string) (table, key string) {
-	if s.Postgres {
-		return "unnest(" + row + ".keys) " + as + "(key)", as + ".key"
-	}
-	return "json_each(" + row + ".keys) " + as, as + ".value"
+	return s.KeysOf(row, as)
 }
 
 // keysColumn are the keys on a version row, as a JSON array.
 func (s *statement) keysColumn(row string) string {
-	if s.Postgres {
-		return "to_json(" + row + ".keys)::text::bytea"
-	}
-	return row + ".keys"
-}
-
-// KeysText is the written form of the keys on a version row for SQLite; nil when there are none.
-func KeysText(keys []int64) any {
-	if len(keys) == 0 {
-		return nil
-	}
-	return jsonOf(keys)
+	return s.KeysColumn(row)
 }
 
 // A uri is a key, with an entry in the dictionary of its parameter for :below. One that is longer than an entry may be is a row of texts.
@@ -71,7 +52,7 @@ func (m *Maker) uri(uri string, param, main, ref int64) {
 		return
 	}
 	key := m.value(param, roleText, "", uri)
-	if m.postgres {
+	if m.where.URIsOnRow() {
 		m.keys = append(m.keys, key)
 	} else {
 		m.rows.Terms = append(m.rows.Terms, TermRow{key, main, ref})
@@ -86,7 +67,7 @@ func (x *search) uriValue(param int64, modifier projections.Modifier, uri string
 		if len(uri) > projections.OrderBytes {
 			a.texts = append(a.texts, textScan{key: dictionary, form: textIs, text: uri})
 		} else {
-			a.addKeyOn(x.value(param, roleText, "", uri), x.Postgres)
+			a.addKeyOn(x.value(param, roleText, "", uri), x.URIsOnRow())
 		}
 	}
 	switch modifier {
@@ -97,7 +78,7 @@ func (x *search) uriValue(param int64, modifier projections.Modifier, uri string
 		}
 		a.texts = append(a.texts, textScan{key: dictionary, form: textBegins, text: below})
 		if len(below) <= projections.OrderBytes {
-			a.addWide(wideCode{dictionary: dictionary, begins: below, onRow: x.Postgres})
+			a.addWide(wideCode{dictionary: dictionary, begins: below, onRow: x.URIsOnRow()})
 		}
 	case projections.Above:
 		whole(uri)

@@ -2,7 +2,6 @@ package sqlterms
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"time"
 
@@ -12,25 +11,14 @@ import (
 
 // Reads is the reading half of an index, over the tables of one generation.
 type Reads struct {
-	DB
-	Dialect
-}
-
-// Apart is the same without what searches share in memory: of a generation whose rows don't all stand in its tables yet.
-func (r Reads) Apart() Reads {
-	r.Sets, r.Counts = nil, nil
-	return r
+	DB      DB
+	Dialect Dialect
 }
 
 func (r Reads) statement() *statement { return &statement{Dialect: r.Dialect} }
 
 func (r Reads) query(ctx context.Context, s *statement, sql string, row func(scan func(...any) error) error) error {
-	return r.Query(ctx, sql, s.args, row)
-}
-
-// Search answers a query.
-func (r Reads) Search(ctx context.Context, q projections.Query) (projections.Page, error) {
-	return Search(ctx, r.DB, r.Dialect, q)
+	return r.DB.Query(ctx, sql, s.args, row)
 }
 
 // State tells how far a partition has been projected.
@@ -97,10 +85,10 @@ func (r Reads) Current(ctx context.Context, keys []projections.Key) ([]projectio
 	if len(keys) == 0 {
 		return found, nil
 	}
-	if r.Postgres && len(keys) > 1 {
-		return found, r.currentByArrays(ctx, keys, found)
+	if len(keys) > 1 && r.Dialect.TypesAtOnce() {
+		return found, r.currentOf(ctx, keys, upTo(len(keys)), found)
 	}
-	places := map[int64][]int{} // SQLite has no arrays: one statement per type
+	places := map[int64][]int{}
 	var order []int64
 	for i, k := range keys {
 		ledger := Ledger(k.Tenant, k.Type)
@@ -110,44 +98,38 @@ func (r Reads) Current(ctx context.Context, keys []projections.Key) ([]projectio
 		places[ledger] = append(places[ledger], i)
 	}
 	for _, ledger := range order {
-		if err := r.currentOf(ctx, ledger, keys, places[ledger], found); err != nil {
+		if err := r.currentOf(ctx, keys, places[ledger], found); err != nil {
 			return nil, err
 		}
 	}
 	return found, nil
 }
 
-func (r Reads) currentOf(ctx context.Context, ledger int64, keys []projections.Key, places []int, found []projections.Version) error {
-	s := r.statement()
-	if len(places) == 1 {
-		sql := "select 0, " + matchColumns + " from " + s.table("version") + " v where v.ledger = " + s.arg(ledger) + " and v.id = " + s.arg(keys[places[0]].ID) +
-			" order by v.number desc limit 1"
-		return r.query(ctx, s, sql, takeVersion(keys, places, found))
+// upTo are the numbers from 0 on.
+func upTo(n int) []int {
+	numbers := make([]int, n)
+	for i := range numbers {
+		numbers[i] = i
 	}
-	ids := make([]string, len(places))
-	for i, at := range places {
-		ids[i] = keys[at].ID
-	}
-	text, err := json.Marshal(ids)
-	if err != nil {
-		return events.Wrap(events.Internal, "index.Current", err, "the ids cannot be written")
-	}
-	version := s.table("version")
-	sql := "select k.key, " + matchColumns + " from json_each(" + s.arg(string(text)) + ") k cross join " + version + " v where v.sid = (select m.sid from " + version +
-		" m where m.ledger = " + s.arg(ledger) + " and m.id = k.value order by m.number desc limit 1)"
-	return r.query(ctx, s, sql, takeVersion(keys, places, found))
+	return numbers
 }
 
-func (r Reads) currentByArrays(ctx context.Context, keys []projections.Key, found []projections.Version) error {
-	ledgers, ids, places := make([]int64, len(keys)), make([]string, len(keys)), make([]int, len(keys))
+// currentOf finds the current versions of the keys in some places: of one type, or of any where the dialect can.
+func (r Reads) currentOf(ctx context.Context, keys []projections.Key, places []int, found []projections.Version) error {
 	var h hasher
-	for i, k := range keys {
-		ledgers[i], ids[i], places[i] = h.begin().role(roleLedger).text(k.Tenant).text(k.Type).sum(), k.ID, i
-	}
 	s := r.statement()
-	sql := "select k.n - 1, " + matchColumns + " from unnest(" + s.arg(ledgers) + "::bigint[], " + s.arg(ids) + "::text[]) with ordinality k(ledger, id, n) cross join lateral (select * from " +
-		s.table("version") + " m where m.ledger = k.ledger and m.id = k.id order by m.number desc limit 1) v"
-	return r.query(ctx, s, sql, takeVersion(keys, places, found))
+	if len(places) == 1 {
+		key := keys[places[0]]
+		sql := "select 0, " + matchColumns + " from " + s.table("version") + " v where v.ledger = " +
+			s.arg(h.ledgerOf(key.Tenant, key.Type)) + " and v.id = " + s.arg(key.ID) + " order by v.number desc limit 1"
+		return r.query(ctx, s, sql, takeVersion(keys, places, found))
+	}
+	ledgers, ids := make([]int64, len(places)), make([]string, len(places))
+	for i, at := range places {
+		ledgers[i], ids[i] = h.ledgerOf(keys[at].Tenant, keys[at].Type), keys[at].ID
+	}
+	from, place := s.Latest(s, ledgers, ids)
+	return r.query(ctx, s, "select "+place+", "+matchColumns+" from "+from, takeVersion(keys, places, found))
 }
 
 // Written returns those of some keys that have versions, which it finds by the key of the resource and not by the id, as Current does.

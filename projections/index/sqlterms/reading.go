@@ -154,8 +154,11 @@ func (s *Sets) work(ctx context.Context) {
 func (s *Sets) do(ctx context.Context, j job) {
 	ctx, cancel := context.WithTimeout(ctx, jobTime)
 	defer cancel()
-	x := &search{at: at{ctx: ctx, db: s.db, Dialect: j.dialect, partition: j.of.first >> projections.SidBits}, q: &projections.Query{}}
-	x.Sets = nil // nothing is read here by way of what is being filled
+	x := &search{
+		at:     at{ctx: ctx, db: s.db, Dialect: j.dialect, partition: j.of.first >> projections.SidBits},
+		Engine: Engine{Bounds: s.bounds}, // nothing is read here by way of what is being filled
+		q:      &projections.Query{},
+	}
 	if ctx.Err() == nil && x.committedNow() == nil {
 		j.read(x)
 	}

@@ -58,7 +58,7 @@ func ends(t *testing.T, what string, done <-chan struct{}) {
 }
 
 func closedOf(p *partitionSets, epoch int) map[wanted]*reading {
-	return p.ask(epoch, Dialect{Bounds: Bounds{}.OrDefault()}, []wanted{{form: closedVersions}})
+	return p.ask(epoch, plain{}, []wanted{{form: closedVersions}})
 }
 
 func TestWhatTwoSearchesNeedIsReadOnceAndKept(t *testing.T) {
@@ -138,7 +138,7 @@ func TestSoManyJobsWaitAndNoMoreAndNoneAfterTheEnd(t *testing.T) {
 	in := keyed{table: "term", order: "sort"}
 	ask := func(key int64) *reading {
 		list := wantedKeys(in, []int64{key})
-		return p.ask(0, Dialect{Bounds: Bounds{}.OrDefault()}, list)[list[0]]
+		return p.ask(0, plain{}, list)[list[0]]
 	}
 	under := ask(1)
 	<-db.began
@@ -170,7 +170,7 @@ func TestASearchWaitsForASetAsLongAsItsContextLasts(t *testing.T) {
 	sets := NewSets(db, Bounds{}.OrDefault())
 	t.Cleanup(sets.Close)
 	ctx, cancel := context.WithCancel(t.Context())
-	x := &search{at: at{ctx: ctx, db: db, Dialect: Dialect{Sets: sets, Bounds: Bounds{}.OrDefault()}, snapshot: 90}, committed: true}
+	x := &search{at: at{ctx: ctx, db: db, Dialect: plain{}, snapshot: 90}, Engine: Engine{Sets: sets, Bounds: Bounds{}.OrDefault()}, committed: true}
 	if v, err := x.openSets(false); v != nil || err != nil {
 		t.Fatalf("got %v, %v where nothing is known and nobody waits", v, err)
 	}

@@ -44,7 +44,7 @@ func (m *Maker) reference(t *projections.Term, param, main, ref int64) {
 		target := m.resource(m.ledgerOf(m.tenant, t.System), t.Code)
 		key := refer(param, target)
 		m.keys = append(m.keys, key)
-		if !refersOnRow(m.postgres, t.System) {
+		if !m.where.RefersOnRow(t.System) {
 			add(key)
 		}
 		m.coding(param, "", t.System, 0) // the target types that the parameter has had

@@ -30,7 +30,7 @@ func (r Reads) Referrers(ctx context.Context, keys []projections.Key, by map[str
 		resource := h.resource(h.ledgerOf(k.Tenant, k.Type), k.ID)
 		for _, n := range ever[typeOf{k.Tenant, k.Type}] {
 			referrer := &by[k.Type][n]
-			a.add(refer(h.keptFor(h.ledgerOf(k.Tenant, referrer.Type), referrer.Param, referrer.Shares, k.Type), resource), r.refersOnRow(k.Type), askedPlace{i, n})
+			a.add(refer(h.keptFor(h.ledgerOf(k.Tenant, referrer.Type), referrer.Param, referrer.Shares, k.Type), resource), r.Dialect.RefersOnRow(k.Type), askedPlace{i, n})
 		}
 	}
 	more, err := r.currentReferences(ctx, &a)
@@ -39,7 +39,7 @@ func (r Reads) Referrers(ctx context.Context, keys []projections.Key, by map[str
 	}
 	for i, k := range keys {
 		found[i] = a.found[i]
-		if more && r.refersOnRow(k.Type) {
+		if more && r.Dialect.RefersOnRow(k.Type) {
 			found[i] = ever[typeOf{k.Tenant, k.Type}]
 		}
 		slices.Sort(found[i])

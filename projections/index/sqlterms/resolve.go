@@ -267,7 +267,7 @@ func (x scope) referenceValue(param int64, c *projections.Clause, v projections.
 		return needsTarget(c.Param)
 	}
 	x.targets(param, v, a.addKey, func(target, id string) {
-		a.addKeyOn(refer(x.keptFor(x.ledger, c.Param, c.Shares, target), x.resource(x.ledgerOf(x.q.Tenant, target), id)), x.refersOnRow(target))
+		a.addKeyOn(refer(x.keptFor(x.ledger, c.Param, c.Shares, target), x.resource(x.ledgerOf(x.q.Tenant, target), id)), x.RefersOnRow(target))
 	})
 	return nil
 }

@@ -88,16 +88,16 @@ type Rows struct {
 // are in the index, Forget when they are not. It is not safe for concurrent use.
 type Maker struct {
 	hasher
-	postgres bool
-	rows     Rows
-	known    map[int64]struct{} // hashes of dictionary rows that the index has
-	fresh    []int64            // and of those that the rows bring
-	params   map[paramName]int64
-	tenant   string // of the version that is being added
-	sorted   []projections.Term
-	places   []int32
-	present  []string
-	keys     []int64 // of all versions; see VersionRow.Keys
+	where   Places
+	rows    Rows
+	known   map[int64]struct{} // hashes of dictionary rows that the index has
+	fresh   []int64            // and of those that the rows bring
+	params  map[paramName]int64
+	tenant  string // of the version that is being added
+	sorted  []projections.Term
+	places  []int32
+	present []string
+	keys    []int64 // of all versions; see VersionRow.Keys
 }
 
 type paramName struct {
@@ -108,9 +108,9 @@ type paramName struct {
 // knownBound bounds the memory of Maker.known: about 40 bytes each.
 const knownBound = 200_000
 
-// NewMaker returns a Maker of rows for Postgres, else for SQLite, that knows nothing of the dictionaries.
-func NewMaker(postgres bool) *Maker {
-	return &Maker{postgres: postgres, known: map[int64]struct{}{}, params: map[paramName]int64{}}
+// NewMaker returns a Maker that knows nothing of the dictionaries, of rows where keys stand in places.
+func NewMaker(places Places) *Maker {
+	return &Maker{where: places, known: map[int64]struct{}{}, params: map[paramName]int64{}}
 }
 
 // Committed remembers that the dictionary rows of the last Rows are in the index.

@@ -31,7 +31,7 @@ func BenchmarkRows(b *testing.B) {
 			},
 		}
 	}
-	m := NewMaker(false)
+	m := NewMaker(plain{})
 	b.ReportAllocs()
 	for b.Loop() {
 		m.Rows(versions)

@@ -17,6 +17,7 @@ const op = "index.Search"
 // search is one query under way.
 type search struct {
 	at
+	Engine
 	hasher
 	q         *projections.Query
 	ledger    int64
@@ -72,8 +73,8 @@ type edge struct {
 
 // Search answers a query with the tables of a generation. Errors are *events.Error: Invalid for a page token that is not of this
 // query, Unsupported for what the index does not hold, TooCostly for what is beyond its bounds.
-func Search(ctx context.Context, db DB, dialect Dialect, q projections.Query) (projections.Page, error) {
-	x := &search{at: at{ctx: ctx, db: db, Dialect: dialect}, q: &q, ledger: Ledger(q.Tenant, q.Type), living: -1}
+func (e Engine) Search(ctx context.Context, db DB, dialect Dialect, q projections.Query) (projections.Page, error) {
+	x := &search{at: at{ctx: ctx, db: db, Dialect: dialect}, Engine: e, q: &q, ledger: Ledger(q.Tenant, q.Type), living: -1}
 	if q.Limit < 0 {
 		return projections.Page{}, events.Errorf(events.Invalid, op, "a page cannot have %d versions", q.Limit)
 	}

@@ -19,8 +19,9 @@ import (
 // reading of that very thing, others for the same reading (reading.go). Bitmaps, blocks and ranges are replaced, never changed, so that they can
 // be used without holding anything. A nil *Sets knows nothing. It is safe for concurrent use.
 type Sets struct {
-	db    DB    // of the background
-	bound int64 // bytes
+	db     DB // of the background
+	bounds Bounds
+	bound  int64 // bytes
 
 	mu         sync.Mutex // held for moments, never while something is read
 	clock      int64      // counts what is used, so that what was used longest ago is known
@@ -35,7 +36,7 @@ type Sets struct {
 // NewSets returns Sets that know nothing yet and hold as many bytes as the bounds say. They read with statements of their own, one at a time, on db: searches that
 // wait for them may hold every connection of another pool. Close ends that.
 func NewSets(db DB, bounds Bounds) *Sets {
-	return &Sets{db: db, bound: int64(bounds.Memory), partitions: map[int64]*partitionSets{}}
+	return &Sets{db: db, bounds: bounds, bound: int64(bounds.Memory), partitions: map[int64]*partitionSets{}}
 }
 
 // Forget drops everything: the tables may be others now. What is being read is not kept.
