@@ -198,7 +198,7 @@ func (s *Server) show(w http.ResponseWriter, r *http.Request, answer *captured) 
 func (s *Server) linksOf(root documents.Node, base string) (links []namedLink) {
 	kind, id := root.Get("resourceType").Text(), root.Get("id").Text()
 	if kind != "Bundle" || !root.Get("link").Exists() {
-		if s.catalog.Known(kind) && isID(id) && root.Get("meta").Get("versionId").Exists() {
+		if s.catalog.Known(kind) && documents.IsID(id) && root.Get("meta").Get("versionId").Exists() {
 			links = append(links, namedLink{"history", base + "/" + kind + "/" + id + "/_history"})
 		}
 		return links
@@ -215,13 +215,6 @@ func (s *Server) linksOf(root documents.Node, base string) (links []namedLink) {
 func isBelow(address, base string) bool {
 	rest, found := strings.CutPrefix(address, base)
 	return found && (rest == "" || rest[0] == '/' || rest[0] == '?')
-}
-
-// isID tells whether s has the form of an id (FHIR R4, datatypes, id).
-func isID(s string) bool {
-	return s != "" && len(s) <= 64 && strings.IndexFunc(s, func(c rune) bool {
-		return !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '.')
-	}) < 0
 }
 
 // printer writes a document with indentation and links. Scalars are written as they stand in the document, everything is escaped.
@@ -284,8 +277,8 @@ func (p *printer) address(key, text string) string {
 		return ""
 	}
 	parts := strings.Split(text, "/")
-	versioned := len(parts) == 4 && parts[2] == "_history" && isID(parts[3])
-	if len(parts) != 2 && !versioned || !p.known(parts[0]) || !isID(parts[1]) {
+	versioned := len(parts) == 4 && parts[2] == "_history" && documents.IsID(parts[3])
+	if len(parts) != 2 && !versioned || !p.known(parts[0]) || !documents.IsID(parts[1]) {
 		return ""
 	}
 	return p.base + "/" + text

@@ -61,13 +61,13 @@ func (r *Reference) tail(text string, host int) {
 	parts := text
 	version := ""
 	if i := strings.LastIndex(parts, "/_history/"); i >= 0 {
-		if version = parts[i+len("/_history/"):]; !isID(version) {
+		if version = parts[i+len("/_history/"):]; !IsID(version) {
 			return
 		}
 		parts = parts[:i]
 	}
 	i := strings.LastIndexByte(parts, '/')
-	if i < 0 || !isID(parts[i+1:]) {
+	if i < 0 || !IsID(parts[i+1:]) {
 		return
 	}
 	id := parts[i+1:]

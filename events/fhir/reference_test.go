@@ -168,7 +168,7 @@ func FuzzReferences(f *testing.F) {
 			if err != nil || alone.Root().Text() != p.Value {
 				t.Fatalf("the place %q has the value %q: %v", data[p.Start:p.End], p.Value, err)
 			}
-			if r := ParseReference(p.Value); r.ID != "" && (!isID(r.ID) || !isTypeName(r.Type)) {
+			if r := ParseReference(p.Value); r.ID != "" && (!IsID(r.ID) || !isTypeName(r.Type)) {
 				t.Errorf("%q has type %q and id %q", p.Value, r.Type, r.ID)
 			}
 			for n := range len(p.Value) + 1 {

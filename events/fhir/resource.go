@@ -79,17 +79,21 @@ func CheckID(id string) error {
 }
 
 func checkID(id string) *events.Error {
-	if isID(id) {
+	if IsID(id) {
 		return nil
 	}
 	return events.Errorf(events.Invalid, "fhir.CheckID", "%q is no id; an id has 1 to 64 letters, digits, - and . (A-Z a-z 0-9)", cut(id, maxPathKey))
 }
 
-func isID(s string) bool {
+// IsID tells whether a text has the form of an id: 1 to 64 letters, digits, - and . (FHIR R4, datatypes.html#id).
+func IsID(s string) bool {
+	if s == "" || len(s) > 64 {
+		return false
+	}
 	for i := range len(s) {
 		if c := s[i]; !isLetter(c) && !isDigit(c) && c != '-' && c != '.' {
 			return false
 		}
 	}
-	return len(s) >= 1 && len(s) <= 64
+	return true
 }

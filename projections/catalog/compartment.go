@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"binnacle/events"
+	"binnacle/events/fhir"
 	"binnacle/projections"
 )
 
@@ -15,24 +16,24 @@ type Compartment struct{ Type, ID string }
 const itself = "{def}"
 
 // Compartments returns the types that compartments are named after, sorted: "Patient", "Encounter" …
-func (c *Catalog) Compartments() []string { return slices.Sorted(maps.Keys(c.compartments)) }
+func (c *Catalog) Compartments() []string { return slices.Sorted(maps.Keys(c.model.Compartments())) }
 
 // Compartment returns the parameters by which a resource of a type is in a compartment, as CompartmentDefinition writes them: "{def}" stands
 // for the resource's own id. ok is false when there is no such compartment or the type is never in it.
 func (c *Catalog) Compartment(name, typ string) (params []string, ok bool) {
-	params, ok = c.compartments[name][typ]
+	params, ok = c.model.Compartments()[name][typ]
 	return slices.Clone(params), ok
 }
 
 // enter restricts a query to a compartment: one of the parameters must refer to the resource.
 func (p *queryParser) enter(in Compartment) error {
-	params, ok := p.catalog.compartments[in.Type][p.options.Type]
+	params, ok := p.catalog.model.Compartments()[in.Type][p.options.Type]
 	switch {
-	case p.catalog.compartments[in.Type] == nil:
+	case p.catalog.model.Compartments()[in.Type] == nil:
 		return events.Errorf(events.NotFound, "catalog.ParseQuery", "%.64q has no compartment; these have one: %s", in.Type, someOf(p.catalog.Compartments()))
 	case !ok:
 		return events.Errorf(events.Invalid, "catalog.ParseQuery", "a %s is never in the compartment of a %s; search it without the compartment", p.options.Type, in.Type)
-	case !isID(in.ID):
+	case !fhir.IsID(in.ID):
 		return events.Errorf(events.Invalid, "catalog.ParseQuery", "%.80q is not an id", in.ID)
 	}
 	var any []projections.Clause
@@ -57,7 +58,7 @@ func (p *queryParser) enter(in Compartment) error {
 // replaced could break that.
 func (c *Catalog) checkCompartments() error {
 	for _, name := range c.Compartments() {
-		for typ, params := range c.compartments[name] {
+		for typ, params := range c.model.Compartments()[name] {
 			for _, code := range params {
 				if code == itself && typ == name {
 					continue

@@ -171,7 +171,7 @@ func (c *compiler) cast(of fhirpath.Expr, typ string, position int) ([]*node, er
 		switch {
 		case strings.EqualFold(n.at.datatype, typ): // R4 writes "DateTime" once
 			to = append(to, n)
-		case c.model.isA(typ, n.at.datatype) && c.model.types[typ].kind == "resource":
+		case c.model.isA(typ, n.at.datatype) && c.model.isConcrete(typ):
 			t := newNode(place{typ, typ}, typ)
 			n.filters = append(n.filters, filter{isResourceType(typ), t})
 			to = append(to, t)
@@ -314,7 +314,7 @@ func (c *compiler) compileParam(p *Param, e fhirpath.Expr, components []*compone
 				n.output(output{param: p.Code, read: readComposite, composite: compiled})
 				from.composite = compiled.describe()
 				p.selections = append(p.selections, from)
-			} else if indexKnows(p.Code) {
+			} else if p.indexKnows() {
 				p.readable, p.alone = true, true
 			} else if read := c.readerOf(p.Kind, n); read != nil {
 				n.output(output{param: p.Code, read: read, main: main, marks: p.Code != ""})
@@ -358,6 +358,3 @@ func resolvedType(e fhirpath.Expr) string {
 
 // sameFocus makes a compiler for a condition on the resource itself.
 func (c *compiler) sameFocus() *compiler { return c.at(place{c.typ, c.typ}) }
-
-// indexKnows tells the parameters that need no terms: an index answers them from its rows.
-func indexKnows(code string) bool { return code == "_id" || code == "_lastUpdated" }

@@ -70,7 +70,7 @@ func (p *queryParser) readElements(key, value string) *refusal {
 // anyHas tells whether one of the types searched has an element, by its name or, for a choice, by its key in JSON.
 func (p *queryParser) anyHas(name string) bool {
 	for _, typ := range p.searched() {
-		if p.catalog.rootElement(typ, name) != "" {
+		if p.catalog.model.rootElement(typ, name) != "" {
 			return true
 		}
 	}
@@ -112,7 +112,7 @@ func (p *queryParser) readCount(key, value string) *refusal {
 	if err := p.once(key, "_count"); err != nil {
 		return err
 	}
-	if !onlyDigits(value) {
+	if value == "" || strings.Trim(value, "0123456789") != "" {
 		return invalid(key, "%.40q is not a whole number from 0 up", value)
 	}
 	n, err := strconv.Atoi(value)
@@ -204,7 +204,7 @@ func (p *queryParser) readSort(key, value string) *refusal {
 		case param == nil && code == "_score":
 			return drop(events.Unsupported, key, "sorting by _score is not offered")
 		case param == nil:
-			return drop(events.Invalid, key, "%s has no search parameter %.64q to sort by%s", p.options.Type, code, p.own.hint(code))
+			return drop(events.Invalid, key, "%s has no search parameter %.64q to sort by%s", p.options.Type, code, hint(p.own, code))
 		case !param.Searchable() || param.Kind != projections.Date && param.Kind != projections.String && param.Kind != projections.Token:
 			return drop(events.Unsupported, key, "sorting by %s, a %s parameter, is not offered; date, string and token parameters are", code, param.Kind)
 		}

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"regexp"
-	"slices"
 
 	"binnacle/projections"
 )
@@ -119,37 +118,4 @@ func (d *definition) checkOwn(m *model) error {
 		return fmt.Errorf("expression is missing; without it nothing would be found")
 	}
 	return nil
-}
-
-// merge puts the operator's definitions over those of R4: one with the url, or the base and code, of an R4 definition stands in its place.
-// Two of the operator's own for one base and code are an error.
-func merge(r4, own []*definition) ([]*definition, error) {
-	type slot struct{ base, code string }
-	taken := map[slot]*definition{}
-	urls := map[string]bool{}
-	for _, d := range own {
-		urls[d.URL] = d.URL != ""
-		for _, base := range d.Base {
-			s := slot{base, d.Code}
-			if other := taken[s]; other != nil {
-				return nil, fmt.Errorf("%s and %s both define the parameter %s of %s", other.name(), d.name(), d.Code, base)
-			}
-			taken[s] = d
-		}
-	}
-	merged := slices.Clone(own)
-	for _, d := range r4 {
-		if urls[d.URL] {
-			continue
-		}
-		kept := slices.DeleteFunc(slices.Clone(d.Base), func(base string) bool { return taken[slot{base, d.Code}] != nil })
-		if len(kept) == len(d.Base) {
-			merged = append(merged, d)
-		} else if len(kept) > 0 {
-			c := *d
-			c.Base = kept
-			merged = append(merged, &c)
-		}
-	}
-	return merged, nil
 }

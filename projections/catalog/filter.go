@@ -70,7 +70,7 @@ func (p *queryParser) filter(at hop, key, value string) (projections.Clause, *re
 		r.unknown = true
 		return projections.Clause{}, r
 	case param == nil:
-		return projections.Clause{}, drop(events.Invalid, key, "%s has no such search parameter%s", at.typ, own.hint(code))
+		return projections.Clause{}, drop(events.Invalid, key, "%s has no such search parameter%s", at.typ, hint(own, code))
 	case chain != "":
 		return p.chain(at, param, modifier, chain, key, value)
 	case !param.Searchable():

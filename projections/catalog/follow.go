@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"binnacle/events"
+	"binnacle/events/fhir"
 	"binnacle/projections"
 )
 
@@ -45,7 +46,7 @@ func (p *queryParser) chain(at hop, param *Param, modifier, chain, key, value st
 		switch {
 		case r == nil:
 			target := projections.Target{Type: typ, Clauses: []projections.Clause{next}, Shares: param.Shares}
-			param.lookInside(&target)
+			lookInside(param, &target)
 			follow.Targets = append(follow.Targets, target)
 		case r.unknown:
 			if further == nil && (wanted == "_has" || p.catalog.types[typ].params[wanted] != nil) {
@@ -75,7 +76,7 @@ func (p *queryParser) chain(at hop, param *Param, modifier, chain, key, value st
 // hintAt names parameters of a like spelling when one type alone is meant.
 func (p *queryParser) hintAt(types []string, code string) string {
 	if t := p.catalog.types[types[0]]; len(types) == 1 && t != nil {
-		return t.hint(code)
+		return hint(t, code)
 	}
 	return ""
 }
@@ -106,7 +107,7 @@ func (p *queryParser) has(at hop, rest, key, value string) (projections.Clause, 
 	param := referring.params[code]
 	switch {
 	case param == nil:
-		return clause, drop(events.Invalid, key, "%s has no search parameter %.64q%s", typ, code, referring.hint(code))
+		return clause, drop(events.Invalid, key, "%s has no search parameter %.64q%s", typ, code, hint(referring, code))
 	case param.Kind != projections.Reference:
 		return clause, invalid(key, "%s of %s is a %s parameter; _has needs a reference", code, typ, param.Kind)
 	case !param.followable():
@@ -144,7 +145,7 @@ func (p *queryParser) list(at hop, key, value string) (projections.Clause, *refu
 	}
 	wanted := projections.Clause{Param: projections.ParamID, Kind: projections.Token}
 	for _, id := range ids {
-		if !isID(id) {
+		if !fhir.IsID(id) {
 			return clause, invalid(key, "%.80q is not an id of a List", id)
 		}
 		wanted.Values = append(wanted.Values, projections.Value{AnySystem: true, Code: id})
@@ -153,12 +154,15 @@ func (p *queryParser) list(at hop, key, value string) (projections.Clause, *refu
 		Targets: []projections.Target{{Type: "List", Clauses: []projections.Clause{wanted}, Shares: p.catalog.Clause("List", "item").Shares}}}}, nil
 }
 
-// refersTo tells whether a reference may point to a type.
-func (p *Param) refersTo(typ string) bool {
-	return len(p.Targets) == 0 || slices.Contains(p.Targets, typ) || slices.Contains(p.Targets, "Resource")
-}
-
-// followable tells whether references of the parameter name resources by type and id; canonicals name them by URL.
-func (p *Param) followable() bool {
-	return p.Kind == projections.Reference && p.Searchable() && slices.ContainsFunc(p.Datatypes, func(d string) bool { return d == "Reference" || d == "Resource" })
+// lookInside has a chain look into what is contained, too. Nothing refers to that from elsewhere.
+func lookInside(p *Param, t *projections.Target) {
+	for i := range t.Clauses {
+		switch c := &t.Clauses[i]; {
+		case c.Follow != nil && c.Follow.Reverse:
+			return
+		case c.Follow == nil:
+			t.Each = t.Each || c.Modifier == projections.Not || c.Modifier == projections.Missing && c.Missing
+		}
+	}
+	t.Inside = projections.Inside(p.insideCode(t.Type), t.Type)
 }

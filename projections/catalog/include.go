@@ -59,7 +59,7 @@ func (p *queryParser) sourceOf(include *Include, key, value string) *refusal {
 		param := own.params[parts[1]]
 		switch {
 		case param == nil:
-			return drop(events.Invalid, key, "%s has no search parameter %.64q%s", include.Source, parts[1], own.hint(parts[1]))
+			return drop(events.Invalid, key, "%s has no search parameter %.64q%s", include.Source, parts[1], hint(own, parts[1]))
 		case !param.followable() && len(param.Datatypes) > 0 && slices.Contains(param.Datatypes, "canonical"):
 			return drop(events.Unsupported, key, "%s refers by canonical URLs, and following them is not offered", param.Code)
 		case !param.followable():

@@ -35,22 +35,22 @@ type reached struct {
 
 // interior is what one document contains.
 type interior struct {
-	catalog *Catalog
-	root    fhir.Node
-	nodes   map[string]fhir.Node  // by id, the first of several
-	known   map[string]*contained // by id
-	terms   []projections.Term    // under their names
-	links   int                   // that have been followed
+	extractor *extractor
+	root      fhir.Node
+	nodes     map[string]fhir.Node  // by id, the first of several
+	known     map[string]*contained // by id
+	terms     []projections.Term    // under their names
+	links     int                   // that have been followed
 }
 
 // inside returns the terms of what the resource contains, step by step along the references. What would be too much
 // is left out, whole: a contained resource with some of its terms would seem to lack the others. One that can not be
 // read as its type is left out, too: a log may hold such a one.
-func (c *Catalog) inside(w *walk) []projections.Term {
+func (x *extractor) inside(w *walk) []projections.Term {
 	if len(w.links) == 0 {
 		return nil
 	}
-	in := interior{catalog: c, root: w.root, nodes: map[string]fhir.Node{}, known: map[string]*contained{}}
+	in := interior{extractor: x, root: w.root, nodes: map[string]fhir.Node{}, known: map[string]*contained{}}
 	for node := range w.root.Get("contained").Items() {
 		if id := node.Get("id").Text(); !in.nodes[id].Exists() {
 			in.nodes[id] = node
@@ -74,7 +74,7 @@ func (c *Catalog) inside(w *walk) []projections.Term {
 // from follows the references of what has been reached; nil where these are too many.
 func (in *interior) from(at *reached) (found []*reached) {
 	byName := map[string]*reached{}
-	params := in.catalog.types[at.typ].params
+	params := in.extractor.types[at.typ].params
 	for _, resource := range at.all {
 		for _, l := range resource.links {
 			if in.links++; in.links > insideLinks {
@@ -160,13 +160,13 @@ func (in *interior) resource(id string) *contained {
 	in.known[id] = one
 	node := in.nodes[id]
 	typ := node.Get("resourceType").Text()
-	if !in.catalog.Known(typ) {
+	if !in.extractor.model.hasEndpoint(typ) {
 		return one
 	}
-	w := in.catalog.walkInside(node, in.root)
-	defer in.catalog.release(w)
+	w := in.extractor.walkInside(node, in.root)
+	defer in.extractor.release(w)
 	w.add(projections.Term{Param: projections.ParamID, Kind: projections.Token, Code: id})
-	w.run(in.catalog.types[typ].paths, node)
+	w.run(in.extractor.types[typ].paths, node)
 	if terms := withoutRepeats(w.terms); w.err == nil && len(terms) <= insideMost {
 		one.typ, one.terms, one.links = typ, terms, distinct(w.links)
 	}
@@ -174,21 +174,21 @@ func (in *interior) resource(id string) *contained {
 }
 
 // walkInside makes a walk ready for what is contained.
-func (c *Catalog) walkInside(inside, container fhir.Node) *walk {
-	w := c.walks.Get().(*walk)
+func (x *extractor) walkInside(inside, container fhir.Node) *walk {
+	w := x.walks.Get().(*walk)
 	w.reset(inside)
 	w.container = container
 	return w
 }
 
 // checkInside holds that what is contained can be read as its type: chains look into it. An unknown type is refused for its form.
-func (c *Catalog) checkInside(inside, container fhir.Node) error {
-	t := c.types[inside.Get("resourceType").Text()]
+func (x *extractor) checkInside(inside, container fhir.Node) error {
+	t := x.types[inside.Get("resourceType").Text()]
 	if t == nil {
 		return nil
 	}
-	w := c.walkInside(inside, container)
-	defer c.release(w)
+	w := x.walkInside(inside, container)
+	defer x.release(w)
 	if w.run(t.paths, inside); w.err != nil {
 		return w.err
 	}
@@ -223,28 +223,4 @@ func containedIn(resource fhir.Node, id string) fhir.Node {
 		}
 	}
 	return fhir.Node{}
-}
-
-// insideCode is the parameter under which the terms of contained resources of a type stand: what shares the
-// references of another one shares what they lead to.
-func (p *Param) insideCode(typ string) string {
-	for _, s := range p.Shares {
-		if s.Types == nil || slices.Contains(s.Types, typ) {
-			return s.Param
-		}
-	}
-	return p.Code
-}
-
-// lookInside has a chain look into what is contained, too. Nothing refers to that from elsewhere.
-func (p *Param) lookInside(t *projections.Target) {
-	for i := range t.Clauses {
-		switch c := &t.Clauses[i]; {
-		case c.Follow != nil && c.Follow.Reverse:
-			return
-		case c.Follow == nil:
-			t.Each = t.Each || c.Modifier == projections.Not || c.Modifier == projections.Missing && c.Missing
-		}
-	}
-	t.Inside = projections.Inside(p.insideCode(t.Type), t.Type)
 }

@@ -199,7 +199,7 @@ func TestParamsAreSortedAndComplete(t *testing.T) {
 }
 
 func FuzzLoad(f *testing.F) {
-	m, err := parseModel(modelFile)
+	m, err := loadModel()
 	if err != nil {
 		f.Fatal(err)
 	}

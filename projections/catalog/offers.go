@@ -49,7 +49,7 @@ var prefixes = map[string]projections.Prefix{"eq": projections.Eq, "ne": project
 	"ge": projections.Ge, "le": projections.Le, "sa": projections.Sa, "eb": projections.Eb, "ap": projections.Ap}
 
 // Modifiers returns the names of the modifiers that the parameter takes, missing first; a reference takes the names of types, too.
-func (p *Param) Modifiers() []string {
+func Modifiers(p *Param) []string {
 	var names []string
 	for name, offer := range modifiers[p.Kind] {
 		if offer.offered {
@@ -57,7 +57,7 @@ func (p *Param) Modifiers() []string {
 		}
 	}
 	slices.Sort(names)
-	if !indexKnows(p.Code) {
+	if !p.indexKnows() {
 		names = slices.Insert(names, 0, "missing")
 	}
 	return names
@@ -66,7 +66,7 @@ func (p *Param) Modifiers() []string {
 // modifier reads the name of a modifier, or of the type that a reference is asked to point to.
 func (p *queryParser) modifier(param *Param, key, name string) (m projections.Modifier, targetType string, r *refusal) {
 	if name == "missing" {
-		if indexKnows(param.Code) {
+		if param.indexKnows() {
 			return 0, "", refuse(events.Unsupported, key, "every resource has %s, so :missing is not offered", param.Code)
 		}
 		return projections.Missing, "", nil

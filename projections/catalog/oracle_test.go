@@ -118,7 +118,7 @@ func TestEveryMainDateIsADateParameterThatGivesDates(t *testing.T) {
 func TestCompartmentsNameParametersThatThereAre(t *testing.T) {
 	c := defaultCatalog(t)
 	n := 0
-	for name, types := range c.compartments {
+	for name, types := range c.model.Compartments() {
 		for typ := range types {
 			params, ok := c.Compartment(name, typ)
 			if !ok || len(params) == 0 {

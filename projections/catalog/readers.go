@@ -207,3 +207,47 @@ func readURI(w *walk, o *output, v fhir.Node) {
 		w.add(projections.Term{Param: o.param, Kind: projections.URI, Text: url})
 	}
 }
+
+// reference makes the term of a literal reference. One to what is contained is none: it leads nowhere outside, and chains alone follow it.
+func (w *walk) reference(o *output, text string) {
+	if text == "" || text[0] == '#' {
+		return
+	}
+	t := projections.Term{Param: o.param, Kind: projections.Reference, Code: text}
+	if r := parseReference(text); r.relative && r.id != "" {
+		t.System, t.Code = r.typ, r.id
+	} else if !r.relative && r.version != "" {
+		t.Code, _, _ = strings.Cut(text, "/_history/")
+	}
+	w.add(t)
+}
+
+// readReference makes a term of the literal reference, and one of the identifier.
+func readReference(w *walk, o *output, v fhir.Node) {
+	text := w.text(v, "reference")
+	if id, inside := strings.CutPrefix(text, "#"); inside && id != "" && o.param != "" {
+		w.links = append(w.links, link{o.param, id})
+	}
+	w.reference(o, text)
+	identifier := w.object(v, "identifier")
+	if system, value := w.text(identifier, "system"), w.text(identifier, "value"); system != "" || value != "" {
+		w.add(projections.Term{Param: o.param, Kind: projections.Reference, Identifier: true, System: system, Code: value})
+	}
+}
+
+// readCanonical makes a term of a canonical: the URL and, as its System, the version.
+func readCanonical(w *walk, o *output, v fhir.Node) {
+	text := v.Text()
+	if url, version, found := strings.Cut(text, "|"); found && url != "" {
+		w.add(projections.Term{Param: o.param, Kind: projections.Reference, Code: url, System: version})
+		return
+	}
+	w.reference(o, text)
+}
+
+// readResource makes a term of a resource that stands inside a Bundle, as a reference to it would.
+func readResource(w *walk, o *output, v fhir.Node) {
+	if typ, id := w.text(v, "resourceType"), w.text(v, "id"); typ != "" && id != "" {
+		w.add(projections.Term{Param: o.param, Kind: projections.Reference, System: typ, Code: id})
+	}
+}

@@ -4,7 +4,6 @@ import (
 	"strings"
 
 	"binnacle/events/fhir"
-	"binnacle/projections"
 )
 
 // reference is what the text of a literal reference shows.
@@ -32,7 +31,7 @@ func parseReference(text string) reference {
 		text, version = before, v
 	}
 	slash := strings.LastIndexByte(text, '/')
-	if slash < 1 || !isID(text[slash+1:]) {
+	if slash < 1 || !fhir.IsID(text[slash+1:]) {
 		return reference{}
 	}
 	head, id := text[:slash], text[slash+1:]
@@ -54,62 +53,4 @@ func isTypeName(s string) bool {
 		}
 	}
 	return true
-}
-
-// isID tells whether a text is an id: [A-Za-z0-9\-\.]{1,64} (FHIR R4, section 2.24.0.1).
-func isID(s string) bool {
-	if s == "" || len(s) > 64 {
-		return false
-	}
-	for i := range len(s) {
-		c := s[i]
-		if (c|0x20 < 'a' || c|0x20 > 'z') && (c < '0' || c > '9') && c != '-' && c != '.' {
-			return false
-		}
-	}
-	return true
-}
-
-// reference makes the term of a literal reference. One to what is contained is none: it leads nowhere outside, and chains alone follow it.
-func (w *walk) reference(o *output, text string) {
-	if text == "" || text[0] == '#' {
-		return
-	}
-	t := projections.Term{Param: o.param, Kind: projections.Reference, Code: text}
-	if r := parseReference(text); r.relative && r.id != "" {
-		t.System, t.Code = r.typ, r.id
-	} else if !r.relative && r.version != "" {
-		t.Code, _, _ = strings.Cut(text, "/_history/")
-	}
-	w.add(t)
-}
-
-// readReference makes a term of the literal reference, and one of the identifier.
-func readReference(w *walk, o *output, v fhir.Node) {
-	text := w.text(v, "reference")
-	if id, inside := strings.CutPrefix(text, "#"); inside && id != "" && o.param != "" {
-		w.links = append(w.links, link{o.param, id})
-	}
-	w.reference(o, text)
-	identifier := w.object(v, "identifier")
-	if system, value := w.text(identifier, "system"), w.text(identifier, "value"); system != "" || value != "" {
-		w.add(projections.Term{Param: o.param, Kind: projections.Reference, Identifier: true, System: system, Code: value})
-	}
-}
-
-// readCanonical makes a term of a canonical: the URL and, as its System, the version.
-func readCanonical(w *walk, o *output, v fhir.Node) {
-	text := v.Text()
-	if url, version, found := strings.Cut(text, "|"); found && url != "" {
-		w.add(projections.Term{Param: o.param, Kind: projections.Reference, Code: url, System: version})
-		return
-	}
-	w.reference(o, text)
-}
-
-// readResource makes a term of a resource that stands inside a Bundle, as a reference to it would.
-func readResource(w *walk, o *output, v fhir.Node) {
-	if typ, id := w.text(v, "resourceType"), w.text(v, "id"); typ != "" && id != "" {
-		w.add(projections.Term{Param: o.param, Kind: projections.Reference, System: typ, Code: id})
-	}
 }

@@ -27,15 +27,15 @@ func (c *Catalog) Relative(typ, raw, base string) string {
 		if err != nil || badValue != nil || param == nil {
 			continue
 		}
-		if relative := param.relative(value, base); relative != value {
+		if relative := relativeValue(param, value, base); relative != value {
 			pairs[i] = key + "=" + url.QueryEscape(relative)
 		}
 	}
 	return strings.Join(pairs, "&")
 }
 
-// relative makes the references in a value of the parameter relative, those that stand as parts of a composite too.
-func (p *Param) relative(value, base string) string {
+// relativeValue makes the references in a value of the parameter relative, those that stand as parts of a composite too.
+func relativeValue(p *Param, value, base string) string {
 	alternatives := splitUnescaped(value, ',')
 	for i, one := range alternatives {
 		switch p.Kind {

@@ -208,7 +208,7 @@ func TestTheWholeSample(t *testing.T) {
 				if n := got.Params[code]; (n != counts) != (differences[key] != "") {
 					t.Errorf("%s selects %d elements of %d resources; the oracle counts %d of %d; listed as a difference: %q", key, n[1], n[0], counts[1], counts[0], differences[key])
 				}
-				if n := totals.terms[key]; !indexKnows(code) && (n != counts[0]) != (withoutTerms[key] != "") {
+				if n := totals.terms[key]; !(&Param{Code: code}).indexKnows() && (n != counts[0]) != (withoutTerms[key] != "") {
 					t.Errorf("%s: %d resources have terms; the oracle counts %d with elements; listed as one without: %q", key, n, counts[0], withoutTerms[key])
 				}
 			}

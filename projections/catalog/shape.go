@@ -10,11 +10,11 @@ import (
 // Shape tells which elements of a resource type name resources, for [fhir.References]; nil for a type that is not known. Elements of the
 // types uri, url, oid and uuid may link to an entry of a transaction (FHIR R4, http.html#trules), apart from those that give something
 // its name: the url of an Extension and of a definition, and the system of a code or an identifier. Canonicals never do.
-func (c *Catalog) Shape(typ string) *fhir.Shape { return c.shapes()[typ] }
+func (m *model) Shape(typ string) *fhir.Shape { return m.shapes()[typ] }
 
 // makeShapes makes the shapes of all resource types.
 func (m *model) makeShapes() map[string]*fhir.Shape {
-	b := shapes{model: m, known: make(map[string]*fhir.Shape), names: make(map[string][]string)}
+	b := shaper{model: m, known: make(map[string]*fhir.Shape), names: make(map[string][]string)}
 	for path := range m.elements {
 		dot := strings.LastIndexByte(path, '.')
 		b.names[path[:dot]] = append(b.names[path[:dot]], strings.TrimSuffix(path[dot+1:], "[x]"))
@@ -27,8 +27,8 @@ func (m *model) makeShapes() map[string]*fhir.Shape {
 	return found
 }
 
-// shapes makes the shape of each place once: types contain each other.
-type shapes struct {
+// shaper makes the shape of each place once: types contain each other.
+type shaper struct {
 	model *model
 	names map[string][]string // of the elements under a path
 	known map[string]*fhir.Shape
@@ -43,14 +43,14 @@ var (
 )
 
 // of returns the shape of what has elements.
-func (b *shapes) of(at place) *fhir.Shape {
+func (b *shaper) of(at place) *fhir.Shape {
 	if known := b.known[at.path]; known != nil {
 		return known
 	}
 	shape := new(fhir.Shape)
 	b.known[at.path] = shape
 	names := []string{"id", "extension"}
-	for path := at.path; path != "" && path != "-"; path = b.model.types[path].parent {
+	for path := at.path; path != ""; path = b.model.parent(path) {
 		names = append(names, b.names[path]...)
 	}
 	for _, name := range names {
@@ -64,7 +64,7 @@ func (b *shapes) of(at place) *fhir.Shape {
 	return shape
 }
 
-func (b *shapes) step(s step) *fhir.Shape {
+func (b *shaper) step(s step) *fhir.Shape {
 	switch datatype := s.to.datatype; {
 	case s.element == "Reference.reference":
 		return referenceShape

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	"binnacle/events/fhir"
 	"binnacle/projections"
 )
 
@@ -130,35 +129,4 @@ func (p *Param) restricts(others []*Param) []projections.Share {
 		}
 	}
 	return nil
-}
-
-// Clause begins a clause of the parameter: its code, its kind, and how an index keeps it.
-func (p *Param) Clause() projections.Clause {
-	return projections.Clause{Param: p.Code, Kind: p.Kind, Shares: p.Shares}
-}
-
-// Clause begins a clause of a type's parameter; one that the type does not have finds nothing.
-func (c *Catalog) Clause(typ, code string) projections.Clause {
-	if p, known := c.Param(typ, code); known {
-		return p.Clause()
-	}
-	return projections.Clause{Param: code}
-}
-
-// read makes the terms of a value, and marks those that another parameter has.
-func (n *node) read(w *walk, v fhir.Node) {
-	for i := range n.outputs {
-		o, first := &n.outputs[i], len(w.terms)
-		o.read(w, o, v)
-		if o.marks && len(w.terms) == first && w.err == nil {
-			w.add(projections.Term{Param: o.param, Kind: projections.Special})
-		}
-		if !o.shared {
-			continue
-		}
-		for j := first; j < len(w.terms); j++ {
-			t := &w.terms[j]
-			t.Shared = o.sharedTypes == nil || !t.Identifier && isID(t.Code) && slices.Contains(o.sharedTypes, t.System)
-		}
-	}
 }

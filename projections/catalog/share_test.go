@@ -89,7 +89,7 @@ func TestSharedTermsAreThoseOfTheOthers(t *testing.T) {
 			var others []string
 			for _, share := range p.Shares {
 				others = append(others, written(extracted.Terms, share.Param, func(t *projections.Term) bool {
-					return share.Types == nil || !t.Identifier && isID(t.Code) && slices.Contains(share.Types, t.System)
+					return share.Types == nil || !t.Identifier && fhir.IsID(t.Code) && slices.Contains(share.Types, t.System)
 				})...)
 			}
 			slices.Sort(others)

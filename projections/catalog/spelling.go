@@ -6,7 +6,7 @@ import (
 )
 
 // hint names parameters of a type that are spelled like an unknown one.
-func (t *typeCatalog) hint(code string) string {
+func hint(t *typeCatalog, code string) string {
 	type candidate struct {
 		code     string
 		distance int

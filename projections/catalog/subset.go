@@ -1,7 +1,6 @@
 package catalog
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -9,62 +8,46 @@ import (
 	"binnacle/events/fhir"
 )
 
-// parts tells which elements are mandatory or belong to a summary (StructureDefinition: min, isSummary), and how parts of resources are cut out.
-type parts struct {
-	model    *model
-	elements map[string][]element // of a type or a backbone element, by its path
-	mu       sync.Mutex
-	made     map[string]*part // of summaries, by the path of their place
-}
-
-// element is one that is mandatory or in a summary.
-type element struct {
-	name               string // without [x]
-	summary, mandatory bool
-}
-
-// part is what is kept of an object.
-type part struct {
+// kept is what is kept of an object.
+type kept struct {
 	whole bool // everything
-	keys  map[string]*part
+	keys  map[string]*kept
 }
 
-var wholePart = &part{whole: true}
+var everything = &kept{whole: true}
 
-// parseParts reads the lines that r4/generate writes: "path letters", s for summary, m for mandatory.
-func parseParts(compressed []byte, m *model) (*parts, error) {
-	data, err := unpack(compressed)
-	if err != nil {
-		return nil, err
-	}
-	p := &parts{model: m, elements: make(map[string][]element, 1024), made: map[string]*part{}}
-	for line := range strings.Lines(string(data)) {
-		path, letters, found := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
-		dot := strings.LastIndexByte(path, '.')
-		if !found || dot < 0 {
-			return nil, fmt.Errorf("the line %q of the parts has no path and letters", line)
-		}
-		p.elements[path[:dot]] = append(p.elements[path[:dot]], element{name: strings.TrimSuffix(path[dot+1:], "[x]"),
-			summary: strings.Contains(letters, "s"), mandatory: strings.Contains(letters, "m")})
-	}
-	return p, nil
+// summaries tells what summaries keep.
+type summaries struct {
+	model *model
+	mu    sync.Mutex
+	made  map[string]*kept // by the path of their place
 }
 
-// summary returns what a summary keeps at a place. Types of which no element is in a summary are kept whole where they stand in one.
-func (p *parts) summary(at place) *part {
-	if made := p.made[at.path]; made != nil {
+func newSummaries(m *model) *summaries { return &summaries{model: m, made: map[string]*kept{}} }
+
+// of returns what a summary keeps of the resources of a type.
+func (s *summaries) of(typ string) *kept {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.at(place{typ, typ})
+}
+
+// at returns what a summary keeps at a place. Types of which no element is in a summary are kept whole where they
+// stand in one.
+func (s *summaries) at(at place) *kept {
+	if made := s.made[at.path]; made != nil {
 		return made
 	}
-	elements := p.elements[at.path]
-	if isPrimitive(at.datatype) || p.model.isResource(at.path) && strings.HasSuffix(at.path, "Resource") ||
-		!slices.ContainsFunc(elements, func(e element) bool { return e.summary && e.name != "modifierExtension" }) {
-		return wholePart
+	elements := s.model.partsOf(at.path)
+	if isPrimitive(at.datatype) || s.model.isResource(at.path) && strings.HasSuffix(at.path, "Resource") ||
+		!slices.ContainsFunc(elements, func(e part) bool { return e.summary && e.name != "modifierExtension" }) {
+		return everything
 	}
-	made := &part{keys: make(map[string]*part, len(elements))}
-	p.made[at.path] = made // types may hold themselves
+	made := &kept{keys: make(map[string]*kept, len(elements))}
+	s.made[at.path] = made // types may hold themselves
 	for _, e := range elements {
-		for _, s := range p.model.steps(at, e.name) {
-			made.keys[s.key] = p.summary(s.to)
+		for _, way := range s.model.steps(at, e.name) {
+			made.keys[way.key] = s.at(way.to)
 		}
 	}
 	return made
@@ -72,46 +55,44 @@ func (p *parts) summary(at place) *part {
 
 // Subset is a part of the resources of one type that a client has asked for. It is safe for concurrent use.
 type Subset struct {
-	part *part
+	kept *kept
 	text bool // without text, else whole: _summary=data
 }
 
-// Subset returns the part of a type's resources that _summary or _elements asks for; nil when that is everything. Beside what is asked for the
-// type, the id, meta and the mandatory elements are kept (FHIR R4 search, 3.1.1.5.8 and 3.1.1.5.9).
+// Subset returns the part of a type's resources that _summary or _elements asks for; nil when that is everything.
+// Beside what is asked for the type, the id, meta and the mandatory elements are kept (FHIR R4 search, 3.1.1.5.8 and
+// 3.1.1.5.9).
 func (c *Catalog) Subset(typ string, summary Summary, elements []string) *Subset {
-	p := c.parts
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	switch {
 	case summary == SummaryData:
 		return &Subset{text: true}
 	case summary == SummaryTrue:
-		root := p.summary(place{typ, typ})
-		kept := &part{keys: map[string]*part{"resourceType": wholePart}}
+		root := c.summaries.of(typ)
+		part := &kept{keys: map[string]*kept{"resourceType": everything}}
 		for key, inner := range root.keys {
-			kept.keys[key] = inner
+			part.keys[key] = inner
 		}
-		return &Subset{part: kept}
+		return &Subset{kept: part}
 	case summary == SummaryText:
 		elements = []string{"text"}
 	case elements == nil:
 		return nil
 	}
-	kept := &part{keys: map[string]*part{"resourceType": wholePart, "id": wholePart, "meta": wholePart}}
+	part := &kept{keys: map[string]*kept{"resourceType": everything, "id": everything, "meta": everything}}
 	keep := func(name string) {
-		for _, s := range p.model.steps(place{typ, typ}, name) {
-			kept.keys[s.key], kept.keys["_"+s.key] = wholePart, wholePart
+		for _, s := range c.model.steps(place{typ, typ}, name) {
+			part.keys[s.key], part.keys["_"+s.key] = everything, everything
 		}
 	}
 	for _, name := range elements {
-		keep(c.rootElement(typ, name))
+		keep(c.model.rootElement(typ, name))
 	}
-	for _, e := range p.elements[typ] {
+	for _, e := range c.model.partsOf(typ) {
 		if e.mandatory {
 			keep(e.name)
 		}
 	}
-	return &Subset{part: kept}
+	return &Subset{kept: part}
 }
 
 // ParseSubset reads _summary and _elements where one resource of a type is read, and passes over all other parameters; nil when everything is
@@ -138,20 +119,6 @@ func (c *Catalog) ParseSubset(typ, raw string) (*Subset, error) {
 		return nil, invalid("_summary", "count is for searches; true, text, data and false are for a read").error()
 	}
 	return c.Subset(typ, parsed.Summary, parsed.Elements), nil
-}
-
-// rootElement returns the name of an element at the root of a type, by that name or, for a choice, by its key in JSON ("valueQuantity" is
-// "value"); "" when there is none.
-func (c *Catalog) rootElement(typ, name string) string {
-	if len(c.model.steps(place{typ, typ}, name)) > 0 {
-		return name
-	}
-	for i := 1; i < len(name); i++ {
-		if name[i] >= 'A' && name[i] <= 'Z' && slices.ContainsFunc(c.model.steps(place{typ, typ}, name[:i]), func(s step) bool { return s.key == name }) {
-			return name[:i]
-		}
-	}
-	return ""
 }
 
 // subsetted is the tag of a resource that is not all there (FHIR R4 search, 3.1.1.5.8).
@@ -183,7 +150,7 @@ func (s *Subset) Append(dst []byte, doc *fhir.Document) []byte {
 				dst = append(dst, value.Raw()...)
 			}
 		default:
-			if inner := s.part.keys[key]; inner != nil && key != "meta" {
+			if inner := s.kept.keys[key]; inner != nil && key != "meta" {
 				member(key)
 				dst = appendPart(dst, value, inner)
 			}
@@ -215,9 +182,9 @@ func appendTagged(dst []byte, meta fhir.Node) []byte {
 }
 
 // appendPart appends what is kept of a value.
-func appendPart(dst []byte, v fhir.Node, kept *part) []byte {
+func appendPart(dst []byte, v fhir.Node, part *kept) []byte {
 	switch {
-	case kept.whole:
+	case part.whole:
 	case v.Kind() == fhir.Array:
 		dst = append(dst, '[')
 		first := true
@@ -226,14 +193,14 @@ func appendPart(dst []byte, v fhir.Node, kept *part) []byte {
 				dst = append(dst, ',')
 			}
 			first = false
-			dst = appendPart(dst, item, kept)
+			dst = appendPart(dst, item, part)
 		}
 		return append(dst, ']')
 	case v.Kind() == fhir.Object:
 		dst = append(dst, '{')
 		first := true
 		for key, value := range v.Fields() {
-			inner := kept.keys[key]
+			inner := part.keys[key]
 			if inner == nil {
 				continue
 			}

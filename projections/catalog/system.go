@@ -41,7 +41,7 @@ func (c *Catalog) ParseSystem(raw string, o Options) (Parsed, error) {
 func (c *Catalog) systemTypes(raw string, in Compartment) (types []string, typed bool, err error) {
 	all := c.Types()
 	if in != (Compartment{}) {
-		members := c.compartments[in.Type]
+		members := c.model.Compartments()[in.Type]
 		if members == nil {
 			return nil, false, events.Errorf(events.NotFound, "catalog.ParseSystem", "%.64q has no compartment; these have one: %s", in.Type, someOf(c.Compartments()))
 		}

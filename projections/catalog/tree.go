@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"binnacle/events/fhir"
+	"binnacle/projections"
 )
 
 // paths is a compiled set of paths: a tree of the elements to visit from the focus, and one from the resource that the document holds
@@ -97,5 +98,23 @@ func (n *node) prune() bool {
 func (n *node) output(o output) {
 	if !slices.ContainsFunc(n.outputs, func(other output) bool { return other.param == o.param && other.condition == nil && o.condition == nil }) {
 		n.outputs = append(n.outputs, o)
+	}
+}
+
+// read makes the terms of a value, and marks those that another parameter has.
+func (n *node) read(w *walk, v fhir.Node) {
+	for i := range n.outputs {
+		o, first := &n.outputs[i], len(w.terms)
+		o.read(w, o, v)
+		if o.marks && len(w.terms) == first && w.err == nil {
+			w.add(projections.Term{Param: o.param, Kind: projections.Special})
+		}
+		if !o.shared {
+			continue
+		}
+		for j := first; j < len(w.terms); j++ {
+			t := &w.terms[j]
+			t.Shared = o.sharedTypes == nil || !t.Identifier && fhir.IsID(t.Code) && slices.Contains(o.sharedTypes, t.System)
+		}
 	}
 }

@@ -90,7 +90,7 @@ func (p *queryParser) compositeValues(param *Param, key, text string) ([]project
 		if texts[i] == "" {
 			return nil, invalid(key, "the part for %s in %.80q is empty", part.Code, text)
 		}
-		values, r := p.values(&Param{Code: part.Code, Kind: part.Kind, Datatypes: part.Datatypes, systems: part.systems}, projections.NoModifier, "", key, texts[i])
+		values, r := p.values(part.param(), projections.NoModifier, "", key, texts[i])
 		if r != nil {
 			return nil, r
 		}
@@ -111,7 +111,7 @@ func caseless(param *Param, v projections.Value) []projections.Value {
 	folded := v
 	folded.Code = projections.FoldCase(v.Code)
 	switch {
-	case v.Code == folded.Code, indexKnows(param.Code), !slices.ContainsFunc(param.Datatypes, isCaseless):
+	case v.Code == folded.Code, param.indexKnows(), !slices.ContainsFunc(param.Datatypes, isCaseless):
 		return []projections.Value{v}
 	case slices.ContainsFunc(param.Datatypes, func(datatype string) bool { return !isCaseless(datatype) }):
 		return []projections.Value{v, folded}
@@ -141,11 +141,11 @@ func (p *queryParser) tokenValue(param *Param, key, text string) (*projections.V
 		return nil, err
 	}
 	only := func(datatype string) bool { return len(param.Datatypes) == 1 && param.Datatypes[0] == datatype }
-	if v.AnySystem && !indexKnows(param.Code) && !slices.ContainsFunc(param.Datatypes, hasSystem) {
+	if v.AnySystem && !param.indexKnows() && !slices.ContainsFunc(param.Datatypes, hasSystem) {
 		v.AnySystem = false // no term of the parameter has a system, and an index finds one place faster than several
 	}
 	switch {
-	case indexKnows(param.Code):
+	case param.indexKnows():
 		if !v.AnySystem {
 			return nil, invalid(key, "an id has no system; write the id alone")
 		}
@@ -155,7 +155,7 @@ func (p *queryParser) tokenValue(param *Param, key, text string) (*projections.V
 		}
 		*v = projections.Value{Code: v.Code}
 	case only("code"):
-		value, offered := param.systems.codeValue(*v)
+		value, offered := param.CodeValue(*v)
 		if !offered {
 			return nil, refuse(events.Unsupported, key, "%s is a code, whose system does not stand in resources; any code of a system is not offered, write the codes", param.Code)
 		}
@@ -219,11 +219,11 @@ func (p *queryParser) referenceValue(param *Param, canonical bool, targetType, k
 		return nil, invalid(key, "%.64q is not a resource type of FHIR R4", r.typ)
 	case r.relative:
 		return &projections.Value{System: r.typ, Code: r.id}, nil
-	case targetType != "" && isID(text):
+	case targetType != "" && fhir.IsID(text):
 		return &projections.Value{System: targetType, Code: text}, nil
 	case targetType != "":
 		return nil, invalid(key, "%.80q is not an id", text)
-	case !canonical && isID(text):
+	case !canonical && fhir.IsID(text):
 		if len(param.Targets) == 1 {
 			return &projections.Value{System: param.Targets[0], Code: text}, nil
 		}

@@ -229,7 +229,7 @@ func searchParams(known *catalog.Catalog, resourceType string) []searchParamOffe
 // usageOf names the modifiers that a parameter takes, and how its values are written where that isn't plain.
 func usageOf(param *catalog.Param) string {
 	var parts []string
-	if names := param.Modifiers(); len(names) > 0 {
+	if names := catalog.Modifiers(param); len(names) > 0 {
 		list := "Modifiers: " + strings.Join(names, ", ")
 		if param.Kind == projections.Reference {
 			list += ", and the name of a type"
