@@ -405,3 +405,12 @@ func updatedIntervals(v projections.Value) []interval {
 	}
 	return kept
 }
+
+// addKeyOn adds a key that stands on the versions' rows alone, or has term rows.
+func (a *access) addKeyOn(key int64, onRow bool) {
+	if onRow {
+		a.onRow = append(a.onRow, key)
+	} else {
+		a.keys = append(a.keys, key)
+	}
+}

@@ -77,9 +77,9 @@ type window struct {
 
 func (r Reads) read(ctx context.Context, w *window) error {
 	s := r.statement()
-	sql := "select " + matchColumns + ", v.ledger, v.main, v.shape, v.supersedes, v.resource, " + s.keysColumn("v") + " from " + s.table("version") + " v where v.sid >= " + s.arg(w.first) + " and v.sid < " + s.arg(w.end) + " order by v.sid"
+	sql := "select " + storedColumns + ", v.ledger, v.main, v.shape, v.supersedes, v.resource, " + s.keysColumn("v") + " from " + s.table("version") + " v where v.sid >= " + s.arg(w.first) + " and v.sid < " + s.arg(w.end) + " order by v.sid"
 	err := r.query(ctx, s, sql, func(scan func(...any) error) error {
-		var m match
+		var m Stored
 		var v VersionRow
 		var keys []byte
 		if err := scan(append(m.fields(), &v.Ledger, &v.Main, &v.Shape, &v.Supersedes, &v.Resource, &keys)...); err != nil {
@@ -90,7 +90,7 @@ func (r Reads) read(ctx context.Context, w *window) error {
 				return events.Wrap(events.Internal, "index.Scan", err, "the keys of version %d cannot be read; rebuild the index", m.sid)
 			}
 		}
-		v.Version = m.version(&projections.Query{})
+		v.Version = m.version("", "")
 		w.versions = append(w.versions, v)
 		return nil
 	})

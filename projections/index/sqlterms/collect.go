@@ -37,17 +37,17 @@ func (x ask) collect(o order, driver *access, limit int) ([]match, error) {
 	}
 	switch o.by {
 	case orderMain:
-		return x.matches(s, "select "+matchColumns+x.candidates(s, driver)+tuple("v.main", x.last.main), byValue, 0, nil)
+		return x.matches(s, "select "+storedColumns+x.candidates(s, driver)+tuple("v.main", x.last.main), byValue, 0, nil)
 	case orderUpdated:
-		return x.matches(s, "select "+matchColumns+x.candidates(s, driver)+tuple("v.at", x.last.at), byValue, 0, nil)
+		return x.matches(s, "select "+storedColumns+x.candidates(s, driver)+tuple("v.at", x.last.at), byValue, 0, nil)
 	case orderID:
-		return x.matches(s, "select "+matchColumns+x.candidates(s, driver)+tuple("v.id", x.last.id), byValue, 0, nil)
+		return x.matches(s, "select "+storedColumns+x.candidates(s, driver)+tuple("v.id", x.last.id), byValue, 0, nil)
 	}
 	x, err := x.locateValue(o)
 	if err != nil {
 		return nil, err
 	}
-	sql := "select " + matchColumns + ", case when v.val is null then 1 else 0 end from (select " + matchColumns + ", " + x.value1(s, o.by, o.keys[0], "v.sid") + " as val" +
+	sql := "select " + storedColumns + ", case when v.val is null then 1 else 0 end from (select " + storedColumns + ", " + x.value1(s, o.by, o.keys[0], "v.sid") + " as val" +
 		x.candidates(s, driver) + ") v"
 	phases, inValues, inMissing := "asc", " or v.val is null", ""
 	if o.back {
@@ -251,7 +251,7 @@ func (x *search) load(found []candidate) ([]match, error) {
 	}
 	sids := sidsOf(found)
 	s := x.statement()
-	rows, err := x.matches(s, "select "+matchColumns+" from "+s.table("version")+" v where v.sid "+s.in(sids), byValue, 0, nil)
+	rows, err := x.matches(s, "select "+storedColumns+" from "+s.table("version")+" v where v.sid "+s.in(sids), byValue, 0, nil)
 	return inOrder(sids, rows), err
 }
 

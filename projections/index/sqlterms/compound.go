@@ -114,15 +114,15 @@ func (p *compound) left(at int, anyUnit, key int64, a *access) {
 	case projections.URI:
 		a.texts = append(a.texts, textScan{key: p.of(key, roleText), form: textIs, text: v.Text})
 	case projections.Date:
-		a.scans = appendScans(a.scans, p.dateScans(key, v))
+		a.scans = appendScans(a.scans, dateScans(&p.hasher, key, v))
 	case projections.Number:
-		a.scans = appendScans(a.scans, p.numberScans(key, v))
+		a.scans = appendScans(a.scans, numberScans(&p.hasher, key, v))
 	case projections.Quantity:
 		for _, unit := range p.alternatives[at] {
 			if unit == anyUnit {
-				a.scans = appendScans(a.scans, p.numberScans(key, v))
+				a.scans = appendScans(a.scans, numberScans(&p.hasher, key, v))
 			} else {
-				a.scans = appendScans(a.scans, p.quantityScans(key, p.with(key, unit), unit, v))
+				a.scans = appendScans(a.scans, quantityScans(&p.hasher, key, p.with(key, unit), unit, v))
 			}
 		}
 	}

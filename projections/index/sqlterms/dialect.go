@@ -57,14 +57,6 @@ type Answers interface {
 	OnceOfMany() string
 }
 
-// Places tell which keys stand on the rows of versions alone and have no term rows; see onrow.go.
-type Places interface {
-	// RefersOnRow tells it of references to resources of a type.
-	RefersOnRow(target string) bool
-	// URIsOnRow tells it of uris.
-	URIsOnRow() bool
-}
-
 // PlacedKeys are the words for the keys on the rows of versions.
 type PlacedKeys interface {
 	// KeysOf are the keys on a row, as a table, and its column.

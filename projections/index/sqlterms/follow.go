@@ -198,9 +198,6 @@ func (g *group) rows(s *statement, before int64) string {
 	return g.versions(s, "v.sid as sid", before)
 }
 
-// snapshotOf is the snapshot whose first later ref is the one given.
-func snapshotOf(before int64) int64 { return before>>refBits - 1 }
-
 // rows are SELECTs of the Sids that it finds, one for each target.
 func (f *followed) rows(s *statement, before int64) []string {
 	parts := make([]string, len(f.targets))

@@ -6,18 +6,6 @@ import "binnacle/projections"
 // parameters. Each name that versions of a type have had has a mark in the dictionary of codings, so that a chain
 // asks of no other: that there are none is read together with the snapshot.
 
-// insideMark marks a name of contained resources in the dictionary.
-func (h *hasher) insideMark(ledger int64, name string) int64 {
-	return h.of(h.param(ledger, name), roleInside)
-}
-
-// inside marks the name of contained resources, where a parameter is the one that each of them has.
-func (m *Maker) inside(ledger int64, code string) {
-	if name, marks := projections.InsideOf(code); marks {
-		m.coding(m.insideMark(ledger, name), "", "", 0)
-	}
-}
-
 // insideMarks are the marks of what chains of the query look into first, in versions that other references lead to as
 // well; with further those of what it may lead to.
 func (x *search) insideMarks(further bool) []int64 {
@@ -52,14 +40,6 @@ func (x *search) insideMarks(further bool) []int64 {
 	}
 	look(x.q.Type, x.q.Clauses)
 	return distinct(marks)
-}
-
-// anyMark is 1 where there is one of the marks, else 0.
-func (s *statement) anyMark(marks []int64) string {
-	if len(marks) == 0 {
-		return "0"
-	}
-	return "case when exists (select 1 from " + s.table("coding") + " d where d.param " + s.in(marks) + ") then 1 else 0 end"
 }
 
 // readInside reads which of the names there are that chains of the query ask for.
@@ -105,4 +85,12 @@ func (x scope) contained(t *projections.Target, a *access, depth int) error {
 		a.choice = append(a.choice, g)
 	}
 	return nil
+}
+
+// anyMark is 1 where there is one of the marks, else 0.
+func anyMark(s *statement, marks []int64) string {
+	if len(marks) == 0 {
+		return "0"
+	}
+	return "case when exists (select 1 from " + s.table("coding") + " d where d.param " + s.in(marks) + ") then 1 else 0 end"
 }

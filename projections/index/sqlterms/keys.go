@@ -120,3 +120,7 @@ func isID(code string) bool {
 	}
 	return true
 }
+
+// shortSpan is the width up to which a date range counts as short, in microseconds: a day. A short range is found from its start
+// alone, because its end is near.
+const shortSpan = 24 * 3_600 * 1_000_000

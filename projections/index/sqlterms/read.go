@@ -120,7 +120,7 @@ func (r Reads) currentOf(ctx context.Context, keys []projections.Key, places []i
 	s := r.statement()
 	if len(places) == 1 {
 		key := keys[places[0]]
-		sql := "select 0, " + matchColumns + " from " + s.table("version") + " v where v.ledger = " +
+		sql := "select 0, " + storedColumns + " from " + s.table("version") + " v where v.ledger = " +
 			s.arg(h.ledgerOf(key.Tenant, key.Type)) + " and v.id = " + s.arg(key.ID) + " order by v.number desc limit 1"
 		return r.query(ctx, s, sql, takeVersion(keys, places, found))
 	}
@@ -129,7 +129,7 @@ func (r Reads) currentOf(ctx context.Context, keys []projections.Key, places []i
 		ledgers[i], ids[i] = h.ledgerOf(keys[at].Tenant, keys[at].Type), keys[at].ID
 	}
 	from, place := s.Latest(s, ledgers, ids)
-	return r.query(ctx, s, "select "+place+", "+matchColumns+" from "+from, takeVersion(keys, places, found))
+	return r.query(ctx, s, "select "+place+", "+storedColumns+" from "+from, takeVersion(keys, places, found))
 }
 
 // Written returns those of some keys that have versions, which it finds by the key of the resource and not by the id, as Current does.
@@ -153,16 +153,16 @@ func (r Reads) Written(ctx context.Context, keys []projections.Key) ([]projectio
 	return written, err
 }
 
-// takeVersion reads rows of an index into places and matchColumns.
+// takeVersion reads rows of an index into places and storedColumns.
 func takeVersion(keys []projections.Key, places []int, found []projections.Version) func(scan func(...any) error) error {
 	return func(scan func(...any) error) error {
 		var n int64
-		var m match
+		var m Stored
 		if err := scan(append([]any{&n}, m.fields()...)...); err != nil {
 			return err
 		}
 		key := keys[places[n]]
-		found[places[n]] = m.version(&projections.Query{Tenant: key.Tenant, Type: key.Type})
+		found[places[n]] = m.version(key.Tenant, key.Type)
 		return nil
 	}
 }
@@ -185,7 +185,7 @@ func (r Reads) History(ctx context.Context, key projections.Key, span projection
 		}
 		all += last + " and not exists (select 1 from " + s.table("version") + " l where l.ledger = v.ledger and l.id = v.id and l.number > v.number and l.at <= " + at + once + ")"
 	}
-	rows := "select " + matchColumns + all
+	rows := "select " + storedColumns + all
 	if span.Before != 0 {
 		rows += " and v.number < " + s.arg(span.Before)
 	}
@@ -222,8 +222,8 @@ func (m *historyMatch) fields(total *int64) []any {
 }
 
 func (m *historyMatch) version(key projections.Key) projections.Version {
-	full := match{sid: *m.sid, number: *m.number, offset: *m.offset, change: *m.change, at: *m.at, deleted: *m.deleted, id: *m.id, hash: m.hash}
-	return full.version(&projections.Query{Tenant: key.Tenant, Type: key.Type})
+	full := Stored{sid: *m.sid, number: *m.number, offset: *m.offset, change: *m.change, at: *m.at, deleted: *m.deleted, id: *m.id, hash: m.hash}
+	return full.version(key.Tenant, key.Type)
 }
 
 // Outcomes returns the outcome of each event; nil for one that is not decided.

@@ -72,7 +72,7 @@ func (r Reads) everReferred(ctx context.Context, keys []projections.Key, by map[
 			types = append(types, t)
 		}
 	}
-	for some := range slices.Chunk(types, lookupsAtOnce) {
+	for some := range slices.Chunk(types, unionParts) {
 		s := r.statement()
 		parts, places := make([]string, len(some)), make([]map[int64]int, len(some))
 		for n, t := range some {
@@ -137,7 +137,8 @@ func (r Reads) currentReferences(ctx context.Context, a *askedReferrers) (more b
 		s.most = referrersRead + 1
 		wanted := s.arg(a.onRow) + "::bigint[]"
 		with = "with w as materialized (select w.sid from " + s.withKeys(wanted, math.MaxInt64) + " w) "
-		parts = append(parts, "select distinct 1 as n, l.key from w cross join "+s.table("version")+" v cross join unnest(v.keys) l(key) where v.sid = w.sid and l.key = any("+wanted+") and "+closed("v.sid"),
+		keys, key := s.keysOf("v", "l")
+		parts = append(parts, "select distinct 1 as n, "+key+" from w cross join "+s.table("version")+" v cross join "+keys+" where v.sid = w.sid and "+key+" = any("+wanted+") and "+closed("v.sid"),
 			"select 2 as n, count(*) as key from w")
 	}
 	if len(parts) == 0 {

@@ -15,9 +15,6 @@ type lookup struct {
 	take func(first int64, text string, second int64)
 }
 
-// lookupsAtOnce is how many lookups one statement holds; SQLite takes 500 parts of a UNION.
-const lookupsAtOnce = 200
-
 // scope is a type of the query's tenant, of whose versions clauses speak.
 type scope struct {
 	*search
@@ -157,15 +154,15 @@ func (x scope) values(c *projections.Clause, param int64, a *access) error {
 		case projections.URI:
 			err = x.uriValue(param, c.Modifier, v.Text, a)
 		case projections.Date:
-			a.scans = appendScans(a.scans, x.dateScans(param, v))
+			a.scans = appendScans(a.scans, dateScans(&x.hasher, param, v))
 		case projections.Number:
-			a.scans = appendScans(a.scans, x.numberScans(param, v))
+			a.scans = appendScans(a.scans, numberScans(&x.hasher, param, v))
 		case projections.Quantity:
 			x.quantityValue(param, v, a.words, func(unit int64) {
 				if unit == param {
-					a.scans = appendScans(a.scans, x.numberScans(param, v))
+					a.scans = appendScans(a.scans, numberScans(&x.hasher, param, v))
 				} else {
-					a.scans = appendScans(a.scans, x.quantityScans(param, unit, unit, v))
+					a.scans = appendScans(a.scans, quantityScans(&x.hasher, param, unit, unit, v))
 				}
 			})
 		case projections.Composite:
@@ -404,7 +401,7 @@ func (x scope) updatedClause(c *projections.Clause, a *access) error {
 
 func (x *search) runLookups() error {
 	for len(x.lookups) > 0 {
-		batch := x.lookups[:min(len(x.lookups), lookupsAtOnce)]
+		batch := x.lookups[:min(len(x.lookups), unionParts)]
 		x.lookups = x.lookups[len(batch):]
 		s := x.statement()
 		parts := make([]string, len(batch))

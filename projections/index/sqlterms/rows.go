@@ -9,13 +9,6 @@ import (
 	"binnacle/projections"
 )
 
-// The bits that a row's ref carries beside the Sid, which stands above them.
-const (
-	refBits  = 2
-	smallest = 1 // this value is the smallest of its parameter in this version: an ascending order walks these rows
-	largest  = 2 // the largest: a descending one does
-)
-
 // TermRow stands in the table of equality: tokens, references, the type list, shapes.
 type TermRow struct {
 	Key, Sort, Ref int64 // Sort: the version's main date, microseconds
@@ -417,10 +410,9 @@ func stringRow(key int64, text string, ref int64) TextRow {
 	return row
 }
 
-func uriRow(key int64, uri string, ref int64) TextRow {
-	row := TextRow{Key: key, Head: []byte(uri[:min(len(uri), projections.OrderBytes)]), Raw: []byte{}, Ref: ref, Rest: []byte{}}
-	if len(uri) > projections.OrderBytes {
-		row.Rest = []byte(uri)
+// inside marks the name of contained resources, where a parameter is the one that each of them has.
+func (m *Maker) inside(ledger int64, code string) {
+	if name, marks := projections.InsideOf(code); marks {
+		m.coding(m.insideMark(ledger, name), "", "", 0)
 	}
-	return row
 }

@@ -118,7 +118,7 @@ func (e Engine) Search(ctx context.Context, db DB, dialect Dialect, q projection
 	}
 	page.Versions = make([]projections.Version, len(found))
 	for i := range found {
-		page.Versions[i] = found[i].version(&q)
+		page.Versions[i] = found[i].version(q.Tenant, q.Type)
 	}
 	if page.Total, err = whole.total(&page, counted); err != nil {
 		return projections.Page{}, err
@@ -149,7 +149,7 @@ func (x *search) begin(after place) (int64, error) {
 		s := x.statement()
 		next, counted := FirstSid(x.q.Partition), int64(0)
 		ledger, given := s.arg(x.ledger), s.arg(partition)
-		sql := "select p.partition, p.next_sid, coalesce((select n.living from " + s.table("counter") + " n where n.ledger = " + ledger + "), 0), p.horizon, " + s.anyMark(marks) + " from " + s.table("position") +
+		sql := "select p.partition, p.next_sid, coalesce((select n.living from " + s.table("counter") + " n where n.ledger = " + ledger + "), 0), p.horizon, " + anyMark(s, marks) + " from " + s.table("position") +
 			" p where p.partition = coalesce((select (v.sid >> " + fmt.Sprint(projections.SidBits) + ") from " + s.table("version") + " v where v.ledger = " + ledger + " limit 1), " + given + ")"
 		err := x.query(s, sql, func(scan func(...any) error) error { return scan(&partition, &next, &counted, &x.horizon, &marked) })
 		if err != nil {
@@ -441,4 +441,12 @@ func rarestFirst(accesses []*access) []*access {
 		return a.count
 	}
 	return slices.SortedStableFunc(slices.Values(accesses), func(a, b *access) int { return cmp.Compare(weight(a), weight(b)) })
+}
+
+// swept is the refusal of a snapshot that lies before what is kept.
+func swept(snapshot, horizon int64) error {
+	if snapshot >= horizon || horizon == 0 {
+		return nil
+	}
+	return events.Errorf(events.Gone, op, "the snapshot of this search is not kept any more: what has been superseded since is swept; start the search again")
 }

@@ -19,16 +19,16 @@ func (r Reads) Since(ctx context.Context, state projections.State, generation in
 		return changes, nil
 	}
 	s := r.statement()
-	sql := "select " + matchColumns + ", l.tenant, l.type from " + s.table("version") + " v join " + s.table("ledger") + " l on l.key = v.ledger where v.sid > " +
+	sql := "select " + storedColumns + ", l.tenant, l.type from " + s.table("version") + " v join " + s.table("ledger") + " l on l.key = v.ledger where v.sid > " +
 		s.arg(mark.Sid) + " and v.sid <= " + s.arg(changes.Mark.Sid) + " order by v.sid"
 	changes.Versions = make([]projections.Version, 0, more)
 	err := r.query(ctx, s, sql, func(scan func(...any) error) error {
-		var m match
-		var of projections.Query
+		var m Stored
+		var of projections.Ledger
 		if err := scan(append(m.fields(), &of.Tenant, &of.Type)...); err != nil {
 			return err
 		}
-		changes.Versions = append(changes.Versions, m.version(&of))
+		changes.Versions = append(changes.Versions, m.version(of.Tenant, of.Type))
 		return nil
 	})
 	return changes, err

@@ -55,11 +55,3 @@ func (r Reads) firstAfter(ctx context.Context, first, end, offset int64) (int64,
 	err := r.query(ctx, s, sql, func(scan func(...any) error) error { return scan(&first) })
 	return first, err
 }
-
-// swept is the refusal of a snapshot that lies before what is kept.
-func swept(snapshot, horizon int64) error {
-	if snapshot >= horizon || horizon == 0 {
-		return nil
-	}
-	return events.Errorf(events.Gone, op, "the snapshot of this search is not kept any more: what has been superseded since is swept; start the search again")
-}

@@ -132,3 +132,6 @@ func (s *statement) visible(sid string, snapshot int64) string {
 func (s *statement) visibleWith(sid string, snapshot int64, end string) string {
 	return "not exists (select 1 from " + s.table("closed") + " c where c.sid = " + sid + " and c.by_sid <= " + s.arg(snapshot) + end + ")"
 }
+
+// unionParts is how many parts of a UNION one statement has at the most; SQLite takes 500.
+const unionParts = 200

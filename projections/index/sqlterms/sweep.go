@@ -173,6 +173,3 @@ func Doomed(tables string) string {
 	return "exists (select 1 from " + tables + "closed c cross join " + tables + "position p where c.sid = (t.ref >> " + fmt.Sprint(refBits) + ") and p.partition = (c.by_sid >> " +
 		fmt.Sprint(projections.SidBits) + ") and c.by_sid <= p.sweeping" + once + ")"
 }
-
-// RefsOf are the first and the last ref of a version.
-func RefsOf(sid int64) (first, last int64) { return sid << refBits, sid<<refBits | smallest | largest }

@@ -270,7 +270,7 @@ func (x ask) loadChecked(found []candidate) ([]match, error) {
 	sids := sidsOf(found)
 	s := x.statement()
 	from, column := s.unnested(sids, "k")
-	sql := "select " + matchColumns + " from " + from + s.versions(column) + " and v.ledger = " + s.arg(x.ledger) +
+	sql := "select " + storedColumns + " from " + from + s.versions(column) + " and v.ledger = " + s.arg(x.ledger) +
 		" and v.deleted = 0" + x.probes(s, nil, "v.sid", "(v.sid << 2)", "v.main")
 	rows, err := x.matches(s, sql, byValue, 0, nil)
 	return inOrder(sids, rows), err

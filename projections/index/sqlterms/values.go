@@ -122,7 +122,7 @@ func (x ask) valueRows(o order, from *valueEdge, limit int) ([]match, error) {
 	if len(stretches) == 0 {
 		return nil, nil
 	}
-	sql := "select " + matchColumns + " from (select val, sid from (" + strings.Join(stretches, " union all ") + ") u " +
+	sql := "select " + storedColumns + " from (select val, sid from (" + strings.Join(stretches, " union all ") + ") u " +
 		fmt.Sprintf("order by val %s, sid %s limit %d", o.direction(), o.direction(), limit) + ") w" + s.versions("w.sid") +
 		" order by w.val " + o.direction() + ", w.sid " + o.direction()
 	return x.matches(s, sql, byValue, 0, nil)

@@ -65,7 +65,7 @@ func (x ask) walkKeys(keys []int64, driver *access, o order, phase phase, resume
 		}
 		rows = fmt.Sprintf("select distinct u.val as val, u.ref as ref from (%s) u order by val %s, ref %s limit %d", strings.Join(stretches, " union all "), o.direction(), o.ties(), limit)
 	}
-	sql := "select " + matchColumns + " from (" + rows + ") w" + s.versions("(w.ref >> 2)") + " and v.ledger = " + s.arg(x.ledger) +
+	sql := "select " + storedColumns + " from (" + rows + ") w" + s.versions("(w.ref >> 2)") + " and v.ledger = " + s.arg(x.ledger) +
 		" order by w.val " + o.direction() + ", w.ref " + o.ties()
 	return x.matches(s, sql, phase, 0, nil)
 }
@@ -135,7 +135,7 @@ func (x *search) current(s *statement) string {
 // walkUpdated reads the versions of the type by lastUpdated, which is the order of the Sids. only, when given, is one more clause.
 func (x ask) walkUpdated(o order, only *access, phase phase, limit int) ([]match, error) {
 	s := x.statement()
-	sql := "select " + matchColumns + " from " + s.table("version") + " v where " + x.current(s)
+	sql := "select " + storedColumns + " from " + s.table("version") + " v where " + x.current(s)
 	if x.after.phase == phase {
 		sql += " and (v.at, v.sid) " + o.beyond() + " (" + s.arg(x.last.at) + ", " + s.arg(x.after.sid) + ")"
 	}
@@ -157,7 +157,7 @@ func (x ask) walkUpdated(o order, only *access, phase phase, limit int) ([]match
 func (x ask) walkIDs(o order, beyond string, limit int) ([]match, error) {
 	x.say("in the order of _id%s", x.checked(nil))
 	s := x.statement()
-	sql := "select " + matchColumns + " from " + s.table("version") + " v where " + x.current(s)
+	sql := "select " + storedColumns + " from " + s.table("version") + " v where " + x.current(s)
 	switch {
 	case x.after.phase == start:
 	case x.elsewhere(): // a version of this type may have the same id
@@ -276,7 +276,7 @@ func (x ask) codingRows(o order, codings []coding, resume bool, limit int) ([]ma
 		stretch = strings.Replace(stretch, " where ", fmt.Sprintf(" where (t.ref & %d) <> 0 and ", flag), 1)
 		stretches = append(stretches, fmt.Sprintf("select %d as turn, y.* from (%s) y", i, stretch))
 	}
-	sql := "select " + matchColumns + ", w.turn from (select turn, val, ref from (" + strings.Join(stretches, " union all ") + ") u " +
+	sql := "select " + storedColumns + ", w.turn from (select turn, val, ref from (" + strings.Join(stretches, " union all ") + ") u " +
 		fmt.Sprintf("order by turn, val %s, ref %s limit %d", inner.direction(), inner.ties(), limit) + ") w" + s.versions("(w.ref >> 2)") +
 		" and v.ledger = " + s.arg(x.ledger) + " order by w.turn, w.val " + inner.direction() + ", w.ref " + inner.ties()
 	return x.matches(s, sql, byCoding, 1, func(m *match, extra []int64) { m.coding = codings[extra[0]].key })

@@ -1,0 +1,53 @@
+package sqlterms
+
+import (
+	"binnacle/events"
+	"binnacle/projections"
+)
+
+// uriValue adds to an access what answers a uri with its modifier.
+func (x *search) uriValue(param int64, modifier projections.Modifier, uri string, a *access) error {
+	dictionary := x.of(param, roleText)
+	whole := func(uri string) {
+		if len(uri) > projections.OrderBytes {
+			a.texts = append(a.texts, textScan{key: dictionary, form: textIs, text: uri})
+		} else {
+			a.addKeyOn(x.value(param, roleText, "", uri), x.URIsOnRow())
+		}
+	}
+	switch modifier {
+	case projections.Below:
+		below := projections.BelowURI(uri)
+		if below != uri {
+			whole(uri)
+		}
+		a.texts = append(a.texts, textScan{key: dictionary, form: textBegins, text: below})
+		if len(below) <= projections.OrderBytes {
+			a.addWide(wideCode{dictionary: dictionary, begins: below, onRow: x.URIsOnRow()})
+		}
+	case projections.Above:
+		whole(uri)
+		separator := byte('/')
+		for i := range len(uri) {
+			if uri[i] == '|' { // versions, see projections.BelowURI
+				separator = '.'
+			}
+			if uri[i] != separator {
+				continue
+			}
+			whole(uri[:i])
+			if i+1 < len(uri) {
+				whole(uri[:i+1])
+			}
+			if len(a.texts)+len(a.keys)+len(a.onRow) > maxSegments {
+				return events.Errorf(events.TooCostly, op, "the uri has too many segments for :above; give one with fewer than %d", maxSegments/2)
+			}
+		}
+	default:
+		whole(uri)
+	}
+	return nil
+}
+
+// maxSegments is how many uris one value with :above stands for.
+const maxSegments = 100
