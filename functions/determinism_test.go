@@ -14,7 +14,8 @@ import (
 	"time"
 
 	"binnacle/events"
-	"binnacle/functions"
+
+	"binnacle/functions/project"
 	"binnacle/projections"
 	memoryblobs "binnacle/projections/blobs/memory"
 )
@@ -176,7 +177,7 @@ func TestTheSameLogGivesTheSameRowsWhateverTheBatches(t *testing.T) {
 
 // deliver hands records to a projector as a follower does: in batches, from where Seek says whenever a reseek is asked, and the same
 // batch again after an error.
-func deliver(t *testing.T, p *functions.Project, records []events.RawRecord, size func() int, expected error) {
+func deliver(t *testing.T, p *project.Projector, records []events.RawRecord, size func() int, expected error) {
 	t.Helper()
 	reseek := make(chan struct{}, 1000)
 	p.Reseek = func() { reseek <- struct{}{} }

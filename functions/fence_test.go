@@ -5,7 +5,7 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"binnacle/functions"
+	"binnacle/functions/project"
 	memoryblobs "binnacle/projections/blobs/memory"
 )
 
@@ -23,7 +23,7 @@ func TestAProjectorThatWasAsleepIsFencedAndLosesNothingForOthers(t *testing.T) {
 		x, blobs := newIndex(), memoryblobs.New()
 		var reseeks atomic.Int32
 		type follower struct {
-			project *functions.Project
+			project *project.Projector
 			next    int64 // of what it is given
 			lost    bool
 		}

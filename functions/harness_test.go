@@ -21,7 +21,9 @@ import (
 	memorylog "binnacle/events/memory"
 	"binnacle/functions"
 	"binnacle/functions/door"
+	"binnacle/functions/project"
 	"binnacle/functions/verify"
+	"binnacle/functions/write"
 	memoryblobs "binnacle/projections/blobs/memory"
 	"binnacle/projections/catalog"
 )
@@ -43,8 +45,8 @@ type node struct {
 	log     *memorylog.Log
 	index   *index
 	blobs   *memoryblobs.Blobs
-	project *functions.Project
-	write   *functions.Write
+	project *project.Projector
+	write   *write.Writer
 	heal    *functions.Heal
 	front   door.Config
 	door    http.Handler
@@ -57,11 +59,11 @@ const base = "http://server.example/fhir"
 func newNode(t testing.TB, change ...func(*node)) *node {
 	t.Helper()
 	n := &node{t: t, log: memorylog.Open(1, quiet), index: newIndex(), blobs: memoryblobs.New()}
-	waiters := functions.NewWaiters(n.index)
+	waiters := write.NewWaiters(n.index)
 	n.heal = &functions.Heal{Log: n.log, Index: n.index, Blobs: n.blobs, Catalog: theCatalog()}
-	n.project = &functions.Project{Index: n.index, Blobs: n.blobs, Catalog: theCatalog(), Told: waiters.Resolve, Heal: n.heal, Ahead: true, Logger: quiet}
+	n.project = &project.Projector{Index: n.index, Blobs: n.blobs, Catalog: theCatalog(), Told: waiters.Resolve, Heal: n.heal, Ahead: true, Logger: quiet}
 	n.project.LogID, _ = functions.LogIdentity(t.Context(), n.log) // a log in memory always tells
-	n.write = &functions.Write{Log: n.log, Index: n.index, Blobs: n.blobs, Waiters: waiters, Partitions: 1, Now: time.Now}
+	n.write = &write.Writer{Log: n.log, Index: n.index, Blobs: n.blobs, Waiters: waiters, Partitions: 1, Now: time.Now}
 	n.front = door.Config{Write: n.write, Blobs: n.blobs, Catalog: theCatalog(), Now: time.Now, NewID: newID, Base: "/fhir", Tenant: "main", Heal: n.heal, Logger: quiet}
 	for _, c := range change {
 		c(n)
@@ -91,7 +93,7 @@ func (n *node) handler(config door.Config) http.Handler {
 func newID() string { return uuid.Must(uuid.NewV7()).String() }
 
 // follow runs a projector on a log until stop is called, or the test ends.
-func follow(t testing.TB, log *memorylog.Log, project *functions.Project) (stop func()) {
+func follow(t testing.TB, log *memorylog.Log, project *project.Projector) (stop func()) {
 	t.Helper()
 	follower, err := log.Follow(project.Seek)
 	if err != nil {

@@ -14,6 +14,12 @@ const (
 	healAttempts = 10_000 // combinations of them that are tried
 )
 
+// OutcomeReader tells what became of events; every index is one.
+type OutcomeReader interface {
+	// Outcomes returns the outcome of each event, in their order; nil for one that is not decided.
+	Outcomes(ctx context.Context, eventIDs []string) ([]*events.Outcome, error)
+}
+
 // HealIndex is the part of an index that Heal uses.
 type HealIndex interface {
 	OutcomeReader

@@ -12,7 +12,8 @@ import (
 	"time"
 
 	"binnacle/events"
-	"binnacle/functions"
+
+	"binnacle/functions/write"
 	"binnacle/projections"
 	memoryblobs "binnacle/projections/blobs/memory"
 )
@@ -181,8 +182,8 @@ func TestAKeyInFlightIsToldSo(t *testing.T) {
 func TestOfRacingDuplicatesOnTwoNodesOneTakesEffect(t *testing.T) {
 	n := newNode(t)
 	second := *n
-	write := &functions.Write{Log: n.log, Index: n.index, Blobs: n.blobs, Waiters: functions.NewWaiters(n.index), Partitions: 1, Now: time.Now}
-	second.front.Write = write
+	writer := &write.Writer{Log: n.log, Index: n.index, Blobs: n.blobs, Waiters: write.NewWaiters(n.index), Partitions: 1, Now: time.Now}
+	second.front.Write = writer
 	second.door = second.handler(second.front)
 	for round := range 30 {
 		var locations sync.Map

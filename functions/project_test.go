@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"binnacle/events"
-	"binnacle/functions"
+	"binnacle/functions/project"
 	"binnacle/projections"
 	memoryblobs "binnacle/projections/blobs/memory"
 )
@@ -172,11 +172,11 @@ func TestAPoisonedRecordInTheMiddleOfABatchSparesItsNeighbours(t *testing.T) {
 	}
 }
 
-func newProject(x projections.Index, blobs projections.Blobs) *functions.Project {
-	return &functions.Project{Index: x, Blobs: blobs, Catalog: theCatalog(), Logger: quiet, Reseek: func() {}}
+func newProject(x projections.Index, blobs projections.Blobs) *project.Projector {
+	return &project.Projector{Index: x, Blobs: blobs, Catalog: theCatalog(), Logger: quiet, Reseek: func() {}}
 }
 
-func mustSeek(t *testing.T, p *functions.Project) {
+func mustSeek(t *testing.T, p *project.Projector) {
 	t.Helper()
 	if _, err := p.Seek(t.Context(), 0); err != nil {
 		t.Fatal(err)

@@ -30,7 +30,7 @@ type Decided interface {
 // made it take effect, in the order of the log, and the feed tells how far it has come. So whatever happens between a commit and its
 // publication, the next process goes on where the feed ends; and two that publish the same leave each decision once.
 //
-// It publishes the partitions that [Project] tells it of: those that this process projects. Fields must be set before the first call and
+// It publishes the partitions that [project.Projector] tells it of: those that this process projects. Fields must be set before the first call and
 // stay as they are.
 type Publish struct {
 	Index  Decided // the live one: a generation that is being built publishes nothing

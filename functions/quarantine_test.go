@@ -10,6 +10,7 @@ import (
 
 	"binnacle/events"
 	"binnacle/functions"
+	"binnacle/functions/project"
 	"binnacle/functions/verify"
 	"binnacle/projections"
 	memoryblobs "binnacle/projections/blobs/memory"
@@ -50,7 +51,7 @@ func put(id, identifier string) events.Event {
 }
 
 func (n *node) quarantine() *functions.Quarantine {
-	try := func(record events.RawRecord) (events.Event, error) { return functions.Try(theCatalog(), record) }
+	try := func(record events.RawRecord) (events.Event, error) { return project.Try(theCatalog(), record) }
 	return &functions.Quarantine{Index: n.index, Ask: n.write.Handle, Try: try, Partitions: 1, Now: time.Now, NewID: newID}
 }
 

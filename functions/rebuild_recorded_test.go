@@ -8,6 +8,7 @@ import (
 	"binnacle/events"
 	memorylog "binnacle/events/memory"
 	"binnacle/functions"
+	"binnacle/functions/rebuild"
 	"binnacle/functions/verify"
 	"binnacle/projections"
 	memoryblobs "binnacle/projections/blobs/memory"
@@ -28,11 +29,11 @@ func recorded(t *testing.T, x *index) *memorylog.Feed {
 	return feed
 }
 
-func rebuildOf(n *node, g *generations, feed events.Feed) *functions.Rebuild {
-	return &functions.Rebuild{Log: n.log, Feed: feed, Generations: g, Blobs: n.blobs, Catalog: theCatalog(), Logger: quiet}
+func rebuildOf(n *node, g *generations, feed events.Feed) *rebuild.Index {
+	return &rebuild.Index{Log: n.log, Feed: feed, Generations: g, Blobs: n.blobs, Catalog: theCatalog(), Logger: quiet}
 }
 
-func noProgress(functions.RebuildProgress) {}
+func noProgress(rebuild.Progress) {}
 
 // history appends random records, some of them no events at all, twice, and a transaction whose links only the log's order resolves.
 func history(t *testing.T) *node {
@@ -310,7 +311,7 @@ func TestAnEmptiedBlobStoreIsRefilled(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	refill := &functions.Refill{Log: n.log, Index: n.index, Blobs: emptied, Heal: &functions.Heal{Log: n.log, Index: n.index, Blobs: emptied, Catalog: theCatalog()}}
+	refill := &rebuild.Contents{Log: n.log, Index: n.index, Blobs: emptied, Heal: &functions.Heal{Log: n.log, Index: n.index, Blobs: emptied, Catalog: theCatalog()}}
 	for round, least := range []int{len(want) - 1, 0} { // a content that several versions have may count for each
 		summary, err := refill.Handle(t.Context(), func(int64, int64) {})
 		if err != nil || summary.Contents < int64(least) || least == 0 && summary.Contents > 0 || summary.Failed != 0 {

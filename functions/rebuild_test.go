@@ -11,6 +11,7 @@ import (
 
 	"binnacle/events"
 	"binnacle/functions"
+	"binnacle/functions/rebuild"
 	"binnacle/functions/verify"
 	"binnacle/projections"
 	memoryblobs "binnacle/projections/blobs/memory"
@@ -150,10 +151,10 @@ func TestARebuildMakesTheSameGeneration(t *testing.T) {
 	n := filled(t)
 	g := newGenerations(n.index, theCatalog().Digest())
 	var steps []string
-	var last functions.RebuildProgress
+	var last rebuild.Progress
 	blobs := memoryblobs.New()
-	run := &functions.Rebuild{Log: n.log, Generations: g, Blobs: blobs, Catalog: theCatalog(), Logger: quiet}
-	summary, err := run.Handle(t.Context(), func(p functions.RebuildProgress) {
+	run := &rebuild.Index{Log: n.log, Generations: g, Blobs: blobs, Catalog: theCatalog(), Logger: quiet}
+	summary, err := run.Handle(t.Context(), func(p rebuild.Progress) {
 		if len(steps) == 0 || steps[len(steps)-1] != p.Step {
 			steps = append(steps, p.Step)
 		}
@@ -193,7 +194,7 @@ func TestARebuildThatWasStoppedGoesOnWhereItWas(t *testing.T) {
 	n := filled(t)
 	g := newGenerations(n.index, theCatalog().Digest())
 	stopped := errors.New("stopped")
-	run := &functions.Rebuild{Log: n.log, Generations: g, Blobs: n.blobs, Catalog: theCatalog(), Logger: quiet}
+	run := &rebuild.Index{Log: n.log, Generations: g, Blobs: n.blobs, Catalog: theCatalog(), Logger: quiet}
 	commits := 0
 	g.next = newIndex()
 	g.next.fail = func(method string) error {
@@ -207,7 +208,7 @@ func TestARebuildThatWasStoppedGoesOnWhereItWas(t *testing.T) {
 	// Appended after the first commit, so that there is a second one.
 	more := randomRecords(t, 12, 300)
 	first := true
-	summary, err := run.Handle(t.Context(), func(p functions.RebuildProgress) {
+	summary, err := run.Handle(t.Context(), func(p rebuild.Progress) {
 		if first && p.Step == "reading the log" && p.Done > 0 {
 			first = false
 			for _, raw := range more {
@@ -231,7 +232,7 @@ func TestARebuildThatWasStoppedGoesOnWhereItWas(t *testing.T) {
 	if done == 0 || done == ends[0].Next {
 		t.Fatalf("%d of %d records were projected before the stop; want some of them", done, ends[0].Next)
 	}
-	summary, err = run.Handle(t.Context(), func(functions.RebuildProgress) {})
+	summary, err = run.Handle(t.Context(), func(rebuild.Progress) {})
 	if err != nil || summary.Records != ends[0].Next-done {
 		t.Errorf("got %v, %+v; want the %d records that were missing", err, summary, ends[0].Next-done)
 	}

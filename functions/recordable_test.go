@@ -14,7 +14,7 @@ func TestAnEventWhoseDecisionIsTooLargeForTheFeedIsRefused(t *testing.T) {
 	const limit = 3000
 	feed := memorylog.NewFeed()
 	change, _ := publishing(feed)
-	n := newNode(t, change, func(n *node) { n.project.LimitDecisions(limit) })
+	n := newNode(t, change, func(n *node) { n.project.DecisionBytes = limit })
 	n.must(201, "PUT", "/Patient/p", patient("p", "1"))
 	linked := func(links int) string {
 		members := make([]string, links)

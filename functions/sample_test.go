@@ -22,7 +22,10 @@ import (
 	"binnacle/events/sqlitefile"
 	"binnacle/functions"
 	"binnacle/functions/door"
+	"binnacle/functions/project"
+	"binnacle/functions/rebuild"
 	"binnacle/functions/verify"
+	"binnacle/functions/write"
 	"binnacle/projections"
 	memoryblobs "binnacle/projections/blobs/memory"
 	"binnacle/projections/index/sqlite"
@@ -105,11 +108,11 @@ func newServed(t testing.TB) *served {
 	s := &served{log: memorylog.Open(1, quiet), blobs: memoryblobs.New()}
 	s.generations, s.file = openIndexFile(t)
 	s.live = s.generations.Live()
-	waiters := functions.NewWaiters(s.live)
+	waiters := write.NewWaiters(s.live)
 	s.heal = &functions.Heal{Log: s.log, Index: s.live, Blobs: s.blobs, Catalog: theCatalog()}
-	project := &functions.Project{Index: s.live, Blobs: s.blobs, Catalog: theCatalog(), Told: waiters.Resolve, Heal: s.heal, Logger: quiet}
-	write := &functions.Write{Log: s.log, Index: s.live, Blobs: s.blobs, Waiters: waiters, Partitions: 1, Now: time.Now, Limits: functions.Limits{OutcomeWait: 2 * time.Minute}}
-	s.door = new(node).handler(door.Config{Write: write, Blobs: s.blobs, Catalog: theCatalog(), Now: time.Now, NewID: newID, Base: "/fhir", Tenant: "main", Heal: s.heal, Logger: quiet})
+	project := &project.Projector{Index: s.live, Blobs: s.blobs, Catalog: theCatalog(), Told: waiters.Resolve, Heal: s.heal, Logger: quiet}
+	writer := &write.Writer{Log: s.log, Index: s.live, Blobs: s.blobs, Waiters: waiters, Partitions: 1, Now: time.Now, Limits: write.Limits{OutcomeWait: 2 * time.Minute}}
+	s.door = new(node).handler(door.Config{Write: writer, Blobs: s.blobs, Catalog: theCatalog(), Now: time.Now, NewID: newID, Base: "/fhir", Tenant: "main", Heal: s.heal, Logger: quiet})
 	follow(t, s.log, project)
 	return s
 }
@@ -158,7 +161,7 @@ func TestTheSampleGoesInAndTheSameComesOutOfEveryReplay(t *testing.T) {
 	t.Run("in other batches", func(t *testing.T) {
 		random := rand.New(rand.NewPCG(1, 2))
 		again := openIndex(t).Live()
-		p := &functions.Project{Index: again, Blobs: memoryblobs.New(), Catalog: theCatalog(), Logger: quiet, Reseek: func() { t.Error("reseek") }}
+		p := &project.Projector{Index: again, Blobs: memoryblobs.New(), Catalog: theCatalog(), Logger: quiet, Reseek: func() { t.Error("reseek") }}
 		mustSeek(t, p)
 		if err := log.Replay(t.Context(), events.Position{}, ends[0].Next, func(records []events.RawRecord) error {
 			for len(records) > 0 {
@@ -175,8 +178,8 @@ func TestTheSampleGoesInAndTheSameComesOutOfEveryReplay(t *testing.T) {
 		same(t, again)
 	})
 	t.Run("in a rebuild", func(t *testing.T) {
-		run := &functions.Rebuild{Log: log, Generations: generations, Blobs: blobs, Catalog: theCatalog(), Logger: quiet}
-		summary, err := run.Handle(context.Background(), func(functions.RebuildProgress) {})
+		run := &rebuild.Index{Log: log, Generations: generations, Blobs: blobs, Catalog: theCatalog(), Logger: quiet}
+		summary, err := run.Handle(context.Background(), func(rebuild.Progress) {})
 		if err != nil || summary.Generation != 2 {
 			t.Fatalf("got %+v, %v", summary, err)
 		}

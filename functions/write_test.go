@@ -15,8 +15,9 @@ import (
 	"time"
 
 	"binnacle/events"
-	"binnacle/functions"
+
 	"binnacle/functions/door"
+	"binnacle/functions/write"
 	"binnacle/projections"
 )
 
@@ -163,7 +164,7 @@ func TestALogThatDoesNotAnswerForAMomentClosesNoGateThatWasOpen(t *testing.T) {
 	log := &failingLog{}
 	n := newNode(t, func(n *node) {
 		log.Log, n.write.Log = n.log, log
-		n.write.Limits = functions.Limits{LagRecords: allowed}
+		n.write.Limits = write.Limits{LagRecords: allowed}
 	})
 	n.must(201, "PUT", "/Patient/p", patient("p", "0"))
 	log.ends.Store(away(events.Transient))
@@ -244,7 +245,7 @@ func TestWhatIsNotDecidedInTimeIsToldWithItsPosition(t *testing.T) {
 func TestNoMoreIsTakenThanTheProjectorIsAllowedToBeBehind(t *testing.T) {
 	const allowed, clients = 40, 16
 	n := newNode(t, func(n *node) {
-		n.write.Limits = functions.Limits{LagRecords: allowed, OutcomeWait: time.Millisecond, LagStall: time.Hour}
+		n.write.Limits = write.Limits{LagRecords: allowed, OutcomeWait: time.Millisecond, LagStall: time.Hour}
 	})
 	n.index.failing(func(method string) error { // the projector stands still from the first record on
 		if method == "Commit" {
@@ -287,7 +288,7 @@ func TestNoMoreIsTakenThanTheProjectorIsAllowedToBeBehind(t *testing.T) {
 }
 
 func TestAProjectorThatLagsOrStandsStillRefusesWrites(t *testing.T) {
-	for name, limits := range map[string]functions.Limits{
+	for name, limits := range map[string]write.Limits{
 		"too many records behind": {LagRecords: 5, OutcomeWait: time.Millisecond},
 		"standing still":          {LagStall: 50 * time.Millisecond, OutcomeWait: time.Millisecond},
 	} {
@@ -331,8 +332,8 @@ func TestOutcomesOfOtherProcessesAreFound(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			n := newNode(t)
 			// This door's waiters hear nothing from the projector.
-			waiters := functions.NewWaiters(n.index)
-			n.front.Write = &functions.Write{Log: n.log, Index: n.index, Blobs: n.blobs, Waiters: waiters, Partitions: 1, Now: time.Now}
+			waiters := write.NewWaiters(n.index)
+			n.front.Write = &write.Writer{Log: n.log, Index: n.index, Blobs: n.blobs, Waiters: waiters, Partitions: 1, Now: time.Now}
 			n.door = n.handler(n.front)
 			ctx, cancel := context.WithCancel(t.Context())
 			var group sync.WaitGroup

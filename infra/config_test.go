@@ -221,14 +221,14 @@ func TestWrongUsageSaysWhatIsMissingAndHowToGiveIt(t *testing.T) {
 }
 
 func TestErrorsAreToldWithoutTheirPlaceInTheCode(t *testing.T) {
-	inner := events.Errorf(events.Invalid, "functions.Project", "the inner one")
+	inner := events.Errorf(events.Invalid, "project.Projector", "the inner one")
 	for _, c := range []struct {
 		err  error
 		want string
 	}{
 		{inner, "the inner one"},
-		{events.Wrap(events.Conflict, "functions.Rebuild", inner, "the outer one"), "the outer one: the inner one"},
-		{fmt.Errorf("a file: %w; try again", events.Wrap(events.Conflict, "functions.Rebuild", fmt.Errorf("between: %w", inner), "")), "a file: conflict: between: the inner one; try again"},
+		{events.Wrap(events.Conflict, "rebuild.Index", inner, "the outer one"), "the outer one: the inner one"},
+		{fmt.Errorf("a file: %w; try again", events.Wrap(events.Conflict, "rebuild.Index", fmt.Errorf("between: %w", inner), "")), "a file: conflict: between: the inner one; try again"},
 		{errors.Join(inner, errors.New("functions.Other: stays")), "the inner one\nfunctions.Other: stays"},
 		{&events.Error{Kind: events.Invalid, Op: "fhir.Parse", Text: "no date", Expression: "Patient.birthDate"}, "no date (at Patient.birthDate)"},
 	} {
@@ -236,7 +236,7 @@ func TestErrorsAreToldWithoutTheirPlaceInTheCode(t *testing.T) {
 			t.Errorf("got %q, want %q", got, c.want)
 		}
 	}
-	if code, _, errOut := try(t, "rebuild", "--rollback", "--data", t.TempDir()); code != 1 || strings.Contains(errOut, "functions.") {
+	if code, _, errOut := try(t, "rebuild", "--rollback", "--data", t.TempDir()); code != 1 || strings.Contains(errOut, "rebuild.Index") {
 		t.Errorf("a rollback to nothing: exit code %d, printed %q", code, errOut)
 	}
 }

@@ -9,7 +9,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
-	"binnacle/functions"
+	"binnacle/functions/rebuild"
 	"binnacle/functions/verify"
 	"binnacle/infra/node"
 	"binnacle/infra/parts"
@@ -55,7 +55,7 @@ func (e *Embedded) Handler() http.Handler { return e.node.Handler }
 
 // Rebuild makes a new generation of the index from the log and switches to it.
 func (e *Embedded) Rebuild(ctx context.Context) error {
-	_, err := rebuild(ctx, e.node.Parts, &terminal.Output{Out: io.Discard, Err: io.Discard}, func(*functions.Rebuild) {})
+	_, err := makeGeneration(ctx, e.node.Parts, &terminal.Output{Out: io.Discard, Err: io.Discard}, func(*rebuild.Index) {})
 	return err
 }
 

@@ -11,8 +11,10 @@ import (
 	"github.com/dustin/go-humanize"
 
 	"binnacle/events/fhir/rest"
-	"binnacle/functions"
+
 	"binnacle/functions/door"
+	"binnacle/functions/rebuild"
+	"binnacle/functions/write"
 	"binnacle/infra/load"
 	"binnacle/infra/node"
 	"binnacle/infra/parts"
@@ -47,7 +49,7 @@ func (c *importCommand) bulk(ctx context.Context, config *parts.Config, files []
 		return err
 	}
 	appended := time.Since(began)
-	summary, err := rebuild(ctx, p, out, func(*functions.Rebuild) {})
+	summary, err := makeGeneration(ctx, p, out, func(*rebuild.Index) {})
 	if err != nil {
 		if ctx.Err() != nil {
 			fmt.Fprintln(out.Err, "interrupted; everything is in the log: run binnacle rebuild to go on")
@@ -73,13 +75,13 @@ func (c *importCommand) bulk(ctx context.Context, config *parts.Config, files []
 
 // bulkDoor is the write door with nobody behind it: no projector runs, so none is waited for.
 func bulkDoor(p *parts.Parts) http.Handler {
-	write := &functions.Write{
-		Log: p.Log, Index: p.Generations.Live(), Blobs: p.Blobs, Waiters: functions.NewWaiters(p.Generations.Live()),
+	writer := &write.Writer{
+		Log: p.Log, Index: p.Generations.Live(), Blobs: p.Blobs, Waiters: write.NewWaiters(p.Generations.Live()),
 		Partitions: p.Partitions, Now: time.Now,
-		Limits: functions.Limits{LagRecords: math.MaxInt64, LagStall: math.MaxInt64},
+		Limits: write.Limits{LagRecords: math.MaxInt64, LagStall: math.MaxInt64},
 	}
 	front := door.New(door.Config{
-		Write: write, Blobs: p.Blobs, Catalog: p.Catalog, Now: time.Now, NewID: node.NewID,
+		Write: writer, Blobs: p.Blobs, Catalog: p.Catalog, Now: time.Now, NewID: node.NewID,
 		Base: load.BulkBase, Tenant: parts.DefaultTenant, Heal: p.Heal(), Logger: p.Logger,
 	})
 	return rest.NewTable(p.Catalog.Known, front.Rows()...).Handler(load.BulkBase)

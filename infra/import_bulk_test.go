@@ -13,7 +13,7 @@ func TestABulkImportFillsEmptyStorageAndNothingElse(t *testing.T) {
 	if code, _, errOut := try(t, "bench", "generate", "--resources", "600", "--out", source); code != 0 {
 		t.Fatal(errOut)
 	}
-	write(t, filepath.Join(source, "bad.json"), `{"resourceType":"Patient","id":"bad","birthDate":"yesterday"}`)
+	writeFile(t, filepath.Join(source, "bad.json"), `{"resourceType":"Patient","id":"bad","birthDate":"yesterday"}`)
 	code, out, errOut := try(t, "import", "--bulk", "--data", data, source)
 	if code != 1 || !strings.Contains(out, "in generation 2 of the index") || !strings.Contains(out, "FAILED") || !strings.Contains(out, "bad.json") {
 		t.Fatalf("exit code %d, printed %q %q; want the load, and the one file that was refused", code, out, errOut)

@@ -63,10 +63,10 @@ func countsOf(t *testing.T, server, kind string) int {
 func someFiles(t *testing.T) string {
 	t.Helper()
 	folder := t.TempDir()
-	write(t, folder+"/a.json", `{"resourceType":"Patient","name":[{"family":"A"}]}`)
-	write(t, folder+"/b.json.gz", `{"resourceType":"Bundle","type":"transaction","entry":[{"fullUrl":"urn:uuid:1e2c0f3a-6f1c-4c2f-9f0a-3f6b1a2c3d4e","resource":{"resourceType":"Patient","name":[{"family":"B"}]},"request":{"method":"POST","url":"Patient"}}]}`)
-	write(t, folder+"/c.ndjson", "{\"resourceType\":\"Patient\",\"name\":[{\"family\":\"C\"}]}\n{\"resourceType\":\"Patient\",\"name\":[{\"family\":\"C\"}]}\n")
-	write(t, folder+"/d.json", `{"resourceType":"Bundle","type":"collection","entry":[{"resource":{"resourceType":"Patient"}},{"resource":{"resourceType":"Patient"}}]}`)
+	writeFile(t, folder+"/a.json", `{"resourceType":"Patient","name":[{"family":"A"}]}`)
+	writeFile(t, folder+"/b.json.gz", `{"resourceType":"Bundle","type":"transaction","entry":[{"fullUrl":"urn:uuid:1e2c0f3a-6f1c-4c2f-9f0a-3f6b1a2c3d4e","resource":{"resourceType":"Patient","name":[{"family":"B"}]},"request":{"method":"POST","url":"Patient"}}]}`)
+	writeFile(t, folder+"/c.ndjson", "{\"resourceType\":\"Patient\",\"name\":[{\"family\":\"C\"}]}\n{\"resourceType\":\"Patient\",\"name\":[{\"family\":\"C\"}]}\n")
+	writeFile(t, folder+"/d.json", `{"resourceType":"Bundle","type":"collection","entry":[{"resource":{"resourceType":"Patient"}},{"resource":{"resourceType":"Patient"}}]}`)
 	return folder
 }
 
@@ -89,7 +89,7 @@ func TestNothingIsLoadedTwiceIntoALedgerAndEachLedgerHasAJournalOfItsOwn(t *test
 		t.Errorf("the journals are %v, want one for each of three ledgers", journals)
 	}
 
-	write(t, folder+"/a.json", `{"resourceType":"Patient","name":[{"family":"Changed"}]}`)
+	writeFile(t, folder+"/a.json", `{"resourceType":"Patient","name":[{"family":"Changed"}]}`)
 	if code, out, _ := importing(t, a, folder); code != 0 || countsOf(t, a, "Patient") != 7 || !strings.Contains(out, "1 resources in 1 requests") {
 		t.Errorf("a changed file: exit code %d, %d patients, printed %q", code, countsOf(t, a, "Patient"), out)
 	}
@@ -131,7 +131,7 @@ func TestAJournalRefusesAStranger(t *testing.T) {
 		t.Errorf("the same address with another log: got %v", err)
 	}
 	for _, text := range []string{"run 2f0c\nsample/a.json#\n", "a shopping list", load.JournalForm + "\nserver x\nledger y\n", load.JournalForm + "\nserver " + a + "\nledger made anew\nrun \nnonsense\n"} {
-		write(t, path, text)
+		writeFile(t, path, text)
 		if _, err := load.OpenJournal(path, of, false); err == nil || !strings.Contains(err.Error(), "is no journal") {
 			t.Errorf("%q: got %v", text, err)
 		}
@@ -145,8 +145,8 @@ func TestWhatWasRefusedIsAskedForAgainByALaterRun(t *testing.T) {
 	t.Setenv("XDG_STATE_HOME", t.TempDir())
 	folder := t.TempDir()
 	const observation = `{"resourceType":"Observation","status":"final","code":{"text":"x"},"subject":{"reference":"Patient/late"}}`
-	write(t, folder+"/one.json", observation)
-	write(t, folder+"/many.ndjson", `{"resourceType":"Basic","code":{"text":"x"}}`+"\n"+observation+"\n")
+	writeFile(t, folder+"/one.json", observation)
+	writeFile(t, folder+"/many.ndjson", `{"resourceType":"Basic","code":{"text":"x"}}`+"\n"+observation+"\n")
 	server := serveEmbedded(t)
 	for range 3 {
 		if code, out, _ := importing(t, server, folder); code != 1 || strings.Count(out, "FAILED") != 2 || countsOf(t, server, "Basic") != 1 {
@@ -154,7 +154,7 @@ func TestWhatWasRefusedIsAskedForAgainByALaterRun(t *testing.T) {
 		}
 	}
 	late := t.TempDir()
-	write(t, late+"/patient.json", `{"resourceType":"Patient","id":"late"}`)
+	writeFile(t, late+"/patient.json", `{"resourceType":"Patient","id":"late"}`)
 	if code, _, errOut := importing(t, server, late); code != 0 {
 		t.Fatal(errOut)
 	}

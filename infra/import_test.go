@@ -49,7 +49,7 @@ func accept(int, *http.Request, string) (int, string) {
 	return http.StatusOK, `{"resourceType":"Bundle"}`
 }
 
-func write(t *testing.T, path, text string) {
+func writeFile(t *testing.T, path, text string) {
 	t.Helper()
 	data := []byte(text)
 	if strings.HasSuffix(path, ".gz") {
@@ -81,13 +81,13 @@ func importInto(t *testing.T, server *fakeServer, folder string, journal *load.J
 
 func TestFilesOfEveryFormAreSentInTheRightWay(t *testing.T) {
 	folder := t.TempDir()
-	write(t, folder+"/b.json", `{"resourceType":"Bundle","type":"transaction","entry":[{"resource":{}},{"resource":{}}]}`)
-	write(t, folder+"/deep/c.json.gz", `{"resourceType":"Bundle","type":"collection","entry":[{"resource":{"resourceType":"Patient","id":"1"}},{"resource":{"resourceType":"Basic"}}]}`)
-	write(t, folder+"/d.ndjson", "{\"resourceType\":\"Patient\",\"id\":\"2\"}\n\n{\"resourceType\":\"Basic\"}")
-	write(t, folder+"/e.json", `{"resourceType":"Patient","id":"3"}`)
-	write(t, folder+"/01-second.json", `{"resourceType":"Patient","id":"second"}`)
-	write(t, folder+"/00-first.json", `{"resourceType":"Patient","id":"first"}`)
-	write(t, folder+"/notes.txt", "no resource")
+	writeFile(t, folder+"/b.json", `{"resourceType":"Bundle","type":"transaction","entry":[{"resource":{}},{"resource":{}}]}`)
+	writeFile(t, folder+"/deep/c.json.gz", `{"resourceType":"Bundle","type":"collection","entry":[{"resource":{"resourceType":"Patient","id":"1"}},{"resource":{"resourceType":"Basic"}}]}`)
+	writeFile(t, folder+"/d.ndjson", "{\"resourceType\":\"Patient\",\"id\":\"2\"}\n\n{\"resourceType\":\"Basic\"}")
+	writeFile(t, folder+"/e.json", `{"resourceType":"Patient","id":"3"}`)
+	writeFile(t, folder+"/01-second.json", `{"resourceType":"Patient","id":"second"}`)
+	writeFile(t, folder+"/00-first.json", `{"resourceType":"Patient","id":"first"}`)
+	writeFile(t, folder+"/notes.txt", "no resource")
 	server := &fakeServer{answer: accept}
 	summary := importInto(t, server, folder, nil)
 	if len(summary.Failed) > 0 || summary.Resources != 9 {
@@ -113,7 +113,7 @@ func TestFilesOfEveryFormAreSentInTheRightWay(t *testing.T) {
 
 func TestAServerThatIsAwayIsTriedAgainUnderTheSameKey(t *testing.T) {
 	folder := t.TempDir()
-	write(t, folder+"/a.json", `{"resourceType":"Patient","id":"1"}`)
+	writeFile(t, folder+"/a.json", `{"resourceType":"Patient","id":"1"}`)
 	server := &fakeServer{answer: func(n int, _ *http.Request, _ string) (int, string) {
 		if n < 3 {
 			return http.StatusServiceUnavailable, ""
@@ -128,7 +128,7 @@ func TestAServerThatIsAwayIsTriedAgainUnderTheSameKey(t *testing.T) {
 
 func TestWhatARepetitionBringsInIsLoadedNotTakenBefore(t *testing.T) {
 	folder := t.TempDir()
-	write(t, folder+"/a.json", `{"resourceType":"Patient","id":"1"}`)
+	writeFile(t, folder+"/a.json", `{"resourceType":"Patient","id":"1"}`)
 	requests := 0
 	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		if requests++; requests == 1 {
@@ -148,8 +148,8 @@ func TestWhatARepetitionBringsInIsLoadedNotTakenBefore(t *testing.T) {
 
 func TestRefusedEntriesAreTriedOnceMoreAtTheEndAndThenReported(t *testing.T) {
 	folder := t.TempDir()
-	write(t, folder+"/00-a.json", `{"resourceType":"Bundle","type":"batch","entry":[{"resource":{"resourceType":"Basic","id":"good"}},{"resource":{"resourceType":"Basic","id":"late"}},{"resource":{"resourceType":"Basic","id":"bad"}}]}`)
-	write(t, folder+"/b.json", `{"resourceType":"Basic","id":"b"}`)
+	writeFile(t, folder+"/00-a.json", `{"resourceType":"Bundle","type":"batch","entry":[{"resource":{"resourceType":"Basic","id":"good"}},{"resource":{"resourceType":"Basic","id":"late"}},{"resource":{"resourceType":"Basic","id":"bad"}}]}`)
+	writeFile(t, folder+"/b.json", `{"resourceType":"Basic","id":"b"}`)
 	server := &fakeServer{answer: func(n int, r *http.Request, body string) (int, string) {
 		switch {
 		case r.Method == http.MethodPut:
@@ -174,8 +174,8 @@ func TestRefusedEntriesAreTriedOnceMoreAtTheEndAndThenReported(t *testing.T) {
 
 func TestAJournalRemembersWhatIsDoneAndDropsALineThatWasCutOff(t *testing.T) {
 	folder := t.TempDir()
-	write(t, folder+"/a.json", `{"resourceType":"Patient","id":"1"}`)
-	write(t, folder+"/b.json", `{"resourceType":"Patient","id":"2"}`)
+	writeFile(t, folder+"/a.json", `{"resourceType":"Patient","id":"1"}`)
+	writeFile(t, folder+"/b.json", `{"resourceType":"Patient","id":"2"}`)
 	path := filepath.Join(t.TempDir(), "journal")
 	of := load.Ledger{Server: "http://a/fhir", ID: "1"}
 	j, err := load.OpenJournal(path, of, false)
@@ -209,9 +209,9 @@ func TestAJournalRemembersWhatIsDoneAndDropsALineThatWasCutOff(t *testing.T) {
 
 func TestABadFileIsReportedAndTheOthersAreLoaded(t *testing.T) {
 	folder := t.TempDir()
-	write(t, folder+"/a.json", `{"resourceType":`)
-	write(t, folder+"/b.json.gz.json", `{"resourceType":"Patient","id":"1"}`)
-	write(t, folder+"/c.json", `{"no":"resource"}`)
+	writeFile(t, folder+"/a.json", `{"resourceType":`)
+	writeFile(t, folder+"/b.json.gz.json", `{"resourceType":"Patient","id":"1"}`)
+	writeFile(t, folder+"/c.json", `{"no":"resource"}`)
 	server := &fakeServer{answer: accept}
 	summary := importInto(t, server, folder, nil)
 	if len(summary.Failed) != 2 || summary.Resources != 1 {

@@ -15,6 +15,8 @@ import (
 
 	"binnacle/events"
 	"binnacle/functions"
+	"binnacle/functions/project"
+	"binnacle/functions/write"
 	"binnacle/infra/node"
 	"binnacle/infra/parts"
 	"binnacle/infra/terminal"
@@ -238,10 +240,10 @@ func withQuarantine(ctx context.Context, config *parts.Config, logger *slog.Logg
 	}
 	defer p.Close()
 	live := p.Generations.Live()
-	waiters := functions.NewWaiters(live)
-	write := &functions.Write{Log: p.Log, Index: live, IndexReady: p.Generations.Ready, Blobs: p.Blobs, Waiters: waiters, Partitions: p.Partitions, Now: time.Now}
-	try := func(record events.RawRecord) (events.Event, error) { return functions.Try(p.Catalog, record) }
-	q := &functions.Quarantine{Index: live, Ask: write.Handle, Try: try, Partitions: p.Partitions, Now: time.Now, NewID: node.NewID}
+	waiters := write.NewWaiters(live)
+	writer := &write.Writer{Log: p.Log, Index: live, IndexReady: p.Generations.Ready, Blobs: p.Blobs, Waiters: waiters, Partitions: p.Partitions, Now: time.Now}
+	try := func(record events.RawRecord) (events.Event, error) { return project.Try(p.Catalog, record) }
+	q := &functions.Quarantine{Index: live, Ask: writer.Handle, Try: try, Partitions: p.Partitions, Now: time.Now, NewID: node.NewID}
 	watching, stop := context.WithCancel(ctx)
 	defer stop()
 	var group errgroup.Group

@@ -9,7 +9,8 @@ import (
 	"github.com/dustin/go-humanize"
 
 	"binnacle/events"
-	"binnacle/functions"
+
+	"binnacle/functions/rebuild"
 	"binnacle/infra/parts"
 	"binnacle/infra/terminal"
 )
@@ -69,7 +70,7 @@ func (c *rebuildCommand) Run(ctx context.Context, config *parts.Config, out *ter
 	case c.Blobs:
 		return c.refill(ctx, p, out)
 	}
-	summary, err := rebuild(ctx, p, out, func(r *functions.Rebuild) { r.Rollback, r.AcceptDifference = c.Rollback, c.AcceptDifference })
+	summary, err := makeGeneration(ctx, p, out, func(r *rebuild.Index) { r.Rollback, r.AcceptDifference = c.Rollback, c.AcceptDifference })
 	if err != nil {
 		if ctx.Err() != nil {
 			fmt.Fprintln(out.Err, "interrupted; run the same command again to resume")
@@ -98,13 +99,13 @@ func printJSON(out *terminal.Output, what any) error {
 	return encoder.Encode(what)
 }
 
-// rebuild runs the function and shows its progress, a bar for each step.
-func rebuild(ctx context.Context, p *parts.Parts, out *terminal.Output, options func(*functions.Rebuild)) (functions.RebuildSummary, error) {
+// makeGeneration rebuilds the index and shows its progress, a bar for each step.
+func makeGeneration(ctx context.Context, p *parts.Parts, out *terminal.Output, options func(*rebuild.Index)) (rebuild.Summary, error) {
 	var bar *terminal.Progress
 	step := ""
-	run := &functions.Rebuild{Log: p.Log, Feed: p.Feed, Generations: p.Generations, Blobs: p.Blobs, Catalog: p.Catalog, Heal: p.Heal(), Logger: p.Logger}
+	run := &rebuild.Index{Log: p.Log, Feed: p.Feed, Generations: p.Generations, Blobs: p.Blobs, Catalog: p.Catalog, Heal: p.Heal(), Logger: p.Logger}
 	options(run)
-	summary, err := run.Handle(ctx, func(now functions.RebuildProgress) {
+	summary, err := run.Handle(ctx, func(now rebuild.Progress) {
 		if now.Step != step {
 			if bar != nil {
 				bar.Close()
@@ -146,7 +147,7 @@ func dropGeneration(ctx context.Context, p *parts.Parts, out *terminal.Output, s
 // refill brings lost contents back.
 func (c *rebuildCommand) refill(ctx context.Context, p *parts.Parts, out *terminal.Output) error {
 	bar := terminal.NewProgress(out.Err, "contents", "events")
-	run := &functions.Refill{Log: p.Log, Index: p.Generations.Live(), Blobs: p.Blobs, Heal: p.Heal()}
+	run := &rebuild.Contents{Log: p.Log, Index: p.Generations.Live(), Blobs: p.Blobs, Heal: p.Heal()}
 	summary, err := run.Handle(ctx, bar.Set)
 	bar.Close()
 	if err != nil {

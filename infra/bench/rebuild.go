@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"binnacle/functions"
+	"binnacle/functions/rebuild"
 	"binnacle/infra/terminal"
 )
 
@@ -20,7 +20,7 @@ const (
 )
 
 // Rebuild runs the rebuild command against the server's storage, beside the server.
-func (s *benchServer) Rebuild(ctx context.Context) (summary functions.RebuildSummary, err error) {
+func (s *benchServer) Rebuild(ctx context.Context) (summary rebuild.Summary, err error) {
 	rebuild := exec.CommandContext(ctx, s.command.Path, "rebuild", "--json")
 	rebuild.Env = s.env
 	out, err := rebuild.Output()

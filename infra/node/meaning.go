@@ -8,6 +8,8 @@ import (
 	"binnacle/events"
 	"binnacle/functions"
 	"binnacle/functions/door"
+	"binnacle/functions/project"
+	"binnacle/functions/write"
 	"binnacle/infra/parts"
 	"binnacle/infra/terminal"
 	"binnacle/projections"
@@ -23,7 +25,7 @@ type meaning struct {
 	digest     string // of the generation's catalog
 	catalog    *catalog.Catalog
 	due        parts.Due          // why a rebuild is due
-	project    *functions.Project // nil on a node that does not project
+	project    *project.Projector // nil on a node that does not project
 	whole      *wholeIndex        // what the doors read
 	handler    http.Handler
 }
@@ -63,7 +65,7 @@ func (n *Node) newMeaning(ctx context.Context, live projections.Generation) (*me
 	index := n.Generations.Bound(live.Catalog)
 	heal := &functions.Heal{Log: n.Log, Index: index, Blobs: n.Blobs, Catalog: m.catalog}
 	if n.follower != nil {
-		m.project = &functions.Project{Index: index, Blobs: n.Blobs, Catalog: m.catalog, Told: n.waiters.Resolve, Publish: n.publish, Fit: n.fit, LogID: n.logID, Heal: heal, Reseek: n.follower.Reseek, Ahead: true, Logger: n.Logger}
+		m.project = &project.Projector{Index: index, Blobs: n.Blobs, Catalog: m.catalog, Told: n.waiters.Resolve, Publish: n.publish, Fit: n.fit, LogID: n.logID, Heal: heal, Reseek: n.follower.Reseek, Ahead: true, Logger: n.Logger}
 	}
 	m.whole = newWholeIndex(n.Reader(index), n.Log, index)
 	m.handler, err = n.newDoors(m, index, heal)
@@ -102,15 +104,15 @@ func (n *Node) newDoors(m *meaning, index projections.Index, heal *functions.Hea
 	}
 	var front *door.Door
 	if n.has(roleWrite) {
-		write := &functions.Write{
+		writer := &write.Writer{
 			Log: n.Log, Index: index, IndexReady: n.watch.ready, IndexAway: n.watch.lastAway, Blobs: n.Blobs, Waiters: n.waiters,
-			Partitions: n.Partitions, Now: time.Now, Fit: n.fit, Limits: functions.Limits{OutcomeWait: limits.OutcomeWait, LagRecords: limits.MaxLag},
+			Partitions: n.Partitions, Now: time.Now, Fit: n.fit, Limits: write.Limits{OutcomeWait: limits.OutcomeWait, LagRecords: limits.MaxLag},
 		}
 		if m.project != nil {
-			write.Trouble = m.project.TroubleOf
+			writer.Trouble = m.project.TroubleOf
 		}
 		front = door.New(door.Config{
-			Write: write, Blobs: n.Blobs, Catalog: m.catalog, Now: time.Now, NewID: NewID,
+			Write: writer, Blobs: n.Blobs, Catalog: m.catalog, Now: time.Now, NewID: NewID,
 			Base: n.config.Base, Tenant: parts.DefaultTenant, Dangling: limits.References == dangling, Heal: heal, Logger: n.Logger, Left: n.left.Inc,
 			Limits: door.Limits{BodyBytes: limits.MaxBody, BodiesBytes: limits.BodyMemory, KeyWindow: limits.KeyWindow},
 		})

@@ -19,6 +19,7 @@ import (
 
 	"binnacle/events"
 	"binnacle/functions"
+	"binnacle/functions/write"
 	"binnacle/infra/parts"
 	"binnacle/projections"
 )
@@ -50,7 +51,7 @@ type Node struct {
 	*parts.Parts
 	config    Settings
 	registry  *prometheus.Registry
-	waiters   *functions.Waiters
+	waiters   *write.Waiters
 	meaning   atomic.Pointer[meaning]
 	Handler   http.Handler // that of the meaning
 	router    *message.Router
@@ -72,7 +73,7 @@ func New(ctx context.Context, p *parts.Parts, config Settings) (*Node, error) {
 	n.Stopping, n.BeginStop = context.WithCancel(context.Background())
 	n.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	live := p.Generations.Live()
-	n.waiters = functions.NewWaiters(live)
+	n.waiters = write.NewWaiters(live)
 	n.fit = &functions.Fit{Log: p.Log, Feed: p.Feed, Index: live, Name: p.LogName(), Logger: p.Logger}
 	if err := n.fit.Handle(ctx); err != nil {
 		return nil, err

@@ -4,7 +4,8 @@ import (
 	"context"
 
 	"binnacle/events"
-	"binnacle/functions"
+
+	"binnacle/functions/rebuild"
 	"binnacle/projections"
 	"binnacle/projections/catalog"
 )
@@ -42,7 +43,7 @@ func (p *Parts) MeaningOf(ctx context.Context, live projections.Generation) (*ca
 	if !p.RebuildDue(live) {
 		return p.Catalog, Due{}, nil
 	}
-	c, err := functions.CatalogOf(ctx, p.Generations, live.Catalog)
+	c, err := rebuild.CatalogOf(ctx, p.Generations, live.Catalog)
 	if err != nil {
 		return nil, Due{Parameters: true}, err
 	}

@@ -1,17 +1,18 @@
-package functions
+package write
 
 import (
 	"context"
 
 	"binnacle/events"
+	"binnacle/functions"
 	"binnacle/projections"
 )
 
 // claimed looks up what stands under an event's idempotency key. It answers for the log only where there can be no doubt: while less than
 // half of the key's window has passed by this node's clock. Else, and when the key is free, it returns nil: the event is to be appended,
 // and its place in the log decides. Kind Reused: the key stands for another request.
-func (w *Write) claimed(ctx context.Context, event *events.Event) (*events.Outcome, error) {
-	names := ClaimNames(event)
+func (w *Writer) claimed(ctx context.Context, event *events.Event) (*events.Outcome, error) {
+	names := functions.ClaimNames(event)
 	if names == nil {
 		return nil, nil
 	}
@@ -24,8 +25,8 @@ func (w *Write) claimed(ctx context.Context, event *events.Event) (*events.Outco
 			return nil, nil
 		}
 		if claim.Request != event.Repeat.Request {
-			refusal := Reused(event.IdempotencyKey)
-			return nil, events.Errorf(refusal.Kind, "functions.Write", "%s", refusal.Text)
+			refusal := functions.Reused(event.IdempotencyKey)
+			return nil, events.Errorf(refusal.Kind, "write.Writer", "%s", refusal.Text)
 		}
 		if n < len(claims)-1 {
 			continue // the key of a batch is right: its part decides
@@ -37,7 +38,7 @@ func (w *Write) claimed(ctx context.Context, event *events.Event) (*events.Outco
 
 // Unclaimed tells whether an idempotency key is known to stand for nothing. Then no part of its request can, and the entries of a batch need
 // no look-up each.
-func (w *Write) Unclaimed(ctx context.Context, tenant, key string) bool {
+func (w *Writer) Unclaimed(ctx context.Context, tenant, key string) bool {
 	if key == "" {
 		return true
 	}
@@ -50,13 +51,13 @@ func (w *Write) Unclaimed(ctx context.Context, tenant, key string) bool {
 }
 
 // repeated returns the outcome of the event that another one repeats, and says that it is a repetition.
-func (w *Write) repeated(ctx context.Context, first string) (*events.Outcome, error) {
+func (w *Writer) repeated(ctx context.Context, first string) (*events.Outcome, error) {
 	outcomes, err := w.Index.Outcomes(ctx, []string{first})
 	if err != nil {
 		return nil, err
 	}
 	if outcomes[0] == nil {
-		return nil, events.Errorf(events.Internal, "functions.Write", "the event %s holds an idempotency key and has no outcome", first)
+		return nil, events.Errorf(events.Internal, "write.Writer", "the event %s holds an idempotency key and has no outcome", first)
 	}
 	outcome := *outcomes[0]
 	outcome.Repeats = first

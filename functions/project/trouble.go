@@ -1,4 +1,4 @@
-package functions
+package project
 
 import (
 	"errors"
@@ -19,7 +19,7 @@ type trouble struct {
 }
 
 // troubled notes that the records of a partition could not be projected.
-func (p *Project) troubled(partition int32, err error) {
+func (p *Projector) troubled(partition int32, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.troubles == nil {
@@ -35,7 +35,7 @@ func (p *Project) troubled(partition int32, err error) {
 }
 
 // untroubled notes that records of a partition were projected.
-func (p *Project) untroubled(partition int32) {
+func (p *Projector) untroubled(partition int32) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.troubles, partition)
@@ -43,7 +43,7 @@ func (p *Project) untroubled(partition int32) {
 
 // Trouble is why records that this projector has are not projected, as its last tries have told, and since when. Of several partitions it tells
 // of the first.
-func (p *Project) Trouble() (since time.Time, err error) {
+func (p *Projector) Trouble() (since time.Time, err error) {
 	p.mu.Lock()
 	partitions := slices.Sorted(maps.Keys(p.troubles))
 	p.mu.Unlock()
@@ -55,12 +55,12 @@ func (p *Project) Trouble() (since time.Time, err error) {
 	return since, err
 }
 
-// TroubleOf is [Project.Trouble] of one partition.
-func (p *Project) TroubleOf(partition int32) (since time.Time, err error) {
+// TroubleOf is [Projector.Trouble] of one partition.
+func (p *Projector) TroubleOf(partition int32) (since time.Time, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if t, known := p.troubles[partition]; known && time.Since(t.last) < troubleFresh {
-		return t.since, events.Wrap(events.Transient, "functions.Project", t.err, "partition %d can't be projected on: %s", partition, reason(t.err))
+		return t.since, events.Wrap(events.Transient, "project.Projector", t.err, "partition %d can't be projected on: %s", partition, reason(t.err))
 	}
 	return time.Time{}, nil
 }

@@ -1,4 +1,4 @@
-package functions
+package rebuild
 
 import (
 	"context"
@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"binnacle/events"
+	"binnacle/functions"
 	"binnacle/projections"
 )
 
@@ -50,24 +51,24 @@ func (m *missing) Put(ctx context.Context, blobs []projections.Blob) error {
 	return m.Blobs.Put(ctx, lacking)
 }
 
-// Refill brings the contents back that a blob store has lost, all of them at most, from the log: what each change became stands in the live
+// Contents brings the contents back that a blob store has lost, all of them at most, from the log: what each change became stands in the live
 // index. What is there stays untouched. It may run beside servers, and again after it was interrupted.
-type Refill struct {
+type Contents struct {
 	Log   events.Log
 	Index projections.Index
 	Blobs projections.Blobs
-	Heal  *Heal // finds what the links of a change led to when the index does not tell
+	Heal  *functions.Heal // finds what the links of a change led to when the index does not tell
 }
 
-// RefillSummary is what Refill did.
-type RefillSummary struct {
+// ContentsSummary is what Contents did.
+type ContentsSummary struct {
 	Records  int64 `json:"records"`  // of the log, that were read
 	Contents int64 `json:"contents"` // that the store was given; one that several versions have may count for each
 	Failed   int64 `json:"failed"`   // that the log does not give any more; verify names them
 }
 
 // Handle refills and calls progress with the records done and all.
-func (r *Refill) Handle(ctx context.Context, progress func(done, all int64)) (summary RefillSummary, err error) {
+func (r *Contents) Handle(ctx context.Context, progress func(done, all int64)) (summary ContentsSummary, err error) {
 	blobs, err := newMissing(ctx, r.Blobs)
 	if err != nil {
 		return summary, err
@@ -104,9 +105,9 @@ func (r *Refill) Handle(ctx context.Context, progress func(done, all int64)) (su
 }
 
 // batch puts the missing contents of some records.
-func (r *Refill) batch(ctx context.Context, blobs *missing, records []events.RawRecord) (failed int64, err error) {
+func (r *Contents) batch(ctx context.Context, blobs *missing, records []events.RawRecord) (failed int64, err error) {
 	decoded := make([]events.Event, len(records))
-	if err := Parallel(ctx, len(records), func(n int) error {
+	if err := functions.Parallel(ctx, len(records), func(n int) error {
 		if record, err := events.Decode(records[n]); err == nil {
 			decoded[n] = record.Event
 		}
@@ -124,7 +125,7 @@ func (r *Refill) batch(ctx context.Context, blobs *missing, records []events.Raw
 	}
 	found := make([][]projections.Blob, len(records))
 	var lost atomic.Int64
-	if err := Parallel(ctx, len(records), func(n int) error {
+	if err := functions.Parallel(ctx, len(records), func(n int) error {
 		outcome := outcomes[n]
 		if outcome == nil || outcome.Position != records[n].Position || len(outcome.Results) != len(decoded[n].Changes) {
 			return nil

@@ -1,11 +1,12 @@
-package functions
+package project
 
 import (
+	"errors"
 	"fmt"
-	"runtime/debug"
 
 	"binnacle/events"
 	"binnacle/events/fhir"
+	"binnacle/functions"
 	"binnacle/projections"
 	"binnacle/projections/catalog"
 )
@@ -31,7 +32,7 @@ func (p *poisoned) Error() string { return p.reason }
 type work struct {
 	*events.Change
 	item      *item
-	documents *Documents
+	documents *functions.Documents
 	doc       *fhir.Document // of Content as the event has it; nil for a delete, and when all is decided
 	refs      []reference    // literal relative references in doc, and links to a version of what they lead to
 
@@ -72,7 +73,7 @@ func (w *work) release() {
 }
 
 // prepare reads an item's record; whatever is wrong with it makes it poison. It is safe to prepare items side by side.
-func (i *item) prepare(d *Documents) {
+func (i *item) prepare(d *functions.Documents) {
 	err := i.guard("reading it", func() error {
 		record, err := events.Decode(i.raw)
 		if err != nil {
@@ -92,20 +93,22 @@ func (i *item) prepare(d *Documents) {
 	}
 }
 
-// guard runs a step of one record's projection and makes its panic an error, so that a record never takes the line down.
-func (i *item) guard(what string, step func() error) (err error) {
-	defer func() {
-		if defect := recover(); defect != nil {
-			err = &poisoned{i, fmt.Sprintf("%s: panic: %v\n%s", what, defect, debug.Stack())}
-		}
-	}()
-	return step()
+// guard runs a step of one record's projection: a panic makes the record poison.
+func (i *item) guard(what string, step func() error) error {
+	err := functions.Guard(what, step)
+	if err == nil {
+		return nil
+	}
+	if defect := (*functions.Defect)(nil); errors.As(err, &defect) {
+		return &poisoned{i, defect.Text}
+	}
+	return err
 }
 
 // newWork checks a change's form, which the door has done already for what came through it.
-func newWork(d *Documents, i *item, change *events.Change) (*work, error) {
+func newWork(d *functions.Documents, i *item, change *events.Change) (*work, error) {
 	w := &work{Change: change, item: i, documents: d}
-	if !d.catalog.Readable(change.Type) {
+	if !d.Catalog.Readable(change.Type) {
 		return nil, fmt.Errorf("%.80q is no resource type", change.Type)
 	}
 	if !(change.ID == "" && change.Operation == events.Delete && change.Condition != "") {
@@ -128,7 +131,7 @@ func newWork(d *Documents, i *item, change *events.Change) (*work, error) {
 		return nil, fmt.Errorf("the content's resourceType is %s", resource.Type)
 	}
 	w.doc = doc
-	w.refs = literalReferences(w.doc, d.catalog.Shape, i.event.Tenant, change.Links)
+	w.refs = literalReferences(w.doc, d.Catalog.Shape, i.event.Tenant, change.Links)
 	return w, nil
 }
 
@@ -137,7 +140,7 @@ func (w *work) seal() error {
 	if w.sealed {
 		return nil
 	}
-	content, hash, err := FinalContent(w.Change, w.targets)
+	content, hash, err := functions.FinalContent(w.Change, w.targets)
 	if err != nil {
 		return &poisoned{w.item, err.Error()}
 	}
@@ -162,7 +165,7 @@ func (w *work) extract() error {
 			}
 			defer w.documents.Release(doc)
 		}
-		extracted, err := w.documents.catalog.Extract(doc)
+		extracted, err := w.documents.Catalog.Extract(doc)
 		if err != nil {
 			return &poisoned{w.item, "extracting the search terms of " + w.Type + "/" + w.key.ID + ": " + err.Error()}
 		}
@@ -178,7 +181,7 @@ func (w *work) roughTerms() ([]projections.Term, error) {
 		return w.rough, nil
 	}
 	err := w.item.guard("extracting its search terms", func() error {
-		extracted, err := w.documents.catalog.Extract(w.doc)
+		extracted, err := w.documents.Catalog.Extract(w.doc)
 		if err != nil {
 			return &poisoned{w.item, "extracting the search terms of " + w.Type + "/" + w.key.ID + ": " + err.Error()}
 		}
@@ -192,7 +195,7 @@ func (w *work) roughTerms() ([]projections.Term, error) {
 // search terms.
 func Try(c *catalog.Catalog, record events.RawRecord) (events.Event, error) {
 	i := &item{raw: record}
-	i.prepare(NewDocuments(c))
+	i.prepare(functions.NewDocuments(c))
 	for _, w := range i.works {
 		if i.poison != "" || w == nil || w.doc == nil {
 			continue
@@ -202,7 +205,7 @@ func Try(c *catalog.Catalog, record events.RawRecord) (events.Event, error) {
 		}
 	}
 	if i.poison != "" {
-		return i.event, events.Errorf(events.Invalid, "functions.Try", "the record at %s can still not be projected: %s", record.Position, i.poison)
+		return i.event, events.Errorf(events.Invalid, "project.Try", "the record at %s can still not be projected: %s", record.Position, i.poison)
 	}
 	return i.event, nil
 }

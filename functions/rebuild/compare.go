@@ -1,4 +1,4 @@
-package functions
+package rebuild
 
 import (
 	"context"
@@ -42,7 +42,7 @@ func (r *rebuilding) compare(ctx context.Context) error {
 			r.logger.Warn("the rebuilt generation holds something else than the live one, which was accepted", "partition", partition, "offset", live.Next, "difference", what)
 			continue
 		}
-		return events.Errorf(events.Conflict, "functions.Rebuild", "generation %d differs from the live one, generation %d, at position %d:%d, although their search parameters are the same; nothing was switched. The first difference: %s. "+
+		return events.Errorf(events.Conflict, "rebuild.Index", "generation %d differs from the live one, generation %d, at position %d:%d, although their search parameters are the same; nothing was switched. The first difference: %s. "+
 			"Find out which of them is right (binnacle verify --deep checks the live one); --accept-difference switches nevertheless", r.building.Number(), r.live.Number, partition, live.Next, what)
 	}
 	r.summary.Compared = compared

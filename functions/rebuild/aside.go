@@ -1,9 +1,10 @@
-package functions
+package rebuild
 
 import (
 	"context"
 
 	"binnacle/events"
+	"binnacle/functions"
 	"binnacle/projections"
 )
 
@@ -23,7 +24,7 @@ func newAside(ctx context.Context, index projections.Writer, items []*applied) (
 		if i.event.Repeat.Part == 0 {
 			continue
 		}
-		name := ClaimName(&i.event, 0)
+		name := functions.ClaimName(&i.event, 0)
 		if _, asked := a.stored[name]; !asked {
 			a.stored[name] = projections.Claim{}
 			names = append(names, name)
@@ -57,7 +58,7 @@ func (a *aside) add(i *applied, at projections.State) {
 	if outcome.Repeats != "" || outcome.Refusal != nil && outcome.Refusal.Kind == events.Reused {
 		return
 	}
-	claims := ClaimsOf(&i.event, at)
+	claims := functions.ClaimsOf(&i.event, at)
 	if len(claims) > 1 {
 		key, decided := a.claims[claims[0].ClaimName]
 		if !decided {

@@ -1,4 +1,4 @@
-package functions
+package project
 
 import (
 	"errors"
@@ -64,7 +64,7 @@ func (e *decidingEvent) stood(w *work, key projections.Key, version string) (boo
 		if err != nil {
 			return false, &poisoned{w.item, "the content of the version before: " + err.Error()}
 		}
-		for _, ref := range literalReferences(doc, w.documents.catalog.Shape, key.Tenant, nil) {
+		for _, ref := range literalReferences(doc, w.documents.Catalog.Shape, key.Tenant, nil) {
 			w.stood[name{ref.Key, ref.version}], w.stood[name{ref.Key, ""}] = true, true
 		}
 		w.documents.Release(doc)

@@ -1,4 +1,4 @@
-package functions
+package rebuild
 
 import (
 	"context"
@@ -6,11 +6,13 @@ import (
 	"time"
 
 	"binnacle/events"
+	"binnacle/functions"
+	"binnacle/functions/project"
 	"binnacle/projections"
 	"binnacle/projections/catalog"
 )
 
-// Times and counts of Rebuild.
+// Times and counts of a rebuild.
 const (
 	rebuildReport   = 250 * time.Millisecond // between two reports of progress
 	rebuildRounds   = 20                     // of catching up before the pause
@@ -22,27 +24,27 @@ const (
 	decidedAtOnce   = 1_000                  // decisions of the live generation that are read at once
 )
 
-// Rebuild makes a generation of the index from the log, beside the live one, and switches to it (ADR 22): the next one, or with
+// Index makes a generation of the index from the log, beside the live one, and switches to it (ADR 22): the next one, or with
 // Rollback the one that was live before, which catches up first. What the feed tells about a record is applied; what the feed does not tell
 // and the live generation has decided under other search parameters, too; the rest is decided. So no rebuild rewrites history.
 //
 // Nothing else happens: it publishes nothing, answers nobody and triggers nothing. Contents that the blob store lacks are put; the others
 // stay untouched.
-type Rebuild struct {
+type Index struct {
 	Log         events.Log
 	Feed        events.Feed // nil: there is none, and everything is decided again
 	Generations projections.Generations
 	Blobs       projections.Blobs
 	Catalog     *catalog.Catalog // of the next generation; Rollback has that of the generation that it goes back to
-	Heal        *Heal            // as in Project
+	Heal        *functions.Heal  // as in project.Projector
 	Logger      *slog.Logger     // nil: slog.Default()
 
 	Rollback         bool // go back to the generation that was live before
 	AcceptDifference bool // switch although the live generation, with the same search parameters, holds something else
 }
 
-// RebuildProgress is how far a rebuild has come.
-type RebuildProgress struct {
+// Progress is how far a rebuild has come.
+type Progress struct {
 	Generation int
 	Step       string        // what is being done, for people
 	Done, All  int64         // records of the log; or steps, when records are done
@@ -50,8 +52,8 @@ type RebuildProgress struct {
 	Left       time.Duration // until Done is All at that rate; 0: not known
 }
 
-// RebuildSummary is what a rebuild did.
-type RebuildSummary struct {
+// Summary is what a rebuild did.
+type Summary struct {
 	Generation int               `json:"generation"`
 	Records    int64             `json:"records"`  // projected in this run; a resumed rebuild did others before
 	Recorded   int64             `json:"recorded"` // of those: applied as they had been decided
@@ -70,8 +72,8 @@ type RebuildSummary struct {
 // Handle rebuilds and calls progress, from one goroutine at a time, a few times a second. After an error the generation is not live and what was
 // built is kept: the next call resumes it when the catalog is the same. Kind Conflict: another process is rebuilding; the log has lost
 // records that the generation needs; the feed is not that of the log; or the generations differ.
-func (r *Rebuild) Handle(ctx context.Context, progress func(RebuildProgress)) (summary RebuildSummary, err error) {
-	run := &rebuilding{Rebuild: r, lines: make(map[int32]*Line), progress: progress, started: time.Now(), summary: &summary, reached: make(map[int32]projections.State), own: make(map[int32]int64)}
+func (r *Index) Handle(ctx context.Context, progress func(Progress)) (summary Summary, err error) {
+	run := &rebuilding{Index: r, lines: make(map[int32]*project.Line), progress: progress, started: time.Now(), summary: &summary, reached: make(map[int32]projections.State), own: make(map[int32]int64)}
 	if err := run.open(ctx); err != nil {
 		return summary, err
 	}
@@ -110,7 +112,7 @@ func generationIn(ctx context.Context, generations projections.Builders, state s
 			return list[i], nil
 		}
 	}
-	return projections.Generation{}, events.Errorf(events.NotFound, "functions.Rebuild", "there is no %s generation", state)
+	return projections.Generation{}, events.Errorf(events.NotFound, "rebuild.Index", "there is no %s generation", state)
 }
 
 // open begins the run: it takes the exclusive right, finds the catalogs and what the blob store has.
@@ -118,7 +120,7 @@ func (r *rebuilding) open(ctx context.Context) (err error) {
 	if r.logger = r.Logger; r.logger == nil {
 		r.logger = slog.Default()
 	}
-	if r.identity, err = LogIdentity(ctx, r.Log); err != nil {
+	if r.identity, err = functions.LogIdentity(ctx, r.Log); err != nil {
 		return err
 	}
 	if r.live, err = generationIn(ctx, r.Generations, "live"); err != nil {
@@ -127,7 +129,7 @@ func (r *rebuilding) open(ctx context.Context) (err error) {
 	if r.Rollback {
 		old, err := generationIn(ctx, r.Generations, "old")
 		if err != nil {
-			return events.Wrap(events.KindOf(err), "functions.Rebuild", err, "there is no generation to go back to: the one before was dropped, or there never was one")
+			return events.Wrap(events.KindOf(err), "rebuild.Index", err, "there is no generation to go back to: the one before was dropped, or there never was one")
 		}
 		r.catalog = r.Catalog
 		if old.Catalog != r.Catalog.Digest() {
@@ -135,7 +137,7 @@ func (r *rebuilding) open(ctx context.Context) (err error) {
 				return err
 			}
 			if r.catalog.Digest() != old.Catalog {
-				return events.Errorf(events.Conflict, "functions.Rebuild", "generation %d was made by another version of the program, which reads search parameters differently; go back with that version, or run binnacle rebuild", old.Number)
+				return events.Errorf(events.Conflict, "rebuild.Index", "generation %d was made by another version of the program, which reads search parameters differently; go back with that version, or run binnacle rebuild", old.Number)
 			}
 		}
 		if r.building, err = r.Generations.Reopen(ctx, old.Number); err != nil {
@@ -167,7 +169,7 @@ func (r *rebuilding) open(ctx context.Context) (err error) {
 	if r.blobs, err = newMissing(ctx, r.Blobs); err != nil {
 		return err
 	}
-	r.project = &Project{Index: r.building, Blobs: r.blobs, Catalog: r.catalog, Heal: r.Heal, LogID: r.identity, Logger: r.logger}
+	r.project = &project.Projector{Index: r.building, Blobs: r.blobs, Catalog: r.catalog, Heal: r.Heal, LogID: r.identity, Logger: r.logger}
 	return nil
 }
 

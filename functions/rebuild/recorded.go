@@ -1,4 +1,4 @@
-package functions
+package rebuild
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"binnacle/events"
+	"binnacle/functions"
 	"binnacle/projections"
 )
 
@@ -31,7 +32,7 @@ type applier struct {
 	log       events.Log
 	index     projections.Writer
 	blobs     projections.Blobs
-	documents *Documents // of the catalog that extracts
+	documents *functions.Documents // of the catalog that extracts
 	logger    *slog.Logger
 	partition int32
 	identity  string              // of the log
@@ -141,7 +142,7 @@ func (a *applier) read(ctx context.Context, from events.Position, to int64, deci
 				ahead = ahead[1:]
 			}
 		}
-		if err := Parallel(ctx, len(items), func(n int) error { return a.prepare(items[n]) }); err != nil {
+		if err := functions.Parallel(ctx, len(items), func(n int) error { return a.prepare(items[n]) }); err != nil {
 			return err
 		}
 		for _, i := range items {
@@ -167,7 +168,7 @@ func (a *applier) read(ctx context.Context, from events.Position, to int64, deci
 
 // foreign is the error of a feed that does not fit the log.
 func (a *applier) foreign(position events.Position, format string, args ...any) error {
-	return events.Errorf(events.Conflict, "functions.Rebuild", "the feed does not fit the log at "+position.String()+": "+format+
+	return events.Errorf(events.Conflict, "rebuild.Index", "the feed does not fit the log at "+position.String()+": "+format+
 		"; nothing was switched. Is it the feed of another log, or has it lost decisions?", args...)
 }
 
@@ -224,12 +225,12 @@ func (a *applier) prepare(i *applied) error {
 // recordedContent is the content that a change became, with its links as they were resolved. An error tells that the record does not give
 // the content that was decided.
 func recordedContent(change *events.Change, result *events.Result) ([]byte, error) {
-	content, hash, err := FinalContent(change, result.Links)
+	content, hash, err := functions.FinalContent(change, result.Links)
 	if err != nil {
 		return nil, err
 	}
 	if hash != result.Hash {
-		return nil, events.Errorf(events.Conflict, "functions.Rebuild", "its content has another hash than the one recorded, %x", result.Hash[:8])
+		return nil, events.Errorf(events.Conflict, "rebuild.Index", "its content has another hash than the one recorded, %x", result.Hash[:8])
 	}
 	return content, nil
 }
@@ -247,7 +248,7 @@ func (a *applier) commit(ctx context.Context, chunk *applyChunk, next int64) err
 	}
 	decided := make(map[string]bool)
 	for _, i := range chunk.items {
-		state.Time = Later(state.Time, i.raw.Time)
+		state.Time = functions.Later(state.Time, i.raw.Time)
 		d := i.decision
 		if d == nil {
 			if i.event.ID == "" {
@@ -286,7 +287,7 @@ func (a *applier) commit(ctx context.Context, chunk *applyChunk, next int64) err
 	if err := a.supersede(ctx, commit.Rows, &state); err != nil {
 		return err
 	}
-	digest, err := Rolled(ctx, state.Digest, commit.Rows)
+	digest, err := functions.Rolled(ctx, state.Digest, commit.Rows)
 	if err != nil {
 		return err
 	}

@@ -1,4 +1,4 @@
-package functions
+package project
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 
 	"binnacle/events"
 	"binnacle/events/fhir"
+	"binnacle/functions"
 	"binnacle/projections"
 	"binnacle/projections/catalog"
 )
@@ -51,7 +52,7 @@ func refuse(kind events.Kind, change int, w *work, format string, args ...any) e
 // decide decides all items. A *poisoned error names the one to leave out; any other error is a failure of a store.
 func (d *deciding) decide(items []*item) error {
 	for _, i := range items {
-		d.state.Time = Later(d.state.Time, i.raw.Time)
+		d.state.Time = functions.Later(d.state.Time, i.raw.Time)
 		if i.poison != "" {
 			d.commit.Quarantined = append(d.commit.Quarantined, projections.Quarantined{Record: i.raw, Reason: i.poison})
 		}

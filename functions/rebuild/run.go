@@ -1,4 +1,4 @@
-package functions
+package rebuild
 
 import (
 	"context"
@@ -10,13 +10,15 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"binnacle/events"
+	"binnacle/functions"
+	"binnacle/functions/project"
 	"binnacle/projections"
 	"binnacle/projections/catalog"
 )
 
 // rebuilding is one run.
 type rebuilding struct {
-	*Rebuild
+	*Index
 	building projections.Building
 	live     projections.Generation // the one that is live at the start
 	catalog  *catalog.Catalog       // of the generation being built
@@ -24,11 +26,11 @@ type rebuilding struct {
 	identity string                 // of the log
 	blobs    *missing
 	logger   *slog.Logger
-	project  *Project // decides what nobody tells
-	lines    map[int32]*Line
-	progress func(RebuildProgress)
+	project  *project.Projector // decides what nobody tells
+	lines    map[int32]*project.Line
+	progress func(Progress)
 	started  time.Time
-	summary  *RebuildSummary
+	summary  *Summary
 	reached  map[int32]projections.State // of the live generation: what it had when this one caught up with it last
 	own      map[int32]int64             // where records begin that neither feed nor live generation had decided, and this one has
 
@@ -74,7 +76,7 @@ func (r *rebuilding) goals(ctx context.Context, rest bool) (map[int32]goal, erro
 			}
 		}
 		if g.live.Next > end.Next || g.recorded > end.Next {
-			return nil, events.Errorf(events.Conflict, "functions.Rebuild", "the log of partition %d ends at offset %d, but %d records have been decided: the log has lost records, or it is another log; nothing was switched",
+			return nil, events.Errorf(events.Conflict, "rebuild.Index", "the log of partition %d ends at offset %d, but %d records have been decided: the log has lost records, or it is another log; nothing was switched",
 				end.Partition, end.Next, max(g.live.Next, g.recorded))
 		}
 		g.to = max(g.live.Next, g.recorded)
@@ -147,7 +149,7 @@ func (r *rebuilding) standsStill(ctx context.Context, before map[int32]goal) (ma
 	select {
 	case <-time.After(rebuildStill):
 	case <-ctx.Done():
-		return nil, events.Wrap(events.Transient, "functions.Rebuild", ctx.Err(), "the rebuild was stopped")
+		return nil, events.Wrap(events.Transient, "rebuild.Index", ctx.Err(), "the rebuild was stopped")
 	}
 	goals, err := r.goals(ctx, true)
 	if err != nil {
@@ -191,7 +193,7 @@ func (r *rebuilding) takeOverOnce(ctx context.Context) error {
 	}
 	for partition, g := range goals {
 		if own, decided := r.own[partition]; decided && !r.sameMeaning() && g.live.Next > own {
-			return events.Errorf(events.Conflict, "functions.Rebuild", "a server with the old search parameters has begun to decide records of partition %d from offset %d on, which were decided here with the new ones; nothing was switched. "+
+			return events.Errorf(events.Conflict, "rebuild.Index", "a server with the old search parameters has begun to decide records of partition %d from offset %d on, which were decided here with the new ones; nothing was switched. "+
 				"Run binnacle rebuild --drop-building and then binnacle rebuild again, beside the running server", partition, own)
 		}
 	}
@@ -231,7 +233,7 @@ func (r *rebuilding) catchUp(ctx context.Context, goals map[int32]goal, step str
 			return 0, err
 		}
 		if g.first > state.Next && g.first < g.end {
-			return 0, events.Errorf(events.Conflict, "functions.Rebuild", "the log of partition %d begins at offset %d, but the projections need it from %d: records are lost; nothing was switched", partition, g.first, state.Next)
+			return 0, events.Errorf(events.Conflict, "rebuild.Index", "the log of partition %d begins at offset %d, but the projections need it from %d: records are lost; nothing was switched", partition, g.first, state.Next)
 		}
 		r.all += max(0, g.to-state.Next)
 	}
@@ -253,7 +255,7 @@ func (r *rebuilding) catchUp(ctx context.Context, goals map[int32]goal, step str
 }
 
 // bring brings one partition to its goal: what is recorded is applied, then the rest decided.
-func (r *rebuilding) bring(ctx context.Context, partition int32, l *Line, g goal, step string) error {
+func (r *rebuilding) bring(ctx context.Context, partition int32, l *project.Line, g goal, step string) error {
 	state, err := l.State(ctx)
 	if err != nil {
 		return err
@@ -262,7 +264,7 @@ func (r *rebuilding) bring(ctx context.Context, partition int32, l *Line, g goal
 		if state.Next >= to {
 			return nil
 		}
-		a := &applier{log: r.Log, index: r.building, blobs: r.blobs, documents: NewDocuments(r.catalog), logger: r.logger, partition: partition, identity: r.identity, done: func(records int64) {
+		a := &applier{log: r.Log, index: r.building, blobs: r.blobs, documents: functions.NewDocuments(r.catalog), logger: r.logger, partition: partition, identity: r.identity, done: func(records int64) {
 			r.report(step, records)
 			r.mu.Lock()
 			r.summary.Recorded += records
@@ -336,7 +338,7 @@ func (r *rebuilding) report(step string, records int64) {
 		return
 	}
 	r.reported = time.Now()
-	p := RebuildProgress{Generation: r.building.Number(), Step: step, Done: r.done, All: max(r.all, r.done), Rate: float64(r.done) / time.Since(r.started).Seconds()}
+	p := Progress{Generation: r.building.Number(), Step: step, Done: r.done, All: max(r.all, r.done), Rate: float64(r.done) / time.Since(r.started).Seconds()}
 	if p.Rate > 0 {
 		p.Left = time.Duration(float64(p.All-p.Done) / p.Rate * float64(time.Second)).Truncate(time.Second)
 	}
@@ -347,5 +349,5 @@ func (r *rebuilding) report(step string, records int64) {
 func (r *rebuilding) tell(step string, done, all int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.progress(RebuildProgress{Generation: r.building.Number(), Step: step, Done: done, All: all})
+	r.progress(Progress{Generation: r.building.Number(), Step: step, Done: done, All: all})
 }

@@ -2,7 +2,9 @@ package functions
 
 import (
 	"context"
+	"fmt"
 	"runtime"
+	"runtime/debug"
 
 	"golang.org/x/sync/errgroup"
 
@@ -31,4 +33,19 @@ func Parallel(ctx context.Context, n int, step func(n int) error) error {
 		group.Go(func() error { return share(ctx, worker) })
 	}
 	return group.Wait()
+}
+
+// Defect is the error of a step that has panicked.
+type Defect struct{ Text string }
+
+func (d *Defect) Error() string { return d.Text }
+
+// Guard runs a step of one record and makes its panic a *Defect, so that a record never takes down what works on it.
+func Guard(what string, step func() error) (err error) {
+	defer func() {
+		if defect := recover(); defect != nil {
+			err = &Defect{fmt.Sprintf("%s: panic: %v\n%s", what, defect, debug.Stack())}
+		}
+	}()
+	return step()
 }

@@ -1,9 +1,10 @@
-package functions
+package project
 
 import (
 	"context"
 
 	"binnacle/events"
+	"binnacle/functions"
 	"binnacle/projections"
 )
 
@@ -15,7 +16,7 @@ func (l *Line) findClaims(ctx context.Context, items []*item) (map[projections.C
 		if i.poison != "" || i.known != nil {
 			continue
 		}
-		for _, name := range ClaimNames(&i.event) {
+		for _, name := range functions.ClaimNames(&i.event) {
 			if _, asked := held[name]; !asked {
 				held[name] = projections.Claim{}
 				names = append(names, name)
@@ -55,13 +56,13 @@ func (d *deciding) repeats(event *events.Event) (string, error) {
 	if event.Repeat == (events.Repeat{}) {
 		return "", nil
 	}
-	key, taken := d.held(ClaimName(event, 0))
+	key, taken := d.held(functions.ClaimName(event, 0))
 	if taken && key.Request != event.Repeat.Request {
-		return "", &refused{*Reused(event.IdempotencyKey)}
+		return "", &refused{*functions.Reused(event.IdempotencyKey)}
 	}
-	claims := ClaimsOf(event, d.state)
+	claims := functions.ClaimsOf(event, d.state)
 	if event.Repeat.Part > 0 {
-		part, again := d.held(ClaimName(event, event.Repeat.Part))
+		part, again := d.held(functions.ClaimName(event, event.Repeat.Part))
 		if again && part.Request == event.Repeat.Request {
 			return part.EventID, nil
 		}

@@ -1,4 +1,4 @@
-package functions
+package write
 
 import (
 	"context"
@@ -6,17 +6,18 @@ import (
 	"time"
 
 	"binnacle/events"
+	"binnacle/functions"
 	"binnacle/projections"
 )
 
-// WriteIndex is the part of an index that Write uses.
-type WriteIndex interface {
-	OutcomeReader
+// Index is the part of an index that a Writer uses.
+type Index interface {
+	functions.OutcomeReader
 	State(ctx context.Context, partition int32) (projections.State, error)
 	Claims(ctx context.Context, names []projections.ClaimName) ([]projections.Claim, error)
 }
 
-// Limits of [Write]; a zero value stands for the default.
+// Limits of [Writer]; a zero value stands for the default.
 type Limits struct {
 	OutcomeWait time.Duration // how long a request waits for its outcome; default 15 s
 	LagRecords  int64         // records that the projector may be behind before writes are refused; default 20,000
@@ -25,18 +26,18 @@ type Limits struct {
 }
 
 func (l Limits) withDefaults() Limits {
-	Default(&l.OutcomeWait, 15*time.Second)
-	Default(&l.LagRecords, 20_000)
-	Default(&l.LagStall, 30*time.Second)
-	Default(&l.LagTrouble, 5*time.Second)
+	functions.Default(&l.OutcomeWait, 15*time.Second)
+	functions.Default(&l.LagRecords, 20_000)
+	functions.Default(&l.LagStall, 30*time.Second)
+	functions.Default(&l.LagTrouble, 5*time.Second)
 	return l
 }
 
-// Write asks: it appends events to the log and answers with what the projector made of them. All fields but Limits and Fit
+// Writer asks: it appends events to the log and answers with what the projector made of them. All fields but Limits and Fit
 // must be set before the first call and stay as they are.
-type Write struct {
+type Writer struct {
 	Log        events.Log
-	Index      WriteIndex
+	Index      Index
 	IndexReady func(context.Context) error // tells in bounded time whether the index takes commits; nil: it does when it answers
 	IndexAway  func() time.Time            // when anybody last saw that the index takes none; nil: nobody else looks
 	Blobs      projections.Blobs
@@ -44,7 +45,7 @@ type Write struct {
 	Partitions int32 // of the log
 	Now        func() time.Time
 	Limits     Limits
-	Fit        *Fit // while it tells of a misfit nothing is appended; nil: the log always fits
+	Fit        *functions.Fit // while it tells of a misfit nothing is appended; nil: the log always fits
 
 	// Trouble tells why this process's projector can't go on in a partition, and since when; nil: there is no projector here.
 	Trouble func(partition int32) (since time.Time, err error)
@@ -54,7 +55,7 @@ type Write struct {
 	gate   *gate
 }
 
-func (w *Write) prepare() {
+func (w *Writer) prepare() {
 	w.once.Do(func() {
 		w.limits = w.Limits.withDefaults()
 		w.gate = newGate(w)
@@ -67,7 +68,7 @@ func (w *Write) prepare() {
 // in the log and takes effect if it is; the text names its position when that is known. Kind Reused: the event's idempotency key stands
 // for another request. An event that repeats another under its key takes no effect: that one's outcome is returned, and its Repeats is
 // not empty.
-func (w *Write) Handle(ctx context.Context, event events.Event) (events.Outcome, error) {
+func (w *Writer) Handle(ctx context.Context, event events.Event) (events.Outcome, error) {
 	outcome, err := w.Send(ctx, event, false)
 	if err != nil {
 		return events.Outcome{}, err
@@ -77,7 +78,7 @@ func (w *Write) Handle(ctx context.Context, event events.Event) (events.Outcome,
 
 // sent is an event on its way through the log. It keeps nothing of the event, which may be large while its outcome takes a while.
 type sent struct {
-	by    *Write
+	by    *Writer
 	known *events.Outcome // it was decided before
 	wait  *Wait
 	bound time.Duration
@@ -85,9 +86,9 @@ type sent struct {
 	err   error  // why it may not be in the log
 }
 
-// Send appends an event and returns what waits for its outcome, once; see [Write.Handle] for the errors. Of an event that is known to be
+// Send appends an event and returns what waits for its outcome, once; see [Writer.Handle] for the errors. Of an event that is known to be
 // unclaimed the claims on its key are not looked up.
-func (w *Write) Send(ctx context.Context, event events.Event, unclaimed bool) (outcome func(context.Context) (events.Outcome, error), err error) {
+func (w *Writer) Send(ctx context.Context, event events.Event, unclaimed bool) (outcome func(context.Context) (events.Outcome, error), err error) {
 	w.prepare()
 	partition := events.PartitionOf(event.Tenant, w.Partitions)
 	if err := w.gate.check(ctx, partition); err != nil {
@@ -137,16 +138,16 @@ func (s *sent) own(ctx context.Context) (events.Outcome, error) {
 	case outcome := <-s.wait.Done():
 		return outcome, nil
 	case <-bound.C:
-		return events.Outcome{}, events.Wrap(events.Unknown, "functions.Write", s.err, "the change was sent to the log (%s) and takes effect if it arrived, "+
+		return events.Outcome{}, events.Wrap(events.Unknown, "write.Writer", s.err, "the change was sent to the log (%s) and takes effect if it arrived, "+
 			"but its outcome was not known within %v; ask again with the same Idempotency-Key, or read later", s.at, s.bound)
 	case <-ctx.Done():
-		return events.Outcome{}, events.Wrap(events.Unknown, "functions.Write", ctx.Err(), "the caller left before the outcome was known; the change was sent to the log (%s)", s.at)
+		return events.Outcome{}, events.Wrap(events.Unknown, "write.Writer", ctx.Err(), "the caller left before the outcome was known; the change was sent to the log (%s)", s.at)
 	}
 }
 
-// Append appends one event under the same conditions as [Write.Handle] and returns its position at once. repeats: the event was asked for
+// Append appends one event under the same conditions as [Writer.Handle] and returns its position at once. repeats: the event was asked for
 // before under its idempotency key, and the position is that of the first time.
-func (w *Write) Append(ctx context.Context, event events.Event) (position events.Position, repeats bool, err error) {
+func (w *Writer) Append(ctx context.Context, event events.Event) (position events.Position, repeats bool, err error) {
 	w.prepare()
 	if err := w.gate.check(ctx, events.PartitionOf(event.Tenant, w.Partitions)); err != nil {
 		return events.Position{}, false, err

@@ -1,4 +1,4 @@
-package functions
+package project
 
 import (
 	"context"
@@ -11,29 +11,30 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 
 	"binnacle/events"
+	"binnacle/functions"
 	"binnacle/projections"
 	"binnacle/projections/catalog"
 )
 
-// Project decides: it turns the records of the log, in order, into versions, terms, blobs and outcomes. Its Handle is the handler of a
+// Projector decides: it turns the records of the log, in order, into versions, terms, blobs and outcomes. Its Handle is the handler of a
 // Watermill router, its Seek says where a follower of the log starts. Fields must be set before the first call and stay as they are.
 //
-// What Project makes is a function of the records of the partition alone. Each commit moves the stored position, under the condition
+// What a Projector makes is a function of the records of the partition alone. Each commit moves the stored position, under the condition
 // that nobody else has moved it: with two of them on one partition one wins, and the other drops its work and reads the position again.
-type Project struct {
+type Projector struct {
 	Index   projections.Writer
 	Blobs   projections.Blobs
 	Catalog *catalog.Catalog
 	Told    func(partition int32, outcomes []events.Outcome) // told what became known with each commit: Waiters.Resolve; nil: nobody waits in this process
-	Publish *Publish                                         // told after each commit, and where a follower starts; nil: the decisions of this process are published elsewhere
-	Heal    *Heal                                            // brings back a lost blob that an update must be compared with; nil: such an update counts as a change
-	Fit     *Fit                                             // while it tells of a misfit nothing is projected; nil: the log always fits
+	Publish *functions.Publish                               // told after each commit, and where a follower starts; nil: the decisions of this process are published elsewhere
+	Heal    *functions.Heal                                  // brings back a lost blob that an update must be compared with; nil: such an update counts as a change
+	Fit     *functions.Fit                                   // while it tells of a misfit nothing is projected; nil: the log always fits
 	LogID   string                                           // the log's identity (LogIdentity), kept with what is made of it
 	Reseek  func()                                           // Follower.Reseek
 	Ahead   bool                                             // decide a batch while the one before is committed: Handle may return before its last commit has ended; see Settle
 	Logger  *slog.Logger                                     // nil: slog.Default()
 
-	decisionBytes int // 0: events.DecisionBytes; another one is for tests, because all who ever decide must decide alike
+	DecisionBytes int // 0: events.DecisionBytes; another one is for tests, because all who ever decide must decide alike
 
 	mu       sync.Mutex
 	lines    map[int32]*followed
@@ -47,7 +48,7 @@ type followed struct {
 	delivered int64 // everything from where the follower started up to this offset was seen; -1: nobody knows where it started
 }
 
-func (p *Project) line(partition int32) *followed {
+func (p *Projector) line(partition int32) *followed {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.lines == nil {
@@ -62,7 +63,7 @@ func (p *Project) line(partition int32) *followed {
 	return p.lines[partition]
 }
 
-func (p *Project) logger() *slog.Logger {
+func (p *Projector) logger() *slog.Logger {
 	if p.Logger == nil {
 		return slog.Default()
 	}
@@ -70,7 +71,7 @@ func (p *Project) logger() *slog.Logger {
 }
 
 // Seek tells where a follower of the log starts: at the stored position. It is an events.Seek.
-func (p *Project) Seek(ctx context.Context, partition int32) (int64, error) {
+func (p *Projector) Seek(ctx context.Context, partition int32) (int64, error) {
 	if err := p.Fit.Err(); err != nil {
 		return 0, err
 	}
@@ -89,7 +90,7 @@ func (p *Project) Seek(ctx context.Context, partition int32) (int64, error) {
 // Handle projects a batch of records that a follower delivers. It returns nil when the batch is done with: projected, projected
 // before, or dropped because the follower stands at the wrong place and was sent to look again. After an error (kind Transient as a
 // rule: a store is away) the same batch is to be given again; what was committed of it is passed over then.
-func (p *Project) Handle(msg *message.Message) (err error) {
+func (p *Projector) Handle(msg *message.Message) (err error) {
 	records, err := events.Records(msg)
 	if err != nil || len(records) == 0 {
 		return err
@@ -144,14 +145,14 @@ func (p *Project) Handle(msg *message.Message) (err error) {
 }
 
 // decided tells that the records before an offset are decided, so that there may be decisions for the feed.
-func (p *Project) decided(l *Line, next int64) {
+func (p *Projector) decided(l *Line, next int64) {
 	if p.Publish != nil {
 		p.Publish.Decided(l.partition, next)
 	}
 }
 
 // crashed sees to a commit that failed while nobody waits for it. A batch that is being handled finds out by itself.
-func (p *Project) crashed(l *followed, f *flight) {
+func (p *Projector) crashed(l *followed, f *flight) {
 	l.Lock()
 	defer l.Unlock()
 	if l.flight != f {
@@ -166,7 +167,7 @@ func (p *Project) crashed(l *followed, f *flight) {
 }
 
 // Settle waits for the commits that are under way, until ctx ends: then they are called back. It is to be called when no more batches come.
-func (p *Project) Settle(ctx context.Context) error {
+func (p *Projector) Settle(ctx context.Context) error {
 	p.mu.Lock()
 	lines := slices.Collect(maps.Values(p.lines))
 	p.mu.Unlock()
@@ -181,7 +182,7 @@ func (p *Project) Settle(ctx context.Context) error {
 
 // Observed is told where the index says that its partitions stand. An index whose server has lost its last commits in a crash is behind what this
 // projector has committed: it looks for its place again then, although no record may come that would run into it.
-func (p *Project) Observed(ctx context.Context, states map[int32]projections.State) {
+func (p *Projector) Observed(ctx context.Context, states map[int32]projections.State) {
 	p.mu.Lock()
 	lines := slices.Collect(maps.Values(p.lines))
 	p.mu.Unlock()
@@ -197,7 +198,7 @@ func (p *Project) Observed(ctx context.Context, states map[int32]projections.Sta
 }
 
 // wentBack asks the index itself, when nothing is being committed: what was observed may be older than the last commit. The caller holds the line.
-func (p *Project) wentBack(ctx context.Context, l *followed) bool {
+func (p *Projector) wentBack(ctx context.Context, l *followed) bool {
 	if l.flight != nil {
 		if !l.landed() || l.land() != nil {
 			return false
@@ -208,7 +209,7 @@ func (p *Project) wentBack(ctx context.Context, l *followed) bool {
 }
 
 // lost sends the follower to look for its place again.
-func (p *Project) lost(l *followed, why string, details ...any) error {
+func (p *Projector) lost(l *followed, why string, details ...any) error {
 	l.Forget()
 	l.delivered = -1
 	p.logger().Info("the projector looks for its place again: "+why, append([]any{"partition", l.partition}, details...)...)

@@ -1,4 +1,4 @@
-package functions
+package project
 
 import (
 	"context"
@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"binnacle/events"
+	"binnacle/functions"
 	"binnacle/projections"
 	"binnacle/projections/catalog"
 )
@@ -29,19 +30,19 @@ const (
 type conditionName struct{ tenant, name, text string }
 
 // Line projects the records of one partition into an index. It decides; where they come from, and who is told, is the affair of whoever has
-// it: the [Project] that follows the log, or a rebuild. Its methods must not be called side by side.
+// it: the [Projector] that follows the log, or a rebuild. Its methods must not be called side by side.
 type Line struct {
 	index     projections.Writer
 	blobs     projections.Blobs
 	catalog   *catalog.Catalog
-	heal      *Heal // nil: content that is missing counts as other content
+	heal      *functions.Heal // nil: content that is missing counts as other content
 	logger    *slog.Logger
 	partition int32
 	log       string // the identity of the log, kept with the state; "" when it is not known
 
 	decisionBytes int // of one event's decision, at the most: events.DecisionBytes
 
-	documents  *Documents
+	documents  *functions.Documents
 	conditions *catalog.Conditions
 	referrers  map[string][]projections.Referrer // by type; what the catalog tells
 
@@ -60,11 +61,11 @@ type Line struct {
 }
 
 // Line makes a line of its own, whose index is written by nobody else. It doesn't work ahead.
-func (p *Project) Line(partition int32) *Line {
+func (p *Projector) Line(partition int32) *Line {
 	l := &Line{index: p.Index, blobs: p.Blobs, catalog: p.Catalog, heal: p.Heal, logger: p.logger(), partition: partition, log: p.LogID, decisionBytes: events.DecisionBytes,
-		documents: NewDocuments(p.Catalog), conditions: catalog.NewConditions(p.Catalog), referrers: make(map[string][]projections.Referrer)}
-	if p.decisionBytes > 0 {
-		l.decisionBytes = p.decisionBytes
+		documents: functions.NewDocuments(p.Catalog), conditions: catalog.NewConditions(p.Catalog), referrers: make(map[string][]projections.Referrer)}
+	if p.DecisionBytes > 0 {
+		l.decisionBytes = p.DecisionBytes
 	}
 	l.Forget()
 	return l
@@ -167,7 +168,7 @@ func (l *Line) take(ctx context.Context, records []events.RawRecord) ([]*item, e
 	for len(items) < len(records) && size < chunkBytes && changes < chunkChanges {
 		next := together(records[len(items):])
 		group := make([]*item, len(next))
-		if err := Parallel(ctx, len(next), func(n int) error {
+		if err := functions.Parallel(ctx, len(next), func(n int) error {
 			group[n] = &item{raw: next[n]}
 			group[n].prepare(l.documents)
 			return nil
@@ -284,7 +285,7 @@ func (l *Line) commit(ctx context.Context, d *deciding, items []*item, told func
 
 // finish makes what does not depend on the order, on all cores: final contents, hashes and terms of the rows.
 func (d *deciding) finish() error {
-	if err := Parallel(d.ctx, len(d.rows), func(n int) error {
+	if err := functions.Parallel(d.ctx, len(d.rows), func(n int) error {
 		row, w := &d.commit.Rows[n], d.rows[n]
 		if row.Deleted {
 			return nil
@@ -303,7 +304,7 @@ func (d *deciding) finish() error {
 		}
 		d.commit.Outcomes[p.outcome].Results[p.result].Hash = p.work.hash
 	}
-	digest, err := Rolled(d.ctx, d.state.Digest, d.commit.Rows)
+	digest, err := functions.Rolled(d.ctx, d.state.Digest, d.commit.Rows)
 	d.state.Digest, d.commit.Digest = digest, digest
 	return err
 }

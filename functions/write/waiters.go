@@ -1,4 +1,4 @@
-package functions
+package write
 
 import (
 	"context"
@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"binnacle/events"
+	"binnacle/functions"
 )
 
 // Times of [Waiters].
@@ -15,17 +16,11 @@ const (
 	waitersQuery = 2 * time.Second        // bound of one look-up
 )
 
-// OutcomeReader tells what became of events; every index is one.
-type OutcomeReader interface {
-	// Outcomes returns the outcome of each event, in their order; nil for one that is not decided.
-	Outcomes(ctx context.Context, eventIDs []string) ([]*events.Outcome, error)
-}
-
-// Waiters connects those who wait for an event's outcome with those who decide it. [Project] in the same process resolves them after
+// Waiters connects those who wait for an event's outcome with those who decide it. [project.Projector] in the same process resolves them after
 // its commit; outcomes that another process commits are looked up when the index tells of progress ([Waiters.Progressed]), and four
 // times a second while somebody waits in case nobody tells. Its methods are safe for concurrent use.
 type Waiters struct {
-	outcomes OutcomeReader
+	outcomes functions.OutcomeReader
 
 	mu      sync.Mutex
 	waiting map[string][]*Wait
@@ -36,7 +31,7 @@ type Waiters struct {
 }
 
 // NewWaiters makes a registry that looks outcomes up in an index.
-func NewWaiters(outcomes OutcomeReader) *Waiters {
+func NewWaiters(outcomes functions.OutcomeReader) *Waiters {
 	return &Waiters{outcomes: outcomes, waiting: make(map[string][]*Wait), local: make(map[int32]time.Time)}
 }
 

@@ -1,4 +1,4 @@
-package functions
+package write
 
 import (
 	"context"
@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"binnacle/events"
+	"binnacle/functions"
 	"binnacle/projections"
 )
 
@@ -25,11 +26,11 @@ const (
 // all requests for a moment, so a write costs no extra round trip while others are under way.
 type gate struct {
 	log     events.Log
-	index   WriteIndex
+	index   Index
 	ready   func(context.Context) error // of the index
 	away    func() time.Time            // when somebody saw that it is not
 	blobs   projections.Blobs
-	fit     *Fit
+	fit     *functions.Fit
 	trouble func(partition int32) (since time.Time, err error) // of the projector here
 	limits  Limits
 
@@ -58,7 +59,7 @@ func (v *verdict) enter() bool {
 }
 
 // newGate makes the gate of a function whose limits are settled.
-func newGate(w *Write) *gate {
+func newGate(w *Writer) *gate {
 	g := &gate{log: w.Log, index: w.Index, ready: w.IndexReady, away: w.IndexAway, blobs: w.Blobs, fit: w.Fit, trouble: w.Trouble, limits: w.limits, verdicts: make(map[int32]*verdict)}
 	if g.ready == nil {
 		g.ready = func(context.Context) error { return nil }
@@ -75,7 +76,7 @@ func newGate(w *Write) *gate {
 // check returns nil when events of the partition may be appended, or an error of kind Transient.
 func (g *gate) check(ctx context.Context, partition int32) error {
 	if err := g.fit.Err(); err != nil {
-		return events.Wrap(events.Transient, "functions.Write", err, "the log is not the one that this server's data was made from; nothing was written, the operator has to put it right")
+		return events.Wrap(events.Transient, "write.Writer", err, "the log is not the one that this server's data was made from; nothing was written, the operator has to put it right")
 	}
 	g.mu.Lock()
 	v := g.verdicts[partition]
@@ -108,12 +109,12 @@ func (g *gate) check(ctx context.Context, partition int32) error {
 	select {
 	case <-making:
 	case <-ctx.Done():
-		return events.Wrap(events.Transient, "functions.Write", ctx.Err(), "the caller left before anything was appended")
+		return events.Wrap(events.Transient, "write.Writer", ctx.Err(), "the caller left before anything was appended")
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if v.err == nil && !v.enter() {
-		return events.Errorf(events.Transient, "functions.Write", "as many events wait for the projector as the %d allowed; nothing was written, try again later", g.limits.LagRecords)
+		return events.Errorf(events.Transient, "write.Writer", "as many events wait for the projector as the %d allowed; nothing was written, try again later", g.limits.LagRecords)
 	}
 	return v.err
 }
@@ -152,9 +153,9 @@ func (v *verdict) judge(now time.Time, next, end int64, limits Limits) error {
 	v.next, v.lagged, v.room, v.seen = next, lag > 0, limits.LagRecords-lag, true
 	switch {
 	case lag >= limits.LagRecords:
-		return events.Errorf(events.Transient, "functions.Write", "the projector is %d events behind, and %d are allowed; nothing was written, try again later", lag, limits.LagRecords)
+		return events.Errorf(events.Transient, "write.Writer", "the projector is %d events behind, and %d are allowed; nothing was written, try again later", lag, limits.LagRecords)
 	case now.Sub(v.moved) > limits.LagStall:
-		return events.Errorf(events.Transient, "functions.Write", "the projector has stood still for more than %v with %d events before it; nothing was written, try again later", limits.LagStall, lag)
+		return events.Errorf(events.Transient, "write.Writer", "the projector has stood still for more than %v with %d events before it; nothing was written, try again later", limits.LagStall, lag)
 	}
 	return nil
 }
@@ -165,7 +166,7 @@ func (v *verdict) extend(now time.Time, next int64, limits Limits) error {
 	v.room += max(0, next-v.next)
 	v.next, v.moved = max(v.next, next), now
 	if v.room <= 0 {
-		return events.Errorf(events.Transient, "functions.Write", "the log does not answer and %d events wait for the projector; nothing was written, try again later", limits.LagRecords)
+		return events.Errorf(events.Transient, "write.Writer", "the log does not answer and %d events wait for the projector; nothing was written, try again later", limits.LagRecords)
 	}
 	return nil
 }
@@ -210,7 +211,7 @@ func away(err error, part string) error {
 	case err == nil:
 		return nil
 	case errors.As(err, &told) && told.Kind != events.Internal && told.Text != "":
-		return events.Wrap(events.Transient, "functions.Write", err, "%s can't be used now: %s; nothing was written, try again later", part, strings.TrimSuffix(told.Text, "; nothing was written"))
+		return events.Wrap(events.Transient, "write.Writer", err, "%s can't be used now: %s; nothing was written, try again later", part, strings.TrimSuffix(told.Text, "; nothing was written"))
 	}
-	return events.Wrap(events.Transient, "functions.Write", err, "%s does not answer; nothing was written, try again later", part)
+	return events.Wrap(events.Transient, "write.Writer", err, "%s does not answer; nothing was written, try again later", part)
 }
