@@ -87,6 +87,12 @@ func (n Node) word() word { return n.doc.tape[n.index] }
 // Document returns the document that n is in; nil for the zero Node.
 func (n Node) Document() *Document { return n.doc }
 
+// Place is where n is in its document, for [Document.NodeAt].
+func (n Node) Place() int { return n.index }
+
+// NodeAt returns the node at a place that [Node.Place] has told of this Document.
+func (d *Document) NodeAt(place int) Node { return Node{doc: d, index: place} }
+
 // Exists tells whether there is a value; JSON's null is one.
 func (n Node) Exists() bool { return n.doc != nil }
 

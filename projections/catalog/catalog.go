@@ -65,7 +65,10 @@ func (c *Catalog) Types() []string {
 // Known tells whether typ is one of [Catalog.Types].
 func (c *Catalog) Known(typ string) bool { return c.model.hasEndpoint(typ) }
 
-// Readable tells whether the catalog can read resources of a type. A log may hold Parameters, from a time when they were taken.
+// ReadableTypes returns all types whose resources the catalog can read, sorted. A log may hold Parameters, from a time when they were taken.
+func (c *Catalog) ReadableTypes() []string { return slices.Clone(c.model.concrete) }
+
+// Readable tells whether typ is one of [Catalog.ReadableTypes].
 func (c *Catalog) Readable(typ string) bool { return c.types[typ] != nil }
 
 // Param returns a parameter of a type, an inherited one included. It must not be changed.
@@ -112,7 +115,7 @@ func (c *Catalog) Digest() string { return c.extractor.Digest() }
 // Extract returns all terms of a resource, and those of what it contains under their names (see projections.Inside); none
 // for _id and _lastUpdated, which the index knows by itself. An error is of kind Invalid, with the FHIRPath of an element
 // that has the wrong JSON form or is no date; or TooLarge, when the terms are too many.
-func (c *Catalog) Extract(doc *fhir.Document) (Extracted, error) { return c.extractor.Extract(doc) }
+func (c *Catalog) Extract(doc *fhir.Document) (projections.Extracted, error) { return c.extractor.Extract(doc) }
 
 // Check tells whether [Catalog.Extract] would fail for a resource, by the same code, and holds that all elements of R4 have
 // their JSON form, those that no parameter reads too. The resource may stand inside of a document, as that of a bundle's

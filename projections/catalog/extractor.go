@@ -44,20 +44,14 @@ func (x *extractor) Types() map[string]*typeCatalog { return x.types }
 // Digest changes whenever the same document may give other terms.
 func (x *extractor) Digest() string { return x.digest }
 
-// Extracted is what the index needs of one resource.
-type Extracted struct {
-	Terms    []projections.Term // in the order of the document; the same one may come twice. Texts share the document's bytes
-	MainDate int64              // earliest start of the main date, microseconds since 1970; projections.MinTime: none, or open
-}
-
 // Extract returns all terms of a resource, and those of what it contains under their names (see projections.Inside);
 // none for _id and _lastUpdated, which the index knows by itself.
-func (x *extractor) Extract(doc *fhir.Document) (Extracted, error) {
+func (x *extractor) Extract(doc *fhir.Document) (projections.Extracted, error) {
 	w, err := x.walk(doc.Root())
 	if err != nil {
-		return Extracted{}, err
+		return projections.Extracted{}, err
 	}
-	e := Extracted{Terms: append(slices.Clone(w.terms), x.inside(w)...), MainDate: w.main}
+	e := projections.Extracted{Terms: append(slices.Clone(w.terms), x.inside(w)...), MainDate: w.main}
 	x.release(w)
 	if e.MainDate == projections.MaxTime {
 		e.MainDate = projections.MinTime

@@ -1,0 +1,144 @@
+package fhir
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+
+	"binnacle/events"
+	"binnacle/events/fhir"
+	"binnacle/projections"
+	"binnacle/projections/catalog"
+)
+
+var _ projections.Registered = (*Dialect)(nil)
+
+// Dialect is FHIR R4 with a catalog. It is safe for concurrent use.
+type Dialect struct {
+	catalog    *catalog.Catalog
+	conditions *catalog.Conditions
+	documents  sync.Pool // of *document
+
+	mu        sync.Mutex
+	referrers map[string][]projections.Referrer // by type, as far as they were asked for
+}
+
+// New makes the dialect that searches by a catalog.
+func New(c *catalog.Catalog) *Dialect {
+	return &Dialect{catalog: c, conditions: catalog.NewConditions(c), referrers: make(map[string][]projections.Referrer)}
+}
+
+// CatalogOf returns the catalog of the dialect of FHIR among dialects; nil: it is not among them.
+func CatalogOf(dialects *projections.Dialects) *catalog.Catalog {
+	if d, is := dialects.Named(events.FHIR).(*Dialect); is {
+		return d.catalog
+	}
+	return nil
+}
+
+// Prepare checks a change's form: type and id, and that the content is a resource of that type.
+func (d *Dialect) Prepare(tenant string, change *events.Change) (projections.Prepared, error) {
+	if !d.catalog.Readable(change.Type) {
+		return projections.Prepared{}, fmt.Errorf("%.80q is no resource type", change.Type)
+	}
+	if !(change.ID == "" && change.Operation == events.Delete && change.Condition != "") {
+		if err := fhir.CheckID(change.ID); err != nil {
+			return projections.Prepared{}, err
+		}
+	}
+	if change.Operation == events.Delete {
+		return projections.Prepared{}, nil
+	}
+	doc, err := d.parse(change.Content)
+	if err != nil {
+		return projections.Prepared{}, err
+	}
+	resource, err := fhir.ResourceOf(doc.Root())
+	if err != nil {
+		return projections.Prepared{}, err
+	}
+	if resource.Type != change.Type {
+		return projections.Prepared{}, fmt.Errorf("the content's resourceType is %s", resource.Type)
+	}
+	p := projections.Prepared{Mentions: d.mentions(doc, tenant, change.Links), Content: doc}
+	if change.Operation == events.Update { // the id in what is created does not count
+		p.ID = resource.ID
+	}
+	return p, nil
+}
+
+// Resolve writes the targets into the references that the links stand for.
+func (d *Dialect) Resolve(change *events.Change, targets []string) ([]byte, error) {
+	edits := make([]fhir.Edit, len(targets))
+	for i, link := range change.Links {
+		edits[i] = fhir.Edit{Start: link.Start, End: link.End, New: targets[i]}
+	}
+	return fhir.Splice(change.Content, edits)
+}
+
+// Same is [fhir.Same].
+func (d *Dialect) Same(before, after []byte) bool { return fhir.Same(before, after) }
+
+// Extract parses a content and makes its terms.
+func (d *Dialect) Extract(content []byte) (projections.Extracted, error) {
+	doc, err := d.parse(content)
+	if err != nil {
+		return projections.Extracted{}, err
+	}
+	defer doc.Release()
+	return doc.Extract()
+}
+
+// Condition reads a search query of a type; see [catalog.Selective] for TooCostly.
+func (d *Dialect) Condition(tenant, typ, text string) (projections.Query, error) {
+	query, err := d.conditions.Parse(tenant, typ, text)
+	if err != nil {
+		return projections.Query{}, events.Errorf(events.Invalid, "fhir.Condition", "%s", events.TextOf(err))
+	}
+	return query, catalog.Selective(query)
+}
+
+// Referrers are those search parameters of all types that may refer to one of a type.
+func (d *Dialect) Referrers(typ string) []projections.Referrer {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if found, have := d.referrers[typ]; have {
+		return found
+	}
+	var found []projections.Referrer
+	for _, other := range d.catalog.Types() {
+		if shape := d.catalog.Shape(other); shape.Opaque {
+			continue // what its parameters find belongs to it
+		}
+		for _, p := range d.catalog.Params(other) {
+			if p.Kind == projections.Reference && p.Searchable() && (len(p.Targets) == 0 || slices.Contains(p.Targets, typ)) {
+				found = append(found, projections.Referrer{Type: other, Param: p.Code, Shares: p.Clause().Shares})
+			}
+		}
+	}
+	if d.catalog.Readable(typ) { // other names come from outside, as many as somebody likes
+		d.referrers[typ] = found
+	}
+	return found
+}
+
+// Name is that of events that name no dialect.
+func (d *Dialect) Name() string { return events.FHIR }
+
+// Types are those that the catalog can read.
+func (d *Dialect) Types() []string { return d.catalog.ReadableTypes() }
+
+// Digest is that of the catalog.
+func (d *Dialect) Digest() string { return d.catalog.Digest() }
+
+// Definitions are those that the catalog was compiled from.
+func (d *Dialect) Definitions() ([]byte, error) { return d.catalog.Definitions() }
+
+// Restore compiles the catalog of definitions.
+func (d *Dialect) Restore(definitions []byte) (projections.Registered, error) {
+	c, err := catalog.Restore(definitions)
+	if err != nil {
+		return nil, err
+	}
+	return New(c), nil
+}

@@ -1,0 +1,88 @@
+package projectionstest
+
+import (
+	"bytes"
+	"net/url"
+
+	"binnacle/events"
+	"binnacle/projections"
+)
+
+// Names of [Opaque].
+const (
+	OpaqueName = "opaque"
+	OpaqueType = "thing"
+)
+
+// Opaque is the smallest dialect there can be: things, any bytes under any key, without terms, links and conditions. It is there for tests: what
+// works with it needs nothing of FHIR.
+type Opaque struct{}
+
+var _ projections.Registered = Opaque{}
+
+// opaqueKey is how many bytes a key may have.
+const opaqueKey = 1 << 10
+
+// OpaqueID is the id of the thing under a key: ids are text without NUL, and keys are any bytes.
+func OpaqueID(key []byte) string { return url.PathEscape(string(key)) }
+
+// OpaqueEvent makes an event about things.
+func OpaqueEvent(id, tenant string, changes ...events.Change) events.Event {
+	event := events.Event{ID: id, Tenant: tenant, Dialect: OpaqueName, Changes: changes}
+	for n := range event.Changes {
+		event.Changes[n].Type, event.Changes[n].Entry = OpaqueType, -1
+	}
+	return event
+}
+
+func (Opaque) Prepare(_ string, change *events.Change) (projections.Prepared, error) {
+	key, err := url.PathUnescape(change.ID)
+	switch {
+	case change.Type != OpaqueType:
+		return projections.Prepared{}, events.Errorf(events.Invalid, "opaque.Prepare", "%q is no thing", change.Type)
+	case change.Condition != "" || len(change.Links) > 0:
+		return projections.Prepared{}, events.Errorf(events.Invalid, "opaque.Prepare", "a thing has no conditions and no links")
+	case err != nil || len(key) == 0 || len(key) > opaqueKey || OpaqueID([]byte(key)) != change.ID:
+		return projections.Prepared{}, events.Errorf(events.Invalid, "opaque.Prepare", "%.80q is no key of a thing", change.ID)
+	case change.Operation == events.Delete:
+		return projections.Prepared{}, nil
+	}
+	return projections.Prepared{Exact: true, Content: opaqueContent{}}, nil
+}
+
+func (Opaque) Resolve(*events.Change, []string) ([]byte, error) {
+	return nil, events.Errorf(events.Invalid, "opaque.Resolve", "a thing has no links")
+}
+
+func (Opaque) Same(before, after []byte) bool { return bytes.Equal(before, after) && before != nil }
+
+func (Opaque) Extract([]byte) (projections.Extracted, error) { return opaqueContent{}.Extract() }
+
+func (Opaque) Condition(_, _, text string) (projections.Query, error) {
+	return projections.Query{}, events.Errorf(events.Invalid, "opaque.Condition", "things can't be searched for, as in %q", text)
+}
+
+func (Opaque) Referrers(string) []projections.Referrer { return nil }
+
+func (Opaque) Name() string { return OpaqueName }
+
+func (Opaque) Types() []string { return []string{OpaqueType} }
+
+func (Opaque) Digest() string { return "" }
+
+func (Opaque) Definitions() ([]byte, error) {
+	return nil, events.Errorf(events.Internal, "opaque.Definitions", "things have no definitions")
+}
+
+func (Opaque) Restore([]byte) (projections.Registered, error) { return Opaque{}, nil }
+
+// opaqueContent needs no memory: nothing of a thing is read.
+type opaqueContent struct{}
+
+func (opaqueContent) Extract() (projections.Extracted, error) {
+	return projections.Extracted{MainDate: projections.MinTime}, nil
+}
+
+func (opaqueContent) Path(int) string { return "" }
+
+func (opaqueContent) Release() {}
