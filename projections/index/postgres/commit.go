@@ -174,10 +174,10 @@ func (w *writer) beginning(c projections.Commit, rows *sqlterms.Rows, p permissi
 	return b, b.outcomes(w.tables, c)
 }
 
-func (b *beginning) dictionaries(tables string, rows *sqlterms.Rows) {
-	if n := len(rows.Ledgers); n > 0 {
+func (b *beginning) dictionaries(tables string, made *sqlterms.Rows) {
+	if n := len(made.Ledgers); n > 0 {
 		keys, tenants, types := make([]int64, n), make([]string, n), make([]string, n)
-		for i, l := range rows.Ledgers {
+		for i, l := range made.Ledgers {
 			keys[i], tenants[i], types[i] = l.Key, l.Tenant, l.Type
 		}
 		b.Queue("insert into "+tables+"ledger select * from unnest($1::bigint[], $2::text[], $3::text[]) on conflict do nothing", keys, tenants, types)
@@ -188,21 +188,21 @@ func (b *beginning) dictionaries(tables string, rows *sqlterms.Rows) {
 				if err := answer.Scan(&at); err != nil {
 					return err
 				}
-				b.verdict = sqlterms.LedgerCollision(rows.Ledgers[at-1])
+				b.verdict = sqlterms.LedgerCollision(made.Ledgers[at-1])
 			}
 			return answer.Err()
 		})
 	}
-	if n := len(rows.Shapes); n > 0 {
+	if n := len(made.Shapes); n > 0 {
 		ledgers, keys, params := make([]int64, n), make([]int64, n), make([][]byte, n)
-		for i, s := range rows.Shapes {
+		for i, s := range made.Shapes {
 			ledgers[i], keys[i], params[i] = s.Ledger, s.Key, []byte(s.Params)
 		}
 		b.Queue("insert into "+tables+"shape select * from unnest($1::bigint[], $2::bigint[], $3::bytea[]) on conflict do nothing", ledgers, keys, params)
 	}
-	if n := len(rows.Codings); n > 0 {
+	if n := len(made.Codings); n > 0 {
 		params, codes, systems, keys := make([]int64, n), make([][]byte, n), make([][]byte, n), make([]int64, n)
-		for i, c := range rows.Codings {
+		for i, c := range made.Codings {
 			params[i], codes[i], systems[i], keys[i] = c.Param, []byte(c.Code), []byte(c.System), c.Key
 		}
 		b.Queue("insert into "+tables+"coding select * from unnest($1::bigint[], $2::bytea[], $3::bytea[], $4::bigint[]) on conflict do nothing", params, codes, systems, keys)

@@ -79,13 +79,13 @@ func (w *writer) settle(ctx context.Context, report func(done, all int)) error {
 	group.Go(func() error {
 		defer close(sorted)
 		for p := range parts {
-			rows, err := w.readPart(within, int64(p))
+			part, err := w.readPart(within, int64(p))
 			if err != nil {
 				return err
 			}
-			slices.SortFunc(rows, sqlterms.CompareTerms)
+			slices.SortFunc(part, sqlterms.CompareTerms)
 			select {
-			case sorted <- rows:
+			case sorted <- part:
 			case <-within.Done(): // the call ended, or the writer has failed and told why before
 				return sqlitefile.Classify("sqlite.Finish", within.Err())
 			}
@@ -123,21 +123,21 @@ func (w *writer) readPart(ctx context.Context, p int64) ([]sqlterms.TermRow, err
 		return nil, sqlitefile.Classify(op, err)
 	}
 	defer func() { _ = found.Close() }() // the error of the rows is told below
-	var rows []sqlterms.TermRow
+	var part []sqlterms.TermRow
 	var data sql.RawBytes
 	for found.Next() {
 		if err := found.Scan(&data); err != nil {
 			return nil, sqlitefile.Classify(op, err)
 		}
 		for ; len(data) >= packedTerm; data = data[packedTerm:] {
-			rows = append(rows, sqlterms.TermRow{
+			part = append(part, sqlterms.TermRow{
 				Key:  int64(binary.LittleEndian.Uint64(data)),
 				Sort: int64(binary.LittleEndian.Uint64(data[8:])),
 				Ref:  int64(binary.LittleEndian.Uint64(data[16:])),
 			})
 		}
 	}
-	return rows, sqlitefile.Classify(op, found.Err())
+	return part, sqlitefile.Classify(op, found.Err())
 }
 
 // movePart puts the rows of a part into the term table and deletes what was put aside of it.

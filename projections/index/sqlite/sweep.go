@@ -141,13 +141,13 @@ func (s *sweep) terms(ctx context.Context, place sqlterms.SweepPlace) (portion p
 	if err != nil {
 		return portion, err
 	}
-	rows := "select t.key, t.sort, t.ref from " + table + " t where (t.key, t.sort, t.ref) > ($1, $2, $3)"
+	stretch := "select t.key, t.sort, t.ref from " + table + " t where (t.key, t.sort, t.ref) > ($1, $2, $3)"
 	args := []any{place.A, place.B, place.C}
 	if more {
-		rows, args = rows+" and (t.key, t.sort, t.ref) <= ($4, $5, $6)", append(args, last.Key, last.Sort, last.Ref)
+		stretch, args = stretch+" and (t.key, t.sort, t.ref) <= ($4, $5, $6)", append(args, last.Key, last.Sort, last.Ref)
 	}
 	var doomed []sqlterms.TermRow
-	err = s.reader.Query(ctx, rows+" and "+sqlterms.Doomed(prefix(s.number)), args, func(scan func(...any) error) error {
+	err = s.reader.Query(ctx, stretch+" and "+sqlterms.Doomed(prefix(s.number)), args, func(scan func(...any) error) error {
 		var t sqlterms.TermRow
 		err := scan(&t.Key, &t.Sort, &t.Ref)
 		doomed = append(doomed, t)

@@ -312,18 +312,18 @@ func (b *batch) count(r *sqlterms.Rows) {
 
 // deletions counts, by ledger, which of the versions with these Sids (a JSON array) are deletions.
 func (b *batch) deletions(sids string) ([]sqlterms.CountRow, error) {
-	rows, err := b.tx.StmtContext(b.ctx, b.statements["deletions"]).QueryContext(b.ctx, sids)
+	answer, err := b.tx.StmtContext(b.ctx, b.statements["deletions"]).QueryContext(b.ctx, sids)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = rows.Close() }()
+	defer func() { _ = answer.Close() }()
 	var list []sqlterms.CountRow
-	for rows.Next() {
+	for answer.Next() {
 		var c sqlterms.CountRow
-		if err := rows.Scan(&c.Ledger, &c.By); err != nil {
+		if err := answer.Scan(&c.Ledger, &c.By); err != nil {
 			return nil, err
 		}
 		list = append(list, c)
 	}
-	return list, rows.Err()
+	return list, answer.Err()
 }

@@ -77,8 +77,8 @@ type window struct {
 
 func (r Reads) read(ctx context.Context, w *window) error {
 	s := r.statement()
-	sql := "select " + storedColumns + ", v.ledger, v.main, v.shape, v.supersedes, v.resource, " + s.keysColumn("v") + " from " + s.table("version") + " v where v.sid >= " + s.arg(w.first) + " and v.sid < " + s.arg(w.end) + " order by v.sid"
-	err := r.query(ctx, s, sql, func(scan func(...any) error) error {
+	query := "select " + storedColumns + ", v.ledger, v.main, v.shape, v.supersedes, v.resource, " + s.keysColumn("v") + " from " + s.table("version") + " v where v.sid >= " + s.arg(w.first) + " and v.sid < " + s.arg(w.end) + " order by v.sid"
+	err := r.query(ctx, s, query, func(scan func(...any) error) error {
 		var m Stored
 		var v VersionRow
 		var keys []byte

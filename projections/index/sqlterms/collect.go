@@ -221,16 +221,16 @@ func (x *search) tokenValuesOf(found []candidate, at int, key projections.SortKe
 		sids[i], index[found[i].sid] = found[i].sid, i
 	}
 	s := x.statement()
-	sql := "select v.sid, d.code, d.system from "
+	query := "select v.sid, d.code, d.system from "
 	if len(codings)*len(found) <= 10*x.Bounds.Sorted && len(codings) < codingsAtOnce { // ask each version for each coding
-		sql += s.table("version") + " v cross join " + s.table("coding") + " d where v.sid " + s.in(sids) + " and d.param = " + s.arg(dictionary) +
+		query += s.table("version") + " v cross join " + s.table("coding") + " d where v.sid " + s.in(sids) + " and d.param = " + s.arg(dictionary) +
 			" and exists (select 1 from " + s.table("term") + " p where p.key = d.key and p.sort = v.main and p.ref >= (v.sid << 2) and p.ref <= (v.sid << 2) + 3 " +
 			fmt.Sprintf("and (p.ref & %d) <> 0", flag) + once + ")"
 	} else { // read all versions of all codings
-		sql = "select (t.ref >> 2), d.code, d.system from " + s.table("coding") + " d cross join " + s.table("term") + " t where d.param = " + s.arg(dictionary) +
+		query = "select (t.ref >> 2), d.code, d.system from " + s.table("coding") + " d cross join " + s.table("term") + " t where d.param = " + s.arg(dictionary) +
 			fmt.Sprintf(" and t.key = d.key and (t.ref & %d) <> 0 and (t.ref >> 2) ", flag) + s.in(sids)
 	}
-	return x.query(s, sql, func(scan func(...any) error) error {
+	return x.query(s, query, func(scan func(...any) error) error {
 		var sid int64
 		var code, system []byte
 		if err := scan(&sid, &code, &system); err != nil {

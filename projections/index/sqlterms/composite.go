@@ -20,7 +20,7 @@ func (m *Maker) composite(t *projections.Term, param int64, slot int, main, ref 
 		kinds[i] = t.Parts[i].Kind
 	}
 	base := m.compositeOf(param, kinds)
-	keys := []int64{base}
+	combined := []int64{base}
 	var left []int
 	for i := range t.Parts {
 		if !isEquality(kinds[i]) {
@@ -29,14 +29,14 @@ func (m *Maker) composite(t *projections.Term, param int64, slot int, main, ref 
 		}
 		parts := m.partKeys(&t.Parts[i], m.part(param, i))
 		var next []int64
-		for _, key := range keys {
+		for _, key := range combined {
 			for _, p := range parts {
 				next = append(next, m.with(key, p))
 			}
 		}
-		keys = next
+		combined = next
 	}
-	for _, key := range keys {
+	for _, key := range combined {
 		switch len(left) {
 		case 0:
 			m.rows.Terms = append(m.rows.Terms, TermRow{key, main, ref})

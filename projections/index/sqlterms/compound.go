@@ -62,25 +62,25 @@ type compound struct {
 
 // finish adds the rows to the access.
 func (p *compound) finish() error {
-	keys := []int64{p.base}
+	combined := []int64{p.base}
 	var left []int
 	for i, kind := range p.kinds {
 		if !isEquality(kind) {
 			left = append(left, i)
 			continue
 		}
-		if len(keys)*len(p.alternatives[i]) > maxAlternatives {
+		if len(combined)*len(p.alternatives[i]) > maxAlternatives {
 			return events.Errorf(events.TooCostly, op, "the components of %s stand for more than %d pairs of codes; name the systems", p.access.words, maxAlternatives)
 		}
 		var next []int64
-		for _, key := range keys {
+		for _, key := range combined {
 			for _, part := range p.alternatives[i] {
 				next = append(next, p.with(key, part))
 			}
 		}
-		keys = next
+		combined = next
 	}
-	for _, key := range keys {
+	for _, key := range combined {
 		switch {
 		case len(left) == 0:
 			p.access.addKey(key)

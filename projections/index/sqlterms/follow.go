@@ -211,8 +211,8 @@ func (f *followed) rows(s *statement, before int64) []string {
 				s.refer(t.param, "o.resource") + " and t.ref < " + s.arg(before)
 			continue
 		}
-		keys, key := s.keysOf("o", "l") // many versions refer to the same resources: each of these is looked up once
-		parts[i] = "select t.sid as sid from (select distinct " + key + " as key from (" + t.versions(s, "v.keys", before) + ") o cross join " + keys + ") r cross join " + s.table("version") +
+		placed, key := s.keysOf("o", "l") // many versions refer to the same resources: each of these is looked up once
+		parts[i] = "select t.sid as sid from (select distinct " + key + " as key from (" + t.versions(s, "v.keys", before) + ") o cross join " + placed + ") r cross join " + s.table("version") +
 			" t where t.resource = " + s.refer(t.param, "r.key") + " and t.sid <= " + s.arg(snapshotOf(before))
 	}
 	return parts
@@ -227,8 +227,8 @@ func (f *followed) probe(s *statement, sid string, before int64) []string {
 		of := " where " + own + ".sid = " + sid + " and "
 		switch {
 		case !f.reverse:
-			keys, key := s.keysOf(own, s.alias("l"))
-			parts[i] = begin + keys + " cross join " + s.table("version") + " " + other + of + other + ".resource = " + s.refer(t.param, key) + " and " + other + ".ledger = " + s.arg(t.ledger) +
+			placed, key := s.keysOf(own, s.alias("l"))
+			parts[i] = begin + placed + " cross join " + s.table("version") + " " + other + of + other + ".resource = " + s.refer(t.param, key) + " and " + other + ".ledger = " + s.arg(t.ledger) +
 				" and " + other + ".deleted = 0 and " + other + ".sid <= " + s.arg(snapshotOf(before)) + t.current(s, other, before) + once + ")"
 		case t.onRow:
 			found := s.alias("r")

@@ -50,15 +50,3 @@ func TestIdsAreToldFromURLs(t *testing.T) {
 		}
 	}
 }
-
-func TestAShapeNamesWholeParameters(t *testing.T) {
-	shape := shapeParams([]string{"birthdate", "code-value"})
-	for code, want := range map[string]bool{"birthdate": true, "code-value": true, "birth": false, "date": false, "code": false, "value": false, "": false} {
-		if hasParam(shape, code) != want {
-			t.Errorf("hasParam(%q) = %t", code, !want)
-		}
-	}
-	if hasParam(shapeParams(nil), "code") {
-		t.Error("the empty shape has a parameter")
-	}
-}

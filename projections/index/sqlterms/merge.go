@@ -11,11 +11,11 @@ const mergedKeys = 4_000
 
 // walkMerged reads the term rows of many keys in the order of the main date: from each key the first few rows, and again more of them
 // from those keys whose next row may still be on the page. So an OR of a hundred codes reads few rows of each, however common they are.
-func (x ask) walkMerged(keys []int64, driver *access, o order, phase phase, resume bool, limit int) ([]match, error) {
+func (x ask) walkMerged(walked []int64, driver *access, o order, phase phase, resume bool, limit int) ([]match, error) {
 	var found []dated
 	seen := map[int64]bool{}
-	for rows := 2 + 2*limit/len(keys); len(keys) > 0; rows *= 8 {
-		edges, err := x.firstOfEach(keys, rows, driver, o, resume, func(p dated) {
+	for rows := 2 + 2*limit/len(walked); len(walked) > 0; rows *= 8 {
+		edges, err := x.firstOfEach(walked, rows, driver, o, resume, func(p dated) {
 			if !seen[p.ref] {
 				seen[p.ref] = true
 				found = append(found, p)
@@ -31,7 +31,7 @@ func (x ask) walkMerged(keys []int64, driver *access, o order, phase phase, resu
 			}
 			return c
 		})
-		open := keys[:0:0]
+		open := walked[:0:0]
 		for key, edge := range edges {
 			full := len(found) >= limit
 			if full && o.descending && edge <= found[limit-1].main || full && !o.descending && edge >= found[limit-1].main {
@@ -40,7 +40,7 @@ func (x ask) walkMerged(keys []int64, driver *access, o order, phase phase, resu
 			open = append(open, key)
 		}
 		slices.Sort(open)
-		keys = open
+		walked = open
 	}
 	found = found[:min(len(found), limit)]
 	candidates := make([]candidate, len(found))

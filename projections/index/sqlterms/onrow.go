@@ -10,12 +10,12 @@ package sqlterms
 
 // withKeys is a table of the Sids, up to a ref, of versions that have one of the keys in an array on their row. It is a function of the
 // generation: this alone of all that searches read is read by a bitmap, which the connections of searches are told to avoid.
-func (s *statement) withKeys(keys string, before int64) string {
+func (s *statement) withKeys(wanted string, before int64) string {
 	most := "null"
 	if s.most > 0 {
 		most = s.arg(int64(s.most))
 	}
-	return s.table("with_keys") + "(" + keys + ", " + s.arg(snapshotOf(before)) + ", " + most + ")"
+	return s.table("with_keys") + "(" + wanted + ", " + s.arg(snapshotOf(before)) + ", " + most + ")"
 }
 
 // keysOf are the rows, as the table named, of the keys on a version row, and their one column.

@@ -80,17 +80,17 @@ func (r Reads) Partitions(ctx context.Context) (map[int32]projections.State, err
 }
 
 // Current returns the current version of each key.
-func (r Reads) Current(ctx context.Context, keys []projections.Key) ([]projections.Version, error) {
-	found := make([]projections.Version, len(keys))
-	if len(keys) == 0 {
+func (r Reads) Current(ctx context.Context, wanted []projections.Key) ([]projections.Version, error) {
+	found := make([]projections.Version, len(wanted))
+	if len(wanted) == 0 {
 		return found, nil
 	}
-	if len(keys) > 1 && r.Dialect.TypesAtOnce() {
-		return found, r.currentOf(ctx, keys, upTo(len(keys)), found)
+	if len(wanted) > 1 && r.Dialect.TypesAtOnce() {
+		return found, r.currentOf(ctx, wanted, upTo(len(wanted)), found)
 	}
 	places := map[int64][]int{}
 	var order []int64
-	for i, k := range keys {
+	for i, k := range wanted {
 		ledger := Ledger(k.Tenant, k.Type)
 		if places[ledger] == nil {
 			order = append(order, ledger)
@@ -98,7 +98,7 @@ func (r Reads) Current(ctx context.Context, keys []projections.Key) ([]projectio
 		places[ledger] = append(places[ledger], i)
 	}
 	for _, ledger := range order {
-		if err := r.currentOf(ctx, keys, places[ledger], found); err != nil {
+		if err := r.currentOf(ctx, wanted, places[ledger], found); err != nil {
 			return nil, err
 		}
 	}
@@ -115,28 +115,28 @@ func upTo(n int) []int {
 }
 
 // currentOf finds the current versions of the keys in some places: of one type, or of any where the dialect can.
-func (r Reads) currentOf(ctx context.Context, keys []projections.Key, places []int, found []projections.Version) error {
+func (r Reads) currentOf(ctx context.Context, wanted []projections.Key, places []int, found []projections.Version) error {
 	var h hasher
 	s := r.statement()
 	if len(places) == 1 {
-		key := keys[places[0]]
+		key := wanted[places[0]]
 		sql := "select 0, " + storedColumns + " from " + s.table("version") + " v where v.ledger = " +
 			s.arg(h.ledgerOf(key.Tenant, key.Type)) + " and v.id = " + s.arg(key.ID) + " order by v.number desc limit 1"
-		return r.query(ctx, s, sql, takeVersion(keys, places, found))
+		return r.query(ctx, s, sql, takeVersion(wanted, places, found))
 	}
 	ledgers, ids := make([]int64, len(places)), make([]string, len(places))
 	for i, at := range places {
-		ledgers[i], ids[i] = h.ledgerOf(keys[at].Tenant, keys[at].Type), keys[at].ID
+		ledgers[i], ids[i] = h.ledgerOf(wanted[at].Tenant, wanted[at].Type), wanted[at].ID
 	}
 	from, place := s.Latest(s, ledgers, ids)
-	return r.query(ctx, s, "select "+place+", "+storedColumns+" from "+from, takeVersion(keys, places, found))
+	return r.query(ctx, s, "select "+place+", "+storedColumns+" from "+from, takeVersion(wanted, places, found))
 }
 
 // Written returns those of some keys that have versions, which it finds by the key of the resource and not by the id, as Current does.
-func (r Reads) Written(ctx context.Context, keys []projections.Key) ([]projections.Key, error) {
+func (r Reads) Written(ctx context.Context, wanted []projections.Key) ([]projections.Key, error) {
 	var h hasher
-	resources, of := make([]int64, len(keys)), make(map[int64]projections.Key, len(keys))
-	for i, k := range keys {
+	resources, of := make([]int64, len(wanted)), make(map[int64]projections.Key, len(wanted))
+	for i, k := range wanted {
 		resources[i] = h.resource(Ledger(k.Tenant, k.Type), k.ID)
 		of[resources[i]] = k
 	}

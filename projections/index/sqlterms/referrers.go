@@ -19,14 +19,14 @@ type typeOf struct{ tenant, name string }
 
 // Referrers is projections.Writer.Referrers, in two statements however many resources and parameters there are: which parameters ever referred to the
 // types, and which of their references to these resources a current version has.
-func (r Reads) Referrers(ctx context.Context, keys []projections.Key, by map[string][]projections.Referrer) ([][]int, error) {
-	ever, err := r.everReferred(ctx, keys, by)
+func (r Reads) Referrers(ctx context.Context, resources []projections.Key, by map[string][]projections.Referrer) ([][]int, error) {
+	ever, err := r.everReferred(ctx, resources, by)
 	if err != nil {
 		return nil, err
 	}
-	found, a := make([][]int, len(keys)), askedReferrers{found: make([][]int, len(keys)), of: map[int64][]askedPlace{}}
+	found, a := make([][]int, len(resources)), askedReferrers{found: make([][]int, len(resources)), of: map[int64][]askedPlace{}}
 	var h hasher
-	for i, k := range keys {
+	for i, k := range resources {
 		resource := h.resource(h.ledgerOf(k.Tenant, k.Type), k.ID)
 		for _, n := range ever[typeOf{k.Tenant, k.Type}] {
 			referrer := &by[k.Type][n]
@@ -37,7 +37,7 @@ func (r Reads) Referrers(ctx context.Context, keys []projections.Key, by map[str
 	if err != nil {
 		return nil, err
 	}
-	for i, k := range keys {
+	for i, k := range resources {
 		found[i] = a.found[i]
 		if more && r.Dialect.RefersOnRow(k.Type) {
 			found[i] = ever[typeOf{k.Tenant, k.Type}]
@@ -61,11 +61,11 @@ func (r Reads) EverReferrers(ctx context.Context, keys []projections.Key, by map
 }
 
 // everReferred finds the parameters that ever referred to a resource of the types, as places in by, ascending.
-func (r Reads) everReferred(ctx context.Context, keys []projections.Key, by map[string][]projections.Referrer) (map[typeOf][]int, error) {
+func (r Reads) everReferred(ctx context.Context, resources []projections.Key, by map[string][]projections.Referrer) (map[typeOf][]int, error) {
 	var h hasher
 	var types []typeOf
 	ever := map[typeOf][]int{}
-	for _, k := range keys {
+	for _, k := range resources {
 		t := typeOf{k.Tenant, k.Type}
 		if _, known := ever[t]; !known && len(by[k.Type]) > 0 {
 			ever[t] = nil

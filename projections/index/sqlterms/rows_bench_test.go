@@ -31,7 +31,7 @@ func BenchmarkRows(b *testing.B) {
 			},
 		}
 	}
-	m := NewMaker(plain{})
+	m := NewMaker(allTerms{})
 	b.ReportAllocs()
 	for b.Loop() {
 		m.Rows(versions)

@@ -129,10 +129,10 @@ const (
 func (x *search) soon(rows int) bool { return rows <= 2*x.Bounds.Many }
 
 // union is what the versions with any of some keys are kept under.
-func (k keyed) union(keys []int64) setName {
+func (k keyed) union(list []int64) setName {
 	var h hasher
 	h.begin()
-	for _, key := range keys {
+	for _, key := range list {
 		h.key(key)
 	}
 	return setName{"any " + k.table, h.sum(), k.high, k.isHigh}

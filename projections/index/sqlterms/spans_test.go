@@ -26,7 +26,7 @@ func TestTheDictionaryTellsOfDatesWithSeveralValues(t *testing.T) {
 	marked := h.of(first, roleMarked)
 	several := func(param string) int64 { return h.of(h.param(Ledger("main", "Patient"), param), roleSeveral) }
 
-	m := NewMaker(plain{})
+	m := NewMaker(allTerms{})
 	found := marks(m.Rows([]projections.Row{version(first, date("one", 0), date("two", 0), date("two", shortSpan))}))
 	if !found[marked] || found[several("one")] || !found[several("two")] {
 		t.Errorf("with the first version of a partition: marked %t, one %t, two %t; want true, false, true", found[marked], found[several("one")], found[several("two")])
@@ -36,7 +36,7 @@ func TestTheDictionaryTellsOfDatesWithSeveralValues(t *testing.T) {
 	if found[marked] || !found[several("one")] || found[several("two")] {
 		t.Errorf("with the second version: marked %t, one %t, two %t; want false, true, and false for what is there already", found[marked], found[several("one")], found[several("two")])
 	}
-	if found = marks(NewMaker(plain{}).Rows([]projections.Row{version(first + 1)})); found[marked] {
+	if found = marks(NewMaker(allTerms{}).Rows([]projections.Row{version(first + 1)})); found[marked] {
 		t.Error("a partition whose first version was not marked counts as marked")
 	}
 }

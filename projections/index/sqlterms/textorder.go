@@ -38,14 +38,14 @@ func (a *access) oneText() bool {
 }
 
 // stretch is the condition that a column of beginnings lies in the stretch, as far as its ends are not bounded otherwise.
-func (sc textScan) stretch(s *statement, column string, low, high bool) (sql string) {
+func (sc textScan) stretch(s *statement, column string, low, high bool) (condition string) {
 	if low {
-		sql += " and " + column + " >= " + s.arg([]byte(sc.text))
+		condition += " and " + column + " >= " + s.arg([]byte(sc.text))
 	}
 	if after := afterAll([]byte(sc.text)); high && after != nil {
-		sql += " and " + column + " < " + s.arg(after)
+		condition += " and " + column + " < " + s.arg(after)
 	}
-	return sql
+	return condition
 }
 
 // strays are the versions that have a string in the stretch of a clause and are sorted by one outside of it, with that.

@@ -58,14 +58,14 @@ func (x ask) walkKeys(keys []int64, driver *access, o order, phase phase, resume
 	for i, key := range keys {
 		stretches[i] = x.termStretch(s, key, driver, o, resume, limit)
 	}
-	rows := stretches[0]
+	from := stretches[0]
 	if len(keys) > 1 { // a version may have several of the keys
 		for i := range stretches {
 			stretches[i] = "select * from (" + stretches[i] + ") y"
 		}
-		rows = fmt.Sprintf("select distinct u.val as val, u.ref as ref from (%s) u order by val %s, ref %s limit %d", strings.Join(stretches, " union all "), o.direction(), o.ties(), limit)
+		from = fmt.Sprintf("select distinct u.val as val, u.ref as ref from (%s) u order by val %s, ref %s limit %d", strings.Join(stretches, " union all "), o.direction(), o.ties(), limit)
 	}
-	sql := "select " + storedColumns + " from (" + rows + ") w" + s.versions("(w.ref >> 2)") + " and v.ledger = " + s.arg(x.ledger) +
+	sql := "select " + storedColumns + " from (" + from + ") w" + s.versions("(w.ref >> 2)") + " and v.ledger = " + s.arg(x.ledger) +
 		" order by w.val " + o.direction() + ", w.ref " + o.ties()
 	return x.matches(s, sql, phase, 0, nil)
 }
