@@ -3,8 +3,6 @@ package sqlterms
 import (
 	"math"
 	"slices"
-
-	"github.com/RoaringBitmap/roaring/v2"
 )
 
 // The planner's estimates of what ways to answer cost, in microseconds.
@@ -166,16 +164,16 @@ func (x ask) picked(t *together, by order, phase phase, resume bool, limit int) 
 // firstByMain answers with the matches that come first by main date: it picks them by main dates in memory, or finds them in a list that is in this
 // order, or reads and sorts all. For main dates that are not there it waits where that costs less. Done is false where none of these is possible.
 func (x ask) firstByMain(t *together, o order, phase phase, resume bool, limit int) (found []match, done bool, err error) {
-	matches, roomy := t.count(), x.Sets.holds(x.snapshot-x.origin())
+	matches, roomy := t.count(), t.sets.roomForMains()
 	missing := t.sets.missingMains(t.found)
-	if roomy && (matches > x.Bounds.Read || len(missing) == 0) {
+	if roomy && (matches > x.Bounds.Read || missing == 0) {
 		if t.main, err = t.sets.mainsOf(t.found, false); err != nil {
 			return nil, false, err
 		}
 	}
 	pick, sort, sieve := float64(matches)*setMember, math.Inf(1), math.Inf(1)
 	if t.main == nil {
-		if pick += float64(len(missing)*blockSids) * setRow; !roomy {
+		if pick += float64(missing*blockSids) * setRow; !roomy {
 			pick = math.Inf(1)
 		}
 		if matches <= x.Bounds.Sorted {
@@ -238,7 +236,7 @@ func (x ask) collectMatches(t *together, o order, phase phase, limit int) ([]mat
 func (x *search) soonRead(sets []*access) bool {
 	rows := 0
 	for _, a := range sets {
-		if _, known := x.Sets.count(x.partition, a.names()); known || a.held != nil {
+		if _, known := x.view().count(a.names()); known || a.held != nil {
 			continue
 		}
 		if !a.readSoon(x.Bounds) {
@@ -246,7 +244,12 @@ func (x *search) soonRead(sets []*access) bool {
 		}
 		rows += a.count
 	}
-	return x.soon(rows) && x.Sets.begun(x.partition)
+	v := x.view()
+	if v == nil || !v.soon(rows) {
+		return false
+	}
+	known, _ := v.superseded()
+	return known != nil
 }
 
 // walkMeanwhile walks the order over some rows before sets are used that are not in memory. Where these do not fill the page, the sets are read in the background; the walk goes on
@@ -265,32 +268,23 @@ func (x ask) walkMeanwhile(o order, sets []*access, limit int) (found []match, e
 
 // prefetch has the sets of clauses read in the background that are missing and have many rows. It returns about how many rows are missing.
 func (x *search) prefetch(sets []*access) (rows int) {
-	if !x.mayUseSets() {
+	v := x.view()
+	if v == nil {
 		return 0
 	}
-	list := []wanted{}
+	var names []setName
 	for _, a := range sets {
-		if _, known := x.Sets.count(x.partition, a.names()); known || a.held != nil {
+		if _, known := v.count(a.names()); known || a.held != nil {
 			continue
 		}
 		rows += int(x.likely(a))
 		if a.more || a.count < 0 {
 			if keys := a.asSet(); keys != nil {
-				list = append(list, wantedKeys(a.in(), keys)...)
+				names = append(names, a.in().names(keys)...)
 			}
 		}
 	}
-	p := x.Sets.of(x.partition)
-	x.Sets.mu.Lock()
-	epoch := p.epoch
-	if p.closed == nil {
-		list = append(list, wanted{form: closedVersions})
-	}
-	list = slices.DeleteFunc(list, func(w wanted) bool { return w.form == keyVersions && p.keys[w.name] != nil })
-	x.Sets.mu.Unlock()
-	if len(list) > 0 {
-		p.ask(epoch, x.Dialect, list)
-	}
+	v.prefetch(names)
 	return rows
 }
 
@@ -326,7 +320,7 @@ func (x ask) settable(ranges bool) (sets []*access, ready bool) {
 			continue
 		}
 		sets = append(sets, a)
-		count, known := x.Sets.count(x.partition, a.names())
+		count, known := x.view().count(a.names())
 		if ready = ready && known; known && a.asSet() != nil {
 			a.counts(count, false)
 		}
@@ -360,15 +354,16 @@ func (x ask) alone(walked *access) bool {
 // these there may have to be main dates that don't fit in memory, which takes seconds.
 func (x ask) merges() bool {
 	walked := x.walked()
-	if walked == nil || !x.mayUseSets() || !x.alone(walked) {
+	v := x.view()
+	if walked == nil || v == nil || !x.alone(walked) {
 		return false
 	}
 	keys := walked.walkKeys()
-	if len(keys) <= inline || !x.Sets.holds(x.snapshot-x.origin()) {
+	if len(keys) <= inline || !v.roomForMains() {
 		return len(keys) > inline
 	}
 	rows := x.likely(walked)
-	missing := 1 - float64(len(x.Sets.of(x.partition).setsOf(walked.in(), keys)))/float64(len(keys))
+	missing := 1 - float64(len(v.setsOf(walked.in(), keys)))/float64(len(keys))
 	return rows*missing*setRow > float64(len(keys))*mergedKey
 }
 
@@ -391,13 +386,4 @@ func (x ask) narrow(driver *access, most int) (ask, *access, error) {
 // access are the versions as a clause.
 func (t *together) access(words string) *access {
 	return &access{words: words, byID: true, current: true, sids: sidsIn(t.found, t.first), count: t.count()}
-}
-
-// sidsIn are the versions of a set, whose numbers count from a first one.
-func sidsIn(found *roaring.Bitmap, first int64) []int64 {
-	sids := make([]int64, 0, found.GetCardinality())
-	for i := found.Iterator(); i.HasNext(); {
-		sids = append(sids, first+int64(i.Next()))
-	}
-	return sids
 }

@@ -90,13 +90,13 @@ func (p *compound) finish() error {
 			return events.Errorf(events.TooCostly, op, "some resource has more than %d values of %s, too many to be told apart", slots, p.access.words)
 		default:
 			for _, slot := range p.slots {
-				together := &group{scope: p.scope}
+				whole := p.newGroup()
 				for n, at := range left {
 					one := &access{words: p.access.words, count: -1}
 					p.left(at, p.units[n], p.slot(key, at, slot), one)
-					together.accesses = append(together.accesses, one)
+					whole.accesses = append(whole.accesses, one)
 				}
-				p.access.choice = append(p.access.choice, together)
+				p.access.choice = append(p.access.choice, whole)
 			}
 		}
 	}

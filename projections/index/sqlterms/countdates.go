@@ -21,7 +21,7 @@ func (x ask) countDates() (n int64, known bool, err error) {
 			others = append(others, a)
 		}
 	}
-	if len(dates) == 0 || !x.mayUseSets() {
+	if len(dates) == 0 || x.view() == nil {
 		return 0, false, nil
 	}
 	if err := x.count(order{by: orderMain}); err != nil || x.nothing != "" {

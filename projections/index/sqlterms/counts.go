@@ -152,7 +152,8 @@ func (x ask) countFurther(o order) error {
 // readCounted reads the sets of clauses of a few keys instead of counting these: those that turn out to have few enough rows to be read by a search are in memory
 // then, and need not be counted again.
 func (x *search) readCounted(accesses []*access) error {
-	if !x.mayUseSets() {
+	v := x.view()
+	if v == nil {
 		return nil
 	}
 	asked := slices.DeleteFunc(slices.Clone(accesses), func(a *access) bool {
@@ -163,10 +164,6 @@ func (x *search) readCounted(accesses []*access) error {
 	if len(asked) == 0 {
 		return nil
 	}
-	p := x.Sets.of(x.partition)
-	x.Sets.mu.Lock()
-	epoch := p.epoch
-	x.Sets.mu.Unlock()
 	var keys []int64
 	for _, a := range asked {
 		keys = append(keys, a.asSet()...)
@@ -174,12 +171,7 @@ func (x *search) readCounted(accesses []*access) error {
 	in := asked[0].in() // the same of all of them: none has its keys on the row
 	slices.Sort(keys)
 	keys = slices.Compact(keys)
-	known := p.setsOf(in, keys)
-	keys = slices.DeleteFunc(keys, func(key int64) bool { return known[key] != nil })
-	many, err := x.readKeys(in, keys, x.Bounds.Many, func(key int64, k *keySet) {
-		known[key] = k
-		p.keep(epoch, func() { p.put(in.name(key), k) })
-	})
+	known, many, err := v.countedSets(in, keys, x.Bounds.Many)
 	if err != nil {
 		return err
 	}
@@ -227,7 +219,7 @@ func (x *search) countUpTo(bound int, accesses []*access) error {
 	var asked []*access
 	for _, a := range accesses {
 		if a.asSet() != nil {
-			if count, known := x.Sets.count(x.partition, a.names()); known {
+			if count, known := x.view().count(a.names()); known {
 				a.counts(count, false)
 				continue
 			}

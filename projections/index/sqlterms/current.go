@@ -2,33 +2,22 @@ package sqlterms
 
 import (
 	"math"
-
-	"github.com/RoaringBitmap/roaring/v2"
 )
 
 // Rows of superseded versions stay until a sweep: 0.4 µs for each one that a walk meets. Where most rows of a type are such, whatever its order, its current versions are
 // held against the clauses as one more clause, out of the sets of the type's rows and of what is superseded. So a search costs what the current versions cost.
-
-// typeRows is how many rows of a type there were at a snapshot, counted up to a bound.
-type typeRows struct {
-	rows int
-	more bool  // than the bound, which was the most that are not mostly superseded
-	at   int64 // Sid
-}
 
 // Rows of a type are counted again when so many versions, and a tenth of them, have been written since.
 const recountAfter = 500
 
 // mostlyClosed tells whether most rows of the type belong to superseded versions.
 func (x *search) mostlyClosed() (bool, error) {
-	if !x.mayUseSets() || x.living < 0 || x.living > int64(x.Bounds.Rows) {
+	v := x.view()
+	if v == nil || x.living < 0 || x.living > int64(x.Bounds.Rows) {
 		return false, nil
 	}
 	most := 2*int(x.living) + x.Bounds.Tried
-	p := x.Sets.of(x.partition)
-	x.Sets.mu.Lock()
-	known, counted := p.types[x.ledger]
-	x.Sets.mu.Unlock()
+	known, counted := v.typeRows(x.ledger)
 	since := x.snapshot - known.at
 	if counted && (!known.more && int64(known.rows)+max(since, 0) <= int64(most) || since <= max(recountAfter, int64(known.rows)/10)) {
 		return known.more || known.rows > most, nil
@@ -39,35 +28,8 @@ func (x *search) mostlyClosed() (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	x.Sets.mu.Lock()
-	if len(p.types) >= askedOnce {
-		clear(p.types)
-	}
-	p.types[x.ledger] = typeRows{int(rows), int(rows) > most, x.snapshot}
-	x.Sets.mu.Unlock()
+	v.noteTypeRows(x.ledger, typeRows{int(rows), int(rows) > most, x.snapshot})
 	return int(rows) > most, nil
-}
-
-// currentSet are the versions of the type that are current at the snapshot; nil where they can't be had.
-func (x *search) currentSet() (*roaring.Bitmap, error) {
-	p, name := x.Sets.of(x.partition), setName{table: "current", key: x.ledger}
-	if k := p.setsOf(keyed{table: name.table}, []int64{name.key})[name.key]; k != nil && k.upTo == x.snapshot {
-		return k.has, nil
-	}
-	v, err := x.openSets(true)
-	if v == nil || err != nil {
-		return nil, err
-	}
-	all, err := v.having(keyed{table: "term", order: "sort"}, []int64{x.ledger}, waitForIt)
-	if all == nil || err != nil {
-		return nil, err
-	}
-	t := &together{sets: v, found: all.Clone()}
-	t.current()
-	if v.reopened == nil { // of the last snapshot that anybody knows
-		p.keep(v.epoch, func() { p.put(name, newKeySet(t.found, x.snapshot)) })
-	}
-	return t.found, nil
 }
 
 // onlyCurrent are the current versions of the type as a clause where most of its rows are superseded, and no other clause is known to find fewer; nil elsewhere, or where they can't be had.
@@ -87,7 +49,7 @@ func (x ask) onlyCurrent(walk order) (*access, error) {
 
 // currentClause are the current versions of the type as a clause; nil where they can't be had.
 func (x *search) currentClause() (*access, error) {
-	found, err := x.currentSet()
+	found, err := x.view().currentOf(x.ledger)
 	if found == nil || err != nil {
 		return nil, err
 	}
@@ -109,10 +71,9 @@ func (x ask) askCurrent(current *access, walk order) (ask, error) {
 // rowsOfType is how many rows a walk of the type meets, as far as that is known.
 func (x *search) rowsOfType() int64 {
 	rows := x.living
-	x.Sets.look(x.partition, func(p *partitionSets) bool {
-		rows = max(rows, int64(p.types[x.ledger].rows))
-		return true
-	})
+	if counted, known := x.view().typeRows(x.ledger); known {
+		rows = max(rows, int64(counted.rows))
+	}
 	return rows
 }
 
@@ -121,19 +82,17 @@ const newestSids = 1 << 12
 
 // newestClosed tells whether many of the versions that were written last are superseded already: created, and deleted or updated soon. As a rule it asks no statement.
 func (x *search) newestClosed() (bool, error) {
-	if !x.mayUseSets() || x.snapshot-x.origin() < int64(x.Bounds.Tried) {
+	v := x.view()
+	if v == nil || x.snapshot-x.origin() < int64(x.Bounds.Tried) {
 		return false, nil
 	}
-	p := x.Sets.of(x.partition)
-	x.Sets.mu.Lock()
-	closed, upTo := p.closed, p.upTo
-	x.Sets.mu.Unlock()
+	closed, upTo := v.superseded()
 	if closed == nil || x.snapshot-upTo > newestSids/4 {
-		v, err := x.openSets(false)
-		if v == nil || err != nil {
+		s, err := v.asOf(false)
+		if s == nil || err != nil {
 			return false, err
 		}
-		closed = v.without
+		closed = s.without
 	}
 	end := x.snapshot - x.origin() + 1
 	first := max(end-newestSids, 0)
@@ -154,20 +113,13 @@ func (x ask) walkPast(o, walk order, limit int) (found []match, done bool, err e
 	if walked := x.walked(); walked != nil {
 		key = walked.walkKeys()[0]
 	}
-	p := x.Sets.of(x.partition)
-	x.Sets.mu.Lock()
-	at, tried := p.passed[key]
-	x.Sets.mu.Unlock()
+	v := x.view()
+	at, tried := v.passed(key)
 	if since := x.snapshot - at; !tried || since < 0 || since > recountAfter {
 		if found, done, err = x.tryWalk(o, x.Bounds.Tried, limit); done || err != nil {
 			return found, done, err
 		}
-		x.Sets.mu.Lock()
-		if len(p.passed) >= askedOnce {
-			clear(p.passed)
-		}
-		p.passed[key] = x.snapshot
-		x.Sets.mu.Unlock()
+		v.notePassed(key)
 	}
 	current, err := x.currentClause()
 	if current == nil || err != nil {

@@ -67,7 +67,7 @@ func (x *search) rowsWords(a *access) string {
 	case a.held != nil && !a.exact:
 		words = fmt.Sprintf("at most %d rows", a.count)
 	}
-	switch _, known := x.Sets.count(x.partition, a.names()); {
+	switch _, known := x.view().count(a.names()); {
 	case a.ordered || a.aligned && x.byMain:
 		words += ", bounds the walk"
 	case a.once && a.held != nil:
@@ -106,7 +106,7 @@ func (x ask) waysWords(limit int) []string {
 	if sets, _ := x.settable(true); len(sets) > 0 && x.Sets != nil || x.chosen == byMerge {
 		unread := 0
 		for _, a := range sets {
-			if _, known := x.Sets.count(x.partition, a.names()); !known && a.held == nil {
+			if _, known := x.view().count(a.names()); !known && a.held == nil {
 				unread += int(x.likely(a))
 			}
 		}

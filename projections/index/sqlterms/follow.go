@@ -155,7 +155,7 @@ func (g *group) driver() *access {
 // few tells whether the versions that the group speaks of are few enough to be read.
 func (g *group) few() bool {
 	driver := g.driver()
-	return driver != nil && driver.count <= g.Bounds.Many
+	return driver != nil && driver.count <= g.many
 }
 
 // probes are the conditions of all clauses but one, the rarest first.

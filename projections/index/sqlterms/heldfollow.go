@@ -11,9 +11,6 @@ import (
 // What a clause finds that follows references to, or from, many versions is held as a set of versions like those of keys: read in the background when it
 // is asked for again, and brought up by what versions written since can have changed. Unlike those of keys such a set tells of one snapshot alone.
 
-// followTable stands for clauses that follow references.
-const followTable = "follow"
-
 // heldFollow is a clause that follows references as the background needs it: nothing of it changes any more.
 type heldFollow struct {
 	*followed
@@ -52,17 +49,12 @@ func (f heldFollow) probe(s *statement, before int64) []string {
 // holdFollowed finds, in memory, the versions that a clause finds which follows references; held is false where it can't. What is asked for again is read in
 // the background.
 func (x *search) holdFollowed(a *access) (held bool, err error) {
-	if a.held != nil || !x.mayUseSets() || len(a.choice) > 0 || !a.follow.holdable(x.Bounds) {
+	v := x.view()
+	if a.held != nil || v == nil || len(a.choice) > 0 || !a.follow.holdable(x.Bounds) {
 		return a.held != nil, nil
 	}
-	p := x.Sets.of(x.partition)
-	name := setName{table: followTable, key: int64(mark(x.Dialect, a))}
-	x.Sets.mu.Lock()
-	k, epoch, again := p.keys[name], p.epoch, p.again(name)
-	if k != nil {
-		k.last = x.Sets.tick()
-	}
-	x.Sets.mu.Unlock()
+	name := rowKind{table: followTable}.name(int64(mark(x.Dialect, a)))
+	k, again := v.setOrAsk(name)
 	if k != nil && (k.large || k.upTo > x.snapshot) {
 		return false, nil
 	}
@@ -72,35 +64,19 @@ func (x *search) holdFollowed(a *access) (held bool, err error) {
 			return false, err
 		}
 		if k != nil {
-			p.keep(epoch, func() { p.put(name, k) })
+			v.keep(func(p *partitionSets) { p.put(name, k) })
 		}
 	}
 	if k == nil {
 		if again {
-			p.askFollowed(epoch, x.Dialect, name, f)
+			frozen := f.frozen()
+			v.ask(readSet(name, frozen.bytes(), frozen.read))
 		}
 		return false, nil
 	}
 	a.held, a.exact = k.has, true
 	a.counts(k.count, false)
 	return true, nil
-}
-
-// askFollowed has the versions read in the background that a clause finds.
-func (p *partitionSets) askFollowed(epoch int, dialect Dialect, name setName, f heldFollow) {
-	p.owner.mu.Lock()
-	p.follows[name] = f.frozen(dialect, p.owner.bounds)
-	p.owner.mu.Unlock()
-	p.ask(epoch, dialect, []wanted{{form: followedVersions, name: name}})
-}
-
-// takeFollowed returns the clause that a set is read for, once.
-func (p *partitionSets) takeFollowed(name setName) (f heldFollow, there bool) {
-	p.owner.mu.Lock()
-	defer p.owner.mu.Unlock()
-	f, there = p.follows[name]
-	delete(p.follows, name)
-	return f, there
 }
 
 // holdable tells whether the other end is so large that to hold what is found pays, and is described by what its versions say themselves and nothing else.
@@ -124,10 +100,10 @@ func (f *followed) holdable(b Bounds) bool {
 }
 
 // frozen is a copy that no search changes.
-func (f heldFollow) frozen(dialect Dialect, bounds Bounds) heldFollow {
+func (f heldFollow) frozen() heldFollow {
 	c := heldFollow{followed: &followed{reverse: f.reverse}, ledger: f.ledger, own: f.own}
 	for _, t := range f.targets {
-		g := &group{scope: scope{&search{at: at{Dialect: dialect}, Engine: Engine{Bounds: bounds}}, t.ledger, t.name}}
+		g := &group{ledger: t.ledger, many: t.many}
 		for _, a := range t.accesses {
 			copied := *a
 			g.accesses = append(g.accesses, &copied)
@@ -137,24 +113,36 @@ func (f heldFollow) frozen(dialect Dialect, bounds Bounds) heldFollow {
 	return c
 }
 
-// readFollowed reads the versions that a clause finds.
-func (x *search) readFollowed(f heldFollow) (*keySet, error) {
-	s, most := x.statement(), x.Bounds.Rows
+// bytes is about what it takes while it waits to be read.
+func (f heldFollow) bytes() int64 {
+	size := func(a *access) int64 {
+		return 600 + int64(len(a.words)) + 8*int64(len(a.keys)+len(a.onRow)+len(a.shapes)+len(a.sids)) + 48*int64(len(a.wide)+len(a.scans)+len(a.texts))
+	}
+	sum := int64(0)
+	if f.own != nil {
+		sum += size(f.own)
+	}
+	for _, t := range f.targets {
+		for _, a := range t.accesses {
+			sum += size(a)
+		}
+	}
+	return sum
+}
+
+// read reads the versions that a clause finds, which are at most as many as some; nil: they are more.
+func (f heldFollow) read(x *at, most int) (*roaring.Bitmap, error) {
+	s := x.statement()
 	rows := strings.Join(f.rows(s, x.before()), " union all ")
 	if f.reverse { // others may refer to what is deleted
 		most = (most + 3) / 4 // and each is found by keys of which most lead elsewhere
 		rows = "select d.sid as sid from (" + rows + ") d" + s.versions("d.sid") + " and v.ledger = " + s.arg(f.ledger) + " and v.deleted = 0"
 	}
 	numbers, err := x.readNumbers(s, "select "+s.list("y.sid")+" from (select sid from ("+rows+") z"+fmt.Sprintf(" limit %d) y", most+1))
-	if err != nil {
+	if err != nil || len(numbers) > most {
 		return nil, err
 	}
-	if len(numbers) > most {
-		k := newKeySet(roaring.New(), x.snapshot)
-		k.large = true
-		return k, nil
-	}
-	return newKeySet(bitmapOf(numbers), x.snapshot), nil
+	return bitmapOf(numbers), nil
 }
 
 // laterFollowed brings the versions that a clause finds up to the snapshot; nil where that takes more than to read them. Those of whom it may find others now are asked.

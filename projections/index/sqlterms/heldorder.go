@@ -11,17 +11,17 @@ const heldRow = 0.03
 // pickByDate answers an order by a date that is not the main date, where what is held of its ranges is in memory and clauses are sets: it goes through the dates in memory and keeps
 // what is in the sets, in place of a walk that asks every version. No version may have two values of the parameter. Done is false where another way is better, or sets cannot be had.
 func (x ask) pickByDate(o order, driver *access, limit int) (found []match, done bool, err error) {
-	if o.by != orderDate || x.dates.aligned || !x.dates.marks || x.dates.several || len(x.ordered()) > 0 || !x.mayUseSets() || driver != nil && driver.count <= x.Bounds.Few/4 {
+	v := x.view()
+	if o.by != orderDate || x.dates.aligned || !x.dates.marks || x.dates.several || len(x.ordered()) > 0 || v == nil || driver != nil && driver.count <= x.Bounds.Few/4 {
 		return nil, false, nil
 	}
 	if sets, _ := x.settable(true); len(sets) == 0 && driver.toRead() == nil {
 		return nil, false, nil
 	}
-	p := x.Sets.of(x.partition)
 	var held []*rangeSet
 	rows := 0
 	for _, src := range x.sources(o) {
-		r, err := x.rowsOfRange(p, setName{table: src.table, key: src.key})
+		r, err := v.rowsOfRange(rowKind{table: src.table}.name(src.key))
 		if r == nil || r.large || err != nil {
 			return nil, false, err
 		}

@@ -4,8 +4,6 @@ import (
 	"math"
 	"slices"
 
-	"github.com/RoaringBitmap/roaring/v2"
-
 	"binnacle/projections"
 )
 
@@ -94,21 +92,6 @@ func (b *mainBlock) with(mains []int64) *mainBlock {
 	return newMainBlock(append(all, mains...))
 }
 
-// bitmapOf makes a bitmap of numbers in any order.
-func bitmapOf(numbers []uint32) *roaring.Bitmap {
-	if len(numbers) < 10_000 {
-		slices.Sort(numbers)
-		return roaring.BitmapOf(numbers...)
-	}
-	words := make([]uint64, slices.Max(numbers)/64+1)
-	for _, n := range numbers {
-		words[n/64] |= 1 << (n % 64)
-	}
-	b := roaring.FromDense(words, true)
-	b.RunOptimize()
-	return b
-}
-
 // rest are, by block, the latest main date of the block and of those before it or, where the order does not descend, the earliest of the block and of those after it.
 func (b mainBlocks) rest(descending bool) []int64 {
 	rest := make([]int64, len(b))
@@ -133,4 +116,40 @@ func (b mainBlocks) rest(descending bool) []int64 {
 		rest[at] = last
 	}
 	return rest
+}
+
+// readMainBlock reads the main dates of a block.
+func readMainBlock(number int64) task {
+	return one(wanted{what: wantedMains, name: setName{key: number}}, 0,
+		func(v *setView) (*mainBlock, bool) {
+			mains, err := v.readMains(number, 0)
+			if err != nil || mains == nil {
+				return nil, false
+			}
+			return newMainBlock(mains), true
+		},
+		func(p *partitionSets, block *mainBlock) { p.putBlock(number, block) })
+}
+
+// readMains reads the main dates of a block from a place in it on; nil where versions are missing.
+func (v *setView) readMains(number, from int64) ([]int64, error) {
+	start := number*blockSids + from
+	end := min((number+1)*blockSids, v.snapshot-v.origin()+1)
+	mains := make([]int64, 0, max(end-start, 0))
+	if start == 0 {
+		mains = append(mains, projections.MinTime) // there is no version 0
+	}
+	s := v.statement()
+	err := v.query(s, "select "+s.list("y.main")+" from (select v.main from "+s.table("version")+" v where v.sid >= "+s.arg(v.origin()+start)+" and v.sid < "+s.arg(v.origin()+end)+" order by v.sid) y", func(scan func(...any) error) error {
+		list := s.listed()
+		if err := scan(list.into()); err != nil {
+			return err
+		}
+		list.each(func(main int64) { mains = append(mains, main) })
+		return nil
+	})
+	if err != nil || int64(len(mains)) != end-start {
+		return nil, err
+	}
+	return mains, nil
 }

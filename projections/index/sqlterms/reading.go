@@ -1,61 +1,59 @@
 package sqlterms
 
 import (
-	"cmp"
 	"context"
 	"maps"
 	"slices"
 	"time"
-
-	"github.com/RoaringBitmap/roaring/v2"
-
-	"binnacle/projections"
 )
 
-// A form of what sets hold.
-type form uint8
-
-const (
-	closedVersions   form = iota
-	keyVersions           // of a setName
-	rangeRows             // of a setName
-	mainDates             // of a block
-	followedVersions      // of a setName
-	distinctTexts         // of a setName
-)
-
-// wanted is one thing that is read in the background.
+// wanted says what is read in the background, so that it is read once however many ask for it. Several things of one name are held: the versions with a key, and the rows themselves.
 type wanted struct {
-	form  form
-	name  setName
-	block int64
+	what string
+	name setName
 }
 
-func wantedKeys(in keyed, keys []int64) []wanted {
-	list := make([]wanted, len(keys))
-	for i, key := range keys {
-		list[i] = wanted{form: keyVersions, name: in.name(key)}
-	}
-	return list
-}
+// What is read in the background.
+const (
+	wantedClosed = "closed" // what is superseded
+	wantedKeys   = "keys"   // the versions with a key
+	wantedRanges = "ranges" // the rows of ranges
+	wantedMains  = "mains"  // a block of main dates, whose number is the key
+	wantedWords  = "words"  // strings
+)
 
-// reading is what searches wait for that need the same thing. One of its values is there when it is done, none where it could not be read.
+// reading is what searches wait for that need the same thing.
 type reading struct {
-	done   chan struct{}
-	closed *roaring.Bitmap
-	upTo   int64 // of closed
-	key    *keySet
-	ranges *rangeSet
-	block  *mainBlock
-	words  *wordSet
+	done  chan struct{}
+	value any // there when it is done; nil where it could not be read
+}
+
+// task reads some things of one kind.
+type task struct {
+	wanted []wanted
+	bytes  int64 // that the task itself takes, as far as these are many
+	// read reads what is wanted and not yet under way, as of the snapshot of its view, and tells each thing that it has read. What fails is not told.
+	read func(v *setView, wanted []wanted, tell tell)
+}
+
+// tell gives what has been read to those who wait for it. Before that put holds it, unless all has been forgotten meanwhile.
+type tell func(w wanted, value any, put func(p *partitionSets))
+
+// one is a task that reads one thing; read tells whether it could.
+func one[T any](w wanted, bytes int64, read func(v *setView) (T, bool), put func(p *partitionSets, value T)) task {
+	return task{[]wanted{w}, bytes, func(v *setView, _ []wanted, tell tell) {
+		if value, there := read(v); there {
+			tell(w, value, func(p *partitionSets) { put(p, value) })
+		}
+	}}
 }
 
 // job is what one search has asked for at once.
 type job struct {
-	of       *partitionSets
-	epoch    int
-	dialect  Dialect
+	view     setView // what is read is kept as it would be by the search that asked; its place is that of the reader
+	tasks    []task
 	readings map[wanted]*reading
+	bytes    int64
 }
 
 const (
@@ -63,40 +61,66 @@ const (
 	jobsBound = 64
 	// jobTime bounds a job.
 	jobTime = 2 * time.Minute
+	// readingBytes is what a reading takes until it has been done, beside what is read.
+	readingBytes = 400
 )
 
-// ask has what is wanted read in the background, as far as that is not under way, and returns the readings; nil when too many others wait. It is kept if
-// nothing has been forgotten since the epoch.
-func (p *partitionSets) ask(epoch int, dialect Dialect, list []wanted) map[wanted]*reading {
-	s := p.owner
+// ask has things read in the background, as far as that is not under way, and returns the readings; nil when too many others wait.
+func (v *setView) ask(tasks ...task) map[wanted]*reading {
+	s, p := v.part.owner, v.part
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	j := job{of: p, epoch: epoch, dialect: dialect, readings: map[wanted]*reading{}}
+	j := job{readings: map[wanted]*reading{}}
 	asked := map[wanted]*reading{}
-	for _, w := range list {
-		r := p.readings[w]
-		if r == nil {
-			r = &reading{done: make(chan struct{})}
-			j.readings[w] = r
+	for _, t := range tasks {
+		var missing []wanted
+		for _, w := range t.wanted {
+			if asked[w] = p.readings[w]; asked[w] == nil {
+				asked[w] = &reading{done: make(chan struct{})}
+				j.readings[w] = asked[w]
+				missing = append(missing, w)
+			}
 		}
-		asked[w] = r
+		if t.wanted = missing; len(missing) > 0 {
+			j.tasks = append(j.tasks, t)
+			j.bytes += t.bytes + readingBytes*int64(len(missing))
+		}
 	}
-	if len(j.readings) == 0 {
+	if len(j.tasks) == 0 {
 		return asked
 	}
 	if s.closed || len(s.queue) >= jobsBound {
 		return nil
 	}
-	if p.epoch == epoch {
+	if p.epoch == v.epoch {
 		maps.Copy(p.readings, j.readings)
 	}
+	j.view = setView{&at{db: s.db, Dialect: v.Dialect, partition: v.partition}, p, v.epoch}
 	s.queue = append(s.queue, j)
+	s.used += j.bytes
+	s.makeRoom(p)
 	if s.working == nil {
 		ctx, cancel := context.WithCancel(context.Background()) // not of the search that asks: others may wait for the same
 		s.cancel, s.working = cancel, make(chan struct{})
 		go s.work(ctx)
 	}
 	return asked
+}
+
+// wait has things read in the background and waits for them, if wait says so; nil where it does not wait, or too many others do.
+func (v *setView) wait(wait bool, tasks ...task) (map[wanted]*reading, error) {
+	asked := v.ask(tasks...)
+	if asked == nil || !wait {
+		return nil, nil
+	}
+	for _, r := range asked {
+		select {
+		case <-r.done:
+		case <-v.ctx.Done():
+			return nil, v.ctx.Err()
+		}
+	}
+	return asked, nil
 }
 
 // Stop ends what is read in the background, and has nothing read any more. It waits for nothing.
@@ -139,94 +163,71 @@ func (s *Sets) work(ctx context.Context) {
 		if len(s.queue) == 0 {
 			s.cancel()
 			close(s.working)
-			s.cancel, s.working = nil, nil
+			s.cancel, s.working, s.queue = nil, nil, nil
 			s.mu.Unlock()
 			return
 		}
 		j := s.queue[0]
-		s.queue = s.queue[1:]
+		s.queue = slices.Delete(s.queue, 0, 1) // which leaves nothing of it behind
 		s.mu.Unlock()
-		s.do(ctx, j)
+		s.do(ctx, &j)
 	}
 }
 
 // do reads what a job asks for, as of what is committed now. What fails is not kept, and tried again when a search asks for it again.
-func (s *Sets) do(ctx context.Context, j job) {
+func (s *Sets) do(ctx context.Context, j *job) {
 	ctx, cancel := context.WithTimeout(ctx, jobTime)
 	defer cancel()
-	x := &search{
-		at:     at{ctx: ctx, db: s.db, Dialect: j.dialect, partition: j.of.first >> projections.SidBits},
-		Engine: Engine{Bounds: s.bounds}, // nothing is read here by way of what is being filled
-		q:      &projections.Query{},
+	v := &j.view
+	v.ctx = ctx
+	if ctx.Err() == nil && v.committedNow() == nil {
+		for _, t := range j.tasks {
+			t.read(v, t.wanted, j.end)
+		}
 	}
-	if ctx.Err() == nil && x.committedNow() == nil {
-		j.read(x)
+	for w := range j.readings { // what has failed
+		j.end(w, nil, nil)
 	}
-	for w, r := range j.readings {
-		j.end(w, r, func() {}) // what has failed
-	}
+	v.look(func(*partitionSets) { s.used -= j.bytes })
 }
 
 // end tells those who wait that a reading is done, whose value put holds.
-func (j job) end(w wanted, r *reading, put func()) {
+func (j *job) end(w wanted, value any, put func(p *partitionSets)) {
+	r := j.readings[w]
 	select {
 	case <-r.done:
 		return
 	default:
 	}
-	j.of.keep(j.epoch, put)
-	s := j.of.owner
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if j.of.readings[w] == r {
-		delete(j.of.readings, w)
+	if put != nil {
+		j.view.keep(put)
 	}
+	r.value = value
+	j.view.look(func(p *partitionSets) {
+		if p.readings[w] == r {
+			delete(p.readings, w)
+		}
+	})
 	close(r.done)
 }
 
-// read reads what it can; what is there already is brought up where that costs less.
-func (j job) read(x *search) {
-	keys := map[keyed][]int64{}
-	for _, w := range slices.SortedFunc(maps.Keys(j.readings), func(a, b wanted) int { return cmp.Compare(a.block, b.block) }) {
-		r := j.readings[w]
-		switch w.form {
-		case keyVersions:
-			keys[w.name.in()] = append(keys[w.name.in()], w.name.key)
-		case closedVersions:
-			if closed, err := x.readClosed(); err == nil {
-				r.closed, r.upTo = closed, x.snapshot
-				j.end(w, r, func() { j.of.putClosed(closed, x.snapshot) })
-			}
-		case rangeRows:
-			if ranges, err := x.freshRanges(j.of, w.name); err == nil {
-				r.ranges = ranges[w.name]
-				j.end(w, r, func() { j.of.putRanges(ranges) })
-			}
-		case followedVersions:
-			if f, there := j.of.takeFollowed(w.name); there {
-				if k, err := x.readFollowed(f); err == nil {
-					r.key = k
-					j.end(w, r, func() { j.of.put(w.name, k) })
-				}
-			}
-		case distinctTexts:
-			if found, err := x.readWords(w.name.key); err == nil {
-				r.words = found
-				j.end(w, r, func() { j.of.putWords(w.name.key, found) })
-			}
-		case mainDates:
-			if block, err := x.readBlock(w.block); err == nil && block != nil {
-				r.block = block
-				j.end(w, r, func() { j.of.putBlock(w.block, block) })
-			}
-		}
-	}
-	for in, list := range keys {
-		_ = x.freshKeys(in, list, j.of.setsOf(in, list), func(key int64, k *keySet) { // those that fail are ended without a value
-			w := wanted{form: keyVersions, name: in.name(key)}
-			r := j.readings[w]
-			r.key = k
-			j.end(w, r, func() { j.of.put(w.name, k) })
-		})
-	}
+// gathered is what a read holds that has not ended, which counts as what is kept does.
+type gathered struct {
+	view  *setView
+	bytes int64
 }
+
+// gather begins to count what is read.
+func (v *setView) gather() *gathered { return &gathered{view: v} }
+
+// add counts bytes, and makes room for them.
+func (g *gathered) add(bytes int64) {
+	g.view.look(func(p *partitionSets) {
+		g.bytes += bytes
+		p.owner.used += bytes
+		p.owner.makeRoom(p)
+	})
+}
+
+// end counts them no more.
+func (g *gathered) end() { g.view.look(func(p *partitionSets) { p.owner.used -= g.bytes }) }

@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/RoaringBitmap/roaring/v2"
 )
 
 // slowDB answers what the background asks once it is let: version 90 is what is committed last, and every set holds versions 1, 2 and 3.
@@ -57,31 +59,39 @@ func ends(t *testing.T, what string, done <-chan struct{}) {
 	}
 }
 
-func closedOf(p *partitionSets, epoch int) map[wanted]*reading {
-	return p.ask(epoch, plain{}, []wanted{{form: closedVersions}})
+// opened is a view of the first partition.
+func opened(s *Sets) *setView { return s.open(&at{Dialect: plain{}}) }
+
+// closedOf has it read what is superseded.
+func closedOf(v *setView) *reading { return v.ask(readClosed())[wanted{what: wantedClosed}] }
+
+// told is what a reading has told to be superseded; nil: nothing.
+func told(r *reading) *roaring.Bitmap {
+	known, _ := r.value.(closedUpTo)
+	return known.closed
 }
 
 func TestWhatTwoSearchesNeedIsReadOnceAndKept(t *testing.T) {
 	db := newSlowDB()
 	sets := NewSets(db, Bounds{}.OrDefault())
 	t.Cleanup(sets.Close)
-	p := sets.of(0)
-	want := wanted{form: closedVersions}
-	one := closedOf(p, 0)[want]
+	v := opened(sets)
+	one := closedOf(v)
 	<-db.began
-	two := closedOf(p, 0)[want]
+	two := closedOf(opened(sets))
 	if one == nil || one != two {
 		t.Fatal("two searches wait for two readings of one set")
 	}
-	if _, known := sets.count(0, nil); !known { // nobody holds the sets meanwhile
+	if _, known := v.count(nil); !known { // nobody holds the sets meanwhile
 		t.Error("the sets cannot be looked at while something is read")
 	}
 	close(db.let)
 	ends(t, "the reading", one.done)
-	if asked := db.asked.Load(); asked != 1 || one.upTo != 90 || one.closed.GetCardinality() != 3 || p.closed != one.closed || p.upTo != 90 {
-		t.Errorf("read %d times, up to %d, kept %v up to %d; want once, up to 90, three versions", asked, one.upTo, p.closed, p.upTo)
+	read, _ := one.value.(closedUpTo)
+	if kept, upTo := v.superseded(); db.asked.Load() != 1 || read.upTo != 90 || read.closed.GetCardinality() != 3 || kept != read.closed || upTo != 90 {
+		t.Errorf("read %d times, up to %d, kept %v up to %d; want once, up to 90, three versions", db.asked.Load(), read.upTo, kept, upTo)
 	}
-	if err := sets.Idle(t.Context()); err != nil || sets.working != nil || len(p.readings) > 0 {
+	if err := sets.Idle(t.Context()); err != nil || sets.working != nil || len(v.part.readings) > 0 {
 		t.Errorf("the reader goes on after its last job: %v", err)
 	}
 }
@@ -90,25 +100,29 @@ func TestWhatWasBegunBeforeAllWasForgottenIsToldAndNotKept(t *testing.T) {
 	db := newSlowDB()
 	sets := NewSets(db, Bounds{}.OrDefault())
 	t.Cleanup(sets.Close)
-	before := sets.of(0)
-	old := closedOf(before, 0)[wanted{form: closedVersions}]
+	before := opened(sets)
+	old := closedOf(before)
 	<-db.began
 	sets.Forget()
-	after := sets.of(0)
-	fresh := closedOf(after, after.epoch)[wanted{form: closedVersions}]
+	after := opened(sets)
+	fresh := closedOf(after)
 	if fresh == old {
 		t.Fatal("a search waits for what was read before all was forgotten")
 	}
-	late := closedOf(before, 0)[wanted{form: closedVersions}] // of a search that began before
+	late := closedOf(before) // of a search that began before
 	close(db.let)
 	for _, r := range []*reading{old, fresh, late} {
 		ends(t, "a reading", r.done)
-		if r.closed == nil {
+		if told(r) == nil {
 			t.Error("who waits is told nothing")
 		}
 	}
-	if before.closed != nil || after.closed != fresh.closed || sets.used != 0 {
-		t.Errorf("what was begun before is kept: %v, %v", before.closed, after.closed)
+	if err := sets.Idle(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	was, _ := before.superseded()
+	if is, _ := after.superseded(); was != nil || is != told(fresh) || sets.used != bitmapBytes(is) {
+		t.Errorf("what was begun before is kept: %v, %v, %d bytes", was, is, sets.used)
 	}
 }
 
@@ -118,15 +132,15 @@ func TestWhatFailsToBeReadIsNotKeptAndReadWhenItIsAskedForAgain(t *testing.T) {
 	close(db.let)
 	sets := NewSets(db, Bounds{}.OrDefault())
 	t.Cleanup(sets.Close)
-	p := sets.of(0)
+	v := opened(sets)
 	for n := range int64(2) {
-		r := closedOf(p, 0)[wanted{form: closedVersions}]
+		r := closedOf(v)
 		ends(t, "the reading", r.done)
 		if err := sets.Idle(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if r.closed != nil || p.closed != nil || db.asked.Load() != n+1 || len(p.readings) > 0 {
-			t.Errorf("after %d errors: told %v, kept %v, asked %d times", n+1, r.closed, p.closed, db.asked.Load())
+		if kept, _ := v.superseded(); r.value != nil || kept != nil || db.asked.Load() != n+1 || len(v.part.readings) > 0 {
+			t.Errorf("after %d errors: told %v, kept %v, asked %d times", n+1, r.value, kept, db.asked.Load())
 		}
 	}
 }
@@ -134,11 +148,10 @@ func TestWhatFailsToBeReadIsNotKeptAndReadWhenItIsAskedForAgain(t *testing.T) {
 func TestSoManyJobsWaitAndNoMoreAndNoneAfterTheEnd(t *testing.T) {
 	db := newSlowDB()
 	sets := NewSets(db, Bounds{}.OrDefault())
-	p := sets.of(0)
-	in := keyed{table: "term", order: "sort"}
+	v := opened(sets)
 	ask := func(key int64) *reading {
-		list := wantedKeys(in, []int64{key})
-		return p.ask(0, plain{}, list)[list[0]]
+		t := readSets(rowKind{table: termTable}, []int64{key})
+		return v.ask(t)[t.wanted[0]]
 	}
 	under := ask(1)
 	<-db.began
@@ -157,7 +170,7 @@ func TestSoManyJobsWaitAndNoMoreAndNoneAfterTheEnd(t *testing.T) {
 	sets.Close()
 	ends(t, "the reading under way", under.done)
 	ends(t, "a reading that waited", last.done)
-	if under.key != nil || last.key != nil || sets.working != nil || db.asked.Load() != 1 {
+	if under.value != nil || last.value != nil || sets.working != nil || db.asked.Load() != 1 {
 		t.Errorf("something was read after the end: %d statements", db.asked.Load())
 	}
 	if ask(1) != nil {
@@ -170,23 +183,24 @@ func TestASearchWaitsForASetAsLongAsItsContextLasts(t *testing.T) {
 	sets := NewSets(db, Bounds{}.OrDefault())
 	t.Cleanup(sets.Close)
 	ctx, cancel := context.WithCancel(t.Context())
-	x := &search{at: at{ctx: ctx, db: db, Dialect: plain{}, snapshot: 90}, Engine: Engine{Sets: sets, Bounds: Bounds{}.OrDefault()}, committed: true}
-	if v, err := x.openSets(false); v != nil || err != nil {
+	engine := Engine{Sets: sets, Bounds: Bounds{}.OrDefault()}
+	x := &search{at: at{ctx: ctx, db: db, Dialect: plain{}, snapshot: 90}, Engine: engine, committed: true}
+	if v, err := x.view().asOf(false); v != nil || err != nil {
 		t.Fatalf("got %v, %v where nothing is known and nobody waits", v, err)
 	}
 	<-db.began
 	cancel()
-	if v, err := x.openSets(true); v != nil || !errors.Is(err, context.Canceled) {
+	if v, err := x.view().asOf(true); v != nil || !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, %v after the end of the context", v, err)
 	}
 	x.ctx = t.Context()
 	db.let <- struct{}{}
-	v, err := x.openSets(true)
+	v, err := x.view().asOf(true)
 	if v == nil || err != nil || v.without.GetCardinality() != 3 || db.asked.Load() != 1 {
 		t.Errorf("got %v, %v and %d statements", v, err, db.asked.Load())
 	}
-	x.committed = false
-	if v, err := x.openSets(true); v != nil || err != nil {
+	x = &search{at: at{ctx: t.Context(), db: db, Dialect: plain{}, snapshot: 90}, Engine: engine}
+	if v, err := x.view().asOf(true); v != nil || err != nil {
 		t.Errorf("sets are used as of what is not committed: %v, %v", v, err)
 	}
 }

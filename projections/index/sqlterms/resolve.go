@@ -24,7 +24,8 @@ type scope struct {
 
 // group is what the clauses about one type have become; all must hold.
 type group struct {
-	scope
+	ledger   int64
+	many     int // up to how many rows are read
 	accesses []*access
 	nothing  string // the parameter whose clause no row can answer
 }
@@ -48,11 +49,13 @@ func (x *search) resolve() error {
 	return err
 }
 
+func (x scope) newGroup() *group { return &group{ledger: x.ledger, many: x.Bounds.Many} }
+
 func (x scope) group(clauses []projections.Clause, depth int) (*group, error) {
 	if depth > maxDepth {
 		return nil, events.Errorf(events.TooCostly, op, "the search follows references over more than %d steps; ask with fewer", maxDepth)
 	}
-	g := &group{scope: x}
+	g := x.newGroup()
 	for i := range clauses {
 		c := &clauses[i]
 		a := &access{words: c.Param, negate: c.Modifier == projections.Not, count: -1}

@@ -23,6 +23,7 @@ type search struct {
 	ledger    int64
 	committed bool      // the snapshot is known to be
 	horizon   int64     // the earliest snapshot that is whole, where the search began
+	seen      *setView  // of the sets; see view
 	given     []*access // what the clauses have become at first
 	lookups   []lookup
 	clauses   int // of all groups
@@ -427,7 +428,7 @@ func (x ask) probes(s *statement, but *access, sid, ref, main string) string {
 
 // all is the query's own group.
 func (x ask) all() *group {
-	return &group{scope: scope{x.search, x.ledger, x.q.Type}, accesses: x.accesses}
+	return &group{ledger: x.ledger, many: x.Bounds.Many, accesses: x.accesses}
 }
 
 func rarestFirst(accesses []*access) []*access {

@@ -12,9 +12,9 @@ func TestSetsOfAllPartitionsTogetherStayWithinTheirMemory(t *testing.T) {
 	sets := NewSets(nil, Bounds{Memory: bound})
 	random := rand.New(rand.NewPCG(1, 2))
 	for round := range 2_000 {
-		p := sets.of(int64(random.IntN(5)))
+		v := sets.open(&at{partition: int64(random.IntN(5))})
 		name := (&access{}).in().name(int64(random.IntN(40)))
-		p.keep(p.epoch, func() {
+		v.keep(func(p *partitionSets) {
 			switch random.IntN(8) {
 			case 0:
 				p.dropBlock(int64(random.IntN(4)))

@@ -7,76 +7,71 @@ import (
 	"github.com/RoaringBitmap/roaring/v2"
 )
 
-// snapshotSets are the sets of the query's partition as of its snapshot.
+// snapshotSets are the sets of a partition as of a snapshot, for which it is known what was superseded by then.
 type snapshotSets struct {
-	*search
-	part     *partitionSets
-	epoch    int             // what is read is kept unless all has been forgotten since
+	*setView
 	without  *roaring.Bitmap // superseded by then
 	reopened *roaring.Bitmap // of these, those that were current at the snapshot nevertheless; nil: none
 }
 
-// mayUseSets tells whether sets can tell of the snapshot: one that is not committed would end what they know where nothing is.
-func (x *search) mayUseSets() bool {
-	return x.Sets != nil && x.committed && x.snapshot >= x.origin() && x.snapshot-x.origin() < math.MaxUint32
-}
-
-// openSets returns the sets as of the snapshot, nil when they can't be had: when wait is false also where something would have to be read for long.
-func (x *search) openSets(wait bool) (*snapshotSets, error) {
-	if !x.mayUseSets() {
+// asOf returns the sets as of the snapshot, nil when they can't be had: when wait is false also where something would have to be read for long.
+func (v *setView) asOf(wait bool) (*snapshotSets, error) {
+	if v == nil {
 		return nil, nil
 	}
-	v := &snapshotSets{search: x, part: x.Sets.of(x.partition)}
-	x.Sets.mu.Lock()
-	closed, upTo := v.part.closed, v.part.upTo
-	v.epoch = v.part.epoch
-	x.Sets.mu.Unlock()
-	if closed == nil || x.snapshot-upTo > int64(x.Bounds.Many) {
-		r, err := v.read([]wanted{{form: closedVersions}}, wait)
-		if r == nil || err != nil || r[0].closed == nil {
+	most, behind := int64(v.bounds().Many), int64(v.bounds().Behind)
+	closed, upTo := v.superseded()
+	if closed == nil || v.snapshot-upTo > most {
+		t := readClosed()
+		asked, err := v.wait(wait, t)
+		if asked == nil || err != nil {
 			return nil, err
 		}
-		closed, upTo = r[0].closed, r[0].upTo
+		known, there := asked[t.wanted[0]].value.(closedUpTo)
+		if !there {
+			return nil, nil
+		}
+		closed, upTo = known.closed, known.upTo
 	}
+	found := &snapshotSets{setView: v, without: closed}
 	switch {
-	case x.snapshot-upTo > int64(x.Bounds.Many), upTo-x.snapshot > int64(x.Bounds.Behind):
+	case v.snapshot-upTo > most, upTo-v.snapshot > behind:
 		return nil, nil
-	case upTo < x.snapshot:
-		later, mains, err := x.readLater(closed, upTo)
+	case upTo < v.snapshot:
+		later, mains, err := v.readLater(closed, upTo)
 		if later == nil || err != nil {
 			return nil, err
 		}
-		v.part.keep(v.epoch, func() {
-			v.part.putClosed(later, x.snapshot)
-			v.part.putMains(upTo, mains)
+		v.keep(func(p *partitionSets) {
+			p.putClosed(later, v.snapshot)
+			p.putMains(upTo, mains)
 		})
-		closed = later
-	case upTo > x.snapshot:
+		found.without = later
+	case upTo > v.snapshot:
 		var err error
-		if v.reopened, err = x.readReopened(upTo); err != nil {
+		if found.reopened, err = v.readReopened(upTo); err != nil {
 			return nil, err
 		}
 	}
-	v.without = closed
-	return v, nil
+	return found, nil
 }
 
-// read has something read in the background and waits for it, if wait says so; nil where it does not wait, or too many others do.
-func (v *snapshotSets) read(list []wanted, wait bool) ([]*reading, error) {
-	asked := v.part.ask(v.epoch, v.Dialect, list)
-	if asked == nil || !wait {
-		return nil, nil
+// isCurrent tells whether a version, which a set has, is current at the snapshot; it may be a deletion.
+func (v *snapshotSets) isCurrent(bits uint32) bool {
+	superseded := v.without.Contains(bits) && (v.reopened == nil || !v.reopened.Contains(bits))
+	return !superseded && int64(bits) <= v.snapshot-v.origin()
+}
+
+// leaveCurrent leaves of versions those that are current at the snapshot; deletions may be among them.
+func (v *snapshotSets) leaveCurrent(found *roaring.Bitmap) {
+	if v.reopened != nil {
+		back := roaring.And(found, v.reopened)
+		found.AndNot(v.without)
+		found.Or(back)
+	} else {
+		found.AndNot(v.without)
 	}
-	found := make([]*reading, len(list))
-	for i, w := range list {
-		select {
-		case <-asked[w].done:
-			found[i] = asked[w]
-		case <-v.ctx.Done():
-			return nil, v.ctx.Err()
-		}
-	}
-	return found, nil
+	found.RemoveRange(uint64(v.snapshot-v.origin())+1, 1<<32)
 }
 
 // patience is how long a search waits for sets.
@@ -90,50 +85,23 @@ const (
 
 // having returns the versions that have a row with one of the keys in a table, all there are up to the snapshot at least; nil where they can't be had, or are
 // not there and nobody waits for them. What is not far behind is brought up.
-func (v *snapshotSets) having(in keyed, keys []int64, p patience) (*roaring.Bitmap, error) {
+func (v *snapshotSets) having(in rowKind, keys []int64, p patience) (*roaring.Bitmap, error) {
 	union := setName{}
 	if len(keys) > 1 {
 		union = in.union(keys)
-		if u := v.part.setsOf(union.in(), []int64{union.key})[union.key]; u != nil && u.upTo >= v.snapshot {
+		if u := v.setsOf(union.rowKind, []int64{union.key})[union.key]; u != nil && u.upTo >= v.snapshot {
 			return u.has, nil
 		}
 	}
-	sets := v.part.setsOf(in, keys)
-	var missing, stale []int64
-	rows := 0
-	for _, key := range keys {
-		switch k := sets[key]; {
-		case k == nil || v.snapshot-k.upTo > int64(v.Bounds.Behind):
-			missing = append(missing, key)
-		case k.upTo < v.snapshot:
-			stale = append(stale, key)
-			rows += min(k.count, anewPerVersion*int(v.snapshot-k.upTo))
-		}
-	}
-	if !v.soon(rows) {
-		missing, stale = append(missing, stale...), nil
-	}
-	if len(missing) > 0 && p != readFew {
-		found, err := v.read(wantedKeys(in, missing), p == waitForIt)
-		if found == nil || err != nil {
-			return nil, err
-		}
-		for i, key := range missing {
-			k := found[i].key
-			if k == nil || v.snapshot-k.upTo > int64(v.Bounds.Many) {
-				return nil, nil
-			}
-			if sets[key] = k; k.upTo < v.snapshot {
-				stale = append(stale, key)
-			}
-		}
-	} else {
-		stale = append(stale, missing...)
+	sets := v.setsOf(in, keys)
+	stale, had, err := v.await(in, keys, sets, p)
+	if !had || err != nil {
+		return nil, err
 	}
 	if len(stale) > 0 {
 		err := v.freshKeys(in, stale, sets, func(key int64, k *keySet) {
 			sets[key] = k
-			v.part.keep(v.epoch, func() { v.part.put(in.name(key), k) })
+			v.keep(func(p *partitionSets) { p.put(in.name(key), k) })
 		})
 		if err != nil {
 			return nil, err
@@ -147,37 +115,62 @@ func (v *snapshotSets) having(in keyed, keys []int64, p patience) (*roaring.Bitm
 		bitmaps[i] = sets[key].has
 	}
 	all := newKeySet(roaring.FastOr(bitmaps...), v.snapshot)
-	v.part.keep(v.epoch, func() { v.part.put(union, all) })
+	v.keep(func(p *partitionSets) { p.put(union, all) })
 	return all.has, nil
 }
 
-// all tells whether all sets are in memory, and not far behind.
-func (v *snapshotSets) all(in keyed, keys []int64) bool {
-	sets := v.part.setsOf(in, keys)
-	return !slices.ContainsFunc(keys, func(key int64) bool { return sets[key] == nil || v.snapshot-sets[key].upTo > int64(v.Bounds.Behind) })
-}
-
-// needed are the numbers of the blocks that some versions' main dates lie in.
-func needed(sids *roaring.Bitmap) []int64 {
-	var numbers []int64
-	for i := sids.Iterator(); i.HasNext(); {
-		number := int64(i.Next()) / blockSids
-		numbers = append(numbers, number)
-		i.AdvanceIfNeeded(uint32(min((number+1)*blockSids, math.MaxUint32)))
-	}
-	return numbers
-}
-
-// missingMains are the blocks of some versions' main dates that are not in memory.
-func (v *snapshotSets) missingMains(sids *roaring.Bitmap) []wanted {
-	var missing []wanted
-	v.Sets.mu.Lock()
-	defer v.Sets.mu.Unlock()
-	for _, number := range needed(sids) {
-		if v.part.mains[number] == nil {
-			missing = append(missing, wanted{form: mainDates, block: number})
+// await adds to sets those of keys that the background reads, as far as the search waits for it. It returns the keys whose sets the search brings up or reads itself; had is false where
+// sets are missing that it neither reads nor waits for.
+func (v *snapshotSets) await(in rowKind, keys []int64, sets map[int64]*keySet, p patience) (stale []int64, had bool, err error) {
+	var missing []int64
+	rows, behind := 0, int64(v.bounds().Behind)
+	for _, key := range keys {
+		switch k := sets[key]; {
+		case k == nil || v.snapshot-k.upTo > behind:
+			missing = append(missing, key)
+		case k.upTo < v.snapshot:
+			stale = append(stale, key)
+			rows += min(k.count, anewPerVersion*int(v.snapshot-k.upTo))
 		}
 	}
+	if !v.soon(rows) {
+		missing, stale = append(missing, stale...), nil
+	}
+	if len(missing) == 0 || p == readFew {
+		return append(stale, missing...), true, nil
+	}
+	t := readSets(in, missing)
+	asked, err := v.wait(p == waitForIt, t)
+	if asked == nil || err != nil {
+		return nil, false, err
+	}
+	for i, key := range missing {
+		k, there := asked[t.wanted[i]].value.(*keySet)
+		if !there || v.snapshot-k.upTo > int64(v.bounds().Many) {
+			return nil, false, nil
+		}
+		if sets[key] = k; k.upTo < v.snapshot {
+			stale = append(stale, key)
+		}
+	}
+	return stale, true, nil
+}
+
+// all tells whether all sets are in memory, and not far behind.
+func (v *snapshotSets) all(in rowKind, keys []int64) bool {
+	sets, behind := v.setsOf(in, keys), int64(v.bounds().Behind)
+	return !slices.ContainsFunc(keys, func(key int64) bool { return sets[key] == nil || v.snapshot-sets[key].upTo > behind })
+}
+
+// missingMains is how many blocks of some versions' main dates are not in memory.
+func (v *snapshotSets) missingMains(sids *roaring.Bitmap) (missing int) {
+	v.look(func(p *partitionSets) {
+		for _, number := range needed(sids) {
+			if p.mains[number] == nil {
+				missing++
+			}
+		}
+	})
 	return missing
 }
 
@@ -185,26 +178,28 @@ func (v *snapshotSets) missingMains(sids *roaring.Bitmap) []wanted {
 func (v *snapshotSets) mainsOf(sids *roaring.Bitmap, wait bool) (mainBlocks, error) {
 	numbers := needed(sids)
 	blocks := make(mainBlocks, int64(sids.Maximum())/blockSids+1)
-	missing := []wanted{}
-	v.Sets.mu.Lock()
-	now := v.Sets.tick()
-	for _, number := range numbers {
-		if b := v.part.mains[number]; b != nil {
-			b.last, blocks[number] = now, b
-		} else {
-			missing = append(missing, wanted{form: mainDates, block: number})
+	var missing []task
+	v.look(func(p *partitionSets) {
+		now := p.owner.tick()
+		for _, number := range numbers {
+			if b := p.mains[number]; b != nil {
+				b.last, blocks[number] = now, b
+			} else {
+				missing = append(missing, readMainBlock(number))
+			}
 		}
-	}
-	v.Sets.mu.Unlock()
+	})
 	if len(missing) > 0 {
-		found, err := v.read(missing, wait)
-		if found == nil || err != nil {
+		asked, err := v.wait(wait, missing...)
+		if asked == nil || err != nil {
 			return nil, err
 		}
-		for i, w := range missing {
-			if blocks[w.block] = found[i].block; blocks[w.block] == nil {
+		for w, r := range asked {
+			block, there := r.value.(*mainBlock)
+			if !there {
 				return nil, nil
 			}
+			blocks[w.name.key] = block
 		}
 	}
 	for _, number := range numbers {
@@ -218,7 +213,18 @@ func (v *snapshotSets) mainsOf(sids *roaring.Bitmap, wait bool) (mainBlocks, err
 			return nil, err
 		}
 		blocks[number] = b.with(mains)
-		v.part.keep(v.epoch, func() { v.part.putBlock(number, blocks[number]) })
+		v.keep(func(p *partitionSets) { p.putBlock(number, blocks[number]) })
 	}
 	return blocks, nil
+}
+
+// needed are the numbers of the blocks that some versions' main dates lie in.
+func needed(sids *roaring.Bitmap) []int64 {
+	var numbers []int64
+	for i := sids.Iterator(); i.HasNext(); {
+		number := int64(i.Next()) / blockSids
+		numbers = append(numbers, number)
+		i.AdvanceIfNeeded(uint32(min((number+1)*blockSids, math.MaxUint32)))
+	}
+	return numbers
 }

@@ -10,12 +10,12 @@ func (x ask) sieveAlone(a *access, o order, limit int) (found []match, enough bo
 	if len(keys) <= inline || x.living <= 0 {
 		return nil, false, nil
 	}
-	v, err := x.openSets(false)
+	v, err := x.view().asOf(false)
 	if v == nil || err != nil {
 		return nil, false, err
 	}
 	t, rows := &together{sets: v, first: v.origin()}, 0
-	sets := v.part.setsOf(a.in(), keys)
+	sets := v.setsOf(a.in(), keys)
 	for _, key := range keys {
 		k := sets[key]
 		if k == nil || k.upTo < v.snapshot {

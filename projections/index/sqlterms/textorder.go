@@ -64,7 +64,7 @@ func (x ask) strays(s *statement, sc textScan, src source, o order, from *valueE
 // against the set, in place of asking every version. Done is false where there are no such sets, or strays.
 func (x ask) sieveTexts(o order, own []*access, from *valueEdge, limit int) (found []match, done bool, err error) {
 	src := x.sources(o)[0]
-	if src.table != "text" || len(own) > 1 || len(own) == 1 && own[0].strays || !x.mayUseSets() || x.after.phase != start && from == nil {
+	if src.table != "text" || len(own) > 1 || len(own) == 1 && own[0].strays || x.view() == nil || x.after.phase != start && from == nil {
 		return nil, false, nil
 	}
 	if sets, ready := x.settable(true); len(sets) == 0 || !ready {

@@ -26,11 +26,19 @@ func (a *access) asSet() []int64 {
 }
 
 // in are the rows that have the keys of asSet.
-func (a *access) in() keyed {
+func (a *access) in() rowKind {
 	if len(a.onRow) > 0 {
-		return keyed{table: versionTable}
+		return rowKind{table: versionTable}
 	}
-	return keyed{table: "term", order: "sort"}
+	return rowKind{table: termTable}
+}
+
+// inRanges are the rows that a scan may find, and more of their kind.
+func (sc scan) inRanges() rowKind {
+	if sc.also != highIs { // then the operand is a value that is asked for, and the rows are the same
+		return rowKind{table: spanTable}
+	}
+	return rowKind{table: spanTable, high: sc.a, isHigh: true}
 }
 
 // onlyScans tells whether a clause is answered by ranges alone.
@@ -40,10 +48,7 @@ func (a *access) onlyScans() bool {
 
 // names are what the sets that answer a clause are kept under or, of ranges, the sets that hold whoever may answer it.
 func (a *access) names() []setName {
-	var names []setName
-	for _, key := range a.asSet() {
-		names = append(names, a.in().name(key))
-	}
+	names := a.in().names(a.asSet())
 	if a.onlyScans() && len(names) == 0 {
 		for _, sc := range a.scans {
 			if name := sc.inRanges().name(sc.key); !slices.Contains(names, name) {
@@ -55,7 +60,7 @@ func (a *access) names() []setName {
 }
 
 // aroundRanges are the versions that have a value in the stretches of a clause, wherever they begin and end; nil where they can't be had.
-func (v *snapshotSets) aroundRanges(a *access, p patience) (*roaring.Bitmap, error) {
+func aroundRanges(v *snapshotSets, a *access, p patience) (*roaring.Bitmap, error) {
 	around := roaring.New()
 	for _, sc := range a.scans {
 		set, err := v.having(sc.inRanges(), []int64{sc.key}, p)
@@ -68,7 +73,7 @@ func (v *snapshotSets) aroundRanges(a *access, p patience) (*roaring.Bitmap, err
 }
 
 // haveAround tells whether the sets that aroundRanges needs are in memory.
-func (v *snapshotSets) haveAround(a *access) bool {
+func haveAround(v *snapshotSets, a *access) bool {
 	return !slices.ContainsFunc(a.scans, func(sc scan) bool { return !v.all(sc.inRanges(), []int64{sc.key}) })
 }
 
@@ -90,9 +95,7 @@ func (t *together) contains(bits uint32) bool {
 	if t.found != nil {
 		return t.found.Contains(bits)
 	}
-	v := t.sets
-	superseded := v.without.Contains(bits) && (v.reopened == nil || !v.reopened.Contains(bits))
-	return !superseded && int64(bits) <= v.snapshot-v.origin() && slices.ContainsFunc(t.any, func(set *roaring.Bitmap) bool { return set.Contains(bits) })
+	return t.sets.isCurrent(bits) && slices.ContainsFunc(t.any, func(set *roaring.Bitmap) bool { return set.Contains(bits) })
 }
 
 // with leaves of the versions those that are in a set.
@@ -114,11 +117,11 @@ func (a *access) readSoon(b Bounds) bool {
 }
 
 // patience is how long to wait for the sets of a clause: not where so few versions are left that to ask each of them costs less.
-func (t *together) patience(a *access) patience {
+func (x *search) patience(t *together, a *access) patience {
 	switch {
-	case a.readSoon(t.sets.Bounds):
+	case a.readSoon(x.Bounds):
 		return readFew
-	case t.found != nil && t.count() <= t.sets.Bounds.Many:
+	case t.found != nil && t.count() <= x.Bounds.Many:
 		return goOn
 	}
 	return waitForIt
@@ -127,7 +130,7 @@ func (t *together) patience(a *access) patience {
 // intersect finds the versions that answer all clauses that sets can tell of, and, when given, one more whose rows are read. Nil when
 // there is nothing to begin with, or the sets can't be had, when wait is false also where it isn't known yet what is superseded.
 func (x ask) intersect(read *access, wait bool) (t *together, err error) {
-	v, err := x.openSets(wait)
+	v, err := x.view().asOf(wait)
 	if v == nil || err != nil {
 		return nil, err
 	}
@@ -156,7 +159,7 @@ func (x ask) intersect(read *access, wait bool) (t *together, err error) {
 		case a.negate:
 			without = append(without, a)
 		default:
-			set, err := v.having(a.in(), keys, t.patience(a))
+			set, err := v.having(a.in(), keys, x.patience(t, a))
 			if err != nil {
 				return nil, err
 			}
@@ -167,11 +170,11 @@ func (x ask) intersect(read *access, wait bool) (t *together, err error) {
 			t.with(set)
 		}
 	}
-	if err := t.narrow(supersets); err != nil || t.found == nil {
+	if err := x.sift(t, supersets); err != nil || t.found == nil {
 		return nil, err
 	}
 	for _, a := range without {
-		set, err := v.having(a.in(), a.asSet(), t.patience(a))
+		set, err := v.having(a.in(), a.asSet(), x.patience(t, a))
 		if err != nil {
 			return nil, err
 		}
@@ -181,16 +184,15 @@ func (x ask) intersect(read *access, wait bool) (t *together, err error) {
 		}
 		t.found.AndNot(set)
 	}
-	t.current()
+	v.leaveCurrent(t.found)
 	return t, nil
 }
 
-// narrow leaves of the versions those that answer clauses that are left, where that costs less than to ask each of them.
-func (t *together) narrow(supersets []*access) error {
-	v := t.sets
+// sift leaves of the versions those that answer clauses that are left, where that costs less than to ask each of them.
+func (x *search) sift(t *together, supersets []*access) error {
 	for _, a := range slices.DeleteFunc(slices.Clone(t.left), func(a *access) bool { return a.held != nil }) { // to read few rows costs less than to ask each of many versions
-		if t.found != nil && a.count >= 0 && a.count <= v.Bounds.Many && a.count/8 < t.count() && !a.negate && a.readable() && !a.aligned {
-			set, err := v.versionsOf(a)
+		if t.found != nil && a.count >= 0 && a.count <= x.Bounds.Many && a.count/8 < t.count() && !a.negate && a.readable() && !a.aligned {
+			set, err := x.versionsOf(a)
 			if err != nil {
 				return err
 			}
@@ -206,8 +208,8 @@ func (t *together) narrow(supersets []*access) error {
 		if t.found != nil {
 			p = goOn
 		}
-		if t.found == nil && !a.aligned || t.found != nil && t.count() > v.Bounds.Few && v.haveAround(a) {
-			set, err := v.aroundRanges(a, p)
+		if t.found == nil && !a.aligned || t.found != nil && t.count() > x.Bounds.Few && haveAround(t.sets, a) {
+			set, err := aroundRanges(t.sets, a, p)
 			if err != nil {
 				return err
 			}
@@ -218,19 +220,6 @@ func (t *together) narrow(supersets []*access) error {
 		}
 	}
 	return nil
-}
-
-// current leaves the versions that are current at the snapshot.
-func (t *together) current() {
-	v := t.sets
-	if v.reopened != nil {
-		back := roaring.And(t.found, v.reopened)
-		t.found.AndNot(v.without)
-		t.found.Or(back)
-	} else {
-		t.found.AndNot(v.without)
-	}
-	t.found.RemoveRange(uint64(v.snapshot-v.origin())+1, 1<<32)
 }
 
 // versionsOf reads the versions that a clause finds.

@@ -116,104 +116,62 @@ func (w *wordSet) holding(text []byte) (heads [][]byte, all bool) {
 	}
 }
 
-// words are the beginnings of strings that a text scan stands for.
-type words struct{ heads [][]byte }
-
-// holds adds to an access what answers that a string contains a text.
-func (x *search) holds(key int64, text string, a *access) error {
-	set, err := x.wordsOf(key)
-	if err != nil {
-		return err
-	}
-	scan := textScan{key: key, form: textHolds, text: text}
-	heads, all := [][]byte(nil), false
-	if set != nil && text != "" {
-		heads, all = set.holding([]byte(text))
-		a.dense = a.dense || !all
-	}
-	if !all {
-		a.texts = append(a.texts, scan)
-		return nil
-	}
-	var whole, begun [][]byte
-	for _, head := range heads {
-		if len(head) < projections.OrderBytes {
-			whole = append(whole, head)
-		} else {
-			begun = append(begun, head)
-		}
-	}
-	for _, part := range []struct {
-		heads [][]byte
-		whole bool
-	}{{whole, true}, {begun, false}} {
-		if len(part.heads) > 0 {
-			scan.among, scan.whole = &words{part.heads}, part.whole
-			a.texts = append(a.texts, scan)
-		}
-	}
-	return nil
-}
-
 // wordsOf returns the strings of a key, all there are up to the snapshot at least; nil where they can't be had.
-func (x *search) wordsOf(key int64) (*wordSet, error) {
-	if !x.mayUseSets() {
+func (v *setView) wordsOf(key int64) (*wordSet, error) {
+	if v == nil {
 		return nil, nil
 	}
-	p := x.Sets.of(x.partition)
-	x.Sets.mu.Lock()
-	epoch, set := p.epoch, p.words[key]
-	if set != nil {
-		set.last = x.Sets.tick()
-	}
-	x.Sets.mu.Unlock()
+	var set *wordSet
+	v.look(func(p *partitionSets) {
+		if set = p.words[key]; set != nil {
+			set.last = p.owner.tick()
+		}
+	})
 	upTo, large := int64(0), false
 	if set != nil {
 		upTo, large = set.known()
 	}
 	switch {
-	case set == nil || !large && x.snapshot-upTo > int64(x.Bounds.Behind):
-		return x.awaitWords(p, epoch, key)
+	case set == nil || !large && v.snapshot-upTo > int64(v.bounds().Behind):
+		return v.awaitWords(key)
 	case large:
 		return nil, nil
-	case upTo >= x.snapshot:
+	case upTo >= v.snapshot:
 		return set, nil
 	}
-	if err := x.laterWords(key, set, upTo); err != nil {
+	if err := v.laterWords(key, set, upTo); err != nil {
 		return nil, err
 	}
-	p.keep(epoch, func() { p.putWords(key, set) })
+	v.keep(func(p *partitionSets) { p.putWords(key, set) })
 	return set, nil
 }
 
 // awaitWords has the strings read in the background and waits for them, which takes less than to look through all rows. Nil where too many others wait, or they can't be read.
-func (x *search) awaitWords(p *partitionSets, epoch int, key int64) (*wordSet, error) {
-	w := wanted{form: distinctTexts, name: setName{table: "text", key: key}}
-	asked := p.ask(epoch, x.Dialect, []wanted{w})
-	if asked == nil {
+func (v *setView) awaitWords(key int64) (*wordSet, error) {
+	w := wanted{wantedWords, rowKind{table: textTable}.name(key)}
+	asked, err := v.wait(true, one(w, 0, func(v *setView) (*wordSet, bool) {
+		read, err := v.readWords(key)
+		return read, err == nil
+	}, func(p *partitionSets, read *wordSet) { p.putWords(key, read) }))
+	if asked == nil || err != nil {
+		return nil, err
+	}
+	set, there := asked[w].value.(*wordSet)
+	if !there {
 		return nil, nil
 	}
-	r := asked[w]
-	select {
-	case <-r.done:
-	case <-x.ctx.Done():
-		return nil, x.ctx.Err()
-	}
-	if r.words == nil {
-		return nil, nil
-	}
-	if upTo, large := r.words.known(); large || upTo < x.snapshot {
+	if upTo, large := set.known(); large || upTo < v.snapshot {
 		return nil, nil // read before the snapshot: the next search brings it up
 	}
-	return r.words, nil
+	return set, nil
 }
 
 // laterWords adds the strings of the versions after one, up to the snapshot.
-func (x *search) laterWords(key int64, set *wordSet, upTo int64) error {
+func (v *setView) laterWords(key int64, set *wordSet, upTo int64) error {
 	var fresh [][]byte
-	s := x.statement()
-	sql := "select t.head, t.rest from " + s.table("text") + " t where t.ref >= " + s.arg((upTo+1)<<refBits) + " and t.ref < " + s.arg(x.before()) + " and +t.key = " + s.arg(key)
-	if err := x.query(s, sql, func(scan func(...any) error) error {
+	s := v.statement()
+	sql := "select t.head, t.rest from " + s.table("text") + " t where t.ref >= " + s.arg((upTo+1)<<refBits) + " and t.ref < " + s.arg(v.before()) + " and +t.key = " + s.arg(key)
+	if err := v.query(s, sql, func(scan func(...any) error) error {
 		var head, rest []byte
 		err := scan(&head, &rest)
 		if len(rest) > 0 {
@@ -229,16 +187,16 @@ func (x *search) laterWords(key int64, set *wordSet, upTo int64) error {
 	for _, text := range fresh {
 		set.add(text)
 	}
-	set.upTo = max(set.upTo, x.snapshot)
+	set.upTo = max(set.upTo, v.snapshot)
 	return nil
 }
 
 // readWords reads the distinct strings of a key: from one to the next in the index, whose rows between are passed over.
-func (x *search) readWords(key int64) (*wordSet, error) {
-	set := newWordSet(x.snapshot)
+func (v *setView) readWords(key int64) (*wordSet, error) {
+	set := newWordSet(v.snapshot)
 	var after []byte
 	for first := true; !set.large; first = false {
-		s := x.statement()
+		s := v.statement()
 		text := s.table("text")
 		next := func(more string) string {
 			return "(select t.head from " + text + " t where t.key = " + s.arg(key) + more + " order by t.head limit 1)"
@@ -251,7 +209,7 @@ func (x *search) readWords(key int64) (*wordSet, error) {
 			"select w.head from w where w.head is not null" + fmt.Sprintf(" limit %d", wordsAtOnce)
 		read := 0
 		var long [][]byte
-		if err := x.query(s, sql, func(scan func(...any) error) error {
+		if err := v.query(s, sql, func(scan func(...any) error) error {
 			var head []byte
 			err := scan(&head)
 			read++
@@ -265,7 +223,7 @@ func (x *search) readWords(key int64) (*wordSet, error) {
 			return nil, err
 		}
 		for _, head := range long { // what is longer has the same beginning
-			if err := x.readLong(key, head, set); err != nil || set.large {
+			if err := v.readLong(key, head, set); err != nil || set.large {
 				return set, err
 			}
 		}
@@ -277,10 +235,10 @@ func (x *search) readWords(key int64) (*wordSet, error) {
 }
 
 // readLong reads the strings that have the longest beginning that is indexed in common.
-func (x *search) readLong(key int64, head []byte, set *wordSet) error {
-	s := x.statement()
+func (v *setView) readLong(key int64, head []byte, set *wordSet) error {
+	s := v.statement()
 	sql := "select distinct t.rest from " + s.table("text") + " t where t.key = " + s.arg(key) + " and t.head = " + s.arg(head)
-	return x.query(s, sql, func(scan func(...any) error) error {
+	return v.query(s, sql, func(scan func(...any) error) error {
 		var rest []byte
 		err := scan(&rest)
 		if len(rest) == 0 {

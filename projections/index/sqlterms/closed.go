@@ -1,0 +1,80 @@
+package sqlterms
+
+import "github.com/RoaringBitmap/roaring/v2"
+
+// closedUpTo is what is superseded, up to a Sid.
+type closedUpTo struct {
+	closed *roaring.Bitmap
+	upTo   int64
+}
+
+// readClosed reads what is superseded.
+func readClosed() task {
+	return one(wanted{what: wantedClosed}, 0,
+		func(v *setView) (closedUpTo, bool) {
+			closed, err := v.readClosed()
+			return closedUpTo{closed, v.snapshot}, err == nil
+		},
+		func(p *partitionSets, read closedUpTo) { p.putClosed(read.closed, read.upTo) })
+}
+
+// readClosed reads what is superseded at the snapshot, in stretches, so that the memory it takes is bounded.
+func (v *setView) readClosed() (*roaring.Bitmap, error) {
+	closed, g := roaring.New(), v.gather()
+	defer g.end()
+	for from := v.origin(); from <= v.snapshot; from += int64(v.bounds().Rows) {
+		s := v.statement()
+		to := min(from+int64(v.bounds().Rows)-1, v.snapshot)
+		numbers, err := v.readNumbers(s, "select "+s.list("c.sid")+" from "+s.table("closed")+" c where c.sid >= "+s.arg(from)+" and c.sid <= "+s.arg(to)+" and c.by_sid <= "+s.arg(v.snapshot))
+		if err != nil {
+			return nil, err
+		}
+		more := bitmapOf(numbers)
+		g.add(bitmapBytes(more))
+		closed.Or(more)
+	}
+	return closed, nil
+}
+
+// readLater brings what is superseded from a Sid up to the snapshot, and reads the main dates of the versions between; nil where some of them are missing.
+func (v *setView) readLater(before *roaring.Bitmap, upTo int64) (closed *roaring.Bitmap, mains []int64, err error) {
+	s := v.statement()
+	closed = before.Clone()
+	sql := "select v.supersedes, v.main from " + s.table("version") + " v where v.sid > " + s.arg(upTo) + " and v.sid <= " + s.arg(v.snapshot) + " order by v.sid"
+	err = v.query(s, sql, func(scan func(...any) error) error {
+		var superseded, main int64
+		if err := scan(&superseded, &main); err != nil {
+			return err
+		}
+		if superseded != 0 {
+			closed.Add(uint32(superseded - v.origin()))
+		}
+		mains = append(mains, main)
+		return nil
+	})
+	if err != nil || int64(len(mains)) != v.snapshot-upTo { // not a log without gaps: nothing that is counted by Sid holds
+		return nil, nil, err
+	}
+	return closed, mains, nil
+}
+
+// readReopened reads which of those that are superseded up to a Sid were current at the snapshot.
+func (v *setView) readReopened(upTo int64) (*roaring.Bitmap, error) {
+	s := v.statement()
+	numbers, err := v.readNumbers(s, "select "+s.list("v.supersedes")+" from "+s.table("version")+" v where v.sid > "+s.arg(v.snapshot)+" and v.sid <= "+s.arg(upTo)+" and v.supersedes <> 0")
+	return bitmapOf(numbers), err
+}
+
+// readNumbers runs a statement whose rows hold lists of Sids.
+func (x *at) readNumbers(s *statement, sql string) (numbers []uint32, err error) {
+	err = x.query(s, sql, func(scan func(...any) error) error {
+		list := s.listed()
+		if err := scan(list.into()); err != nil {
+			return err
+		}
+		numbers = make([]uint32, 0, list.size())
+		list.each(func(sid int64) { numbers = append(numbers, uint32(sid-x.origin())) })
+		return nil
+	})
+	return numbers, err
+}

@@ -1,0 +1,115 @@
+package sqlterms
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/RoaringBitmap/roaring/v2"
+)
+
+// holdRanges finds, in memory, the versions that clauses of ranges find or, where their rows say more than their lower ends, those that may
+// answer them. What is not in memory is read for this search alone, up to so many rows, and in the background as a whole when it is asked for again. What has too many
+// rows, or is bounded by the order anyway, is left as it is. It tells whether nothing is left that could have been read.
+func (x *search) holdRanges(accesses []*access, most int) (all bool, err error) {
+	v := x.view()
+	if v == nil {
+		return false, nil
+	}
+	all = true
+	for _, a := range accesses {
+		if !a.canBeHeld() || a.held != nil || a.large {
+			continue
+		}
+		if !a.once {
+			held, whole, err := rangesOf(v, a)
+			if err != nil {
+				return false, err
+			}
+			if whole {
+				a.hold(held)
+				continue
+			}
+			a.once = true
+		}
+		among, err := x.amongMore(a, most)
+		if err != nil {
+			return false, err
+		}
+		if !among {
+			if a.held, err = x.versionsUpTo(a, most); err != nil {
+				return false, err
+			}
+		}
+		if a.exact = true; a.held != nil {
+			a.counts(int(a.held.GetCardinality()), false)
+		}
+		all = all && a.held != nil
+	}
+	return all, nil
+}
+
+// amongMore tells whether quantities in one unit stand among more rows than some, those of the other units: to find few of them takes as long as to read these.
+func (x *search) amongMore(a *access, most int) (more bool, err error) {
+	s := x.statement()
+	var parts []string
+	for _, sc := range a.scans {
+		if sc.also == highIs {
+			sc.also = always
+			parts = append(parts, "select * from (select 1 from "+s.table("span")+" t where "+sc.condition(s, "t")+fmt.Sprintf(" limit 1 offset %d) y", most))
+		}
+	}
+	if len(parts) == 0 {
+		return false, nil
+	}
+	one := 0
+	err = x.query(s, strings.Join(parts, " union all "), func(scan func(...any) error) error { more = true; return scan(&one) })
+	return more, err
+}
+
+// hold takes the versions out of what is held of the ranges of a clause.
+func (a *access) hold(ranges map[setName]*rangeSet) {
+	found, exact := roaring.New(), true
+	for _, sc := range a.scans {
+		r := ranges[sc.inRanges().name(sc.key)]
+		if r.large {
+			a.large = true
+			return
+		}
+		found.Or(r.stretch(sc.min, sc.max))
+		exact = exact && (sc.also == always || sc.also == highIs)
+	}
+	a.held, a.exact = found, exact
+	a.counts(int(found.GetCardinality()), false)
+}
+
+// rangesOf returns the rows of ranges that a clause is about, all there are up to the snapshot at least; whole is false when they are not in memory.
+func rangesOf(v *setView, a *access) (held map[setName]*rangeSet, whole bool, err error) {
+	held, whole = map[setName]*rangeSet{}, true
+	for _, name := range a.names() {
+		r, err := v.rowsOfRange(name)
+		if err != nil {
+			return nil, false, err
+		}
+		held[name] = r
+		whole = whole && r != nil
+	}
+	return held, whole, nil
+}
+
+// heldInMemory tells whether the rows of the clauses that can be held are in memory.
+func (x *search) heldInMemory(accesses []*access) bool {
+	for _, a := range accesses {
+		if !a.canBeHeld() {
+			continue
+		}
+		if !x.view().haveRanges(a.names()) {
+			return false
+		}
+	}
+	return true
+}
+
+// canBeHeld tells whether a clause is answered by ranges alone, and few stretches of them.
+func (a *access) canBeHeld() bool {
+	return a.onlyScans() && len(a.scans) > 0 && len(a.scans) <= inline && !a.aligned && !a.ordered && !a.negate
+}

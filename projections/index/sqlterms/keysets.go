@@ -1,0 +1,203 @@
+package sqlterms
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/RoaringBitmap/roaring/v2"
+)
+
+// keySet are the versions that have a key, superseded ones too.
+type keySet struct {
+	has   *roaring.Bitmap
+	count int
+	large bool  // of a clause that follows references: there are more than are held
+	upTo  int64 // Sid
+	bytes int64
+	last  int64 // when it was used, by the clock
+}
+
+func newKeySet(has *roaring.Bitmap, upTo int64) *keySet {
+	return &keySet{has: has, count: int(has.GetCardinality()), upTo: upTo, bytes: bitmapBytes(has)}
+}
+
+// readSets reads the versions that have keys.
+func readSets(in rowKind, keys []int64) task {
+	t := task{read: func(v *setView, missing []wanted, tell tell) {
+		keys := make([]int64, len(missing))
+		for i := range missing {
+			keys[i] = missing[i].name.key
+		}
+		_ = v.freshKeys(in, keys, v.setsOf(in, keys), func(key int64, k *keySet) {
+			name := in.name(key)
+			tell(wanted{wantedKeys, name}, k, func(p *partitionSets) { p.put(name, k) })
+		})
+	}}
+	for _, key := range keys {
+		t.wanted = append(t.wanted, wanted{wantedKeys, in.name(key)})
+	}
+	return t
+}
+
+// How many rows are read in the time that it takes to look at one later version, for the key of a set, or for all of its ranges: where a set
+// or what is held of ranges has fewer rows than that for each, it is read anew and not brought up.
+const (
+	anewPerVersion = 8
+	anewPerRanges  = 20
+)
+
+// soon tells whether to read so many rows takes so little that a search does it itself.
+func (v *setView) soon(rows int) bool { return rows <= 2*v.bounds().Many }
+
+// freshKeys reads the versions that have keys: those of which sets are given that are not worth to be read anew are brought up.
+func (v *setView) freshKeys(in rowKind, keys []int64, sets map[int64]*keySet, take func(key int64, k *keySet)) error {
+	var anew, stale []int64
+	for _, key := range keys {
+		if k := sets[key]; k != nil && v.snapshot-k.upTo <= int64(v.bounds().Behind) && k.count >= anewPerVersion*int(v.snapshot-k.upTo) {
+			stale = append(stale, key)
+		} else {
+			anew = append(anew, key)
+		}
+	}
+	if err := v.extend(in, stale, sets, take); err != nil {
+		return err
+	}
+	many, err := v.readKeys(in, anew, v.bounds().Rows, take)
+	for _, key := range many {
+		if err != nil {
+			break
+		}
+		var whole *roaring.Bitmap
+		if whole, err = v.readMany(in, key); err == nil {
+			take(key, newKeySet(whole, v.snapshot))
+		}
+	}
+	return err
+}
+
+// readKeys reads the rows of keys that have up to so many, and returns the other keys.
+func (v *setView) readKeys(in rowKind, keys []int64, most int, take func(key int64, k *keySet)) (many []int64, err error) {
+	if len(keys) == 0 {
+		return nil, nil
+	}
+	s := v.statement()
+	from, key := s.unnested(keys, "k")
+	s.most = most + 1
+	sql := "select " + key + ", (select " + s.list("y.sid") + " from (" + in.rows(s, key, v.before()) + fmt.Sprintf(" limit %d) y) from ", s.most) + from
+	err = v.query(s, sql, func(scan func(...any) error) error {
+		var key int64
+		list := s.listed()
+		if err := scan(&key, list.into()); err != nil {
+			return err
+		}
+		numbers := make([]uint32, 0, list.size())
+		list.each(func(sid int64) { numbers = append(numbers, uint32(sid-v.origin())) })
+		if len(numbers) > most {
+			many = append(many, key)
+		} else {
+			take(key, newKeySet(bitmapOf(numbers), v.snapshot))
+		}
+		return nil
+	})
+	return many, err
+}
+
+// readMany reads the rows of a key in stretches of the main date, so that the memory it takes is bounded.
+func (v *setView) readMany(in rowKind, key int64) (*roaring.Bitmap, error) {
+	whole := roaring.New()
+	if in.table == versionTable { // no order divides them: they come one by one
+		s := v.statement()
+		err := v.query(s, in.rows(s, s.arg(key), v.before()), func(scan func(...any) error) error {
+			sid := int64(0)
+			err := scan(&sid)
+			whole.Add(uint32(sid - v.origin()))
+			return err
+		})
+		whole.RunOptimize()
+		return whole, err
+	}
+	for after, more := int64(math.MinInt64), true; more; {
+		edge := int64(math.MaxInt64)
+		more = false
+		s := v.statement()
+		column := "t." + in.order()
+		rows := s.table(in.table) + " t where t.key = " + s.arg(key) + " and " + column + " > " + s.arg(after)
+		sql := "select " + column + " from " + rows + fmt.Sprintf(" order by %s limit 1 offset %d", column, v.bounds().Rows)
+		if err := v.query(s, sql, func(scan func(...any) error) error { more = true; return scan(&edge) }); err != nil {
+			return nil, err
+		}
+		s = v.statement()
+		numbers, err := v.readNumbers(s, "select "+s.list("(t.ref >> 2)")+" from "+s.table(in.table)+" t where t.key = "+s.arg(key)+" and "+column+" > "+s.arg(after)+" and "+column+" <= "+s.arg(edge)+in.only(s, "t")+" and t.ref < "+s.arg(v.before()))
+		if err != nil {
+			return nil, err
+		}
+		whole.Or(bitmapOf(numbers))
+		after = edge
+	}
+	whole.RunOptimize()
+	return whole, nil
+}
+
+// extend brings the sets of keys up to the snapshot: of the versions after the first that one of them has not seen, those that have it.
+func (v *setView) extend(in rowKind, keys []int64, sets map[int64]*keySet, take func(key int64, k *keySet)) error {
+	if len(keys) == 0 {
+		return nil
+	}
+	from := v.snapshot
+	for _, key := range keys {
+		from = min(from, sets[key].upTo)
+	}
+	more := make(map[int64][]uint32, len(keys))
+	s := v.statement()
+	list, key := s.unnested(keys, "k")
+	sql := "select " + key + ", v.sid from " + s.table("version") + " v cross join " + list + " where v.sid > " + s.arg(from) + " and v.sid <= " + s.arg(v.snapshot) +
+		" and " + in.has(s, key)
+	err := v.query(s, sql, func(scan func(...any) error) error {
+		var key, sid int64
+		err := scan(&key, &sid)
+		more[key] = append(more[key], uint32(sid-v.origin()))
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for _, key := range keys {
+		has := sets[key].has
+		if len(more[key]) > 0 {
+			has = has.Clone()
+			has.AddMany(more[key])
+		}
+		take(key, newKeySet(has, v.snapshot))
+	}
+	return nil
+}
+
+// countedSets are the sets of those keys that have up to so many rows, read and kept where they are not there; and the other keys.
+func (v *setView) countedSets(in rowKind, keys []int64, most int) (sets map[int64]*keySet, many []int64, err error) {
+	sets = v.setsOf(in, keys)
+	keys = slices.DeleteFunc(keys, func(key int64) bool { return sets[key] != nil })
+	many, err = v.readKeys(in, keys, most, func(key int64, k *keySet) {
+		sets[key] = k
+		v.keep(func(p *partitionSets) { p.put(in.name(key), k) })
+	})
+	return sets, many, err
+}
+
+// readSet reads a set of versions that the caller knows how to find, up to as many as are held of a key: nil stands for more.
+func readSet(name setName, bytes int64, read func(x *at, most int) (*roaring.Bitmap, error)) task {
+	return one(wanted{wantedKeys, name}, bytes,
+		func(v *setView) (*keySet, bool) {
+			has, err := read(v.at, v.bounds().Rows)
+			if err != nil {
+				return nil, false
+			}
+			if has == nil {
+				k := newKeySet(roaring.New(), v.snapshot)
+				k.large = true
+				return k, true
+			}
+			return newKeySet(has, v.snapshot), true
+		},
+		func(p *partitionSets, k *keySet) { p.put(name, k) })
+}
