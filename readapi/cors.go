@@ -17,8 +17,12 @@ type origins struct {
 	methods string // that they are told
 }
 
-func newOrigins(list []string, methods string) (origins, error) {
-	o := origins{names: map[string]bool{}, methods: methods}
+// newOrigins returns nil when there are none.
+func newOrigins(list []string, methods string) (*origins, error) {
+	if len(list) == 0 {
+		return nil, nil
+	}
+	o := &origins{names: map[string]bool{}, methods: methods}
 	for _, name := range list {
 		if name == "*" {
 			o.any = true
@@ -26,7 +30,7 @@ func newOrigins(list []string, methods string) (origins, error) {
 		}
 		u, err := url.Parse(name)
 		if err != nil || !rest.IsScheme(u.Scheme) || !rest.IsHost(u.Host) || u.Scheme+"://"+u.Host != name {
-			return origins{}, events.Errorf(events.Invalid, "readapi.New", "the origin %q can't be one of a page; write it as https://app.example.org, without a path, or * for any", name)
+			return nil, events.Errorf(events.Invalid, "readapi.New", "the origin %q can't be one of a page; write it as https://app.example.org, without a path, or * for any", name)
 		}
 		o.names[strings.ToLower(name)] = true
 	}
@@ -42,9 +46,6 @@ const (
 // answered writes what a browser needs to let a page of another origin read the answer. It tells whether the request was a preflight and is answered
 // with that. A page of an origin that is not listed gets no such headers, and its browser keeps the answer from it.
 func (o *origins) answered(w http.ResponseWriter, r *http.Request) bool {
-	if !o.any && len(o.names) == 0 {
-		return false
-	}
 	header := w.Header()
 	origin := r.Header.Get("Origin")
 	if o.any { // the answer is the same for all, those that name no origin too, so that a cache may give it to any

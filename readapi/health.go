@@ -7,8 +7,11 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strconv"
 	"sync"
 	"time"
+
+	"github.com/gin-gonic/gin"
 
 	"binnacle/events"
 )
@@ -197,4 +200,22 @@ func (r report) code() int {
 		return http.StatusOK
 	}
 	return http.StatusServiceUnavailable
+}
+
+// plain is a handler that does not look at the request.
+func plain(serve func(w http.ResponseWriter)) handler {
+	return func(c *gin.Context) error {
+		serve(c.Writer)
+		return nil
+	}
+}
+
+// writePlain writes a small body that no cache may keep.
+func writePlain(w http.ResponseWriter, status int, contentType string, body []byte) {
+	header := w.Header()
+	header.Set("Content-Type", contentType)
+	header.Set("Cache-Control", "no-store")
+	header.Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(status)
+	_, _ = w.Write(body) // the client has gone: there is nobody left to tell
 }

@@ -148,20 +148,25 @@ func TestIncludesThatFillMoreThanAPageFollowPageByPage(t *testing.T) {
 	slices.Sort(observations)
 	for name, limits := range map[string]fhir.Limits{"by number": {Included: 10}, "by size": {Included: 10, PageBytes: 1_500}} {
 		door, err := fhir.New(fhir.Config{Tenant: tenant, Reader: s.index, Blobs: s.blobs, Memos: s.memos, Catalog: s.catalog, Logger: slog.New(slog.DiscardHandler),
-			Base: "/fhir", Limits: limits})
+			Limits: limits})
+		if err != nil {
+			t.Fatal(err)
+		}
+		address, err := rest.NewAddress("", "/fhir")
 		if err != nil {
 			t.Fatal(err)
 		}
 		handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			at := rest.Place{Type: "Patient"}
+			ask := address.Ask(r)
+			ask.Type = "Patient"
 			if r.URL.Path == "/fhir" {
-				at.Type = ""
+				ask.Type = ""
 			}
-			search := rest.Reading("/fhir", door.Search)
+			search := rest.Reading(door.Search)
 			if r.Method == http.MethodPost {
 				search = door.SearchForm
 			}
-			if err := search(w, r, at); err != nil {
+			if err := search(w, r, ask); err != nil {
 				t.Errorf("%s: %v", r.URL, err)
 			}
 		})

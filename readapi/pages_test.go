@@ -116,19 +116,25 @@ func TestAPageOfManyBytesEndsWhereTheOneAfterItBegins(t *testing.T) {
 		s.put("Basic", "1", fmt.Sprintf(`{"resourceType":"Basic","code":{"text":"%d%s"}}`, i, strings.Repeat("x", 1_000*(i%4))))
 	}
 	door, err := fhir.New(fhir.Config{Tenant: tenant, Reader: s.index, Blobs: s.blobs, Memos: s.memos, Catalog: s.catalog, Logger: slog.New(slog.DiscardHandler),
-		Base: "/fhir", Limits: fhir.Limits{PageBytes: 4_000}})
+		Limits: fhir.Limits{PageBytes: 4_000}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	address, err := rest.NewAddress("", "/fhir")
 	if err != nil {
 		t.Fatal(err)
 	}
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		var err error
+		ask := address.Ask(r)
 		switch r.URL.Path {
 		case "/fhir/Basic/1/_history":
-			err = rest.ReadHTTP(w, r, rest.Place{Type: "Basic", ID: "1"}, "/fhir", door.History)
+			ask.Place = rest.Place{Type: "Basic", ID: "1"}
+			err = rest.ReadHTTP(w, r, ask, door.History)
 		case "/fhir":
-			err = rest.ReadHTTP(w, r, rest.Place{}, "/fhir", door.Search)
+			err = rest.ReadHTTP(w, r, ask, door.Search)
 		default:
-			err = rest.ReadHTTP(w, r, rest.Place{Type: "Patient"}, "/fhir", door.Search)
+			ask.Place = rest.Place{Type: "Patient"}
+			err = rest.ReadHTTP(w, r, ask, door.Search)
 		}
 		if err != nil {
 			t.Errorf("%s: %v", r.URL, err)

@@ -62,7 +62,7 @@ type Server struct {
 	base    string
 	address rest.Address
 	proxies proxies
-	origins origins
+	origins *origins // nil: there are none
 	access  bool
 	tenants tenants
 	root    *fhir.Door // of the tenant of requests that name none
@@ -73,7 +73,8 @@ type Server struct {
 	interactions map[string]*interaction // by name, from when the routes are made
 	log          *slog.Logger
 	pages        pages
-	handler      http.Handler
+	handler      http.Handler // what compresses answers, in front of Server.answer
+	engine       *gin.Engine
 }
 
 // New makes the server. It puts Gin into release mode, which is a setting of the whole process.
@@ -98,7 +99,7 @@ func New(config Config) (*Server, error) {
 	}
 	s.root, err = fhir.New(fhir.Config{
 		Tenant: config.Tenant, Partitions: config.Partitions, Reader: config.Reader, Blobs: config.Blobs, Memos: config.Memos, Catalog: config.Catalog, Heal: config.Heal,
-		Base: base, PublicURL: strings.TrimRight(config.PublicURL, "/"), Writes: config.Writes, Log: config.Log, Dangling: config.Dangling, Lenient: config.Lenient, Version: config.Version, Logger: config.Logger,
+		PublicURL: strings.TrimRight(config.PublicURL, "/"), Writes: config.Writes, Log: config.Log, Dangling: config.Dangling, Lenient: config.Lenient, Version: config.Version, Logger: config.Logger,
 		Limits: fhir.Limits{MaxValues: config.MaxValues, DefaultCount: config.DefaultCount, MaxCount: config.MaxCount, SearchTime: config.SearchTime, PositionWait: config.PositionWait},
 	})
 	if err != nil {
@@ -124,36 +125,12 @@ func New(config Config) (*Server, error) {
 	if err != nil {
 		return nil, events.Wrap(events.Internal, "readapi.New", err, "the compressing handler")
 	}
-	s.handler = compress(s.viewed(engine))
+	s.engine, s.handler = engine, compress(http.HandlerFunc(s.answer))
 	return s, nil
 }
 
 // Table is what the node offers.
 func (s *Server) Table() *rest.Table { return s.root.Table }
-
-// ServeHTTP makes a path that ends with a slash the same as the one without, and takes the tenant off a path that names one.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if s.access {
-		s.logged(w, r)
-		return
-	}
-	s.serve(w, r)
-}
-
-func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
-	s.proxies.believe(r)
-	if path := r.URL.Path; len(path) > 1 && path[len(path)-1] == '/' {
-		r.URL.Path, r.URL.RawPath = path[:len(path)-1], ""
-	}
-	if tenancy, path, named := tenancyOf(r.URL.Path, s.base); named {
-		r = r.WithContext(rest.WithTenancy(r.Context(), tenancy))
-		r.URL.Path, r.URL.RawPath = path, ""
-	}
-	if (r.URL.Path == s.base || strings.HasPrefix(r.URL.Path, s.base+"/")) && s.origins.answered(w, r) {
-		return
-	}
-	s.handler.ServeHTTP(w, r)
-}
 
 // route tells Gin what there is.
 func (s *Server) route(engine *gin.Engine, config Config) {
@@ -176,46 +153,4 @@ func (s *Server) route(engine *gin.Engine, config Config) {
 	}
 	engine.NoRoute(s.handle(unknown, s.fhir(s.found)))
 	engine.NoMethod(s.handle(unknown, s.fhir(s.found)))
-}
-
-// unknown is the interaction of what the table does not have.
-const unknown = "unknown"
-
-// offered answers where a row of the table does.
-func (s *Server) offered(row rest.Row) handler {
-	return func(c *gin.Context) error {
-		at := rest.Place{Type: c.Param("type"), ID: c.Param("id"), Version: c.Param("version"), Inside: c.Param("inside")}
-		if row.Instead != "" || !s.root.Table.Fits(&row, at) {
-			return s.found(c)
-		}
-		return row.Serve(c.Writer, c.Request, at)
-	}
-}
-
-// found answers where Gin has no route, or one of a shape that the path has by chance: as the table says.
-func (s *Server) found(c *gin.Context) error {
-	method, path := c.Request.Method, c.Request.URL.Path
-	below, found := strings.CutPrefix(path, s.base)
-	if allow := c.Writer.Header().Get("Allow"); !found && allow != "" { // Gin has set it
-		return rest.NotAllowed(method, allow)
-	}
-	if !found || below != "" && below[0] != '/' {
-		return events.Errorf(events.NotFound, "readapi", "there is nothing at %.200q; %s/metadata tells what there is", path, s.base)
-	}
-	c.Writer.Header().Del("Allow")
-	row, at, err := s.root.Table.Find(method, below)
-	if err != nil {
-		return err
-	}
-	return row.Serve(c.Writer, c.Request, at)
-}
-
-// clip shortens what a client has sent for a message.
-func clip(s string) string { return clipped(s, 64) }
-
-func clipped(s string, most int) string {
-	if len(s) > most {
-		return strings.ToValidUTF8(s[:most], "") + "…"
-	}
-	return s
 }

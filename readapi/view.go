@@ -51,21 +51,14 @@ func (p *pages) protect(header http.Header) {
 	header.Set("Referrer-Policy", "no-referrer")
 }
 
-// viewed shows to browsers as a page what next answers to reads under the FHIR root. Whoever doesn't prefer HTML to JSON is next's alone.
-func (s *Server) viewed(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !prefersHTML(r) || r.URL.Path != s.base && !strings.HasPrefix(r.URL.Path, s.base+"/") {
-			next.ServeHTTP(w, r)
-			return
-		}
-		inner := r.Clone(context.WithValue(r.Context(), asPage{}, true))
-		inner.Header.Del("If-None-Match") // the page has no tag of its own: that of the JSON says nothing of it
-		inner.Header.Del("If-Modified-Since")
-		s.address.Resolve(inner)
-		answer := &captured{header: w.Header(), status: http.StatusOK}
-		next.ServeHTTP(answer, inner)
-		s.show(w, inner, answer)
-	})
+// serveView answers with a page that shows what is answered otherwise.
+func (s *Server) serveView(w http.ResponseWriter, r *http.Request) {
+	inner := r.Clone(context.WithValue(r.Context(), asPage{}, true))
+	inner.Header.Del("If-None-Match") // the page has no tag of its own: that of the JSON says nothing of it
+	inner.Header.Del("If-Modified-Since")
+	answer := &captured{header: w.Header(), status: http.StatusOK}
+	s.engine.ServeHTTP(answer, inner)
+	s.show(w, inner, answer)
 }
 
 // asPage is the context key of requests whose answer is shown as a page, whatever they accept.
@@ -74,9 +67,6 @@ type asPage struct{}
 // prefersHTML tells whether a read comes from a browser: it names HTML, likes it more than any JSON that it names, and no less than what it
 // doesn't name. _format rules over Accept.
 func prefersHTML(r *http.Request) bool {
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		return false
-	}
 	if format, _, _ := rest.Param(r.URL.RawQuery, "_format"); format != "" {
 		return rest.IsHTML(format)
 	}
@@ -142,10 +132,10 @@ type view struct {
 // show writes an answer as a page.
 func (s *Server) show(w http.ResponseWriter, r *http.Request, answer *captured) {
 	header := w.Header()
-	base := rest.Root(r, s.base)
+	base := s.address.Root(r)
 	below := strings.TrimPrefix(r.URL.Path, s.base)
 	v := view{Style: s.pages.style, Title: strings.TrimPrefix(below, "/"), Bad: answer.status >= http.StatusBadRequest}
-	v.Crumbs = []namedLink{{"Binnacle", r.Header.Get("X-Forwarded-Prefix") + "/"}}
+	v.Crumbs = []namedLink{{"Binnacle", s.address.Prefix(r) + "/"}}
 	path := base
 	for segment := range strings.SplitSeq(strings.TrimPrefix(below, "/"), "/") {
 		path += "/" + url.PathEscape(segment)

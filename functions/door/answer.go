@@ -13,22 +13,22 @@ import (
 )
 
 // answerSingle writes the answer to an accepted single interaction.
-func (d *door) answerSingle(rw http.ResponseWriter, r *http.Request, prefer rest.Preferences, change events.Change, result events.Result) {
+func (d *door) answerSingle(rw http.ResponseWriter, r *http.Request, change events.Change, result events.Result) {
 	header := rw.Header()
 	if result.Version > 0 {
 		rest.SetVersion(header, rest.ETagOf(result.Version), result.Time)
 	}
 	status := statusOf(result)
 	if change.Operation == events.Delete {
-		if prefer.Return == rest.Outcome {
+		if d.ask.Prefer.Return == rest.Outcome {
 			d.write(rw, http.StatusOK, doneOutcome(result))
 		} else {
 			rw.WriteHeader(status)
 		}
 		return
 	}
-	header.Set("Location", d.baseOf(r)+"/"+location(result))
-	switch prefer.Return {
+	header.Set("Location", d.ask.Root+"/"+location(result))
+	switch d.ask.Prefer.Return {
 	case rest.Minimal:
 		rw.WriteHeader(status)
 		return
@@ -66,7 +66,7 @@ func (d *door) healed(ctx context.Context, result events.Result) ([]byte, error)
 	if d.Heal == nil {
 		return nil, nil
 	}
-	versions, err := d.Heal.Index.Current(ctx, []projections.Key{{Tenant: d.Tenant, Type: result.Type, ID: result.ID}})
+	versions, err := d.Heal.Index.Current(ctx, []projections.Key{{Tenant: d.tenant, Type: result.Type, ID: result.ID}})
 	if err != nil || versions[0].Hash != result.Hash {
 		return nil, err
 	}
@@ -130,32 +130,4 @@ func doneOutcome(result events.Result) []byte {
 		text += ", version " + strconv.FormatInt(result.Version, 10)
 	}
 	return fhir.OperationOutcome(fhir.Issue{Severity: fhir.SeverityInformation, Code: "informational", Diagnostics: text})
-}
-
-// tell tells the operator of an error that is answered with a status: what the client must not see.
-func (d *door) tell(r *http.Request, status int, err error) {
-	switch {
-	case hasLeft(r, err):
-		if count := d.left.note(d.Now()); count > 0 {
-			d.Logger.Info("clients left before their writes were answered; the last one is told", "since the last line", count, "method", r.Method, "path", r.URL.Path,
-				"request", r.Header.Get("X-Request-Id"), "error", err)
-		}
-		if d.Left != nil {
-			d.Left()
-		}
-	case status == http.StatusServiceUnavailable:
-		if count := d.turnedAway.note(d.Now(), err); count > 0 {
-			d.Logger.Warn("writes could not be taken now, and were told to come again; the last one is told", "since the last line", count, "method", r.Method, "path", r.URL.Path,
-				"request", r.Header.Get("X-Request-Id"), "error", err)
-		}
-	case status >= http.StatusInternalServerError:
-		d.Logger.Error("a write failed", "method", r.Method, "path", r.URL.Path, "status", status, "request", r.Header.Get("X-Request-Id"), "error", err)
-	default:
-		d.Logger.Debug("a write was refused", "method", r.Method, "path", r.URL.Path, "status", status, "request", r.Header.Get("X-Request-Id"), "reason", err)
-	}
-}
-
-// fail answers with an error.
-func (d *door) fail(rw http.ResponseWriter, r *http.Request, err error) {
-	d.tell(r, rest.Refuse(rw, err), err)
 }

@@ -84,8 +84,8 @@ func relocate(err error, move func(expression string) string) error {
 }
 
 // bundle answers POST [base] (FHIR R4, http.html#transaction).
-func (d *door) bundle(rw http.ResponseWriter, r *http.Request, _ rest.Place) error {
-	if err := onlyResultParameters(r.URL.RawQuery, bundleHint); err != nil {
+func (d *door) bundle(rw http.ResponseWriter, r *http.Request) error {
+	if err := onlyResultParameters(d.ask.Query, bundleHint); err != nil {
 		return err
 	}
 	data, give, err := d.body(r)
@@ -107,7 +107,7 @@ func (d *door) bundle(rw http.ResponseWriter, r *http.Request, _ rest.Place) err
 		return err
 	}
 	if resource.Type != "Bundle" {
-		return invalid("a %s was sent to the base URL, where batch and transaction bundles go; send it to %s/%s", resource.Type, d.baseOf(r), resource.Type).At("resourceType")
+		return invalid("a %s was sent to the base URL, where batch and transaction bundles go; send it to %s/%s", resource.Type, d.ask.Root, resource.Type).At("resourceType")
 	}
 	bundle, err := fhir.ParseBundle(doc)
 	if err != nil {
@@ -119,11 +119,10 @@ func (d *door) bundle(rw http.ResponseWriter, r *http.Request, _ rest.Place) err
 	if bundle.Type != "transaction" && bundle.Type != "batch" {
 		return invalid("a bundle of type %s was sent to the base URL, where only batch and transaction bundles go", bundle.Type).At("Bundle.type")
 	}
-	base := d.baseOf(r)
 	parts := make([]*part, len(bundle.Entries))
 	for i, e := range bundle.Entries {
 		parts[i] = &part{Entry: e, index: i}
-		parts[i].answer.err = d.readPart(parts[i], base)
+		parts[i].answer.err = d.readPart(parts[i])
 	}
 	if bundle.Type == "batch" {
 		done() // its entries wait for their outcomes one by one
@@ -137,17 +136,17 @@ func (d *door) bundle(rw http.ResponseWriter, r *http.Request, _ rest.Place) err
 }
 
 // readPart reads what an entry asks for.
-func (d *door) readPart(p *part, base string) error {
+func (d *door) readPart(p *part) error {
 	if p.Err != nil {
 		return p.Err
 	}
-	below, err := belowBase(p.Request.URL, base)
+	below, err := belowBase(p.Request.URL, d.ask.Root)
 	if err != nil {
 		return p.at(err, "request.url")
 	}
 	p.url = strings.TrimPrefix(below, "/")
 	if !p.reads() {
-		return d.readWrite(p, base)
+		return d.readWrite(p)
 	}
 	if d.reads == nil {
 		return p.at(rest.Refused(http.StatusMethodNotAllowed, events.Unsupported, "door.Door", "reading entries are not offered here"), "request.method")
@@ -156,7 +155,7 @@ func (d *door) readPart(p *part, base string) error {
 }
 
 // readWrite reads what a writing entry asks for.
-func (d *door) readWrite(p *part, base string) error {
+func (d *door) readWrite(p *part) error {
 	if p.Request.Method == http.MethodPut && isCriteria(p.url) { // of the type that the resource has
 		p.url = p.Resource.Get("resourceType").Text() + "?" + strings.TrimPrefix(p.url, "?")
 	}
@@ -187,9 +186,9 @@ func (d *door) readWrite(p *part, base string) error {
 	case c.Operation == events.Create:
 		c.ID = d.NewID()
 		if p.Request.IfNoneExist != "" {
-			criteria, err := criteriaOf(p.Request.IfNoneExist, c.Type, base)
+			criteria, err := criteriaOf(p.Request.IfNoneExist, c.Type, d.ask.Root)
 			if err == nil {
-				c.Condition, err = d.condition(c.Type, criteria, base)
+				c.Condition, err = d.condition(c.Type, criteria)
 			}
 			if err != nil {
 				return p.at(err, "request.ifNoneExist")
@@ -201,7 +200,7 @@ func (d *door) readWrite(p *part, base string) error {
 			err = onlyResultParameters(query, hintWithID(c))
 		}
 	default:
-		c.Condition, err = d.condition(c.Type, query, base)
+		c.Condition, err = d.condition(c.Type, query)
 	}
 	if err != nil {
 		return p.at(err, "request.url")

@@ -28,7 +28,7 @@ func (d *door) transaction(rw http.ResponseWriter, r *http.Request, data []byte,
 		for _, p := range parts {
 			p.shrink()
 		}
-		if rest.PreferencesOf(r.Header).Async {
+		if d.ask.Prefer.Async {
 			return d.append(rw, r, event)
 		}
 		wait, err := d.Write.Send(r.Context(), event, false)
@@ -90,9 +90,9 @@ func (d *door) batch(rw http.ResponseWriter, r *http.Request, data []byte, parts
 	if err := d.contents(r, d.linker(r), parts); err != nil {
 		return err
 	}
-	async := rest.PreferencesOf(r.Header).Async
+	async := d.ask.Prefer.Async
 	request := d.fingerprint(r, data)
-	unclaimed := d.Write.Unclaimed(r.Context(), d.Tenant, d.key)
+	unclaimed := d.Write.Unclaimed(r.Context(), d.tenant, d.key)
 	positions := make([]*events.Position, len(parts))
 	var fresh atomic.Bool // something was not answered by an earlier request
 	write := func(p *part) {
@@ -108,7 +108,7 @@ func (d *door) batch(rw http.ResponseWriter, r *http.Request, data []byte, parts
 			}
 			return
 		}
-		outcome, err := d.ask(r.Context(), event, unclaimed)
+		outcome, err := d.entryOutcome(r.Context(), event, unclaimed)
 		if err != nil || outcome.Repeats == "" {
 			fresh.Store(true)
 		}
@@ -161,8 +161,8 @@ func (d *door) batch(rw http.ResponseWriter, r *http.Request, data []byte, parts
 	return nil
 }
 
-// ask sends the event of an entry and waits for its outcome.
-func (d *door) ask(ctx context.Context, event events.Event, unclaimed bool) (events.Outcome, error) {
+// entryOutcome sends the event of an entry and waits for its outcome.
+func (d *door) entryOutcome(ctx context.Context, event events.Event, unclaimed bool) (events.Outcome, error) {
 	outcome, err := d.Write.Send(ctx, event, unclaimed)
 	if err != nil {
 		return events.Outcome{}, err
@@ -252,8 +252,8 @@ func (d *door) reading(r *http.Request, p *part) (rest.Entry, error) {
 		return rest.Entry{}, p.at(invalid("%.200q is no URL below the base", p.url), "request.url")
 	}
 	return rest.Entry{
-		Method: p.Request.Method, Path: target.Path, Query: target.RawQuery, Tenant: d.Tenant, Root: d.baseOf(r), Copy: rest.CopyOfEntry(p.Request.IfNoneMatch, p.Request.IfModifiedSince),
-		Prefer: rest.PreferencesOf(r.Header), Request: r.Header.Get("X-Request-Id"),
+		Ask:    rest.Ask{Query: target.RawQuery, Tenant: d.tenant, Root: d.ask.Root, Prefer: d.ask.Prefer, Copy: rest.CopyOfEntry(p.Request.IfNoneMatch, p.Request.IfModifiedSince)},
+		Method: p.Request.Method, Path: target.Path, Request: r.Header.Get("X-Request-Id"),
 	}, nil
 }
 
@@ -277,15 +277,14 @@ func (d *door) checkReads(r *http.Request, parts []*part) error {
 
 // answerBundle writes the response bundle, its entries in the order of the request's.
 func (d *door) answerBundle(rw http.ResponseWriter, r *http.Request, status int, kind string, parts []*part, room *room) {
-	prefer := rest.PreferencesOf(r.Header) // a bundle's answer is minimal unless the client asks for more
-	if prefer.Return == rest.Representation {
+	if d.ask.Prefer.Return == rest.Representation { // a bundle's answer is minimal unless the client asks for more
 		d.representations(r.Context(), parts, room)
 	}
 	rest.SetContentType(rw.Header())
 	rw.WriteHeader(status)
 	bundle := fhir.NewBundleWriter(rw, fhir.BundleHead{Type: kind})
 	for _, p := range parts {
-		if err := bundle.Entry(d.entry(r, prefer, p)); err != nil {
+		if err := bundle.Entry(d.entry(r, p)); err != nil {
 			break // the client has left; Close tells
 		}
 	}
@@ -295,7 +294,7 @@ func (d *door) answerBundle(rw http.ResponseWriter, r *http.Request, status int,
 }
 
 // entry makes the response to one entry.
-func (d *door) entry(r *http.Request, prefer rest.Preferences, p *part) fhir.BundleEntry {
+func (d *door) entry(r *http.Request, p *part) fhir.BundleEntry {
 	response := &fhir.BundleResponse{}
 	entry := fhir.BundleEntry{Response: response}
 	switch a := &p.answer; {
@@ -308,10 +307,10 @@ func (d *door) entry(r *http.Request, prefer rest.Preferences, p *part) fhir.Bun
 			response.ETag, response.LastModified = rest.ETagOf(a.result.Version), a.result.Time
 		}
 		if p.change.Operation != events.Delete {
-			response.Location = d.baseOf(r) + "/" + location(*a.result)
+			response.Location = d.ask.Root + "/" + location(*a.result)
 			entry.Resource = a.body
 		}
-		if prefer.Return == rest.Outcome {
+		if d.ask.Prefer.Return == rest.Outcome {
 			response.Outcome = doneOutcome(*a.result)
 		}
 	default:

@@ -81,18 +81,18 @@ func belowBase(text, base string) (string, error) {
 
 // condition checks the search of a conditional interaction, without the parameters that only shape an answer. Unknown parameters are
 // an error: what is left out of a condition makes it match more. References under the base of this server become relative.
-func (d *door) condition(name, query, base string) (string, error) {
+func (d *door) condition(name, query string) (string, error) {
 	var kept []string
 	for part := range strings.SplitSeq(query, "&") {
 		if part != "" && !isResultParameter(part) {
 			kept = append(kept, part)
 		}
 	}
-	query = d.Catalog.Relative(name, strings.Join(kept, "&"), base)
+	query = d.Catalog.Relative(name, strings.Join(kept, "&"), d.ask.Root)
 	if query == "" {
 		return "", invalid("the conditional form needs a search, as in %s?identifier=system|value", name)
 	}
-	parsed, err := d.conditions.Parse(d.Tenant, name, query)
+	parsed, err := d.conditions.Parse(d.tenant, name, query)
 	if err != nil {
 		return "", err
 	}

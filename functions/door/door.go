@@ -1,6 +1,7 @@
 package door
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net/http"
@@ -83,12 +84,12 @@ type Door struct {
 // door answers one request.
 type door struct {
 	*Door
-	Tenant string // the ledger of the request
+	ask    *rest.Ask
+	tenant string // the ledger of the request
 	key    string // its idempotency key
 }
 
-// New makes the door. The scheme and host of a request's URL must be those that the client sees, where they are known. A request whose context
-// carries a [rest.Tenancy] is about that tenant.
+// New makes the door.
 func New(config Config) *Door {
 	d := &Door{Config: config, conditions: catalog.NewConditions(config.Catalog)}
 	d.Base, d.Limits = strings.TrimSuffix(d.Base, "/"), d.Limits.withDefaults()
@@ -124,14 +125,14 @@ func (d *Door) Rows() []rest.Row {
 	}
 }
 
+// interaction answers a request, or returns why it can't.
+type interaction func(d *door, rw http.ResponseWriter, r *http.Request) error
+
 // served makes the function of a row. It answers errors, too.
-func (d *Door) served(ask func(d *door, rw http.ResponseWriter, r *http.Request, at rest.Place) error) func(http.ResponseWriter, *http.Request, rest.Place) error {
-	return func(rw http.ResponseWriter, r *http.Request, at rest.Place) error {
-		one := &door{Door: d, Tenant: d.Tenant}
-		if tenancy, named := rest.TenancyOf(r.Context()); named {
-			one.Tenant = tenancy.Tenant
-		}
-		if err := one.once(rw, r, at, ask); err != nil {
+func (d *Door) served(answer interaction) func(http.ResponseWriter, *http.Request, *rest.Ask) error {
+	return func(rw http.ResponseWriter, r *http.Request, ask *rest.Ask) error {
+		one := &door{Door: d, ask: ask, tenant: cmp.Or(ask.Tenant, d.Tenant)}
+		if err := one.once(rw, r, answer); err != nil {
 			one.fail(rw, r, err)
 		}
 		return nil
@@ -139,19 +140,19 @@ func (d *Door) served(ask func(d *door, rw http.ResponseWriter, r *http.Request,
 }
 
 // once keeps requests apart that come with the same idempotency key.
-func (d *door) once(rw http.ResponseWriter, r *http.Request, at rest.Place, ask func(d *door, rw http.ResponseWriter, r *http.Request, at rest.Place) error) error {
-	var err error
-	if d.key, err = idempotencyKey(r.Header); err != nil {
-		return err
-	}
-	if d.key != "" {
-		leave, err := d.keys.enter(d.Tenant, d.key)
+func (d *door) once(rw http.ResponseWriter, r *http.Request, answer interaction) error {
+	if lines, found := r.Header["Idempotency-Key"]; found {
+		var err error
+		if d.key, err = readKey(lines); err != nil {
+			return err
+		}
+		leave, err := d.keys.enter(d.tenant, d.key)
 		if err != nil {
 			return err
 		}
 		defer leave()
 	}
-	return ask(d, rw, r, at)
+	return answer(d, rw, r)
 }
 
 func invalid(format string, args ...any) *events.Error {

@@ -15,14 +15,10 @@ import (
 // maxKey is the length of an idempotency key at the most, in characters.
 const maxKey = 255
 
-// idempotencyKey reads the Idempotency-Key of a request (draft-ietf-httpapi-idempotency-key-header): a string of RFC 8941, in double
-// quotes. Clients that leave the quotes out are understood too, as long as the key has no space, quote, comma or semicolon. "" means
-// that there is none; an error is of kind Invalid.
-func idempotencyKey(header http.Header) (string, error) {
-	lines, found := header["Idempotency-Key"]
-	if !found {
-		return "", nil
-	}
+// readKey reads the Idempotency-Key of a request (draft-ietf-httpapi-idempotency-key-header) from the lines of that header: a string of
+// RFC 8941, in double quotes. Clients that leave the quotes out are understood too, as long as the key has no space, quote, comma or
+// semicolon. An error is of kind Invalid.
+func readKey(lines []string) (string, error) {
 	if len(lines) > 1 {
 		return "", invalid("Idempotency-Key stands %d times in the request; send it once", len(lines))
 	}

@@ -1,7 +1,6 @@
 package door
 
 import (
-	"net/http"
 	"strings"
 	"testing"
 
@@ -15,7 +14,7 @@ func FuzzAnyKeyIsReadOrRefused(f *testing.F) {
 	}
 	quoting := strings.NewReplacer(`\`, `\\`, `"`, `\"`)
 	f.Fuzz(func(t *testing.T, text string) {
-		key, err := idempotencyKey(http.Header{"Idempotency-Key": {text}})
+		key, err := readKey([]string{text})
 		if err != nil && (events.KindOf(err) != events.Invalid || key != "") {
 			t.Errorf("%q: got %q, %v", text, key, err)
 		}
@@ -25,7 +24,7 @@ func FuzzAnyKeyIsReadOrRefused(f *testing.F) {
 		if text == "" || len(text) > maxKey || !printable(text) {
 			return
 		}
-		if again, err := idempotencyKey(http.Header{"Idempotency-Key": {`"` + quoting.Replace(text) + `"`}}); err != nil || again != text {
+		if again, err := readKey([]string{`"` + quoting.Replace(text) + `"`}); err != nil || again != text {
 			t.Errorf("%q in quotes is read as %q, %v", text, again, err)
 		}
 	})

@@ -26,7 +26,7 @@ type target struct {
 }
 
 func (d *door) linker(r *http.Request) *linker {
-	return &linker{door: d, base: d.baseOf(r), lax: d.dangling(r)}
+	return &linker{door: d, base: d.ask.Root, lax: d.dangling(r)}
 }
 
 // link makes the document at node the content of a change. fullURL is that of its entry, "" when there is none.

@@ -10,9 +10,9 @@ import (
 )
 
 // create answers POST [base]/Type (FHIR R4, http.html#create) and its conditional form with If-None-Exist.
-func (d *door) create(rw http.ResponseWriter, r *http.Request, at rest.Place) error {
-	name := at.Type
-	if err := onlyResultParameters(r.URL.RawQuery, createHint); err != nil {
+func (d *door) create(rw http.ResponseWriter, r *http.Request) error {
+	name := d.ask.Type
+	if err := onlyResultParameters(d.ask.Query, createHint); err != nil {
 		return err
 	}
 	data, release, err := d.body(r)
@@ -24,11 +24,11 @@ func (d *door) create(rw http.ResponseWriter, r *http.Request, at rest.Place) er
 	if lines, found := r.Header["If-None-Exist"]; found {
 		criteria := make([]string, len(lines))
 		for n, line := range lines {
-			if criteria[n], err = criteriaOf(line, name, d.baseOf(r)); err != nil {
+			if criteria[n], err = criteriaOf(line, name, d.ask.Root); err != nil {
 				return invalid("If-None-Exist: %s", events.TextOf(err))
 			}
 		}
-		if change.Condition, err = d.condition(name, strings.Join(criteria, "&"), d.baseOf(r)); err != nil {
+		if change.Condition, err = d.condition(name, strings.Join(criteria, "&")); err != nil {
 			return err
 		}
 	}
@@ -39,9 +39,9 @@ func (d *door) create(rw http.ResponseWriter, r *http.Request, at rest.Place) er
 }
 
 // update answers PUT [base]/Type/id (FHIR R4, http.html#update) and, without an id, the conditional form PUT [base]/Type?query.
-func (d *door) update(rw http.ResponseWriter, r *http.Request, at rest.Place) error {
-	change := events.Change{Operation: events.Update, Type: at.Type, ID: at.ID, Entry: -1}
-	if err := d.target(r, &change); err != nil {
+func (d *door) update(rw http.ResponseWriter, r *http.Request) error {
+	change := events.Change{Operation: events.Update, Type: d.ask.Type, ID: d.ask.ID, Entry: -1}
+	if err := d.target(&change); err != nil {
 		return err
 	}
 	if err := rest.HeaderPreconditions(&change, r.Header); err != nil {
@@ -59,9 +59,9 @@ func (d *door) update(rw http.ResponseWriter, r *http.Request, at rest.Place) er
 }
 
 // delete answers DELETE [base]/Type/id (FHIR R4, http.html#delete) and, without an id, the conditional form DELETE [base]/Type?query.
-func (d *door) delete(rw http.ResponseWriter, r *http.Request, at rest.Place) error {
-	change := events.Change{Operation: events.Delete, Type: at.Type, ID: at.ID, Entry: -1}
-	if err := d.target(r, &change); err != nil {
+func (d *door) delete(rw http.ResponseWriter, r *http.Request) error {
+	change := events.Change{Operation: events.Delete, Type: d.ask.Type, ID: d.ask.ID, Entry: -1}
+	if err := d.target(&change); err != nil {
 		return err
 	}
 	if err := rest.HeaderPreconditions(&change, r.Header); err != nil {
@@ -71,12 +71,13 @@ func (d *door) delete(rw http.ResponseWriter, r *http.Request, at rest.Place) er
 }
 
 // target checks the id of the path, or reads the query of a conditional form.
-func (d *door) target(r *http.Request, change *events.Change) error {
-	var err error
+func (d *door) target(change *events.Change) (err error) {
 	if change.ID == "" {
-		change.Condition, err = d.condition(change.Type, r.URL.RawQuery, d.baseOf(r))
-	} else if err = fhir.CheckID(change.ID); err == nil {
-		err = onlyResultParameters(r.URL.RawQuery, hintWithID(change))
+		change.Condition, err = d.condition(change.Type, d.ask.Query)
+		return err
+	}
+	if err = fhir.CheckID(change.ID); err == nil && d.ask.Query != "" {
+		err = onlyResultParameters(d.ask.Query, hintWithID(change))
 	}
 	return err
 }
@@ -121,8 +122,7 @@ func checkIdentity(change *events.Change, resource fhir.Resource, newID func() s
 // single sends a change as an event of its own and answers with what became of it.
 func (d *door) single(rw http.ResponseWriter, r *http.Request, change events.Change, body []byte) error {
 	event := d.event(r, d.fingerprint(r, body), 0, change)
-	prefer := rest.PreferencesOf(r.Header)
-	if prefer.Async {
+	if d.ask.Prefer.Async {
 		return d.append(rw, r, event)
 	}
 	outcome, err := d.Write.Handle(r.Context(), event)
@@ -133,7 +133,7 @@ func (d *door) single(rw http.ResponseWriter, r *http.Request, change events.Cha
 	if outcome.Refusal != nil {
 		return outcome.Refusal.Err("door.Door")
 	}
-	d.answerSingle(rw, r, prefer, change, outcome.Results[0])
+	d.answerSingle(rw, r, change, outcome.Results[0])
 	return nil
 }
 
@@ -148,7 +148,7 @@ func (d *door) fingerprint(r *http.Request, body []byte) events.Hash {
 // event makes the event of changes. request is the request's fingerprint; part tells the entries of a batch apart, counted from 1; 0: the
 // event is the whole request.
 func (d *door) event(r *http.Request, request events.Hash, part int, changes ...events.Change) events.Event {
-	event := events.Event{ID: d.NewID(), Tenant: d.Tenant, Time: d.Now(), Changes: changes, AllowDangling: d.dangling(r)}
+	event := events.Event{ID: d.NewID(), Tenant: d.tenant, Time: d.Now(), Changes: changes, AllowDangling: d.dangling(r)}
 	if d.key != "" {
 		event.IdempotencyKey, event.Repeat = d.key, events.Repeat{Request: request, Part: part, Window: d.Limits.KeyWindow}
 	}
@@ -159,6 +159,3 @@ func (d *door) event(r *http.Request, request events.Hash, part int, changes ...
 func (d *door) dangling(r *http.Request) bool {
 	return d.Dangling || strings.EqualFold(r.Header.Get(rest.HeaderAllowDangling), "true")
 }
-
-// baseOf returns the base URL that the client sees.
-func (d *door) baseOf(r *http.Request) string { return rest.Root(r, d.Base) }

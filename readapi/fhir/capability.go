@@ -1,6 +1,7 @@
 package fhir
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -260,13 +261,13 @@ func ledgerID(log, tenant string) string {
 }
 
 // toldLedger tells in a header beside an answer which ledger it is of.
-func (d *Door) toldLedger(serve func(http.ResponseWriter, *http.Request, rest.Place) error) func(http.ResponseWriter, *http.Request, rest.Place) error {
+func (d *Door) toldLedger(serve func(http.ResponseWriter, *http.Request, *rest.Ask) error) func(http.ResponseWriter, *http.Request, *rest.Ask) error {
 	if d.Log == "" {
 		return serve
 	}
-	return func(w http.ResponseWriter, r *http.Request, at rest.Place) error {
-		w.Header().Set(headerLedger, ledgerID(d.Log, d.TenantOf(r)))
-		return serve(w, r, at)
+	return func(w http.ResponseWriter, r *http.Request, ask *rest.Ask) error {
+		w.Header().Set(headerLedger, ledgerID(d.Log, cmp.Or(ask.Tenant, d.Config.Tenant)))
+		return serve(w, r, ask)
 	}
 }
 

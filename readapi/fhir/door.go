@@ -3,6 +3,7 @@ package fhir
 import (
 	"context"
 	"log/slog"
+	"net/http"
 	"sync"
 	"time"
 
@@ -23,7 +24,6 @@ type Config struct {
 	Catalog    *catalog.Catalog
 	// Heal brings the content of a version back from the log when the blob store has lost it; nil: a lost blob is an error.
 	Heal      func(ctx context.Context, version projections.Version) ([]byte, error)
-	Base      string     // path of the FHIR root on this node, "/fhir"
 	PublicURL string     // the same, if it was configured; for the capability statement
 	Writes    []rest.Row // what the writing door offers; none: this node takes no writes
 	Log       string     // the identity of the log; "": it has none
@@ -123,28 +123,50 @@ func (d *Door) For(tenant string) *Door {
 	return &Door{shared: d.shared, Tenant: tenant, Partition: partition, progress: d.shared.progress[partition]}
 }
 
-// reach waits for the position that the answer must have reached, if one is named.
-func (d *Door) reach(ctx context.Context, ask *rest.Ask) error {
-	if ask.Reach == nil {
-		return nil
-	}
-	return d.progress.wait(ctx, *ask.Reach)
-}
-
-// stamp tells a position that the answer has reached: what the projections were known to have reached before it was
-// read, or the newest version shown.
-func (d *Door) stamp(answer *rest.Answer, reached int64, shown ...projections.Version) {
-	for i := range shown {
-		if shown[i].Position.Partition == d.Partition {
-			reached = max(reached, shown[i].Position.Offset+1)
+// rows are the lines that the reading door has in the table of what the node offers: a node without a Reader has the capability statement alone.
+func (d *Door) rows() []rest.Row {
+	type reader = func(*Door, context.Context, *rest.Ask, *rest.Answer) error
+	read := func(name, path string, read reader, check func(*Door, *rest.Ask) error, codes ...string) rest.Row {
+		ofTenant := func(ctx context.Context, ask *rest.Ask, answer *rest.Answer) error {
+			return read(d.of(ask), ctx, ask, answer)
 		}
+		return rest.Row{Name: name, Codes: codes, Method: http.MethodGet, Path: path, Serve: rest.Reading(ofTenant), Read: ofTenant,
+			Check: func(ask *rest.Ask) error { return check(d.of(ask), ask) }}
 	}
-	if reached > 0 {
-		answer.Reached, answer.Known = events.Position{Partition: d.Partition, Offset: reached - 1}, true
+	capabilities := read("capabilities", "/metadata", (*Door).Metadata, byForm((*Door).metadataForm))
+	capabilities.Serve = d.toldLedger(capabilities.Serve)
+	if d.Reader == nil {
+		return []rest.Row{capabilities}
+	}
+	search := byForm(func(d *Door, ask *rest.Ask) (*search, error) { return d.searchForm(ask, ask.Query, false) })
+	return []rest.Row{
+		capabilities,
+		read("read", "/:type/:id", (*Door).Read, byForm((*Door).readForm), "read"),
+		read("vread", "/:type/:id/_history/:version", (*Door).VRead, byForm((*Door).versionForm), "vread"),
+		read("history-instance", "/:type/:id/_history", (*Door).History, byForm((*Door).historyForm), "history-instance"),
+		{Name: "history-type", Method: http.MethodGet, Path: "/:type/_history", Instead: "the history of a type is not offered; ask for the history of one resource"},
+		{Name: "history-system", Method: http.MethodGet, Path: "/_history", Instead: "the history of all types is not offered; ask for the history of one resource"},
+		read("search-type", "/:type", (*Door).Search, search, "search-type"),
+		{Name: "search-type", Method: http.MethodPost, Path: "/:type/_search", Serve: d.SearchForm},
+		read("search-system", "", (*Door).Search, search, "search-system"),
+		{Name: "search-system", Method: http.MethodPost, Path: "/_search", Serve: d.SearchForm},
+		read("search-compartment", "/:type/:id/:inside", (*Door).Search, search),
+		{Name: "search-compartment", Method: http.MethodPost, Path: "/:type/:id/:inside/_search", Serve: d.SearchForm},
 	}
 }
 
-// isLenient tells whether unknown parameters are left out of a search: as the client prefers, else as the server is set.
-func (d *Door) isLenient(ask *rest.Ask) bool {
-	return ask.Prefer.Handling == rest.Lenient || ask.Prefer.Handling == "" && d.Lenient
+// byForm makes a check of the function that reads what is asked for.
+func byForm[T any](form func(*Door, *rest.Ask) (T, error)) func(*Door, *rest.Ask) error {
+	return func(d *Door, ask *rest.Ask) error {
+		_, err := form(d, ask)
+		return err
+	}
+}
+
+// of returns the door of the tenant that is asked for.
+func (d *Door) of(ask *rest.Ask) *Door {
+	if ask.Tenant == "" {
+		return d
+	}
+	return d.For(ask.Tenant)
 }

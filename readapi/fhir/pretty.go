@@ -11,9 +11,6 @@ const prettyParam = "_pretty"
 
 // IsPretty tells whether the parameters of a request ask for JSON that people can read.
 func IsPretty(raw string) bool {
-	if raw == "" {
-		return false
-	}
 	value, _, _ := rest.Param(raw, prettyParam)
 	return value == "true"
 }

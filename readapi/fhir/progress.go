@@ -105,3 +105,24 @@ func (p *progress) reached(ctx context.Context, offset int64, delay time.Duratio
 	seen := p.seen.Load()
 	return seen != nil && seen.next > offset, nil
 }
+
+// reach waits for the position that the answer must have reached, if one is named.
+func (d *Door) reach(ctx context.Context, ask *rest.Ask) error {
+	if ask.Reach == nil {
+		return nil
+	}
+	return d.progress.wait(ctx, *ask.Reach)
+}
+
+// stamp tells a position that the answer has reached: what the projections were known to have reached before it was
+// read, or the newest version shown.
+func (d *Door) stamp(answer *rest.Answer, reached int64, shown ...projections.Version) {
+	for i := range shown {
+		if shown[i].Position.Partition == d.Partition {
+			reached = max(reached, shown[i].Position.Offset+1)
+		}
+	}
+	if reached > 0 {
+		answer.Reached, answer.Known = events.Position{Partition: d.Partition, Offset: reached - 1}, true
+	}
+}

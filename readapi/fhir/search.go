@@ -58,7 +58,7 @@ func (d *Door) Search(ctx context.Context, ask *rest.Ask, answer *rest.Answer) e
 }
 
 // SearchForm answers POST to the same places with /_search behind: the parameters stand in the body, in the form of HTML forms, or in the query, or in both.
-func (d *Door) SearchForm(w http.ResponseWriter, r *http.Request, at rest.Place) error {
+func (d *Door) SearchForm(w http.ResponseWriter, r *http.Request, ask *rest.Ask) error {
 	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if (err != nil || media != "application/x-www-form-urlencoded") && (r.ContentLength != 0 || r.Header.Get("Content-Type") != "") {
 		return rest.Refused(http.StatusUnsupportedMediaType, events.Unsupported, "fhir.SearchForm",
@@ -75,7 +75,7 @@ func (d *Door) SearchForm(w http.ResponseWriter, r *http.Request, at rest.Place)
 	if err := negotiateForm(w, raw); err != nil {
 		return err
 	}
-	return rest.ReadHTTP(w, r, at, d.Base, func(ctx context.Context, ask *rest.Ask, answer *rest.Answer) error {
+	return rest.ReadHTTP(w, r, ask, func(ctx context.Context, ask *rest.Ask, answer *rest.Answer) error {
 		return d.of(ask).search(ctx, ask, answer, raw, true)
 	})
 }
@@ -144,8 +144,8 @@ func negotiateForm(w http.ResponseWriter, raw string) error {
 	if !named || format == "" {
 		return nil
 	}
-	contentType, acceptable := rest.FormatOf(format)
-	if !acceptable {
+	contentType := rest.FormatOf(format)
+	if contentType == "" {
 		return rest.NotAcceptable()
 	}
 	w.Header()["Content-Type"] = []string{contentType}
@@ -246,4 +246,20 @@ func (d *Door) openKept(ctx context.Context, s *search, ask *rest.Ask) error {
 		return err
 	}
 	return d.parse(s, ask, kept.Query)
+}
+
+// scopeOf is what a search at a place is on.
+func scopeOf(at rest.Place) Scope {
+	switch {
+	case at.Inside == "":
+		return Scope{Type: at.Type}
+	case at.Inside == "*":
+		at.Inside = ""
+	}
+	return Scope{Type: at.Inside, Compartment: catalog.Compartment{Type: at.Type, ID: at.ID}}
+}
+
+// isLenient tells whether unknown parameters are left out of a search: as the client prefers, else as the server is set.
+func (d *Door) isLenient(ask *rest.Ask) bool {
+	return ask.Prefer.Handling == rest.Lenient || ask.Prefer.Handling == "" && d.Lenient
 }

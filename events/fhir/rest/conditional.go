@@ -10,16 +10,6 @@ import (
 	"binnacle/events"
 )
 
-// ETagOf is the entity tag of a version: W/"3" (FHIR R4 http, 3.1.0.2). It is weak because one version has several
-// representations (compressed, another JSON content type).
-func ETagOf(version int64) string {
-	buffer := make([]byte, 0, 24)
-	buffer = append(buffer, `W/"`...)
-	buffer = strconv.AppendInt(buffer, version, 10)
-	buffer = append(buffer, '"')
-	return string(buffer)
-}
-
 // Copy is what a client tells of the copy that it has.
 type Copy struct {
 	Tags  []string  // the lines of If-None-Match

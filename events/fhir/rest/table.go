@@ -18,7 +18,7 @@ type Row struct {
 	Types      []string // those that :type may be; nil: all that have an endpoint
 	Definition string   // of an operation, whose Path ends with its name: /:type/:id/$everything
 	Instead    string   // of an interaction of FHIR that is not offered: which one it is, and what to do instead
-	Serve      func(w http.ResponseWriter, r *http.Request, at Place) error
+	Serve      func(w http.ResponseWriter, r *http.Request, ask *Ask) error
 	Read       Read // of a GET: the same answer for an entry of a bundle
 	// Check refuses what Read would refuse by the form of what is asked, and reads nothing; nil: any form will do.
 	Check func(ask *Ask) error
@@ -141,10 +141,13 @@ func (t *Table) refuse(method, path string, steps []string) error {
 
 // Handler answers what the table has under a base path ("/fhir"), without a router in front.
 func (t *Table) Handler(base string) http.Handler {
+	address := Address{base: base}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		row, at, err := t.Find(r.Method, strings.TrimPrefix(r.URL.Path, base))
 		if err == nil {
-			err = row.Serve(w, r, at)
+			ask := address.Ask(r)
+			ask.Place = at
+			err = row.Serve(w, r, ask)
 		}
 		if err != nil {
 			Refuse(w, err)

@@ -10,6 +10,7 @@ import (
 	"unicode"
 
 	"binnacle/events"
+	"binnacle/events/fhir/rest"
 )
 
 // leftPause is how long one line tells of all clients that have left, or were refused for one reason.
@@ -72,4 +73,32 @@ func (t *turnedAway) note(now time.Time, err error) int64 {
 	}
 	t.mu.Unlock()
 	return of.note(now)
+}
+
+// tell tells the operator of an error that is answered with a status: what the client must not see.
+func (d *door) tell(r *http.Request, status int, err error) {
+	switch {
+	case hasLeft(r, err):
+		if count := d.left.note(d.Now()); count > 0 {
+			d.Logger.Info("clients left before their writes were answered; the last one is told", "since the last line", count, "method", r.Method, "path", r.URL.Path,
+				"request", r.Header.Get("X-Request-Id"), "error", err)
+		}
+		if d.Left != nil {
+			d.Left()
+		}
+	case status == http.StatusServiceUnavailable:
+		if count := d.turnedAway.note(d.Now(), err); count > 0 {
+			d.Logger.Warn("writes could not be taken now, and were told to come again; the last one is told", "since the last line", count, "method", r.Method, "path", r.URL.Path,
+				"request", r.Header.Get("X-Request-Id"), "error", err)
+		}
+	case status >= http.StatusInternalServerError:
+		d.Logger.Error("a write failed", "method", r.Method, "path", r.URL.Path, "status", status, "request", r.Header.Get("X-Request-Id"), "error", err)
+	default:
+		d.Logger.Debug("a write was refused", "method", r.Method, "path", r.URL.Path, "status", status, "request", r.Header.Get("X-Request-Id"), "reason", err)
+	}
+}
+
+// fail answers with an error.
+func (d *door) fail(rw http.ResponseWriter, r *http.Request, err error) {
+	d.tell(r, rest.Refuse(rw, err), err)
 }

@@ -1,13 +1,140 @@
 package rest
 
 import (
+	"context"
 	"errors"
+	"io"
 	"net/http"
 	"strconv"
+	"time"
 
 	"binnacle/events"
 	"binnacle/events/fhir"
 )
+
+// Names of headers of this server's own, and of one that is none of HTTP's yet.
+const (
+	HeaderPosition      = "Binnacle-Position"       // on answers: a place in the log that the answer has reached; of a write its own
+	HeaderMinPosition   = "Binnacle-Min-Position"   // on reads: the place that the answer must have reached
+	HeaderAllowDangling = "Binnacle-Allow-Dangling" // "true": references need not lead to something (an import may ask for it)
+	HeaderReplayed      = "Idempotent-Replayed"     // "true": the outcome is that of an earlier request with the same Idempotency-Key
+)
+
+// SetPosition tells a place in the log that an answer has reached.
+func SetPosition(header http.Header, position events.Position) {
+	header[HeaderPosition] = []string{position.String()}
+}
+
+// SetVersion tells which version an answer is about, by the version's [ETagOf].
+func SetVersion(header http.Header, etag string, modified time.Time) {
+	header["Etag"] = []string{etag}
+	header["Last-Modified"] = []string{modified.UTC().Format(http.TimeFormat)}
+}
+
+var revalidated = []string{"private, no-cache"} // shared by all answers, and never written to
+
+// Revalidate makes caches ask again: Last-Modified alone would let them, a browser's too, guess how long an answer is good, and some refusals are
+// cached as well (RFC 9111, 4.2.2).
+func Revalidate(header http.Header) { header["Cache-Control"] = revalidated }
+
+// ETagOf is the entity tag of a version: W/"3" (FHIR R4 http, 3.1.0.2). It is weak because one version has several
+// representations (compressed, another JSON content type).
+func ETagOf(version int64) string {
+	buffer := make([]byte, 0, 24)
+	buffer = append(buffer, `W/"`...)
+	buffer = strconv.AppendInt(buffer, version, 10)
+	buffer = append(buffer, '"')
+	return string(buffer)
+}
+
+// Read answers a read: it begins the answer, or returns an error and has set fields of the answer at the most.
+type Read func(ctx context.Context, ask *Ask, answer *Answer) error
+
+// Answer is where a [Read] puts what it answers. Fields that are set before the answer begins, or an error is returned, are told.
+type Answer struct {
+	ETag     string
+	Modified time.Time // of the version that the answer is about; zero: it is about none
+	Reached  events.Position
+	Known    bool     // Reached counts
+	Links    []string // as a Link header has them (RFC 8288)
+	out      sink
+}
+
+// sink takes an answer.
+type sink interface {
+	io.Writer
+	begin(status, length int)
+}
+
+// Begin begins the answer; what is written then is its body. length is that of the body in bytes; negative: not known, or there is none.
+func (a *Answer) Begin(status, length int) io.Writer {
+	a.out.begin(status, length)
+	return a.out
+}
+
+// Whole is an answer with status 200 and a body that is at hand, which may be used again afterwards.
+func (a *Answer) Whole(body []byte) {
+	_, _ = a.Begin(http.StatusOK, len(body)).Write(body) // the client has gone: there is nobody left to tell
+}
+
+// NotModified is the answer that the client's copy is good.
+func (a *Answer) NotModified() { a.Begin(http.StatusNotModified, -1) }
+
+// overHTTP is a read by HTTP.
+type overHTTP struct {
+	answer Answer
+	w      http.ResponseWriter
+}
+
+// Reading makes the function of a [Row] of a read.
+func Reading(read Read) func(w http.ResponseWriter, r *http.Request, ask *Ask) error {
+	return func(w http.ResponseWriter, r *http.Request, ask *Ask) error { return ReadHTTP(w, r, ask, read) }
+}
+
+// ReadHTTP answers a request by a read.
+func ReadHTTP(w http.ResponseWriter, r *http.Request, ask *Ask, read Read) error {
+	if err := ask.readHeaders(r.Header); err != nil {
+		return err
+	}
+	h := &overHTTP{w: w}
+	h.answer.out = h
+	err := read(r.Context(), ask, &h.answer)
+	if err != nil {
+		h.head()
+	}
+	return err
+}
+
+// head writes what is told beside the body.
+func (h *overHTTP) head() {
+	header := h.w.Header()
+	if h.answer.ETag != "" {
+		SetVersion(header, h.answer.ETag, h.answer.Modified)
+	}
+	if h.answer.Known {
+		SetPosition(header, h.answer.Reached)
+	}
+	if len(h.answer.Links) > 0 {
+		header["Link"] = h.answer.Links
+	}
+}
+
+func (h *overHTTP) begin(status, length int) {
+	h.head()
+	header := h.w.Header()
+	Revalidate(header)
+	if length >= 0 {
+		header["Content-Length"] = []string{strconv.Itoa(length)}
+	}
+	if status == http.StatusNotModified {
+		delete(header, "Content-Type")
+	} else {
+		SetContentType(header)
+	}
+	h.w.WriteHeader(status)
+}
+
+func (h *overHTTP) Write(data []byte) (int, error) { return h.w.Write(data) }
 
 // answerOf is the one table from a kind of error to the HTTP status and the code of the value set issue-type. A kind that is not
 // known is answered like Internal.

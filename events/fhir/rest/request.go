@@ -2,12 +2,66 @@ package rest
 
 import (
 	"cmp"
+	"context"
 	"net/http"
 	"net/url"
 	"strings"
 
 	"binnacle/events"
 )
+
+// Ask is what is asked: by a request, or by an entry of a bundle.
+type Ask struct {
+	Place
+	Query       string // the parameters as they came
+	Tenant      string // "": that of requests that name none
+	Root        string // the FHIR root as the client sees it, without a slash at its end
+	ContentType string // of the answer; "": the client accepts nothing that is offered
+	Prefer      Preferences
+	Copy        Copy             // of a read: what the client has
+	Reach       *events.Position // of a read: what the answer must have reached; nil: it need not
+}
+
+// Ask reads what a request asks for, but for what only a read asks.
+func (a *Address) Ask(r *http.Request) *Ask {
+	ask := &Ask{Query: r.URL.RawQuery, Root: a.Root(r)}
+	if tenancy, named := TenancyOf(r.Context()); named {
+		ask.Tenant = tenancy.Tenant
+	}
+	ask.ContentType, ask.Prefer = wishesOf(r)
+	return ask
+}
+
+// readHeaders reads what a read asks by headers of its own. An error is of kind Invalid.
+func (ask *Ask) readHeaders(header http.Header) error {
+	ask.Copy = CopyOf(header)
+	wanted := header.Get(HeaderMinPosition)
+	if wanted == "" {
+		return nil
+	}
+	position, err := events.ParsePosition(strings.TrimSpace(wanted))
+	ask.Reach = &position
+	return err
+}
+
+// Tenancy says which tenant a request is about. It travels in the request's context from the outer door to the handlers behind it.
+type Tenancy struct {
+	Tenant string
+	Prefix string // of the FHIR root's path, between what a proxy takes off and the base: "" or "/t/clinic"
+}
+
+type tenancyKey struct{}
+
+// WithTenancy returns a context that carries a tenancy.
+func WithTenancy(ctx context.Context, tenancy Tenancy) context.Context {
+	return context.WithValue(ctx, tenancyKey{}, tenancy)
+}
+
+// TenancyOf returns the tenancy that a context carries; false when it carries none.
+func TenancyOf(ctx context.Context) (Tenancy, bool) {
+	tenancy, found := ctx.Value(tenancyKey{}).(Tenancy)
+	return tenancy, found
+}
 
 // Address tells the base URL that clients see, for the links in answers: from configuration, else from what the proxies in front
 // say (Forwarded of RFC 7239, X-Forwarded-*), else from the request.
@@ -35,19 +89,28 @@ func NewAddress(public, base string) (Address, error) {
 	return Address{scheme: u.Scheme, host: u.Host, prefix: prefix, fixed: true, base: base}, nil
 }
 
-// Resolve writes scheme and host as the client sees them into r.URL, and the path that a proxy has cut off into the one header
-// X-Forwarded-Prefix, so that every handler behind finds them in one place.
-func (a *Address) Resolve(r *http.Request) {
+// Root is the FHIR root as the client sees it, without a slash at its end.
+func (a *Address) Root(r *http.Request) string {
+	scheme, host, prefix := a.seen(r)
+	tenancy, _ := TenancyOf(r.Context())
+	return scheme + "://" + host + prefix + tenancy.Prefix + a.base
+}
+
+// Prefix is what a proxy has cut off the path, without a slash at its end.
+func (a *Address) Prefix(r *http.Request) string {
+	_, _, prefix := a.seen(r)
+	return prefix
+}
+
+// seen tells scheme and host as the client sees them, and the path that a proxy has cut off.
+func (a *Address) seen(r *http.Request) (scheme, host, prefix string) {
 	if a.fixed {
-		r.URL.Scheme, r.URL.Host = a.scheme, a.host
-		setPrefix(r.Header, a.prefix)
-		return
+		return a.scheme, a.host, a.prefix
 	}
-	scheme, host := "http", r.Host
+	scheme, host = "http", r.Host
 	if r.TLS != nil {
 		scheme = "https"
 	}
-	prefix := ""
 	if forwarded := r.Header["Forwarded"]; len(forwarded) > 0 {
 		forwardedProto, forwardedHost := readForwarded(forwarded[0])
 		if IsScheme(forwardedProto) {
@@ -70,27 +133,7 @@ func (a *Address) Resolve(r *http.Request) {
 	if !IsHost(host) {
 		host = "localhost"
 	}
-	r.URL.Scheme, r.URL.Host = scheme, host
-	setPrefix(r.Header, prefix)
-}
-
-// Root is the FHIR root as the client sees it, without a slash at its end. r has come through [Address.Resolve]; of one that has not,
-// and does not tell its host, it is the path alone.
-func Root(r *http.Request, base string) string {
-	tenancy, _ := TenancyOf(r.Context())
-	if r.URL.Host == "" {
-		return tenancy.Prefix + base
-	}
-	return r.URL.Scheme + "://" + r.URL.Host + r.Header.Get("X-Forwarded-Prefix") + tenancy.Prefix + base
-}
-
-func setPrefix(header http.Header, prefix string) {
-	switch {
-	case prefix != "":
-		header.Set("X-Forwarded-Prefix", prefix)
-	case len(header["X-Forwarded-Prefix"]) > 0:
-		header.Del("X-Forwarded-Prefix")
-	}
+	return scheme, host, prefix
 }
 
 // readForwarded reads proto and host of a Forwarded header: of the proxy nearest to the client that tells them.

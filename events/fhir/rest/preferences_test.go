@@ -68,16 +68,15 @@ func TestAnswersAreOfTheTypeThatWasAskedFor(t *testing.T) {
 			raw := r.Clone(r.Context())
 			raw.URL.RawQuery = "_format=" + c.format + "&_pretty=true"
 			raw.Header.Set("Accept", c.accept)
-			if got, acceptable := Negotiate(raw); acceptable != (c.want != refused) || acceptable && got != c.want {
-				t.Errorf("Accept %q, _format %q as it is: got %q (%v), want %q", c.accept, c.format, got, acceptable, c.want)
+			if got, _ := wishesOf(raw); got != c.want {
+				t.Errorf("Accept %q, _format %q as it is: got %q, want %q", c.accept, c.format, got, c.want)
 			}
 		}
 		if c.accept != "" {
 			r.Header.Set("Accept", c.accept)
 		}
-		got, acceptable := Negotiate(r)
-		if acceptable != (c.want != refused) || acceptable && got != c.want {
-			t.Errorf("Accept %q, _format %q: got %q (%v), want %q", c.accept, c.format, got, acceptable, c.want)
+		if got, _ := wishesOf(r); got != c.want {
+			t.Errorf("Accept %q, _format %q: got %q, want %q", c.accept, c.format, got, c.want)
 		}
 	}
 }
@@ -89,8 +88,27 @@ func FuzzNegotiationNeverFails(f *testing.F) {
 		r := httptest.NewRequest(http.MethodGet, "/fhir/Patient", nil)
 		r.URL.RawQuery = query
 		r.Header.Set("Accept", accept)
-		if contentType, acceptable := Negotiate(r); acceptable && contentType == "" {
-			t.Errorf("Accept %q, %q: acceptable, but of no type", accept, query)
+		if contentType, _ := wishesOf(r); contentType != "" && !strings.Contains(contentType, "json") {
+			t.Errorf("Accept %q, %q: got %q, which is not offered", accept, query, contentType)
 		}
 	})
+}
+func TestOfAPreferenceTheFirstCounts(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		lines []string
+		want  Preferences
+	}{
+		{"none", nil, Preferences{}},
+		{"one", []string{"return=minimal"}, Preferences{Return: Minimal}},
+		{"several", []string{"respond-async, return=representation; handling=strict"}, Preferences{Return: Representation, Handling: Strict, Async: true}},
+		{"one twice", []string{"return=minimal, return=representation", "return=OperationOutcome"}, Preferences{Return: Minimal}},
+		{"another twice", []string{"handling=lenient", "handling=strict"}, Preferences{Handling: Lenient}},
+		{"quoted, and in another case", []string{`Return="operationoutcome", HANDLING = Lenient`}, Preferences{Return: Outcome, Handling: Lenient}},
+		{"what nobody knows", []string{"wait=10, return=everything, handling, =minimal"}, Preferences{}},
+	} {
+		if got := preferencesOf(http.Header{"Prefer": c.lines}); got != c.want {
+			t.Errorf("%s: got %+v, want %+v", c.name, got, c.want)
+		}
+	}
 }

@@ -3,6 +3,7 @@ package rest
 import (
 	"mime"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,9 +20,13 @@ const (
 	contentTypeText = "text/json; charset=utf-8"
 )
 
-// Negotiate chooses the content type of an answer from _format, which rules, and Accept (FHIR R4 http, 3.1.0.1.11). The second
-// value is false when the client accepts nothing that is offered: JSON of FHIR 4.0.
-func Negotiate(r *http.Request) (contentType string, acceptable bool) {
+// wishesOf reads how a request wants to be answered. The content type comes from _format, which rules, and Accept (FHIR R4 http,
+// 3.1.0.1.11); it is empty when the client accepts nothing that is offered: JSON of FHIR 4.0.
+func wishesOf(r *http.Request) (contentType string, prefer Preferences) {
+	return negotiate(r), preferencesOf(r.Header)
+}
+
+func negotiate(r *http.Request) (contentType string) {
 	if r.URL.RawQuery != "" {
 		if format, _, _ := Param(r.URL.RawQuery, "_format"); format != "" {
 			return FormatOf(format)
@@ -30,13 +35,13 @@ func Negotiate(r *http.Request) (contentType string, acceptable bool) {
 	lines := r.Header["Accept"]
 	switch len(lines) {
 	case 0:
-		return ContentType, true
+		return ContentType
 	case 1:
 		switch lines[0] {
 		case "", "*/*", "application/fhir+json":
-			return ContentType, true
+			return ContentType
 		case "application/json":
-			return contentTypeJSON, true
+			return contentTypeJSON
 		}
 	}
 	return accepted(strings.Join(lines, ","))
@@ -75,22 +80,23 @@ func NotAcceptable() error {
 		"this server answers in JSON of FHIR 4.0: accept application/fhir+json, or give _format=json")
 }
 
-// FormatOf reads a value of _format: a media type or a short name. A plus sign that the client did not escape has become a space.
-func FormatOf(format string) (contentType string, acceptable bool) {
+// FormatOf reads a value of _format: a media type or a short name; the content type is empty when it names nothing that is offered.
+// A plus sign that the client did not escape has become a space.
+func FormatOf(format string) (contentType string) {
 	format = strings.ToLower(strings.TrimSpace(format))
 	if format == "json" {
-		return ContentType, true
+		return ContentType
 	}
 	one, ok := rangeOf(strings.Replace(format, "fhir json", "fhir+json", 1))
 	if !ok || one.quality == 0 {
-		return "", false
+		return ""
 	}
 	for _, offer := range offers {
 		if one.closeness(offer.names) > 0 {
-			return offer.contentType, true
+			return offer.contentType
 		}
 	}
-	return "", false
+	return ""
 }
 
 // offers are the content types of answers with the media types that ask for them by name, the best first.
@@ -105,9 +111,9 @@ var offers = []struct {
 
 // accepted reads an Accept header (RFC 9110, 12.5.1) and takes the offer of the highest quality. Of each offer the element that names it most closely tells
 // the quality: what one refuses with q=0 is not given to a wildcard of another. Of equals the one that is named first is taken.
-func accepted(accept string) (contentType string, acceptable bool) {
+func accepted(accept string) (contentType string) {
 	if strings.Trim(accept, " \t,") == "" {
-		return ContentType, true
+		return ContentType
 	}
 	var ranges []mediaRange
 	for element := range elements(accept) {
@@ -127,7 +133,7 @@ func accepted(accept string) (contentType string, acceptable bool) {
 			contentType, best, first = offer.contentType, closest.quality, at
 		}
 	}
-	return contentType, best > 0
+	return contentType
 }
 
 // mediaRange is an element of an Accept header.
@@ -189,4 +195,97 @@ func rangeOf(element string) (mediaRange, bool) {
 		}
 	}
 	return one, true
+}
+
+// What a write returns, as a client may prefer it.
+const (
+	Minimal        = "minimal"
+	Representation = "representation"
+	Outcome        = "OperationOutcome"
+)
+
+// How parameters are handled that are not known (FHIR R4 search, 3.1.1.3).
+const (
+	Strict  = "strict"
+	Lenient = "lenient"
+)
+
+// Preferences are what the Prefer headers of a request ask for (RFC 7240; FHIR R4 http, 3.1.0.1.7).
+type Preferences struct {
+	Return   string // one of the constants; "": no preference
+	Handling string // one of the constants; "": no preference
+	Async    bool   // nobody waits for the outcome
+}
+
+// preferencesOf reads the Prefer headers. Of one that stands there several times the first counts, and what is not known is passed over
+// (RFC 7240, section 2).
+func preferencesOf(header http.Header) Preferences {
+	var p Preferences
+	for _, line := range header["Prefer"] {
+		for preference := range strings.FieldsFuncSeq(line, func(c rune) bool { return c == ',' || c == ';' }) {
+			name, value, _ := strings.Cut(preference, "=")
+			name, value = strings.TrimSpace(name), strings.Trim(strings.TrimSpace(value), `"`)
+			switch {
+			case strings.EqualFold(name, "return"):
+				choose(&p.Return, value, Minimal, Representation, Outcome)
+			case strings.EqualFold(name, "handling"):
+				choose(&p.Handling, value, Strict, Lenient)
+			case strings.EqualFold(name, "respond-async"):
+				p.Async = true
+			}
+		}
+	}
+	return p
+}
+
+// choose takes a value, in whatever case, that is one of the offers, unless one was taken before.
+func choose(taken *string, value string, offers ...string) {
+	for _, offer := range offers {
+		if *taken == "" && strings.EqualFold(value, offer) {
+			*taken = offer
+		}
+	}
+}
+
+// Params reads all parameters of a query. Unlike url.ParseQuery it takes a semicolon for what it is to FHIR: a part of a value. An error is of
+// kind Invalid.
+func Params(raw string) (url.Values, error) {
+	params := url.Values{}
+	for pair := range strings.SplitSeq(raw, "&") {
+		if pair == "" {
+			continue
+		}
+		key, value, _ := strings.Cut(pair, "=")
+		key, err := url.QueryUnescape(key)
+		if err == nil {
+			value, err = url.QueryUnescape(value)
+		}
+		if err != nil {
+			return nil, events.Wrap(events.Invalid, "rest.Params", err, "the parameters are not percent-encoded as they should be")
+		}
+		params[key] = append(params[key], value)
+	}
+	return params, nil
+}
+
+// Param returns the value of a parameter that may stand once in a query; found is false when it does not stand there, and twice is
+// true when it stands there more than once. Malformed parameters are somebody else's to refuse.
+func Param(raw, name string) (value string, found, twice bool) {
+	for pair := range strings.SplitSeq(raw, "&") {
+		key, escaped, _ := strings.Cut(pair, "=")
+		if !strings.Contains(key, name) && !strings.Contains(key, "%") {
+			continue
+		}
+		if plain, err := url.QueryUnescape(key); err != nil || plain != name {
+			continue
+		}
+		if found {
+			return value, true, true
+		}
+		found = true
+		if plain, err := url.QueryUnescape(escaped); err == nil {
+			value = plain
+		}
+	}
+	return value, found, false
 }

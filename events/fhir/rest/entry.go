@@ -1,0 +1,75 @@
+package rest
+
+import (
+	"context"
+	"net/http"
+	"time"
+)
+
+// Entry is a read that stands in a bundle.
+type Entry struct {
+	Ask            // but for the Place, which the Path tells
+	Method  string // GET or HEAD
+	Path    string // below the root, unescaped
+	Request string // the id of the bundle's request, for the operator
+}
+
+// Reads answers a read that stands in a bundle: the version that it is about, where it is about one, and a resource or an OperationOutcome, or
+// neither. It is safe for concurrent use.
+type Reads func(ctx context.Context, entry Entry) (status int, etag string, modified time.Time, body []byte)
+
+// inMemory is an answer that is kept.
+type inMemory struct {
+	Answer
+	status int
+	body   []byte
+}
+
+// ask reads what an entry asks for, and of which row. The row is told with the error that the format of the answer is not offered, too.
+func (t *Table) ask(entry *Entry) (*Row, *Ask, error) {
+	row, at, err := t.Find(entry.Method, entry.Path)
+	if err != nil {
+		return nil, nil, err
+	}
+	if format, _, _ := Param(entry.Query, "_format"); format != "" && FormatOf(format) == "" {
+		return row, nil, NotAcceptable()
+	}
+	entry.Place = at
+	return row, &entry.Ask, nil
+}
+
+// Check refuses an entry that is wrong by its form, as [Table.Read] would: nothing that is stored can make it right. It reads nothing.
+func (t *Table) Check(entry *Entry) error {
+	row, ask, err := t.ask(entry)
+	if err != nil || row.Check == nil {
+		return err
+	}
+	return row.Check(ask)
+}
+
+// Read answers an entry from the table, with the content in FHIR's JSON. An error is that of [Table.Find] or of the row. What is told of the version
+// is told with an error, too.
+func (t *Table) Read(ctx context.Context, entry *Entry) (row *Row, status int, answer *Answer, body []byte, err error) {
+	kept := &inMemory{}
+	kept.out = kept
+	row, ask, err := t.ask(entry)
+	if err != nil {
+		return row, 0, &kept.Answer, nil, err
+	}
+	err = row.Read(ctx, ask, &kept.Answer)
+	if entry.Method == http.MethodHead {
+		kept.body = nil
+	}
+	return row, kept.status, &kept.Answer, kept.body, err
+}
+
+func (m *inMemory) begin(status, length int) {
+	if m.status = status; length > 0 {
+		m.body = make([]byte, 0, length)
+	}
+}
+
+func (m *inMemory) Write(data []byte) (int, error) {
+	m.body = append(m.body, data...)
+	return len(data), nil
+}

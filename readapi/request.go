@@ -1,0 +1,258 @@
+package readapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"binnacle/events"
+	"binnacle/events/fhir/rest"
+	"binnacle/readapi/fhir"
+)
+
+// ServeHTTP takes in a request: the ways of this file are those of every request, in their order.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if s.access {
+		s.logged(w, r)
+		return
+	}
+	s.serve(w, r)
+}
+
+// serve makes a path that ends with a slash the same as the one without, and takes the tenant off a path that names one.
+func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
+	if isForwarded(r.Header) {
+		s.proxies.believe(r)
+	}
+	if path := r.URL.Path; len(path) > 1 && path[len(path)-1] == '/' {
+		r.URL.Path, r.URL.RawPath = path[:len(path)-1], ""
+	}
+	if strings.HasPrefix(r.URL.Path, tenantPath) {
+		if tenancy, path, named := tenancyOf(r.URL.Path, s.base); named {
+			r = r.WithContext(rest.WithTenancy(r.Context(), tenancy))
+			r.URL.Path, r.URL.RawPath = path, ""
+		}
+	}
+	if s.origins != nil && s.isFHIR(r.URL.Path) && s.origins.answered(w, r) {
+		return
+	}
+	s.handler.ServeHTTP(w, r)
+}
+
+// isForwarded tells whether a proxy, or somebody like one, tells of the client's side.
+func isForwarded(header http.Header) bool {
+	for _, name := range forwarding {
+		if len(header[name]) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// isFHIR tells whether a path is the FHIR root or below it.
+func (s *Server) isFHIR(path string) bool {
+	below, found := strings.CutPrefix(path, s.base)
+	return found && (below == "" || below[0] == '/')
+}
+
+// answer shows to browsers as a page what is answered to reads under the FHIR root; everybody else gets the answer itself.
+func (s *Server) answer(w http.ResponseWriter, r *http.Request) {
+	if mayWantPage(r) && prefersHTML(r) && s.isFHIR(r.URL.Path) {
+		s.serveView(w, r)
+		return
+	}
+	s.engine.ServeHTTP(w, r)
+}
+
+// mayWantPage tells of most requests at once that nobody wants a page: they name neither a format nor HTML.
+func mayWantPage(r *http.Request) bool {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		return false
+	}
+	accept, query := r.Header["Accept"], r.URL.RawQuery
+	return len(accept) > 1 || len(accept) == 1 && strings.Contains(accept[0], "html") || strings.Contains(query, "format") || strings.Contains(query, "%")
+}
+
+// handler answers a request, or returns an error and has then set headers at the most.
+type handler func(c *gin.Context) error
+
+// get routes GET, and HEAD with it: net/http drops the body that HEAD must not have.
+func (s *Server) get(engine *gin.Engine, path, name string, h handler) {
+	wrapped := s.handle(name, h)
+	engine.GET(path, wrapped)
+	engine.HEAD(path, wrapped)
+}
+
+// handle is the middleware of every route: request id, metrics, recovery, errors.
+func (s *Server) handle(name string, h handler) gin.HandlerFunc {
+	times := s.interactions[name]
+	if times == nil {
+		times = s.metrics.interaction(name)
+		s.interactions[name] = times
+	}
+	return func(c *gin.Context) {
+		began := time.Now()
+		s.metrics.inFlight.Inc()
+		identify(c)
+		defer func() {
+			s.metrics.inFlight.Dec()
+			took := time.Since(began)
+			times.observe(c.Writer.Status(), took)
+			if tenant := c.GetString(tenantLabel); tenant != "" {
+				s.metrics.tenant(tenant, c.Writer.Status(), took)
+			}
+		}()
+		defer func() {
+			if cause := recover(); cause != nil {
+				s.recovered(c, cause)
+			}
+		}()
+		if err := h(c); err != nil {
+			s.refuse(c, err)
+		}
+	}
+}
+
+// identify gives the request an id that client and operator can talk about: the client's own, or a new one (FHIR R4 http, 3.1.0.1.6).
+func identify(c *gin.Context) {
+	id := c.Request.Header.Get("X-Request-Id")
+	if !isRequestID(id) {
+		id = strconv.FormatUint(rand.Uint64(), 36)
+	}
+	c.Request.Header["X-Request-Id"], c.Writer.Header()["X-Request-Id"] = []string{id}, []string{id} // the write door reads it, too
+}
+
+func isRequestID(id string) bool {
+	if id == "" || len(id) > 128 {
+		return false
+	}
+	for i := range len(id) {
+		if id[i] <= ' ' || id[i] > '~' {
+			return false
+		}
+	}
+	return true
+}
+
+// fhir is the middleware of what answers in FHIR: what is asked, of which tenant, and the content type of the answer. The type
+// stands in the header before the answer is made.
+func (s *Server) fhir(answer func(c *gin.Context, ask *rest.Ask) error) handler {
+	return func(c *gin.Context) error {
+		ask := s.address.Ask(c.Request)
+		label := s.root.Tenant
+		if ask.Tenant != "" {
+			if !s.tenants.known(ask.Tenant) {
+				return events.Errorf(events.NotFound, "readapi", "there is no tenant %q here", clip(ask.Tenant))
+			}
+			label = s.tenants.label(ask.Tenant)
+		}
+		c.Set(tenantLabel, label)
+		header := c.Writer.Header()
+		header["Vary"] = append(header["Vary"], "Accept")
+		if c.Request.Context().Value(asPage{}) != nil {
+			ask.ContentType = rest.ContentType
+		}
+		if ask.ContentType == "" {
+			return rest.NotAcceptable()
+		}
+		header["Content-Type"] = []string{ask.ContentType}
+		if ask.Query != "" && fhir.IsPretty(ask.Query) {
+			c.Writer = &prettyWriter{ResponseWriter: c.Writer, indent: fhir.NewIndenter(c.Writer)}
+		}
+		return answer(c, ask)
+	}
+}
+
+// offered answers where a row of the table does.
+func (s *Server) offered(row rest.Row) func(c *gin.Context, ask *rest.Ask) error {
+	return func(c *gin.Context, ask *rest.Ask) error {
+		ask.Place = rest.Place{Type: c.Param("type"), ID: c.Param("id"), Version: c.Param("version"), Inside: c.Param("inside")}
+		if row.Instead != "" || !s.root.Table.Fits(&row, ask.Place) {
+			return s.found(c, ask)
+		}
+		return row.Serve(c.Writer, c.Request, ask)
+	}
+}
+
+// found answers where Gin has no route, or one of a shape that the path has by chance: as the table says.
+func (s *Server) found(c *gin.Context, ask *rest.Ask) error {
+	method, path := c.Request.Method, c.Request.URL.Path
+	below, found := strings.CutPrefix(path, s.base)
+	if allow := c.Writer.Header().Get("Allow"); !found && allow != "" { // Gin has set it
+		return rest.NotAllowed(method, allow)
+	}
+	if !found || below != "" && below[0] != '/' {
+		return events.Errorf(events.NotFound, "readapi", "there is nothing at %.200q; %s/metadata tells what there is", path, s.base)
+	}
+	c.Writer.Header().Del("Allow")
+	row, at, err := s.root.Table.Find(method, below)
+	if err != nil {
+		return err
+	}
+	ask.Place = at
+	return row.Serve(c.Writer, c.Request, ask)
+}
+
+// unknown is the interaction of what the table does not have.
+const unknown = "unknown"
+
+// refuse answers with an error and tells the operator what the client must not read.
+func (s *Server) refuse(c *gin.Context, err error) {
+	s.tell(c.Request.Context(), c.Request.Method, c.Request.URL.Path, c.Writer.Header().Get("X-Request-Id"), err)
+	rest.Refuse(c.Writer, err)
+}
+
+// tell tells the operator of a request that is answered with an error.
+func (s *Server) tell(ctx context.Context, method, path, request string, err error) {
+	switch kind := events.KindOf(err); kind {
+	default:
+		s.log.DebugContext(ctx, "a request was refused", "method", method, "path", clipped(path, 200), "kind", kind, "request", request, "reason", err)
+	case events.Internal:
+		s.log.ErrorContext(ctx, "a request failed", "method", method, "path", path, "request", request, "cause", err)
+	}
+}
+
+// recovered answers for a handler that has panicked. http.ErrAbortHandler is how an answer that cannot be finished is broken off,
+// and net/http's to handle; so is any panic after the answer has begun.
+func (s *Server) recovered(c *gin.Context, cause any) {
+	if err, is := cause.(error); is && errors.Is(err, http.ErrAbortHandler) {
+		panic(http.ErrAbortHandler)
+	}
+	s.log.ErrorContext(c.Request.Context(), "a handler has panicked", "method", c.Request.Method, "path", c.Request.URL.Path,
+		"request", c.Writer.Header().Get("X-Request-Id"), "cause", fmt.Sprint(cause), "stack", string(debug.Stack()))
+	if c.Writer.Written() {
+		panic(http.ErrAbortHandler)
+	}
+	rest.Refuse(c.Writer, events.Errorf(events.Internal, "readapi", "a handler has panicked"))
+}
+
+// prettyWriter indents the body of an answer. How long that is its handler does not know.
+type prettyWriter struct {
+	gin.ResponseWriter
+	indent *fhir.Indenter
+}
+
+func (p *prettyWriter) WriteHeader(status int) {
+	p.Header().Del("Content-Length")
+	p.ResponseWriter.WriteHeader(status)
+}
+
+func (p *prettyWriter) Write(data []byte) (int, error) { return p.indent.Write(data) }
+
+// clip shortens what a client has sent for a message.
+func clip(s string) string { return clipped(s, 64) }
+
+func clipped(s string, most int) string {
+	if len(s) > most {
+		return strings.ToValidUTF8(s[:most], "") + "…"
+	}
+	return s
+}
