@@ -13,6 +13,7 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -60,32 +61,34 @@ func noted(file string, source []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	var begins []int
+	begins := map[int]string{}
 	ast.Inspect(parsed, func(n ast.Node) bool {
 		var body *ast.BlockStmt
+		note := " walkentered.In();"
 		switch f := n.(type) {
 		case *ast.FuncDecl:
-			body = f.Body
+			if body = f.Body; parsed.Name.Name == "main" && f.Name.Name == "main" {
+				note = " walkentered.Serve();"
+			}
 		case *ast.FuncLit:
 			body = f.Body
 		}
 		if body != nil {
-			begins = append(begins, set.Position(body.Lbrace).Offset+1)
+			begins[set.Position(body.Lbrace).Offset+1] = note
 		}
 		return true
 	})
 	if len(begins) == 0 {
 		return source, nil
 	}
-	slices.Sort(begins)
 	var out bytes.Buffer
 	named := set.Position(parsed.Name.End()).Offset
 	out.Write(source[:named])
 	out.WriteString(`; import walkentered "binnacle/infra/walks/entered"`)
 	from := named
-	for _, begin := range begins {
+	for _, begin := range slices.Sorted(maps.Keys(begins)) {
 		out.Write(source[from:begin])
-		out.WriteString(" walkentered.In();")
+		out.WriteString(begins[begin])
 		from = begin
 	}
 	out.Write(source[from:])

@@ -1,5 +1,5 @@
 // Package entered notes which functions of the program are entered. Only the program that [binnacle/infra/walks] instruments
-// calls it: there every function begins with [In].
+// calls it: there every function begins with [In], and main with [Serve].
 package entered
 
 import (
@@ -37,8 +37,8 @@ var notes struct {
 	entries []Entry
 }
 
-// init opens the door to the notes: the program that is instrumented knows nothing of them.
-func init() {
+// Serve opens the door to the notes: main begins with it.
+func Serve() {
 	address := os.Getenv(Listen)
 	if address == "" {
 		return
