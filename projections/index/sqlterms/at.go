@@ -48,3 +48,17 @@ func (x *at) committedNow() error {
 	x.snapshot = next - 1
 	return err
 }
+
+// readNumbers runs a statement whose rows hold lists of Sids, and counts these from the origin.
+func (x *at) readNumbers(s *statement, text string) (numbers []uint32, err error) {
+	err = x.query(s, text, func(scan func(...any) error) error {
+		list := s.listed()
+		if err := scan(list.into()); err != nil {
+			return err
+		}
+		numbers = make([]uint32, 0, list.size())
+		list.each(func(sid int64) { numbers = append(numbers, uint32(sid-x.origin())) })
+		return nil
+	})
+	return numbers, err
+}

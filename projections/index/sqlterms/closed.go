@@ -64,17 +64,3 @@ func (v *setView) readReopened(upTo int64) (*roaring.Bitmap, error) {
 	numbers, err := v.readNumbers(s, "select "+s.list("v.supersedes")+" from "+s.table("version")+" v where v.sid > "+s.arg(v.snapshot)+" and v.sid <= "+s.arg(upTo)+" and v.supersedes <> 0")
 	return bitmapOf(numbers), err
 }
-
-// readNumbers runs a statement whose rows hold lists of Sids.
-func (x *at) readNumbers(s *statement, sql string) (numbers []uint32, err error) {
-	err = x.query(s, sql, func(scan func(...any) error) error {
-		list := s.listed()
-		if err := scan(list.into()); err != nil {
-			return err
-		}
-		numbers = make([]uint32, 0, list.size())
-		list.each(func(sid int64) { numbers = append(numbers, uint32(sid-x.origin())) })
-		return nil
-	})
-	return numbers, err
-}

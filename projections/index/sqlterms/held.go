@@ -1,8 +1,10 @@
 package sqlterms
 
-// view is what the search sees of the sets; nil where they can't tell of its snapshot: one that is not committed would end what they know where nothing is.
+import "math"
+
+// view is what the search sees of the sets; nil where they can't tell of its snapshot: one that is not committed would end what they know where nothing is, and they hold Sids as 32 bits.
 func (x *search) view() *setView {
-	if x.seen == nil && x.Sets != nil && x.committed && x.holdable() {
+	if x.seen == nil && x.Sets != nil && x.committed && x.snapshot >= x.origin() && x.snapshot-x.origin() < math.MaxUint32 {
 		x.seen = x.Sets.open(&x.at)
 	}
 	return x.seen

@@ -48,10 +48,10 @@ func (k rowKind) order() string {
 }
 
 // union is what the versions with any of some keys are kept under.
-func (k rowKind) union(keys []int64) setName {
+func (k rowKind) union(list []int64) setName {
 	var h hasher
 	h.begin()
-	for _, key := range keys {
+	for _, key := range list {
 		h.key(key)
 	}
 	k.any = true

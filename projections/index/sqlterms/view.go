@@ -1,7 +1,6 @@
 package sqlterms
 
 import (
-	"math"
 	"slices"
 
 	"github.com/RoaringBitmap/roaring/v2"
@@ -12,11 +11,6 @@ type setView struct {
 	*at
 	part  *partitionSets
 	epoch int // when it was opened: what it keeps is kept as long as this is the partition's
-}
-
-// holdable tells whether sets can tell of a snapshot at all: they hold Sids as 32 bits.
-func (x *at) holdable() bool {
-	return x.snapshot >= x.origin() && x.snapshot-x.origin() < math.MaxUint32
 }
 
 func (v *setView) bounds() *Bounds { return &v.part.owner.bounds }
