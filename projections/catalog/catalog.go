@@ -12,8 +12,7 @@ import (
 type Catalog struct {
 	model       *model
 	definitions []*definition // that it was compiled from
-	extractor   *extractor
-	types       map[string]*typeCatalog // of the extractor
+	types       *extractor
 	summaries   *summaries
 }
 
@@ -43,10 +42,9 @@ func load(definitions func(*model) ([]*definition, error)) (*Catalog, error) {
 	if c.definitions, err = definitions(m); err != nil {
 		return nil, err
 	}
-	if c.extractor, err = newExtractor(m, c.definitions); err != nil {
+	if c.types, err = newExtractor(m, c.definitions); err != nil {
 		return nil, err
 	}
-	c.types = c.extractor.Types()
 	if err := c.checkCompartments(); err != nil {
 		return nil, err
 	}
@@ -65,15 +63,16 @@ func (c *Catalog) Types() []string {
 // Known tells whether typ is one of [Catalog.Types].
 func (c *Catalog) Known(typ string) bool { return c.model.hasEndpoint(typ) }
 
-// ReadableTypes returns all types whose resources the catalog can read, sorted. A log may hold Parameters, from a time when they were taken.
-func (c *Catalog) ReadableTypes() []string { return slices.Clone(c.model.concrete) }
+// ReadableTypes returns all types whose resources the catalog can read, sorted. A log may hold Parameters, from a time when
+// they were taken.
+func (c *Catalog) ReadableTypes() []string { return slices.Clone(c.model.Types()) }
 
 // Readable tells whether typ is one of [Catalog.ReadableTypes].
-func (c *Catalog) Readable(typ string) bool { return c.types[typ] != nil }
+func (c *Catalog) Readable(typ string) bool { return c.types.Of(typ) != nil }
 
 // Param returns a parameter of a type, an inherited one included. It must not be changed.
 func (c *Catalog) Param(typ, code string) (*Param, bool) {
-	t := c.types[typ]
+	t := c.types.Of(typ)
 	if t == nil {
 		return nil, false
 	}
@@ -83,7 +82,7 @@ func (c *Catalog) Param(typ, code string) (*Param, bool) {
 
 // Params returns all parameters of a type, the inherited ones included, sorted by code. They must not be changed.
 func (c *Catalog) Params(typ string) []*Param {
-	if t := c.types[typ]; t != nil {
+	if t := c.types.Of(typ); t != nil {
 		return slices.Clone(t.sorted)
 	}
 	return nil
@@ -91,7 +90,7 @@ func (c *Catalog) Params(typ string) []*Param {
 
 // MainDate returns the code of a type's main date parameter; "" when it has none. See r4/main-dates.txt.
 func (c *Catalog) MainDate(typ string) string {
-	if t := c.types[typ]; t != nil {
+	if t := c.types.Of(typ); t != nil {
 		return t.mainDate
 	}
 	return ""
@@ -110,14 +109,14 @@ func (c *Catalog) Shape(typ string) *fhir.Shape { return c.model.Shape(typ) }
 
 // Digest changes whenever the same document may give other terms: with the definitions, the type model, the main dates or
 // the code of the extraction. An index made under another digest asks for a rebuild.
-func (c *Catalog) Digest() string { return c.extractor.Digest() }
+func (c *Catalog) Digest() string { return c.types.Digest() }
 
 // Extract returns all terms of a resource, and those of what it contains under their names (see projections.Inside); none
 // for _id and _lastUpdated, which the index knows by itself. An error is of kind Invalid, with the FHIRPath of an element
 // that has the wrong JSON form or is no date; or TooLarge, when the terms are too many.
-func (c *Catalog) Extract(doc *fhir.Document) (projections.Extracted, error) { return c.extractor.Extract(doc) }
+func (c *Catalog) Extract(doc *fhir.Document) (projections.Extracted, error) { return c.types.Extract(doc) }
 
 // Check tells whether [Catalog.Extract] would fail for a resource, by the same code, and holds that all elements of R4 have
 // their JSON form, those that no parameter reads too. The resource may stand inside of a document, as that of a bundle's
 // entry does.
-func (c *Catalog) Check(resource fhir.Node) error { return c.extractor.Check(resource) }
+func (c *Catalog) Check(resource fhir.Node) error { return c.types.Check(resource) }

@@ -20,13 +20,13 @@ type compiler struct {
 }
 
 func newCompiler(m *model, typ string) *compiler {
-	root := newNode(place{typ, typ}, typ)
+	root := newNode(placeOf(typ), typ)
 	return &compiler{m, typ, &paths{focus: root, resource: root}}
 }
 
 // at makes a compiler for expressions whose focus is a place inside the same resource.
 func (c *compiler) at(focus place) *compiler {
-	return &compiler{c.model, c.typ, &paths{focus: newNode(focus, focus.path), resource: newNode(place{c.typ, c.typ}, c.typ)}}
+	return &compiler{c.model, c.typ, &paths{focus: newNode(focus, focus.path), resource: newNode(placeOf(c.typ), c.typ)}}
 }
 
 // branches are the operands of the unions at the top of an expression.
@@ -123,7 +123,7 @@ func (c *compiler) member(from []*node, name string, position int) ([]*node, err
 			if n.parent == nil {
 				return nil, fhirpath.Errorf(position, "the extensions of a primitive can be had right after its name only")
 			}
-			twin := n.parent.child(step{"_" + n.key, n.many, place{"Element", "Element"}, n.element})
+			twin := n.parent.child(step{key: "_" + n.key, many: n.many, to: placeOf("Element"), element: n.element})
 			twin.holes = true
 			n = twin
 		}
@@ -172,7 +172,7 @@ func (c *compiler) cast(of fhirpath.Expr, typ string, position int) ([]*node, er
 		case strings.EqualFold(n.at.datatype, typ): // R4 writes "DateTime" once
 			to = append(to, n)
 		case c.model.isA(typ, n.at.datatype) && c.model.isConcrete(typ):
-			t := newNode(place{typ, typ}, typ)
+			t := newNode(placeOf(typ), typ)
 			n.filters = append(n.filters, filter{isResourceType(typ), t})
 			to = append(to, t)
 		}
@@ -334,7 +334,7 @@ func (c *compiler) compileParam(p *Param, e fhirpath.Expr, components []*compone
 
 // readerOf returns how a parameter reads the values of a node.
 func (c *compiler) readerOf(kind projections.Kind, n *node) reader {
-	if kind == projections.URI && n.element == c.typ+".url" && len(c.model.steps(place{c.typ, c.typ}, "version")) > 0 {
+	if kind == projections.URI && n.element == c.typ+".url" && len(c.model.steps(placeOf(c.typ), "version")) > 0 {
 		return readOwnURL
 	}
 	return readerOf(kind, n.at.datatype)
@@ -357,4 +357,4 @@ func resolvedType(e fhirpath.Expr) string {
 }
 
 // sameFocus makes a compiler for a condition on the resource itself.
-func (c *compiler) sameFocus() *compiler { return c.at(place{c.typ, c.typ}) }
+func (c *compiler) sameFocus() *compiler { return c.at(placeOf(c.typ)) }

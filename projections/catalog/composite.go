@@ -24,8 +24,8 @@ type composite struct {
 	parts []*paths
 }
 
-// components reads the components of a composite definition; their kinds are those of the parameters that they name.
-func (d *definition) components(byURL map[string]*definition) ([]*component, error) {
+// componentsOf reads the components of a composite definition; their kinds are those of the parameters that they name.
+func componentsOf(d *definition, byURL map[string]*definition) ([]*component, error) {
 	var all []*component
 	for i, c := range d.Component {
 		of := byURL[c.Definition]

@@ -10,20 +10,23 @@ import (
 
 // definition is a SearchParameter, as far as the catalog reads it (FHIR R4, section 5.6).
 type definition struct {
-	ResourceType string   `json:"resourceType"`
-	ID           string   `json:"id"`
-	URL          string   `json:"url"`
-	Code         string   `json:"code"`
-	Base         []string `json:"base"`
-	Type         string   `json:"type"`
-	Expression   string   `json:"expression"`
-	Target       []string `json:"target"`
-	Component    []struct {
-		Definition string `json:"definition"`
-		Expression string `json:"expression"`
-	} `json:"component"`
+	ResourceType string           `json:"resourceType"`
+	ID           string           `json:"id"`
+	URL          string           `json:"url"`
+	Code         string           `json:"code"`
+	Base         []string         `json:"base"`
+	Type         string           `json:"type"`
+	Expression   string           `json:"expression"`
+	Target       []string         `json:"target"`
+	Component    []definitionPart `json:"component"`
 
 	kind projections.Kind
+}
+
+// definitionPart is a component of a composite: where its kind is defined, and its expression from the composite's focus.
+type definitionPart struct {
+	Definition string `json:"definition"`
+	Expression string `json:"expression"`
 }
 
 // name is how messages call a definition.

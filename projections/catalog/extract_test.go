@@ -6,6 +6,7 @@ import (
 	"math"
 	"strings"
 	"testing"
+	"time"
 
 	"binnacle/events"
 	"binnacle/events/fhir"
@@ -54,11 +55,11 @@ func showTime(micros int64) string {
 	case projections.MaxTime:
 		return "open"
 	}
-	return timeOf(micros).Format("2006-01-02T15:04:05.999999")
+	return time.UnixMicro(micros).UTC().Format("2006-01-02T15:04:05.999999")
 }
 
 func TestTermsOfEachKindAndDatatype(t *testing.T) {
-	c := defaultCatalog(t)
+	c := compiled(t)
 	for _, test := range []struct {
 		name, param, doc string
 		want             []string
@@ -145,7 +146,7 @@ func TestTermsOfEachKindAndDatatype(t *testing.T) {
 				t.Fatal(err)
 			}
 			typ := doc.Root().Get("resourceType").Text()
-			if _, ok := c.Param(typ, test.param); !ok {
+			if c.Of(typ).params[test.param] == nil {
 				t.Fatalf("%s has no parameter %s", typ, test.param)
 			}
 			var got []string
@@ -162,7 +163,7 @@ func TestTermsOfEachKindAndDatatype(t *testing.T) {
 }
 
 func TestTheMainDateIsTheEarliestStart(t *testing.T) {
-	c := defaultCatalog(t)
+	c := compiled(t)
 	for _, test := range []struct{ doc, want string }{
 		{`{"resourceType":"Observation","effectiveDateTime":"2024-05-01"}`, "2024-05-01T00:00:00"},
 		{`{"resourceType":"Encounter","period":{"start":"2024-05-01","end":"2024-06-01"}}`, "2024-05-01T00:00:00"},
@@ -182,7 +183,7 @@ func TestTheMainDateIsTheEarliestStart(t *testing.T) {
 }
 
 func TestWrongFormsAreRefusedWithTheirPlace(t *testing.T) {
-	c := defaultCatalog(t)
+	c := compiled(t)
 	for _, test := range []struct{ doc, at, text string }{
 		{`[]`, "", "a resource is a JSON object; this is an array"},
 		{`{}`, "resourceType", "is not a resource type"},
@@ -229,14 +230,14 @@ func TestWrongFormsAreRefusedWithTheirPlace(t *testing.T) {
 
 // TestWhatIsInTheLogIsExtractedWhateverItsForm: what no parameter reads is held against its form when it is sent, and not afterwards.
 func TestWhatIsInTheLogIsExtractedWhateverItsForm(t *testing.T) {
-	c := defaultCatalog(t)
+	c := compiled(t)
 	if _, err := c.Extract(parse(t, `{"resourceType":"Patient","photo":5,"unknown":[null],"_birthDate":{"id":5}}`)); err != nil {
 		t.Error(err)
 	}
 }
 
 func TestTooManyTermsAreRefused(t *testing.T) {
-	c := defaultCatalog(t)
+	c := compiled(t)
 	coding := func(n int) string {
 		return `{"coding":[` + strings.TrimSuffix(strings.Repeat(`{"code":"c"},`, n), ",") + `]}`
 	}
@@ -251,7 +252,7 @@ func TestTooManyTermsAreRefused(t *testing.T) {
 }
 
 func TestAWalkKeepsNothingOfTheDocumentBefore(t *testing.T) {
-	c := defaultCatalog(t)
+	c := compiled(t)
 	full := parse(t, `{"resourceType":"Observation","effectiveDateTime":"2024","code":{"coding":[{"code":"a"}]}}`)
 	bad := parse(t, `{"resourceType":"Observation","code":{"coding":[{"code":"a"}]},"status":5}`)
 	empty := parse(t, `{"resourceType":"Observation"}`)

@@ -17,7 +17,8 @@ import (
 // strings: rebuilds hang on it. TestTheWholeSample tells of the terms, by the digest in testdata/terms.golden.
 const extractionVersion = 6
 
-// extractor turns documents into terms. It doesn't change and is safe for concurrent use.
+// extractor is what can be searched of all resource types, compiled to turn documents into terms. It doesn't change and is
+// safe for concurrent use.
 type extractor struct {
 	model  *model
 	types  map[string]*typeCatalog
@@ -38,8 +39,8 @@ func newExtractor(m *model, definitions []*definition) (*extractor, error) {
 	return x, nil
 }
 
-// Types are the resource types, by their name. They must not be changed.
-func (x *extractor) Types() map[string]*typeCatalog { return x.types }
+// Of returns what can be searched of a resource type; nil for what is none.
+func (x *extractor) Of(name string) *typeCatalog { return x.types[name] }
 
 // Digest changes whenever the same document may give other terms.
 func (x *extractor) Digest() string { return x.digest }

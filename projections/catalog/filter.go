@@ -54,7 +54,7 @@ func (p *queryParser) filter(at hop, key, value string) (projections.Clause, *re
 		return p.has(at, rest, key, value)
 	}
 	code, modifier, chain := splitKey(at.path)
-	own := p.catalog.types[at.typ]
+	own := p.catalog.types.Of(at.typ)
 	param := own.params[code]
 	switch {
 	case at.path == "":

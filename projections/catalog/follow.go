@@ -49,7 +49,7 @@ func (p *queryParser) chain(at hop, param *Param, modifier, chain, key, value st
 			lookInside(param, &target)
 			follow.Targets = append(follow.Targets, target)
 		case r.unknown:
-			if further == nil && (wanted == "_has" || p.catalog.types[typ].params[wanted] != nil) {
+			if further == nil && (wanted == "_has" || p.catalog.types.Of(typ).params[wanted] != nil) {
 				further = r
 			}
 		case r.kind != events.Invalid:
@@ -75,7 +75,7 @@ func (p *queryParser) chain(at hop, param *Param, modifier, chain, key, value st
 
 // hintAt names parameters of a like spelling when one type alone is meant.
 func (p *queryParser) hintAt(types []string, code string) string {
-	if t := p.catalog.types[types[0]]; len(types) == 1 && t != nil {
+	if t := p.catalog.types.Of(types[0]); len(types) == 1 && t != nil {
 		return hint(t, code)
 	}
 	return ""
@@ -103,7 +103,7 @@ func (p *queryParser) has(at hop, rest, key, value string) (projections.Clause, 
 	case at.hops == MaxHops:
 		return clause, tooCostly(key, "more than %d references one after the other", MaxHops)
 	}
-	referring := p.catalog.types[typ]
+	referring := p.catalog.types.Of(typ)
 	param := referring.params[code]
 	switch {
 	case param == nil:

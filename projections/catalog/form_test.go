@@ -10,7 +10,7 @@ import (
 
 // TestElementsHaveTheirJSONForm: of all elements, whether a parameter reads them or not, and not of what R4 doesn't have.
 func TestElementsHaveTheirJSONForm(t *testing.T) {
-	c := defaultCatalog(t)
+	c := compiled(t)
 	for inside, place := range map[string]string{ // of a Patient; the place where it is wrong, "": nowhere
 		`"contained":"x"`:    "Patient.contained",
 		`"contained":{}`:     "Patient.contained",

@@ -52,7 +52,7 @@ func (p *queryParser) sourceOf(include *Include, key, value string) *refusal {
 			return drop(events.Invalid, key, "%.64q is not a resource type of FHIR R4", include.Target)
 		}
 	}
-	own := p.catalog.types[include.Source]
+	own := p.catalog.types.Of(include.Source)
 	if parts[1] == "*" {
 		include.Params = p.catalog.References(include.Source, include.Target)
 	} else {
@@ -88,7 +88,7 @@ func (p *queryParser) reaches(include *Include, key string) *refusal {
 		return drop(events.Invalid, key, "the search finds %s, not %s; for what refers to what was included write %s:iterate", someOf(searched), include.Target, key)
 	}
 	for _, code := range include.Params {
-		if slices.ContainsFunc(searched, p.catalog.types[include.Source].params[code].refersTo) {
+		if slices.ContainsFunc(searched, p.catalog.types.Of(include.Source).params[code].refersTo) {
 			return nil
 		}
 	}
@@ -97,7 +97,7 @@ func (p *queryParser) reaches(include *Include, key string) *refusal {
 
 // References returns the codes of a type's parameters that refer to resources by type and id, sorted; with a target, those that may refer to it.
 func (c *Catalog) References(typ, target string) []string {
-	t := c.types[typ]
+	t := c.types.Of(typ)
 	if t == nil {
 		return nil
 	}

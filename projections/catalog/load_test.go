@@ -1,70 +1,37 @@
 package catalog
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
 	"binnacle/events"
+	"binnacle/events/fhir"
 	"binnacle/projections"
 )
+
+// document parses a document of a test.
+func document(t testing.TB, text string) *fhir.Document {
+	t.Helper()
+	doc, err := fhir.Parse([]byte(text))
+	if err != nil {
+		t.Fatalf("%s: %v", text, err)
+	}
+	return doc
+}
+
+func defaultCatalog(t testing.TB) *Catalog {
+	t.Helper()
+	c, err := Default()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
 
 // own writes a SearchParameter.
 func own(code, base, typ, expression string) string {
 	return `{"resourceType":"SearchParameter","url":"http://example.org/` + code + `","code":"` + code + `","base":["` + base + `"],"type":"` + typ + `","expression":"` + expression + `"}`
-}
-
-func TestTheOperatorsOwnDefinitionsAreCompiled(t *testing.T) {
-	const birth = `"_birthDate":{"extension":[{"url":"http://x/time","valueDateTime":"1970-01-01T10:00:00Z"}]}`
-	for _, test := range []struct {
-		name, base, typ, expression, doc string
-		want                             []string
-	}{
-		{"an extension by its url", "Patient", "token", "Patient.extension('http://x/e').value.as(CodeableConcept)", `{"resourceType":"Patient","extension":[{"url":"http://x/e","valueCodeableConcept":{"coding":[{"code":"a"}]}},{"url":"http://x/f","valueCodeableConcept":{"coding":[{"code":"b"}]}}]}`, []string{"|a"}},
-		{"an extension by where and ofType", "Patient", "string", "Patient.extension.where(url = 'http://x/e').value.ofType(string)", `{"resourceType":"Patient","extension":[{"url":"http://x/e","valueString":"s"},{"url":"http://x/e","valueCode":"c"}]}`, []string{"s"}},
-		{"an extension of a primitive", "Patient", "date", "Patient.birthDate.extension('http://x/time').value.as(dateTime)", `{"resourceType":"Patient",` + birth + `}`, []string{"1970-01-01T10:00:00 1970-01-01T10:00:01"}},
-		{"an extension of repeated primitives", "Patient", "string", "Patient.name.given.extension('http://x/g').value.as(string)", `{"resourceType":"Patient","name":[{"_given":[null,{"extension":[{"url":"http://x/g","valueString":"v"}]}]}]}`, []string{"v"}},
-		{"first()", "Patient", "string", "Patient.name.given.first()", `{"resourceType":"Patient","name":[{"given":["a","b"]},{"given":["c"]}]}`, []string{"a"}},
-		{"an index in the middle", "Patient", "string", "Patient.name[1].given", `{"resourceType":"Patient","name":[{"given":["a","b"]},{"given":["c","d"]}]}`, []string{"c", "d"}},
-		{"an index inside a condition counts anew for each", "Patient", "string", "Patient.name.where(given[0] = 'a').family", `{"resourceType":"Patient","name":[{"family":"x","given":["a"]},{"family":"y","given":["b","a"]},{"family":"z","given":["a"]}]}`, []string{"x", "z"}},
-		{"and, or, not in a condition", "Patient", "token", "Patient.telecom.where((system = 'email' or system = 'phone') and (use = 'old').not())", `{"resourceType":"Patient","telecom":[{"system":"email","use":"home","value":"a"},{"system":"phone","use":"old","value":"b"},{"system":"fax","use":"home","value":"c"},{"system":"email","value":"d"}]}`, []string{"|a"}},
-		{"exists and empty", "Patient", "token", "Patient.telecom.where(period.exists() and rank.empty())", `{"resourceType":"Patient","telecom":[{"value":"a","period":{}},{"value":"b","period":{},"rank":1},{"value":"c"}]}`, []string{"|a"}},
-		{"numbers compare as numbers", "Patient", "token", "Patient.telecom.where(rank = 1)", `{"resourceType":"Patient","telecom":[{"value":"a","rank":1.0},{"value":"b","rank":2}]}`, []string{"|a"}},
-		{"xor and implies", "Patient", "token", "Patient.active xor (false implies true)", `{"resourceType":"Patient","active":false}`, []string{"|true"}},
-		{"a condition without an answer gives nothing", "Patient", "token", "Patient.active = true", `{"resourceType":"Patient"}`, nil},
-		{"a boolean element is a condition", "Patient", "token", "Patient.communication.where(preferred).language", `{"resourceType":"Patient","communication":[{"preferred":true,"language":{"coding":[{"code":"en"}]}},{"language":{"coding":[{"code":"de"}]}}]}`, []string{"|en"}},
-		{"exists with a criterion", "Patient", "token", "Patient.name.exists(use = 'official')", `{"resourceType":"Patient","name":[{"use":"official"}]}`, []string{"|true"}},
-		{"$this", "Patient", "string", "Patient.name.given.where($this != 'a')", `{"resourceType":"Patient","name":[{"given":["a","b"]}]}`, []string{"b"}},
-		{"is on a choice", "Observation", "token", "Observation.value is Quantity", `{"resourceType":"Observation","valueQuantity":{"value":1}}`, []string{"|true"}},
-		{"resolve() with is() as a function", "Observation", "reference", "Observation.focus.where(resolve().is(Patient))", `{"resourceType":"Observation","focus":[{"reference":"Patient/1"},{"reference":"Group/1"}]}`, []string{"Patient|1"}},
-		{"resolve() in a path and a negation", "Observation", "reference", "Observation.where((subject.resolve() is Patient).not()).subject", `{"resourceType":"Observation","subject":{"reference":"Group/1"}}`, []string{"Group|1"}},
-		{"resources inside a resource, by type", "Bundle", "string", "Bundle.entry.resource.as(Patient).name.family", `{"resourceType":"Bundle","entry":[{"resource":{"resourceType":"Patient","name":[{"family":"F"}]}},{"resource":{"resourceType":"Person","name":[{"family":"G"}]}}]}`, []string{"F"}},
-		{"on all types", "Resource", "token", "Resource.language", `{"resourceType":"Basic","language":"de"}`, []string{"|de"}},
-		{"on all domain resources", "DomainResource", "reference", "DomainResource.contained", `{"resourceType":"Patient","contained":[{"resourceType":"Person","id":"p"}]}`, []string{"Person|p"}},
-		{"without the type before it", "Patient", "token", "gender | `maritalStatus`", `{"resourceType":"Patient","gender":"male"}`, []string{"|male"}},
-		{"a union in parentheses", "Patient", "string", "(Patient.name | Patient.contact.name).family", `{"resourceType":"Patient","name":[{"family":"a"}],"contact":[{"name":{"family":"b"}}]}`, []string{"a", "b"}},
-		{"the same path twice counts once", "Patient", "token", "Patient.gender | Patient.gender", `{"resourceType":"Patient","gender":"male"}`, []string{"|male"}},
-		{"%resource in a condition", "Patient", "string", "Patient.name.where(%resource.active = true).family", `{"resourceType":"Patient","active":true,"name":[{"family":"a"}]}`, []string{"a"}},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			c, err := Load([]byte(own("own", test.base, test.typ, test.expression)))
-			if err != nil {
-				t.Fatal(err)
-			}
-			e, err := c.Extract(parse(t, test.doc))
-			if err != nil {
-				t.Fatal(err)
-			}
-			var got []string
-			for _, term := range e.Terms {
-				if term.Param == "own" {
-					got = append(got, show(term))
-				}
-			}
-			if strings.Join(got, "\n") != strings.Join(test.want, "\n") {
-				t.Errorf("%s on %s gives %q; want %q", test.expression, test.doc, got, test.want)
-			}
-		})
-	}
 }
 
 func TestABadDefinitionIsRefusedByName(t *testing.T) {
@@ -175,6 +142,9 @@ func TestTheDigestChangesWithTheDefinitionsAlone(t *testing.T) {
 
 func TestParamsAreSortedAndComplete(t *testing.T) {
 	c := defaultCatalog(t)
+	if n := len(c.Types()); n != 145 {
+		t.Errorf("the catalog has %d types; want 145: Parameters has no endpoint", n)
+	}
 	params := c.Params("Patient")
 	for i := 1; i < len(params); i++ {
 		if params[i-1].Code >= params[i].Code {
@@ -193,37 +163,73 @@ func TestParamsAreSortedAndComplete(t *testing.T) {
 			t.Errorf("%s: %v, searchable %v; want %v", code, ok, p.Searchable(), want)
 		}
 	}
+	if got := c.Clause("Observation", "patient").Shares; len(got) != 1 || got[0].Param != "subject" || c.Clause("Observation", "x").Shares != nil {
+		t.Errorf("a clause of patient shares %v", got)
+	}
 	if _, ok := c.Param("Nonsense", "x"); ok || c.Params("Nonsense") != nil || c.Known("Nonsense") || c.Known("Resource") || c.Known("Parameters") || !c.Readable("Parameters") || c.Readable("Nonsense") || !c.Known("Patient") {
 		t.Error("a type that is none is known")
 	}
 }
 
-func FuzzLoad(f *testing.F) {
-	m, err := loadModel()
-	if err != nil {
-		f.Fatal(err)
-	}
-	for _, seed := range []string{"Patient.name.where(use = 'x').family", "(Patient.deceased as boolean)", "Patient.telecom.where(resolve() is Patient)", "Patient.link.other.where(resolve() is Patient)[0]",
-		"Patient.active.exists() and Patient.active != false", "a | b", "Patient.extension('x').value.as(string)", "%resource.name.first()"} {
-		f.Add(seed)
-	}
-	doc := parse(f, `{"resourceType":"Patient","active":true,"name":[{"use":"x","family":"f","given":["a",null]}],"telecom":[{"system":"phone","value":"1"}],"link":[{"other":{"reference":"Patient/1"}}]}`)
-	f.Fuzz(func(t *testing.T, expression string) {
-		d := &definition{URL: "x", Code: "x", Base: []string{"Patient"}, Type: "token", Expression: expression}
-		if d.check(m) != nil || d.Expression == "" {
-			return
+func BenchmarkLoad(b *testing.B) {
+	for b.Loop() {
+		if _, err := Load(); err != nil {
+			b.Fatal(err)
 		}
-		parsed, err := parseAll([]*definition{d})
-		if err == nil {
-			var compiled *typeCatalog
-			if compiled, err = compileType(m, "Patient", map[string][]*parsedDefinition{"Patient": parsed}, ""); err == nil {
-				w := new(walk)
-				w.reset(doc.Root())
-				w.run(compiled.paths, doc.Root())
+	}
+}
+
+func TestEveryMainDateIsADateParameterThatGivesDates(t *testing.T) {
+	c := defaultCatalog(t)
+	with := 0
+	for _, typ := range c.Types() {
+		code := c.MainDate(typ)
+		if code == "" {
+			for _, p := range c.Params(typ) {
+				if p.Kind == projections.Date && (p.Code == "date" || p.Code == "created" || p.Code == "issued" || p.Code == "period") {
+					t.Errorf("%s has the date parameter %s and no main date", typ, p.Code)
+				}
+			}
+			continue
+		}
+		with++
+		p, ok := c.Param(typ, code)
+		if !ok || p.Kind != projections.Date || !p.Searchable() || code == "birthdate" {
+			t.Errorf("the main date of %s is %q: %+v", typ, code, p)
+		}
+	}
+	if with != 94 {
+		t.Errorf("%d types have a main date; want 94", with)
+	}
+	if c.MainDate("Nonsense") != "" {
+		t.Error("a type that is none has a main date")
+	}
+}
+
+func TestCompartmentsNameParametersThatThereAre(t *testing.T) {
+	c := defaultCatalog(t)
+	n := 0
+	for name, types := range c.model.Compartments() {
+		for typ := range types {
+			params, ok := c.Compartment(name, typ)
+			if !ok || len(params) == 0 {
+				t.Errorf("compartment %s has nothing for %s", name, typ)
+			}
+			for _, code := range params {
+				n++
+				if p, ok := c.Param(typ, code); code != "{def}" && (!ok || p.Kind != projections.Reference) {
+					t.Errorf("compartment %s has %s.%s, which is no reference parameter", name, typ, code)
+				}
 			}
 		}
-		if err != nil && events.KindOf(err) != events.Invalid {
-			t.Errorf("%q: %v", expression, err)
-		}
-	})
+	}
+	if params, ok := c.Compartment("Patient", "Observation"); !ok || !slices.Equal(params, []string{"performer", "subject"}) {
+		t.Errorf("an Observation is in the compartment Patient by %v, %v", params, ok)
+	}
+	if _, ok := c.Compartment("Patient", "Organization"); ok {
+		t.Error("an Organization is in no compartment of a Patient")
+	}
+	if n < 300 {
+		t.Errorf("only %d parameters", n)
+	}
 }

@@ -39,6 +39,9 @@ type place struct {
 	datatype string // "HumanName", "BackboneElement"
 }
 
+// placeOf is where a type has its elements.
+func placeOf(typ string) place { return place{typ, typ} }
+
 // step is one way on from a place.
 type step struct {
 	key     string // in the JSON object
@@ -138,11 +141,11 @@ func jsonKind(datatype string) fhir.JSONKind {
 // rootElement returns the name of an element at the root of a type, by that name or, for a choice, by its key in JSON
 // ("valueQuantity" is "value"); "" when there is none.
 func (m *model) rootElement(typ, name string) string {
-	if len(m.steps(place{typ, typ}, name)) > 0 {
+	if len(m.steps(placeOf(typ), name)) > 0 {
 		return name
 	}
 	for i := 1; i < len(name); i++ {
-		if name[i] >= 'A' && name[i] <= 'Z' && slices.ContainsFunc(m.steps(place{typ, typ}, name[:i]), func(s step) bool { return s.key == name }) {
+		if name[i] >= 'A' && name[i] <= 'Z' && slices.ContainsFunc(m.steps(placeOf(typ), name[:i]), func(s step) bool { return s.key == name }) {
 			return name[:i]
 		}
 	}
@@ -153,9 +156,9 @@ func (m *model) rootElement(typ, name string) string {
 func (m *model) steps(from place, name string) []step {
 	switch name { // every element has these
 	case "id":
-		return []step{{key: "id", to: place{"string", "string"}, element: from.path + ".id"}}
+		return []step{{key: "id", to: placeOf("string"), element: from.path + ".id"}}
 	case "extension":
-		return []step{{key: "extension", many: true, to: place{"Extension", "Extension"}, element: from.path + ".extension"}}
+		return []step{{key: "extension", many: true, to: placeOf("Extension"), element: from.path + ".extension"}}
 	}
 	path := from.path + "." + name
 	if e, ok := m.elements[path]; ok {
@@ -176,7 +179,7 @@ func (m *model) expand(path, name string, e elementDefinition, choice bool) []st
 	}
 	var steps []step
 	for datatype := range strings.SplitSeq(e.types, ",") {
-		s := step{key: name, many: e.many, to: place{datatype, datatype}, element: path}
+		s := step{key: name, many: e.many, to: placeOf(datatype), element: path}
 		if datatype == "BackboneElement" || datatype == "Element" {
 			s.to.path = path
 		}

@@ -132,7 +132,7 @@ type queryParser struct {
 }
 
 func (c *Catalog) newQueryParser(o Options) (*queryParser, error) {
-	t := c.types[o.Type]
+	t := c.types.Of(o.Type)
 	if t == nil {
 		return nil, events.Errorf(events.NotFound, "catalog.ParseQuery", "%.64q is not a resource type of FHIR R4", o.Type)
 	}

@@ -88,7 +88,7 @@ func TestWhatAQueryAsksForIsFoundByWhatIsExtracted(t *testing.T) {
 		{condition, "code=a", false},
 		{condition, "code:not=a", true},
 	} {
-		doc := parse(t, test.doc)
+		doc := document(t, test.doc)
 		e, err := c.Extract(doc)
 		if err != nil {
 			t.Fatal(err)

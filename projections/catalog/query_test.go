@@ -68,7 +68,7 @@ func showValue(kind projections.Kind, v projections.Value) string {
 	}
 	switch kind {
 	case projections.Date:
-		return prefix + showTime(v.Start) + " " + showTime(v.End)
+		return prefix + showMicros(v.Start) + " " + showMicros(v.End)
 	case projections.Number:
 		return prefix + fmt.Sprintf("%g %g", v.Low, v.High)
 	case projections.Quantity:
@@ -80,6 +80,17 @@ func showValue(kind projections.Kind, v projections.Value) string {
 }
 
 // below is the float64 just under f, which is where an excluded end comes to lie.
+// showMicros writes an end of a range of dates.
+func showMicros(micros int64) string {
+	switch micros {
+	case projections.MinTime:
+		return "open"
+	case projections.MaxTime:
+		return "open"
+	}
+	return time.UnixMicro(micros).UTC().Format("2006-01-02T15:04:05.999999")
+}
+
 func below(f float64) string { return fmt.Sprintf("%g", math.Nextafter(f, math.Inf(-1))) }
 
 var testNow = time.Date(2024, 1, 11, 0, 0, 0, 0, time.UTC)

@@ -13,7 +13,7 @@ import (
 // means the same wherever it is read, and so names no server. What else stands there stays as it is; what is malformed is for
 // [Catalog.ParseCondition] to refuse.
 func (c *Catalog) Relative(typ, raw, base string) string {
-	own := c.types[typ]
+	own := c.types.Of(typ)
 	if own == nil || base == "" || !strings.Contains(raw, "=") {
 		return raw
 	}

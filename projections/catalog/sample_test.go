@@ -16,7 +16,7 @@ import (
 // sampleFiles are the bundles of the sample.
 func sampleFiles(t testing.TB) []string {
 	t.Helper()
-	files, err := filepath.Glob("testdata/synthea/*.bz2")
+	files, err := filepath.Glob("../testdata/synthea/*.bz2")
 	if err != nil || len(files) != 113 {
 		t.Fatalf("the sample has %d bundles, %v; want 113", len(files), err)
 	}
@@ -83,7 +83,7 @@ func resolved(raw []byte, targets map[string]string) []byte {
 }
 
 func TestCheckAgreesWithExtractFromManyGoroutines(t *testing.T) {
-	c := defaultCatalog(t)
+	c := compiled(t)
 	files := smallFiles(t)
 	documents, err := bundleResources(files[len(files)-1])
 	if err != nil {
@@ -107,7 +107,7 @@ func TestCheckAgreesWithExtractFromManyGoroutines(t *testing.T) {
 }
 
 func BenchmarkExtract(b *testing.B) {
-	c := defaultCatalog(b)
+	c := compiled(b)
 	var documents []*fhir.Document
 	bytes := 0
 	for _, file := range sampleFiles(b)[2:8] {
@@ -138,12 +138,4 @@ func BenchmarkExtract(b *testing.B) {
 			}
 		}
 	})
-}
-
-func BenchmarkLoad(b *testing.B) {
-	for b.Loop() {
-		if _, err := Load(); err != nil {
-			b.Fatal(err)
-		}
-	}
 }

@@ -21,7 +21,7 @@ func (m *model) makeShapes() map[string]*fhir.Shape {
 	}
 	found := make(map[string]*fhir.Shape, len(m.concrete))
 	for _, typ := range m.concrete {
-		found[typ] = b.of(place{typ, typ})
+		found[typ] = b.of(placeOf(typ))
 	}
 	found["Bundle"].Opaque = true
 	return found
@@ -60,7 +60,7 @@ func (b *shaper) of(at place) *fhir.Shape {
 			}
 		}
 	}
-	shape.Set(fhir.TwinMember, b.of(place{"Element", "Element"}), fhir.Form{JSON: fhir.Object})
+	shape.Set(fhir.TwinMember, b.of(placeOf("Element")), fhir.Form{JSON: fhir.Object})
 	return shape
 }
 

@@ -10,10 +10,7 @@ import (
 )
 
 func TestParametersThatRepeatOthersAreKnown(t *testing.T) {
-	c, err := Default()
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := compiled(t)
 	for name, want := range map[[2]string]string{
 		{"Observation", "patient"}:                   "[{subject [Patient]}]",
 		{"Observation", "subject"}:                   "[]",
@@ -27,26 +24,23 @@ func TestParametersThatRepeatOthersAreKnown(t *testing.T) {
 		{"Provenance", "patient"}:                    "[{target [Patient]}]",
 		{"Patient", "_id"}:                           "[]",
 	} {
-		p, known := c.Param(name[0], name[1])
-		if !known {
+		p := c.Of(name[0]).params[name[1]]
+		if p == nil {
 			t.Fatalf("%v is not known", name)
 		}
 		if got := fmt.Sprint(p.Shares); got != want {
 			t.Errorf("%s of %s shares %s, want %s", name[1], name[0], got, want)
 		}
-		if got := fmt.Sprint(c.Clause(name[0], name[1]).Shares); got != want {
+		if got := fmt.Sprint(p.Clause().Shares); got != want {
 			t.Errorf("a clause of %s of %s shares %s, want %s", name[1], name[0], got, want)
 		}
 	}
 }
 
 func TestAnOwnParameterInPlaceOfOneThatRepeatsStandsForItself(t *testing.T) {
-	c, err := Load([]byte(`{"resourceType":"SearchParameter","url":"http://a.org/patient","name":"patient","status":"active","description":"d","code":"patient",
-		"base":["Observation"],"type":"reference","expression":"Observation.performer.where(resolve() is Patient)","target":["Patient"]}`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	p, _ := c.Param("Observation", "patient")
+	c := compiled(t, `{"resourceType":"SearchParameter","url":"http://a.org/patient","name":"patient","status":"active","description":"d","code":"patient",
+		"base":["Observation"],"type":"reference","expression":"Observation.performer.where(resolve() is Patient)","target":["Patient"]}`)
+	p := c.Of("Observation").params["patient"]
 	if got := fmt.Sprint(p.Shares); got != "[{performer [Patient]}]" {
 		t.Errorf("patient shares %s, want those of performer that are patients", got)
 	}
@@ -54,10 +48,7 @@ func TestAnOwnParameterInPlaceOfOneThatRepeatsStandsForItself(t *testing.T) {
 
 // What a parameter shares is, in every document, what those have that it shares it with, and nothing else.
 func TestSharedTermsAreThoseOfTheOthers(t *testing.T) {
-	c, err := Default()
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := compiled(t)
 	documents := []*fhir.Document{
 		parse(t, `{"resourceType":"Observation","subject":{"reference":"http://far.org/Patient/1"}}`),
 		parse(t, `{"resourceType":"Observation","subject":{"reference":"Group/1","type":"Patient"}}`),
@@ -83,7 +74,7 @@ func TestSharedTermsAreThoseOfTheOthers(t *testing.T) {
 			t.Fatal(err)
 		}
 		typ := doc.Root().Get("resourceType").Text()
-		for _, p := range c.types[typ].sorted {
+		for _, p := range c.Of(typ).sorted {
 			own := written(extracted.Terms, p.Code, func(t *projections.Term) bool { return t.Shared })
 			shared += len(own)
 			var others []string

@@ -29,7 +29,7 @@ func newSummaries(m *model) *summaries { return &summaries{model: m, made: map[s
 func (s *summaries) of(typ string) *kept {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.at(place{typ, typ})
+	return s.at(placeOf(typ))
 }
 
 // at returns what a summary keeps at a place. Types of which no element is in a summary are kept whole where they
@@ -80,7 +80,7 @@ func (c *Catalog) Subset(typ string, summary Summary, elements []string) *Subset
 	}
 	part := &kept{keys: map[string]*kept{"resourceType": everything, "id": everything, "meta": everything}}
 	keep := func(name string) {
-		for _, s := range c.model.steps(place{typ, typ}, name) {
+		for _, s := range c.model.steps(placeOf(typ), name) {
 			part.keys[s.key], part.keys["_"+s.key] = everything, everything
 		}
 	}

@@ -28,7 +28,7 @@ func TestAPartKeepsTheBytesOfWhatItKeeps(t *testing.T) {
 		{"Observation", SummaryText, nil, `{"resourceType":"Observation","status":"final","_status":{"id":"s"},"code":{"text":"c"},"text":{"div":"d"},"subject":{}}`,
 			`{"resourceType":"Observation","status":"final","_status":{"id":"s"},"code":{"text":"c"},"text":{"div":"d"},"meta":{"tag":[` + subsetted + `]}}`},
 	} {
-		got := string(c.Subset(test.typ, test.summary, test.elements).Append(nil, parse(t, test.doc)))
+		got := string(c.Subset(test.typ, test.summary, test.elements).Append(nil, document(t, test.doc)))
 		if got != test.want {
 			t.Errorf("%s %v of %s\ngot  %s\nwant %s", test.summary, test.elements, test.doc, got, test.want)
 		}
@@ -46,7 +46,7 @@ func TestEverySummaryHoldsTheMandatoryElements(t *testing.T) {
 	for _, typ := range c.Types() {
 		root := c.summaries.of(typ)
 		for _, e := range c.model.partsOf(typ) {
-			for _, s := range c.model.steps(place{typ, typ}, e.name) {
+			for _, s := range c.model.steps(placeOf(typ), e.name) {
 				if root.keys[s.key] == nil {
 					t.Errorf("the summary of %s lacks %s", typ, s.key)
 				}

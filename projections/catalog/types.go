@@ -57,12 +57,12 @@ func parseAll(definitions []*definition) ([]*parsedDefinition, error) {
 		var err error
 		if d.Expression != "" {
 			if p.expr, err = fhirpath.Parse(d.Expression); err != nil {
-				return nil, d.cannotCompile(err)
+				return nil, cannotCompile(d, err)
 			}
 		}
 		if d.kind == projections.Composite {
-			if p.components, err = d.components(byURL); err != nil {
-				return nil, d.cannotCompile(err)
+			if p.components, err = componentsOf(d, byURL); err != nil {
+				return nil, cannotCompile(d, err)
 			}
 		}
 		all = append(all, p)
@@ -70,7 +70,7 @@ func parseAll(definitions []*definition) ([]*parsedDefinition, error) {
 	return all, nil
 }
 
-func (d *definition) cannotCompile(err error) *events.Error {
+func cannotCompile(d *definition, err error) *events.Error {
 	return events.Errorf(events.Invalid, "catalog.Load", "SearchParameter %s, expression %q: %v", d.name(), d.Expression, err)
 }
 
@@ -89,10 +89,10 @@ func compileType(m *model, typ string, byBase map[string][]*parsedDefinition, ma
 				continue
 			}
 			if err := c.compileParam(p, d.expr, d.components, d.Code == mainDate); err != nil {
-				return nil, d.cannotCompile(fmt.Errorf("on %s: %w", typ, err))
+				return nil, cannotCompile(d.definition, fmt.Errorf("on %s: %w", typ, err))
 			}
 			if !p.readable && p.Kind != projections.Composite && p.Kind != projections.Special {
-				return nil, d.cannotCompile(fmt.Errorf("on %s: a %s parameter can index none of %v", typ, p.Kind, p.Datatypes))
+				return nil, cannotCompile(d.definition, fmt.Errorf("on %s: a %s parameter can index none of %v", typ, p.Kind, p.Datatypes))
 			}
 		}
 	}
