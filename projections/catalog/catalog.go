@@ -5,14 +5,17 @@ import (
 
 	"binnacle/events/fhir"
 	"binnacle/projections"
+	"binnacle/projections/catalog/extract"
+	"binnacle/projections/catalog/parameter"
+	"binnacle/projections/catalog/r4"
 )
 
 // Catalog is what can be searched: SearchParameter definitions compiled to extractors. It doesn't change and is safe for
 // concurrent use.
 type Catalog struct {
-	model       *model
-	definitions []*definition // that it was compiled from
-	types       *extractor
+	model       *r4.Model
+	definitions []*parameter.Definition // that it was compiled from
+	types       *extract.Types
 	summaries   *summaries
 }
 
@@ -24,17 +27,17 @@ func Default() (*Catalog, error) { return Load() }
 // place. An error is of kind Invalid and names the definition and, for an expression that can't be compiled, the position
 // and the construct.
 func Load(more ...[]byte) (*Catalog, error) {
-	return load(func(m *model) ([]*definition, error) { return loadDefinitions(m, more...) })
+	return load(func(m *r4.Model) ([]*parameter.Definition, error) { return parameter.Load(m, more...) })
 }
 
 // Restore compiles the catalog that [Catalog.Definitions] was called on. Its digest is the same unless another version of
 // the program, which extracts differently, wrote them. Kind Invalid: the bytes are no such definitions.
 func Restore(definitions []byte) (*Catalog, error) {
-	return load(func(m *model) ([]*definition, error) { return restoreDefinitions(m, definitions) })
+	return load(func(m *r4.Model) ([]*parameter.Definition, error) { return parameter.Restore(m, definitions) })
 }
 
-func load(definitions func(*model) ([]*definition, error)) (*Catalog, error) {
-	m, err := loadModel()
+func load(definitions func(*r4.Model) ([]*parameter.Definition, error)) (*Catalog, error) {
+	m, err := r4.Load()
 	if err != nil {
 		return nil, err
 	}
@@ -42,7 +45,7 @@ func load(definitions func(*model) ([]*definition, error)) (*Catalog, error) {
 	if c.definitions, err = definitions(m); err != nil {
 		return nil, err
 	}
-	if c.types, err = newExtractor(m, c.definitions); err != nil {
+	if c.types, err = extract.Compile(m, c.definitions); err != nil {
 		return nil, err
 	}
 	if err := c.checkCompartments(); err != nil {
@@ -53,7 +56,7 @@ func load(definitions func(*model) ([]*definition, error)) (*Catalog, error) {
 
 // Definitions writes all definitions that the catalog was compiled from, those of R4 too, for [Restore]: an index that was
 // made with them can be searched in their terms when the configuration, or the program's own definitions, have changed.
-func (c *Catalog) Definitions() ([]byte, error) { return keepDefinitions(c.definitions) }
+func (c *Catalog) Definitions() ([]byte, error) { return parameter.Keep(c.definitions) }
 
 // Types returns the resource types of FHIR R4 that have an endpoint, sorted: all that are not abstract, but for Parameters.
 func (c *Catalog) Types() []string {
@@ -61,7 +64,7 @@ func (c *Catalog) Types() []string {
 }
 
 // Known tells whether typ is one of [Catalog.Types].
-func (c *Catalog) Known(typ string) bool { return c.model.hasEndpoint(typ) }
+func (c *Catalog) Known(typ string) bool { return c.model.HasEndpoint(typ) }
 
 // ReadableTypes returns all types whose resources the catalog can read, sorted. A log may hold Parameters, from a time when
 // they were taken.
@@ -71,19 +74,19 @@ func (c *Catalog) ReadableTypes() []string { return slices.Clone(c.model.Types()
 func (c *Catalog) Readable(typ string) bool { return c.types.Of(typ) != nil }
 
 // Param returns a parameter of a type, an inherited one included. It must not be changed.
-func (c *Catalog) Param(typ, code string) (*Param, bool) {
+func (c *Catalog) Param(typ, code string) (*extract.Param, bool) {
 	t := c.types.Of(typ)
 	if t == nil {
 		return nil, false
 	}
-	p := t.params[code]
+	p := t.Params[code]
 	return p, p != nil
 }
 
 // Params returns all parameters of a type, the inherited ones included, sorted by code. They must not be changed.
-func (c *Catalog) Params(typ string) []*Param {
+func (c *Catalog) Params(typ string) []*extract.Param {
 	if t := c.types.Of(typ); t != nil {
-		return slices.Clone(t.sorted)
+		return slices.Clone(t.Sorted)
 	}
 	return nil
 }
@@ -91,7 +94,7 @@ func (c *Catalog) Params(typ string) []*Param {
 // MainDate returns the code of a type's main date parameter; "" when it has none. See r4/main-dates.txt.
 func (c *Catalog) MainDate(typ string) string {
 	if t := c.types.Of(typ); t != nil {
-		return t.mainDate
+		return t.MainDate
 	}
 	return ""
 }

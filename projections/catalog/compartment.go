@@ -42,7 +42,7 @@ func (p *queryParser) enter(in Compartment) error {
 			any = append(any, projections.Clause{Param: projections.ParamID, Kind: projections.Token, Values: []projections.Value{{AnySystem: true, Code: in.ID}}})
 			continue
 		}
-		clause := p.own.params[code].Clause()
+		clause := p.own.Params[code].Clause()
 		clause.Values = []projections.Value{{System: in.Type, Code: in.ID}}
 		any = append(any, clause)
 	}
@@ -63,7 +63,7 @@ func (c *Catalog) checkCompartments() error {
 				if code == itself && typ == name {
 					continue
 				}
-				if p, ok := c.Param(typ, code); !ok || !p.followable() {
+				if p, ok := c.Param(typ, code); !ok || !p.Followable() {
 					return events.Errorf(events.Invalid, "catalog.Load", "the compartment of %s needs %s of %s, which is no reference that can be searched", name, code, typ)
 				}
 			}

@@ -70,7 +70,7 @@ func (p *queryParser) readElements(key, value string) *refusal {
 // anyHas tells whether one of the types searched has an element, by its name or, for a choice, by its key in JSON.
 func (p *queryParser) anyHas(name string) bool {
 	for _, typ := range p.searched() {
-		if p.catalog.model.rootElement(typ, name) != "" {
+		if p.catalog.model.RootElement(typ, name) != "" {
 			return true
 		}
 	}
@@ -199,7 +199,7 @@ func (p *queryParser) readSort(key, value string) *refusal {
 	var sort []projections.SortKey
 	for text := range strings.SplitSeq(value, ",") {
 		code, descending := strings.CutPrefix(text, "-")
-		param := p.own.params[code]
+		param := p.own.Params[code]
 		switch {
 		case param == nil && code == "_score":
 			return drop(events.Unsupported, key, "sorting by _score is not offered")
@@ -208,7 +208,7 @@ func (p *queryParser) readSort(key, value string) *refusal {
 		case !param.Searchable() || param.Kind != projections.Date && param.Kind != projections.String && param.Kind != projections.Token:
 			return drop(events.Unsupported, key, "sorting by %s, a %s parameter, is not offered; date, string and token parameters are", code, param.Kind)
 		}
-		sort = append(sort, projections.SortKey{Param: code, Kind: param.Kind, Descending: descending, Shares: param.Shares, MainDate: code == p.own.mainDate})
+		sort = append(sort, projections.SortKey{Param: code, Kind: param.Kind, Descending: descending, Shares: param.Shares, MainDate: code == p.own.MainDate})
 	}
 	if len(p.query.Sort)+len(sort) > MaxSortKeys {
 		return tooCostly(key, "more than %d keys to sort by", MaxSortKeys)

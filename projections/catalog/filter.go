@@ -6,6 +6,7 @@ import (
 
 	"binnacle/events"
 	"binnacle/projections"
+	"binnacle/projections/catalog/extract"
 )
 
 // read takes one parameter, or says why not and leaves everything as it was.
@@ -55,7 +56,7 @@ func (p *queryParser) filter(at hop, key, value string) (projections.Clause, *re
 	}
 	code, modifier, chain := splitKey(at.path)
 	own := p.catalog.types.Of(at.typ)
-	param := own.params[code]
+	param := own.Params[code]
 	switch {
 	case at.path == "":
 		return projections.Clause{}, drop(events.Invalid, key, "a parameter without a name")
@@ -96,7 +97,7 @@ func splitKey(key string) (code, modifier, chain string) {
 }
 
 // clause reads the values of a parameter and its modifier.
-func (p *queryParser) clause(param *Param, key, modifier string, hasModifier bool, value string) (projections.Clause, *refusal) {
+func (p *queryParser) clause(param *extract.Param, key, modifier string, hasModifier bool, value string) (projections.Clause, *refusal) {
 	clause := param.Clause()
 	if value == "" {
 		return clause, drop(events.Invalid, key, "the value is empty")

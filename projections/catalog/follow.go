@@ -7,11 +7,12 @@ import (
 	"binnacle/events"
 	"binnacle/events/fhir"
 	"binnacle/projections"
+	"binnacle/projections/catalog/extract"
 )
 
 // chain reads "code.rest" and "code:Type.rest": what is asked of the resource that a reference leads to (FHIR R4 search, 3.1.1.4.13). A reference to
 // several types is followed to all of them that have the parameter asked for; a value that is malformed for one of them leaves that one out.
-func (p *queryParser) chain(at hop, param *Param, modifier, chain, key, value string) (projections.Clause, *refusal) {
+func (p *queryParser) chain(at hop, param *extract.Param, modifier, chain, key, value string) (projections.Clause, *refusal) {
 	clause := param.Clause()
 	rest := strings.TrimPrefix(chain, ".")
 	types := param.Targets
@@ -20,7 +21,7 @@ func (p *queryParser) chain(at hop, param *Param, modifier, chain, key, value st
 		return clause, invalid(key, "%s is a %s parameter, which can not be chained; only a reference can", param.Code, param.Kind)
 	case rest == "":
 		return clause, invalid(key, "the chain ends with a dot; write a parameter behind it, as in subject.name")
-	case !param.followable():
+	case !param.Followable():
 		return clause, refuse(events.Unsupported, key, "%s refers by canonical URLs, and following them is not offered", param.Code)
 	case at.hops == MaxHops:
 		return clause, tooCostly(key, "more than %d references one after the other", MaxHops)
@@ -28,7 +29,7 @@ func (p *queryParser) chain(at hop, param *Param, modifier, chain, key, value st
 		if !p.catalog.Known(modifier) {
 			return clause, invalid(key, "%.64q is not a resource type of FHIR R4; in a chain nothing else can stand behind the colon", modifier)
 		}
-		if !param.refersTo(modifier) {
+		if !param.RefersTo(modifier) {
 			return clause, invalid(key, "%s never refers to %s; it refers to %s", param.Code, modifier, someOf(param.Targets))
 		}
 		types = []string{modifier}
@@ -49,7 +50,7 @@ func (p *queryParser) chain(at hop, param *Param, modifier, chain, key, value st
 			lookInside(param, &target)
 			follow.Targets = append(follow.Targets, target)
 		case r.unknown:
-			if further == nil && (wanted == "_has" || p.catalog.types.Of(typ).params[wanted] != nil) {
+			if further == nil && (wanted == "_has" || p.catalog.types.Of(typ).Params[wanted] != nil) {
 				further = r
 			}
 		case r.kind != events.Invalid:
@@ -104,17 +105,17 @@ func (p *queryParser) has(at hop, rest, key, value string) (projections.Clause, 
 		return clause, tooCostly(key, "more than %d references one after the other", MaxHops)
 	}
 	referring := p.catalog.types.Of(typ)
-	param := referring.params[code]
+	param := referring.Params[code]
 	switch {
 	case param == nil:
 		return clause, drop(events.Invalid, key, "%s has no search parameter %.64q%s", typ, code, hint(referring, code))
 	case param.Kind != projections.Reference:
 		return clause, invalid(key, "%s of %s is a %s parameter; _has needs a reference", code, typ, param.Kind)
-	case !param.followable():
+	case !param.Followable():
 		return clause, refuse(events.Unsupported, key, "%s refers by canonical URLs, and following them is not offered", code)
-	case !param.refersTo(at.typ) && at.hops == 0 && slices.ContainsFunc(p.system, param.refersTo):
+	case !param.RefersTo(at.typ) && at.hops == 0 && slices.ContainsFunc(p.system, param.RefersTo):
 		return nothing(), nil // others of the types searched are referred to
-	case !param.refersTo(at.typ):
+	case !param.RefersTo(at.typ):
 		r := invalid(key, "%s of %s never refers to %s; it refers to %s", code, typ, at.typ, someOf(param.Targets))
 		r.unknown = at.hops > 0
 		return clause, r
@@ -155,7 +156,7 @@ func (p *queryParser) list(at hop, key, value string) (projections.Clause, *refu
 }
 
 // lookInside has a chain look into what is contained, too. Nothing refers to that from elsewhere.
-func lookInside(p *Param, t *projections.Target) {
+func lookInside(p *extract.Param, t *projections.Target) {
 	for i := range t.Clauses {
 		switch c := &t.Clauses[i]; {
 		case c.Follow != nil && c.Follow.Reverse:
@@ -164,5 +165,5 @@ func lookInside(p *Param, t *projections.Target) {
 			t.Each = t.Each || c.Modifier == projections.Not || c.Modifier == projections.Missing && c.Missing
 		}
 	}
-	t.Inside = projections.Inside(p.insideCode(t.Type), t.Type)
+	t.Inside = projections.Inside(p.InsideCode(t.Type), t.Type)
 }

@@ -56,15 +56,15 @@ func (p *queryParser) sourceOf(include *Include, key, value string) *refusal {
 	if parts[1] == "*" {
 		include.Params = p.catalog.References(include.Source, include.Target)
 	} else {
-		param := own.params[parts[1]]
+		param := own.Params[parts[1]]
 		switch {
 		case param == nil:
 			return drop(events.Invalid, key, "%s has no search parameter %.64q%s", include.Source, parts[1], hint(own, parts[1]))
-		case !param.followable() && len(param.Datatypes) > 0 && slices.Contains(param.Datatypes, "canonical"):
+		case !param.Followable() && len(param.Datatypes) > 0 && slices.Contains(param.Datatypes, "canonical"):
 			return drop(events.Unsupported, key, "%s refers by canonical URLs, and following them is not offered", param.Code)
-		case !param.followable():
+		case !param.Followable():
 			return drop(events.Invalid, key, "%s is a %s parameter; only a reference can be followed", param.Code, param.Kind)
-		case include.Target != "" && !param.refersTo(include.Target):
+		case include.Target != "" && !param.RefersTo(include.Target):
 			return drop(events.Invalid, key, "%s of %s never refers to %s; it refers to %s", param.Code, include.Source, include.Target, someOf(param.Targets))
 		}
 		include.Params = []string{param.Code}
@@ -88,7 +88,7 @@ func (p *queryParser) reaches(include *Include, key string) *refusal {
 		return drop(events.Invalid, key, "the search finds %s, not %s; for what refers to what was included write %s:iterate", someOf(searched), include.Target, key)
 	}
 	for _, code := range include.Params {
-		if slices.ContainsFunc(searched, p.catalog.types.Of(include.Source).params[code].refersTo) {
+		if slices.ContainsFunc(searched, p.catalog.types.Of(include.Source).Params[code].RefersTo) {
 			return nil
 		}
 	}
@@ -102,8 +102,8 @@ func (c *Catalog) References(typ, target string) []string {
 		return nil
 	}
 	var codes []string
-	for _, p := range t.sorted {
-		if p.followable() && (target == "" || p.refersTo(target)) {
+	for _, p := range t.Sorted {
+		if p.Followable() && (target == "" || p.RefersTo(target)) {
 			codes = append(codes, p.Code)
 		}
 	}
@@ -113,5 +113,5 @@ func (c *Catalog) References(typ, target string) []string {
 // RefersTo tells whether a type's parameter may refer to resources of another type, by type and id.
 func (c *Catalog) RefersTo(typ, code, target string) bool {
 	p, ok := c.Param(typ, code)
-	return ok && p.followable() && p.refersTo(target)
+	return ok && p.Followable() && p.RefersTo(target)
 }

@@ -5,6 +5,7 @@ import (
 
 	"binnacle/events"
 	"binnacle/projections"
+	"binnacle/projections/catalog/extract"
 )
 
 // The tables of this file say what of FHIR's search is answered. What a table lists as not offered, and what no table lists, is refused
@@ -41,7 +42,7 @@ var modifiers = map[projections.Kind]map[string]modifierOffer{
 }
 
 // notOffered are parameters of FHIR R4 that select and that are not answered, beside those whose definition says so by its kind or by
-// having no expression (see [Param.Searchable]): no definition stands for these.
+// having no expression (see [extract.Param.Searchable]): no definition stands for these.
 var notOffered = map[string]bool{"_filter": true, "_in": true, "_query": true, "_text": true, "_content": true}
 
 // prefixes stand before numbers and dates (section 3.1.1.4.5).
@@ -49,7 +50,7 @@ var prefixes = map[string]projections.Prefix{"eq": projections.Eq, "ne": project
 	"ge": projections.Ge, "le": projections.Le, "sa": projections.Sa, "eb": projections.Eb, "ap": projections.Ap}
 
 // Modifiers returns the names of the modifiers that the parameter takes, missing first; a reference takes the names of types, too.
-func Modifiers(p *Param) []string {
+func Modifiers(p *extract.Param) []string {
 	var names []string
 	for name, offer := range modifiers[p.Kind] {
 		if offer.offered {
@@ -57,16 +58,16 @@ func Modifiers(p *Param) []string {
 		}
 	}
 	slices.Sort(names)
-	if !p.indexKnows() {
+	if !p.KnownToIndex() {
 		names = slices.Insert(names, 0, "missing")
 	}
 	return names
 }
 
 // modifier reads the name of a modifier, or of the type that a reference is asked to point to.
-func (p *queryParser) modifier(param *Param, key, name string) (m projections.Modifier, targetType string, r *refusal) {
+func (p *queryParser) modifier(param *extract.Param, key, name string) (m projections.Modifier, targetType string, r *refusal) {
 	if name == "missing" {
-		if param.indexKnows() {
+		if param.KnownToIndex() {
 			return 0, "", refuse(events.Unsupported, key, "every resource has %s, so :missing is not offered", param.Code)
 		}
 		return projections.Missing, "", nil
@@ -78,7 +79,7 @@ func (p *queryParser) modifier(param *Param, key, name string) (m projections.Mo
 	case known:
 		return offer.means, "", nil
 	case param.Kind == projections.Reference && p.catalog.Known(name):
-		if !param.refersTo(name) {
+		if !param.RefersTo(name) {
 			return 0, "", invalid(key, "%s never refers to %s; it refers to %s", param.Code, name, someOf(param.Targets))
 		}
 		return projections.NoModifier, name, nil
@@ -90,7 +91,7 @@ func (p *queryParser) modifier(param *Param, key, name string) (m projections.Mo
 // text is analyzed, may be answered otherwise when the log is read again. It stays so whatever searches come to offer.
 func (p *queryParser) conditionForm(key string) *refusal {
 	code, modifier, chain := splitKey(key)
-	param := p.own.params[code]
+	param := p.own.Params[code]
 	switch {
 	case code == "_has", code == "_list", chain != "":
 		return refuse(events.Unsupported, key, "a condition can not follow references (chains, _has, _list): whether a resource matches must hang on nothing but itself; use its own parameters, an identifier best of all")

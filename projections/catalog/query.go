@@ -8,6 +8,7 @@ import (
 
 	"binnacle/events"
 	"binnacle/projections"
+	"binnacle/projections/catalog/extract"
 )
 
 // Limits of a query; beyond them it is refused as too costly.
@@ -117,7 +118,7 @@ type queryParser struct {
 	options   Options
 	condition bool
 	system    []string // a search over several types: all that are searched; nil: one type
-	own       *typeCatalog
+	own       *extract.Type
 	query     projections.Query
 	issues    []Issue
 	used      []KeyValue

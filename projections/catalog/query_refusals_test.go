@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"binnacle/events"
+	"binnacle/projections/catalog/literal"
 )
 
 func TestRefusals(t *testing.T) {
@@ -118,7 +119,7 @@ func TestRefusals(t *testing.T) {
 		{"value-quantity=5.", invalid, invalid, "is no number"},
 		{"value-quantity=.5", invalid, invalid, "is no number"},
 		{"value-quantity=--5", invalid, invalid, "is no number"},
-		{"value-quantity=" + strings.Repeat("1", maxDigits+1), invalid, invalid, "more than 100 digits"},
+		{"value-quantity=" + strings.Repeat("1", literal.MaxDigits+1), invalid, invalid, "more than 100 digits"},
 		{"_count=-1", invalid, invalid, "whole number"},
 		{"_count=a", invalid, invalid, "whole number"},
 		{"_count=", invalid, invalid, "whole number"},

@@ -7,6 +7,8 @@ import (
 
 	"binnacle/events/fhir"
 	"binnacle/projections"
+	"binnacle/projections/catalog/extract"
+	"binnacle/projections/catalog/literal"
 )
 
 // Relative returns a condition in which references under a base are relative, as they are in the resources that are stored: a condition
@@ -23,7 +25,7 @@ func (c *Catalog) Relative(typ, raw, base string) string {
 		name, err := url.QueryUnescape(key)
 		value, badValue := url.QueryUnescape(text)
 		code, _, _ := splitKey(name)
-		param := own.params[code]
+		param := own.Params[code]
 		if err != nil || badValue != nil || param == nil {
 			continue
 		}
@@ -35,7 +37,7 @@ func (c *Catalog) Relative(typ, raw, base string) string {
 }
 
 // relativeValue makes the references in a value of the parameter relative, those that stand as parts of a composite too.
-func relativeValue(p *Param, value, base string) string {
+func relativeValue(p *extract.Param, value, base string) string {
 	alternatives := splitUnescaped(value, ',')
 	for i, one := range alternatives {
 		switch p.Kind {
@@ -58,7 +60,7 @@ func relativeValue(p *Param, value, base string) string {
 func relativeReference(datatypes []string, text, base string) string {
 	rest, own := fhir.Below(text, base)
 	rest = strings.TrimPrefix(rest, "/")
-	if r := parseReference(rest); own && r.relative && slices.Contains(datatypes, "Reference") {
+	if r := literal.ParseReference(rest); own && r.Relative && slices.Contains(datatypes, "Reference") {
 		return rest
 	}
 	return text

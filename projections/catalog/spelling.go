@@ -3,16 +3,18 @@ package catalog
 import (
 	"slices"
 	"strings"
+
+	"binnacle/projections/catalog/extract"
 )
 
 // hint names parameters of a type that are spelled like an unknown one.
-func hint(t *typeCatalog, code string) string {
+func hint(t *extract.Type, code string) string {
 	type candidate struct {
 		code     string
 		distance int
 	}
 	var near []candidate
-	for other, param := range t.params {
+	for other, param := range t.Params {
 		if len(code) > 64 || !param.Searchable() {
 			continue
 		}

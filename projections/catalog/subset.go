@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"binnacle/events/fhir"
+	"binnacle/projections/catalog/r4"
 )
 
 // kept is what is kept of an object.
@@ -18,36 +19,36 @@ var everything = &kept{whole: true}
 
 // summaries tells what summaries keep.
 type summaries struct {
-	model *model
+	model *r4.Model
 	mu    sync.Mutex
 	made  map[string]*kept // by the path of their place
 }
 
-func newSummaries(m *model) *summaries { return &summaries{model: m, made: map[string]*kept{}} }
+func newSummaries(m *r4.Model) *summaries { return &summaries{model: m, made: map[string]*kept{}} }
 
 // of returns what a summary keeps of the resources of a type.
 func (s *summaries) of(typ string) *kept {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.at(placeOf(typ))
+	return s.at(r4.PlaceOf(typ))
 }
 
 // at returns what a summary keeps at a place. Types of which no element is in a summary are kept whole where they
 // stand in one.
-func (s *summaries) at(at place) *kept {
-	if made := s.made[at.path]; made != nil {
+func (s *summaries) at(at r4.Place) *kept {
+	if made := s.made[at.Path]; made != nil {
 		return made
 	}
-	elements := s.model.partsOf(at.path)
-	if isPrimitive(at.datatype) || s.model.isResource(at.path) && strings.HasSuffix(at.path, "Resource") ||
-		!slices.ContainsFunc(elements, func(e part) bool { return e.summary && e.name != "modifierExtension" }) {
+	elements := s.model.PartsOf(at.Path)
+	if r4.IsPrimitive(at.Datatype) || s.model.IsResource(at.Path) && strings.HasSuffix(at.Path, "Resource") ||
+		!slices.ContainsFunc(elements, func(e r4.Part) bool { return e.Summary && e.Name != "modifierExtension" }) {
 		return everything
 	}
 	made := &kept{keys: make(map[string]*kept, len(elements))}
-	s.made[at.path] = made // types may hold themselves
+	s.made[at.Path] = made // types may hold themselves
 	for _, e := range elements {
-		for _, way := range s.model.steps(at, e.name) {
-			made.keys[way.key] = s.at(way.to)
+		for _, way := range s.model.Steps(at, e.Name) {
+			made.keys[way.Key] = s.at(way.To)
 		}
 	}
 	return made
@@ -80,16 +81,16 @@ func (c *Catalog) Subset(typ string, summary Summary, elements []string) *Subset
 	}
 	part := &kept{keys: map[string]*kept{"resourceType": everything, "id": everything, "meta": everything}}
 	keep := func(name string) {
-		for _, s := range c.model.steps(placeOf(typ), name) {
-			part.keys[s.key], part.keys["_"+s.key] = everything, everything
+		for _, s := range c.model.Steps(r4.PlaceOf(typ), name) {
+			part.keys[s.Key], part.keys["_"+s.Key] = everything, everything
 		}
 	}
 	for _, name := range elements {
-		keep(c.model.rootElement(typ, name))
+		keep(c.model.RootElement(typ, name))
 	}
-	for _, e := range c.model.partsOf(typ) {
-		if e.mandatory {
-			keep(e.name)
+	for _, e := range c.model.PartsOf(typ) {
+		if e.Mandatory {
+			keep(e.Name)
 		}
 	}
 	return &Subset{kept: part}

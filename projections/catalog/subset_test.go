@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"binnacle/events/fhir"
+	"binnacle/projections/catalog/r4"
 )
 
 func TestAPartKeepsTheBytesOfWhatItKeeps(t *testing.T) {
@@ -45,10 +46,10 @@ func TestEverySummaryHoldsTheMandatoryElements(t *testing.T) {
 	c := defaultCatalog(t)
 	for _, typ := range c.Types() {
 		root := c.summaries.of(typ)
-		for _, e := range c.model.partsOf(typ) {
-			for _, s := range c.model.steps(placeOf(typ), e.name) {
-				if root.keys[s.key] == nil {
-					t.Errorf("the summary of %s lacks %s", typ, s.key)
+		for _, e := range c.model.PartsOf(typ) {
+			for _, s := range c.model.Steps(r4.PlaceOf(typ), e.Name) {
+				if root.keys[s.Key] == nil {
+					t.Errorf("the summary of %s lacks %s", typ, s.Key)
 				}
 			}
 		}

@@ -7,6 +7,8 @@ import (
 	"binnacle/events"
 	"binnacle/events/fhir"
 	"binnacle/projections"
+	"binnacle/projections/catalog/extract"
+	"binnacle/projections/catalog/literal"
 )
 
 // specialValues is the system that the specification gives to true and false as tokens (FHIR R4, section 3.1.1.4.10).
@@ -44,7 +46,7 @@ func unescape(s string) string {
 }
 
 // values reads one alternative. It may stand for several: a URL under the server's own base for the resource too, say.
-func (p *queryParser) values(param *Param, m projections.Modifier, targetType, key, text string) ([]projections.Value, *refusal) {
+func (p *queryParser) values(param *extract.Param, m projections.Modifier, targetType, key, text string) ([]projections.Value, *refusal) {
 	var v *projections.Value
 	var r *refusal
 	switch param.Kind {
@@ -76,7 +78,7 @@ func (p *queryParser) values(param *Param, m projections.Modifier, targetType, k
 }
 
 // compositeValues reads a value for each component, with $ between (FHIR R4, section 3.1.1.4.17).
-func (p *queryParser) compositeValues(param *Param, key, text string) ([]projections.Value, *refusal) {
+func (p *queryParser) compositeValues(param *extract.Param, key, text string) ([]projections.Value, *refusal) {
 	texts := splitUnescaped(text, '$')
 	if len(texts) != len(param.Components) {
 		var names []string
@@ -90,7 +92,7 @@ func (p *queryParser) compositeValues(param *Param, key, text string) ([]project
 		if texts[i] == "" {
 			return nil, invalid(key, "the part for %s in %.80q is empty", part.Code, text)
 		}
-		values, r := p.values(part.param(), projections.NoModifier, "", key, texts[i])
+		values, r := p.values(part.Param(), projections.NoModifier, "", key, texts[i])
 		if r != nil {
 			return nil, r
 		}
@@ -107,13 +109,13 @@ func (p *queryParser) compositeValues(param *Param, key, text string) ([]project
 
 // caseless gives a token the form in which it stands in an index: codes as they are, what is a text without its case. Of a parameter that
 // selects both it is asked for in both forms.
-func caseless(param *Param, v projections.Value) []projections.Value {
+func caseless(param *extract.Param, v projections.Value) []projections.Value {
 	folded := v
 	folded.Code = projections.FoldCase(v.Code)
 	switch {
-	case v.Code == folded.Code, param.indexKnows(), !slices.ContainsFunc(param.Datatypes, isCaseless):
+	case v.Code == folded.Code, param.KnownToIndex(), !slices.ContainsFunc(param.Datatypes, extract.IsCaseless):
 		return []projections.Value{v}
-	case slices.ContainsFunc(param.Datatypes, func(datatype string) bool { return !isCaseless(datatype) }):
+	case slices.ContainsFunc(param.Datatypes, func(datatype string) bool { return !extract.IsCaseless(datatype) }):
 		return []projections.Value{v, folded}
 	}
 	return []projections.Value{folded}
@@ -135,17 +137,17 @@ func (p *queryParser) systemAndCode(key, text string) (*projections.Value, *refu
 	return v, nil
 }
 
-func (p *queryParser) tokenValue(param *Param, key, text string) (*projections.Value, *refusal) {
+func (p *queryParser) tokenValue(param *extract.Param, key, text string) (*projections.Value, *refusal) {
 	v, err := p.systemAndCode(key, text)
 	if err != nil {
 		return nil, err
 	}
 	only := func(datatype string) bool { return len(param.Datatypes) == 1 && param.Datatypes[0] == datatype }
-	if v.AnySystem && !param.indexKnows() && !slices.ContainsFunc(param.Datatypes, hasSystem) {
+	if v.AnySystem && !param.KnownToIndex() && !slices.ContainsFunc(param.Datatypes, hasSystem) {
 		v.AnySystem = false // no term of the parameter has a system, and an index finds one place faster than several
 	}
 	switch {
-	case param.indexKnows():
+	case param.KnownToIndex():
 		if !v.AnySystem {
 			return nil, invalid(key, "an id has no system; write the id alone")
 		}
@@ -172,7 +174,7 @@ func hasSystem(datatype string) bool {
 // referenceValues reads id, Type/id, an absolute URL or a canonical with or without version (FHIR R4, section 3.1.1.4.11). A URL under the
 // server's own base stands for the resource, and for the URL itself: canonicals are kept as they were sent, and so is a reference that
 // was sent under another name of the server.
-func (p *queryParser) referenceValues(param *Param, targetType, key, text string) ([]projections.Value, *refusal) {
+func (p *queryParser) referenceValues(param *extract.Param, targetType, key, text string) ([]projections.Value, *refusal) {
 	canonical := slices.ContainsFunc(param.Datatypes, func(d string) bool { return d == "canonical" || d == "uri" || d == "url" })
 	if parts := splitUnescaped(text, '|'); len(parts) == 2 && canonical && targetType == "" {
 		if parts[0] == "" || parts[1] == "" {
@@ -186,7 +188,7 @@ func (p *queryParser) referenceValues(param *Param, targetType, key, text string
 	if base := p.options.BaseURL; base != "" {
 		relative, own := fhir.Below(text, base)
 		relative = strings.TrimPrefix(relative, "/")
-		if r := parseReference(relative); own && r.relative && r.version == "" && p.catalog.Known(r.typ) {
+		if r := literal.ParseReference(relative); own && r.Relative && r.Version == "" && p.catalog.Known(r.Type) {
 			v, refused := p.referenceValue(param, canonical, targetType, key, relative)
 			if refused != nil {
 				return nil, refused
@@ -204,21 +206,21 @@ func (p *queryParser) referenceValues(param *Param, targetType, key, text string
 }
 
 // referenceValue reads a reference that has been unescaped.
-func (p *queryParser) referenceValue(param *Param, canonical bool, targetType, key, text string) (*projections.Value, *refusal) {
-	r := parseReference(text)
+func (p *queryParser) referenceValue(param *extract.Param, canonical bool, targetType, key, text string) (*projections.Value, *refusal) {
+	r := literal.ParseReference(text)
 	switch {
 	case strings.Contains(text, "?"):
 		return nil, invalid(key, "%.80q holds a query; write id, Type/id or a URL", text)
-	case r.version != "":
-		return nil, refuse(events.Unsupported, key, "references to a version are not offered; leave out /_history/%.64s", r.version)
-	case r.fragment != "":
-		return nil, refuse(events.Unsupported, key, "references to a part are not offered; leave out #%.64s", r.fragment)
-	case r.relative && targetType != "" && r.typ != targetType:
-		return nil, invalid(key, "the modifier asks for %s and the value %.80q for %s", targetType, text, r.typ)
-	case r.relative && !p.catalog.Known(r.typ):
-		return nil, invalid(key, "%.64q is not a resource type of FHIR R4", r.typ)
-	case r.relative:
-		return &projections.Value{System: r.typ, Code: r.id}, nil
+	case r.Version != "":
+		return nil, refuse(events.Unsupported, key, "references to a version are not offered; leave out /_history/%.64s", r.Version)
+	case r.Fragment != "":
+		return nil, refuse(events.Unsupported, key, "references to a part are not offered; leave out #%.64s", r.Fragment)
+	case r.Relative && targetType != "" && r.Type != targetType:
+		return nil, invalid(key, "the modifier asks for %s and the value %.80q for %s", targetType, text, r.Type)
+	case r.Relative && !p.catalog.Known(r.Type):
+		return nil, invalid(key, "%.64q is not a resource type of FHIR R4", r.Type)
+	case r.Relative:
+		return &projections.Value{System: r.Type, Code: r.ID}, nil
 	case targetType != "" && fhir.IsID(text):
 		return &projections.Value{System: targetType, Code: text}, nil
 	case targetType != "":
@@ -257,7 +259,7 @@ func (p *queryParser) dateValue(key, text string) (*projections.Value, *refusal)
 	if err != nil {
 		return nil, err
 	}
-	m, bad := parseMoment(restorePlus(rest))
+	m, bad := literal.ParseMoment(literal.RestorePlus(rest))
 	if bad != nil {
 		return nil, invalid(key, "%v", bad)
 	}
@@ -266,10 +268,10 @@ func (p *queryParser) dateValue(key, text string) (*projections.Value, *refusal)
 			return nil, invalid(key, "the prefix ap depends on the clock, and what is asked for here must mean the same at any time; write ge and le")
 		}
 		now := p.options.Now().UnixMicro()
-		delta := max(now-m.end, m.start-now, 0) / 10
-		m.start, m.end = m.start-delta, m.end+delta
+		delta := max(now-m.End, m.Start-now, 0) / 10
+		m.Start, m.End = m.Start-delta, m.End+delta
 	}
-	return &projections.Value{Prefix: prefix, Start: m.start, End: m.end}, nil
+	return &projections.Value{Prefix: prefix, Start: m.Start, End: m.End}, nil
 }
 
 // numberInto reads a number with its prefix and sets the range that is meant. The precision counts for eq, ne and ap alone (FHIR R4, section
@@ -279,16 +281,16 @@ func numberInto(v *projections.Value, key, text string) *refusal {
 	if err != nil {
 		return err
 	}
-	d, bad := parseDecimal(rest)
+	d, bad := literal.ParseDecimal(rest)
 	if bad != nil {
 		return invalid(key, "%v", bad)
 	}
-	v.Prefix, v.Low, v.High = prefix, d.value, d.value
+	v.Prefix, v.Low, v.High = prefix, d.Value, d.Value
 	switch prefix {
 	case projections.Eq, projections.Ne:
-		v.Low, v.High = d.low, d.high
+		v.Low, v.High = d.Low, d.High
 	case projections.Ap:
-		v.Low, v.High = d.around()
+		v.Low, v.High = d.Around()
 	}
 	return nil
 }

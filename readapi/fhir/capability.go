@@ -15,6 +15,7 @@ import (
 	"binnacle/events/fhir/rest"
 	"binnacle/projections"
 	"binnacle/projections/catalog"
+	"binnacle/projections/catalog/extract"
 )
 
 // capability is the CapabilityStatement, made once: neither configuration nor catalog change while a node runs.
@@ -228,7 +229,7 @@ func searchParams(known *catalog.Catalog, resourceType string) []searchParamOffe
 }
 
 // usageOf names the modifiers that a parameter takes, and how its values are written where that isn't plain.
-func usageOf(param *catalog.Param) string {
+func usageOf(param *extract.Param) string {
 	var parts []string
 	if names := catalog.Modifiers(param); len(names) > 0 {
 		list := "Modifiers: " + strings.Join(names, ", ")

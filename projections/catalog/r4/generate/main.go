@@ -5,8 +5,8 @@
 //	go run ./projections/catalog/r4/generate hapi-fhir-validation-resources-r4-8.12.1.jar projections/catalog/r4
 //
 // It writes search-parameters.json.gz (a Bundle of SearchParameters with the elements that the catalog reads), model.txt.gz (the
-// elements of all types, a line each: see model.go), parts.txt.gz (which elements are mandatory or belong to a summary: see subset.go),
-// code-systems.txt.gz (of elements that are codes the systems: see codesystems.go) and compartments.json. Equal input gives equal bytes.
+// elements of all types, a line each: see model.go), parts.txt.gz (which elements are mandatory or belong to a summary: see parts.go),
+// code-systems.txt.gz (of elements that are codes the systems: see systems.go) and compartments.json. Equal input gives equal bytes.
 package main
 
 import (
