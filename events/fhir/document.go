@@ -1,6 +1,9 @@
 package fhir
 
-import "iter"
+import (
+	"iter"
+	"unsafe"
+)
 
 // JSONKind is the kind of a JSON value.
 type JSONKind uint8
@@ -28,38 +31,6 @@ type Document struct {
 	tape []word
 }
 
-// Parse checks data and makes a Document of it. data must be UTF-8 and one JSON value (RFC 8259) with nothing but white space after
-// it, at most [MaxDepth] levels deep and without duplicate keys in any object. Escapes of lone surrogates and \u0000 are allowed.
-//
-// The Document keeps data, which must not be changed from now on. An error is of kind Invalid (TooLarge beyond [MaxBytes]); its text
-// has the form "line:column: path: what is wrong", lines and columns from 1, columns in characters.
-func Parse(data []byte) (*Document, error) {
-	d := new(Document)
-	if err := d.Reset(data); err != nil {
-		return nil, err
-	}
-	return d, nil
-}
-
-// bytesPerWord is how many bytes of a document go to a word of its tape, at the least: FHIR without white space has 13 to 19.
-const bytesPerWord = 12
-
-// Reset makes d the document of data, as [Parse] does, in the memory of its old tape. Nodes of the old document must not be used any
-// more; strings that came from it stay good. After an error d is empty.
-func (d *Document) Reset(data []byte) error {
-	tape := d.tape[:0]
-	if enough := len(data)/bytesPerWord + 8; cap(tape) < enough { // at once, rather than in steps that copy what is there
-		tape = make([]word, 0, enough)
-	}
-	p := parser{data: data, tape: tape}
-	if err := p.parse(); err != nil {
-		*d = Document{tape: p.tape[:0]}
-		return err
-	}
-	*d = Document{data: data, tape: p.tape}
-	return nil
-}
-
 // Clear makes d the zero Document, but for the memory of its tape, which the next Reset uses. Nodes of d must not be used any more;
 // strings that came from it stay good.
 func (d *Document) Clear() { *d = Document{tape: d.tape[:0]} }
@@ -74,6 +45,27 @@ func (d *Document) Root() Node {
 	}
 	return Node{doc: d}
 }
+
+// word is one entry of the tape: bits 0–29 the start of the value in the bytes, bits 30–59 the payload, bit 60 "the string has
+// escapes", bits 61–63 the kind. The payload is the length between the quotes of a string, the length of a number, bool or null,
+// the tape index of its end for an array or object, and in that end word (which starts at the bracket) the number of members.
+// A member of an object is two entries: its key as a string, and its value.
+type word uint64
+
+const (
+	wordMask    = 1<<30 - 1
+	wordEscaped = word(1) << 60
+	endKind     = JSONKind(7) // closes an array or an object; no Node ever stands on it
+)
+
+func makeWord(kind JSONKind, start, payload int) word {
+	return word(kind)<<61 | word(payload)<<30 | word(start)
+}
+
+func (w word) kind() JSONKind { return JSONKind(w >> 61) }
+func (w word) start() int     { return int(w & wordMask) }
+func (w word) payload() int   { return int(w>>30) & wordMask }
+func (w word) escaped() bool  { return w&wordEscaped != 0 }
 
 // Node is a value in a [Document]. The zero Node means "absent": every method may be called on it. Nodes are small and comparable;
 // two are equal when they are the same place of the same Document.
@@ -203,3 +195,28 @@ func (n Node) Span() (start, end int) {
 	}
 	return w.start(), w.start() + w.payload()
 }
+
+// after returns the tape index that follows the value at i.
+func after(tape []word, i int) int {
+	if w := tape[i]; w.kind() >= Array {
+		return w.payload() + 1
+	}
+	return i + 1
+}
+
+// inside returns the bytes between the quotes of a string.
+func inside(data []byte, w word) []byte {
+	start := w.start() + 1
+	return data[start : start+w.payload()]
+}
+
+// text returns the unescaped text of a string; a view of data when there are no escapes.
+func text(data []byte, w word) string {
+	if !w.escaped() {
+		return view(inside(data, w))
+	}
+	return view(unescape(make([]byte, 0, w.payload()), inside(data, w)))
+}
+
+// view makes a string of bytes that nobody changes from now on, without a copy.
+func view(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }

@@ -15,26 +15,37 @@ const (
 	MaxBytes = 1<<30 - 1 // bytes of one document: positions on the tape have 30 bits
 )
 
-// word is one entry of the tape: bits 0–29 the start of the value in the bytes, bits 30–59 the payload, bit 60 "the string has
-// escapes", bits 61–63 the kind. The payload is the length between the quotes of a string, the length of a number, bool or null,
-// the tape index of its end for an array or object, and in that end word (which starts at the bracket) the number of members.
-// A member of an object is two entries: its key as a string, and its value.
-type word uint64
-
-const (
-	wordMask    = 1<<30 - 1
-	wordEscaped = word(1) << 60
-	endKind     = JSONKind(7) // closes an array or an object; no Node ever stands on it
-)
-
-func makeWord(kind JSONKind, start, payload int) word {
-	return word(kind)<<61 | word(payload)<<30 | word(start)
+// Parse checks data and makes a Document of it. data must be UTF-8 and one JSON value (RFC 8259) with nothing but white space after
+// it, at most [MaxDepth] levels deep and without duplicate keys in any object. Escapes of lone surrogates and \u0000 are allowed.
+//
+// The Document keeps data, which must not be changed from now on. An error is of kind Invalid (TooLarge beyond [MaxBytes]); its text
+// has the form "line:column: path: what is wrong", lines and columns from 1, columns in characters.
+func Parse(data []byte) (*Document, error) {
+	d := new(Document)
+	if err := d.Reset(data); err != nil {
+		return nil, err
+	}
+	return d, nil
 }
 
-func (w word) kind() JSONKind { return JSONKind(w >> 61) }
-func (w word) start() int     { return int(w & wordMask) }
-func (w word) payload() int   { return int(w>>30) & wordMask }
-func (w word) escaped() bool  { return w&wordEscaped != 0 }
+// bytesPerWord is how many bytes of a document go to a word of its tape, at the least: FHIR without white space has 13 to 19.
+const bytesPerWord = 12
+
+// Reset makes d the document of data, as [Parse] does, in the memory of its old tape. Nodes of the old document must not be used any
+// more; strings that came from it stay good. After an error d is empty.
+func (d *Document) Reset(data []byte) error {
+	tape := d.tape[:0]
+	if enough := len(data)/bytesPerWord + 8; cap(tape) < enough { // at once, rather than in steps that copy what is there
+		tape = make([]word, 0, enough)
+	}
+	p := parser{data: data, tape: tape}
+	if err := p.parse(); err != nil {
+		*d = Document{tape: p.tape[:0]}
+		return err
+	}
+	*d = Document{data: data, tape: p.tape}
+	return nil
+}
 
 // frame is one open array or object.
 type frame struct {

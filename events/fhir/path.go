@@ -154,22 +154,6 @@ func isName(s string) bool {
 	return s != ""
 }
 
-// isTypeName tells whether s has the shape of a resource type: a capital and letters, at most 64.
-func isTypeName(s string) bool {
-	if len(s) < 2 || len(s) > 64 || s[0] < 'A' || s[0] > 'Z' {
-		return false
-	}
-	for i := 1; i < len(s); i++ {
-		if !isLetter(s[i]) {
-			return false
-		}
-	}
-	return true
-}
-
-func isLetter(c byte) bool { return c|0x20 >= 'a' && c|0x20 <= 'z' }
-func isDigit(c byte) bool  { return c >= '0' && c <= '9' }
-
 // lineColumn counts lines and, inside the line, characters, both from 1.
 func lineColumn(data []byte, at int) (line, column int) {
 	before := data[:min(at, len(data))]

@@ -97,3 +97,19 @@ func IsID(s string) bool {
 	}
 	return true
 }
+
+// isTypeName tells whether s has the shape of a resource type: a capital and letters, at most 64.
+func isTypeName(s string) bool {
+	if len(s) < 2 || len(s) > 64 || s[0] < 'A' || s[0] > 'Z' {
+		return false
+	}
+	for i := 1; i < len(s); i++ {
+		if !isLetter(s[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func isLetter(c byte) bool { return c|0x20 >= 'a' && c|0x20 <= 'z' }
+func isDigit(c byte) bool  { return c >= '0' && c <= '9' }

@@ -3,25 +3,7 @@ package fhir
 import (
 	"unicode/utf16"
 	"unicode/utf8"
-	"unsafe"
 )
-
-// inside returns the bytes between the quotes of a string.
-func inside(data []byte, w word) []byte {
-	start := w.start() + 1
-	return data[start : start+w.payload()]
-}
-
-// text returns the unescaped text of a string; a view of data when there are no escapes.
-func text(data []byte, w word) string {
-	if !w.escaped() {
-		return view(inside(data, w))
-	}
-	return view(unescape(make([]byte, 0, w.payload()), inside(data, w)))
-}
-
-// view makes a string of bytes that nobody changes from now on, without a copy.
-func view(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 
 // unescape appends the text that s, the checked inside of a JSON string, stands for. Surrogates without their other half become U+FFFD.
 func unescape(dst, s []byte) []byte {

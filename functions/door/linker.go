@@ -103,7 +103,9 @@ func (l *linker) link(change *events.Change, node fhir.Node, fullURL string) err
 			return failure
 		}
 	}
-	change.Content, err = fhir.Splice(raw, edits)
+	if change.Content = raw; len(edits) > 0 {
+		change.Content, err = fhir.Splice(raw, edits)
+	}
 	return err
 }
 

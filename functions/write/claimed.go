@@ -8,15 +8,11 @@ import (
 	"binnacle/projections"
 )
 
-// claimed looks up what stands under an event's idempotency key. It answers for the log only where there can be no doubt: while less than
+// claimed looks up what stands under an event's idempotency key, which it has. It answers for the log only where there can be no doubt: while less than
 // half of the key's window has passed by this node's clock. Else, and when the key is free, it returns nil: the event is to be appended,
 // and its place in the log decides. Kind Reused: the key stands for another request.
 func (w *Writer) claimed(ctx context.Context, event *events.Event) (*events.Outcome, error) {
-	names := functions.ClaimNames(event)
-	if names == nil {
-		return nil, nil
-	}
-	claims, err := w.Index.Claims(ctx, names)
+	claims, err := w.Index.Claims(ctx, functions.ClaimNames(event))
 	if err != nil {
 		return nil, err
 	}

@@ -94,7 +94,7 @@ func (w *Writer) Send(ctx context.Context, event events.Event, unclaimed bool) (
 	if err := w.gate.check(ctx, partition); err != nil {
 		return nil, err
 	}
-	if !unclaimed {
+	if event.IdempotencyKey != "" && !unclaimed {
 		if known, err := w.claimed(ctx, &event); err != nil || known != nil {
 			return (&sent{known: known}).Outcome, err
 		}
@@ -152,10 +152,12 @@ func (w *Writer) Append(ctx context.Context, event events.Event) (position event
 	if err := w.gate.check(ctx, events.PartitionOf(event.Tenant, w.Partitions)); err != nil {
 		return events.Position{}, false, err
 	}
-	if known, err := w.claimed(ctx, &event); err != nil {
-		return events.Position{}, false, err
-	} else if known != nil {
-		return known.Position, true, nil
+	if event.IdempotencyKey != "" {
+		if known, err := w.claimed(ctx, &event); err != nil {
+			return events.Position{}, false, err
+		} else if known != nil {
+			return known.Position, true, nil
+		}
 	}
 	positions, err := w.Log.Append(ctx, []events.Event{event})
 	if err != nil {

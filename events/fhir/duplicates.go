@@ -72,11 +72,3 @@ func (p *parser) duplicate(f *frame, key int) *events.Error {
 	f.key = key
 	return p.fail(p.tape[key].start(), "duplicate key")
 }
-
-// after returns the tape index that follows the value at i.
-func after(tape []word, i int) int {
-	if w := tape[i]; w.kind() >= Array {
-		return w.payload() + 1
-	}
-	return i + 1
-}
