@@ -24,8 +24,11 @@ import (
 	"binnacle/functions/project"
 	"binnacle/functions/verify"
 	"binnacle/functions/write"
+	"binnacle/projections"
 	memoryblobs "binnacle/projections/blobs/memory"
 	"binnacle/projections/catalog"
+	fhirdialect "binnacle/projections/fhir"
+	"binnacle/projections/projectionstest"
 )
 
 // theCatalog is compiled once: it takes longer than most tests.
@@ -36,6 +39,17 @@ var theCatalog = sync.OnceValue(func() *catalog.Catalog {
 	}
 	return c
 })
+
+// dialectsOf are FHIR with a catalog, and the tests' own.
+func dialectsOf(c *catalog.Catalog) *projections.Dialects {
+	dialects, err := projections.NewDialects(fhirdialect.New(c), projectionstest.Opaque{})
+	if err != nil {
+		panic(err)
+	}
+	return dialects
+}
+
+var theDialects = sync.OnceValue(func() *projections.Dialects { return dialectsOf(theCatalog()) })
 
 var quiet = slog.New(slog.DiscardHandler)
 
@@ -60,10 +74,10 @@ func newNode(t testing.TB, change ...func(*node)) *node {
 	t.Helper()
 	n := &node{t: t, log: memorylog.Open(1, quiet), index: newIndex(), blobs: memoryblobs.New()}
 	waiters := write.NewWaiters(n.index)
-	n.heal = &functions.Heal{Log: n.log, Index: n.index, Blobs: n.blobs, Catalog: theCatalog()}
-	n.project = &project.Projector{Index: n.index, Blobs: n.blobs, Catalog: theCatalog(), Told: waiters.Resolve, Heal: n.heal, Ahead: true, Logger: quiet}
+	n.heal = &functions.Heal{Log: n.log, Index: n.index, Blobs: n.blobs, Dialects: theDialects()}
+	n.project = &project.Projector{Index: n.index, Blobs: n.blobs, Dialects: theDialects(), Told: waiters.Resolve, Heal: n.heal, Ahead: true, Logger: quiet}
 	n.project.LogID, _ = functions.LogIdentity(t.Context(), n.log) // a log in memory always tells
-	n.write = &write.Writer{Log: n.log, Index: n.index, Blobs: n.blobs, Waiters: waiters, Partitions: 1, Now: time.Now}
+	n.write = &write.Writer{Log: n.log, Index: n.index, Blobs: n.blobs, Dialects: theDialects(), Waiters: waiters, Partitions: 1, Now: time.Now}
 	n.front = door.Config{Write: n.write, Blobs: n.blobs, Catalog: theCatalog(), Now: time.Now, NewID: newID, Base: "/fhir", Tenant: "main", Heal: n.heal, Logger: quiet}
 	for _, c := range change {
 		c(n)
@@ -229,7 +243,7 @@ func (n *node) caughtUp() {
 func (n *node) verified() verify.Report {
 	n.t.Helper()
 	n.caughtUp()
-	storage := &verify.Storage{Log: n.log, Index: n.index, Blobs: n.blobs, Catalog: theCatalog()}
+	storage := &verify.Storage{Log: n.log, Index: n.index, Blobs: n.blobs, Dialects: theDialects()}
 	report, err := storage.Handle(context.Background(), verify.Options{Deep: true}, func(int64, int64) {})
 	if err != nil {
 		n.t.Fatal(err)

@@ -5,7 +5,6 @@ import (
 
 	"binnacle/events"
 	"binnacle/projections"
-	"binnacle/projections/catalog"
 )
 
 // Bounds of Heal.
@@ -29,10 +28,10 @@ type HealIndex interface {
 
 // Heal makes the content of a version again from the log, when the blob store has lost it (ADR 4).
 type Heal struct {
-	Log     events.Log
-	Index   HealIndex
-	Blobs   projections.Blobs // gets the content back; nil: nothing is put back
-	Catalog *catalog.Catalog
+	Log      events.Log
+	Index    HealIndex
+	Blobs    projections.Blobs // gets the content back; nil: nothing is put back
+	Dialects *projections.Dialects
 }
 
 // Handle returns the exact content of a version, whose SHA-256 is the version's hash, and puts it back into the blob store. What the
@@ -40,7 +39,8 @@ type Heal struct {
 // again: what other changes of the event became stands there too, and what a conditional reference matched is searched for as of then, or among
 // today's matches. The hash tells which is right.
 //
-// Kind NotFound: the log has no such record (any more), or what the references led to cannot be found; a rebuild makes everything anew.
+// Kind NotFound: the log has no such record (any more), or what the references led to cannot be found; a rebuild makes everything anew. Kind
+// Unsupported: the content has references of a dialect that this program does not know.
 func (h *Heal) Handle(ctx context.Context, version projections.Version) ([]byte, error) {
 	event, err := h.event(ctx, version.Position)
 	if err != nil {
@@ -56,7 +56,7 @@ func (h *Heal) Handle(ctx context.Context, version projections.Version) ([]byte,
 		content, err = h.resolved(ctx, version, &event, change)
 		hash = version.Hash
 	} else {
-		content, hash, err = FinalContent(change, nil)
+		content, hash, err = FinalContent(nil, change, nil)
 	}
 	if err != nil {
 		return nil, err
@@ -102,8 +102,12 @@ func (h *Heal) resolved(ctx context.Context, version projections.Version, event 
 	if outcomes[0] == nil || len(outcomes[0].Results) != len(event.Changes) {
 		return nil, events.Errorf(events.NotFound, "functions.Heal", "the outcome of the event at %v is not known", version.Position)
 	}
+	dialect, err := h.Dialects.Of(event)
+	if err != nil {
+		return nil, err
+	}
 	results := outcomes[0].Results
-	if content, hash, err := FinalContent(change, results[version.Change].Links); err == nil && hash == version.Hash {
+	if content, hash, err := FinalContent(dialect, change, results[version.Change].Links); err == nil && hash == version.Hash {
 		return content, nil
 	}
 	snapshot := version.Sid // of the last version of the event: conditional references see all of it
@@ -116,12 +120,12 @@ func (h *Heal) resolved(ctx context.Context, version projections.Version, event 
 		t := trial{results: results, places: make(map[query]int)}
 		for _, link := range change.Links {
 			if link.Change < 0 {
-				if err := h.candidates(ctx, &t, event.Tenant, query{link.Type, link.Query}, at); err != nil {
+				if err := h.candidates(ctx, dialect, &t, event.Tenant, query{link.Type, link.Query}, at); err != nil {
 					return nil, err
 				}
 			}
 		}
-		if content := t.run(change, version.Hash); content != nil {
+		if content := t.run(dialect, change, version.Hash); content != nil {
 			return content, nil
 		}
 	}
@@ -139,12 +143,12 @@ type trial struct {
 }
 
 // candidates adds the ids that a query may have meant, as of a snapshot.
-func (h *Heal) candidates(ctx context.Context, t *trial, tenant string, q query, snapshot int64) error {
+func (h *Heal) candidates(ctx context.Context, dialect projections.Dialect, t *trial, tenant string, q query, snapshot int64) error {
 	if _, have := t.places[q]; have {
 		return nil
 	}
-	search, err := h.Catalog.ParseCondition(tenant, q.name, q.text)
-	if err != nil {
+	search, err := dialect.Condition(tenant, q.name, q.text)
+	if err != nil && events.KindOf(err) != events.TooCostly { // nobody waits for it here
 		return events.Wrap(events.NotFound, "functions.Heal", err, "the conditional reference %s?%s cannot be searched for", q.name, q.text)
 	}
 	search.Total, search.Limit, search.Snapshot = projections.TotalNone, healMatches, snapshot
@@ -162,7 +166,7 @@ func (h *Heal) candidates(ctx context.Context, t *trial, tenant string, q query,
 }
 
 // run tries the combinations of matches until the content has the hash; nil when none gives it.
-func (t *trial) run(change *events.Change, wanted events.Hash) []byte {
+func (t *trial) run(dialect projections.Dialect, change *events.Change, wanted events.Hash) []byte {
 	chosen := make([]int, len(t.matches))
 	for _, ids := range t.matches {
 		if len(ids) == 0 {
@@ -179,7 +183,7 @@ func (t *trial) run(change *events.Change, wanted events.Hash) []byte {
 			place := t.places[query{link.Type, link.Query}]
 			targets[i] = link.Type + "/" + t.matches[place][chosen[place]]
 		}
-		if content, hash, err := FinalContent(change, targets); err == nil && hash == wanted {
+		if content, hash, err := FinalContent(dialect, change, targets); err == nil && hash == wanted {
 			return content
 		}
 		digit := 0

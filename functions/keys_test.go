@@ -182,7 +182,7 @@ func TestAKeyInFlightIsToldSo(t *testing.T) {
 func TestOfRacingDuplicatesOnTwoNodesOneTakesEffect(t *testing.T) {
 	n := newNode(t)
 	second := *n
-	writer := &write.Writer{Log: n.log, Index: n.index, Blobs: n.blobs, Waiters: write.NewWaiters(n.index), Partitions: 1, Now: time.Now}
+	writer := &write.Writer{Log: n.log, Index: n.index, Blobs: n.blobs, Dialects: theDialects(), Waiters: write.NewWaiters(n.index), Partitions: 1, Now: time.Now}
 	second.front.Write = writer
 	second.door = second.handler(second.front)
 	for round := range 30 {

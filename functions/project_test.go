@@ -173,7 +173,7 @@ func TestAPoisonedRecordInTheMiddleOfABatchSparesItsNeighbours(t *testing.T) {
 }
 
 func newProject(x projections.Index, blobs projections.Blobs) *project.Projector {
-	return &project.Projector{Index: x, Blobs: blobs, Catalog: theCatalog(), Logger: quiet, Reseek: func() {}}
+	return &project.Projector{Index: x, Blobs: blobs, Dialects: theDialects(), Logger: quiet, Reseek: func() {}}
 }
 
 func mustSeek(t *testing.T, p *project.Projector) {

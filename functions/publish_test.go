@@ -150,7 +150,7 @@ func TestWhatWasDecidedBeforeACrashIsPublishedAfterIt(t *testing.T) {
 	feed.setBroken(false)
 	// The next process follows the log from the stored position, where nothing new stands.
 	next := &functions.Publish{Index: n.index, Feed: feed, Logger: quiet}
-	project := &project.Projector{Index: n.index, Blobs: n.blobs, Catalog: theCatalog(), Publish: next, Logger: quiet, Reseek: func() {}}
+	project := &project.Projector{Index: n.index, Blobs: n.blobs, Dialects: theDialects(), Publish: next, Logger: quiet, Reseek: func() {}}
 	if _, err := project.Seek(t.Context(), 0); err != nil {
 		t.Fatal(err)
 	}

@@ -51,7 +51,7 @@ func put(id, identifier string) events.Event {
 }
 
 func (n *node) quarantine() *functions.Quarantine {
-	try := func(record events.RawRecord) (events.Event, error) { return project.Try(theCatalog(), record) }
+	try := func(record events.RawRecord) (events.Event, error) { return project.Try(theDialects(), record) }
 	return &functions.Quarantine{Index: n.index, Ask: n.write.Handle, Try: try, Partitions: 1, Now: time.Now, NewID: newID}
 }
 
@@ -322,7 +322,7 @@ func TestVerifyTellsOfRecordsThatNothingWasDecidedAbout(t *testing.T) {
 			quarantined, outcomes := slices.Clone(n.index.quarantined), maps.Clone(n.index.outcomes)
 			log = n.log
 			c.change()
-			storage := &verify.Storage{Log: log, Index: n.index, Blobs: n.blobs, Catalog: theCatalog()}
+			storage := &verify.Storage{Log: log, Index: n.index, Blobs: n.blobs, Dialects: theDialects()}
 			report, err := storage.Handle(t.Context(), verify.Options{Deep: true}, func(int64, int64) {})
 			if err != nil || report.OK || !strings.Contains(strings.Join(report.Problems, "\n"), c.says) {
 				t.Errorf("%v, the problems don't tell of %q: %q", err, c.says, report.Problems)

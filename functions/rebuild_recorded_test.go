@@ -30,7 +30,7 @@ func recorded(t *testing.T, x *index) *memorylog.Feed {
 }
 
 func rebuildOf(n *node, g *generations, feed events.Feed) *rebuild.Index {
-	return &rebuild.Index{Log: n.log, Feed: feed, Generations: g, Blobs: n.blobs, Catalog: theCatalog(), Logger: quiet}
+	return &rebuild.Index{Log: n.log, Feed: feed, Generations: g, Blobs: n.blobs, Dialects: theDialects(), Logger: quiet}
 }
 
 func noProgress(rebuild.Progress) {}
@@ -138,7 +138,7 @@ func TestAChangedMeaningDoesNotRewriteHistory(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			g := newGenerations(n.index, theCatalog().Digest())
 			run := rebuildOf(n, g, feed)
-			run.Catalog = changed
+			run.Dialects = dialectsOf(changed)
 			summary, err := run.Handle(t.Context(), noProgress)
 			if err != nil {
 				t.Fatal(err)
@@ -158,7 +158,7 @@ func TestAChangedMeaningDoesNotRewriteHistory(t *testing.T) {
 		x := newIndex()
 		g := newGenerations(x, changed.Digest()) // an empty live generation, no feed
 		run := rebuildOf(n, g, nil)
-		run.Catalog, run.Blobs = changed, memoryblobs.New()
+		run.Dialects, run.Blobs = dialectsOf(changed), memoryblobs.New()
 		if _, err := run.Handle(t.Context(), noProgress); err != nil {
 			t.Fatal(err)
 		}
@@ -311,14 +311,14 @@ func TestAnEmptiedBlobStoreIsRefilled(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	refill := &rebuild.Contents{Log: n.log, Index: n.index, Blobs: emptied, Heal: &functions.Heal{Log: n.log, Index: n.index, Blobs: emptied, Catalog: theCatalog()}}
+	refill := &rebuild.Contents{Log: n.log, Index: n.index, Blobs: emptied, Heal: &functions.Heal{Log: n.log, Index: n.index, Blobs: emptied, Dialects: theDialects()}}
 	for round, least := range []int{len(want) - 1, 0} { // a content that several versions have may count for each
 		summary, err := refill.Handle(t.Context(), func(int64, int64) {})
 		if err != nil || summary.Contents < int64(least) || least == 0 && summary.Contents > 0 || summary.Failed != 0 {
 			t.Fatalf("round %d: got %+v, %v; want %d contents", round, summary, err, least)
 		}
 	}
-	report, err := (&verify.Storage{Log: n.log, Index: n.index, Blobs: emptied, Catalog: theCatalog()}).Handle(t.Context(), verify.Options{Deep: true}, func(int64, int64) {})
+	report, err := (&verify.Storage{Log: n.log, Index: n.index, Blobs: emptied, Dialects: theDialects()}).Handle(t.Context(), verify.Options{Deep: true}, func(int64, int64) {})
 	if err != nil || report.Missing != 0 || report.Wrong != 0 {
 		t.Errorf("after the refill: %v, %+v", err, report)
 	}

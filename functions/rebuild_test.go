@@ -153,7 +153,7 @@ func TestARebuildMakesTheSameGeneration(t *testing.T) {
 	var steps []string
 	var last rebuild.Progress
 	blobs := memoryblobs.New()
-	run := &rebuild.Index{Log: n.log, Generations: g, Blobs: blobs, Catalog: theCatalog(), Logger: quiet}
+	run := &rebuild.Index{Log: n.log, Generations: g, Blobs: blobs, Dialects: theDialects(), Logger: quiet}
 	summary, err := run.Handle(t.Context(), func(p rebuild.Progress) {
 		if len(steps) == 0 || steps[len(steps)-1] != p.Step {
 			steps = append(steps, p.Step)
@@ -183,7 +183,7 @@ func TestARebuildMakesTheSameGeneration(t *testing.T) {
 	if g.catalogs[1] != theCatalog().Digest() || g.kept[theCatalog().Digest()] == nil {
 		t.Error("the generation was not begun with the catalog's digest")
 	}
-	storage := &verify.Storage{Log: n.log, Index: g.live, Blobs: blobs, Catalog: theCatalog()}
+	storage := &verify.Storage{Log: n.log, Index: g.live, Blobs: blobs, Dialects: theDialects()}
 	report, err := storage.Handle(t.Context(), verify.Options{Deep: true}, func(int64, int64) {})
 	if err != nil || !report.OK {
 		t.Errorf("verify after the rebuild, with its own blobs: %v\n%s", err, strings.Join(report.Lines(), "\n"))
@@ -194,7 +194,7 @@ func TestARebuildThatWasStoppedGoesOnWhereItWas(t *testing.T) {
 	n := filled(t)
 	g := newGenerations(n.index, theCatalog().Digest())
 	stopped := errors.New("stopped")
-	run := &rebuild.Index{Log: n.log, Generations: g, Blobs: n.blobs, Catalog: theCatalog(), Logger: quiet}
+	run := &rebuild.Index{Log: n.log, Generations: g, Blobs: n.blobs, Dialects: theDialects(), Logger: quiet}
 	commits := 0
 	g.next = newIndex()
 	g.next.fail = func(method string) error {
@@ -289,7 +289,7 @@ func TestWhatIsLostComesBackFromTheLog(t *testing.T) {
 	}
 	n.must(200, "PUT", "/Patient/known", patient("known", "changed"))
 	rows := n.index.rows
-	storage := &verify.Storage{Log: n.log, Index: n.index, Blobs: n.blobs, Catalog: theCatalog()}
+	storage := &verify.Storage{Log: n.log, Index: n.index, Blobs: n.blobs, Dialects: theDialects()}
 
 	want := map[events.Hash]string{}
 	for _, row := range rows {
@@ -401,7 +401,7 @@ func TestVerifyFindsWhatIsWrongWithTheIndex(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			n := filled(t)
 			c.break_(n.index)
-			storage := &verify.Storage{Log: n.log, Index: n.index, Blobs: n.blobs, Catalog: theCatalog()}
+			storage := &verify.Storage{Log: n.log, Index: n.index, Blobs: n.blobs, Dialects: theDialects()}
 			report, err := storage.Handle(t.Context(), verify.Options{Deep: true}, func(int64, int64) {})
 			if err != nil {
 				t.Fatal(err)

@@ -109,9 +109,9 @@ func newServed(t testing.TB) *served {
 	s.generations, s.file = openIndexFile(t)
 	s.live = s.generations.Live()
 	waiters := write.NewWaiters(s.live)
-	s.heal = &functions.Heal{Log: s.log, Index: s.live, Blobs: s.blobs, Catalog: theCatalog()}
-	project := &project.Projector{Index: s.live, Blobs: s.blobs, Catalog: theCatalog(), Told: waiters.Resolve, Heal: s.heal, Logger: quiet}
-	writer := &write.Writer{Log: s.log, Index: s.live, Blobs: s.blobs, Waiters: waiters, Partitions: 1, Now: time.Now, Limits: write.Limits{OutcomeWait: 2 * time.Minute}}
+	s.heal = &functions.Heal{Log: s.log, Index: s.live, Blobs: s.blobs, Dialects: theDialects()}
+	project := &project.Projector{Index: s.live, Blobs: s.blobs, Dialects: theDialects(), Told: waiters.Resolve, Heal: s.heal, Logger: quiet}
+	writer := &write.Writer{Log: s.log, Index: s.live, Blobs: s.blobs, Dialects: theDialects(), Waiters: waiters, Partitions: 1, Now: time.Now, Limits: write.Limits{OutcomeWait: 2 * time.Minute}}
 	s.door = new(node).handler(door.Config{Write: writer, Blobs: s.blobs, Catalog: theCatalog(), Now: time.Now, NewID: newID, Base: "/fhir", Tenant: "main", Heal: s.heal, Logger: quiet})
 	follow(t, s.log, project)
 	return s
@@ -161,7 +161,7 @@ func TestTheSampleGoesInAndTheSameComesOutOfEveryReplay(t *testing.T) {
 	t.Run("in other batches", func(t *testing.T) {
 		random := rand.New(rand.NewPCG(1, 2))
 		again := openIndex(t).Live()
-		p := &project.Projector{Index: again, Blobs: memoryblobs.New(), Catalog: theCatalog(), Logger: quiet, Reseek: func() { t.Error("reseek") }}
+		p := &project.Projector{Index: again, Blobs: memoryblobs.New(), Dialects: theDialects(), Logger: quiet, Reseek: func() { t.Error("reseek") }}
 		mustSeek(t, p)
 		if err := log.Replay(t.Context(), events.Position{}, ends[0].Next, func(records []events.RawRecord) error {
 			for len(records) > 0 {
@@ -178,7 +178,7 @@ func TestTheSampleGoesInAndTheSameComesOutOfEveryReplay(t *testing.T) {
 		same(t, again)
 	})
 	t.Run("in a rebuild", func(t *testing.T) {
-		run := &rebuild.Index{Log: log, Generations: generations, Blobs: blobs, Catalog: theCatalog(), Logger: quiet}
+		run := &rebuild.Index{Log: log, Generations: generations, Blobs: blobs, Dialects: theDialects(), Logger: quiet}
 		summary, err := run.Handle(context.Background(), func(rebuild.Progress) {})
 		if err != nil || summary.Generation != 2 {
 			t.Fatalf("got %+v, %v", summary, err)
@@ -202,7 +202,7 @@ func TestTheSampleGoesInAndTheSameComesOutOfEveryReplay(t *testing.T) {
 			}
 		}
 	})
-	storage := &verify.Storage{Log: log, Index: live, Blobs: blobs, Catalog: theCatalog()}
+	storage := &verify.Storage{Log: log, Index: live, Blobs: blobs, Dialects: theDialects()}
 	report, err := storage.Handle(t.Context(), verify.Options{Deep: true}, func(int64, int64) {})
 	if err != nil || !report.OK || report.Resources != int64(resources) || report.Missing+report.Wrong+report.Orphans != 0 {
 		t.Errorf("verify: %v\n%s", err, strings.Join(report.Lines(), "\n"))

@@ -28,7 +28,7 @@ func (s *served) send(t testing.TB, status int, method, path, body string) {
 
 func (s *served) verify(t testing.TB, options verify.Options) verify.Report {
 	t.Helper()
-	storage := &verify.Storage{Log: s.log, Index: s.live, Blobs: s.blobs, Catalog: theCatalog()}
+	storage := &verify.Storage{Log: s.log, Index: s.live, Blobs: s.blobs, Dialects: theDialects()}
 	report, err := storage.Handle(t.Context(), options, func(int64, int64) {})
 	if err != nil {
 		t.Fatal(err)
@@ -126,7 +126,7 @@ func TestVerifyTellsADamagedContentFromAMissingOne(t *testing.T) {
 	if err := s.blobs.Put(t.Context(), []projections.Blob{{Hash: current[0].Hash, Content: []byte("damaged")}}); err != nil {
 		t.Fatal(err)
 	}
-	storage := &verify.Storage{Log: s.log, Index: s.live, Blobs: strictBlobs{s.blobs}, Catalog: theCatalog()}
+	storage := &verify.Storage{Log: s.log, Index: s.live, Blobs: strictBlobs{s.blobs}, Dialects: theDialects()}
 	for _, c := range []struct {
 		options                  verify.Options
 		missing, wrong, repaired int64
@@ -197,7 +197,7 @@ func TestVerifyDoesNotCompareTermsThatAnotherReadingOfTheParametersHasMade(t *te
 	if _, err := s.file.Write.ExecContext(t.Context(), "delete from g1_text"); err != nil {
 		t.Fatal(err)
 	}
-	storage := &verify.Storage{Log: s.log, Index: s.live, Blobs: s.blobs, Catalog: theCatalog(), OtherReading: true}
+	storage := &verify.Storage{Log: s.log, Index: s.live, Blobs: s.blobs, Dialects: theDialects(), OtherReading: true}
 	report, err := storage.Handle(t.Context(), verify.Options{Deep: true}, func(int64, int64) {})
 	if err != nil || !report.OK || !report.TermsSkipped || !strings.Contains(strings.Join(report.Lines(), "\n"), "WARNING: search terms were not compared") {
 		t.Errorf("%v\n%s", err, strings.Join(report.Lines(), "\n"))
@@ -237,7 +237,7 @@ func TestVerifyBesideAWriterRaisesNoFalseAlarm(t *testing.T) {
 func TestVerifyCanBeInterrupted(t *testing.T) {
 	s := termsOfAllKinds(t)
 	ctx, cancel := context.WithCancel(t.Context())
-	storage := &verify.Storage{Log: s.log, Index: s.live, Blobs: s.blobs, Catalog: theCatalog()}
+	storage := &verify.Storage{Log: s.log, Index: s.live, Blobs: s.blobs, Dialects: theDialects()}
 	told := 0
 	_, err := storage.Handle(ctx, verify.Options{Deep: true}, func(done, all int64) {
 		if told++; done < 1 || all != 7 {

@@ -333,7 +333,7 @@ func TestOutcomesOfOtherProcessesAreFound(t *testing.T) {
 			n := newNode(t)
 			// This door's waiters hear nothing from the projector.
 			waiters := write.NewWaiters(n.index)
-			n.front.Write = &write.Writer{Log: n.log, Index: n.index, Blobs: n.blobs, Waiters: waiters, Partitions: 1, Now: time.Now}
+			n.front.Write = &write.Writer{Log: n.log, Index: n.index, Blobs: n.blobs, Dialects: theDialects(), Waiters: waiters, Partitions: 1, Now: time.Now}
 			n.door = n.handler(n.front)
 			ctx, cancel := context.WithCancel(t.Context())
 			var group sync.WaitGroup

@@ -19,6 +19,7 @@ import (
 	"binnacle/infra/node"
 	"binnacle/infra/parts"
 	"binnacle/infra/terminal"
+	"binnacle/projections/fhir"
 )
 
 // bulk loads files into empty storage without a server: everything goes through the write door of this process to the log, and nothing
@@ -75,14 +76,15 @@ func (c *importCommand) bulk(ctx context.Context, config *parts.Config, files []
 
 // bulkDoor is the write door with nobody behind it: no projector runs, so none is waited for.
 func bulkDoor(p *parts.Parts) http.Handler {
+	known := fhir.CatalogOf(p.Dialects)
 	writer := &write.Writer{
-		Log: p.Log, Index: p.Generations.Live(), Blobs: p.Blobs, Waiters: write.NewWaiters(p.Generations.Live()),
+		Log: p.Log, Index: p.Generations.Live(), Blobs: p.Blobs, Dialects: p.Dialects, Waiters: write.NewWaiters(p.Generations.Live()),
 		Partitions: p.Partitions, Now: time.Now,
 		Limits: write.Limits{LagRecords: math.MaxInt64, LagStall: math.MaxInt64},
 	}
 	front := door.New(door.Config{
-		Write: writer, Blobs: p.Blobs, Catalog: p.Catalog, Now: time.Now, NewID: node.NewID,
+		Write: writer, Blobs: p.Blobs, Catalog: known, Now: time.Now, NewID: node.NewID,
 		Base: load.BulkBase, Tenant: parts.DefaultTenant, Heal: p.Heal(), Logger: p.Logger,
 	})
-	return rest.NewTable(p.Catalog.Known, front.Rows()...).Handler(load.BulkBase)
+	return rest.NewTable(known.Known, front.Rows()...).Handler(load.BulkBase)
 }

@@ -241,8 +241,8 @@ func withQuarantine(ctx context.Context, config *parts.Config, logger *slog.Logg
 	defer p.Close()
 	live := p.Generations.Live()
 	waiters := write.NewWaiters(live)
-	writer := &write.Writer{Log: p.Log, Index: live, IndexReady: p.Generations.Ready, Blobs: p.Blobs, Waiters: waiters, Partitions: p.Partitions, Now: time.Now}
-	try := func(record events.RawRecord) (events.Event, error) { return project.Try(p.Catalog, record) }
+	writer := &write.Writer{Log: p.Log, Index: live, IndexReady: p.Generations.Ready, Blobs: p.Blobs, Dialects: p.Dialects, Waiters: waiters, Partitions: p.Partitions, Now: time.Now}
+	try := func(record events.RawRecord) (events.Event, error) { return project.Try(p.Dialects, record) }
 	q := &functions.Quarantine{Index: live, Ask: writer.Handle, Try: try, Partitions: p.Partitions, Now: time.Now, NewID: node.NewID}
 	watching, stop := context.WithCancel(ctx)
 	defer stop()

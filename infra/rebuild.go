@@ -103,7 +103,7 @@ func printJSON(out *terminal.Output, what any) error {
 func makeGeneration(ctx context.Context, p *parts.Parts, out *terminal.Output, options func(*rebuild.Index)) (rebuild.Summary, error) {
 	var bar *terminal.Progress
 	step := ""
-	run := &rebuild.Index{Log: p.Log, Feed: p.Feed, Generations: p.Generations, Blobs: p.Blobs, Catalog: p.Catalog, Heal: p.Heal(), Logger: p.Logger}
+	run := &rebuild.Index{Log: p.Log, Feed: p.Feed, Generations: p.Generations, Blobs: p.Blobs, Dialects: p.Dialects, Heal: p.Heal(), Logger: p.Logger}
 	options(run)
 	summary, err := run.Handle(ctx, func(now rebuild.Progress) {
 		if now.Step != step {

@@ -109,7 +109,7 @@ func (c *statusCommand) Run(ctx context.Context, config *parts.Config, out *term
 }
 
 func statusOf(ctx context.Context, p *parts.Parts) (installationStatus, error) {
-	status := installationStatus{Variant: p.Config.Variant, Catalog: p.Catalog.Digest()}
+	status := installationStatus{Variant: p.Config.Variant, Catalog: p.Dialects.Digest()}
 	live := p.Generations.Live()
 	ends, err := p.Log.Ends(ctx)
 	if err != nil {

@@ -61,12 +61,12 @@ func verifyStorage(ctx context.Context, p *parts.Parts, options verify.Options, 
 	if err != nil {
 		return verify.Report{}, err
 	}
-	c, due, err := p.MeaningOf(ctx, live) // what is there was made with the parameters of the index
+	dialects, due, err := p.MeaningOf(ctx, live) // what is there was made with the parameters of the index
 	if err != nil {
 		return verify.Report{}, err
 	}
-	// Bound: the terms of another catalog's generation, should one become live meanwhile, are never compared with those of this one.
-	run := &verify.Storage{Log: p.Log, Index: p.Generations.Bound(live.Catalog), Blobs: p.Blobs, Catalog: c, OtherReading: due.Reading}
+	// Bound: the terms of a generation of other definitions, should one become live meanwhile, are never compared with those of this one.
+	run := &verify.Storage{Log: p.Log, Index: p.Generations.Bound(live.Catalog), Blobs: p.Blobs, Dialects: dialects, OtherReading: due.Reading}
 	report, err := run.Handle(ctx, options, bar.Set)
 	if err == nil {
 		bar.Set(report.Versions, report.Versions)

@@ -13,7 +13,7 @@ type Dialect interface {
 	// Prepare reads a change and holds it against the rules of the dialect: its type, its id, its content, what the content says of both. The
 	// door has held all of this before; what fails here came past the door, or from another program, and goes to quarantine with the error's
 	// text. Of a delete it checks type and id, and there is no Content. The texts in Prepared may be views of the change's bytes.
-	Prepare(tenant string, change *events.Change) (Prepared, error)
+	Prepare(change *events.Change) (Prepared, error)
 
 	// Resolve returns the content of a change with its links replaced by what they lead to, "Type/id", one for each in their order. It is
 	// called for changes with links alone. The bytes are new: they are hashed, stored and answered as they are. Kind Invalid: the links don't
@@ -24,8 +24,8 @@ type Dialect interface {
 	// nil content is one that is lost, and the same as none.
 	Same(before, after []byte) bool
 
-	// Extract makes the terms of a content as it is stored. Contents with links that are not resolved have no right terms.
-	Extract(content []byte) (Extracted, error)
+	// Read reads a content as it is stored, which was prepared once: perhaps by an earlier version of the program, which had other rules.
+	Read(content []byte) (Content, error)
 
 	// Condition reads the condition of a change or a link. Kind Invalid: it can't be read, or the dialect has none. Kind TooCostly: it is read,
 	// and the query is returned, but no index can go to what it asks for: nothing may be decided on it. Clauses are shared and stay as they are.
@@ -38,10 +38,9 @@ type Dialect interface {
 
 // Prepared is a change that a dialect has read.
 type Prepared struct {
-	ID       string    // that the content gives itself; "": none, or it does not count
-	Mentions []Mention // of other resources; unless the event allows otherwise, they must be there
-	Exact    bool      // equal bytes are the only ones that say the same: nobody need look at the content before, and Same is not asked
-	Content  Content   // nil: the change has none
+	ID      string  // that the content gives itself; "": none, or it does not count
+	Exact   bool    // equal bytes are the only ones that say the same: nobody need look at the content before, and Same is not asked
+	Content Content // nil: the change has none
 }
 
 // Mention is what a content says of another resource.
@@ -54,7 +53,11 @@ type Mention struct {
 
 // Content is a content that a dialect has read. It is used by one goroutine at a time.
 type Content interface {
-	// Extract makes the terms, as [Dialect.Extract] does. Texts may be views of the content.
+	// Mentions are the other resources that the content says it refers to, of a tenant, apart from what links stand for, unless a link names a
+	// version. Unless the event allows otherwise, they must be there.
+	Mentions(tenant string, links []events.Link) []Mention
+
+	// Extract makes the terms. Texts may be views of the content. Where there are links that are not resolved, their terms are not right.
 	Extract() (Extracted, error)
 
 	// Path names a place in the content for people, in the terms of the dialect.

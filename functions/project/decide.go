@@ -7,10 +7,8 @@ import (
 	"slices"
 
 	"binnacle/events"
-	"binnacle/events/fhir"
 	"binnacle/functions"
 	"binnacle/projections"
-	"binnacle/projections/catalog"
 )
 
 // deciding decides the events of one chunk in log order, against what is committed and what it has decided before.
@@ -169,7 +167,7 @@ func (e *decidingEvent) identify(n int, w *work) error {
 			}
 			return nil
 		case match != nil:
-			if named := w.named(); named != "" && named != match.version.ID {
+			if named := w.read.ID; named != "" && named != match.version.ID {
 				return refuse(events.Invalid, n, w, "the condition %q matches %s/%s, but the resource has the id %q; leave the id out or make it the same",
 					w.Condition, w.Type, match.version.ID, named)
 			}
@@ -212,14 +210,6 @@ func (e *decidingEvent) identify(n int, w *work) error {
 	return nil
 }
 
-// named is the id in an update's content, "" when there is none. That of a create does not count.
-func (w *work) named() string {
-	if w.Operation != events.Update {
-		return ""
-	}
-	return w.doc.Root().Get("id").Text()
-}
-
 func isAlive(v projections.Version) bool { return v.Number > 0 && !v.Deleted }
 
 // preconditions holds If-Match and If-None-Match: * against the version that is current before the event.
@@ -246,12 +236,11 @@ func (w *work) name() string {
 
 // condition finds the one resource that a change's condition matches; nil when there is none.
 func (e *decidingEvent) condition(n int, w *work) (*entry, error) {
-	query, err := e.line.conditions.Parse(e.item.event.Tenant, w.Type, w.Condition)
-	if err != nil {
-		return nil, refuse(events.Invalid, n, w, "the condition %q: %s", w.Condition, events.TextOf(err))
-	}
-	if err := catalog.Selective(query); err != nil {
+	query, err := e.item.dialect.Condition(e.item.event.Tenant, w.Type, w.Condition)
+	if events.KindOf(err) == events.TooCostly {
 		return nil, refuse(events.TooCostly, n, w, "%s", events.TextOf(err))
+	} else if err != nil {
+		return nil, refuse(events.Invalid, n, w, "the condition %q: %s", w.Condition, events.TextOf(err))
 	}
 	matches, err := e.search(query, w.Condition)
 	if err != nil {
@@ -282,12 +271,9 @@ func (e *decidingEvent) link(n int, w *work) error {
 			w.targets[i] = other.key.Type + "/" + other.key.ID
 			continue
 		}
-		query, err := e.line.conditions.Parse(e.item.event.Tenant, link.Type, link.Query)
-		if err != nil {
-			return refuse(events.Invalid, n, w, "the conditional reference %s?%s: %s", link.Type, link.Query, events.TextOf(err))
-		}
-		if err := catalog.Selective(query); err != nil {
-			return refuse(events.TooCostly, n, w, "the conditional reference %s?%s: %s", link.Type, link.Query, events.TextOf(err))
+		query, err := e.item.dialect.Condition(e.item.event.Tenant, link.Type, link.Query)
+		if err != nil { // of kind Invalid or TooCostly
+			return refuse(events.KindOf(err), n, w, "the conditional reference %s?%s: %s", link.Type, link.Query, events.TextOf(err))
 		}
 		matches, err := e.search(query, link.Query)
 		if err != nil {
@@ -331,12 +317,12 @@ func (e *decidingEvent) compare(_ int, w *work) error {
 		hash = earlier.work.hash
 	}
 	same := hash == w.hash
-	if !same {
+	if !same && !w.read.Exact {
 		content, err := e.contentBefore(w)
 		if err != nil {
 			return err
 		}
-		same = fhir.Same(content, w.content)
+		same = e.item.dialect.Same(content, w.content)
 	}
 	if same {
 		w.disposition = events.Unchanged

@@ -12,7 +12,6 @@ import (
 	"binnacle/events"
 	"binnacle/functions"
 	"binnacle/projections"
-	"binnacle/projections/catalog"
 )
 
 // Bounds of the projecting code.
@@ -34,17 +33,13 @@ type conditionName struct{ tenant, name, text string }
 type Line struct {
 	index     projections.Writer
 	blobs     projections.Blobs
-	catalog   *catalog.Catalog
+	dialects  *projections.Dialects
 	heal      *functions.Heal // nil: content that is missing counts as other content
 	logger    *slog.Logger
 	partition int32
 	log       string // the identity of the log, kept with the state; "" when it is not known
 
 	decisionBytes int // of one event's decision, at the most: events.DecisionBytes
-
-	documents  *functions.Documents
-	conditions *catalog.Conditions
-	referrers  map[string][]projections.Referrer // by type; what the catalog tells
 
 	ahead   bool            // decide a chunk while the one before is committed; project returns before its last commit has ended
 	careful bool            // not now: a commit has failed, and whoever calls project must hear the error of the records that it gave
@@ -56,14 +51,13 @@ type Line struct {
 	current  *otter.Cache[projections.Key, projections.Version] // the zero Version for "never known"
 	fetched  map[projections.Key]projections.Version            // what prefetch brought for the chunk in hand
 	found    map[conditionName]projections.Page                 // what prefetchSearches brought for it
-	referred map[projections.Key][]int                          // who refers to what it deletes, as places in referrers
+	referred map[projections.Key][]int                          // who refers to what it deletes, as places in the dialect's Referrers
 	searches map[typeName]map[string]projections.Page
 }
 
 // Line makes a line of its own, whose index is written by nobody else. It doesn't work ahead.
 func (p *Projector) Line(partition int32) *Line {
-	l := &Line{index: p.Index, blobs: p.Blobs, catalog: p.Catalog, heal: p.Heal, logger: p.logger(), partition: partition, log: p.LogID, decisionBytes: events.DecisionBytes,
-		documents: functions.NewDocuments(p.Catalog), conditions: catalog.NewConditions(p.Catalog), referrers: make(map[string][]projections.Referrer)}
+	l := &Line{index: p.Index, blobs: p.Blobs, dialects: p.Dialects, heal: p.Heal, logger: p.logger(), partition: partition, log: p.LogID, decisionBytes: events.DecisionBytes}
 	if p.DecisionBytes > 0 {
 		l.decisionBytes = p.DecisionBytes
 	}
@@ -170,7 +164,7 @@ func (l *Line) take(ctx context.Context, records []events.RawRecord) ([]*item, e
 		group := make([]*item, len(next))
 		if err := functions.Parallel(ctx, len(next), func(n int) error {
 			group[n] = &item{raw: next[n]}
-			group[n].prepare(l.documents)
+			group[n].prepare(l.dialects)
 			return nil
 		}); err != nil {
 			return nil, err

@@ -8,7 +8,6 @@ import (
 
 	"binnacle/events"
 	"binnacle/projections"
-	"binnacle/projections/catalog"
 )
 
 // prefetch brings the current versions of all resources that a chunk names to hand, in one query. They are kept apart from the cache,
@@ -36,9 +35,9 @@ func (l *Line) prefetch(ctx context.Context, items []*item) error {
 			if w.ID != "" {
 				want(projections.Key{Tenant: i.event.Tenant, Type: w.Type, ID: w.ID})
 			}
-			for _, ref := range w.refs {
-				if ref.link < 0 {
-					want(ref.Key)
+			for _, mention := range w.mentions {
+				if mention.Link < 0 {
+					want(mention.Key)
 				}
 			}
 		}
@@ -98,7 +97,7 @@ func (l *Line) prefetchContents(ctx context.Context, items []*item) (map[events.
 			continue
 		}
 		for _, w := range i.works {
-			if w.Operation != events.Update || w.Condition != "" {
+			if w.Operation != events.Update || w.Condition != "" || w.read.Exact {
 				continue
 			}
 			before, have := l.fetched[projections.Key{Tenant: i.event.Tenant, Type: w.Type, ID: w.ID}]
@@ -208,15 +207,15 @@ func (l *Line) prefetchSearches(ctx context.Context, items []*item) {
 	l.found = make(map[conditionName]projections.Page)
 	var names []conditionName
 	var queries []projections.Query
-	want := func(name conditionName) {
+	want := func(dialect projections.Dialect, name conditionName) {
 		if _, kept := l.searches[typeName{name.tenant, name.name}][name.text]; kept {
 			return
 		}
 		if _, asked := l.found[name]; asked {
 			return
 		}
-		query, err := l.conditions.Parse(name.tenant, name.name, name.text)
-		if err != nil || catalog.Selective(query) != nil {
+		query, err := dialect.Condition(name.tenant, name.name, name.text)
+		if err != nil {
 			return
 		}
 		l.found[name] = projections.Page{}
@@ -228,11 +227,11 @@ func (l *Line) prefetchSearches(ctx context.Context, items []*item) {
 		}
 		for _, w := range i.works {
 			if w.Condition != "" {
-				want(conditionName{i.event.Tenant, w.Type, w.Condition})
+				want(i.dialect, conditionName{i.event.Tenant, w.Type, w.Condition})
 			}
 			for _, link := range w.Links {
 				if link.Change < 0 {
-					want(conditionName{i.event.Tenant, link.Type, link.Query})
+					want(i.dialect, conditionName{i.event.Tenant, link.Type, link.Query})
 				}
 			}
 		}

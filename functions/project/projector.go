@@ -13,7 +13,6 @@ import (
 	"binnacle/events"
 	"binnacle/functions"
 	"binnacle/projections"
-	"binnacle/projections/catalog"
 )
 
 // Projector decides: it turns the records of the log, in order, into versions, terms, blobs and outcomes. Its Handle is the handler of a
@@ -22,17 +21,17 @@ import (
 // What a Projector makes is a function of the records of the partition alone. Each commit moves the stored position, under the condition
 // that nobody else has moved it: with two of them on one partition one wins, and the other drops its work and reads the position again.
 type Projector struct {
-	Index   projections.Writer
-	Blobs   projections.Blobs
-	Catalog *catalog.Catalog
-	Told    func(partition int32, outcomes []events.Outcome) // told what became known with each commit: Waiters.Resolve; nil: nobody waits in this process
-	Publish *functions.Publish                               // told after each commit, and where a follower starts; nil: the decisions of this process are published elsewhere
-	Heal    *functions.Heal                                  // brings back a lost blob that an update must be compared with; nil: such an update counts as a change
-	Fit     *functions.Fit                                   // while it tells of a misfit nothing is projected; nil: the log always fits
-	LogID   string                                           // the log's identity (LogIdentity), kept with what is made of it
-	Reseek  func()                                           // Follower.Reseek
-	Ahead   bool                                             // decide a batch while the one before is committed: Handle may return before its last commit has ended; see Settle
-	Logger  *slog.Logger                                     // nil: slog.Default()
+	Index    projections.Writer
+	Blobs    projections.Blobs
+	Dialects *projections.Dialects
+	Told     func(partition int32, outcomes []events.Outcome) // told what became known with each commit: Waiters.Resolve; nil: nobody waits in this process
+	Publish  *functions.Publish                               // told after each commit, and where a follower starts; nil: the decisions of this process are published elsewhere
+	Heal     *functions.Heal                                  // brings back a lost blob that an update must be compared with; nil: such an update counts as a change
+	Fit      *functions.Fit                                   // while it tells of a misfit nothing is projected; nil: the log always fits
+	LogID    string                                           // the log's identity (LogIdentity), kept with what is made of it
+	Reseek   func()                                           // Follower.Reseek
+	Ahead    bool                                             // decide a batch while the one before is committed: Handle may return before its last commit has ended; see Settle
+	Logger   *slog.Logger                                     // nil: slog.Default()
 
 	DecisionBytes int // 0: events.DecisionBytes; another one is for tests, because all who ever decide must decide alike
 

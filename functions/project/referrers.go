@@ -8,31 +8,12 @@ import (
 	"binnacle/projections"
 )
 
-// referrersOf returns the parameters by which resources may refer to one of a type.
-func (l *Line) referrersOf(name string) []projections.Referrer {
-	if found, have := l.referrers[name]; have {
-		return found
-	}
-	var found []projections.Referrer
-	for _, other := range l.catalog.Types() {
-		if shape := l.catalog.Shape(other); shape.Opaque {
-			continue // what its parameters find belongs to it
-		}
-		for _, p := range l.catalog.Params(other) {
-			if p.Kind == projections.Reference && p.Searchable() && (len(p.Targets) == 0 || slices.Contains(p.Targets, name)) {
-				found = append(found, projections.Referrer{Type: other, Param: p.Code, Shares: p.Clause().Shares})
-			}
-		}
-	}
-	l.referrers[name] = found
-	return found
-}
-
 // prefetchReferrers asks, once for all that a chunk names and deletes, by which parameters others refer to it. What is asked while a commit is in flight may
 // be of before it or after it: what that commit changes is looked at besides.
 func (l *Line) prefetchReferrers(ctx context.Context, items []*item) error {
 	l.referred = make(map[projections.Key][]int)
 	var keys []projections.Key
+	by := make(map[string][]projections.Referrer)
 	for _, i := range items {
 		if i.poison != "" || i.known != nil || i.event.AllowDangling {
 			continue
@@ -42,22 +23,26 @@ func (l *Line) prefetchReferrers(ctx context.Context, items []*item) error {
 			if w.Operation != events.Delete || w.Condition != "" || l.uncommitted(key) == nil && !isAlive(l.fetched[key]) {
 				continue
 			}
-			if _, asked := l.referred[key]; !asked {
+			if _, asked := l.referred[key]; asked {
+				continue
+			}
+			referrers, known := by[w.Type]
+			if !known {
+				referrers = i.dialect.Referrers(w.Type)
+				by[w.Type] = referrers
+			}
+			if len(referrers) > 0 {
 				l.referred[key] = nil
 				keys = append(keys, key)
 			}
 		}
 	}
-	return l.askReferrers(ctx, keys)
+	return l.askReferrers(ctx, keys, by)
 }
 
 // askReferrers keeps what the index tells of resources for the chunk in hand.
-func (l *Line) askReferrers(ctx context.Context, keys []projections.Key) error {
+func (l *Line) askReferrers(ctx context.Context, keys []projections.Key, by map[string][]projections.Referrer) error {
 	for some := range slices.Chunk(keys, currentKeys) {
-		by := make(map[string][]projections.Referrer)
-		for _, key := range some {
-			by[key.Type] = l.referrersOf(key.Type)
-		}
 		found, err := l.index.Referrers(ctx, some, by)
 		if err != nil {
 			return err
@@ -74,12 +59,15 @@ func (e *decidingEvent) unreferenced(n int, w *work) error {
 	if e.item.event.AllowDangling || w.disposition != events.Deleted {
 		return nil
 	}
+	referrers := e.item.dialect.Referrers(w.Type)
+	if len(referrers) == 0 {
+		return nil
+	}
 	if _, asked := e.line.referred[w.key]; !asked {
-		if err := e.line.askReferrers(e.ctx, []projections.Key{w.key}); err != nil {
+		if err := e.line.askReferrers(e.ctx, []projections.Key{w.key}, map[string][]projections.Referrer{w.Type: referrers}); err != nil {
 			return err
 		}
 	}
-	referrers := e.line.referrersOf(w.Type)
 	committed := e.line.referred[w.key]
 	deciding, err := e.referring(w.key, referrers)
 	if err != nil {
@@ -88,8 +76,7 @@ func (e *decidingEvent) unreferenced(n int, w *work) error {
 	for i, r := range referrers {
 		refers := slices.Contains(deciding, i)
 		if !refers && slices.Contains(committed, i) { // unless what refers to it was changed since
-			clause := e.line.catalog.Clause(r.Type, r.Param)
-			clause.Values = []projections.Value{{System: w.Type, Code: w.key.ID}}
+			clause := projections.Clause{Param: r.Param, Kind: projections.Reference, Shares: r.Shares, Values: []projections.Value{{System: w.Type, Code: w.key.ID}}}
 			matches, err := e.search(projections.Query{Tenant: w.key.Tenant, Type: r.Type, Clauses: []projections.Clause{clause}}, r.Param+"="+w.Type+"/"+w.key.ID)
 			if err != nil {
 				return err

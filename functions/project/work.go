@@ -5,19 +5,18 @@ import (
 	"fmt"
 
 	"binnacle/events"
-	"binnacle/events/fhir"
 	"binnacle/functions"
 	"binnacle/projections"
-	"binnacle/projections/catalog"
 )
 
 // item is a record on its way through a chunk.
 type item struct {
-	raw    events.RawRecord
-	event  events.Event
-	works  []*work
-	poison string          // why it goes to quarantine; empty: it does not
-	known  *events.Outcome // the event took effect earlier: this is a repetition
+	raw     events.RawRecord
+	event   events.Event
+	dialect projections.Dialect // of the event; nil: it has no changes, or is poison
+	works   []*work
+	poison  string          // why it goes to quarantine; empty: it does not
+	known   *events.Outcome // the event took effect earlier: this is a repetition
 }
 
 // poisoned is the error of a record that cannot be projected, however often it is tried.
@@ -31,10 +30,9 @@ func (p *poisoned) Error() string { return p.reason }
 // work is one change on its way: what it asks for, and what was decided.
 type work struct {
 	*events.Change
-	item      *item
-	documents *functions.Documents
-	doc       *fhir.Document // of Content as the event has it; nil for a delete, and when all is decided
-	refs      []reference    // literal relative references in doc, and links to a version of what they lead to
+	item     *item
+	read     projections.Prepared  // Content as the event has it; none of a delete, and when all is decided
+	mentions []projections.Mention // in it
 
 	// decided
 	key         projections.Key     // the resource meant; no ID: a conditional delete that met nothing
@@ -59,30 +57,33 @@ func (w *work) writes() bool {
 
 // forget takes back what was decided.
 func (w *work) forget() {
-	*w = work{Change: w.Change, item: w.item, documents: w.documents, doc: w.doc, refs: w.refs}
+	*w = work{Change: w.Change, item: w.item, read: w.read, mentions: w.mentions}
 }
 
-// release gives back what is not needed any more when the work was decided for good and its terms were extracted: the memory of the document, and
+// release gives back what is not needed any more when the work was decided for good and its terms were extracted: what the dialect has read, and
 // the content as it was asked for where it became another one. The final content stays for as long as the commit is in flight.
 func (w *work) release() {
-	if w.doc != nil {
-		w.documents.Release(w.doc)
-		w.doc, w.refs = nil, nil
+	if w.read.Content != nil {
+		w.read.Content.Release()
+		w.read, w.mentions = projections.Prepared{}, nil
 	}
 	w.Content = nil
 }
 
 // prepare reads an item's record; whatever is wrong with it makes it poison. It is safe to prepare items side by side.
-func (i *item) prepare(d *functions.Documents) {
+func (i *item) prepare(dialects *projections.Dialects) {
 	err := i.guard("reading it", func() error {
 		record, err := events.Decode(i.raw)
 		if err != nil {
 			return err
 		}
 		i.event = record.Event
+		if i.dialect, err = dialects.Of(&i.event); err != nil {
+			return err
+		}
 		i.works = make([]*work, len(i.event.Changes))
 		for n := range i.event.Changes {
-			if i.works[n], err = newWork(d, i, &i.event.Changes[n]); err != nil {
+			if i.works[n], err = newWork(i, &i.event.Changes[n]); err != nil {
 				return fmt.Errorf("change %d (%s %s/%s): %w", n, i.event.Changes[n].Operation, i.event.Changes[n].Type, i.event.Changes[n].ID, err)
 			}
 		}
@@ -106,32 +107,15 @@ func (i *item) guard(what string, step func() error) error {
 }
 
 // newWork checks a change's form, which the door has done already for what came through it.
-func newWork(d *functions.Documents, i *item, change *events.Change) (*work, error) {
-	w := &work{Change: change, item: i, documents: d}
-	if !d.Catalog.Readable(change.Type) {
-		return nil, fmt.Errorf("%.80q is no resource type", change.Type)
-	}
-	if !(change.ID == "" && change.Operation == events.Delete && change.Condition != "") {
-		if err := fhir.CheckID(change.ID); err != nil {
-			return nil, err
-		}
-	}
-	if change.Operation == events.Delete {
-		return w, nil
-	}
-	doc, err := d.Parse(change.Content)
+func newWork(i *item, change *events.Change) (*work, error) {
+	read, err := i.dialect.Prepare(change)
 	if err != nil {
 		return nil, err
 	}
-	resource, err := fhir.ResourceOf(doc.Root())
-	if err != nil {
-		return nil, err
+	w := &work{Change: change, item: i, read: read}
+	if read.Content != nil {
+		w.mentions = read.Content.Mentions(i.event.Tenant, change.Links)
 	}
-	if resource.Type != change.Type {
-		return nil, fmt.Errorf("the content's resourceType is %s", resource.Type)
-	}
-	w.doc = doc
-	w.refs = literalReferences(w.doc, d.Catalog.Shape, i.event.Tenant, change.Links)
 	return w, nil
 }
 
@@ -140,7 +124,7 @@ func (w *work) seal() error {
 	if w.sealed {
 		return nil
 	}
-	content, hash, err := functions.FinalContent(w.Change, w.targets)
+	content, hash, err := functions.FinalContent(w.item.dialect, w.Change, w.targets)
 	if err != nil {
 		return &poisoned{w.item, err.Error()}
 	}
@@ -157,15 +141,15 @@ func (w *work) extract() error {
 		return err
 	}
 	return w.item.guard("extracting its search terms", func() error {
-		doc := w.doc
+		read := w.read.Content
 		if len(w.Links) > 0 {
 			var err error
-			if doc, err = w.documents.Parse(w.content); err != nil {
+			if read, err = w.item.dialect.Read(w.content); err != nil {
 				return &poisoned{w.item, "the content with its references resolved: " + err.Error()}
 			}
-			defer w.documents.Release(doc)
+			defer read.Release()
 		}
-		extracted, err := w.documents.Catalog.Extract(doc)
+		extracted, err := read.Extract()
 		if err != nil {
 			return &poisoned{w.item, "extracting the search terms of " + w.Type + "/" + w.key.ID + ": " + err.Error()}
 		}
@@ -181,7 +165,7 @@ func (w *work) roughTerms() ([]projections.Term, error) {
 		return w.rough, nil
 	}
 	err := w.item.guard("extracting its search terms", func() error {
-		extracted, err := w.documents.Catalog.Extract(w.doc)
+		extracted, err := w.read.Content.Extract()
 		if err != nil {
 			return &poisoned{w.item, "extracting the search terms of " + w.Type + "/" + w.key.ID + ": " + err.Error()}
 		}
@@ -191,13 +175,13 @@ func (w *work) roughTerms() ([]projections.Term, error) {
 	return w.rough, err
 }
 
-// Try reads the event of a record. Kind Invalid: it could not be projected with a catalog; else this program can read it and extract its
+// Try reads the event of a record. Kind Invalid: it could not be projected with these dialects; else this program can read it and extract its
 // search terms.
-func Try(c *catalog.Catalog, record events.RawRecord) (events.Event, error) {
+func Try(dialects *projections.Dialects, record events.RawRecord) (events.Event, error) {
 	i := &item{raw: record}
-	i.prepare(functions.NewDocuments(c))
+	i.prepare(dialects)
 	for _, w := range i.works {
-		if i.poison != "" || w == nil || w.doc == nil {
+		if i.poison != "" || w == nil || w.read.Content == nil {
 			continue
 		}
 		if _, err := w.roughTerms(); err != nil {

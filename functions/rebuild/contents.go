@@ -130,12 +130,13 @@ func (r *Contents) batch(ctx context.Context, blobs *missing, records []events.R
 		if outcome == nil || outcome.Position != records[n].Position || len(outcome.Results) != len(decoded[n].Changes) {
 			return nil
 		}
+		dialect, _ := r.Heal.Dialects.Of(&decoded[n]) // without one, what has no links is made all the same
 		for c := range outcome.Results {
 			result, change := &outcome.Results[c], &decoded[n].Changes[c]
 			if (result.Disposition != events.Created && result.Disposition != events.Updated) || !blobs.lacks(result.Hash) {
 				continue
 			}
-			content, err := recordedContent(change, result)
+			content, err := recordedContent(dialect, change, result)
 			if err == nil {
 				found[n] = append(found[n], projections.Blob{Hash: result.Hash, Content: content})
 				continue

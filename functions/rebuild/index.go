@@ -9,7 +9,6 @@ import (
 	"binnacle/functions"
 	"binnacle/functions/project"
 	"binnacle/projections"
-	"binnacle/projections/catalog"
 )
 
 // Times and counts of a rebuild.
@@ -35,9 +34,9 @@ type Index struct {
 	Feed        events.Feed // nil: there is none, and everything is decided again
 	Generations projections.Generations
 	Blobs       projections.Blobs
-	Catalog     *catalog.Catalog // of the next generation; Rollback has that of the generation that it goes back to
-	Heal        *functions.Heal  // as in project.Projector
-	Logger      *slog.Logger     // nil: slog.Default()
+	Dialects    *projections.Dialects // of the next generation; Rollback has those of the generation that it goes back to
+	Heal        *functions.Heal       // as in project.Projector
+	Logger      *slog.Logger          // nil: slog.Default()
 
 	Rollback         bool // go back to the generation that was live before
 	AcceptDifference bool // switch although the live generation, with the same search parameters, holds something else
@@ -70,7 +69,7 @@ type Summary struct {
 }
 
 // Handle rebuilds and calls progress, from one goroutine at a time, a few times a second. After an error the generation is not live and what was
-// built is kept: the next call resumes it when the catalog is the same. Kind Conflict: another process is rebuilding; the log has lost
+// built is kept: the next call resumes it when the dialects search by the same. Kind Conflict: another process is rebuilding; the log has lost
 // records that the generation needs; the feed is not that of the log; or the generations differ.
 func (r *Index) Handle(ctx context.Context, progress func(Progress)) (summary Summary, err error) {
 	run := &rebuilding{Index: r, lines: make(map[int32]*project.Line), progress: progress, started: time.Now(), summary: &summary, reached: make(map[int32]projections.State), own: make(map[int32]int64)}
@@ -115,7 +114,7 @@ func generationIn(ctx context.Context, generations projections.Builders, state s
 	return projections.Generation{}, events.Errorf(events.NotFound, "rebuild.Index", "there is no %s generation", state)
 }
 
-// open begins the run: it takes the exclusive right, finds the catalogs and what the blob store has.
+// open begins the run: it takes the exclusive right, finds what the dialects search by and what the blob store has.
 func (r *rebuilding) open(ctx context.Context) (err error) {
 	if r.logger = r.Logger; r.logger == nil {
 		r.logger = slog.Default()
@@ -131,12 +130,12 @@ func (r *rebuilding) open(ctx context.Context) (err error) {
 		if err != nil {
 			return events.Wrap(events.KindOf(err), "rebuild.Index", err, "there is no generation to go back to: the one before was dropped, or there never was one")
 		}
-		r.catalog = r.Catalog
-		if old.Catalog != r.Catalog.Digest() {
-			if r.catalog, err = CatalogOf(ctx, r.Generations, old.Catalog); err != nil {
+		r.dialects = r.Dialects
+		if old.Catalog != r.Dialects.Digest() {
+			if r.dialects, err = DialectsOf(ctx, r.Dialects, r.Generations, old.Catalog); err != nil {
 				return err
 			}
-			if r.catalog.Digest() != old.Catalog {
+			if r.dialects.Digest() != old.Catalog {
 				return events.Errorf(events.Conflict, "rebuild.Index", "generation %d was made by another version of the program, which reads search parameters differently; go back with that version, or run binnacle rebuild", old.Number)
 			}
 		}
@@ -145,7 +144,7 @@ func (r *rebuilding) open(ctx context.Context) (err error) {
 		}
 		r.digest = old.Catalog
 	} else {
-		r.catalog, r.digest = r.Catalog, r.Catalog.Digest()
+		r.dialects, r.digest = r.Dialects, r.Dialects.Digest()
 		if r.building, err = r.Generations.Build(ctx, r.digest); err != nil {
 			return err
 		}
@@ -157,7 +156,7 @@ func (r *rebuilding) open(ctx context.Context) (err error) {
 		}
 	}()
 	if !r.Rollback {
-		definitions, err := r.Catalog.Definitions()
+		definitions, err := r.Dialects.Definitions()
 		if err != nil {
 			return err
 		}
@@ -169,19 +168,19 @@ func (r *rebuilding) open(ctx context.Context) (err error) {
 	if r.blobs, err = newMissing(ctx, r.Blobs); err != nil {
 		return err
 	}
-	r.project = &project.Projector{Index: r.building, Blobs: r.blobs, Catalog: r.catalog, Heal: r.Heal, LogID: r.identity, Logger: r.logger}
+	r.project = &project.Projector{Index: r.building, Blobs: r.blobs, Dialects: r.dialects, Heal: r.Heal, LogID: r.identity, Logger: r.logger}
 	return nil
 }
 
-// CatalogOf compiles the catalog of a generation from the definitions that were kept with it. When another version of the program made the
-// generation, its digest may be another than the one asked for: then this one reads the same definitions differently. Kind NotFound:
-// nothing was kept.
-func CatalogOf(ctx context.Context, definitions projections.Definitions, digest string) (*catalog.Catalog, error) {
+// DialectsOf makes the dialects of a generation from the definitions that were kept with it. When another version of the program made the
+// generation, their digest may be another than the one asked for: then this one reads the same definitions differently, or lacks a dialect.
+// Kind NotFound: nothing was kept.
+func DialectsOf(ctx context.Context, dialects *projections.Dialects, definitions projections.Definitions, digest string) (*projections.Dialects, error) {
 	kept, err := definitions.Definitions(ctx, digest)
 	if err != nil {
 		return nil, err
 	}
-	return catalog.Restore(kept)
+	return dialects.Restore(kept)
 }
 
 // dropOlder drops generations beyond the one that was live before: that one is for going back.

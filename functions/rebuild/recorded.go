@@ -32,7 +32,7 @@ type applier struct {
 	log       events.Log
 	index     projections.Writer
 	blobs     projections.Blobs
-	documents *functions.Documents // of the catalog that extracts
+	dialects  *projections.Dialects // of the generation that is built
 	logger    *slog.Logger
 	partition int32
 	identity  string              // of the log
@@ -40,7 +40,7 @@ type applier struct {
 
 	state     projections.State
 	current   *otter.Cache[projections.Key, projections.Version]
-	unindexed int64 // versions whose terms the catalog could not extract
+	unindexed int64 // versions whose terms could not be extracted
 }
 
 // applied is one record with its decision.
@@ -197,6 +197,7 @@ func (a *applier) prepare(i *applied) error {
 	if len(d.Outcome.Results) != len(record.Event.Changes) {
 		return a.foreign(position, "the decision tells of %d changes, and the record has %d", len(d.Outcome.Results), len(record.Event.Changes))
 	}
+	dialect, unknown := a.dialects.Of(&record.Event)
 	for n := range d.Outcome.Results {
 		result, change := &d.Outcome.Results[n], &record.Event.Changes[n]
 		row := projections.Row{MainDate: projections.MinTime, Version: projections.Version{
@@ -208,12 +209,16 @@ func (a *applier) prepare(i *applied) error {
 			row.Deleted, row.Hash = true, events.Hash{}
 			i.rows, i.contents = append(i.rows, row), append(i.contents, nil)
 		case events.Created, events.Updated:
-			content, err := recordedContent(change, result)
+			content, err := recordedContent(dialect, change, result)
 			if err != nil {
 				return a.foreign(position, "change %d (%s/%s): %v", n, result.Type, result.ID, err)
 			}
-			// History is not rewritten by a catalog that cannot read it: such a version stays without terms.
-			if err := a.documents.Extract(&row, content); err != nil {
+			// History is not rewritten by dialects that cannot read it: such a version stays without terms.
+			err = unknown
+			if err == nil {
+				err = functions.Extract(dialect, &row, content)
+			}
+			if err != nil {
 				i.failures = append(i.failures, err)
 			}
 			i.rows, i.contents = append(i.rows, row), append(i.contents, content)
@@ -224,8 +229,8 @@ func (a *applier) prepare(i *applied) error {
 
 // recordedContent is the content that a change became, with its links as they were resolved. An error tells that the record does not give
 // the content that was decided.
-func recordedContent(change *events.Change, result *events.Result) ([]byte, error) {
-	content, hash, err := functions.FinalContent(change, result.Links)
+func recordedContent(dialect projections.Dialect, change *events.Change, result *events.Result) ([]byte, error) {
+	content, hash, err := functions.FinalContent(dialect, change, result.Links)
 	if err != nil {
 		return nil, err
 	}

@@ -10,10 +10,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"binnacle/events"
-	"binnacle/functions"
 	"binnacle/functions/project"
 	"binnacle/projections"
-	"binnacle/projections/catalog"
 )
 
 // rebuilding is one run.
@@ -21,8 +19,8 @@ type rebuilding struct {
 	*Index
 	building projections.Building
 	live     projections.Generation // the one that is live at the start
-	catalog  *catalog.Catalog       // of the generation being built
-	digest   string                 // of that catalog
+	dialects *projections.Dialects  // of the generation being built
+	digest   string                 // of those dialects
 	identity string                 // of the log
 	blobs    *missing
 	logger   *slog.Logger
@@ -49,7 +47,7 @@ type goal struct {
 	to       int64             // where this run goes
 }
 
-// sameMeaning tells whether the live generation has the same catalog, and so must hold the same.
+// sameMeaning tells whether the live generation searches by the same, and so must hold the same.
 func (r *rebuilding) sameMeaning() bool { return r.live.Catalog == r.digest }
 
 // goals looks at log, feed and live generation. A partition is brought to where the live generation is, or to the feed's end when that is
@@ -264,7 +262,7 @@ func (r *rebuilding) bring(ctx context.Context, partition int32, l *project.Line
 		if state.Next >= to {
 			return nil
 		}
-		a := &applier{log: r.Log, index: r.building, blobs: r.blobs, documents: functions.NewDocuments(r.catalog), logger: r.logger, partition: partition, identity: r.identity, done: func(records int64) {
+		a := &applier{log: r.Log, index: r.building, blobs: r.blobs, dialects: r.dialects, logger: r.logger, partition: partition, identity: r.identity, done: func(records int64) {
 			r.report(step, records)
 			r.mu.Lock()
 			r.summary.Recorded += records

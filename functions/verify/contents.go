@@ -67,7 +67,11 @@ func (v *verifying) contents(ctx context.Context, batch []checked) error {
 		}
 		row := projections.Row{Version: one.version, Supersedes: one.supersedes, MainDate: projections.MinTime}
 		if !one.version.Deleted {
-			if err := v.documents.Extract(&row, content); err != nil {
+			dialect, err := v.Dialects.OfType(row.Type)
+			if err == nil {
+				err = functions.Extract(dialect, &row, content)
+			}
+			if err != nil {
 				v.problem("%s cannot be indexed any more: %v; it stays out of a rebuild", describe(one.version), err)
 				continue
 			}
@@ -131,7 +135,7 @@ func (v *verifying) lost(ctx context.Context, version projections.Version, count
 	v.mu.Lock()
 	*counter++
 	v.mu.Unlock()
-	heal := functions.Heal{Log: v.Log, Index: v.Index, Catalog: v.Catalog}
+	heal := functions.Heal{Log: v.Log, Index: v.Index, Dialects: v.Dialects}
 	if !v.options.Repair {
 		v.problem("the content of %s %s; --repair brings it back from the log", describe(version), what)
 		if !v.options.Deep {

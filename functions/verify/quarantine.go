@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"binnacle/events"
-	"binnacle/events/fhir"
 	"binnacle/functions"
 	"binnacle/projections"
 )
@@ -34,6 +33,15 @@ func (v *verifying) quarantine(ctx context.Context) error {
 	})
 }
 
+// mayBe tells whether there may be a resource of a key that a record's bytes tell of, which may be any.
+func (v *verifying) mayBe(key projections.Key) bool {
+	dialect, err := v.Dialects.OfType(key.Type)
+	if err == nil {
+		_, err = dialect.Prepare(&events.Change{Operation: events.Delete, Type: key.Type, ID: key.ID})
+	}
+	return err == nil
+}
+
 // dependents tells of the resources whose current version is younger than a record that was to change them. A resource that a condition
 // would have selected is not known.
 func (v *verifying) dependents(ctx context.Context, record events.RawRecord) error {
@@ -42,7 +50,7 @@ func (v *verifying) dependents(ctx context.Context, record events.RawRecord) err
 	seen := make(map[projections.Key]bool)
 	for _, change := range changes {
 		key := projections.Key{Tenant: tenant, Type: change.Type, ID: change.ID}
-		if !seen[key] && v.Catalog.Readable(key.Type) && fhir.CheckID(key.ID) == nil {
+		if !seen[key] && v.mayBe(key) {
 			seen[key] = true
 			keys = append(keys, key)
 		}

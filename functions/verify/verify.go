@@ -16,7 +16,6 @@ import (
 	"binnacle/events"
 	"binnacle/functions"
 	"binnacle/projections"
-	"binnacle/projections/catalog"
 )
 
 // Bounds of a run.
@@ -32,10 +31,10 @@ const (
 
 // Storage is what is compared: what happened with what is, log ↔ index ↔ blobs.
 type Storage struct {
-	Log     events.Log
-	Index   projections.Index
-	Blobs   projections.Blobs
-	Catalog *catalog.Catalog // that the index was made with
+	Log      events.Log
+	Index    projections.Index
+	Blobs    projections.Blobs
+	Dialects *projections.Dialects // that the index was made with
 
 	// OtherReading: the definitions are those that the index was made with, but the program that made it extracted other terms from them.
 	// Then terms are not compared.
@@ -59,12 +58,11 @@ type latest struct {
 // verifying is one run.
 type verifying struct {
 	*Storage
-	documents *functions.Documents
-	options   Options
-	progress  func(done, all int64)
-	all       int64
-	seed      maphash.Seed
-	stored    []uint64 // first bytes of every hash that the blobs have something under, ascending
+	options  Options
+	progress func(done, all int64)
+	all      int64
+	seed     maphash.Seed
+	stored   []uint64 // first bytes of every hash that the blobs have something under, ascending
 
 	mu       sync.Mutex
 	report   Report
@@ -77,7 +75,7 @@ type verifying struct {
 // Handle verifies and calls progress, from one goroutine at a time, with the versions done and all. An error means that verifying could not be
 // finished; what it found wrong is in the report. It may run beside a server that writes: what is written meanwhile is passed over.
 func (v *Storage) Handle(ctx context.Context, options Options, progress func(done, all int64)) (Report, error) {
-	run := &verifying{Storage: v, options: options, progress: progress, documents: functions.NewDocuments(v.Catalog), seed: maphash.MakeSeed(), latest: make(map[uint64]latest), living: make(map[projections.Ledger]int64), hashes: make(map[uint64]struct{})}
+	run := &verifying{Storage: v, options: options, progress: progress, seed: maphash.MakeSeed(), latest: make(map[uint64]latest), living: make(map[projections.Ledger]int64), hashes: make(map[uint64]struct{})}
 	run.report.Types = make(map[string]TypeCount)
 	started := time.Now()
 	// Orphans are counted against the versions read afterwards: a content is there before its version is.

@@ -41,6 +41,7 @@ type Writer struct {
 	IndexReady func(context.Context) error // tells in bounded time whether the index takes commits; nil: it does when it answers
 	IndexAway  func() time.Time            // when anybody last saw that the index takes none; nil: nobody else looks
 	Blobs      projections.Blobs
+	Dialects   *projections.Dialects
 	Waiters    *Waiters
 	Partitions int32 // of the log
 	Now        func() time.Time
@@ -66,7 +67,7 @@ func (w *Writer) prepare() {
 //
 // Kind Transient: a part is away or the projector is too far behind, and nothing was appended. Kind Unknown: the event is or may be
 // in the log and takes effect if it is; the text names its position when that is known. Kind Reused: the event's idempotency key stands
-// for another request. An event that repeats another under its key takes no effect: that one's outcome is returned, and its Repeats is
+// for another request. Kind Unsupported, Invalid: see [projections.Dialects.Of]; nothing was appended. An event that repeats another under its key takes no effect: that one's outcome is returned, and its Repeats is
 // not empty.
 func (w *Writer) Handle(ctx context.Context, event events.Event) (events.Outcome, error) {
 	outcome, err := w.Send(ctx, event, false)
@@ -90,6 +91,9 @@ type sent struct {
 // unclaimed the claims on its key are not looked up.
 func (w *Writer) Send(ctx context.Context, event events.Event, unclaimed bool) (outcome func(context.Context) (events.Outcome, error), err error) {
 	w.prepare()
+	if _, err := w.Dialects.Of(&event); err != nil {
+		return nil, err
+	}
 	partition := events.PartitionOf(event.Tenant, w.Partitions)
 	if err := w.gate.check(ctx, partition); err != nil {
 		return nil, err
@@ -149,6 +153,9 @@ func (s *sent) own(ctx context.Context) (events.Outcome, error) {
 // before under its idempotency key, and the position is that of the first time.
 func (w *Writer) Append(ctx context.Context, event events.Event) (position events.Position, repeats bool, err error) {
 	w.prepare()
+	if _, err := w.Dialects.Of(&event); err != nil {
+		return events.Position{}, false, err
+	}
 	if err := w.gate.check(ctx, events.PartitionOf(event.Tenant, w.Partitions)); err != nil {
 		return events.Position{}, false, err
 	}

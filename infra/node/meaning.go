@@ -13,7 +13,7 @@ import (
 	"binnacle/infra/parts"
 	"binnacle/infra/terminal"
 	"binnacle/projections"
-	"binnacle/projections/catalog"
+	"binnacle/projections/fhir"
 	"binnacle/readapi"
 )
 
@@ -22,22 +22,22 @@ import (
 // this one.
 type meaning struct {
 	generation int
-	digest     string // of the generation's catalog
-	catalog    *catalog.Catalog
+	digest     string // of what the generation's dialects search by
+	dialects   *projections.Dialects
 	due        parts.Due          // why a rebuild is due
 	project    *project.Projector // nil on a node that does not project
 	whole      *wholeIndex        // what the doors read
 	handler    http.Handler
 }
 
-// firstMeaning makes the meaning that the node starts with. The definitions of a catalog that the index has no copy of yet are kept.
+// firstMeaning makes the meaning that the node starts with. Definitions that the index has no copy of yet are kept.
 func (n *Node) firstMeaning(ctx context.Context) error {
 	live, err := parts.LiveGeneration(ctx, n.Generations)
 	if err != nil {
 		return err
 	}
-	if live.Catalog == n.Parts.Catalog.Digest() {
-		definitions, err := n.Parts.Catalog.Definitions()
+	if live.Catalog == n.Dialects.Digest() {
+		definitions, err := n.Dialects.Definitions()
 		if err == nil {
 			err = n.Generations.Keep(ctx, live.Catalog, definitions)
 		}
@@ -53,19 +53,19 @@ func (n *Node) firstMeaning(ctx context.Context) error {
 	return nil
 }
 
-// newMeaning makes doors and projector for a generation. Everything in it reads and writes generations of this catalog alone.
+// newMeaning makes doors and projector for a generation. Everything in it reads and writes generations of these definitions alone.
 func (n *Node) newMeaning(ctx context.Context, live projections.Generation) (*meaning, error) {
 	m := &meaning{generation: live.Number, digest: live.Catalog}
 	var err error
-	if m.catalog, m.due, err = n.MeaningOf(ctx, live); events.KindOf(err) == events.NotFound {
+	if m.dialects, m.due, err = n.MeaningOf(ctx, live); events.KindOf(err) == events.NotFound {
 		return nil, events.Errorf(events.Conflict, "infra.node", "the index was made with other search parameters than the configured ones, and what they were is not known any more; run binnacle rebuild, or start with the ones it was made with")
 	} else if err != nil {
 		return nil, err
 	}
 	index := n.Generations.Bound(live.Catalog)
-	heal := &functions.Heal{Log: n.Log, Index: index, Blobs: n.Blobs, Catalog: m.catalog}
+	heal := &functions.Heal{Log: n.Log, Index: index, Blobs: n.Blobs, Dialects: m.dialects}
 	if n.follower != nil {
-		m.project = &project.Projector{Index: index, Blobs: n.Blobs, Catalog: m.catalog, Told: n.waiters.Resolve, Publish: n.publish, Fit: n.fit, LogID: n.logID, Heal: heal, Reseek: n.follower.Reseek, Ahead: true, Logger: n.Logger}
+		m.project = &project.Projector{Index: index, Blobs: n.Blobs, Dialects: m.dialects, Told: n.waiters.Resolve, Publish: n.publish, Fit: n.fit, LogID: n.logID, Heal: heal, Reseek: n.follower.Reseek, Ahead: true, Logger: n.Logger}
 	}
 	m.whole = newWholeIndex(n.Reader(index), n.Log, index)
 	m.handler, err = n.newDoors(m, index, heal)
@@ -93,10 +93,10 @@ const dangling = "dangling"
 
 // newDoors makes the HTTP side: the reading router with the write door mounted in it.
 func (n *Node) newDoors(m *meaning, index projections.Index, heal *functions.Heal) (http.Handler, error) {
-	limits := n.config.Limits
+	limits, known := n.config.Limits, fhir.CatalogOf(m.dialects)
 	config := readapi.Config{
 		Base: n.config.Base, PublicURL: n.config.PublicURL, TrustedProxies: n.config.Proxies, CORSOrigins: n.config.Origins, AccessLog: n.config.AccessLog, Tenant: parts.DefaultTenant, Tenants: n.config.Tenants, Partitions: n.Partitions, Log: n.logID,
-		Catalog: m.catalog, Health: n.healthParts(), Lost: n.lost, Stopping: n.Stopping.Done(), Registry: n.registry, Logger: n.Logger, Version: terminal.Version(), Lenient: limits.Handling == "lenient", MaxValues: limits.MaxValues, Dangling: limits.References == dangling,
+		Catalog: known, Health: n.healthParts(), Lost: n.lost, Stopping: n.Stopping.Done(), Registry: n.registry, Logger: n.Logger, Version: terminal.Version(), Lenient: limits.Handling == "lenient", MaxValues: limits.MaxValues, Dangling: limits.References == dangling,
 		DefaultCount: limits.DefaultCount, MaxCount: limits.MaxCount, SearchTime: limits.SearchTimeout, PositionWait: limits.PositionWait,
 	}
 	if n.has(roleRead) {
@@ -105,14 +105,14 @@ func (n *Node) newDoors(m *meaning, index projections.Index, heal *functions.Hea
 	var front *door.Door
 	if n.has(roleWrite) {
 		writer := &write.Writer{
-			Log: n.Log, Index: index, IndexReady: n.watch.ready, IndexAway: n.watch.lastAway, Blobs: n.Blobs, Waiters: n.waiters,
+			Log: n.Log, Index: index, IndexReady: n.watch.ready, IndexAway: n.watch.lastAway, Blobs: n.Blobs, Dialects: m.dialects, Waiters: n.waiters,
 			Partitions: n.Partitions, Now: time.Now, Fit: n.fit, Limits: write.Limits{OutcomeWait: limits.OutcomeWait, LagRecords: limits.MaxLag},
 		}
 		if m.project != nil {
 			writer.Trouble = m.project.TroubleOf
 		}
 		front = door.New(door.Config{
-			Write: writer, Blobs: n.Blobs, Catalog: m.catalog, Now: time.Now, NewID: NewID,
+			Write: writer, Blobs: n.Blobs, Catalog: known, Now: time.Now, NewID: NewID,
 			Base: n.config.Base, Tenant: parts.DefaultTenant, Dangling: limits.References == dangling, Heal: heal, Logger: n.Logger, Left: n.left.Inc,
 			Limits: door.Limits{BodyBytes: limits.MaxBody, BodiesBytes: limits.BodyMemory, KeyWindow: limits.KeyWindow},
 		})

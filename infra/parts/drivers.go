@@ -24,6 +24,7 @@ import (
 	memoryblobs "binnacle/projections/blobs/memory"
 	sqliteblobs "binnacle/projections/blobs/sqlite"
 	"binnacle/projections/catalog"
+	"binnacle/projections/fhir"
 	"binnacle/projections/index/postgres"
 	sqliteindex "binnacle/projections/index/sqlite"
 	"binnacle/projections/index/together"
@@ -36,7 +37,7 @@ const DefaultTenant = "main"
 type Parts struct {
 	Config      *Config
 	Logger      *slog.Logger
-	Catalog     *catalog.Catalog
+	Dialects    *projections.Dialects // each with what is configured for it
 	File        *sqlitefile.File // nil: the variant has none
 	Log         events.Log
 	Feed        events.Feed
@@ -68,7 +69,7 @@ func Open(ctx context.Context, config *Config, logger *slog.Logger, options Opti
 }
 
 func (p *Parts) open(ctx context.Context, options Options) (err error) {
-	if p.Catalog, err = LoadCatalog(p.Config); err != nil {
+	if p.Dialects, err = LoadDialects(p.Config); err != nil {
 		return err
 	}
 	// A replica's file is made from Kafka by a rebuild too; that of the standalone variant holds the log itself.
@@ -90,6 +91,16 @@ func (p *Parts) open(ctx context.Context, options Options) (err error) {
 	return err
 }
 
+// LoadDialects makes the dialects that the program knows. More of them come here: nothing registers itself.
+func LoadDialects(config *Config) (*projections.Dialects, error) {
+	c, err := LoadCatalog(config)
+	if err != nil {
+		return nil, err
+	}
+	return projections.NewDialects(fhir.New(c))
+}
+
+// LoadCatalog compiles what can be searched of FHIR.
 func LoadCatalog(config *Config) (*catalog.Catalog, error) {
 	var more [][]byte
 	for _, path := range config.SearchParameters {
@@ -188,9 +199,9 @@ func (p *Parts) openIndex(ctx context.Context, file *sqlitefile.File, options Op
 		Memos() projections.Memos
 	}
 	if p.Config.Variant == "distributed" {
-		opened, err = postgres.Open(ctx, postgresConfig(p.Config, p.Logger, p.Catalog.Digest(), options.SearchTimeout), options.Create || options.CreateIndex)
+		opened, err = postgres.Open(ctx, postgresConfig(p.Config, p.Logger, p.Dialects.Digest(), options.SearchTimeout), options.Create || options.CreateIndex)
 	} else {
-		opened, err = sqliteindex.Open(ctx, sqliteindex.Config{File: file, Catalog: p.Catalog.Digest(), Logger: p.Logger, Timeout: options.SearchTimeout,
+		opened, err = sqliteindex.Open(ctx, sqliteindex.Config{File: file, Catalog: p.Dialects.Digest(), Logger: p.Logger, Timeout: options.SearchTimeout,
 			Exclusive: options.Exclusive || p.Config.Variant == "memory"}, true)
 	}
 	if err != nil {
@@ -274,7 +285,7 @@ func OpenLog(ctx context.Context, config *Config, logger *slog.Logger, memos boo
 		err = p.openLog(ctx, file, false)
 	}
 	if err == nil && memos {
-		if p.Catalog, err = LoadCatalog(config); err == nil {
+		if p.Dialects, err = LoadDialects(config); err == nil {
 			err = p.openIndex(ctx, file, Options{})
 		}
 	}
@@ -363,7 +374,7 @@ func postgresConfig(c *Config, logger *slog.Logger, catalog string, searchTimeou
 
 // Heal makes the function that brings lost contents back.
 func (p *Parts) Heal() *functions.Heal {
-	return &functions.Heal{Log: p.Log, Index: p.Generations.Live(), Blobs: p.Blobs, Catalog: p.Catalog}
+	return &functions.Heal{Log: p.Log, Index: p.Generations.Live(), Blobs: p.Blobs, Dialects: p.Dialects}
 }
 
 // Empty refuses storage that has anything in its log.

@@ -7,12 +7,11 @@ import (
 
 	"binnacle/functions/rebuild"
 	"binnacle/projections"
-	"binnacle/projections/catalog"
 )
 
 // RebuildDue tells whether the live generation has other search parameters than the configuration, or reads them differently.
 func (p *Parts) RebuildDue(live projections.Generation) bool {
-	return live.Catalog != p.Catalog.Digest()
+	return live.Catalog != p.Dialects.Digest()
 }
 
 // Due is why a rebuild is due; the zero one: none is.
@@ -37,17 +36,17 @@ func (d Due) String() string {
 	return ""
 }
 
-// MeaningOf returns the catalog of the live generation, as this program reads its definitions, and why a rebuild is due. Kind NotFound: the index
+// MeaningOf returns the dialects of the live generation, as this program reads its definitions, and why a rebuild is due. Kind NotFound: the index
 // was made with other definitions than the configured ones, and what they were is not known.
-func (p *Parts) MeaningOf(ctx context.Context, live projections.Generation) (*catalog.Catalog, Due, error) {
+func (p *Parts) MeaningOf(ctx context.Context, live projections.Generation) (*projections.Dialects, Due, error) {
 	if !p.RebuildDue(live) {
-		return p.Catalog, Due{}, nil
+		return p.Dialects, Due{}, nil
 	}
-	c, err := rebuild.CatalogOf(ctx, p.Generations, live.Catalog)
+	d, err := rebuild.DialectsOf(ctx, p.Dialects, p.Generations, live.Catalog)
 	if err != nil {
 		return nil, Due{Parameters: true}, err
 	}
-	return c, Due{Parameters: c.Digest() != p.Catalog.Digest(), Reading: c.Digest() != live.Catalog}, nil
+	return d, Due{Parameters: d.Digest() != p.Dialects.Digest(), Reading: d.Digest() != live.Catalog}, nil
 }
 
 // LiveGeneration returns the one that is live.

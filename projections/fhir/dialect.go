@@ -37,7 +37,7 @@ func CatalogOf(dialects *projections.Dialects) *catalog.Catalog {
 }
 
 // Prepare checks a change's form: type and id, and that the content is a resource of that type.
-func (d *Dialect) Prepare(tenant string, change *events.Change) (projections.Prepared, error) {
+func (d *Dialect) Prepare(change *events.Change) (projections.Prepared, error) {
 	if !d.catalog.Readable(change.Type) {
 		return projections.Prepared{}, fmt.Errorf("%.80q is no resource type", change.Type)
 	}
@@ -60,7 +60,7 @@ func (d *Dialect) Prepare(tenant string, change *events.Change) (projections.Pre
 	if resource.Type != change.Type {
 		return projections.Prepared{}, fmt.Errorf("the content's resourceType is %s", resource.Type)
 	}
-	p := projections.Prepared{Mentions: d.mentions(doc, tenant, change.Links), Content: doc}
+	p := projections.Prepared{Content: doc}
 	if change.Operation == events.Update { // the id in what is created does not count
 		p.ID = resource.ID
 	}
@@ -79,14 +79,13 @@ func (d *Dialect) Resolve(change *events.Change, targets []string) ([]byte, erro
 // Same is [fhir.Same].
 func (d *Dialect) Same(before, after []byte) bool { return fhir.Same(before, after) }
 
-// Extract parses a content and makes its terms.
-func (d *Dialect) Extract(content []byte) (projections.Extracted, error) {
+// Read parses a content.
+func (d *Dialect) Read(content []byte) (projections.Content, error) {
 	doc, err := d.parse(content)
 	if err != nil {
-		return projections.Extracted{}, err
+		return nil, err
 	}
-	defer doc.Release()
-	return doc.Extract()
+	return doc, nil
 }
 
 // Condition reads a search query of a type; see [catalog.Selective] for TooCostly.

@@ -34,13 +34,17 @@ func TestFHIRIsADialect(t *testing.T) {
 			update("Patient", "a", `{"resourceType":"Patient",`), update("Patient", "a", "\x00\xff")},
 	})
 
-	p, err := d.Prepare("main", &patient)
-	if err != nil || p.ID != "a" || p.Exact || len(p.Mentions) != 1 {
+	p, err := d.Prepare(&patient)
+	if err != nil || p.ID != "a" || p.Exact {
 		t.Fatalf("got %+v, %v", p, err)
 	}
-	want := projections.Mention{Key: projections.Key{Tenant: "main", Type: "Patient", ID: "b"}, Link: -1, Version: "2", Place: p.Mentions[0].Place}
-	if p.Mentions[0] != want || p.Content.Path(want.Place) != "Patient.link[0].other.reference" {
-		t.Errorf("got %+v at %s, want %+v", p.Mentions[0], p.Content.Path(want.Place), want)
+	mentions := p.Content.Mentions("main", nil)
+	if len(mentions) != 1 {
+		t.Fatalf("got %+v", mentions)
+	}
+	want := projections.Mention{Key: projections.Key{Tenant: "main", Type: "Patient", ID: "b"}, Link: -1, Version: "2", Place: mentions[0].Place}
+	if mentions[0] != want || p.Content.Path(want.Place) != "Patient.link[0].other.reference" {
+		t.Errorf("got %+v at %s, want %+v", mentions[0], p.Content.Path(want.Place), want)
 	}
 	if query, err := d.Condition("main", "Patient", "birthdate=ge2000"); events.KindOf(err) != events.TooCostly || query.Type != "Patient" {
 		t.Errorf("a condition by a range alone: got %+v, %v, want the query and an error of kind %s", query, err, events.TooCostly)

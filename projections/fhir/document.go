@@ -39,11 +39,11 @@ func (d *document) Release() {
 	d.dialect.documents.Put(d)
 }
 
-// mentions finds the literal references to other resources of this server, and those links that name a version of what they lead to.
-func (d *Dialect) mentions(doc *document, tenant string, links []events.Link) []projections.Mention {
+// Mentions finds the literal references to other resources of this server, and those links that name a version of what they lead to.
+func (d *document) Mentions(tenant string, links []events.Link) []projections.Mention {
 	var found []projections.Mention
 	next := 0 // of the links
-	for place := range fhir.References(doc.Root(), d.catalog.Shape) {
+	for place := range fhir.References(d.Root(), d.dialect.catalog.Shape) {
 		for next < len(links) && links[next].End <= place.Start {
 			next++
 		}

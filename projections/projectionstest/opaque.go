@@ -35,7 +35,7 @@ func OpaqueEvent(id, tenant string, changes ...events.Change) events.Event {
 	return event
 }
 
-func (Opaque) Prepare(_ string, change *events.Change) (projections.Prepared, error) {
+func (Opaque) Prepare(change *events.Change) (projections.Prepared, error) {
 	key, err := url.PathUnescape(change.ID)
 	switch {
 	case change.Type != OpaqueType:
@@ -56,7 +56,7 @@ func (Opaque) Resolve(*events.Change, []string) ([]byte, error) {
 
 func (Opaque) Same(before, after []byte) bool { return bytes.Equal(before, after) && before != nil }
 
-func (Opaque) Extract([]byte) (projections.Extracted, error) { return opaqueContent{}.Extract() }
+func (Opaque) Read([]byte) (projections.Content, error) { return opaqueContent{}, nil }
 
 func (Opaque) Condition(_, _, text string) (projections.Query, error) {
 	return projections.Query{}, events.Errorf(events.Invalid, "opaque.Condition", "things can't be searched for, as in %q", text)
@@ -78,6 +78,8 @@ func (Opaque) Restore([]byte) (projections.Registered, error) { return Opaque{},
 
 // opaqueContent needs no memory: nothing of a thing is read.
 type opaqueContent struct{}
+
+func (opaqueContent) Mentions(string, []events.Link) []projections.Mention { return nil }
 
 func (opaqueContent) Extract() (projections.Extracted, error) {
 	return projections.Extracted{MainDate: projections.MinTime}, nil
