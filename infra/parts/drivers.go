@@ -38,7 +38,7 @@ type Parts struct {
 	Config      *Config
 	Logger      *slog.Logger
 	Dialects    *projections.Dialects // each with what is configured for it
-	File        *sqlitefile.File // nil: the variant has none
+	File        *sqlitefile.File      // nil: the variant has none
 	Log         events.Log
 	Feed        events.Feed
 	Blobs       projections.Blobs
