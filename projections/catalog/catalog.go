@@ -117,7 +117,9 @@ func (c *Catalog) Digest() string { return c.types.Digest() }
 // Extract returns all terms of a resource, and those of what it contains under their names (see projections.Inside); none
 // for _id and _lastUpdated, which the index knows by itself. An error is of kind Invalid, with the FHIRPath of an element
 // that has the wrong JSON form or is no date; or TooLarge, when the terms are too many.
-func (c *Catalog) Extract(doc *fhir.Document) (projections.Extracted, error) { return c.types.Extract(doc) }
+func (c *Catalog) Extract(doc *fhir.Document) (projections.Extracted, error) {
+	return c.types.Extract(doc)
+}
 
 // Check tells whether [Catalog.Extract] would fail for a resource, by the same code, and holds that all elements of R4 have
 // their JSON form, those that no parameter reads too. The resource may stand inside of a document, as that of a bundle's
