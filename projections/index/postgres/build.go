@@ -14,7 +14,8 @@ import (
 
 	"binnacle/events"
 	"binnacle/projections"
-	"binnacle/projections/index/sqlterms"
+
+	"binnacle/projections/index/reads"
 )
 
 const (
@@ -95,7 +96,7 @@ func (g *Generations) Reopen(ctx context.Context, number int) (projections.Build
 	err = queryOn(ctx, g.work, opBuild, "select state, catalog, finished from "+g.control+"generation where number = $1", []any{number},
 		func(scan func(...any) error) error { return scan(&state, &b.catalog, &b.finished) })
 	if err == nil && state != stateOld {
-		err = sqlterms.NotOld(number, state)
+		err = reads.NotOld(number, state)
 	}
 	if err != nil {
 		unlock(ctx, lock)
@@ -221,7 +222,7 @@ func (b *building) Scan(ctx context.Context, partition int32, visit func(project
 }
 
 func (*building) Digests(rows []projections.Row) []events.Hash {
-	return sqlterms.Digests(dialect{}, rows)
+	return reads.Digests(dialect{}, rows)
 }
 
 func (b *building) Quarantine(ctx context.Context, after events.Position, limit int) ([]projections.Quarantined, error) {
@@ -399,7 +400,7 @@ func (b *building) Switch(ctx context.Context) error {
 			return err
 		}
 		if paused && !still {
-			return sqlterms.Lapsed(b.number)
+			return reads.Lapsed(b.number)
 		}
 		changed, err := tx.Exec(ctx, "update "+b.control+"generation set state = case when number = $1 then $2 else $3 end where state = $2 or number = $1",
 			b.number, stateLive, stateOld)

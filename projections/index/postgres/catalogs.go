@@ -6,7 +6,8 @@ import (
 
 	"binnacle/events"
 	"binnacle/projections"
-	"binnacle/projections/index/sqlterms"
+
+	"binnacle/projections/index/reads"
 )
 
 // Keep stores a catalog's definitions.
@@ -25,7 +26,7 @@ func (g *Generations) Definitions(ctx context.Context, catalog string) (definiti
 	err = queryOn(ctx, g.work, "postgres.Definitions", "select definitions from "+g.control+"catalog where digest = $1", []any{catalog},
 		func(scan func(...any) error) error { return scan(&definitions) })
 	if err == nil && definitions == nil {
-		err = sqlterms.NoDefinitions(catalog)
+		err = reads.NoDefinitions(catalog)
 	}
 	return definitions, err
 }
@@ -55,7 +56,7 @@ func (a auditor) Scan(ctx context.Context, partition int32, visit func(projectio
 }
 
 func (auditor) Digests(rows []projections.Row) []events.Hash {
-	return sqlterms.Digests(dialect{}, rows)
+	return reads.Digests(dialect{}, rows)
 }
 
 func (a auditor) Quarantine(ctx context.Context, after events.Position, limit int) ([]projections.Quarantined, error) {

@@ -11,7 +11,10 @@ import (
 
 	"binnacle/events"
 	"binnacle/projections"
-	"binnacle/projections/index/sqlterms"
+
+	"binnacle/projections/index/keys"
+	"binnacle/projections/index/reads"
+	"binnacle/projections/index/rows"
 )
 
 const opCommit = "postgres.Commit"
@@ -21,7 +24,7 @@ type writer struct {
 	*generation
 
 	mu     sync.Mutex // held by one commit
-	maker  *sqlterms.Maker
+	maker  *rows.Maker
 	next   int64 // where the last commit of this writer ended; -1: there was none, or it failed
 	copies copies
 }
@@ -40,7 +43,7 @@ func (w *writer) commit(ctx context.Context, c projections.Commit, p permission)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if c.Expect != w.next {
-		w.maker = sqlterms.NewMaker(dialect{})
+		w.maker = rows.NewMaker(dialect{})
 	}
 	w.next = -1
 	rows := w.maker.Rows(c.Rows)
@@ -80,7 +83,7 @@ func (w *writer) rollback(ctx context.Context, conn *pgxpool.Conn) {
 // stored is the position as the transaction has locked it.
 type stored struct{ next, nextSid int64 }
 
-func (w *writer) send(ctx context.Context, conn *pgxpool.Conn, c projections.Commit, rows *sqlterms.Rows, begin *beginning) error {
+func (w *writer) send(ctx context.Context, conn *pgxpool.Conn, c projections.Commit, rows *rows.Rows, begin *beginning) error {
 	storing, sctx := errgroup.WithContext(ctx)
 	store := func() {
 		if c.Contents != nil {
@@ -113,7 +116,7 @@ func (b *beginning) send(ctx context.Context, conn *pgxpool.Conn, c projections.
 		return b.verdict
 	}
 	if b.locked {
-		if conflict := sqlterms.CheckCommit(c, b.at.next, b.at.nextSid); conflict != nil {
+		if conflict := rows.CheckCommit(c, b.at.next, b.at.nextSid); conflict != nil {
 			return conflict
 		}
 	}
@@ -139,7 +142,7 @@ type beginning struct {
 	verdict error
 }
 
-func (w *writer) beginning(c projections.Commit, rows *sqlterms.Rows, p permission) (*beginning, error) {
+func (w *writer) beginning(c projections.Commit, rows *rows.Rows, p permission) (*beginning, error) {
 	b := &beginning{}
 	b.Queue("begin")
 	if p.lock != "" {
@@ -153,9 +156,9 @@ func (w *writer) beginning(c projections.Commit, rows *sqlterms.Rows, p permissi
 		return err
 	})
 	if c.Expect == 0 { // there may be no row to lock; of two who make it the second waits here
-		b.Queue("insert into "+w.tables+"position values ($1, 0, $2, $3) on conflict do nothing", c.Partition, sqlterms.FirstSid(c.Partition), projections.MinTime)
+		b.Queue("insert into "+w.tables+"position values ($1, 0, $2, $3) on conflict do nothing", c.Partition, keys.FirstSid(c.Partition), projections.MinTime)
 	}
-	b.at = stored{nextSid: sqlterms.FirstSid(c.Partition)}
+	b.at = stored{nextSid: keys.FirstSid(c.Partition)}
 	b.Queue("select next, next_sid from "+w.tables+"position where partition = $1 for update", c.Partition).Query(func(answer pgx.Rows) error {
 		for answer.Next() {
 			if err := answer.Scan(&b.at.next, &b.at.nextSid); err != nil {
@@ -174,7 +177,7 @@ func (w *writer) beginning(c projections.Commit, rows *sqlterms.Rows, p permissi
 	return b, b.outcomes(w.tables, c)
 }
 
-func (b *beginning) dictionaries(tables string, made *sqlterms.Rows) {
+func (b *beginning) dictionaries(tables string, made *rows.Rows) {
 	if n := len(made.Ledgers); n > 0 {
 		keys, tenants, types := make([]int64, n), make([]string, n), make([]string, n)
 		for i, l := range made.Ledgers {
@@ -188,7 +191,7 @@ func (b *beginning) dictionaries(tables string, made *sqlterms.Rows) {
 				if err := answer.Scan(&at); err != nil {
 					return err
 				}
-				b.verdict = sqlterms.LedgerCollision(made.Ledgers[at-1])
+				b.verdict = rows.LedgerCollision(made.Ledgers[at-1])
 			}
 			return answer.Err()
 		})
@@ -214,7 +217,7 @@ func (b *beginning) outcomes(tables string, c projections.Commit) error {
 		ids, partitions, offsets, data := make([]string, n), make([]int32, n), make([]int64, n), make([][]byte, n)
 		for i := range c.Outcomes {
 			var err error
-			if data[i], err = sqlterms.EncodeOutcome(&c.Outcomes[i]); err != nil {
+			if data[i], err = rows.EncodeOutcome(&c.Outcomes[i]); err != nil {
 				return err
 			}
 			ids[i], partitions[i], offsets[i] = c.Outcomes[i].EventID, c.Outcomes[i].Position.Partition, c.Outcomes[i].Position.Offset
@@ -222,13 +225,13 @@ func (b *beginning) outcomes(tables string, c projections.Commit) error {
 		b.Queue("insert into "+tables+"outcome select * from unnest($1::text[], $2::int[], $3::bigint[], $4::bytea[]) on conflict do nothing", ids, partitions, offsets, data)
 	}
 	for i := range c.Quarantined {
-		data, err := sqlterms.EncodeQuarantined(&c.Quarantined[i])
+		data, err := rows.EncodeQuarantined(&c.Quarantined[i])
 		if err != nil {
 			return err
 		}
 		record := &c.Quarantined[i].Record
 		b.Queue("insert into "+tables+`quarantine (partition, log_offset, "at", data) values ($1, $2, $3, $4) on conflict do nothing`,
-			record.Position.Partition, record.Position.Offset, sqlterms.Micro(record.Time), data)
+			record.Position.Partition, record.Position.Offset, reads.Micro(record.Time), data)
 	}
 	return b.aside(tables, c)
 }
@@ -239,15 +242,15 @@ func (b *beginning) aside(tables string, c projections.Commit) error {
 		names, data := make([]string, n), make([][]byte, n)
 		for i := range c.Claims {
 			var err error
-			if data[i], err = sqlterms.EncodeClaim(&c.Claims[i]); err != nil {
+			if data[i], err = rows.EncodeClaim(&c.Claims[i]); err != nil {
 				return err
 			}
-			names[i] = sqlterms.ClaimKey(c.Claims[i].ClaimName)
+			names[i] = rows.ClaimKey(c.Claims[i].ClaimName)
 		}
 		b.Queue("insert into "+tables+"claim select * from unnest($1::text[], $2::bytea[]) on conflict (name) do update set data = excluded.data", names, data)
 	}
 	for i := range c.Settled {
-		data, err := sqlterms.EncodeSettled(&c.Settled[i])
+		data, err := rows.EncodeSettled(&c.Settled[i])
 		if err != nil {
 			return err
 		}
@@ -258,7 +261,7 @@ func (b *beginning) aside(tables string, c projections.Commit) error {
 }
 
 // ending is the last round trip: what needs the versions in place, the position, the notification.
-func (w *writer) ending(c projections.Commit, rows *sqlterms.Rows, at stored) *pgx.Batch {
+func (w *writer) ending(c projections.Commit, rows *rows.Rows, at stored) *pgx.Batch {
 	b := &pgx.Batch{}
 	closed, by := make([]int64, len(rows.Closed)), make([]int64, len(rows.Closed))
 	for i, r := range rows.Closed {
@@ -279,7 +282,7 @@ func (w *writer) ending(c projections.Commit, rows *sqlterms.Rows, at stored) *p
 			"version v on v.sid = c.sid where v.deleted = 1 group by v.ledger) d where n.ledger = d.ledger", closed)
 	}
 	b.Queue("update "+w.tables+`position set next = $2, next_sid = $3, "at" = greatest("at", $4), digest = $5, log = $6, last = $7 where partition = $1`,
-		c.Partition, c.Next, at.nextSid+int64(len(c.Rows)), sqlterms.Micro(c.Time), c.Digest[:], c.Origin.Log, c.Origin.Last[:])
+		c.Partition, c.Next, at.nextSid+int64(len(c.Rows)), reads.Micro(c.Time), c.Digest[:], c.Origin.Log, c.Origin.Last[:])
 	b.Queue("select pg_notify($1, $2)", w.schema, events.Position{Partition: c.Partition, Offset: c.Next}.String())
 	b.Queue("commit")
 	return b
@@ -292,10 +295,10 @@ func (w *writer) whileLive() permission {
 		read: "select case when paused > clock_timestamp() then -live else live end from " + w.control + "installation",
 		check: func(number int) error {
 			if number == -w.number {
-				return sqlterms.Paused()
+				return reads.Paused()
 			}
 			if number != w.number {
-				return sqlterms.Moved(w.number, max(number, -number))
+				return reads.Moved(w.number, max(number, -number))
 			}
 			return nil
 		},

@@ -8,7 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 
-	"binnacle/projections/index/sqlterms"
+	"binnacle/projections/index/rows"
 )
 
 // copyData is the data of one COPY in PostgreSQL's binary format (its documentation, COPY, "Binary Format"). It is written here, and not
@@ -98,7 +98,7 @@ func (c *copies) all() []*copyData {
 }
 
 // fill takes the rows over.
-func (c *copies) fill(r *sqlterms.Rows) {
+func (c *copies) fill(r *rows.Rows) {
 	for _, table := range c.all() {
 		table.reset()
 	}
@@ -106,8 +106,8 @@ func (c *copies) fill(r *sqlterms.Rows) {
 		v := &r.Versions[i]
 		c.version.row(14)
 		c.version.bigints(v.Sid, v.Ledger, v.Position.Offset, v.Time.UnixMicro(), v.Main, v.Shape, v.Supersedes, v.Resource, v.Number)
-		c.version.integer(int32(sqlterms.ChangeColumn(&v.Version)))
-		c.version.smallint(int16(sqlterms.Bit(v.Deleted)))
+		c.version.integer(int32(rows.ChangeColumn(&v.Version)))
+		c.version.smallint(int16(rows.Bit(v.Deleted)))
 		c.version.text(v.ID)
 		c.version.bytes(v.Hash[:])
 		c.version.array(v.Keys)

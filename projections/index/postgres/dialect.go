@@ -3,14 +3,14 @@ package postgres
 import (
 	"strconv"
 
-	"binnacle/projections/index/sqlterms"
+	"binnacle/projections/index/sql"
 )
 
 // dialect is the SQL of PostgreSQL over the tables of a schema. Lists are arrays. Keys that no order is asked of stand on
 // the rows of versions alone, where an index (GIN) finds them in a seventh of the bytes.
 type dialect struct{ tables string }
 
-var _ sqlterms.Dialect = dialect{}
+var _ sql.Dialect = dialect{}
 
 func (d dialect) Table(name string) string { return d.tables + name }
 
@@ -44,36 +44,36 @@ func (dialect) ForEach(table, as, columns, condition string) string {
 	return "lateral (select " + columns + " from " + table + " " + as + " where " + condition + " offset 0) " + as + " where true"
 }
 
-func (dialect) In(s *sqlterms.Statement, list []int64) string {
+func (dialect) In(s *sql.Statement, list []int64) string {
 	return "= any(" + s.Arg(list) + "::bigint[])"
 }
 
 // Among is a SELECT, of which PostgreSQL makes a hash; it looks through an array from its beginning for each row. It
 // makes no hash where it may make a join: therefore the words at the end.
-func (dialect) Among(s *sqlterms.Statement, number string, list []int64) string {
+func (dialect) Among(s *sql.Statement, number string, list []int64) string {
 	return "(" + number + " in (select unnest(" + s.Arg(list) + "::bigint[]))) is true"
 }
 
-func (dialect) InTexts(s *sqlterms.Statement, list []string) string {
+func (dialect) InTexts(s *sql.Statement, list []string) string {
 	return "= any(" + s.Arg(list) + "::text[])"
 }
 
-func (dialect) InBytes(s *sqlterms.Statement, list [][]byte) string {
+func (dialect) InBytes(s *sql.Statement, list [][]byte) string {
 	return "= any(" + s.Arg(list) + "::bytea[])"
 }
 
-func (dialect) Unnested(s *sqlterms.Statement, list []int64, as string) (table, column string) {
+func (dialect) Unnested(s *sql.Statement, list []int64, as string) (table, column string) {
 	return "unnest(" + s.Arg(list) + "::bigint[]) " + as + "(value)", as + ".value"
 }
 
-func (d dialect) Latest(s *sqlterms.Statement, ledgers []int64, ids []string) (from, place string) {
+func (d dialect) Latest(s *sql.Statement, ledgers []int64, ids []string) (from, place string) {
 	return "unnest(" + s.Arg(ledgers) + "::bigint[], " + s.Arg(ids) + "::text[]) with ordinality k(ledger, id, n) cross join lateral (select * from " +
 		d.Table("version") + " m where m.ledger = k.ledger and m.id = k.id order by m.number desc limit 1) v", "k.n - 1"
 }
 
 func (dialect) List(column string) string { return "array_agg(" + column + ")" }
 
-func (dialect) ListInto(l *sqlterms.List) any { return &l.Numbers }
+func (dialect) ListInto(l *sql.List) any { return &l.Numbers }
 
 func (dialect) TypesAtOnce() bool { return true }
 

@@ -10,6 +10,7 @@ import (
 
 	"binnacle/events"
 	"binnacle/projections"
+	"binnacle/projections/index/reads"
 	"binnacle/projections/index/sqlterms"
 )
 
@@ -18,8 +19,8 @@ type generation struct {
 	*Generations
 	number int
 	tables string
-	reads  sqlterms.Reads // short ones
-	audit  sqlterms.Reads // of any length
+	reads  reads.Reads // short ones
+	audit  reads.Reads // of any length
 	engine sqlterms.Engine
 
 	writing sync.Mutex
@@ -37,8 +38,8 @@ func (g *Generations) open(number int) *generation {
 		Generations: g,
 		number:      number,
 		tables:      tables,
-		reads:       sqlterms.Reads{DB: reader{g.work, "postgres.Read", callTimeout}, Dialect: dialect{tables}},
-		audit:       sqlterms.Reads{DB: reader{g.work, "postgres.Read", 0}, Dialect: dialect{tables}},
+		reads:       reads.Reads{DB: reader{g.work, "postgres.Read", callTimeout}, Dialect: dialect{tables}},
+		audit:       reads.Reads{DB: reader{g.work, "postgres.Read", 0}, Dialect: dialect{tables}},
 		engine:      sqlterms.NewEngine(reader{g.sets, "postgres.Sets", 0}, g.bounds),
 		writers:     map[int32]*writer{},
 	}
@@ -173,7 +174,7 @@ func (l *live) follow(ctx context.Context, do func(g *generation) error) error {
 
 func (l *live) bound(number int, catalog string) error {
 	if l.catalog != "" && l.catalog != catalog {
-		return sqlterms.Rebound(number)
+		return reads.Rebound(number)
 	}
 	return nil
 }
@@ -211,7 +212,7 @@ func (l *live) Commit(ctx context.Context, c projections.Commit) error {
 	err := w.commit(bounded, c, w.whileLive())
 	if isGone(err) {
 		if moved, _, again := l.readPointer(ctx); again == nil && moved != number {
-			return sqlterms.Moved(number, moved)
+			return reads.Moved(number, moved)
 		}
 	}
 	if events.KindOf(err) == events.Conflict {
@@ -289,7 +290,7 @@ func (l *live) Scan(ctx context.Context, partition int32, visit func(projections
 }
 
 func (*live) Digests(rows []projections.Row) []events.Hash {
-	return sqlterms.Digests(dialect{}, rows)
+	return reads.Digests(dialect{}, rows)
 }
 
 func (l *live) Quarantine(ctx context.Context, after events.Position, limit int) (found []projections.Quarantined, err error) {

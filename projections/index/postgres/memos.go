@@ -8,7 +8,8 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"binnacle/projections"
-	"binnacle/projections/index/sqlterms"
+
+	"binnacle/projections/index/reads"
 )
 
 // memoTable stands beside the generations; % stands for the schema of the installation. A revision is never given twice.
@@ -47,7 +48,7 @@ func (m memos) query(ctx context.Context, op, where string, args ...any) (found 
 func (m memos) Memo(ctx context.Context, name projections.MemoName) (projections.Memo, error) {
 	const op = "postgres.Memo"
 	found, err := m.query(ctx, op, "kind = $1 and name = $2 and (until is null or until > now())", name.Kind, name.Name)
-	return sqlterms.OneMemo(op, name, found, err)
+	return reads.OneMemo(op, name, found, err)
 }
 
 // List is projections.Memos.List.
@@ -58,7 +59,7 @@ func (m memos) List(ctx context.Context, kind, after string, limit int) ([]proje
 // Keep is projections.Memos.Keep.
 func (m memos) Keep(ctx context.Context, memo projections.Memo, life time.Duration) (revision int64, err error) {
 	const op = "postgres.Keep"
-	if err := sqlterms.CheckMemo(op, memo); err != nil {
+	if err := reads.CheckMemo(op, memo); err != nil {
 		return 0, err
 	}
 	value := memo.Value
@@ -86,7 +87,7 @@ func (m memos) Keep(ctx context.Context, memo projections.Memo, life time.Durati
 	kept := false
 	err = queryOn(ctx, m.work, op, statement, args, func(scan func(...any) error) error { kept = true; return scan(&revision) })
 	if err == nil && !kept {
-		err = sqlterms.OtherMemo(op, memo.MemoName)
+		err = reads.OtherMemo(op, memo.MemoName)
 	}
 	return revision, err
 }
@@ -95,7 +96,7 @@ func (m memos) Keep(ctx context.Context, memo projections.Memo, life time.Durati
 func (m memos) forgetEnded(ctx context.Context, besides projections.MemoName) error {
 	table := m.control + "memo"
 	_, err := m.work.Exec(ctx, "delete from "+table+" where ctid = any (array(select ctid from "+table+
-		" where until <= now() and (kind, name) <> ($1, $2) order by until limit $3 for update skip locked))", besides.Kind, besides.Name, sqlterms.MemoSweep)
+		" where until <= now() and (kind, name) <> ($1, $2) order by until limit $3 for update skip locked))", besides.Kind, besides.Name, reads.MemoSweep)
 	return classify("postgres.Keep", err)
 }
 
@@ -104,7 +105,7 @@ func (m memos) Forget(ctx context.Context, name projections.MemoName, revision i
 	const op = "postgres.Forget"
 	done, err := m.work.Exec(ctx, "delete from "+m.control+"memo where kind = $1 and name = $2 and revision = $3 and (until is null or until > now())", name.Kind, name.Name, revision)
 	if err == nil && done.RowsAffected() == 0 {
-		return sqlterms.OtherMemo(op, name)
+		return reads.OtherMemo(op, name)
 	}
 	return classify(op, err)
 }

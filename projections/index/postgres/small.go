@@ -3,14 +3,14 @@ package postgres
 import (
 	"strconv"
 
-	"binnacle/projections/index/sqlterms"
+	"binnacle/projections/index/rows"
 )
 
 // smallRows is up to how many rows of terms a commit sends its rows along with the first round trip, as arrays. More are copied: that is
 // cheaper for each row, and costs a round trip for each table.
 const smallRows = 600
 
-func small(r *sqlterms.Rows) bool {
+func small(r *rows.Rows) bool {
 	return len(r.Versions)+len(r.Terms)+len(r.Spans)+len(r.Texts) <= smallRows
 }
 
@@ -55,13 +55,13 @@ func (c columns) args(more ...any) []any {
 }
 
 // insert queues the rows that a larger commit copies.
-func (b *beginning) insert(tables string, r *sqlterms.Rows) {
+func (b *beginning) insert(tables string, r *rows.Rows) {
 	if n := len(r.Versions); n > 0 {
 		c := newColumns(11, n)
 		ids, hashes, keys := make([]string, n), make([][]byte, n), make([]*string, n)
 		for i := range r.Versions {
 			v := &r.Versions[i]
-			c.add(i, v.Sid, v.Ledger, v.Position.Offset, v.Time.UnixMicro(), v.Main, v.Shape, v.Supersedes, v.Resource, v.Number, sqlterms.ChangeColumn(&v.Version), sqlterms.Bit(v.Deleted))
+			c.add(i, v.Sid, v.Ledger, v.Position.Offset, v.Time.UnixMicro(), v.Main, v.Shape, v.Supersedes, v.Resource, v.Number, rows.ChangeColumn(&v.Version), rows.Bit(v.Deleted))
 			ids[i], hashes[i], keys[i] = v.ID, v.Hash[:], keysText(v.Keys)
 		}
 		const columns = `sid, ledger, log_offset, "at", main, shape, supersedes, resource, number, change, deleted, id, hash, keys`

@@ -9,7 +9,9 @@ import (
 
 	"binnacle/events"
 	"binnacle/projections"
-	"binnacle/projections/index/sqlterms"
+
+	"binnacle/projections/index/keys"
+	"binnacle/projections/index/reads"
 )
 
 const opSweep = "postgres.Sweep"
@@ -20,13 +22,13 @@ const (
 	sweptBlocks   = 128 // of the term table, that are looked at
 
 	// sweepVacuum is the stage after those of package sqlterms.
-	sweepVacuum = sqlterms.SweepTerms + 1
+	sweepVacuum = reads.SweepTerms + 1
 )
 
 // sweeper sweeps the generation that is live.
 type sweeper struct {
 	*Generations
-	superseded sqlterms.Superseded
+	superseded reads.Superseded
 }
 
 // Sweeper sweeps the live generation.
@@ -45,7 +47,7 @@ func (s *sweeper) Horizon(ctx context.Context, partition int32, snapshot int64) 
 	if err != nil {
 		return err
 	}
-	_, err = g.work.Exec(ctx, sqlterms.MoveHorizon(g.tables), partition, snapshot)
+	_, err = g.work.Exec(ctx, reads.MoveHorizon(g.tables), partition, snapshot)
 	return classify(opSweep, err)
 }
 
@@ -76,13 +78,13 @@ func (s *sweeper) Sweep(ctx context.Context) (projections.Sweep, error) {
 		err = events.Errorf(events.Conflict, opSweep, "another process is sweeping")
 	}
 	if err == nil {
-		err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error { return all(ctx, tx, sqlterms.BeginSweep(g.tables)) })
+		err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error { return all(ctx, tx, reads.BeginSweep(g.tables)) })
 	}
 	if err != nil {
 		closeSoon(ctx, conn)
 		return nil, classify(opSweep, err)
 	}
-	started := &sweep{generation: g, conn: conn, reads: sqlterms.Reads{DB: reader{conn, opSweep, 0}, Dialect: g.reads.Dialect}}
+	started := &sweep{generation: g, conn: conn, reads: reads.Reads{DB: reader{conn, opSweep, 0}, Dialect: g.reads.Dialect}}
 	started.release = sync.OnceFunc(func() { unlock(context.WithoutCancel(ctx), conn) })
 	return started, nil
 }
@@ -100,7 +102,7 @@ func all(ctx context.Context, tx pgx.Tx, statements []string) error {
 type sweep struct {
 	*generation
 	conn    *pgx.Conn
-	reads   sqlterms.Reads
+	reads   reads.Reads
 	release func()
 }
 
@@ -117,7 +119,7 @@ func (s *sweep) Portion(ctx context.Context) (portion projections.SweepPortion, 
 	case !begun:
 		portion.Done = true
 		return portion, nil
-	case place.Stage == sqlterms.SweepByVersion:
+	case place.Stage == reads.SweepByVersion:
 		err = s.byVersion(ctx, place, &portion)
 	case place.Stage == sweepVacuum:
 		err = s.vacuum(ctx, &portion)
@@ -131,7 +133,7 @@ func (s *sweep) Portion(ctx context.Context) (portion projections.SweepPortion, 
 }
 
 // byVersion removes the ranges and texts of some versions.
-func (s *sweep) byVersion(ctx context.Context, place sqlterms.SweepPlace, portion *projections.SweepPortion) error {
+func (s *sweep) byVersion(ctx context.Context, place reads.SweepPlace, portion *projections.SweepPortion) error {
 	versions, last, err := s.reads.ToSweep(ctx, place.A, sweptVersions)
 	if err != nil {
 		return err
@@ -141,13 +143,13 @@ func (s *sweep) byVersion(ctx context.Context, place sqlterms.SweepPlace, portio
 		if err := s.conn.QueryRow(ctx, "select pg_relation_size($1::text::regclass) / current_setting('block_size')::bigint", s.tables+"term").Scan(&blocks); err != nil {
 			return err
 		}
-		return s.remove(ctx, sqlterms.SweepPlace{Stage: sqlterms.SweepTerms, B: blocks}, func(pgx.Tx) error { return nil })
+		return s.remove(ctx, reads.SweepPlace{Stage: reads.SweepTerms, B: blocks}, func(pgx.Tx) error { return nil })
 	}
 	firsts, lasts := make([]int64, len(versions)), make([]int64, len(versions))
 	for i, sid := range versions {
-		firsts[i], lasts[i] = sqlterms.RefsOf(sid)
+		firsts[i], lasts[i] = keys.RefsOf(sid)
 	}
-	return s.remove(ctx, sqlterms.SweepPlace{Stage: sqlterms.SweepByVersion, A: last}, func(tx pgx.Tx) error {
+	return s.remove(ctx, reads.SweepPlace{Stage: reads.SweepByVersion, A: last}, func(tx pgx.Tx) error {
 		for _, table := range [...]string{"span", "text"} {
 			tag, err := tx.Exec(ctx, "delete from "+s.tables+table+" t using unnest($1::bigint[], $2::bigint[]) r(first, last) where t.ref >= r.first and t.ref <= r.last", firsts, lasts)
 			if err != nil {
@@ -161,13 +163,13 @@ func (s *sweep) byVersion(ctx context.Context, place sqlterms.SweepPlace, portio
 }
 
 // terms looks at the next blocks of the term table and removes the rows of versions that are swept. Place A is the first block.
-func (s *sweep) terms(ctx context.Context, place sqlterms.SweepPlace, portion *projections.SweepPortion) error {
+func (s *sweep) terms(ctx context.Context, place reads.SweepPlace, portion *projections.SweepPortion) error {
 	next := place
 	if next.A += sweptBlocks; next.A >= place.B {
 		next.Stage = sweepVacuum
 	}
 	return s.remove(ctx, next, func(tx pgx.Tx) error {
-		sql := fmt.Sprintf("delete from %sterm t where t.ctid >= '(%d,0)'::tid and t.ctid < '(%d,0)'::tid and %s", s.tables, place.A, place.A+sweptBlocks, sqlterms.Doomed(s.tables))
+		sql := fmt.Sprintf("delete from %sterm t where t.ctid >= '(%d,0)'::tid and t.ctid < '(%d,0)'::tid and %s", s.tables, place.A, place.A+sweptBlocks, reads.Doomed(s.tables))
 		tag, err := tx.Exec(ctx, sql, pgx.QueryExecModeExec) // each text is asked once: it is not prepared
 		portion.Removed += tag.RowsAffected()
 		return err
@@ -183,13 +185,13 @@ func (s *sweep) vacuum(ctx context.Context, portion *projections.SweepPortion) e
 		}
 	}
 	portion.Done = true
-	return pgx.BeginFunc(ctx, s.conn, func(tx pgx.Tx) error { return all(ctx, tx, sqlterms.EndSweep(s.tables)) })
+	return pgx.BeginFunc(ctx, s.conn, func(tx pgx.Tx) error { return all(ctx, tx, reads.EndSweep(s.tables)) })
 }
 
 // remove runs a transaction that removes rows, and moves the place.
-func (s *sweep) remove(ctx context.Context, next sqlterms.SweepPlace, do func(tx pgx.Tx) error) error {
+func (s *sweep) remove(ctx context.Context, next reads.SweepPlace, do func(tx pgx.Tx) error) error {
 	return pgx.BeginFunc(ctx, s.conn, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, sqlterms.MoveSweep(s.tables), next.Stage, next.A, next.B, next.C); err != nil {
+		if _, err := tx.Exec(ctx, reads.MoveSweep(s.tables), next.Stage, next.A, next.B, next.C); err != nil {
 			return err
 		}
 		return do(tx)

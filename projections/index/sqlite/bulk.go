@@ -10,7 +10,9 @@ import (
 
 	"binnacle/events/sqlitefile"
 	"binnacle/projections"
-	"binnacle/projections/index/sqlterms"
+
+	"binnacle/projections/index/keys"
+	"binnacle/projections/index/rows"
 )
 
 // A generation that is built from nothing takes its rows in an order that suits no index: each row of a commit goes to another page of the
@@ -50,7 +52,7 @@ func (w *writer) findStaging(ctx context.Context) (*staging, error) {
 }
 
 // putAside packs the term rows of a commit; they come in the order of their keys.
-func (b *batch) putAside(r *sqlterms.Rows) {
+func (b *batch) putAside(r *rows.Rows) {
 	for first := 0; first < len(r.Terms); {
 		p, end := part(r.Terms[first].Key), first+1
 		for end < len(r.Terms) && part(r.Terms[end].Key) == p {
@@ -75,7 +77,7 @@ func (b *batch) putAside(r *sqlterms.Rows) {
 // meanwhile. The caller holds the writer.
 func (w *writer) settle(ctx context.Context, report func(done, all int)) error {
 	group, within := errgroup.WithContext(ctx)
-	sorted := make(chan []sqlterms.TermRow)
+	sorted := make(chan []rows.TermRow)
 	group.Go(func() error {
 		defer close(sorted)
 		for p := range parts {
@@ -83,7 +85,7 @@ func (w *writer) settle(ctx context.Context, report func(done, all int)) error {
 			if err != nil {
 				return err
 			}
-			slices.SortFunc(part, sqlterms.CompareTerms)
+			slices.SortFunc(part, rows.CompareTerms)
 			select {
 			case sorted <- part:
 			case <-within.Done(): // the call ended, or the writer has failed and told why before
@@ -115,7 +117,7 @@ func (w *writer) settle(ctx context.Context, report func(done, all int)) error {
 func ofPart(p int64) (first, last int64) { return p << partShift, p<<partShift | (1<<partShift - 1) }
 
 // readPart reads what was put aside of one part.
-func (w *writer) readPart(ctx context.Context, p int64) ([]sqlterms.TermRow, error) {
+func (w *writer) readPart(ctx context.Context, p int64) ([]rows.TermRow, error) {
 	const op = "sqlite.Finish"
 	first, last := ofPart(p)
 	found, err := w.file.Read.QueryContext(ctx, "select data from "+prefix(w.number)+"load where id between ? and ? order by id", first, last)
@@ -123,14 +125,14 @@ func (w *writer) readPart(ctx context.Context, p int64) ([]sqlterms.TermRow, err
 		return nil, sqlitefile.Classify(op, err)
 	}
 	defer func() { _ = found.Close() }() // the error of the rows is told below
-	var part []sqlterms.TermRow
+	var part []rows.TermRow
 	var data sql.RawBytes
 	for found.Next() {
 		if err := found.Scan(&data); err != nil {
 			return nil, sqlitefile.Classify(op, err)
 		}
 		for ; len(data) >= packedTerm; data = data[packedTerm:] {
-			part = append(part, sqlterms.TermRow{
+			part = append(part, rows.TermRow{
 				Key:  int64(binary.LittleEndian.Uint64(data)),
 				Sort: int64(binary.LittleEndian.Uint64(data[8:])),
 				Ref:  int64(binary.LittleEndian.Uint64(data[16:])),
@@ -141,7 +143,7 @@ func (w *writer) readPart(ctx context.Context, p int64) ([]sqlterms.TermRow, err
 }
 
 // movePart puts the rows of a part into the term table and deletes what was put aside of it.
-func (w *writer) movePart(ctx context.Context, p int64, rows []sqlterms.TermRow) error {
+func (w *writer) movePart(ctx context.Context, p int64, rows []rows.TermRow) error {
 	if len(rows) == 0 {
 		return nil
 	}
@@ -222,7 +224,7 @@ func (w *writer) readable(ctx context.Context, q *projections.Query) error {
 		if !plain(q) || w.staged.settles >= settlesBound {
 			return w.completeHeld(ctx, func(int, int, string) {})
 		}
-		if _, aside := w.staged.ledgers[sqlterms.Ledger(q.Tenant, q.Type)]; !aside && !w.staged.all {
+		if _, aside := w.staged.ledgers[keys.Ledger(q.Tenant, q.Type)]; !aside && !w.staged.all {
 			return nil
 		}
 		w.staged.settles++

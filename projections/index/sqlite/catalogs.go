@@ -7,7 +7,8 @@ import (
 
 	"binnacle/events"
 	"binnacle/projections"
-	"binnacle/projections/index/sqlterms"
+
+	"binnacle/projections/index/reads"
 )
 
 // Keep stores a catalog's definitions.
@@ -26,7 +27,7 @@ func (g *Generations) Keep(ctx context.Context, catalog string, definitions []by
 func (g *Generations) Definitions(ctx context.Context, catalog string) (definitions []byte, err error) {
 	err = g.reader.Query(ctx, "select definitions from index_catalog where digest = $1", []any{catalog}, func(scan func(...any) error) error { return scan(&definitions) })
 	if err == nil && definitions == nil {
-		err = sqlterms.NoDefinitions(catalog)
+		err = reads.NoDefinitions(catalog)
 	}
 	return definitions, err
 }
@@ -67,14 +68,14 @@ func (a auditor) Scan(ctx context.Context, partition int32, visit func(projectio
 	return g.reads.Scan(ctx, partition, visit)
 }
 
-func (*live) Digests(rows []projections.Row) []events.Hash { return sqlterms.Digests(dialect{}, rows) }
+func (*live) Digests(rows []projections.Row) []events.Hash { return reads.Digests(dialect{}, rows) }
 
 func (*building) Digests(rows []projections.Row) []events.Hash {
-	return sqlterms.Digests(dialect{}, rows)
+	return reads.Digests(dialect{}, rows)
 }
 
 func (auditor) Digests(rows []projections.Row) []events.Hash {
-	return sqlterms.Digests(dialect{}, rows)
+	return reads.Digests(dialect{}, rows)
 }
 
 func (a auditor) Quarantine(ctx context.Context, after events.Position, limit int) ([]projections.Quarantined, error) {

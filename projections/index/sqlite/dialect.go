@@ -5,14 +5,14 @@ import (
 	"encoding/json"
 	"strconv"
 
-	"binnacle/projections/index/sqlterms"
+	"binnacle/projections/index/sql"
 )
 
 // dialect is the SQL of SQLite over the tables with a prefix. It has no arrays: lists are JSON in the statement's
 // arguments, and text with commas in its answers. All keys have term rows, which their order by date is read from.
 type dialect struct{ tables string }
 
-var _ sqlterms.Dialect = dialect{}
+var _ sql.Dialect = dialect{}
 
 func (d dialect) Table(name string) string { return d.tables + name }
 
@@ -30,19 +30,19 @@ func (dialect) ForEach(table, as, _, condition string) string {
 	return table + " " + as + " where " + condition
 }
 
-func (dialect) In(s *sqlterms.Statement, list []int64) string {
+func (dialect) In(s *sql.Statement, list []int64) string {
 	return "in (select value from json_each(" + s.Arg(jsonOf(list)) + "))"
 }
 
-func (d dialect) Among(s *sqlterms.Statement, number string, list []int64) string {
+func (d dialect) Among(s *sql.Statement, number string, list []int64) string {
 	return number + " " + d.In(s, list)
 }
 
-func (dialect) InTexts(s *sqlterms.Statement, list []string) string {
+func (dialect) InTexts(s *sql.Statement, list []string) string {
 	return "in (select value from json_each(" + s.Arg(jsonOf(list)) + "))"
 }
 
-func (dialect) InBytes(s *sqlterms.Statement, list [][]byte) string {
+func (dialect) InBytes(s *sql.Statement, list [][]byte) string {
 	written := make([]string, len(list))
 	for i, b := range list {
 		written[i] = hex.EncodeToString(b)
@@ -50,11 +50,11 @@ func (dialect) InBytes(s *sqlterms.Statement, list [][]byte) string {
 	return "in (select unhex(value) from json_each(" + s.Arg(jsonOf(written)) + "))"
 }
 
-func (dialect) Unnested(s *sqlterms.Statement, list []int64, as string) (table, column string) {
+func (dialect) Unnested(s *sql.Statement, list []int64, as string) (table, column string) {
 	return "json_each(" + s.Arg(jsonOf(list)) + ") " + as, as + ".value"
 }
 
-func (d dialect) Latest(s *sqlterms.Statement, ledgers []int64, ids []string) (from, place string) {
+func (d dialect) Latest(s *sql.Statement, ledgers []int64, ids []string) (from, place string) {
 	version := d.Table("version")
 	return "json_each(" + s.Arg(jsonOf(ids)) + ") k cross join " + version + " v where v.sid = (select m.sid from " + version +
 		" m where m.ledger = " + s.Arg(ledgers[0]) + " and m.id = k.value order by m.number desc limit 1)", "k.key"
@@ -62,7 +62,7 @@ func (d dialect) Latest(s *sqlterms.Statement, ledgers []int64, ids []string) (f
 
 func (dialect) List(column string) string { return "group_concat(" + column + ")" }
 
-func (dialect) ListInto(l *sqlterms.List) any { return &l.Text }
+func (dialect) ListInto(l *sql.List) any { return &l.Text }
 
 func (dialect) TypesAtOnce() bool { return false }
 

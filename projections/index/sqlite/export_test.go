@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 
+	"binnacle/projections/index/sql"
 	"binnacle/projections/index/sqlterms"
 	"binnacle/projections/projectionstest"
 )
@@ -29,7 +30,7 @@ func (g *Generations) Settle(ctx context.Context) error {
 }
 
 // ReadSetsOn has the sets of a generation read on another DB.
-func (g *Generations) ReadSetsOn(number int, wrap func(sqlterms.DB) sqlterms.DB) {
+func (g *Generations) ReadSetsOn(number int, wrap func(sql.DB) sql.DB) {
 	opened := g.open(number)
 	opened.engine.Sets = sqlterms.NewSets(wrap(g.reader), g.bounds)
 }

@@ -14,6 +14,7 @@ import (
 	"binnacle/events"
 	"binnacle/events/sqlitefile"
 	"binnacle/projections"
+	"binnacle/projections/index/reads"
 	"binnacle/projections/index/sqlterms"
 )
 
@@ -167,7 +168,7 @@ func (g *Generations) Reopen(ctx context.Context, number int) (projections.Build
 	err = g.reader.Query(ctx, "select state, catalog from index_generation where number = $1", []any{int64(number)},
 		func(scan func(...any) error) error { return scan(&state, &catalog) })
 	if err == nil && state != stateOld {
-		err = sqlterms.NotOld(number, state)
+		err = reads.NotOld(number, state)
 	}
 	if err != nil {
 		_ = lock.release() // the error to tell is that of the look at the generation

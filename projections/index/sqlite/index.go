@@ -10,6 +10,7 @@ import (
 
 	"binnacle/events"
 	"binnacle/projections"
+	"binnacle/projections/index/reads"
 	"binnacle/projections/index/sqlterms"
 )
 
@@ -17,7 +18,7 @@ import (
 type generation struct {
 	*Generations
 	number int
-	reads  sqlterms.Reads
+	reads  reads.Reads
 	engine sqlterms.Engine
 	writer *writer
 	states states
@@ -32,7 +33,7 @@ func (g *Generations) open(number int) *generation {
 	opened := &generation{
 		Generations: g,
 		number:      number,
-		reads:       sqlterms.Reads{DB: g.reader, Dialect: dialect{prefix(number)}},
+		reads:       reads.Reads{DB: g.reader, Dialect: dialect{prefix(number)}},
 		engine:      sqlterms.NewEngine(g.reader, g.bounds),
 		writer:      newWriter(g.file, number),
 	}
@@ -131,7 +132,7 @@ func (l *live) current(ctx context.Context) (*generation, error) {
 		return nil, err
 	}
 	if l.catalog != "" && l.catalog != catalog {
-		return nil, sqlterms.Rebound(number)
+		return nil, reads.Rebound(number)
 	}
 	return l.open(number), nil
 }
@@ -159,7 +160,7 @@ func (l *live) Commit(ctx context.Context, c projections.Commit) error {
 	based, known := l.based[c.Partition]
 	l.mu.Unlock()
 	if known && based != g.number {
-		return sqlterms.Moved(based, g.number)
+		return reads.Moved(based, g.number)
 	}
 	return g.commit(ctx, c, func(tx *sql.Tx) error {
 		number, paused := 0, int64(0)
@@ -167,10 +168,10 @@ func (l *live) Commit(ctx context.Context, c projections.Commit) error {
 			return err
 		}
 		if number != g.number {
-			return sqlterms.Moved(g.number, number)
+			return reads.Moved(g.number, number)
 		}
 		if paused > time.Now().UnixMicro() {
-			return sqlterms.Paused()
+			return reads.Paused()
 		}
 		return nil
 	})
@@ -323,7 +324,7 @@ func (l *live) Sizes(ctx context.Context) (projections.Sizes, error) {
 
 // building is a generation that is filled beside the live one.
 type building struct {
-	sqlterms.Reads
+	reads.Reads
 	g       *generation
 	lock    *buildLock
 	catalog string
@@ -425,7 +426,7 @@ func (b *building) Switch(ctx context.Context) error {
 			return err
 		}
 		if until := b.paused.Load(); until != 0 && until <= time.Now().UnixMicro() {
-			return sqlterms.Lapsed(b.g.number)
+			return reads.Lapsed(b.g.number)
 		}
 		if _, err := tx.ExecContext(ctx, "update index_generation set state = $1 where state = $2", stateOld, stateLive); err != nil {
 			return err

@@ -8,7 +8,8 @@ import (
 
 	"binnacle/events/sqlitefile"
 	"binnacle/projections"
-	"binnacle/projections/index/sqlterms"
+
+	"binnacle/projections/index/reads"
 )
 
 // memoTable stands beside the generations. Its revisions are never given twice (SQLite, "autoincrement"); until is in microseconds since 1970.
@@ -54,7 +55,7 @@ func (m memos) query(ctx context.Context, where string, args ...any) (found []pr
 // Memo is projections.Memos.Memo.
 func (m memos) Memo(ctx context.Context, name projections.MemoName) (projections.Memo, error) {
 	found, err := m.query(ctx, "kind = $1 and name = $2 and (until is null or until > $3)", name.Kind, name.Name, time.Now().UnixMicro())
-	return sqlterms.OneMemo("sqlite.Memo", name, found, err)
+	return reads.OneMemo("sqlite.Memo", name, found, err)
 }
 
 // List is projections.Memos.List.
@@ -65,7 +66,7 @@ func (m memos) List(ctx context.Context, kind, after string, limit int) ([]proje
 // Keep is projections.Memos.Keep.
 func (m memos) Keep(ctx context.Context, memo projections.Memo, life time.Duration) (revision int64, err error) {
 	const op = "sqlite.Keep"
-	if err := sqlterms.CheckMemo(op, memo); err != nil {
+	if err := reads.CheckMemo(op, memo); err != nil {
 		return 0, err
 	}
 	now := time.Now()
@@ -84,10 +85,10 @@ func (m memos) Keep(ctx context.Context, memo projections.Memo, life time.Durati
 			return err
 		}
 		if there != memo.Revision {
-			return sqlterms.OtherMemo(op, memo.MemoName)
+			return reads.OtherMemo(op, memo.MemoName)
 		}
 		if there == 0 {
-			if _, err := tx.ExecContext(ctx, "delete from index_memo where revision in (select revision from index_memo where until <= $1 order by until limit $2)", now.UnixMicro(), int64(sqlterms.MemoSweep)); err != nil {
+			if _, err := tx.ExecContext(ctx, "delete from index_memo where revision in (select revision from index_memo where until <= $1 order by until limit $2)", now.UnixMicro(), int64(reads.MemoSweep)); err != nil {
 				return err
 			}
 		}
@@ -107,7 +108,7 @@ func (m memos) Forget(ctx context.Context, name projections.MemoName, revision i
 		}
 		gone, err := done.RowsAffected()
 		if err == nil && gone == 0 {
-			err = sqlterms.OtherMemo(op, name)
+			err = reads.OtherMemo(op, name)
 		}
 		return err
 	})

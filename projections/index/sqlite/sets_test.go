@@ -11,13 +11,14 @@ import (
 
 	"binnacle/events/sqlitefile"
 	"binnacle/projections"
+	"binnacle/projections/index/sql"
 	"binnacle/projections/index/sqlite"
 	"binnacle/projections/index/sqlterms"
 )
 
 // gate holds back what the background reads.
 type gate struct {
-	sqlterms.DB
+	sql.DB
 	open chan struct{}
 	held atomic.Int64
 }
@@ -50,7 +51,7 @@ func gated(t *testing.T) (*sqlite.Generations, *gate) {
 	}
 	t.Cleanup(func() { _ = g.Close() })
 	held := &gate{open: make(chan struct{})}
-	g.ReadSetsOn(1, func(db sqlterms.DB) sqlterms.DB { held.DB = db; return held })
+	g.ReadSetsOn(1, func(db sql.DB) sql.DB { held.DB = db; return held })
 	token := func(param, code string) projections.Term {
 		return projections.Term{Param: param, Kind: projections.Token, System: "s", Code: code}
 	}

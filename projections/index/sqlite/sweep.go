@@ -7,7 +7,10 @@ import (
 
 	"binnacle/events"
 	"binnacle/projections"
-	"binnacle/projections/index/sqlterms"
+
+	"binnacle/projections/index/keys"
+	"binnacle/projections/index/reads"
+	"binnacle/projections/index/rows"
 )
 
 // Sizes of a portion. The term rows are read beside commits; only what is removed keeps one waiting.
@@ -19,7 +22,7 @@ const (
 // sweeper sweeps the generation that is live.
 type sweeper struct {
 	*Generations
-	superseded sqlterms.Superseded
+	superseded reads.Superseded
 	sweeping   sync.Mutex // held by a sweep
 }
 
@@ -40,7 +43,7 @@ func (s *sweeper) Horizon(ctx context.Context, partition int32, snapshot int64) 
 		return err
 	}
 	return g.file.Relaxed(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, sqlterms.MoveHorizon(prefix(g.number)), partition, snapshot)
+		_, err := tx.ExecContext(ctx, reads.MoveHorizon(prefix(g.number)), partition, snapshot)
 		return err
 	})
 }
@@ -60,7 +63,7 @@ func (s *sweeper) Sweep(ctx context.Context) (projections.Sweep, error) {
 	}
 	g, err := s.live(ctx)
 	if err == nil {
-		err = g.file.Relaxed(ctx, func(tx *sql.Tx) error { return all(ctx, tx, sqlterms.BeginSweep(prefix(g.number))) })
+		err = g.file.Relaxed(ctx, func(tx *sql.Tx) error { return all(ctx, tx, reads.BeginSweep(prefix(g.number))) })
 	}
 	if err != nil {
 		s.sweeping.Unlock()
@@ -97,26 +100,26 @@ func (s *sweep) Portion(ctx context.Context) (projections.SweepPortion, error) {
 		return projections.SweepPortion{}, err
 	case !begun:
 		return projections.SweepPortion{Done: true}, nil
-	case place.Stage == sqlterms.SweepByVersion:
+	case place.Stage == reads.SweepByVersion:
 		return s.byVersion(ctx, place)
 	}
 	return s.terms(ctx, place)
 }
 
 // byVersion removes the ranges and texts of some versions.
-func (s *sweep) byVersion(ctx context.Context, place sqlterms.SweepPlace) (portion projections.SweepPortion, err error) {
+func (s *sweep) byVersion(ctx context.Context, place reads.SweepPlace) (portion projections.SweepPortion, err error) {
 	versions, last, err := s.reads.ToSweep(ctx, place.A, sweptVersions)
 	if err != nil {
 		return portion, err
 	}
-	next := sqlterms.SweepPlace{Stage: sqlterms.SweepByVersion, A: last}
+	next := reads.SweepPlace{Stage: reads.SweepByVersion, A: last}
 	if last == 0 {
-		next = sqlterms.FirstTerm()
+		next = reads.FirstTerm()
 	}
 	err = s.remove(ctx, next, func(tx *sql.Tx) error {
 		for _, table := range [...]string{"span", "text"} {
 			removed, err := removeEach(ctx, tx, "delete from "+prefix(s.number)+table+" where ref >= ? and ref <= ?", len(versions), func(i int) []any {
-				first, last := sqlterms.RefsOf(versions[i])
+				first, last := keys.RefsOf(versions[i])
 				return []any{first, last}
 			})
 			if err != nil {
@@ -130,9 +133,9 @@ func (s *sweep) byVersion(ctx context.Context, place sqlterms.SweepPlace) (porti
 }
 
 // terms looks at the next term rows in the order of their key, and removes those of versions that are swept.
-func (s *sweep) terms(ctx context.Context, place sqlterms.SweepPlace) (portion projections.SweepPortion, err error) {
+func (s *sweep) terms(ctx context.Context, place reads.SweepPlace) (portion projections.SweepPortion, err error) {
 	table := prefix(s.number) + "term"
-	last, more := sqlterms.TermRow{}, false
+	last, more := rows.TermRow{}, false
 	err = s.reader.Query(ctx, "select t.key, t.sort, t.ref from "+table+" t where (t.key, t.sort, t.ref) > ($1, $2, $3) order by t.key, t.sort, t.ref limit 1 offset $4",
 		[]any{place.A, place.B, place.C, sweptTerms - 1}, func(scan func(...any) error) error {
 			more = true
@@ -146,9 +149,9 @@ func (s *sweep) terms(ctx context.Context, place sqlterms.SweepPlace) (portion p
 	if more {
 		stretch, args = stretch+" and (t.key, t.sort, t.ref) <= ($4, $5, $6)", append(args, last.Key, last.Sort, last.Ref)
 	}
-	var doomed []sqlterms.TermRow
-	err = s.reader.Query(ctx, stretch+" and "+sqlterms.Doomed(prefix(s.number)), args, func(scan func(...any) error) error {
-		var t sqlterms.TermRow
+	var doomed []rows.TermRow
+	err = s.reader.Query(ctx, stretch+" and "+reads.Doomed(prefix(s.number)), args, func(scan func(...any) error) error {
+		var t rows.TermRow
 		err := scan(&t.Key, &t.Sort, &t.Ref)
 		doomed = append(doomed, t)
 		return err
@@ -156,9 +159,9 @@ func (s *sweep) terms(ctx context.Context, place sqlterms.SweepPlace) (portion p
 	if err != nil {
 		return portion, err
 	}
-	err = s.remove(ctx, sqlterms.SweepPlace{Stage: sqlterms.SweepTerms, A: last.Key, B: last.Sort, C: last.Ref}, func(tx *sql.Tx) error {
+	err = s.remove(ctx, reads.SweepPlace{Stage: reads.SweepTerms, A: last.Key, B: last.Sort, C: last.Ref}, func(tx *sql.Tx) error {
 		if !more {
-			if err := all(ctx, tx, sqlterms.EndSweep(prefix(s.number))); err != nil {
+			if err := all(ctx, tx, reads.EndSweep(prefix(s.number))); err != nil {
 				return err
 			}
 			portion.Done = true
@@ -172,9 +175,9 @@ func (s *sweep) terms(ctx context.Context, place sqlterms.SweepPlace) (portion p
 }
 
 // remove runs a transaction that removes rows, and moves the place.
-func (s *sweep) remove(ctx context.Context, next sqlterms.SweepPlace, do func(tx *sql.Tx) error) error {
+func (s *sweep) remove(ctx context.Context, next reads.SweepPlace, do func(tx *sql.Tx) error) error {
 	return s.file.Relaxed(ctx, func(tx *sql.Tx) error {
-		if _, err := tx.ExecContext(ctx, sqlterms.MoveSweep(prefix(s.number)), next.Stage, next.A, next.B, next.C); err != nil {
+		if _, err := tx.ExecContext(ctx, reads.MoveSweep(prefix(s.number)), next.Stage, next.A, next.B, next.C); err != nil {
 			return err
 		}
 		return do(tx)

@@ -12,7 +12,10 @@ import (
 	"binnacle/events"
 	"binnacle/events/sqlitefile"
 	"binnacle/projections"
-	"binnacle/projections/index/sqlterms"
+
+	"binnacle/projections/index/keys"
+	"binnacle/projections/index/reads"
+	"binnacle/projections/index/rows"
 )
 
 // writer inserts the rows of commits into the tables of one generation.
@@ -21,14 +24,14 @@ type writer struct {
 	number int
 
 	mu         sync.Mutex // held by one commit; SQLite has one writer anyway
-	maker      *sqlterms.Maker
+	maker      *rows.Maker
 	statements map[string]*sql.Stmt
 	args       []any
 	staged     *staging // nil: term rows go to their table at once
 }
 
 func newWriter(file *sqlitefile.File, number int) *writer {
-	return &writer{file: file, number: number, maker: sqlterms.NewMaker(dialect{}), statements: map[string]*sql.Stmt{}}
+	return &writer{file: file, number: number, maker: rows.NewMaker(dialect{}), statements: map[string]*sql.Stmt{}}
 }
 
 // contentsJoined is up to how many rows a commit stores its blobs in its own transaction.
@@ -76,21 +79,21 @@ func (w *writer) commit(ctx context.Context, c projections.Commit, allowed func(
 
 // advance moves the position: the fence.
 func (w *writer) advance(ctx context.Context, tx *sql.Tx, c projections.Commit) error {
-	first := sqlterms.FirstSid(c.Partition)
+	first := keys.FirstSid(c.Partition)
 	next, nextSid := int64(0), first
 	err := tx.StmtContext(ctx, w.statements["state"]).QueryRowContext(ctx, int64(c.Partition)).Scan(&next, &nextSid)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return err
 	}
-	if err := sqlterms.CheckCommit(c, next, nextSid); err != nil {
+	if err := rows.CheckCommit(c, next, nextSid); err != nil {
 		return err
 	}
-	_, err = tx.StmtContext(ctx, w.statements["advance"]).ExecContext(ctx, int64(c.Partition), c.Next, nextSid+int64(len(c.Rows)), sqlterms.Micro(c.Time), c.Digest[:],
+	_, err = tx.StmtContext(ctx, w.statements["advance"]).ExecContext(ctx, int64(c.Partition), c.Next, nextSid+int64(len(c.Rows)), reads.Micro(c.Time), c.Digest[:],
 		c.Origin.Log, c.Origin.Last[:])
 	return err
 }
 
-func (w *writer) insert(ctx context.Context, tx *sql.Tx, c projections.Commit, r *sqlterms.Rows) error {
+func (w *writer) insert(ctx context.Context, tx *sql.Tx, c projections.Commit, r *rows.Rows) error {
 	b := batch{ctx: ctx, tx: tx, writer: w}
 	for _, l := range r.Ledgers {
 		b.one("ledger", l.Key, l.Tenant, l.Type)
@@ -105,7 +108,7 @@ func (w *writer) insert(ctx context.Context, tx *sql.Tx, c projections.Commit, r
 	})
 	b.many("version", len(r.Versions), func(args []any, i int) []any {
 		v := &r.Versions[i]
-		return append(args, v.Sid, v.Ledger, v.ID, v.Number, v.Position.Offset, sqlterms.ChangeColumn(&v.Version), v.Time.UnixMicro(), v.Hash[:], sqlterms.Bit(v.Deleted), v.Main, v.Shape, v.Supersedes, v.Resource, keysText(v.Keys))
+		return append(args, v.Sid, v.Ledger, v.ID, v.Number, v.Position.Offset, rows.ChangeColumn(&v.Version), v.Time.UnixMicro(), v.Hash[:], rows.Bit(v.Deleted), v.Main, v.Shape, v.Supersedes, v.Resource, keysText(v.Keys))
 	})
 	b.many("closed", len(r.Closed), func(args []any, i int) []any { return append(args, r.Closed[i].Sid, r.Closed[i].By) })
 	if w.staged != nil {
@@ -127,19 +130,19 @@ func (w *writer) insert(ctx context.Context, tx *sql.Tx, c projections.Commit, r
 	b.count(r)
 	b.many("outcome", len(c.Outcomes), func(args []any, i int) []any {
 		o := &c.Outcomes[i]
-		data, err := sqlterms.EncodeOutcome(o)
+		data, err := rows.EncodeOutcome(o)
 		if err != nil {
 			b.err = err
 		}
 		return append(args, int64(o.Position.Partition), o.Position.Offset, o.EventID, data)
 	})
 	for i := range c.Quarantined {
-		data, err := sqlterms.EncodeQuarantined(&c.Quarantined[i])
+		data, err := rows.EncodeQuarantined(&c.Quarantined[i])
 		if err != nil {
 			return err
 		}
 		record := &c.Quarantined[i].Record
-		b.one("quarantine", int64(record.Position.Partition), record.Position.Offset, sqlterms.Micro(record.Time), data)
+		b.one("quarantine", int64(record.Position.Partition), record.Position.Offset, reads.Micro(record.Time), data)
 	}
 	b.aside(c)
 	return b.err
@@ -148,14 +151,14 @@ func (w *writer) insert(ctx context.Context, tx *sql.Tx, c projections.Commit, r
 // aside writes claims on idempotency keys, and what was decided about quarantined records.
 func (b *batch) aside(c projections.Commit) {
 	for i := range c.Claims {
-		data, err := sqlterms.EncodeClaim(&c.Claims[i])
+		data, err := rows.EncodeClaim(&c.Claims[i])
 		if err != nil {
 			b.err = err
 		}
-		b.one("claim", sqlterms.ClaimKey(c.Claims[i].ClaimName), data)
+		b.one("claim", rows.ClaimKey(c.Claims[i].ClaimName), data)
 	}
 	for i := range c.Settled {
-		data, err := sqlterms.EncodeSettled(&c.Settled[i])
+		data, err := rows.EncodeSettled(&c.Settled[i])
 		if err != nil {
 			b.err = err
 		}
@@ -163,7 +166,7 @@ func (b *batch) aside(c projections.Commit) {
 	}
 }
 
-func (b *batch) terms(rows []sqlterms.TermRow) {
+func (b *batch) terms(rows []rows.TermRow) {
 	b.many("term", len(rows), func(args []any, i int) []any { return append(args, rows[i].Key, rows[i].Sort, rows[i].Ref) })
 }
 
@@ -275,19 +278,19 @@ func (b *batch) many(table string, rows int, row func(args []any, i int) []any) 
 }
 
 // checkLedger makes sure that a key stands for one type of one tenant.
-func (b *batch) checkLedger(l sqlterms.LedgerRow) {
+func (b *batch) checkLedger(l rows.LedgerRow) {
 	if b.err != nil {
 		return
 	}
 	same := 0
 	b.err = b.tx.StmtContext(b.ctx, b.statements["checkLedger"]).QueryRowContext(b.ctx, l.Key, l.Tenant, l.Type).Scan(&same)
 	if b.err == nil && same == 0 {
-		b.err = sqlterms.LedgerCollision(l)
+		b.err = rows.LedgerCollision(l)
 	}
 }
 
 // count moves the counters of current resources. A superseded version that is a deletion was not counted.
-func (b *batch) count(r *sqlterms.Rows) {
+func (b *batch) count(r *rows.Rows) {
 	for _, c := range r.Counts {
 		b.one("count", c.Ledger, c.By)
 	}
@@ -303,7 +306,7 @@ func (b *batch) count(r *sqlterms.Rows) {
 		b.err = events.Wrap(events.Internal, "sqlite.Commit", err, "Sids cannot be written")
 		return
 	}
-	var back []sqlterms.CountRow
+	var back []rows.CountRow
 	back, b.err = b.deletions(string(text))
 	for _, c := range back {
 		b.one("count", c.Ledger, c.By)
@@ -311,15 +314,15 @@ func (b *batch) count(r *sqlterms.Rows) {
 }
 
 // deletions counts, by ledger, which of the versions with these Sids (a JSON array) are deletions.
-func (b *batch) deletions(sids string) ([]sqlterms.CountRow, error) {
+func (b *batch) deletions(sids string) ([]rows.CountRow, error) {
 	answer, err := b.tx.StmtContext(b.ctx, b.statements["deletions"]).QueryContext(b.ctx, sids)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = answer.Close() }()
-	var list []sqlterms.CountRow
+	var list []rows.CountRow
 	for answer.Next() {
-		var c sqlterms.CountRow
+		var c rows.CountRow
 		if err := answer.Scan(&c.Ledger, &c.By); err != nil {
 			return nil, err
 		}

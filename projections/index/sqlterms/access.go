@@ -7,6 +7,8 @@ import (
 	"github.com/RoaringBitmap/roaring/v2"
 
 	"binnacle/projections"
+	"binnacle/projections/index/keys"
+	"binnacle/projections/index/sql"
 )
 
 // An access is what a clause has become: the rows of the index that answer it, in one or several forms. None of them means that no
@@ -64,12 +66,12 @@ type wideCode struct {
 }
 
 // condition is that on a coding, as d.
-func (w wideCode) condition(s *statement) string {
-	c := "d.param = " + s.arg(w.dictionary)
+func (w wideCode) condition(s *sql.Statement) string {
+	c := "d.param = " + s.Arg(w.dictionary)
 	if w.begins != "" {
-		return c + s.begins("d.code", []byte(w.begins))
+		return c + s.Begins("d.code", []byte(w.begins))
 	}
-	return c + " and d.system = " + s.arg([]byte(w.system))
+	return c + " and d.system = " + s.Arg([]byte(w.system))
 }
 
 // interval has both ends inside.
@@ -162,20 +164,20 @@ func (a *access) walkKeys() []int64 {
 // inOrder tells whether an index has its versions in the order of the main date.
 func (a *access) inOrder() bool {
 	keys := a.walkKeys()
-	return a.aligned || keys != nil && len(keys) <= inline
+	return a.aligned || keys != nil && len(keys) <= sql.Inline
 }
 
 // probed is the name of a row that is looked at because its version is under consideration.
 const probed = "p"
 
 // rows is a SELECT of the Sids that it finds, with repeats, up to a ref.
-func (a *access) rows(s *statement, before int64) string {
+func (a *access) rows(s *sql.Statement, before int64) string {
 	var parts []string
 	add := func(table, condition string) {
-		parts = append(parts, "select (t.ref >> 2) as sid from "+s.table(table)+" t where "+condition+" and t.ref < "+s.arg(before))
+		parts = append(parts, "select (t.ref >> 2) as sid from "+s.Table(table)+" t where "+condition+" and t.ref < "+s.Arg(before))
 	}
 	if len(a.sids) > 0 {
-		parts = append(parts, "select t.sid as sid from "+s.table("version")+" t where t.sid "+s.in(a.sids))
+		parts = append(parts, "select t.sid as sid from "+s.Table("version")+" t where t.sid "+s.In(a.sids))
 	}
 	if a.follow != nil && !a.resolved {
 		parts = append(parts, a.follow.rows(s, before)...)
@@ -185,19 +187,19 @@ func (a *access) rows(s *statement, before int64) string {
 	}
 	for _, w := range a.wide {
 		if w.onRow {
-			parts = append(parts, "select t.sid as sid from "+s.withKeys("array(select d.key from "+s.table("coding")+" d where "+w.condition(s)+")", before)+" t")
+			parts = append(parts, "select t.sid as sid from "+s.WithKeys("array(select d.key from "+s.Table("coding")+" d where "+w.condition(s)+")", before)+" t")
 			continue
 		}
-		parts = append(parts, "select (t.ref >> 2) as sid from "+s.table("coding")+" d cross join "+s.table("term")+" t where "+w.condition(s)+" and t.key = d.key and t.ref < "+s.arg(before))
+		parts = append(parts, "select (t.ref >> 2) as sid from "+s.Table("coding")+" d cross join "+s.Table("term")+" t where "+w.condition(s)+" and t.key = d.key and t.ref < "+s.Arg(before))
 	}
 	if len(a.keys) > 0 {
-		add("term", "t.key "+s.in(a.keys))
+		add("term", "t.key "+s.In(a.keys))
 	}
 	if len(a.onRow) > 0 {
-		parts = append(parts, "select t.sid as sid from "+s.withKeys(s.arg(a.onRow), before)+" t")
+		parts = append(parts, "select t.sid as sid from "+s.WithKeys(s.Arg(a.onRow), before)+" t")
 	}
 	if len(a.shapes) > 0 {
-		add("term", "t.key "+s.in(a.shapes))
+		add("term", "t.key "+s.In(a.shapes))
 	}
 	for _, sc := range a.scans {
 		add("span", sc.condition(s, "t"))
@@ -206,8 +208,8 @@ func (a *access) rows(s *statement, before int64) string {
 		add("text", sc.condition(s, "t"))
 	}
 	for _, u := range a.updated {
-		parts = append(parts, "select t.sid as sid from "+s.table("version")+" t where t.ledger = "+s.arg(a.ledger)+" and t.at >= "+s.arg(u.low)+" and t.at <= "+s.arg(u.high)+
-			" and t.sid <= "+s.arg(snapshotOf(before)))
+		parts = append(parts, "select t.sid as sid from "+s.Table("version")+" t where t.ledger = "+s.Arg(a.ledger)+" and t.at >= "+s.Arg(u.low)+" and t.at <= "+s.Arg(u.high)+
+			" and t.sid <= "+s.Arg(keys.SnapshotOf(before)))
 	}
 	if len(parts) == 0 {
 		return "select 0 as sid where 1 = 0"
@@ -216,30 +218,30 @@ func (a *access) rows(s *statement, before int64) string {
 }
 
 // probe is the condition that a version answers it; sid, its ref without flags and its main date are expressions.
-func (a *access) probe(s *statement, sid, ref, main string, before int64) string {
+func (a *access) probe(s *sql.Statement, sid, ref, main string, before int64) string {
 	var parts []string
 	within := " p where p.ref >= " + ref + " and p.ref <= " + ref + " + 3 and "
 	for _, g := range a.choice {
 		parts = append(parts, g.probe(s, sid, ref, main, before))
 	}
-	if a.follow != nil && !(a.resolved && (a.byID || len(a.keys)+len(a.onRow) <= inline)) {
+	if a.follow != nil && !(a.resolved && (a.byID || len(a.keys)+len(a.onRow) <= sql.Inline)) {
 		parts = append(parts, a.follow.probe(s, sid, before)...)
 	}
 	if len(a.sids) > 0 {
-		parts = append(parts, s.among(sid, a.sids))
+		parts = append(parts, s.Among(sid, a.sids))
 	}
 	for _, r := range a.spans {
-		parts = append(parts, sid+" between "+s.arg(r.low)+" and "+s.arg(r.high))
+		parts = append(parts, sid+" between "+s.Arg(r.low)+" and "+s.Arg(r.high))
 	}
 	keys, onRow := a.probedKeys()
 	if len(keys) > 0 {
-		parts = append(parts, "exists (select 1 from "+s.table("term")+within+"p.sort = "+main+" and p.key "+s.in(keys)+once+")")
+		parts = append(parts, "exists (select 1 from "+s.Table("term")+within+"p.sort = "+main+" and p.key "+s.In(keys)+sql.Once+")")
 	}
 	if len(onRow) > 0 {
-		parts = append(parts, "exists (select 1 from "+s.table("version")+" p where p.sid = "+sid+" and p.keys && "+s.arg(onRow)+"::bigint[]"+once+")")
+		parts = append(parts, "exists (select 1 from "+s.Table("version")+" p where p.sid = "+sid+" and p.keys && "+s.Arg(onRow)+"::bigint[]"+sql.Once+")")
 	}
 	if len(a.shapes) > 0 {
-		parts = append(parts, "exists (select 1 from "+s.table("version")+" p where p.sid = "+sid+" and p.shape "+s.in(a.shapes)+once+")")
+		parts = append(parts, "exists (select 1 from "+s.Table("version")+" p where p.sid = "+sid+" and p.shape "+s.In(a.shapes)+sql.Once+")")
 	}
 	if len(a.wide) > 0 {
 		only := access{wide: a.wide}
@@ -250,7 +252,7 @@ func (a *access) probe(s *statement, sid, ref, main string, before int64) string
 		any = append(any, "("+sc.condition(s, probed)+")")
 	}
 	if len(any) > 0 {
-		parts = append(parts, "exists (select 1 from "+s.table("span")+within+"("+strings.Join(any, " or ")+")"+once+")")
+		parts = append(parts, "exists (select 1 from "+s.Table("span")+within+"("+strings.Join(any, " or ")+")"+sql.Once+")")
 	}
 	any = any[:0]
 	for i, sc := range a.texts {
@@ -260,13 +262,13 @@ func (a *access) probe(s *statement, sid, ref, main string, before int64) string
 		any = append(any, "("+sc.condition(s, probed)+")")
 	}
 	if len(any) > 0 {
-		parts = append(parts, "exists (select 1 from "+s.table("text")+within+"("+strings.Join(any, " or ")+")"+once+")")
+		parts = append(parts, "exists (select 1 from "+s.Table("text")+within+"("+strings.Join(any, " or ")+")"+sql.Once+")")
 	}
 	if len(parts) == 0 {
 		parts = []string{"1 = 0"}
 	}
 	if a.aligned && a.sure != nil {
-		parts = append([]string{main + " between " + s.arg(a.sure.low) + " and " + s.arg(a.sure.high)}, parts...)
+		parts = append([]string{main + " between " + s.Arg(a.sure.low) + " and " + s.Arg(a.sure.high)}, parts...)
 	}
 	condition := "(" + strings.Join(parts, " or ") + ")"
 	if a.negate {
@@ -278,10 +280,10 @@ func (a *access) probe(s *statement, sid, ref, main string, before int64) string
 // probedKeys are those that a version is asked for: where the end of a chain has been resolved to many, its references are followed in their place.
 func (a *access) probedKeys() (keys, onRow []int64) {
 	keys, onRow = a.keys, a.onRow
-	if a.resolved && len(keys) > inline {
+	if a.resolved && len(keys) > sql.Inline {
 		keys = keys[:a.ownKeys]
 	}
-	if a.resolved && len(onRow) > inline {
+	if a.resolved && len(onRow) > sql.Inline {
 		onRow = onRow[:a.ownOnRow]
 	}
 	return keys, onRow
@@ -289,75 +291,75 @@ func (a *access) probedKeys() (keys, onRow []int64) {
 
 // condition is the stretch as a condition on a row. The plus keeps a planner from reading a probe's whole stretch: the index by ref is
 // the one to use there.
-func (sc scan) condition(s *statement, row string) string {
-	c := row + ".key = " + s.arg(sc.key)
+func (sc scan) condition(s *sql.Statement, row string) string {
+	c := row + ".key = " + s.Arg(sc.key)
 	if row == probed {
 		c = "+" + c
 	}
 	if sc.min != math.MinInt64 {
-		c += " and " + row + ".low >= " + s.arg(sc.min)
+		c += " and " + row + ".low >= " + s.Arg(sc.min)
 	}
 	if sc.max != math.MaxInt64 {
-		c += " and " + row + ".low <= " + s.arg(sc.max)
+		c += " and " + row + ".low <= " + s.Arg(sc.max)
 	}
 	return c + sc.onEnds(s, row+".low", row+".high")
 }
 
 // onEnds is the condition on the ends of a row, beside the stretch.
-func (sc scan) onEnds(s *statement, low, high string) string {
+func (sc scan) onEnds(s *sql.Statement, low, high string) string {
 	c := ""
 	switch sc.also {
 	case highLE:
-		c += " and " + high + " <= " + s.arg(sc.a)
+		c += " and " + high + " <= " + s.Arg(sc.a)
 	case highGT:
-		c += " and " + high + " > " + s.arg(sc.a)
+		c += " and " + high + " > " + s.Arg(sc.a)
 	case highGE:
-		c += " and " + high + " >= " + s.arg(sc.a)
+		c += " and " + high + " >= " + s.Arg(sc.a)
 	case highLT:
-		c += " and " + high + " < " + s.arg(sc.a)
+		c += " and " + high + " < " + s.Arg(sc.a)
 	case eitherLo:
-		c += " and (" + low + " < " + s.arg(sc.a) + " or " + high + " <= " + s.arg(sc.b) + ")"
+		c += " and (" + low + " < " + s.Arg(sc.a) + " or " + high + " <= " + s.Arg(sc.b) + ")"
 	case eitherHi:
-		c += " and (" + high + " > " + s.arg(sc.b) + " or " + low + " >= " + s.arg(sc.a) + ")"
+		c += " and (" + high + " > " + s.Arg(sc.b) + " or " + low + " >= " + s.Arg(sc.a) + ")"
 	case swappedHi:
-		c += " and (" + low + " > " + s.arg(sc.b) + " or " + high + " >= " + s.arg(sc.a) + ")"
+		c += " and (" + low + " > " + s.Arg(sc.b) + " or " + high + " >= " + s.Arg(sc.a) + ")"
 	case highIs:
-		c += " and " + high + " = " + s.arg(sc.a)
+		c += " and " + high + " = " + s.Arg(sc.a)
 	case outside:
-		c += " and (" + low + " < " + s.arg(sc.a) + " or " + high + " > " + s.arg(sc.b) + ")"
+		c += " and (" + low + " < " + s.Arg(sc.a) + " or " + high + " > " + s.Arg(sc.b) + ")"
 	}
 	return c
 }
 
-func (sc textScan) condition(s *statement, row string) string {
-	c := row + ".key = " + s.arg(sc.key)
+func (sc textScan) condition(s *sql.Statement, row string) string {
+	c := row + ".key = " + s.Arg(sc.key)
 	if row == probed {
 		c = "+" + c
 	}
 	head, rest := row+".head", row+".rest"
 	if sc.form == textRaw {
-		return c + " and " + head + " = " + s.arg([]byte(projections.OrderString(sc.text))) + " and " + row + ".raw = " + s.arg([]byte(sc.text))
+		return c + " and " + head + " = " + s.Arg([]byte(projections.OrderString(sc.text))) + " and " + row + ".raw = " + s.Arg([]byte(sc.text))
 	}
 	text := []byte(sc.text)
 	cut := text[:min(len(text), projections.OrderBytes)]
 	switch {
 	case sc.form == textIs && len(text) <= projections.OrderBytes:
-		c += " and " + head + " = " + s.arg(text) + " and length(" + rest + ") = 0"
+		c += " and " + head + " = " + s.Arg(text) + " and length(" + rest + ") = 0"
 	case sc.form == textIs:
-		c += " and " + head + " = " + s.arg(cut) + " and " + rest + " = " + s.arg(text)
+		c += " and " + head + " = " + s.Arg(cut) + " and " + rest + " = " + s.Arg(text)
 	case len(text) == 0:
 	case sc.form == textHolds:
 		if sc.among != nil && row != probed {
-			c += " and " + head + " " + s.inBytes(sc.among.heads)
+			c += " and " + head + " " + s.InBytes(sc.among.heads)
 			if sc.whole { // the index has all that is asked for
 				return c
 			}
 		}
-		c += " and (" + s.contains(head, text) + " or " + s.contains(rest, text) + ")"
+		c += " and (" + s.Contains(head, text) + " or " + s.Contains(rest, text) + ")"
 	case len(text) <= projections.OrderBytes:
-		c += s.begins(head, text)
+		c += s.Begins(head, text)
 	default:
-		c += " and " + head + " = " + s.arg(cut) + " and substr(" + rest + ", 1, " + s.arg(int32(len(text))) + ") = " + s.arg(text)
+		c += " and " + head + " = " + s.Arg(cut) + " and substr(" + rest + ", 1, " + s.Arg(int32(len(text))) + ") = " + s.Arg(text)
 	}
 	return c
 }

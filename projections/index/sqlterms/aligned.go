@@ -4,18 +4,20 @@ import (
 	"math"
 
 	"binnacle/projections"
+	"binnacle/projections/index/keys"
+	"binnacle/projections/index/sql"
 )
 
 // alignedDate bounds the main date by a clause of the parameter that it comes from.
 func (x scope) alignedDate(param int64, code string, v projections.Value, a *access) {
 	a.main = interval{math.MinInt64, math.MaxInt64}
 	for _, sc := range a.scans {
-		if sc.key == x.of(param, roleShort) {
+		if sc.key == x.Of(param, keys.RoleShort) {
 			a.main = interval{sc.min, sc.max}
 		}
 	}
 	a.aligned = true
-	x.marked(x.of(param, roleUnaligned), func() { a.aligned = false })
+	x.marked(x.Of(param, keys.RoleUnaligned), func() { a.aligned = false })
 	var lacking access // the versions without the parameter: of them the main date tells nothing
 	x.shapesWith(code, false, &lacking)
 	x.afterLookups = append(x.afterLookups, func() error {
@@ -29,7 +31,7 @@ func (x scope) alignedDate(param int64, code string, v projections.Value, a *acc
 // sureDates is where a main date answers a clause of the parameter it comes from, wherever within a day the value ends; nil: nowhere.
 func (x *search) sureDates(param int64, scans []scan) *interval {
 	for _, sc := range scans {
-		if sc.key != x.of(param, roleShort) {
+		if sc.key != x.Of(param, keys.RoleShort) {
 			continue
 		}
 		sure := interval{sc.min, sc.max}
@@ -40,7 +42,7 @@ func (x *search) sureDates(param int64, scans []scan) *interval {
 		case eitherLo:
 			sure.high = min(sure.high, sc.a-1)
 		case highLE:
-			sure.high = min(sure.high, sc.a-shortSpan)
+			sure.high = min(sure.high, sc.a-keys.ShortSpan)
 		default:
 			continue
 		}
@@ -54,8 +56,8 @@ func (x *search) sureDates(param int64, scans []scan) *interval {
 // marked looks for a mark in the dictionary of codings.
 func (x *search) marked(mark int64, found func()) {
 	x.lookups = append(x.lookups, lookup{
-		sql: func(s *statement) string {
-			return "select d.key, " + s.noBytes() + ", 0 from " + s.table("coding") + " d where d.param = " + s.arg(mark)
+		sql: func(s *sql.Statement) string {
+			return "select d.key, " + s.NoBytes() + ", 0 from " + s.Table("coding") + " d where d.param = " + s.Arg(mark)
 		},
 		take: func(int64, string, int64) { found() },
 	})
@@ -82,10 +84,10 @@ func (x *search) resolveOrder(o order) {
 	code := o.keys[at].Param
 	x.dates = &dateOrder{aligned: true, with: access{words: code, count: -1}, without: access{words: code + ":missing", count: -1}}
 	x.dates.main = o.keys[at].MainDate
-	x.dates.param = x.kept(x.ledger, code, o.keys[at].Shares)[0]
-	x.marked(x.of(x.dates.param, roleUnaligned), func() { x.dates.aligned = false })
-	x.marked(x.of(x.dates.param, roleSeveral), func() { x.dates.several = true })
-	x.marked(x.of(FirstSid(int32(x.partition)), roleMarked), func() { x.dates.marks = true })
+	x.dates.param = x.Kept(x.ledger, code, o.keys[at].Shares)[0]
+	x.marked(x.Of(x.dates.param, keys.RoleUnaligned), func() { x.dates.aligned = false })
+	x.marked(x.Of(x.dates.param, keys.RoleSeveral), func() { x.dates.several = true })
+	x.marked(x.Of(keys.FirstSid(int32(x.Partition)), keys.RoleMarked), func() { x.dates.marks = true })
 	own := scope{x, x.ledger, x.q.Type}
 	own.shapesWith(code, true, &x.dates.with)
 	own.shapesWith(code, false, &x.dates.without)

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"binnacle/projections/index/sql"
 )
 
 // tryWalk walks the order of the main date over some rows and no further. It tells whether the page is full, or nothing lies beyond.
@@ -11,18 +13,18 @@ func (x ask) tryWalk(o order, rows, limit int) (found []match, enough bool, err 
 	keys := []int64{x.ledger}
 	if walked := x.walked(); walked != nil {
 		keys = walked.walkKeys()
-		if len(keys) > inline {
+		if len(keys) > sql.Inline {
 			return nil, false, nil
 		}
 	}
-	s := x.statement()
+	s := x.Statement()
 	parts := make([]string, len(keys))
 	for i, key := range keys {
-		parts[i] = "select * from (select t.sort, t.ref from " + s.table("term") + " t where t.key = " + s.arg(key) + x.stretch(s, "t", nil, o, x.after.phase == byValue) +
-			fmt.Sprintf(" order by t.sort %s, t.ref %s limit 1 offset ", o.direction(), o.direction()) + s.arg(int64(rows/len(keys))) + ") y"
+		parts[i] = "select * from (select t.sort, t.ref from " + s.Table("term") + " t where t.key = " + s.Arg(key) + x.stretch(s, "t", nil, o, x.after.phase == byValue) +
+			fmt.Sprintf(" order by t.sort %s, t.ref %s limit 1 offset ", o.direction(), o.direction()) + s.Arg(int64(rows/len(keys))) + ") y"
 	}
 	var edge *spot
-	err = x.query(s, strings.Join(parts, " union all "), func(scan func(...any) error) error {
+	err = x.Query(s, strings.Join(parts, " union all "), func(scan func(...any) error) error {
 		var at spot
 		err := scan(&at.value, &at.sid)
 		if edge == nil || (&topSpots{descending: o.descending}).before(at, *edge) { // the key that comes to so many rows first

@@ -13,7 +13,7 @@ func readClosed() task {
 	return one(wanted{what: wantedClosed}, 0,
 		func(v *setView) (closedUpTo, bool) {
 			closed, err := v.readClosed()
-			return closedUpTo{closed, v.snapshot}, err == nil
+			return closedUpTo{closed, v.Snapshot}, err == nil
 		},
 		func(p *partitionSets, read closedUpTo) { p.putClosed(read.closed, read.upTo) })
 }
@@ -22,10 +22,10 @@ func readClosed() task {
 func (v *setView) readClosed() (*roaring.Bitmap, error) {
 	closed, g := roaring.New(), v.gather()
 	defer g.end()
-	for from := v.origin(); from <= v.snapshot; from += int64(v.bounds().Rows) {
-		s := v.statement()
-		to := min(from+int64(v.bounds().Rows)-1, v.snapshot)
-		numbers, err := v.readNumbers(s, "select "+s.list("c.sid")+" from "+s.table("closed")+" c where c.sid >= "+s.arg(from)+" and c.sid <= "+s.arg(to)+" and c.by_sid <= "+s.arg(v.snapshot))
+	for from := v.Origin(); from <= v.Snapshot; from += int64(v.bounds().Rows) {
+		s := v.Statement()
+		to := min(from+int64(v.bounds().Rows)-1, v.Snapshot)
+		numbers, err := v.ReadNumbers(s, "select "+s.List("c.sid")+" from "+s.Table("closed")+" c where c.sid >= "+s.Arg(from)+" and c.sid <= "+s.Arg(to)+" and c.by_sid <= "+s.Arg(v.Snapshot))
 		if err != nil {
 			return nil, err
 		}
@@ -38,21 +38,21 @@ func (v *setView) readClosed() (*roaring.Bitmap, error) {
 
 // readLater brings what is superseded from a Sid up to the snapshot, and reads the main dates of the versions between; nil where some of them are missing.
 func (v *setView) readLater(before *roaring.Bitmap, upTo int64) (closed *roaring.Bitmap, mains []int64, err error) {
-	s := v.statement()
+	s := v.Statement()
 	closed = before.Clone()
-	sql := "select v.supersedes, v.main from " + s.table("version") + " v where v.sid > " + s.arg(upTo) + " and v.sid <= " + s.arg(v.snapshot) + " order by v.sid"
-	err = v.query(s, sql, func(scan func(...any) error) error {
+	sql := "select v.supersedes, v.main from " + s.Table("version") + " v where v.sid > " + s.Arg(upTo) + " and v.sid <= " + s.Arg(v.Snapshot) + " order by v.sid"
+	err = v.Query(s, sql, func(scan func(...any) error) error {
 		var superseded, main int64
 		if err := scan(&superseded, &main); err != nil {
 			return err
 		}
 		if superseded != 0 {
-			closed.Add(uint32(superseded - v.origin()))
+			closed.Add(uint32(superseded - v.Origin()))
 		}
 		mains = append(mains, main)
 		return nil
 	})
-	if err != nil || int64(len(mains)) != v.snapshot-upTo { // not a log without gaps: nothing that is counted by Sid holds
+	if err != nil || int64(len(mains)) != v.Snapshot-upTo { // not a log without gaps: nothing that is counted by Sid holds
 		return nil, nil, err
 	}
 	return closed, mains, nil
@@ -60,7 +60,7 @@ func (v *setView) readLater(before *roaring.Bitmap, upTo int64) (closed *roaring
 
 // readReopened reads which of those that are superseded up to a Sid were current at the snapshot.
 func (v *setView) readReopened(upTo int64) (*roaring.Bitmap, error) {
-	s := v.statement()
-	numbers, err := v.readNumbers(s, "select "+s.list("v.supersedes")+" from "+s.table("version")+" v where v.sid > "+s.arg(v.snapshot)+" and v.sid <= "+s.arg(upTo)+" and v.supersedes <> 0")
+	s := v.Statement()
+	numbers, err := v.ReadNumbers(s, "select "+s.List("v.supersedes")+" from "+s.Table("version")+" v where v.sid > "+s.Arg(v.Snapshot)+" and v.sid <= "+s.Arg(upTo)+" and v.supersedes <> 0")
 	return bitmapOf(numbers), err
 }

@@ -8,46 +8,49 @@ import (
 
 	"binnacle/events"
 	"binnacle/projections"
+	"binnacle/projections/index/keys"
+	"binnacle/projections/index/rows"
+	"binnacle/projections/index/sql"
 )
 
 // candidates is the FROM and WHERE of the versions, as v, that one clause finds and the others let pass.
-func (x ask) candidates(s *statement, driver *access) string {
+func (x ask) candidates(s *sql.Statement, driver *access) string {
 	if driver != nil && driver.current {
-		from, sid := s.unnested(driver.sids, "k")
-		return " from " + from + s.versions(sid) + " and v.ledger = " + s.arg(x.ledger) + " and v.deleted = 0" + x.probes(s, driver, "v.sid", "(v.sid << 2)", "v.main")
+		from, sid := s.Unnested(driver.sids, "k")
+		return " from " + from + s.Versions(sid) + " and v.ledger = " + s.Arg(x.ledger) + " and v.deleted = 0" + x.probes(s, driver, "v.sid", "(v.sid << 2)", "v.main")
 	}
-	from := s.table("version") + " v where "
+	from := s.Table("version") + " v where "
 	if driver != nil {
-		from = "(select distinct sid from (" + driver.rows(s, x.before()) + ") y) d" + s.versions("d.sid") + " and "
+		from = "(select distinct sid from (" + driver.rows(s, x.Before()) + ") y) d" + s.Versions("d.sid") + " and "
 	}
 	return " from " + from + x.current(s) + x.probes(s, driver, "v.sid", "(v.sid << 2)", "v.main")
 }
 
 // collect reads all versions of a clause with few rows and sorts them.
 func (x ask) collect(o order, driver *access, limit int) ([]match, error) {
-	s := x.statement()
+	s := x.Statement()
 	page := fmt.Sprintf(" limit %d", limit)
 	resume := x.after.phase != start
 	tuple := func(column string, last any) string {
 		sql := ""
 		if resume {
-			sql = " and (" + column + ", v.sid) " + o.beyond() + " (" + s.arg(last) + ", " + s.arg(x.after.sid) + ")"
+			sql = " and (" + column + ", v.sid) " + o.beyond() + " (" + s.Arg(last) + ", " + s.Arg(x.after.sid) + ")"
 		}
 		return sql + " order by " + column + " " + o.direction() + ", v.sid " + o.direction() + page
 	}
 	switch o.by {
 	case orderMain:
-		return x.matches(s, "select "+storedColumns+x.candidates(s, driver)+tuple("v.main", x.last.main), byValue, 0, nil)
+		return x.matches(s, "select "+rows.StoredColumns+x.candidates(s, driver)+tuple("v.main", x.last.main), byValue, 0, nil)
 	case orderUpdated:
-		return x.matches(s, "select "+storedColumns+x.candidates(s, driver)+tuple("v.at", x.last.at), byValue, 0, nil)
+		return x.matches(s, "select "+rows.StoredColumns+x.candidates(s, driver)+tuple("v.at", x.last.at), byValue, 0, nil)
 	case orderID:
-		return x.matches(s, "select "+storedColumns+x.candidates(s, driver)+tuple("v.id", x.last.id), byValue, 0, nil)
+		return x.matches(s, "select "+rows.StoredColumns+x.candidates(s, driver)+tuple("v.id", x.last.id), byValue, 0, nil)
 	}
 	x, err := x.locateValue(o)
 	if err != nil {
 		return nil, err
 	}
-	sql := "select " + storedColumns + ", case when v.val is null then 1 else 0 end from (select " + storedColumns + ", " + x.value1(s, o.by, o.keys[0], "v.sid") + " as val" +
+	sql := "select " + rows.StoredColumns + ", case when v.val is null then 1 else 0 end from (select " + rows.StoredColumns + ", " + x.value1(s, o.by, o.keys[0], "v.sid") + " as val" +
 		x.candidates(s, driver) + ") v"
 	phases, inValues, inMissing := "asc", " or v.val is null", ""
 	if o.back {
@@ -55,9 +58,9 @@ func (x ask) collect(o order, driver *access, limit int) ([]match, error) {
 	}
 	switch x.after.phase {
 	case byValue:
-		sql += " where (v.val, v.sid) " + o.beyond() + " (" + s.arg(x.lastValue(o)) + ", " + s.arg(x.after.sid) + ")" + inValues
+		sql += " where (v.val, v.sid) " + o.beyond() + " (" + s.Arg(x.lastValue(o)) + ", " + s.Arg(x.after.sid) + ")" + inValues
 	case byMissing:
-		sql += " where v.val is null and v.sid " + o.beyond() + " " + s.arg(x.after.sid) + inMissing
+		sql += " where v.val is null and v.sid " + o.beyond() + " " + s.Arg(x.after.sid) + inMissing
 	}
 	sql += " order by case when v.val is null then 1 else 0 end " + phases + ", v.val " + o.direction() + ", v.sid " + o.direction() + page
 	return x.matches(s, sql, byValue, 1, func(m *match, missing []int64) {
@@ -136,7 +139,7 @@ func compareCandidates(o order, a, b *candidate) int {
 }
 
 func (x ask) readCandidates(o order, driver *access) ([]candidate, error) {
-	s := x.statement()
+	s := x.Statement()
 	columns := "v.sid, v.main, v.at, v.id"
 	kinds := make([]orderBy, len(o.keys))
 	for i, k := range o.keys {
@@ -151,7 +154,7 @@ func (x ask) readCandidates(o order, driver *access) ([]candidate, error) {
 	}
 	sql := "select " + columns + x.candidates(s, driver) + fmt.Sprintf(" limit %d", x.Bounds.Sorted+1)
 	var found []candidate
-	err := x.query(s, sql, func(scan func(...any) error) error {
+	err := x.Query(s, sql, func(scan func(...any) error) error {
 		c := candidate{values: make([]sortable, len(o.keys))}
 		into := []any{&c.sid, &c.main, &c.at, &c.id}
 		numbers, texts := make([]*int64, len(o.keys)), make([]*[]byte, len(o.keys)) // nil: no value; an empty text is one
@@ -192,7 +195,7 @@ const codingsAtOnce = 1_000
 
 // tokenValues fills in the codings that candidates are sorted by.
 func (x *search) tokenValues(found []candidate, at int, key projections.SortKey) error {
-	for _, dictionary := range x.kept(x.ledger, key.Param, key.Shares) {
+	for _, dictionary := range x.Kept(x.ledger, key.Param, key.Shares) {
 		if err := x.tokenValuesOf(found, at, key, dictionary); err != nil {
 			return err
 		}
@@ -205,32 +208,32 @@ func (x *search) tokenValuesOf(found []candidate, at int, key projections.SortKe
 	if len(found) == 0 {
 		return nil
 	}
-	codings, err := x.readCodings(x.statement(), func(s *statement) string {
-		return "d.param = " + s.arg(dictionary) + fmt.Sprintf(" limit %d", x.Bounds.Few)
+	codings, err := x.readCodings(x.Statement(), func(s *sql.Statement) string {
+		return "d.param = " + s.Arg(dictionary) + fmt.Sprintf(" limit %d", x.Bounds.Few)
 	})
 	if err != nil {
 		return err
 	}
-	flag, last := smallest, x.sortedByLargest(key.Descending)
+	flag, last := keys.Smallest, x.sortedByLargest(key.Descending)
 	if last {
-		flag = largest
+		flag = keys.Largest
 	}
 	sids := make([]int64, len(found))
 	index := make(map[int64]int, len(found))
 	for i := range found {
 		sids[i], index[found[i].sid] = found[i].sid, i
 	}
-	s := x.statement()
+	s := x.Statement()
 	query := "select v.sid, d.code, d.system from "
 	if len(codings)*len(found) <= 10*x.Bounds.Sorted && len(codings) < codingsAtOnce { // ask each version for each coding
-		query += s.table("version") + " v cross join " + s.table("coding") + " d where v.sid " + s.in(sids) + " and d.param = " + s.arg(dictionary) +
-			" and exists (select 1 from " + s.table("term") + " p where p.key = d.key and p.sort = v.main and p.ref >= (v.sid << 2) and p.ref <= (v.sid << 2) + 3 " +
-			fmt.Sprintf("and (p.ref & %d) <> 0", flag) + once + ")"
+		query += s.Table("version") + " v cross join " + s.Table("coding") + " d where v.sid " + s.In(sids) + " and d.param = " + s.Arg(dictionary) +
+			" and exists (select 1 from " + s.Table("term") + " p where p.key = d.key and p.sort = v.main and p.ref >= (v.sid << 2) and p.ref <= (v.sid << 2) + 3 " +
+			fmt.Sprintf("and (p.ref & %d) <> 0", flag) + sql.Once + ")"
 	} else { // read all versions of all codings
-		query = "select (t.ref >> 2), d.code, d.system from " + s.table("coding") + " d cross join " + s.table("term") + " t where d.param = " + s.arg(dictionary) +
-			fmt.Sprintf(" and t.key = d.key and (t.ref & %d) <> 0 and (t.ref >> 2) ", flag) + s.in(sids)
+		query = "select (t.ref >> 2), d.code, d.system from " + s.Table("coding") + " d cross join " + s.Table("term") + " t where d.param = " + s.Arg(dictionary) +
+			fmt.Sprintf(" and t.key = d.key and (t.ref & %d) <> 0 and (t.ref >> 2) ", flag) + s.In(sids)
 	}
-	return x.query(s, query, func(scan func(...any) error) error {
+	return x.Query(s, query, func(scan func(...any) error) error {
 		var sid int64
 		var code, system []byte
 		if err := scan(&sid, &code, &system); err != nil {
@@ -250,8 +253,8 @@ func (x *search) load(found []candidate) ([]match, error) {
 		return nil, nil
 	}
 	sids := sidsOf(found)
-	s := x.statement()
-	rows, err := x.matches(s, "select "+storedColumns+" from "+s.table("version")+" v where v.sid "+s.in(sids), byValue, 0, nil)
+	s := x.Statement()
+	rows, err := x.matches(s, "select "+rows.StoredColumns+" from "+s.Table("version")+" v where v.sid "+s.In(sids), byValue, 0, nil)
 	return inOrder(sids, rows), err
 }
 
@@ -267,7 +270,7 @@ func sidsOf(found []candidate) []int64 {
 func inOrder(sids []int64, rows []match) []match {
 	index := make(map[int64]*match, len(rows))
 	for i := range rows {
-		index[rows[i].sid] = &rows[i]
+		index[rows[i].Sid] = &rows[i]
 	}
 	ordered := make([]match, 0, len(rows))
 	for _, sid := range sids {

@@ -3,6 +3,8 @@ package sqlterms
 import (
 	"math"
 	"slices"
+
+	"binnacle/projections/index/sql"
 )
 
 // The planner's estimates of what ways to answer cost, in microseconds.
@@ -331,7 +333,7 @@ func (x ask) settable(ranges bool) (sets []*access, ready bool) {
 // walksWell tells whether to walk the rows of one clause in order is best, whatever sets know: they are all matches, or few.
 func (x ask) walksWell() bool {
 	walked := x.walked()
-	if walked == nil || len(walked.walkKeys()) > inline {
+	if walked == nil || len(walked.walkKeys()) > sql.Inline {
 		return false
 	}
 	return x.alone(walked) || walked.count >= 0 && walked.count <= x.Bounds.Few || x.othersAreAsked(walked)
@@ -359,8 +361,8 @@ func (x ask) merges() bool {
 		return false
 	}
 	keys := walked.walkKeys()
-	if len(keys) <= inline || !v.roomForMains() {
-		return len(keys) > inline
+	if len(keys) <= sql.Inline || !v.roomForMains() {
+		return len(keys) > sql.Inline
 	}
 	rows := x.likely(walked)
 	missing := 1 - float64(len(v.setsOf(walked.in(), keys)))/float64(len(keys))

@@ -3,6 +3,8 @@ package sqlterms
 import (
 	"binnacle/events"
 	"binnacle/projections"
+	"binnacle/projections/index/keys"
+	"binnacle/projections/index/sql"
 )
 
 // compositeValue finds the rows of a composite value. Its components stand for one or several keys each, some of which only the
@@ -11,12 +13,12 @@ func (x scope) compositeValue(param int64, c *projections.Clause, v projections.
 	if len(v.Parts) != len(c.Components) || len(v.Parts) < 2 {
 		return events.Errorf(events.Invalid, op, "a value of %s has %d components in place of %d", c.Param, len(v.Parts), len(c.Components))
 	}
-	base := x.compositeOf(param, c.Components)
+	base := x.CompositeOf(param, c.Components)
 	p := &compound{scope: x, access: a, base: base, value: v, kinds: c.Components, alternatives: make([][]int64, len(v.Parts))}
 	left := 0
 	for i, kind := range c.Components {
 		add := func(key int64) { p.alternatives[i] = append(p.alternatives[i], key) }
-		part, one := x.part(param, i), v.Parts[i]
+		part, one := x.Part(param, i), v.Parts[i]
 		switch kind {
 		case projections.Token:
 			x.tokenValue(part, one, a.words, add, nil)
@@ -25,7 +27,7 @@ func (x scope) compositeValue(param int64, c *projections.Clause, v projections.
 			if one.AnyCode {
 				return needsTarget(c.Param)
 			}
-			x.targets(part, one, add, func(target, id string) { add(x.value(part, roleValue, target, id)) })
+			x.targets(part, one, add, func(target, id string) { add(x.Value(part, keys.RoleValue, target, id)) })
 			continue
 		case projections.Quantity:
 			x.quantityValue(part, one, a.words, add)
@@ -38,8 +40,8 @@ func (x scope) compositeValue(param int64, c *projections.Clause, v projections.
 	}
 	if left > 1 {
 		x.lookups = append(x.lookups, lookup{
-			sql: func(s *statement) string {
-				return "select d.key, " + s.noBytes() + ", 0 from " + s.table("coding") + " d where d.param = " + s.arg(x.of(base, roleSlot))
+			sql: func(s *sql.Statement) string {
+				return "select d.key, " + s.NoBytes() + ", 0 from " + s.Table("coding") + " d where d.param = " + s.Arg(x.Of(base, keys.RoleSlot))
 			},
 			take: func(slot int64, _ string, _ int64) { p.slots = append(p.slots, int(slot)) },
 		})
@@ -65,7 +67,7 @@ func (p *compound) finish() error {
 	combined := []int64{p.base}
 	var left []int
 	for i, kind := range p.kinds {
-		if !isEquality(kind) {
+		if !keys.IsEquality(kind) {
 			left = append(left, i)
 			continue
 		}
@@ -75,7 +77,7 @@ func (p *compound) finish() error {
 		var next []int64
 		for _, key := range combined {
 			for _, part := range p.alternatives[i] {
-				next = append(next, p.with(key, part))
+				next = append(next, p.With(key, part))
 			}
 		}
 		combined = next
@@ -86,14 +88,14 @@ func (p *compound) finish() error {
 			p.access.addKey(key)
 		case len(left) == 1:
 			p.left(left[0], p.units[0], key, p.access)
-		case len(p.slots) > slots:
-			return events.Errorf(events.TooCostly, op, "some resource has more than %d values of %s, too many to be told apart", slots, p.access.words)
+		case len(p.slots) > keys.Slots:
+			return events.Errorf(events.TooCostly, op, "some resource has more than %d values of %s, too many to be told apart", keys.Slots, p.access.words)
 		default:
 			for _, slot := range p.slots {
 				whole := p.newGroup()
 				for n, at := range left {
 					one := &access{words: p.access.words, count: -1}
-					p.left(at, p.units[n], p.slot(key, at, slot), one)
+					p.left(at, p.units[n], p.Slot(key, at, slot), one)
 					whole.accesses = append(whole.accesses, one)
 				}
 				p.access.choice = append(p.access.choice, whole)
@@ -109,20 +111,20 @@ func (p *compound) left(at int, anyUnit, key int64, a *access) {
 	switch p.kinds[at] {
 	case projections.String:
 		if !projections.IsBlank(v.Text) {
-			a.texts = append(a.texts, textScan{key: p.of(key, roleText), form: textBegins, text: projections.Fold(v.Text)})
+			a.texts = append(a.texts, textScan{key: p.Of(key, keys.RoleText), form: textBegins, text: projections.Fold(v.Text)})
 		}
 	case projections.URI:
-		a.texts = append(a.texts, textScan{key: p.of(key, roleText), form: textIs, text: v.Text})
+		a.texts = append(a.texts, textScan{key: p.Of(key, keys.RoleText), form: textIs, text: v.Text})
 	case projections.Date:
-		a.scans = appendScans(a.scans, dateScans(&p.hasher, key, v))
+		a.scans = appendScans(a.scans, dateScans(&p.Hasher, key, v))
 	case projections.Number:
-		a.scans = appendScans(a.scans, numberScans(&p.hasher, key, v))
+		a.scans = appendScans(a.scans, numberScans(&p.Hasher, key, v))
 	case projections.Quantity:
 		for _, unit := range p.alternatives[at] {
 			if unit == anyUnit {
-				a.scans = appendScans(a.scans, numberScans(&p.hasher, key, v))
+				a.scans = appendScans(a.scans, numberScans(&p.Hasher, key, v))
 			} else {
-				a.scans = appendScans(a.scans, quantityScans(&p.hasher, key, p.with(key, unit), unit, v))
+				a.scans = appendScans(a.scans, quantityScans(&p.Hasher, key, p.With(key, unit), unit, v))
 			}
 		}
 	}

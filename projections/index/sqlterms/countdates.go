@@ -6,6 +6,8 @@ import (
 	"slices"
 
 	"github.com/RoaringBitmap/roaring/v2"
+
+	"binnacle/projections/index/keys"
 )
 
 // Clauses about the date that the main date comes from are a stretch of the type's list, which is in the order of the main date: to count what lies in it, the stretch is read and
@@ -69,25 +71,25 @@ func (x ask) readStretch(dates []*access) (sure, edges *roaring.Bitmap, err erro
 	found := [2]*roaring.Bitmap{roaring.New(), roaring.New()}
 	main, ref := within.low, int64(-1) // of the row that was read last
 	for more := within.low <= within.high; more; {
-		s := x.statement()
-		sql := "select " + s.list("y.sort") + ", " + s.list("y.ref") + " from (select t.sort, t.ref from " + s.table("term") + " t where t.key = " + s.arg(x.ledger) +
-			" and (t.sort, t.ref) > (" + s.arg(main) + ", " + s.arg(ref) + ") and t.sort <= " + s.arg(within.high) + " and t.ref < " + s.arg(x.before()) +
+		s := x.Statement()
+		sql := "select " + s.List("y.sort") + ", " + s.List("y.ref") + " from (select t.sort, t.ref from " + s.Table("term") + " t where t.key = " + s.Arg(x.ledger) +
+			" and (t.sort, t.ref) > (" + s.Arg(main) + ", " + s.Arg(ref) + ") and t.sort <= " + s.Arg(within.high) + " and t.ref < " + s.Arg(x.Before()) +
 			fmt.Sprintf(" order by t.sort, t.ref limit %d) y", x.Bounds.Rows)
 		var mains []int64
 		var numbers [2][]uint32
-		err := x.query(s, sql, func(scan func(...any) error) error {
-			first, second := s.listed(), s.listed()
-			if err := scan(first.into(), second.into()); err != nil {
+		err := x.Query(s, sql, func(scan func(...any) error) error {
+			first, second := s.Listed(), s.Listed()
+			if err := scan(first.Into(), second.Into()); err != nil {
 				return err
 			}
-			first.each(func(at int64) { mains = append(mains, at) })
+			first.Each(func(at int64) { mains = append(mains, at) })
 			at := 0
-			second.each(func(row int64) {
+			second.Each(func(row int64) {
 				part := 0
 				if main, ref = mains[at], row; main < inside.low || main > inside.high {
 					part = 1
 				}
-				numbers[part] = append(numbers[part], uint32(row>>refBits-x.origin()))
+				numbers[part] = append(numbers[part], uint32(row>>keys.RefBits-x.Origin()))
 				at++
 			})
 			return nil

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/cespare/xxhash/v2"
+
+	"binnacle/projections/index/sql"
 )
 
 // Counts remembers for a while which clauses have many rows, so that common ones are not counted by each search anew. The counts
@@ -31,7 +33,7 @@ const (
 func NewCounts() *Counts { return &Counts{seen: map[uint64]counted{}} }
 
 // recall sets the counts of accesses that are known up to a bound and returns the others.
-func (c *Counts) recall(s *statement, accesses []*access, bound int) []*access {
+func (c *Counts) recall(s *sql.Statement, accesses []*access, bound int) []*access {
 	if c == nil {
 		return accesses
 	}
@@ -69,11 +71,11 @@ func (c *Counts) remember(accesses []*access, few, bound int) {
 }
 
 // mark stands for what an access asks, apart from the snapshot.
-func mark(d Dialect, a *access) uint64 {
-	s := &statement{Dialect: d}
+func mark(d sql.Dialect, a *access) uint64 {
+	s := sql.NewStatement(d)
 	var h xxhash.Digest
 	_, _ = h.WriteString(a.rows(s, 0)) // a digest takes everything
-	for _, arg := range s.args {
+	for _, arg := range s.Args {
 		_, _ = fmt.Fprintf(&h, "|%v", arg)
 	}
 	return h.Sum64()
@@ -158,9 +160,9 @@ func (x *search) readCounted(accesses []*access) error {
 	}
 	asked := slices.DeleteFunc(slices.Clone(accesses), func(a *access) bool {
 		exact := a.count >= 0 && !a.more && !a.assumed
-		return exact || len(a.onRow) > 0 || len(a.asSet()) == 0 || len(a.asSet()) > inline
+		return exact || len(a.onRow) > 0 || len(a.asSet()) == 0 || len(a.asSet()) > sql.Inline
 	})
-	asked = x.Counts.recall(x.statement(), asked, x.Bounds.Many)
+	asked = x.Counts.recall(x.Statement(), asked, x.Bounds.Many)
 	if len(asked) == 0 {
 		return nil
 	}
@@ -234,7 +236,7 @@ func (x *search) countUpTo(bound int, accesses []*access) error {
 			a.count, a.assumed = bound+1, true
 		}
 	}
-	s := x.statement()
+	s := x.Statement()
 	if asked = x.Counts.recall(s, asked, bound); len(asked) == 0 {
 		return nil
 	}
@@ -252,14 +254,14 @@ func (x *search) countUpTo(bound int, accesses []*access) error {
 const countsAtOnce = 50
 
 func (x *search) countSome(bound int, asked []*access) error {
-	s := x.statement()
-	s.most = bound + 1
+	s := x.Statement()
+	s.Most = bound + 1
 	parts := make([]string, len(asked))
 	for i, a := range asked {
-		parts[i] = fmt.Sprintf("select %d as n, count(*) from (select sid from (%s) y limit %d) z", i, a.rows(s, x.before()), bound+1)
+		parts[i] = fmt.Sprintf("select %d as n, count(*) from (select sid from (%s) y limit %d) z", i, a.rows(s, x.Before()), bound+1)
 	}
 	var n, count int64
-	err := x.query(s, strings.Join(parts, " union all "), func(scan func(...any) error) error {
+	err := x.Query(s, strings.Join(parts, " union all "), func(scan func(...any) error) error {
 		if err := scan(&n, &count); err != nil {
 			return err
 		}

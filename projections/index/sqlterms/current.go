@@ -18,17 +18,17 @@ func (x *search) mostlyClosed() (bool, error) {
 	}
 	most := 2*int(x.living) + x.Bounds.Tried
 	known, counted := v.typeRows(x.ledger)
-	since := x.snapshot - known.at
+	since := x.Snapshot - known.at
 	if counted && (!known.more && int64(known.rows)+max(since, 0) <= int64(most) || since <= max(recountAfter, int64(known.rows)/10)) {
 		return known.more || known.rows > most, nil
 	}
-	s := x.statement()
-	sql := "select count(*) from (select 1 from " + s.table("term") + " t where t.key = " + s.arg(x.ledger) + " limit " + s.arg(int64(most)+1) + ") y"
-	rows, err := x.number(s, sql)
+	s := x.Statement()
+	sql := "select count(*) from (select 1 from " + s.Table("term") + " t where t.key = " + s.Arg(x.ledger) + " limit " + s.Arg(int64(most)+1) + ") y"
+	rows, err := x.Number(s, sql)
 	if err != nil {
 		return false, err
 	}
-	v.noteTypeRows(x.ledger, typeRows{int(rows), int(rows) > most, x.snapshot})
+	v.noteTypeRows(x.ledger, typeRows{int(rows), int(rows) > most, x.Snapshot})
 	return int(rows) > most, nil
 }
 
@@ -55,7 +55,7 @@ func (x *search) currentClause() (*access, error) {
 	}
 	a := &access{words: "what is current of " + x.q.Type, held: found, exact: true, once: true, count: int(found.GetCardinality())}
 	if a.count <= x.Bounds.Many {
-		a.byID, a.current, a.sids = true, true, sidsIn(found, x.origin())
+		a.byID, a.current, a.sids = true, true, sidsIn(found, x.Origin())
 	} else { // too many to stand in a statement, and each version that is asked is current anyway
 		a.ledger, a.updated, a.spans = x.ledger, []interval{{math.MinInt64, math.MaxInt64}}, []interval{{math.MinInt64, math.MaxInt64}}
 	}
@@ -83,18 +83,18 @@ const newestSids = 1 << 12
 // newestClosed tells whether many of the versions that were written last are superseded already: created, and deleted or updated soon. As a rule it asks no statement.
 func (x *search) newestClosed() (bool, error) {
 	v := x.view()
-	if v == nil || x.snapshot-x.origin() < int64(x.Bounds.Tried) {
+	if v == nil || x.Snapshot-x.Origin() < int64(x.Bounds.Tried) {
 		return false, nil
 	}
 	closed, upTo := v.superseded()
-	if closed == nil || x.snapshot-upTo > newestSids/4 {
+	if closed == nil || x.Snapshot-upTo > newestSids/4 {
 		s, err := v.asOf(false)
 		if s == nil || err != nil {
 			return false, err
 		}
 		closed = s.without
 	}
-	end := x.snapshot - x.origin() + 1
+	end := x.Snapshot - x.Origin() + 1
 	first := max(end-newestSids, 0)
 	return 4*closed.CardinalityInRange(uint64(first), uint64(end)) > uint64(end-first), nil
 }
@@ -115,7 +115,7 @@ func (x ask) walkPast(o, walk order, limit int) (found []match, done bool, err e
 	}
 	v := x.view()
 	at, tried := v.passed(key)
-	if since := x.snapshot - at; !tried || since < 0 || since > recountAfter {
+	if since := x.Snapshot - at; !tried || since < 0 || since > recountAfter {
 		if found, done, err = x.tryWalk(o, x.Bounds.Tried, limit); done || err != nil {
 			return found, done, err
 		}

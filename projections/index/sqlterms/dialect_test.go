@@ -1,9 +1,13 @@
 package sqlterms
 
-import "strconv"
+import (
+	"strconv"
+
+	"binnacle/projections/index/sql"
+)
 
 // plain has the words that the tests of this package ask for. Their DB takes any.
-type plain struct{ Dialect }
+type plain struct{ sql.Dialect }
 
 func (plain) Table(name string) string { return name }
 
@@ -11,8 +15,8 @@ func (plain) Argument(n int, _ any) string { return "$" + strconv.Itoa(n) }
 
 func (plain) List(column string) string { return "list(" + column + ")" }
 
-func (plain) ListInto(l *List) any { return &l.Text }
+func (plain) ListInto(l *sql.List) any { return &l.Text }
 
-func (plain) Unnested(s *Statement, list []int64, as string) (table, column string) {
+func (plain) Unnested(s *sql.Statement, list []int64, as string) (table, column string) {
 	return "list(" + s.Arg(list) + ") " + as, as + ".value"
 }

@@ -32,7 +32,7 @@ func (a *access) counts(rows int, more bool) { a.count, a.more, a.assumed = rows
 // explain tells of every clause how many rows it has, of every way what it would cost, and which one was taken. What the choice did not need to
 // know is counted now.
 func (x ask) explain(limit int) (string, error) {
-	done := fmt.Sprintf("%d statements, %d rows read", x.asked, x.rows)
+	done := fmt.Sprintf("%d statements, %d rows read", x.Asked, x.Rows)
 	if x.nothing != "" || x.q.Limit == 0 {
 		return done, nil
 	}

@@ -7,6 +7,8 @@ import (
 
 	"binnacle/events"
 	"binnacle/projections"
+	"binnacle/projections/index/keys"
+	"binnacle/projections/index/sql"
 )
 
 // followed is a clause that follows references. A version's row has the keys of the resources that it refers to, and that of the resource
@@ -37,14 +39,14 @@ func (x scope) follow(c *projections.Clause, a *access, depth int) error {
 	var words []string
 	for i := range c.Follow.Targets {
 		t := &c.Follow.Targets[i]
-		other := scope{x.search, x.ledgerOf(x.q.Tenant, t.Type), t.Type}
+		other := scope{x.search, x.LedgerOf(x.q.Tenant, t.Type), t.Type}
 		g, err := other.group(t.Clauses, depth+1)
 		if err != nil {
 			return err
 		}
-		end := target{g, x.keptFor(x.ledger, c.Param, t.Shares, t.Type), x.RefersOnRow(t.Type)}
+		end := target{g, x.KeptFor(x.ledger, c.Param, t.Shares, t.Type), x.RefersOnRow(t.Type)}
 		if c.Follow.Reverse {
-			end = target{g, x.keptFor(other.ledger, c.Param, t.Shares, x.name), x.RefersOnRow(x.name)}
+			end = target{g, x.KeptFor(other.ledger, c.Param, t.Shares, x.name), x.RefersOnRow(x.name)}
 		} else if err := x.contained(t, a, depth); err != nil {
 			return err
 		}
@@ -159,7 +161,7 @@ func (g *group) few() bool {
 }
 
 // probes are the conditions of all clauses but one, the rarest first.
-func (g *group) probes(s *statement, but *access, sid, ref, main string, before int64) string {
+func (g *group) probes(s *sql.Statement, but *access, sid, ref, main string, before int64) string {
 	var sql strings.Builder
 	for _, a := range rarestFirst(g.accesses) {
 		if a != but {
@@ -170,28 +172,28 @@ func (g *group) probes(s *statement, but *access, sid, ref, main string, before 
 }
 
 // probe is the condition that a version answers all clauses.
-func (g *group) probe(s *statement, sid, ref, main string, before int64) string {
+func (g *group) probe(s *sql.Statement, sid, ref, main string, before int64) string {
 	return "(" + strings.TrimPrefix(g.probes(s, nil, sid, ref, main, before), " and ") + ")"
 }
 
 // versions is a SELECT of columns of the versions, as v, that answer the group at the snapshot.
-func (g *group) versions(s *statement, columns string, before int64) string {
+func (g *group) versions(s *sql.Statement, columns string, before int64) string {
 	driver := g.driver()
-	most := s.most
-	s.most = 0 // some of the driver's rows may not answer the other clauses
-	defer func() { s.most = most }()
+	most := s.Most
+	s.Most = 0 // some of the driver's rows may not answer the other clauses
+	defer func() { s.Most = most }()
 	var from string
 	if driver == nil {
-		from = "select (t.ref >> 2) as sid from " + s.table("term") + " t where t.key = " + s.arg(g.ledger) + " and t.ref < " + s.arg(before)
+		from = "select (t.ref >> 2) as sid from " + s.Table("term") + " t where t.key = " + s.Arg(g.ledger) + " and t.ref < " + s.Arg(before)
 	} else {
 		from = "select distinct sid from (" + driver.rows(s, before) + ") y"
 	}
-	return "select " + columns + " from (" + from + ") d" + s.versions("d.sid") + " and v.ledger = " + s.arg(g.ledger) +
-		" and v.deleted = 0 and " + s.visible("v.sid", snapshotOf(before)) + g.probes(s, driver, "v.sid", "(v.sid << 2)", "v.main", before)
+	return "select " + columns + " from (" + from + ") d" + s.Versions("d.sid") + " and v.ledger = " + s.Arg(g.ledger) +
+		" and v.deleted = 0 and " + s.Visible("v.sid", keys.SnapshotOf(before)) + g.probes(s, driver, "v.sid", "(v.sid << 2)", "v.main", before)
 }
 
 // rows is a SELECT of the Sids of the versions that answer the group; those of one clause alone need not be current.
-func (g *group) rows(s *statement, before int64) string {
+func (g *group) rows(s *sql.Statement, before int64) string {
 	if len(g.accesses) == 1 && !g.accesses[0].negate {
 		return g.accesses[0].rows(s, before)
 	}
@@ -199,52 +201,52 @@ func (g *group) rows(s *statement, before int64) string {
 }
 
 // rows are SELECTs of the Sids that it finds, one for each target.
-func (f *followed) rows(s *statement, before int64) []string {
+func (f *followed) rows(s *sql.Statement, before int64) []string {
 	parts := make([]string, len(f.targets))
 	for i, t := range f.targets {
 		if !f.reverse && t.onRow {
-			parts[i] = "select t.sid as sid from (" + t.versions(s, "distinct v.resource", before) + ") o cross join lateral " + s.withKeys("array["+s.refer(t.param, "o.resource")+"]", before) + " t"
+			parts[i] = "select t.sid as sid from (" + t.versions(s, "distinct v.resource", before) + ") o cross join lateral " + s.WithKeys("array["+s.Refer(t.param, "o.resource")+"]", before) + " t"
 			continue
 		}
 		if !f.reverse {
-			parts[i] = "select (t.ref >> 2) as sid from (" + t.versions(s, "distinct v.resource", before) + ") o cross join " + s.table("term") + " t where t.key = " +
-				s.refer(t.param, "o.resource") + " and t.ref < " + s.arg(before)
+			parts[i] = "select (t.ref >> 2) as sid from (" + t.versions(s, "distinct v.resource", before) + ") o cross join " + s.Table("term") + " t where t.key = " +
+				s.Refer(t.param, "o.resource") + " and t.ref < " + s.Arg(before)
 			continue
 		}
-		placed, key := s.keysOf("o", "l") // many versions refer to the same resources: each of these is looked up once
-		parts[i] = "select t.sid as sid from (select distinct " + key + " as key from (" + t.versions(s, "v.keys", before) + ") o cross join " + placed + ") r cross join " + s.table("version") +
-			" t where t.resource = " + s.refer(t.param, "r.key") + " and t.sid <= " + s.arg(snapshotOf(before))
+		placed, key := s.KeysOf("o", "l") // many versions refer to the same resources: each of these is looked up once
+		parts[i] = "select t.sid as sid from (select distinct " + key + " as key from (" + t.versions(s, "v.keys", before) + ") o cross join " + placed + ") r cross join " + s.Table("version") +
+			" t where t.resource = " + s.Refer(t.param, "r.key") + " and t.sid <= " + s.Arg(keys.SnapshotOf(before))
 	}
 	return parts
 }
 
 // probe are conditions, one for each target, that a version answers it.
-func (f *followed) probe(s *statement, sid string, before int64) []string {
+func (f *followed) probe(s *sql.Statement, sid string, before int64) []string {
 	parts := make([]string, len(f.targets))
 	for i, t := range f.targets {
-		own, other := s.alias("c"), s.alias("o")
-		begin := "exists (select 1 from " + s.table("version") + " " + own + " cross join "
+		own, other := s.Alias("c"), s.Alias("o")
+		begin := "exists (select 1 from " + s.Table("version") + " " + own + " cross join "
 		of := " where " + own + ".sid = " + sid + " and "
 		switch {
 		case !f.reverse:
-			placed, key := s.keysOf(own, s.alias("l"))
-			parts[i] = begin + placed + " cross join " + s.table("version") + " " + other + of + other + ".resource = " + s.refer(t.param, key) + " and " + other + ".ledger = " + s.arg(t.ledger) +
-				" and " + other + ".deleted = 0 and " + other + ".sid <= " + s.arg(snapshotOf(before)) + t.current(s, other, before) + once + ")"
+			placed, key := s.KeysOf(own, s.Alias("l"))
+			parts[i] = begin + placed + " cross join " + s.Table("version") + " " + other + of + other + ".resource = " + s.Refer(t.param, key) + " and " + other + ".ledger = " + s.Arg(t.ledger) +
+				" and " + other + ".deleted = 0 and " + other + ".sid <= " + s.Arg(keys.SnapshotOf(before)) + t.current(s, other, before) + sql.Once + ")"
 		case t.onRow:
-			found := s.alias("r")
-			parts[i] = begin + "lateral " + s.withKeys("array["+s.refer(t.param, own+".resource")+"]", before) + " " + found + " cross join " + s.table("version") + " " + other + of +
-				other + ".sid = " + found + ".sid" + t.current(s, other, before) + once + ")"
+			found := s.Alias("r")
+			parts[i] = begin + "lateral " + s.WithKeys("array["+s.Refer(t.param, own+".resource")+"]", before) + " " + found + " cross join " + s.Table("version") + " " + other + of +
+				other + ".sid = " + found + ".sid" + t.current(s, other, before) + sql.Once + ")"
 		default:
-			parts[i] = begin + s.table("term") + " " + other + of + other + ".key = " + s.refer(t.param, own+".resource") + " and " + other + ".ref < " + s.arg(before) +
-				" and " + s.visible("("+other+".ref >> 2)", snapshotOf(before)) + t.probes(s, nil, "("+other+".ref >> 2)", "("+other+".ref - ("+other+".ref & 3))", other+".sort", before) + once + ")"
+			parts[i] = begin + s.Table("term") + " " + other + of + other + ".key = " + s.Refer(t.param, own+".resource") + " and " + other + ".ref < " + s.Arg(before) +
+				" and " + s.Visible("("+other+".ref >> 2)", keys.SnapshotOf(before)) + t.probes(s, nil, "("+other+".ref >> 2)", "("+other+".ref - ("+other+".ref & 3))", other+".sort", before) + sql.Once + ")"
 		}
 	}
 	return parts
 }
 
 // current is the condition that a version up to the snapshot, in a row as named, is current and answers the group.
-func (g *group) current(s *statement, row string, before int64) string {
-	return " and " + s.visible(row+".sid", snapshotOf(before)) + g.probes(s, nil, row+".sid", "("+row+".sid << 2)", row+".main", before)
+func (g *group) current(s *sql.Statement, row string, before int64) string {
+	return " and " + s.Visible(row+".sid", keys.SnapshotOf(before)) + g.probes(s, nil, row+".sid", "("+row+".sid << 2)", row+".main", before)
 }
 
 // resolvedTo is up to how many resources the other end of a chain is looked up before the search: the chain is a reference with that
@@ -275,17 +277,17 @@ func (x *search) lookUp(a *access) error {
 		return nil
 	}
 	a.ownKeys, a.ownOnRow = len(a.keys), len(a.onRow)
-	s := x.statement()
+	s := x.Statement()
 	parts := make([]string, len(f.targets))
 	for i, t := range f.targets {
-		parts[i] = fmt.Sprintf("select %d as n, y.resource from (%s) y", i, t.versions(s, "distinct v.resource", x.before()))
+		parts[i] = fmt.Sprintf("select %d as n, y.resource from (%s) y", i, t.versions(s, "distinct v.resource", x.Before()))
 	}
 	var n, resource int64
-	err := x.query(s, strings.Join(parts, " union all "), func(scan func(...any) error) error {
+	err := x.Query(s, strings.Join(parts, " union all "), func(scan func(...any) error) error {
 		if err := scan(&n, &resource); err != nil {
 			return err
 		}
-		a.addKeyOn(refer(f.targets[n].param, resource), f.targets[n].onRow)
+		a.addKeyOn(keys.Refer(f.targets[n].param, resource), f.targets[n].onRow)
 		return nil
 	})
 	a.resolved = err == nil
@@ -293,10 +295,10 @@ func (x *search) lookUp(a *access) error {
 }
 
 func (x *search) lookUpVersions(a *access) error {
-	s := x.statement()
+	s := x.Statement()
 	var sids []int64
 	var sid int64
-	err := x.query(s, "select distinct y.sid from ("+strings.Join(a.follow.rows(s, x.before()), " union all ")+fmt.Sprintf(") y limit %d", x.Bounds.Many+1), func(scan func(...any) error) error {
+	err := x.Query(s, "select distinct y.sid from ("+strings.Join(a.follow.rows(s, x.Before()), " union all ")+fmt.Sprintf(") y limit %d", x.Bounds.Many+1), func(scan func(...any) error) error {
 		err := scan(&sid)
 		sids = append(sids, sid)
 		return err

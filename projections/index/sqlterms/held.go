@@ -4,8 +4,8 @@ import "math"
 
 // view is what the search sees of the sets; nil where they can't tell of its snapshot: one that is not committed would end what they know where nothing is, and they hold Sids as 32 bits.
 func (x *search) view() *setView {
-	if x.seen == nil && x.Sets != nil && x.committed && x.snapshot >= x.origin() && x.snapshot-x.origin() < math.MaxUint32 {
-		x.seen = x.Sets.open(&x.at)
+	if x.seen == nil && x.Sets != nil && x.committed && x.Snapshot >= x.Origin() && x.Snapshot-x.Origin() < math.MaxUint32 {
+		x.seen = x.Sets.open(&x.At)
 	}
 	return x.seen
 }

@@ -6,6 +6,9 @@ import (
 	"strings"
 
 	"github.com/RoaringBitmap/roaring/v2"
+
+	"binnacle/projections/index/keys"
+	"binnacle/projections/index/sql"
 )
 
 // What a clause finds that follows references to, or from, many versions is held as a set of versions like those of keys: read in the background when it
@@ -29,7 +32,7 @@ func (a *access) heldFollow(ledger int64) heldFollow {
 }
 
 // rows are SELECTs of the Sids that it finds.
-func (f heldFollow) rows(s *statement, before int64) []string {
+func (f heldFollow) rows(s *sql.Statement, before int64) []string {
 	parts := f.followed.rows(s, before)
 	if f.own != nil {
 		parts = append(parts, f.own.rows(s, before))
@@ -38,7 +41,7 @@ func (f heldFollow) rows(s *statement, before int64) []string {
 }
 
 // probe are conditions that a version, as v, answers it.
-func (f heldFollow) probe(s *statement, before int64) []string {
+func (f heldFollow) probe(s *sql.Statement, before int64) []string {
 	parts := f.followed.probe(s, "v.sid", before)
 	if f.own != nil {
 		parts = append(parts, f.own.probe(s, "v.sid", "(v.sid << 2)", "v.main", before))
@@ -55,11 +58,11 @@ func (x *search) holdFollowed(a *access) (held bool, err error) {
 	}
 	name := rowKind{table: followTable}.name(int64(mark(x.Dialect, a)))
 	k, again := v.setOrAsk(name)
-	if k != nil && (k.large || k.upTo > x.snapshot) {
+	if k != nil && (k.large || k.upTo > x.Snapshot) {
 		return false, nil
 	}
 	f := a.heldFollow(x.ledger)
-	if k != nil && k.upTo < x.snapshot {
+	if k != nil && k.upTo < x.Snapshot {
 		if k, err = x.laterFollowed(f, k); err != nil {
 			return false, err
 		}
@@ -131,14 +134,14 @@ func (f heldFollow) bytes() int64 {
 }
 
 // read reads the versions that a clause finds, which are at most as many as some; nil: they are more.
-func (f heldFollow) read(x *at, most int) (*roaring.Bitmap, error) {
-	s := x.statement()
-	rows := strings.Join(f.rows(s, x.before()), " union all ")
+func (f heldFollow) read(x *sql.At, most int) (*roaring.Bitmap, error) {
+	s := x.Statement()
+	rows := strings.Join(f.rows(s, x.Before()), " union all ")
 	if f.reverse { // others may refer to what is deleted
 		most = (most + 3) / 4 // and each is found by keys of which most lead elsewhere
-		rows = "select d.sid as sid from (" + rows + ") d" + s.versions("d.sid") + " and v.ledger = " + s.arg(f.ledger) + " and v.deleted = 0"
+		rows = "select d.sid as sid from (" + rows + ") d" + s.Versions("d.sid") + " and v.ledger = " + s.Arg(f.ledger) + " and v.deleted = 0"
 	}
-	numbers, err := x.readNumbers(s, "select "+s.list("y.sid")+" from (select sid from ("+rows+") z"+fmt.Sprintf(" limit %d) y", most+1))
+	numbers, err := x.ReadNumbers(s, "select "+s.List("y.sid")+" from (select sid from ("+rows+") z"+fmt.Sprintf(" limit %d) y", most+1))
 	if err != nil || len(numbers) > most {
 		return nil, err
 	}
@@ -147,12 +150,12 @@ func (f heldFollow) read(x *at, most int) (*roaring.Bitmap, error) {
 
 // laterFollowed brings the versions that a clause finds up to the snapshot; nil where that takes more than to read them. Those of whom it may find others now are asked.
 func (x *search) laterFollowed(f heldFollow, before *keySet) (*keySet, error) {
-	if x.snapshot-before.upTo > int64(x.Bounds.Many) || before.upTo < x.horizon { // what has been superseded since then may be swept
+	if x.Snapshot-before.upTo > int64(x.Bounds.Many) || before.upTo < x.horizon { // what has been superseded since then may be swept
 		return nil, nil
 	}
-	s := x.statement()
-	parts := f.touched(s, before.upTo, x.snapshot)
-	touched, err := x.readNumbers(s, "select "+s.list("y.sid")+" from (select distinct sid from ("+strings.Join(parts, " union all ")+") z"+fmt.Sprintf(" limit %d) y", x.Bounds.Many+1))
+	s := x.Statement()
+	parts := f.touched(s, before.upTo, x.Snapshot)
+	touched, err := x.ReadNumbers(s, "select "+s.List("y.sid")+" from (select distinct sid from ("+strings.Join(parts, " union all ")+") z"+fmt.Sprintf(" limit %d) y", x.Bounds.Many+1))
 	if err != nil || len(touched) > x.Bounds.Many {
 		return nil, err
 	}
@@ -160,11 +163,11 @@ func (x *search) laterFollowed(f heldFollow, before *keySet) (*keySet, error) {
 	if len(touched) > 0 {
 		sids := make([]int64, len(touched))
 		for i, n := range touched {
-			sids[i] = x.origin() + int64(n)
+			sids[i] = x.Origin() + int64(n)
 		}
-		s := x.statement()
-		from, sid := s.unnested(sids, "k")
-		found, err := x.readNumbers(s, "select "+s.list("v.sid")+" from "+from+s.versions(sid)+" and ("+strings.Join(f.probe(s, x.before()), " or ")+")")
+		s := x.Statement()
+		from, sid := s.Unnested(sids, "k")
+		found, err := x.ReadNumbers(s, "select "+s.List("v.sid")+" from "+from+s.Versions(sid)+" and ("+strings.Join(f.probe(s, x.Before()), " or ")+")")
 		if err != nil {
 			return nil, err
 		}
@@ -172,31 +175,31 @@ func (x *search) laterFollowed(f heldFollow, before *keySet) (*keySet, error) {
 		has.AndNot(bitmapOf(touched))
 		has.Or(bitmapOf(found))
 	}
-	return newKeySet(has, x.snapshot), nil
+	return newKeySet(has, x.Snapshot), nil
 }
 
 // touched are SELECTs of the Sids of versions that the clause may find at one snapshot, or not find, other than at an earlier one: those written since, what
 // refers to resources written since and, the other way, what these refer to now and referred to before.
-func (f heldFollow) touched(s *statement, earlier, snapshot int64) []string {
+func (f heldFollow) touched(s *sql.Statement, earlier, snapshot int64) []string {
 	since := func(row string, ledger int64) string {
-		return row + ".sid > " + s.arg(earlier) + " and " + row + ".sid <= " + s.arg(snapshot) + " and " + row + ".ledger = " + s.arg(ledger)
+		return row + ".sid > " + s.Arg(earlier) + " and " + row + ".sid <= " + s.Arg(snapshot) + " and " + row + ".ledger = " + s.Arg(ledger)
 	}
-	version := s.table("version")
+	version := s.Table("version")
 	parts := []string{"select v.sid as sid from " + version + " v where " + since("v", f.ledger) + " and v.deleted = 0"}
 	for _, t := range f.targets {
-		before := (snapshot + 1) << refBits
+		before := (snapshot + 1) << keys.RefBits
 		switch {
 		case f.reverse:
-			keys, key := s.keysOf("u", "l")
+			keys, key := s.KeysOf("u", "l")
 			refersTo := keys + " cross join " + version + " o where "
-			of := " and o.resource = " + s.refer(t.param, key) + " and o.ledger = " + s.arg(f.ledger) + " and o.deleted = 0 and o.sid <= " + s.arg(snapshot)
+			of := " and o.resource = " + s.Refer(t.param, key) + " and o.ledger = " + s.Arg(f.ledger) + " and o.deleted = 0 and o.sid <= " + s.Arg(snapshot)
 			parts = append(parts, "select o.sid as sid from "+version+" u cross join "+refersTo+since("u", t.ledger)+of,
 				"select o.sid as sid from "+version+" w cross join "+version+" u cross join "+refersTo+since("w", t.ledger)+" and u.sid = w.supersedes"+of)
 		case t.onRow:
-			parts = append(parts, "select r.sid as sid from "+version+" w cross join lateral "+s.withKeys("array["+s.refer(t.param, "w.resource")+"]", before)+" r where "+since("w", t.ledger))
+			parts = append(parts, "select r.sid as sid from "+version+" w cross join lateral "+s.WithKeys("array["+s.Refer(t.param, "w.resource")+"]", before)+" r where "+since("w", t.ledger))
 		default:
-			parts = append(parts, "select (r.ref >> 2) as sid from "+version+" w cross join "+s.table("term")+" r where "+since("w", t.ledger)+" and r.key = "+
-				s.refer(t.param, "w.resource")+" and r.ref < "+s.arg(before))
+			parts = append(parts, "select (r.ref >> 2) as sid from "+version+" w cross join "+s.Table("term")+" r where "+since("w", t.ledger)+" and r.key = "+
+				s.Refer(t.param, "w.resource")+" and r.ref < "+s.Arg(before))
 		}
 	}
 	return parts

@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/RoaringBitmap/roaring/v2"
+
+	"binnacle/projections/index/sql"
 )
 
 // holdRanges finds, in memory, the versions that clauses of ranges find or, where their rows say more than their lower ends, those that may
@@ -50,19 +52,19 @@ func (x *search) holdRanges(accesses []*access, most int) (all bool, err error) 
 
 // amongMore tells whether quantities in one unit stand among more rows than some, those of the other units: to find few of them takes as long as to read these.
 func (x *search) amongMore(a *access, most int) (more bool, err error) {
-	s := x.statement()
+	s := x.Statement()
 	var parts []string
 	for _, sc := range a.scans {
 		if sc.also == highIs {
 			sc.also = always
-			parts = append(parts, "select * from (select 1 from "+s.table("span")+" t where "+sc.condition(s, "t")+fmt.Sprintf(" limit 1 offset %d) y", most))
+			parts = append(parts, "select * from (select 1 from "+s.Table("span")+" t where "+sc.condition(s, "t")+fmt.Sprintf(" limit 1 offset %d) y", most))
 		}
 	}
 	if len(parts) == 0 {
 		return false, nil
 	}
 	one := 0
-	err = x.query(s, strings.Join(parts, " union all "), func(scan func(...any) error) error { more = true; return scan(&one) })
+	err = x.Query(s, strings.Join(parts, " union all "), func(scan func(...any) error) error { more = true; return scan(&one) })
 	return more, err
 }
 
@@ -111,5 +113,5 @@ func (x *search) heldInMemory(accesses []*access) bool {
 
 // canBeHeld tells whether a clause is answered by ranges alone, and few stretches of them.
 func (a *access) canBeHeld() bool {
-	return a.onlyScans() && len(a.scans) > 0 && len(a.scans) <= inline && !a.aligned && !a.ordered && !a.negate
+	return a.onlyScans() && len(a.scans) > 0 && len(a.scans) <= sql.Inline && !a.aligned && !a.ordered && !a.negate
 }

@@ -1,6 +1,9 @@
 package sqlterms
 
-import "binnacle/projections"
+import (
+	"binnacle/projections"
+	"binnacle/projections/index/sql"
+)
 
 // What versions contain has terms under names of its own (see projections.Inside): they are rows like those of other
 // parameters. Each name that versions of a type have had has a mark in the dictionary of codings, so that a chain
@@ -24,13 +27,13 @@ func (x *search) insideMarks(further bool) []int64 {
 				if t.Inside == "" || c.Follow.Reverse {
 					continue
 				}
-				ledger := x.ledgerOf(x.q.Tenant, resourceType)
+				ledger := x.LedgerOf(x.q.Tenant, resourceType)
 				if !further {
-					marks = append(marks, x.insideMark(ledger, t.Inside))
+					marks = append(marks, x.InsideMark(ledger, t.Inside))
 					continue
 				}
 				for _, name := range t.Insides() {
-					marks = append(marks, x.insideMark(ledger, name))
+					marks = append(marks, x.InsideMark(ledger, name))
 					if inside, possible := t.In(name); possible {
 						look(resourceType, inside)
 					}
@@ -49,8 +52,8 @@ func (x *search) readInside() error {
 		return nil
 	}
 	x.names = map[int64]bool{}
-	s := x.statement()
-	return x.query(s, "select d.param from "+s.table("coding")+" d where d.param "+s.in(marks), func(scan func(...any) error) error {
+	s := x.Statement()
+	return x.Query(s, "select d.param from "+s.Table("coding")+" d where d.param "+s.In(marks), func(scan func(...any) error) error {
 		mark := int64(0)
 		err := scan(&mark)
 		x.names[mark] = true
@@ -66,7 +69,7 @@ func (x scope) contained(t *projections.Target, a *access, depth int) error {
 	}
 	for _, name := range t.Insides() {
 		clauses, possible := t.In(name)
-		if !possible || !x.names[x.insideMark(x.ledger, name)] {
+		if !possible || !x.names[x.InsideMark(x.ledger, name)] {
 			continue
 		}
 		a.inner = true
@@ -88,9 +91,9 @@ func (x scope) contained(t *projections.Target, a *access, depth int) error {
 }
 
 // anyMark is 1 where there is one of the marks, else 0.
-func anyMark(s *statement, marks []int64) string {
+func anyMark(s *sql.Statement, marks []int64) string {
 	if len(marks) == 0 {
 		return "0"
 	}
-	return "case when exists (select 1 from " + s.table("coding") + " d where d.param " + s.in(marks) + ") then 1 else 0 end"
+	return "case when exists (select 1 from " + s.Table("coding") + " d where d.param " + s.In(marks) + ") then 1 else 0 end"
 }

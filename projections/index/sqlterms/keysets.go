@@ -6,6 +6,8 @@ import (
 	"slices"
 
 	"github.com/RoaringBitmap/roaring/v2"
+
+	"binnacle/projections/index/sql"
 )
 
 // keySet are the versions that have a key, superseded ones too.
@@ -54,7 +56,7 @@ func (v *setView) soon(rows int) bool { return rows <= 2*v.bounds().Many }
 func (v *setView) freshKeys(in rowKind, keys []int64, sets map[int64]*keySet, take func(key int64, k *keySet)) error {
 	var anew, stale []int64
 	for _, key := range keys {
-		if k := sets[key]; k != nil && v.snapshot-k.upTo <= int64(v.bounds().Behind) && k.count >= anewPerVersion*int(v.snapshot-k.upTo) {
+		if k := sets[key]; k != nil && v.Snapshot-k.upTo <= int64(v.bounds().Behind) && k.count >= anewPerVersion*int(v.Snapshot-k.upTo) {
 			stale = append(stale, key)
 		} else {
 			anew = append(anew, key)
@@ -70,7 +72,7 @@ func (v *setView) freshKeys(in rowKind, keys []int64, sets map[int64]*keySet, ta
 		}
 		var whole *roaring.Bitmap
 		if whole, err = v.readMany(in, key); err == nil {
-			take(key, newKeySet(whole, v.snapshot))
+			take(key, newKeySet(whole, v.Snapshot))
 		}
 	}
 	return err
@@ -81,22 +83,22 @@ func (v *setView) readKeys(in rowKind, keys []int64, most int, take func(key int
 	if len(keys) == 0 {
 		return nil, nil
 	}
-	s := v.statement()
-	from, key := s.unnested(keys, "k")
-	s.most = most + 1
-	sql := "select " + key + ", (select " + s.list("y.sid") + " from (" + in.rows(s, key, v.before()) + fmt.Sprintf(" limit %d) y) from ", s.most) + from
-	err = v.query(s, sql, func(scan func(...any) error) error {
+	s := v.Statement()
+	from, key := s.Unnested(keys, "k")
+	s.Most = most + 1
+	sql := "select " + key + ", (select " + s.List("y.sid") + " from (" + in.rows(s, key, v.Before()) + fmt.Sprintf(" limit %d) y) from ", s.Most) + from
+	err = v.Query(s, sql, func(scan func(...any) error) error {
 		var key int64
-		list := s.listed()
-		if err := scan(&key, list.into()); err != nil {
+		list := s.Listed()
+		if err := scan(&key, list.Into()); err != nil {
 			return err
 		}
-		numbers := make([]uint32, 0, list.size())
-		list.each(func(sid int64) { numbers = append(numbers, uint32(sid-v.origin())) })
+		numbers := make([]uint32, 0, list.Size())
+		list.Each(func(sid int64) { numbers = append(numbers, uint32(sid-v.Origin())) })
 		if len(numbers) > most {
 			many = append(many, key)
 		} else {
-			take(key, newKeySet(bitmapOf(numbers), v.snapshot))
+			take(key, newKeySet(bitmapOf(numbers), v.Snapshot))
 		}
 		return nil
 	})
@@ -107,11 +109,11 @@ func (v *setView) readKeys(in rowKind, keys []int64, most int, take func(key int
 func (v *setView) readMany(in rowKind, key int64) (*roaring.Bitmap, error) {
 	whole := roaring.New()
 	if in.table == versionTable { // no order divides them: they come one by one
-		s := v.statement()
-		err := v.query(s, in.rows(s, s.arg(key), v.before()), func(scan func(...any) error) error {
+		s := v.Statement()
+		err := v.Query(s, in.rows(s, s.Arg(key), v.Before()), func(scan func(...any) error) error {
 			sid := int64(0)
 			err := scan(&sid)
-			whole.Add(uint32(sid - v.origin()))
+			whole.Add(uint32(sid - v.Origin()))
 			return err
 		})
 		whole.RunOptimize()
@@ -120,15 +122,15 @@ func (v *setView) readMany(in rowKind, key int64) (*roaring.Bitmap, error) {
 	for after, more := int64(math.MinInt64), true; more; {
 		edge := int64(math.MaxInt64)
 		more = false
-		s := v.statement()
+		s := v.Statement()
 		column := "t." + in.order()
-		rows := s.table(in.table) + " t where t.key = " + s.arg(key) + " and " + column + " > " + s.arg(after)
+		rows := s.Table(in.table) + " t where t.key = " + s.Arg(key) + " and " + column + " > " + s.Arg(after)
 		sql := "select " + column + " from " + rows + fmt.Sprintf(" order by %s limit 1 offset %d", column, v.bounds().Rows)
-		if err := v.query(s, sql, func(scan func(...any) error) error { more = true; return scan(&edge) }); err != nil {
+		if err := v.Query(s, sql, func(scan func(...any) error) error { more = true; return scan(&edge) }); err != nil {
 			return nil, err
 		}
-		s = v.statement()
-		numbers, err := v.readNumbers(s, "select "+s.list("(t.ref >> 2)")+" from "+s.table(in.table)+" t where t.key = "+s.arg(key)+" and "+column+" > "+s.arg(after)+" and "+column+" <= "+s.arg(edge)+in.only(s, "t")+" and t.ref < "+s.arg(v.before()))
+		s = v.Statement()
+		numbers, err := v.ReadNumbers(s, "select "+s.List("(t.ref >> 2)")+" from "+s.Table(in.table)+" t where t.key = "+s.Arg(key)+" and "+column+" > "+s.Arg(after)+" and "+column+" <= "+s.Arg(edge)+in.only(s, "t")+" and t.ref < "+s.Arg(v.Before()))
 		if err != nil {
 			return nil, err
 		}
@@ -144,19 +146,19 @@ func (v *setView) extend(in rowKind, keys []int64, sets map[int64]*keySet, take 
 	if len(keys) == 0 {
 		return nil
 	}
-	from := v.snapshot
+	from := v.Snapshot
 	for _, key := range keys {
 		from = min(from, sets[key].upTo)
 	}
 	more := make(map[int64][]uint32, len(keys))
-	s := v.statement()
-	list, key := s.unnested(keys, "k")
-	sql := "select " + key + ", v.sid from " + s.table("version") + " v cross join " + list + " where v.sid > " + s.arg(from) + " and v.sid <= " + s.arg(v.snapshot) +
+	s := v.Statement()
+	list, key := s.Unnested(keys, "k")
+	sql := "select " + key + ", v.sid from " + s.Table("version") + " v cross join " + list + " where v.sid > " + s.Arg(from) + " and v.sid <= " + s.Arg(v.Snapshot) +
 		" and " + in.has(s, key)
-	err := v.query(s, sql, func(scan func(...any) error) error {
+	err := v.Query(s, sql, func(scan func(...any) error) error {
 		var key, sid int64
 		err := scan(&key, &sid)
-		more[key] = append(more[key], uint32(sid-v.origin()))
+		more[key] = append(more[key], uint32(sid-v.Origin()))
 		return err
 	})
 	if err != nil {
@@ -168,7 +170,7 @@ func (v *setView) extend(in rowKind, keys []int64, sets map[int64]*keySet, take 
 			has = has.Clone()
 			has.AddMany(more[key])
 		}
-		take(key, newKeySet(has, v.snapshot))
+		take(key, newKeySet(has, v.Snapshot))
 	}
 	return nil
 }
@@ -185,19 +187,19 @@ func (v *setView) countedSets(in rowKind, keys []int64, most int) (sets map[int6
 }
 
 // readSet reads a set of versions that the caller knows how to find, up to as many as are held of a key: nil stands for more.
-func readSet(name setName, bytes int64, read func(x *at, most int) (*roaring.Bitmap, error)) task {
+func readSet(name setName, bytes int64, read func(x *sql.At, most int) (*roaring.Bitmap, error)) task {
 	return one(wanted{wantedKeys, name}, bytes,
 		func(v *setView) (*keySet, bool) {
-			has, err := read(v.at, v.bounds().Rows)
+			has, err := read(v.At, v.bounds().Rows)
 			if err != nil {
 				return nil, false
 			}
 			if has == nil {
-				k := newKeySet(roaring.New(), v.snapshot)
+				k := newKeySet(roaring.New(), v.Snapshot)
 				k.large = true
 				return k, true
 			}
-			return newKeySet(has, v.snapshot), true
+			return newKeySet(has, v.Snapshot), true
 		},
 		func(p *partitionSets, k *keySet) { p.put(name, k) })
 }

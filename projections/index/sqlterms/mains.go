@@ -134,18 +134,18 @@ func readMainBlock(number int64) task {
 // readMains reads the main dates of a block from a place in it on; nil where versions are missing.
 func (v *setView) readMains(number, from int64) ([]int64, error) {
 	start := number*blockSids + from
-	end := min((number+1)*blockSids, v.snapshot-v.origin()+1)
+	end := min((number+1)*blockSids, v.Snapshot-v.Origin()+1)
 	mains := make([]int64, 0, max(end-start, 0))
 	if start == 0 {
 		mains = append(mains, projections.MinTime) // there is no version 0
 	}
-	s := v.statement()
-	err := v.query(s, "select "+s.list("y.main")+" from (select v.main from "+s.table("version")+" v where v.sid >= "+s.arg(v.origin()+start)+" and v.sid < "+s.arg(v.origin()+end)+" order by v.sid) y", func(scan func(...any) error) error {
-		list := s.listed()
-		if err := scan(list.into()); err != nil {
+	s := v.Statement()
+	err := v.Query(s, "select "+s.List("y.main")+" from (select v.main from "+s.Table("version")+" v where v.sid >= "+s.Arg(v.Origin()+start)+" and v.sid < "+s.Arg(v.Origin()+end)+" order by v.sid) y", func(scan func(...any) error) error {
+		list := s.Listed()
+		if err := scan(list.Into()); err != nil {
 			return err
 		}
-		list.each(func(main int64) { mains = append(mains, main) })
+		list.Each(func(main int64) { mains = append(mains, main) })
 		return nil
 	})
 	if err != nil || int64(len(mains)) != end-start {

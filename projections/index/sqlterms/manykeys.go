@@ -1,6 +1,10 @@
 package sqlterms
 
-import "slices"
+import (
+	"slices"
+
+	"binnacle/projections/index/sql"
+)
 
 // A version is held against many keys by looking for a row of each of them: a thousand references cost a millisecond for one version, and a walk that meets thousands ends
 // with the time of the search. So a clause of many keys is read before the walk, where it is not itself the order that is merged.
@@ -11,7 +15,7 @@ const namedVersions = 20_000
 // manyKeys tells whether a clause has only keys, more than a version should be probed for and sets are kept of.
 func (a *access) manyKeys() bool {
 	keys := len(a.keys) + len(a.onRow)
-	return !a.negate && a.forms() == keys && a.follow == nil && keys > inline && a.asSet() == nil
+	return !a.negate && a.forms() == keys && a.follow == nil && keys > sql.Inline && a.asSet() == nil
 }
 
 // onlyWords tells whether a clause is that strings contain something, and it is known how these begin.
@@ -44,7 +48,7 @@ func (x ask) readManyKeys(walk order) error {
 			continue
 		}
 		a.keys, a.onRow, a.texts, a.byID = nil, nil, nil, true
-		a.sids = sidsIn(found, x.origin())
+		a.sids = sidsIn(found, x.Origin())
 	}
 	return nil
 }

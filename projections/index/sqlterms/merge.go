@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+
+	"binnacle/projections/index/keys"
 )
 
 // mergedKeys is up to how many keys are merged into one order; more are read as a whole. An id without type is two keys or more.
@@ -45,7 +47,7 @@ func (x ask) walkMerged(walked []int64, driver *access, o order, phase phase, re
 	found = found[:min(len(found), limit)]
 	candidates := make([]candidate, len(found))
 	for i := range found {
-		candidates[i].sid = found[i].ref >> refBits
+		candidates[i].sid = found[i].ref >> keys.RefBits
 	}
 	matches, err := x.load(candidates)
 	for i := range matches {
@@ -60,21 +62,21 @@ type dated struct{ main, ref int64 }
 // firstOfEach reads, of each key, the matches among its first rows. A key that has more rows gets an edge: the main date up to which its
 // rows have been read, all those that share it included.
 func (x ask) firstOfEach(keys []int64, rows int, driver *access, o order, resume bool, take func(dated)) (edges map[int64]int64, err error) {
-	s := x.statement()
-	edge := "select y.sort from " + s.table("term") + " y where y.key = k.key" + x.stretch(s, "y", driver, o, resume) +
-		fmt.Sprintf(" order by y.sort %s, y.ref %s limit 1 offset ", o.direction(), o.direction()) + s.arg(int64(rows-1))
+	s := x.Statement()
+	edge := "select y.sort from " + s.Table("term") + " y where y.key = k.key" + x.stretch(s, "y", driver, o, resume) +
+		fmt.Sprintf(" order by y.sort %s, y.ref %s limit 1 offset ", o.direction(), o.direction()) + s.Arg(int64(rows-1))
 	within, outermost := " and t.sort >= e.edge", int64(-1<<63)
 	if !o.descending {
 		within, outermost = " and t.sort <= e.edge", 1<<63-1
 	}
-	rowsOf := s.ForEach(s.table("term"), "t", "t.sort, t.ref", "t.key = e.key"+within+x.stretch(s, "t", driver, o, resume)+" and "+x.visible(s, "(t.ref >> 2)")+
+	rowsOf := s.ForEach(s.Table("term"), "t", "t.sort, t.ref", "t.key = e.key"+within+x.stretch(s, "t", driver, o, resume)+" and "+x.visible(s, "(t.ref >> 2)")+
 		x.probes(s, driver, "(t.ref >> 2)", "(t.ref - (t.ref & 3))", "t.sort"))
-	list, key := s.unnested(keys, "j")
-	sql := "with e as materialized (select k.key as key, coalesce((" + edge + "), " + s.arg(outermost) + ") as edge from (select " + key + " as key from " + list + ") k) " +
-		"select 0, e.key, e.edge from e where e.edge <> " + s.arg(outermost) + " union all select 1, t.sort, (t.ref - (t.ref & 3)) from e cross join " + rowsOf
+	list, key := s.Unnested(keys, "j")
+	sql := "with e as materialized (select k.key as key, coalesce((" + edge + "), " + s.Arg(outermost) + ") as edge from (select " + key + " as key from " + list + ") k) " +
+		"select 0, e.key, e.edge from e where e.edge <> " + s.Arg(outermost) + " union all select 1, t.sort, (t.ref - (t.ref & 3)) from e cross join " + rowsOf
 	edges = map[int64]int64{}
 	var row, first, second int64
-	err = x.query(s, sql, func(scan func(...any) error) error {
+	err = x.Query(s, sql, func(scan func(...any) error) error {
 		if err := scan(&row, &first, &second); err != nil {
 			return err
 		}

@@ -1,5 +1,10 @@
 package sqlterms
 
+import (
+	"binnacle/projections/index/keys"
+	"binnacle/projections/index/sql"
+)
+
 // rowKind are the rows of a table that keys lead to, and that sets are made of.
 type rowKind struct {
 	table  string
@@ -49,13 +54,13 @@ func (k rowKind) order() string {
 
 // union is what the versions with any of some keys are kept under.
 func (k rowKind) union(list []int64) setName {
-	var h hasher
-	h.begin()
+	var h keys.Hasher
+	h.Begin()
 	for _, key := range list {
-		h.key(key)
+		h.Key(key)
 	}
 	k.any = true
-	return k.name(h.sum())
+	return k.name(h.Sum())
 }
 
 // allUnits stands for the rows of all units of quantities where the name is of one; else it is the name itself.
@@ -67,15 +72,15 @@ func (n setName) allUnits() setName {
 }
 
 // only is the condition on the rows beside the key.
-func (k rowKind) only(s *statement, row string) string {
+func (k rowKind) only(s *sql.Statement, row string) string {
 	if !k.isHigh {
 		return ""
 	}
-	return " and " + row + ".high = " + s.arg(k.high)
+	return " and " + row + ".high = " + s.Arg(k.high)
 }
 
 // has is the condition that a version has a row with a key.
-func (k rowKind) has(s *statement, key string) string {
+func (k rowKind) has(s *sql.Statement, key string) string {
 	if k.table == versionTable {
 		return "v.keys @> array[" + key + "]"
 	}
@@ -83,13 +88,13 @@ func (k rowKind) has(s *statement, key string) string {
 	if k.table == spanTable {
 		condition = "+p.key = " + key + k.only(s, "p")
 	}
-	return "exists (select 1 from " + s.table(k.table) + " p where " + condition + " and p.ref >= (v.sid << 2) and p.ref <= (v.sid << 2) + 3" + once + ")"
+	return "exists (select 1 from " + s.Table(k.table) + " p where " + condition + " and p.ref >= (v.sid << 2) and p.ref <= (v.sid << 2) + 3" + sql.Once + ")"
 }
 
 // rows is a SELECT of the Sids of the versions with a key.
-func (k rowKind) rows(s *statement, key string, before int64) string {
+func (k rowKind) rows(s *sql.Statement, key string, before int64) string {
 	if k.table == versionTable {
-		return "select t.sid as sid from " + s.withKeys("array["+key+"]", before) + " t"
+		return "select t.sid as sid from " + s.WithKeys("array["+key+"]", before) + " t"
 	}
-	return "select (t.ref >> 2) as sid from " + s.table(k.table) + " t where t.key = " + key + k.only(s, "t") + " and t.ref < " + s.arg(before)
+	return "select (t.ref >> 2) as sid from " + s.Table(k.table) + " t where t.key = " + key + k.only(s, "t") + " and t.ref < " + s.Arg(before)
 }

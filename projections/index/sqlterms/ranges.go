@@ -8,6 +8,8 @@ import (
 	"sort"
 
 	"github.com/RoaringBitmap/roaring/v2"
+
+	"binnacle/projections/index/keys"
 )
 
 // rangeSet are the rows of ranges under a key in the order of their lower ends, so that a stretch of them is found without reading any.
@@ -88,9 +90,9 @@ func (v *setView) rowsOfRange(name setName) (*rangeSet, error) {
 		}
 		v.keep(func(p *partitionSets) { p.putRanges(fresh) })
 		return fresh[name], nil
-	case r != nil && (r.large || r.upTo >= v.snapshot):
+	case r != nil && (r.large || r.upTo >= v.Snapshot):
 		return r, nil
-	case r == nil || !v.soon(min(r.read, anewPerRanges*int(v.snapshot-r.upTo))):
+	case r == nil || !v.soon(min(r.read, anewPerRanges*int(v.Snapshot-r.upTo))):
 		v.ask(readRangeRows(name))
 		return nil, nil
 	}
@@ -104,7 +106,7 @@ func (v *setView) rowsOfRange(name setName) (*rangeSet, error) {
 // freshRanges reads the rows of ranges, or what is new of them, whichever costs less. Rows of quantities that are read come with those of the other units.
 func (v *setView) freshRanges(name setName) (map[setName]*rangeSet, error) {
 	before := v.rangeOf(name)
-	if before != nil && !before.large && v.snapshot-before.upTo <= int64(v.bounds().Behind) && before.read >= anewPerRanges*int(v.snapshot-before.upTo) {
+	if before != nil && !before.large && v.Snapshot-before.upTo <= int64(v.bounds().Behind) && before.read >= anewPerRanges*int(v.Snapshot-before.upTo) {
 		later, err := v.readLaterRange(name.rowKind, name.key, before)
 		return map[setName]*rangeSet{name: later}, err
 	}
@@ -118,7 +120,7 @@ func (v *setView) freshRanges(name setName) (map[setName]*rangeSet, error) {
 	one, err := v.readRange(name.rowKind, name.key, v.bounds().held())
 	found := map[setName]*rangeSet{name: one}
 	if name.isHigh {
-		found[all] = &rangeSet{large: true, upTo: v.snapshot}
+		found[all] = &rangeSet{large: true, upTo: v.Snapshot}
 	}
 	return found, err
 }
@@ -143,18 +145,18 @@ func (v *setView) readUnits(name setName, most int) (map[setName]*rangeSet, erro
 	low, ref, unit := int64(math.MinInt64), int64(0), int64(0) // of the row that was read last
 	for more := true; more; {
 		portion := min(v.bounds().Rows, most-total) + 1
-		s := v.statement()
-		sql := "select " + s.list("y.low") + ", " + s.list("y.ref") + ", " + s.list("y.high") + " from (select t.low, t.ref, t.high from " + s.table(name.table) + " t where t.key = " + s.arg(name.key) +
-			" and (t.low, t.ref, t.high) > (" + s.arg(low) + ", " + s.arg(ref) + ", " + s.arg(unit) + ") and t.ref < " + s.arg(v.before()) + fmt.Sprintf(" order by t.low, t.ref, t.high limit %d) y", portion)
+		s := v.Statement()
+		sql := "select " + s.List("y.low") + ", " + s.List("y.ref") + ", " + s.List("y.high") + " from (select t.low, t.ref, t.high from " + s.Table(name.table) + " t where t.key = " + s.Arg(name.key) +
+			" and (t.low, t.ref, t.high) > (" + s.Arg(low) + ", " + s.Arg(ref) + ", " + s.Arg(unit) + ") and t.ref < " + s.Arg(v.Before()) + fmt.Sprintf(" order by t.low, t.ref, t.high limit %d) y", portion)
 		var lows, refs, highs []int64
-		err := v.query(s, sql, func(scan func(...any) error) error {
-			first, second, third := s.listed(), s.listed(), s.listed()
-			if err := scan(first.into(), second.into(), third.into()); err != nil {
+		err := v.Query(s, sql, func(scan func(...any) error) error {
+			first, second, third := s.Listed(), s.Listed(), s.Listed()
+			if err := scan(first.Into(), second.Into(), third.Into()); err != nil {
 				return err
 			}
-			first.each(func(low int64) { lows = append(lows, low) })
-			second.each(func(ref int64) { refs = append(refs, ref) })
-			third.each(func(unit int64) { highs = append(highs, unit) })
+			first.Each(func(low int64) { lows = append(lows, low) })
+			second.Each(func(ref int64) { refs = append(refs, ref) })
+			third.Each(func(unit int64) { highs = append(highs, unit) })
 			return nil
 		})
 		if err != nil {
@@ -162,7 +164,7 @@ func (v *setView) readUnits(name setName, most int) (map[setName]*rangeSet, erro
 		}
 		g.add(gatheredRowBytes * int64(len(lows)))
 		for i := range lows {
-			units[highs[i]] = append(units[highs[i]], rangeRow{lows[i], uint32(refs[i]>>refBits - v.origin())})
+			units[highs[i]] = append(units[highs[i]], rangeRow{lows[i], uint32(refs[i]>>keys.RefBits - v.Origin())})
 		}
 		if total += len(lows); total > most {
 			return nil, nil
@@ -174,9 +176,9 @@ func (v *setView) readUnits(name setName, most int) (map[setName]*rangeSet, erro
 	}
 	found := make(map[setName]*rangeSet, len(units))
 	for unit, rows := range units {
-		r := &rangeSet{large: true, upTo: v.snapshot}
+		r := &rangeSet{large: true, upTo: v.Snapshot}
 		if len(rows) <= v.bounds().held() {
-			r = newRangeSet(&rangeSet{}, rows, v.snapshot)
+			r = newRangeSet(&rangeSet{}, rows, v.Snapshot)
 		}
 		r.read = total
 		found[rowKind{table: name.table, high: unit, isHigh: true}.name(name.key)] = r
@@ -192,17 +194,17 @@ func (v *setView) readRange(in rowKind, key int64, most int) (*rangeSet, error) 
 	low, ref := int64(math.MinInt64), int64(0) // of the row that was read last
 	for more := true; more; {
 		portion := min(v.bounds().Rows, most-len(rows)) + 1
-		s := v.statement()
+		s := v.Statement()
 		var lows, refs []int64
-		sql := "select " + s.list("y.low") + ", " + s.list("y.ref") + " from (select t.low, t.ref from " + s.table(in.table) + " t where t.key = " + s.arg(key) + in.only(s, "t") +
-			" and (t.low, t.ref) > (" + s.arg(low) + ", " + s.arg(ref) + ") and t.ref < " + s.arg(v.before()) + fmt.Sprintf(" order by t.low, t.ref limit %d) y", portion)
-		err := v.query(s, sql, func(scan func(...any) error) error {
-			first, second := s.listed(), s.listed()
-			if err := scan(first.into(), second.into()); err != nil {
+		sql := "select " + s.List("y.low") + ", " + s.List("y.ref") + " from (select t.low, t.ref from " + s.Table(in.table) + " t where t.key = " + s.Arg(key) + in.only(s, "t") +
+			" and (t.low, t.ref) > (" + s.Arg(low) + ", " + s.Arg(ref) + ") and t.ref < " + s.Arg(v.Before()) + fmt.Sprintf(" order by t.low, t.ref limit %d) y", portion)
+		err := v.Query(s, sql, func(scan func(...any) error) error {
+			first, second := s.Listed(), s.Listed()
+			if err := scan(first.Into(), second.Into()); err != nil {
 				return err
 			}
-			first.each(func(low int64) { lows = append(lows, low) })
-			second.each(func(ref int64) { refs = append(refs, ref) })
+			first.Each(func(low int64) { lows = append(lows, low) })
+			second.Each(func(ref int64) { refs = append(refs, ref) })
 			return nil
 		})
 		if err != nil {
@@ -210,33 +212,33 @@ func (v *setView) readRange(in rowKind, key int64, most int) (*rangeSet, error) 
 		}
 		g.add(gatheredRowBytes * int64(len(lows)))
 		for i := range lows {
-			rows = append(rows, rangeRow{lows[i], uint32(refs[i]>>refBits - v.origin())})
+			rows = append(rows, rangeRow{lows[i], uint32(refs[i]>>keys.RefBits - v.Origin())})
 		}
 		if len(rows) > most {
-			return &rangeSet{large: true, upTo: v.snapshot}, nil
+			return &rangeSet{large: true, upTo: v.Snapshot}, nil
 		}
 		if more = len(lows) == portion; more {
 			low, ref = lows[len(lows)-1], refs[len(refs)-1]
 		}
 	}
-	return newRangeSet(&rangeSet{}, rows, v.snapshot), nil
+	return newRangeSet(&rangeSet{}, rows, v.Snapshot), nil
 }
 
 // readLaterRange brings the rows up to the snapshot.
 func (v *setView) readLaterRange(in rowKind, key int64, before *rangeSet) (*rangeSet, error) {
-	s := v.statement()
+	s := v.Statement()
 	var rows []rangeRow
-	sql := "select p.low, (p.ref >> 2) from " + s.table(in.table) + " p where p.ref >= " + s.arg((before.upTo+1)<<refBits) + " and p.ref < " + s.arg(v.before()) + " and +p.key = " + s.arg(key) + in.only(s, "p")
-	err := v.query(s, sql, func(scan func(...any) error) error {
+	sql := "select p.low, (p.ref >> 2) from " + s.Table(in.table) + " p where p.ref >= " + s.Arg((before.upTo+1)<<keys.RefBits) + " and p.ref < " + s.Arg(v.Before()) + " and +p.key = " + s.Arg(key) + in.only(s, "p")
+	err := v.Query(s, sql, func(scan func(...any) error) error {
 		var low, sid int64
 		err := scan(&low, &sid)
-		rows = append(rows, rangeRow{low, uint32(sid - v.origin())})
+		rows = append(rows, rangeRow{low, uint32(sid - v.Origin())})
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	later := newRangeSet(before, rows, v.snapshot)
+	later := newRangeSet(before, rows, v.Snapshot)
 	later.read = before.read + len(rows)
 	return later, nil
 }

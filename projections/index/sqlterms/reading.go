@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"binnacle/projections/index/sql"
 )
 
 // wanted says what is read in the background, so that it is read once however many ask for it. Several things of one name are held: the versions with a key, and the rows themselves.
@@ -95,7 +97,7 @@ func (v *setView) ask(tasks ...task) map[wanted]*reading {
 	if p.epoch == v.epoch {
 		maps.Copy(p.readings, j.readings)
 	}
-	j.view = setView{&at{db: s.db, Dialect: v.Dialect, partition: v.partition}, p, v.epoch}
+	j.view = setView{&sql.At{Db: s.db, Dialect: v.Dialect, Partition: v.Partition}, p, v.epoch}
 	s.queue = append(s.queue, j)
 	s.used += j.bytes
 	s.makeRoom(p)
@@ -116,8 +118,8 @@ func (v *setView) wait(wait bool, tasks ...task) (map[wanted]*reading, error) {
 	for _, r := range asked {
 		select {
 		case <-r.done:
-		case <-v.ctx.Done():
-			return nil, v.ctx.Err()
+		case <-v.Ctx.Done():
+			return nil, v.Ctx.Err()
 		}
 	}
 	return asked, nil
@@ -179,8 +181,8 @@ func (s *Sets) do(ctx context.Context, j *job) {
 	ctx, cancel := context.WithTimeout(ctx, jobTime)
 	defer cancel()
 	v := &j.view
-	v.ctx = ctx
-	if ctx.Err() == nil && v.committedNow() == nil {
+	v.Ctx = ctx
+	if ctx.Err() == nil && v.CommittedNow() == nil {
 		for _, t := range j.tasks {
 			t.read(v, t.wanted, j.end)
 		}

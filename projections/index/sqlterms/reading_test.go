@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/RoaringBitmap/roaring/v2"
+
+	"binnacle/projections/index/sql"
 )
 
 // slowDB answers what the background asks once it is let: version 90 is what is committed last, and every set holds versions 1, 2 and 3.
@@ -60,7 +62,7 @@ func ends(t *testing.T, what string, done <-chan struct{}) {
 }
 
 // opened is a view of the first partition.
-func opened(s *Sets) *setView { return s.open(&at{Dialect: plain{}}) }
+func opened(s *Sets) *setView { return s.open(&sql.At{Dialect: plain{}}) }
 
 // closedOf has it read what is superseded.
 func closedOf(v *setView) *reading { return v.ask(readClosed())[wanted{what: wantedClosed}] }
@@ -184,7 +186,7 @@ func TestASearchWaitsForASetAsLongAsItsContextLasts(t *testing.T) {
 	t.Cleanup(sets.Close)
 	ctx, cancel := context.WithCancel(t.Context())
 	engine := Engine{Sets: sets, Bounds: Bounds{}.OrDefault()}
-	x := &search{at: at{ctx: ctx, db: db, Dialect: plain{}, snapshot: 90}, Engine: engine, committed: true}
+	x := &search{At: sql.At{Ctx: ctx, Db: db, Dialect: plain{}, Snapshot: 90}, Engine: engine, committed: true}
 	if v, err := x.view().asOf(false); v != nil || err != nil {
 		t.Fatalf("got %v, %v where nothing is known and nobody waits", v, err)
 	}
@@ -193,13 +195,13 @@ func TestASearchWaitsForASetAsLongAsItsContextLasts(t *testing.T) {
 	if v, err := x.view().asOf(true); v != nil || !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, %v after the end of the context", v, err)
 	}
-	x.ctx = t.Context()
+	x.Ctx = t.Context()
 	db.let <- struct{}{}
 	v, err := x.view().asOf(true)
 	if v == nil || err != nil || v.without.GetCardinality() != 3 || db.asked.Load() != 1 {
 		t.Errorf("got %v, %v and %d statements", v, err, db.asked.Load())
 	}
-	x = &search{at: at{ctx: t.Context(), db: db, Dialect: plain{}, snapshot: 90}, Engine: engine}
+	x = &search{At: sql.At{Ctx: t.Context(), Db: db, Dialect: plain{}, Snapshot: 90}, Engine: engine}
 	if v, err := x.view().asOf(true); v != nil || err != nil {
 		t.Errorf("sets are used as of what is not committed: %v, %v", v, err)
 	}

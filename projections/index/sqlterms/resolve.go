@@ -7,11 +7,14 @@ import (
 
 	"binnacle/events"
 	"binnacle/projections"
+	"binnacle/projections/index/keys"
+	"binnacle/projections/index/rows"
+	"binnacle/projections/index/sql"
 )
 
 // A lookup asks the dictionaries for what a clause's values stand for. All lookups of a query are one statement.
 type lookup struct {
-	sql  func(s *statement) string // SELECT of three columns: integer, bytes, integer
+	sql  func(s *sql.Statement) string // SELECT of three columns: integer, bytes, integer
 	take func(first int64, text string, second int64)
 }
 
@@ -115,10 +118,10 @@ func (x scope) clause(c *projections.Clause, a *access) error {
 		return x.updatedClause(c, a)
 	case c.Modifier == projections.Missing:
 		a.words += ":missing"
-		x.shapes(func(params string) bool { return hasElement(params, c.Param) != c.Missing }, a)
+		x.shapes(func(params string) bool { return rows.HasElement(params, c.Param) != c.Missing }, a)
 		return nil
 	}
-	params := x.kept(x.ledger, c.Param, c.Shares)
+	params := x.Kept(x.ledger, c.Param, c.Shares)
 	for _, param := range params {
 		if err := x.values(c, param, a); err != nil {
 			return err
@@ -144,7 +147,7 @@ func (x scope) values(c *projections.Clause, param int64, a *access) error {
 		case projections.Reference:
 			err = x.referenceValue(param, c, v, a)
 		case projections.String:
-			key := x.of(param, roleText)
+			key := x.Of(param, keys.RoleText)
 			switch {
 			case projections.IsBlank(v.Text): // no row answers it
 			case c.Modifier == projections.Exact:
@@ -157,15 +160,15 @@ func (x scope) values(c *projections.Clause, param int64, a *access) error {
 		case projections.URI:
 			err = x.uriValue(param, c.Modifier, v.Text, a)
 		case projections.Date:
-			a.scans = appendScans(a.scans, dateScans(&x.hasher, param, v))
+			a.scans = appendScans(a.scans, dateScans(&x.Hasher, param, v))
 		case projections.Number:
-			a.scans = appendScans(a.scans, numberScans(&x.hasher, param, v))
+			a.scans = appendScans(a.scans, numberScans(&x.Hasher, param, v))
 		case projections.Quantity:
 			x.quantityValue(param, v, a.words, func(unit int64) {
 				if unit == param {
-					a.scans = appendScans(a.scans, numberScans(&x.hasher, param, v))
+					a.scans = appendScans(a.scans, numberScans(&x.Hasher, param, v))
 				} else {
-					a.scans = appendScans(a.scans, quantityScans(&x.hasher, param, unit, unit, v))
+					a.scans = appendScans(a.scans, quantityScans(&x.Hasher, param, unit, unit, v))
 				}
 			})
 		case projections.Composite:
@@ -207,13 +210,13 @@ func appendScans(scans, more []scan) []scan {
 func (x *search) codings(dictionary int64, code, system *string, words string, use func(key int64), wide func(wideCode)) {
 	found := 0
 	x.lookups = append(x.lookups, lookup{
-		sql: func(s *statement) string {
-			sql := "select d.key, " + s.noBytes() + ", 0 from " + s.table("coding") + " d where d.param = " + s.arg(dictionary)
+		sql: func(s *sql.Statement) string {
+			sql := "select d.key, " + s.NoBytes() + ", 0 from " + s.Table("coding") + " d where d.param = " + s.Arg(dictionary)
 			if code != nil {
-				sql += " and d.code = " + s.arg([]byte(projections.OrderCode(*code)))
+				sql += " and d.code = " + s.Arg([]byte(projections.OrderCode(*code)))
 			}
 			if system != nil {
-				sql += " and d.system = " + s.arg([]byte(projections.OrderCode(*system)))
+				sql += " and d.system = " + s.Arg([]byte(projections.OrderCode(*system)))
 			}
 			return sql + fmt.Sprintf(" limit %d", maxAlternatives+1)
 		},
@@ -243,7 +246,7 @@ func (x *search) tokenValue(param int64, v projections.Value, words string, add 
 	case v.AnyCode:
 		x.codings(param, nil, &v.System, words, add, wide)
 	default:
-		add(x.value(param, roleValue, v.System, v.Code))
+		add(x.Value(param, keys.RoleValue, v.System, v.Code))
 	}
 }
 
@@ -252,14 +255,14 @@ func (x scope) referenceValue(param int64, c *projections.Clause, v projections.
 		if v.AnySystem && v.AnyCode {
 			return needsTarget(c.Param)
 		}
-		identifiers := x.of(param, roleIdentifiers)
+		identifiers := x.Of(param, keys.RoleIdentifiers)
 		switch {
 		case v.AnySystem:
 			x.codings(identifiers, &v.Code, nil, a.words, a.addKey, nil)
 		case v.AnyCode:
 			x.codings(identifiers, nil, &v.System, a.words, a.addKey, a.addWide)
 		default:
-			a.addKey(x.value(param, roleIdentifier, v.System, v.Code))
+			a.addKey(x.Value(param, keys.RoleIdentifier, v.System, v.Code))
 		}
 		return nil
 	}
@@ -267,7 +270,7 @@ func (x scope) referenceValue(param int64, c *projections.Clause, v projections.
 		return needsTarget(c.Param)
 	}
 	x.targets(param, v, a.addKey, func(target, id string) {
-		a.addKeyOn(refer(x.keptFor(x.ledger, c.Param, c.Shares, target), x.resource(x.ledgerOf(x.q.Tenant, target), id)), x.RefersOnRow(target))
+		a.addKeyOn(keys.Refer(x.KeptFor(x.ledger, c.Param, c.Shares, target), x.Resource(x.LedgerOf(x.q.Tenant, target), id)), x.RefersOnRow(target))
 	})
 	return nil
 }
@@ -278,22 +281,22 @@ func needsTarget(param string) error {
 
 // targets finds the keys of what a reference stands for; relative adds that of one by type and id.
 func (x *search) targets(param int64, v projections.Value, add func(key int64), relative func(target, id string)) {
-	plain := func(role role) { add(x.value(param, role, v.System, v.Code)) }
+	plain := func(role keys.Role) { add(x.Value(param, role, v.System, v.Code)) }
 	switch {
-	case !v.AnySystem && v.System != "" && isID(v.Code):
+	case !v.AnySystem && v.System != "" && keys.IsID(v.Code):
 		relative(v.System, v.Code)
 	case !v.AnySystem:
-		plain(roleValue)
+		plain(keys.RoleValue)
 	default:
 		v.System = ""
-		plain(roleValue)
-		if !isID(v.Code) {
-			plain(roleUnversioned)
+		plain(keys.RoleValue)
+		if !keys.IsID(v.Code) {
+			plain(keys.RoleUnversioned)
 			return
 		}
 		x.lookups = append(x.lookups, lookup{
-			sql: func(s *statement) string {
-				return "select 0, d.system, 0 from " + s.table("coding") + " d where d.param = " + s.arg(param) + " and d.code = " + s.noBytes() +
+			sql: func(s *sql.Statement) string {
+				return "select 0, d.system, 0 from " + s.Table("coding") + " d where d.param = " + s.Arg(param) + " and d.code = " + s.NoBytes() +
 					fmt.Sprintf(" limit %d", maxAlternatives)
 			},
 			take: func(_ int64, target string, _ int64) { relative(target, v.Code) },
@@ -303,7 +306,7 @@ func (x *search) targets(param int64, v projections.Value, add func(key int64), 
 
 // quantityValue finds the keys of the units that a quantity may be in; the one of the parameter itself stands for any.
 func (x *search) quantityValue(param int64, v projections.Value, words string, add func(unit int64)) {
-	units := x.of(param, roleUnits)
+	units := x.Of(param, keys.RoleUnits)
 	switch {
 	case v.AnySystem && (v.AnyCode || v.Code == ""):
 		add(param)
@@ -316,7 +319,7 @@ func (x *search) quantityValue(param int64, v projections.Value, words string, a
 			}
 		}
 		x.codings(units, &v.Code, nil, words, once, nil)
-		x.codings(x.of(param, rolePrinted), &v.Code, nil, words, once, nil)
+		x.codings(x.Of(param, keys.RolePrinted), &v.Code, nil, words, once, nil)
 	case v.AnyCode:
 		x.codings(units, nil, &v.System, words, add, nil)
 	default:
@@ -326,14 +329,14 @@ func (x *search) quantityValue(param int64, v projections.Value, words string, a
 
 // shapesWith finds the versions that have values of a parameter, or that lack them.
 func (x scope) shapesWith(code string, has bool, a *access) {
-	x.shapes(func(params string) bool { return hasParam(params, code) == has }, a)
+	x.shapes(func(params string) bool { return rows.HasParam(params, code) == has }, a)
 }
 
 // shapes finds the versions whose sets of parameters are wanted.
 func (x scope) shapes(wanted func(params string) bool, a *access) {
 	x.lookups = append(x.lookups, lookup{
-		sql: func(s *statement) string {
-			return "select h.key, h.params, 0 from " + s.table("shape") + " h where h.ledger = " + s.arg(x.ledger)
+		sql: func(s *sql.Statement) string {
+			return "select h.key, h.params, 0 from " + s.Table("shape") + " h where h.ledger = " + s.Arg(x.ledger)
 		},
 		take: func(key int64, params string, _ int64) {
 			if wanted(params) {
@@ -351,7 +354,7 @@ func (x scope) idClause(c *projections.Clause, a *access) error {
 	}
 	ids := make([]string, 0, len(c.Values))
 	for _, v := range c.Values {
-		if isID(v.Code) {
+		if keys.IsID(v.Code) {
 			ids = append(ids, v.Code)
 		}
 	}
@@ -363,9 +366,9 @@ func (x scope) idClause(c *projections.Clause, a *access) error {
 		return nil
 	}
 	x.lookups = append(x.lookups, lookup{
-		sql: func(s *statement) string {
-			return "select v.sid, " + s.noBytes() + ", 0 from " + s.table("version") + " v where v.ledger = " + s.arg(x.ledger) + " and v.id " + s.inTexts(ids) +
-				" and v.deleted = 0 and v.sid <= " + s.arg(x.snapshot) + " and " + s.visible("v.sid", x.snapshot)
+		sql: func(s *sql.Statement) string {
+			return "select v.sid, " + s.NoBytes() + ", 0 from " + s.Table("version") + " v where v.ledger = " + s.Arg(x.ledger) + " and v.id " + s.InTexts(ids) +
+				" and v.deleted = 0 and v.sid <= " + s.Arg(x.Snapshot) + " and " + s.Visible("v.sid", x.Snapshot)
 		},
 		take: func(sid int64, _ string, _ int64) { a.sids = append(a.sids, sid) },
 	})
@@ -382,15 +385,15 @@ func (x scope) updatedClause(c *projections.Clause, a *access) error {
 	for _, v := range c.Values {
 		a.updated = append(a.updated, updatedIntervals(v)...)
 	}
-	if len(a.updated) > inline {
-		return events.Errorf(events.TooCostly, op, "_lastUpdated has too many alternatives; give at most %d", inline/2)
+	if len(a.updated) > sql.Inline {
+		return events.Errorf(events.TooCostly, op, "_lastUpdated has too many alternatives; give at most %d", sql.Inline/2)
 	}
 	for _, u := range a.updated {
 		x.lookups = append(x.lookups, lookup{
-			sql: func(s *statement) string {
-				from := "(select v.sid from " + s.table("version") + " v where v.ledger = " + s.arg(x.ledger)
-				return "select coalesce(" + from + " and v.at >= " + s.arg(u.low) + " order by v.at, v.sid limit 1), -1), " + s.noBytes() +
-					", coalesce(" + from + " and v.at <= " + s.arg(u.high) + " order by v.at desc, v.sid desc limit 1), -1)"
+			sql: func(s *sql.Statement) string {
+				from := "(select v.sid from " + s.Table("version") + " v where v.ledger = " + s.Arg(x.ledger)
+				return "select coalesce(" + from + " and v.at >= " + s.Arg(u.low) + " order by v.at, v.sid limit 1), -1), " + s.NoBytes() +
+					", coalesce(" + from + " and v.at <= " + s.Arg(u.high) + " order by v.at desc, v.sid desc limit 1), -1)"
 			},
 			take: func(first int64, _ string, last int64) {
 				if first >= 0 && last >= first {
@@ -404,16 +407,16 @@ func (x scope) updatedClause(c *projections.Clause, a *access) error {
 
 func (x *search) runLookups() error {
 	for len(x.lookups) > 0 {
-		batch := x.lookups[:min(len(x.lookups), unionParts)]
+		batch := x.lookups[:min(len(x.lookups), sql.UnionParts)]
 		x.lookups = x.lookups[len(batch):]
-		s := x.statement()
+		s := x.Statement()
 		parts := make([]string, len(batch))
 		for i, l := range batch {
 			parts[i] = fmt.Sprintf("select %d as n, y.* from (%s) y", i, l.sql(s))
 		}
 		var n, first, second int64
 		var text []byte
-		err := x.query(s, strings.Join(parts, " union all "), func(scan func(...any) error) error {
+		err := x.Query(s, strings.Join(parts, " union all "), func(scan func(...any) error) error {
 			if err := scan(&n, &first, &text, &second); err != nil {
 				return err
 			}

@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"binnacle/projections"
+	"binnacle/projections/index/keys"
 )
 
 // A scan is a stretch of a range table's index, and a condition on the rows in it; together the scans of a value find exactly what
@@ -31,19 +32,19 @@ const (
 )
 
 // dateScans are the stretches of [Start,End) against half-open ranges.
-func dateScans(h *hasher, owner int64, v projections.Value) []scan {
-	short, long, end := h.of(owner, roleShort), h.of(owner, roleLong), h.of(owner, roleEnd)
+func dateScans(h *keys.Hasher, owner int64, v projections.Value) []scan {
+	short, long, end := h.Of(owner, keys.RoleShort), h.Of(owner, keys.RoleLong), h.Of(owner, keys.RoleEnd)
 	s, e := v.Start, v.End
 	lo, hi := int64(math.MinInt64), int64(math.MaxInt64)
 	switch v.Prefix {
 	case projections.Ne:
 		return []scan{{short, lo, hi, outside, s, e}, {long, lo, hi, outside, s, e}}
 	case projections.Gt:
-		return []scan{{short, e - shortSpan, hi, highGT, e, 0}, {key: end, min: e + 1, max: hi}}
+		return []scan{{short, e - keys.ShortSpan, hi, highGT, e, 0}, {key: end, min: e + 1, max: hi}}
 	case projections.Lt:
 		return []scan{{key: short, min: lo, max: s - 1}, {key: long, min: lo, max: s - 1}}
 	case projections.Ge:
-		return []scan{{short, min(s, e-shortSpan), hi, eitherHi, s, e}, {end, min(s, e+1), hi, swappedHi, s, e}}
+		return []scan{{short, min(s, e-keys.ShortSpan), hi, eitherHi, s, e}, {end, min(s, e+1), hi, swappedHi, s, e}}
 	case projections.Le:
 		return []scan{{short, lo, max(s-1, e), eitherLo, s, e}, {long, lo, max(s-1, e), eitherLo, s, e}}
 	case projections.Sa:
@@ -51,22 +52,22 @@ func dateScans(h *hasher, owner int64, v projections.Value) []scan {
 	case projections.Eb:
 		return []scan{{short, lo, s, highLE, s, 0}, {key: end, min: lo, max: s}}
 	case projections.Ap:
-		return []scan{{short, s - shortSpan, e - 1, highGT, s, 0}, {end, s + 1, hi, highLT, e, 0}}
+		return []scan{{short, s - keys.ShortSpan, e - 1, highGT, s, 0}, {end, s + 1, hi, highLT, e, 0}}
 	}
 	return []scan{{short, s, e, highLE, e, 0}, {long, s, e, highLE, e, 0}}
 }
 
 // quantityScans are the stretches of a quantity in one unit; see Maker.quantity.
-func quantityScans(h *hasher, owner, inUnit, unit int64, v projections.Value) []scan {
+func quantityScans(h *keys.Hasher, owner, inUnit, unit int64, v projections.Value) []scan {
 	var scans []scan
-	point := h.of(owner, roleShort)
+	point := h.Of(owner, keys.RoleShort)
 	for _, sc := range numberScans(h, owner, v) {
 		if sc.key == point {
 			sc.also, sc.a = highIs, unit
 			scans = append(scans, sc)
 		}
 	}
-	point = h.of(inUnit, roleShort)
+	point = h.Of(inUnit, keys.RoleShort)
 	for _, sc := range numberScans(h, inUnit, v) {
 		if sc.key != point {
 			scans = append(scans, sc)
@@ -76,12 +77,12 @@ func quantityScans(h *hasher, owner, inUnit, unit int64, v projections.Value) []
 }
 
 // numberScans are the stretches of [Low,High] against closed ranges; short ones are points, of which Low alone counts.
-func numberScans(h *hasher, owner int64, v projections.Value) []scan {
+func numberScans(h *keys.Hasher, owner int64, v projections.Value) []scan {
 	if math.IsNaN(v.Low) || math.IsNaN(v.High) {
 		return nil
 	}
-	short, long, end := h.of(owner, roleShort), h.of(owner, roleLong), h.of(owner, roleEnd)
-	l, u := ordered(v.Low), ordered(v.High)
+	short, long, end := h.Of(owner, keys.RoleShort), h.Of(owner, keys.RoleLong), h.Of(owner, keys.RoleEnd)
+	l, u := keys.Ordered(v.Low), keys.Ordered(v.High)
 	lo, hi := int64(math.MinInt64), int64(math.MaxInt64)
 	switch v.Prefix {
 	case projections.Ne:

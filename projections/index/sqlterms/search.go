@@ -10,15 +10,17 @@ import (
 
 	"binnacle/events"
 	"binnacle/projections"
+	"binnacle/projections/index/keys"
+	"binnacle/projections/index/sql"
 )
 
 const op = "index.Search"
 
 // search is one query under way.
 type search struct {
-	at
+	sql.At
 	Engine
-	hasher
+	keys.Hasher
 	q         *projections.Query
 	ledger    int64
 	committed bool      // the snapshot is known to be
@@ -74,8 +76,8 @@ type edge struct {
 
 // Search answers a query with the tables of a generation. Errors are *events.Error: Invalid for a page token that is not of this
 // query, Unsupported for what the index does not hold, TooCostly for what is beyond its bounds.
-func (e Engine) Search(ctx context.Context, db DB, dialect Dialect, q projections.Query) (projections.Page, error) {
-	x := &search{at: at{ctx: ctx, db: db, Dialect: dialect}, Engine: e, q: &q, ledger: Ledger(q.Tenant, q.Type), living: -1}
+func (e Engine) Search(ctx context.Context, db sql.DB, dialect sql.Dialect, q projections.Query) (projections.Page, error) {
+	x := &search{At: sql.At{Ctx: ctx, Db: db, Dialect: dialect}, Engine: e, q: &q, ledger: keys.Ledger(q.Tenant, q.Type), living: -1}
 	if q.Limit < 0 {
 		return projections.Page{}, events.Errorf(events.Invalid, op, "a page cannot have %d versions", q.Limit)
 	}
@@ -88,7 +90,7 @@ func (e Engine) Search(ctx context.Context, db DB, dialect Dialect, q projection
 	if err != nil {
 		return projections.Page{}, err
 	}
-	page.Snapshot = x.snapshot
+	page.Snapshot = x.Snapshot
 	order, err := orderOf(q.Sort)
 	if err != nil {
 		return projections.Page{}, err
@@ -119,12 +121,12 @@ func (e Engine) Search(ctx context.Context, db DB, dialect Dialect, q projection
 	}
 	page.Versions = make([]projections.Version, len(found))
 	for i := range found {
-		page.Versions[i] = found[i].version(q.Tenant, q.Type)
+		page.Versions[i] = found[i].Version(q.Tenant, q.Type)
 	}
 	if page.Total, err = whole.total(&page, counted); err != nil {
 		return projections.Page{}, err
 	}
-	how := fmt.Sprintf("%d statements", x.asked)
+	how := fmt.Sprintf("%d statements", x.Asked)
 	if q.Explain {
 		if how, err = whole.explain(q.Limit + 1); err != nil {
 			return projections.Page{}, err
@@ -147,29 +149,29 @@ func (x *search) begin(after place) (int64, error) {
 	if after.phase != start && x.q.Snapshot != 0 {
 		partition = after.sid >> projections.SidBits // locate makes sure that it is a version of the tenant
 	} else {
-		s := x.statement()
-		next, counted := FirstSid(x.q.Partition), int64(0)
-		ledger, given := s.arg(x.ledger), s.arg(partition)
-		sql := "select p.partition, p.next_sid, coalesce((select n.living from " + s.table("counter") + " n where n.ledger = " + ledger + "), 0), p.horizon, " + anyMark(s, marks) + " from " + s.table("position") +
-			" p where p.partition = coalesce((select (v.sid >> " + fmt.Sprint(projections.SidBits) + ") from " + s.table("version") + " v where v.ledger = " + ledger + " limit 1), " + given + ")"
-		err := x.query(s, sql, func(scan func(...any) error) error { return scan(&partition, &next, &counted, &x.horizon, &marked) })
+		s := x.Statement()
+		next, counted := keys.FirstSid(x.q.Partition), int64(0)
+		ledger, given := s.Arg(x.ledger), s.Arg(partition)
+		sql := "select p.partition, p.next_sid, coalesce((select n.living from " + s.Table("counter") + " n where n.ledger = " + ledger + "), 0), p.horizon, " + anyMark(s, marks) + " from " + s.Table("position") +
+			" p where p.partition = coalesce((select (v.sid >> " + fmt.Sprint(projections.SidBits) + ") from " + s.Table("version") + " v where v.ledger = " + ledger + " limit 1), " + given + ")"
+		err := x.Query(s, sql, func(scan func(...any) error) error { return scan(&partition, &next, &counted, &x.horizon, &marked) })
 		if err != nil {
 			return 0, err
 		}
 		x.living = counted
 		x.committed = x.q.Snapshot < next
 		if x.q.Snapshot == 0 {
-			x.snapshot, living = next-1, counted
+			x.Snapshot, living = next-1, counted
 		} else if err := swept(x.q.Snapshot, x.horizon); err != nil {
 			return 0, err
 		}
 	}
 	if x.q.Snapshot != 0 {
-		if x.snapshot = x.q.Snapshot; x.snapshot>>projections.SidBits != partition && x.snapshot != projections.NoSnapshot {
-			return 0, events.Errorf(events.Invalid, op, "the snapshot %d is not one of partition %d; give back what the first page said", x.snapshot, partition)
+		if x.Snapshot = x.q.Snapshot; x.Snapshot>>projections.SidBits != partition && x.Snapshot != projections.NoSnapshot {
+			return 0, events.Errorf(events.Invalid, op, "the snapshot %d is not one of partition %d; give back what the first page said", x.Snapshot, partition)
 		}
 	}
-	x.partition = partition
+	x.Partition = partition
 	if len(marks) > 0 && marked > 0 {
 		return living, x.readInside()
 	}
@@ -181,12 +183,12 @@ func (x *search) locate(after place) (last edge, err error) {
 	if after.phase == start {
 		return edge{}, nil
 	}
-	s := x.statement()
+	s := x.Statement()
 	found, next, ledger := false, int64(0), x.ledger
 	if x.elsewhere() {
-		ledger = Ledger(x.q.Tenant, x.q.Beyond.Type)
+		ledger = keys.Ledger(x.q.Tenant, x.q.Beyond.Type)
 	}
-	err = x.query(s, "select v.main, v.at, v.id, coalesce(p.horizon, 0), coalesce(p.next_sid, 0), coalesce((select n.living from "+s.table("counter")+" n where n.ledger = "+s.arg(x.ledger)+"), 0) from "+s.table("version")+" v left join "+s.table("position")+" p on p.partition = "+s.arg(x.partition)+" where v.sid = "+s.arg(after.sid)+" and v.ledger = "+s.arg(ledger),
+	err = x.Query(s, "select v.main, v.at, v.id, coalesce(p.horizon, 0), coalesce(p.next_sid, 0), coalesce((select n.living from "+s.Table("counter")+" n where n.ledger = "+s.Arg(x.ledger)+"), 0) from "+s.Table("version")+" v left join "+s.Table("position")+" p on p.partition = "+s.Arg(x.Partition)+" where v.sid = "+s.Arg(after.sid)+" and v.ledger = "+s.Arg(ledger),
 		func(scan func(...any) error) error {
 			found = true
 			return scan(&last.main, &last.at, &last.id, &x.horizon, &next, &x.living)
@@ -195,8 +197,8 @@ func (x *search) locate(after place) (last edge, err error) {
 		err = events.Errorf(events.Invalid, op, "the page token names a version that is no longer kept; start the search again")
 	}
 	if err == nil {
-		x.committed = x.snapshot < next
-		err = swept(x.snapshot, x.horizon)
+		x.committed = x.Snapshot < next
+		err = swept(x.Snapshot, x.horizon)
 	}
 	return last, err
 }
@@ -422,8 +424,8 @@ func (x ask) driver(o order) *access {
 }
 
 // probes are the conditions of all clauses but one, the rarest first.
-func (x ask) probes(s *statement, but *access, sid, ref, main string) string {
-	return x.all().probes(s, but, sid, ref, main, x.before())
+func (x ask) probes(s *sql.Statement, but *access, sid, ref, main string) string {
+	return x.all().probes(s, but, sid, ref, main, x.Before())
 }
 
 // all is the query's own group.

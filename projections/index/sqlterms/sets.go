@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"binnacle/projections"
+	"binnacle/projections/index/sql"
 )
 
 // Sets keeps in memory, shared by the searches of a generation, what makes common values cheap to combine: of keys of the term table the versions that have them, as compressed
@@ -17,7 +18,7 @@ import (
 // same reading (reading.go). Bitmaps, blocks and ranges are replaced, never changed, so that they can be used without holding anything. A nil *Sets knows nothing. It is safe for
 // concurrent use.
 type Sets struct {
-	db     DB // of the background
+	db     sql.DB // of the background
 	bounds Bounds
 
 	mu         sync.Mutex // held for moments, never while something is read
@@ -32,7 +33,7 @@ type Sets struct {
 
 // NewSets returns Sets that know nothing yet and hold as many bytes as the bounds say. They read with statements of their own, one at a time, on db: searches that wait for them may
 // hold every connection of another pool. Close ends that.
-func NewSets(db DB, bounds Bounds) *Sets {
+func NewSets(db sql.DB, bounds Bounds) *Sets {
 	return &Sets{db: db, bounds: bounds.OrDefault(), partitions: map[int64]*partitionSets{}}
 }
 
@@ -50,16 +51,16 @@ func (s *Sets) Forget() {
 }
 
 // open returns what a read sees of the sets of its partition. What the read keeps is kept as long as nothing has been forgotten since.
-func (s *Sets) open(x *at) *setView {
+func (s *Sets) open(x *sql.At) *setView {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	p := s.partitions[x.partition]
+	p := s.partitions[x.Partition]
 	if p == nil {
-		p = newPartitionSets(s, x.partition<<projections.SidBits)
-		s.partitions[x.partition] = p
+		p = newPartitionSets(s, x.Partition<<projections.SidBits)
+		s.partitions[x.Partition] = p
 	}
 	p.last = s.tick()
-	return &setView{at: x, part: p, epoch: p.epoch}
+	return &setView{At: x, part: p, epoch: p.epoch}
 }
 
 // tick is now, by the clock.

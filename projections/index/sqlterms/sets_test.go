@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/RoaringBitmap/roaring/v2"
+
+	"binnacle/projections/index/sql"
 )
 
 func TestSetsOfAllPartitionsTogetherStayWithinTheirMemory(t *testing.T) {
@@ -12,7 +14,7 @@ func TestSetsOfAllPartitionsTogetherStayWithinTheirMemory(t *testing.T) {
 	sets := NewSets(nil, Bounds{Memory: bound})
 	random := rand.New(rand.NewPCG(1, 2))
 	for round := range 2_000 {
-		v := sets.open(&at{partition: int64(random.IntN(5))})
+		v := sets.open(&sql.At{Partition: int64(random.IntN(5))})
 		name := (&access{}).in().name(int64(random.IntN(40)))
 		v.keep(func(p *partitionSets) {
 			switch random.IntN(8) {

@@ -21,7 +21,7 @@ func (v *setView) asOf(wait bool) (*snapshotSets, error) {
 	}
 	most, behind := int64(v.bounds().Many), int64(v.bounds().Behind)
 	closed, upTo := v.superseded()
-	if closed == nil || v.snapshot-upTo > most {
+	if closed == nil || v.Snapshot-upTo > most {
 		t := readClosed()
 		asked, err := v.wait(wait, t)
 		if asked == nil || err != nil {
@@ -35,19 +35,19 @@ func (v *setView) asOf(wait bool) (*snapshotSets, error) {
 	}
 	found := &snapshotSets{setView: v, without: closed}
 	switch {
-	case v.snapshot-upTo > most, upTo-v.snapshot > behind:
+	case v.Snapshot-upTo > most, upTo-v.Snapshot > behind:
 		return nil, nil
-	case upTo < v.snapshot:
+	case upTo < v.Snapshot:
 		later, mains, err := v.readLater(closed, upTo)
 		if later == nil || err != nil {
 			return nil, err
 		}
 		v.keep(func(p *partitionSets) {
-			p.putClosed(later, v.snapshot)
+			p.putClosed(later, v.Snapshot)
 			p.putMains(upTo, mains)
 		})
 		found.without = later
-	case upTo > v.snapshot:
+	case upTo > v.Snapshot:
 		var err error
 		if found.reopened, err = v.readReopened(upTo); err != nil {
 			return nil, err
@@ -59,7 +59,7 @@ func (v *setView) asOf(wait bool) (*snapshotSets, error) {
 // isCurrent tells whether a version, which a set has, is current at the snapshot; it may be a deletion.
 func (v *snapshotSets) isCurrent(bits uint32) bool {
 	superseded := v.without.Contains(bits) && (v.reopened == nil || !v.reopened.Contains(bits))
-	return !superseded && int64(bits) <= v.snapshot-v.origin()
+	return !superseded && int64(bits) <= v.Snapshot-v.Origin()
 }
 
 // leaveCurrent leaves of versions those that are current at the snapshot; deletions may be among them.
@@ -71,7 +71,7 @@ func (v *snapshotSets) leaveCurrent(found *roaring.Bitmap) {
 	} else {
 		found.AndNot(v.without)
 	}
-	found.RemoveRange(uint64(v.snapshot-v.origin())+1, 1<<32)
+	found.RemoveRange(uint64(v.Snapshot-v.Origin())+1, 1<<32)
 }
 
 // patience is how long a search waits for sets.
@@ -89,7 +89,7 @@ func (v *snapshotSets) having(in rowKind, keys []int64, p patience) (*roaring.Bi
 	union := setName{}
 	if len(keys) > 1 {
 		union = in.union(keys)
-		if u := v.setsOf(union.rowKind, []int64{union.key})[union.key]; u != nil && u.upTo >= v.snapshot {
+		if u := v.setsOf(union.rowKind, []int64{union.key})[union.key]; u != nil && u.upTo >= v.Snapshot {
 			return u.has, nil
 		}
 	}
@@ -114,7 +114,7 @@ func (v *snapshotSets) having(in rowKind, keys []int64, p patience) (*roaring.Bi
 	for i, key := range keys {
 		bitmaps[i] = sets[key].has
 	}
-	all := newKeySet(roaring.FastOr(bitmaps...), v.snapshot)
+	all := newKeySet(roaring.FastOr(bitmaps...), v.Snapshot)
 	v.keep(func(p *partitionSets) { p.put(union, all) })
 	return all.has, nil
 }
@@ -126,11 +126,11 @@ func (v *snapshotSets) await(in rowKind, keys []int64, sets map[int64]*keySet, p
 	rows, behind := 0, int64(v.bounds().Behind)
 	for _, key := range keys {
 		switch k := sets[key]; {
-		case k == nil || v.snapshot-k.upTo > behind:
+		case k == nil || v.Snapshot-k.upTo > behind:
 			missing = append(missing, key)
-		case k.upTo < v.snapshot:
+		case k.upTo < v.Snapshot:
 			stale = append(stale, key)
-			rows += min(k.count, anewPerVersion*int(v.snapshot-k.upTo))
+			rows += min(k.count, anewPerVersion*int(v.Snapshot-k.upTo))
 		}
 	}
 	if !v.soon(rows) {
@@ -146,10 +146,10 @@ func (v *snapshotSets) await(in rowKind, keys []int64, sets map[int64]*keySet, p
 	}
 	for i, key := range missing {
 		k, there := asked[t.wanted[i]].value.(*keySet)
-		if !there || v.snapshot-k.upTo > int64(v.bounds().Many) {
+		if !there || v.Snapshot-k.upTo > int64(v.bounds().Many) {
 			return nil, false, nil
 		}
-		if sets[key] = k; k.upTo < v.snapshot {
+		if sets[key] = k; k.upTo < v.Snapshot {
 			stale = append(stale, key)
 		}
 	}
@@ -159,7 +159,7 @@ func (v *snapshotSets) await(in rowKind, keys []int64, sets map[int64]*keySet, p
 // all tells whether all sets are in memory, and not far behind.
 func (v *snapshotSets) all(in rowKind, keys []int64) bool {
 	sets, behind := v.setsOf(in, keys), int64(v.bounds().Behind)
-	return !slices.ContainsFunc(keys, func(key int64) bool { return sets[key] == nil || v.snapshot-sets[key].upTo > behind })
+	return !slices.ContainsFunc(keys, func(key int64) bool { return sets[key] == nil || v.Snapshot-sets[key].upTo > behind })
 }
 
 // missingMains is how many blocks of some versions' main dates are not in memory.
@@ -204,7 +204,7 @@ func (v *snapshotSets) mainsOf(sids *roaring.Bitmap, wait bool) (mainBlocks, err
 	}
 	for _, number := range numbers {
 		b := blocks[number]
-		whole := min(blockSids, v.snapshot-v.origin()+1-number*blockSids)
+		whole := min(blockSids, v.Snapshot-v.Origin()+1-number*blockSids)
 		if int64(b.len()) >= whole {
 			continue
 		}

@@ -110,7 +110,7 @@ func (x ask) unsorted(o order, from *candidate, limit int) ([]candidate, error) 
 	matches, err := x.walkUpdated(order{by: orderUpdated, descending: o.descending}, nil, byValue, limit)
 	found := make([]candidate, len(matches))
 	for i := range matches {
-		found[i].sid = matches[i].sid
+		found[i].sid = matches[i].Sid
 	}
 	return found, err
 }
@@ -158,7 +158,7 @@ func (x ask) groups(o order, level int, from *candidate, n int) (found []candida
 	}
 	sids := make([]int64, len(matches))
 	for i := range matches {
-		sids[i] = matches[i].sid
+		sids[i] = matches[i].Sid
 	}
 	if found, err = x.known(o, sids); err != nil || len(found) == 0 || len(matches) < n {
 		return found, true, err

@@ -1,5 +1,9 @@
 package sqlterms
 
+import (
+	"binnacle/projections/index/sql"
+)
+
 // sievedAlone is of how many versions one has to match for sieveAlone.
 const sievedAlone = 20
 
@@ -7,18 +11,18 @@ const sievedAlone = 20
 // than to look up the few versions that have to be looked at for a page where many match. Enough is false where there are not so many, or sets are not at hand.
 func (x ask) sieveAlone(a *access, o order, limit int) (found []match, enough bool, err error) {
 	keys := a.asSet()
-	if len(keys) <= inline || x.living <= 0 {
+	if len(keys) <= sql.Inline || x.living <= 0 {
 		return nil, false, nil
 	}
 	v, err := x.view().asOf(false)
 	if v == nil || err != nil {
 		return nil, false, err
 	}
-	t, rows := &together{sets: v, first: v.origin()}, 0
+	t, rows := &together{sets: v, first: v.Origin()}, 0
 	sets := v.setsOf(a.in(), keys)
 	for _, key := range keys {
 		k := sets[key]
-		if k == nil || k.upTo < v.snapshot {
+		if k == nil || k.upTo < v.Snapshot {
 			return nil, false, nil
 		}
 		t.any, rows = append(t.any, k.has), rows+k.count
@@ -39,12 +43,12 @@ func (x ask) sieveAlone(a *access, o order, limit int) (found []match, enough bo
 func (x ask) sieve(t *together, key int64, o order, phase phase, resume bool, rows, limit int) (page []match, enough bool, err error) {
 	x = x.with(t.left)
 	for range 4 {
-		s := x.statement()
-		sql := "select t.sort, (t.ref >> 2) from " + s.table("term") + " t where t.key = " + s.arg(key) + x.stretch(s, "t", nil, o, resume) +
-			" order by t.sort " + o.direction() + ", t.ref " + o.direction() + " limit " + s.arg(int64(rows))
+		s := x.Statement()
+		sql := "select t.sort, (t.ref >> 2) from " + s.Table("term") + " t where t.key = " + s.Arg(key) + x.stretch(s, "t", nil, o, resume) +
+			" order by t.sort " + o.direction() + ", t.ref " + o.direction() + " limit " + s.Arg(int64(rows))
 		read := 0
 		var candidates []candidate
-		err := x.query(s, sql, func(scan func(...any) error) error {
+		err := x.Query(s, sql, func(scan func(...any) error) error {
 			read++
 			err := scan(&x.last.main, &x.after.sid)
 			if t.contains(uint32(x.after.sid - t.first)) {

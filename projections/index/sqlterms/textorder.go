@@ -5,6 +5,8 @@ import (
 	"slices"
 
 	"binnacle/projections"
+	"binnacle/projections/index/keys"
+	"binnacle/projections/index/sql"
 )
 
 // A clause that says what a string begins with is a stretch of the very index that gives an order by these strings. A version may have several, and be sorted by one outside the
@@ -25,9 +27,9 @@ func (x ask) orderTexts(o, walk order) error {
 	if at < 0 {
 		return nil
 	}
-	a, s := x.accesses[at], x.statement()
-	strays, err := x.number(s, "select count(*) from (select 1 from "+s.table("text")+" t where "+a.texts[0].condition(s, "t")+fmt.Sprintf(" and (t.ref & %d) = 0", src.flag)+
-		" and t.ref < "+s.arg(x.before())+fmt.Sprintf(" limit %d) y", x.Bounds.Few+1))
+	a, s := x.accesses[at], x.Statement()
+	strays, err := x.Number(s, "select count(*) from (select 1 from "+s.Table("text")+" t where "+a.texts[0].condition(s, "t")+fmt.Sprintf(" and (t.ref & %d) = 0", src.flag)+
+		" and t.ref < "+s.Arg(x.Before())+fmt.Sprintf(" limit %d) y", x.Bounds.Few+1))
 	a.ordered, a.strays = err == nil && strays <= int64(x.Bounds.Few), strays > 0
 	return err
 }
@@ -38,23 +40,23 @@ func (a *access) oneText() bool {
 }
 
 // stretch is the condition that a column of beginnings lies in the stretch, as far as its ends are not bounded otherwise.
-func (sc textScan) stretch(s *statement, column string, low, high bool) (condition string) {
+func (sc textScan) stretch(s *sql.Statement, column string, low, high bool) (condition string) {
 	if low {
-		condition += " and " + column + " >= " + s.arg([]byte(sc.text))
+		condition += " and " + column + " >= " + s.Arg([]byte(sc.text))
 	}
-	if after := afterAll([]byte(sc.text)); high && after != nil {
-		condition += " and " + column + " < " + s.arg(after)
+	if after := sql.AfterAll([]byte(sc.text)); high && after != nil {
+		condition += " and " + column + " < " + s.Arg(after)
 	}
 	return condition
 }
 
 // strays are the versions that have a string in the stretch of a clause and are sorted by one outside of it, with that.
-func (x ask) strays(s *statement, sc textScan, src source, o order, from *valueEdge, limit int) string {
+func (x ask) strays(s *sql.Statement, sc textScan, src source, o order, from *valueEdge, limit int) string {
 	inside := sc.stretch(s, "u.val", true, true)
-	sql := "select u.val as val, v.sid as sid from (select t.sid as sid, " + x.value1(s, orderString, o.keys[0], "t.sid") + " as val from (select distinct (t.ref >> 2) as sid from " + s.table("text") + " t where " +
-		sc.condition(s, "t") + fmt.Sprintf(" and (t.ref & %d) = 0", src.flag) + " and t.ref < " + s.arg(x.before()) + ") t) u" + s.versions("u.sid") + " and not (" + inside[len(" and "):] + ") and v.ledger = " + s.arg(x.ledger)
+	sql := "select u.val as val, v.sid as sid from (select t.sid as sid, " + x.value1(s, orderString, o.keys[0], "t.sid") + " as val from (select distinct (t.ref >> 2) as sid from " + s.Table("text") + " t where " +
+		sc.condition(s, "t") + fmt.Sprintf(" and (t.ref & %d) = 0", src.flag) + " and t.ref < " + s.Arg(x.Before()) + ") t) u" + s.Versions("u.sid") + " and not (" + inside[len(" and "):] + ") and v.ledger = " + s.Arg(x.ledger)
 	if from != nil {
-		sql += " and (u.val, (u.sid << 2)) " + o.beyond() + " (" + s.arg(from.value) + ", " + s.arg(from.ref) + ")"
+		sql += " and (u.val, (u.sid << 2)) " + o.beyond() + " (" + s.Arg(from.value) + ", " + s.Arg(from.ref) + ")"
 	}
 	sql += " and " + x.visible(s, "v.sid") + x.probes(s, nil, "v.sid", "(v.sid << 2)", "v.main") + fmt.Sprintf(" order by u.val %s, u.sid %s limit %d", o.direction(), o.direction(), limit)
 	return "select * from (" + sql + ") y"
@@ -77,20 +79,20 @@ func (x ask) sieveTexts(o order, own []*access, from *valueEdge, limit int) (fou
 	x = x.with(t.left)
 	rows := min(2*limit+limit*int(x.living)/max(t.count(), 1), x.Bounds.Sorted)
 	for more := true; more && len(found) < limit; rows = min(2*rows, x.Bounds.Sorted) {
-		s := x.statement()
+		s := x.Statement()
 		bounds, _ := src.bounds(s, own, o, from != nil)
-		sql := "select t.head, t.ref from " + s.table("text") + " t where t.key = " + s.arg(src.key) + fmt.Sprintf(" and (t.ref & %d) <> 0", src.flag) + bounds + " and t.ref < " + s.arg(x.before())
+		sql := "select t.head, t.ref from " + s.Table("text") + " t where t.key = " + s.Arg(src.key) + fmt.Sprintf(" and (t.ref & %d) <> 0", src.flag) + bounds + " and t.ref < " + s.Arg(x.Before())
 		if from != nil {
-			sql += " and (t.head, t.ref) " + o.beyond() + " (" + s.arg(from.value) + ", " + s.arg(from.ref) + ")"
+			sql += " and (t.head, t.ref) " + o.beyond() + " (" + s.Arg(from.value) + ", " + s.Arg(from.ref) + ")"
 		}
 		sql += fmt.Sprintf(" order by t.head %s, t.ref %s limit %d", o.direction(), o.direction(), rows)
 		read, candidates := 0, []candidate(nil)
 		last := &valueEdge{}
-		err := x.query(s, sql, func(scan func(...any) error) error {
+		err := x.Query(s, sql, func(scan func(...any) error) error {
 			read++
 			var head []byte
 			err := scan(&head, &last.ref)
-			if sid := last.ref >> refBits; t.contains(uint32(sid - t.first)) {
+			if sid := last.ref >> keys.RefBits; t.contains(uint32(sid - t.first)) {
 				candidates = append(candidates, candidate{sid: sid})
 			}
 			if read == rows {

@@ -5,6 +5,8 @@ import (
 	"slices"
 
 	"github.com/RoaringBitmap/roaring/v2"
+
+	"binnacle/projections/index/rows"
 )
 
 // setKeys is up to how many keys of one clause are held as sets.
@@ -134,7 +136,7 @@ func (x ask) intersect(read *access, wait bool) (t *together, err error) {
 	if v == nil || err != nil {
 		return nil, err
 	}
-	t = &together{sets: v, first: v.origin()}
+	t = &together{sets: v, first: v.Origin()}
 	if read != nil {
 		set, err := x.versionsOf(read)
 		if err != nil {
@@ -227,8 +229,8 @@ func (x *search) versionsOf(a *access) (*roaring.Bitmap, error) {
 	if a.byID {
 		numbers := make([]uint32, 0, len(a.sids))
 		for _, sid := range a.sids {
-			if sid <= x.snapshot {
-				numbers = append(numbers, uint32(sid-x.origin()))
+			if sid <= x.Snapshot {
+				numbers = append(numbers, uint32(sid-x.Origin()))
 			}
 		}
 		return bitmapOf(numbers), nil
@@ -238,13 +240,13 @@ func (x *search) versionsOf(a *access) (*roaring.Bitmap, error) {
 
 // versionsUpTo reads the versions that a clause finds; nil when they have more rows than some, -1 being no bound.
 func (x *search) versionsUpTo(a *access, most int) (*roaring.Bitmap, error) {
-	s := x.statement()
+	s := x.Statement()
 	bound := ""
 	if most >= 0 {
-		s.most = most + 1
-		bound = fmt.Sprintf(" limit %d", s.most)
+		s.Most = most + 1
+		bound = fmt.Sprintf(" limit %d", s.Most)
 	}
-	numbers, err := x.readNumbers(s, "select "+s.list("y.sid")+" from (select sid from ("+a.rows(s, x.before())+") z"+bound+") y")
+	numbers, err := x.ReadNumbers(s, "select "+s.List("y.sid")+" from (select sid from ("+a.rows(s, x.Before())+") z"+bound+") y")
 	if err != nil || most >= 0 && len(numbers) > most {
 		return nil, err
 	}
@@ -257,9 +259,9 @@ func (x ask) loadChecked(found []candidate) ([]match, error) {
 		return nil, nil
 	}
 	sids := sidsOf(found)
-	s := x.statement()
-	from, column := s.unnested(sids, "k")
-	sql := "select " + storedColumns + " from " + from + s.versions(column) + " and v.ledger = " + s.arg(x.ledger) +
+	s := x.Statement()
+	from, column := s.Unnested(sids, "k")
+	sql := "select " + rows.StoredColumns + " from " + from + s.Versions(column) + " and v.ledger = " + s.Arg(x.ledger) +
 		" and v.deleted = 0" + x.probes(s, nil, "v.sid", "(v.sid << 2)", "v.main")
 	rows, err := x.matches(s, sql, byValue, 0, nil)
 	return inOrder(sids, rows), err

@@ -8,6 +8,7 @@ import (
 
 	"binnacle/events"
 	"binnacle/projections"
+	"binnacle/projections/index/keys"
 )
 
 // A place is where a page ended: the Sid of its last version, from which everything else is looked up, so that a page token holds
@@ -37,15 +38,15 @@ const (
 const placeForm = 1
 
 func placeCheck(q *projections.Query, written []byte) uint32 {
-	var h hasher
-	h.begin().text(string(written)).text(q.Tenant).text(q.Type)
+	var h keys.Hasher
+	h.Begin().Text(string(written)).Text(q.Tenant).Text(q.Type)
 	for _, k := range q.Sort {
-		h.text(k.Param).role(role(k.Kind))
+		h.Text(k.Param).Role(keys.Role(k.Kind))
 		if k.Descending {
-			h.text("-")
+			h.Text("-")
 		}
 	}
-	return uint32(xxhash.Sum64(h.buffer))
+	return uint32(xxhash.Sum64(h.Buffer))
 }
 
 func (p place) token(q *projections.Query) string {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	"binnacle/projections"
+	"binnacle/projections/index/keys"
+	"binnacle/projections/index/sql"
 )
 
 // countBack is the number of later versions up to which the number of resources at an earlier snapshot is worked out.
@@ -41,15 +43,15 @@ func (x ask) total(page *projections.Page, living int64) (int64, error) {
 
 // livingThen takes what happened since the snapshot from the counter; -1 when that is too much.
 func (x *search) livingThen() (int64, error) {
-	s := x.statement()
-	end := (x.partition + 1) << projections.SidBits
-	later := "from " + s.table("version") + " v where v.sid > " + s.arg(x.snapshot) + " and v.sid < " + s.arg(end)
-	ledger := s.arg(x.ledger)
-	sql := "select coalesce((select n.living from " + s.table("counter") + " n where n.ledger = " + ledger + "), 0), count(*), " +
+	s := x.Statement()
+	end := (x.Partition + 1) << projections.SidBits
+	later := "from " + s.Table("version") + " v where v.sid > " + s.Arg(x.Snapshot) + " and v.sid < " + s.Arg(end)
+	ledger := s.Arg(x.ledger)
+	sql := "select coalesce((select n.living from " + s.Table("counter") + " n where n.ledger = " + ledger + "), 0), count(*), " +
 		"coalesce(sum(case when v.ledger <> " + ledger + " then 0 else (1 - v.deleted) - (case when v.supersedes <> 0 and o.deleted = 0 then 1 else 0 end) end), 0) " +
-		fmt.Sprintf("from (select v.ledger, v.deleted, v.supersedes %s limit %d) v left join ", later, countBack+1) + s.table("version") + " o on o.sid = v.supersedes"
+		fmt.Sprintf("from (select v.ledger, v.deleted, v.supersedes %s limit %d) v left join ", later, countBack+1) + s.Table("version") + " o on o.sid = v.supersedes"
 	var living, versions, gained int64
-	err := x.query(s, sql, func(scan func(...any) error) error { return scan(&living, &versions, &gained) })
+	err := x.Query(s, sql, func(scan func(...any) error) error { return scan(&living, &versions, &gained) })
 	if err != nil || versions > countBack {
 		return -1, err
 	}
@@ -72,7 +74,7 @@ func (x ask) countAll() (int64, error) {
 	if n, known, err := x.countSets(); known || err != nil {
 		return n, err
 	}
-	s := x.statement()
+	s := x.Statement()
 	driver := x.countDriver()
 	var sql string
 	switch {
@@ -89,7 +91,7 @@ func (x ask) countAll() (int64, error) {
 		sql = "select count(*)" + x.candidates(s, driver)
 		x.say("counted over %s", driver.words)
 	}
-	return x.number(s, sql)
+	return x.Number(s, sql)
 }
 
 // countSets counts with sets; known is false where there are none to begin with.
@@ -106,10 +108,10 @@ func (x ask) countSets() (n int64, known bool, err error) {
 	if len(t.left) == 0 || t.count() == 0 {
 		return int64(t.count()), true, nil
 	}
-	s := x.statement()
-	from, column := s.unnested(t.access("").sids, "k")
-	sql := "select count(*) from " + from + s.versions(column) + " and v.ledger = " + s.arg(x.ledger) + " and v.deleted = 0" + x.with(t.left).probes(s, nil, "v.sid", "(v.sid << 2)", "v.main")
-	n, err = x.number(s, sql)
+	s := x.Statement()
+	from, column := s.Unnested(t.access("").sids, "k")
+	sql := "select count(*) from " + from + s.Versions(column) + " and v.ledger = " + s.Arg(x.ledger) + " and v.deleted = 0" + x.with(t.left).probes(s, nil, "v.sid", "(v.sid << 2)", "v.main")
+	n, err = x.Number(s, sql)
 	return n, true, err
 }
 
@@ -120,31 +122,31 @@ const countBehind = 20_000
 // closed; so the closed ones are taken off, where they are few, and asked for otherwise. Those that are swept have no rows any more: few
 // are the versions since, or all that are closed. It is one statement that takes them off: rows may disappear between two.
 func (x *search) countKey(key int64) (int64, error) {
-	s := x.statement()
+	s := x.Statement()
 	window, closed := int64(0), int64(0)
 	few := max(min(x.living/8, countBehind), 0)
-	err := x.query(s, "select "+s.arg(x.snapshot)+" - p.swept, "+fmt.Sprintf("(select count(*) from (select 1 from %s c limit %d) y)", s.table("closed"), few+1)+
-		" from "+s.table("position")+" p where p.partition = "+s.arg(x.partition), func(scan func(...any) error) error { return scan(&window, &closed) })
+	err := x.Query(s, "select "+s.Arg(x.Snapshot)+" - p.swept, "+fmt.Sprintf("(select count(*) from (select 1 from %s c limit %d) y)", s.Table("closed"), few+1)+
+		" from "+s.Table("position")+" p where p.partition = "+s.Arg(x.Partition), func(scan func(...any) error) error { return scan(&window, &closed) })
 	if err != nil {
 		return 0, err
 	}
-	s = x.statement()
+	s = x.Statement()
 	rows := func() string {
-		return s.table("term") + " t where t.key = " + s.arg(key) + " and t.ref < " + s.arg(x.before())
+		return s.Table("term") + " t where t.key = " + s.Arg(key) + " and t.ref < " + s.Arg(x.Before())
 	}
 	taken := func(from string) string { // off: of the superseded versions, as v, those that have the key
-		return "select (select count(*) from " + rows() + ") - (select count(*) from " + from + " and v.ledger = " + s.arg(x.ledger) + " and exists (select 1 from " + s.table("term") +
-			" p where p.key = " + s.arg(key) + " and p.sort = v.main and p.ref >= (v.sid << 2) and p.ref <= (v.sid << 2) + 3" + once + "))"
+		return "select (select count(*) from " + rows() + ") - (select count(*) from " + from + " and v.ledger = " + s.Arg(x.ledger) + " and exists (select 1 from " + s.Table("term") +
+			" p where p.key = " + s.Arg(key) + " and p.sort = v.main and p.ref >= (v.sid << 2) and p.ref <= (v.sid << 2) + 3" + sql.Once + "))"
 	}
 	switch {
 	case closed <= few:
-		return x.number(s, taken(s.table("closed")+" c cross join "+s.table("version")+" v where v.sid = c.sid and c.by_sid <= "+s.arg(x.snapshot)))
+		return x.Number(s, taken(s.Table("closed")+" c cross join "+s.Table("version")+" v where v.sid = c.sid and c.by_sid <= "+s.Arg(x.Snapshot)))
 	case window <= few:
-		return x.number(s, taken(s.table("position")+" k cross join "+s.table("version")+" n cross join "+s.table("version")+" v where k.partition = "+s.arg(x.partition)+
-			" and n.sid > k.swept and n.sid >= "+s.arg(FirstSid(int32(x.partition)))+" and n.sid <= "+s.arg(x.snapshot)+" and n.supersedes <> 0 and v.sid = n.supersedes"))
+		return x.Number(s, taken(s.Table("position")+" k cross join "+s.Table("version")+" n cross join "+s.Table("version")+" v where k.partition = "+s.Arg(x.Partition)+
+			" and n.sid > k.swept and n.sid >= "+s.Arg(keys.FirstSid(int32(x.Partition)))+" and n.sid <= "+s.Arg(x.Snapshot)+" and n.supersedes <> 0 and v.sid = n.supersedes"))
 	}
-	return x.number(s, "select count(*) - count(c.sid) from "+s.table("term")+" t left join "+s.table("closed")+" c on c.sid = (t.ref >> 2) and c.by_sid <= "+s.arg(x.snapshot)+
-		" where t.key = "+s.arg(key)+" and t.ref < "+s.arg(x.before()))
+	return x.Number(s, "select count(*) - count(c.sid) from "+s.Table("term")+" t left join "+s.Table("closed")+" c on c.sid = (t.ref >> 2) and c.by_sid <= "+s.Arg(x.Snapshot)+
+		" where t.key = "+s.Arg(key)+" and t.ref < "+s.Arg(x.Before()))
 }
 
 // countDriver is the clause with the fewest rows; one that was not counted will do when there is no other.
@@ -162,8 +164,8 @@ func (x ask) countDriver() *access {
 }
 
 // termRows is the FROM and WHERE of the matches among the term rows of one key, which has the main date in its sort column.
-func (x ask) termRows(s *statement, key int64, driver *access) string {
-	return s.table("term") + " t where t.key = " + s.arg(key) + " and t.ref < " + s.arg(x.before()) + " and " + s.visibleOfAll("(t.ref >> 2)", x.snapshot) +
+func (x ask) termRows(s *sql.Statement, key int64, driver *access) string {
+	return s.Table("term") + " t where t.key = " + s.Arg(key) + " and t.ref < " + s.Arg(x.Before()) + " and " + s.VisibleOfAll("(t.ref >> 2)", x.Snapshot) +
 		x.probes(s, driver, "(t.ref >> 2)", "(t.ref - (t.ref & 3))", "t.sort")
 }
 
@@ -183,8 +185,8 @@ func (x ask) estimate() (int64, error) {
 	if driver != nil {
 		words = driver.words
 	}
-	s := x.statement()
-	all, err := x.number(s, "select count(*) from ("+x.rowsOf(s, driver)+") y")
+	s := x.Statement()
+	all, err := x.Number(s, "select count(*) from ("+x.rowsOf(s, driver)+") y")
 	if err != nil || all <= estimateRows {
 		if err == nil {
 			return x.countAll()
@@ -192,16 +194,16 @@ func (x ask) estimate() (int64, error) {
 		return -1, err
 	}
 	x.say("estimated over %s", words)
-	s = x.statement()
-	matched, err := x.number(s, fmt.Sprintf("select count(*) from (select sid from (%s) y limit %d) d", x.rowsOf(s, driver), estimateRows)+s.versions("d.sid")+
+	s = x.Statement()
+	matched, err := x.Number(s, fmt.Sprintf("select count(*) from (select sid from (%s) y limit %d) d", x.rowsOf(s, driver), estimateRows)+s.Versions("d.sid")+
 		" and "+x.current(s)+x.probes(s, driver, "v.sid", "(v.sid << 2)", "v.main"))
 	return int64(float64(matched) / estimateRows * float64(all)), err
 }
 
 // rowsOf is a SELECT of the Sids that a clause finds; nil: of all versions of the type.
-func (x *search) rowsOf(s *statement, driver *access) string {
+func (x *search) rowsOf(s *sql.Statement, driver *access) string {
 	if driver != nil {
-		return driver.rows(s, x.before())
+		return driver.rows(s, x.Before())
 	}
-	return "select (t.ref >> 2) as sid from " + s.table("term") + " t where t.key = " + s.arg(x.ledger)
+	return "select (t.ref >> 2) as sid from " + s.Table("term") + " t where t.key = " + s.Arg(x.ledger)
 }

@@ -3,16 +3,17 @@ package sqlterms
 import (
 	"binnacle/events"
 	"binnacle/projections"
+	"binnacle/projections/index/keys"
 )
 
 // uriValue adds to an access what answers a uri with its modifier.
 func (x *search) uriValue(param int64, modifier projections.Modifier, uri string, a *access) error {
-	dictionary := x.of(param, roleText)
+	dictionary := x.Of(param, keys.RoleText)
 	whole := func(uri string) {
 		if len(uri) > projections.OrderBytes {
 			a.texts = append(a.texts, textScan{key: dictionary, form: textIs, text: uri})
 		} else {
-			a.addKeyOn(x.value(param, roleText, "", uri), x.URIsOnRow())
+			a.addKeyOn(x.Value(param, keys.RoleText, "", uri), x.URIsOnRow())
 		}
 	}
 	switch modifier {

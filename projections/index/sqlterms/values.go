@@ -7,6 +7,9 @@ import (
 	"strings"
 
 	"binnacle/projections"
+	"binnacle/projections/index/keys"
+	"binnacle/projections/index/rows"
+	"binnacle/projections/index/sql"
 )
 
 // walkValues reads the values of a date or string parameter in order, then the versions that have none.
@@ -100,17 +103,17 @@ func (x ask) valueRows(o order, from *valueEdge, limit int) ([]match, error) {
 	if found, done, err := x.sieveTexts(o, own, from, limit); done || err != nil {
 		return found, err
 	}
-	s := x.statement()
+	s := x.Statement()
 	var stretches []string
 	for _, src := range x.sources(o) {
 		bounds, possible := src.bounds(s, own, o, from != nil)
 		if !possible {
 			continue
 		}
-		sql := "select t." + src.column + " as val, v.sid as sid from " + s.table(src.table) + " t" + s.versions("(t.ref >> 2)") + " and t.key = " + s.arg(src.key) +
-			fmt.Sprintf(" and (t.ref & %d) <> 0", src.flag) + bounds + " and t.ref < " + s.arg(x.before()) + " and v.ledger = " + s.arg(x.ledger)
+		sql := "select t." + src.column + " as val, v.sid as sid from " + s.Table(src.table) + " t" + s.Versions("(t.ref >> 2)") + " and t.key = " + s.Arg(src.key) +
+			fmt.Sprintf(" and (t.ref & %d) <> 0", src.flag) + bounds + " and t.ref < " + s.Arg(x.Before()) + " and v.ledger = " + s.Arg(x.ledger)
 		if from != nil {
-			sql += " and (t." + src.column + ", t.ref) " + o.beyond() + " (" + s.arg(from.value) + ", " + s.arg(from.ref) + ")"
+			sql += " and (t." + src.column + ", t.ref) " + o.beyond() + " (" + s.Arg(from.value) + ", " + s.Arg(from.ref) + ")"
 		}
 		sql += " and " + x.visible(s, "(t.ref >> 2)") + x.probes(s, nil, "v.sid", "(v.sid << 2)", "v.main") +
 			fmt.Sprintf(" order by t.%s %s, t.ref %s limit %d", src.column, o.direction(), o.direction(), limit)
@@ -122,8 +125,8 @@ func (x ask) valueRows(o order, from *valueEdge, limit int) ([]match, error) {
 	if len(stretches) == 0 {
 		return nil, nil
 	}
-	sql := "select " + storedColumns + " from (select val, sid from (" + strings.Join(stretches, " union all ") + ") u " +
-		fmt.Sprintf("order by val %s, sid %s limit %d", o.direction(), o.direction(), limit) + ") w" + s.versions("w.sid") +
+	sql := "select " + rows.StoredColumns + " from (select val, sid from (" + strings.Join(stretches, " union all ") + ") u " +
+		fmt.Sprintf("order by val %s, sid %s limit %d", o.direction(), o.direction(), limit) + ") w" + s.Versions("w.sid") +
 		" order by w.val " + o.direction() + ", w.sid " + o.direction()
 	return x.matches(s, sql, byValue, 0, nil)
 }
@@ -137,21 +140,21 @@ type source struct {
 
 func (x *search) sources(o order) []source {
 	k := o.keys[0]
-	param := x.kept(x.ledger, k.Param, k.Shares)[0]
+	param := x.Kept(x.ledger, k.Param, k.Shares)[0]
 	if o.by == orderString {
-		flag := int64(smallest)
+		flag := int64(keys.Smallest)
 		if x.sortedByLargest(o.descending) {
-			flag = largest
+			flag = keys.Largest
 		}
-		return []source{{table: "text", column: "head", key: x.of(param, roleText), flag: flag}}
+		return []source{{table: "text", column: "head", key: x.Of(param, keys.RoleText), flag: flag}}
 	}
-	return []source{{table: "span", column: "low", key: x.of(param, roleShort), flag: smallest},
-		{table: "span", column: "low", key: x.of(param, roleLong), flag: smallest, end: x.of(param, roleEnd)}}
+	return []source{{table: "span", column: "low", key: x.Of(param, keys.RoleShort), flag: keys.Smallest},
+		{table: "span", column: "low", key: x.Of(param, keys.RoleLong), flag: keys.Smallest, end: x.Of(param, keys.RoleEnd)}}
 }
 
 // bounds are the conditions on rows, as t, that clauses of one value of the parameter make; possible is false where no row can answer one of
 // them. The index is bounded once at each end, and where a page goes on by the page before.
-func (src source) bounds(s *statement, own []*access, o order, resume bool) (sql string, possible bool) {
+func (src source) bounds(s *sql.Statement, own []*access, o order, resume bool) (sql string, possible bool) {
 	r := interval{math.MinInt64, math.MaxInt64}
 	for _, a := range own {
 		answers := len(a.texts) > 0
@@ -164,7 +167,7 @@ func (src source) bounds(s *statement, own []*access, o order, resume bool) (sql
 				r.low, r.high = max(r.low, sc.min), min(r.high, sc.max)
 				sql += sc.onEnds(s, "t.low", "t.high")
 			case src.end: // the other way round
-				sql += " and t.high >= " + s.arg(sc.min) + " and t.high <= " + s.arg(sc.max) + sc.onEnds(s, "t.high", "t.low")
+				sql += " and t.high >= " + s.Arg(sc.min) + " and t.high <= " + s.Arg(sc.max) + sc.onEnds(s, "t.high", "t.low")
 			default:
 				continue
 			}
@@ -175,10 +178,10 @@ func (src source) bounds(s *statement, own []*access, o order, resume bool) (sql
 		}
 	}
 	if r.low > math.MinInt64 && (o.descending || !resume) {
-		sql += " and t." + src.column + " >= " + s.arg(r.low)
+		sql += " and t." + src.column + " >= " + s.Arg(r.low)
 	}
 	if r.high < math.MaxInt64 && (!o.descending || !resume) {
-		sql += " and t." + src.column + " <= " + s.arg(r.high)
+		sql += " and t." + src.column + " <= " + s.Arg(r.high)
 	}
 	return sql, r.low <= r.high
 }
@@ -195,8 +198,8 @@ func (x ask) locateValue(o order) (ask, error) {
 	if x.after.phase != byValue {
 		return x, nil
 	}
-	s := x.statement()
-	err := x.query(s, "select "+x.value1(s, o.by, o.keys[0], s.arg(x.after.sid)), func(scan func(...any) error) error {
+	s := x.Statement()
+	err := x.Query(s, "select "+x.value1(s, o.by, o.keys[0], s.Arg(x.after.sid)), func(scan func(...any) error) error {
 		if o.by == orderString {
 			return scan(&x.last.head)
 		}
@@ -206,13 +209,13 @@ func (x ask) locateValue(o order) (ask, error) {
 }
 
 // value1 is a scalar SELECT of the sort value of one version.
-func (x *search) value1(s *statement, by orderBy, key projections.SortKey, sid string) string {
+func (x *search) value1(s *sql.Statement, by orderBy, key projections.SortKey, sid string) string {
 	var keys []int64
 	sources := x.sources(order{by: by, descending: key.Descending, keys: []projections.SortKey{key}})
 	for _, src := range sources {
 		keys = append(keys, src.key)
 	}
 	src := sources[0]
-	return "(select p." + src.column + " from " + s.table(src.table) + " p where p.ref >= (" + sid + " << 2) and p.ref <= (" + sid + " << 2) + 3 and +p.key " + s.in(keys) +
+	return "(select p." + src.column + " from " + s.Table(src.table) + " p where p.ref >= (" + sid + " << 2) and p.ref <= (" + sid + " << 2) + 3 and +p.key " + s.In(keys) +
 		fmt.Sprintf(" and (p.ref & %d) <> 0 limit 1)", src.flag)
 }

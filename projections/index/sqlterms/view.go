@@ -4,11 +4,13 @@ import (
 	"slices"
 
 	"github.com/RoaringBitmap/roaring/v2"
+
+	"binnacle/projections/index/sql"
 )
 
 // setView is what one read sees of the sets of a partition. A nil view knows nothing.
 type setView struct {
-	*at
+	*sql.At
 	part  *partitionSets
 	epoch int // when it was opened: what it keeps is kept as long as this is the partition's
 }
@@ -67,7 +69,7 @@ func (v *setView) haveRanges(names []setName) (all bool) {
 // roomForMains tells whether the main dates of all versions leave room for sets. Where they don't, each search would read again what the one before it has displaced: seconds at ten
 // million versions, where walking takes a fraction of one.
 func (v *setView) roomForMains() bool {
-	return 4*(v.snapshot-v.origin()) <= int64(v.bounds().Memory)/4*3
+	return 4*(v.Snapshot-v.Origin()) <= int64(v.bounds().Memory)/4*3
 }
 
 // setsOf are those sets of keys that are there.
@@ -124,7 +126,7 @@ func (v *setView) passed(key int64) (upTo int64, known bool) {
 
 // notePassed notes that the rows of a key that come first are superseded.
 func (v *setView) notePassed(key int64) {
-	v.keep(func(p *partitionSets) { p.passed.put(p, key, v.snapshot) })
+	v.keep(func(p *partitionSets) { p.passed.put(p, key, v.Snapshot) })
 }
 
 // typeRows is how many rows of a type there were at a snapshot, counted up to a bound.
@@ -158,7 +160,7 @@ func (v *setView) prefetch(names []setName) {
 // currentOf are the versions of a type that are current at the snapshot, deletions among them; nil where they can't be had.
 func (v *setView) currentOf(ledger int64) (*roaring.Bitmap, error) {
 	name := rowKind{table: currentTable}.name(ledger)
-	if k := v.setsOf(name.rowKind, []int64{ledger})[ledger]; k != nil && k.upTo == v.snapshot {
+	if k := v.setsOf(name.rowKind, []int64{ledger})[ledger]; k != nil && k.upTo == v.Snapshot {
 		return k.has, nil
 	}
 	s, err := v.asOf(true)
@@ -172,7 +174,7 @@ func (v *setView) currentOf(ledger int64) (*roaring.Bitmap, error) {
 	found := all.Clone()
 	s.leaveCurrent(found)
 	if s.reopened == nil { // of the last snapshot that anybody knows
-		v.keep(func(p *partitionSets) { p.put(name, newKeySet(found, v.snapshot)) })
+		v.keep(func(p *partitionSets) { p.put(name, newKeySet(found, v.Snapshot)) })
 	}
 	return found, nil
 }

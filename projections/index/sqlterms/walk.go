@@ -6,6 +6,9 @@ import (
 	"strings"
 
 	"binnacle/projections"
+	"binnacle/projections/index/keys"
+	"binnacle/projections/index/rows"
+	"binnacle/projections/index/sql"
 )
 
 // walkMain reads the term rows of one clause, or the type list, in the order of the main date.
@@ -50,10 +53,10 @@ func (x ask) walkAligned(o order, limit int) ([]match, error) {
 
 // walkKeys reads term rows in the order of the main date. Rows that have the driver's keys need no probe for it.
 func (x ask) walkKeys(keys []int64, driver *access, o order, phase phase, resume bool, limit int) ([]match, error) {
-	if len(keys) > inline {
+	if len(keys) > sql.Inline {
 		return x.walkMerged(keys, driver, o, phase, resume, limit)
 	}
-	s := x.statement()
+	s := x.Statement()
 	stretches := make([]string, len(keys))
 	for i, key := range keys {
 		stretches[i] = x.termStretch(s, key, driver, o, resume, limit)
@@ -65,39 +68,39 @@ func (x ask) walkKeys(keys []int64, driver *access, o order, phase phase, resume
 		}
 		from = fmt.Sprintf("select distinct u.val as val, u.ref as ref from (%s) u order by val %s, ref %s limit %d", strings.Join(stretches, " union all "), o.direction(), o.ties(), limit)
 	}
-	sql := "select " + storedColumns + " from (" + from + ") w" + s.versions("(w.ref >> 2)") + " and v.ledger = " + s.arg(x.ledger) +
+	sql := "select " + rows.StoredColumns + " from (" + from + ") w" + s.Versions("(w.ref >> 2)") + " and v.ledger = " + s.Arg(x.ledger) +
 		" order by w.val " + o.direction() + ", w.ref " + o.ties()
 	return x.matches(s, sql, phase, 0, nil)
 }
 
 // termStretch is a SELECT of val (the main date) and ref (without flags) from the rows of one key.
-func (x ask) termStretch(s *statement, key int64, driver *access, o order, resume bool, limit int) string {
-	return "select t.sort as val, (t.ref - (t.ref & 3)) as ref from " + s.table("term") + " t where t.key = " + s.arg(key) + x.stretch(s, "t", driver, o, resume) +
+func (x ask) termStretch(s *sql.Statement, key int64, driver *access, o order, resume bool, limit int) string {
+	return "select t.sort as val, (t.ref - (t.ref & 3)) as ref from " + s.Table("term") + " t where t.key = " + s.Arg(key) + x.stretch(s, "t", driver, o, resume) +
 		" and " + x.visible(s, "(t.ref >> 2)") + x.probes(s, driver, "(t.ref >> 2)", "(t.ref - (t.ref & 3))", "t.sort") +
 		fmt.Sprintf(" order by t.sort %s, t.ref %s limit %d", o.direction(), o.ties(), limit)
 }
 
 // stretch are the conditions that bound the term rows of a key before any of them is looked at. Each end is bounded once: SQLite begins at
 // one of several bounds, and not at the closest.
-func (x ask) stretch(s *statement, row string, driver *access, o order, resume bool) string {
-	sql := " and " + row + ".ref < " + s.arg(x.before())
+func (x ask) stretch(s *sql.Statement, row string, driver *access, o order, resume bool) string {
+	sql := " and " + row + ".ref < " + s.Arg(x.Before())
 	r := x.bounds(driver)
 	switch {
 	case resume && o.crossed: // what shares the main date goes on in the other direction
-		last := s.arg(x.last.main)
-		sql += " and " + row + ".sort " + o.beyond() + "= " + last + " and (" + row + ".sort <> " + last + " or " + row + ".ref " + o.opposite().beyond() + " " + s.arg(x.edgeRef(o.opposite())) + ")"
+		last := s.Arg(x.last.main)
+		sql += " and " + row + ".sort " + o.beyond() + "= " + last + " and (" + row + ".sort <> " + last + " or " + row + ".ref " + o.opposite().beyond() + " " + s.Arg(x.edgeRef(o.opposite())) + ")"
 	case resume:
-		sql += " and (" + row + ".sort, " + row + ".ref) " + o.beyond() + " (" + s.arg(x.last.main) + ", " + s.arg(x.edgeRef(o)) + ")"
+		sql += " and (" + row + ".sort, " + row + ".ref) " + o.beyond() + " (" + s.Arg(x.last.main) + ", " + s.Arg(x.edgeRef(o)) + ")"
 	}
 	if x.reach != nil { // a row of the stretch, so that it is the closest bound at this end
-		sql += " and (" + row + ".sort, " + row + ".ref) " + o.opposite().beyond() + "= (" + s.arg(x.reach.value) + ", " + s.arg(x.reach.sid) + ")"
+		sql += " and (" + row + ".sort, " + row + ".ref) " + o.opposite().beyond() + "= (" + s.Arg(x.reach.value) + ", " + s.Arg(x.reach.sid) + ")"
 	}
 	low, high := r.low > math.MinInt64, r.high < math.MaxInt64
 	if low && (o.descending && x.reach == nil || !o.descending && !resume) {
-		sql += " and " + row + ".sort >= " + s.arg(r.low)
+		sql += " and " + row + ".sort >= " + s.Arg(r.low)
 	}
 	if high && (!o.descending && x.reach == nil || o.descending && !resume) {
-		sql += " and " + row + ".sort <= " + s.arg(r.high)
+		sql += " and " + row + ".sort <= " + s.Arg(r.high)
 	}
 	return sql
 }
@@ -116,38 +119,38 @@ func (x ask) bounds(but *access) interval {
 	return r
 }
 
-func (x *search) visible(s *statement, sid string) string { return s.visible(sid, x.snapshot) }
+func (x *search) visible(s *sql.Statement, sid string) string { return s.Visible(sid, x.Snapshot) }
 
 // edgeRef is the ref that the next page's refs lie beyond: flags must not bring the last version again.
 func (x ask) edgeRef(o order) int64 {
-	ref := x.after.sid << refBits
+	ref := x.after.sid << keys.RefBits
 	if !o.descending {
-		ref |= smallest | largest
+		ref |= keys.Smallest | keys.Largest
 	}
 	return ref
 }
 
 // current is the condition on version rows that they are of this type and current at the snapshot.
-func (x *search) current(s *statement) string {
-	return "v.ledger = " + s.arg(x.ledger) + " and v.sid <= " + s.arg(x.snapshot) + " and v.deleted = 0 and " + x.visible(s, "v.sid")
+func (x *search) current(s *sql.Statement) string {
+	return "v.ledger = " + s.Arg(x.ledger) + " and v.sid <= " + s.Arg(x.Snapshot) + " and v.deleted = 0 and " + x.visible(s, "v.sid")
 }
 
 // walkUpdated reads the versions of the type by lastUpdated, which is the order of the Sids. only, when given, is one more clause.
 func (x ask) walkUpdated(o order, only *access, phase phase, limit int) ([]match, error) {
-	s := x.statement()
-	sql := "select " + storedColumns + " from " + s.table("version") + " v where " + x.current(s)
+	s := x.Statement()
+	sql := "select " + rows.StoredColumns + " from " + s.Table("version") + " v where " + x.current(s)
 	if x.after.phase == phase {
-		sql += " and (v.at, v.sid) " + o.beyond() + " (" + s.arg(x.last.at) + ", " + s.arg(x.after.sid) + ")"
+		sql += " and (v.at, v.sid) " + o.beyond() + " (" + s.Arg(x.last.at) + ", " + s.Arg(x.after.sid) + ")"
 	}
 	for _, a := range x.accesses {
 		for _, u := range a.updated {
 			if len(a.updated) == 1 && !a.negate {
-				sql += " and v.at >= " + s.arg(u.low) + " and v.at <= " + s.arg(u.high)
+				sql += " and v.at >= " + s.Arg(u.low) + " and v.at <= " + s.Arg(u.high)
 			}
 		}
 	}
 	if only != nil {
-		sql += " and " + only.probe(s, "v.sid", "(v.sid << 2)", "v.main", x.before())
+		sql += " and " + only.probe(s, "v.sid", "(v.sid << 2)", "v.main", x.Before())
 	}
 	sql += x.probes(s, nil, "v.sid", "(v.sid << 2)", "v.main") + fmt.Sprintf(" order by v.at %s, v.sid %s limit %d", o.direction(), o.direction(), limit)
 	return x.matches(s, sql, phase, 0, nil)
@@ -156,15 +159,15 @@ func (x ask) walkUpdated(o order, only *access, phase phase, limit int) ([]match
 // walkIDs reads the versions of the type by id, of a later page those that compare in this way with the end of the one before.
 func (x ask) walkIDs(o order, beyond string, limit int) ([]match, error) {
 	x.say("in the order of _id%s", x.checked(nil))
-	s := x.statement()
-	sql := "select " + storedColumns + " from " + s.table("version") + " v where " + x.current(s)
+	s := x.Statement()
+	sql := "select " + rows.StoredColumns + " from " + s.Table("version") + " v where " + x.current(s)
 	switch {
 	case x.after.phase == start:
 	case x.elsewhere(): // a version of this type may have the same id
-		last := s.arg(x.last.id)
-		sql += " and v.id " + o.beyond() + "= " + last + " and (v.id <> " + last + " or v.sid " + o.beyond() + " " + s.arg(x.after.sid) + ")"
+		last := s.Arg(x.last.id)
+		sql += " and v.id " + o.beyond() + "= " + last + " and (v.id <> " + last + " or v.sid " + o.beyond() + " " + s.Arg(x.after.sid) + ")"
 	default:
-		sql += " and v.id " + beyond + " " + s.arg(x.last.id)
+		sql += " and v.id " + beyond + " " + s.Arg(x.last.id)
 	}
 	sql += x.probes(s, nil, "v.sid", "(v.sid << 2)", "v.main") + fmt.Sprintf(" order by v.id %s limit %d", o.direction(), limit)
 	return x.matches(s, sql, byValue, 0, nil)
@@ -173,7 +176,7 @@ func (x ask) walkIDs(o order, beyond string, limit int) ([]match, error) {
 // walkCodings reads the codings of a token parameter in order, the versions of each by main date, then the versions that have none.
 func (x ask) walkCodings(o order, limit int) ([]match, error) {
 	x.say("in the order of %s%s", o.words(), x.checked(nil))
-	dictionary := x.kept(x.ledger, o.keys[0].Param, o.keys[0].Shares)[0]
+	dictionary := x.Kept(x.ledger, o.keys[0].Param, o.keys[0].Shares)[0]
 	x, err := x.locateCoding(o, dictionary)
 	if err != nil {
 		return nil, err
@@ -246,8 +249,8 @@ func (x ask) locateCoding(o order, dictionary int64) (ask, error) {
 		x.after.phase = byMissing
 		return x, nil
 	}
-	found, err := x.readCodings(x.statement(), func(s *statement) string {
-		return "d.param = " + s.arg(dictionary) + " and d.code = " + s.arg([]byte(value.text)) + " and d.system = " + s.arg([]byte(value.second)) + " limit 1"
+	found, err := x.readCodings(x.Statement(), func(s *sql.Statement) string {
+		return "d.param = " + s.Arg(dictionary) + " and d.code = " + s.Arg([]byte(value.text)) + " and d.system = " + s.Arg([]byte(value.second)) + " limit 1"
 	})
 	if err != nil || len(found) == 0 {
 		return x, notOfSnapshot(err)
@@ -264,10 +267,10 @@ type coding struct {
 
 // codingRows reads the versions of codings, one coding after the other.
 func (x ask) codingRows(o order, codings []coding, resume bool, limit int) ([]match, error) {
-	s := x.statement()
-	flag := smallest
+	s := x.Statement()
+	flag := keys.Smallest
 	if x.sortedByLargest(o.descending) {
-		flag = largest
+		flag = keys.Largest
 	}
 	inner := o.within()
 	var stretches []string
@@ -276,15 +279,15 @@ func (x ask) codingRows(o order, codings []coding, resume bool, limit int) ([]ma
 		stretch = strings.Replace(stretch, " where ", fmt.Sprintf(" where (t.ref & %d) <> 0 and ", flag), 1)
 		stretches = append(stretches, fmt.Sprintf("select %d as turn, y.* from (%s) y", i, stretch))
 	}
-	sql := "select " + storedColumns + ", w.turn from (select turn, val, ref from (" + strings.Join(stretches, " union all ") + ") u " +
-		fmt.Sprintf("order by turn, val %s, ref %s limit %d", inner.direction(), inner.ties(), limit) + ") w" + s.versions("(w.ref >> 2)") +
-		" and v.ledger = " + s.arg(x.ledger) + " order by w.turn, w.val " + inner.direction() + ", w.ref " + inner.ties()
+	sql := "select " + rows.StoredColumns + ", w.turn from (select turn, val, ref from (" + strings.Join(stretches, " union all ") + ") u " +
+		fmt.Sprintf("order by turn, val %s, ref %s limit %d", inner.direction(), inner.ties(), limit) + ") w" + s.Versions("(w.ref >> 2)") +
+		" and v.ledger = " + s.Arg(x.ledger) + " order by w.turn, w.val " + inner.direction() + ", w.ref " + inner.ties()
 	return x.matches(s, sql, byCoding, 1, func(m *match, extra []int64) { m.coding = codings[extra[0]].key })
 }
 
 func (x *search) codingOf(dictionary, key int64) (coding, error) {
-	found, err := x.readCodings(x.statement(), func(s *statement) string {
-		return "d.param = " + s.arg(dictionary) + " and d.key = " + s.arg(key) + " limit 1"
+	found, err := x.readCodings(x.Statement(), func(s *sql.Statement) string {
+		return "d.param = " + s.Arg(dictionary) + " and d.key = " + s.Arg(key) + " limit 1"
 	})
 	if err == nil && len(found) == 0 {
 		_, err = parsePlace(&projections.Query{After: "-"})
@@ -296,19 +299,19 @@ func (x *search) codingOf(dictionary, key int64) (coding, error) {
 }
 
 func (x *search) nextCodings(dictionary int64, o order, from *coding, limit int) ([]coding, error) {
-	return x.readCodings(x.statement(), func(s *statement) string {
-		sql := "d.param = " + s.arg(dictionary)
+	return x.readCodings(x.Statement(), func(s *sql.Statement) string {
+		sql := "d.param = " + s.Arg(dictionary)
 		if from != nil {
-			sql += " and (d.code, d.system, d.key) " + o.beyond() + " (" + s.arg([]byte(from.code)) + ", " + s.arg([]byte(from.system)) + ", " + s.arg(from.key) + ")"
+			sql += " and (d.code, d.system, d.key) " + o.beyond() + " (" + s.Arg([]byte(from.code)) + ", " + s.Arg([]byte(from.system)) + ", " + s.Arg(from.key) + ")"
 		}
 		return sql + fmt.Sprintf(" order by d.code %s, d.system %s, d.key %s limit %d", o.direction(), o.direction(), o.direction(), limit)
 	})
 }
 
-func (x *search) readCodings(s *statement, where func(*statement) string) ([]coding, error) {
+func (x *search) readCodings(s *sql.Statement, where func(*sql.Statement) string) ([]coding, error) {
 	var found []coding
-	sql := "select d.key, d.code, d.system from " + s.table("coding") + " d where " + where(s)
-	err := x.query(s, sql, func(scan func(...any) error) error {
+	sql := "select d.key, d.code, d.system from " + s.Table("coding") + " d where " + where(s)
+	err := x.Query(s, sql, func(scan func(...any) error) error {
 		var c coding
 		var code, system []byte
 		if err := scan(&c.key, &code, &system); err != nil {

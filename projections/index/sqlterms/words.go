@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"binnacle/projections"
+	"binnacle/projections/index/keys"
 )
 
 // A search for what a string contains (:contains) has no place in an index by what strings begin with. Distinct strings are few, however many versions have them:
@@ -132,11 +133,11 @@ func (v *setView) wordsOf(key int64) (*wordSet, error) {
 		upTo, large = set.known()
 	}
 	switch {
-	case set == nil || !large && v.snapshot-upTo > int64(v.bounds().Behind):
+	case set == nil || !large && v.Snapshot-upTo > int64(v.bounds().Behind):
 		return v.awaitWords(key)
 	case large:
 		return nil, nil
-	case upTo >= v.snapshot:
+	case upTo >= v.Snapshot:
 		return set, nil
 	}
 	if err := v.laterWords(key, set, upTo); err != nil {
@@ -160,7 +161,7 @@ func (v *setView) awaitWords(key int64) (*wordSet, error) {
 	if !there {
 		return nil, nil
 	}
-	if upTo, large := set.known(); large || upTo < v.snapshot {
+	if upTo, large := set.known(); large || upTo < v.Snapshot {
 		return nil, nil // read before the snapshot: the next search brings it up
 	}
 	return set, nil
@@ -169,9 +170,9 @@ func (v *setView) awaitWords(key int64) (*wordSet, error) {
 // laterWords adds the strings of the versions after one, up to the snapshot.
 func (v *setView) laterWords(key int64, set *wordSet, upTo int64) error {
 	var fresh [][]byte
-	s := v.statement()
-	sql := "select t.head, t.rest from " + s.table("text") + " t where t.ref >= " + s.arg((upTo+1)<<refBits) + " and t.ref < " + s.arg(v.before()) + " and +t.key = " + s.arg(key)
-	if err := v.query(s, sql, func(scan func(...any) error) error {
+	s := v.Statement()
+	sql := "select t.head, t.rest from " + s.Table("text") + " t where t.ref >= " + s.Arg((upTo+1)<<keys.RefBits) + " and t.ref < " + s.Arg(v.Before()) + " and +t.key = " + s.Arg(key)
+	if err := v.Query(s, sql, func(scan func(...any) error) error {
 		var head, rest []byte
 		err := scan(&head, &rest)
 		if len(rest) > 0 {
@@ -187,29 +188,29 @@ func (v *setView) laterWords(key int64, set *wordSet, upTo int64) error {
 	for _, text := range fresh {
 		set.add(text)
 	}
-	set.upTo = max(set.upTo, v.snapshot)
+	set.upTo = max(set.upTo, v.Snapshot)
 	return nil
 }
 
 // readWords reads the distinct strings of a key: from one to the next in the index, whose rows between are passed over.
 func (v *setView) readWords(key int64) (*wordSet, error) {
-	set := newWordSet(v.snapshot)
+	set := newWordSet(v.Snapshot)
 	var after []byte
 	for first := true; !set.large; first = false {
-		s := v.statement()
-		text := s.table("text")
+		s := v.Statement()
+		text := s.Table("text")
 		next := func(more string) string {
-			return "(select t.head from " + text + " t where t.key = " + s.arg(key) + more + " order by t.head limit 1)"
+			return "(select t.head from " + text + " t where t.key = " + s.Arg(key) + more + " order by t.head limit 1)"
 		}
 		begin := ""
 		if !first {
-			begin = " and t.head > " + s.arg(after)
+			begin = " and t.head > " + s.Arg(after)
 		}
 		sql := "with recursive w(head) as (select " + next(begin) + " union all select " + next(" and t.head > w.head") + " from w where w.head is not null) " +
 			"select w.head from w where w.head is not null" + fmt.Sprintf(" limit %d", wordsAtOnce)
 		read := 0
 		var long [][]byte
-		if err := v.query(s, sql, func(scan func(...any) error) error {
+		if err := v.Query(s, sql, func(scan func(...any) error) error {
 			var head []byte
 			err := scan(&head)
 			read++
@@ -236,9 +237,9 @@ func (v *setView) readWords(key int64) (*wordSet, error) {
 
 // readLong reads the strings that have the longest beginning that is indexed in common.
 func (v *setView) readLong(key int64, head []byte, set *wordSet) error {
-	s := v.statement()
-	sql := "select distinct t.rest from " + s.table("text") + " t where t.key = " + s.arg(key) + " and t.head = " + s.arg(head)
-	return v.query(s, sql, func(scan func(...any) error) error {
+	s := v.Statement()
+	sql := "select distinct t.rest from " + s.Table("text") + " t where t.key = " + s.Arg(key) + " and t.head = " + s.Arg(head)
+	return v.Query(s, sql, func(scan func(...any) error) error {
 		var rest []byte
 		err := scan(&rest)
 		if len(rest) == 0 {
