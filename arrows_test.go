@@ -43,6 +43,16 @@ var catalog = map[string][]string{
 		"projections/catalog/parameter"},
 }
 
+// engine says which rooms of the index a room of it may know: what stands above it alone.
+var engine = map[string][]string{
+	"projections/index/keys":     nil,
+	"projections/index/sql":      {"projections/index/keys"},
+	"projections/index/rows":     {"projections/index/keys"},
+	"projections/index/reads":    {"projections/index/keys", "projections/index/sql", "projections/index/rows"},
+	"projections/index/sqlterms": {"projections/index/keys", "projections/index/sql", "projections/index/rows"},
+	"projections/index/together": nil,
+}
+
 // drivers are imported by infra/parts/drivers.go and by tests alone.
 var drivers = []string{
 	"binnacle/events/memory", "binnacle/events/sqlite", "binnacle/events/kafka",
@@ -61,7 +71,7 @@ var homes = map[string][]string{
 	"github.com/alecthomas/kong":                    {"infra"},
 	"github.com/schollz/progressbar":                {"infra"},
 	"github.com/HdrHistogram/hdrhistogram-go":       {"infra"},
-	"github.com/fxamacker/cbor":                     {"events", "projections/index/sqlterms"},
+	"github.com/fxamacker/cbor":                     {"events", "projections/index/rows"},
 	"github.com/prometheus/client_golang":           {"infra", "readapi"},
 	"github.com/maypok86/otter":                     {"projections/blobs/cache", "projections/index/together", "functions/project", "functions/rebuild"},
 	"github.com/ThreeDotsLabs/watermill/components": {},
@@ -140,6 +150,10 @@ func TestRoomsOfInfraKnowOnlyTheRoomsTheyMay(t *testing.T) { holdRooms(t, "infra
 
 func TestRoomsOfTheCatalogKnowOnlyTheRoomsTheyMay(t *testing.T) {
 	holdRooms(t, "projections/catalog", catalog)
+}
+
+func TestRoomsOfTheIndexKnowOnlyTheRoomsTheyMay(t *testing.T) {
+	holdRooms(t, "projections/index", engine)
 }
 
 // holdRooms holds which other rooms of a house each of its rooms may know.
