@@ -2,69 +2,48 @@ package walks
 
 import (
 	"fmt"
+	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"binnacle/infra/walks/entered"
 )
 
-// Walk is the way of one request through the project's files.
-type Walk struct {
-	Visits []Visit
-	Files  int // different ones
-	Again  int // visits of a file that the walk had left before
-	Climbs int // visits of a file with a function that is still under way: it is called from below
-}
+// Walk is the way of one request through the project's files, in its order.
+type Walk []Visit
 
 // Visit is an entry into a file from another one.
 type Visit struct {
 	File, Func string
 	From       string // the file of the caller
-	Again      bool
-	Climb      bool
+	Climbs     bool   // the file has a function under way: what it called calls it
 }
 
-// Count follows the entries that are part of a walk, in their order. part tells whether a goroutine's first entry that was noted begins one: what
-// that goroutine and those that it starts enter from then on is the walk. It ends where a file is entered that last names; "" for none.
+// Count follows the entries that are part of a walk. begins tells whether an entry begins it: what its goroutine enters from then on, and those
+// goroutines that this one starts, is the walk. It ends where it enters a file below a folder that last names; "" for none.
 func Count(root string, entries []entered.Entry, begins func(entered.Entry) bool, last string) Walk {
 	var w Walk
-	on, seen := map[int]bool{}, map[string]bool{}
+	part := map[int]bool{}
 	for _, e := range entries {
-		if !on[e.Goroutine] && !on[e.Parent] && !begins(e) {
+		if !part[e.Goroutine] && !part[e.Parent] && !begins(e) {
 			continue
 		}
-		on[e.Goroutine] = true
+		part[e.Goroutine] = true
 		to := inside(root, e.Stack[0].File)
-		if last != "" && strings.HasPrefix(to, last) {
+		if last != "" && strings.HasPrefix(to, last+"/") {
 			break
 		}
 		caller := e.Starter
 		if len(e.Stack) > 1 {
 			caller = e.Stack[1]
 		}
-		from := inside(root, caller.File)
-		if from == to {
-			continue
+		if from := inside(root, caller.File); from != to {
+			climbs := slices.ContainsFunc(e.Stack[1:], func(p entered.Place) bool { return inside(root, p.File) == to })
+			w = append(w, Visit{File: to, Func: e.Stack[0].Func, From: from, Climbs: climbs})
 		}
-		v := Visit{File: to, Func: e.Stack[0].Func, From: from, Again: seen[to]}
-		for _, under := range e.Stack[1:] {
-			v.Climb = v.Climb || inside(root, under.File) == to
-		}
-		w.add(v)
-		seen[to] = true
 	}
-	w.Files = len(seen)
 	return w
-}
-
-func (w *Walk) add(v Visit) {
-	w.Visits = append(w.Visits, v)
-	if v.Again {
-		w.Again++
-	}
-	if v.Climb {
-		w.Climbs++
-	}
 }
 
 func inside(root, file string) string {
@@ -74,18 +53,52 @@ func inside(root, file string) string {
 	return file
 }
 
+// Within is what of a walk is in some rooms: folders of the project.
+func (w Walk) Within(rooms ...string) (within Walk) {
+	for _, v := range w {
+		if slices.Contains(rooms, path.Dir(v.File)) {
+			within = append(within, v)
+		}
+	}
+	return within
+}
+
+// Files are the files of a walk, each once, in the order in which they are entered first.
+func (w Walk) Files() (files []string) {
+	for _, v := range w {
+		if !slices.Contains(files, v.File) {
+			files = append(files, v.File)
+		}
+	}
+	return files
+}
+
+// Returns are the visits of a file that the walk had left for another one.
+func (w Walk) Returns() (returns Walk) {
+	seen, at := map[string]bool{}, ""
+	for _, v := range w {
+		if seen[v.File] && v.File != at {
+			returns = append(returns, v)
+		}
+		seen[v.File], at = true, v.File
+	}
+	return returns
+}
+
 // String lists the visits in their order.
 func (w Walk) String() string {
 	var text strings.Builder
-	for _, v := range w.Visits {
+	seen := map[string]bool{}
+	for _, v := range w {
 		note := ""
 		switch {
-		case v.Climb:
-			note = " (called from below)"
-		case v.Again:
-			note = " (again)"
+		case v.Climbs:
+			note = ", which it was called by"
+		case seen[v.File]:
+			note = ", again"
 		}
-		fmt.Fprintf(&text, "%s: %s, from %s%s\n", v.File, v.Func[strings.LastIndexByte(v.Func, '/')+1:], v.From, note)
+		seen[v.File] = true
+		fmt.Fprintf(&text, "%s (%s), from %s%s\n", v.File, v.Func[strings.LastIndexByte(v.Func, '/')+1:], v.From, note)
 	}
 	return text.String()
 }
