@@ -1,87 +1,15 @@
 package door
 
 import (
-	"errors"
-	"fmt"
+	"context"
 	"net/http"
-	"slices"
-	"strings"
-	"time"
+	"sync/atomic"
+
+	"golang.org/x/sync/errgroup"
 
 	"binnacle/events"
 	"binnacle/events/fhir"
-	"binnacle/events/fhir/rest"
-	"binnacle/functions"
 )
-
-// part is one entry of a batch or transaction on its way.
-type part struct {
-	fhir.Entry
-	index  int
-	url    string        // of the request, relative to the base
-	change events.Change // of a write
-	place  int           // of the change in its event
-	answer answer
-}
-
-// answer is the response to one entry: err, or result, or what the reading door said.
-type answer struct {
-	err      error
-	result   *events.Result
-	status   int
-	body     []byte    // of a read, or the representation of a write
-	etag     string    // of the version that was read
-	modified time.Time // of the version that was read
-}
-
-// reads tells whether the entry asks and writes nothing.
-func (p *part) reads() bool {
-	return p.Request.Method == http.MethodGet || p.Request.Method == http.MethodHead
-}
-
-// shrink drops the document and all that is a view of it, but for what the answer needs.
-func (p *part) shrink() {
-	p.url = strings.Clone(p.url)
-	request := fhir.Request{Method: strings.Clone(p.Request.Method)}
-	if p.reads() {
-		request.IfNoneMatch, request.IfModifiedSince = strings.Clone(p.Request.IfNoneMatch), strings.Clone(p.Request.IfModifiedSince)
-	}
-	p.Entry = fhir.Entry{Request: request}
-	p.change = events.Change{Operation: p.change.Operation, Entry: p.change.Entry}
-}
-
-// at makes an error point to the entry.
-func (p *part) at(err error, member string) error {
-	place := fmt.Sprintf("Bundle.entry[%d]", p.index)
-	if member != "" {
-		place += "." + member
-	}
-	return relocate(err, func(expression string) string {
-		if strings.HasPrefix(expression, "Bundle.") {
-			return expression
-		}
-		if _, below, found := strings.Cut(expression, "."); found && member == "resource" {
-			return place + "." + below // Patient.name becomes Bundle.entry[3].resource.name
-		}
-		return place
-	})
-}
-
-// relocate gives an error another place, and leaves the one that it was made from as it is.
-func relocate(err error, move func(expression string) string) error {
-	switch e := err.(type) { //nolint:errorlint // what is made anew is the error itself: one in a wrapper would lose the wrapper
-	case *rest.Refusal:
-		refusal, moved := *e, *e.Err
-		moved.Expression = move(moved.Expression)
-		refusal.Err = &moved
-		return &refusal
-	case *events.Error:
-		moved := *e
-		moved.Expression = move(moved.Expression)
-		return &moved
-	}
-	return err
-}
 
 // bundle answers POST [base] (FHIR R4, http.html#transaction).
 func (d *door) bundle(rw http.ResponseWriter, r *http.Request) error {
@@ -135,157 +63,156 @@ func (d *door) bundle(rw http.ResponseWriter, r *http.Request) error {
 	})
 }
 
-// readPart reads what an entry asks for.
-func (d *door) readPart(p *part) error {
-	if p.Err != nil {
-		return p.Err
-	}
-	below, err := belowBase(p.Request.URL, d.ask.Root)
+// transaction sends all writes of a bundle as one event: all take effect, or none. The document is given up, and its share of the
+// budget given back, when it is in the log: its outcome may take a while.
+func (d *door) transaction(rw http.ResponseWriter, r *http.Request, data []byte, parts []*part, release func()) error {
+	changes, err := d.changes(r, parts)
 	if err != nil {
-		return p.at(err, "request.url")
+		return err
 	}
-	p.url = strings.TrimPrefix(below, "/")
-	if !p.reads() {
-		return d.readWrite(p)
-	}
-	if d.reads == nil {
-		return p.at(rest.Refused(http.StatusMethodNotAllowed, events.Unsupported, "door.Door", "reading entries are not offered here"), "request.method")
-	}
-	return nil
-}
-
-// readWrite reads what a writing entry asks for.
-func (d *door) readWrite(p *part) error {
-	if p.Request.Method == http.MethodPut && isCriteria(p.url) { // of the type that the resource has
-		p.url = p.Resource.Get("resourceType").Text() + "?" + strings.TrimPrefix(p.url, "?")
-	}
-	path, query, _ := strings.Cut(p.url, "?")
-	if strings.Trim(path, "/") == "" {
-		return p.at(invalid("%s %.200s names no type; an entry of a bundle is about one", p.Request.Method, p.url), "request.url")
-	}
-	row, at, err := d.table.Find(p.Request.Method, path)
-	if refusal := (*rest.Refusal)(nil); errors.As(err, &refusal) && refusal.Allow != "" {
-		return p.at(err, "request.method")
-	}
-	if err != nil {
-		return p.at(err, "request.url")
-	}
-	p.change = events.Change{Entry: p.index, Type: at.Type, ID: at.ID}
-	c := &p.change
-	switch row.Name {
-	case create:
-		c.Operation = events.Create
-	case update, updateConditional:
-		c.Operation = events.Update
-	case remove, removeConditional:
-		c.Operation = events.Delete
-	default:
-		return p.at(invalid("%s %.200s is no interaction that is offered in a bundle", p.Request.Method, p.url), "request.url")
-	}
-	switch {
-	case c.Operation == events.Create:
-		c.ID = d.NewID()
-		if p.Request.IfNoneExist != "" {
-			criteria, err := criteriaOf(p.Request.IfNoneExist, c.Type, d.ask.Root)
-			if err == nil {
-				c.Condition, err = d.condition(c.Type, criteria)
-			}
-			if err != nil {
-				return p.at(err, "request.ifNoneExist")
-			}
+	var reached *events.Position
+	if len(changes) > 0 {
+		event := d.event(d.fingerprint(r, data), 0, changes...)
+		writes := order(parts)
+		for _, p := range parts {
+			p.shrink()
 		}
-		err = onlyResultParameters(query, createHint)
-	case c.ID != "":
-		if err = fhir.CheckID(c.ID); err == nil {
-			err = onlyResultParameters(query, hintWithID(c))
+		if d.ask.Prefer.Async {
+			return d.append(rw, r, event)
 		}
-	default:
-		c.Condition, err = d.condition(c.Type, query)
-	}
-	if err != nil {
-		return p.at(err, "request.url")
-	}
-	if c.Operation != events.Create {
-		if err := rest.Preconditions(c, p.Request.IfMatch, p.Request.IfNoneMatch); err != nil {
-			return p.at(err, "request")
-		}
-	}
-	if c.Operation == events.Delete {
-		return nil
-	}
-	if !p.Resource.Exists() {
-		return p.at(invalid("the entry has no resource"), "")
-	}
-	resource, err := fhir.ResourceOf(p.Resource)
-	if err == nil {
-		err = checkIdentity(c, resource, d.NewID)
-	}
-	if err != nil {
-		return p.at(err, "resource")
-	}
-	return nil
-}
-
-// isCriteria tells whether a URL is a search without a type.
-func isCriteria(text string) bool {
-	stop := strings.IndexAny(text, "?/=")
-	return stop == 0 && text[0] == '?' || stop > 0 && text[stop] == '='
-}
-
-// contents checks the documents of writing parts and makes them the contents of their changes, on all cores.
-func (d *door) contents(r *http.Request, l *linker, parts []*part) error {
-	return functions.Parallel(r.Context(), len(parts), func(n int) error {
-		p := parts[n]
-		if p.answer.err != nil || p.reads() || p.change.Operation == events.Delete {
-			return nil //nolint:nilerr // its answer tells
-		}
-		err := d.Catalog.Check(p.Resource)
-		if err == nil {
-			err = l.link(&p.change, p.Resource, p.FullURL)
-		}
+		wait, err := d.Write.Send(r.Context(), event, false)
 		if err != nil {
-			p.answer.err = p.at(err, "resource")
+			return err
 		}
-		return nil
-	})
+		release()
+		outcome, err := wait(r.Context())
+		if err != nil {
+			return err
+		}
+		decided(rw, outcome.Position, outcome.Repeats != "")
+		if outcome.Refusal != nil {
+			return outcome.Refusal.Err("door.Door")
+		}
+		for n, p := range writes {
+			p.answer.result = &outcome.Results[n]
+		}
+		reached = &outcome.Position
+	}
+	room := d.newRoom()
+	d.readEntries(r, parts, reached, room)
+	d.answerBundle(rw, r, http.StatusOK, "transaction-response", parts, room)
+	return nil
 }
 
-// order is the order in which a transaction is processed (FHIR R4, http.html#trules): DELETE, POST, PUT. Reads come last, after the event.
-func order(parts []*part) []*part {
-	writes := make([]*part, 0, len(parts))
+// changes makes the changes of a transaction's writes, in their order.
+func (d *door) changes(r *http.Request, parts []*part) ([]events.Change, error) {
 	for _, p := range parts {
-		if !p.reads() {
-			writes = append(writes, p)
+		if p.answer.err != nil {
+			return nil, p.answer.err
 		}
 	}
-	rank := map[events.Operation]int{events.Delete: 0, events.Create: 1, events.Update: 2}
-	slices.SortStableFunc(writes, func(a, b *part) int { return rank[a.change.Operation] - rank[b.change.Operation] })
-	for n, p := range writes {
-		p.place = n
+	if err := d.checkReads(r, parts); err != nil {
+		return nil, err
 	}
-	return writes
+	writes := order(parts)
+	full, err := targets(writes)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.contents(r.Context(), d.linker(full), writes); err != nil {
+		return nil, err
+	}
+	changes := make([]events.Change, len(writes))
+	for n, p := range writes {
+		if p.answer.err != nil {
+			return nil, p.answer.err
+		}
+		changes[n] = p.change
+	}
+	return changes, nil
 }
 
-// targets maps the keys of the fullUrls of a transaction's entries to what they will be, and holds that no resource stands in it twice.
-func targets(writes []*part) (map[string]target, error) {
-	full := make(map[string]target, len(writes))
-	resources := make(map[string]*part, len(writes))
-	for _, p := range writes {
-		if p.change.Condition == "" {
-			name := p.change.Type + "/" + p.change.ID
-			if first := resources[name]; first != nil {
-				return nil, p.at(invalid("%s is changed by entry %d too; a resource may stand in a transaction once", name, first.index), "")
-			}
-			resources[name] = p
-		}
-		if p.FullURL == "" || p.change.Operation == events.Delete {
-			continue
-		}
-		t := target{change: p.place, version: p.Resource.Get("meta").Get("versionId").Text()}
-		if p.change.Condition == "" {
-			t.text, t.first = p.change.Type+"/"+p.change.ID, p.change.Operation == events.Create
-		}
-		full[fhir.URIKey(p.FullURL)] = t
+// batch sends every write of a bundle as an event of its own, many at once.
+func (d *door) batch(rw http.ResponseWriter, r *http.Request, data []byte, parts []*part) error {
+	if err := d.contents(r.Context(), d.linker(nil), parts); err != nil {
+		return err
 	}
-	return full, nil
+	async := d.ask.Prefer.Async
+	request := d.fingerprint(r, data)
+	unclaimed := d.Write.Unclaimed(r.Context(), d.tenant, d.key)
+	positions := make([]*events.Position, len(parts))
+	var fresh atomic.Bool // something was not answered by an earlier request
+	write := func(p *part) {
+		event := d.event(request, p.index+1, p.change)
+		if async {
+			position, repeats, err := d.Write.Append(r.Context(), event)
+			if p.answer.err = err; err == nil {
+				positions[p.index] = &position
+				p.answer.status = http.StatusAccepted
+			}
+			if !repeats {
+				fresh.Store(true)
+			}
+			return
+		}
+		outcome, err := d.entryOutcome(r.Context(), event, unclaimed)
+		if err != nil || outcome.Repeats == "" {
+			fresh.Store(true)
+		}
+		switch {
+		case err != nil:
+			p.answer.err = err // the entry answers for itself; the others go on
+			return
+		case outcome.Refusal != nil:
+			p.answer.err = p.at(outcome.Refusal.Err("door.Door"), "resource")
+		default:
+			p.answer.result = &outcome.Results[0]
+		}
+		positions[p.index] = &outcome.Position
+	}
+	for _, turn := range turns(parts) {
+		var group errgroup.Group
+		group.SetLimit(d.Limits.BatchFlight)
+		for _, chain := range turn {
+			group.Go(func() error {
+				for _, p := range chain {
+					write(p)
+				}
+				return nil
+			})
+		}
+		_ = group.Wait() // errors are the entries' answers
+	}
+	for _, p := range parts {
+		if events.KindOf(p.answer.err) == events.Reused { // then the whole request is another one
+			return relocate(p.answer.err, func(string) string { return "" })
+		}
+	}
+	var reached *events.Position // one tenant has one partition, so the largest offset is the last
+	for _, position := range positions {
+		if position != nil && (reached == nil || position.Offset > reached.Offset) {
+			reached = position
+		}
+	}
+	if reached != nil {
+		decided(rw, *reached, !fresh.Load())
+	}
+	status := http.StatusOK
+	if async {
+		status = http.StatusAccepted
+		rw.Header().Set("Preference-Applied", "respond-async")
+	}
+	room := d.newRoom()
+	d.readEntries(r, parts, reached, room)
+	d.answerBundle(rw, r, status, "batch-response", parts, room)
+	return nil
+}
+
+// entryOutcome sends the event of an entry and waits for its outcome.
+func (d *door) entryOutcome(ctx context.Context, event events.Event, unclaimed bool) (events.Outcome, error) {
+	outcome, err := d.Write.Send(ctx, event, unclaimed)
+	if err != nil {
+		return events.Outcome{}, err
+	}
+	return outcome(ctx)
 }

@@ -84,9 +84,10 @@ type Door struct {
 // door answers one request.
 type door struct {
 	*Door
-	ask    *rest.Ask
-	tenant string // the ledger of the request
-	key    string // its idempotency key
+	ask      *rest.Ask
+	tenant   string // the ledger of the request
+	key      string // its idempotency key
+	dangling bool   // its references need not lead to something
 }
 
 // New makes the door.
@@ -132,6 +133,7 @@ type interaction func(d *door, rw http.ResponseWriter, r *http.Request) error
 func (d *Door) served(answer interaction) func(http.ResponseWriter, *http.Request, *rest.Ask) error {
 	return func(rw http.ResponseWriter, r *http.Request, ask *rest.Ask) error {
 		one := &door{Door: d, ask: ask, tenant: cmp.Or(ask.Tenant, d.Tenant)}
+		one.dangling = d.Dangling || strings.EqualFold(r.Header.Get(rest.HeaderAllowDangling), "true")
 		if err := one.once(rw, r, answer); err != nil {
 			one.fail(rw, r, err)
 		}

@@ -1,7 +1,6 @@
 package door
 
 import (
-	"net/http"
 	"strings"
 
 	"binnacle/events"
@@ -25,8 +24,9 @@ type target struct {
 	first   bool   // it will be version 1: nobody has the id yet
 }
 
-func (d *door) linker(r *http.Request) *linker {
-	return &linker{door: d, base: d.ask.Root, lax: d.dangling(r)}
+// linker makes the linker of a request. full are the targets of a transaction; nil outside of one.
+func (d *door) linker(full map[string]target) *linker {
+	return &linker{door: d, base: d.ask.Root, full: full, lax: d.dangling}
 }
 
 // link makes the document at node the content of a change. fullURL is that of its entry, "" when there is none.

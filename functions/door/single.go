@@ -32,7 +32,7 @@ func (d *door) create(rw http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
-	if err := d.content(r, &change, data); err != nil {
+	if err := d.content(&change, data); err != nil {
 		return err
 	}
 	return d.single(rw, r, change, data)
@@ -52,7 +52,7 @@ func (d *door) update(rw http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := d.content(r, &change, data); err != nil {
+	if err := d.content(&change, data); err != nil {
 		return err
 	}
 	return d.single(rw, r, change, data)
@@ -83,7 +83,7 @@ func (d *door) target(change *events.Change) (err error) {
 }
 
 // content checks the document of a single create or update and makes it the change's content.
-func (d *door) content(r *http.Request, change *events.Change, data []byte) error {
+func (d *door) content(change *events.Change, data []byte) error {
 	resource, err := fhir.ParseResource(data)
 	if err != nil {
 		return err
@@ -94,7 +94,7 @@ func (d *door) content(r *http.Request, change *events.Change, data []byte) erro
 	if err := d.Catalog.Check(resource.Node); err != nil {
 		return err
 	}
-	return d.linker(r).link(change, resource.Node, "")
+	return d.linker(nil).link(change, resource.Node, "")
 }
 
 // checkIdentity holds that the resource is of the change's type and has its id, and gives a conditional update the id under which it
@@ -121,7 +121,7 @@ func checkIdentity(change *events.Change, resource fhir.Resource, newID func() s
 
 // single sends a change as an event of its own and answers with what became of it.
 func (d *door) single(rw http.ResponseWriter, r *http.Request, change events.Change, body []byte) error {
-	event := d.event(r, d.fingerprint(r, body), 0, change)
+	event := d.event(d.fingerprint(r, body), 0, change)
 	if d.ask.Prefer.Async {
 		return d.append(rw, r, event)
 	}
@@ -147,15 +147,10 @@ func (d *door) fingerprint(r *http.Request, body []byte) events.Hash {
 
 // event makes the event of changes. request is the request's fingerprint; part tells the entries of a batch apart, counted from 1; 0: the
 // event is the whole request.
-func (d *door) event(r *http.Request, request events.Hash, part int, changes ...events.Change) events.Event {
-	event := events.Event{ID: d.NewID(), Tenant: d.tenant, Time: d.Now(), Changes: changes, AllowDangling: d.dangling(r)}
+func (d *door) event(request events.Hash, part int, changes ...events.Change) events.Event {
+	event := events.Event{ID: d.NewID(), Tenant: d.tenant, Time: d.Now(), Changes: changes, AllowDangling: d.dangling}
 	if d.key != "" {
 		event.IdempotencyKey, event.Repeat = d.key, events.Repeat{Request: request, Part: part, Window: d.Limits.KeyWindow}
 	}
 	return event
-}
-
-// dangling tells whether references of a request need not lead to something.
-func (d *door) dangling(r *http.Request) bool {
-	return d.Dangling || strings.EqualFold(r.Header.Get(rest.HeaderAllowDangling), "true")
 }

@@ -1,0 +1,268 @@
+package door
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"binnacle/events"
+	"binnacle/events/fhir"
+	"binnacle/events/fhir/rest"
+	"binnacle/functions"
+)
+
+// part is one entry of a batch or transaction on its way.
+type part struct {
+	fhir.Entry
+	index  int
+	url    string        // of the request, relative to the base
+	change events.Change // of a write
+	place  int           // of the change in its event
+	answer answer
+}
+
+// answer is the response to one entry: err, or result, or what the reading door said.
+type answer struct {
+	err      error
+	result   *events.Result
+	status   int
+	body     []byte    // of a read, or the representation of a write
+	etag     string    // of the version that was read
+	modified time.Time // of the version that was read
+}
+
+// reads tells whether the entry asks and writes nothing.
+func (p *part) reads() bool {
+	return p.Request.Method == http.MethodGet || p.Request.Method == http.MethodHead
+}
+
+// shrink drops the document and all that is a view of it, but for what the answer needs.
+func (p *part) shrink() {
+	p.url = strings.Clone(p.url)
+	request := fhir.Request{Method: strings.Clone(p.Request.Method)}
+	if p.reads() {
+		request.IfNoneMatch, request.IfModifiedSince = strings.Clone(p.Request.IfNoneMatch), strings.Clone(p.Request.IfModifiedSince)
+	}
+	p.Entry = fhir.Entry{Request: request}
+	p.change = events.Change{Operation: p.change.Operation, Entry: p.change.Entry}
+}
+
+// at makes an error point to the entry.
+func (p *part) at(err error, member string) error {
+	place := fmt.Sprintf("Bundle.entry[%d]", p.index)
+	if member != "" {
+		place += "." + member
+	}
+	return relocate(err, func(expression string) string {
+		if strings.HasPrefix(expression, "Bundle.") {
+			return expression
+		}
+		if _, below, found := strings.Cut(expression, "."); found && member == "resource" {
+			return place + "." + below // Patient.name becomes Bundle.entry[3].resource.name
+		}
+		return place
+	})
+}
+
+// relocate gives an error another place, and leaves the one that it was made from as it is.
+func relocate(err error, move func(expression string) string) error {
+	switch e := err.(type) { //nolint:errorlint // what is made anew is the error itself: one in a wrapper would lose the wrapper
+	case *rest.Refusal:
+		refusal, moved := *e, *e.Err
+		moved.Expression = move(moved.Expression)
+		refusal.Err = &moved
+		return &refusal
+	case *events.Error:
+		moved := *e
+		moved.Expression = move(moved.Expression)
+		return &moved
+	}
+	return err
+}
+
+// readPart reads what an entry asks for.
+func (d *door) readPart(p *part) error {
+	if p.Err != nil {
+		return p.Err
+	}
+	below, err := belowBase(p.Request.URL, d.ask.Root)
+	if err != nil {
+		return p.at(err, "request.url")
+	}
+	p.url = strings.TrimPrefix(below, "/")
+	if !p.reads() {
+		return d.readWrite(p)
+	}
+	if d.reads == nil {
+		return p.at(rest.Refused(http.StatusMethodNotAllowed, events.Unsupported, "door.Door", "reading entries are not offered here"), "request.method")
+	}
+	return nil
+}
+
+// readWrite reads what a writing entry asks for.
+func (d *door) readWrite(p *part) error {
+	if p.Request.Method == http.MethodPut && isCriteria(p.url) { // of the type that the resource has
+		p.url = p.Resource.Get("resourceType").Text() + "?" + strings.TrimPrefix(p.url, "?")
+	}
+	path, query, _ := strings.Cut(p.url, "?")
+	if strings.Trim(path, "/") == "" {
+		return p.at(invalid("%s %.200s names no type; an entry of a bundle is about one", p.Request.Method, p.url), "request.url")
+	}
+	row, at, err := d.table.Find(p.Request.Method, path)
+	if refusal := (*rest.Refusal)(nil); errors.As(err, &refusal) && refusal.Allow != "" {
+		return p.at(err, "request.method")
+	}
+	if err != nil {
+		return p.at(err, "request.url")
+	}
+	p.change = events.Change{Entry: p.index, Type: at.Type, ID: at.ID}
+	c := &p.change
+	switch row.Name {
+	case create:
+		c.Operation = events.Create
+	case update, updateConditional:
+		c.Operation = events.Update
+	case remove, removeConditional:
+		c.Operation = events.Delete
+	default:
+		return p.at(invalid("%s %.200s is no interaction that is offered in a bundle", p.Request.Method, p.url), "request.url")
+	}
+	switch {
+	case c.Operation == events.Create:
+		c.ID = d.NewID()
+		if p.Request.IfNoneExist != "" {
+			criteria, err := criteriaOf(p.Request.IfNoneExist, c.Type, d.ask.Root)
+			if err == nil {
+				c.Condition, err = d.condition(c.Type, criteria)
+			}
+			if err != nil {
+				return p.at(err, "request.ifNoneExist")
+			}
+		}
+		err = onlyResultParameters(query, createHint)
+	case c.ID != "":
+		if err = fhir.CheckID(c.ID); err == nil {
+			err = onlyResultParameters(query, hintWithID(c))
+		}
+	default:
+		c.Condition, err = d.condition(c.Type, query)
+	}
+	if err != nil {
+		return p.at(err, "request.url")
+	}
+	if c.Operation != events.Create {
+		if err := rest.Preconditions(c, p.Request.IfMatch, p.Request.IfNoneMatch); err != nil {
+			return p.at(err, "request")
+		}
+	}
+	if c.Operation == events.Delete {
+		return nil
+	}
+	if !p.Resource.Exists() {
+		return p.at(invalid("the entry has no resource"), "")
+	}
+	resource, err := fhir.ResourceOf(p.Resource)
+	if err == nil {
+		err = checkIdentity(c, resource, d.NewID)
+	}
+	if err != nil {
+		return p.at(err, "resource")
+	}
+	return nil
+}
+
+// isCriteria tells whether a URL is a search without a type.
+func isCriteria(text string) bool {
+	stop := strings.IndexAny(text, "?/=")
+	return stop == 0 && text[0] == '?' || stop > 0 && text[stop] == '='
+}
+
+// contents checks the documents of writing parts and makes them the contents of their changes, on all cores.
+func (d *door) contents(ctx context.Context, l *linker, parts []*part) error {
+	return functions.Parallel(ctx, len(parts), func(n int) error {
+		p := parts[n]
+		if p.answer.err != nil || p.reads() || p.change.Operation == events.Delete {
+			return nil //nolint:nilerr // its answer tells
+		}
+		err := d.Catalog.Check(p.Resource)
+		if err == nil {
+			err = l.link(&p.change, p.Resource, p.FullURL)
+		}
+		if err != nil {
+			p.answer.err = p.at(err, "resource")
+		}
+		return nil
+	})
+}
+
+// order is the order in which a transaction is processed (FHIR R4, http.html#trules): DELETE, POST, PUT. Reads come last, after the event.
+func order(parts []*part) []*part {
+	writes := make([]*part, 0, len(parts))
+	for _, p := range parts {
+		if !p.reads() {
+			writes = append(writes, p)
+		}
+	}
+	rank := map[events.Operation]int{events.Delete: 0, events.Create: 1, events.Update: 2}
+	slices.SortStableFunc(writes, func(a, b *part) int { return rank[a.change.Operation] - rank[b.change.Operation] })
+	for n, p := range writes {
+		p.place = n
+	}
+	return writes
+}
+
+// targets maps the keys of the fullUrls of a transaction's entries to what they will be, and holds that no resource stands in it twice.
+func targets(writes []*part) (map[string]target, error) {
+	full := make(map[string]target, len(writes))
+	resources := make(map[string]*part, len(writes))
+	for _, p := range writes {
+		if p.change.Condition == "" {
+			name := p.change.Type + "/" + p.change.ID
+			if first := resources[name]; first != nil {
+				return nil, p.at(invalid("%s is changed by entry %d too; a resource may stand in a transaction once", name, first.index), "")
+			}
+			resources[name] = p
+		}
+		if p.FullURL == "" || p.change.Operation == events.Delete {
+			continue
+		}
+		t := target{change: p.place, version: p.Resource.Get("meta").Get("versionId").Text()}
+		if p.change.Condition == "" {
+			t.text, t.first = p.change.Type+"/"+p.change.ID, p.change.Operation == events.Create
+		}
+		full[fhir.URIKey(p.FullURL)] = t
+	}
+	return full, nil
+}
+
+// turns puts the writes of a batch into the order that bundles have: first what deletes, then what creates, then what updates (FHIR R4,
+// http.html#trules). Those of one turn are made at once, but for those of one resource, which follow each other as they stand in the bundle.
+func turns(parts []*part) (turns [][][]*part) {
+	var of events.Operation
+	chains := map[string]int{}
+	for _, p := range order(parts) {
+		if p.answer.err != nil {
+			continue
+		}
+		if len(turns) == 0 || p.change.Operation != of {
+			turns, of = append(turns, nil), p.change.Operation
+			clear(chains)
+		}
+		turn := &turns[len(turns)-1]
+		name := p.change.Type + "/" + p.change.ID
+		at, again := chains[name]
+		if p.change.Condition == "" && again {
+			(*turn)[at] = append((*turn)[at], p)
+			continue
+		}
+		if p.change.Condition == "" {
+			chains[name] = len(*turn)
+		}
+		*turn = append(*turn, []*part{p})
+	}
+	return turns
+}
