@@ -8,6 +8,7 @@ import (
 	"binnacle/events"
 	"binnacle/events/memory"
 	"binnacle/functions"
+	"binnacle/functions/functionstest"
 )
 
 // busyLog is one to which others write while it is looked at: what it tells of its end is old as soon as it is told.
@@ -24,20 +25,20 @@ func (l busyLog) Ends(ctx context.Context) ([]events.End, error) {
 
 func TestALogThatGrowsWhileItIsComparedFits(t *testing.T) {
 	feed := memory.NewFeed()
-	change, _ := publishing(feed)
-	n := newNode(t, change)
+	change, _ := functionstest.Publishing(feed)
+	n := functionstest.NewNode(t, change)
 	written := 0
 	write := func() {
 		written++
-		n.must(201, "PUT", fmt.Sprint("/Patient/p", written), patient(fmt.Sprint("p", written), "1"))
-		ends, err := n.log.Ends(t.Context())
+		n.Must(201, "PUT", fmt.Sprint("/Patient/p", written), functionstest.Patient(fmt.Sprint("p", written), "1"))
+		ends, err := n.Log.Ends(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
-		n.fed(feed, ends[0].Next)
+		n.Fed(feed, ends[0].Next)
 	}
 	write()
-	fit := &functions.Fit{Log: busyLog{n.log, write}, Feed: feed, Index: n.index, Name: "the log", Logger: quiet}
+	fit := &functions.Fit{Log: busyLog{n.Log, write}, Feed: feed, Index: n.Index, Name: "the log", Logger: functionstest.Quiet}
 	if err := fit.Handle(t.Context()); err != nil {
 		t.Errorf("got %v", err)
 	}

@@ -12,120 +12,62 @@ import (
 	"binnacle/events"
 	memorylog "binnacle/events/memory"
 	"binnacle/functions"
+	"binnacle/functions/functionstest"
 	"binnacle/functions/project"
 	"binnacle/projections"
 )
 
 // lastOutcome is the outcome of the log's last event.
-func (n *node) lastOutcome() *events.Outcome {
-	n.t.Helper()
-	ends, err := n.log.Ends(n.t.Context())
+func lastOutcome(n *functionstest.Node) *events.Outcome {
+	n.T.Helper()
+	ends, err := n.Log.Ends(n.T.Context())
 	if err != nil {
-		n.t.Fatal(err)
+		n.T.Fatal(err)
 	}
 	var found *events.Outcome
-	err = n.log.Replay(n.t.Context(), events.Position{Offset: ends[0].Next - 1}, ends[0].Next, func(records []events.RawRecord) error {
+	err = n.Log.Replay(n.T.Context(), events.Position{Offset: ends[0].Next - 1}, ends[0].Next, func(records []events.RawRecord) error {
 		record, err := events.Decode(records[len(records)-1])
 		if err != nil {
 			return err
 		}
-		outcomes, err := n.index.Outcomes(n.t.Context(), []string{record.Event.ID})
+		outcomes, err := n.Index.Outcomes(n.T.Context(), []string{record.Event.ID})
 		if err == nil {
 			found = outcomes[0]
 		}
 		return err
 	})
 	if err != nil || found == nil {
-		n.t.Fatalf("the last event's outcome is %v, %v", found, err)
+		n.T.Fatalf("the last event's outcome is %v, %v", found, err)
 	}
 	return found
 }
 
 func TestAnOutcomeTellsWhatEachLinkBecame(t *testing.T) {
-	n := newNode(t)
-	n.must(201, "PUT", "/Practitioner/d", `{"resourceType":"Practitioner","id":"d","identifier":[{"system":"urn:npi","value":"7"}]}`)
-	n.must(201, "PUT", "/Patient/p", patient("p", "1"))
+	n := functionstest.NewNode(t)
+	n.Must(201, "PUT", "/Practitioner/d", `{"resourceType":"Practitioner","id":"d","identifier":[{"system":"urn:npi","value":"7"}]}`)
+	n.Must(201, "PUT", "/Patient/p", functionstest.Patient("p", "1"))
 	linked := `,"subject":{"reference":"Patient/p"},"performer":[{"reference":"Practitioner?identifier=urn:npi|7"},{"reference":"Patient?identifier=urn:s|1"}]`
-	n.must(201, "POST", "/Observation", observation(linked))
-	if got, want := n.lastOutcome().Results[0].Links, []string{"Practitioner/d", "Patient/p"}; !reflect.DeepEqual(got, want) {
+	n.Must(201, "POST", "/Observation", functionstest.Observation(linked))
+	if got, want := lastOutcome(n).Results[0].Links, []string{"Practitioner/d", "Patient/p"}; !reflect.DeepEqual(got, want) {
 		t.Errorf("the links are %q, want %q", got, want)
 	}
-	n.must(201, "PUT", "/Patient/q", patient("q", "2"))
-	if got := n.lastOutcome().Results[0].Links; got != nil {
+	n.Must(201, "PUT", "/Patient/q", functionstest.Patient("q", "2"))
+	if got := lastOutcome(n).Results[0].Links; got != nil {
 		t.Errorf("the links of a change that has none are %q", got)
 	}
 }
 
-// publishing gives a node a Publish over a feed and runs it; stop ends it as a kill does: whatever it has in hand is gone.
-func publishing(feed events.Feed) (change func(*node), stop func()) {
-	ctx, cancel := context.WithCancel(context.Background())
-	var running sync.WaitGroup
-	return func(n *node) {
-			publish := &functions.Publish{Index: n.index, Feed: feed, Logger: quiet}
-			n.project.Publish = publish
-			running.Go(func() { _ = publish.Handle(ctx) })
-			n.t.Cleanup(func() { cancel(); running.Wait() })
-		}, func() {
-			cancel()
-			running.Wait()
-		}
-}
-
-// fed waits until the feed has come to the end of the log and returns what it holds.
-func (n *node) fed(feed events.Feed, end int64) []events.Decision {
-	n.t.Helper()
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
-		at, err := feed.End(n.t.Context(), 0)
-		if err != nil {
-			n.t.Fatal(err)
-		}
-		if at >= end {
-			break
-		}
-		if time.Now().After(deadline) {
-			n.t.Fatalf("the feed ends at %d and the log at %d", at, end)
-		}
-	}
-	var all []events.Decision
-	if err := feed.Decisions(n.t.Context(), events.Position{}, end, func(batch []events.Decision) error {
-		all = append(all, batch...)
-		return nil
-	}); err != nil {
-		n.t.Fatal(err)
-	}
-	return all
-}
-
-// wantFed holds the feed against the index: the same decisions, in the order of the log.
-func (n *node) wantFed(feed events.Feed) []events.Decision {
-	n.t.Helper()
-	n.caughtUp()
-	ends, err := n.log.Ends(n.t.Context())
-	if err != nil {
-		n.t.Fatal(err)
-	}
-	got := n.fed(feed, ends[0].Next)
-	want, err := n.index.Decisions(n.t.Context(), events.Position{}, 1<<20)
-	if err != nil {
-		n.t.Fatal(err)
-	}
-	if !reflect.DeepEqual(got, want) {
-		n.t.Fatalf("the feed holds %d decisions, the index %d; or they differ:\n%+v\n%+v", len(got), len(want), got, want)
-	}
-	return got
-}
-
 func TestEveryDecisionReachesTheFeedInTheOrderOfTheLog(t *testing.T) {
 	feed := memorylog.NewFeed()
-	change, _ := publishing(feed)
-	n := newNode(t, change)
-	n.must(201, "PUT", "/Patient/p", patient("p", "1"))
-	n.must(412, "PUT", "/Patient/p", patient("p", "2"), `If-Match: W/"7"`)
-	if _, err := n.log.AppendRaw(events.RawRecord{Key: []byte("main"), Value: []byte("no event")}); err != nil {
+	change, _ := functionstest.Publishing(feed)
+	n := functionstest.NewNode(t, change)
+	n.Must(201, "PUT", "/Patient/p", functionstest.Patient("p", "1"))
+	n.Must(412, "PUT", "/Patient/p", functionstest.Patient("p", "2"), `If-Match: W/"7"`)
+	if _, err := n.Log.AppendRaw(events.RawRecord{Key: []byte("main"), Value: []byte("no event")}); err != nil {
 		t.Fatal(err)
 	}
-	n.must(200, "PUT", "/Patient/p", patient("p", "2"))
-	got := n.wantFed(feed)
+	n.Must(200, "PUT", "/Patient/p", functionstest.Patient("p", "2"))
+	got := n.WantFed(feed)
 	if len(got) != 4 || got[0].Outcome.Results[0].Disposition != events.Created || got[1].Outcome.Refusal == nil || got[2].Quarantined == "" || got[3].Outcome.Results[0].Version != 2 {
 		t.Errorf("the feed tells %+v", got)
 	}
@@ -133,15 +75,15 @@ func TestEveryDecisionReachesTheFeedInTheOrderOfTheLog(t *testing.T) {
 
 func TestWhatWasDecidedBeforeACrashIsPublishedAfterIt(t *testing.T) {
 	feed := &unsteady{Feed: memorylog.NewFeed()}
-	change, stop := publishing(feed)
-	n := newNode(t, change)
+	change, stop := functionstest.Publishing(feed)
+	n := functionstest.NewNode(t, change)
 	for i := range 5 {
-		n.must(201, "PUT", fmt.Sprintf("/Patient/p%d", i), patient(fmt.Sprintf("p%d", i), "1"))
+		n.Must(201, "PUT", fmt.Sprintf("/Patient/p%d", i), functionstest.Patient(fmt.Sprintf("p%d", i), "1"))
 	}
-	n.fed(feed, 5)
+	n.Fed(feed, 5)
 	feed.setBroken(true)
 	for i := range 5 {
-		n.must(201, "PUT", fmt.Sprintf("/Patient/q%d", i), patient(fmt.Sprintf("q%d", i), "1"))
+		n.Must(201, "PUT", fmt.Sprintf("/Patient/q%d", i), functionstest.Patient(fmt.Sprintf("q%d", i), "1"))
 	}
 	stop()
 	if end, err := feed.Feed.End(t.Context(), 0); err != nil || end != 5 {
@@ -149,8 +91,8 @@ func TestWhatWasDecidedBeforeACrashIsPublishedAfterIt(t *testing.T) {
 	}
 	feed.setBroken(false)
 	// The next process follows the log from the stored position, where nothing new stands.
-	next := &functions.Publish{Index: n.index, Feed: feed, Logger: quiet}
-	project := &project.Projector{Index: n.index, Blobs: n.blobs, Dialects: theDialects(), Publish: next, Logger: quiet, Reseek: func() {}}
+	next := &functions.Publish{Index: n.Index, Feed: feed, Logger: functionstest.Quiet}
+	project := &project.Projector{Index: n.Index, Blobs: n.Blobs, Dialects: functionstest.Dialects(), Publish: next, Logger: functionstest.Quiet, Reseek: func() {}}
 	if _, err := project.Seek(t.Context(), 0); err != nil {
 		t.Fatal(err)
 	}
@@ -159,31 +101,31 @@ func TestWhatWasDecidedBeforeACrashIsPublishedAfterIt(t *testing.T) {
 	running.Go(func() { _ = next.Handle(ctx) })
 	defer running.Wait()
 	defer cancel()
-	n.wantFed(feed)
+	n.WantFed(feed)
 }
 
 func TestAFeedThatIsAwayForAWhileGetsEverythingAndTheLagTellsOfIt(t *testing.T) {
 	feed := &unsteady{Feed: memorylog.NewFeed()}
-	change, _ := publishing(feed)
-	n := newNode(t, change)
-	n.must(201, "PUT", "/Patient/a", patient("a", "1"))
-	n.wantFed(feed)
+	change, _ := functionstest.Publishing(feed)
+	n := functionstest.NewNode(t, change)
+	n.Must(201, "PUT", "/Patient/a", functionstest.Patient("a", "1"))
+	n.WantFed(feed)
 	feed.setBroken(true)
-	n.must(201, "PUT", "/Patient/b", patient("b", "1"))
-	n.must(201, "PUT", "/Patient/c", patient("c", "1"))
+	n.Must(201, "PUT", "/Patient/b", functionstest.Patient("b", "1"))
+	n.Must(201, "PUT", "/Patient/c", functionstest.Patient("c", "1"))
 	feed.failed(t)
-	if records, age := n.project.Publish.Lag(); age == 0 || records != 2 {
+	if records, age := n.Project.Publish.Lag(); age == 0 || records != 2 {
 		t.Errorf("the lag is %d records for %s, want 2, while the feed is away", records, age)
 	}
-	fresh := &functions.Publish{Index: n.index, Feed: feed, Logger: quiet} // it has never been told how far the feed has come
+	fresh := &functions.Publish{Index: n.Index, Feed: feed, Logger: functionstest.Quiet} // it has never been told how far the feed has come
 	fresh.Decided(0, 7)
 	if records, age := fresh.Lag(); (records > 0) != (age > 0) {
 		t.Errorf("the lag is %d records for %s: one of them says that nothing is left", records, age)
 	}
 	feed.setBroken(false)
-	n.wantFed(feed)
+	n.WantFed(feed)
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
-		records, age := n.project.Publish.Lag()
+		records, age := n.Project.Publish.Lag()
 		if records == 0 && age == 0 {
 			break
 		}
@@ -260,13 +202,13 @@ func (l *lostOnce) Decisions(ctx context.Context, from events.Position, limit in
 }
 
 func TestDecisionsOfAnIndexThatWasLostBeforeTheyWerePublishedArePublishedWhenItIsFilledAnew(t *testing.T) {
-	n := newNode(t)
-	n.must(201, "PUT", "/Patient/p", patient("p", "1"))
-	n.must(201, "PUT", "/Patient/q", patient("q", "1"))
+	n := functionstest.NewNode(t)
+	n.Must(201, "PUT", "/Patient/p", functionstest.Patient("p", "1"))
+	n.Must(201, "PUT", "/Patient/q", functionstest.Patient("q", "1"))
 	feed := memorylog.NewFeed()
-	index := &lostOnce{Decided: n.index}
+	index := &lostOnce{Decided: n.Index}
 	index.lost.Store(true)
-	publish := &functions.Publish{Index: index, Feed: feed, Logger: quiet}
+	publish := &functions.Publish{Index: index, Feed: feed, Logger: functionstest.Quiet}
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
 	running.Go(func() { _ = publish.Handle(ctx) })
@@ -279,5 +221,5 @@ func TestDecisionsOfAnIndexThatWasLostBeforeTheyWerePublishedArePublishedWhenItI
 	index.lost.Store(false)
 	publish.Decided(0, 1)
 	publish.Decided(0, 2)
-	n.wantFed(feed)
+	n.WantFed(feed)
 }

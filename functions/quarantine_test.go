@@ -1,40 +1,17 @@
 package functions_test
 
 import (
-	"context"
-	"maps"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"binnacle/events"
 	"binnacle/functions"
-	"binnacle/functions/project"
+	"binnacle/functions/functionstest"
 	"binnacle/functions/verify"
 	"binnacle/projections"
 	memoryblobs "binnacle/projections/blobs/memory"
 )
-
-// poisoned appends an event in a form that nobody knows; cure makes its record one that can be read.
-func (n *node) poisoned(event events.Event) (at events.Position) {
-	n.t.Helper()
-	headers, value, err := events.Encode(event)
-	if err != nil {
-		n.t.Fatal(err)
-	}
-	for i := range headers {
-		if headers[i].Key == "ce_type" {
-			headers[i].Value = []byte("dev.binnacle.event.v99")
-		}
-	}
-	at, err = n.log.AppendRaw(events.RawRecord{Key: []byte(event.Tenant), Headers: headers, Value: value})
-	if err != nil {
-		n.t.Fatal(err)
-	}
-	n.caughtUp()
-	return at
-}
 
 // cured is what an index says of a record, as a later release would read it.
 func cured(found projections.Quarantined) projections.Quarantined {
@@ -46,150 +23,132 @@ func cured(found projections.Quarantined) projections.Quarantined {
 	return found
 }
 
-func put(id, identifier string) events.Event {
-	return events.Event{ID: newID(), Tenant: "main", Changes: []events.Change{{Operation: events.Update, Type: "Patient", ID: id, Content: []byte(patient(id, identifier)), Entry: -1}}}
-}
-
-func (n *node) quarantine() *functions.Quarantine {
-	try := func(record events.RawRecord) (events.Event, error) { return project.Try(theDialects(), record) }
-	return &functions.Quarantine{Index: n.index, Ask: n.write.Handle, Try: try, Partitions: 1, Now: time.Now, NewID: newID}
-}
-
-func (n *node) quarantinedAt(at events.Position) projections.Quarantined {
-	n.t.Helper()
-	found, err := n.quarantine().At(n.t.Context(), at)
-	if err != nil {
-		n.t.Fatal(err)
-	}
-	return found
-}
-
 func TestARecordThatCanBeReadNowIsAskedForAgainOnce(t *testing.T) {
-	n := newNode(t)
-	at := n.poisoned(put("p", "1"))
-	q := n.quarantine()
-	before, err := n.log.Ends(t.Context())
+	n := functionstest.NewNode(t)
+	at := n.Poisoned(functionstest.Put("p", "1"))
+	q := n.Quarantine()
+	before, err := n.Log.Ends(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := q.Replay(t.Context(), n.quarantinedAt(at), ""); events.KindOf(err) != events.Invalid {
+	if _, err := q.Replay(t.Context(), n.QuarantinedAt(at), ""); events.KindOf(err) != events.Invalid {
 		t.Fatalf("a record that can still not be read: got %v, want kind %s", err, events.Invalid)
 	}
-	if after, err := n.log.Ends(t.Context()); err != nil || after[0].Next != before[0].Next {
+	if after, err := n.Log.Ends(t.Context()); err != nil || after[0].Next != before[0].Next {
 		t.Errorf("something was appended: %v, %v", after, err)
 	}
-	outcome, err := q.Replay(t.Context(), cured(n.quarantinedAt(at)), "the new release")
+	outcome, err := q.Replay(t.Context(), cured(n.QuarantinedAt(at)), "the new release")
 	if err != nil || len(outcome.Results) != 1 || outcome.Results[0].Disposition != events.Created {
 		t.Fatalf("Replay = %+v, %v", outcome, err)
 	}
-	if s := n.quarantinedAt(at).Settled; s == nil || s.By != outcome.Position || s.Discard || s.Reason != "the new release" {
+	if s := n.QuarantinedAt(at).Settled; s == nil || s.By != outcome.Position || s.Discard || s.Reason != "the new release" {
 		t.Errorf("the record is settled as %+v", s)
 	}
-	if count, _, err := n.index.Unsettled(t.Context()); err != nil || count != 0 {
+	if count, _, err := n.Index.Unsettled(t.Context()); err != nil || count != 0 {
 		t.Errorf("%d records are open, %v", count, err)
 	}
-	n.must(200, "PUT", "/Patient/p", patient("p", "2"))
+	n.Must(200, "PUT", "/Patient/p", functionstest.Patient("p", "2"))
 	for what, again := range map[string]func() (events.Outcome, error){
-		"replay":  func() (events.Outcome, error) { return q.Replay(t.Context(), cured(n.quarantinedAt(at)), "") },
-		"discard": func() (events.Outcome, error) { return q.Discard(t.Context(), n.quarantinedAt(at), "") },
+		"replay":  func() (events.Outcome, error) { return q.Replay(t.Context(), cured(n.QuarantinedAt(at)), "") },
+		"discard": func() (events.Outcome, error) { return q.Discard(t.Context(), n.QuarantinedAt(at), "") },
 	} {
 		if _, err := again(); events.KindOf(err) != events.Conflict || !strings.Contains(err.Error(), outcome.Position.String()) {
 			t.Errorf("%s of a record that was handled: got %v, want kind %s and where it was handled", what, err, events.Conflict)
 		}
 	}
-	if report := n.verified(); report.Versions != 2 {
+	if report := n.Verified(); report.Versions != 2 {
 		t.Errorf("got %d versions, want 2", report.Versions)
 	}
 }
 
 func TestAReplayNeverUndoesWhatCameLater(t *testing.T) {
-	n := newNode(t)
-	n.must(201, "PUT", "/Patient/p", patient("p", "0"))
-	n.must(201, "PUT", "/Patient/q", patient("q", "0"))
-	changed, deleted, same := n.poisoned(put("p", "old")), n.poisoned(put("q", "old")), n.poisoned(put("r", "1"))
-	n.must(200, "PUT", "/Patient/p", patient("p", "new"))
-	n.must(204, "DELETE", "/Patient/q", "")
+	n := functionstest.NewNode(t)
+	n.Must(201, "PUT", "/Patient/p", functionstest.Patient("p", "0"))
+	n.Must(201, "PUT", "/Patient/q", functionstest.Patient("q", "0"))
+	changed, deleted, same := n.Poisoned(functionstest.Put("p", "old")), n.Poisoned(functionstest.Put("q", "old")), n.Poisoned(functionstest.Put("r", "1"))
+	n.Must(200, "PUT", "/Patient/p", functionstest.Patient("p", "new"))
+	n.Must(204, "DELETE", "/Patient/q", "")
 	for _, at := range []events.Position{changed, deleted} {
-		if _, err := n.quarantine().Replay(t.Context(), cured(n.quarantinedAt(at)), ""); events.KindOf(err) != events.Conflict {
+		if _, err := n.Quarantine().Replay(t.Context(), cured(n.QuarantinedAt(at)), ""); events.KindOf(err) != events.Conflict {
 			t.Errorf("%v: got %v, want kind %s", at, err, events.Conflict)
 		}
-		if n.quarantinedAt(at).Settled != nil {
+		if n.QuarantinedAt(at).Settled != nil {
 			t.Errorf("%v: the record counts as handled", at)
 		}
-		if _, err := n.quarantine().Discard(t.Context(), n.quarantinedAt(at), "newer data is there"); err != nil {
+		if _, err := n.Quarantine().Discard(t.Context(), n.QuarantinedAt(at), "newer data is there"); err != nil {
 			t.Errorf("%v: Discard: %v", at, err)
 		}
 	}
-	if _, err := n.quarantine().Replay(t.Context(), cured(n.quarantinedAt(same)), ""); err != nil {
+	if _, err := n.Quarantine().Replay(t.Context(), cured(n.QuarantinedAt(same)), ""); err != nil {
 		t.Error(err)
 	}
-	if report := n.verified(); report.Versions != 5 {
+	if report := n.Verified(); report.Versions != 5 {
 		t.Errorf("got %d versions, want 5", report.Versions)
 	}
 }
 
 func TestAClientThatHasSentItsRequestAgainMakesTheReplayARepetition(t *testing.T) {
-	n := newNode(t)
-	event := events.Event{ID: newID(), Tenant: "main", IdempotencyKey: "k", Repeat: events.Repeat{Request: events.Hash{1}, Window: time.Hour},
-		Changes: []events.Change{{Operation: events.Create, Type: "Patient", ID: "x", Content: []byte(patient("", "1")), Entry: -1}}}
-	at := n.poisoned(event)
-	event.ID, event.Changes[0].ID = newID(), "y"
-	if outcome, err := n.write.Handle(t.Context(), event); err != nil || outcome.Refusal != nil {
+	n := functionstest.NewNode(t)
+	event := events.Event{ID: functionstest.NewID(), Tenant: "main", IdempotencyKey: "k", Repeat: events.Repeat{Request: events.Hash{1}, Window: time.Hour},
+		Changes: []events.Change{{Operation: events.Create, Type: "Patient", ID: "x", Content: []byte(functionstest.Patient("", "1")), Entry: -1}}}
+	at := n.Poisoned(event)
+	event.ID, event.Changes[0].ID = functionstest.NewID(), "y"
+	if outcome, err := n.Write.Handle(t.Context(), event); err != nil || outcome.Refusal != nil {
 		t.Fatalf("the client's second request: %+v, %v", outcome, err)
 	}
-	outcome, err := n.quarantine().Replay(t.Context(), cured(n.quarantinedAt(at)), "")
+	outcome, err := n.Quarantine().Replay(t.Context(), cured(n.QuarantinedAt(at)), "")
 	if err != nil || outcome.Repeats == "" {
 		t.Fatalf("Replay = %+v, %v; want a repetition", outcome, err)
 	}
-	if report := n.verified(); report.Versions != 1 {
+	if report := n.Verified(); report.Versions != 1 {
 		t.Errorf("got %d versions, want 1", report.Versions)
 	}
 }
 
 func TestADecisionAboutARecordThatNamesNoTenantComesAfterIt(t *testing.T) {
-	n := newNode(t)
-	at, err := n.log.AppendRaw(events.RawRecord{Key: []byte{0xff}, Value: []byte{1, 2, 3}})
+	n := functionstest.NewNode(t)
+	at, err := n.Log.AppendRaw(events.RawRecord{Key: []byte{0xff}, Value: []byte{1, 2, 3}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	n.caughtUp()
-	outcome, err := n.quarantine().Discard(t.Context(), n.quarantinedAt(at), "a stray producer")
+	n.CaughtUp()
+	outcome, err := n.Quarantine().Discard(t.Context(), n.QuarantinedAt(at), "a stray producer")
 	if err != nil || outcome.Position.Partition != at.Partition || outcome.Position.Offset <= at.Offset {
 		t.Fatalf("Discard = %+v, %v", outcome, err)
 	}
 	open := 0
-	if err := n.quarantine().Each(t.Context(), false, func(projections.Quarantined) error { open++; return nil }); err != nil || open != 0 {
+	if err := n.Quarantine().Each(t.Context(), false, func(projections.Quarantined) error { open++; return nil }); err != nil || open != 0 {
 		t.Errorf("%d records are open, %v", open, err)
 	}
-	if _, err := n.quarantine().At(t.Context(), outcome.Position); events.KindOf(err) != events.NotFound {
+	if _, err := n.Quarantine().At(t.Context(), outcome.Position); events.KindOf(err) != events.NotFound {
 		t.Errorf("a record that is not in quarantine: got %v", err)
 	}
 }
 
 func TestDecisionsAboutTheQuarantineAreAFunctionOfTheLog(t *testing.T) {
-	n := newNode(t)
-	first, second := n.poisoned(put("p", "1")), n.poisoned(put("q", "1"))
-	if _, err := n.quarantine().Replay(t.Context(), cured(n.quarantinedAt(first)), "a"); err != nil {
+	n := functionstest.NewNode(t)
+	first, second := n.Poisoned(functionstest.Put("p", "1")), n.Poisoned(functionstest.Put("q", "1"))
+	if _, err := n.Quarantine().Replay(t.Context(), cured(n.QuarantinedAt(first)), "a"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := n.quarantine().Discard(t.Context(), n.quarantinedAt(second), "b"); err != nil {
+	if _, err := n.Quarantine().Discard(t.Context(), n.QuarantinedAt(second), "b"); err != nil {
 		t.Fatal(err)
 	}
 	var records []events.RawRecord
-	if err := n.log.Replay(t.Context(), events.Position{}, 4, func(some []events.RawRecord) error { records = append(records, some...); return nil }); err != nil {
+	if err := n.Log.Replay(t.Context(), events.Position{}, 4, func(some []events.RawRecord) error { records = append(records, some...); return nil }); err != nil {
 		t.Fatal(err)
 	}
 	for size := 1; size <= len(records); size++ { // the record and the decision about it in one chunk, and in two
-		x := newIndex()
-		p := newProject(x, memoryblobs.New())
+		x := functionstest.NewIndex()
+		p := functionstest.NewProject(x, memoryblobs.New())
 		for rest := records; len(rest) > 0; rest = rest[min(size, len(rest)):] {
-			if err := p.Handle(batch(rest[:min(size, len(rest))]...)); err != nil {
+			if err := p.Handle(functionstest.Batch(rest[:min(size, len(rest))]...)); err != nil {
 				t.Fatal(err)
 			}
 		}
 		for i, at := range []events.Position{first, second} {
 			found, err := (&functions.Quarantine{Index: x}).At(t.Context(), at)
-			if err != nil || found.Settled == nil || *found.Settled != *n.quarantinedAt(at).Settled || found.Settled.Discard != (i == 1) {
+			if err != nil || found.Settled == nil || *found.Settled != *n.QuarantinedAt(at).Settled || found.Settled.Discard != (i == 1) {
 				t.Errorf("batches of %d: the record at %v is settled as %+v, %v", size, at, found.Settled, err)
 			}
 		}
@@ -198,64 +157,64 @@ func TestDecisionsAboutTheQuarantineAreAFunctionOfTheLog(t *testing.T) {
 
 // quarantinedElsewhere appends an event that this program reads and another one, which projects it, does not: its record is in quarantine
 // with nothing known of it.
-func (n *node) quarantinedElsewhere(event events.Event) (at events.Position) {
-	n.t.Helper()
-	n.caughtUp()
-	n.stop()
-	positions, err := n.log.Append(n.t.Context(), []events.Event{event})
+func quarantinedElsewhere(n *functionstest.Node, event events.Event) (at events.Position) {
+	n.T.Helper()
+	n.CaughtUp()
+	n.Stop()
+	positions, err := n.Log.Append(n.T.Context(), []events.Event{event})
 	if err != nil {
-		n.t.Fatal(err)
+		n.T.Fatal(err)
 	}
 	at = positions[0]
-	state, err := n.index.State(n.t.Context(), at.Partition)
+	state, err := n.Index.State(n.T.Context(), at.Partition)
 	if err != nil {
-		n.t.Fatal(err)
+		n.T.Fatal(err)
 	}
-	err = n.log.Replay(n.t.Context(), at, at.Offset+1, func(records []events.RawRecord) error {
-		origin := projections.Origin{Log: n.project.LogID, Last: records[0].Fingerprint()}
-		return n.index.Commit(n.t.Context(), projections.Commit{Partition: at.Partition, Expect: state.Next, Next: at.Offset + 1, Time: records[0].Time, Origin: origin,
+	err = n.Log.Replay(n.T.Context(), at, at.Offset+1, func(records []events.RawRecord) error {
+		origin := projections.Origin{Log: n.Project.LogID, Last: records[0].Fingerprint()}
+		return n.Index.Commit(n.T.Context(), projections.Commit{Partition: at.Partition, Expect: state.Next, Next: at.Offset + 1, Time: records[0].Time, Origin: origin,
 			Digest: state.Digest, Quarantined: []projections.Quarantined{{Record: records[0], Reason: "an older program can't read it"}}})
 	})
 	if err != nil {
-		n.t.Fatal(err)
+		n.T.Fatal(err)
 	}
-	n.stop = follow(n.t, n.log, n.project)
+	n.Stop = functionstest.Follow(n.T, n.Log, n.Project)
 	return at
 }
 
 func TestARecordThatOnlyAnotherProgramCouldNotReadIsDecidedAndCounted(t *testing.T) {
-	nothing := func(*node, events.Position) {}
+	nothing := func(*functionstest.Node, events.Position) {}
 	for name, c := range map[string]struct {
-		handle   func(n *node, at events.Position)
+		handle   func(n *functionstest.Node, at events.Position)
 		open     int64
 		accepted int64 // beside the one before
 		versions int64
 	}{
 		"nobody has handled it": {nothing, 1, 0, 1},
-		"replayed": {func(n *node, at events.Position) {
-			if _, err := n.quarantine().Replay(n.t.Context(), n.quarantinedAt(at), "upgraded"); err != nil {
-				n.t.Error(err)
+		"replayed": {func(n *functionstest.Node, at events.Position) {
+			if _, err := n.Quarantine().Replay(n.T.Context(), n.QuarantinedAt(at), "upgraded"); err != nil {
+				n.T.Error(err)
 			}
 		}, 0, 1, 2},
-		"discarded": {func(n *node, at events.Position) {
-			if _, err := n.quarantine().Discard(n.t.Context(), n.quarantinedAt(at), "not wanted"); err != nil {
-				n.t.Error(err)
+		"discarded": {func(n *functionstest.Node, at events.Position) {
+			if _, err := n.Quarantine().Discard(n.T.Context(), n.QuarantinedAt(at), "not wanted"); err != nil {
+				n.T.Error(err)
 			}
 		}, 0, 1, 1},
-		"the same event came again, and could be read": {func(n *node, at events.Position) {
-			if err := n.log.Replay(n.t.Context(), at, at.Offset+1, func(records []events.RawRecord) error {
-				_, err := n.log.AppendRaw(records[0])
+		"the same event came again, and could be read": {func(n *functionstest.Node, at events.Position) {
+			if err := n.Log.Replay(n.T.Context(), at, at.Offset+1, func(records []events.RawRecord) error {
+				_, err := n.Log.AppendRaw(records[0])
 				return err
 			}); err != nil {
-				n.t.Error(err)
+				n.T.Error(err)
 			}
-			n.caughtUp()
+			n.CaughtUp()
 		}, 1, 1, 2},
 	} {
 		t.Run(name, func(t *testing.T) {
-			n := newNode(t)
-			n.must(201, "PUT", "/Patient/p", patient("p", "0"))
-			at := n.quarantinedElsewhere(put("p", "1"))
+			n := functionstest.NewNode(t)
+			n.Must(201, "PUT", "/Patient/p", functionstest.Patient("p", "0"))
+			at := quarantinedElsewhere(n, functionstest.Put("p", "1"))
 			right := func(when string, r verify.Report) {
 				t.Helper()
 				if r.Quarantined != 1 || r.Open != c.open || r.Accepted != 1+c.accepted || r.Refused != 0 || r.Events != r.Accepted || r.Versions != c.versions {
@@ -263,71 +222,25 @@ func TestARecordThatOnlyAnotherProgramCouldNotReadIsDecidedAndCounted(t *testing
 				}
 			}
 			c.handle(n, at)
-			right("live", n.verified())
-			before, feed := n.index, recorded(t, n.index)
-			for when, g := range map[string]*generations{
-				"rebuilt with the feed":                  newGenerations(before, theCatalog().Digest()),
-				"rebuilt from what the live one decided": newGenerations(before, "other search parameters"),
+			right("live", n.Verified())
+			before, feed := n.Index, functionstest.Recorded(t, n.Index)
+			for when, g := range map[string]*functionstest.Generations{
+				"rebuilt with the feed":                  functionstest.NewGenerations(before, functionstest.Catalog().Digest()),
+				"rebuilt from what the live one decided": functionstest.NewGenerations(before, "other search parameters"),
 			} {
-				run := rebuildOf(n, g, feed)
-				if g.catalogs[0] != theCatalog().Digest() {
+				run := functionstest.RebuildOf(n, g, feed)
+				if g.Catalogs[0] != functionstest.Catalog().Digest() {
 					run.Feed = nil
 				}
-				if _, err := run.Handle(t.Context(), noProgress); err != nil {
+				if _, err := run.Handle(t.Context(), functionstest.NoProgress); err != nil {
 					t.Fatalf("%s: %v", when, err)
 				}
-				n.index = g.live
-				right(when, n.verified())
-				if got, want := g.live.dump(), before.dump(); got != want {
-					t.Errorf("%s: the generation differs: %s", when, firstDifference(got, want))
+				n.Index = g.Active
+				right(when, n.Verified())
+				if got, want := g.Active.Dump(), before.Dump(); got != want {
+					t.Errorf("%s: the generation differs: %s", when, functionstest.FirstDifference(got, want))
 				}
 			}
-		})
-	}
-}
-
-// logWithout has lost a record.
-type logWithout struct {
-	events.Log
-	lost events.Position
-}
-
-func (l logWithout) Replay(ctx context.Context, from events.Position, to int64, handle func([]events.RawRecord) error) error {
-	return l.Log.Replay(ctx, from, to, func(records []events.RawRecord) error {
-		return handle(slices.DeleteFunc(slices.Clone(records), func(raw events.RawRecord) bool { return raw.Position == l.lost }))
-	})
-}
-
-func TestVerifyTellsOfRecordsThatNothingWasDecidedAbout(t *testing.T) {
-	n := newNode(t)
-	n.must(201, "PUT", "/Patient/p", patient("p", "0"))
-	at := n.poisoned(put("p", "1"))
-	var log events.Log
-	for name, c := range map[string]struct {
-		says   string
-		change func()
-	}{
-		"a record that can't be read and is not in quarantine": {"the record at " + at.String() + " can't be read", func() { n.index.quarantined = nil }},
-		"a decision about no record":                           {"there is a decision on " + at.String() + ", and the log has no such record", func() { log = logWithout{n.log, at} }},
-		"the outcome of another event": {"is about the event", func() {
-			for id, outcome := range n.index.outcomes {
-				other := *outcome
-				other.EventID = "another"
-				delete(n.index.outcomes, id)
-				n.index.outcomes[other.EventID] = &other
-			}
-		}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			quarantined, outcomes := slices.Clone(n.index.quarantined), maps.Clone(n.index.outcomes)
-			log = n.log
-			c.change()
-			storage := &verify.Storage{Log: log, Index: n.index, Blobs: n.blobs, Dialects: theDialects()}
-			report, err := storage.Handle(t.Context(), verify.Options{Deep: true}, func(int64, int64) {})
-			if err != nil || report.OK || !strings.Contains(strings.Join(report.Problems, "\n"), c.says) {
-				t.Errorf("%v, the problems don't tell of %q: %q", err, c.says, report.Problems)
-			}
-			n.index.quarantined, n.index.outcomes = quarantined, outcomes
 		})
 	}
 }

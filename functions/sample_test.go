@@ -6,55 +6,22 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"binnacle/events"
 	"binnacle/events/fhir"
-	memorylog "binnacle/events/memory"
-	"binnacle/events/sqlitefile"
-	"binnacle/functions"
-	"binnacle/functions/door"
+	"binnacle/functions/functionstest"
 	"binnacle/functions/project"
 	"binnacle/functions/rebuild"
 	"binnacle/functions/verify"
-	"binnacle/functions/write"
 	"binnacle/projections"
 	memoryblobs "binnacle/projections/blobs/memory"
-	"binnacle/projections/index/sqlite"
 )
-
-// openIndex makes an empty index in memory.
-func openIndex(t testing.TB) *sqlite.Generations {
-	t.Helper()
-	generations, _ := openIndexFile(t)
-	return generations
-}
-
-// openIndexFile is openIndex with the file that the index is in.
-func openIndexFile(t testing.TB) (*sqlite.Generations, *sqlitefile.File) {
-	t.Helper()
-	file, err := sqlitefile.OpenMemory(quiet)
-	if err != nil {
-		t.Fatal(err)
-	}
-	generations, err := sqlite.Open(t.Context(), sqlite.Config{File: file, Catalog: theCatalog().Digest(), Logger: quiet}, true)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = generations.Close()
-		_ = file.Close()
-	})
-	return generations, file
-}
 
 // sample returns the bundles of the project's sample in the order in which they must be loaded.
 func sample(t testing.TB) []string {
@@ -93,42 +60,12 @@ func scanned(t *testing.T, x projections.Auditor) []string {
 	return lines
 }
 
-// served is a node on the sqlite index.
-type served struct {
-	log         *memorylog.Log
-	file        *sqlitefile.File // of the index
-	blobs       *memoryblobs.Blobs
-	generations *sqlite.Generations
-	live        projections.Index
-	heal        *functions.Heal
-	door        http.Handler
-}
-
-func newServed(t testing.TB) *served {
-	s := &served{log: memorylog.Open(1, quiet), blobs: memoryblobs.New()}
-	s.generations, s.file = openIndexFile(t)
-	s.live = s.generations.Live()
-	waiters := write.NewWaiters(s.live)
-	s.heal = &functions.Heal{Log: s.log, Index: s.live, Blobs: s.blobs, Dialects: theDialects()}
-	project := &project.Projector{Index: s.live, Blobs: s.blobs, Dialects: theDialects(), Told: waiters.Resolve, Heal: s.heal, Logger: quiet}
-	writer := &write.Writer{Log: s.log, Index: s.live, Blobs: s.blobs, Dialects: theDialects(), Waiters: waiters, Partitions: 1, Now: time.Now, Limits: write.Limits{OutcomeWait: 2 * time.Minute}}
-	s.door = new(node).handler(door.Config{Write: writer, Blobs: s.blobs, Catalog: theCatalog(), Now: time.Now, NewID: newID, Base: "/fhir", Tenant: "main", Heal: s.heal, Logger: quiet})
-	follow(t, s.log, project)
-	return s
-}
-
-func (s *served) post(bundle string) *httptest.ResponseRecorder {
-	rw := httptest.NewRecorder()
-	s.door.ServeHTTP(rw, httptest.NewRequest("POST", base, strings.NewReader(bundle)))
-	return rw
-}
-
 func TestTheSampleGoesInAndTheSameComesOutOfEveryReplay(t *testing.T) {
-	n := newServed(t)
-	log, blobs, generations, live, heal := n.log, n.blobs, n.generations, n.live, n.heal
+	n := functionstest.NewServed(t)
+	log, blobs, generations, live, heal := n.Log, n.Blobs, n.Generations, n.Live, n.Heal
 	resources := 0
 	for i, bundle := range sample(t) {
-		rw := n.post(bundle)
+		rw := n.Post(bundle)
 		if rw.Code != 200 {
 			t.Fatalf("bundle %d: %d %.500s", i, rw.Code, rw.Body)
 		}
@@ -155,18 +92,18 @@ func TestTheSampleGoesInAndTheSameComesOutOfEveryReplay(t *testing.T) {
 	same := func(t *testing.T, x projections.Auditor) {
 		t.Helper()
 		if got := scanned(t, x); !slices.Equal(got, want) {
-			t.Errorf("the rows differ: %s", firstDifference(strings.Join(got, "\n"), strings.Join(want, "\n")))
+			t.Errorf("the rows differ: %s", functionstest.FirstDifference(strings.Join(got, "\n"), strings.Join(want, "\n")))
 		}
 	}
 	t.Run("in other batches", func(t *testing.T) {
 		random := rand.New(rand.NewPCG(1, 2))
-		again := openIndex(t).Live()
-		p := &project.Projector{Index: again, Blobs: memoryblobs.New(), Dialects: theDialects(), Logger: quiet, Reseek: func() { t.Error("reseek") }}
-		mustSeek(t, p)
+		again := functionstest.OpenIndex(t).Live()
+		p := &project.Projector{Index: again, Blobs: memoryblobs.New(), Dialects: functionstest.Dialects(), Logger: functionstest.Quiet, Reseek: func() { t.Error("reseek") }}
+		functionstest.MustSeek(t, p)
 		if err := log.Replay(t.Context(), events.Position{}, ends[0].Next, func(records []events.RawRecord) error {
 			for len(records) > 0 {
 				size := min(1+random.IntN(200), len(records))
-				if err := p.Handle(batch(records[:size]...)); err != nil {
+				if err := p.Handle(functionstest.Batch(records[:size]...)); err != nil {
 					return err
 				}
 				records = records[size:]
@@ -178,7 +115,7 @@ func TestTheSampleGoesInAndTheSameComesOutOfEveryReplay(t *testing.T) {
 		same(t, again)
 	})
 	t.Run("in a rebuild", func(t *testing.T) {
-		run := &rebuild.Index{Log: log, Generations: generations, Blobs: blobs, Dialects: theDialects(), Logger: quiet}
+		run := &rebuild.Index{Log: log, Generations: generations, Blobs: blobs, Dialects: functionstest.Dialects(), Logger: functionstest.Quiet}
 		summary, err := run.Handle(context.Background(), func(rebuild.Progress) {})
 		if err != nil || summary.Generation != 2 {
 			t.Fatalf("got %+v, %v", summary, err)
@@ -202,7 +139,7 @@ func TestTheSampleGoesInAndTheSameComesOutOfEveryReplay(t *testing.T) {
 			}
 		}
 	})
-	storage := &verify.Storage{Log: log, Index: live, Blobs: blobs, Dialects: theDialects()}
+	storage := &verify.Storage{Log: log, Index: live, Blobs: blobs, Dialects: functionstest.Dialects()}
 	report, err := storage.Handle(t.Context(), verify.Options{Deep: true}, func(int64, int64) {})
 	if err != nil || !report.OK || report.Resources != int64(resources) || report.Missing+report.Wrong+report.Orphans != 0 {
 		t.Errorf("verify: %v\n%s", err, strings.Join(report.Lines(), "\n"))
@@ -211,10 +148,10 @@ func TestTheSampleGoesInAndTheSameComesOutOfEveryReplay(t *testing.T) {
 
 // BenchmarkTransactions measures the writing half without HTTP and disks: eight clients send patients' bundles.
 func BenchmarkTransactions(b *testing.B) {
-	n := newServed(b)
+	n := functionstest.NewServed(b)
 	bundles := sample(b)
 	for _, bundle := range bundles[:2] {
-		if rw := n.post(bundle); rw.Code != 200 {
+		if rw := n.Post(bundle); rw.Code != 200 {
 			b.Fatal(rw.Body)
 		}
 	}
@@ -225,7 +162,7 @@ func BenchmarkTransactions(b *testing.B) {
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
 			bundle := bundles[next.Add(1)%int64(len(bundles))]
-			if rw := n.post(bundle); rw.Code != 200 {
+			if rw := n.Post(bundle); rw.Code != 200 {
 				b.Errorf("%d %.300s", rw.Code, rw.Body)
 			}
 			bytes.Add(int64(len(bundle)))
@@ -233,7 +170,7 @@ func BenchmarkTransactions(b *testing.B) {
 	})
 	b.StopTimer()
 	b.SetBytes(bytes.Load() / int64(b.N))
-	sizes, err := n.live.Sizes(b.Context())
+	sizes, err := n.Live.Sizes(b.Context())
 	if err != nil {
 		b.Fatal(err)
 	}

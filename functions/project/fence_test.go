@@ -1,10 +1,11 @@
-package functions_test
+package project_test
 
 import (
 	"math/rand/v2"
 	"sync/atomic"
 	"testing"
 
+	"binnacle/functions/functionstest"
 	"binnacle/functions/project"
 	memoryblobs "binnacle/projections/blobs/memory"
 )
@@ -14,13 +15,13 @@ import (
 func TestAProjectorThatWasAsleepIsFencedAndLosesNothingForOthers(t *testing.T) {
 	const count = 300
 	for seed := range uint64(4) {
-		records := randomRecords(t, seed, count)
-		clean := newIndex()
-		if err := newProject(clean, memoryblobs.New()).Handle(batch(records...)); err != nil {
+		records := functionstest.RandomRecords(t, seed, count)
+		clean := functionstest.NewIndex()
+		if err := functionstest.NewProject(clean, memoryblobs.New()).Handle(functionstest.Batch(records...)); err != nil {
 			t.Fatal(err)
 		}
 		random := rand.New(rand.NewPCG(seed, 3))
-		x, blobs := newIndex(), memoryblobs.New()
+		x, blobs := functionstest.NewIndex(), memoryblobs.New()
 		var reseeks atomic.Int32
 		type follower struct {
 			project *project.Projector
@@ -29,7 +30,7 @@ func TestAProjectorThatWasAsleepIsFencedAndLosesNothingForOthers(t *testing.T) {
 		}
 		followers := make([]*follower, 2)
 		for i := range followers {
-			f := &follower{project: newProject(x, blobs), lost: true}
+			f := &follower{project: functionstest.NewProject(x, blobs), lost: true}
 			f.project.Reseek = func() { f.lost = true; reseeks.Add(1) }
 			followers[i] = f
 		}
@@ -55,19 +56,19 @@ func TestAProjectorThatWasAsleepIsFencedAndLosesNothingForOthers(t *testing.T) {
 			if f.next == end {
 				continue
 			}
-			before := x.dump()
-			if err := f.project.Handle(batch(records[f.next:end]...)); err != nil {
+			before := x.Dump()
+			if err := f.project.Handle(functionstest.Batch(records[f.next:end]...)); err != nil {
 				t.Fatal(err)
 			}
 			if f.lost {
-				if x.dump() != before {
+				if x.Dump() != before {
 					t.Fatalf("seed %d: a projector that has lost its place has written", seed)
 				}
 				continue
 			}
 			f.next = end
 		}
-		if got, want := x.dump(), clean.dump(); got != want {
+		if got, want := x.Dump(), clean.Dump(); got != want {
 			t.Errorf("seed %d: two projectors made\n%s\nwant\n%s", seed, got, want)
 		}
 		if reseeks.Load() == 0 {

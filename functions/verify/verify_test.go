@@ -1,4 +1,4 @@
-package functions_test
+package verify_test
 
 import (
 	"context"
@@ -11,51 +11,31 @@ import (
 	"testing"
 
 	"binnacle/events"
+	"binnacle/functions/functionstest"
 	"binnacle/functions/verify"
 	"binnacle/projections"
 )
 
-// send sends a request with a body to the door.
-func (s *served) send(t testing.TB, status int, method, path, body string) {
-	t.Helper()
-	r := httptest.NewRequest(method, base+path, strings.NewReader(body))
-	r.Header.Set("Content-Type", "application/fhir+json")
-	rw := httptest.NewRecorder()
-	if s.door.ServeHTTP(rw, r); rw.Code != status {
-		t.Fatalf("%s %s: got %d, want %d: %s", method, path, rw.Code, status, rw.Body)
-	}
-}
-
-func (s *served) verify(t testing.TB, options verify.Options) verify.Report {
-	t.Helper()
-	storage := &verify.Storage{Log: s.log, Index: s.live, Blobs: s.blobs, Dialects: theDialects()}
-	report, err := storage.Handle(t.Context(), options, func(int64, int64) {})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return report
-}
-
 // termsOfAllKinds is a node with terms of all kinds in seven versions: an update, a deletion, and references that were resolved in a transaction.
-func termsOfAllKinds(t testing.TB) *served {
-	s := newServed(t)
-	s.send(t, 201, "PUT", "/Patient/p", `{"resourceType":"Patient","id":"p","identifier":[{"system":"urn:s","value":"1"}],"name":[{"family":"Chalmers"}],"birthDate":"1974-12-25"}`)
-	s.send(t, 201, "PUT", "/Patient/q", patient("q", "2"))
-	s.send(t, 200, "PUT", "/Patient/q", patient("q", "3"))
-	s.send(t, 204, "DELETE", "/Patient/q", "")
-	s.send(t, 200, "POST", "", `{"resourceType":"Bundle","type":"transaction","entry":[
+func termsOfAllKinds(t testing.TB) *functionstest.Served {
+	s := functionstest.NewServed(t)
+	s.Send(t, 201, "PUT", "/Patient/p", `{"resourceType":"Patient","id":"p","identifier":[{"system":"urn:s","value":"1"}],"name":[{"family":"Chalmers"}],"birthDate":"1974-12-25"}`)
+	s.Send(t, 201, "PUT", "/Patient/q", functionstest.Patient("q", "2"))
+	s.Send(t, 200, "PUT", "/Patient/q", functionstest.Patient("q", "3"))
+	s.Send(t, 204, "DELETE", "/Patient/q", "")
+	s.Send(t, 200, "POST", "", `{"resourceType":"Bundle","type":"transaction","entry":[
 		{"fullUrl":"urn:uuid:2b4bd1ce-3b4a-4b7a-9c6c-111111111111","request":{"method":"POST","url":"Encounter"},"resource":{"resourceType":"Encounter","status":"finished",
 			"class":{"code":"AMB"},"subject":{"reference":"Patient?identifier=urn:s|1"},"period":{"start":"2020-01-01","end":"2020-03-01"}}},
 		{"request":{"method":"POST","url":"Observation"},"resource":{"resourceType":"Observation","status":"final","code":{"coding":[{"system":"http://loinc.org","code":"8302-2"}]},
 			"subject":{"reference":"Patient/p"},"encounter":{"reference":"urn:uuid:2b4bd1ce-3b4a-4b7a-9c6c-111111111111"},"effectiveDateTime":"2020-01-01T10:00:00Z",
 			"valueQuantity":{"value":180.5,"unit":"cm","system":"http://unitsofmeasure.org","code":"cm"}}}]}`)
-	s.send(t, 201, "PUT", "/Patient/r", patient("r", "4"))
+	s.Send(t, 201, "PUT", "/Patient/r", functionstest.Patient("r", "4"))
 	return s
 }
 
 func TestVerifyTellsOfEachTermRowThatIsAlteredMissingOrAdded(t *testing.T) {
 	s := termsOfAllKinds(t)
-	if r := s.verify(t, verify.Options{Deep: true}); !r.OK || r.TermsCompared != 7 || r.TermsDiffer != 0 {
+	if r := s.Verify(t, verify.Options{Deep: true}); !r.OK || r.TermsCompared != 7 || r.TermsDiffer != 0 {
 		t.Fatalf("before anything is changed:\n%s", strings.Join(r.Lines(), "\n"))
 	}
 	const sid = "ref >> 2"
@@ -78,17 +58,17 @@ func TestVerifyTellsOfEachTermRowThatIsAlteredMissingOrAdded(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := termsOfAllKinds(t)
-			done, err := s.file.Write.ExecContext(t.Context(), c.change)
+			done, err := s.File.Write.ExecContext(t.Context(), c.change)
 			if err != nil {
 				t.Fatal(err)
 			}
 			if n, err := done.RowsAffected(); err != nil || n == 0 {
 				t.Fatalf("%q changed %d rows, %v", c.change, n, err)
 			}
-			if plain := s.verify(t, verify.Options{}); !plain.OK || plain.TermsCompared != 0 {
+			if plain := s.Verify(t, verify.Options{}); !plain.OK || plain.TermsCompared != 0 {
 				t.Errorf("without --deep terms are not looked at:\n%s", strings.Join(plain.Lines(), "\n"))
 			}
-			report := s.verify(t, verify.Options{Deep: true})
+			report := s.Verify(t, verify.Options{Deep: true})
 			if report.OK || report.TermsDiffer != int64(len(c.of)) || len(report.Problems) != len(c.of) {
 				t.Fatalf("want %d differences:\n%s", len(c.of), strings.Join(report.Lines(), "\n"))
 			}
@@ -116,17 +96,17 @@ func (b strictBlobs) Get(ctx context.Context, hashes []events.Hash) ([][]byte, e
 
 func TestVerifyTellsADamagedContentFromAMissingOne(t *testing.T) {
 	s := termsOfAllKinds(t)
-	current, err := s.live.Current(t.Context(), []projections.Key{{Tenant: "main", Type: "Patient", ID: "p"}, {Tenant: "main", Type: "Patient", ID: "r"}})
+	current, err := s.Live.Current(t.Context(), []projections.Key{{Tenant: "main", Type: "Patient", ID: "p"}, {Tenant: "main", Type: "Patient", ID: "r"}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.blobs.Delete(t.Context(), []events.Hash{current[0].Hash, current[1].Hash}); err != nil {
+	if err := s.Blobs.Delete(t.Context(), []events.Hash{current[0].Hash, current[1].Hash}); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.blobs.Put(t.Context(), []projections.Blob{{Hash: current[0].Hash, Content: []byte("damaged")}}); err != nil {
+	if err := s.Blobs.Put(t.Context(), []projections.Blob{{Hash: current[0].Hash, Content: []byte("damaged")}}); err != nil {
 		t.Fatal(err)
 	}
-	storage := &verify.Storage{Log: s.log, Index: s.live, Blobs: strictBlobs{s.blobs}, Dialects: theDialects()}
+	storage := &verify.Storage{Log: s.Log, Index: s.Live, Blobs: strictBlobs{s.Blobs}, Dialects: functionstest.Dialects()}
 	for _, c := range []struct {
 		options                  verify.Options
 		missing, wrong, repaired int64
@@ -153,11 +133,11 @@ func TestVerifyTellsOfWrongCountersAndOfWhatTheIndexLacks(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := termsOfAllKinds(t)
 			for _, change := range c.change {
-				if _, err := s.file.Write.ExecContext(t.Context(), change); err != nil {
+				if _, err := s.File.Write.ExecContext(t.Context(), change); err != nil {
 					t.Fatal(err)
 				}
 			}
-			report := s.verify(t, verify.Options{})
+			report := s.Verify(t, verify.Options{})
 			if report.OK || len(report.Problems) != len(c.of) {
 				t.Fatalf("want %d problems:\n%s", len(c.of), strings.Join(report.Lines(), "\n"))
 			}
@@ -173,7 +153,7 @@ func TestVerifyTellsOfWrongCountersAndOfWhatTheIndexLacks(t *testing.T) {
 func TestVerifyTakesTermsFromTheLogWhereTheContentIsLost(t *testing.T) {
 	s := termsOfAllKinds(t)
 	var hashes []events.Hash
-	if err := s.live.Scan(t.Context(), 0, func(v projections.Version, _ events.Hash) error {
+	if err := s.Live.Scan(t.Context(), 0, func(v projections.Version, _ events.Hash) error {
 		if !v.Deleted {
 			hashes = append(hashes, v.Hash)
 		}
@@ -181,23 +161,23 @@ func TestVerifyTakesTermsFromTheLogWhereTheContentIsLost(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.blobs.Delete(t.Context(), hashes); err != nil {
+	if err := s.Blobs.Delete(t.Context(), hashes); err != nil {
 		t.Fatal(err)
 	}
-	if r := s.verify(t, verify.Options{Deep: true}); r.OK || r.Missing != 6 || r.TermsCompared != 7 || r.TermsDiffer != 0 {
+	if r := s.Verify(t, verify.Options{Deep: true}); r.OK || r.Missing != 6 || r.TermsCompared != 7 || r.TermsDiffer != 0 {
 		t.Errorf("with all contents lost:\n%s", strings.Join(r.Lines(), "\n"))
 	}
-	if r := s.verify(t, verify.Options{Deep: true, Repair: true}); !r.OK || r.Repaired != 6 || r.TermsCompared != 7 || r.TermsDiffer != 0 {
+	if r := s.Verify(t, verify.Options{Deep: true, Repair: true}); !r.OK || r.Repaired != 6 || r.TermsCompared != 7 || r.TermsDiffer != 0 {
 		t.Errorf("with repair:\n%s", strings.Join(r.Lines(), "\n"))
 	}
 }
 
 func TestVerifyDoesNotCompareTermsThatAnotherReadingOfTheParametersHasMade(t *testing.T) {
 	s := termsOfAllKinds(t)
-	if _, err := s.file.Write.ExecContext(t.Context(), "delete from g1_text"); err != nil {
+	if _, err := s.File.Write.ExecContext(t.Context(), "delete from g1_text"); err != nil {
 		t.Fatal(err)
 	}
-	storage := &verify.Storage{Log: s.log, Index: s.live, Blobs: s.blobs, Dialects: theDialects(), OtherReading: true}
+	storage := &verify.Storage{Log: s.Log, Index: s.Live, Blobs: s.Blobs, Dialects: functionstest.Dialects(), OtherReading: true}
 	report, err := storage.Handle(t.Context(), verify.Options{Deep: true}, func(int64, int64) {})
 	if err != nil || !report.OK || !report.TermsSkipped || !strings.Contains(strings.Join(report.Lines(), "\n"), "WARNING: search terms were not compared") {
 		t.Errorf("%v\n%s", err, strings.Join(report.Lines(), "\n"))
@@ -216,17 +196,17 @@ func TestVerifyBesideAWriterRaisesNoFalseAlarm(t *testing.T) {
 				return
 			default:
 			}
-			r := httptest.NewRequest("PUT", fmt.Sprintf("%s/Patient/w%d", base, n%5), strings.NewReader(patient(fmt.Sprintf("w%d", n%5), fmt.Sprint(n))))
+			r := httptest.NewRequest("PUT", fmt.Sprintf("%s/Patient/w%d", functionstest.Base, n%5), strings.NewReader(functionstest.Patient(fmt.Sprintf("w%d", n%5), fmt.Sprint(n))))
 			r.Header.Set("Content-Type", "application/fhir+json")
 			rw := httptest.NewRecorder()
-			if s.door.ServeHTTP(rw, r); rw.Code != 200 && rw.Code != 201 {
+			if s.Door.ServeHTTP(rw, r); rw.Code != 200 && rw.Code != 201 {
 				t.Errorf("write %d: %d %s", n, rw.Code, rw.Body)
 				return
 			}
 		}
 	}()
 	for range 5 {
-		if r := s.verify(t, verify.Options{Deep: true}); !r.OK || r.TermsCompared != r.Versions {
+		if r := s.Verify(t, verify.Options{Deep: true}); !r.OK || r.TermsCompared != r.Versions {
 			t.Errorf("beside a writer:\n%s", strings.Join(r.Lines(), "\n"))
 		}
 	}
@@ -237,7 +217,7 @@ func TestVerifyBesideAWriterRaisesNoFalseAlarm(t *testing.T) {
 func TestVerifyCanBeInterrupted(t *testing.T) {
 	s := termsOfAllKinds(t)
 	ctx, cancel := context.WithCancel(t.Context())
-	storage := &verify.Storage{Log: s.log, Index: s.live, Blobs: s.blobs, Dialects: theDialects()}
+	storage := &verify.Storage{Log: s.Log, Index: s.Live, Blobs: s.Blobs, Dialects: functionstest.Dialects()}
 	told := 0
 	_, err := storage.Handle(ctx, verify.Options{Deep: true}, func(done, all int64) {
 		if told++; done < 1 || all != 7 {
@@ -251,29 +231,29 @@ func TestVerifyCanBeInterrupted(t *testing.T) {
 }
 
 func TestVerifyNamesWhatWasChangedAfterARecordInQuarantineThatWasToChangeItToo(t *testing.T) {
-	n := newNode(t)
-	n.must(201, "PUT", "/Patient/p", patient("p", "0"))
-	n.must(201, "PUT", "/Patient/before", patient("before", "0"))
-	both := put("p", "lost")
-	both.Changes = append(both.Changes, put("q", "lost").Changes[0], put("before", "lost").Changes[0], put("never", "lost").Changes[0])
-	foreign := n.poisoned(both)
-	wrong := put("p", "lost")
+	n := functionstest.NewNode(t)
+	n.Must(201, "PUT", "/Patient/p", functionstest.Patient("p", "0"))
+	n.Must(201, "PUT", "/Patient/before", functionstest.Patient("before", "0"))
+	both := functionstest.Put("p", "lost")
+	both.Changes = append(both.Changes, functionstest.Put("q", "lost").Changes[0], functionstest.Put("before", "lost").Changes[0], functionstest.Put("never", "lost").Changes[0])
+	foreign := n.Poisoned(both)
+	wrong := functionstest.Put("p", "lost")
 	wrong.Changes[0].Content = []byte(`{"resourceType":"Observation","id":"p"}`)
-	positions, err := n.log.Append(t.Context(), []events.Event{wrong})
+	positions, err := n.Log.Append(t.Context(), []events.Event{wrong})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := n.log.AppendRaw(events.RawRecord{Key: []byte("main"), Value: []byte{1, 2, 3}}); err != nil {
+	if _, err := n.Log.AppendRaw(events.RawRecord{Key: []byte("main"), Value: []byte{1, 2, 3}}); err != nil {
 		t.Fatal(err)
 	}
-	if r := n.verified(); len(r.Dependents) != 0 || r.Open != 3 {
+	if r := n.Verified(); len(r.Dependents) != 0 || r.Open != 3 {
 		t.Fatalf("nothing was changed since, but: %+v, %d open", r.Dependents, r.Open)
 	}
-	n.must(200, "PUT", "/Patient/p", patient("p", "1"))
-	n.must(201, "PUT", "/Patient/q", patient("q", "1"))
-	n.must(204, "DELETE", "/Patient/q", "")
-	n.must(201, "PUT", "/Patient/other", patient("other", "1"))
-	report := n.verified() // a warning is no corruption
+	n.Must(200, "PUT", "/Patient/p", functionstest.Patient("p", "1"))
+	n.Must(201, "PUT", "/Patient/q", functionstest.Patient("q", "1"))
+	n.Must(204, "DELETE", "/Patient/q", "")
+	n.Must(201, "PUT", "/Patient/other", functionstest.Patient("other", "1"))
+	report := n.Verified() // a warning is no corruption
 	want := []verify.Dependent{
 		{Record: foreign.String(), Tenant: "main", Type: "Patient", ID: "p", Version: 2, Position: "0:5"},
 		{Record: foreign.String(), Tenant: "main", Type: "Patient", ID: "q", Version: 2, Position: "0:7"},
@@ -288,10 +268,10 @@ func TestVerifyNamesWhatWasChangedAfterARecordInQuarantineThatWasToChangeItToo(t
 	if data, err := json.Marshal(report); err != nil || !strings.Contains(string(data), `"dependents":[{"record":"`+foreign.String()+`","tenant":"main","type":"Patient","id":"p","version":2,"position":"0:5"}`) {
 		t.Errorf("as JSON: %v, %s", err, data)
 	}
-	if _, err := n.quarantine().Discard(t.Context(), n.quarantinedAt(foreign), "the later changes are right"); err != nil {
+	if _, err := n.Quarantine().Discard(t.Context(), n.QuarantinedAt(foreign), "the later changes are right"); err != nil {
 		t.Fatal(err)
 	}
-	if report = n.verified(); len(report.Dependents) != 1 || report.Dependents[0].Record != positions[0].String() || report.Open != 2 || report.Quarantined != 3 {
+	if report = n.Verified(); len(report.Dependents) != 1 || report.Dependents[0].Record != positions[0].String() || report.Open != 2 || report.Quarantined != 3 {
 		t.Errorf("when one was handled: %+v, %d of %d open", report.Dependents, report.Open, report.Quarantined)
 	}
 }

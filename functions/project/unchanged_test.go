@@ -1,24 +1,26 @@
-package functions_test
+package project_test
 
 import (
 	"strings"
 	"testing"
+
+	"binnacle/functions/functionstest"
 )
 
 // TestAnUpdateToWhatIsThereIsNoChange: in every form of an update, whatever the white space and the server's own values are.
 func TestAnUpdateToWhatIsThereIsNoChange(t *testing.T) {
 	const content = `{"resourceType":"Observation","id":"o","status":"final","code":{"text":"x"},"identifier":[{"system":"urn:s","value":"1"}],"subject":{"reference":"Patient/p"},"valueQuantity":{"value":1.10}}`
-	n := newNode(t)
-	n.must(201, "PUT", "/Patient/p", patient("p", "1"))
-	n.must(201, "PUT", "/Observation/o", content)
-	read := n.must(200, "PUT", "/Observation/o", content).body
+	n := functionstest.NewNode(t)
+	n.Must(201, "PUT", "/Patient/p", functionstest.Patient("p", "1"))
+	n.Must(201, "PUT", "/Observation/o", content)
+	read := n.Must(200, "PUT", "/Observation/o", content).Body
 	spaced := strings.NewReplacer(`":`, `" : `, `,"`, ",\n  \"").Replace(read)
 	same := map[string]string{
 		"what was read":               read,
 		"other white space":           spaced,
 		"other values of the server":  strings.NewReplacer(`"versionId":"1"`, `"versionId":"77"`, `"lastUpdated":"2`, `"lastUpdated":"1`).Replace(read),
 		"a meta at the end":           strings.TrimSuffix(content, "}") + `,"meta":{"lastUpdated":"2020-01-01T00:00:00Z"}}`,
-		"a reference in another form": strings.Replace(spaced, `"Patient/p"`, `"`+base+`/Patient/p"`, 1),
+		"a reference in another form": strings.Replace(spaced, `"Patient/p"`, `"`+functionstest.Base+`/Patient/p"`, 1),
 		"a link that is resolved":     strings.Replace(spaced, `"Patient/p"`, `"Patient?identifier=urn:s|1"`, 1),
 	}
 	other := map[string]string{
@@ -28,23 +30,23 @@ func TestAnUpdateToWhatIsThereIsNoChange(t *testing.T) {
 	}
 	forms := map[string]func(content string) (status, version string){
 		"PUT": func(content string) (string, string) {
-			got := n.must(200, "PUT", "/Observation/o", content)
-			return "200", got.header.Get("ETag")
+			got := n.Must(200, "PUT", "/Observation/o", content)
+			return "200", got.Header.Get("ETag")
 		},
 		"PUT by a condition": func(content string) (string, string) {
-			got := n.must(200, "PUT", "/Observation?identifier=urn:s|1", content)
-			return "200", got.header.Get("ETag")
+			got := n.Must(200, "PUT", "/Observation?identifier=urn:s|1", content)
+			return "200", got.Header.Get("ETag")
 		},
 	}
 	for _, kind := range []string{"batch", "transaction"} {
 		for _, url := range []string{"Observation/o", "Observation?identifier=urn:s|1"} {
 			forms[url+" in a "+kind] = func(content string) (string, string) {
-				got := n.must(200, "POST", "", bundleOf(kind, entryOf("", "PUT", url, content)))
-				return got.at(t, "entry", 0, "response", "status"), got.at(t, "entry", 0, "response", "etag")
+				got := n.Must(200, "POST", "", functionstest.BundleOf(kind, functionstest.EntryOf("", "PUT", url, content)))
+				return got.At(t, "entry", 0, "response", "status"), got.At(t, "entry", 0, "response", "etag")
 			}
 		}
 	}
-	version := n.must(200, "PUT", "/Observation/o", read).header.Get("ETag")
+	version := n.Must(200, "PUT", "/Observation/o", read).Header.Get("ETag")
 	for form, put := range forms {
 		for name, content := range same {
 			if status, got := put(content); status != "200" || got != version {
@@ -55,8 +57,8 @@ func TestAnUpdateToWhatIsThereIsNoChange(t *testing.T) {
 			if _, got := put(changed); got == version {
 				t.Errorf("%s of %s: no new version", form, name)
 			}
-			version = n.must(200, "PUT", "/Observation/o", content).header.Get("ETag")
+			version = n.Must(200, "PUT", "/Observation/o", content).Header.Get("ETag")
 		}
 	}
-	n.verified()
+	n.Verified()
 }

@@ -1,4 +1,4 @@
-package functions_test
+package rebuild_test
 
 import (
 	"fmt"
@@ -8,6 +8,7 @@ import (
 	"binnacle/events"
 	memorylog "binnacle/events/memory"
 	"binnacle/functions"
+	"binnacle/functions/functionstest"
 	"binnacle/functions/rebuild"
 	"binnacle/functions/verify"
 	"binnacle/projections"
@@ -15,43 +16,23 @@ import (
 	"binnacle/projections/catalog"
 )
 
-// recorded is a feed of all that an index has decided.
-func recorded(t *testing.T, x *index) *memorylog.Feed {
-	t.Helper()
-	feed := memorylog.NewFeed()
-	decisions, err := x.Decisions(t.Context(), events.Position{}, 1<<30)
-	if err == nil {
-		err = feed.Publish(t.Context(), decisions)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return feed
-}
-
-func rebuildOf(n *node, g *generations, feed events.Feed) *rebuild.Index {
-	return &rebuild.Index{Log: n.log, Feed: feed, Generations: g, Blobs: n.blobs, Dialects: theDialects(), Logger: quiet}
-}
-
-func noProgress(rebuild.Progress) {}
-
 // history appends random records, some of them no events at all, twice, and a transaction whose links only the log's order resolves.
-func history(t *testing.T) *node {
+func history(t *testing.T) *functionstest.Node {
 	t.Helper()
-	n := filled(t)
-	n.must(201, "PUT", "/Practitioner/d", `{"resourceType":"Practitioner","id":"d","identifier":[{"system":"urn:npi","value":"7"}]}`)
-	n.must(200, "POST", "", bundleOf("transaction",
-		entryOf("urn:uuid:2", "POST", "Patient", patient("", "fresh"), `"ifNoneExist":"identifier=urn:s|fresh"`),
-		entryOf("urn:uuid:3", "POST", "Observation", observation(`,"focus":[{"reference":"urn:uuid:2"},{"reference":"Patient?identifier=urn:s|fresh"}],"performer":[{"reference":"Practitioner?identifier=urn:npi|7"}]`)),
+	n := functionstest.Filled(t)
+	n.Must(201, "PUT", "/Practitioner/d", `{"resourceType":"Practitioner","id":"d","identifier":[{"system":"urn:npi","value":"7"}]}`)
+	n.Must(200, "POST", "", functionstest.BundleOf("transaction",
+		functionstest.EntryOf("urn:uuid:2", "POST", "Patient", functionstest.Patient("", "fresh"), `"ifNoneExist":"identifier=urn:s|fresh"`),
+		functionstest.EntryOf("urn:uuid:3", "POST", "Observation", functionstest.Observation(`,"focus":[{"reference":"urn:uuid:2"},{"reference":"Patient?identifier=urn:s|fresh"}],"performer":[{"reference":"Practitioner?identifier=urn:npi|7"}]`)),
 	))
-	first := randomRecords(t, 11, 300)[:20]
+	first := functionstest.RandomRecords(t, 11, 300)[:20]
 	for _, raw := range append(first, events.RawRecord{Key: []byte("main"), Value: []byte("no event")}) {
 		raw.Position = events.Position{}
-		if _, err := n.log.AppendRaw(raw); err != nil {
+		if _, err := n.Log.AppendRaw(raw); err != nil {
 			t.Fatal(err)
 		}
 	}
-	n.caughtUp()
+	n.CaughtUp()
 	return n
 }
 
@@ -63,13 +44,13 @@ func TestARebuildAppliesWhatIsRecorded(t *testing.T) {
 		"nothing":    func(int64) int64 { return 0 },
 	} {
 		t.Run(name, func(t *testing.T) {
-			ends, err := n.log.Ends(t.Context())
+			ends, err := n.Log.Ends(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
 			to := keep(ends[0].Next)
 			feed := memorylog.NewFeed()
-			all, err := n.index.Decisions(t.Context(), events.Position{}, 1<<30)
+			all, err := n.Index.Decisions(t.Context(), events.Position{}, 1<<30)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -79,13 +60,13 @@ func TestARebuildAppliesWhatIsRecorded(t *testing.T) {
 			if err := feed.Publish(t.Context(), all); err != nil {
 				t.Fatal(err)
 			}
-			g := newGenerations(n.index, theCatalog().Digest())
-			summary, err := rebuildOf(n, g, feed).Handle(t.Context(), noProgress)
+			g := functionstest.NewGenerations(n.Index, functionstest.Catalog().Digest())
+			summary, err := functionstest.RebuildOf(n, g, feed).Handle(t.Context(), functionstest.NoProgress)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got, want := g.live.dump(), n.index.dump(); g.live == n.index || got != want {
-				t.Errorf("the new generation differs: %s", firstDifference(got, want))
+			if got, want := g.Active.Dump(), n.Index.Dump(); g.Active == n.Index || got != want {
+				t.Errorf("the new generation differs: %s", functionstest.FirstDifference(got, want))
 			}
 			if recorded, _ := feed.End(t.Context(), 0); summary.Recorded != recorded {
 				t.Errorf("%d records were applied as recorded, the feed ends at %d", summary.Recorded, recorded)
@@ -104,22 +85,22 @@ func TestAChangedMeaningDoesNotRewriteHistory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	made := func(t *testing.T) *node {
-		n := newNode(t)
-		n.must(201, "PUT", "/Patient/first", patient("first", "same"))
-		n.must(200, "POST", "/Patient", patient("", "same"), "If-None-Exist: identifier=urn:s|same")
-		n.must(201, "POST", "/Observation", observation(`,"subject":{"reference":"Patient?identifier=urn:s|same"}`))
-		n.caughtUp()
+	made := func(t *testing.T) *functionstest.Node {
+		n := functionstest.NewNode(t)
+		n.Must(201, "PUT", "/Patient/first", functionstest.Patient("first", "same"))
+		n.Must(200, "POST", "/Patient", functionstest.Patient("", "same"), "If-None-Exist: identifier=urn:s|same")
+		n.Must(201, "POST", "/Observation", functionstest.Observation(`,"subject":{"reference":"Patient?identifier=urn:s|same"}`))
+		n.CaughtUp()
 		return n
 	}
-	history := func(x *index) string {
+	history := func(x *functionstest.Index) string {
 		var b strings.Builder
-		for _, row := range x.rows {
+		for _, row := range x.Rows {
 			fmt.Fprintf(&b, "%+v\n", row.Version)
 		}
 		return b.String()
 	}
-	finds := func(t *testing.T, x *index, identifier string) int {
+	finds := func(t *testing.T, x *functionstest.Index, identifier string) int {
 		t.Helper()
 		q, err := changed.ParseCondition("main", "Patient", "identifier="+identifier)
 		if err != nil {
@@ -134,35 +115,35 @@ func TestAChangedMeaningDoesNotRewriteHistory(t *testing.T) {
 	}
 
 	n := made(t)
-	for name, feed := range map[string]events.Feed{"recorded in the feed": recorded(t, n.index), "known to the live generation alone": nil} {
+	for name, feed := range map[string]events.Feed{"recorded in the feed": functionstest.Recorded(t, n.Index), "known to the live generation alone": nil} {
 		t.Run(name, func(t *testing.T) {
-			g := newGenerations(n.index, theCatalog().Digest())
-			run := rebuildOf(n, g, feed)
-			run.Dialects = dialectsOf(changed)
-			summary, err := run.Handle(t.Context(), noProgress)
+			g := functionstest.NewGenerations(n.Index, functionstest.Catalog().Digest())
+			run := functionstest.RebuildOf(n, g, feed)
+			run.Dialects = functionstest.DialectsOf(changed)
+			summary, err := run.Handle(t.Context(), functionstest.NoProgress)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got, want := history(g.live), history(n.index); g.live == n.index || got != want {
-				t.Errorf("history was rewritten: %s", firstDifference(got, want))
+			if got, want := history(g.Active), history(n.Index); g.Active == n.Index || got != want {
+				t.Errorf("history was rewritten: %s", functionstest.FirstDifference(got, want))
 			}
 			if summary.Recorded != 3 || summary.Compared != 0 {
 				t.Errorf("got %+v, want 3 records applied and none compared", summary)
 			}
-			if got := finds(t, g.live, "same"); got != 0 {
+			if got := finds(t, g.Active, "same"); got != 0 {
 				t.Errorf("%d patients are found by what the parameter meant before", got)
 			}
 		})
 	}
 	t.Run("decided again it would be another one", func(t *testing.T) {
-		x := newIndex()
-		g := newGenerations(x, changed.Digest()) // an empty live generation, no feed
-		run := rebuildOf(n, g, nil)
-		run.Dialects, run.Blobs = dialectsOf(changed), memoryblobs.New()
-		if _, err := run.Handle(t.Context(), noProgress); err != nil {
+		x := functionstest.NewIndex()
+		g := functionstest.NewGenerations(x, changed.Digest()) // an empty live generation, no feed
+		run := functionstest.RebuildOf(n, g, nil)
+		run.Dialects, run.Blobs = functionstest.DialectsOf(changed), memoryblobs.New()
+		if _, err := run.Handle(t.Context(), functionstest.NoProgress); err != nil {
 			t.Fatal(err)
 		}
-		if history(g.live) == history(n.index) {
+		if history(g.Active) == history(n.Index) {
 			t.Error("deciding again gives the same history: the test above shows nothing")
 		}
 	})
@@ -170,7 +151,7 @@ func TestAChangedMeaningDoesNotRewriteHistory(t *testing.T) {
 
 func TestAFeedThatDoesNotFitTheLogIsRefusedWithThePosition(t *testing.T) {
 	n := history(t)
-	good, err := n.index.Decisions(t.Context(), events.Position{}, 1<<30)
+	good, err := n.Index.Decisions(t.Context(), events.Position{}, 1<<30)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -205,9 +186,9 @@ func TestAFeedThatDoesNotFitTheLogIsRefusedWithThePosition(t *testing.T) {
 			if err := feed.Publish(t.Context(), breaks(decisions, at)); err != nil {
 				t.Fatal(err)
 			}
-			g := newGenerations(n.index, theCatalog().Digest())
-			summary, err := rebuildOf(n, g, feed).Handle(t.Context(), noProgress)
-			if events.KindOf(err) != events.Conflict || !strings.Contains(err.Error(), position.String()) || summary.Switched || g.live != n.index {
+			g := functionstest.NewGenerations(n.Index, functionstest.Catalog().Digest())
+			summary, err := functionstest.RebuildOf(n, g, feed).Handle(t.Context(), functionstest.NoProgress)
+			if events.KindOf(err) != events.Conflict || !strings.Contains(err.Error(), position.String()) || summary.Switched || g.Active != n.Index {
 				t.Errorf("got %v, switched %v; want a conflict that names %v", err, summary.Switched, position)
 			}
 		})
@@ -216,15 +197,15 @@ func TestAFeedThatDoesNotFitTheLogIsRefusedWithThePosition(t *testing.T) {
 
 func TestAGenerationThatHoldsSomethingElseIsNotSwitchedTo(t *testing.T) {
 	n := history(t)
-	damaged := n.index.rows[40].Key
-	n.index.rows[40].MainDate++
-	state := n.index.states[0]
+	damaged := n.Index.Rows[40].Key
+	n.Index.Rows[40].MainDate++
+	state := n.Index.States[0]
 	state.Digest[0] ^= 1
-	n.index.states[0] = state
-	g := newGenerations(n.index, theCatalog().Digest())
-	run := rebuildOf(n, g, recorded(t, n.index))
-	summary, err := run.Handle(t.Context(), noProgress)
-	if events.KindOf(err) != events.Conflict || summary.Switched || g.live != n.index || g.paused {
+	n.Index.States[0] = state
+	g := functionstest.NewGenerations(n.Index, functionstest.Catalog().Digest())
+	run := functionstest.RebuildOf(n, g, functionstest.Recorded(t, n.Index))
+	summary, err := run.Handle(t.Context(), functionstest.NoProgress)
+	if events.KindOf(err) != events.Conflict || summary.Switched || g.Active != n.Index || g.Paused {
 		t.Fatalf("got %v, switched %v; want a conflict", err, summary.Switched)
 	}
 	for _, part := range []string{damaged.Type + "/" + damaged.ID, "partition 0", "sid 41", "term rows", "--accept-difference"} {
@@ -233,34 +214,34 @@ func TestAGenerationThatHoldsSomethingElseIsNotSwitchedTo(t *testing.T) {
 		}
 	}
 	run.AcceptDifference = true
-	if summary, err = run.Handle(t.Context(), noProgress); err != nil || !summary.Switched {
+	if summary, err = run.Handle(t.Context(), functionstest.NoProgress); err != nil || !summary.Switched {
 		t.Errorf("accepted: got %v, switched %v", err, summary.Switched)
 	}
 }
 
 func TestARollbackCatchesUpBeforeItTakesOver(t *testing.T) {
 	n := history(t)
-	g := newGenerations(n.index, theCatalog().Digest())
-	feed := recorded(t, n.index)
-	if _, err := rebuildOf(n, g, feed).Handle(t.Context(), noProgress); err != nil {
+	g := functionstest.NewGenerations(n.Index, functionstest.Catalog().Digest())
+	feed := functionstest.Recorded(t, n.Index)
+	if _, err := functionstest.RebuildOf(n, g, feed).Handle(t.Context(), functionstest.NoProgress); err != nil {
 		t.Fatal(err)
 	}
-	old, live := n.index, g.live
-	before := len(old.rows)
-	n.stop() // from now on the old generation is left alone
-	p := newProject(live, n.blobs)
-	more := randomRecords(t, 12, 50)
+	old, live := n.Index, g.Active
+	before := len(old.Rows)
+	n.Stop() // from now on the old generation is left alone
+	p := functionstest.NewProject(live, n.Blobs)
+	more := functionstest.RandomRecords(t, 12, 50)
 	var appended []events.RawRecord
 	for _, raw := range more {
 		raw.Position = events.Position{}
-		position, err := n.log.AppendRaw(raw)
+		position, err := n.Log.AppendRaw(raw)
 		if err != nil {
 			t.Fatal(err)
 		}
 		raw.Position = position
 	}
-	end := live.states[0].Next
-	if err := n.log.Replay(t.Context(), events.Position{Offset: end}, end+50, func(records []events.RawRecord) error {
+	end := live.States[0].Next
+	if err := n.Log.Replay(t.Context(), events.Position{Offset: end}, end+50, func(records []events.RawRecord) error {
 		appended = append(appended, records...)
 		return nil
 	}); err != nil {
@@ -268,57 +249,57 @@ func TestARollbackCatchesUpBeforeItTakesOver(t *testing.T) {
 	}
 	p.Reseek = func() {}
 	var err error
-	if p.LogID, err = functions.LogIdentity(t.Context(), n.log); err != nil {
+	if p.LogID, err = functions.LogIdentity(t.Context(), n.Log); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := p.Seek(t.Context(), 0); err != nil {
 		t.Fatal(err)
 	}
-	if err := p.Handle(batch(appended...)); err != nil {
+	if err := p.Handle(functionstest.Batch(appended...)); err != nil {
 		t.Fatal(err)
 	}
 	if err := p.Settle(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	run := rebuildOf(n, g, feed)
+	run := functionstest.RebuildOf(n, g, feed)
 	run.Rollback = true
-	summary, err := run.Handle(t.Context(), noProgress)
-	if err != nil || !summary.Switched || summary.Generation != 1 || g.live != old {
+	summary, err := run.Handle(t.Context(), functionstest.NoProgress)
+	if err != nil || !summary.Switched || summary.Generation != 1 || g.Active != old {
 		t.Fatalf("got %v, %+v; want a switch back to generation 1", err, summary)
 	}
-	if got, want := old.dump(), live.dump(); got != want || len(old.rows) == before {
-		t.Errorf("the generation before has not caught up: %s", firstDifference(got, want))
+	if got, want := old.Dump(), live.Dump(); got != want || len(old.Rows) == before {
+		t.Errorf("the generation before has not caught up: %s", functionstest.FirstDifference(got, want))
 	}
-	if g.states[0] != "live" || g.states[1] != "old" {
-		t.Errorf("the states are %q", g.states)
+	if g.States[0] != "live" || g.States[1] != "old" {
+		t.Errorf("the states are %q", g.States)
 	}
 }
 
 func TestAnEmptiedBlobStoreIsRefilled(t *testing.T) {
 	n := history(t)
 	want := map[events.Hash]bool{}
-	for _, row := range n.index.rows {
+	for _, row := range n.Index.Rows {
 		if !row.Deleted {
 			want[row.Hash] = true
 		}
 	}
 	emptied := memoryblobs.New()
-	kept := n.index.rows[0].Hash
-	contents, err := n.blobs.Get(t.Context(), []events.Hash{kept})
+	kept := n.Index.Rows[0].Hash
+	contents, err := n.Blobs.Get(t.Context(), []events.Hash{kept})
 	if err == nil {
 		err = emptied.Put(t.Context(), []projections.Blob{{Hash: kept, Content: contents[0]}})
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	refill := &rebuild.Contents{Log: n.log, Index: n.index, Blobs: emptied, Heal: &functions.Heal{Log: n.log, Index: n.index, Blobs: emptied, Dialects: theDialects()}}
+	refill := &rebuild.Contents{Log: n.Log, Index: n.Index, Blobs: emptied, Heal: &functions.Heal{Log: n.Log, Index: n.Index, Blobs: emptied, Dialects: functionstest.Dialects()}}
 	for round, least := range []int{len(want) - 1, 0} { // a content that several versions have may count for each
 		summary, err := refill.Handle(t.Context(), func(int64, int64) {})
 		if err != nil || summary.Contents < int64(least) || least == 0 && summary.Contents > 0 || summary.Failed != 0 {
 			t.Fatalf("round %d: got %+v, %v; want %d contents", round, summary, err, least)
 		}
 	}
-	report, err := (&verify.Storage{Log: n.log, Index: n.index, Blobs: emptied, Dialects: theDialects()}).Handle(t.Context(), verify.Options{Deep: true}, func(int64, int64) {})
+	report, err := (&verify.Storage{Log: n.Log, Index: n.Index, Blobs: emptied, Dialects: functionstest.Dialects()}).Handle(t.Context(), verify.Options{Deep: true}, func(int64, int64) {})
 	if err != nil || report.Missing != 0 || report.Wrong != 0 {
 		t.Errorf("after the refill: %v, %+v", err, report)
 	}

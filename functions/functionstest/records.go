@@ -1,0 +1,90 @@
+package functionstest
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+
+	"binnacle/events"
+)
+
+// RandomRecords makes records of random changes on few resources, so that they meet: conditions, preconditions, references, links,
+// deletions, repetitions and poison.
+func RandomRecords(t *testing.T, seed uint64, count int) []events.RawRecord {
+	t.Helper()
+	random := rand.New(rand.NewPCG(seed, 0))
+	id := func() string { return fmt.Sprintf("%c", 'a'+random.IntN(6)) }
+	content := func(own string) ([]byte, []events.Link) {
+		head := fmt.Sprintf(`{"resourceType":"Patient",%s"identifier":[{"system":"urn:s","value":"%d"}]`, own, random.IntN(5))
+		switch random.IntN(4) {
+		case 0:
+			return []byte(head + fmt.Sprintf(`,"link":[{"other":{"reference":"Patient/%s"},"type":"refer"}]}`, id())), nil
+		case 1:
+			head += `,"link":[{"other":{"reference":"`
+			query := fmt.Sprintf("identifier=urn:s|%d", random.IntN(5))
+			reference := "Patient?" + query
+			return []byte(head + reference + `"},"type":"refer"}]}`), []events.Link{{Start: len(head), End: len(head) + len(reference), Change: -1, Type: "Patient", Query: query}}
+		}
+		return []byte(head + "}"), nil
+	}
+	change := func(entry int) events.Change {
+		c := events.Change{Type: "Patient", Entry: entry, Operation: events.Operation(1 + random.IntN(3))}
+		if random.IntN(3) == 0 {
+			c.Condition = fmt.Sprintf("identifier=urn:s|%d", random.IntN(5))
+		}
+		if random.IntN(5) == 0 {
+			c.IfMatch = int64(random.IntN(5)) - 1
+			if c.IfMatch > 0 && random.IntN(2) == 0 {
+				c.IfMatchOr = []int64{int64(1 + random.IntN(4)), 5}
+			}
+		}
+		c.IfNoneMatch = random.IntN(12) == 0
+		switch {
+		case c.Operation == events.Create:
+			c.ID = fmt.Sprintf("%x", random.Uint64())
+			c.Content, c.Links = content("")
+		case c.Operation == events.Update && c.Condition == "":
+			c.ID = id()
+			c.Content, c.Links = content(fmt.Sprintf(`"id":%q,`, c.ID))
+		case c.Operation == events.Update:
+			c.ID = fmt.Sprintf("%x", random.Uint64())
+			c.Content, c.Links = content("")
+		case c.Condition == "":
+			c.ID = id()
+		}
+		return c
+	}
+	at := time.UnixMilli(1_700_000_000_000)
+	var records []events.RawRecord
+	var earlier []events.Event
+	for offset := range count {
+		at = at.Add(time.Duration(random.IntN(5)-1) * 100 * time.Millisecond)
+		event := events.Event{ID: NewID(), Tenant: "main", AllowDangling: random.IntN(2) == 0}
+		if random.IntN(4) == 0 {
+			event.IdempotencyKey = fmt.Sprint("key ", random.IntN(4))
+			event.Repeat = events.Repeat{Request: events.Hash{byte(random.IntN(2))}, Part: random.IntN(3), Window: time.Duration(1+random.IntN(3)) * time.Second}
+		}
+		for n := range 1 + random.IntN(4)*random.IntN(2) {
+			event.Changes = append(event.Changes, change(n))
+		}
+		if random.IntN(20) == 0 && len(earlier) > 0 {
+			event = earlier[random.IntN(len(earlier))]
+		}
+		earlier = append(earlier, event)
+		headers, value, err := events.Encode(event)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if random.IntN(30) == 0 {
+			value = value[:len(value)/2]
+		}
+		records = append(records, events.RawRecord{Position: events.Position{Offset: int64(offset)}, Time: at, Key: []byte("main"), Headers: headers, Value: value})
+	}
+	return records
+}
+
+// Batch makes the message of records.
+func Batch(records ...events.RawRecord) *message.Message { return events.NewMessage(records) }
