@@ -100,6 +100,9 @@ func (a *access) empty() bool {
 	return len(a.keys) == 0 && len(a.wide) == 0 && len(a.onRow) == 0 && len(a.shapes) == 0 && len(a.scans) == 0 && len(a.texts) == 0 && len(a.spans) == 0 && len(a.sids) == 0 && a.follow == nil && len(a.choice) == 0
 }
 
+// counts sets what is known of the rows of a clause; more tells that there are more.
+func (a *access) counts(rows int, more bool) { a.count, a.more, a.assumed = rows, more, false }
+
 // forms is how many forms it has, those apart that follow references.
 func (a *access) forms() int {
 	return len(a.keys) + len(a.onRow) + len(a.shapes) + len(a.wide) + len(a.scans) + len(a.texts) + len(a.updated) + len(a.sids) + len(a.choice)

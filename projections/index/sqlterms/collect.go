@@ -70,6 +70,18 @@ func (x ask) collect(o order, driver *access, limit int) ([]match, error) {
 	})
 }
 
+// collectPhase is collect in the order of the main date, of versions that are one phase of an order.
+func (x ask) collectPhase(o order, driver *access, phase phase, limit int) ([]match, bool, error) {
+	if x.after.phase != phase {
+		x.after = place{}
+	}
+	found, err := x.collect(order{by: orderMain, descending: o.descending}, driver, limit)
+	for i := range found {
+		found[i].phase = phase
+	}
+	return found, true, err
+}
+
 // candidate is a version that is sorted here and not by the database.
 type candidate struct {
 	sid, main, at int64

@@ -26,17 +26,17 @@ func (x ask) countDates() (n int64, known bool, err error) {
 	if len(dates) == 0 || x.view() == nil {
 		return 0, false, nil
 	}
-	if err := x.count(order{by: orderMain}); err != nil || x.nothing != "" {
+	if err := x.walking(orderMain).count(); err != nil || x.nothing != "" {
 		return 0, x.nothing != "", err
 	}
-	if least := x.least(slices.DeleteFunc(positive(others), func(a *access) bool { return a.count < 0 })); least != nil && least.count <= x.Bounds.Few {
+	if least := least(slices.DeleteFunc(positive(others), func(a *access) bool { return a.count < 0 })); least != nil && least.count <= x.Bounds.Few {
 		return 0, false, nil
 	}
 	sure, edges, err := x.readStretch(dates)
 	if err != nil {
 		return 0, false, err
 	}
-	said := len(x.plan)
+	words := ""
 	for _, part := range []struct {
 		found *roaring.Bitmap
 		also  []*access
@@ -46,13 +46,14 @@ func (x ask) countDates() (n int64, known bool, err error) {
 		}
 		stretch := &access{words: "the dates", held: part.found, exact: true, once: true}
 		stretch.counts(int(part.found.GetCardinality()), false)
-		x.plan = x.plan[:said]
-		more, counted, err := x.with(part.also).also(stretch).countSets()
-		if err != nil || !counted {
-			x.plan = x.plan[:said]
+		more, counted, known, err := x.with(part.also).also(stretch).countSets()
+		if err != nil || !known {
 			return 0, false, err
 		}
-		n += more
+		n, words = n+more, counted
+	}
+	if words != "" {
+		x.say("counted over %s", words)
 	}
 	return n, true, nil
 }

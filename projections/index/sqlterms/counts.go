@@ -82,38 +82,38 @@ func mark(d sql.Dialect, a *access) uint64 {
 }
 
 // count estimates the rows of each clause, in one statement or two, as far as the choice depends on it.
-func (x ask) count(o order) error {
-	further, err := x.countFirst(o)
+func (x ask) count() error {
+	further, err := x.countFirst()
 	if err == nil && further {
-		err = x.countFurther(o)
+		err = x.countFurther()
 	}
 	return err
 }
 
 // countFirst counts what takes little; further tells whether the choice depends on more.
-func (x ask) countFirst(o order) (further bool, err error) {
+func (x ask) countFirst() (further bool, err error) {
 	x.counted = true
 	if err := x.countInside(x.accesses); err != nil || x.nothing != "" {
 		return false, err
 	}
-	positive := x.counting(o)
-	if len(positive) == 0 || o.by == orderMain && len(positive) == 1 && positive[0].inOrder() || !slices.ContainsFunc(positive, func(a *access) bool { return !a.ordered }) {
+	positive := x.counting()
+	if len(positive) == 0 || x.by == orderMain && len(positive) == 1 && positive[0].inOrder() || !slices.ContainsFunc(positive, func(a *access) bool { return !a.ordered }) {
 		return false, nil
 	}
 	plain := slices.DeleteFunc(slices.Clone(positive), (*access).canBeHeld)
 	if err := x.countUpTo(x.Bounds.Few, plain); err != nil {
 		return false, err
 	}
-	if least := x.least(plain); least != nil && least.count <= x.Bounds.Few { // the others are asked of what it finds
-		x.assumeMany(o)
+	if least := least(plain); least != nil && least.count <= x.Bounds.Few { // the others are asked of what it finds
+		x.assumeMany()
 		return false, nil
 	}
 	return true, nil
 }
 
 // assumeMany takes what was not counted for many.
-func (x ask) assumeMany(o order) {
-	for _, a := range x.counting(o) {
+func (x ask) assumeMany() {
+	for _, a := range x.counting() {
 		if a.canBeHeld() && a.held == nil {
 			a.count, a.assumed = x.Bounds.Many+1, true
 		}
@@ -121,18 +121,18 @@ func (x ask) assumeMany(o order) {
 }
 
 // countFurther reads ranges, and counts what has many rows.
-func (x ask) countFurther(o order) error {
-	positive := x.counting(o)
+func (x ask) countFurther() error {
+	positive := x.counting()
 	if _, err := x.holdRanges(positive, x.Bounds.Rows); err != nil {
 		return err
 	}
 	if err := x.countUpTo(x.Bounds.Few, slices.DeleteFunc(slices.Clone(positive), func(a *access) bool { return a.count >= 0 })); err != nil {
 		return err
 	}
-	if x.least(positive).count <= x.Bounds.Few {
+	if least(positive).count <= x.Bounds.Few {
 		return nil
 	}
-	if o.by == orderMain {
+	if x.by == orderMain {
 		loose, ordered := 0, 0
 		for _, a := range positive {
 			if a.inOrder() {
@@ -193,7 +193,7 @@ func (x *search) readCounted(accesses []*access) error {
 }
 
 // countInside counts the clauses of the groups that accesses are made of, the innermost first, and looks up the few ends of chains.
-func (x *search) countInside(accesses []*access) error {
+func (x ask) countInside(accesses []*access) error {
 	for _, a := range accesses {
 		if !a.inside() {
 			continue

@@ -33,11 +33,11 @@ func (x *search) mostlyClosed() (bool, error) {
 }
 
 // onlyCurrent are the current versions of the type as a clause where most of its rows are superseded, and no other clause is known to find fewer; nil elsewhere, or where they can't be had.
-func (x ask) onlyCurrent(walk order) (*access, error) {
-	if least := x.least(x.counting(walk)); least != nil && least.count >= 0 && !least.assumed && least.count <= min(x.Bounds.Few, int(x.living)) {
+func (x ask) onlyCurrent(o order) (*access, error) {
+	if least := least(x.counting()); least != nil && least.count >= 0 && !least.assumed && least.count <= min(x.Bounds.Few, int(x.living)) {
 		return nil, nil
 	}
-	if byToken := walk.by == orderToken || walk.by == orderSeveral && !x.walkable(walk.keys[0]); byToken && x.living > int64(x.Bounds.Few) { // the codings are walked one by one
+	if byToken := x.by == orderToken || x.by == orderSeveral && !x.walkable(o.keys[0]); byToken && x.living > int64(x.Bounds.Few) { // the codings are walked one by one
 		return nil, nil
 	}
 	mostly, err := x.mostlyClosed()
@@ -63,9 +63,9 @@ func (x *search) currentClause() (*access, error) {
 }
 
 // askCurrent is the same asked of the current versions. A clause of many keys is read then: no order merges them any more.
-func (x ask) askCurrent(current *access, walk order) (ask, error) {
+func (x ask) askCurrent(current *access) (ask, error) {
 	x = x.also(current)
-	return x, x.readManyKeys(walk)
+	return x, x.readManyKeys()
 }
 
 // rowsOfType is how many rows a walk of the type meets, as far as that is known.
@@ -99,35 +99,32 @@ func (x *search) newestClosed() (bool, error) {
 	return 4*closed.CardinalityInRange(uint64(first), uint64(end)) > uint64(end-first), nil
 }
 
-// walkPast answers in the order of the main date where a walk may meet many superseded versions before it fills the page: they are passed over in memory. Done is false where it meets
-// few, or what is current can't be had.
-func (x ask) walkPast(o, walk order, limit int) (found []match, done bool, err error) {
-	if !o.descending || o.by == orderDate && !x.dates.without.empty() && !x.dated() {
-		return nil, false, nil
-	}
-	many, err := x.newestClosed()
+// mayPassOver tells whether a walk may meet many superseded versions before it fills a page.
+func (p *plan) mayPassOver() bool { return p.by == orderMain && p.order.descending && !p.inParts() }
+
+// passOver answers in the order of the main date where a walk would meet many superseded versions before it fills the page: they are passed
+// over in memory. Done is false where it meets few, or what is current can't be had.
+func (p *plan) passOver() (found []match, done bool, err error) {
+	many, err := p.newestClosed()
 	if !many || err != nil {
 		return nil, false, err
 	}
-	key := x.ledger
-	if walked := x.walked(); walked != nil {
-		key = walked.walkKeys()[0]
-	}
-	v := x.view()
+	v, key := p.view(), p.walkedKeys()[0]
 	at, tried := v.passed(key)
-	if since := x.Snapshot - at; !tried || since < 0 || since > recountAfter {
-		if found, done, err = x.tryWalk(o, x.Bounds.Tried, limit); done || err != nil {
+	if since := p.Snapshot - at; !tried || since < 0 || since > recountAfter {
+		if found, done, err = p.tryWalk(p.Bounds.Tried); done || err != nil {
 			return found, done, err
 		}
 		v.notePassed(key)
 	}
-	current, err := x.currentClause()
+	current, err := p.currentClause()
 	if current == nil || err != nil {
 		return nil, false, err
 	}
-	x.passing = true
-	if x, err = x.askCurrent(current, walk); err != nil {
+	x, err := p.askCurrent(current)
+	if err != nil {
 		return nil, false, err
 	}
-	return x.combined(o, walk, nil, byValue, nil, limit)
+	x.passing = true
+	return x.combined(p.order, p.walkedOrder(), nil, byValue, nil, p.limit)
 }

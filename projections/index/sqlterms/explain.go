@@ -7,30 +7,28 @@ import (
 	"time"
 )
 
-// way is one of the ways to answer that the planner chooses from.
-type way uint8
+// account is what a search tells of how it was answered.
+type account struct {
+	told    []string            // what was done
+	kind    wayKind             // of the way that was taken
+	why     string              // it was taken
+	weighed [wayKinds]*estimate // what decided; nil: a way that was not weighed
+}
 
-const (
-	noWay   way = iota
-	byWalk      // an order is walked, and each version asked for what no bound tells, until the page is full
-	bySort      // all versions of a clause are read and sorted
-	byMerge     // sets are combined, and the first of the matches picked
-)
-
-func (w way) words() string {
-	return [...]string{"none", "walk the order", "read and sort", "combine sets"}[w]
+func (a *account) say(format string, args ...any) {
+	a.told = append(a.told, fmt.Sprintf(format, args...))
 }
 
 // choose notes which way is taken, and why.
-func (x *search) choose(w way, format string, args ...any) {
-	x.chosen, x.reason = w, fmt.Sprintf(format, args...)
+func (a *account) choose(kind wayKind, format string, args ...any) {
+	a.kind, a.why = kind, fmt.Sprintf(format, args...)
 }
 
-// counts sets what is known of the rows of a clause; more tells that there are more.
-func (a *access) counts(rows int, more bool) { a.count, a.more, a.assumed = rows, more, false }
+// weigh notes what a way was expected to take when it was held against another.
+func (a *account) weigh(kind wayKind, e estimate) { a.weighed[kind] = &e }
 
-// explain tells of every clause how many rows it has, of every way what it would cost, and which one was taken. What the choice did not need to
-// know is counted now.
+// explain tells of every clause how many rows it has, of every way what it would cost, and which one was taken. What the choice did not
+// need to know is counted now; an estimate that has decided is told as it was then.
 func (x ask) explain(limit int) (string, error) {
 	done := fmt.Sprintf("%d statements, %d rows read", x.Asked, x.Rows)
 	if x.nothing != "" || x.q.Limit == 0 {
@@ -55,7 +53,7 @@ func (x ask) explain(limit int) (string, error) {
 }
 
 // rowsWords tells how many rows of the index a clause has, superseded ones among them, and what becomes of them.
-func (x *search) rowsWords(a *access) string {
+func (x ask) rowsWords(a *access) string {
 	words := fmt.Sprintf("%d rows", a.count)
 	switch {
 	case a.negate:
@@ -68,7 +66,7 @@ func (x *search) rowsWords(a *access) string {
 		words = fmt.Sprintf("at most %d rows", a.count)
 	}
 	switch _, known := x.view().count(a.names()); {
-	case a.ordered || a.aligned && x.byMain:
+	case a.ordered || a.aligned && x.by == orderMain:
 		words += ", bounds the walk"
 	case a.once && a.held != nil:
 		words += ", read for this search"
@@ -78,71 +76,52 @@ func (x *search) rowsWords(a *access) string {
 	return words
 }
 
-// waysWords tells of the ways in the order of their estimated costs.
+// waysWords tells of the ways in the order of their estimates.
 func (x ask) waysWords(limit int) []string {
-	type cost struct {
-		way   way
+	var over *access // the clause that is walked
+	var counted []*access
+	for _, a := range x.positive() {
+		if a.count < 0 {
+			continue
+		}
+		counted = append(counted, a)
+		if (a.ordered || a.walkKeys() != nil && x.by == orderMain) && x.walkedAtMost(a) < x.walkedAtMost(over) {
+			over = a
+		}
+	}
+	type told struct {
+		kind  wayKind
 		words string
-		time  float64 // microseconds
+		estimate
 	}
-	var ways []cost
-	positive := x.positive()
-	matches, all := x.expected(positive), float64(max(x.living, 0))
-	rows, over := all, (*access)(nil)
-	for _, a := range positive {
-		if a.count >= 0 && (a.ordered || a.walkKeys() != nil && x.byMain) && x.likely(a) < rows {
-			rows, over = x.likely(a), a
+	var ways []told
+	tell := func(kind wayKind, e estimate, words func(e estimate) string) {
+		if x.weighed[kind] != nil {
+			e = *x.weighed[kind]
 		}
+		ways = append(ways, told{kind, words(e), e})
 	}
-	walked := min(rows, float64(limit)*rows/max(min(matches, rows), 1))
-	ways = append(ways, cost{byWalk, fmt.Sprintf("about %.0f rows", walked), walked * x.walkedRow(over)})
-	if least := x.least(slices.DeleteFunc(slices.Clone(positive), func(a *access) bool { return a.count < 0 })); least != nil {
-		words := fmt.Sprintf("%d versions of %s", least.count, least.words)
-		if least.more {
-			words = fmt.Sprintf("more than %d versions of %s", least.count-1, least.words)
-		}
-		ways = append(ways, cost{bySort, words, x.sortCost(least)})
-	}
-	if sets, _ := x.settable(true); len(sets) > 0 && x.Sets != nil || x.chosen == byMerge {
-		unread := 0
-		for _, a := range sets {
-			if _, known := x.view().count(a.names()); !known && a.held == nil {
-				unread += int(x.likely(a))
+	tell(byWalk, x.walkCost(over, limit), func(e estimate) string { return fmt.Sprintf("about %.0f rows", e.rows) })
+	if least := least(counted); least != nil {
+		tell(bySort, x.sortCost(least), func(estimate) string {
+			if least.more {
+				return fmt.Sprintf("more than %d versions of %s", least.count-1, least.words)
 			}
-		}
-		time := float64(unread)*setRow + min(matches, float64(limit))*walkedRow
-		asked := min(x.expected(sets), float64(limit)*x.expected(sets)/max(matches, 1))
-		for _, a := range positive {
-			if !slices.Contains(sets, a) {
-				time += asked * a.probeCost()
-			}
-		}
-		if x.byMain || x.byUpdated {
-			time += matches * setMember
-		} else {
-			time += matches * sortedRow
-		}
-		ways = append(ways, cost{byMerge, fmt.Sprintf("about %.0f versions, %d rows to be read first", matches, unread), time})
+			return fmt.Sprintf("%d versions of %s", least.count, least.words)
+		})
 	}
-	slices.SortStableFunc(ways, func(a, b cost) int { return int(a.time - b.time) })
+	if sets, _ := x.settable(true); len(sets) > 0 && x.Sets != nil || x.kind == byMerge {
+		tell(byMerge, x.setsCost(sets, limit), func(e estimate) string {
+			return fmt.Sprintf("about %.0f versions, %.0f rows to be read first", e.rows, e.unread)
+		})
+	}
+	slices.SortStableFunc(ways, func(a, b told) int { return int(a.time - b.time) })
 	words := make([]string, len(ways))
 	for i, w := range ways {
-		words[i] = fmt.Sprintf("%s, %s, about %v", w.way.words(), w.words, time.Duration(w.time*1_000).Round(10*time.Microsecond))
-		if w.way == x.chosen {
-			words[i] += " (chosen: " + x.reason + ")"
+		words[i] = fmt.Sprintf("%s, %s, about %v", w.kind.words(), w.words, time.Duration(w.time*1_000).Round(10*time.Microsecond))
+		if w.kind == x.kind {
+			words[i] += " (chosen: " + x.why + ")"
 		}
 	}
 	return words
-}
-
-// expected is how many versions of the type clauses have together, if they do not depend on each other.
-func (x *search) expected(clauses []*access) float64 {
-	all := float64(max(x.rowsOfType(), 1))
-	matches := all
-	for _, a := range clauses {
-		if a.count >= 0 {
-			matches *= min(x.likely(a)/all, 1)
-		}
-	}
-	return matches
 }

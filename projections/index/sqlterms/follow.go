@@ -255,7 +255,7 @@ const resolvedTo = 1_000
 
 // lookUp reads what a clause finds before the search, where that is little: of a chain the keys of the references to the other end, of
 // what others refer to the versions themselves.
-func (x *search) lookUp(a *access) error {
+func (x ask) lookUp(a *access) error {
 	f := a.follow
 	if f == nil || a.resolved {
 		return nil

@@ -5,51 +5,48 @@ import (
 	"sort"
 )
 
-// heldRow is the place of a range in an order by its lower end that is looked up in memory, in microseconds.
-const heldRow = 0.03
+// mayPickByDate tells whether an order is by a date that is not the main date, of which no version has two values, and clauses are sets.
+func (p *plan) mayPickByDate() bool {
+	if p.order.by != orderDate || p.dates.aligned || !p.dates.marks || p.dates.several || len(p.ordered()) > 0 ||
+		p.view() == nil || p.driver != nil && p.driver.count <= p.Bounds.Few/4 {
+		return false
+	}
+	sets, _ := p.settable(true)
+	return len(sets) > 0 || p.driver.toRead() != nil
+}
 
-// pickByDate answers an order by a date that is not the main date, where what is held of its ranges is in memory and clauses are sets: it goes through the dates in memory and keeps
-// what is in the sets, in place of a walk that asks every version. No version may have two values of the parameter. Done is false where another way is better, or sets cannot be had.
-func (x ask) pickByDate(o order, driver *access, limit int) (found []match, done bool, err error) {
-	v := x.view()
-	if o.by != orderDate || x.dates.aligned || !x.dates.marks || x.dates.several || len(x.ordered()) > 0 || v == nil || driver != nil && driver.count <= x.Bounds.Few/4 {
-		return nil, false, nil
-	}
-	if sets, _ := x.settable(true); len(sets) == 0 && driver.toRead() == nil {
-		return nil, false, nil
-	}
+// pickByDate goes through the dates in memory and keeps what is in the sets, in place of a walk that asks every version. Done is false where
+// another way is better, or what is held of the dates, or the sets, cannot be had.
+func (p *plan) pickByDate() (found []match, done bool, err error) {
+	o, v := p.order, p.view()
 	var held []*rangeSet
 	rows := 0
-	for _, src := range x.sources(o) {
+	for _, src := range p.sources(o) {
 		r, err := v.rowsOfRange(rowKind{table: src.table}.name(src.key))
 		if r == nil || r.large || err != nil {
 			return nil, false, err
 		}
 		held, rows = append(held, r), rows+len(r.lows)
 	}
-	t, err := x.intersect(driver.toRead(), driver == nil)
-	if t == nil || err != nil {
+	t, err := p.intersect(p.driver.toRead(), p.driver == nil)
+	if t == nil || err != nil || !p.heldCostsLess(rows, t.count(), p.limit) {
 		return nil, false, err
 	}
-	if matches := t.count(); float64(rows)*min(1, float64(limit)/float64(max(matches, 1)))*heldRow > float64(matches)*sortedRow {
-		return nil, false, nil
-	}
-	x.choose(byMerge, "the dates are in memory, in order")
-	x.say("%s, the first of them by %s%s", x.describe(t), o.keys[0].Param, x.checkedFor(t.left))
-	return x.inPhases(limit, func(phase phase, limit int) ([]match, bool, error) {
+	p.say("%s, the first of them by %s%s", p.describe(t), o.keys[0].Param, checkedFor(t.left))
+	return p.inPhases(p.limit, func(phase phase, limit int) ([]match, bool, error) {
 		var found []match
 		var err error
 		if phase == byMissing {
-			found, err = x.walkLacking(o, limit)
+			found, err = p.walkLacking(o, limit)
 		} else {
-			found, err = x.with(t.left).pickHeld(t, held, o, limit)
+			found, err = p.with(t.left).pickHeld(t, held, o, limit)
 		}
 		return found, true, err
 	})
 }
 
 // pickHeld returns those of the versions that come first by the lower ends of ranges, each checked for the clauses that are left.
-func (x ask) pickHeld(t *together, held []*rangeSet, o order, limit int) (page []match, err error) {
+func (x ask) pickHeld(t *intersection, held []*rangeSet, o order, limit int) (page []match, err error) {
 	if x, err = x.locateValue(o); err != nil {
 		return nil, err
 	}

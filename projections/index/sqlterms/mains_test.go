@@ -62,7 +62,7 @@ func TestTheFirstByMainDateAreThoseThatSortingFindsWhateverIsPassedOver(t *testi
 		slices.SortFunc(want, compare)
 		n := 1 + random.IntN(60)
 		want = want[:min(len(want), n)]
-		if got := (&together{found: found, main: blocks}).firstOf(n, o, beyond, within); !slices.Equal(got, want) {
+		if got := (&intersection{found: found, main: blocks}).firstOf(n, o, beyond, within); !slices.Equal(got, want) {
 			t.Fatalf("round %d: the first %d of %d, descending %v, beyond %v, within %v, are\n%v, want\n%v", round, n, found.GetCardinality(), o.descending, beyond, within, got, want)
 		}
 	}

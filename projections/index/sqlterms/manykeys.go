@@ -25,13 +25,13 @@ func (a *access) onlyWords() bool {
 
 // readManyKeys reads, for this search alone, the versions that clauses of many keys find, up to as many as are held of a key, and those whose strings contain something. Where there
 // are more, many match, and a walk meets them soon.
-func (x ask) readManyKeys(walk order) error {
+func (x ask) readManyKeys() error {
 	for _, a := range x.accesses {
 		most := x.Bounds.Rows
 		switch {
 		case a.onlyWords():
 			most = 10 * x.Bounds.Many
-		case !a.manyKeys() || walk.by == orderMain && a.walkKeys() != nil && x.alone(a):
+		case !a.manyKeys() || x.by == orderMain && a.walkKeys() != nil && x.alone(a):
 			continue
 		}
 		found, err := x.versionsUpTo(a, most)

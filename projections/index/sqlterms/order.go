@@ -104,6 +104,14 @@ func (o order) within() order {
 	return o
 }
 
+// name says what an order by one number is by.
+func (o order) name() string {
+	if o.by == orderUpdated {
+		return "_lastUpdated"
+	}
+	return "main date"
+}
+
 // words name the keys.
 func (o order) words() string {
 	var words []string

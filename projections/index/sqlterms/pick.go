@@ -45,7 +45,7 @@ func (t *topSpots) aside(values interval, n int, beyond *spot, within interval) 
 }
 
 // firstOf returns up to n of the versions that come first in an order by main date, or by Sid when there are no main dates, beyond a place.
-func (t *together) firstOf(n int, o order, beyond *spot, within interval) []spot {
+func (t *intersection) firstOf(n int, o order, beyond *spot, within interval) []spot {
 	top := topSpots{descending: o.descending, list: make([]spot, 0, n)}
 	each := roaring.IntIterable(t.found.Iterator())
 	if o.descending { // dates mostly ascend with the Sids: what comes first is met first
@@ -98,7 +98,7 @@ func (t *together) firstOf(n int, o order, beyond *spot, within interval) []spot
 
 // pick answers with the versions that intersect has found: those that come first in the order are checked for the clauses that are left, some
 // at a time, until the page is full.
-func (x ask) pick(t *together, o order, phase phase, resume bool, limit int) ([]match, error) {
+func (x ask) pick(t *intersection, o order, phase phase, resume bool, limit int) ([]match, error) {
 	var beyond *spot
 	if resume {
 		beyond = &spot{sid: x.after.sid}

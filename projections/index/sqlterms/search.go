@@ -1,10 +1,8 @@
 package sqlterms
 
 import (
-	"cmp"
 	"context"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 
@@ -20,6 +18,7 @@ const op = "index.Search"
 type search struct {
 	sql.At
 	Engine
+	account
 	keys.Hasher
 	q         *projections.Query
 	ledger    int64
@@ -34,44 +33,9 @@ type search struct {
 	dates        *dateOrder
 	nothing      string // the parameter whose clause no row can answer
 	tooMany      string
-	plan         []string
-	counted      bool  // the clauses
-	living       int64 // current resources of the type now, for estimates; -1: not known
-	byMain       bool  // the order is that of the main date
-	byUpdated    bool  // or that of lastUpdated
-	chosen       way
-	reason       string         // of the choice
-	mayWait      bool           // look-ups of chains to many; see access.late
+	counted      bool           // the clauses
+	living       int64          // current resources of the type now, for estimates; -1: not known
 	names        map[int64]bool // marks of the contained resources that there are of those that chains ask for
-}
-
-// ask is what one step of a search has to find. It is a value: a step that needs other clauses, or goes on at another place, makes an ask of
-// its own, and what it was given stays as it is.
-type ask struct {
-	*search
-	accesses []*access // the clauses that must hold
-	after    place     // where the page before ended
-	last     edge      // what after stands for
-	budget   *interval // the main dates from which a walk goes on; nil: any
-	reach    *spot     // up to which row a walk is tried, by main date and ref; nil: as far as it takes
-	passing  bool      // a walk would meet many superseded versions first
-}
-
-// with is the same asked of other clauses.
-func (x ask) with(accesses []*access) ask {
-	x.accesses = accesses
-	return x
-}
-
-// also is the same with one more clause.
-func (x ask) also(a *access) ask { return x.with(append(slices.Clip(x.accesses), a)) }
-
-// edge holds the sort values of the version that a page ended with.
-type edge struct {
-	main, at int64
-	id       string
-	start    int64  // of its earliest date
-	head     []byte // of its smallest or largest string
 }
 
 // Search answers a query with the tables of a generation. Errors are *events.Error: Invalid for a page token that is not of this
@@ -110,6 +74,7 @@ func (e Engine) Search(ctx context.Context, db sql.DB, dialect sql.Dialect, q pr
 		if whole.last, err = x.locate(after); err != nil {
 			return projections.Page{}, err
 		}
+		whole.by = whole.walkedBy(order)
 		if q.Back {
 			found, err = whole.findBack(order, &page)
 		} else {
@@ -132,12 +97,8 @@ func (e Engine) Search(ctx context.Context, db sql.DB, dialect sql.Dialect, q pr
 			return projections.Page{}, err
 		}
 	}
-	page.Plan = strings.Join(append(x.plan, how), "; ")
+	page.Plan = strings.Join(append(x.told, how), "; ")
 	return page, nil
-}
-
-func (x *search) say(format string, args ...any) {
-	x.plan = append(x.plan, fmt.Sprintf(format, args...))
 }
 
 // begin fixes the snapshot. It returns the number of current resources of the type at the snapshot that is committed now, which one
@@ -242,208 +203,6 @@ func (x ask) findBack(o order, page *projections.Page) ([]match, error) {
 	}
 	slices.Reverse(found)
 	return found, nil
-}
-
-// find chooses how to answer and returns up to limit matches in order.
-func (x ask) find(o order, limit int) ([]match, error) {
-	x.order(o)
-	walk := o
-	if o.by == orderDate && x.dates.aligned { // its order is that of the main date
-		walk.by = orderMain
-	}
-	x.byMain, x.byUpdated = walk.by == orderMain, walk.by == orderUpdated
-	x.mayWait = walk.by == orderMain && (o.by == orderMain || x.after.phase != byMissing && (x.dates.without.empty() || x.dated()))
-	if err := x.readManyKeys(walk); err != nil {
-		return nil, err
-	}
-	further, err := x.countFirst(walk)
-	if err != nil || x.nothing != "" {
-		return nil, err
-	}
-	current, err := x.onlyCurrent(walk)
-	if err != nil {
-		return nil, err
-	}
-	if current != nil {
-		if x, err = x.askCurrent(current, walk); err != nil {
-			return nil, err
-		}
-		if further = further && current.count > x.Bounds.Few; !further {
-			x.assumeMany(walk)
-		}
-	}
-	if further {
-		if x.mayWait && !x.heldInMemory(x.counting(walk)) {
-			if found, done, err := x.tryRanges(o, x.counting(walk), limit); done || err != nil {
-				return found, err
-			}
-		}
-		if err := x.countFurther(walk); err != nil {
-			return nil, err
-		}
-	}
-	if found, done, err := x.tryPostponed(o, walk, limit); done || err != nil || x.nothing != "" {
-		return found, err
-	}
-	if err := x.orderTexts(o, walk); err != nil {
-		return nil, err
-	}
-	driver := x.driver(walk)
-	inOrder := driver == nil || driver.count > x.Bounds.Few && driver.walkKeys() != nil
-	x.choose(byWalk, "an index has the versions in the order, or in that of its first key")
-	if o.by == orderSeveral && inOrder && x.dates != nil && x.dates.aligned && o.keys[0].Kind == projections.Date {
-		return x.walkSeveral(o, limit)
-	}
-	if o.by == orderSeveral && driver == nil && x.byTokenAndDate(o) {
-		return x.walkCodings(o, limit)
-	}
-	inGroups := o.by == orderSeveral && x.walkable(o.keys[0])
-	if driver != nil && driver.ordered {
-		x.choose(byWalk, "%s bounds the walk", driver.words)
-		if inGroups {
-			return x.walkSeveral(o, limit)
-		}
-		return x.walkValues(o, limit)
-	}
-	if found, done, err := x.combine(o, walk, driver, limit); done || err != nil {
-		return found, err
-	}
-	if found, done, err := x.pickByDate(o, driver, limit); done || err != nil {
-		return found, err
-	}
-	if driver != nil && (inGroups || walk.by == orderDate || walk.by == orderString) && x.walkCostsLess(driver, limit) {
-		x.choose(byWalk, "to sort all of %s costs more than twice as much", driver.words)
-		driver = nil
-	} else if walk.by != orderMain && walk.by != orderUpdated {
-		most := x.Bounds.Many
-		if o.by == orderSeveral && !inGroups || o.by != orderToken && slices.ContainsFunc(x.accesses, (*access).named) {
-			most = x.Bounds.Sorted
-		}
-		if x, driver, err = x.narrow(driver, most); err != nil {
-			return nil, err
-		}
-	}
-	if inGroups && driver == nil {
-		return x.walkSeveral(o, limit)
-	}
-	if driver != nil || o.by == orderSeveral {
-		x.choose(bySort, "the versions are few enough to be sorted")
-	}
-	if o.by == orderSeveral || o.by == orderToken && driver != nil {
-		return x.gather(o, driver, limit)
-	}
-	if driver != nil {
-		x.say("all of %s, sorted", driver.words)
-		return x.collect(o, driver, limit)
-	}
-	if walk.by == orderMain {
-		if found, done, err := x.walkPast(o, walk, limit); done || err != nil {
-			return found, err
-		}
-	}
-	switch {
-	case o.by == orderDate && walk.by == orderMain:
-		return x.walkAligned(o, limit)
-	case o.by == orderMain:
-		return x.walkMain(o, limit)
-	case o.by == orderToken:
-		return x.walkCodings(o, limit)
-	case o.by == orderID:
-		return x.walkIDs(o, o.beyond(), limit)
-	case o.by == orderUpdated:
-		x.say("in the order of _lastUpdated%s", x.checked(nil))
-		return x.walkUpdated(o, nil, byValue, limit)
-	}
-	return x.walkValues(o, limit)
-}
-
-// byTokenAndDate tells whether an order is by a token, and where it is equal by the date that the main date comes from, so that the rows of
-// each coding have it.
-func (x ask) byTokenAndDate(o order) bool {
-	return len(o.keys) == 2 && o.keys[0].Kind == projections.Token && len(o.keys[0].Shares) < 2 && o.keys[0].Param != projections.ParamID && o.keys[1].Kind == projections.Date &&
-		x.dates != nil && x.dates.aligned && (x.dates.without.empty() || x.dated())
-}
-
-// checked says which clauses are probed.
-func (x ask) checked(but ...*access) string {
-	return x.checkedFor(slices.DeleteFunc(slices.Clone(x.accesses), func(a *access) bool { return slices.Contains(but, a) }))
-}
-
-func (*search) checkedFor(accesses []*access) string {
-	var words []string
-	for _, a := range rarestFirst(accesses) {
-		words = append(words, a.words)
-	}
-	if len(words) == 0 {
-		return ""
-	}
-	return ", each checked for " + strings.Join(words, ", ")
-}
-
-func (x ask) positive() []*access { return positive(x.accesses) }
-
-// counting are the clauses whose rows may be read as a whole. Where the order is that of the main date, those about it only bound it.
-func (x ask) counting(o order) []*access {
-	found := x.positive()
-	if o.by == orderMain {
-		found = slices.DeleteFunc(found, func(a *access) bool { return a.aligned })
-	}
-	return found
-}
-
-func positive(accesses []*access) []*access {
-	var found []*access
-	for _, a := range accesses {
-		if !a.negate {
-			found = append(found, a)
-		}
-	}
-	return found
-}
-
-func (x *search) least(accesses []*access) *access {
-	var least *access
-	for _, a := range accesses {
-		if least == nil || a.count < least.count {
-			least = a
-		}
-	}
-	return least
-}
-
-// driver is the clause whose versions are all read and sorted; nil when the order is walked.
-func (x ask) driver(o order) *access {
-	least := x.least(x.counting(o))
-	if least == nil || least.count < 0 || least.count > x.Bounds.Many || o.by == orderMain && least.inOrder() {
-		return nil
-	}
-	if o.by == orderMain && least.count > x.Bounds.Few && least.walkKeys() != nil {
-		return nil
-	}
-	return least
-}
-
-// probes are the conditions of all clauses but one, the rarest first.
-func (x ask) probes(s *sql.Statement, but *access, sid, ref, main string) string {
-	return x.all().probes(s, but, sid, ref, main, x.Before())
-}
-
-// all is the query's own group.
-func (x ask) all() *group {
-	return &group{ledger: x.ledger, many: x.Bounds.Many, accesses: x.accesses}
-}
-
-func rarestFirst(accesses []*access) []*access {
-	weight := func(a *access) int {
-		switch {
-		case a.negate || a.count < 0:
-			return math.MaxInt - 1
-		case a.inside():
-			return math.MaxInt
-		}
-		return a.count
-	}
-	return slices.SortedStableFunc(slices.Values(accesses), func(a, b *access) int { return cmp.Compare(weight(a), weight(b)) })
 }
 
 // swept is the refusal of a snapshot that lies before what is kept.

@@ -173,8 +173,6 @@ func (x ask) walkLevel(o order, level int, from *candidate, n int) ([]match, err
 	if err != nil {
 		return nil, err
 	}
-	said := len(x.plan)
-	defer func() { x.plan = x.plan[:said] }()
 	outermost := int64(math.MinInt64) // before all that share a value
 	if one.descending {
 		outermost = math.MaxInt64
@@ -192,9 +190,9 @@ func (x ask) walkLevel(o order, level int, from *candidate, n int) ([]match, err
 		return x.walkIDs(one, one.beyond()+"=", n)
 	case level == 0 && one.by == orderDate && x.dates.aligned:
 		if from != nil {
-			x.budget = &interval{from.main, math.MaxInt64}
+			x.within = &interval{from.main, math.MaxInt64}
 			if o.descending {
-				x.budget = &interval{math.MinInt64, from.main}
+				x.within = &interval{math.MinInt64, from.main}
 			}
 		}
 		if !x.dates.without.empty() && !x.dated() {

@@ -7,18 +7,24 @@ import (
 // sievedAlone is of how many versions one has to match for sieveAlone.
 const sievedAlone = 20
 
+// maySieveAlone tells whether nothing is asked but one clause, whose sets are in memory.
+func (p *plan) maySieveAlone() bool {
+	return p.setsHelp() && p.driver == nil && p.sets.ready && p.by == orderMain && !p.inParts() && len(p.accesses) == 1
+}
+
 // sieveAlone finds the versions that have one of many keys, which nothing else is asked of, in the order of the main date. It makes no union of the keys' sets, which takes longer
 // than to look up the few versions that have to be looked at for a page where many match. Enough is false where there are not so many, or sets are not at hand.
-func (x ask) sieveAlone(a *access, o order, limit int) (found []match, enough bool, err error) {
+func (p *plan) sieveAlone() (found []match, enough bool, err error) {
+	a := p.accesses[0]
 	keys := a.asSet()
-	if len(keys) <= sql.Inline || x.living <= 0 {
+	if len(keys) <= sql.Inline || p.living <= 0 {
 		return nil, false, nil
 	}
-	v, err := x.view().asOf(false)
+	v, err := p.view().asOf(false)
 	if v == nil || err != nil {
 		return nil, false, err
 	}
-	t, rows := &together{sets: v, first: v.Origin()}, 0
+	t, rows := &intersection{sets: v, first: v.Origin()}, 0
 	sets := v.setsOf(a.in(), keys)
 	for _, key := range keys {
 		k := sets[key]
@@ -27,20 +33,20 @@ func (x ask) sieveAlone(a *access, o order, limit int) (found []match, enough bo
 		}
 		t.any, rows = append(t.any, k.has), rows+k.count
 	}
-	if rows < int(x.living)/sievedAlone {
+	if rows < int(p.living)/sievedAlone {
 		return nil, false, nil
 	}
-	expected := int(float64(limit) * float64(x.living) / float64(max(rows, 1)))
-	if found, enough, err = x.sieve(t, x.ledger, o, byValue, x.after.phase == byValue, 2*expected+limit, limit); enough {
-		x.choose(byMerge, "so many match that a page is found in the order, each row held against the sets")
-		x.say("versions by %s, found in the order of the main date, each row looked up in %d sets", a.words, len(keys))
+	expected := int(float64(p.limit) * float64(p.living) / float64(max(rows, 1)))
+	if found, enough, err = p.sieve(t, p.ledger, p.order, byValue, p.after.phase == byValue, 2*expected+p.limit, p.limit); enough {
+		p.choose(byMerge, "so many match that a page is found in the order, each row held against the sets")
+		p.say("versions by %s, found in the order of the main date, each row looked up in %d sets", a.words, len(keys))
 	}
 	return found, enough, err
 }
 
 // sieve reads rows of a key in the order of the main date, four stretches of them at the most, and keeps what is in a set. It tells whether
 // the page is full, or nothing lies beyond.
-func (x ask) sieve(t *together, key int64, o order, phase phase, resume bool, rows, limit int) (page []match, enough bool, err error) {
+func (x ask) sieve(t *intersection, key int64, o order, phase phase, resume bool, rows, limit int) (page []match, enough bool, err error) {
 	x = x.with(t.left)
 	for range 4 {
 		s := x.Statement()

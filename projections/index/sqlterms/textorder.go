@@ -13,11 +13,11 @@ import (
 // stretch: such strays are few or none as a rule, and are looked up beside the walk.
 
 // orderTexts marks a clause that says what strings of the parameter begin with that is the order, where no clause has so few rows that these are sorted, and the strays are few.
-func (x ask) orderTexts(o, walk order) error {
+func (x ask) orderTexts(o order) error {
 	if len(o.keys) == 0 || o.keys[0].Kind != projections.String || o.keys[0].Param == projections.ParamID {
 		return nil
 	}
-	if least := x.least(x.counting(walk)); least != nil && least.count <= x.Bounds.Few {
+	if least := least(x.counting()); least != nil && least.count <= x.Bounds.Few {
 		return nil
 	}
 	src := x.sources(order{by: orderString, descending: o.descending, keys: o.keys[:1]})[0]

@@ -64,14 +64,15 @@ func (x ask) countAll() (int64, error) {
 		return n, err
 	}
 	if !x.counted {
-		if err := x.count(order{by: orderSeveral}); err != nil {
+		if err := x.walking(orderSeveral).count(); err != nil {
 			return 0, err
 		}
 		if x.nothing != "" {
 			return 0, nil
 		}
 	}
-	if n, known, err := x.countSets(); known || err != nil {
+	if n, words, known, err := x.countSets(); known || err != nil {
+		x.say("counted over %s", words)
 		return n, err
 	}
 	s := x.Statement()
@@ -94,25 +95,25 @@ func (x ask) countAll() (int64, error) {
 	return x.Number(s, sql)
 }
 
-// countSets counts with sets; known is false where there are none to begin with.
-func (x ask) countSets() (n int64, known bool, err error) {
+// countSets counts with sets, and says what; known is false where there are none to begin with.
+func (x ask) countSets() (n int64, words string, known bool, err error) {
 	sets, _ := x.settable(false)
 	if len(sets) == 0 {
-		return 0, false, nil
+		return 0, "", false, nil
 	}
 	t, err := x.intersect(nil, true)
 	if t == nil || err != nil || len(t.left) > 0 && t.count() > x.Bounds.Sorted {
-		return 0, false, err
+		return 0, "", false, err
 	}
-	x.say("counted over %s%s", x.describe(t), x.checkedFor(t.left))
+	words = x.describe(t) + checkedFor(t.left)
 	if len(t.left) == 0 || t.count() == 0 {
-		return int64(t.count()), true, nil
+		return int64(t.count()), words, true, nil
 	}
 	s := x.Statement()
 	from, column := s.Unnested(t.access("").sids, "k")
 	sql := "select count(*) from " + from + s.Versions(column) + " and v.ledger = " + s.Arg(x.ledger) + " and v.deleted = 0" + x.with(t.left).probes(s, nil, "v.sid", "(v.sid << 2)", "v.main")
 	n, err = x.Number(s, sql)
-	return n, true, err
+	return n, words, true, err
 }
 
 // countBehind is up to how many versions, and closed ones, are asked for one by one by countKey.
@@ -176,7 +177,7 @@ func (x ask) estimate() (int64, error) {
 		return n, err
 	}
 	if !x.counted {
-		if err := x.count(order{by: orderSeveral}); err != nil || x.nothing != "" {
+		if err := x.walking(orderSeveral).count(); err != nil || x.nothing != "" {
 			return 0, err
 		}
 	}

@@ -60,19 +60,22 @@ func (x ask) ordered() []*access {
 	return slices.DeleteFunc(slices.Clone(x.accesses), func(a *access) bool { return !a.ordered })
 }
 
-// order marks the clauses of the date parameter that is the order, where no version has two values of it: what a clause says of some value of a
-// version it then says of the one that the version is sorted by. Where there are none, an order by the parameter that the main date comes from is that
-// of the main date, however long its ranges are.
-func (x ask) order(o order) {
-	if x.dates == nil || x.dates.aligned {
-		return
-	}
-	if x.dates.marks && !x.dates.several && o.keys[0].Kind == projections.Date {
-		for _, a := range x.accesses {
-			a.ordered = !a.negate && a.dated == x.dates.param
+// walkedBy is the order whose index is walked for an order. It marks the clauses of the date parameter that is the order, where no version
+// has two values of it: what a clause says of some value of a version it then says of the one that the version is sorted by. Where there
+// are none, an order by the parameter that the main date comes from is that of the main date, however long its ranges are.
+func (x ask) walkedBy(o order) orderBy {
+	if x.dates != nil && !x.dates.aligned {
+		if x.dates.marks && !x.dates.several && o.keys[0].Kind == projections.Date {
+			for _, a := range x.accesses {
+				a.ordered = !a.negate && a.dated == x.dates.param
+			}
 		}
+		x.dates.aligned = x.dates.main && len(x.ordered()) == 0
 	}
-	x.dates.aligned = x.dates.main && len(x.ordered()) == 0
+	if o.by == orderDate && x.dates.aligned {
+		return orderMain
+	}
+	return o.by
 }
 
 // within says which clauses bound a walk.

@@ -13,13 +13,15 @@ import (
 
 // walkMain reads the term rows of one clause, or the type list, in the order of the main date.
 func (x ask) walkMain(o order, limit int) ([]match, error) {
-	driver := x.walked()
-	keys, words := []int64{x.ledger}, x.q.Type
-	if driver != nil {
-		keys, words = driver.walkKeys(), driver.words
+	return x.walkKeys(x.walkedKeys(), x.walked(), o, byValue, x.after.phase == byValue, limit)
+}
+
+// walkedKeys are the keys whose rows are walked in the order of the main date.
+func (x ask) walkedKeys() []int64 {
+	if walked := x.walked(); walked != nil {
+		return walked.walkKeys()
 	}
-	x.say("%s in the order of the main date%s", words, x.checked(driver))
-	return x.walkKeys(keys, driver, o, byValue, x.after.phase == byValue, limit)
+	return []int64{x.ledger}
 }
 
 // walked is the clause whose rows are walked in the order of the main date; nil: the type's.
@@ -34,17 +36,19 @@ func (x ask) walked() *access {
 }
 
 // walkAligned answers an order by the date parameter that the main date comes from.
-func (x ask) walkAligned(o order, limit int) ([]match, error) {
-	all := x.dates.without.empty() || x.dated()
-	found, _, err := x.inPhases(limit, func(phase phase, limit int) (found []match, done bool, err error) {
+func (p *plan) walkAligned() ([]match, error) {
+	all := !p.inParts()
+	found, _, err := p.inPhases(p.limit, func(phase phase, limit int) (found []match, done bool, err error) {
 		switch {
 		case phase == byMissing && all:
 		case phase == byMissing:
-			found, err = x.walkUpdated(o, &x.dates.without, byMissing, limit)
+			found, err = p.walkUpdated(p.order, &p.dates.without, byMissing, limit)
 		case all:
-			found, err = x.walkMain(o, limit)
+			found, err = p.walkOn()
 		default:
-			found, err = x.also(&x.dates.with).walkMain(o, limit)
+			x := p.also(&p.dates.with)
+			x.sayWalk()
+			found, err = x.walkMain(p.order, limit)
 		}
 		return found, true, err
 	})
@@ -105,11 +109,11 @@ func (x ask) stretch(s *sql.Statement, row string, driver *access, o order, resu
 	return sql
 }
 
-// bounds is where the main date may lie, by all clauses that bound it but one, and by the budget.
+// bounds is where the main date may lie, by all clauses that bound it but one, and by what [ask] says.
 func (x ask) bounds(but *access) interval {
 	r := interval{math.MinInt64, math.MaxInt64}
-	if x.budget != nil {
-		r = *x.budget
+	if x.within != nil {
+		r = *x.within
 	}
 	for _, a := range x.accesses {
 		if a.aligned && a != but {
@@ -158,7 +162,6 @@ func (x ask) walkUpdated(o order, only *access, phase phase, limit int) ([]match
 
 // walkIDs reads the versions of the type by id, of a later page those that compare in this way with the end of the one before.
 func (x ask) walkIDs(o order, beyond string, limit int) ([]match, error) {
-	x.say("in the order of _id%s", x.checked(nil))
 	s := x.Statement()
 	sql := "select " + rows.StoredColumns + " from " + s.Table("version") + " v where " + x.current(s)
 	switch {

@@ -79,8 +79,8 @@ func haveAround(v *snapshotSets, a *access) bool {
 	return !slices.ContainsFunc(a.scans, func(sc scan) bool { return !v.all(sc.inRanges(), []int64{sc.key}) })
 }
 
-// together are the versions that answer some of the clauses, and the clauses that are left to be checked.
-type together struct {
+// intersection are the versions that answer some of the clauses, and the clauses that are left to be checked.
+type intersection struct {
 	sets      *snapshotSets
 	found     *roaring.Bitmap   // current at the snapshot; deletions may be among them
 	any       []*roaring.Bitmap // in place of found: they have those that are current, and superseded ones
@@ -90,10 +90,10 @@ type together struct {
 	first     int64
 }
 
-func (t *together) count() int { return int(t.found.GetCardinality()) }
+func (t *intersection) count() int { return int(t.found.GetCardinality()) }
 
 // contains tells whether a version is one of them.
-func (t *together) contains(bits uint32) bool {
+func (t *intersection) contains(bits uint32) bool {
 	if t.found != nil {
 		return t.found.Contains(bits)
 	}
@@ -101,7 +101,7 @@ func (t *together) contains(bits uint32) bool {
 }
 
 // with leaves of the versions those that are in a set.
-func (t *together) with(set *roaring.Bitmap) {
+func (t *intersection) with(set *roaring.Bitmap) {
 	if t.found == nil {
 		t.found = set.Clone()
 	} else {
@@ -119,7 +119,7 @@ func (a *access) readSoon(b Bounds) bool {
 }
 
 // patience is how long to wait for the sets of a clause: not where so few versions are left that to ask each of them costs less.
-func (x *search) patience(t *together, a *access) patience {
+func (x *search) patience(t *intersection, a *access) patience {
 	switch {
 	case a.readSoon(x.Bounds):
 		return readFew
@@ -131,12 +131,12 @@ func (x *search) patience(t *together, a *access) patience {
 
 // intersect finds the versions that answer all clauses that sets can tell of, and, when given, one more whose rows are read. Nil when
 // there is nothing to begin with, or the sets can't be had, when wait is false also where it isn't known yet what is superseded.
-func (x ask) intersect(read *access, wait bool) (t *together, err error) {
+func (x ask) intersect(read *access, wait bool) (t *intersection, err error) {
 	v, err := x.view().asOf(wait)
 	if v == nil || err != nil {
 		return nil, err
 	}
-	t = &together{sets: v, first: v.Origin()}
+	t = &intersection{sets: v, first: v.Origin()}
 	if read != nil {
 		set, err := x.versionsOf(read)
 		if err != nil {
@@ -191,9 +191,9 @@ func (x ask) intersect(read *access, wait bool) (t *together, err error) {
 }
 
 // sift leaves of the versions those that answer clauses that are left, where that costs less than to ask each of them.
-func (x *search) sift(t *together, supersets []*access) error {
+func (x *search) sift(t *intersection, supersets []*access) error {
 	for _, a := range slices.DeleteFunc(slices.Clone(t.left), func(a *access) bool { return a.held != nil }) { // to read few rows costs less than to ask each of many versions
-		if t.found != nil && a.count >= 0 && a.count <= x.Bounds.Many && a.count/8 < t.count() && !a.negate && a.readable() && !a.aligned {
+		if t.narrows(a) {
 			set, err := x.versionsOf(a)
 			if err != nil {
 				return err
@@ -268,7 +268,7 @@ func (x ask) loadChecked(found []candidate) ([]match, error) {
 }
 
 // describe says what has been intersected.
-func (x ask) describe(t *together) string {
+func (x ask) describe(t *intersection) string {
 	words := ""
 	for _, a := range x.accesses {
 		if !slices.Contains(t.left, a) || slices.Contains(t.supersets, a) {

@@ -1,0 +1,131 @@
+package sqlterms
+
+import (
+	"cmp"
+	"math"
+	"slices"
+	"strings"
+
+	"binnacle/projections/index/sql"
+)
+
+// ask is what one step of a search has to find. It is a value: a step that needs other clauses, or goes on at another place, makes an ask
+// of its own, and what it was given stays as it is.
+type ask struct {
+	*search
+	accesses []*access // the clauses that must hold
+	after    place     // where the page before ended
+	last     edge      // what after stands for
+	by       orderBy   // the order that is walked; see [search.walkedBy]
+	within   *interval // the main dates from which a walk goes on; nil: any
+	reach    *spot     // up to which row a walk is tried, by main date and ref; nil: as far as it takes
+	passing  bool      // a walk would meet many superseded versions first
+	mayWait  bool      // a walk is tried before chains to many resources are looked up; see access.late
+}
+
+// edge holds the sort values of the version that a page ended with.
+type edge struct {
+	main, at int64
+	id       string
+	start    int64  // of its earliest date
+	head     []byte // of its smallest or largest string
+}
+
+// with is the same asked of other clauses.
+func (x ask) with(accesses []*access) ask {
+	x.accesses = accesses
+	return x
+}
+
+// also is the same with one more clause.
+func (x ask) also(a *access) ask { return x.with(append(slices.Clip(x.accesses), a)) }
+
+// walking is the same where another order is walked.
+func (x ask) walking(by orderBy) ask {
+	x.by = by
+	return x
+}
+
+// checked says which clauses are probed.
+func (x ask) checked(but ...*access) string {
+	return checkedFor(slices.DeleteFunc(slices.Clone(x.accesses), func(a *access) bool { return slices.Contains(but, a) }))
+}
+
+func checkedFor(accesses []*access) string {
+	var words []string
+	for _, a := range rarestFirst(accesses) {
+		words = append(words, a.words)
+	}
+	if len(words) == 0 {
+		return ""
+	}
+	return ", each checked for " + strings.Join(words, ", ")
+}
+
+func (x ask) positive() []*access { return positive(x.accesses) }
+
+// counting are the clauses whose rows may be read as a whole. Where the order is that of the main date, those about it only bound it.
+func (x ask) counting() []*access {
+	found := x.positive()
+	if x.by == orderMain {
+		found = slices.DeleteFunc(found, func(a *access) bool { return a.aligned })
+	}
+	return found
+}
+
+func positive(accesses []*access) []*access {
+	var found []*access
+	for _, a := range accesses {
+		if !a.negate {
+			found = append(found, a)
+		}
+	}
+	return found
+}
+
+// least is the clause with the fewest rows; nil where there are no clauses.
+func least(accesses []*access) *access {
+	var least *access
+	for _, a := range accesses {
+		if least == nil || a.count < least.count {
+			least = a
+		}
+	}
+	return least
+}
+
+// alone tells whether all rows of a clause are matches, within the bounds of the order.
+func (x ask) alone(walked *access) bool {
+	return !slices.ContainsFunc(x.accesses, func(a *access) bool { return a != walked && !a.aligned })
+}
+
+// othersAreAsked tells whether all other clauses follow references and are asked of each version, whichever way it is found: a walk then
+// asks no more versions than it takes to fill the page.
+func (x ask) othersAreAsked(walked *access) bool {
+	return !slices.ContainsFunc(x.accesses, func(a *access) bool {
+		return a != walked && !a.aligned && (a.follow == nil || a.resolved || a.held != nil)
+	})
+}
+
+// probes are the conditions of all clauses but one, the rarest first.
+func (x ask) probes(s *sql.Statement, but *access, sid, ref, main string) string {
+	return x.all().probes(s, but, sid, ref, main, x.Before())
+}
+
+// all is the query's own group.
+func (x ask) all() *group {
+	return &group{ledger: x.ledger, many: x.Bounds.Many, accesses: x.accesses}
+}
+
+func rarestFirst(accesses []*access) []*access {
+	weight := func(a *access) int {
+		switch {
+		case a.negate || a.count < 0:
+			return math.MaxInt - 1
+		case a.inside():
+			return math.MaxInt
+		}
+		return a.count
+	}
+	return slices.SortedStableFunc(slices.Values(accesses), func(a, b *access) int { return cmp.Compare(weight(a), weight(b)) })
+}
