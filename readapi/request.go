@@ -164,7 +164,7 @@ func (s *Server) fhir(answer func(c *gin.Context, ask *rest.Ask) error) handler 
 			return rest.NotAcceptable()
 		}
 		header["Content-Type"] = []string{ask.ContentType}
-		if ask.Query != "" && fhir.IsPretty(ask.Query) {
+		if ask.Pretty {
 			c.Writer = &prettyWriter{ResponseWriter: c.Writer, indent: fhir.NewIndenter(c.Writer)}
 		}
 		return answer(c, ask)

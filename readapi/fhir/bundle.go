@@ -15,15 +15,15 @@ import (
 )
 
 // writeSearch writes a page of a search as a bundle.
-func (d *Door) writeSearch(ctx context.Context, answer *rest.Answer, s *search, found found, indented bool) error {
+func (d *Door) writeSearch(ctx context.Context, answer *rest.Answer, s *search, found found) error {
 	links, err := d.links(ctx, s, found)
 	if err != nil {
 		return err
 	}
-	outcome := s.outcome(found.page.Plan)
 	answer.Links = linkHeader(links)
+	outcome := s.outcome(found.page.Plan)
 	out := answer.Begin(http.StatusOK, -1)
-	if indented {
+	if s.indented() {
 		out = NewIndenter(out)
 	}
 	bundle := documents.NewBundleWriter(out, documents.BundleHead{
@@ -41,6 +41,22 @@ func (d *Door) writeSearch(ctx context.Context, answer *rest.Answer, s *search, 
 	}
 	d.wrote(ctx, bundle.Close())
 	return nil
+}
+
+// outcome is the entry that tells what was dropped from a search, and how it was answered if that was asked; nil when there is
+// nothing to tell.
+func (s *search) outcome(plan string) []byte {
+	var issues []documents.Issue
+	for _, dropped := range s.parsed.Issues {
+		issues = append(issues, documents.Issue{Severity: documents.SeverityWarning, Code: rest.IssueCodeOf(dropped.Kind), Diagnostics: dropped.Text})
+	}
+	if s.parsed.Query.Explain {
+		issues = append(issues, documents.Issue{Severity: documents.SeverityInformation, Code: "informational", Diagnostics: plan})
+	}
+	if len(issues) == 0 {
+		return nil
+	}
+	return documents.OperationOutcome(issues...)
 }
 
 // searchEntries writes the entries of a search.

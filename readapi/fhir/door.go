@@ -102,7 +102,7 @@ func New(config Config) (*Door, error) {
 		return nil, events.Errorf(events.Invalid, "fhir.New", "the reading door needs %s", missing)
 	}
 	config.Limits = config.Limits.withDefaults()
-	common := &shared{Config: config, buffers: sync.Pool{New: func() any { return new([]byte) }}}
+	common := &shared{Config: config}
 	for partition := range max(1, config.Partitions) {
 		common.progress = append(common.progress, &progress{reader: config.Reader, partition: partition, fresh: config.Limits.PositionFresh, bound: config.Limits.PositionWait})
 	}

@@ -2,18 +2,7 @@ package fhir
 
 import (
 	"bytes"
-
-	"binnacle/events/fhir/rest"
 )
-
-// prettyParam asks for JSON that people can read (FHIR R4 http, 3.1.0.1.12).
-const prettyParam = "_pretty"
-
-// IsPretty tells whether the parameters of a request ask for JSON that people can read.
-func IsPretty(raw string) bool {
-	value, _, _ := rest.Param(raw, prettyParam)
-	return value == "true"
-}
 
 // Indenter writes JSON with a line for each member and element, as it comes: it holds no more than what it is given. Between the tokens it changes white space alone.
 type Indenter struct {
@@ -85,9 +74,4 @@ func (p *Indenter) token(c byte) {
 func (p *Indenter) line() {
 	p.out = append(p.out, '\n')
 	p.out = append(p.out, bytes.Repeat([]byte("  "), max(0, p.depth))...)
-}
-
-// indented tells whether the body of a search is to be indented: the parameters that took effect ask for it, and nobody in front does so already.
-func (s *search) indented(query string) bool {
-	return !IsPretty(query) && IsPretty(encode(s.parsed.Used))
 }

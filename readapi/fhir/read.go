@@ -34,11 +34,12 @@ func (d *Door) Read(ctx context.Context, ask *rest.Ask, answer *rest.Answer) err
 	if version.Number == 0 {
 		return unknownID(resourceType, id)
 	}
-	good, err := d.copyIsGood(ctx, &ask.Copy, version)
+	etag := rest.ETagOf(version.Number)
+	good, err := d.copyIsGood(ctx, &ask.Copy, etag, version)
 	if err != nil {
 		return err
 	}
-	return d.writeVersion(ctx, answer, version, wanted, good)
+	return d.writeVersion(ctx, answer, etag, version, wanted, good)
 }
 
 // VRead answers GET and HEAD [base]/Type/id/_history/number with one version (FHIR R4 http, 3.1.0.3).
@@ -62,13 +63,14 @@ func (d *Door) VRead(ctx context.Context, ask *rest.Ask, answer *rest.Answer) er
 		return events.Errorf(events.NotFound, "fhir.VRead", "%s/%s has no version %d", resourceType, id, n)
 	}
 	version := page.Versions[0]
-	return d.writeVersion(ctx, answer, version, wanted, ask.Copy.IsGood(rest.ETagOf(version.Number), version.Time))
+	etag := rest.ETagOf(version.Number)
+	return d.writeVersion(ctx, answer, etag, version, wanted, ask.Copy.IsGood(etag, version.Time))
 }
 
 // copyIsGood tells whether the client's copy of what is current is still good. Last-Modified names a second: where the version before is of the same one, If-Modified-Since
 // doesn't tell which of the two the client has.
-func (d *Door) copyIsGood(ctx context.Context, copied *rest.Copy, version projections.Version) (bool, error) {
-	if !copied.IsGood(rest.ETagOf(version.Number), version.Time) {
+func (d *Door) copyIsGood(ctx context.Context, copied *rest.Copy, etag string, version projections.Version) (bool, error) {
+	if !copied.IsGood(etag, version.Time) {
 		return false, nil
 	}
 	if version.Number == 1 || len(copied.Tags) > 0 || copied.Exact || copied.Since.After(version.Time) {
@@ -132,8 +134,8 @@ func (d *Door) versionForm(ask *rest.Ask) (one oneVersion, err error) {
 }
 
 // writeVersion answers with one version that exists, or with a part of it, or says that the client's copy is good.
-func (d *Door) writeVersion(ctx context.Context, answer *rest.Answer, version projections.Version, wanted *catalog.Subset, good bool) error {
-	answer.ETag, answer.Modified = rest.ETagOf(version.Number), version.Time
+func (d *Door) writeVersion(ctx context.Context, answer *rest.Answer, etag string, version projections.Version, wanted *catalog.Subset, good bool) error {
+	answer.ETag, answer.Modified = etag, version.Time
 	if version.Deleted {
 		return events.Errorf(events.Gone, "fhir.Read", "%s/%s was deleted with version %d at %s", version.Type, version.ID, version.Number, version.Time.UTC().Format(time.RFC3339))
 	}
@@ -157,7 +159,10 @@ func (d *Door) writeVersion(ctx context.Context, answer *rest.Answer, version pr
 			return err
 		}
 	}
-	buffer := d.buffers.Get().(*[]byte)
+	buffer, _ := d.buffers.Get().(*[]byte)
+	if buffer == nil {
+		buffer = new([]byte)
+	}
 	body, err := documents.Stamp((*buffer)[:0], content, version.ID, version.Number, version.Time)
 	if err == nil {
 		answer.Whole(body)

@@ -24,6 +24,13 @@ type Scope struct {
 	Compartment catalog.Compartment // what is found must be in it; the zero Compartment restricts nothing
 }
 
+// indented tells whether the answer is to be indented: the parameters that took effect ask for it, and nobody in front does so already. Those
+// of a search by POST stand in its body.
+func (s *search) indented() bool {
+	at := slices.IndexFunc(s.parsed.Used, func(used catalog.KeyValue) bool { return used.Key == "_pretty" })
+	return !s.pretty && at >= 0 && s.parsed.Used[at].Value == "true"
+}
+
 // path is the scope's place below the FHIR root: "Observation", "Patient/1/Observation", "Patient/1/*" or "" for everything.
 func (s Scope) path() string {
 	if s.Compartment == (catalog.Compartment{}) {
@@ -43,6 +50,7 @@ type search struct {
 	path   string // of the scope, with the root
 	parsed catalog.Parsed
 	place  place
+	pretty bool             // somebody in front indents the answer
 	form   bool             // by POST: what was asked must not stand in the links to other pages
 	paged  bool             // by following a link
 	asOf   *events.Position // of a first page: the state that is searched; nil: the newest
@@ -108,7 +116,7 @@ func (d *Door) search(outer context.Context, ask *rest.Ask, answer *rest.Answer,
 		return err
 	}
 	d.stamp(answer, reached, slices.Concat(found.page.Versions, found.included.versions)...)
-	return d.writeSearch(ctx, answer, s, found, s.indented(ask.Query))
+	return d.writeSearch(ctx, answer, s, found)
 }
 
 // goBack takes the first page of a search to the position that _asOf names; the pages that follow have its snapshot.
@@ -155,7 +163,7 @@ func negotiateForm(w http.ResponseWriter, raw string) error {
 // searchForm makes a query of the parameters. A page of a search by POST is sealed: its parameters are kept, and [Door.openKept] gets them.
 func (d *Door) searchForm(ask *rest.Ask, raw string, form bool) (*search, error) {
 	scope := scopeOf(ask.Place)
-	s := &search{scope: scope, base: ask.Root, path: strings.TrimSuffix(ask.Root+"/"+scope.path(), "/"), form: form}
+	s := &search{scope: scope, base: ask.Root, pretty: ask.Pretty, path: strings.TrimSuffix(ask.Root+"/"+scope.path(), "/"), form: form}
 	text, paged, twice := rest.Param(raw, pageParam)
 	if twice {
 		return nil, events.Errorf(events.Invalid, "fhir.Search", "_page stands twice; follow the links of a bundle as they are")

@@ -31,8 +31,10 @@ func (t *Table) ask(entry *Entry) (*Row, *Ask, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	if format, _, _ := Param(entry.Query, "_format"); format != "" && FormatOf(format) == "" {
-		return row, nil, NotAcceptable()
+	if entry.Query != "" {
+		if format, _, _ := Param(entry.Query, "_format"); format != "" && FormatOf(format) == "" {
+			return row, nil, NotAcceptable()
+		}
 	}
 	entry.Place = at
 	return row, &entry.Ask, nil

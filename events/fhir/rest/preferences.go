@@ -20,31 +20,34 @@ const (
 	contentTypeText = "text/json; charset=utf-8"
 )
 
-// wishesOf reads how a request wants to be answered. The content type comes from _format, which rules, and Accept (FHIR R4 http,
-// 3.1.0.1.11); it is empty when the client accepts nothing that is offered: JSON of FHIR 4.0.
-func wishesOf(r *http.Request) (contentType string, prefer Preferences) {
-	return negotiate(r), preferencesOf(r.Header)
-}
-
-func negotiate(r *http.Request) (contentType string) {
-	if r.URL.RawQuery != "" {
-		if format, _, _ := Param(r.URL.RawQuery, "_format"); format != "" {
-			return FormatOf(format)
+// readWishes reads how a request wants to be answered (FHIR R4 http, 3.1.0.1.7, 3.1.0.1.11 and 3.1.0.1.12). The content type comes from
+// _format, which rules, and Accept.
+func (ask *Ask) readWishes(r *http.Request) {
+	ask.Prefer = preferencesOf(r.Header)
+	if ask.Query != "" {
+		pretty, _, _ := Param(ask.Query, "_pretty")
+		ask.Pretty = pretty == "true"
+		if format, _, _ := Param(ask.Query, "_format"); format != "" {
+			ask.ContentType = FormatOf(format)
+			return
 		}
 	}
 	lines := r.Header["Accept"]
 	switch len(lines) {
 	case 0:
-		return ContentType
+		ask.ContentType = ContentType
+		return
 	case 1:
 		switch lines[0] {
 		case "", "*/*", "application/fhir+json":
-			return ContentType
+			ask.ContentType = ContentType
+			return
 		case "application/json":
-			return contentTypeJSON
+			ask.ContentType = contentTypeJSON
+			return
 		}
 	}
-	return accepted(strings.Join(lines, ","))
+	ask.ContentType = accepted(strings.Join(lines, ","))
 }
 
 // IsHTML tells whether a value of _format asks for a page: "html", or a media type that pages have.

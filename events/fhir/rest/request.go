@@ -17,6 +17,7 @@ type Ask struct {
 	Tenant      string // "": that of requests that name none
 	Root        string // the FHIR root as the client sees it, without a slash at its end
 	ContentType string // of the answer; "": the client accepts nothing that is offered
+	Pretty      bool   // people are to read the JSON of the answer
 	Prefer      Preferences
 	Copy        Copy             // of a read: what the client has
 	Reach       *events.Position // of a read: what the answer must have reached; nil: it need not
@@ -28,7 +29,7 @@ func (a *Address) Ask(r *http.Request) *Ask {
 	if tenancy, named := TenancyOf(r.Context()); named {
 		ask.Tenant = tenancy.Tenant
 	}
-	ask.ContentType, ask.Prefer = wishesOf(r)
+	ask.readWishes(r)
 	return ask
 }
 
