@@ -50,7 +50,7 @@ var engine = map[string][]string{
 	"projections/index/rows":     {"projections/index/keys"},
 	"projections/index/reads":    {"projections/index/keys", "projections/index/sql", "projections/index/rows"},
 	"projections/index/sqlterms": {"projections/index/keys", "projections/index/sql", "projections/index/rows"},
-	"projections/index/together": nil,
+	"projections/index/current":  nil,
 }
 
 // drivers are imported by infra/parts/drivers.go and by tests alone.
@@ -73,7 +73,7 @@ var homes = map[string][]string{
 	"github.com/HdrHistogram/hdrhistogram-go":       {"infra"},
 	"github.com/fxamacker/cbor":                     {"events", "projections/index/rows"},
 	"github.com/prometheus/client_golang":           {"infra", "readapi"},
-	"github.com/maypok86/otter":                     {"projections/blobs/cache", "projections/index/together", "functions/project", "functions/rebuild"},
+	"github.com/maypok86/otter":                     {"projections/blobs/cache", "projections/index/current", "functions/project", "functions/rebuild"},
 	"github.com/ThreeDotsLabs/watermill/components": {},
 	"github.com/anishathalye/porcupine":             {"infra/e2e"},
 	"github.com/Shopify/toxiproxy":                  {"infra/e2e"},

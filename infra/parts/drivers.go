@@ -25,9 +25,9 @@ import (
 	sqliteblobs "binnacle/projections/blobs/sqlite"
 	"binnacle/projections/catalog"
 	"binnacle/projections/fhir"
+	"binnacle/projections/index/current"
 	"binnacle/projections/index/postgres"
 	sqliteindex "binnacle/projections/index/sqlite"
-	"binnacle/projections/index/together"
 )
 
 // DefaultTenant is the ledger of all requests that name none.
@@ -265,7 +265,7 @@ func (p *Parts) LogName() string {
 
 // Reader is an index as the doors read it: a query for each core, shared by those who ask at once.
 func (p *Parts) Reader(index projections.Index) projections.Reader {
-	return together.New(index, together.Config{Lanes: runtime.GOMAXPROCS(0), Partitions: p.Partitions, Bytes: versionCache})
+	return current.New(index, current.Config{Lanes: runtime.GOMAXPROCS(0), Partitions: p.Partitions, Bytes: versionCache})
 }
 
 // Close closes the drivers, the last opened first.

@@ -7,9 +7,10 @@ import (
 	"github.com/cespare/xxhash/v2"
 )
 
-// A key is the xxhash64 of what a row stands for: tenant, type, parameter, role and value. Every part is preceded by its length, so
-// two different lists of parts never hash the same bytes. Sixty-four bits leave collisions improbable, not impossible: tenant and
-// type are checked again on the version row, through the ledger table, which holds their names.
+// A key is the xxhash64 of what a row stands for: tenant, type, parameter, role and value. Every part is preceded by
+// its length, so two different lists of parts never hash the same bytes. Sixty-four bits leave collisions improbable,
+// not impossible: tenant and type are checked again on the version row, through the ledger table, which holds their
+// names.
 type Hasher struct{ Buffer []byte }
 
 func (h *Hasher) Begin() *Hasher {
@@ -90,8 +91,8 @@ func (h *Hasher) Resource(ledger int64, id string) int64 {
 	return h.Begin().Role(roleResource).Key(ledger).Text(id).Sum()
 }
 
-// Refer is the key of a parameter's reference to a resource. Unlike other keys it is made of two by a step that SQL can do, too, so that
-// a statement can go from a resource to what refers to it and back; see statement.refer.
+// Refer is the key of a parameter's reference to a resource. Unlike other keys it is made of two by a step that SQL
+// can do, too, so that a statement can go from a resource to what refers to it and back; see statement.refer.
 func Refer(param, resource int64) int64 { return param ^ resource }
 
 func (h *Hasher) Unit(param int64, system, code, printed string) int64 {
@@ -121,6 +122,6 @@ func IsID(code string) bool {
 	return true
 }
 
-// ShortSpan is the width up to which a date range counts as short, in microseconds: a day. A short range is found from its start
-// alone, because its end is near.
+// ShortSpan is the width up to which a date range counts as short, in microseconds: a day. A short range is found
+// from its start alone, because its end is near.
 const ShortSpan = 24 * 3_600 * 1_000_000

@@ -7,7 +7,8 @@ import (
 )
 
 func TestNumbersKeepTheirOrderAsIntegers(t *testing.T) {
-	numbers := []float64{math.Inf(-1), -math.MaxFloat64, -2.5, -1, -1e-300, -math.SmallestNonzeroFloat64, 0, math.SmallestNonzeroFloat64, 1e-300, 1, 2.5, math.MaxFloat64, math.Inf(1)}
+	numbers := []float64{math.Inf(-1), -math.MaxFloat64, -2.5, -1, -1e-300, -math.SmallestNonzeroFloat64, 0,
+		math.SmallestNonzeroFloat64, 1e-300, 1, 2.5, math.MaxFloat64, math.Inf(1)}
 	for i := 1; i < len(numbers); i++ {
 		if Ordered(numbers[i-1]) >= Ordered(numbers[i]) {
 			t.Errorf("%g is %d and %g is %d", numbers[i-1], Ordered(numbers[i-1]), numbers[i], Ordered(numbers[i]))
@@ -44,7 +45,8 @@ func FuzzDifferentPartsNeverHashTheSameBytes(f *testing.F) {
 }
 
 func TestIdsAreToldFromURLs(t *testing.T) {
-	for code, want := range map[string]bool{"1": true, "a-B.9": true, "": false, "http://a": false, "a/b": false, "a_b": false, string(make([]byte, 65)): false} {
+	for code, want := range map[string]bool{"1": true, "a-B.9": true, "": false, "http://a": false, "a/b": false,
+		"a_b": false, string(make([]byte, 65)): false} {
 		if IsID(code) != want {
 			t.Errorf("isID(%q) = %t", code, !want)
 		}

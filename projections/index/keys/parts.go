@@ -2,7 +2,8 @@ package keys
 
 import "binnacle/projections"
 
-// Slots is up to which number of values, of which more than one component is left, a version may have of a parameter that is searched.
+// Slots is up to which number of values, of which more than one component is left, a version may have of a parameter
+// that is searched.
 const Slots = 64
 
 // Part is the key of a component as a parameter: the dictionary of its codings and units.

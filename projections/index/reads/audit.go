@@ -15,12 +15,13 @@ import (
 	"binnacle/projections/index/sql"
 )
 
-// scanWindow is how many versions a Scan holds the rows of. The term table has no order by version, so each window reads all of it;
-// a window needs about 40 MB.
+// scanWindow is how many versions a Scan holds the rows of. The term table has no order by version, so each window
+// reads all of it; a window needs about 40 MB.
 const scanWindow = 1 << 17
 
 // Scan calls visit with the versions of a partition in the order of their Sids, each with the digest of its rows.
-func (r Reads) Scan(ctx context.Context, partition int32, visit func(v projections.Version, terms events.Hash) error) error {
+func (r Reads) Scan(ctx context.Context, partition int32, visit func(v projections.Version,
+	terms events.Hash) error) error {
 	ledgers, err := r.ledgers(ctx)
 	if err != nil {
 		return err
@@ -38,7 +39,8 @@ func (r Reads) Scan(ctx context.Context, partition int32, visit func(v projectio
 			v := &w.versions[i]
 			name, known := ledgers[v.Ledger]
 			if !known {
-				return events.Errorf(events.Internal, "index.Scan", "version %d is of a type that the index has no name for; rebuild the index", v.Sid)
+				return events.Errorf(events.Internal, "index.Scan",
+					"version %d is of a type that the index has no name for; rebuild the index", v.Sid)
 			}
 			v.Tenant, v.Type = name.Tenant, name.Type
 			digest := w.digest(v)
@@ -56,14 +58,15 @@ func (r Reads) Scan(ctx context.Context, partition int32, visit func(v projectio
 func (r Reads) ledgers(ctx context.Context) (map[int64]rows.LedgerRow, error) {
 	found := map[int64]rows.LedgerRow{}
 	s := r.statement()
-	err := r.query(ctx, s, "select l.key, l.tenant, l.type from "+s.Table("ledger")+" l", func(scan func(...any) error) error {
-		var l rows.LedgerRow
-		if err := scan(&l.Key, &l.Tenant, &l.Type); err != nil {
-			return err
-		}
-		found[l.Key] = l
-		return nil
-	})
+	err := r.query(ctx, s, "select l.key, l.tenant, l.type from "+s.Table("ledger")+" l",
+		func(scan func(...any) error) error {
+			var l rows.LedgerRow
+			if err := scan(&l.Key, &l.Tenant, &l.Type); err != nil {
+				return err
+			}
+			found[l.Key] = l
+			return nil
+		})
 	return found, err
 }
 
@@ -80,17 +83,21 @@ type window struct {
 
 func (r Reads) read(ctx context.Context, w *window) error {
 	s := r.statement()
-	query := "select " + rows.StoredColumns + ", v.ledger, v.main, v.shape, v.supersedes, v.resource, " + s.KeysColumn("v") + " from " + s.Table("version") + " v where v.sid >= " + s.Arg(w.first) + " and v.sid < " + s.Arg(w.end) + " order by v.sid"
+	query := "select " + rows.StoredColumns + ", v.ledger, v.main, v.shape, v.supersedes, v.resource, " +
+		s.KeysColumn("v") + " from " + s.Table("version") + " v where v.sid >= " + s.Arg(w.first) + " and v.sid < " +
+		s.Arg(w.end) + " order by v.sid"
 	err := r.query(ctx, s, query, func(scan func(...any) error) error {
 		var m rows.Stored
 		var v rows.VersionRow
 		var keys []byte
-		if err := scan(append(m.Fields(), &v.Ledger, &v.Main, &v.Shape, &v.Supersedes, &v.Resource, &keys)...); err != nil {
+		if err := scan(append(m.Fields(), &v.Ledger, &v.Main, &v.Shape, &v.Supersedes, &v.Resource,
+			&keys)...); err != nil {
 			return err
 		}
 		if len(keys) > 0 {
 			if err := json.Unmarshal(keys, &v.Keys); err != nil {
-				return events.Wrap(events.Internal, "index.Scan", err, "the keys of version %d cannot be read; rebuild the index", m.Sid)
+				return events.Wrap(events.Internal, "index.Scan", err,
+					"the keys of version %d cannot be read; rebuild the index", m.Sid)
 			}
 		}
 		v.Version = m.Version("", "")
@@ -104,51 +111,56 @@ func (r Reads) read(ctx context.Context, w *window) error {
 		return " t where t.ref >= " + s.Arg(w.first<<keys.RefBits) + " and t.ref < " + s.Arg(w.end<<keys.RefBits)
 	}
 	s = r.statement()
-	err = r.query(ctx, s, "select t.key, t.sort, t.ref from "+s.Table("term")+within(s), func(scan func(...any) error) error {
-		var t rows.TermRow
-		if err := scan(&t.Key, &t.Sort, &t.Ref); err != nil {
-			return err
-		}
-		w.terms = append(w.terms, t)
-		return nil
-	})
+	err = r.query(ctx, s, "select t.key, t.sort, t.ref from "+s.Table("term")+within(s),
+		func(scan func(...any) error) error {
+			var t rows.TermRow
+			if err := scan(&t.Key, &t.Sort, &t.Ref); err != nil {
+				return err
+			}
+			w.terms = append(w.terms, t)
+			return nil
+		})
 	if err != nil {
 		return err
 	}
 	s = r.statement()
-	err = r.query(ctx, s, "select t.key, t.low, t.high, t.ref from "+s.Table("span")+within(s), func(scan func(...any) error) error {
-		var t rows.SpanRow
-		if err := scan(&t.Key, &t.Low, &t.High, &t.Ref); err != nil {
-			return err
-		}
-		w.spans = append(w.spans, t)
-		return nil
-	})
+	err = r.query(ctx, s, "select t.key, t.low, t.high, t.ref from "+s.Table("span")+within(s),
+		func(scan func(...any) error) error {
+			var t rows.SpanRow
+			if err := scan(&t.Key, &t.Low, &t.High, &t.Ref); err != nil {
+				return err
+			}
+			w.spans = append(w.spans, t)
+			return nil
+		})
 	if err != nil {
 		return err
 	}
 	s = r.statement()
-	err = r.query(ctx, s, "select t.key, t.head, t.rest, t.raw, t.ref from "+s.Table("text")+within(s), func(scan func(...any) error) error {
-		var t rows.TextRow
-		if err := scan(&t.Key, &t.Head, &t.Rest, &t.Raw, &t.Ref); err != nil {
-			return err
-		}
-		w.texts = append(w.texts, t)
-		return nil
-	})
+	err = r.query(ctx, s, "select t.key, t.head, t.rest, t.raw, t.ref from "+s.Table("text")+within(s),
+		func(scan func(...any) error) error {
+			var t rows.TextRow
+			if err := scan(&t.Key, &t.Head, &t.Rest, &t.Raw, &t.Ref); err != nil {
+				return err
+			}
+			w.texts = append(w.texts, t)
+			return nil
+		})
 	if err != nil {
 		return err
 	}
 	w.sort()
 	w.swept = map[int64]bool{} // read last: the horizon moves before rows disappear
 	s = r.statement()
-	return r.query(ctx, s, "select c.sid from "+s.Table("closed")+" c cross join "+s.Table("position")+" p where c.sid >= "+s.Arg(w.first)+" and c.sid < "+s.Arg(w.end)+
-		fmt.Sprintf(" and p.partition = (c.by_sid >> %d) and c.by_sid <= p.horizon", projections.SidBits), func(scan func(...any) error) error {
-		sid := int64(0)
-		err := scan(&sid)
-		w.swept[sid] = true
-		return err
-	})
+	return r.query(ctx, s, "select c.sid from "+s.Table("closed")+" c cross join "+s.Table("position")+
+		" p where c.sid >= "+s.Arg(w.first)+" and c.sid < "+s.Arg(w.end)+
+		fmt.Sprintf(" and p.partition = (c.by_sid >> %d) and c.by_sid <= p.horizon", projections.SidBits),
+		func(scan func(...any) error) error {
+			sid := int64(0)
+			err := scan(&sid)
+			w.swept[sid] = true
+			return err
+		})
 }
 
 // sort puts the rows in the order in which digest takes them off.
@@ -219,7 +231,8 @@ func (r Reads) Sizes(ctx context.Context) (projections.Sizes, error) {
 	var z projections.Sizes
 	s := r.statement()
 	count := func(table string) string { return "(select count(*) from " + s.Table(table) + ")" }
-	sql := "select " + count("version") + ", (select coalesce(sum(n.living), 0) from " + s.Table("counter") + " n), " + count("term") + " + " + count("span") + " + " + count("text") + ", " + count("quarantine")
+	sql := "select " + count("version") + ", (select coalesce(sum(n.living), 0) from " + s.Table("counter") +
+		" n), " + count("term") + " + " + count("span") + " + " + count("text") + ", " + count("quarantine")
 	err := r.query(ctx, s, sql, func(scan func(...any) error) error {
 		return scan(&z.Versions, &z.Resources, &z.Terms, &z.Quarantined)
 	})

@@ -11,7 +11,8 @@ func (r Reads) Counted(ctx context.Context) (projections.Audit, error) {
 	a := projections.Audit{Next: map[int32]int64{}, NextSid: map[int32]int64{}, Living: map[projections.Ledger]int64{}}
 	s := r.statement()
 	sql := "select p.partition, p.next, p.next_sid, '', '', 0 from " + s.Table("position") + " p union all " +
-		"select -1, 0, 0, coalesce(l.tenant, ''), coalesce(l.type, ''), n.living from " + s.Table("counter") + " n left join " + s.Table("ledger") + " l on l.key = n.ledger"
+		"select -1, 0, 0, coalesce(l.tenant, ''), coalesce(l.type, ''), n.living from " + s.Table("counter") +
+		" n left join " + s.Table("ledger") + " l on l.key = n.ledger"
 	err := r.query(ctx, s, sql, func(scan func(...any) error) error {
 		var partition, next, sid, living int64
 		var ledger projections.Ledger

@@ -28,7 +28,8 @@ func (r Reads) query(ctx context.Context, s *sql.Statement, sql string, row func
 func (r Reads) State(ctx context.Context, partition int32) (projections.State, error) {
 	state := newState(partition)
 	s := r.statement()
-	err := r.query(ctx, s, "select p.next, p.next_sid, p.at, p.digest, p.log, p.last from "+s.Table("position")+" p where p.partition = "+s.Arg(int64(partition)),
+	err := r.query(ctx, s, "select p.next, p.next_sid, p.at, p.digest, p.log, p.last from "+s.Table("position")+
+		" p where p.partition = "+s.Arg(int64(partition)),
 		func(scan func(...any) error) error {
 			var at int64
 			var digest, last []byte
@@ -66,7 +67,8 @@ func fromMicro(at int64) time.Time {
 func (r Reads) Partitions(ctx context.Context) (map[int32]projections.State, error) {
 	states := map[int32]projections.State{}
 	s := r.statement()
-	err := r.query(ctx, s, "select p.partition, p.next, p.next_sid, p.at, p.digest, p.log, p.last from "+s.Table("position")+" p", func(scan func(...any) error) error {
+	err := r.query(ctx, s, "select p.partition, p.next, p.next_sid, p.at, p.digest, p.log, p.last from "+
+		s.Table("position")+" p", func(scan func(...any) error) error {
 		var partition, at int64
 		var state projections.State
 		var digest, last []byte
@@ -118,7 +120,8 @@ func upTo(n int) []int {
 }
 
 // currentOf finds the current versions of the keys in some places: of one type, or of any where the dialect can.
-func (r Reads) currentOf(ctx context.Context, wanted []projections.Key, places []int, found []projections.Version) error {
+func (r Reads) currentOf(ctx context.Context, wanted []projections.Key, places []int,
+	found []projections.Version) error {
 	var h keys.Hasher
 	s := r.statement()
 	if len(places) == 1 {
@@ -135,7 +138,8 @@ func (r Reads) currentOf(ctx context.Context, wanted []projections.Key, places [
 	return r.query(ctx, s, "select "+place+", "+rows.StoredColumns+" from "+from, takeVersion(wanted, places, found))
 }
 
-// Written returns those of some keys that have versions, which it finds by the key of the resource and not by the id, as Current does.
+// Written returns those of some keys that have versions, which it finds by the key of the resource and not by the id,
+// as Current does.
 func (r Reads) Written(ctx context.Context, wanted []projections.Key) ([]projections.Key, error) {
 	var h keys.Hasher
 	resources, of := make([]int64, len(wanted)), make(map[int64]projections.Key, len(wanted))
@@ -146,7 +150,8 @@ func (r Reads) Written(ctx context.Context, wanted []projections.Key) ([]project
 	var written []projections.Key
 	s := r.statement()
 	list, resource := s.Unnested(resources, "k")
-	sql := "select " + resource + " from " + list + " where exists (select 1 from " + s.Table("version") + " v where v.resource = " + resource + ")"
+	sql := "select " + resource + " from " + list + " where exists (select 1 from " + s.Table("version") +
+		" v where v.resource = " + resource + ")"
 	err := r.query(ctx, s, sql, func(scan func(...any) error) error {
 		var found int64
 		err := scan(&found)
@@ -157,7 +162,8 @@ func (r Reads) Written(ctx context.Context, wanted []projections.Key) ([]project
 }
 
 // takeVersion reads rows of an index into places and storedColumns.
-func takeVersion(keys []projections.Key, places []int, found []projections.Version) func(scan func(...any) error) error {
+func takeVersion(keys []projections.Key, places []int,
+	found []projections.Version) func(scan func(...any) error) error {
 	return func(scan func(...any) error) error {
 		var n int64
 		var m rows.Stored
@@ -171,9 +177,11 @@ func takeVersion(keys []projections.Key, places []int, found []projections.Versi
 }
 
 // History returns versions of one resource, newest first.
-func (r Reads) History(ctx context.Context, key projections.Key, span projections.HistorySpan) (projections.HistoryPage, error) {
+func (r Reads) History(ctx context.Context, key projections.Key,
+	span projections.HistorySpan) (projections.HistoryPage, error) {
 	s := r.statement()
-	all := " from " + s.Table("version") + " v where v.ledger = " + s.Arg(keys.Ledger(key.Tenant, key.Type)) + " and v.id = " + s.Arg(key.ID)
+	all := " from " + s.Table("version") + " v where v.ledger = " + s.Arg(keys.Ledger(key.Tenant, key.Type)) +
+		" and v.id = " + s.Arg(key.ID)
 	if span.Number != 0 {
 		all += " and v.number = " + s.Arg(span.Number)
 	}
@@ -186,7 +194,8 @@ func (r Reads) History(ctx context.Context, key projections.Key, span projection
 		if !span.Until.IsZero() { // and what followed it
 			last = " and v.at < " + s.Arg(span.Until.UnixMicro())
 		}
-		all += last + " and not exists (select 1 from " + s.Table("version") + " l where l.ledger = v.ledger and l.id = v.id and l.number > v.number and l.at <= " + at + sql.Once + ")"
+		all += last + " and not exists (select 1 from " + s.Table("version") +
+			" l where l.ledger = v.ledger and l.id = v.id and l.number > v.number and l.at <= " + at + sql.Once + ")"
 	}
 	rows := "select " + rows.StoredColumns + all
 	if span.Before != 0 {
@@ -196,7 +205,8 @@ func (r Reads) History(ctx context.Context, key projections.Key, span projection
 	var page projections.HistoryPage
 	count := r.statement()
 	count.Args = s.Args
-	err := r.query(ctx, s, "select c.total, y.* from (select count(*) as total"+all+") c left join ("+rows+") y on 1 = 1 order by y.number desc", func(scan func(...any) error) error {
+	err := r.query(ctx, s, "select c.total, y.* from (select count(*) as total"+all+") c left join ("+rows+
+		") y on 1 = 1 order by y.number desc", func(scan func(...any) error) error {
 		var m historyMatch
 		if err := scan(m.fields(&page.Total)...); err != nil || m.sid == nil {
 			return err
@@ -225,7 +235,8 @@ func (m *historyMatch) fields(total *int64) []any {
 }
 
 func (m *historyMatch) version(key projections.Key) projections.Version {
-	full := rows.Stored{Sid: *m.sid, Number: *m.number, Offset: *m.offset, Change: *m.change, At: *m.at, Deleted: *m.deleted, ID: *m.id, Hash: m.hash}
+	full := rows.Stored{Sid: *m.sid, Number: *m.number, Offset: *m.offset, Change: *m.change, At: *m.at,
+		Deleted: *m.deleted, ID: *m.id, Hash: m.hash}
 	return full.Version(key.Tenant, key.Type)
 }
 
@@ -245,21 +256,22 @@ func (r Reads) Outcomes(ctx context.Context, eventIDs []string) ([]*events.Outco
 		s = r.statement()
 		condition = "= " + s.Arg(eventIDs[0])
 	}
-	err := r.query(ctx, s, "select o.event, o.data from "+s.Table("outcome")+" o where o.event "+condition, func(scan func(...any) error) error {
-		var id string
-		var data []byte
-		if err := scan(&id, &data); err != nil {
-			return err
-		}
-		outcome, err := rows.DecodeOutcome(id, data)
-		if err != nil {
-			return err
-		}
-		for _, at := range places[id] {
-			found[at] = outcome
-		}
-		return nil
-	})
+	err := r.query(ctx, s, "select o.event, o.data from "+s.Table("outcome")+" o where o.event "+condition,
+		func(scan func(...any) error) error {
+			var id string
+			var data []byte
+			if err := scan(&id, &data); err != nil {
+				return err
+			}
+			outcome, err := rows.DecodeOutcome(id, data)
+			if err != nil {
+				return err
+			}
+			for _, at := range places[id] {
+				found[at] = outcome
+			}
+			return nil
+		})
 	if err != nil {
 		return nil, err
 	}

@@ -14,7 +14,8 @@ import (
 func (r Reads) Quarantine(ctx context.Context, after events.Position, limit int) ([]projections.Quarantined, error) {
 	var found []projections.Quarantined
 	s := r.statement()
-	sql := "select q.data, q.settled from " + s.Table("quarantine") + " q where (q.partition, q.log_offset) > (" + s.Arg(int64(after.Partition)) + ", " + s.Arg(after.Offset) + ")" +
+	sql := "select q.data, q.settled from " + s.Table("quarantine") + " q where (q.partition, q.log_offset) > (" +
+		s.Arg(int64(after.Partition)) + ", " + s.Arg(after.Offset) + ")" +
 		fmt.Sprintf(" order by q.partition, q.log_offset limit %d", max(limit, 0))
 	err := r.query(ctx, s, sql, func(scan func(...any) error) error {
 		var data, settled []byte
@@ -35,9 +36,10 @@ func (r Reads) Quarantine(ctx context.Context, after events.Position, limit int)
 func (r Reads) Unsettled(ctx context.Context) (count int64, oldest time.Time, err error) {
 	s := r.statement()
 	var first *int64
-	err = r.query(ctx, s, "select count(*), min(q.at) from "+s.Table("quarantine")+" q where q.settled is null", func(scan func(...any) error) error {
-		return scan(&count, &first)
-	})
+	err = r.query(ctx, s, "select count(*), min(q.at) from "+s.Table("quarantine")+" q where q.settled is null",
+		func(scan func(...any) error) error {
+			return scan(&count, &first)
+		})
 	if first != nil {
 		oldest = time.UnixMicro(*first).UTC()
 	}
@@ -61,20 +63,21 @@ func (r Reads) Claims(ctx context.Context, names []projections.ClaimName) ([]pro
 		s = r.statement()
 		condition = "= " + s.Arg(keys[0])
 	}
-	err := r.query(ctx, s, "select c.name, c.data from "+s.Table("claim")+" c where c.name "+condition, func(scan func(...any) error) error {
-		var key string
-		var data []byte
-		if err := scan(&key, &data); err != nil {
-			return err
-		}
-		for _, at := range places[key] {
-			var err error
-			if found[at], err = rows.DecodeClaim(names[at], data); err != nil {
+	err := r.query(ctx, s, "select c.name, c.data from "+s.Table("claim")+" c where c.name "+condition,
+		func(scan func(...any) error) error {
+			var key string
+			var data []byte
+			if err := scan(&key, &data); err != nil {
 				return err
 			}
-		}
-		return nil
-	})
+			for _, at := range places[key] {
+				var err error
+				if found[at], err = rows.DecodeClaim(names[at], data); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
 	if err != nil {
 		return nil, err
 	}

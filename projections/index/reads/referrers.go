@@ -12,27 +12,31 @@ import (
 	"binnacle/projections/index/sql"
 )
 
-// referrersRead is how many versions are looked at that have one of the keys asked for on their row, where the keys have no term rows: enough for the
-// deletions of a chunk. Beyond it every parameter is told that ever referred to the type.
+// referrersRead is how many versions are looked at that have one of the keys asked for on their row, where the keys
+// have no term rows: enough for the deletions of a chunk. Beyond it every parameter is told that ever referred to the
+// type.
 const referrersRead = 1_000
 
 // typeOf is a type of a tenant.
 type typeOf struct{ tenant, name string }
 
-// Referrers is projections.Writer.Referrers, in two statements however many resources and parameters there are: which parameters ever referred to the
-// types, and which of their references to these resources a current version has.
-func (r Reads) Referrers(ctx context.Context, resources []projections.Key, by map[string][]projections.Referrer) ([][]int, error) {
+// Referrers is projections.Writer.Referrers, in two statements however many resources and parameters there are: which
+// parameters ever referred to the types, and which of their references to these resources a current version has.
+func (r Reads) Referrers(ctx context.Context, resources []projections.Key,
+	by map[string][]projections.Referrer) ([][]int, error) {
 	ever, err := r.everReferred(ctx, resources, by)
 	if err != nil {
 		return nil, err
 	}
-	found, a := make([][]int, len(resources)), askedReferrers{found: make([][]int, len(resources)), of: map[int64][]askedPlace{}}
+	found, a := make([][]int, len(resources)), askedReferrers{found: make([][]int, len(resources)),
+		of: map[int64][]askedPlace{}}
 	var h keys.Hasher
 	for i, k := range resources {
 		resource := h.Resource(h.LedgerOf(k.Tenant, k.Type), k.ID)
 		for _, n := range ever[typeOf{k.Tenant, k.Type}] {
 			referrer := &by[k.Type][n]
-			a.add(keys.Refer(h.KeptFor(h.LedgerOf(k.Tenant, referrer.Type), referrer.Param, referrer.Shares, k.Type), resource), r.Dialect.RefersOnRow(k.Type), askedPlace{i, n})
+			a.add(keys.Refer(h.KeptFor(h.LedgerOf(k.Tenant, referrer.Type), referrer.Param, referrer.Shares, k.Type),
+				resource), r.Dialect.RefersOnRow(k.Type), askedPlace{i, n})
 		}
 	}
 	more, err := r.currentReferences(ctx, &a)
@@ -50,7 +54,8 @@ func (r Reads) Referrers(ctx context.Context, resources []projections.Key, by ma
 }
 
 // EverReferrers is Referrers of a generation whose rows don't all stand in its tables, or have no indexes yet.
-func (r Reads) EverReferrers(ctx context.Context, keys []projections.Key, by map[string][]projections.Referrer) ([][]int, error) {
+func (r Reads) EverReferrers(ctx context.Context, keys []projections.Key,
+	by map[string][]projections.Referrer) ([][]int, error) {
 	ever, err := r.everReferred(ctx, keys, by)
 	if err != nil {
 		return nil, err
@@ -63,7 +68,8 @@ func (r Reads) EverReferrers(ctx context.Context, keys []projections.Key, by map
 }
 
 // everReferred finds the parameters that ever referred to a resource of the types, as places in by, ascending.
-func (r Reads) everReferred(ctx context.Context, resources []projections.Key, by map[string][]projections.Referrer) (map[typeOf][]int, error) {
+func (r Reads) everReferred(ctx context.Context, resources []projections.Key,
+	by map[string][]projections.Referrer) (map[typeOf][]int, error) {
 	var h keys.Hasher
 	var types []typeOf
 	ever := map[typeOf][]int{}
@@ -85,8 +91,10 @@ func (r Reads) everReferred(ctx context.Context, resources []projections.Key, by
 				places[n][params[i]] = i
 			}
 			list, param := s.Unnested(params, "k")
-			parts[n] = fmt.Sprintf("select %d as n, %s as param from %s where exists (select 1 from %s d where d.param = %s and d.code = %s and d.system = %s%s)",
-				n, param, list, s.Table("coding"), param, s.NoBytes(), s.Arg([]byte(projections.OrderCode(t.name))), sql.Once)
+			parts[n] = fmt.Sprintf("select %d as n, %s as param from %s "+
+				"where exists (select 1 from %s d where d.param = %s and d.code = %s and d.system = %s%s)",
+				n, param, list, s.Table("coding"), param, s.NoBytes(), s.Arg([]byte(projections.OrderCode(t.name))),
+				sql.Once)
 		}
 		if err := r.query(ctx, s, strings.Join(parts, " union all "), func(scan func(...any) error) error {
 			var n, param int64
@@ -123,7 +131,8 @@ func (a *askedReferrers) add(key int64, onRow bool, by askedPlace) {
 	}
 }
 
-// currentReferences finds the keys that current versions have. It tells whether those on rows are too many to be looked at.
+// currentReferences finds the keys that current versions have. It tells whether those on rows are too many to be
+// looked at.
 func (r Reads) currentReferences(ctx context.Context, a *askedReferrers) (more bool, err error) {
 	s := r.statement()
 	var parts []string
@@ -132,7 +141,8 @@ func (r Reads) currentReferences(ctx context.Context, a *askedReferrers) (more b
 	}
 	if len(a.terms) > 0 {
 		list, key := s.Unnested(a.terms, "k")
-		parts = append(parts, "select 0 as n, "+key+" as key from "+list+" where exists (select 1 from "+s.Table("term")+" t where t.key = "+key+" and "+closed("(t.ref >> 2)")+sql.Once+")")
+		parts = append(parts, "select 0 as n, "+key+" as key from "+list+" where exists (select 1 from "+
+			s.Table("term")+" t where t.key = "+key+" and "+closed("(t.ref >> 2)")+sql.Once+")")
 	}
 	with := ""
 	if len(a.onRow) > 0 {
@@ -140,7 +150,8 @@ func (r Reads) currentReferences(ctx context.Context, a *askedReferrers) (more b
 		wanted := s.Arg(a.onRow) + "::bigint[]"
 		with = "with w as materialized (select w.sid from " + s.WithKeys(wanted, math.MaxInt64) + " w) "
 		keys, key := s.KeysOf("v", "l")
-		parts = append(parts, "select distinct 1 as n, "+key+" from w cross join "+s.Table("version")+" v cross join "+keys+" where v.sid = w.sid and "+key+" = any("+wanted+") and "+closed("v.sid"),
+		parts = append(parts, "select distinct 1 as n, "+key+" from w cross join "+s.Table("version")+
+			" v cross join "+keys+" where v.sid = w.sid and "+key+" = any("+wanted+") and "+closed("v.sid"),
 			"select 2 as n, count(*) as key from w")
 	}
 	if len(parts) == 0 {

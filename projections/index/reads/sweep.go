@@ -11,10 +11,11 @@ import (
 	"binnacle/projections/index/sql"
 )
 
-// A sweep has two stages, because rows of ranges and texts are found by their version and term rows are not, without an index that would
-// cost more than all sweeps: first the versions that superseded others are read, and the ranges and texts of those are removed; then the
-// term table is read from end to end, and what belongs to a version that was superseded before the horizon is removed. How far it
-// has come stands in the table sweep, which is empty when none is under way; what it sweeps, in position.sweeping.
+// A sweep has two stages, because rows of ranges and texts are found by their version and term rows are not, without
+// an index that would cost more than all sweeps: first the versions that superseded others are read, and the ranges
+// and texts of those are removed; then the term table is read from end to end, and what belongs to a version that was
+// superseded before the horizon is removed. How far it has come stands in the table sweep, which is empty when none
+// is under way; what it sweeps, in position.sweeping.
 
 // The stages of a sweep.
 const (
@@ -36,10 +37,11 @@ func FirstTerm() SweepPlace {
 // SweepPlace tells how far the sweep under way has come; false when there is none.
 func (r Reads) SweepPlace(ctx context.Context) (place SweepPlace, begun bool, err error) {
 	s := r.statement()
-	err = r.query(ctx, s, "select w.stage, w.a, w.b, w.c from "+s.Table("sweep")+" w", func(scan func(...any) error) error {
-		begun = true
-		return scan(&place.Stage, &place.A, &place.B, &place.C)
-	})
+	err = r.query(ctx, s, "select w.stage, w.a, w.b, w.c from "+s.Table("sweep")+" w",
+		func(scan func(...any) error) error {
+			begun = true
+			return scan(&place.Stage, &place.A, &place.B, &place.C)
+		})
 	return place, begun, err
 }
 
@@ -51,7 +53,8 @@ type kept struct {
 func (r Reads) kept(ctx context.Context) ([]kept, error) {
 	var found []kept
 	s := r.statement()
-	err := r.query(ctx, s, "select p.partition, p.horizon, p.swept, p.sweeping from "+s.Table("position")+" p order by p.partition", func(scan func(...any) error) error {
+	err := r.query(ctx, s, "select p.partition, p.horizon, p.swept, p.sweeping from "+s.Table("position")+
+		" p order by p.partition", func(scan func(...any) error) error {
 		var k kept
 		if err := scan(&k.partition, &k.horizon, &k.swept, &k.sweeping); err != nil {
 			return err
@@ -62,8 +65,8 @@ func (r Reads) kept(ctx context.Context) ([]kept, error) {
 	return found, err
 }
 
-// ToSweep returns versions that were superseded by those with a Sid after the one given, as far as the sweep under way sweeps, and the
-// Sid of the last one that superseded. None are left when that is 0.
+// ToSweep returns versions that were superseded by those with a Sid after the one given, as far as the sweep under
+// way sweeps, and the Sid of the last one that superseded. None are left when that is 0.
 func (r Reads) ToSweep(ctx context.Context, after int64, limit int) (superseded []int64, last int64, err error) {
 	partitions, err := r.kept(ctx)
 	if err != nil {
@@ -75,7 +78,8 @@ func (r Reads) ToSweep(ctx context.Context, after int64, limit int) (superseded 
 			continue
 		}
 		s := r.statement()
-		err := r.query(ctx, s, "select v.sid, v.supersedes from "+s.Table("version")+" v where v.sid > "+s.Arg(from)+" and v.sid <= "+s.Arg(k.sweeping)+
+		err := r.query(ctx, s, "select v.sid, v.supersedes from "+s.Table("version")+" v where v.sid > "+s.Arg(from)+
+			" and v.sid <= "+s.Arg(k.sweeping)+
 			fmt.Sprintf(" and v.supersedes <> 0 order by v.sid limit %d", limit), func(scan func(...any) error) error {
 			sid := int64(0)
 			superseded = append(superseded, 0)
@@ -90,8 +94,8 @@ func (r Reads) ToSweep(ctx context.Context, after int64, limit int) (superseded 
 	return nil, 0, nil
 }
 
-// Superseded counts the versions that wait to be swept, a stretch of the log after the other, so that it is cheap to ask often. It is safe for
-// concurrent use.
+// Superseded counts the versions that wait to be swept, a stretch of the log after the other, so that it is cheap to
+// ask often. It is safe for concurrent use.
 type Superseded struct {
 	mu         sync.Mutex
 	generation int
@@ -119,7 +123,8 @@ func (c *Superseded) Waste(ctx context.Context, r Reads, generation int) (projec
 		}
 		if k.horizon > known.to {
 			s := r.statement()
-			err := r.query(ctx, s, "select count(*) from "+s.Table("version")+" v where v.sid > "+s.Arg(max(known.to, k.partition<<projections.SidBits))+" and v.sid <= "+s.Arg(k.horizon)+
+			err := r.query(ctx, s, "select count(*) from "+s.Table("version")+" v where v.sid > "+
+				s.Arg(max(known.to, k.partition<<projections.SidBits))+" and v.sid <= "+s.Arg(k.horizon)+
 				" and v.supersedes <> 0", func(scan func(...any) error) error {
 				more := int64(0)
 				err := scan(&more)
@@ -135,12 +140,14 @@ func (c *Superseded) Waste(ctx context.Context, r Reads, generation int) (projec
 		waste.Superseded += known.count
 	}
 	s := r.statement()
-	err = r.query(ctx, s, "select (select count(*) from "+s.Table("sweep")+" w), cast(coalesce(sum(n.living), 0) as bigint) from "+s.Table("counter")+" n", func(scan func(...any) error) error {
-		begun := int64(0)
-		err := scan(&begun, &waste.Living)
-		waste.Begun = begun > 0
-		return err
-	})
+	err = r.query(ctx, s, "select (select count(*) from "+s.Table("sweep")+
+		" w), cast(coalesce(sum(n.living), 0) as bigint) from "+s.Table("counter")+" n",
+		func(scan func(...any) error) error {
+			begun := int64(0)
+			err := scan(&begun, &waste.Living)
+			waste.Begun = begun > 0
+			return err
+		})
 	return waste, err
 }
 
@@ -172,6 +179,7 @@ func MoveSweep(tables string) string {
 
 // Doomed is the condition that a term row, as t, belongs to a version that the sweep under way removes.
 func Doomed(tables string) string {
-	return "exists (select 1 from " + tables + "closed c cross join " + tables + "position p where c.sid = (t.ref >> " + fmt.Sprint(keys.RefBits) + ") and p.partition = (c.by_sid >> " +
+	return "exists (select 1 from " + tables + "closed c cross join " + tables +
+		"position p where c.sid = (t.ref >> " + fmt.Sprint(keys.RefBits) + ") and p.partition = (c.by_sid >> " +
 		fmt.Sprint(projections.SidBits) + ") and c.by_sid <= p.sweeping" + sql.Once + ")"
 }

@@ -7,12 +7,12 @@ import (
 	"binnacle/projections/index/keys"
 )
 
-// A composite value becomes one row: what its tokens and references say together is the key, and what is left, a date, a number, a
-// quantity or a text, is the range or the text that any parameter of that kind has under its key. So code-value-quantity=loinc|gt5 is
-// one stretch of the index. A value of tokens and references alone is a term row.
+// A composite value becomes one row: what its tokens and references say together is the key, and what is left, a
+// date, a number, a quantity or a text, is the range or the text that any parameter of that kind has under its key.
+// So code-value-quantity=loinc|gt5 is one stretch of the index. A value of tokens and references alone is a term row.
 //
-// Where more than one component is left (chromosome, start and end of a variant), each of them has its row; they stand under the number
-// of the value among those of the version, its slot, which says what belongs together.
+// Where more than one component is left (chromosome, start and end of a variant), each of them has its row; they
+// stand under the number of the value among those of the version, its slot, which says what belongs together.
 
 // composite adds the rows of one composite value, the one in a slot of its version.
 func (m *Maker) composite(t *projections.Term, param int64, slot int, main, ref int64) {

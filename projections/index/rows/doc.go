@@ -11,8 +11,8 @@
 //	            main date. What keys have no rows in Postgres, keys/places.go tells
 //	span        (key, low, high, ref): ranges
 //	text        (key, head, rest, raw, ref): strings, and uris that are too long to be keys
-//	coding      the dictionary of codings, uris, units and target types; shape, the sets of parameters; ledger, tenants
-//	            and types
+//	coding      the dictionary of codings, uris, units and target types; shape, the sets of parameters; ledger,
+//	            tenants and types
 //	counter     current resources per type
 //	outcome, quarantine
 //	position    how far a partition has been projected, the earliest snapshot that it still answers, and how far it is

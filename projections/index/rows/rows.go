@@ -15,8 +15,9 @@ type TermRow struct {
 	Key, Sort, Ref int64 // Sort: the version's main date, microseconds
 }
 
-// SpanRow stands in the table of ranges: dates (half open, microseconds), numbers and quantities (closed, see ordered). A long range
-// has a second row with Low and High changed over, so that what ends late is found from an index, too.
+// SpanRow stands in the table of ranges: dates (half open, microseconds), numbers and quantities (closed, see
+// ordered). A long range has a second row with Low and High changed over, so that what ends late is found from an
+// index, too.
 type SpanRow struct {
 	Key, Low, High, Ref int64
 }
@@ -40,7 +41,8 @@ type CodingRow struct {
 // ShapeRow stands in the dictionary of the sets of parameters that versions of a type have.
 type ShapeRow struct {
 	Ledger, Key int64
-	Params      string // codes, each followed by a line feed; of those whose elements give no value, with withoutValue in front
+	// codes, each followed by a line feed; of those whose elements give no value, with withoutValue in front
+	Params string
 }
 
 // LedgerRow names a type of a tenant.
@@ -74,12 +76,13 @@ type Rows struct {
 	Ledgers []LedgerRow
 	Codings []CodingRow
 	Shapes  []ShapeRow
-	// Counts take every superseded version for a living one. Which were deletions only the index knows: it has to add one for each.
+	// Counts take every superseded version for a living one. Which were deletions only the index knows: it has to add
+	// one for each.
 	Counts []CountRow
 }
 
-// Maker turns versions with their terms into rows. It remembers what it has put into the dictionaries: call Committed when the rows
-// are in the index, Forget when they are not. It is not safe for concurrent use.
+// Maker turns versions with their terms into rows. It remembers what it has put into the dictionaries: call Committed
+// when the rows are in the index, Forget when they are not. It is not safe for concurrent use.
 type Maker struct {
 	keys.Hasher
 	where   keys.Places
@@ -124,7 +127,8 @@ func (m *Maker) Forget() { m.fresh = m.fresh[:0] }
 // Rows makes the rows of versions in log order.
 func (m *Maker) Rows(versions []projections.Row) *Rows {
 	r := &m.rows
-	r.Versions, r.Closed, r.Terms, r.Spans, r.Texts = r.Versions[:0], r.Closed[:0], r.Terms[:0], r.Spans[:0], r.Texts[:0]
+	r.Versions, r.Closed, r.Terms, r.Spans, r.Texts = r.Versions[:0], r.Closed[:0], r.Terms[:0], r.Spans[:0],
+		r.Texts[:0]
 	m.keys = m.keys[:0]
 	r.Ledgers, r.Codings, r.Shapes, r.Counts = r.Ledgers[:0], r.Codings[:0], r.Shapes[:0], r.Counts[:0]
 	m.fresh = m.fresh[:0]
@@ -138,7 +142,8 @@ func (m *Maker) Rows(versions []projections.Row) *Rows {
 		if m.unseen(ledger) {
 			r.Ledgers = append(r.Ledgers, LedgerRow{ledger, v.Tenant, v.Type})
 		}
-		row := VersionRow{Version: v.Version, Ledger: ledger, Main: v.MainDate, Supersedes: v.Supersedes, Resource: m.Resource(ledger, v.ID)}
+		row := VersionRow{Version: v.Version, Ledger: ledger, Main: v.MainDate, Supersedes: v.Supersedes,
+			Resource: m.Resource(ledger, v.ID)}
 		if v.Supersedes != 0 {
 			r.Closed = append(r.Closed, ClosedRow{v.Supersedes, v.Sid})
 			counts[ledger]--
@@ -165,7 +170,8 @@ func (m *Maker) Rows(versions []projections.Row) *Rows {
 	slices.SortFunc(r.Ledgers, func(a, b LedgerRow) int { return cmp.Compare(a.Key, b.Key) })
 	slices.SortFunc(r.Shapes, func(a, b ShapeRow) int { return cmp.Compare(a.Key, b.Key) })
 	slices.SortFunc(r.Codings, func(a, b CodingRow) int {
-		return cmp.Or(cmp.Compare(a.Param, b.Param), strings.Compare(a.Code, b.Code), strings.Compare(a.System, b.System), cmp.Compare(a.Key, b.Key))
+		return cmp.Or(cmp.Compare(a.Param, b.Param), strings.Compare(a.Code, b.Code),
+			strings.Compare(a.System, b.System), cmp.Compare(a.Key, b.Key))
 	})
 	return r
 }
@@ -192,7 +198,8 @@ func CompareTexts(a, b TextRow) int {
 	if c := cmp.Compare(a.Ref, b.Ref); c != 0 {
 		return c
 	}
-	return cmp.Or(cmp.Compare(a.Key, b.Key), bytes.Compare(a.Head, b.Head), bytes.Compare(a.Rest, b.Rest), bytes.Compare(a.Raw, b.Raw))
+	return cmp.Or(cmp.Compare(a.Key, b.Key), bytes.Compare(a.Head, b.Head), bytes.Compare(a.Rest, b.Rest),
+		bytes.Compare(a.Raw, b.Raw))
 }
 
 // unseen tells whether a dictionary row with this hash is new to the maker, and notes that the rows bring it.
@@ -231,7 +238,8 @@ func (m *Maker) version(v *projections.Row, row *VersionRow) int64 {
 	m.present = m.present[:0]
 	for first := 0; first < len(m.sorted); {
 		end := first + 1
-		for end < len(m.sorted) && m.sorted[end].Param == m.sorted[first].Param && m.sorted[end].Kind == m.sorted[first].Kind {
+		for end < len(m.sorted) && m.sorted[end].Param == m.sorted[first].Param &&
+			m.sorted[end].Kind == m.sorted[first].Kind {
 			end++
 		}
 		code := m.sorted[first].Param
@@ -256,8 +264,8 @@ func (m *Maker) version(v *projections.Row, row *VersionRow) int64 {
 	return shape
 }
 
-// sort puts terms in the order of parameter and kind, and else leaves them as they came. Terms are large: their places are sorted, and
-// each is copied once.
+// sort puts terms in the order of parameter and kind, and else leaves them as they came. Terms are large: their
+// places are sorted, and each is copied once.
 func (m *Maker) sort(terms []projections.Term) {
 	m.places = m.places[:0]
 	for i := range terms {
@@ -308,8 +316,9 @@ func HasElement(params, code string) bool {
 	return HasParam(params, code) || HasParam(params, withoutValue+code)
 }
 
-// values adds the rows of the terms of one parameter of one version. What another parameter has, too, is kept under that one (see
-// kept); of a reference, for which that holds for some of its terms, the dictionary tells the types that it points to.
+// values adds the rows of the terms of one parameter of one version. What another parameter has, too, is kept under
+// that one (see kept); of a reference, for which that holds for some of its terms, the dictionary tells the types
+// that it points to.
 func (m *Maker) values(terms []projections.Term, param, main, ref int64) {
 	if terms[0].Shared && terms[0].Kind != projections.Reference {
 		return
@@ -347,7 +356,8 @@ func (m *Maker) values(terms []projections.Term, param, main, ref int64) {
 
 func (m *Maker) coding(dictionary int64, code, system string, key int64) {
 	if m.unseen(m.Begin().Key(dictionary).Text(code).Text(system).Key(key).Sum()) {
-		m.rows.Codings = append(m.rows.Codings, CodingRow{dictionary, projections.OrderCode(code), projections.OrderCode(system), key})
+		m.rows.Codings = append(m.rows.Codings, CodingRow{dictionary, projections.OrderCode(code),
+			projections.OrderCode(system), key})
 	}
 }
 
@@ -404,7 +414,8 @@ func (m *Maker) strings(terms []projections.Term, param, ref int64) {
 
 func stringRow(key int64, text string, ref int64) TextRow {
 	folded := projections.Fold(text)
-	row := TextRow{Key: key, Head: []byte(folded[:min(len(folded), projections.OrderBytes)]), Raw: []byte(text), Ref: ref, Rest: []byte{}}
+	row := TextRow{Key: key, Head: []byte(folded[:min(len(folded), projections.OrderBytes)]), Raw: []byte(text),
+		Ref: ref, Rest: []byte{}}
 	if len(folded) > projections.OrderBytes {
 		row.Rest = []byte(folded)
 	}

@@ -4,7 +4,8 @@ import "testing"
 
 func TestAShapeNamesWholeParameters(t *testing.T) {
 	shape := shapeParams([]string{"birthdate", "code-value"})
-	for code, want := range map[string]bool{"birthdate": true, "code-value": true, "birth": false, "date": false, "code": false, "value": false, "": false} {
+	for code, want := range map[string]bool{"birthdate": true, "code-value": true, "birth": false, "date": false,
+		"code": false, "value": false, "": false} {
 		if HasParam(shape, code) != want {
 			t.Errorf("hasParam(%q) = %t", code, !want)
 		}

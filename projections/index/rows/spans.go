@@ -50,8 +50,8 @@ func (m *Maker) number(owner int64, t *projections.Term, ref int64) {
 	m.span(owner, keys.Ordered(t.Low), keys.Ordered(t.High), t.Low == t.High, ref, 0)
 }
 
-// quantity adds the rows of a quantity in a unit, which the dictionary of units leads to: a point has one row, whose High is the unit; a
-// range has rows without the unit, and rows under the key of the unit.
+// quantity adds the rows of a quantity in a unit, which the dictionary of units leads to: a point has one row, whose
+// High is the unit; a range has rows without the unit, and rows under the key of the unit.
 func (m *Maker) quantity(owner, inUnit, unit int64, t *projections.Term, ref int64) {
 	if t.Low == t.High {
 		m.rows.Spans = append(m.rows.Spans, SpanRow{m.Of(owner, keys.RoleShort), keys.Ordered(t.Low), unit, ref})

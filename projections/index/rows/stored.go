@@ -41,7 +41,8 @@ func (m *Stored) Version(tenant, resourceType string) projections.Version {
 	return v
 }
 
-// ChangeColumn is what stands in the column change: the index of the version's change in its event, and its complement when it was posted.
+// ChangeColumn is what stands in the column change: the index of the version's change in its event, and its
+// complement when it was posted.
 func ChangeColumn(v *projections.Version) int64 {
 	if v.Posted {
 		return int64(^v.Change)

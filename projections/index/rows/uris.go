@@ -5,8 +5,8 @@ import (
 	"binnacle/projections/index/keys"
 )
 
-// A uri is a key, with an entry in the dictionary of its parameter for :below. One that is longer than an entry may be is
-// a row of texts.
+// A uri is a key, with an entry in the dictionary of its parameter for :below. One that is longer than an entry may
+// be is a row of texts.
 
 // uri adds what a uri of a version becomes.
 func (m *Maker) uri(uri string, param, main, ref int64) {
@@ -25,7 +25,8 @@ func (m *Maker) uri(uri string, param, main, ref int64) {
 }
 
 func uriRow(key int64, uri string, ref int64) TextRow {
-	row := TextRow{Key: key, Head: []byte(uri[:min(len(uri), projections.OrderBytes)]), Raw: []byte{}, Ref: ref, Rest: []byte{}}
+	row := TextRow{Key: key, Head: []byte(uri[:min(len(uri), projections.OrderBytes)]), Raw: []byte{}, Ref: ref,
+		Rest: []byte{}}
 	if len(uri) > projections.OrderBytes {
 		row.Rest = []byte(uri)
 	}

@@ -9,8 +9,8 @@ import (
 	"binnacle/events"
 )
 
-// The written forms of outcomes and of what lies aside (aside.go) are CBOR arrays; their first element is the form, 2. The index is a cache: a
-// new form asks for a rebuild.
+// The written forms of outcomes and of what lies aside (aside.go) are CBOR arrays; their first element is the form,
+// 2. The index is a cache: a new form asks for a rebuild.
 const writtenForm = 2
 
 type writtenOutcome struct {
@@ -41,17 +41,21 @@ type writtenResult struct {
 
 // EncodeOutcome is the written form of an outcome, without its event's id.
 func EncodeOutcome(o *events.Outcome) ([]byte, error) {
-	w := writtenOutcome{Form: writtenForm, Tenant: o.Tenant, Partition: o.Position.Partition, Offset: o.Position.Offset, Time: o.Time.UnixMilli(), Repeats: o.Repeats}
+	w := writtenOutcome{Form: writtenForm, Tenant: o.Tenant, Partition: o.Position.Partition,
+		Offset: o.Position.Offset, Time: o.Time.UnixMilli(), Repeats: o.Repeats}
 	if o.Refusal != nil {
-		w.Refused, w.Kind, w.Change, w.Text, w.Expression = true, uint8(o.Refusal.Kind), o.Refusal.Change, valid(o.Refusal.Text), valid(o.Refusal.Expression)
+		w.Refused, w.Kind, w.Change, w.Text, w.Expression = true, uint8(o.Refusal.Kind), o.Refusal.Change,
+			valid(o.Refusal.Text), valid(o.Refusal.Expression)
 	}
 	for i := range o.Results {
 		r := &o.Results[i]
-		w.Results = append(w.Results, writtenResult{Disposition: uint8(r.Disposition), Type: r.Type, ID: r.ID, Version: r.Version, Hash: r.Hash[:], Time: writtenTime(r.Time), Links: r.Links})
+		w.Results = append(w.Results, writtenResult{Disposition: uint8(r.Disposition), Type: r.Type, ID: r.ID,
+			Version: r.Version, Hash: r.Hash[:], Time: writtenTime(r.Time), Links: r.Links})
 	}
 	data, err := cbor.Marshal(&w)
 	if err != nil {
-		return nil, events.Wrap(events.Internal, "index.Commit", err, "the outcome of event %s cannot be written", o.EventID)
+		return nil, events.Wrap(events.Internal, "index.Commit", err, "the outcome of event %s cannot be written",
+			o.EventID)
 	}
 	return data, nil
 }
@@ -77,14 +81,17 @@ func valid(text string) string { return strings.ToValidUTF8(text, "\uFFFD") }
 func DecodeOutcome(id string, data []byte) (*events.Outcome, error) {
 	var w writtenOutcome
 	if err := cbor.Unmarshal(data, &w); err != nil || w.Form != writtenForm {
-		return nil, events.Wrap(events.Internal, "index.Outcomes", err, "the outcome of event %s cannot be read; rebuild the index", id)
+		return nil, events.Wrap(events.Internal, "index.Outcomes", err,
+			"the outcome of event %s cannot be read; rebuild the index", id)
 	}
-	o := &events.Outcome{EventID: id, Tenant: w.Tenant, Position: events.Position{Partition: w.Partition, Offset: w.Offset}, Time: time.UnixMilli(w.Time).UTC(), Repeats: w.Repeats}
+	o := &events.Outcome{EventID: id, Tenant: w.Tenant, Position: events.Position{Partition: w.Partition,
+		Offset: w.Offset}, Time: time.UnixMilli(w.Time).UTC(), Repeats: w.Repeats}
 	if w.Refused {
 		o.Refusal = &events.Refusal{Kind: events.Kind(w.Kind), Change: w.Change, Text: w.Text, Expression: w.Expression}
 	}
 	for _, r := range w.Results {
-		result := events.Result{Disposition: events.Disposition(r.Disposition), Type: r.Type, ID: r.ID, Version: r.Version, Time: readTime(r.Time), Links: r.Links}
+		result := events.Result{Disposition: events.Disposition(r.Disposition), Type: r.Type, ID: r.ID,
+			Version: r.Version, Time: readTime(r.Time), Links: r.Links}
 		copy(result.Hash[:], r.Hash)
 		o.Results = append(o.Results, result)
 	}

@@ -7,7 +7,8 @@ import (
 	"binnacle/projections/index/keys"
 )
 
-// At says where statements read: in which tables, of which partition, and up to which snapshot. It counts what they have cost.
+// At says where statements read: in which tables, of which partition, and up to which snapshot. It counts what they
+// have cost.
 type At struct {
 	Ctx context.Context //nolint:containedctx // of one query or one reading; at lives no longer
 	Db  DB
@@ -45,7 +46,8 @@ func (x *At) Before() int64 { return (x.Snapshot + 1) << keys.RefBits }
 func (x *At) CommittedNow() error {
 	s := x.Statement()
 	next := x.Origin() + 1
-	err := x.Query(s, "select p.next_sid from "+s.Table("position")+" p where p.partition = "+s.Arg(x.Partition), func(scan func(...any) error) error { return scan(&next) })
+	err := x.Query(s, "select p.next_sid from "+s.Table("position")+" p where p.partition = "+s.Arg(x.Partition),
+		func(scan func(...any) error) error { return scan(&next) })
 	x.Snapshot = next - 1
 	return err
 }

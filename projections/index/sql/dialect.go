@@ -27,8 +27,8 @@ type Words interface {
 	NoBytes() string
 	// Holds is the condition that a column of bytes holds a text.
 	Holds(column, text string) string
-	// ForEach is a table, as named, for the right side of a CROSS JOIN, whose rows that meet the condition are looked up for
-	// each row of the left side, in that order whatever a planner thinks. It ends in a condition.
+	// ForEach is a table, as named, for the right side of a CROSS JOIN, whose rows that meet the condition are looked
+	// up for each row of the left side, in that order whatever a planner thinks. It ends in a condition.
 	ForEach(table, as, columns, condition string) string
 }
 
@@ -44,8 +44,8 @@ type Lists interface {
 	InBytes(s *Statement, list [][]byte) string
 	// Unnested is a table of the integers, as named, and its column.
 	Unnested(s *Statement, list []int64, as string) (table, column string)
-	// Latest is a FROM of the latest versions, as v, of resources by ledger and id, and the place in these lists, counted
-	// from 0, that a version answers. A dialect that has no TypesAtOnce is asked for one ledger at a time.
+	// Latest is a FROM of the latest versions, as v, of resources by ledger and id, and the place in these lists,
+	// counted from 0, that a version answers. A dialect that has no TypesAtOnce is asked for one ledger at a time.
 	Latest(s *Statement, ledgers []int64, ids []string) (from, place string)
 }
 

@@ -4,8 +4,9 @@ import (
 	"binnacle/projections/index/keys"
 )
 
-// WithKeys is a table of the Sids, up to a ref, of versions that have one of the keys in an array on their row. It is a function of the
-// generation: this alone of all that searches read is read by a bitmap, which the connections of searches are told to avoid.
+// WithKeys is a table of the Sids, up to a ref, of versions that have one of the keys in an array on their row. It is
+// a function of the generation: this alone of all that searches read is read by a bitmap, which the connections of
+// searches are told to avoid.
 func (s *Statement) WithKeys(wanted string, before int64) string {
 	most := "null"
 	if s.Most > 0 {

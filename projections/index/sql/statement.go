@@ -110,14 +110,14 @@ func AfterAll(text []byte) []byte {
 	return nil
 }
 
-// Versions goes on to the version rows, as v, whose Sids are an expression over what stands before, one after the other;
-// it ends in a condition.
+// Versions goes on to the version rows, as v, whose Sids are an expression over what stands before, one after the
+// other; it ends in a condition.
 func (s *Statement) Versions(sid string) string {
 	return " cross join " + s.Dialect.ForEach(s.Table("version"), "v", "v.*", "v.sid = "+sid)
 }
 
-// Once ends a SELECT inside EXISTS. PostgreSQL makes a join of one without it, and then reads the inner table as a whole
-// and sorts the outer one, in place of walking an index and asking row by row until the page is full.
+// Once ends a SELECT inside EXISTS. PostgreSQL makes a join of one without it, and then reads the inner table as a
+// whole and sorts the outer one, in place of walking an index and asking row by row until the page is full.
 const Once = " limit 1 offset 0"
 
 // VisibleOfAll is visible where all rows are read and none of them first: PostgreSQL may read the closed versions once
@@ -126,13 +126,15 @@ func (s *Statement) VisibleOfAll(sid string, snapshot int64) string {
 	return s.visibleWith(sid, snapshot, s.Dialect.OnceOfMany())
 }
 
-// Visible is the condition that a version was current at a snapshot. The upper bound on the Sid is for the caller to add.
+// Visible is the condition that a version was current at a snapshot. The upper bound on the Sid is for the caller to
+// add.
 func (s *Statement) Visible(sid string, snapshot int64) string {
 	return s.visibleWith(sid, snapshot, Once)
 }
 
 func (s *Statement) visibleWith(sid string, snapshot int64, end string) string {
-	return "not exists (select 1 from " + s.Table("closed") + " c where c.sid = " + sid + " and c.by_sid <= " + s.Arg(snapshot) + end + ")"
+	return "not exists (select 1 from " + s.Table("closed") + " c where c.sid = " + sid + " and c.by_sid <= " +
+		s.Arg(snapshot) + end + ")"
 }
 
 // UnionParts is how many parts of a UNION one statement has at the most; SQLite takes 500.

@@ -1,4 +1,4 @@
-package together_test
+package current_test
 
 import (
 	"context"
@@ -10,7 +10,7 @@ import (
 
 	"binnacle/events"
 	"binnacle/projections"
-	"binnacle/projections/index/together"
+	"binnacle/projections/index/current"
 )
 
 // index answers with the number that a key has at the moment of the query.
@@ -46,7 +46,7 @@ func key(id string) projections.Key { return projections.Key{Tenant: "main", Typ
 
 func TestAnAnswerIsNeverOlderThanItsQuestion(t *testing.T) {
 	x := &index{numbers: map[string]int64{}}
-	r := together.New(x, together.Config{Lanes: 2})
+	r := current.New(x, current.Config{Lanes: 2})
 	var all sync.WaitGroup
 	for c := range 16 {
 		id := fmt.Sprint(c % 5) // several callers ask for the same key
@@ -76,7 +76,7 @@ func TestQuestionsThatComeDuringAQueryShareTheNextOne(t *testing.T) {
 
 func questionsShare(t *testing.T) {
 	x := &index{numbers: map[string]int64{}, hold: make(chan struct{})}
-	r := together.New(x, together.Config{Lanes: 1})
+	r := current.New(x, current.Config{Lanes: 1})
 	var all sync.WaitGroup
 	ask := func(id string) {
 		all.Go(func() {
@@ -101,7 +101,7 @@ func questionsShare(t *testing.T) {
 func TestOneBadKeyHarmsNobodyElse(t *testing.T) {
 	for _, kind := range []events.Kind{events.Invalid, events.Transient} {
 		x := &index{numbers: map[string]int64{"good": 1}, bad: "bad", kind: kind}
-		r := together.New(x, together.Config{Lanes: 1})
+		r := current.New(x, current.Config{Lanes: 1})
 		var all sync.WaitGroup
 		for range 200 {
 			all.Go(func() {
@@ -122,7 +122,7 @@ func TestOneBadKeyHarmsNobodyElse(t *testing.T) {
 
 func TestACallerThatLeavesIsNotWaitedFor(t *testing.T) {
 	x := &index{numbers: map[string]int64{}, hold: make(chan struct{})}
-	r := together.New(x, together.Config{Lanes: 1})
+	r := current.New(x, current.Config{Lanes: 1})
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := r.Current(ctx, []projections.Key{key("1")}); events.KindOf(err) != events.Transient {

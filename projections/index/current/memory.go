@@ -1,4 +1,4 @@
-package together
+package current
 
 import (
 	"context"
@@ -11,8 +11,8 @@ import (
 	"binnacle/projections"
 )
 
-// memory holds current versions, each as of its partition's mark or newer. A partition's mark moves only together with what was committed up
-// to it.
+// memory holds current versions, each as of its partition's mark or newer. A partition's mark moves only together
+// with what was committed up to it.
 type memory struct {
 	entries *otter.Cache[projections.Key, projections.Version]
 
@@ -35,7 +35,8 @@ func newMemory(bytes int64) *memory {
 	}
 }
 
-// recall brings the memory up to date, answers what it holds, and returns the rest. Where that fails the index is to answer.
+// recall brings the memory up to date, answers what it holds, and returns the rest. Where that fails the index is to
+// answer.
 func (r *Reader) recall(ctx context.Context, batch []*question) (rest []*question) {
 	followed := map[int32]bool{}
 	for _, q := range batch {
@@ -97,8 +98,8 @@ func (r *Reader) marks() map[int32]projections.Mark {
 	return maps.Clone(r.memory.marks)
 }
 
-// remember keeps what the index has answered, unless the mark has moved since before it was asked: one of the versions might be what a change
-// has replaced that was taken over meanwhile.
+// remember keeps what the index has answered, unless the mark has moved since before it was asked: one of the
+// versions might be what a change has replaced that was taken over meanwhile.
 func (r *Reader) remember(before map[int32]projections.Mark, keys []projections.Key, versions []projections.Version) {
 	if r.memory == nil {
 		return

@@ -1,12 +1,13 @@
-// Package together answers look-ups of current versions that come at the same time with one query, and remembers the answers.
+// Package current answers look-ups of current versions that come at the same time with one query, and remembers the
+// answers.
 //
-// A read asks the index for one key. With many readers the price of a query, not that of a key, is what counts. A [Reader] therefore lets
-// few queries run at once and gathers the keys that come meanwhile for the next one. What it remembers it holds against what was committed
-// since, whoever has written it: one small query, one at a time, for all that have asked before it begins. Only keys that are not
-// remembered are looked up.
+// A read asks the index for one key. With many readers the price of a query, not that of a key, is what counts. A
+// [Reader] therefore lets few queries run at once and gathers the keys that come meanwhile for the next one. What it
+// remembers it holds against what was committed since, whoever has written it: one small query, one at a time, for
+// all that have asked before it begins. Only keys that are not remembered are looked up.
 //
 // An answer is never older than its question: the query that it rests on begins after the key was asked for.
-package together
+package current
 
 import (
 	"context"
@@ -17,8 +18,9 @@ import (
 )
 
 const (
-	most    = 256              // keys of one query
-	changed = 500              // versions since the last time that are still worth telling one by one; after more nothing is remembered
+	most = 256 // keys of one query
+	// versions since the last time that are still worth telling one by one; after more nothing is remembered
+	changed = 500
 	bound   = 10 * time.Second // of one query; it belongs to no single caller
 )
 
@@ -29,12 +31,14 @@ type Config struct {
 	Bytes      int64 // memory for remembered versions; 0: none is remembered
 }
 
-// Reader is a projections.Reader whose look-ups of single keys are gathered and remembered; everything else is the inner reader's.
+// Reader is a projections.Reader whose look-ups of single keys are gathered and remembered; everything else is the
+// inner reader's.
 type Reader struct {
 	projections.Reader
-	config  Config
-	memory  *memory    // nil: nothing is remembered
-	checks  *gathering // of what is remembered; a second one beside it would be one more for the index and make nobody's wait shorter
+	config Config
+	memory *memory // nil: nothing is remembered
+	// of what is remembered; a second one beside it would be one more for the index and make nobody's wait shorter
+	checks  *gathering
 	lookups *gathering
 }
 
@@ -60,8 +64,8 @@ func New(inner projections.Reader, config Config) *Reader {
 	return r
 }
 
-// Current is projections.Reader.Current. A caller whose context ends stops waiting; the query goes on for the others, and who has begun it
-// sees it through.
+// Current is projections.Reader.Current. A caller whose context ends stops waiting; the query goes on for the others,
+// and who has begun it sees it through.
 func (r *Reader) Current(ctx context.Context, keys []projections.Key) ([]projections.Version, error) {
 	if len(keys) != 1 {
 		return r.Reader.Current(ctx, keys)
@@ -98,7 +102,8 @@ func (r *Reader) check(batch []*question) {
 	}
 }
 
-// lookUp answers a batch by one query. When that fails each key is asked for alone, so that nobody suffers from another's key.
+// lookUp answers a batch by one query. When that fails each key is asked for alone, so that nobody suffers from
+// another's key.
 func (r *Reader) lookUp(batch []*question) {
 	ctx, cancel := context.WithTimeout(context.Background(), bound)
 	defer cancel()

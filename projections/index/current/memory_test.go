@@ -1,4 +1,4 @@
-package together_test
+package current_test
 
 import (
 	"context"
@@ -11,10 +11,11 @@ import (
 
 	"binnacle/events"
 	"binnacle/projections"
-	"binnacle/projections/index/together"
+	"binnacle/projections/index/current"
 )
 
-// ledger is an index that others write to: the versions of one generation, by Sid. Answers take a while, so that writes come between.
+// ledger is an index that others write to: the versions of one generation, by Sid. Answers take a while, so that
+// writes come between.
 type ledger struct {
 	projections.Reader // not used
 	mu                 sync.Mutex
@@ -67,7 +68,7 @@ func (l *ledger) Since(_ context.Context, _ int32, mark projections.Mark, limit 
 	return c, nil
 }
 
-func ask(t *testing.T, r *together.Reader, id string) int64 {
+func ask(t *testing.T, r *current.Reader, id string) int64 {
 	t.Helper()
 	versions, err := r.Current(t.Context(), []projections.Key{key(id)})
 	if err != nil || len(versions) != 1 {
@@ -78,7 +79,7 @@ func ask(t *testing.T, r *together.Reader, id string) int64 {
 
 func TestWhatIsRememberedIsNotLookedUpAgainAndIsAsNewAsTheIndex(t *testing.T) {
 	l := &ledger{generation: 1}
-	r := together.New(l, together.Config{Lanes: 2, Bytes: 1 << 20})
+	r := current.New(l, current.Config{Lanes: 2, Bytes: 1 << 20})
 	written := l.write("1")
 	for range 5 {
 		if got := ask(t, r, "1"); got != written {
@@ -104,7 +105,7 @@ func TestWhatIsRememberedIsNotLookedUpAgainAndIsAsNewAsTheIndex(t *testing.T) {
 
 func TestWhatIsRememberedWaitsForNoLookUp(t *testing.T) {
 	l := &ledger{generation: 1}
-	r := together.New(l, together.Config{Lanes: 1, Bytes: 1 << 20})
+	r := current.New(l, current.Config{Lanes: 1, Bytes: 1 << 20})
 	written := l.write("1")
 	ask(t, r, "1")
 	hold := make(chan struct{})
@@ -125,7 +126,7 @@ func TestWhatIsRememberedWaitsForNoLookUp(t *testing.T) {
 
 func TestNothingIsRememberedAcrossGenerationsOrTooManyChanges(t *testing.T) {
 	l := &ledger{generation: 1}
-	r := together.New(l, together.Config{Lanes: 2, Bytes: 1 << 20})
+	r := current.New(l, current.Config{Lanes: 2, Bytes: 1 << 20})
 	l.write("1")
 	ask(t, r, "1")
 	l.mu.Lock()
@@ -147,10 +148,11 @@ func TestNothingIsRememberedAcrossGenerationsOrTooManyChanges(t *testing.T) {
 	}
 }
 
-// Readers, writers and switches of the generation run against each other; no reader may see less than what was written before it asked.
+// Readers, writers and switches of the generation run against each other; no reader may see less than what was
+// written before it asked.
 func TestAMemoryUnderWritesIsNeverOlderThanTheQuestion(t *testing.T) {
 	l := &ledger{generation: 1}
-	r := together.New(l, together.Config{Lanes: 3, Bytes: 1 << 20})
+	r := current.New(l, current.Config{Lanes: 3, Bytes: 1 << 20})
 	var newest [7]atomic.Int64
 	stop := make(chan struct{})
 	var all, writers sync.WaitGroup
@@ -164,7 +166,8 @@ func TestAMemoryUnderWritesIsNeverOlderThanTheQuestion(t *testing.T) {
 				}
 				id := (n*2 + w) % len(newest)
 				sid := l.write(fmt.Sprint(id))
-				for old := newest[id].Load(); sid > old && !newest[id].CompareAndSwap(old, sid); old = newest[id].Load() {
+				for old := newest[id].Load(); sid > old && !newest[id].CompareAndSwap(old,
+					sid); old = newest[id].Load() {
 				}
 				if n%97 == 0 {
 					l.mu.Lock()

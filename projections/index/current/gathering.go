@@ -1,4 +1,4 @@
-package together
+package current
 
 import "sync"
 
@@ -24,7 +24,8 @@ func (g *gathering) join(questions ...*question) bool {
 	return free
 }
 
-// begin answers the first batch on the caller's goroutine, which is cheaper than another one and wakes nobody for a caller that is alone.
+// begin answers the first batch on the caller's goroutine, which is cheaper than another one and wakes nobody for a
+// caller that is alone.
 func (g *gathering) begin() {
 	batch := g.next()
 	if batch == nil {
