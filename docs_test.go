@@ -72,3 +72,29 @@ func TestLinksInTheDocumentsLeadSomewhere(t *testing.T) {
 		}
 	}
 }
+
+// namedPath is a path in the project as documents write it. A name without a slash is a path when it is that of a file;
+// what begins with a slash is a path of a URL.
+var namedPath = regexp.MustCompile("`([a-z][a-z0-9_]*(?:/[A-Za-z0-9_.-]+)+/?|[a-z][a-z0-9_]*\\.(?:go|md))`")
+
+// TestPathsInTheMapAreThere: a newcomer who follows the map comes somewhere.
+func TestPathsInTheMapAreThere(t *testing.T) {
+	seen := 0
+	for _, page := range documents(t) {
+		if page.name != "docs/architecture.md" && page.name != "docs/drivers.md" {
+			continue
+		}
+		for _, m := range namedPath.FindAllStringSubmatch(page.text, -1) {
+			if strings.HasPrefix(m[1], "x_") || strings.HasPrefix(m[1], "application/") {
+				continue // the form of a name; a media type
+			}
+			seen++
+			if _, err := os.Stat(m[1]); err != nil {
+				t.Errorf("%s names `%s`, which is not there", page.name, m[1])
+			}
+		}
+	}
+	if seen < 50 {
+		t.Errorf("only %d paths were seen: the test looks for the wrong form", seen)
+	}
+}
