@@ -74,9 +74,6 @@ func (w wideCode) condition(s *sql.Statement) string {
 	return c + " and d.system = " + s.Arg([]byte(w.system))
 }
 
-// interval has both ends inside.
-type interval struct{ low, high int64 }
-
 type textForm uint8
 
 const (

@@ -67,13 +67,13 @@ func (x *search) holdFollowed(a *access) (held bool, err error) {
 			return false, err
 		}
 		if k != nil {
-			v.keep(func(p *partitionSets) { p.put(name, k) })
+			v.keepSet(name, k)
 		}
 	}
 	if k == nil {
 		if again {
 			frozen := f.frozen()
-			v.ask(readSet(name, frozen.bytes(), frozen.read))
+			v.askForSet(name, frozen.bytes(), frozen.read)
 		}
 		return false, nil
 	}

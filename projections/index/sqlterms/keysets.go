@@ -24,6 +24,9 @@ func newKeySet(has *roaring.Bitmap, upTo int64) *keySet {
 	return &keySet{has: has, count: int(has.GetCardinality()), upTo: upTo, bytes: bitmapBytes(has)}
 }
 
+// keepSet holds a set that has been brought up.
+func (v *setView) keepSet(name setName, k *keySet) { v.keep(func(p *partitionSets) { p.put(name, k) }) }
+
 // readSets reads the versions that have keys.
 func readSets(in rowKind, keys []int64) task {
 	t := task{read: func(v *setView, missing []wanted, tell tell) {
@@ -186,9 +189,10 @@ func (v *setView) countedSets(in rowKind, keys []int64, most int) (sets map[int6
 	return sets, many, err
 }
 
-// readSet reads a set of versions that the caller knows how to find, up to as many as are held of a key: nil stands for more.
-func readSet(name setName, bytes int64, read func(x *sql.At, most int) (*roaring.Bitmap, error)) task {
-	return one(wanted{wantedKeys, name}, bytes,
+// askForSet has a set of versions read in the background that the caller knows how to find, up to as many as are held of a key: nil stands for more. The function, which takes so many
+// bytes, is held no longer than until it has been called, or is known not to be.
+func (v *setView) askForSet(name setName, bytes int64, read func(x *sql.At, most int) (*roaring.Bitmap, error)) {
+	v.ask(one(wanted{wantedKeys, name}, bytes,
 		func(v *setView) (*keySet, bool) {
 			has, err := read(v.At, v.bounds().Rows)
 			if err != nil {
@@ -201,5 +205,5 @@ func readSet(name setName, bytes int64, read func(x *sql.At, most int) (*roaring
 			}
 			return newKeySet(has, v.Snapshot), true
 		},
-		func(p *partitionSets, k *keySet) { p.put(name, k) })
+		func(p *partitionSets, k *keySet) { p.put(name, k) }))
 }

@@ -10,6 +10,9 @@ import (
 // blockSids is how many versions' main dates lie in one block.
 const blockSids = 1 << 14
 
+// interval has both ends inside.
+type interval struct{ low, high int64 }
+
 // mainBlock holds the main dates of versions that follow each other, exactly: as steps of a unit from the earliest of them where these
 // fit 32 bits, which dates to the second do over 136 years.
 type mainBlock struct {

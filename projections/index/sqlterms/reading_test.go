@@ -185,24 +185,19 @@ func TestASearchWaitsForASetAsLongAsItsContextLasts(t *testing.T) {
 	sets := NewSets(db, Bounds{}.OrDefault())
 	t.Cleanup(sets.Close)
 	ctx, cancel := context.WithCancel(t.Context())
-	engine := Engine{Sets: sets, Bounds: Bounds{}.OrDefault()}
-	x := &search{At: sql.At{Ctx: ctx, Db: db, Dialect: plain{}, Snapshot: 90}, Engine: engine, committed: true}
-	if v, err := x.view().asOf(false); v != nil || err != nil {
-		t.Fatalf("got %v, %v where nothing is known and nobody waits", v, err)
+	v := sets.open(&sql.At{Ctx: ctx, Db: db, Dialect: plain{}, Snapshot: 90})
+	if s, err := v.asOf(false); s != nil || err != nil {
+		t.Fatalf("got %v, %v where nothing is known and nobody waits", s, err)
 	}
 	<-db.began
 	cancel()
-	if v, err := x.view().asOf(true); v != nil || !errors.Is(err, context.Canceled) {
-		t.Errorf("got %v, %v after the end of the context", v, err)
+	if s, err := v.asOf(true); s != nil || !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, %v after the end of the context", s, err)
 	}
-	x.Ctx = t.Context()
+	v.Ctx = t.Context()
 	db.let <- struct{}{}
-	v, err := x.view().asOf(true)
-	if v == nil || err != nil || v.without.GetCardinality() != 3 || db.asked.Load() != 1 {
-		t.Errorf("got %v, %v and %d statements", v, err, db.asked.Load())
-	}
-	x = &search{At: sql.At{Ctx: t.Context(), Db: db, Dialect: plain{}, Snapshot: 90}, Engine: engine}
-	if v, err := x.view().asOf(true); v != nil || err != nil {
-		t.Errorf("sets are used as of what is not committed: %v, %v", v, err)
+	s, err := v.asOf(true)
+	if s == nil || err != nil || s.without.GetCardinality() != 3 || db.asked.Load() != 1 {
+		t.Errorf("got %v, %v and %d statements", s, err, db.asked.Load())
 	}
 }

@@ -15,7 +15,7 @@ func TestSetsOfAllPartitionsTogetherStayWithinTheirMemory(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for round := range 2_000 {
 		v := sets.open(&sql.At{Partition: int64(random.IntN(5))})
-		name := (&access{}).in().name(int64(random.IntN(40)))
+		name := rowKind{table: termTable}.name(int64(random.IntN(40)))
 		v.keep(func(p *partitionSets) {
 			switch random.IntN(8) {
 			case 0:
@@ -50,18 +50,5 @@ func TestSetsOfAllPartitionsTogetherStayWithinTheirMemory(t *testing.T) {
 	}
 	if sets.used != counted || counted == 0 {
 		t.Errorf("%d bytes are counted, there are %d", sets.used, counted)
-	}
-}
-
-func TestRangesAreHeldOnceWhateverIsAskedOfThem(t *testing.T) {
-	named := map[setName]bool{}
-	for _, sc := range []scan{{key: 1, min: 5, also: highGE, a: 5}, {key: 1, min: 7, also: eitherHi, a: 7, b: 8}, {key: 1, max: 9, also: always}} {
-		named[sc.inRanges().name(sc.key)] = true
-	}
-	if len(named) != 1 {
-		t.Errorf("the rows of one key have %d names, want 1: %v", len(named), named)
-	}
-	if one, other := (scan{key: 1, also: highIs, a: 3}).inRanges(), (scan{key: 1, also: highIs, a: 4}).inRanges(); one == other {
-		t.Errorf("the rows of two units have one name: %v", one)
 	}
 }
