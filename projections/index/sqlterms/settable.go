@@ -48,13 +48,13 @@ func (x *search) soonRead(sets []*access) bool {
 }
 
 // prefetch has the sets of clauses read in the background that are missing and have many rows.
-func (x *search) prefetch(sets []*access) {
+func (x *search) prefetch(asked []*access) {
 	v := x.view()
 	if v == nil {
 		return
 	}
 	var names []setName
-	for _, a := range sets {
+	for _, a := range asked {
 		if _, known := v.count(a.names()); !known && a.held == nil && (a.more || a.count < 0) {
 			names = append(names, a.in().names(a.asSet())...)
 		}
