@@ -10,8 +10,8 @@ import (
 	"binnacle/projections/catalog/r4"
 )
 
-// Catalog is what can be searched: SearchParameter definitions compiled to extractors. It doesn't change and is safe for
-// concurrent use.
+// Catalog is what can be searched: SearchParameter definitions compiled to extractors. It doesn't change and is safe
+// for concurrent use.
 type Catalog struct {
 	model       *r4.Model
 	definitions []*parameter.Definition // that it was compiled from
@@ -24,14 +24,14 @@ func Default() (*Catalog, error) { return Load() }
 
 // Load returns the catalog of the FHIR R4 4.0.1 definitions and the operator's own, each of more being the JSON of a
 // SearchParameter or of a Bundle with some. One with the url, or the base and code, of an R4 definition stands in its
-// place. An error is of kind Invalid and names the definition and, for an expression that can't be compiled, the position
-// and the construct.
+// place. An error is of kind Invalid and names the definition and, for an expression that can't be compiled, the
+// position and the construct.
 func Load(more ...[]byte) (*Catalog, error) {
 	return load(func(m *r4.Model) ([]*parameter.Definition, error) { return parameter.Load(m, more...) })
 }
 
-// Restore compiles the catalog that [Catalog.Definitions] was called on. Its digest is the same unless another version of
-// the program, which extracts differently, wrote them. Kind Invalid: the bytes are no such definitions.
+// Restore compiles the catalog that [Catalog.Definitions] was called on. Its digest is the same unless another version
+// of the program, which extracts differently, wrote them. Kind Invalid: the bytes are no such definitions.
 func Restore(definitions []byte) (*Catalog, error) {
 	return load(func(m *r4.Model) ([]*parameter.Definition, error) { return parameter.Restore(m, definitions) })
 }
@@ -54,11 +54,13 @@ func load(definitions func(*r4.Model) ([]*parameter.Definition, error)) (*Catalo
 	return c, nil
 }
 
-// Definitions writes all definitions that the catalog was compiled from, those of R4 too, for [Restore]: an index that was
-// made with them can be searched in their terms when the configuration, or the program's own definitions, have changed.
+// Definitions writes all definitions that the catalog was compiled from, those of R4 too, for [Restore]: an index that
+// was made with them can be searched in their terms when the configuration, or the program's own definitions, have
+// changed.
 func (c *Catalog) Definitions() ([]byte, error) { return parameter.Keep(c.definitions) }
 
-// Types returns the resource types of FHIR R4 that have an endpoint, sorted: all that are not abstract, but for Parameters.
+// Types returns the resource types of FHIR R4 that have an endpoint, sorted: all that are not abstract, but for
+// Parameters.
 func (c *Catalog) Types() []string {
 	return slices.DeleteFunc(slices.Clone(c.model.Types()), func(typ string) bool { return !c.Known(typ) })
 }
@@ -66,8 +68,8 @@ func (c *Catalog) Types() []string {
 // Known tells whether typ is one of [Catalog.Types].
 func (c *Catalog) Known(typ string) bool { return c.model.HasEndpoint(typ) }
 
-// ReadableTypes returns all types whose resources the catalog can read, sorted. A log may hold Parameters, from a time when
-// they were taken.
+// ReadableTypes returns all types whose resources the catalog can read, sorted. A log may hold Parameters, from a time
+// when they were taken.
 func (c *Catalog) ReadableTypes() []string { return slices.Clone(c.model.Types()) }
 
 // Readable tells whether typ is one of [Catalog.ReadableTypes].
@@ -107,21 +109,22 @@ func (c *Catalog) Clause(typ, code string) projections.Clause {
 	return projections.Clause{Param: code}
 }
 
-// Shape tells which elements of a resource type name resources, for [fhir.References]; nil for a type that is not known.
+// Shape tells which elements of a resource type name resources, for [fhir.References]; nil for a type that is not
+// known.
 func (c *Catalog) Shape(typ string) *fhir.Shape { return c.model.Shape(typ) }
 
-// Digest changes whenever the same document may give other terms: with the definitions, the type model, the main dates or
-// the code of the extraction. An index made under another digest asks for a rebuild.
+// Digest changes whenever the same document may give other terms: with the definitions, the type model, the main dates
+// or the code of the extraction. An index made under another digest asks for a rebuild.
 func (c *Catalog) Digest() string { return c.types.Digest() }
 
-// Extract returns all terms of a resource, and those of what it contains under their names (see projections.Inside); none
-// for _id and _lastUpdated, which the index knows by itself. An error is of kind Invalid, with the FHIRPath of an element
-// that has the wrong JSON form or is no date; or TooLarge, when the terms are too many.
+// Extract returns all terms of a resource, and those of what it contains under their names (see projections.Inside);
+// none for _id and _lastUpdated, which the index knows by itself. An error is of kind Invalid, with the FHIRPath of an
+// element that has the wrong JSON form or is no date; or TooLarge, when the terms are too many.
 func (c *Catalog) Extract(doc *fhir.Document) (projections.Extracted, error) {
 	return c.types.Extract(doc)
 }
 
-// Check tells whether [Catalog.Extract] would fail for a resource, by the same code, and holds that all elements of R4 have
-// their JSON form, those that no parameter reads too. The resource may stand inside of a document, as that of a bundle's
-// entry does.
+// Check tells whether [Catalog.Extract] would fail for a resource, by the same code, and holds that all elements of R4
+// have their JSON form, those that no parameter reads too. The resource may stand inside of a document, as that of a
+// bundle's entry does.
 func (c *Catalog) Check(resource fhir.Node) error { return c.types.Check(resource) }

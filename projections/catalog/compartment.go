@@ -18,8 +18,9 @@ const itself = "{def}"
 // Compartments returns the types that compartments are named after, sorted: "Patient", "Encounter" …
 func (c *Catalog) Compartments() []string { return slices.Sorted(maps.Keys(c.model.Compartments())) }
 
-// Compartment returns the parameters by which a resource of a type is in a compartment, as CompartmentDefinition writes them: "{def}" stands
-// for the resource's own id. ok is false when there is no such compartment or the type is never in it.
+// Compartment returns the parameters by which a resource of a type is in a compartment, as CompartmentDefinition writes
+// them: "{def}" stands for the resource's own id. ok is false when there is no such compartment or the type is never in
+// it.
 func (c *Catalog) Compartment(name, typ string) (params []string, ok bool) {
 	params, ok = c.model.Compartments()[name][typ]
 	return slices.Clone(params), ok
@@ -30,16 +31,19 @@ func (p *queryParser) enter(in Compartment) error {
 	params, ok := p.catalog.model.Compartments()[in.Type][p.options.Type]
 	switch {
 	case p.catalog.model.Compartments()[in.Type] == nil:
-		return events.Errorf(events.NotFound, "catalog.ParseQuery", "%.64q has no compartment; these have one: %s", in.Type, someOf(p.catalog.Compartments()))
+		return events.Errorf(events.NotFound, "catalog.ParseQuery", "%.64q has no compartment; these have one: %s",
+			in.Type, someOf(p.catalog.Compartments()))
 	case !ok:
-		return events.Errorf(events.Invalid, "catalog.ParseQuery", "a %s is never in the compartment of a %s; search it without the compartment", p.options.Type, in.Type)
+		return events.Errorf(events.Invalid, "catalog.ParseQuery",
+			"a %s is never in the compartment of a %s; search it without the compartment", p.options.Type, in.Type)
 	case !fhir.IsID(in.ID):
 		return events.Errorf(events.Invalid, "catalog.ParseQuery", "%.80q is not an id", in.ID)
 	}
 	var any []projections.Clause
 	for _, code := range params {
 		if code == itself {
-			any = append(any, projections.Clause{Param: projections.ParamID, Kind: projections.Token, Values: []projections.Value{{AnySystem: true, Code: in.ID}}})
+			any = append(any, projections.Clause{Param: projections.ParamID, Kind: projections.Token,
+				Values: []projections.Value{{AnySystem: true, Code: in.ID}}})
 			continue
 		}
 		clause := p.own.Params[code].Clause()
@@ -54,8 +58,8 @@ func (p *queryParser) enter(in Compartment) error {
 	return nil
 }
 
-// checkCompartments holds that every parameter of a compartment is one that the catalog can search: definitions that an operator has
-// replaced could break that.
+// checkCompartments holds that every parameter of a compartment is one that the catalog can search: definitions that an
+// operator has replaced could break that.
 func (c *Catalog) checkCompartments() error {
 	for _, name := range c.Compartments() {
 		for typ, params := range c.model.Compartments()[name] {
@@ -64,7 +68,9 @@ func (c *Catalog) checkCompartments() error {
 					continue
 				}
 				if p, ok := c.Param(typ, code); !ok || !p.Followable() {
-					return events.Errorf(events.Invalid, "catalog.Load", "the compartment of %s needs %s of %s, which is no reference that can be searched", name, code, typ)
+					return events.Errorf(events.Invalid, "catalog.Load",
+						"the compartment of %s needs %s of %s, which is no reference that can be searched", name, code,
+						typ)
 				}
 			}
 		}

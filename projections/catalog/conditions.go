@@ -7,7 +7,8 @@ import (
 	"binnacle/projections"
 )
 
-// conditionsKept bounds the parsed conditions that are remembered: an import asks for a few hundred of its practitioners over and over.
+// conditionsKept bounds the parsed conditions that are remembered: an import asks for a few hundred of its
+// practitioners over and over.
 const conditionsKept = 2_000
 
 // Conditions parses conditions and remembers what they mean. It is safe for concurrent use.

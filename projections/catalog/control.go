@@ -11,25 +11,36 @@ import (
 
 // controls read the parameters that shape the result (FHIR R4, section 3.1.1.5) and the extensions _explain and _asOf.
 var controls = map[string]func(p *queryParser, key, value string) *refusal{
-	"_count": (*queryParser).readCount, "_sort": (*queryParser).readSort, "_total": (*queryParser).readTotal, "_summary": (*queryParser).readSummary,
-	"_explain": (*queryParser).readExplain, "_asOf": (*queryParser).readAsOf, "_format": (*queryParser).readFormat, "_pretty": (*queryParser).readFormat,
-	"_include": (*queryParser).readInclude, "_revinclude": (*queryParser).readInclude, "_elements": (*queryParser).readElements,
-	"_contained": (*queryParser).readContained, "_containedType": (*queryParser).readContained, "_score": (*queryParser).readNotOffered,
-	"_type": (*queryParser).readType,
+	"_count":         (*queryParser).readCount,
+	"_sort":          (*queryParser).readSort,
+	"_total":         (*queryParser).readTotal,
+	"_summary":       (*queryParser).readSummary,
+	"_explain":       (*queryParser).readExplain,
+	"_asOf":          (*queryParser).readAsOf,
+	"_format":        (*queryParser).readFormat,
+	"_pretty":        (*queryParser).readFormat,
+	"_include":       (*queryParser).readInclude,
+	"_revinclude":    (*queryParser).readInclude,
+	"_elements":      (*queryParser).readElements,
+	"_contained":     (*queryParser).readContained,
+	"_containedType": (*queryParser).readContained,
+	"_score":         (*queryParser).readNotOffered,
+	"_type":          (*queryParser).readType,
 }
 
 func (p *queryParser) readNotOffered(key, _ string) *refusal {
 	return drop(events.Unsupported, key, "the parameter is not offered")
 }
 
-// readContained refuses to answer with contained resources, into which chains alone look: what is found would be something else than
-// what was asked for, so it is refused whatever the handling.
+// readContained refuses to answer with contained resources, into which chains alone look: what is found would be
+// something else than what was asked for, so it is refused whatever the handling.
 func (p *queryParser) readContained(key, value string) *refusal {
 	if err := p.once(key, key); err != nil {
 		return err
 	}
 	if key == "_contained" && value != "false" || key == "_containedType" && value != "container" {
-		return refuse(events.Unsupported, key, "contained resources are not found by themselves; leave the parameter out to search the others (chains look into them)")
+		return refuse(events.Unsupported, key, "contained resources are not found by themselves; leave the parameter "+
+			"out to search the others (chains look into them)")
 	}
 	p.use(key, value)
 	return nil
@@ -57,10 +68,13 @@ func (p *queryParser) readElements(key, value string) *refusal {
 		used = append(used, written)
 	}
 	if len(used) == 0 {
-		return drop(events.Invalid, key, "%s has no element %.64q at its root", strings.Join(p.searched(), ", "), strings.Join(unknown, ", "))
+		return drop(events.Invalid, key, "%s has no element %.64q at its root", strings.Join(p.searched(), ", "),
+			strings.Join(unknown, ", "))
 	}
 	if len(unknown) > 0 && (p.system == nil || p.options.Type == p.system[0]) {
-		p.issues = append(p.issues, Issue{Param: key, Kind: events.Invalid, Text: fmt.Sprintf("%s: %s has no element %.64q at its root (the others were kept)", key, strings.Join(p.searched(), ", "), strings.Join(unknown, ", "))})
+		p.issues = append(p.issues, Issue{Param: key, Kind: events.Invalid,
+			Text: fmt.Sprintf("%s: %s has no element %.64q at its root (the others were kept)", key,
+				strings.Join(p.searched(), ", "), strings.Join(unknown, ", "))})
 	}
 	p.elements = append([]string{}, names...)
 	p.use(key, strings.Join(used, ","))
@@ -204,11 +218,15 @@ func (p *queryParser) readSort(key, value string) *refusal {
 		case param == nil && code == "_score":
 			return drop(events.Unsupported, key, "sorting by _score is not offered")
 		case param == nil:
-			return drop(events.Invalid, key, "%s has no search parameter %.64q to sort by%s", p.options.Type, code, hint(p.own, code))
-		case !param.Searchable() || param.Kind != projections.Date && param.Kind != projections.String && param.Kind != projections.Token:
-			return drop(events.Unsupported, key, "sorting by %s, a %s parameter, is not offered; date, string and token parameters are", code, param.Kind)
+			return drop(events.Invalid, key, "%s has no search parameter %.64q to sort by%s", p.options.Type, code,
+				hint(p.own, code))
+		case !param.Searchable() || param.Kind != projections.Date && param.Kind != projections.String &&
+			param.Kind != projections.Token:
+			return drop(events.Unsupported, key, "sorting by %s, a %s parameter, is not offered; date, string and "+
+				"token parameters are", code, param.Kind)
 		}
-		sort = append(sort, projections.SortKey{Param: code, Kind: param.Kind, Descending: descending, Shares: param.Shares, MainDate: code == p.own.MainDate})
+		sort = append(sort, projections.SortKey{Param: code, Kind: param.Kind, Descending: descending,
+			Shares: param.Shares, MainDate: code == p.own.MainDate})
 	}
 	if len(p.query.Sort)+len(sort) > MaxSortKeys {
 		return tooCostly(key, "more than %d keys to sort by", MaxSortKeys)

@@ -49,7 +49,8 @@ type hop struct {
 // filter reads a parameter that filters the resources of a type.
 func (p *queryParser) filter(at hop, key, value string) (projections.Clause, *refusal) {
 	if p.targets++; p.targets > MaxTargets {
-		return projections.Clause{}, tooCostly(key, "the references may lead to too many types; name them, as in subject:Patient.name")
+		return projections.Clause{}, tooCostly(key, "the references may lead to too many types; name them, as in "+
+			"subject:Patient.name")
 	}
 	if rest, reverse := strings.CutPrefix(at.path, "_has:"); reverse {
 		return p.has(at, rest, key, value)
@@ -61,7 +62,8 @@ func (p *queryParser) filter(at hop, key, value string) (projections.Clause, *re
 	case at.path == "":
 		return projections.Clause{}, drop(events.Invalid, key, "a parameter without a name")
 	case code == "_has":
-		return projections.Clause{}, invalid(key, "_has names a type, its reference and a parameter: _has:Observation:patient:code=…")
+		return projections.Clause{}, invalid(key, "_has names a type, its reference and a parameter: "+
+			"_has:Observation:patient:code=…")
 	case code == "_list":
 		return p.list(at, key, value)
 	case notOffered[code]:
@@ -71,11 +73,13 @@ func (p *queryParser) filter(at hop, key, value string) (projections.Clause, *re
 		r.unknown = true
 		return projections.Clause{}, r
 	case param == nil:
-		return projections.Clause{}, drop(events.Invalid, key, "%s has no such search parameter%s", at.typ, hint(own, code))
+		return projections.Clause{}, drop(events.Invalid, key, "%s has no such search parameter%s", at.typ,
+			hint(own, code))
 	case chain != "":
 		return p.chain(at, param, modifier, chain, key, value)
 	case !param.Searchable():
-		return projections.Clause{}, refuse(events.Unsupported, key, "%s parameters of this kind (%s) are not offered", at.typ, param.Kind)
+		return projections.Clause{}, refuse(events.Unsupported, key, "%s parameters of this kind (%s) are not offered",
+			at.typ, param.Kind)
 	}
 	return p.clause(param, key, modifier, strings.Contains(at.path, ":"), value)
 }
@@ -97,7 +101,9 @@ func splitKey(key string) (code, modifier, chain string) {
 }
 
 // clause reads the values of a parameter and its modifier.
-func (p *queryParser) clause(param *extract.Param, key, modifier string, hasModifier bool, value string) (projections.Clause, *refusal) {
+func (p *queryParser) clause(
+	param *extract.Param, key, modifier string, hasModifier bool, value string,
+) (projections.Clause, *refusal) {
 	clause := param.Clause()
 	if value == "" {
 		return clause, drop(events.Invalid, key, "the value is empty")
@@ -133,7 +139,8 @@ func (p *queryParser) clause(param *extract.Param, key, modifier string, hasModi
 	return p.selecting(clause, key)
 }
 
-// alternatives splits a value at its commas. A search passes over empty ones beside others: they add nothing that could be found.
+// alternatives splits a value at its commas. A search passes over empty ones beside others: they add nothing that could
+// be found.
 func (p *queryParser) alternatives(key, value string) ([]string, *refusal) {
 	texts := splitUnescaped(value, ',')
 	if most := p.options.MaxValues; len(texts) > most {
@@ -141,7 +148,8 @@ func (p *queryParser) alternatives(key, value string) ([]string, *refusal) {
 	}
 	given := slices.DeleteFunc(slices.Clone(texts), func(text string) bool { return text == "" })
 	if len(given) == 0 || p.condition && len(given) < len(texts) {
-		return nil, invalid(key, "one of the alternatives in %.80q is empty; write a comma that belongs to a value as \\,", value)
+		return nil, invalid(key, "one of the alternatives in %.80q is empty; write a comma that belongs to a "+
+			"value as \\,", value)
 	}
 	return given, nil
 }

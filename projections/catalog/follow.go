@@ -10,27 +10,34 @@ import (
 	"binnacle/projections/catalog/extract"
 )
 
-// chain reads "code.rest" and "code:Type.rest": what is asked of the resource that a reference leads to (FHIR R4 search, 3.1.1.4.13). A reference to
-// several types is followed to all of them that have the parameter asked for; a value that is malformed for one of them leaves that one out.
-func (p *queryParser) chain(at hop, param *extract.Param, modifier, chain, key, value string) (projections.Clause, *refusal) {
+// chain reads "code.rest" and "code:Type.rest": what is asked of the resource that a reference leads to (FHIR R4
+// search, 3.1.1.4.13). A reference to several types is followed to all of them that have the parameter asked for; a
+// value that is malformed for one of them leaves that one out.
+func (p *queryParser) chain(
+	at hop, param *extract.Param, modifier, chain, key, value string,
+) (projections.Clause, *refusal) {
 	clause := param.Clause()
 	rest := strings.TrimPrefix(chain, ".")
 	types := param.Targets
 	switch {
 	case param.Kind != projections.Reference:
-		return clause, invalid(key, "%s is a %s parameter, which can not be chained; only a reference can", param.Code, param.Kind)
+		return clause, invalid(key, "%s is a %s parameter, which can not be chained; only a reference can", param.Code,
+			param.Kind)
 	case rest == "":
 		return clause, invalid(key, "the chain ends with a dot; write a parameter behind it, as in subject.name")
 	case !param.Followable():
-		return clause, refuse(events.Unsupported, key, "%s refers by canonical URLs, and following them is not offered", param.Code)
+		return clause, refuse(events.Unsupported, key, "%s refers by canonical URLs, and following them is not offered",
+			param.Code)
 	case at.hops == MaxHops:
 		return clause, tooCostly(key, "more than %d references one after the other", MaxHops)
 	case modifier != "" || strings.HasPrefix(at.path, param.Code+":"):
 		if !p.catalog.Known(modifier) {
-			return clause, invalid(key, "%.64q is not a resource type of FHIR R4; in a chain nothing else can stand behind the colon", modifier)
+			return clause, invalid(key, "%.64q is not a resource type of FHIR R4; in a chain nothing else can stand "+
+				"behind the colon", modifier)
 		}
 		if !param.RefersTo(modifier) {
-			return clause, invalid(key, "%s never refers to %s; it refers to %s", param.Code, modifier, someOf(param.Targets))
+			return clause, invalid(key, "%s never refers to %s; it refers to %s", param.Code, modifier,
+				someOf(param.Targets))
 		}
 		types = []string{modifier}
 	case len(types) == 0:
@@ -66,7 +73,8 @@ func (p *queryParser) chain(at hop, param *extract.Param, modifier, chain, key, 
 		if further != nil {
 			return clause, further
 		}
-		r := drop(events.Invalid, key, "nothing that %s refers to (%s) has a search parameter %.64q%s", param.Code, someOf(types), wanted, p.hintAt(types, wanted))
+		r := drop(events.Invalid, key, "nothing that %s refers to (%s) has a search parameter %.64q%s", param.Code,
+			someOf(types), wanted, p.hintAt(types, wanted))
 		r.unknown = at.hops > 0
 		return clause, r
 	}
@@ -91,7 +99,8 @@ func someOf(names []string) string {
 	return strings.Join(names, ", ")
 }
 
-// has reads the rest of "_has:Type:reference:rest": what is asked of the resources that refer to the one at hand (FHIR R4 search, 3.1.1.4.14).
+// has reads the rest of "_has:Type:reference:rest": what is asked of the resources that refer to the one at hand (FHIR
+// R4 search, 3.1.1.4.14).
 func (p *queryParser) has(at hop, rest, key, value string) (projections.Clause, *refusal) {
 	var clause projections.Clause
 	typ, rest, _ := strings.Cut(rest, ":")
@@ -112,7 +121,8 @@ func (p *queryParser) has(at hop, rest, key, value string) (projections.Clause, 
 	case param.Kind != projections.Reference:
 		return clause, invalid(key, "%s of %s is a %s parameter; _has needs a reference", code, typ, param.Kind)
 	case !param.Followable():
-		return clause, refuse(events.Unsupported, key, "%s refers by canonical URLs, and following them is not offered", code)
+		return clause, refuse(events.Unsupported, key, "%s refers by canonical URLs, and following them is not offered",
+			code)
 	case !param.RefersTo(at.typ) && at.hops == 0 && slices.ContainsFunc(p.system, param.RefersTo):
 		return nothing(), nil // others of the types searched are referred to
 	case !param.RefersTo(at.typ):
@@ -138,7 +148,8 @@ func (p *queryParser) list(at hop, key, value string) (projections.Clause, *refu
 	case value == "":
 		return clause, drop(events.Invalid, key, "the value is empty")
 	case strings.HasPrefix(value, "$"):
-		return clause, refuse(events.Unsupported, key, "the functional list %.40q is not offered; give the id of a List", value)
+		return clause,
+			refuse(events.Unsupported, key, "the functional list %.40q is not offered; give the id of a List", value)
 	}
 	ids, r := p.alternatives(key, value)
 	if r != nil {
@@ -152,7 +163,8 @@ func (p *queryParser) list(at hop, key, value string) (projections.Clause, *refu
 		wanted.Values = append(wanted.Values, projections.Value{AnySystem: true, Code: id})
 	}
 	return projections.Clause{Param: "item", Kind: projections.Reference, Follow: &projections.Follow{Reverse: true,
-		Targets: []projections.Target{{Type: "List", Clauses: []projections.Clause{wanted}, Shares: p.catalog.Clause("List", "item").Shares}}}}, nil
+		Targets: []projections.Target{{Type: "List", Clauses: []projections.Clause{wanted},
+			Shares: p.catalog.Clause("List", "item").Shares}}}}, nil
 }
 
 // lookInside has a chain look into what is contained, too. Nothing refers to that from elsewhere.

@@ -7,8 +7,8 @@ import (
 	"binnacle/events"
 )
 
-// Include asks for resources beside the matches (FHIR R4 search, 3.1.1.5.4): those that they refer to, or with Reverse those that refer to
-// them.
+// Include asks for resources beside the matches (FHIR R4 search, 3.1.1.5.4): those that they refer to, or with Reverse
+// those that refer to them.
 type Include struct {
 	Reverse bool
 	Iterate bool     // also for what was included
@@ -59,13 +59,17 @@ func (p *queryParser) sourceOf(include *Include, key, value string) *refusal {
 		param := own.Params[parts[1]]
 		switch {
 		case param == nil:
-			return drop(events.Invalid, key, "%s has no search parameter %.64q%s", include.Source, parts[1], hint(own, parts[1]))
+			return drop(events.Invalid, key, "%s has no search parameter %.64q%s", include.Source, parts[1],
+				hint(own, parts[1]))
 		case !param.Followable() && len(param.Datatypes) > 0 && slices.Contains(param.Datatypes, "canonical"):
-			return drop(events.Unsupported, key, "%s refers by canonical URLs, and following them is not offered", param.Code)
+			return drop(events.Unsupported, key, "%s refers by canonical URLs, and following them is not offered",
+				param.Code)
 		case !param.Followable():
-			return drop(events.Invalid, key, "%s is a %s parameter; only a reference can be followed", param.Code, param.Kind)
+			return drop(events.Invalid, key, "%s is a %s parameter; only a reference can be followed", param.Code,
+				param.Kind)
 		case include.Target != "" && !param.RefersTo(include.Target):
-			return drop(events.Invalid, key, "%s of %s never refers to %s; it refers to %s", param.Code, include.Source, include.Target, someOf(param.Targets))
+			return drop(events.Invalid, key, "%s of %s never refers to %s; it refers to %s", param.Code, include.Source,
+				include.Target, someOf(param.Targets))
 		}
 		include.Params = []string{param.Code}
 	}
@@ -80,22 +84,26 @@ func (p *queryParser) reaches(include *Include, key string) *refusal {
 	}
 	if !include.Reverse {
 		if !slices.Contains(searched, include.Source) {
-			return drop(events.Invalid, key, "the search finds %s, not %s; to follow references of what was included write %s:iterate", someOf(searched), include.Source, key)
+			return drop(events.Invalid, key, "the search finds %s, not %s; to follow references of what was included "+
+				"write %s:iterate", someOf(searched), include.Source, key)
 		}
 		return nil
 	}
 	if include.Target != "" && !slices.Contains(searched, include.Target) {
-		return drop(events.Invalid, key, "the search finds %s, not %s; for what refers to what was included write %s:iterate", someOf(searched), include.Target, key)
+		return drop(events.Invalid, key, "the search finds %s, not %s; for what refers to what was included write "+
+			"%s:iterate", someOf(searched), include.Target, key)
 	}
 	for _, code := range include.Params {
 		if slices.ContainsFunc(searched, p.catalog.types.Of(include.Source).Params[code].RefersTo) {
 			return nil
 		}
 	}
-	return drop(events.Invalid, key, "%s never refers to %s by it; for what refers to what was included write %s:iterate", include.Source, someOf(searched), key)
+	return drop(events.Invalid, key, "%s never refers to %s by it; for what refers to what was included write "+
+		"%s:iterate", include.Source, someOf(searched), key)
 }
 
-// References returns the codes of a type's parameters that refer to resources by type and id, sorted; with a target, those that may refer to it.
+// References returns the codes of a type's parameters that refer to resources by type and id, sorted; with a target,
+// those that may refer to it.
 func (c *Catalog) References(typ, target string) []string {
 	t := c.types.Of(typ)
 	if t == nil {

@@ -8,9 +8,9 @@ import (
 	"binnacle/projections/catalog/extract"
 )
 
-// The tables of this file say what of FHIR's search is answered. What a table lists as not offered, and what no table lists, is refused
-// whatever the handling, wherever it stands: left out, it would widen what is found. A lenient reader leaves out parameters that the type
-// does not have, and nothing else that selects.
+// The tables of this file say what of FHIR's search is answered. What a table lists as not offered, and what no table
+// lists, is refused whatever the handling, wherever it stands: left out, it would widen what is found. A lenient reader
+// leaves out parameters that the type does not have, and nothing else that selects.
 
 // modifierOffer is what the server makes of a modifier.
 type modifierOffer struct {
@@ -19,8 +19,8 @@ type modifierOffer struct {
 	condition bool // a condition may use it: whether a resource matches hangs on the resource alone
 }
 
-// modifiers are those that FHIR R4 has, by the kind of the parameter (section 3.1.1.4.3); :missing is for all kinds, and the name of a type
-// for references.
+// modifiers are those that FHIR R4 has, by the kind of the parameter (section 3.1.1.4.3); :missing is for all kinds,
+// and the name of a type for references.
 var modifiers = map[projections.Kind]map[string]modifierOffer{
 	projections.Token: {
 		"not":  {true, projections.Not, true},
@@ -41,15 +41,25 @@ var modifiers = map[projections.Kind]map[string]modifierOffer{
 	},
 }
 
-// notOffered are parameters of FHIR R4 that select and that are not answered, beside those whose definition says so by its kind or by
-// having no expression (see [extract.Param.Searchable]): no definition stands for these.
+// notOffered are parameters of FHIR R4 that select and that are not answered, beside those whose definition says so by
+// its kind or by having no expression (see [extract.Param.Searchable]): no definition stands for these.
 var notOffered = map[string]bool{"_filter": true, "_in": true, "_query": true, "_text": true, "_content": true}
 
 // prefixes stand before numbers and dates (section 3.1.1.4.5).
-var prefixes = map[string]projections.Prefix{"eq": projections.Eq, "ne": projections.Ne, "gt": projections.Gt, "lt": projections.Lt,
-	"ge": projections.Ge, "le": projections.Le, "sa": projections.Sa, "eb": projections.Eb, "ap": projections.Ap}
+var prefixes = map[string]projections.Prefix{
+	"eq": projections.Eq,
+	"ne": projections.Ne,
+	"gt": projections.Gt,
+	"lt": projections.Lt,
+	"ge": projections.Ge,
+	"le": projections.Le,
+	"sa": projections.Sa,
+	"eb": projections.Eb,
+	"ap": projections.Ap,
+}
 
-// Modifiers returns the names of the modifiers that the parameter takes, missing first; a reference takes the names of types, too.
+// Modifiers returns the names of the modifiers that the parameter takes, missing first; a reference takes the names of
+// types, too.
 func Modifiers(p *extract.Param) []string {
 	var names []string
 	for name, offer := range modifiers[p.Kind] {
@@ -65,10 +75,13 @@ func Modifiers(p *extract.Param) []string {
 }
 
 // modifier reads the name of a modifier, or of the type that a reference is asked to point to.
-func (p *queryParser) modifier(param *extract.Param, key, name string) (m projections.Modifier, targetType string, r *refusal) {
+func (p *queryParser) modifier(
+	param *extract.Param, key, name string,
+) (m projections.Modifier, targetType string, r *refusal) {
 	if name == "missing" {
 		if param.KnownToIndex() {
-			return 0, "", refuse(events.Unsupported, key, "every resource has %s, so :missing is not offered", param.Code)
+			return 0, "", refuse(events.Unsupported, key, "every resource has %s, so :missing is not offered",
+				param.Code)
 		}
 		return projections.Missing, "", nil
 	}
@@ -80,38 +93,45 @@ func (p *queryParser) modifier(param *extract.Param, key, name string) (m projec
 		return offer.means, "", nil
 	case param.Kind == projections.Reference && p.catalog.Known(name):
 		if !param.RefersTo(name) {
-			return 0, "", invalid(key, "%s never refers to %s; it refers to %s", param.Code, name, someOf(param.Targets))
+			return 0, "", invalid(key, "%s never refers to %s; it refers to %s", param.Code, name,
+				someOf(param.Targets))
 		}
 		return projections.NoModifier, name, nil
 	}
 	return 0, "", invalid(key, "a %s parameter has no modifier %.40q", param.Kind, ":"+name)
 }
 
-// conditionForm refuses what a condition must not use, by its form alone: what hangs on anything but the resource itself, or on how a
-// text is analyzed, may be answered otherwise when the log is read again. It stays so whatever searches come to offer.
+// conditionForm refuses what a condition must not use, by its form alone: what hangs on anything but the resource
+// itself, or on how a text is analyzed, may be answered otherwise when the log is read again. It stays so whatever
+// searches come to offer.
 func (p *queryParser) conditionForm(key string) *refusal {
 	code, modifier, chain := splitKey(key)
 	param := p.own.Params[code]
 	switch {
 	case code == "_has", code == "_list", chain != "":
-		return refuse(events.Unsupported, key, "a condition can not follow references (chains, _has, _list): whether a resource matches must hang on nothing but itself; use its own parameters, an identifier best of all")
+		return refuse(events.Unsupported, key, "a condition can not follow references (chains, _has, _list): whether "+
+			"a resource matches must hang on nothing but itself; use its own parameters, an identifier best of all")
 	case notOffered[code], param != nil && param.Kind == projections.Special:
-		return refuse(events.Unsupported, key, "a condition can not use %s; use parameters that name something, an identifier best of all", code)
+		return refuse(events.Unsupported, key, "a condition can not use %s; use parameters that name something, an "+
+			"identifier best of all", code)
 	case param == nil || modifier == "":
 		return nil
 	}
 	if offer, known := modifiers[param.Kind][modifier]; known && !offer.condition {
-		return refuse(events.Unsupported, key, "a condition can not use the modifier :%s; use parameters that name something, an identifier best of all", modifier)
+		return refuse(events.Unsupported, key, "a condition can not use the modifier :%s; use parameters that name "+
+			"something, an identifier best of all", modifier)
 	}
 	return nil
 }
 
 // nothing is a clause that no resource satisfies: none has this id.
 func nothing() projections.Clause {
-	return projections.Clause{Param: projections.ParamID, Kind: projections.Token, Values: []projections.Value{{AnySystem: true}}}
+	return projections.Clause{Param: projections.ParamID, Kind: projections.Token,
+		Values: []projections.Value{{AnySystem: true}}}
 }
 
-// isBlank tells whether a value has a text of white space or combining marks alone: it stands for nothing that a resource may have.
+// isBlank tells whether a value has a text of white space or combining marks alone: it stands for nothing that a
+// resource may have.
 func isBlank(kind projections.Kind, components []projections.Kind, v *projections.Value) bool {
 	blank := func(s string) bool { return s != "" && projections.IsBlank(s) }
 	switch kind {
@@ -129,11 +149,13 @@ func isBlank(kind projections.Kind, components []projections.Kind, v *projection
 	return false
 }
 
-// selecting leaves out the blank values of a clause, which select nothing. A condition with one is refused, and so is the negation of
-// nothing else: it would select everything.
+// selecting leaves out the blank values of a clause, which select nothing. A condition with one is refused, and so is
+// the negation of nothing else: it would select everything.
 func (p *queryParser) selecting(clause projections.Clause, key string) (projections.Clause, *refusal) {
 	all := len(clause.Values)
-	clause.Values = slices.DeleteFunc(clause.Values, func(v projections.Value) bool { return isBlank(clause.Kind, clause.Components, &v) })
+	clause.Values = slices.DeleteFunc(clause.Values, func(v projections.Value) bool {
+		return isBlank(clause.Kind, clause.Components, &v)
+	})
 	switch left := len(clause.Values); {
 	case left == all:
 		return clause, nil

@@ -30,17 +30,20 @@ const (
 // Options is what a query is read with.
 type Options struct {
 	Tenant, Type string
-	Compartment  Compartment      // what is found must be in it; the zero Compartment restricts nothing
-	Lenient      bool             // leave out parameters that are not known, with an [Issue], in place of refusing them (Prefer: handling)
-	DefaultCount int              // page size without _count; 0: [DefaultCount]
-	MaxCount     int              // a larger _count becomes this; 0: [MaxCount]
-	MaxValues    int              // alternatives of one parameter; 0: [MaxValues]
-	BaseURL      string           // the server's own, without a slash at the end: absolute references under it are made relative
-	Own          []string         // parameters that the door reads by itself: passed over, and not in Used
-	Now          func() time.Time // for the prefix ap on dates; nil: ap on dates is refused
+	Compartment  Compartment // what is found must be in it; the zero Compartment restricts nothing
+	// leave out parameters that are not known, with an [Issue], in place of refusing them (Prefer: handling)
+	Lenient      bool
+	DefaultCount int // page size without _count; 0: [DefaultCount]
+	MaxCount     int // a larger _count becomes this; 0: [MaxCount]
+	MaxValues    int // alternatives of one parameter; 0: [MaxValues]
+	// the server's own, without a slash at the end: absolute references under it are made relative
+	BaseURL string
+	Own     []string         // parameters that the door reads by itself: passed over, and not in Used
+	Now     func() time.Time // for the prefix ap on dates; nil: ap on dates is refused
 }
 
-// Issue is a parameter that was dropped, and why. The result may be wider than what was asked for: the client must be told.
+// Issue is a parameter that was dropped, and why. The result may be wider than what was asked for: the client must be
+// told.
 type Issue struct {
 	Param string      // as written
 	Kind  events.Kind // Invalid: not known; Unsupported: known and not offered, of what shapes the answer
@@ -74,9 +77,10 @@ const (
 	SummaryOfCount Summary = "count" // no resources, the total alone
 )
 
-// ParseQuery reads the parameters of a search on one type: application/x-www-form-urlencoded, their order kept. Clauses and values stand in
-// the order of the query; that of the compartment comes first. Errors are of kind Invalid (malformed; a modifier that the parameter's kind doesn't have; not known, unless lenient),
-// Unsupported (known and not offered), NotFound (no such type) or TooCostly, and name the parameter.
+// ParseQuery reads the parameters of a search on one type: application/x-www-form-urlencoded, their order kept. Clauses
+// and values stand in the order of the query; that of the compartment comes first. Errors are of kind Invalid
+// (malformed; a modifier that the parameter's kind doesn't have; not known, unless lenient), Unsupported (known and not
+// offered), NotFound (no such type) or TooCostly, and name the parameter.
 func (c *Catalog) ParseQuery(raw string, o Options) (Parsed, error) {
 	p, err := c.newQueryParser(o)
 	if err != nil {
@@ -93,9 +97,10 @@ func (c *Catalog) ParseQuery(raw string, o Options) (Parsed, error) {
 	return p.finish()
 }
 
-// ParseCondition reads the search of a conditional create, update, delete or reference. It is always strict, takes no result parameters, needs at least
-// one clause, and means the same whenever and wherever it is read: ap on dates, which depends on the clock, is refused. So are chains and _has: whether a
-// resource matches must hang on nothing but itself. The query's Limit is 2: one match, or several.
+// ParseCondition reads the search of a conditional create, update, delete or reference. It is always strict, takes no
+// result parameters, needs at least one clause, and means the same whenever and wherever it is read: ap on dates, which
+// depends on the clock, is refused. So are chains and _has: whether a resource matches must hang on nothing but itself.
+// The query's Limit is 2: one match, or several.
 func (c *Catalog) ParseCondition(tenant, typ, raw string) (projections.Query, error) {
 	p, err := c.newQueryParser(Options{Tenant: tenant, Type: typ})
 	if err != nil {
@@ -106,7 +111,8 @@ func (c *Catalog) ParseCondition(tenant, typ, raw string) (projections.Query, er
 		return projections.Query{}, err
 	}
 	if len(p.query.Clauses) == 0 {
-		return projections.Query{}, events.Errorf(events.Invalid, "catalog.ParseCondition", "the condition on %s has no search parameter; it would match everything", typ)
+		return projections.Query{}, events.Errorf(events.Invalid, "catalog.ParseCondition",
+			"the condition on %s has no search parameter; it would match everything", typ)
 	}
 	p.query.Limit, p.query.Total = 2, projections.TotalNone
 	return p.query, nil
@@ -135,7 +141,8 @@ type queryParser struct {
 func (c *Catalog) newQueryParser(o Options) (*queryParser, error) {
 	t := c.types.Of(o.Type)
 	if t == nil {
-		return nil, events.Errorf(events.NotFound, "catalog.ParseQuery", "%.64q is not a resource type of FHIR R4", o.Type)
+		return nil, events.Errorf(events.NotFound, "catalog.ParseQuery", "%.64q is not a resource type of FHIR R4",
+			o.Type)
 	}
 	if o.DefaultCount <= 0 {
 		o.DefaultCount = DefaultCount
@@ -155,9 +162,11 @@ func (c *Catalog) newQueryParser(o Options) (*queryParser, error) {
 func (p *queryParser) finish() (Parsed, error) {
 	switch {
 	case p.summary == SummaryText && len(p.includes) > 0:
-		return Parsed{}, invalid("_summary", "_summary=text can not be mixed with _include and _revinclude (FHIR R4 search, 3.1.1.5.8); leave one of them out").error()
+		return Parsed{}, invalid("_summary", "_summary=text can not be mixed with _include and _revinclude (FHIR R4 "+
+			"search, 3.1.1.5.8); leave one of them out").error()
 	case p.summary != WholeResource && p.summary != SummaryOfCount && p.elements != nil:
-		return Parsed{}, invalid("_elements", "_elements and _summary=%s each ask for another part of a resource; leave one of them out", p.summary).error()
+		return Parsed{}, invalid("_elements", "_elements and _summary=%s each ask for another part of a resource; "+
+			"leave one of them out", p.summary).error()
 	}
 	q := p.query
 	q.Explain = p.explain
@@ -171,7 +180,8 @@ func (p *queryParser) finish() (Parsed, error) {
 	if q.Limit == 0 && (q.Total == projections.TotalCheap || q.Total == projections.TotalNone) {
 		q.Total = projections.TotalAccurate
 	}
-	return Parsed{Query: q, Issues: p.issues, Used: p.used, Includes: p.includes, Summary: p.summary, Elements: p.elements, AsOf: p.asOf}, nil
+	return Parsed{Query: q, Issues: p.issues, Used: p.used, Includes: p.includes, Summary: p.summary,
+		Elements: p.elements, AsOf: p.asOf}, nil
 }
 
 func (p *queryParser) use(key, value string) { p.used = append(p.used, KeyValue{key, value}) }

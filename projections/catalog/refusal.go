@@ -8,10 +8,11 @@ import (
 
 // refusal says why a parameter is not taken.
 type refusal struct {
-	kind    events.Kind
-	text    string // begins with the parameter as written
-	dropped bool   // a lenient reader leaves the parameter out and says so; otherwise it is refused whatever the handling
-	unknown bool   // the type has no such parameter
+	kind events.Kind
+	text string // begins with the parameter as written
+	// a lenient reader leaves the parameter out and says so; otherwise it is refused whatever the handling
+	dropped bool
+	unknown bool // the type has no such parameter
 }
 
 func (r *refusal) error() *events.Error {
@@ -32,7 +33,8 @@ func tooCostly(param, format string, args ...any) *refusal {
 	return refuse(events.TooCostly, param, format, args...)
 }
 
-// drop refuses what a lenient reader leaves out: Invalid for what is not known, Unsupported for a form of the answer that is not offered.
+// drop refuses what a lenient reader leaves out: Invalid for what is not known, Unsupported for a form of the answer
+// that is not offered.
 func drop(kind events.Kind, param, format string, args ...any) *refusal {
 	r := refuse(kind, param, format, args...)
 	r.dropped = true

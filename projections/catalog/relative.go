@@ -11,9 +11,9 @@ import (
 	"binnacle/projections/catalog/literal"
 )
 
-// Relative returns a condition in which references under a base are relative, as they are in the resources that are stored: a condition
-// means the same wherever it is read, and so names no server. What else stands there stays as it is; what is malformed is for
-// [Catalog.ParseCondition] to refuse.
+// Relative returns a condition in which references under a base are relative, as they are in the resources that are
+// stored: a condition means the same wherever it is read, and so names no server. What else stands there stays as it
+// is; what is malformed is for [Catalog.ParseCondition] to refuse.
 func (c *Catalog) Relative(typ, raw, base string) string {
 	own := c.types.Of(typ)
 	if own == nil || base == "" || !strings.Contains(raw, "=") {
@@ -36,7 +36,8 @@ func (c *Catalog) Relative(typ, raw, base string) string {
 	return strings.Join(pairs, "&")
 }
 
-// relativeValue makes the references in a value of the parameter relative, those that stand as parts of a composite too.
+// relativeValue makes the references in a value of the parameter relative, those that stand as parts of a composite
+// too.
 func relativeValue(p *extract.Param, value, base string) string {
 	alternatives := splitUnescaped(value, ',')
 	for i, one := range alternatives {

@@ -7,14 +7,16 @@ import (
 	"binnacle/projections"
 )
 
-// Selective holds that a condition asks for something that an index can go to: the equality of a code, a reference, an id, a string's
-// beginning, a date. Without that the projector would look through all resources of a type, while everything behind the event waits; it has
-// no limit of time, because what it decides must be the same in every rebuild. Kind TooCostly.
+// Selective holds that a condition asks for something that an index can go to: the equality of a code, a reference, an
+// id, a string's beginning, a date. Without that the projector would look through all resources of a type, while
+// everything behind the event waits; it has no limit of time, because what it decides must be the same in every
+// rebuild. Kind TooCostly.
 func Selective(query projections.Query) error {
 	if slices.ContainsFunc(query.Clauses, isSelective) {
 		return nil
 	}
-	return events.Errorf(events.TooCostly, "catalog.Selective", "the condition on %s selects by ranges, by what is missing or by parts of texts alone, which would take too long; "+
+	return events.Errorf(events.TooCostly, "catalog.Selective", "the condition on %s selects by ranges, by what is "+
+		"missing or by parts of texts alone, which would take too long; "+
 		"add a parameter that names something, as in identifier=system|value", query.Type)
 }
 
@@ -23,7 +25,9 @@ func isSelective(c projections.Clause) bool {
 	case len(c.Any) > 0:
 		return !slices.ContainsFunc(c.Any, func(one projections.Clause) bool { return !isSelective(one) })
 	case c.Follow != nil:
-		return !slices.ContainsFunc(c.Follow.Targets, func(t projections.Target) bool { return !slices.ContainsFunc(t.Clauses, isSelective) })
+		return !slices.ContainsFunc(c.Follow.Targets, func(t projections.Target) bool {
+			return !slices.ContainsFunc(t.Clauses, isSelective)
+		})
 	case c.Modifier == projections.Missing || c.Modifier == projections.Not || c.Modifier == projections.Contains:
 		return false
 	case c.Param == projections.ParamLastUpdated:
@@ -32,7 +36,8 @@ func isSelective(c projections.Clause) bool {
 	return !slices.ContainsFunc(c.Values, func(v projections.Value) bool { return !selects(c, v) })
 }
 
-// selects tells whether a value selects one thing, or the things in a narrow range; a composite value does when one of its components does.
+// selects tells whether a value selects one thing, or the things in a narrow range; a composite value does when one of
+// its components does.
 func selects(c projections.Clause, v projections.Value) bool {
 	if c.Kind != projections.Composite {
 		return names(c.Kind, v)

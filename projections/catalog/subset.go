@@ -96,8 +96,8 @@ func (c *Catalog) Subset(typ string, summary Summary, elements []string) *Subset
 	return &Subset{kept: part}
 }
 
-// ParseSubset reads _summary and _elements where one resource of a type is read, and passes over all other parameters; nil when everything is
-// wanted. Errors are of kind Invalid.
+// ParseSubset reads _summary and _elements where one resource of a type is read, and passes over all other parameters;
+// nil when everything is wanted. Errors are of kind Invalid.
 func (c *Catalog) ParseSubset(typ, raw string) (*Subset, error) {
 	p, err := c.newQueryParser(Options{Type: typ})
 	if err != nil {
@@ -123,7 +123,8 @@ func (c *Catalog) ParseSubset(typ, raw string) (*Subset, error) {
 }
 
 // subsetted is the tag of a resource that is not all there (FHIR R4 search, 3.1.1.5.8).
-const subsetted = `{"system":"http://terminology.hl7.org/CodeSystem/v3-ObservationValue","code":"SUBSETTED","display":"subsetted"}`
+const subsetted = `{"system":"http://terminology.hl7.org/CodeSystem/v3-ObservationValue",` +
+	`"code":"SUBSETTED","display":"subsetted"}`
 
 // Append appends the part of a resource to dst, tagged as such. What is kept stands as it stood.
 func (s *Subset) Append(dst []byte, doc *fhir.Document) []byte {

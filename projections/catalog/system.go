@@ -8,9 +8,9 @@ import (
 	"binnacle/projections"
 )
 
-// ParseSystem reads the parameters of a search over several types (FHIR R4 http, 3.1.0.11): those that _type names, else all types; in a
-// compartment those that can be in it. A parameter must be known to every type that is searched. Without _sort the newest come first.
-// Options.Type is not used. See [Catalog.ParseQuery] for the rest.
+// ParseSystem reads the parameters of a search over several types (FHIR R4 http, 3.1.0.11): those that _type names,
+// else all types; in a compartment those that can be in it. A parameter must be known to every type that is searched.
+// Without _sort the newest come first. Options.Type is not used. See [Catalog.ParseQuery] for the rest.
 func (c *Catalog) ParseSystem(raw string, o Options) (Parsed, error) {
 	types, typed, err := c.systemTypes(raw, o.Compartment)
 	if err != nil {
@@ -43,7 +43,8 @@ func (c *Catalog) systemTypes(raw string, in Compartment) (types []string, typed
 	if in != (Compartment{}) {
 		members := c.model.Compartments()[in.Type]
 		if members == nil {
-			return nil, false, events.Errorf(events.NotFound, "catalog.ParseSystem", "%.64q has no compartment; these have one: %s", in.Type, someOf(c.Compartments()))
+			return nil, false, events.Errorf(events.NotFound, "catalog.ParseSystem",
+				"%.64q has no compartment; these have one: %s", in.Type, someOf(c.Compartments()))
 		}
 		all = slices.DeleteFunc(all, func(typ string) bool { return members[typ] == nil })
 	}
@@ -94,7 +95,8 @@ func (s *systemParser) param(key, value string) error {
 			*s.parsers[j] = before[j]
 		}
 		first := s.parsers[0]
-		first.issues = append(first.issues, Issue{Param: key, Kind: r.kind, Text: r.text + " (the parameter was ignored)"})
+		first.issues = append(first.issues, Issue{Param: key, Kind: r.kind,
+			Text: r.text + " (the parameter was ignored)"})
 		return nil
 	}
 	return nil
@@ -108,7 +110,8 @@ func (s *systemParser) finish(typed bool) (Parsed, error) {
 	first := s.parsers[0]
 	for _, p := range s.parsers {
 		if len(p.query.Sort) == 0 {
-			p.query.Sort = []projections.SortKey{{Param: projections.ParamLastUpdated, Kind: projections.Date, Descending: true}}
+			p.query.Sort = []projections.SortKey{{Param: projections.ParamLastUpdated, Kind: projections.Date,
+				Descending: true}}
 		}
 	}
 	parsed, err := first.finish()
@@ -122,7 +125,8 @@ func (s *systemParser) finish(typed bool) (Parsed, error) {
 		}
 		for i, key := range of.Query.Sort {
 			if want := parsed.Query.Sort[i]; key.Kind != want.Kind {
-				return Parsed{}, invalid("_sort", "%s is a %s of %s and a %s of %s, which have no common order", key.Param, want.Kind, first.options.Type, key.Kind, p.options.Type).error()
+				return Parsed{}, invalid("_sort", "%s is a %s of %s and a %s of %s, which have no common order",
+					key.Param, want.Kind, first.options.Type, key.Kind, p.options.Type).error()
 			}
 		}
 		parsed.Types = append(parsed.Types, of.Query)

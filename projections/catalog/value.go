@@ -46,7 +46,9 @@ func unescape(s string) string {
 }
 
 // values reads one alternative. It may stand for several: a URL under the server's own base for the resource too, say.
-func (p *queryParser) values(param *extract.Param, m projections.Modifier, targetType, key, text string) ([]projections.Value, *refusal) {
+func (p *queryParser) values(
+	param *extract.Param, m projections.Modifier, targetType, key, text string,
+) ([]projections.Value, *refusal) {
 	var v *projections.Value
 	var r *refusal
 	switch param.Kind {
@@ -85,7 +87,8 @@ func (p *queryParser) compositeValues(param *extract.Param, key, text string) ([
 		for _, part := range param.Components {
 			names = append(names, part.Code)
 		}
-		return nil, invalid(key, "%.80q has %d parts; write %s, and a $ that belongs to a value as \\$", text, len(texts), strings.Join(names, "$"))
+		return nil, invalid(key, "%.80q has %d parts; write %s, and a $ that belongs to a value as \\$", text,
+			len(texts), strings.Join(names, "$"))
 	}
 	all := []projections.Value{{}}
 	for i, part := range param.Components {
@@ -107,8 +110,8 @@ func (p *queryParser) compositeValues(param *extract.Param, key, text string) ([
 	return all, nil
 }
 
-// caseless gives a token the form in which it stands in an index: codes as they are, what is a text without its case. Of a parameter that
-// selects both it is asked for in both forms.
+// caseless gives a token the form in which it stands in an index: codes as they are, what is a text without its case.
+// Of a parameter that selects both it is asked for in both forms.
 func caseless(param *extract.Param, v projections.Value) []projections.Value {
 	folded := v
 	folded.Code = projections.FoldCase(v.Code)
@@ -159,7 +162,8 @@ func (p *queryParser) tokenValue(param *extract.Param, key, text string) (*proje
 	case only("code"):
 		value, offered := param.CodeValue(*v)
 		if !offered {
-			return nil, refuse(events.Unsupported, key, "%s is a code, whose system does not stand in resources; any code of a system is not offered, write the codes", param.Code)
+			return nil, refuse(events.Unsupported, key, "%s is a code, whose system does not stand in resources; any "+
+				"code of a system is not offered, write the codes", param.Code)
 		}
 		*v = value
 	}
@@ -171,11 +175,15 @@ func hasSystem(datatype string) bool {
 	return datatype == "CodeableConcept" || datatype == "Coding" || datatype == "Identifier"
 }
 
-// referenceValues reads id, Type/id, an absolute URL or a canonical with or without version (FHIR R4, section 3.1.1.4.11). A URL under the
-// server's own base stands for the resource, and for the URL itself: canonicals are kept as they were sent, and so is a reference that
-// was sent under another name of the server.
-func (p *queryParser) referenceValues(param *extract.Param, targetType, key, text string) ([]projections.Value, *refusal) {
-	canonical := slices.ContainsFunc(param.Datatypes, func(d string) bool { return d == "canonical" || d == "uri" || d == "url" })
+// referenceValues reads id, Type/id, an absolute URL or a canonical with or without version (FHIR R4, section
+// 3.1.1.4.11). A URL under the server's own base stands for the resource, and for the URL itself: canonicals are kept
+// as they were sent, and so is a reference that was sent under another name of the server.
+func (p *queryParser) referenceValues(
+	param *extract.Param, targetType, key, text string,
+) ([]projections.Value, *refusal) {
+	canonical := slices.ContainsFunc(param.Datatypes, func(d string) bool {
+		return d == "canonical" || d == "uri" || d == "url"
+	})
 	if parts := splitUnescaped(text, '|'); len(parts) == 2 && canonical && targetType == "" {
 		if parts[0] == "" || parts[1] == "" {
 			return nil, invalid(key, "%.80q lacks the URL or the version", text)
@@ -206,15 +214,19 @@ func (p *queryParser) referenceValues(param *extract.Param, targetType, key, tex
 }
 
 // referenceValue reads a reference that has been unescaped.
-func (p *queryParser) referenceValue(param *extract.Param, canonical bool, targetType, key, text string) (*projections.Value, *refusal) {
+func (p *queryParser) referenceValue(
+	param *extract.Param, canonical bool, targetType, key, text string,
+) (*projections.Value, *refusal) {
 	r := literal.ParseReference(text)
 	switch {
 	case strings.Contains(text, "?"):
 		return nil, invalid(key, "%.80q holds a query; write id, Type/id or a URL", text)
 	case r.Version != "":
-		return nil, refuse(events.Unsupported, key, "references to a version are not offered; leave out /_history/%.64s", r.Version)
+		return nil, refuse(events.Unsupported, key,
+			"references to a version are not offered; leave out /_history/%.64s", r.Version)
 	case r.Fragment != "":
-		return nil, refuse(events.Unsupported, key, "references to a part are not offered; leave out #%.64s", r.Fragment)
+		return nil, refuse(events.Unsupported, key, "references to a part are not offered; leave out #%.64s",
+			r.Fragment)
 	case r.Relative && targetType != "" && r.Type != targetType:
 		return nil, invalid(key, "the modifier asks for %s and the value %.80q for %s", targetType, text, r.Type)
 	case r.Relative && !p.catalog.Known(r.Type):
@@ -249,7 +261,8 @@ func cutPrefix(key, text string) (projections.Prefix, string, *refusal) {
 	}
 	prefix, ok := prefixes[text[:n]]
 	if !ok {
-		return 0, "", invalid(key, "%.40q begins with no prefix that there is: eq, ne, gt, lt, ge, le, sa, eb, ap", text)
+		return 0, "", invalid(key, "%.40q begins with no prefix that there is: eq, ne, gt, lt, ge, le, sa, eb, ap",
+			text)
 	}
 	return prefix, text[n:], nil
 }
@@ -265,7 +278,8 @@ func (p *queryParser) dateValue(key, text string) (*projections.Value, *refusal)
 	}
 	if prefix == projections.Ap {
 		if p.options.Now == nil {
-			return nil, invalid(key, "the prefix ap depends on the clock, and what is asked for here must mean the same at any time; write ge and le")
+			return nil, invalid(key, "the prefix ap depends on the clock, and what is asked for here must mean the "+
+				"same at any time; write ge and le")
 		}
 		now := p.options.Now().UnixMicro()
 		delta := max(now-m.End, m.Start-now, 0) / 10
@@ -274,8 +288,8 @@ func (p *queryParser) dateValue(key, text string) (*projections.Value, *refusal)
 	return &projections.Value{Prefix: prefix, Start: m.Start, End: m.End}, nil
 }
 
-// numberInto reads a number with its prefix and sets the range that is meant. The precision counts for eq, ne and ap alone (FHIR R4, section
-// 3.1.1.4.9).
+// numberInto reads a number with its prefix and sets the range that is meant. The precision counts for eq, ne and ap
+// alone (FHIR R4, section 3.1.1.4.9).
 func numberInto(v *projections.Value, key, text string) *refusal {
 	prefix, rest, err := cutPrefix(key, text)
 	if err != nil {

@@ -27,7 +27,8 @@ func newCompiler(m *r4.Model, typ string) *compiler {
 
 // at makes a compiler for expressions whose focus is a place inside the same resource.
 func (c *compiler) at(focus r4.Place) *compiler {
-	return &compiler{c.model, c.typ, &paths{focus: newNode(focus, focus.Path), resource: newNode(r4.PlaceOf(c.typ), c.typ)}}
+	return &compiler{c.model, c.typ, &paths{focus: newNode(focus, focus.Path),
+		resource: newNode(r4.PlaceOf(c.typ), c.typ)}}
 }
 
 // branches are the operands of the unions at the top of an expression.
@@ -63,7 +64,8 @@ func (c *compiler) path(e fhirpath.Expr) ([]*node, error) {
 		case "$this", "%context":
 			return []*node{c.paths.focus}, nil
 		}
-		return nil, fhirpath.Errorf(e.Position(), "the variable %s is not in the subset of FHIRPath that search parameters may use here", e.Name)
+		return nil, fhirpath.Errorf(e.Position(), "the variable %s is not in the subset of FHIRPath that search "+
+			"parameters may use here", e.Name)
 	case *fhirpath.Literal:
 		return nil, fhirpath.Errorf(e.Position(), "a constant selects no element")
 	case *fhirpath.Member:
@@ -122,9 +124,11 @@ func (c *compiler) member(from []*node, name string, position int) ([]*node, err
 	for _, n := range from {
 		if name == "extension" && r4.IsPrimitive(n.at.Datatype) {
 			if n.parent == nil {
-				return nil, fhirpath.Errorf(position, "the extensions of a primitive can be had right after its name only")
+				return nil, fhirpath.Errorf(position, "the extensions of a primitive can be had right after its "+
+					"name only")
 			}
-			twin := n.parent.child(r4.Step{Key: "_" + n.key, Many: n.many, To: r4.PlaceOf("Element"), Element: n.element})
+			twin := n.parent.child(r4.Step{Key: "_" + n.key, Many: n.many, To: r4.PlaceOf("Element"),
+				Element: n.element})
 			twin.holes = true
 			n = twin
 		}
@@ -180,7 +184,8 @@ func (c *compiler) cast(of fhirpath.Expr, typ string, position int) ([]*node, er
 		have = append(have, n.at.Datatype)
 	}
 	if to == nil {
-		return nil, fhirpath.Errorf(position, "%s can not be %s; its types are %s", elementNames(from), typ, strings.Join(have, ", "))
+		return nil, fhirpath.Errorf(position, "%s can not be %s; its types are %s", elementNames(from), typ,
+			strings.Join(have, ", "))
 	}
 	return to, nil
 }
@@ -224,7 +229,8 @@ func (c *compiler) call(e *fhirpath.Call) ([]*node, error) {
 		url := &fhirpath.Binary{At: e.At, Op: "=", Left: &fhirpath.Name{At: e.At, Name: "url"}, Right: e.Args[0]}
 		return c.where(from, url)
 	}
-	return nil, fhirpath.Errorf(e.Position(), "the function %s() with %d arguments is not in the subset of FHIRPath that search parameters may use here", e.Name, len(e.Args))
+	return nil, fhirpath.Errorf(e.Position(), "the function %s() with %d arguments is not in the subset of FHIRPath "+
+		"that search parameters may use here", e.Name, len(e.Args))
 }
 
 // typeArgument reads a type that stands as an argument: as(Quantity), ofType(FHIR.Quantity).
@@ -262,7 +268,8 @@ func (c *compiler) where(from []*node, criterion fhirpath.Expr) ([]*node, error)
 	return to, nil
 }
 
-// compileParam compiles a parameter's expression into the tree of its type, and notes in p the datatypes that it selects.
+// compileParam compiles a parameter's expression into the tree of its type, and notes in p the datatypes that it
+// selects.
 func (c *compiler) compileParam(p *Param, e fhirpath.Expr, components []*component, main bool) error {
 	applies := false
 	var targets []string // of branches that ask for the target's type
@@ -276,7 +283,8 @@ func (c *compiler) compileParam(p *Param, e fhirpath.Expr, components []*compone
 				return err
 			}
 			if p.Kind != projections.Token {
-				return fhirpath.Errorf(branch.Position(), "the expression gives true or false, which a %s parameter can not index", p.Kind)
+				return fhirpath.Errorf(branch.Position(),
+					"the expression gives true or false, which a %s parameter can not index", p.Kind)
 			}
 			applies, p.readable, p.alone = true, true, true
 			p.addDatatype("boolean")

@@ -35,7 +35,8 @@ func componentsOf(d *parameter.Definition, byURL map[string]*parameter.Definitio
 			return nil, fmt.Errorf("component[%d].definition %q is not a known SearchParameter", i, c.Definition)
 		}
 		if of.Kind == projections.Composite || of.Kind == projections.Special {
-			return nil, fmt.Errorf("component[%d].definition %q is a %s parameter, which can be no component", i, c.Definition, of.Kind)
+			return nil, fmt.Errorf("component[%d].definition %q is a %s parameter, which can be no component", i,
+				c.Definition, of.Kind)
 		}
 		e, err := fhirpath.Parse(c.Expression)
 		if err != nil {
@@ -56,7 +57,8 @@ func (c *compiler) compileComponents(focus r4.Place, components []*component) (*
 			return nil, fmt.Errorf("component %s, expression %q: %w", part.info.Code, part.info.Expression, err)
 		}
 		if !p.readable {
-			return nil, fmt.Errorf("component %s, expression %q: a %s can index none of %v", part.info.Code, part.info.Expression, p.Kind, p.Datatypes)
+			return nil, fmt.Errorf("component %s, expression %q: a %s can index none of %v", part.info.Code,
+				part.info.Expression, p.Kind, p.Datatypes)
 		}
 		inside.paths.focus.prune()
 		inside.paths.resource.prune()
@@ -99,7 +101,8 @@ func readComposite(w *walk, o *output, v fhir.Node) {
 		w.drop(start)
 		return
 	case combinations > maxCombinations:
-		w.err = events.Errorf(events.TooLarge, "catalog.Extract", "the parameter %s has more than %d combinations here", o.param, maxCombinations).At(v.Path())
+		w.err = events.Errorf(events.TooLarge, "catalog.Extract", "the parameter %s has more than %d combinations here",
+			o.param, maxCombinations).At(v.Path())
 		return
 	}
 	found := append([]projections.Term(nil), w.terms[start:]...)

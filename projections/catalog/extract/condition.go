@@ -65,7 +65,8 @@ func (c *compiler) condition(e fhirpath.Expr) (condition, error) {
 	}
 	for _, n := range ends.nodes {
 		if n.at.Datatype != "boolean" {
-			return nil, fhirpath.Errorf(e.Position(), "%s is %s, which is neither true nor false", n.element, n.at.Datatype)
+			return nil, fhirpath.Errorf(e.Position(), "%s is %s, which is neither true nor false", n.element,
+				n.at.Datatype)
 		}
 	}
 	return func(w *walk, v fhir.Node) truth {
@@ -78,7 +79,8 @@ func (c *compiler) condition(e fhirpath.Expr) (condition, error) {
 	}, nil
 }
 
-// fresh makes a compiler with the same focus and trees of its own: what one operand finds must not mix with what another does.
+// fresh makes a compiler with the same focus and trees of its own: what one operand finds must not mix with what
+// another does.
 func (c *compiler) fresh() *compiler { return c.at(c.paths.focus.at) }
 
 // finding is a set of paths whose values a condition wants.
@@ -201,11 +203,13 @@ func (c *compiler) existence(e *fhirpath.Call) (condition, error) {
 	}, nil
 }
 
-// isType compiles "resolve() is Type", where the type of a reference's target is wanted and nothing is resolved, and "path is Type".
+// isType compiles "resolve() is Type", where the type of a reference's target is wanted and nothing is resolved, and
+// "path is Type".
 func (c *compiler) isType(of fhirpath.Expr, typ string, position int) (condition, error) {
 	resolve, ok := of.(*fhirpath.Call)
 	if !ok || resolve.Name != "resolve" {
-		return c.existence(&fhirpath.Call{At: fhirpath.At(position), Name: "exists", Of: &fhirpath.TypeOperation{At: fhirpath.At(position), Op: "as", Of: of, Type: typ}})
+		return c.existence(&fhirpath.Call{At: fhirpath.At(position), Name: "exists",
+			Of: &fhirpath.TypeOperation{At: fhirpath.At(position), Op: "as", Of: of, Type: typ}})
 	}
 	if !c.model.IsResource(typ) {
 		return nil, fhirpath.Errorf(position, "%s is no resource type", typ)
@@ -220,7 +224,8 @@ func (c *compiler) isType(of fhirpath.Expr, typ string, position int) (condition
 	}
 	for _, n := range ends.nodes {
 		if n.at.Datatype != "Reference" && n.at.Datatype != "canonical" && n.at.Datatype != "uri" {
-			return nil, fhirpath.Errorf(resolve.Position(), "%s is %s, which refers to nothing", n.element, n.at.Datatype)
+			return nil, fhirpath.Errorf(resolve.Position(), "%s is %s, which refers to nothing", n.element,
+				n.at.Datatype)
 		}
 	}
 	return func(w *walk, v fhir.Node) truth {

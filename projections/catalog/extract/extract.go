@@ -15,8 +15,9 @@ import (
 	"binnacle/projections/catalog/r4"
 )
 
-// extractionVersion is raised with every change of the code that gives other terms for a document, or another projections.Fold of its
-// strings: rebuilds hang on it. TestTheWholeSample tells of the terms, by the digest in testdata/terms.golden.
+// extractionVersion is raised with every change of the code that gives other terms for a document, or another
+// projections.Fold of its strings: rebuilds hang on it. TestTheWholeSample tells of the terms, by the digest in
+// testdata/terms.golden.
 const extractionVersion = 6
 
 // Types is what can be searched of all resource types, compiled to turn documents into terms. It doesn't change and is
@@ -85,14 +86,17 @@ func (x *Types) Check(resource fhir.Node) error {
 	return nil
 }
 
-// maxString is the size of the largest string that FHIR R4 allows (datatypes.html#string: 1 MB), bytes. An index that keeps larger ones makes others wait.
+// maxString is the size of the largest string that FHIR R4 allows (datatypes.html#string: 1 MB), bytes. An index that
+// keeps larger ones makes others wait.
 const maxString = 1 << 20
 
 // longString refuses a string that a search would read and that is too long.
 func longString(terms []projections.Term) error {
 	for i := range terms {
 		if terms[i].Kind == projections.String && len(terms[i].Text) > maxString {
-			return events.Errorf(events.Invalid, "catalog.Check", "a string that the search parameter %s reads has %d bytes; FHIR R4 allows a string 1 MB", terms[i].Param, len(terms[i].Text))
+			return events.Errorf(events.Invalid, "catalog.Check",
+				"a string that the search parameter %s reads has %d bytes; FHIR R4 allows a string 1 MB",
+				terms[i].Param, len(terms[i].Text))
 		}
 	}
 	return nil
@@ -106,12 +110,14 @@ func (x *Types) release(w *walk) {
 
 func (x *Types) walk(root fhir.Node) (*walk, error) {
 	if root.Kind() != fhir.Object {
-		return nil, events.Errorf(events.Invalid, "catalog.Extract", "a resource is a JSON object; this is %s", root.Kind())
+		return nil, events.Errorf(events.Invalid, "catalog.Extract", "a resource is a JSON object; this is %s",
+			root.Kind())
 	}
 	typ := root.Get("resourceType").Text()
 	t := x.types[typ]
 	if t == nil {
-		return nil, events.Errorf(events.Invalid, "catalog.Extract", "resourceType %.64q is not a resource type of FHIR R4", typ).At("resourceType")
+		return nil, events.Errorf(events.Invalid, "catalog.Extract",
+			"resourceType %.64q is not a resource type of FHIR R4", typ).At("resourceType")
 	}
 	w := x.walks.Get().(*walk)
 	w.reset(root)

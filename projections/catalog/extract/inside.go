@@ -181,7 +181,8 @@ func (x *Types) walkInside(inside, container fhir.Node) *walk {
 	return w
 }
 
-// checkInside holds that what is contained can be read as its type: chains look into it. An unknown type is refused for its form.
+// checkInside holds that what is contained can be read as its type: chains look into it. An unknown type is refused for
+// its form.
 func (x *Types) checkInside(inside, container fhir.Node) error {
 	t := x.types[inside.Get("resourceType").Text()]
 	if t == nil {

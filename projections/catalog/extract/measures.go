@@ -30,8 +30,8 @@ func (w *walk) moment(v fhir.Node, datatype string) (literal.Moment, bool) {
 	return m, err == nil
 }
 
-// ends reads a Period; an end that is missing is open. found is false when both are. A period that is written backwards covers what
-// lies between.
+// ends reads a Period; an end that is missing is open. found is false when both are. A period that is written backwards
+// covers what lies between.
 func (w *walk) ends(v fhir.Node) (start, end int64, found bool) {
 	start, end = projections.MinTime, projections.MaxTime
 	if s := v.Get("start"); w.text(v, "start") != "" {
@@ -56,7 +56,8 @@ func readPeriod(w *walk, o *output, v fhir.Node) {
 	}
 }
 
-// readTiming makes one term of the outer limits of a Timing: its events and the bounds of its repetition (FHIR R4, section 3.1.1.4.7).
+// readTiming makes one term of the outer limits of a Timing: its events and the bounds of its repetition (FHIR R4,
+// section 3.1.1.4.7).
 func readTiming(w *walk, o *output, v fhir.Node) {
 	start, end := projections.MaxTime, projections.MinTime
 	w.items(v, "event", fhir.String, func(event fhir.Node) {
@@ -72,7 +73,8 @@ func readTiming(w *walk, o *output, v fhir.Node) {
 	}
 }
 
-// number reads a JSON number. One beyond what a float64 holds becomes the largest that there is: infinities are open ends.
+// number reads a JSON number. One beyond what a float64 holds becomes the largest that there is: infinities are open
+// ends.
 func number(v fhir.Node) float64 {
 	f, _ := strconv.ParseFloat(v.Text(), 64)
 	return max(-math.MaxFloat64, min(f, math.MaxFloat64))
@@ -103,8 +105,8 @@ func readNumberRange(w *walk, o *output, v fhir.Node) {
 	}
 }
 
-// readQuantity makes the term of a Quantity or of one of its specialisations. A comparator opens one end: "<= 5" is anything up
-// to 5, "< 5" anything up to the number before it.
+// readQuantity makes the term of a Quantity or of one of its specialisations. A comparator opens one end: "<= 5" is
+// anything up to 5, "< 5" anything up to the number before it.
 func readQuantity(w *walk, o *output, v fhir.Node) {
 	f, found := w.value(v, "value")
 	if !found {
@@ -127,7 +129,8 @@ func readQuantity(w *walk, o *output, v fhir.Node) {
 
 // unit makes a quantity's term with its unit alone.
 func (w *walk) unit(v fhir.Node) projections.Term {
-	return projections.Term{Kind: projections.Quantity, System: w.text(v, "system"), Code: w.text(v, "code"), Text: w.text(v, "unit")}
+	return projections.Term{Kind: projections.Quantity, System: w.text(v, "system"), Code: w.text(v, "code"),
+		Text: w.text(v, "unit")}
 }
 
 // readMoney makes the term of an amount, with its currency as the code of the unit.

@@ -8,13 +8,16 @@ import (
 
 // Param is a search parameter of one resource type.
 type Param struct {
-	Code       string
-	Kind       projections.Kind
-	URL        string      // of its definition
-	Type       string      // the type that it is defined on: the resource type, "Resource" or "DomainResource"
-	Expression string      // as defined, with the branches of other types; "" when it selects nothing (_text, _content, _query)
-	Targets    []string    // resource types that a reference may point to: those that the expression asks for, else as defined
-	Datatypes  []string    // FHIR datatypes that the expression can select, sorted; not all of them need to be indexable
+	Code string
+	Kind projections.Kind
+	URL  string // of its definition
+	Type string // the type that it is defined on: the resource type, "Resource" or "DomainResource"
+	// as defined, with the branches of other types; "" when it selects nothing (_text, _content, _query)
+	Expression string
+	// resource types that a reference may point to: those that the expression asks for, else as defined
+	Targets []string
+	// FHIR datatypes that the expression can select, sorted; not all of them need to be indexable
+	Datatypes  []string
 	Components []Component // of a composite
 
 	Shares []projections.Share // the parameters that have its terms, too; nil: it stands for itself
@@ -36,8 +39,8 @@ type Component struct {
 	systems systemSet
 }
 
-// Searchable tells whether a query takes the parameter. Special parameters and those without an expression are known and not
-// offered.
+// Searchable tells whether a query takes the parameter. Special parameters and those without an expression are known
+// and not offered.
 func (p *Param) Searchable() bool { return p.Kind != projections.Special && p.Expression != "" }
 
 func (p *Param) addDatatype(datatype string) { p.Datatypes = union(p.Datatypes, []string{datatype}) }
@@ -70,7 +73,9 @@ func (p *Param) RefersTo(typ string) bool {
 
 // Followable tells whether references of the parameter name resources by type and id; canonicals name them by URL.
 func (p *Param) Followable() bool {
-	return p.Kind == projections.Reference && p.Searchable() && slices.ContainsFunc(p.Datatypes, func(d string) bool { return d == "Reference" || d == "Resource" })
+	return p.Kind == projections.Reference && p.Searchable() && slices.ContainsFunc(p.Datatypes, func(d string) bool {
+		return d == "Reference" || d == "Resource"
+	})
 }
 
 // InsideCode is the parameter under which the terms of contained resources of a type stand: what shares the

@@ -11,8 +11,8 @@ import (
 // reader makes the terms of one value. Its JSON kind has been checked.
 type reader func(w *walk, o *output, v fhir.Node)
 
-// readerOf returns how a kind of parameter reads a datatype; nil when it has no use for it (FHIR R4, section 3.1.1.5: a date parameter
-// passes over a choice's string, say).
+// readerOf returns how a kind of parameter reads a datatype; nil when it has no use for it (FHIR R4, section 3.1.1.5: a
+// date parameter passes over a choice's string, say).
 func readerOf(kind projections.Kind, datatype string) reader {
 	switch kind {
 	case projections.Token:
@@ -27,7 +27,8 @@ func readerOf(kind projections.Kind, datatype string) reader {
 			return readContactPoint
 		case "string", "markdown":
 			return readCaselessText
-		case "boolean", "code", "id", "uri", "url", "canonical", "oid", "uuid", "integer", "positiveInt", "unsignedInt", "date":
+		case "boolean", "code", "id", "uri", "url", "canonical", "oid", "uuid", "integer", "positiveInt", "unsignedInt",
+			"date":
 			return readTokenText
 		}
 	case projections.Reference:
@@ -86,8 +87,8 @@ func readerOf(kind projections.Kind, datatype string) reader {
 	return nil
 }
 
-// readCodeableConcept makes a term of each coding that has a code or a system. A concept with nothing but text is a term without a code,
-// which no token finds.
+// readCodeableConcept makes a term of each coding that has a code or a system. A concept with nothing but text is a
+// term without a code, which no token finds.
 func readCodeableConcept(w *walk, o *output, v fhir.Node) {
 	text := w.text(v, "text")
 	before := len(w.terms)
@@ -121,13 +122,15 @@ func (w *walk) coding(o *output, v fhir.Node, text string) (display string) {
 }
 
 func readIdentifier(w *walk, o *output, v fhir.Node) {
-	t := projections.Term{Param: o.param, Kind: projections.Token, System: w.text(v, "system"), Code: w.text(v, "value")}
+	t := projections.Term{Param: o.param, Kind: projections.Token, System: w.text(v, "system"),
+		Code: w.text(v, "value")}
 	if t.Code != "" || t.System != "" {
 		w.add(t)
 	}
 }
 
-// IsCaseless tells whether the case of a datatype's tokens doesn't count (FHIR R4, section 3.1.1.4.10): they are texts, not codes.
+// IsCaseless tells whether the case of a datatype's tokens doesn't count (FHIR R4, section 3.1.1.4.10): they are texts,
+// not codes.
 func IsCaseless(datatype string) bool {
 	return datatype == "string" || datatype == "markdown" || datatype == "ContactPoint"
 }
@@ -188,7 +191,8 @@ func readAddress(w *walk, o *output, v fhir.Node) {
 	}
 }
 
-// readOwnURL makes terms of a resource's own canonical URL: of the URL, and of the URL with the version that the resource has.
+// readOwnURL makes terms of a resource's own canonical URL: of the URL, and of the URL with the version that the
+// resource has.
 func readOwnURL(w *walk, o *output, v fhir.Node) {
 	readURI(w, o, v)
 	if url, version := v.Text(), w.text(w.root, "version"); url != "" && version != "" && !strings.Contains(url, "|") {
@@ -209,7 +213,8 @@ func readURI(w *walk, o *output, v fhir.Node) {
 	}
 }
 
-// reference makes the term of a literal reference. One to what is contained is none: it leads nowhere outside, and chains alone follow it.
+// reference makes the term of a literal reference. One to what is contained is none: it leads nowhere outside, and
+// chains alone follow it.
 func (w *walk) reference(o *output, text string) {
 	if text == "" || text[0] == '#' {
 		return
@@ -232,7 +237,8 @@ func readReference(w *walk, o *output, v fhir.Node) {
 	w.reference(o, text)
 	identifier := w.object(v, "identifier")
 	if system, value := w.text(identifier, "system"), w.text(identifier, "value"); system != "" || value != "" {
-		w.add(projections.Term{Param: o.param, Kind: projections.Reference, Identifier: true, System: system, Code: value})
+		w.add(projections.Term{Param: o.param, Kind: projections.Reference, Identifier: true, System: system,
+			Code: value})
 	}
 }
 

@@ -8,11 +8,12 @@ import (
 	"binnacle/projections"
 )
 
-// Many parameters repeat others: subject where it is a Patient is patient, code with the codes of the components is combo-code. Which
-// ones is read off the compiled expressions, so it is the same for the same definitions: a parameter whose terms always are those of
-// others shares them (see projections.Share), and an index keeps them once.
+// Many parameters repeat others: subject where it is a Patient is patient, code with the codes of the components is
+// combo-code. Which ones is read off the compiled expressions, so it is the same for the same definitions: a parameter
+// whose terms always are those of others shares them (see projections.Share), and an index keeps them once.
 
-// sourceNode is where terms of a parameter come from: a node of the type's tree, which other parameters with the same path share.
+// sourceNode is where terms of a parameter come from: a node of the type's tree, which other parameters with the same
+// path share.
 type sourceNode struct {
 	at        *node  // has the output
 	of        *node  // is selected before the target's type is asked for
@@ -75,18 +76,20 @@ func (p *Param) origins() []origin {
 	return all
 }
 
-// sharesOf finds parameters of the same kind whose terms together are those of p: one, or, of kinds whose values need not be in one
-// place to be sorted, several.
+// sharesOf finds parameters of the same kind whose terms together are those of p: one, or, of kinds whose values need
+// not be in one place to be sorted, several.
 func (p *Param) sharesOf(others []*Param) []projections.Share {
 	left := p.origins()
 	var shares []projections.Share
-	several := p.Kind == projections.Token || p.Kind == projections.Quantity || p.Kind == projections.Composite || p.Kind == projections.Number
+	several := p.Kind == projections.Token || p.Kind == projections.Quantity || p.Kind == projections.Composite ||
+		p.Kind == projections.Number
 	for _, q := range slices.Backward(others) { // those with many paths first
 		if q.Kind != p.Kind || q.Shares != nil {
 			continue
 		}
 		own := q.origins()
-		if slices.ContainsFunc(own, func(o origin) bool { return !slices.Contains(p.origins(), o) }) || !several && len(own) < len(left) {
+		if slices.ContainsFunc(own, func(o origin) bool { return !slices.Contains(p.origins(), o) }) ||
+			!several && len(own) < len(left) {
 			continue
 		}
 		rest := slices.DeleteFunc(slices.Clone(left), func(o origin) bool { return slices.Contains(own, o) })

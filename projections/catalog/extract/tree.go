@@ -8,9 +8,9 @@ import (
 	"binnacle/projections/catalog/r4"
 )
 
-// paths is a compiled set of paths: a tree of the elements to visit from the focus, and one from the resource that the document holds
-// (for %resource and for paths that begin with a type). For a type's own parameters both are the same tree, so the paths of all its
-// parameters share their beginnings and a document is walked once.
+// paths is a compiled set of paths: a tree of the elements to visit from the focus, and one from the resource that the
+// document holds (for %resource and for paths that begin with a type). For a type's own parameters both are the same
+// tree, so the paths of all its parameters share their beginnings and a document is walked once.
 type paths struct {
 	focus, resource *node
 	slots           int // counters that indexers need
@@ -18,11 +18,12 @@ type paths struct {
 
 // node is an element to visit.
 type node struct {
-	at       r4.Place
-	element  string // its path in the model, for people
-	kind     fhir.JSONKind
-	many     bool
-	holes    bool // null may stand among the items of its array: primitives and their "_" twins (FHIR R4, section 2.6.2.3)
+	at      r4.Place
+	element string // its path in the model, for people
+	kind    fhir.JSONKind
+	many    bool
+	// null may stand among the items of its array: primitives and their "_" twins (FHIR R4, section 2.6.2.3)
+	holes    bool
 	parent   *node
 	key      string
 	children map[string]*node
@@ -97,7 +98,9 @@ func (n *node) prune() bool {
 
 // output adds an output to a node, once for each parameter.
 func (n *node) output(o output) {
-	if !slices.ContainsFunc(n.outputs, func(other output) bool { return other.param == o.param && other.condition == nil && o.condition == nil }) {
+	if !slices.ContainsFunc(n.outputs, func(other output) bool {
+		return other.param == o.param && other.condition == nil && o.condition == nil
+	}) {
 		n.outputs = append(n.outputs, o)
 	}
 }
@@ -115,7 +118,8 @@ func (n *node) read(w *walk, v fhir.Node) {
 		}
 		for j := first; j < len(w.terms); j++ {
 			t := &w.terms[j]
-			t.Shared = o.sharedTypes == nil || !t.Identifier && fhir.IsID(t.Code) && slices.Contains(o.sharedTypes, t.System)
+			t.Shared = o.sharedTypes == nil || !t.Identifier && fhir.IsID(t.Code) &&
+				slices.Contains(o.sharedTypes, t.System)
 		}
 	}
 }

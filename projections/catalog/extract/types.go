@@ -73,7 +73,8 @@ func parseAll(definitions []*parameter.Definition) ([]*parsedDefinition, error) 
 }
 
 func cannotCompile(d *parameter.Definition, err error) *events.Error {
-	return events.Errorf(events.Invalid, "catalog.Load", "SearchParameter %s, expression %q: %v", d.Name(), d.Expression, err)
+	return events.Errorf(events.Invalid, "catalog.Load", "SearchParameter %s, expression %q: %v", d.Name(),
+		d.Expression, err)
 }
 
 // compileType compiles the parameters of a type, its own over those that it inherits.
@@ -94,16 +95,20 @@ func compileType(m *r4.Model, typ string, byBase map[string][]*parsedDefinition,
 				return nil, cannotCompile(d.Definition, fmt.Errorf("on %s: %w", typ, err))
 			}
 			if !p.readable && p.Kind != projections.Composite && p.Kind != projections.Special {
-				return nil, cannotCompile(d.Definition, fmt.Errorf("on %s: a %s parameter can index none of %v", typ, p.Kind, p.Datatypes))
+				return nil, cannotCompile(d.Definition,
+					fmt.Errorf("on %s: a %s parameter can index none of %v", typ, p.Kind, p.Datatypes))
 			}
 		}
 	}
 	if mainDate != "" && (t.Params[mainDate] == nil || t.Params[mainDate].Kind != projections.Date) {
-		return nil, events.Errorf(events.Invalid, "catalog.Load", "%s of %s is its main date, and must stay a date parameter", mainDate, typ)
+		return nil, events.Errorf(events.Invalid, "catalog.Load",
+			"%s of %s is its main date, and must stay a date parameter", mainDate, typ)
 	}
 	c.paths.focus.prune()
 	t.paths = c.paths
-	t.Sorted = slices.SortedFunc(maps.Values(t.Params), func(a, b *Param) int { return strings.Compare(a.Code, b.Code) })
+	t.Sorted = slices.SortedFunc(maps.Values(t.Params), func(a, b *Param) int {
+		return strings.Compare(a.Code, b.Code)
+	})
 	t.share()
 	return t, nil
 }

@@ -33,7 +33,8 @@ func (w *walk) reset(root fhir.Node) {
 	clear(w.terms)
 	clear(w.found[:cap(w.found)])
 	clear(w.links)
-	*w = walk{root: root, container: root, main: projections.MaxTime, terms: w.terms[:0], links: w.links[:0], counters: w.counters[:0], found: w.found[:0]}
+	*w = walk{root: root, container: root, main: projections.MaxTime, terms: w.terms[:0], links: w.links[:0],
+		counters: w.counters[:0], found: w.found[:0]}
 	if cap(w.terms) > manyTerms {
 		w.terms = nil
 	}
@@ -140,7 +141,8 @@ func (w *walk) add(t projections.Term) {
 	if len(w.terms) < maxTerms {
 		w.terms = append(w.terms, t)
 	} else if w.err == nil {
-		w.err = events.Errorf(events.TooLarge, "catalog.Extract", "the resource has more than %d searchable facts", maxTerms)
+		w.err = events.Errorf(events.TooLarge, "catalog.Extract", "the resource has more than %d searchable facts",
+			maxTerms)
 	}
 }
 
@@ -163,7 +165,8 @@ func (w *walk) object(v fhir.Node, key string) fhir.Node {
 	return m
 }
 
-// items calls visit with the items of a member that must be an array of a kind, if it is there. Among primitives null may stand.
+// items calls visit with the items of a member that must be an array of a kind, if it is there. Among primitives null
+// may stand.
 func (w *walk) items(v fhir.Node, key string, kind fhir.JSONKind, visit func(fhir.Node)) {
 	list := v.Get(key)
 	if k := list.Kind(); k == fhir.None {

@@ -1,13 +1,15 @@
-// Package fhirpath reads the subset of FHIRPath (HL7 FHIRPath 2.0.0) that the expressions of SearchParameters are written in, into a
-// tree. What the tree means, on which types, is the catalog's matter.
+// Package fhirpath reads the subset of FHIRPath (HL7 FHIRPath 2.0.0) that the expressions of SearchParameters are
+// written in, into a tree. What the tree means, on which types, is the catalog's matter.
 //
-// The subset: paths of names, indexers, function calls, |, is, as, =, !=, and, or, xor, implies, parentheses, %variables, $this, and literals
-// (strings, numbers, booleans). Anything else is an [Error] that names the construct and its position.
+// The subset: paths of names, indexers, function calls, |, is, as, =, !=, and, or, xor, implies, parentheses,
+// %variables, $this, and literals (strings, numbers, booleans). Anything else is an [Error] that names the construct
+// and its position.
 package fhirpath
 
 import "fmt"
 
-// Expr is an expression. Position is the byte offset of its first character in the text; for an operator, of the operator.
+// Expr is an expression. Position is the byte offset of its first character in the text; for an operator, of the
+// operator.
 type Expr interface {
 	Position() int
 }

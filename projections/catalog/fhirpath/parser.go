@@ -43,21 +43,24 @@ func (p *parser) advance() *Error {
 	return nil
 }
 
-// unexpected tells what stands where something else should. An operator that FHIRPath has and the subset lacks is named as such.
+// unexpected tells what stands where something else should. An operator that FHIRPath has and the subset lacks is named
+// as such.
 func (p *parser) unexpected(want string) *Error {
 	t := p.token
 	switch t.kind {
 	case symbolToken:
 		switch t.text {
 		case "+", "-", "*", "/", "&", "<", ">", "<=", ">=", "~", "!~":
-			return Errorf(t.position, "the operator %s is not in the subset of FHIRPath that search parameters may use here", t.text)
+			return Errorf(t.position, "the operator %s is not in the subset of FHIRPath that search parameters may "+
+				"use here", t.text)
 		case "//", "/*":
 			return Errorf(t.position, "comments are not in the subset of FHIRPath that search parameters may use here")
 		}
 	case nameToken:
 		switch t.text {
 		case "div", "mod", "in", "contains":
-			return Errorf(t.position, "the operator %s is not in the subset of FHIRPath that search parameters may use here", t.text)
+			return Errorf(t.position, "the operator %s is not in the subset of FHIRPath that search parameters may "+
+				"use here", t.text)
 		}
 	}
 	return Errorf(t.position, "%s should stand where %s stands", want, t.describe())

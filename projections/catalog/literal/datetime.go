@@ -30,9 +30,10 @@ const (
 	second = int64(time.Second / time.Microsecond)
 )
 
-// ParseMoment reads YYYY, YYYY-MM, YYYY-MM-DD, and the last with Thh:mm, Thh:mm:ss or Thh:mm:ss.f…, each with or without Z or ±hh:mm
-// (FHIR R4, section 2.24.0.1: date, dateTime, instant; minutes without seconds are for searches, section 3.1.1.4.7). Without a zone it is
-// UTC. The 60th second, a leap second, counts as the 59th. A fraction finer than microseconds is cut to them.
+// ParseMoment reads YYYY, YYYY-MM, YYYY-MM-DD, and the last with Thh:mm, Thh:mm:ss or Thh:mm:ss.f…, each with or
+// without Z or ±hh:mm (FHIR R4, section 2.24.0.1: date, dateTime, instant; minutes without seconds are for searches,
+// section 3.1.1.4.7). Without a zone it is UTC. The 60th second, a leap second, counts as the 59th. A fraction finer
+// than microseconds is cut to them.
 func ParseMoment(s string) (Moment, error) {
 	p := digitReader{s: s}
 	year := p.number(4)
@@ -82,9 +83,11 @@ func ParseMoment(s string) (Moment, error) {
 	}
 	offset := p.zone(&m.zoned)
 	if !p.done() || p.bad {
-		return Moment{}, fmt.Errorf("%.40q is no date; write YYYY, YYYY-MM, YYYY-MM-DD or YYYY-MM-DDThh:mm:ss with Z or ±hh:mm", s)
+		return Moment{}, fmt.Errorf("%.40q is no date; write YYYY, YYYY-MM, YYYY-MM-DD or YYYY-MM-DDThh:mm:ss with Z "+
+			"or ±hh:mm", s)
 	}
-	m.Start = time.Date(year, time.Month(month), day, hours, minutes, seconds, 0, time.UTC).UnixMicro() + int64(micros) - int64(offset)*minute
+	m.Start = time.Date(year, time.Month(month), day, hours, minutes, seconds, 0, time.UTC).UnixMicro() +
+		int64(micros) - int64(offset)*minute
 	m.End = m.Start + width
 	return m, nil
 }

@@ -16,9 +16,10 @@ type decimal struct {
 	Value, Low, High float64
 }
 
-// ParseDecimal reads a number with its precision (FHIR R4, section 3.1.1.4.9): half a unit of the last digit on both sides, so 100 is
-// [99.5, 100.5) and 100.00 is [99.995, 100.005), and so is 1.00e2 the same as 100. Of a number with an exponent and no fraction the unit
-// is ten times finer: the specification has [95, 105) for 1e2. Ends are rounded to the nearest float64; the upper one, which is excluded, to the one below.
+// ParseDecimal reads a number with its precision (FHIR R4, section 3.1.1.4.9): half a unit of the last digit on both
+// sides, so 100 is [99.5, 100.5) and 100.00 is [99.995, 100.005), and so is 1.00e2 the same as 100. Of a number with an
+// exponent and no fraction the unit is ten times finer: the specification has [95, 105) for 1e2. Ends are rounded to
+// the nearest float64; the upper one, which is excluded, to the one below.
 func ParseDecimal(s string) (decimal, error) {
 	bad := func() (decimal, error) { return decimal{}, fmt.Errorf("%.40q is no number", s) }
 	mantissa, exponentText, hasExponent := cutAny(s, "eE")

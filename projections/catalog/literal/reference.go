@@ -14,8 +14,9 @@ type reference struct {
 	Relative bool   // nothing stands before Type/id
 }
 
-// ParseReference reads the forms of Reference.reference (FHIR R4, section 2.3.0.1): relative and absolute URLs, with or without a version.
-// A conditional reference ("Patient?identifier=…") shows its type alone; anything else shows nothing.
+// ParseReference reads the forms of Reference.reference (FHIR R4, section 2.3.0.1): relative and absolute URLs, with or
+// without a version. A conditional reference ("Patient?identifier=…") shows its type alone; anything else shows
+// nothing.
 func ParseReference(text string) reference {
 	if typ, _, conditional := strings.Cut(text, "?"); conditional {
 		if isTypeName(typ) {

@@ -9,8 +9,8 @@ import (
 	"binnacle/projections/catalog/r4"
 )
 
-// Definition is a SearchParameter, as far as the catalog reads it (FHIR R4, section 5.6). It is not changed after it was
-// checked.
+// Definition is a SearchParameter, as far as the catalog reads it (FHIR R4, section 5.6). It is not changed after it
+// was checked.
 type Definition struct {
 	ResourceType string      `json:"resourceType"`
 	ID           string      `json:"id"`
@@ -40,12 +40,19 @@ func (d *Definition) Name() string {
 }
 
 var kinds = map[string]projections.Kind{
-	"token": projections.Token, "reference": projections.Reference, "string": projections.String, "date": projections.Date,
-	"number": projections.Number, "quantity": projections.Quantity, "uri": projections.URI, "composite": projections.Composite,
-	"special": projections.Special,
+	"token":     projections.Token,
+	"reference": projections.Reference,
+	"string":    projections.String,
+	"date":      projections.Date,
+	"number":    projections.Number,
+	"quantity":  projections.Quantity,
+	"uri":       projections.URI,
+	"composite": projections.Composite,
+	"special":   projections.Special,
 }
 
-// codePattern allows what stands in a URL's query without escapes and has no meaning in a search ('.' chains, ':' modifies).
+// codePattern allows what stands in a URL's query without escapes and has no meaning in a search ('.' chains, ':'
+// modifies).
 var codePattern = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]{0,63}$`)
 
 // readDefinitions reads a SearchParameter or a Bundle; entries that are no SearchParameter are passed over.
@@ -93,7 +100,8 @@ func (d *Definition) Check(m *r4.Model) error {
 	case d.ID == "" && d.URL == "":
 		return fmt.Errorf("it has neither url nor id")
 	case !codePattern.MatchString(d.Code):
-		return fmt.Errorf("code %.80q is not a letter or underscore followed by up to 63 letters, digits, hyphens or underscores", d.Code)
+		return fmt.Errorf("code %.80q is not a letter or underscore followed by up to 63 letters, digits, hyphens or "+
+			"underscores", d.Code)
 	case !known:
 		return fmt.Errorf("type %.40q is not a type of search parameter", d.Type)
 	case len(d.Base) == 0:

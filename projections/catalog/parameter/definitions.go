@@ -62,8 +62,8 @@ func r4Definitions(m *r4.Model) ([]*Definition, error) {
 	return definitions, nil
 }
 
-// merge puts the operator's definitions over the standard's: one with the url, or the base and code, of one of these stands
-// in its place. Two of the operator's own for one base and code are an error.
+// merge puts the operator's definitions over the standard's: one with the url, or the base and code, of one of these
+// stands in its place. Two of the operator's own for one base and code are an error.
 func merge(standard, own []*Definition) ([]*Definition, error) {
 	type slot struct{ base, code string }
 	taken := map[slot]*Definition{}
@@ -73,7 +73,8 @@ func merge(standard, own []*Definition) ([]*Definition, error) {
 		for _, base := range d.Base {
 			s := slot{base, d.Code}
 			if other := taken[s]; other != nil {
-				return nil, fmt.Errorf("%s and %s both define the parameter %s of %s", other.Name(), d.Name(), d.Code, base)
+				return nil, fmt.Errorf("%s and %s both define the parameter %s of %s", other.Name(), d.Name(), d.Code,
+					base)
 			}
 			taken[s] = d
 		}
@@ -83,7 +84,9 @@ func merge(standard, own []*Definition) ([]*Definition, error) {
 		if urls[d.URL] {
 			continue
 		}
-		kept := slices.DeleteFunc(slices.Clone(d.Base), func(base string) bool { return taken[slot{base, d.Code}] != nil })
+		kept := slices.DeleteFunc(slices.Clone(d.Base), func(base string) bool {
+			return taken[slot{base, d.Code}] != nil
+		})
 		if len(kept) == len(d.Base) {
 			merged = append(merged, d)
 		} else if len(kept) > 0 {

@@ -108,7 +108,8 @@ func (m *Model) IsConcrete(name string) bool { return m.types[name].kind == "res
 // parameters.html).
 const noEndpoint = "Parameters"
 
-// HasEndpoint tells whether a name is that of a resource type that has an endpoint: all of [Model.Types] but Parameters.
+// HasEndpoint tells whether a name is that of a resource type that has an endpoint: all of [Model.Types] but
+// Parameters.
 func (m *Model) HasEndpoint(name string) bool { return m.IsConcrete(name) && name != noEndpoint }
 
 // IsA tells whether a type is another one or a descendant of it.
@@ -145,14 +146,17 @@ func (m *Model) RootElement(typ, name string) string {
 		return name
 	}
 	for i := 1; i < len(name); i++ {
-		if name[i] >= 'A' && name[i] <= 'Z' && slices.ContainsFunc(m.Steps(PlaceOf(typ), name[:i]), func(s Step) bool { return s.Key == name }) {
+		if name[i] >= 'A' && name[i] <= 'Z' && slices.ContainsFunc(m.Steps(PlaceOf(typ), name[:i]), func(s Step) bool {
+			return s.Key == name
+		}) {
 			return name[:i]
 		}
 	}
 	return ""
 }
 
-// Steps returns the ways on from a place by an element's name: one for each datatype of a choice; none when there is no such element.
+// Steps returns the ways on from a place by an element's name: one for each datatype of a choice; none when there is no
+// such element.
 func (m *Model) Steps(from Place, name string) []Step {
 	switch name { // every element has these
 	case "id":

@@ -7,9 +7,10 @@ import (
 	"binnacle/events/fhir"
 )
 
-// Shape tells which elements of a resource type name resources, for [fhir.References]; nil for a type that is not known. Elements of the
-// types uri, url, oid and uuid may link to an entry of a transaction (FHIR R4, http.html#trules), apart from those that give something
-// its name: the url of an Extension and of a definition, and the system of a code or an identifier. Canonicals never do.
+// Shape tells which elements of a resource type name resources, for [fhir.References]; nil for a type that is not
+// known. Elements of the types uri, url, oid and uuid may link to an entry of a transaction (FHIR R4,
+// http.html#trules), apart from those that give something its name: the url of an Extension and of a definition, and
+// the system of a code or an identifier. Canonicals never do.
 func (m *Model) Shape(typ string) *fhir.Shape { return m.shapes()[typ] }
 
 // makeShapes makes the shapes of all resource types.
