@@ -14,7 +14,9 @@ type Query struct {
 	Snapshot  int64     // the Page.Snapshot of the first page; 0: what is committed now; kind Gone when it has been swept
 	Total     Total
 	Explain   bool // Page.Plan shall tell what the index has weighed
-	Patient   bool // no limit of time: what the projector decides must not depend on how fast a search was; TooCostly stays possible for what is beyond other bounds
+	// The search may take as long as it takes: what the projector decides must not depend on how fast a search was.
+	// Other bounds stay, and what is beyond them is TooCostly.
+	NoTimeLimit bool
 }
 
 // Place is where a version stands in an order that several types have in common.

@@ -255,7 +255,7 @@ func (l *Line) prefetchSearches(ctx context.Context, items []*item) {
 
 // asCondition asks for the matches of a condition as they decide.
 func asCondition(query projections.Query) projections.Query {
-	query.Total, query.Limit, query.Patient = projections.TotalNone, searchPage, true
+	query.Total, query.Limit, query.NoTimeLimit = projections.TotalNone, searchPage, true
 	return query
 }
 

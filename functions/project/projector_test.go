@@ -308,13 +308,13 @@ func TestAContextThatEndsStopsTheProjectorWithoutHalfACommit(t *testing.T) {
 	}
 }
 
-// narrowBlobs refuses contents above a size for good, as Cassandra does.
-type narrowBlobs struct {
+// smallBlobs refuses contents above a size for good, as Cassandra does.
+type smallBlobs struct {
 	projections.Blobs
 	most int
 }
 
-func (b narrowBlobs) Put(ctx context.Context, blobs []projections.Blob) error {
+func (b smallBlobs) Put(ctx context.Context, blobs []projections.Blob) error {
 	for _, blob := range blobs {
 		if len(blob.Content) > b.most {
 			return events.Errorf(events.TooLarge, "test.Put", "%d bytes are too many", len(blob.Content))
@@ -334,7 +334,7 @@ func TestAContentThatTheStoreRefusesForGoodDoesNotStopTheLine(t *testing.T) {
 		records = append(records, events.RawRecord{Position: events.Position{Offset: int64(i)}, Time: time.Now(), Key: []byte("main"), Headers: headers, Value: value})
 	}
 	x := functionstest.NewIndex()
-	p := functionstest.NewProject(x, narrowBlobs{memoryblobs.New(), 1_000})
+	p := functionstest.NewProject(x, smallBlobs{memoryblobs.New(), 1_000})
 	functionstest.MustSeek(t, p)
 	if err := p.Handle(functionstest.Batch(records...)); err != nil {
 		t.Fatal(err)

@@ -99,7 +99,7 @@ func TestWhatTheProjectorAsksHasNoLimitOfTime(t *testing.T) {
 		t.Fatalf("%d searches", len(asked))
 	}
 	for _, q := range asked {
-		if !q.Patient {
+		if !q.NoTimeLimit {
 			t.Errorf("a search with a limit of time: %+v", q)
 		}
 	}

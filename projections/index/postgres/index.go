@@ -61,7 +61,7 @@ func (g *generation) writer(partition int32) *writer {
 // search answers a query within the time of one search, on one connection.
 func (g *generation) search(ctx context.Context, q projections.Query) (projections.Page, error) {
 	const op = "postgres.Search"
-	if q.Patient {
+	if q.NoTimeLimit {
 		return g.searchUnlimited(ctx, q)
 	}
 	limited, cancel := context.WithTimeout(ctx, g.timeout)

@@ -74,7 +74,7 @@ func (g *generation) since(ctx context.Context, partition int32, mark projection
 }
 
 func (g *generation) search(ctx context.Context, q projections.Query) (projections.Page, error) {
-	if q.Patient {
+	if q.NoTimeLimit {
 		return g.engine.Search(ctx, g.reads.DB, g.reads.Dialect, q)
 	}
 	limited, cancel := context.WithTimeout(ctx, g.timeout)
