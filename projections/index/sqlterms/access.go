@@ -1,7 +1,9 @@
 package sqlterms
 
 import (
+	"cmp"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/RoaringBitmap/roaring/v2"
@@ -416,3 +418,19 @@ func (a *access) addKeyOn(key int64, onRow bool) {
 		a.keys = append(a.keys, key)
 	}
 }
+
+func rarestFirst(accesses []*access) []*access {
+	weight := func(a *access) int {
+		switch {
+		case a.negate || a.count < 0:
+			return math.MaxInt - 1
+		case a.inside():
+			return math.MaxInt
+		}
+		return a.count
+	}
+	return slices.SortedStableFunc(slices.Values(accesses), func(a, b *access) int { return cmp.Compare(weight(a), weight(b)) })
+}
+
+// mergedKeys is up to how many keys are merged into one order; more are read as a whole. An id without type is two keys or more.
+const mergedKeys = 4_000

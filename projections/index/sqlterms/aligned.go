@@ -20,7 +20,7 @@ func (x scope) alignedDate(param int64, code string, v projections.Value, a *acc
 	x.marked(x.Of(param, keys.RoleUnaligned), func() { a.aligned = false })
 	var lacking access // the versions without the parameter: of them the main date tells nothing
 	x.shapesWith(code, false, &lacking)
-	x.afterLookups = append(x.afterLookups, func() error {
+	x.after = append(x.after, func() error {
 		if a.sure = nil; a.aligned && lacking.empty() {
 			a.sure = x.sureDates(param, a.scans)
 		}
@@ -29,7 +29,7 @@ func (x scope) alignedDate(param int64, code string, v projections.Value, a *acc
 }
 
 // sureDates is where a main date answers a clause of the parameter it comes from, wherever within a day the value ends; nil: nowhere.
-func (x *search) sureDates(param int64, scans []scan) *interval {
+func (x *resolver) sureDates(param int64, scans []scan) *interval {
 	for _, sc := range scans {
 		if sc.key != x.Of(param, keys.RoleShort) {
 			continue
@@ -54,7 +54,7 @@ func (x *search) sureDates(param int64, scans []scan) *interval {
 }
 
 // marked looks for a mark in the dictionary of codings.
-func (x *search) marked(mark int64, found func()) {
+func (x *resolver) marked(mark int64, found func()) {
 	x.lookups = append(x.lookups, lookup{
 		sql: func(s *sql.Statement) string {
 			return "select d.key, " + s.NoBytes() + ", 0 from " + s.Table("coding") + " d where d.param = " + s.Arg(mark)
@@ -73,22 +73,24 @@ type dateOrder struct {
 	with, without access // the versions that have it, that lack it
 }
 
-func (x *search) resolveOrder(o order) {
-	at := 0
-	if len(o.keys) > 1 && o.keys[0].Kind == projections.Token && o.keys[0].Param != projections.ParamID {
-		at = 1
-	}
-	if o.by != orderDate && (o.by != orderSeveral || o.keys[at].Kind != projections.Date || o.keys[at].Param == projections.ParamLastUpdated) {
-		return
-	}
-	code := o.keys[at].Param
-	x.dates = &dateOrder{aligned: true, with: access{words: code, count: -1}, without: access{words: code + ":missing", count: -1}}
-	x.dates.main = o.keys[at].MainDate
-	x.dates.param = x.Kept(x.ledger, code, o.keys[at].Shares)[0]
-	x.marked(x.Of(x.dates.param, keys.RoleUnaligned), func() { x.dates.aligned = false })
-	x.marked(x.Of(x.dates.param, keys.RoleSeveral), func() { x.dates.several = true })
-	x.marked(x.Of(keys.FirstSid(int32(x.Partition)), keys.RoleMarked), func() { x.dates.marks = true })
-	own := scope{x, x.ledger, x.q.Type}
-	own.shapesWith(code, true, &x.dates.with)
-	own.shapesWith(code, false, &x.dates.without)
+// dateOrder looks up what an order by a parameter needs to know.
+func (x *resolver) dateOrder(key projections.SortKey) *dateOrder {
+	own := scope{x, x.LedgerOf(x.q.Tenant, x.q.Type), x.q.Type}
+	code := key.Param
+	d := &dateOrder{aligned: true, main: key.MainDate, param: x.Kept(own.ledger, code, key.Shares)[0]}
+	d.with = access{words: code, count: -1}
+	d.without = access{words: code + ":missing", count: -1}
+	x.marked(x.Of(d.param, keys.RoleUnaligned), func() { d.aligned = false })
+	x.marked(x.Of(d.param, keys.RoleSeveral), func() { d.several = true })
+	x.marked(x.Of(keys.FirstSid(int32(x.Partition)), keys.RoleMarked), func() { d.marks = true })
+	own.shapesWith(code, true, &d.with)
+	own.shapesWith(code, false, &d.without)
+	return d
+}
+
+// lacking is the access to the versions of the query's type without a parameter.
+func (x *resolver) lacking(code string) (*access, error) {
+	a := &access{words: code + ":missing", count: -1}
+	scope{x, x.LedgerOf(x.q.Tenant, x.q.Type), x.q.Type}.shapesWith(code, false, a)
+	return a, x.runLookups()
 }

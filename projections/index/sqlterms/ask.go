@@ -1,8 +1,6 @@
 package sqlterms
 
 import (
-	"cmp"
-	"math"
 	"slices"
 	"strings"
 
@@ -115,17 +113,4 @@ func (x ask) probes(s *sql.Statement, but *access, sid, ref, main string) string
 // all is the query's own group.
 func (x ask) all() *group {
 	return &group{ledger: x.ledger, many: x.Bounds.Many, accesses: x.accesses}
-}
-
-func rarestFirst(accesses []*access) []*access {
-	weight := func(a *access) int {
-		switch {
-		case a.negate || a.count < 0:
-			return math.MaxInt - 1
-		case a.inside():
-			return math.MaxInt
-		}
-		return a.count
-	}
-	return slices.SortedStableFunc(slices.Values(accesses), func(a, b *access) int { return cmp.Compare(weight(a), weight(b)) })
 }

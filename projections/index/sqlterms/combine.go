@@ -81,14 +81,6 @@ func (p *plan) combine() (found []match, done bool, err error) {
 	})
 }
 
-// toRead is a clause of few rows if these have to be read to be combined with sets; else nil. The clause may be nil.
-func (a *access) toRead() *access {
-	if a == nil || a.asSet() != nil || a.held != nil {
-		return nil
-	}
-	return a
-}
-
 // combined is combine for one phase, with one more clause. Where a clause has few rows it waits for little: to sort them takes less.
 func (x ask) combined(o, by order, more *access, phase phase, driver *access, limit int) (found []match, done bool, err error) {
 	if more != nil {

@@ -11,7 +11,7 @@ import (
 // dictionaries tell, so the rest is worked out when the look-ups have run.
 func (x scope) compositeValue(param int64, c *projections.Clause, v projections.Value, a *access) error {
 	if len(v.Parts) != len(c.Components) || len(v.Parts) < 2 {
-		return events.Errorf(events.Invalid, op, "a value of %s has %d components in place of %d", c.Param, len(v.Parts), len(c.Components))
+		return events.Errorf(events.Invalid, searching, "a value of %s has %d components in place of %d", c.Param, len(v.Parts), len(c.Components))
 	}
 	base := x.CompositeOf(param, c.Components)
 	p := &compound{scope: x, access: a, base: base, value: v, kinds: c.Components, alternatives: make([][]int64, len(v.Parts))}
@@ -33,7 +33,7 @@ func (x scope) compositeValue(param int64, c *projections.Clause, v projections.
 			x.quantityValue(part, one, a.words, add)
 		case projections.String, projections.URI, projections.Date, projections.Number:
 		default:
-			return events.Errorf(events.Unsupported, op, "the parameter %s has a component of kind %s, which the index does not answer", c.Param, kind)
+			return events.Errorf(events.Unsupported, searching, "the parameter %s has a component of kind %s, which the index does not answer", c.Param, kind)
 		}
 		p.units = append(p.units, part)
 		left++
@@ -46,7 +46,7 @@ func (x scope) compositeValue(param int64, c *projections.Clause, v projections.
 			take: func(slot int64, _ string, _ int64) { p.slots = append(p.slots, int(slot)) },
 		})
 	}
-	x.afterLookups = append(x.afterLookups, p.finish)
+	x.after = append(x.after, p.finish)
 	return nil
 }
 
@@ -72,7 +72,7 @@ func (p *compound) finish() error {
 			continue
 		}
 		if len(combined)*len(p.alternatives[i]) > maxAlternatives {
-			return events.Errorf(events.TooCostly, op, "the components of %s stand for more than %d pairs of codes; name the systems", p.access.words, maxAlternatives)
+			return events.Errorf(events.TooCostly, searching, "the components of %s stand for more than %d pairs of codes; name the systems", p.access.words, maxAlternatives)
 		}
 		var next []int64
 		for _, key := range combined {
@@ -89,7 +89,7 @@ func (p *compound) finish() error {
 		case len(left) == 1:
 			p.left(left[0], p.units[0], key, p.access)
 		case len(p.slots) > keys.Slots:
-			return events.Errorf(events.TooCostly, op, "some resource has more than %d values of %s, too many to be told apart", keys.Slots, p.access.words)
+			return events.Errorf(events.TooCostly, searching, "some resource has more than %d values of %s, too many to be told apart", keys.Slots, p.access.words)
 		default:
 			for _, slot := range p.slots {
 				whole := p.newGroup()

@@ -6,8 +6,8 @@ import "binnacle/projections"
 type words struct{ heads [][]byte }
 
 // holds adds to an access what answers that a string contains a text.
-func (x *search) holds(key int64, text string, a *access) error {
-	set, err := x.view().wordsOf(key)
+func (x *resolver) holds(key int64, text string, a *access) error {
+	set, err := x.sets.wordsOf(key)
 	if err != nil {
 		return err
 	}

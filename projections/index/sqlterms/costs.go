@@ -52,24 +52,13 @@ func (x *search) expected(clauses []*access) float64 {
 	return matches
 }
 
-// probeCost is what it costs to ask one version.
-func (a *access) probeCost() float64 {
-	switch {
-	case a.inside() && !a.resolved:
-		return farProbe
-	case len(a.scans)+len(a.texts) > 0:
-		return rowProbe
-	}
-	return keyProbe
-}
-
 // walkedRow is what a row of a walk costs over the rows of a clause, or of the type: its version is asked for each of the others that
 // don't bound the walk.
 func (x ask) walkedRow(walked *access) float64 {
 	cost := float64(walkedRow)
 	for _, a := range x.accesses {
 		if a != walked && !a.ordered && !(a.aligned && x.by == orderMain) {
-			cost += a.probeCost()
+			cost += probeCost(a)
 		}
 	}
 	return cost
@@ -126,7 +115,7 @@ func (x ask) setsCost(sets []*access, limit int) estimate {
 	asked := min(x.expected(sets), float64(limit)*x.expected(sets)/max(e.rows, 1))
 	for _, a := range positive {
 		if !slices.Contains(sets, a) {
-			e.time += asked * a.probeCost()
+			e.time += asked * probeCost(a)
 		}
 	}
 	if x.by == orderMain || x.by == orderUpdated {
@@ -223,4 +212,15 @@ func (x ask) rarest() (key int64, rows int) {
 // narrows tells whether to read the rows of a clause costs less than to ask each of the versions that are left.
 func (t *intersection) narrows(a *access) bool {
 	return t.found != nil && a.count >= 0 && a.count <= t.sets.bounds().Many && a.count/8 < t.count() && !a.negate && a.readable() && !a.aligned
+}
+
+// probeCost is what it costs to ask one version.
+func probeCost(a *access) float64 {
+	switch {
+	case a.inside() && !a.resolved:
+		return farProbe
+	case len(a.scans)+len(a.texts) > 0:
+		return rowProbe
+	}
+	return keyProbe
 }

@@ -1,8 +1,6 @@
 package sqlterms
 
 import (
-	"fmt"
-	"slices"
 	"strings"
 
 	"binnacle/events"
@@ -31,15 +29,15 @@ type target struct {
 func (x scope) follow(c *projections.Clause, a *access, depth int) error {
 	switch {
 	case c.Modifier != projections.NoModifier || len(c.Values) > 0 || len(c.Any) > 0:
-		return events.Errorf(events.Invalid, op, "the clause of %s follows references and has values or a modifier, too", c.Param)
+		return events.Errorf(events.Invalid, searching, "the clause of %s follows references and has values or a modifier, too", c.Param)
 	case len(c.Follow.Targets) == 0:
-		return events.Errorf(events.Invalid, op, "the clause of %s follows references to no type", c.Param)
+		return events.Errorf(events.Invalid, searching, "the clause of %s follows references to no type", c.Param)
 	}
 	a.follow = &followed{reverse: c.Follow.Reverse}
 	var words []string
 	for i := range c.Follow.Targets {
 		t := &c.Follow.Targets[i]
-		other := scope{x.search, x.LedgerOf(x.q.Tenant, t.Type), t.Type}
+		other := scope{x.resolver, x.LedgerOf(x.q.Tenant, t.Type), t.Type}
 		g, err := other.group(t.Clauses, depth+1)
 		if err != nil {
 			return err
@@ -95,7 +93,7 @@ func (x scope) any(clauses []projections.Clause, a *access, depth int) error {
 			}
 		}
 		a.words, a.aligned, a.dated = strings.Join(words, " or "), false, 0
-		x.afterLookups = append(x.afterLookups, func() error {
+		x.after = append(x.after, func() error {
 			a.keys, a.onRow, a.shapes = distinct(a.keys), distinct(a.onRow), distinct(a.shapes)
 			return nil
 		})
@@ -247,64 +245,4 @@ func (f *followed) probe(s *sql.Statement, sid string, before int64) []string {
 // current is the condition that a version up to the snapshot, in a row as named, is current and answers the group.
 func (g *group) current(s *sql.Statement, row string, before int64) string {
 	return " and " + s.Visible(row+".sid", keys.SnapshotOf(before)) + g.probes(s, nil, row+".sid", "("+row+".sid << 2)", row+".main", before)
-}
-
-// resolvedTo is up to how many resources the other end of a chain is looked up before the search: the chain is a reference with that
-// many alternatives then, whose rows the index has in order.
-const resolvedTo = 1_000
-
-// lookUp reads what a clause finds before the search, where that is little: of a chain the keys of the references to the other end, of
-// what others refer to the versions themselves.
-func (x ask) lookUp(a *access) error {
-	f := a.follow
-	if f == nil || a.resolved {
-		return nil
-	}
-	if slices.Contains(x.given, a) {
-		if held, err := x.holdFollowed(a); held || err != nil {
-			return err
-		}
-	}
-	for _, t := range f.targets {
-		if !t.few() || !f.reverse && t.driver().count > resolvedTo {
-			return nil
-		}
-	}
-	if f.reverse {
-		return x.lookUpVersions(a)
-	}
-	if a.late = x.mayWait && slices.Contains(x.given, a) && slices.ContainsFunc(f.targets, func(t *target) bool { return t.driver().count > x.Bounds.Few/4 }); a.late {
-		return nil
-	}
-	a.ownKeys, a.ownOnRow = len(a.keys), len(a.onRow)
-	s := x.Statement()
-	parts := make([]string, len(f.targets))
-	for i, t := range f.targets {
-		parts[i] = fmt.Sprintf("select %d as n, y.resource from (%s) y", i, t.versions(s, "distinct v.resource", x.Before()))
-	}
-	var n, resource int64
-	err := x.Query(s, strings.Join(parts, " union all "), func(scan func(...any) error) error {
-		if err := scan(&n, &resource); err != nil {
-			return err
-		}
-		a.addKeyOn(keys.Refer(f.targets[n].param, resource), f.targets[n].onRow)
-		return nil
-	})
-	a.resolved = err == nil
-	return err
-}
-
-func (x *search) lookUpVersions(a *access) error {
-	s := x.Statement()
-	var sids []int64
-	var sid int64
-	err := x.Query(s, "select distinct y.sid from ("+strings.Join(a.follow.rows(s, x.Before()), " union all ")+fmt.Sprintf(") y limit %d", x.Bounds.Many+1), func(scan func(...any) error) error {
-		err := scan(&sid)
-		sids = append(sids, sid)
-		return err
-	})
-	if a.common = len(sids) > x.Bounds.Many; err == nil && !a.common {
-		a.sids, a.byID, a.resolved = sids, true, true
-	}
-	return err
 }

@@ -49,39 +49,6 @@ func (f heldFollow) probe(s *sql.Statement, before int64) []string {
 	return parts
 }
 
-// holdFollowed finds, in memory, the versions that a clause finds which follows references; held is false where it can't. What is asked for again is read in
-// the background.
-func (x *search) holdFollowed(a *access) (held bool, err error) {
-	v := x.view()
-	if a.held != nil || v == nil || len(a.choice) > 0 || !a.follow.holdable(x.Bounds) {
-		return a.held != nil, nil
-	}
-	name := rowKind{table: followTable}.name(int64(mark(x.Dialect, a)))
-	k, again := v.setOrAsk(name)
-	if k != nil && (k.large || k.upTo > x.Snapshot) {
-		return false, nil
-	}
-	f := a.heldFollow(x.ledger)
-	if k != nil && k.upTo < x.Snapshot {
-		if k, err = x.laterFollowed(f, k); err != nil {
-			return false, err
-		}
-		if k != nil {
-			v.keepSet(name, k)
-		}
-	}
-	if k == nil {
-		if again {
-			frozen := f.frozen()
-			v.askForSet(name, frozen.bytes(), frozen.read)
-		}
-		return false, nil
-	}
-	a.held, a.exact = k.has, true
-	a.counts(k.count, false)
-	return true, nil
-}
-
 // holdable tells whether the other end is so large that to hold what is found pays, and is described by what its versions say themselves and nothing else.
 func (f *followed) holdable(b Bounds) bool {
 	few := b.Few / 4
@@ -146,36 +113,6 @@ func (f heldFollow) read(x *sql.At, most int) (*roaring.Bitmap, error) {
 		return nil, err
 	}
 	return bitmapOf(numbers), nil
-}
-
-// laterFollowed brings the versions that a clause finds up to the snapshot; nil where that takes more than to read them. Those of whom it may find others now are asked.
-func (x *search) laterFollowed(f heldFollow, before *keySet) (*keySet, error) {
-	if x.Snapshot-before.upTo > int64(x.Bounds.Many) || before.upTo < x.horizon { // what has been superseded since then may be swept
-		return nil, nil
-	}
-	s := x.Statement()
-	parts := f.touched(s, before.upTo, x.Snapshot)
-	touched, err := x.ReadNumbers(s, "select "+s.List("y.sid")+" from (select distinct sid from ("+strings.Join(parts, " union all ")+") z"+fmt.Sprintf(" limit %d) y", x.Bounds.Many+1))
-	if err != nil || len(touched) > x.Bounds.Many {
-		return nil, err
-	}
-	has := before.has
-	if len(touched) > 0 {
-		sids := make([]int64, len(touched))
-		for i, n := range touched {
-			sids[i] = x.Origin() + int64(n)
-		}
-		s := x.Statement()
-		from, sid := s.Unnested(sids, "k")
-		found, err := x.ReadNumbers(s, "select "+s.List("v.sid")+" from "+from+s.Versions(sid)+" and ("+strings.Join(f.probe(s, x.Before()), " or ")+")")
-		if err != nil {
-			return nil, err
-		}
-		has = has.Clone()
-		has.AndNot(bitmapOf(touched))
-		has.Or(bitmapOf(found))
-	}
-	return newKeySet(has, x.Snapshot), nil
 }
 
 // touched are SELECTs of the Sids of versions that the clause may find at one snapshot, or not find, other than at an earlier one: those written since, what

@@ -3,10 +3,6 @@ package sqlterms
 import (
 	"fmt"
 	"strings"
-
-	"github.com/RoaringBitmap/roaring/v2"
-
-	"binnacle/projections/index/sql"
 )
 
 // holdRanges finds, in memory, the versions that clauses of ranges find or, where their rows say more than their lower ends, those that may
@@ -68,22 +64,6 @@ func (x *search) amongMore(a *access, most int) (more bool, err error) {
 	return more, err
 }
 
-// hold takes the versions out of what is held of the ranges of a clause.
-func (a *access) hold(ranges map[setName]*rangeSet) {
-	found, exact := roaring.New(), true
-	for _, sc := range a.scans {
-		r := ranges[sc.inRanges().name(sc.key)]
-		if r.large {
-			a.large = true
-			return
-		}
-		found.Or(r.stretch(sc.min, sc.max))
-		exact = exact && (sc.also == always || sc.also == highIs)
-	}
-	a.held, a.exact = found, exact
-	a.counts(int(found.GetCardinality()), false)
-}
-
 // rangesOf returns the rows of ranges that a clause is about, all there are up to the snapshot at least; whole is false when they are not in memory.
 func rangesOf(v *setView, a *access) (held map[setName]*rangeSet, whole bool, err error) {
 	held, whole = map[setName]*rangeSet{}, true
@@ -109,9 +89,4 @@ func (x *search) heldInMemory(accesses []*access) bool {
 		}
 	}
 	return true
-}
-
-// canBeHeld tells whether a clause is answered by ranges alone, and few stretches of them.
-func (a *access) canBeHeld() bool {
-	return a.onlyScans() && len(a.scans) > 0 && len(a.scans) <= sql.Inline && !a.aligned && !a.ordered && !a.negate
 }

@@ -11,7 +11,7 @@ import (
 
 // insideMarks are the marks of what chains of the query look into first, in versions that other references lead to as
 // well; with further those of what it may lead to.
-func (x *search) insideMarks(further bool) []int64 {
+func (x *resolver) insideMarks(further bool) []int64 {
 	var marks []int64
 	var look func(resourceType string, clauses []projections.Clause)
 	look = func(resourceType string, clauses []projections.Clause) {
@@ -46,7 +46,7 @@ func (x *search) insideMarks(further bool) []int64 {
 }
 
 // readInside reads which of the names there are that chains of the query ask for.
-func (x *search) readInside() error {
+func (x *resolver) readInside() error {
 	marks := x.insideMarks(true)
 	if len(marks) == 0 {
 		return nil

@@ -9,58 +9,6 @@ import (
 	"binnacle/projections/index/rows"
 )
 
-// setKeys is up to how many keys of one clause are held as sets.
-const setKeys = 400
-
-// asSet returns the keys whose versions, all together, are what a clause finds; nil when it has other forms or too many.
-func (a *access) asSet() []int64 {
-	keys := len(a.keys) + len(a.shapes) + len(a.onRow)
-	if a.forms() > keys || a.follow != nil || keys > setKeys {
-		return nil
-	}
-	if len(a.onRow) > 0 {
-		if len(a.keys)+len(a.shapes) > 0 {
-			return nil
-		}
-		return a.onRow
-	}
-	return append(a.keys[:len(a.keys):len(a.keys)], a.shapes...)
-}
-
-// in are the rows that have the keys of asSet.
-func (a *access) in() rowKind {
-	if len(a.onRow) > 0 {
-		return rowKind{table: versionTable}
-	}
-	return rowKind{table: termTable}
-}
-
-// inRanges are the rows that a scan may find, and more of their kind.
-func (sc scan) inRanges() rowKind {
-	if sc.also != highIs { // then the operand is a value that is asked for, and the rows are the same
-		return rowKind{table: spanTable}
-	}
-	return rowKind{table: spanTable, high: sc.a, isHigh: true}
-}
-
-// onlyScans tells whether a clause is answered by ranges alone.
-func (a *access) onlyScans() bool {
-	return a.forms() == len(a.scans) && a.follow == nil && len(a.scans) <= setKeys
-}
-
-// names are what the sets that answer a clause are kept under or, of ranges, the sets that hold whoever may answer it.
-func (a *access) names() []setName {
-	names := a.in().names(a.asSet())
-	if a.onlyScans() && len(names) == 0 {
-		for _, sc := range a.scans {
-			if name := sc.inRanges().name(sc.key); !slices.Contains(names, name) {
-				names = append(names, name)
-			}
-		}
-	}
-	return names
-}
-
 // aroundRanges are the versions that have a value in the stretches of a clause, wherever they begin and end; nil where they can't be had.
 func aroundRanges(v *snapshotSets, a *access, p patience) (*roaring.Bitmap, error) {
 	around := roaring.New()
@@ -107,15 +55,6 @@ func (t *intersection) with(set *roaring.Bitmap) {
 	} else {
 		t.found.And(set)
 	}
-}
-
-// readSoon tells whether the keys of a clause are known to have few rows.
-func (a *access) readSoon(b Bounds) bool {
-	most := b.Many
-	if len(a.onRow) > 0 {
-		most = b.Few // their rows are found one by one
-	}
-	return a.asSet() != nil && a.count >= 0 && !a.more && !a.assumed && a.count <= most
 }
 
 // patience is how long to wait for the sets of a clause: not where so few versions are left that to ask each of them costs less.

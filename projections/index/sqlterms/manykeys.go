@@ -1,27 +1,10 @@
 package sqlterms
 
-import (
-	"slices"
-
-	"binnacle/projections/index/sql"
-)
-
 // A version is held against many keys by looking for a row of each of them: a thousand references cost a millisecond for one version, and a walk that meets thousands ends
 // with the time of the search. So a clause of many keys is read before the walk, where it is not itself the order that is merged.
 
 // namedVersions is up to how many versions stand in a statement in place of the keys that found them.
 const namedVersions = 20_000
-
-// manyKeys tells whether a clause has only keys, more than a version should be probed for and sets are kept of.
-func (a *access) manyKeys() bool {
-	keys := len(a.keys) + len(a.onRow)
-	return !a.negate && a.forms() == keys && a.follow == nil && keys > sql.Inline && a.asSet() == nil
-}
-
-// onlyWords tells whether a clause is that strings contain something, and it is known how these begin.
-func (a *access) onlyWords() bool {
-	return !a.negate && a.forms() == len(a.texts) && a.follow == nil && !a.dense && len(a.texts) > 0 && !slices.ContainsFunc(a.texts, func(t textScan) bool { return t.among == nil })
-}
 
 // readManyKeys reads, for this search alone, the versions that clauses of many keys find, up to as many as are held of a key, and those whose strings contain something. Where there
 // are more, many match, and a walk meets them soon.
@@ -52,6 +35,3 @@ func (x ask) readManyKeys() error {
 	}
 	return nil
 }
-
-// named tells whether versions stand in the place of a clause's many keys: to sort them takes less than to walk an order and look each of its versions up among them.
-func (a *access) named() bool { return a.byID && a.once && a.held != nil }

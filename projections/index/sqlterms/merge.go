@@ -8,9 +8,6 @@ import (
 	"binnacle/projections/index/keys"
 )
 
-// mergedKeys is up to how many keys are merged into one order; more are read as a whole. An id without type is two keys or more.
-const mergedKeys = 4_000
-
 // walkMerged reads the term rows of many keys in the order of the main date: from each key the first few rows, and again more of them
 // from those keys whose next row may still be on the page. So an OR of a hundred codes reads few rows of each, however common they are.
 func (x ask) walkMerged(walked []int64, driver *access, o order, phase phase, resume bool, limit int) ([]match, error) {

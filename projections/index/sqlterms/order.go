@@ -148,3 +148,15 @@ func (o order) beyond() string {
 	}
 	return ">"
 }
+
+// resolveOrder looks up what an order by dates needs to know.
+func (x *search) resolveOrder(r *resolver, o order) {
+	at := 0
+	if len(o.keys) > 1 && o.keys[0].Kind == projections.Token && o.keys[0].Param != projections.ParamID {
+		at = 1
+	}
+	if o.by != orderDate && (o.by != orderSeveral || o.keys[at].Kind != projections.Date || o.keys[at].Param == projections.ParamLastUpdated) {
+		return
+	}
+	x.dates = r.dateOrder(o.keys[at])
+}

@@ -20,7 +20,7 @@ type lookup struct {
 
 // scope is a type of the query's tenant, of whose versions clauses speak.
 type scope struct {
-	*search
+	*resolver
 	ledger int64
 	name   string // of the type
 }
@@ -33,30 +33,46 @@ type group struct {
 	nothing  string // the parameter whose clause no row can answer
 }
 
-// resolve turns the clauses into accesses.
-func (x *search) resolve() error {
-	all, err := scope{x, x.ledger, x.q.Type}.group(x.q.Clauses, 0)
-	if err != nil {
-		return err
-	}
-	if err := x.runLookups(); err != nil {
-		return err
-	}
-	for _, finish := range x.afterLookups {
-		if err := finish(); err != nil {
-			return err
-		}
-	}
-	err = all.settle()
-	x.given, x.nothing = all.accesses, all.nothing
-	return err
+// searching is the operation that errors tell of.
+const searching = "index.Search"
+
+// resolver turns the clauses of a query into accesses. What it has to look up in the dictionaries it asks with one
+// statement, after all clauses have been read.
+type resolver struct {
+	*sql.At
+	keys.Hasher
+	q       *projections.Query
+	many    int            // rows up to which a clause is read as a whole
+	sets    *setView       // that may hold the strings of a parameter; nil: none do
+	names   map[int64]bool // marks of the contained resources that there are of those that chains ask for
+	lookups []lookup
+	after   []func() error // what waits for the look-ups to have run
+	clauses int            // of all groups
+	tooMany string         // the parameter of which a value stands for too many codings
 }
 
-func (x scope) newGroup() *group { return &group{ledger: x.ledger, many: x.Bounds.Many} }
+// resolve turns the clauses into accesses of the group of the query's type.
+func (x *resolver) resolve() (*group, error) {
+	all, err := scope{x, x.LedgerOf(x.q.Tenant, x.q.Type), x.q.Type}.group(x.q.Clauses, 0)
+	if err != nil {
+		return nil, err
+	}
+	if err := x.runLookups(); err != nil {
+		return nil, err
+	}
+	for _, finish := range x.after {
+		if err := finish(); err != nil {
+			return nil, err
+		}
+	}
+	return all, all.settle()
+}
+
+func (x scope) newGroup() *group { return &group{ledger: x.ledger, many: x.many} }
 
 func (x scope) group(clauses []projections.Clause, depth int) (*group, error) {
 	if depth > maxDepth {
-		return nil, events.Errorf(events.TooCostly, op, "the search follows references over more than %d steps; ask with fewer", maxDepth)
+		return nil, events.Errorf(events.TooCostly, searching, "the search follows references over more than %d steps; ask with fewer", maxDepth)
 	}
 	g := x.newGroup()
 	for i := range clauses {
@@ -77,7 +93,7 @@ func (x scope) group(clauses []projections.Clause, depth int) (*group, error) {
 		g.accesses = append(g.accesses, a)
 	}
 	if x.clauses += len(clauses); x.clauses > maxClauses {
-		return nil, events.Errorf(events.TooCostly, op, "the search has more than %d clauses; ask with fewer", maxClauses)
+		return nil, events.Errorf(events.TooCostly, searching, "the search has more than %d clauses; ask with fewer", maxClauses)
 	}
 	return g, nil
 }
@@ -88,7 +104,7 @@ func (g *group) settle() error {
 	for _, a := range g.accesses {
 		a.scans, a.texts = distinct(a.scans), distinct(a.texts)
 		if len(a.scans)+len(a.texts) > maxStretches {
-			return events.Errorf(events.TooCostly, op, "the clause of %s has too many alternatives; give fewer than %d", a.words, maxStretches/4)
+			return events.Errorf(events.TooCostly, searching, "the clause of %s has too many alternatives; give fewer than %d", a.words, maxStretches/4)
 		}
 		always, err := a.settleInside()
 		if err != nil {
@@ -109,7 +125,7 @@ func (g *group) settle() error {
 // clause adds to an access the rows that answer a clause.
 func (x scope) clause(c *projections.Clause, a *access) error {
 	if c.Modifier != projections.Missing && len(c.Values) == 0 {
-		return events.Errorf(events.Invalid, op, "the clause of %s has no value", c.Param)
+		return events.Errorf(events.Invalid, searching, "the clause of %s has no value", c.Param)
 	}
 	switch {
 	case c.Param == projections.ParamID:
@@ -174,7 +190,7 @@ func (x scope) values(c *projections.Clause, param int64, a *access) error {
 		case projections.Composite:
 			err = x.compositeValue(param, c, v, a)
 		default:
-			err = events.Errorf(events.Unsupported, op, "the parameter %s is of kind %s, which the index does not answer", c.Param, c.Kind)
+			err = events.Errorf(events.Unsupported, searching, "the parameter %s is of kind %s, which the index does not answer", c.Param, c.Kind)
 		}
 		if err != nil {
 			return err
@@ -207,7 +223,7 @@ func appendScans(scans, more []scan) []scan {
 
 // codings looks up the keys of the codings in a dictionary that have this code, or this system, or both. When a system has too many of
 // them, wide is told; a nil wide refuses the search.
-func (x *search) codings(dictionary int64, code, system *string, words string, use func(key int64), wide func(wideCode)) {
+func (x *resolver) codings(dictionary int64, code, system *string, words string, use func(key int64), wide func(wideCode)) {
 	found := 0
 	x.lookups = append(x.lookups, lookup{
 		sql: func(s *sql.Statement) string {
@@ -237,7 +253,7 @@ func (x *search) codings(dictionary int64, code, system *string, words string, u
 }
 
 // tokenValue finds the keys of what a token stands for.
-func (x *search) tokenValue(param int64, v projections.Value, words string, add func(key int64), wide func(wideCode)) {
+func (x *resolver) tokenValue(param int64, v projections.Value, words string, add func(key int64), wide func(wideCode)) {
 	switch {
 	case v.AnySystem && v.AnyCode:
 		x.codings(param, nil, nil, words, add, nil)
@@ -276,11 +292,11 @@ func (x scope) referenceValue(param int64, c *projections.Clause, v projections.
 }
 
 func needsTarget(param string) error {
-	return events.Errorf(events.Unsupported, op, "the reference %s needs an id or a URL", param)
+	return events.Errorf(events.Unsupported, searching, "the reference %s needs an id or a URL", param)
 }
 
 // targets finds the keys of what a reference stands for; relative adds that of one by type and id.
-func (x *search) targets(param int64, v projections.Value, add func(key int64), relative func(target, id string)) {
+func (x *resolver) targets(param int64, v projections.Value, add func(key int64), relative func(target, id string)) {
 	plain := func(role keys.Role) { add(x.Value(param, role, v.System, v.Code)) }
 	switch {
 	case !v.AnySystem && v.System != "" && keys.IsID(v.Code):
@@ -305,7 +321,7 @@ func (x *search) targets(param int64, v projections.Value, add func(key int64), 
 }
 
 // quantityValue finds the keys of the units that a quantity may be in; the one of the parameter itself stands for any.
-func (x *search) quantityValue(param int64, v projections.Value, words string, add func(unit int64)) {
+func (x *resolver) quantityValue(param int64, v projections.Value, words string, add func(unit int64)) {
 	units := x.Of(param, keys.RoleUnits)
 	switch {
 	case v.AnySystem && (v.AnyCode || v.Code == ""):
@@ -359,7 +375,7 @@ func (x scope) idClause(c *projections.Clause, a *access) error {
 		}
 	}
 	if len(ids) > maxIDs {
-		return events.Errorf(events.TooCostly, op, "_id has too many alternatives; give at most %d", maxIDs)
+		return events.Errorf(events.TooCostly, searching, "_id has too many alternatives; give at most %d", maxIDs)
 	}
 	a.byID = true
 	if len(ids) == 0 {
@@ -386,7 +402,7 @@ func (x scope) updatedClause(c *projections.Clause, a *access) error {
 		a.updated = append(a.updated, updatedIntervals(v)...)
 	}
 	if len(a.updated) > sql.Inline {
-		return events.Errorf(events.TooCostly, op, "_lastUpdated has too many alternatives; give at most %d", sql.Inline/2)
+		return events.Errorf(events.TooCostly, searching, "_lastUpdated has too many alternatives; give at most %d", sql.Inline/2)
 	}
 	for _, u := range a.updated {
 		x.lookups = append(x.lookups, lookup{
@@ -405,7 +421,7 @@ func (x scope) updatedClause(c *projections.Clause, a *access) error {
 	return nil
 }
 
-func (x *search) runLookups() error {
+func (x *resolver) runLookups() error {
 	for len(x.lookups) > 0 {
 		batch := x.lookups[:min(len(x.lookups), sql.UnionParts)]
 		x.lookups = x.lookups[len(batch):]
@@ -428,7 +444,7 @@ func (x *search) runLookups() error {
 		}
 	}
 	if x.tooMany != "" {
-		return events.Errorf(events.TooCostly, op, "the value of %s stands for too many codings; name the system", x.tooMany)
+		return events.Errorf(events.TooCostly, searching, "the value of %s stands for too many codings; name the system", x.tooMany)
 	}
 	return nil
 }

@@ -26,16 +26,10 @@ type search struct {
 	horizon   int64     // the earliest snapshot that is whole, where the search began
 	seen      *setView  // of the sets; see view
 	given     []*access // what the clauses have become at first
-	lookups   []lookup
-	clauses   int // of all groups
-	// afterLookups are what waits for the look-ups to have run.
-	afterLookups []func() error
-	dates        *dateOrder
-	nothing      string // the parameter whose clause no row can answer
-	tooMany      string
-	counted      bool           // the clauses
-	living       int64          // current resources of the type now, for estimates; -1: not known
-	names        map[int64]bool // marks of the contained resources that there are of those that chains ask for
+	dates     *dateOrder
+	nothing   string // the parameter whose clause no row can answer
+	counted   bool   // the clauses
+	living    int64  // current resources of the type now, for estimates; -1: not known
 }
 
 // Search answers a query with the tables of a generation. Errors are *events.Error: Invalid for a page token that is not of this
@@ -50,7 +44,8 @@ func (e Engine) Search(ctx context.Context, db sql.DB, dialect sql.Dialect, q pr
 		return projections.Page{}, err
 	}
 	page := projections.Page{Total: -1}
-	counted, err := x.begin(after)
+	r := x.resolver()
+	counted, err := x.begin(r, after)
 	if err != nil {
 		return projections.Page{}, err
 	}
@@ -62,10 +57,13 @@ func (e Engine) Search(ctx context.Context, db sql.DB, dialect sql.Dialect, q pr
 	if q.Back {
 		order = order.reversed()
 	}
-	x.resolveOrder(order)
-	if err := x.resolve(); err != nil {
+	r.sets = x.view()
+	x.resolveOrder(r, order)
+	all, err := r.resolve()
+	if err != nil {
 		return projections.Page{}, err
 	}
+	x.given, x.nothing = all.accesses, all.nothing
 	whole := ask{search: x, accesses: x.given, after: after}
 	var found []match
 	if x.nothing != "" {
@@ -104,9 +102,9 @@ func (e Engine) Search(ctx context.Context, db sql.DB, dialect sql.Dialect, q pr
 // begin fixes the snapshot. It returns the number of current resources of the type at the snapshot that is committed now, which one
 // statement reads together with it; -1 when the snapshot was given. Versions that are there tell the partition of their tenant; the one
 // that the query names counts where there are none.
-func (x *search) begin(after place) (int64, error) {
+func (x *search) begin(r *resolver, after place) (int64, error) {
 	living, partition := int64(-1), int64(x.q.Partition)
-	marks, marked := x.insideMarks(false), int64(1)
+	marks, marked := r.insideMarks(false), int64(1)
 	if after.phase != start && x.q.Snapshot != 0 {
 		partition = after.sid >> projections.SidBits // locate makes sure that it is a version of the tenant
 	} else {
@@ -134,7 +132,7 @@ func (x *search) begin(after place) (int64, error) {
 	}
 	x.Partition = partition
 	if len(marks) > 0 && marked > 0 {
-		return living, x.readInside()
+		return living, r.readInside()
 	}
 	return living, nil
 }
@@ -212,3 +210,6 @@ func swept(snapshot, horizon int64) error {
 	}
 	return events.Errorf(events.Gone, op, "the snapshot of this search is not kept any more: what has been superseded since is swept; start the search again")
 }
+
+// resolver resolves clauses of the query at the snapshot.
+func (x *search) resolver() *resolver { return &resolver{At: &x.At, q: x.q, many: x.Bounds.Many} }

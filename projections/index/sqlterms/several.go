@@ -80,7 +80,7 @@ func (x ask) withoutKey(o order, at int) (missing *access, few bool, err error) 
 	if key.Param == projections.ParamID || key.Param == projections.ParamLastUpdated || at == 0 && (len(x.ordered()) > 0 || x.dates != nil && x.dates.aligned && x.dated()) {
 		return nil, false, nil
 	}
-	if missing, err = x.lacking(key.Param); err != nil || missing.empty() {
+	if missing, err = x.resolver().lacking(key.Param); err != nil || missing.empty() {
 		return nil, false, err
 	}
 	if err = x.countUpTo(x.Bounds.Many, []*access{missing}); err != nil {

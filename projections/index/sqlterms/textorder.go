@@ -34,22 +34,6 @@ func (x ask) orderTexts(o order) error {
 	return err
 }
 
-// oneText tells whether a clause is one stretch of texts and nothing else.
-func (a *access) oneText() bool {
-	return a.forms() == 1 && len(a.texts) == 1 && a.follow == nil
-}
-
-// stretch is the condition that a column of beginnings lies in the stretch, as far as its ends are not bounded otherwise.
-func (sc textScan) stretch(s *sql.Statement, column string, low, high bool) (condition string) {
-	if low {
-		condition += " and " + column + " >= " + s.Arg([]byte(sc.text))
-	}
-	if after := sql.AfterAll([]byte(sc.text)); high && after != nil {
-		condition += " and " + column + " < " + s.Arg(after)
-	}
-	return condition
-}
-
 // strays are the versions that have a string in the stretch of a clause and are sorted by one outside of it, with that.
 func (x ask) strays(s *sql.Statement, sc textScan, src source, o order, from *valueEdge, limit int) string {
 	inside := sc.stretch(s, "u.val", true, true)

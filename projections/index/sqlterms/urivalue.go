@@ -7,7 +7,7 @@ import (
 )
 
 // uriValue adds to an access what answers a uri with its modifier.
-func (x *search) uriValue(param int64, modifier projections.Modifier, uri string, a *access) error {
+func (x *resolver) uriValue(param int64, modifier projections.Modifier, uri string, a *access) error {
 	dictionary := x.Of(param, keys.RoleText)
 	whole := func(uri string) {
 		if len(uri) > projections.OrderBytes {
@@ -41,7 +41,7 @@ func (x *search) uriValue(param int64, modifier projections.Modifier, uri string
 				whole(uri[:i+1])
 			}
 			if len(a.texts)+len(a.keys)+len(a.onRow) > maxSegments {
-				return events.Errorf(events.TooCostly, op, "the uri has too many segments for :above; give one with fewer than %d", maxSegments/2)
+				return events.Errorf(events.TooCostly, searching, "the uri has too many segments for :above; give one with fewer than %d", maxSegments/2)
 			}
 		}
 	default:

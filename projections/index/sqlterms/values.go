@@ -45,7 +45,7 @@ func (x ask) walkLacking(o order, limit int) ([]match, error) {
 		missing = &x.dates.without
 	} else {
 		var err error
-		if missing, err = x.lacking(o.keys[0].Param); err != nil {
+		if missing, err = x.resolver().lacking(o.keys[0].Param); err != nil {
 			return nil, err
 		}
 	}
@@ -84,13 +84,6 @@ func within(own []*access) string {
 		return ""
 	}
 	return " within the bounds of the search"
-}
-
-// lacking is the access to the versions without a parameter.
-func (x *search) lacking(code string) (*access, error) {
-	a := &access{words: code + ":missing", count: -1}
-	scope{x, x.ledger, x.q.Type}.shapesWith(code, false, a)
-	return a, x.runLookups()
 }
 
 // valueEdge is the place in the order of values that a walk goes on beyond.

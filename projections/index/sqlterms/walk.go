@@ -226,7 +226,7 @@ func (x ask) walkWithCoding(o order, dictionary int64, limit int) (found []match
 
 // walkWithoutCoding reads the versions that have no coding, by main date.
 func (x ask) walkWithoutCoding(o order, limit int) ([]match, error) {
-	missing, err := x.lacking(o.keys[0].Param)
+	missing, err := x.resolver().lacking(o.keys[0].Param)
 	if err != nil || missing.empty() {
 		return nil, err
 	}
