@@ -176,7 +176,7 @@ func TestASearchOverItsTimeIsTooCostly(t *testing.T) {
 	if events.KindOf(err) != events.TooCostly {
 		t.Fatalf("Search = %v", err)
 	}
-	if _, err := g.Live().Search(t.Context(), projections.Query{Tenant: "main", Type: "Patient", Limit: 1, Patient: true}); err != nil {
+	if _, err := g.Live().Search(t.Context(), projections.Query{Tenant: "main", Type: "Patient", Limit: 1, NoTimeLimit: true}); err != nil {
 		t.Fatalf("Search without a limit of time = %v", err)
 	}
 	ended, cancel := context.WithCancel(t.Context())
