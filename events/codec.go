@@ -9,9 +9,10 @@ import (
 	"github.com/google/uuid"
 )
 
-// The written form: CloudEvents 1.0 in Kafka's binary content mode (CloudEvents Kafka Protocol Binding 1.0, section 3.2). The
-// context attributes are record headers with the prefix ce_, the data is CBOR (RFC 8949). An event of a form that is changed in a
-// way that older readers would misread gets a new ce_type; every form ever written has a golden file and stays readable.
+// The written form: CloudEvents 1.0 in Kafka's binary content mode (CloudEvents Kafka Protocol Binding 1.0, section
+// 3.2). The context attributes are record headers with the prefix ce_, the data is CBOR (RFC 8949). An event of a
+// form that is changed in a way that older readers would misread gets a new ce_type; every form ever written has a
+// golden file and stays readable.
 const (
 	headerSpecVersion = "ce_specversion"
 	headerType        = "ce_type"
@@ -32,12 +33,14 @@ const (
 const (
 	// CompressAbove is the size of a value, in bytes, above which it is compressed (ADR 2 has the figures).
 	CompressAbove = 4 << 10
-	// DecodedBytes bounds the size of a value before compression; Encode refuses a larger one and Decode never unpacks one.
+	// DecodedBytes bounds the size of a value before compression; Encode refuses a larger one and Decode never
+	// unpacks one.
 	DecodedBytes = 256 << 20
 )
 
-// Encode gives the headers and the value of the record that carries an event. The record's key is the event's tenant. Kind
-// TooLarge: no record can hold the event; Invalid: it breaks a rule of the form, so that nobody could read it back.
+// Encode gives the headers and the value of the record that carries an event. The record's key is the event's tenant.
+// Kind TooLarge: no record can hold the event; Invalid: it breaks a rule of the form, so that nobody could read it
+// back.
 func Encode(event Event) (headers []Header, value []byte, err error) {
 	const op = "events.Encode"
 	if err := checkEvent(op, event); err != nil {
@@ -67,8 +70,9 @@ func Encode(event Event) (headers []Header, value []byte, err error) {
 	return headers, value, nil
 }
 
-// Decode reads the event that a record carries. It takes any bytes: what is not an event of a known form is an error of kind
-// Invalid whose text tells the reason, fit for quarantine. It unpacks at most [DecodedBytes] and keeps no part of raw.
+// Decode reads the event that a record carries. It takes any bytes: what is not an event of a known form is an error
+// of kind Invalid whose text tells the reason, fit for quarantine. It unpacks at most [DecodedBytes] and keeps no
+// part of raw.
 func Decode(raw RawRecord) (Record, error) {
 	const op = "events.Decode"
 	fail := func(err *Error) (Record, error) { return Record{Position: raw.Position, Time: raw.Time}, err }
@@ -121,7 +125,8 @@ func Decode(raw RawRecord) (Record, error) {
 	return Record{Position: raw.Position, Time: raw.Time, Event: event}, nil
 }
 
-// asInvalid makes every failure to read a record one of kind Invalid: whatever is wrong with it, the record goes to quarantine.
+// asInvalid makes every failure to read a record one of kind Invalid: whatever is wrong with it, the record goes to
+// quarantine.
 func asInvalid(op string, err error) *Error {
 	var known *Error
 	if errors.As(err, &known) {
@@ -166,7 +171,8 @@ func readHeaders(op string, headers []Header) (attributes, *Error) {
 	return a, nil
 }
 
-// checkEvent holds the rules that the projector relies on. Encode and Decode share it, so nothing is written that cannot be read.
+// checkEvent holds the rules that the projector relies on. Encode and Decode share it, so nothing is written that
+// cannot be read.
 func checkEvent(op string, event Event) error {
 	if len(event.ID) != 36 || uuid.Validate(event.ID) != nil {
 		return Errorf(Invalid, op, "the event's id %.60q is not a UUID", event.ID)
@@ -236,8 +242,8 @@ func checkChange(op string, change *Change, index, count int) error {
 	return nil
 }
 
-// CheckTenant holds the rule for names of tenants: 1 to 64 letters, digits, '-', '_' or '.', the first a letter or a digit. An error is
-// of kind Invalid.
+// CheckTenant holds the rule for names of tenants: 1 to 64 letters, digits, '-', '_' or '.', the first a letter or a
+// digit. An error is of kind Invalid.
 func CheckTenant(name string) error {
 	if !plainName(name) || strings.IndexByte("-_.", name[0]) >= 0 {
 		return Errorf(Invalid, "events.CheckTenant", "%.80q is no name of a tenant; it takes 1 to 64 letters, digits, '-', '_' or '.', and begins with a letter or a digit", name)

@@ -10,8 +10,9 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// The CBOR data of dev.binnacle.event.v1: maps with integer keys. A key is never given a new meaning, and a reader refuses a key
-// that it does not know, because it could be a precondition. What stands in the headers (id, tenant, time) is not repeated.
+// The CBOR data of dev.binnacle.event.v1: maps with integer keys. A key is never given a new meaning, and a reader
+// refuses a key that it does not know, because it could be a precondition. What stands in the headers (id, tenant,
+// time) is not repeated.
 type eventForm struct {
 	Changes        []changeForm `cbor:"1,keyasint"`
 	IdempotencyKey string       `cbor:"2,keyasint,omitempty"`
@@ -55,8 +56,9 @@ type linkForm struct {
 	Query  string `cbor:"5,keyasint,omitempty"`
 }
 
-// Bounds of what Decode builds from a value, whatever the value claims. The CBOR library checks that a value is well formed before
-// it allocates, so a claimed length needs its bytes; but an item of one byte can ask for a whole struct, hence the bound on items.
+// Bounds of what Decode builds from a value, whatever the value claims. The CBOR library checks that a value is well
+// formed before it allocates, so a claimed length needs its bytes; but an item of one byte can ask for a whole
+// struct, hence the bound on items.
 const (
 	maxItems = 4 << 20 // CBOR items in one event: a link has at most 11, a change at most 20 and its links and versions
 	maxArray = 1 << 20 // changes of an event, links of a change
@@ -145,7 +147,8 @@ func encodeValue(op string, event Event) (value []byte, compressed bool, err err
 		return nil, false, Wrap(Internal, op, err, "the event cannot be written as CBOR")
 	}
 	memory.plain = plain.Bytes()[:0]
-	// Into memory that is used again, and then into as much as it takes: how far a transaction shrinks cannot be told before.
+	// Into memory that is used again, and then into as much as it takes: how far a transaction shrinks cannot be told
+	// before.
 	memory.packed = codec.compress.EncodeAll(plain.Bytes(), memory.packed[:0])
 	if len(memory.packed) >= plain.Len() {
 		return bytes.Clone(plain.Bytes()), false, nil
@@ -153,8 +156,8 @@ func encodeValue(op string, event Event) (value []byte, compressed bool, err err
 	return bytes.Clone(memory.packed), true, nil
 }
 
-// scratch is the memory in which large values are compressed and decompressed. There is one for each core, because they are the largest
-// pieces of memory that a node needs, and more at once make nothing faster.
+// scratch is the memory in which large values are compressed and decompressed. There is one for each core, because
+// they are the largest pieces of memory that a node needs, and more at once make nothing faster.
 type scratch struct{ plain, packed []byte }
 
 // keptScratch is the capacity in bytes above which memory is not kept: a rare large event must not hold it for ever.
@@ -237,8 +240,8 @@ func decodeExtras(op string, form *eventForm, into *Event) error {
 	return nil
 }
 
-// countItems walks the heads of CBOR items of definite length (RFC 8949, section 3) and stops at the first that is none: the
-// library will refuse it.
+// countItems walks the heads of CBOR items of definite length (RFC 8949, section 3) and stops at the first that is
+// none: the library will refuse it.
 func countItems(value []byte) int {
 	items := 0
 	for at := 0; at < len(value) && items <= maxItems; items++ {

@@ -35,8 +35,8 @@ func (e *Event) DialectName() string {
 	return e.Dialect
 }
 
-// Repeat tells a repetition of a request from another request that came under the same idempotency key. Events that were written
-// before there was one have the zero Repeat: their repetitions have the same event ID.
+// Repeat tells a repetition of a request from another request that came under the same idempotency key. Events that
+// were written before there was one have the zero Repeat: their repetitions have the same event ID.
 type Repeat struct {
 	Request Hash          // of the request: method, target, preconditions and body
 	Part    int           // 0: the event is all of the request; n: it is entry n-1 of a batch
@@ -75,9 +75,10 @@ func (o Operation) String() string {
 // IfMatchAny is the IfMatch of "If-Match: *": some version must be current.
 const IfMatchAny = -1
 
-// Change is one thing asked, with its preconditions and the exact bytes. What only the log's order can tell (preconditions,
-// conditions, links) is decided by the projector, with the help of the event's dialect. What is said of Type, ID, Content, Condition and
-// Links here is what FHIR makes of them. Each dialect has rules of its own, within these: texts are UTF-8 without NUL, and a content is never empty.
+// Change is one thing asked, with its preconditions and the exact bytes. What only the log's order can tell
+// (preconditions, conditions, links) is decided by the projector, with the help of the event's dialect. What is said
+// of Type, ID, Content, Condition and Links here is what FHIR makes of them. Each dialect has rules of its own,
+// within these: texts are UTF-8 without NUL, and a content is never empty.
 type Change struct {
 	Operation   Operation
 	Type        string  // resource type
@@ -91,8 +92,9 @@ type Change struct {
 	Entry       int     // the index of the bundle entry that this change came from; -1 for a single interaction
 }
 
-// Link is a reference inside a change's content that the projector resolves before the content is hashed. It replaces the bytes
-// [Start,End) of Content, which are the inside of a JSON string (between the quotes), by "Type/id" of the target.
+// Link is a reference inside a change's content that the projector resolves before the content is hashed. It replaces
+// the bytes [Start,End) of Content, which are the inside of a JSON string (between the quotes), by "Type/id" of the
+// target.
 type Link struct {
 	Start, End int
 	Change     int    // the index of the change in this event whose resource is meant; -1: Type and Query say it

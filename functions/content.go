@@ -7,20 +7,23 @@ import (
 	"binnacle/projections"
 )
 
-// FinalContent is what a version holds: the content that a change asked for, with the targets of its links ("Type/id") in their
-// places, and its hash. Whoever makes a content makes it here: the projector, a rebuild from the feed, and Heal. The dialect is that of the
-// change's event; a change without links needs none.
+// FinalContent is what a version holds: the content that a change asked for, with the targets of its links
+// ("Type/id") in their places, and its hash. Whoever makes a content makes it here: the projector, a rebuild from the
+// feed, and Heal. The dialect is that of the change's event; a change without links needs none.
 //
-// Kind Conflict: there is not one target for each link. Kind Unsupported: there are links, and no dialect. Kind Invalid: the links don't fit the
-// content.
-func FinalContent(dialect projections.Dialect, change *events.Change, targets []string) (content []byte, hash events.Hash, err error) {
+// Kind Conflict: there is not one target for each link. Kind Unsupported: there are links, and no dialect. Kind
+// Invalid: the links don't fit the content.
+func FinalContent(dialect projections.Dialect, change *events.Change, targets []string) (content []byte,
+	hash events.Hash, err error) {
 	if len(targets) != len(change.Links) {
-		return nil, events.Hash{}, events.Errorf(events.Conflict, "functions.FinalContent", "it has %d links, and %d are recorded", len(change.Links), len(targets))
+		return nil, events.Hash{}, events.Errorf(events.Conflict, "functions.FinalContent",
+			"it has %d links, and %d are recorded", len(change.Links), len(targets))
 	}
 	content = change.Content
 	if len(targets) > 0 {
 		if dialect == nil {
-			return nil, events.Hash{}, events.Errorf(events.Unsupported, "functions.FinalContent", "it has links, and its dialect is not known here")
+			return nil, events.Hash{}, events.Errorf(events.Unsupported, "functions.FinalContent",
+				"it has links, and its dialect is not known here")
 		}
 		if content, err = dialect.Resolve(change, targets); err != nil {
 			return nil, events.Hash{}, err

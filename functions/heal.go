@@ -34,20 +34,23 @@ type Heal struct {
 	Dialects *projections.Dialects
 }
 
-// Handle returns the exact content of a version, whose SHA-256 is the version's hash, and puts it back into the blob store. What the
-// projector resolved in it stands in the event's outcome. Where it doesn't (an outcome of before links were recorded, one that was damaged) it is found
-// again: what other changes of the event became stands there too, and what a conditional reference matched is searched for as of then, or among
-// today's matches. The hash tells which is right.
+// Handle returns the exact content of a version, whose SHA-256 is the version's hash, and puts it back into the blob
+// store. What the projector resolved in it stands in the event's outcome. Where it doesn't (an outcome of before
+// links were recorded, one that was damaged) it is found again: what other changes of the event became stands there
+// too, and what a conditional reference matched is searched for as of then, or among today's matches. The hash tells
+// which is right.
 //
-// Kind NotFound: the log has no such record (any more), or what the references led to cannot be found; a rebuild makes everything anew. Kind
-// Unsupported: the content has references of a dialect that this program does not know.
+// Kind NotFound: the log has no such record (any more), or what the references led to cannot be found; a rebuild
+// makes everything anew. Kind Unsupported: the content has references of a dialect that this program does not know.
 func (h *Heal) Handle(ctx context.Context, version projections.Version) ([]byte, error) {
 	event, err := h.event(ctx, version.Position)
 	if err != nil {
 		return nil, err
 	}
 	if version.Deleted || version.Change >= len(event.Changes) {
-		return nil, events.Errorf(events.NotFound, "functions.Heal", "%s/%s version %d has no content in the record at %v", version.Type, version.ID, version.Number, version.Position)
+		return nil, events.Errorf(events.NotFound, "functions.Heal",
+			"%s/%s version %d has no content in the record at %v",
+			version.Type, version.ID, version.Number, version.Position)
 	}
 	change := &event.Changes[version.Change]
 	var content []byte
@@ -62,13 +65,16 @@ func (h *Heal) Handle(ctx context.Context, version projections.Version) ([]byte,
 		return nil, err
 	}
 	if hash != version.Hash {
-		return nil, events.Errorf(events.NotFound, "functions.Heal", "the record at %v does not give the content of %s/%s version %d: its hash is another", version.Position, version.Type, version.ID, version.Number)
+		return nil, events.Errorf(events.NotFound, "functions.Heal",
+			"the record at %v does not give the content of %s/%s version %d: its hash is another",
+			version.Position, version.Type, version.ID, version.Number)
 	}
 	if h.Blobs == nil {
 		return content, nil
 	}
 	// The store owns what it is given, and the caller what is returned.
-	return content, h.Blobs.Put(ctx, []projections.Blob{{Hash: version.Hash, Content: append([]byte(nil), content...)}})
+	return content, h.Blobs.Put(ctx, []projections.Blob{{Hash: version.Hash,
+		Content: append([]byte(nil), content...)}})
 }
 
 // event reads the record at a position.
@@ -88,31 +94,37 @@ func (h *Heal) event(ctx context.Context, position events.Position) (events.Even
 		return events.Event{}, err
 	}
 	if found == nil {
-		return events.Event{}, events.Errorf(events.NotFound, "functions.Heal", "the log holds no record at %v", position)
+		return events.Event{}, events.Errorf(events.NotFound, "functions.Heal", "the log holds no record at %v",
+			position)
 	}
 	return found.Event, nil
 }
 
-// resolved gives the content with the targets of its links: those that are recorded, else those that are found by trying. The hash tells the right ones.
-func (h *Heal) resolved(ctx context.Context, version projections.Version, event *events.Event, change *events.Change) ([]byte, error) {
+// resolved gives the content with the targets of its links: those that are recorded, else those that are found by
+// trying. The hash tells the right ones.
+func (h *Heal) resolved(ctx context.Context, version projections.Version, event *events.Event,
+	change *events.Change) ([]byte, error) {
 	outcomes, err := h.Index.Outcomes(ctx, []string{event.ID})
 	if err != nil {
 		return nil, err
 	}
 	if outcomes[0] == nil || len(outcomes[0].Results) != len(event.Changes) {
-		return nil, events.Errorf(events.NotFound, "functions.Heal", "the outcome of the event at %v is not known", version.Position)
+		return nil, events.Errorf(events.NotFound, "functions.Heal", "the outcome of the event at %v is not known",
+			version.Position)
 	}
 	dialect, err := h.Dialects.Of(event)
 	if err != nil {
 		return nil, err
 	}
 	results := outcomes[0].Results
-	if content, hash, err := FinalContent(dialect, change, results[version.Change].Links); err == nil && hash == version.Hash {
+	if content, hash, err := FinalContent(dialect, change, results[version.Change].Links); err == nil &&
+		hash == version.Hash {
 		return content, nil
 	}
 	snapshot := version.Sid // of the last version of the event: conditional references see all of it
 	for _, result := range results[version.Change+1:] {
-		if result.Disposition == events.Created || result.Disposition == events.Updated || result.Disposition == events.Deleted {
+		if result.Disposition == events.Created || result.Disposition == events.Updated ||
+			result.Disposition == events.Deleted {
 			snapshot++
 		}
 	}
@@ -129,7 +141,9 @@ func (h *Heal) resolved(ctx context.Context, version projections.Version, event 
 			return content, nil
 		}
 	}
-	return nil, events.Errorf(events.NotFound, "functions.Heal", "what the conditional references of %s/%s version %d led to cannot be found any more; a rebuild makes it anew", version.Type, version.ID, version.Number)
+	return nil, events.Errorf(events.NotFound, "functions.Heal",
+		"what the conditional references of %s/%s version %d led to cannot be found any more; "+
+			"a rebuild makes it anew", version.Type, version.ID, version.Number)
 }
 
 // query is a conditional reference.
@@ -143,13 +157,15 @@ type trial struct {
 }
 
 // candidates adds the ids that a query may have meant, as of a snapshot.
-func (h *Heal) candidates(ctx context.Context, dialect projections.Dialect, t *trial, tenant string, q query, snapshot int64) error {
+func (h *Heal) candidates(ctx context.Context, dialect projections.Dialect, t *trial, tenant string, q query,
+	snapshot int64) error {
 	if _, have := t.places[q]; have {
 		return nil
 	}
 	search, err := dialect.Condition(tenant, q.name, q.text)
 	if err != nil && events.KindOf(err) != events.TooCostly { // nobody waits for it here
-		return events.Wrap(events.NotFound, "functions.Heal", err, "the conditional reference %s?%s cannot be searched for", q.name, q.text)
+		return events.Wrap(events.NotFound, "functions.Heal", err,
+			"the conditional reference %s?%s cannot be searched for", q.name, q.text)
 	}
 	search.Total, search.Limit, search.Snapshot = projections.TotalNone, healMatches, snapshot
 	page, err := h.Index.Search(ctx, search)

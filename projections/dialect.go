@@ -2,44 +2,50 @@ package projections
 
 import "binnacle/events"
 
-// Dialect says what the contents of its types mean: all that the core asks before a change can be decided, and a version be found. The core
-// is the projector, a rebuild, heal and verify. It knows envelope, order, versions, blobs and generations, and no content.
+// Dialect says what the contents of its types mean: all that the core asks before a change can be decided, and a
+// version be found. The core is the projector, a rebuild, heal and verify. It knows envelope, order, versions, blobs
+// and generations, and no content.
 //
-// What a dialect answers is a function of what it is asked, of its definitions and of nothing else: no clock, no other content, no memory of
-// earlier calls. So every node decides alike, and a rebuild makes the same rows. It keeps and changes no bytes that it is given, unless a
-// method says so. Methods are safe for concurrent use. After an error nothing is kept, and the same call gives it again. Its text is for people;
-// where a kind is named it is an *events.Error. A panic is taken for an error of the record that was asked about.
+// What a dialect answers is a function of what it is asked, of its definitions and of nothing else: no clock, no
+// other content, no memory of earlier calls. So every node decides alike, and a rebuild makes the same rows. It keeps
+// and changes no bytes that it is given, unless a method says so. Methods are safe for concurrent use. After an error
+// nothing is kept, and the same call gives it again. Its text is for people; where a kind is named it is an
+// *events.Error. A panic is taken for an error of the record that was asked about.
 type Dialect interface {
-	// Prepare reads a change and holds it against the rules of the dialect: its type, its id, its content, what the content says of both. The
-	// door has held all of this before; what fails here came past the door, or from another program, and goes to quarantine with the error's
-	// text. Of a delete it checks type and id, and there is no Content. The texts in Prepared may be views of the change's bytes.
+	// Prepare reads a change and holds it against the rules of the dialect: its type, its id, its content, what the
+	// content says of both. The door has held all of this before; what fails here came past the door, or from another
+	// program, and goes to quarantine with the error's text. Of a delete it checks type and id, and there is no
+	// Content. The texts in Prepared may be views of the change's bytes.
 	Prepare(change *events.Change) (Prepared, error)
 
-	// Resolve returns the content of a change with its links replaced by what they lead to, "Type/id", one for each in their order. It is
-	// called for changes with links alone. The bytes are new: they are hashed, stored and answered as they are. Kind Invalid: the links don't
-	// fit the content.
+	// Resolve returns the content of a change with its links replaced by what they lead to, "Type/id", one for each
+	// in their order. It is called for changes with links alone. The bytes are new: they are hashed, stored and
+	// answered as they are. Kind Invalid: the links don't fit the content.
 	Resolve(change *events.Change, targets []string) ([]byte, error)
 
-	// Same tells whether a content says what the one before it said, so that an update makes no version. Equal bytes are not asked about. A
-	// nil content is one that is lost, and the same as none.
+	// Same tells whether a content says what the one before it said, so that an update makes no version. Equal bytes
+	// are not asked about. A nil content is one that is lost, and the same as none.
 	Same(before, after []byte) bool
 
-	// Read reads a content as it is stored, which was prepared once: perhaps by an earlier version of the program, which had other rules.
+	// Read reads a content as it is stored, which was prepared once: perhaps by an earlier version of the program,
+	// which had other rules.
 	Read(content []byte) (Content, error)
 
-	// Condition reads the condition of a change or a link. Kind Invalid: it can't be read, or the dialect has none. Kind TooCostly: it is read,
-	// and the query is returned, but no index can go to what it asks for: nothing may be decided on it. Clauses are shared and stay as they are.
+	// Condition reads the condition of a change or a link. Kind Invalid: it can't be read, or the dialect has none.
+	// Kind TooCostly: it is read, and the query is returned, but no index can go to what it asks for: nothing may be
+	// decided on it. Clauses are shared and stay as they are.
 	Condition(tenant, typ, text string) (Query, error)
 
-	// Referrers are the reference parameters by which resources may refer to one of a type, always the same ones in the same order. What they
-	// find may not be deleted, unless the event allows it. None: whatever is deleted, nobody is asked.
+	// Referrers are the reference parameters by which resources may refer to one of a type, always the same ones in
+	// the same order. What they find may not be deleted, unless the event allows it. None: whatever is deleted,
+	// nobody is asked.
 	Referrers(typ string) []Referrer
 }
 
 // Prepared is a change that a dialect has read.
 type Prepared struct {
 	ID      string  // that the content gives itself; "": none, or it does not count
-	Exact   bool    // equal bytes are the only ones that say the same: nobody need look at the content before, and Same is not asked
+	Exact   bool    // nothing but equal bytes says the same: nobody looks at the content before, and Same is not asked
 	Content Content // nil: the change has none
 }
 
@@ -53,11 +59,12 @@ type Mention struct {
 
 // Content is a content that a dialect has read. It is used by one goroutine at a time.
 type Content interface {
-	// Mentions are the other resources that the content says it refers to, of a tenant, apart from what links stand for, unless a link names a
-	// version. Unless the event allows otherwise, they must be there.
+	// Mentions are the other resources that the content says it refers to, of a tenant, apart from what links stand
+	// for, unless a link names a version. Unless the event allows otherwise, they must be there.
 	Mentions(tenant string, links []events.Link) []Mention
 
-	// Extract makes the terms. Texts may be views of the content. Where there are links that are not resolved, their terms are not right.
+	// Extract makes the terms. Texts may be views of the content. Where there are links that are not resolved, their
+	// terms are not right.
 	Extract() (Extracted, error)
 
 	// Path names a place in the content for people, in the terms of the dialect.
@@ -73,24 +80,27 @@ type Extracted struct {
 	MainDate int64  // the content's main date, microseconds since 1970; MinTime: none, or open
 }
 
-// Registered is a dialect as a program knows it: beside what the functions ask, its name, its types, and the identity of what it searches by.
+// Registered is a dialect as a program knows it: beside what the functions ask, its name, its types, and the identity
+// of what it searches by.
 type Registered interface {
 	Dialect
 
 	// Name is what events say, and people read: events.FHIR, or another one within the rules of the written form.
 	Name() string
 
-	// Types are all that belong to the dialect, and to no other one. They are part of every key, so none is ever given to another dialect.
+	// Types are all that belong to the dialect, and to no other one. They are part of every key, so none is ever
+	// given to another dialect.
 	Types() []string
 
-	// Digest changes whenever the same content may give other terms: with the definitions, and with the code that extracts. "": the dialect has
-	// no terms, and nothing of it ever asks for a rebuild.
+	// Digest changes whenever the same content may give other terms: with the definitions, and with the code that
+	// extracts. "": the dialect has no terms, and nothing of it ever asks for a rebuild.
 	Digest() string
 
-	// Definitions writes down what the terms depend on, for Restore. It is kept with each generation. Not called without a Digest.
+	// Definitions writes down what the terms depend on, for Restore. It is kept with each generation. Not called
+	// without a Digest.
 	Definitions() ([]byte, error)
 
-	// Restore makes the dialect that Definitions was called on. Its digest is the same, unless another version of the program, which extracts
-	// differently, wrote them. Kind Invalid: the bytes are no such definitions.
+	// Restore makes the dialect that Definitions was called on. Its digest is the same, unless another version of the
+	// program, which extracts differently, wrote them. Kind Invalid: the bytes are no such definitions.
 	Restore(definitions []byte) (Registered, error)
 }

@@ -12,7 +12,8 @@ import (
 	"binnacle/events"
 )
 
-// Dialects are those that a program knows. Each type belongs to one of them. They don't change and are safe for concurrent use.
+// Dialects are those that a program knows. Each type belongs to one of them. They don't change and are safe for
+// concurrent use.
 type Dialects struct {
 	all    []Registered // by name
 	named  map[string]Registered
@@ -29,12 +30,15 @@ func newDialects(all, searched []Registered) (*Dialects, error) {
 	slices.SortFunc(d.all, byName)
 	for _, one := range d.all {
 		if d.named[one.Name()] != nil {
-			return nil, events.Errorf(events.Conflict, "projections.NewDialects", "two dialects are called %s", one.Name())
+			return nil, events.Errorf(events.Conflict, "projections.NewDialects", "two dialects are called %s",
+				one.Name())
 		}
 		d.named[one.Name()] = one
 		for _, typ := range one.Types() {
 			if other := d.types[typ]; other != nil {
-				return nil, events.Errorf(events.Conflict, "projections.NewDialects", "the type %s is claimed by the dialects %s and %s; a type belongs to one", typ, other.Name(), one.Name())
+				return nil, events.Errorf(events.Conflict, "projections.NewDialects",
+					"the type %s is claimed by the dialects %s and %s; a type belongs to one", typ,
+					other.Name(), one.Name())
 			}
 			d.types[typ] = one
 		}
@@ -45,8 +49,8 @@ func newDialects(all, searched []Registered) (*Dialects, error) {
 
 func byName(a, b Registered) int { return cmp.Compare(a.Name(), b.Name()) }
 
-// digestOf is the digest of what dialects search by. That of FHIR alone is that of its catalog, as it was before there were other dialects: no
-// installation needs a rebuild because of a dialect that has no terms.
+// digestOf is the digest of what dialects search by. That of FHIR alone is that of its catalog, as it was before
+// there were other dialects: no installation needs a rebuild because of a dialect that has no terms.
 func digestOf(dialects []Registered) string {
 	var b []byte
 	parts := 0
@@ -69,8 +73,9 @@ func digestOf(dialects []Registered) string {
 	return hex.EncodeToString(digest[:])
 }
 
-// Of returns the dialect of an event, which all of its types belong to; nil for an event without changes. Kind Unsupported: the program does
-// not know the dialect. Kind Invalid: a type belongs to another one. A type that belongs to none is left to [Dialect.Prepare].
+// Of returns the dialect of an event, which all of its types belong to; nil for an event without changes. Kind
+// Unsupported: the program does not know the dialect. Kind Invalid: a type belongs to another one. A type that
+// belongs to none is left to [Dialect.Prepare].
 func (d *Dialects) Of(event *events.Event) (Dialect, error) {
 	if len(event.Changes) == 0 {
 		return nil, nil
@@ -78,13 +83,15 @@ func (d *Dialects) Of(event *events.Event) (Dialect, error) {
 	name := event.DialectName()
 	of := d.named[name]
 	if of == nil {
-		return nil, events.Errorf(events.Unsupported, "projections.Dialects", "the event is of the dialect %s, and this program knows %s; one that knows it can read the event",
+		return nil, events.Errorf(events.Unsupported, "projections.Dialects",
+			"the event is of the dialect %s, and this program knows %s; one that knows it can read the event",
 			name, strings.Join(d.names(), ", "))
 	}
 	for n := range event.Changes {
 		if owner := d.types[event.Changes[n].Type]; owner != of && owner != nil {
-			return nil, events.Errorf(events.Invalid, "projections.Dialects", "change %d is of the type %s, which belongs to the dialect %s, and the event is of the dialect %s; "+
-				"an event has one dialect", n, event.Changes[n].Type, owner.Name(), name)
+			return nil, events.Errorf(events.Invalid, "projections.Dialects",
+				"change %d is of the type %s, which belongs to the dialect %s, and the event is of the dialect %s; "+
+					"an event has one dialect", n, event.Changes[n].Type, owner.Name(), name)
 		}
 	}
 	return of, nil
@@ -98,25 +105,29 @@ func (d *Dialects) names() []string {
 	return names
 }
 
-// OfType returns the dialect that a type belongs to. Kind Unsupported: the type belongs to none that the program knows.
+// OfType returns the dialect that a type belongs to. Kind Unsupported: the type belongs to none that the program
+// knows.
 func (d *Dialects) OfType(typ string) (Dialect, error) {
 	if of := d.types[typ]; of != nil {
 		return of, nil
 	}
-	return nil, events.Errorf(events.Unsupported, "projections.Dialects", "the type %.80q belongs to no dialect that this program knows; it knows %s", typ, strings.Join(d.names(), ", "))
+	return nil, events.Errorf(events.Unsupported, "projections.Dialects",
+		"the type %.80q belongs to no dialect that this program knows; it knows %s", typ, strings.Join(d.names(),
+			", "))
 }
 
 // Named returns the dialect of a name; nil: the program does not know it.
 func (d *Dialects) Named(name string) Registered { return d.named[name] }
 
-// Digest changes whenever the same content of some dialect may give other terms. An index that was made under another one asks for a rebuild.
+// Digest changes whenever the same content of some dialect may give other terms. An index that was made under another
+// one asks for a rebuild.
 func (d *Dialects) Digest() string { return d.digest }
 
 // several begins the written form of the definitions of other dialects than FHIR alone.
 var several = []byte("dialects\n")
 
-// Definitions writes the definitions of all dialects, for [Dialects.Restore]. Those of FHIR alone stand as they are, as they did before there
-// were other dialects.
+// Definitions writes the definitions of all dialects, for [Dialects.Restore]. Those of FHIR alone stand as they are,
+// as they did before there were other dialects.
 func (d *Dialects) Definitions() ([]byte, error) {
 	kept := make(map[string][]byte)
 	for _, one := range d.all {
@@ -139,9 +150,10 @@ func (d *Dialects) Definitions() ([]byte, error) {
 	return append(slices.Clone(several), written...), nil
 }
 
-// Restore makes the same dialects with the definitions that were kept with a generation. A dialect that nothing was kept of was not there when
-// the generation was made: it goes on with today's definitions, and its terms do not count in the digest. One that the program does not know is
-// left out, and the digest is another than the generation's. Kind Invalid: the bytes are no definitions.
+// Restore makes the same dialects with the definitions that were kept with a generation. A dialect that nothing was
+// kept of was not there when the generation was made: it goes on with today's definitions, and its terms do not count
+// in the digest. One that the program does not know is left out, and the digest is another than the generation's.
+// Kind Invalid: the bytes are no definitions.
 func (d *Dialects) Restore(definitions []byte) (*Dialects, error) {
 	kept := map[string][]byte{events.FHIR: definitions}
 	if written, more := bytes.CutPrefix(definitions, several); more {

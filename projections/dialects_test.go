@@ -47,16 +47,19 @@ func TestOpaqueIsADialect(t *testing.T) {
 		any256[i] = byte(i)
 	}
 	id := projectionstest.OpaqueID(any256)
-	change := events.Change{Operation: events.Update, Type: projectionstest.OpaqueType, ID: id, Content: any256, Entry: -1}
+	change := events.Change{Operation: events.Update, Type: projectionstest.OpaqueType, ID: id, Content: any256,
+		Entry: -1}
 	linked := change
 	linked.Links = []events.Link{{End: 1, Change: -1, Type: "thing", Query: "a"}}
 	long := change
 	long.ID = strings.Repeat("a", 1025)
-	projectionstest.Dialect(t, projectionstest.DialectSample{Dialect: plain, Changes: []events.Change{change}, Wrong: []events.Change{linked, long}})
+	projectionstest.Dialect(t, projectionstest.DialectSample{Dialect: plain, Changes: []events.Change{change},
+		Wrong: []events.Change{linked, long}})
 }
 
 func TestATypeBelongsToOneDialect(t *testing.T) {
-	for name, two := range map[string][2]projections.Registered{"names": {quakes, quakes}, "types": {quakes, spoken{name: "other", typ: "Pick"}}} {
+	for name, two := range map[string][2]projections.Registered{"names": {quakes, quakes},
+		"types": {quakes, spoken{name: "other", typ: "Pick"}}} {
 		if _, err := projections.NewDialects(two[0], two[1]); events.KindOf(err) != events.Conflict {
 			t.Errorf("the same %s: got %v, want an error of kind %s", name, err, events.Conflict)
 		}
@@ -75,8 +78,10 @@ func TestATypeBelongsToOneDialect(t *testing.T) {
 		{"opaque", "thing", plain, 0, ""},
 		{"", "", nil, 0, ""},
 		{"unknown", "", nil, 0, ""},
-		{"unknown", "thing", nil, events.Unsupported, "the dialect unknown, and this program knows fhir, opaque, quake"},
-		{"", "Patient Pick", nil, events.Invalid, "change 1 is of the type Pick, which belongs to the dialect quake, and the event is of the dialect fhir"},
+		{"unknown", "thing", nil, events.Unsupported,
+			"the dialect unknown, and this program knows fhir, opaque, quake"},
+		{"", "Patient Pick", nil, events.Invalid,
+			"change 1 is of the type Pick, which belongs to the dialect quake, and the event is of the dialect fhir"},
 		{"opaque", "Patient", nil, events.Invalid, "belongs to the dialect fhir"},
 	} {
 		event := events.Event{Dialect: c.dialect}
@@ -84,7 +89,8 @@ func TestATypeBelongsToOneDialect(t *testing.T) {
 			event.Changes = append(event.Changes, events.Change{Type: typ})
 		}
 		got, err := d.Of(&event)
-		if got != c.want || c.text == "" && err != nil || c.text != "" && (events.KindOf(err) != c.kind || !strings.Contains(fmt.Sprint(err), c.text)) {
+		if got != c.want || c.text == "" && err != nil || c.text != "" &&
+			(events.KindOf(err) != c.kind || !strings.Contains(fmt.Sprint(err), c.text)) {
 			t.Errorf("an event of %q with %q: got %v, %v", c.dialect, c.types, got, err)
 		}
 	}

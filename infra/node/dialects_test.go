@@ -17,8 +17,8 @@ import (
 	"binnacle/projections/projectionstest"
 )
 
-// TestASecondDialectGoesAllWaysBesideFHIR writes things of a dialect that knows nothing of FHIR into the ledger, the log and the projections that
-// FHIR has, on every variant, and takes them through everything that is below the doors.
+// TestASecondDialectGoesAllWaysBesideFHIR writes things of a dialect that knows nothing of FHIR into the ledger, the
+// log and the projections that FHIR has, on every variant, and takes them through everything that is below the doors.
 func TestASecondDialectGoesAllWaysBesideFHIR(t *testing.T) {
 	for _, variant := range variants {
 		t.Run(variant, func(t *testing.T) {
@@ -80,7 +80,8 @@ func (w *thingWalk) changes() {
 	}
 	for n, want := range []string{"four", "", "three", "\xff\x00one ", "\xff\x00one"} {
 		version := history.Versions[n]
-		if version.Number != int64(5-n) || version.Deleted != (want == "") || !version.Deleted && string(w.content(version)) != want {
+		if version.Number != int64(5-n) || version.Deleted != (want == "") || !version.Deleted &&
+			string(w.content(version)) != want {
 			w.Errorf("version %d is %+v, want %q", 5-n, version, want)
 		}
 	}
@@ -89,25 +90,32 @@ func (w *thingWalk) changes() {
 // together writes several things at once, or none, and both dialects side by side.
 func (w *thingWalk) together() {
 	a, b := []byte("a/\x00?"), []byte("b")
-	if outcome := w.write(thing(events.Update, a, "1"), thing(events.Update, b, "1")); outcome.Refusal != nil || len(outcome.Results) != 2 {
+	if outcome := w.write(thing(events.Update, a, "1"), thing(events.Update, b, "1")); outcome.Refusal != nil ||
+		len(outcome.Results) != 2 {
 		w.Fatalf("got %+v", outcome)
 	}
 	wrong := thing(events.Update, b, "2")
 	wrong.IfMatch = 7
-	if outcome := w.write(thing(events.Delete, a, ""), wrong); outcome.Refusal == nil || outcome.Refusal.Change != 1 || outcome.Refusal.Expression != "" {
+	if outcome := w.write(thing(events.Delete, a, ""), wrong); outcome.Refusal == nil ||
+		outcome.Refusal.Change != 1 || outcome.Refusal.Expression != "" {
 		w.Fatalf("got %+v", outcome.Refusal)
 	}
 	w.holds(a, 1, "1")
+	const entry = "urn:uuid:0190a5d4-7b6a-7c3e-9f00-0123456789ab"
 	w.ask(http.StatusOK, http.MethodPost, "/fhir", `{"resourceType":"Bundle","type":"transaction","entry":[
-		{"fullUrl":"urn:uuid:0190a5d4-7b6a-7c3e-9f00-0123456789ab","resource":`+patient("x", "3")+`,"request":{"method":"POST","url":"Patient","ifNoneExist":"identifier=urn:s|3"}},
-		{"resource":{"resourceType":"Observation","status":"final","code":{"text":"c"},"subject":{"reference":"urn:uuid:0190a5d4-7b6a-7c3e-9f00-0123456789ab"}},"request":{"method":"POST","url":"Observation"}}]}`)
+		{"fullUrl":"`+entry+`","resource":`+patient("x", "3")+`,
+			"request":{"method":"POST","url":"Patient","ifNoneExist":"identifier=urn:s|3"}},
+		{"resource":{"resourceType":"Observation","status":"final","code":{"text":"c"},
+			"subject":{"reference":"`+entry+`"}},
+			"request":{"method":"POST","url":"Observation"}}]}`)
 	// One batch of the log that has both.
 	var list []events.Event
 	for n := range 20 {
 		id := fmt.Sprint("mixed-", n)
 		resource := events.Event{ID: NewID(), Tenant: parts.DefaultTenant, Changes: []events.Change{
 			{Operation: events.Update, Type: "Patient", ID: id, Content: []byte(patient(id, "mixed")), Entry: -1}}}
-		list = append(list, resource, things(thing(events.Update, []byte(id), id), thing(events.Update, []byte("shared"), id)))
+		list = append(list, resource, things(thing(events.Update, []byte(id), id),
+			thing(events.Update, []byte("shared"), id)))
 	}
 	for n, outcome := range w.append(list...) {
 		if outcome == nil || outcome.Refusal != nil {
@@ -126,7 +134,8 @@ func (w *thingWalk) refusals() {
 		w.Fatal(err)
 	}
 	mixed := things(thing(events.Update, []byte("m"), "1"))
-	mixed.Changes = append(mixed.Changes, events.Change{Operation: events.Delete, Type: "Patient", ID: "before", Entry: -1})
+	mixed.Changes = append(mixed.Changes, events.Change{Operation: events.Delete, Type: "Patient", ID: "before",
+		Entry: -1})
 	stranger := things(thing(events.Update, []byte("m"), "1"))
 	stranger.Dialect = "quake"
 	foreign := things(thing(events.Update, []byte("m"), "1"))
@@ -135,8 +144,11 @@ func (w *thingWalk) refusals() {
 		event events.Event
 		kind  events.Kind
 		text  string
-	}{{mixed, events.Invalid, "change 1 is of the type Patient, which belongs to the dialect fhir"}, {stranger, events.Unsupported, "this program knows fhir, opaque"},
-		{foreign, events.Invalid, "the type thing, which belongs to the dialect opaque"}} {
+	}{
+		{mixed, events.Invalid, "change 1 is of the type Patient, which belongs to the dialect fhir"},
+		{stranger, events.Unsupported, "this program knows fhir, opaque"},
+		{foreign, events.Invalid, "the type thing, which belongs to the dialect opaque"},
+	} {
 		_, err := w.writer.Handle(w.Context(), c.event)
 		_, _, later := w.writer.Append(w.Context(), c.event)
 		if events.KindOf(err) != c.kind || events.KindOf(later) != c.kind || !strings.Contains(err.Error(), c.text) {
@@ -170,7 +182,8 @@ func (w *thingWalk) repetitions() {
 // quarantine is for what comes past the writer and breaks a rule of its dialect, or of all.
 func (w *thingWalk) quarantine() {
 	mixed := things(thing(events.Update, []byte("bad"), "1"))
-	mixed.Changes = append(mixed.Changes, events.Change{Operation: events.Delete, Type: "Patient", ID: "before", Entry: -1})
+	mixed.Changes = append(mixed.Changes, events.Change{Operation: events.Delete, Type: "Patient", ID: "before",
+		Entry: -1})
 	unread := things(thing(events.Update, []byte("bad"), "1"))
 	unread.Changes[0].ID = "%zz"
 	stranger := things(thing(events.Update, []byte("bad"), "1"))
@@ -196,7 +209,8 @@ func (w *thingWalk) quarantine() {
 func (w *thingWalk) doors() {
 	w.ask(http.StatusNotFound, http.MethodGet, "/fhir/"+projectionstest.OpaqueType+"/early", "")
 	for _, path := range []string{"/fhir?_lastUpdated=gt2000-01-01&_count=1000", "/fhir/Patient?_count=1000"} {
-		if body := w.ask(http.StatusOK, http.MethodGet, path, ""); strings.Contains(body, projectionstest.OpaqueType) || !strings.Contains(body, "mixed-7") {
+		body := w.ask(http.StatusOK, http.MethodGet, path, "")
+		if strings.Contains(body, projectionstest.OpaqueType) || !strings.Contains(body, "mixed-7") {
 			w.Errorf("%s shows things, or not the resources: %s", path, body)
 		}
 	}
@@ -253,7 +267,8 @@ func (w *thingWalk) lost() {
 		}
 	}
 	lose()
-	if content, err := w.heal.Handle(w.Context(), version); err != nil || string(content) != value || !bytes.Equal(w.content(version), content) {
+	if content, err := w.heal.Handle(w.Context(), version); err != nil || string(content) != value ||
+		!bytes.Equal(w.content(version), content) {
 		w.Errorf("healed it is %q, %v", content, err)
 	}
 	lose()
@@ -262,7 +277,8 @@ func (w *thingWalk) lost() {
 	}
 	lose()
 	all := &rebuild.Contents{Log: w.log, Index: w.Generations.Live(), Blobs: w.Blobs, Heal: w.heal}
-	if summary, err := all.Handle(w.Context(), func(int64, int64) {}); err != nil || summary.Contents != 1 || summary.Failed != 0 {
+	if summary, err := all.Handle(w.Context(), func(int64, int64) {}); err != nil || summary.Contents != 1 ||
+		summary.Failed != 0 {
 		w.Errorf("all that was lost: %+v, %v", summary, err)
 	}
 	w.holds(w.key, 5, "four")
@@ -272,7 +288,7 @@ func (w *thingWalk) lost() {
 func (w *thingWalk) generations() {
 	w.settle()
 	_, shared := w.read([]byte("shared")) // which of one append came last is the log's affair
-	for _, feed := range []events.Feed{w.Feed, nil} {
+	for pass, feed := range []events.Feed{w.Feed, nil} {
 		before := w.verified(true, false)
 		summary := w.rebuilt(feed)
 		if summary.Compared != before.Versions || summary.Unindexed != 0 || (summary.Recorded > 0) != (feed != nil) {
@@ -280,13 +296,18 @@ func (w *thingWalk) generations() {
 		}
 		w.holds(w.key, 5, "four")
 		w.holds([]byte("shared"), 20, shared)
-		w.became(thing(events.Update, []byte("rebuilt"), fmt.Sprint("in ", summary.Generation)), [...]events.Disposition{events.Created, events.Updated}[min(1, summary.Generation-2)], int64(summary.Generation-1))
-		w.put([...]int{http.StatusCreated, http.StatusOK}[min(1, summary.Generation-2)], "rebuilt", fmt.Sprint(summary.Generation))
+		disposition, status := events.Created, http.StatusCreated
+		if pass > 0 {
+			disposition, status = events.Updated, http.StatusOK
+		}
+		w.became(thing(events.Update, []byte("rebuilt"), fmt.Sprint("in pass ", pass)), disposition, int64(pass+1))
+		w.put(status, "rebuilt", fmt.Sprint("in pass ", pass))
 	}
 	w.verified(true, false)
 }
 
-// unknown has a node that doesn't know the dialect any more: what there is stays, what comes waits in quarantine, and FHIR goes on.
+// unknown has a node that doesn't know the dialect any more: what there is stays, what comes waits in quarantine, and
+// FHIR goes on.
 func (w *thingWalk) unknown() {
 	late := things(thing(events.Create, []byte("late"), "\x00first"))
 	if _, err := w.writer.Handle(w.Context(), late); events.KindOf(err) != events.Unsupported {
@@ -297,14 +318,17 @@ func (w *thingWalk) unknown() {
 	}
 	w.put(http.StatusCreated, "after", "2")
 	w.quarantined("the event is of the dialect opaque, and this program knows fhir", 1)
-	if _, err := w.asked().Replay(w.Context(), w.asked().found("")[0], "too early"); events.KindOf(err) != events.Invalid {
+	first := w.asked().found("")[0]
+	if _, err := w.asked().Replay(w.Context(), first, "too early"); events.KindOf(err) != events.Invalid {
 		w.Errorf("asking for it again gives %v, want an error of kind %s", err, events.Invalid)
 	}
-	// What was decided stays also in a generation that such a program makes. Things have no terms, so nothing is missing in it.
+	// What was decided stays also in a generation that such a program makes. Things have no terms, so nothing is
+	// missing in it.
 	w.fed(w.append(things(thing(events.Update, []byte("later"), "\x00first")))[0].Position)
 	summary := w.rebuilt(w.Feed)
 	report := w.verified(false, false)
-	if summary.Compared != report.Versions || summary.Unindexed == 0 || !strings.Contains(report.Problems[0], "belongs to no dialect that this program knows") {
+	if summary.Compared != report.Versions || summary.Unindexed == 0 ||
+		!strings.Contains(report.Problems[0], "belongs to no dialect that this program knows") {
 		w.Errorf("the rebuild did %+v, verify says %q", summary, report.Problems[0])
 	}
 	w.holds(w.key, 5, "four")
@@ -317,7 +341,8 @@ func (w *thingWalk) known() {
 		w.Fatalf("%d records wait", len(found))
 	}
 	for n, key := range []string{"late", "later"} {
-		if outcome, err := w.asked().Replay(w.Context(), found[n], "this node knows things"); err != nil || outcome.Refusal != nil {
+		if outcome, err := w.asked().Replay(w.Context(), found[n], "this node knows things"); err != nil ||
+			outcome.Refusal != nil {
 			w.Fatalf("got %+v, %v", outcome, err)
 		}
 		w.holds([]byte(key), 1, "\x00first")

@@ -47,7 +47,8 @@ func (w *thingWalk) write(changes ...events.Change) events.Outcome {
 func (w *thingWalk) became(change events.Change, disposition events.Disposition, version int64) events.Position {
 	w.Helper()
 	outcome := w.write(change)
-	if outcome.Refusal != nil || outcome.Results[0].Disposition != disposition || outcome.Results[0].Version != version {
+	if outcome.Refusal != nil || outcome.Results[0].Disposition != disposition ||
+		outcome.Results[0].Version != version {
 		w.Fatalf("got %+v, %+v, want %s %d", outcome.Refusal, outcome.Results, disposition, version)
 	}
 	return outcome.Position
@@ -75,7 +76,8 @@ func (w *thingWalk) read(key []byte) (projections.Version, string) {
 }
 
 func (w *thingWalk) named(key []byte) projections.Key {
-	return projections.Key{Tenant: parts.DefaultTenant, Type: projectionstest.OpaqueType, ID: projectionstest.OpaqueID(key)}
+	return projections.Key{Tenant: parts.DefaultTenant, Type: projectionstest.OpaqueType,
+		ID: projectionstest.OpaqueID(key)}
 }
 
 func (w *thingWalk) content(version projections.Version) []byte {
@@ -90,7 +92,8 @@ func (w *thingWalk) content(version projections.Version) []byte {
 // holds tells that a thing has a version and a value; "": it is deleted, or was never there.
 func (w *thingWalk) holds(key []byte, number int64, value string) {
 	w.Helper()
-	if version, got := w.read(key); version.Number != number || got != value || version.Deleted != (value == "" && number > 0) {
+	if version, got := w.read(key); version.Number != number || got != value ||
+		version.Deleted != (value == "" && number > 0) {
 		w.Fatalf("got version %d, deleted %v, %q; want %d, %q", version.Number, version.Deleted, got, number, value)
 	}
 }
@@ -103,7 +106,8 @@ type asking struct {
 
 func (w *thingWalk) asked() asking {
 	try := func(record events.RawRecord) (events.Event, error) { return project.Try(w.Dialects, record) }
-	return asking{&functions.Quarantine{Index: w.Generations.Live(), Ask: w.writer.Handle, Try: try, Partitions: w.Partitions, Now: time.Now, NewID: NewID}, w}
+	return asking{&functions.Quarantine{Index: w.Generations.Live(), Ask: w.writer.Handle, Try: try,
+		Partitions: w.Partitions, Now: time.Now, NewID: NewID}, w}
 }
 
 // found returns the open records in quarantine whose reason has some words.

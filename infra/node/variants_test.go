@@ -38,7 +38,8 @@ var variants = []string{"memory", "standalone", "replica", "distributed"}
 // openVariant opens the parts of a variant, empty, and drops what they store when the test ends.
 func openVariant(t *testing.T, variant string) (*parts.Parts, parts.Limits) {
 	t.Helper()
-	if os.Getenv("BINNACLE_KAFKA_BROKERS") == "" || os.Getenv("BINNACLE_CASSANDRA_HOSTS") == "" || os.Getenv("BINNACLE_POSTGRES_URL") == "" {
+	if os.Getenv("BINNACLE_KAFKA_BROKERS") == "" || os.Getenv("BINNACLE_CASSANDRA_HOSTS") == "" ||
+		os.Getenv("BINNACLE_POSTGRES_URL") == "" {
 		t.Fatal("the servers' addresses are not set: run `./task test`, or `./task servers:up` and source .servers/env")
 	}
 	var flags struct {
@@ -50,7 +51,8 @@ func openVariant(t *testing.T, variant string) (*parts.Parts, parts.Limits) {
 		t.Fatal(err)
 	}
 	name := "node_test_" + strings.ReplaceAll(NewID(), "-", "")
-	if _, err := parser.Parse([]string{"--variant", variant, "--data", t.TempDir(), "--kafka-topic", name, "--cassandra-keyspace", name, "--postgres-schema", name}); err != nil {
+	if _, err := parser.Parse([]string{"--variant", variant, "--data", t.TempDir(), "--kafka-topic", name,
+		"--cassandra-keyspace", name, "--postgres-schema", name}); err != nil {
 		t.Fatal(err)
 	}
 	logger := slog.New(slog.DiscardHandler)
@@ -76,7 +78,8 @@ func serve(t *testing.T, p *parts.Parts, limits parts.Limits, more ...projection
 	if p.Dialects, err = projections.NewDialects(append(more, fhir.New(fhir.CatalogOf(p.Dialects)))...); err != nil {
 		t.Fatal(err)
 	}
-	n, err := New(t.Context(), p, Settings{Base: "/fhir", Roles: []string{roleWrite, roleProject, roleRead}, Limits: limits})
+	n, err := New(t.Context(), p, Settings{Base: "/fhir", Roles: []string{roleWrite, roleProject, roleRead},
+		Limits: limits})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,7 +100,8 @@ func serve(t *testing.T, p *parts.Parts, limits parts.Limits, more ...projection
 		}
 	}
 	t.Cleanup(s.stop)
-	s.writer = &write.Writer{Log: p.Log, Index: p.Generations.Live(), IndexReady: p.Generations.Ready, Blobs: p.Blobs, Dialects: p.Dialects, Waiters: n.waiters,
+	s.writer = &write.Writer{Log: p.Log, Index: p.Generations.Live(), IndexReady: p.Generations.Ready, Blobs: p.Blobs,
+		Dialects: p.Dialects, Waiters: n.waiters,
 		Partitions: p.Partitions, Now: time.Now, Fit: n.fit, Limits: write.Limits{OutcomeWait: time.Minute}}
 	return s
 }
@@ -193,12 +197,14 @@ func (s *served) verified(agrees, repair bool) verify.Report {
 // rebuilt makes the next generation beside the node and switches to it.
 func (s *served) rebuilt(feed events.Feed) rebuild.Summary {
 	s.Helper()
-	run := &rebuild.Index{Log: s.log, Feed: feed, Generations: s.Generations, Blobs: s.Blobs, Dialects: s.Dialects, Heal: s.heal, Logger: s.Logger}
+	run := &rebuild.Index{Log: s.log, Feed: feed, Generations: s.Generations, Blobs: s.Blobs, Dialects: s.Dialects,
+		Heal: s.heal, Logger: s.Logger}
 	summary, err := run.Handle(s.Context(), func(rebuild.Progress) {})
 	if err != nil || !summary.Switched {
 		s.Fatalf("rebuild: %+v, %v", summary, err)
 	}
-	for deadline := time.Now().Add(time.Minute); s.meaning.Load().generation != summary.Generation; time.Sleep(10 * time.Millisecond) {
+	deadline := time.Now().Add(time.Minute)
+	for ; s.meaning.Load().generation != summary.Generation; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			s.Fatal("the node doesn't follow the new generation")
 		}

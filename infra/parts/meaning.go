@@ -9,7 +9,8 @@ import (
 	"binnacle/projections"
 )
 
-// RebuildDue tells whether the live generation has other search parameters than the configuration, or reads them differently.
+// RebuildDue tells whether the live generation has other search parameters than the configuration, or reads them
+// differently.
 func (p *Parts) RebuildDue(live projections.Generation) bool {
 	return live.Catalog != p.Dialects.Digest()
 }
@@ -36,8 +37,9 @@ func (d Due) String() string {
 	return ""
 }
 
-// MeaningOf returns the dialects of the live generation, as this program reads its definitions, and why a rebuild is due. Kind NotFound: the index
-// was made with other definitions than the configured ones, and what they were is not known.
+// MeaningOf returns the dialects of the live generation, as this program reads its definitions, and why a rebuild is
+// due. Kind NotFound: the index was made with other definitions than the configured ones, and what they were is not
+// known.
 func (p *Parts) MeaningOf(ctx context.Context, live projections.Generation) (*projections.Dialects, Due, error) {
 	if !p.RebuildDue(live) {
 		return p.Dialects, Due{}, nil

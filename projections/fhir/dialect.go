@@ -25,7 +25,8 @@ type Dialect struct {
 
 // New makes the dialect that searches by a catalog.
 func New(c *catalog.Catalog) *Dialect {
-	return &Dialect{catalog: c, conditions: catalog.NewConditions(c), referrers: make(map[string][]projections.Referrer)}
+	return &Dialect{catalog: c, conditions: catalog.NewConditions(c),
+		referrers: make(map[string][]projections.Referrer)}
 }
 
 // CatalogOf returns the catalog of the dialect of FHIR among dialects; nil: it is not among them.
@@ -110,7 +111,8 @@ func (d *Dialect) Referrers(typ string) []projections.Referrer {
 			continue // what its parameters find belongs to it
 		}
 		for _, p := range d.catalog.Params(other) {
-			if p.Kind == projections.Reference && p.Searchable() && (len(p.Targets) == 0 || slices.Contains(p.Targets, typ)) {
+			if p.Kind == projections.Reference && p.Searchable() && (len(p.Targets) == 0 ||
+				slices.Contains(p.Targets, typ)) {
 				found = append(found, projections.Referrer{Type: other, Param: p.Code, Shares: p.Clause().Shares})
 			}
 		}

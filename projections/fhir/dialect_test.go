@@ -21,16 +21,25 @@ func TestFHIRIsADialect(t *testing.T) {
 		t.Fatal(err)
 	}
 	d := fhir.New(c)
-	patient := update("Patient", "a", `{"resourceType":"Patient","id":"a","identifier":[{"system":"urn:s","value":"1"}],"link":[{"other":{"reference":"Patient/b/_history/2"},"type":"refer"}]}`)
-	linked := update("Patient", "a", `{"resourceType":"Patient","managingOrganization":{"reference":"Organization?identifier=urn:s|1"}}`)
+	patient := update("Patient", "a",
+		`{"resourceType":"Patient","id":"a",
+		"identifier":[{"system":"urn:s","value":"1"}],
+		"link":[{"other":{"reference":"Patient/b/_history/2"},"type":"refer"}]}`)
+	linked := update("Patient", "a",
+		`{"resourceType":"Patient","managingOrganization":{"reference":"Organization?identifier=urn:s|1"}}`)
 	query := []byte("Organization?identifier=urn:s|1")
 	start := bytes.Index(linked.Content, query)
-	linked.Links = []events.Link{{Start: start, End: start + len(query), Change: -1, Type: "Organization", Query: "identifier=urn:s|1"}}
+	linked.Links = []events.Link{{Start: start, End: start + len(query), Change: -1, Type: "Organization",
+		Query: "identifier=urn:s|1"}}
 	projectionstest.Dialect(t, projectionstest.DialectSample{
 		Dialect: d,
-		Changes: []events.Change{patient, update("Observation", "o", `{"resourceType":"Observation","status":"final","code":{"text":"x"},"effectiveDateTime":"2020-01-02"}`)},
-		Linked:  []events.Change{linked},
-		Wrong: []events.Change{update("Patient", "a", `{"resourceType":"Observation"}`), update("Patient", "a b", `{"resourceType":"Patient"}`),
+		Changes: []events.Change{patient,
+			update("Observation", "o",
+				`{"resourceType":"Observation","status":"final","code":{"text":"x"},
+				"effectiveDateTime":"2020-01-02"}`)},
+		Linked: []events.Change{linked},
+		Wrong: []events.Change{update("Patient", "a", `{"resourceType":"Observation"}`),
+			update("Patient", "a b", `{"resourceType":"Patient"}`),
 			update("Patient", "a", `{"resourceType":"Patient",`), update("Patient", "a", "\x00\xff")},
 	})
 
@@ -42,14 +51,19 @@ func TestFHIRIsADialect(t *testing.T) {
 	if len(mentions) != 1 {
 		t.Fatalf("got %+v", mentions)
 	}
-	want := projections.Mention{Key: projections.Key{Tenant: "main", Type: "Patient", ID: "b"}, Link: -1, Version: "2", Place: mentions[0].Place}
+	want := projections.Mention{Key: projections.Key{Tenant: "main", Type: "Patient", ID: "b"}, Link: -1,
+		Version: "2", Place: mentions[0].Place}
 	if mentions[0] != want || p.Content.Path(want.Place) != "Patient.link[0].other.reference" {
 		t.Errorf("got %+v at %s, want %+v", mentions[0], p.Content.Path(want.Place), want)
 	}
-	if query, err := d.Condition("main", "Patient", "birthdate=ge2000"); events.KindOf(err) != events.TooCostly || query.Type != "Patient" {
-		t.Errorf("a condition by a range alone: got %+v, %v, want the query and an error of kind %s", query, err, events.TooCostly)
+	if query, err := d.Condition("main", "Patient", "birthdate=ge2000"); events.KindOf(err) != events.TooCostly ||
+		query.Type != "Patient" {
+		t.Errorf("a condition by a range alone: got %+v, %v, want the query and an error of kind %s", query, err,
+			events.TooCostly)
 	}
-	if dialects, err := projections.NewDialects(d, projectionstest.Opaque{}); err != nil || fhir.CatalogOf(dialects) != c || dialects.Digest() != c.Digest() {
-		t.Errorf("among others it has the catalog %p, digest %s, %v", fhir.CatalogOf(dialects), dialects.Digest(), err)
+	if dialects, err := projections.NewDialects(d, projectionstest.Opaque{}); err != nil ||
+		fhir.CatalogOf(dialects) != c || dialects.Digest() != c.Digest() {
+		t.Errorf("among others it has the catalog %p, digest %s, %v", fhir.CatalogOf(dialects), dialects.Digest(),
+			err)
 	}
 }

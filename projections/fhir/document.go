@@ -6,7 +6,8 @@ import (
 	"binnacle/projections"
 )
 
-// document is a resource that was parsed, in memory that is used again: the tape of a document takes half as much as the document.
+// document is a resource that was parsed, in memory that is used again: the tape of a document takes half as much as
+// the document.
 type document struct {
 	fhir.Document
 	dialect *Dialect
@@ -39,7 +40,8 @@ func (d *document) Release() {
 	d.dialect.documents.Put(d)
 }
 
-// Mentions finds the literal references to other resources of this server, and those links that name a version of what they lead to.
+// Mentions finds the literal references to other resources of this server, and those links that name a version of
+// what they lead to.
 func (d *document) Mentions(tenant string, links []events.Link) []projections.Mention {
 	var found []projections.Mention
 	next := 0 // of the links
@@ -58,7 +60,8 @@ func (d *document) Mentions(tenant string, links []events.Link) []projections.Me
 			}
 		case r.Kind == fhir.RelativeReference:
 			key := projections.Key{Tenant: tenant, Type: r.Type, ID: r.ID}
-			found = append(found, projections.Mention{Key: key, Link: -1, Version: r.Version, Place: place.Node.Place()})
+			found = append(found, projections.Mention{Key: key, Link: -1, Version: r.Version,
+				Place: place.Node.Place()})
 		}
 	}
 	return found

@@ -97,7 +97,8 @@ func givenStays(t *testing.T, s DialectSample) {
 						return
 					}
 					for i, m := range p.Content.Mentions("main", one.Links) {
-						if path := p.Content.Path(m.Place); path == "" || m.Link < -1 || m.Link < 0 && m.Tenant != "main" {
+						if path := p.Content.Path(m.Place); path == "" || m.Link < -1 || m.Link < 0 &&
+							m.Tenant != "main" {
 							t.Errorf("mention %d is %+v at %q", i, m, path)
 						}
 					}
@@ -137,7 +138,8 @@ func preparedDelete(t *testing.T, s DialectSample) {
 func wrongIsRefused(t *testing.T, s DialectSample) {
 	for n := range s.Wrong {
 		if _, err := s.Dialect.Prepare(&s.Wrong[n]); err == nil || err.Error() == "" {
-			t.Errorf("%s %s/%s was taken: %q", s.Wrong[n].Operation, s.Wrong[n].Type, s.Wrong[n].ID, s.Wrong[n].Content)
+			t.Errorf("%s %s/%s was taken: %q", s.Wrong[n].Operation, s.Wrong[n].Type, s.Wrong[n].ID,
+				s.Wrong[n].Content)
 		}
 	}
 }
@@ -172,7 +174,8 @@ func lostIsAnother(t *testing.T, s DialectSample) {
 }
 
 func wrongCondition(t *testing.T, s DialectSample) {
-	if query, err := s.Dialect.Condition("main", s.Changes[0].Type, "no parameter of this name=1"); events.KindOf(err) != events.Invalid {
+	if query, err := s.Dialect.Condition("main", s.Changes[0].Type,
+		"no parameter of this name=1"); events.KindOf(err) != events.Invalid {
 		t.Errorf("got %+v, %v, want an error of kind %s", query, err, events.Invalid)
 	}
 }
@@ -189,7 +192,8 @@ func restoredIsTheSame(t *testing.T, s DialectSample) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if again.Digest() != s.Dialect.Digest() || again.Name() != s.Dialect.Name() || !slices.Equal(again.Types(), s.Dialect.Types()) {
+	if again.Digest() != s.Dialect.Digest() || again.Name() != s.Dialect.Name() ||
+		!slices.Equal(again.Types(), s.Dialect.Types()) {
 		t.Errorf("restored it is %s %s of %d types", again.Name(), again.Digest(), len(again.Types()))
 	}
 	for n := range s.Changes {

@@ -14,8 +14,8 @@ const (
 	OpaqueType = "thing"
 )
 
-// Opaque is the smallest dialect there can be: things, any bytes under any key, without terms, links and conditions. It is there for tests: what
-// works with it needs nothing of FHIR.
+// Opaque is the smallest dialect there can be: things, any bytes under any key, without terms, links and conditions.
+// It is there for tests: what works with it needs nothing of FHIR.
 type Opaque struct{}
 
 var _ projections.Registered = Opaque{}
@@ -41,9 +41,11 @@ func (Opaque) Prepare(change *events.Change) (projections.Prepared, error) {
 	case change.Type != OpaqueType:
 		return projections.Prepared{}, events.Errorf(events.Invalid, "opaque.Prepare", "%q is no thing", change.Type)
 	case change.Condition != "" || len(change.Links) > 0:
-		return projections.Prepared{}, events.Errorf(events.Invalid, "opaque.Prepare", "a thing has no conditions and no links")
+		return projections.Prepared{}, events.Errorf(events.Invalid, "opaque.Prepare",
+			"a thing has no conditions and no links")
 	case err != nil || len(key) == 0 || len(key) > opaqueKey || OpaqueID([]byte(key)) != change.ID:
-		return projections.Prepared{}, events.Errorf(events.Invalid, "opaque.Prepare", "%.80q is no key of a thing", change.ID)
+		return projections.Prepared{}, events.Errorf(events.Invalid, "opaque.Prepare", "%.80q is no key of a thing",
+			change.ID)
 	case change.Operation == events.Delete:
 		return projections.Prepared{}, nil
 	}
@@ -59,7 +61,8 @@ func (Opaque) Same(before, after []byte) bool { return bytes.Equal(before, after
 func (Opaque) Read([]byte) (projections.Content, error) { return opaqueContent{}, nil }
 
 func (Opaque) Condition(_, _, text string) (projections.Query, error) {
-	return projections.Query{}, events.Errorf(events.Invalid, "opaque.Condition", "things can't be searched for, as in %q", text)
+	return projections.Query{}, events.Errorf(events.Invalid, "opaque.Condition",
+		"things can't be searched for, as in %q", text)
 }
 
 func (Opaque) Referrers(string) []projections.Referrer { return nil }
