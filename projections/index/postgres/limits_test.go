@@ -50,7 +50,7 @@ func TestASearchThatTakesTooLongIsTooCostlyAndKeepsNoCommitWaiting(t *testing.T)
 	}
 	patient := make(chan error, 1)
 	go func() {
-		_, err := index.Search(t.Context(), projections.Query{Tenant: "main", Type: "Observation", Limit: 10, Patient: true})
+		_, err := index.Search(t.Context(), projections.Query{Tenant: "main", Type: "Observation", Limit: 10, NoTimeLimit: true})
 		patient <- err
 	}()
 	select {
