@@ -342,6 +342,37 @@ func TestPackagesAndFilesCanBeRead(t *testing.T) {
 	}
 }
 
+// speakFHIR are the rooms of functions and projections that know what is in a content of FHIR. The others ask its dialect.
+var speakFHIR = []string{"functions/door", "functions/functionstest", "projections/fhir", "projections/catalog"}
+
+func TestWhatContentsMeanIsAskedOfADialect(t *testing.T) {
+	seen := 0
+	under := func(folder string, rooms ...string) bool {
+		return slices.ContainsFunc(rooms, func(room string) bool { return folder == room || strings.HasPrefix(folder, room+"/") })
+	}
+	goFiles(t, func(folder, file string, parsed *ast.File) {
+		if strings.HasSuffix(file, "_test.go") {
+			return
+		}
+		for _, imported := range imports(parsed) {
+			inside, ours := strings.CutPrefix(imported, "binnacle/")
+			if !ours || !under(inside, "events/fhir", "projections/fhir", "projections/catalog") {
+				continue
+			}
+			seen++
+			if slices.Contains([]string{"functions", "projections"}, room(folder)) && !under(folder, speakFHIR...) {
+				t.Errorf("%s imports %s: what a content means is asked of its dialect; FHIR is known in %v", file, imported, speakFHIR)
+			}
+			if inside == "projections/fhir" && !under(folder, "infra", "functions/functionstest") {
+				t.Errorf("%s imports %s: infra puts the dialects together, and the others are handed them", file, imported)
+			}
+		}
+	})
+	if seen == 0 {
+		t.Error("nobody knows FHIR: the test looks in the wrong place")
+	}
+}
+
 func TestThereAreNoInitFunctionsAndNoCatchAllPackages(t *testing.T) {
 	goFiles(t, func(folder, file string, parsed *ast.File) {
 		if slices.Contains([]string{"util", "utils", "common", "models", "helpers"}, parsed.Name.Name) {
