@@ -25,6 +25,9 @@ type Version struct {
 	Posted   bool // a create asked for it: POST, under an id that the server gave
 }
 
+// Alive tells whether the version is of a resource that is there: it is known, and no deletion.
+func (v Version) Alive() bool { return v.Number > 0 && !v.Deleted }
+
 // NoSnapshot is the snapshot before the first version: a search at it finds nothing.
 const NoSnapshot int64 = -1
 

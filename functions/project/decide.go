@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"binnacle/events"
 	"binnacle/functions"
@@ -25,6 +24,12 @@ type deciding struct {
 	results []pendingResult
 	claimed map[projections.ClaimName]projections.Claim // on keys of the chunk, before it
 	claims  map[projections.ClaimName]projections.Claim // that the chunk makes
+}
+
+// newDeciding begins to decide a chunk on what was gathered for it.
+func newDeciding(ctx context.Context, l *Line, contents map[events.Hash][]byte, claimed map[projections.ClaimName]projections.Claim) *deciding {
+	return &deciding{line: l, ctx: ctx, state: l.state, chunk: newOverlay(false), seen: make(map[string]bool), blobs: contents,
+		claimed: claimed, claims: make(map[projections.ClaimName]projections.Claim)}
 }
 
 // pendingResult is a result whose hash is known when its work is sealed.
@@ -151,195 +156,6 @@ func (d *deciding) earlier(key projections.Key) *entry {
 	return d.line.uncommitted(key)
 }
 
-// identify finds the resource that a change means and holds its preconditions.
-func (e *decidingEvent) identify(n int, w *work) error {
-	id, matched := w.ID, false
-	if w.Condition != "" {
-		match, err := e.condition(n, w)
-		if err != nil {
-			return err
-		}
-		switch {
-		case match != nil && w.Operation == events.Create:
-			w.key, w.before, w.disposition = match.version.Key, match.version, events.Matched
-			if e.layer.entries[w.key] == match {
-				w.before = match.work.before
-			}
-			return nil
-		case match != nil:
-			if named := w.read.ID; named != "" && named != match.version.ID {
-				return refuse(events.Invalid, n, w, "the condition %q matches %s/%s, but the resource has the id %q; leave the id out or make it the same",
-					w.Condition, w.Type, match.version.ID, named)
-			}
-			id, matched = match.version.ID, true
-		case w.Operation == events.Delete:
-			w.disposition = events.NoEffect
-			return e.preconditions(n, w, projections.Version{})
-		}
-	}
-	w.key = projections.Key{Tenant: e.item.event.Tenant, Type: w.Type, ID: id}
-	if e.layer.entries[w.key] != nil {
-		return refuse(events.Invalid, n, w, "%s/%s is changed by another entry of the same transaction; a resource may stand in a transaction once", w.Type, id)
-	}
-	current, err := e.committed(w.key)
-	if err != nil {
-		return err
-	}
-	w.before = current.version
-	if err := e.preconditions(n, w, w.before); err != nil {
-		return err
-	}
-	alive := isAlive(w.before)
-	switch {
-	case w.Operation == events.Delete && alive:
-		w.disposition = events.Deleted
-	case w.Operation == events.Delete:
-		w.disposition = events.NoEffect
-		return nil
-	case alive && w.Operation == events.Create:
-		return refuse(events.Conflict, n, w, "%s/%s exists already, under the id that was chosen for the new resource; send the request again", w.Type, id)
-	case alive && w.Condition != "" && !matched:
-		return refuse(events.Conflict, n, w, "nothing matches the condition %q, and the id %q of the resource is taken by one that does not match", w.Condition, id)
-	case alive:
-		w.disposition = events.Updated
-	default:
-		w.disposition = events.Created
-	}
-	e.layer.put(&entry{work: w, version: projections.Version{Key: w.key, Number: w.before.Number + 1, Position: e.item.raw.Position, Change: n,
-		Time: e.state.Time, Deleted: w.Operation == events.Delete, Posted: w.Operation == events.Create}})
-	return nil
-}
-
-func isAlive(v projections.Version) bool { return v.Number > 0 && !v.Deleted }
-
-// preconditions holds If-Match and If-None-Match: * against the version that is current before the event.
-func (e *decidingEvent) preconditions(n int, w *work, before projections.Version) error {
-	alive := isAlive(before)
-	switch {
-	case w.IfMatch != 0 && !alive:
-		return refuse(events.Precondition, n, w, "If-Match holds only for a %s that is there, and there is none", w.name())
-	case w.IfMatch > 0 && w.IfMatch != before.Number && !slices.Contains(w.IfMatchOr, before.Number):
-		return refuse(events.Precondition, n, w, "If-Match names version %d of %s, but version %d is current; read it and try again", w.IfMatch, w.name(), before.Number)
-	case w.IfNoneMatch && alive:
-		return refuse(events.Precondition, n, w, "If-None-Match: * holds only when nothing is there, but version %d of %s is", before.Number, w.name())
-	}
-	return nil
-}
-
-// name names the resource meant as far as it is known.
-func (w *work) name() string {
-	if w.key.ID == "" {
-		return w.Type + "?" + w.Condition
-	}
-	return w.Type + "/" + w.key.ID
-}
-
-// condition finds the one resource that a change's condition matches; nil when there is none.
-func (e *decidingEvent) condition(n int, w *work) (*entry, error) {
-	query, err := e.item.dialect.Condition(e.item.event.Tenant, w.Type, w.Condition)
-	if events.KindOf(err) == events.TooCostly {
-		return nil, refuse(events.TooCostly, n, w, "%s", events.TextOf(err))
-	} else if err != nil {
-		return nil, refuse(events.Invalid, n, w, "the condition %q: %s", w.Condition, events.TextOf(err))
-	}
-	matches, err := e.search(query, w.Condition)
-	if err != nil {
-		return nil, err
-	}
-	switch len(matches) {
-	case 0:
-		return nil, nil
-	case 1:
-		return matches[0], nil
-	}
-	// Which of them were found first depends on the batches, and an outcome must not.
-	return nil, refuse(events.Ambiguous, n, w, "the condition %s?%s matches several resources; make it select one", w.Type, w.Condition)
-}
-
-// link finds what the links of a change lead to.
-func (e *decidingEvent) link(n int, w *work) error {
-	if len(w.Links) == 0 || !w.writes() {
-		return nil
-	}
-	w.targets = make([]string, len(w.Links))
-	for i, link := range w.Links {
-		if link.Change >= 0 {
-			other := e.item.works[link.Change]
-			if other.key.ID == "" || other.Operation == events.Delete {
-				return refuse(events.Invalid, n, w, "a reference leads to entry %d of the transaction, which is deleted", other.Entry)
-			}
-			w.targets[i] = other.key.Type + "/" + other.key.ID
-			continue
-		}
-		query, err := e.item.dialect.Condition(e.item.event.Tenant, link.Type, link.Query)
-		if err != nil { // of kind Invalid or TooCostly
-			return refuse(events.KindOf(err), n, w, "the conditional reference %s?%s: %s", link.Type, link.Query, events.TextOf(err))
-		}
-		matches, err := e.search(query, link.Query)
-		if err != nil {
-			return err
-		}
-		if len(matches) != 1 {
-			kind, count := events.Precondition, "no resource"
-			if len(matches) > 1 {
-				kind, count = events.Ambiguous, "several resources"
-			}
-			return refuse(kind, n, w, "the conditional reference %s?%s matches %s; it must match one", link.Type, link.Query, count)
-		}
-		w.targets[i] = link.Type + "/" + matches[0].version.ID
-	}
-	return nil
-}
-
-// recordable holds that the decision fits the feed, with all that the references became: one that doesn't would hold up every later one.
-func (e *decidingEvent) recordable(n int, w *work) error {
-	result := events.Result{Type: w.Type, ID: w.key.ID, Links: w.targets}
-	if e.bytes += result.MostBytes(); e.bytes > e.line.decisionBytes {
-		return refuse(events.TooLarge, n, w, "what is to be recorded of this transaction takes more than the %d bytes allowed, with its first %d entries; "+
-			"send it as several smaller ones, or with fewer conditional references and references between entries", e.line.decisionBytes, n+1)
-	}
-	return nil
-}
-
-// compare takes back an update that changes nothing.
-func (e *decidingEvent) compare(_ int, w *work) error {
-	if w.disposition != events.Updated {
-		return nil
-	}
-	if err := w.seal(); err != nil {
-		return err
-	}
-	hash := w.before.Hash
-	if earlier := e.earlier(w.key); earlier != nil {
-		if err := earlier.work.seal(); err != nil {
-			return err
-		}
-		hash = earlier.work.hash
-	}
-	same := hash == w.hash
-	if !same && !w.read.Exact {
-		content, err := e.contentBefore(w)
-		if err != nil {
-			return err
-		}
-		same = e.item.dialect.Same(content, w.content)
-	}
-	if same {
-		w.disposition = events.Unchanged
-		e.layer.remove(w.key)
-	}
-	return nil
-}
-
-// contentBefore returns the content of the version that an update follows; nil is content that nobody can bring back.
-func (e *decidingEvent) contentBefore(w *work) ([]byte, error) {
-	if earlier := e.earlier(w.key); earlier != nil {
-		err := earlier.work.seal()
-		return earlier.work.content, err
-	}
-	return e.line.contentOf(e.ctx, w.before, e.blobs)
-}
-
 // accept turns what was decided into rows and returns the results.
 func (e *decidingEvent) accept(outcome int) []events.Result {
 	results := make([]events.Result, len(e.item.works))
@@ -364,4 +180,117 @@ func (e *decidingEvent) accept(outcome int) []events.Result {
 		}
 	}
 	return results
+}
+
+// held returns the claim on a name at this place of the log; false when it is free.
+func (d *deciding) held(name projections.ClaimName) (projections.Claim, bool) {
+	claim, decided := d.claims[name]
+	if !decided {
+		claim = d.claimed[name]
+	}
+	return claim, claim.EventID != "" && d.state.Time.Before(claim.Until)
+}
+
+// repeats holds an event against the claims on its idempotency key, in the order of the log and in its time. It returns the ID of the
+// event that it repeats, or "" and claims the key; the refusal of a key that stands for another request is an error.
+func (d *deciding) repeats(event *events.Event) (string, error) {
+	if event.Repeat == (events.Repeat{}) {
+		return "", nil
+	}
+	key, taken := d.held(functions.ClaimName(event, 0))
+	if taken && key.Request != event.Repeat.Request {
+		return "", &refused{*functions.Reused(event.IdempotencyKey)}
+	}
+	claims := functions.ClaimsOf(event, d.state)
+	if event.Repeat.Part > 0 {
+		part, again := d.held(functions.ClaimName(event, event.Repeat.Part))
+		if again && part.Request == event.Repeat.Request {
+			return part.EventID, nil
+		}
+		if taken && len(claims) > 0 { // by another entry of the same batch, for all of them
+			claims = claims[1:]
+		}
+	} else if taken {
+		return key.EventID, nil
+	}
+	for _, claim := range claims {
+		d.claims[claim.ClaimName] = claim
+	}
+	return "", nil
+}
+
+// open holds that the record that an event settles is in quarantine, and that nobody has handled it before, in the order of the log.
+func (d *deciding) open(ctx context.Context, s *events.Settling) error {
+	no := func(text string) error {
+		return &refused{events.Refusal{Kind: events.Conflict, Text: "the record at " + s.Position.String() + " " + text}}
+	}
+	if s.Position.Partition != d.line.partition {
+		return no("lies in another partition than the event that is to settle it")
+	}
+	for i := range d.commit.Settled {
+		if d.commit.Settled[i].Of == s.Position {
+			return no("was handled at " + d.commit.Settled[i].By.String())
+		}
+	}
+	for i := range d.commit.Quarantined {
+		if d.commit.Quarantined[i].Record.Position == s.Position {
+			return nil
+		}
+	}
+	found, err := d.line.index.Quarantine(ctx, events.Position{Partition: s.Position.Partition, Offset: s.Position.Offset - 1}, 1)
+	switch {
+	case err != nil:
+		return err
+	case len(found) == 0 || found[0].Record.Position != s.Position:
+		return no("is not in quarantine")
+	case found[0].Settled != nil:
+		return no("was handled at " + found[0].Settled.By.String())
+	}
+	return nil
+}
+
+// settled notes what an accepted event has decided about a record in quarantine.
+func (d *deciding) settled(i *item) {
+	if s := i.event.Settles; s != nil {
+		d.commit.Settled = append(d.commit.Settled, projections.Settled{Of: s.Position, By: i.raw.Position, Time: d.state.Time, Discard: s.Discard, Reason: s.Reason})
+	}
+}
+
+// finish makes what does not depend on the order, on all cores: final contents, hashes and terms of the rows.
+func (d *deciding) finish() error {
+	if err := functions.Parallel(d.ctx, len(d.rows), func(n int) error {
+		row, w := &d.commit.Rows[n], d.rows[n]
+		if row.Deleted {
+			return nil
+		}
+		if err := w.extract(); err != nil {
+			return err
+		}
+		row.Hash, row.Terms, row.MainDate = w.hash, w.terms, w.mainDate
+		return nil
+	}); err != nil {
+		return err
+	}
+	for _, p := range d.results {
+		if err := p.work.seal(); err != nil {
+			return err
+		}
+		d.commit.Outcomes[p.outcome].Results[p.result].Hash = p.work.hash
+	}
+	digest, err := functions.Rolled(d.ctx, d.state.Digest, d.commit.Rows)
+	d.state.Digest, d.commit.Digest = digest, digest
+	return err
+}
+
+// newBlobs returns the contents of the rows, each once.
+func (d *deciding) newBlobs() []projections.Blob {
+	blobs := make([]projections.Blob, 0, len(d.rows))
+	seen := make(map[events.Hash]bool, len(d.rows))
+	for n, w := range d.rows {
+		if !d.commit.Rows[n].Deleted && !seen[w.hash] {
+			seen[w.hash] = true
+			blobs = append(blobs, projections.Blob{Hash: w.hash, Content: w.content})
+		}
+	}
+	return blobs
 }

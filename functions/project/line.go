@@ -7,7 +7,6 @@ import (
 	"runtime"
 
 	"github.com/maypok86/otter/v2"
-	"golang.org/x/sync/errgroup"
 
 	"binnacle/events"
 	"binnacle/functions"
@@ -205,30 +204,12 @@ func (l *Line) chunk(ctx context.Context, items []*item, told func(next int64, o
 			return err
 		}
 	}
-	group, gctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return l.findKnown(gctx, items) })
-	err := l.prefetch(ctx, items)
-	if known := group.Wait(); err == nil {
-		err = known
-	}
+	contents, claimed, err := l.gather(ctx, items)
 	if err != nil {
 		return err
 	}
-	contents, err := l.prefetchContents(ctx, items)
-	if err != nil {
-		return err
-	}
-	claimed, err := l.findClaims(ctx, items)
-	if err != nil {
-		return err
-	}
-	if err := l.prefetchReferrers(ctx, items); err != nil {
-		return err
-	}
-	l.prefetchSearches(ctx, items)
 	for {
-		d := &deciding{line: l, ctx: ctx, state: l.state, chunk: newOverlay(false), seen: make(map[string]bool), blobs: contents,
-			claimed: claimed, claims: make(map[projections.ClaimName]projections.Claim)}
+		d := newDeciding(ctx, l, contents, claimed)
 		err := d.decide(items)
 		if err == nil {
 			err = d.finish()
@@ -246,99 +227,12 @@ func (l *Line) chunk(ctx context.Context, items []*item, told func(next int64, o
 	}
 }
 
-// commit writes blobs and everything else, after the commit before.
-func (l *Line) commit(ctx context.Context, d *deciding, items []*item, told func(next int64, outcomes []events.Outcome)) error {
-	l.fetched, l.found, l.referred = nil, nil, nil
-	if err := l.land(); err != nil {
-		return err
-	}
-	for _, q := range d.commit.Quarantined {
-		l.logger.Error("a record is in quarantine: it could not be projected; the line goes on", "position", q.Record.Position.String(), "reason", q.Reason)
-	}
-	if blobs := d.newBlobs(); len(blobs) > 0 {
-		d.commit.Contents = func(ctx context.Context) error { return l.blobs.Put(ctx, blobs) }
-	}
-	for _, claim := range d.claims {
-		d.commit.Claims = append(d.commit.Claims, claim)
-	}
-	l.launch(ctx, d, items[len(items)-1].raw.Position.Offset+1, told)
-	if !l.worksAhead() {
-		if err := l.land(); err != nil {
-			return err // the items may be decided again
-		}
-	}
+// settling tells whether one of the items decides about a record in quarantine. That is rare: such a chunk waits for the one before.
+func settling(items []*item) bool {
 	for _, i := range items {
-		for _, w := range i.works {
-			if w != nil {
-				w.release()
-			}
+		if i.event.Settles != nil {
+			return true
 		}
 	}
-	return nil
-}
-
-// finish makes what does not depend on the order, on all cores: final contents, hashes and terms of the rows.
-func (d *deciding) finish() error {
-	if err := functions.Parallel(d.ctx, len(d.rows), func(n int) error {
-		row, w := &d.commit.Rows[n], d.rows[n]
-		if row.Deleted {
-			return nil
-		}
-		if err := w.extract(); err != nil {
-			return err
-		}
-		row.Hash, row.Terms, row.MainDate = w.hash, w.terms, w.mainDate
-		return nil
-	}); err != nil {
-		return err
-	}
-	for _, p := range d.results {
-		if err := p.work.seal(); err != nil {
-			return err
-		}
-		d.commit.Outcomes[p.outcome].Results[p.result].Hash = p.work.hash
-	}
-	digest, err := functions.Rolled(d.ctx, d.state.Digest, d.commit.Rows)
-	d.state.Digest, d.commit.Digest = digest, digest
-	return err
-}
-
-// newBlobs returns the contents of the rows, each once.
-func (d *deciding) newBlobs() []projections.Blob {
-	blobs := make([]projections.Blob, 0, len(d.rows))
-	seen := make(map[events.Hash]bool, len(d.rows))
-	for n, w := range d.rows {
-		if !d.commit.Rows[n].Deleted && !seen[w.hash] {
-			seen[w.hash] = true
-			blobs = append(blobs, projections.Blob{Hash: w.hash, Content: w.content})
-		}
-	}
-	return blobs
-}
-
-// findKnown marks the items whose event took effect, or was refused, in an earlier commit.
-func (l *Line) findKnown(ctx context.Context, items []*item) error {
-	ids := make([]string, 0, len(items))
-	for _, i := range items {
-		if i.event.ID != "" {
-			ids = append(ids, i.event.ID)
-		}
-	}
-	if len(ids) == 0 {
-		return nil
-	}
-	outcomes, err := l.index.Outcomes(ctx, ids)
-	if err != nil {
-		return err
-	}
-	n := 0
-	for _, i := range items {
-		if i.event.ID != "" {
-			if i.known = outcomes[n]; i.known == nil && l.flight != nil {
-				i.known = l.flight.outcomes[i.event.ID]
-			}
-			n++
-		}
-	}
-	return nil
+	return false
 }

@@ -2,13 +2,40 @@ package project
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
 
 	"binnacle/events"
+	"binnacle/functions"
 	"binnacle/projections"
 )
+
+// gather brings to hand what deciding a chunk needs, each kind of it in one question: which events were decided before, current versions,
+// contents, claims on idempotency keys, who refers to what is deleted, and what conditions match.
+func (l *Line) gather(ctx context.Context, items []*item) (contents map[events.Hash][]byte, claimed map[projections.ClaimName]projections.Claim, err error) {
+	group, within := errgroup.WithContext(ctx)
+	group.Go(func() error { return l.findKnown(within, items) })
+	err = l.prefetch(ctx, items)
+	if known := group.Wait(); err == nil {
+		err = known
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	if contents, err = l.prefetchContents(ctx, items); err != nil {
+		return nil, nil, err
+	}
+	if claimed, err = l.findClaims(ctx, items); err != nil {
+		return nil, nil, err
+	}
+	if err = l.prefetchReferrers(ctx, items); err != nil {
+		return nil, nil, err
+	}
+	l.prefetchSearches(ctx, items)
+	return contents, claimed, nil
+}
 
 // prefetch brings the current versions of all resources that a chunk names to hand, in one query. They are kept apart from the cache,
 // which lets go of what was asked for only once. Repeated events are looked up too: that they are is being found out meanwhile.
@@ -101,7 +128,7 @@ func (l *Line) prefetchContents(ctx context.Context, items []*item) (map[events.
 				continue
 			}
 			before, have := l.fetched[projections.Key{Tenant: i.event.Tenant, Type: w.Type, ID: w.ID}]
-			if _, asked := contents[before.Hash]; !have || asked || !isAlive(before) {
+			if _, asked := contents[before.Hash]; !have || asked || !before.Alive() {
 				continue
 			}
 			if len(w.Links) == 0 {
@@ -146,56 +173,6 @@ func (l *Line) contentOf(ctx context.Context, version projections.Version, fetch
 		return nil, nil
 	}
 	return content, err
-}
-
-// search returns up to two resources that a condition matches now: those that are committed, with what the chunk and the event have
-// made of them, and what the chunk in flight has.
-func (e *decidingEvent) search(query projections.Query, condition string) ([]*entry, error) {
-	var found []*entry
-	add := func(match *entry) bool {
-		found = append(found, match)
-		return len(found) < 2
-	}
-	if err := e.layer.match(query, add); err != nil || len(found) == 2 {
-		return found, err
-	}
-	if err := e.chunk.match(query, func(match *entry) bool {
-		return e.layer.entries[match.version.Key] != nil || add(match)
-	}); err != nil || len(found) == 2 {
-		return found, err
-	}
-	if flight := e.line.flight; flight != nil {
-		if err := flight.decided.match(query, func(match *entry) bool {
-			key := match.version.Key
-			return e.layer.entries[key] != nil || e.chunk.entries[key] != nil || add(match)
-		}); err != nil || len(found) == 2 {
-			return found, err
-		}
-	}
-	query = asCondition(query)
-	page, err := e.line.searchFirst(e.ctx, query, condition)
-	for err == nil {
-		for _, version := range page.Versions {
-			if e.layer.entries[version.Key] == nil && e.earlier(version.Key) == nil && !add(&entry{version: version}) {
-				return found, nil
-			}
-		}
-		if page.Next == "" {
-			return found, nil
-		}
-		query.After, query.Snapshot = page.Next, page.Snapshot
-		page, err = e.line.index.Search(e.ctx, query)
-	}
-	return nil, tooCostly(err)
-}
-
-// tooCostly makes the refusal of an event of a search that is beyond the index's bounds, which are not of time: tried again it would be
-// beyond them again.
-func tooCostly(err error) error {
-	if events.KindOf(err) != events.TooCostly {
-		return err
-	}
-	return &refused{events.Refusal{Kind: events.TooCostly, Text: events.TextOf(err)}}
 }
 
 // searchedAtOnce is how many conditions of a chunk are searched for at once.
@@ -288,4 +265,110 @@ func (l *Line) keep(name conditionName, page projections.Page) projections.Page 
 	}
 	kept[strings.Clone(name.text)] = page
 	return page
+}
+
+// findKnown marks the items whose event took effect, or was refused, in an earlier commit.
+func (l *Line) findKnown(ctx context.Context, items []*item) error {
+	ids := make([]string, 0, len(items))
+	for _, i := range items {
+		if i.event.ID != "" {
+			ids = append(ids, i.event.ID)
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	outcomes, err := l.index.Outcomes(ctx, ids)
+	if err != nil {
+		return err
+	}
+	n := 0
+	for _, i := range items {
+		if i.event.ID != "" {
+			if i.known = outcomes[n]; i.known == nil && l.flight != nil {
+				i.known = l.flight.outcomes[i.event.ID]
+			}
+			n++
+		}
+	}
+	return nil
+}
+
+// findClaims reads the claims on the keys of a chunk's events.
+func (l *Line) findClaims(ctx context.Context, items []*item) (map[projections.ClaimName]projections.Claim, error) {
+	held := make(map[projections.ClaimName]projections.Claim)
+	var names []projections.ClaimName
+	for _, i := range items {
+		if i.poison != "" || i.known != nil {
+			continue
+		}
+		for _, name := range functions.ClaimNames(&i.event) {
+			if _, asked := held[name]; !asked {
+				held[name] = projections.Claim{}
+				names = append(names, name)
+			}
+		}
+	}
+	if len(names) == 0 {
+		return held, nil
+	}
+	found, err := l.index.Claims(ctx, names)
+	if err != nil {
+		return nil, err
+	}
+	for n, name := range names {
+		held[name] = found[n]
+		if l.flight != nil {
+			if claim, claims := l.flight.claims[name]; claims {
+				held[name] = claim
+			}
+		}
+	}
+	return held, nil
+}
+
+// prefetchReferrers asks, once for all that a chunk names and deletes, by which parameters others refer to it. What is asked while a commit is in flight may
+// be of before it or after it: what that commit changes is looked at besides.
+func (l *Line) prefetchReferrers(ctx context.Context, items []*item) error {
+	l.referred = make(map[projections.Key][]int)
+	var keys []projections.Key
+	by := make(map[string][]projections.Referrer)
+	for _, i := range items {
+		if i.poison != "" || i.known != nil || i.event.AllowDangling {
+			continue
+		}
+		for _, w := range i.works {
+			key := projections.Key{Tenant: i.event.Tenant, Type: w.Type, ID: w.ID}
+			if w.Operation != events.Delete || w.Condition != "" || l.uncommitted(key) == nil && !l.fetched[key].Alive() {
+				continue
+			}
+			if _, asked := l.referred[key]; asked {
+				continue
+			}
+			referrers, known := by[w.Type]
+			if !known {
+				referrers = i.dialect.Referrers(w.Type)
+				by[w.Type] = referrers
+			}
+			if len(referrers) > 0 {
+				l.referred[key] = nil
+				keys = append(keys, key)
+			}
+		}
+	}
+	return l.askReferrers(ctx, keys, by)
+}
+
+// askReferrers keeps what the index tells of resources for the chunk in hand.
+func (l *Line) askReferrers(ctx context.Context, keys []projections.Key, by map[string][]projections.Referrer) error {
+	for some := range slices.Chunk(keys, currentKeys) {
+		found, err := l.index.Referrers(ctx, some, by)
+		if err != nil {
+			return err
+		}
+		for n, key := range some {
+			l.referred[key] = found[n]
+		}
+	}
+	return nil
 }
