@@ -16,12 +16,14 @@ import (
 // Times of Fit.
 const (
 	fitEvery = 5 * time.Second // between two checks of a running node
-	fitAgain = time.Second     // before a misfit is believed: brokers that have just changed places may tell less than they have
+	// before a misfit is believed: brokers that have just changed places may tell less than they have
+	fitAgain = time.Second
 	fitBound = 10 * time.Second
 )
 
-// Fit holds that the log is the one that the projections were made from, and that it still has what they were made from. A log that was
-// made anew, cut off, restored from an older backup, or that is another one altogether, is never projected from, or appended to.
+// Fit holds that the log is the one that the projections were made from, and that it still has what they were made
+// from. A log that was made anew, cut off, restored from an older backup, or that is another one altogether, is never
+// projected from, or appended to.
 type Fit struct {
 	Log    events.Log
 	Feed   events.Feed
@@ -63,8 +65,8 @@ func (f *Fit) Err() error {
 	return f.misfit
 }
 
-// Handle checks everything, also the records at the projections' and the feed's places. Kind Conflict: the log does not fit; the text has
-// the numbers and the ways out. Other kinds: it could not be told.
+// Handle checks everything, also the records at the projections' and the feed's places. Kind Conflict: the log does not
+// fit; the text has the numbers and the ways out. Other kinds: it could not be told.
 func (f *Fit) Handle(ctx context.Context) error {
 	err := f.check(ctx, true)
 	if events.KindOf(err) == events.Conflict && sleep(ctx, fitAgain) {
@@ -77,7 +79,8 @@ func (f *Fit) Handle(ctx context.Context) error {
 	return err
 }
 
-// Watch checks identity, extent and settings of the log again and again until ctx ends. A check that fails for another reason changes nothing.
+// Watch checks identity, extent and settings of the log again and again until ctx ends. A check that fails for another
+// reason changes nothing.
 func (f *Fit) Watch(ctx context.Context) {
 	for sleep(ctx, fitEvery) {
 		bounded, cancel := context.WithTimeout(ctx, fitBound)
@@ -95,7 +98,8 @@ func (f *Fit) Watch(ctx context.Context) {
 
 // note keeps the verdict on the log's fit.
 func (f *Fit) note(err error) {
-	f.keep(&f.misfit, err, "the log does not fit the projections: nothing is projected or appended", "the log fits the projections again")
+	f.keep(&f.misfit, err, "the log does not fit the projections: nothing is projected or appended",
+		"the log fits the projections again")
 }
 
 // keep puts a verdict in the place of the one before, and tells the operator of each change.
@@ -155,12 +159,14 @@ func (f *Fit) check(ctx context.Context, deep bool) error {
 
 // Ways out. A rebuild makes the projections from what the log has now; nothing else changes them to fit.
 const (
-	rebuildWay = "or, if it is right as it is, make the projections from it with \"binnacle rebuild\": what it does not hold is gone then"
-	feedWay    = "; the decisions of the feed are about the other log: remove them first with \"binnacle drop --feed\""
+	rebuildWay = "or, if it is right as it is, make the projections from it with \"binnacle rebuild\": what it does " +
+		"not hold is gone then"
+	feedWay = "; the decisions of the feed are about the other log: remove them first with \"binnacle drop --feed\""
 )
 
 func (f *Fit) misfitf(format string, args ...any) error {
-	return events.Errorf(events.Conflict, "functions.Fit", "%s does not fit the projections: %s", f.Name, fmt.Sprintf(format, args...))
+	return events.Errorf(events.Conflict, "functions.Fit", "%s does not fit the projections: %s", f.Name,
+		fmt.Sprintf(format, args...))
 }
 
 // sameLog compares the identity of the log that a state was made from with that of the log.
@@ -178,11 +184,17 @@ func (f *Fit) sameLog(partition int32, was, is string) error {
 	}
 	switch {
 	case before.Cluster != now.Cluster:
-		return f.misfitf("partition %d was projected from the Kafka cluster %s, and the brokers belong to the cluster %s; give the brokers of the right cluster, %s%s", partition, before.Cluster, now.Cluster, rebuildWay, feedWay)
+		return f.misfitf("partition %d was projected from the Kafka cluster %s, and the brokers belong to the "+
+			"cluster %s; give the brokers of the right cluster, %s%s", partition, before.Cluster, now.Cluster,
+			rebuildWay, feedWay)
 	case before.Log != now.Log:
-		return f.misfitf("partition %d was projected from the log with the id %s, and this one has the id %s: it was made anew, or is another one; bring back the log, %s%s", partition, before.Log, now.Log, rebuildWay, feedWay)
+		return f.misfitf("partition %d was projected from the log with the id %s, and this one has the id %s: it was "+
+			"made anew, or is another one; bring back the log, %s%s", partition, before.Log, now.Log, rebuildWay,
+			feedWay)
 	default:
-		return f.misfitf("it has %d partitions and had %d when partition %d was projected: the number places the tenants, and their events would be in two places; use a log with %d partitions: Kafka cannot take partitions away, so copy the first %d into a new topic",
+		return f.misfitf("it has %d partitions and had %d when partition %d was projected: the number places the "+
+			"tenants, and their events would be in two places; use a log with %d partitions: Kafka cannot take "+
+			"partitions away, so copy the first %d into a new topic",
 			now.Partitions, before.Partitions, partition, before.Partitions, before.Partitions)
 	}
 }
@@ -191,10 +203,14 @@ func (f *Fit) sameLog(partition int32, was, is string) error {
 func (f *Fit) extent(end events.End, state projections.State) error {
 	switch {
 	case state.Next > end.Next:
-		return f.misfitf("partition %d was projected up to offset %d, and the log ends at %d: the last %d records are missing, as after restoring an older backup; bring them back, %s%s", end.Partition, state.Next, end.Next,
+		return f.misfitf("partition %d was projected up to offset %d, and the log ends at %d: the last %d records "+
+			"are missing, as after restoring an older backup; bring them back, %s%s", end.Partition, state.Next,
+			end.Next,
 			state.Next-end.Next, rebuildWay, feedWay)
 	case state.Next < end.First:
-		return f.misfitf("partition %d was projected up to offset %d, and the log begins at %d: %d records between are missing; bring back the log with all its records. A rebuild needs them too", end.Partition, state.Next, end.First,
+		return f.misfitf("partition %d was projected up to offset %d, and the log begins at %d: %d records between "+
+			"are missing; bring back the log with all its records. A rebuild needs them too", end.Partition, state.Next,
+			end.First,
 			end.First-state.Next)
 	}
 	return nil
@@ -209,7 +225,8 @@ func (f *Fit) lastRecord(ctx context.Context, end events.End, state projections.
 	return f.Log.Replay(ctx, last, state.Next, func(records []events.RawRecord) error {
 		for i := range records {
 			if found := records[i].Fingerprint(); found != state.Origin.Last {
-				return f.misfitf("the record at %s is another one than the one that was projected (%x… in place of %x…); bring back the log, %s%s", last, found[:4], state.Origin.Last[:4], rebuildWay, feedWay)
+				return f.misfitf("the record at %s is another one than the one that was projected (%x… in place of "+
+					"%x…); bring back the log, %s%s", last, found[:4], state.Origin.Last[:4], rebuildWay, feedWay)
 			}
 		}
 		return nil
@@ -239,7 +256,8 @@ func (f *Fit) feed(ctx context.Context, end events.End) error {
 		}
 	}
 	if next > end.Next {
-		return f.misfitf("the feed has decisions of partition %d up to offset %d, and the log ends at %d; bring back the log, or remove the feed with \"binnacle drop --feed\": a rebuild decides everything anew then",
+		return f.misfitf("the feed has decisions of partition %d up to offset %d, and the log ends at %d; bring back "+
+			"the log, or remove the feed with \"binnacle drop --feed\": a rebuild decides everything anew then",
 			end.Partition, next, end.Next)
 	}
 	at := events.Position{Partition: end.Partition, Offset: next - 1}
@@ -257,7 +275,9 @@ func (f *Fit) feed(ctx context.Context, end events.End) error {
 		for _, raw := range records {
 			record, err := events.Decode(raw)
 			if err != nil || record.Event.ID != decided {
-				return f.misfitf("the feed's decision on %s is about the event %s, and the log has %q there; bring back the log, or remove the feed with \"binnacle drop --feed\": a rebuild decides everything anew then",
+				return f.misfitf("the feed's decision on %s is about the event %s, and the log has %q there; bring "+
+					"back the log, or remove the feed with \"binnacle drop --feed\": a rebuild decides everything "+
+					"anew then",
 					at, decided, record.Event.ID)
 			}
 		}

@@ -38,7 +38,8 @@ func TestALogThatGrowsWhileItIsComparedFits(t *testing.T) {
 		n.Fed(feed, ends[0].Next)
 	}
 	write()
-	fit := &functions.Fit{Log: busyLog{n.Log, write}, Feed: feed, Index: n.Index, Name: "the log", Logger: functionstest.Quiet}
+	fit := &functions.Fit{Log: busyLog{n.Log, write}, Feed: feed, Index: n.Index, Name: "the log",
+		Logger: functionstest.Quiet}
 	if err := fit.Handle(t.Context()); err != nil {
 		t.Errorf("got %v", err)
 	}

@@ -15,8 +15,9 @@ const cursorKind = "cursor"
 // cursorName is what a cursor may be called.
 var cursorName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$`)
 
-// Follow reads the feed for somebody who has a name, and remembers in a cursor how far they are. A cursor moves after a batch was handled, so a
-// reader that dies gets that batch again: at least once. Whoever needs exactly once keeps the position in the transaction of their own work.
+// Follow reads the feed for somebody who has a name, and remembers in a cursor how far they are. A cursor moves after a
+// batch was handled, so a reader that dies gets that batch again: at least once. Whoever needs exactly once keeps the
+// position in the transaction of their own work.
 //
 // A cursor is a memo: it is lost when the index's store is. Then the reader begins where they say, as the first time.
 type Follow struct {
@@ -29,15 +30,18 @@ type Follow struct {
 // CheckCursor refuses a name that no cursor can have.
 func CheckCursor(name string) error {
 	if !cursorName.MatchString(name) {
-		return events.Errorf(events.Invalid, "functions.Follow", "%.60q can't be the name of a cursor; a name has letters, digits, dots, dashes and underscores, 100 at most", name)
+		return events.Errorf(events.Invalid, "functions.Follow", "%.60q can't be the name of a cursor; a name has "+
+			"letters, digits, dots, dashes and underscores, 100 at most", name)
 	}
 	return nil
 }
 
-// Handle calls handle with the decisions of a partition, from the cursor on, or from start where there is none. With stay it goes on with those that
-// come, until ctx ends; else it returns where the feed ends. Kind Conflict: another reader has moved the cursor meanwhile; its batch was handled
-// here too.
-func (f *Follow) Handle(ctx context.Context, partition int32, start int64, stay bool, handle func([]events.Decision) error) error {
+// Handle calls handle with the decisions of a partition, from the cursor on, or from start where there is none. With
+// stay it goes on with those that come, until ctx ends; else it returns where the feed ends. Kind Conflict: another
+// reader has moved the cursor meanwhile; its batch was handled here too.
+func (f *Follow) Handle(
+	ctx context.Context, partition int32, start int64, stay bool, handle func([]events.Decision) error,
+) error {
 	const op = "functions.Follow"
 	from := events.Position{Partition: partition, Offset: start}
 	cursor := projections.Memo{MemoName: f.memo(partition), Owner: f.Owner}
@@ -62,7 +66,8 @@ func (f *Follow) Handle(ctx context.Context, partition int32, start int64, stay 
 		cursor.Value = []byte(after.String())
 		revision, err := f.Memos.Keep(ctx, cursor, 0)
 		if events.KindOf(err) == events.Conflict {
-			return events.Wrap(events.Conflict, op, err, "another reader moves the cursor %s; give each reader a cursor of its own", f.Cursor)
+			return events.Wrap(events.Conflict, op, err,
+				"another reader moves the cursor %s; give each reader a cursor of its own", f.Cursor)
 		}
 		cursor.Revision = revision
 		return err
@@ -77,7 +82,8 @@ func (f *Follow) Handle(ctx context.Context, partition int32, start int64, stay 
 	return f.Feed.Decisions(ctx, from, end, read)
 }
 
-// Set puts the cursor at a place: what is there and behind it is read next. Kind Conflict: another reader moved it at the same time.
+// Set puts the cursor at a place: what is there and behind it is read next. Kind Conflict: another reader moved it at
+// the same time.
 func (f *Follow) Set(ctx context.Context, at events.Position) error {
 	cursor, err := f.Memos.Memo(ctx, f.memo(at.Partition))
 	if err != nil && events.KindOf(err) != events.NotFound {

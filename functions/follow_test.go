@@ -22,7 +22,8 @@ func newMemos(t *testing.T) projections.Memos {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g, err := sqlite.Open(t.Context(), sqlite.Config{File: file, Catalog: "catalog-1", Logger: slog.New(slog.DiscardHandler)}, true)
+	g, err := sqlite.Open(t.Context(), sqlite.Config{File: file, Catalog: "catalog-1",
+		Logger: slog.New(slog.DiscardHandler)}, true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,8 +34,8 @@ func newMemos(t *testing.T) projections.Memos {
 	return g.Memos()
 }
 
-// TestAReaderGoesOnWhereItsCursorIs reads a feed in many short lives and holds what it saw against what was published: all, in order, and of each
-// life that was cut off the last batch again.
+// TestAReaderGoesOnWhereItsCursorIs reads a feed in many short lives and holds what it saw against what was published:
+// all, in order, and of each life that was cut off the last batch again.
 func TestAReaderGoesOnWhereItsCursorIs(t *testing.T) {
 	feed, memos := memory.NewFeed(), newMemos(t)
 	publish := func(from, to int64) {
@@ -92,7 +93,8 @@ func TestTwoReadersOfOneCursorAreTold(t *testing.T) {
 	if err := feed.Publish(t.Context(), []events.Decision{eventstest.NewDecision(0, 0)}); err != nil {
 		t.Fatal(err)
 	}
-	one, two := &functions.Follow{Feed: feed, Memos: memos, Cursor: "c"}, &functions.Follow{Feed: feed, Memos: memos, Cursor: "c"}
+	one, two := &functions.Follow{Feed: feed, Memos: memos, Cursor: "c"},
+		&functions.Follow{Feed: feed, Memos: memos, Cursor: "c"}
 	err := one.Handle(t.Context(), 0, 0, true, func([]events.Decision) error {
 		return two.Handle(t.Context(), 0, 0, false, func([]events.Decision) error { return nil })
 	})

@@ -13,8 +13,9 @@ func HeadGone(end events.End) string {
 	return fmt.Sprintf("partition %d begins at offset %d: the records before it were deleted", end.Partition, end.First)
 }
 
-// Head is why the log does not, or may soon not, hold everything that was ever written, as far as the last look has told: its first records were
-// deleted, or its settings let that happen. The projections have it all still, so nothing stops; but a rebuild can't make them again.
+// Head is why the log does not, or may soon not, hold everything that was ever written, as far as the last look has
+// told: its first records were deleted, or its settings let that happen. The projections have it all still, so nothing
+// stops; but a rebuild can't make them again.
 func (f *Fit) Head() error {
 	if f == nil {
 		return nil
@@ -46,14 +47,17 @@ func (f *Fit) missingHead(ctx context.Context) error {
 		}
 	}
 	if len(gone) > 0 {
-		return events.Errorf(events.Conflict, op, "%s has lost its beginning: %s. Index and blobs alone have what it said, and a rebuild can't make them again: back them up, and bring the log back from its copy", f.Name, strings.Join(gone, "; "))
+		return events.Errorf(events.Conflict, op, "%s has lost its beginning: %s. Index and blobs alone have what it "+
+			"said, and a rebuild can't make them again: back them up, and bring the log back from its copy", f.Name,
+			strings.Join(gone, "; "))
 	}
 	keeper, ok := f.Log.(events.Keeper)
 	if !ok {
 		return nil
 	}
 	if err := keeper.Kept(ctx); events.KindOf(err) == events.Invalid {
-		return events.Wrap(events.Conflict, op, err, "%s may lose records: its settings were changed. Set them back", f.Name)
+		return events.Wrap(events.Conflict, op, err, "%s may lose records: its settings were changed. Set them back",
+			f.Name)
 	} else if err != nil {
 		return err
 	}

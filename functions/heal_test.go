@@ -46,17 +46,23 @@ func (x forgetful) Outcomes(ctx context.Context, ids []string) ([]*events.Outcom
 
 func TestWhatIsLostComesBackFromTheLog(t *testing.T) {
 	n := functionstest.NewNode(t)
-	n.Must(201, "PUT", "/Practitioner/d", `{"resourceType":"Practitioner","id":"d","identifier":[{"system":"urn:npi","value":"7"}]}`)
+	n.Must(201, "PUT", "/Practitioner/d",
+		`{"resourceType":"Practitioner","id":"d","identifier":[{"system":"urn:npi","value":"7"}]}`)
 	n.Must(201, "PUT", "/Patient/known", functionstest.Patient("known", "known"))
 	n.Must(200, "POST", "", functionstest.BundleOf("transaction",
-		functionstest.EntryOf("urn:uuid:1", "POST", "Patient", functionstest.Patient("", "known"), `"ifNoneExist":"identifier=urn:s|known"`),
-		functionstest.EntryOf("urn:uuid:2", "POST", "Patient", functionstest.Patient("", "new"), `"ifNoneExist":"identifier=urn:s|new"`),
-		functionstest.EntryOf("urn:uuid:3", "POST", "Observation", functionstest.Observation(`,"subject":{"reference":"urn:uuid:1"},"focus":[{"reference":"urn:uuid:2"},{"reference":"Patient?identifier=urn:s|new"}],"performer":[{"reference":"Practitioner?identifier=urn:npi|7"}]`)),
+		functionstest.EntryOf("urn:uuid:1", "POST", "Patient", functionstest.Patient("", "known"),
+			`"ifNoneExist":"identifier=urn:s|known"`),
+		functionstest.EntryOf("urn:uuid:2", "POST", "Patient", functionstest.Patient("", "new"),
+			`"ifNoneExist":"identifier=urn:s|new"`),
+		functionstest.EntryOf("urn:uuid:3", "POST", "Observation",
+			functionstest.Observation(
+				`,"subject":{"reference":"urn:uuid:1"},"focus":[{"reference":"urn:uuid:2"},{"reference":"Patient?identifier=urn:s|new"}],"performer":[{"reference":"Practitioner?identifier=urn:npi|7"}]`)),
 		functionstest.EntryOf("urn:uuid:4", "POST", "Observation", functionstest.Observation(``)),
 	))
 	// What the conditions matched then is not what they match now.
 	n.Must(204, "DELETE", "/Practitioner/d", "", "Binnacle-Allow-Dangling: true")
-	n.Must(201, "PUT", "/Practitioner/e", `{"resourceType":"Practitioner","id":"e","identifier":[{"system":"urn:npi","value":"7"}]}`)
+	n.Must(201, "PUT", "/Practitioner/e",
+		`{"resourceType":"Practitioner","id":"e","identifier":[{"system":"urn:npi","value":"7"}]}`)
 	for i := range 5 {
 		n.Must(201, "PUT", fmt.Sprintf("/Patient/%d", i), functionstest.Patient(fmt.Sprint(i), "new"))
 	}
@@ -77,12 +83,14 @@ func TestWhatIsLostComesBackFromTheLog(t *testing.T) {
 		if err := n.Blobs.Delete(t.Context(), []events.Hash{row.Hash}); err != nil {
 			t.Fatal(err)
 		}
-		for how, from := range map[string]functions.HealIndex{"as recorded": unsearchable{n.Index, t}, "searched for": forgetful{n.Index}} {
+		for how, from := range map[string]functions.HealIndex{"as recorded": unsearchable{n.Index, t},
+			"searched for": forgetful{n.Index}} {
 			heal := *n.Heal
 			heal.Index = from
 			content, err := heal.Handle(t.Context(), row.Version)
 			if err != nil || string(content) != want[row.Hash] {
-				t.Errorf("%s/%s version %d, its links %s: got %q, %v; want %q", row.Type, row.ID, row.Number, how, content, err, want[row.Hash])
+				t.Errorf("%s/%s version %d, its links %s: got %q, %v; want %q", row.Type, row.ID, row.Number, how,
+					content, err, want[row.Hash])
 			}
 		}
 		if contents, _ = n.Blobs.Get(t.Context(), []events.Hash{row.Hash}); string(contents[0]) != want[row.Hash] {
@@ -94,14 +102,17 @@ func TestWhatIsLostComesBackFromTheLog(t *testing.T) {
 		if err := n.Blobs.Delete(t.Context(), []events.Hash{rows[0].Hash, rows[4].Hash}); err != nil {
 			t.Fatal(err)
 		}
-		if err := n.Blobs.Put(t.Context(), []projections.Blob{{Hash: rows[1].Hash, Content: []byte("other bytes")}, {Hash: events.Hash{1}, Content: []byte("nobody's")}}); err != nil {
+		if err := n.Blobs.Put(t.Context(), []projections.Blob{{Hash: rows[1].Hash, Content: []byte("other bytes")},
+			{Hash: events.Hash{1}, Content: []byte("nobody's")}}); err != nil {
 			t.Fatal(err)
 		}
 		report, err := storage.Handle(t.Context(), verify.Options{}, func(int64, int64) {})
-		if err != nil || report.OK || report.Missing != 2 || report.Wrong != 1 || report.Orphans != 1 || len(report.Problems) != 3 {
+		if err != nil || report.OK || report.Missing != 2 || report.Wrong != 1 || report.Orphans != 1 ||
+			len(report.Problems) != 3 {
 			t.Errorf("got %v, %+v; want two missing, one wrong, one orphan", err, report)
 		}
-		if lines := strings.Join(report.Lines(), "\n"); !strings.Contains(lines, "NOT OK") || !strings.Contains(lines, "--repair") {
+		if lines := strings.Join(report.Lines(), "\n"); !strings.Contains(lines, "NOT OK") ||
+			!strings.Contains(lines, "--repair") {
 			t.Errorf("the lines don't tell what to do:\n%s", lines)
 		}
 	})
@@ -109,25 +120,29 @@ func TestWhatIsLostComesBackFromTheLog(t *testing.T) {
 		if err := n.Blobs.Delete(t.Context(), []events.Hash{rows[0].Hash, rows[4].Hash}); err != nil {
 			t.Fatal(err)
 		}
-		if err := n.Blobs.Put(t.Context(), []projections.Blob{{Hash: rows[1].Hash, Content: []byte("other bytes")}}); err != nil {
+		if err := n.Blobs.Put(t.Context(), []projections.Blob{{Hash: rows[1].Hash,
+			Content: []byte("other bytes")}}); err != nil {
 			t.Fatal(err)
 		}
 		report, err := storage.Handle(t.Context(), verify.Options{Repair: true}, func(int64, int64) {})
 		if err != nil || !report.OK || report.Repaired != 3 {
 			t.Errorf("got %v, %+v; want three repaired", err, report)
 		}
-		if report, err = storage.Handle(t.Context(), verify.Options{Deep: true}, func(int64, int64) {}); err != nil || !report.OK || report.Missing+report.Wrong != 0 {
+		if report, err = storage.Handle(t.Context(), verify.Options{Deep: true}, func(int64, int64) {}); err != nil ||
+			!report.OK || report.Missing+report.Wrong != 0 {
 			t.Errorf("after the repair: %v, %+v", err, report)
 		}
 	})
 	t.Run("an update is compared with what the log gives", func(t *testing.T) {
 		body := functionstest.Patient("known", "changed")
-		if err := n.Blobs.Delete(t.Context(), []events.Hash{n.Index.Rows[n.Index.Places[projections.Key{Tenant: "main", Type: "Patient", ID: "known"}]].Hash}); err != nil {
+		if err := n.Blobs.Delete(t.Context(), []events.Hash{n.Index.Rows[n.Index.Places[projections.Key{Tenant: "main",
+			Type: "Patient", ID: "known"}]].Hash}); err != nil {
 			t.Fatal(err)
 		}
 		stamped := strings.Replace(body, `"id":"known"`, `"id":"known","meta":{"versionId":"2"}`, 1)
 		again := n.Must(200, "PUT", "/Patient/known", stamped)
-		if !strings.Contains(again.Body, `"versionId":"3"`) { // meta was added by hand, in another place than the server's
+		// meta was added by hand, in another place than the server's
+		if !strings.Contains(again.Body, `"versionId":"3"`) {
 			t.Logf("the server took %s for a change", stamped)
 		}
 	})

@@ -12,8 +12,9 @@ import (
 
 // Times and counts of Publish.
 const (
-	publishRecords  = 1_000                  // decisions that are published at once
-	publishRest     = 100 * time.Millisecond // between two publications of a partition, so that they are few and large: each waits for the disk
+	publishRecords = 1_000 // decisions that are published at once
+	// between two publications of a partition, so that they are few and large: each waits for the disk
+	publishRest     = 100 * time.Millisecond
 	publishRetry    = 100 * time.Millisecond // before the first attempt after a failed one; it doubles
 	publishRetryMax = 5 * time.Second
 )
@@ -26,18 +27,19 @@ type Decided interface {
 	Decisions(ctx context.Context, from events.Position, limit int) ([]events.Decision, error)
 }
 
-// Publish brings the decisions of a live index to the feed. The index is the outbox: what was decided stands there in the transaction that
-// made it take effect, in the order of the log, and the feed tells how far it has come. So whatever happens between a commit and its
-// publication, the next process goes on where the feed ends; and two that publish the same leave each decision once.
+// Publish brings the decisions of a live index to the feed. The index is the outbox: what was decided stands there in
+// the transaction that made it take effect, in the order of the log, and the feed tells how far it has come. So
+// whatever happens between a commit and its publication, the next process goes on where the feed ends; and two that
+// publish the same leave each decision once.
 //
-// It publishes the partitions that [project.Projector] tells it of: those that this process projects. Fields must be set before the first call and
-// stay as they are.
+// It publishes the partitions that [project.Projector] tells it of: those that this process projects. Fields must be
+// set before the first call and stay as they are.
 type Publish struct {
 	Index  Decided // the live one: a generation that is being built publishes nothing
 	Feed   events.Feed
 	Logger *slog.Logger
-	// Patience is how long others are given to publish a decision first. Nodes that project the same partitions into an index of each
-	// have a different one each; 0: the others do not project what this one does.
+	// Patience is how long others are given to publish a decision first. Nodes that project the same partitions into an
+	// index of each have a different one each; 0: the others do not project what this one does.
 	Patience time.Duration
 
 	mu         sync.Mutex
@@ -82,8 +84,8 @@ func (p *Publish) Decided(partition int32, next int64) {
 	}
 }
 
-// Lag tells how many records have been decided whose decisions are not known to be in the feed, and for how long there have been any. While the feed
-// has not told yet how far it has come, it counts one.
+// Lag tells how many records have been decided whose decisions are not known to be in the feed, and for how long there
+// have been any. While the feed has not told yet how far it has come, it counts one.
 func (p *Publish) Lag() (records int64, age time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -128,7 +130,8 @@ func (p *Publish) Handle(ctx context.Context) error {
 		}
 		switch {
 		case err != nil && !failing:
-			logger.Error("decisions cannot be published to the feed; it is tried again until it works, and nothing is lost meanwhile", "error", err)
+			logger.Error("decisions cannot be published to the feed; it is tried again until it works, and nothing "+
+				"is lost meanwhile", "error", err)
 		case err == nil && failing:
 			logger.Info("decisions are published to the feed again")
 		}
@@ -206,8 +209,8 @@ func (p *Publish) publish(ctx context.Context, partition int32, at *publishing) 
 		p.settle(at, decisions[n-1].Outcome.Position.Offset+1, true)
 		return true, nil
 	}
-	// What lies between has no decision of its own, if everything before decided is in the index. It isn't in one that was lost and is filled
-	// anew: then the decisions come again, and with them a call of Decided.
+	// What lies between has no decision of its own, if everything before decided is in the index. It isn't in one that
+	// was lost and is filled anew: then the decisions come again, and with them a call of Decided.
 	state, err := p.Index.State(ctx, partition)
 	if err != nil {
 		return false, err

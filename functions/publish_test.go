@@ -25,17 +25,18 @@ func lastOutcome(n *functionstest.Node) *events.Outcome {
 		n.T.Fatal(err)
 	}
 	var found *events.Outcome
-	err = n.Log.Replay(n.T.Context(), events.Position{Offset: ends[0].Next - 1}, ends[0].Next, func(records []events.RawRecord) error {
-		record, err := events.Decode(records[len(records)-1])
-		if err != nil {
+	err = n.Log.Replay(n.T.Context(), events.Position{Offset: ends[0].Next - 1}, ends[0].Next,
+		func(records []events.RawRecord) error {
+			record, err := events.Decode(records[len(records)-1])
+			if err != nil {
+				return err
+			}
+			outcomes, err := n.Index.Outcomes(n.T.Context(), []string{record.Event.ID})
+			if err == nil {
+				found = outcomes[0]
+			}
 			return err
-		}
-		outcomes, err := n.Index.Outcomes(n.T.Context(), []string{record.Event.ID})
-		if err == nil {
-			found = outcomes[0]
-		}
-		return err
-	})
+		})
 	if err != nil || found == nil {
 		n.T.Fatalf("the last event's outcome is %v, %v", found, err)
 	}
@@ -44,11 +45,13 @@ func lastOutcome(n *functionstest.Node) *events.Outcome {
 
 func TestAnOutcomeTellsWhatEachLinkBecame(t *testing.T) {
 	n := functionstest.NewNode(t)
-	n.Must(201, "PUT", "/Practitioner/d", `{"resourceType":"Practitioner","id":"d","identifier":[{"system":"urn:npi","value":"7"}]}`)
+	n.Must(201, "PUT", "/Practitioner/d",
+		`{"resourceType":"Practitioner","id":"d","identifier":[{"system":"urn:npi","value":"7"}]}`)
 	n.Must(201, "PUT", "/Patient/p", functionstest.Patient("p", "1"))
 	linked := `,"subject":{"reference":"Patient/p"},"performer":[{"reference":"Practitioner?identifier=urn:npi|7"},{"reference":"Patient?identifier=urn:s|1"}]`
 	n.Must(201, "POST", "/Observation", functionstest.Observation(linked))
-	if got, want := lastOutcome(n).Results[0].Links, []string{"Practitioner/d", "Patient/p"}; !reflect.DeepEqual(got, want) {
+	if got, want := lastOutcome(n).Results[0].Links, []string{"Practitioner/d", "Patient/p"}; !reflect.DeepEqual(got,
+		want) {
 		t.Errorf("the links are %q, want %q", got, want)
 	}
 	n.Must(201, "PUT", "/Patient/q", functionstest.Patient("q", "2"))
@@ -68,7 +71,8 @@ func TestEveryDecisionReachesTheFeedInTheOrderOfTheLog(t *testing.T) {
 	}
 	n.Must(200, "PUT", "/Patient/p", functionstest.Patient("p", "2"))
 	got := n.WantFed(feed)
-	if len(got) != 4 || got[0].Outcome.Results[0].Disposition != events.Created || got[1].Outcome.Refusal == nil || got[2].Quarantined == "" || got[3].Outcome.Results[0].Version != 2 {
+	if len(got) != 4 || got[0].Outcome.Results[0].Disposition != events.Created || got[1].Outcome.Refusal == nil ||
+		got[2].Quarantined == "" || got[3].Outcome.Results[0].Version != 2 {
 		t.Errorf("the feed tells %+v", got)
 	}
 }
@@ -92,7 +96,8 @@ func TestWhatWasDecidedBeforeACrashIsPublishedAfterIt(t *testing.T) {
 	feed.setBroken(false)
 	// The next process follows the log from the stored position, where nothing new stands.
 	next := &functions.Publish{Index: n.Index, Feed: feed, Logger: functionstest.Quiet}
-	project := &project.Projector{Index: n.Index, Blobs: n.Blobs, Dialects: functionstest.Dialects(), Publish: next, Logger: functionstest.Quiet, Reseek: func() {}}
+	project := &project.Projector{Index: n.Index, Blobs: n.Blobs, Dialects: functionstest.Dialects(), Publish: next,
+		Logger: functionstest.Quiet, Reseek: func() {}}
 	if _, err := project.Seek(t.Context(), 0); err != nil {
 		t.Fatal(err)
 	}
@@ -117,7 +122,8 @@ func TestAFeedThatIsAwayForAWhileGetsEverythingAndTheLagTellsOfIt(t *testing.T) 
 	if records, age := n.Project.Publish.Lag(); age == 0 || records != 2 {
 		t.Errorf("the lag is %d records for %s, want 2, while the feed is away", records, age)
 	}
-	fresh := &functions.Publish{Index: n.Index, Feed: feed, Logger: functionstest.Quiet} // it has never been told how far the feed has come
+	// it has never been told how far the feed has come
+	fresh := &functions.Publish{Index: n.Index, Feed: feed, Logger: functionstest.Quiet}
 	fresh.Decided(0, 7)
 	if records, age := fresh.Lag(); (records > 0) != (age > 0) {
 		t.Errorf("the lag is %d records for %s: one of them says that nothing is left", records, age)

@@ -15,13 +15,15 @@ type QuarantineIndex interface {
 	Quarantine(ctx context.Context, after events.Position, limit int) ([]projections.Quarantined, error)
 }
 
-// Quarantine is what an operator does about records that could not be projected. What he decides is an event like any other, so it holds on
-// every node and survives a rebuild (ADR 26). To look at records it needs Index alone.
+// Quarantine is what an operator does about records that could not be projected. What he decides is an event like any
+// other, so it holds on every node and survives a rebuild (ADR 26). To look at records it needs Index alone.
 type Quarantine struct {
-	Index      QuarantineIndex
-	Ask        func(context.Context, events.Event) (events.Outcome, error) // appends a decision and tells what became of it
-	Try        func(events.RawRecord) (events.Event, error)                // tries a record; kind Invalid tells why it can't be projected
-	Partitions int32                                                       // of the log
+	Index QuarantineIndex
+	// appends a decision and tells what became of it
+	Ask func(context.Context, events.Event) (events.Outcome, error)
+	// tries a record; kind Invalid tells why it can't be projected
+	Try        func(events.RawRecord) (events.Event, error)
+	Partitions int32 // of the log
 	Now        func() time.Time
 	NewID      func() string // a new UUID, version 7
 }
@@ -56,21 +58,24 @@ func (q *Quarantine) At(ctx context.Context, at events.Position) (projections.Qu
 		return projections.Quarantined{}, err
 	}
 	if len(found) == 0 || found[0].Record.Position != at {
-		return projections.Quarantined{}, events.Errorf(events.NotFound, "functions.Quarantine", "the record at %s is not in quarantine", at)
+		return projections.Quarantined{}, events.Errorf(events.NotFound, "functions.Quarantine",
+			"the record at %s is not in quarantine", at)
 	}
 	return found[0], nil
 }
 
-// Replay asks for the event of a record again, as a new event at the end of the log, and returns what became of it. Preconditions and
-// conditions are decided at the new place. It is refused when the record was handled, or when what it changes was changed since. Kind
-// Invalid: the record can still not be projected, and nothing was appended.
+// Replay asks for the event of a record again, as a new event at the end of the log, and returns what became of it.
+// Preconditions and conditions are decided at the new place. It is refused when the record was handled, or when what it
+// changes was changed since. Kind Invalid: the record can still not be projected, and nothing was appended.
 func (q *Quarantine) Replay(ctx context.Context, found projections.Quarantined, reason string) (events.Outcome, error) {
 	event, err := q.Try(found.Record)
 	if err != nil {
 		return events.Outcome{}, err
 	}
 	if event.Settles != nil {
-		return events.Outcome{}, events.Errorf(events.Unsupported, "functions.Quarantine", "the record at %s itself settles the one at %s; settle that one, and discard this one", found.Record.Position, event.Settles.Position)
+		return events.Outcome{}, events.Errorf(events.Unsupported, "functions.Quarantine",
+			"the record at %s itself settles the one at %s; settle that one, and discard this one",
+			found.Record.Position, event.Settles.Position)
 	}
 	event.ID, event.Time = q.NewID(), q.Now()
 	event.Settles = &events.Settling{Position: found.Record.Position, Reason: reason}
@@ -78,7 +83,9 @@ func (q *Quarantine) Replay(ctx context.Context, found projections.Quarantined, 
 }
 
 // Discard gives a record up: nothing of it takes effect, and nobody is alarmed any more.
-func (q *Quarantine) Discard(ctx context.Context, found projections.Quarantined, reason string) (events.Outcome, error) {
+func (q *Quarantine) Discard(
+	ctx context.Context, found projections.Quarantined, reason string,
+) (events.Outcome, error) {
 	return q.decide(ctx, events.Event{ID: q.NewID(), Time: q.Now(), Tenant: q.tenant(found.Record),
 		Settles: &events.Settling{Position: found.Record.Position, Discard: true, Reason: reason}})
 }
@@ -91,14 +98,16 @@ func (q *Quarantine) decide(ctx context.Context, event events.Event) (events.Out
 	return outcome, err
 }
 
-// tenant is a tenant whose records lie in the partition of a record: its own where it names one, else one that nobody uses. A decision
-// must come after the record in the same order.
+// tenant is a tenant whose records lie in the partition of a record: its own where it names one, else one that nobody
+// uses. A decision must come after the record in the same order.
 func (q *Quarantine) tenant(record events.RawRecord) string {
-	if name := string(record.Key); events.CheckTenant(name) == nil && events.PartitionOf(name, q.Partitions) == record.Position.Partition {
+	if name := string(record.Key); events.CheckTenant(name) == nil &&
+		events.PartitionOf(name, q.Partitions) == record.Position.Partition {
 		return name
 	}
 	for n := 0; ; n++ {
-		if name := "quarantine." + strconv.Itoa(n); events.PartitionOf(name, q.Partitions) == record.Position.Partition {
+		if name := "quarantine." + strconv.Itoa(n); events.PartitionOf(name,
+			q.Partitions) == record.Position.Partition {
 			return name
 		}
 	}

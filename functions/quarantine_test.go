@@ -41,7 +41,8 @@ func TestARecordThatCanBeReadNowIsAskedForAgainOnce(t *testing.T) {
 	if err != nil || len(outcome.Results) != 1 || outcome.Results[0].Disposition != events.Created {
 		t.Fatalf("Replay = %+v, %v", outcome, err)
 	}
-	if s := n.QuarantinedAt(at).Settled; s == nil || s.By != outcome.Position || s.Discard || s.Reason != "the new release" {
+	if s := n.QuarantinedAt(at).Settled; s == nil || s.By != outcome.Position || s.Discard ||
+		s.Reason != "the new release" {
 		t.Errorf("the record is settled as %+v", s)
 	}
 	if count, _, err := n.Index.Unsettled(t.Context()); err != nil || count != 0 {
@@ -52,8 +53,10 @@ func TestARecordThatCanBeReadNowIsAskedForAgainOnce(t *testing.T) {
 		"replay":  func() (events.Outcome, error) { return q.Replay(t.Context(), cured(n.QuarantinedAt(at)), "") },
 		"discard": func() (events.Outcome, error) { return q.Discard(t.Context(), n.QuarantinedAt(at), "") },
 	} {
-		if _, err := again(); events.KindOf(err) != events.Conflict || !strings.Contains(err.Error(), outcome.Position.String()) {
-			t.Errorf("%s of a record that was handled: got %v, want kind %s and where it was handled", what, err, events.Conflict)
+		if _, err := again(); events.KindOf(err) != events.Conflict ||
+			!strings.Contains(err.Error(), outcome.Position.String()) {
+			t.Errorf("%s of a record that was handled: got %v, want kind %s and where it was handled", what, err,
+				events.Conflict)
 		}
 	}
 	if report := n.Verified(); report.Versions != 2 {
@@ -65,11 +68,13 @@ func TestAReplayNeverUndoesWhatCameLater(t *testing.T) {
 	n := functionstest.NewNode(t)
 	n.Must(201, "PUT", "/Patient/p", functionstest.Patient("p", "0"))
 	n.Must(201, "PUT", "/Patient/q", functionstest.Patient("q", "0"))
-	changed, deleted, same := n.Poisoned(functionstest.Put("p", "old")), n.Poisoned(functionstest.Put("q", "old")), n.Poisoned(functionstest.Put("r", "1"))
+	changed, deleted, same := n.Poisoned(functionstest.Put("p", "old")), n.Poisoned(functionstest.Put("q", "old")),
+		n.Poisoned(functionstest.Put("r", "1"))
 	n.Must(200, "PUT", "/Patient/p", functionstest.Patient("p", "new"))
 	n.Must(204, "DELETE", "/Patient/q", "")
 	for _, at := range []events.Position{changed, deleted} {
-		if _, err := n.Quarantine().Replay(t.Context(), cured(n.QuarantinedAt(at)), ""); events.KindOf(err) != events.Conflict {
+		if _, err := n.Quarantine().Replay(t.Context(), cured(n.QuarantinedAt(at)),
+			""); events.KindOf(err) != events.Conflict {
 			t.Errorf("%v: got %v, want kind %s", at, err, events.Conflict)
 		}
 		if n.QuarantinedAt(at).Settled != nil {
@@ -89,8 +94,10 @@ func TestAReplayNeverUndoesWhatCameLater(t *testing.T) {
 
 func TestAClientThatHasSentItsRequestAgainMakesTheReplayARepetition(t *testing.T) {
 	n := functionstest.NewNode(t)
-	event := events.Event{ID: functionstest.NewID(), Tenant: "main", IdempotencyKey: "k", Repeat: events.Repeat{Request: events.Hash{1}, Window: time.Hour},
-		Changes: []events.Change{{Operation: events.Create, Type: "Patient", ID: "x", Content: []byte(functionstest.Patient("", "1")), Entry: -1}}}
+	event := events.Event{ID: functionstest.NewID(), Tenant: "main", IdempotencyKey: "k",
+		Repeat: events.Repeat{Request: events.Hash{1}, Window: time.Hour},
+		Changes: []events.Change{{Operation: events.Create, Type: "Patient", ID: "x",
+			Content: []byte(functionstest.Patient("", "1")), Entry: -1}}}
 	at := n.Poisoned(event)
 	event.ID, event.Changes[0].ID = functionstest.NewID(), "y"
 	if outcome, err := n.Write.Handle(t.Context(), event); err != nil || outcome.Refusal != nil {
@@ -117,7 +124,8 @@ func TestADecisionAboutARecordThatNamesNoTenantComesAfterIt(t *testing.T) {
 		t.Fatalf("Discard = %+v, %v", outcome, err)
 	}
 	open := 0
-	if err := n.Quarantine().Each(t.Context(), false, func(projections.Quarantined) error { open++; return nil }); err != nil || open != 0 {
+	if err := n.Quarantine().Each(t.Context(), false,
+		func(projections.Quarantined) error { open++; return nil }); err != nil || open != 0 {
 		t.Errorf("%d records are open, %v", open, err)
 	}
 	if _, err := n.Quarantine().At(t.Context(), outcome.Position); events.KindOf(err) != events.NotFound {
@@ -135,7 +143,8 @@ func TestDecisionsAboutTheQuarantineAreAFunctionOfTheLog(t *testing.T) {
 		t.Fatal(err)
 	}
 	var records []events.RawRecord
-	if err := n.Log.Replay(t.Context(), events.Position{}, 4, func(some []events.RawRecord) error { records = append(records, some...); return nil }); err != nil {
+	if err := n.Log.Replay(t.Context(), events.Position{}, 4,
+		func(some []events.RawRecord) error { records = append(records, some...); return nil }); err != nil {
 		t.Fatal(err)
 	}
 	for size := 1; size <= len(records); size++ { // the record and the decision about it in one chunk, and in two
@@ -148,15 +157,16 @@ func TestDecisionsAboutTheQuarantineAreAFunctionOfTheLog(t *testing.T) {
 		}
 		for i, at := range []events.Position{first, second} {
 			found, err := (&functions.Quarantine{Index: x}).At(t.Context(), at)
-			if err != nil || found.Settled == nil || *found.Settled != *n.QuarantinedAt(at).Settled || found.Settled.Discard != (i == 1) {
+			if err != nil || found.Settled == nil || *found.Settled != *n.QuarantinedAt(at).Settled ||
+				found.Settled.Discard != (i == 1) {
 				t.Errorf("batches of %d: the record at %v is settled as %+v, %v", size, at, found.Settled, err)
 			}
 		}
 	}
 }
 
-// quarantinedElsewhere appends an event that this program reads and another one, which projects it, does not: its record is in quarantine
-// with nothing known of it.
+// quarantinedElsewhere appends an event that this program reads and another one, which projects it, does not: its
+// record is in quarantine with nothing known of it.
 func quarantinedElsewhere(n *functionstest.Node, event events.Event) (at events.Position) {
 	n.T.Helper()
 	n.CaughtUp()
@@ -172,8 +182,10 @@ func quarantinedElsewhere(n *functionstest.Node, event events.Event) (at events.
 	}
 	err = n.Log.Replay(n.T.Context(), at, at.Offset+1, func(records []events.RawRecord) error {
 		origin := projections.Origin{Log: n.Project.LogID, Last: records[0].Fingerprint()}
-		return n.Index.Commit(n.T.Context(), projections.Commit{Partition: at.Partition, Expect: state.Next, Next: at.Offset + 1, Time: records[0].Time, Origin: origin,
-			Digest: state.Digest, Quarantined: []projections.Quarantined{{Record: records[0], Reason: "an older program can't read it"}}})
+		return n.Index.Commit(n.T.Context(), projections.Commit{Partition: at.Partition, Expect: state.Next,
+			Next: at.Offset + 1, Time: records[0].Time, Origin: origin,
+			Digest: state.Digest, Quarantined: []projections.Quarantined{{Record: records[0],
+				Reason: "an older program can't read it"}}})
 	})
 	if err != nil {
 		n.T.Fatal(err)
@@ -217,7 +229,8 @@ func TestARecordThatOnlyAnotherProgramCouldNotReadIsDecidedAndCounted(t *testing
 			at := quarantinedElsewhere(n, functionstest.Put("p", "1"))
 			right := func(when string, r verify.Report) {
 				t.Helper()
-				if r.Quarantined != 1 || r.Open != c.open || r.Accepted != 1+c.accepted || r.Refused != 0 || r.Events != r.Accepted || r.Versions != c.versions {
+				if r.Quarantined != 1 || r.Open != c.open || r.Accepted != 1+c.accepted || r.Refused != 0 ||
+					r.Events != r.Accepted || r.Versions != c.versions {
 					t.Errorf("%s:\n%s", when, strings.Join(r.Lines(), "\n"))
 				}
 			}
@@ -225,8 +238,10 @@ func TestARecordThatOnlyAnotherProgramCouldNotReadIsDecidedAndCounted(t *testing
 			right("live", n.Verified())
 			before, feed := n.Index, functionstest.Recorded(t, n.Index)
 			for when, g := range map[string]*functionstest.Generations{
-				"rebuilt with the feed":                  functionstest.NewGenerations(before, functionstest.Catalog().Digest()),
-				"rebuilt from what the live one decided": functionstest.NewGenerations(before, "other search parameters"),
+				"rebuilt with the feed": functionstest.NewGenerations(before,
+					functionstest.Catalog().Digest()),
+				"rebuilt from what the live one decided": functionstest.NewGenerations(before,
+					"other search parameters"),
 			} {
 				run := functionstest.RebuildOf(n, g, feed)
 				if g.Catalogs[0] != functionstest.Catalog().Digest() {

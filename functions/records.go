@@ -15,20 +15,24 @@ import (
 	"binnacle/projections"
 )
 
-// FinalContent is what a version holds: the content that a change asked for, with the targets of its links ("Type/id") in their
-// places, and its hash. Whoever makes a content makes it here: the projector, a rebuild from the feed, and Heal. The dialect is that of the
-// change's event; a change without links needs none.
+// FinalContent is what a version holds: the content that a change asked for, with the targets of its links ("Type/id")
+// in their places, and its hash. Whoever makes a content makes it here: the projector, a rebuild from the feed, and
+// Heal. The dialect is that of the change's event; a change without links needs none.
 //
-// Kind Conflict: there is not one target for each link. Kind Unsupported: there are links, and no dialect. Kind Invalid: the links don't fit the
-// content.
-func FinalContent(dialect projections.Dialect, change *events.Change, targets []string) (content []byte, hash events.Hash, err error) {
+// Kind Conflict: there is not one target for each link. Kind Unsupported: there are links, and no dialect. Kind
+// Invalid: the links don't fit the content.
+func FinalContent(
+	dialect projections.Dialect, change *events.Change, targets []string,
+) (content []byte, hash events.Hash, err error) {
 	if len(targets) != len(change.Links) {
-		return nil, events.Hash{}, events.Errorf(events.Conflict, "functions.FinalContent", "it has %d links, and %d are recorded", len(change.Links), len(targets))
+		return nil, events.Hash{}, events.Errorf(events.Conflict, "functions.FinalContent",
+			"it has %d links, and %d are recorded", len(change.Links), len(targets))
 	}
 	content = change.Content
 	if len(targets) > 0 {
 		if dialect == nil {
-			return nil, events.Hash{}, events.Errorf(events.Unsupported, "functions.FinalContent", "it has links, and its dialect is not known here")
+			return nil, events.Hash{}, events.Errorf(events.Unsupported, "functions.FinalContent",
+				"it has links, and its dialect is not known here")
 		}
 		if content, err = dialect.Resolve(change, targets); err != nil {
 			return nil, events.Hash{}, err
@@ -54,14 +58,16 @@ func Extract(dialect projections.Dialect, row *projections.Row, content []byte) 
 	})
 }
 
-// ClaimsOf returns what an event claims when it is decided at a time of the log: its idempotency key, and for an entry of a batch its
-// part of the request. An event without a key claims nothing, nor does one that was in quarantine and is asked for again: it may be asked for
-// once more when it is refused. Refusals are outcomes too: they hold their key like any other.
+// ClaimsOf returns what an event claims when it is decided at a time of the log: its idempotency key, and for an entry
+// of a batch its part of the request. An event without a key claims nothing, nor does one that was in quarantine and is
+// asked for again: it may be asked for once more when it is refused. Refusals are outcomes too: they hold their key
+// like any other.
 func ClaimsOf(event *events.Event, at projections.State) []projections.Claim {
 	if event.Repeat == (events.Repeat{}) || event.Settles != nil {
 		return nil
 	}
-	key := projections.Claim{ClaimName: ClaimName(event, 0), EventID: strings.Clone(event.ID), Request: event.Repeat.Request, Until: at.Time.Add(event.Repeat.Window)}
+	key := projections.Claim{ClaimName: ClaimName(event, 0), EventID: strings.Clone(event.ID),
+		Request: event.Repeat.Request, Until: at.Time.Add(event.Repeat.Window)}
 	if event.Repeat.Part == 0 {
 		return []projections.Claim{key}
 	}
@@ -72,7 +78,8 @@ func ClaimsOf(event *events.Event, at projections.State) []projections.Claim {
 
 // ClaimName names a claim of an event. Names in events are views of whole records: a claim is kept for longer.
 func ClaimName(event *events.Event, part int) projections.ClaimName {
-	return projections.ClaimName{Tenant: strings.Clone(event.Tenant), Key: strings.Clone(event.IdempotencyKey), Part: part}
+	return projections.ClaimName{Tenant: strings.Clone(event.Tenant), Key: strings.Clone(event.IdempotencyKey),
+		Part: part}
 }
 
 // ClaimNames are the names of all claims that decide about an event.
@@ -88,7 +95,8 @@ func ClaimNames(event *events.Event) []projections.ClaimName {
 
 // Reused is the refusal of an idempotency key that stands for another request.
 func Reused(key string) *events.Refusal {
-	return &events.Refusal{Kind: events.Reused, Text: "the Idempotency-Key \"" + key + "\" stands for another request, which was sent before; give each request a key of its own"}
+	return &events.Refusal{Kind: events.Reused, Text: "the Idempotency-Key \"" + key +
+		"\" stands for another request, which was sent before; give each request a key of its own"}
 }
 
 // Later is the time of the log after a record: the later of the times, in the log's precision. It never goes back.

@@ -92,13 +92,15 @@ func TestTheSampleGoesInAndTheSameComesOutOfEveryReplay(t *testing.T) {
 	same := func(t *testing.T, x projections.Auditor) {
 		t.Helper()
 		if got := scanned(t, x); !slices.Equal(got, want) {
-			t.Errorf("the rows differ: %s", functionstest.FirstDifference(strings.Join(got, "\n"), strings.Join(want, "\n")))
+			t.Errorf("the rows differ: %s", functionstest.FirstDifference(strings.Join(got, "\n"),
+				strings.Join(want, "\n")))
 		}
 	}
 	t.Run("in other batches", func(t *testing.T) {
 		random := rand.New(rand.NewPCG(1, 2))
 		again := functionstest.OpenIndex(t).Live()
-		p := &project.Projector{Index: again, Blobs: memoryblobs.New(), Dialects: functionstest.Dialects(), Logger: functionstest.Quiet, Reseek: func() { t.Error("reseek") }}
+		p := &project.Projector{Index: again, Blobs: memoryblobs.New(), Dialects: functionstest.Dialects(),
+			Logger: functionstest.Quiet, Reseek: func() { t.Error("reseek") }}
 		functionstest.MustSeek(t, p)
 		if err := log.Replay(t.Context(), events.Position{}, ends[0].Next, func(records []events.RawRecord) error {
 			for len(records) > 0 {
@@ -115,7 +117,8 @@ func TestTheSampleGoesInAndTheSameComesOutOfEveryReplay(t *testing.T) {
 		same(t, again)
 	})
 	t.Run("in a rebuild", func(t *testing.T) {
-		run := &rebuild.Index{Log: log, Generations: generations, Blobs: blobs, Dialects: functionstest.Dialects(), Logger: functionstest.Quiet}
+		run := &rebuild.Index{Log: log, Generations: generations, Blobs: blobs, Dialects: functionstest.Dialects(),
+			Logger: functionstest.Quiet}
 		summary, err := run.Handle(context.Background(), func(rebuild.Progress) {})
 		if err != nil || summary.Generation != 2 {
 			t.Fatalf("got %+v, %v", summary, err)
@@ -141,7 +144,8 @@ func TestTheSampleGoesInAndTheSameComesOutOfEveryReplay(t *testing.T) {
 	})
 	storage := &verify.Storage{Log: log, Index: live, Blobs: blobs, Dialects: functionstest.Dialects()}
 	report, err := storage.Handle(t.Context(), verify.Options{Deep: true}, func(int64, int64) {})
-	if err != nil || !report.OK || report.Resources != int64(resources) || report.Missing+report.Wrong+report.Orphans != 0 {
+	if err != nil || !report.OK || report.Resources != int64(resources) ||
+		report.Missing+report.Wrong+report.Orphans != 0 {
 		t.Errorf("verify: %v\n%s", err, strings.Join(report.Lines(), "\n"))
 	}
 }

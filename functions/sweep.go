@@ -18,13 +18,14 @@ const (
 	sweepRest   = 3     // times what a portion takes it rests after it, so that commits and searches have the disk
 )
 
-// Sweep keeps an index from growing with every update: rows by which only earlier snapshots are searched are removed, a grace after the
-// snapshot was the latest. Pages and searches as of a position are answered for at least that long; afterwards they are refused with kind
-// Gone. Time is counted by this process, from when it saw a snapshot as the latest one: after a restart nothing is forgotten for a whole
-// grace. Any number of processes may do it; of their sweeps one runs.
+// Sweep keeps an index from growing with every update: rows by which only earlier snapshots are searched are removed, a
+// grace after the snapshot was the latest. Pages and searches as of a position are answered for at least that long;
+// afterwards they are refused with kind Gone. Time is counted by this process, from when it saw a snapshot as the
+// latest one: after a restart nothing is forgotten for a whole grace. Any number of processes may do it; of their
+// sweeps one runs.
 //
-// Histories stay whole: what is removed are the search terms of superseded versions, not the versions. Fields must be set before the first
-// call and stay as they are.
+// Histories stay whole: what is removed are the search terms of superseded versions, not the versions. Fields must be
+// set before the first call and stay as they are.
 type Sweep struct {
 	Index interface {
 		Partitions(ctx context.Context) (map[int32]projections.State, error)
@@ -58,7 +59,8 @@ func (s *Sweep) Figures() SweepFigures {
 	return SweepFigures{Removed: s.removed.Load(), Sweeps: s.sweeps.Load(), Superseded: s.waste.Load()}
 }
 
-// Handle sweeps until ctx ends. What fails is tried again after a while: nothing depends on it but the size of the index.
+// Handle sweeps until ctx ends. What fails is tried again after a while: nothing depends on it but the size of the
+// index.
 func (s *Sweep) Handle(ctx context.Context) {
 	if s.Grace <= 0 {
 		return
@@ -68,7 +70,8 @@ func (s *Sweep) Handle(ctx context.Context) {
 	for {
 		if err := s.tick(ctx, time.Now()); err != nil && ctx.Err() == nil {
 			level := slog.LevelWarn
-			if kind := events.KindOf(err); kind == events.Transient || kind == events.Conflict { // away, or another process sweeps
+			// away, or another process sweeps
+			if kind := events.KindOf(err); kind == events.Transient || kind == events.Conflict {
 				level = slog.LevelDebug
 			}
 			s.Logger.Log(ctx, level, "superseded rows of the index are not swept now; it is tried again", "error", err)
@@ -144,14 +147,16 @@ func (s *Sweep) sweep(ctx context.Context, waste projections.Waste) error {
 	}
 	s.sweeps.Add(1)
 	s.waste.Store(0)
-	s.Logger.Info("the rows of superseded versions are swept from the index", "versions", waste.Superseded, "resources", waste.Living, "rows", removed, "took", time.Since(began).Round(time.Millisecond))
+	s.Logger.Info("the rows of superseded versions are swept from the index", "versions", waste.Superseded, "resources",
+		waste.Living, "rows", removed, "took", time.Since(began).Round(time.Millisecond))
 	return nil
 }
 
 // pause waits, unless ctx ends.
 func pause(ctx context.Context, d time.Duration) error {
 	if !sleep(ctx, d) {
-		return events.Wrap(events.Transient, "functions.Sweep", ctx.Err(), "the sweep was stopped; what is left is swept another time")
+		return events.Wrap(events.Transient, "functions.Sweep", ctx.Err(),
+			"the sweep was stopped; what is left is swept another time")
 	}
 	return nil
 }

@@ -98,7 +98,8 @@ func TestASweepIsMadeWhenItRemovesMuch(t *testing.T) {
 				want = SweepFigures{Removed: 21, Sweeps: 1}
 			}
 			if got := s.Figures(); got != want || index.asked != int(want.Sweeps) || index.released != index.asked {
-				t.Errorf("it has done %+v in %d sweeps, of which %d were released; want %+v", got, index.asked, index.released, want)
+				t.Errorf("it has done %+v in %d sweeps, of which %d were released; want %+v", got, index.asked,
+					index.released, want)
 			}
 		})
 	}
@@ -106,7 +107,8 @@ func TestASweepIsMadeWhenItRemovesMuch(t *testing.T) {
 
 func TestASweepEndsWithItsContext(t *testing.T) {
 	index := &sweepable{horizons: map[int32]int64{}, waste: projections.Waste{Begun: true}, portions: 1 << 40}
-	s := &Sweep{Index: index, Sweeper: index, Logger: slog.New(slog.DiscardHandler), Grace: time.Hour, Settle: time.Millisecond}
+	s := &Sweep{Index: index, Sweeper: index, Logger: slog.New(slog.DiscardHandler), Grace: time.Hour,
+		Settle: time.Millisecond}
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
 	s.Handle(ctx)

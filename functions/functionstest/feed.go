@@ -12,7 +12,8 @@ import (
 	"binnacle/functions"
 )
 
-// Publishing gives a node a Publish over a feed and runs it; stop ends it as a kill does: whatever it has in hand is gone.
+// Publishing gives a node a Publish over a feed and runs it; stop ends it as a kill does: whatever it has in hand is
+// gone.
 func Publishing(feed events.Feed) (change func(*Node), stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
@@ -66,7 +67,8 @@ func (n *Node) WantFed(feed events.Feed) []events.Decision {
 		n.T.Fatal(err)
 	}
 	if !reflect.DeepEqual(got, want) {
-		n.T.Fatalf("the feed holds %d decisions, the index %d; or they differ:\n%+v\n%+v", len(got), len(want), got, want)
+		n.T.Fatalf("the feed holds %d decisions, the index %d; or they differ:\n%+v\n%+v", len(got), len(want), got,
+			want)
 	}
 	return got
 }

@@ -26,7 +26,8 @@ type Generations struct {
 
 // NewGenerations begins with one that is live.
 func NewGenerations(live *Index, catalog string) *Generations {
-	return &Generations{Active: live, all: []*Index{live}, Catalogs: []string{catalog}, States: []string{"live"}, Kept: map[string][]byte{}}
+	return &Generations{Active: live, all: []*Index{live}, Catalogs: []string{catalog}, States: []string{"live"},
+		Kept: map[string][]byte{}}
 }
 
 type building struct {

@@ -14,7 +14,8 @@ import (
 	"binnacle/projections"
 )
 
-// Index is the simplest index that keeps the contract: slices, and projections.Matches as its search. Tests can make it fail.
+// Index is the simplest index that keeps the contract: slices, and projections.Matches as its search. Tests can make it
+// fail.
 type Index struct {
 	Mu          sync.Mutex
 	States      map[int32]projections.State
@@ -32,8 +33,9 @@ type Index struct {
 var _ projections.Index = (*Index)(nil)
 
 func NewIndex() *Index {
-	return &Index{States: map[int32]projections.State{}, Places: map[projections.Key]int{}, Decided: map[string]*events.Outcome{},
-		claims: map[projections.ClaimName]projections.Claim{}}
+	return &Index{States: map[int32]projections.State{}, Places: map[projections.Key]int{},
+		Decided: map[string]*events.Outcome{},
+		claims:  map[projections.ClaimName]projections.Claim{}}
 }
 
 // Empty loses everything, as a server does that had not written its last commits to the disk.
@@ -110,7 +112,8 @@ func (x *Index) Commit(ctx context.Context, c projections.Commit) error {
 	}
 	for i := range c.Outcomes {
 		if x.Decided[c.Outcomes[i].EventID] != nil {
-			return events.Errorf(events.Internal, "index.Commit", "the event %s has an outcome already", c.Outcomes[i].EventID)
+			return events.Errorf(events.Internal, "index.Commit", "the event %s has an outcome already",
+				c.Outcomes[i].EventID)
 		}
 		x.Decided[c.Outcomes[i].EventID] = &c.Outcomes[i]
 	}
@@ -183,7 +186,8 @@ func (x *Index) Search(_ context.Context, q projections.Query) (projections.Page
 		}
 	}
 	for _, row := range x.Rows {
-		if row.Sid <= after || latest[row.Key].Sid != row.Sid || row.Deleted || row.Tenant != q.Tenant || row.Type != q.Type || !projections.Matches(q, row.Version, row.Terms) {
+		if row.Sid <= after || latest[row.Key].Sid != row.Sid || row.Deleted || row.Tenant != q.Tenant ||
+			row.Type != q.Type || !projections.Matches(q, row.Version, row.Terms) {
 			continue
 		}
 		if len(page.Versions) == q.Limit {
@@ -200,7 +204,8 @@ func (x *Index) History(context.Context, projections.Key, projections.HistorySpa
 }
 
 func (x *Index) Since(context.Context, int32, projections.Mark, int) (projections.Changes, error) {
-	return projections.Changes{}, events.Errorf(events.Unsupported, "index.Since", "no function remembers current versions")
+	return projections.Changes{}, events.Errorf(events.Unsupported, "index.Since",
+		"no function remembers current versions")
 }
 
 func (x *Index) SnapshotAt(context.Context, events.Position) (int64, error) {
@@ -244,7 +249,8 @@ func (x *Index) Quarantine(_ context.Context, after events.Position, limit int) 
 	defer x.Mu.Unlock()
 	var found []projections.Quarantined
 	for _, q := range x.Quarantined {
-		if at := q.Record.Position; len(found) < limit && (at.Partition > after.Partition || at.Partition == after.Partition && at.Offset > after.Offset) {
+		if at := q.Record.Position; len(found) < limit &&
+			(at.Partition > after.Partition || at.Partition == after.Partition && at.Offset > after.Offset) {
 			found = append(found, q)
 		}
 	}
@@ -296,7 +302,9 @@ func (x *Index) Claims(_ context.Context, names []projections.ClaimName) ([]proj
 	return claims, nil
 }
 
-func (x *Index) Referrers(_ context.Context, keys []projections.Key, by map[string][]projections.Referrer) ([][]int, error) {
+func (x *Index) Referrers(
+	_ context.Context, keys []projections.Key, by map[string][]projections.Referrer,
+) ([][]int, error) {
 	end, err := x.begin("Referrers")
 	if err != nil {
 		return nil, err
@@ -305,9 +313,11 @@ func (x *Index) Referrers(_ context.Context, keys []projections.Key, by map[stri
 	found := make([][]int, len(keys))
 	for i, key := range keys {
 		for n, r := range by[key.Type] {
-			refers := projections.Query{Clauses: []projections.Clause{{Param: r.Param, Kind: projections.Reference, Values: []projections.Value{{System: key.Type, Code: key.ID}}}}}
+			refers := projections.Query{Clauses: []projections.Clause{{Param: r.Param, Kind: projections.Reference,
+				Values: []projections.Value{{System: key.Type, Code: key.ID}}}}}
 			for other, at := range x.Places {
-				if other.Tenant == key.Tenant && other.Type == r.Type && projections.Matches(refers, x.Rows[at].Version, x.Rows[at].Terms) {
+				if other.Tenant == key.Tenant && other.Type == r.Type &&
+					projections.Matches(refers, x.Rows[at].Version, x.Rows[at].Terms) {
 					found[i] = append(found[i], n)
 					break
 				}
@@ -357,7 +367,9 @@ func (x *Index) Dump() string {
 	for _, row := range x.Rows {
 		fmt.Fprintf(&b, "%+v\n", row)
 	}
-	for _, o := range slices.SortedFunc(maps.Values(x.Decided), func(a, b *events.Outcome) int { return cmp.Compare(a.Position.Offset, b.Position.Offset) }) {
+	for _, o := range slices.SortedFunc(maps.Values(x.Decided), func(a, b *events.Outcome) int {
+		return cmp.Compare(a.Position.Offset, b.Position.Offset)
+	}) {
 		fmt.Fprintf(&b, "%s %v %v %+v %+v %s\n", o.EventID, o.Position, o.Time, o.Results, o.Refusal, o.Repeats)
 	}
 	for _, q := range x.Quarantined {

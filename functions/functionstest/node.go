@@ -74,10 +74,13 @@ func NewNode(t testing.TB, change ...func(*Node)) *Node {
 	n := &Node{T: t, Log: memorylog.Open(1, Quiet), Index: NewIndex(), Blobs: memoryblobs.New()}
 	waiters := write.NewWaiters(n.Index)
 	n.Heal = &functions.Heal{Log: n.Log, Index: n.Index, Blobs: n.Blobs, Dialects: Dialects()}
-	n.Project = &project.Projector{Index: n.Index, Blobs: n.Blobs, Dialects: Dialects(), Told: waiters.Resolve, Heal: n.Heal, Ahead: true, Logger: Quiet}
+	n.Project = &project.Projector{Index: n.Index, Blobs: n.Blobs, Dialects: Dialects(), Told: waiters.Resolve,
+		Heal: n.Heal, Ahead: true, Logger: Quiet}
 	n.Project.LogID, _ = functions.LogIdentity(t.Context(), n.Log) // a log in memory always tells
-	n.Write = &write.Writer{Log: n.Log, Index: n.Index, Blobs: n.Blobs, Dialects: Dialects(), Waiters: waiters, Partitions: 1, Now: time.Now}
-	n.Front = door.Config{Write: n.Write, Blobs: n.Blobs, Catalog: Catalog(), Now: time.Now, NewID: NewID, Base: "/fhir", Tenant: "main", Heal: n.Heal, Logger: Quiet}
+	n.Write = &write.Writer{Log: n.Log, Index: n.Index, Blobs: n.Blobs, Dialects: Dialects(), Waiters: waiters,
+		Partitions: 1, Now: time.Now}
+	n.Front = door.Config{Write: n.Write, Blobs: n.Blobs, Catalog: Catalog(), Now: time.Now, NewID: NewID,
+		Base: "/fhir", Tenant: "main", Heal: n.Heal, Logger: Quiet}
 	for _, c := range change {
 		c(n)
 	}
@@ -91,12 +94,13 @@ func (n *Node) Handler(config door.Config) http.Handler {
 	d := door.New(config)
 	rows := d.Rows()
 	if n.Reads != nil {
-		rows = append(rows, rest.Row{Name: "read", Method: http.MethodGet, Path: "/:type/:id", Check: func(ask *rest.Ask) error {
-			if ask.Query == "wrong" {
-				return events.Errorf(events.Invalid, "test", "this read is wrong by its form")
-			}
-			return nil
-		}})
+		rows = append(rows, rest.Row{Name: "read", Method: http.MethodGet, Path: "/:type/:id",
+			Check: func(ask *rest.Ask) error {
+				if ask.Query == "wrong" {
+					return events.Errorf(events.Invalid, "test", "this read is wrong by its form")
+				}
+				return nil
+			}})
 	}
 	table := rest.NewTable(Catalog().Known, rows...)
 	d.Within(table, n.Reads)

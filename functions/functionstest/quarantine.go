@@ -30,12 +30,14 @@ func (n *Node) Poisoned(event events.Event) (at events.Position) {
 }
 
 func Put(id, identifier string) events.Event {
-	return events.Event{ID: NewID(), Tenant: "main", Changes: []events.Change{{Operation: events.Update, Type: "Patient", ID: id, Content: []byte(Patient(id, identifier)), Entry: -1}}}
+	return events.Event{ID: NewID(), Tenant: "main", Changes: []events.Change{{Operation: events.Update,
+		Type: "Patient", ID: id, Content: []byte(Patient(id, identifier)), Entry: -1}}}
 }
 
 func (n *Node) Quarantine() *functions.Quarantine {
 	try := func(record events.RawRecord) (events.Event, error) { return project.Try(Dialects(), record) }
-	return &functions.Quarantine{Index: n.Index, Ask: n.Write.Handle, Try: try, Partitions: 1, Now: time.Now, NewID: NewID}
+	return &functions.Quarantine{Index: n.Index, Ask: n.Write.Handle, Try: try, Partitions: 1, Now: time.Now,
+		NewID: NewID}
 }
 
 func (n *Node) QuarantinedAt(at events.Position) projections.Quarantined {

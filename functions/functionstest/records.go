@@ -11,22 +11,25 @@ import (
 	"binnacle/events"
 )
 
-// RandomRecords makes records of random changes on few resources, so that they meet: conditions, preconditions, references, links,
-// deletions, repetitions and poison.
+// RandomRecords makes records of random changes on few resources, so that they meet: conditions, preconditions,
+// references, links, deletions, repetitions and poison.
 func RandomRecords(t *testing.T, seed uint64, count int) []events.RawRecord {
 	t.Helper()
 	random := rand.New(rand.NewPCG(seed, 0))
 	id := func() string { return fmt.Sprintf("%c", 'a'+random.IntN(6)) }
 	content := func(own string) ([]byte, []events.Link) {
-		head := fmt.Sprintf(`{"resourceType":"Patient",%s"identifier":[{"system":"urn:s","value":"%d"}]`, own, random.IntN(5))
+		head := fmt.Sprintf(`{"resourceType":"Patient",%s"identifier":[{"system":"urn:s","value":"%d"}]`, own,
+			random.IntN(5))
 		switch random.IntN(4) {
 		case 0:
-			return []byte(head + fmt.Sprintf(`,"link":[{"other":{"reference":"Patient/%s"},"type":"refer"}]}`, id())), nil
+			return []byte(head + fmt.Sprintf(`,"link":[{"other":{"reference":"Patient/%s"},"type":"refer"}]}`, id())),
+				nil
 		case 1:
 			head += `,"link":[{"other":{"reference":"`
 			query := fmt.Sprintf("identifier=urn:s|%d", random.IntN(5))
 			reference := "Patient?" + query
-			return []byte(head + reference + `"},"type":"refer"}]}`), []events.Link{{Start: len(head), End: len(head) + len(reference), Change: -1, Type: "Patient", Query: query}}
+			return []byte(head + reference + `"},"type":"refer"}]}`), []events.Link{{Start: len(head),
+				End: len(head) + len(reference), Change: -1, Type: "Patient", Query: query}}
 		}
 		return []byte(head + "}"), nil
 	}
@@ -65,7 +68,8 @@ func RandomRecords(t *testing.T, seed uint64, count int) []events.RawRecord {
 		event := events.Event{ID: NewID(), Tenant: "main", AllowDangling: random.IntN(2) == 0}
 		if random.IntN(4) == 0 {
 			event.IdempotencyKey = fmt.Sprint("key ", random.IntN(4))
-			event.Repeat = events.Repeat{Request: events.Hash{byte(random.IntN(2))}, Part: random.IntN(3), Window: time.Duration(1+random.IntN(3)) * time.Second}
+			event.Repeat = events.Repeat{Request: events.Hash{byte(random.IntN(2))}, Part: random.IntN(3),
+				Window: time.Duration(1+random.IntN(3)) * time.Second}
 		}
 		for n := range 1 + random.IntN(4)*random.IntN(2) {
 			event.Changes = append(event.Changes, change(n))
@@ -81,7 +85,8 @@ func RandomRecords(t *testing.T, seed uint64, count int) []events.RawRecord {
 		if random.IntN(30) == 0 {
 			value = value[:len(value)/2]
 		}
-		records = append(records, events.RawRecord{Position: events.Position{Offset: int64(offset)}, Time: at, Key: []byte("main"), Headers: headers, Value: value})
+		records = append(records, events.RawRecord{Position: events.Position{Offset: int64(offset)}, Time: at,
+			Key: []byte("main"), Headers: headers, Value: value})
 	}
 	return records
 }

@@ -44,5 +44,6 @@ func Patient(id, identifier string) string {
 	if id != "" {
 		id = fmt.Sprintf(`"id":%q,`, id)
 	}
-	return fmt.Sprintf(`{"resourceType":"Patient",%s"identifier":[{"system":"urn:s","value":%q}],"active":true}`, id, identifier)
+	return fmt.Sprintf(`{"resourceType":"Patient",%s"identifier":[{"system":"urn:s","value":%q}],"active":true}`, id,
+		identifier)
 }

@@ -33,7 +33,8 @@ func openIndexFile(t testing.TB) (*sqlite.Generations, *sqlitefile.File) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	generations, err := sqlite.Open(t.Context(), sqlite.Config{File: file, Catalog: Catalog().Digest(), Logger: Quiet}, true)
+	generations, err := sqlite.Open(t.Context(), sqlite.Config{File: file, Catalog: Catalog().Digest(), Logger: Quiet},
+		true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,9 +63,12 @@ func NewServed(t testing.TB) *Served {
 	s.Live = s.Generations.Live()
 	waiters := write.NewWaiters(s.Live)
 	s.Heal = &functions.Heal{Log: s.Log, Index: s.Live, Blobs: s.Blobs, Dialects: Dialects()}
-	project := &project.Projector{Index: s.Live, Blobs: s.Blobs, Dialects: Dialects(), Told: waiters.Resolve, Heal: s.Heal, Logger: Quiet}
-	writer := &write.Writer{Log: s.Log, Index: s.Live, Blobs: s.Blobs, Dialects: Dialects(), Waiters: waiters, Partitions: 1, Now: time.Now, Limits: write.Limits{OutcomeWait: 2 * time.Minute}}
-	s.Door = new(Node).Handler(door.Config{Write: writer, Blobs: s.Blobs, Catalog: Catalog(), Now: time.Now, NewID: NewID, Base: "/fhir", Tenant: "main", Heal: s.Heal, Logger: Quiet})
+	project := &project.Projector{Index: s.Live, Blobs: s.Blobs, Dialects: Dialects(), Told: waiters.Resolve,
+		Heal: s.Heal, Logger: Quiet}
+	writer := &write.Writer{Log: s.Log, Index: s.Live, Blobs: s.Blobs, Dialects: Dialects(), Waiters: waiters,
+		Partitions: 1, Now: time.Now, Limits: write.Limits{OutcomeWait: 2 * time.Minute}}
+	s.Door = new(Node).Handler(door.Config{Write: writer, Blobs: s.Blobs, Catalog: Catalog(), Now: time.Now,
+		NewID: NewID, Base: "/fhir", Tenant: "main", Heal: s.Heal, Logger: Quiet})
 	Follow(t, s.Log, project)
 	return s
 }

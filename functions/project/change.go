@@ -24,7 +24,8 @@ func (e *decidingEvent) identify(n int, w *work) error {
 			return nil
 		case match != nil:
 			if named := w.read.ID; named != "" && named != match.version.ID {
-				return refuse(events.Invalid, n, w, "the condition %q matches %s/%s, but the resource has the id %q; leave the id out or make it the same",
+				return refuse(events.Invalid, n, w, "the condition %q matches %s/%s, but the resource has the id %q; "+
+					"leave the id out or make it the same",
 					w.Condition, w.Type, match.version.ID, named)
 			}
 			id, matched = match.version.ID, true
@@ -35,7 +36,8 @@ func (e *decidingEvent) identify(n int, w *work) error {
 	}
 	w.key = projections.Key{Tenant: e.item.event.Tenant, Type: w.Type, ID: id}
 	if e.layer.entries[w.key] != nil {
-		return refuse(events.Invalid, n, w, "%s/%s is changed by another entry of the same transaction; a resource may stand in a transaction once", w.Type, id)
+		return refuse(events.Invalid, n, w, "%s/%s is changed by another entry of the same transaction; a resource "+
+			"may stand in a transaction once", w.Type, id)
 	}
 	current, err := e.committed(w.key)
 	if err != nil {
@@ -53,15 +55,18 @@ func (e *decidingEvent) identify(n int, w *work) error {
 		w.disposition = events.NoEffect
 		return nil
 	case alive && w.Operation == events.Create:
-		return refuse(events.Conflict, n, w, "%s/%s exists already, under the id that was chosen for the new resource; send the request again", w.Type, id)
+		return refuse(events.Conflict, n, w, "%s/%s exists already, under the id that was chosen for the new "+
+			"resource; send the request again", w.Type, id)
 	case alive && w.Condition != "" && !matched:
-		return refuse(events.Conflict, n, w, "nothing matches the condition %q, and the id %q of the resource is taken by one that does not match", w.Condition, id)
+		return refuse(events.Conflict, n, w, "nothing matches the condition %q, and the id %q of the resource is "+
+			"taken by one that does not match", w.Condition, id)
 	case alive:
 		w.disposition = events.Updated
 	default:
 		w.disposition = events.Created
 	}
-	e.layer.put(&entry{work: w, version: projections.Version{Key: w.key, Number: w.before.Number + 1, Position: e.item.raw.Position, Change: n,
+	e.layer.put(&entry{work: w, version: projections.Version{Key: w.key, Number: w.before.Number + 1,
+		Position: e.item.raw.Position, Change: n,
 		Time: e.state.Time, Deleted: w.Operation == events.Delete, Posted: w.Operation == events.Create}})
 	return nil
 }
@@ -71,11 +76,14 @@ func (e *decidingEvent) preconditions(n int, w *work, before projections.Version
 	alive := before.Alive()
 	switch {
 	case w.IfMatch != 0 && !alive:
-		return refuse(events.Precondition, n, w, "If-Match holds only for a %s that is there, and there is none", w.name())
+		return refuse(events.Precondition, n, w, "If-Match holds only for a %s that is there, and there is none",
+			w.name())
 	case w.IfMatch > 0 && w.IfMatch != before.Number && !slices.Contains(w.IfMatchOr, before.Number):
-		return refuse(events.Precondition, n, w, "If-Match names version %d of %s, but version %d is current; read it and try again", w.IfMatch, w.name(), before.Number)
+		return refuse(events.Precondition, n, w, "If-Match names version %d of %s, but version %d is current; read "+
+			"it and try again", w.IfMatch, w.name(), before.Number)
 	case w.IfNoneMatch && alive:
-		return refuse(events.Precondition, n, w, "If-None-Match: * holds only when nothing is there, but version %d of %s is", before.Number, w.name())
+		return refuse(events.Precondition, n, w, "If-None-Match: * holds only when nothing is there, but version %d "+
+			"of %s is", before.Number, w.name())
 	}
 	return nil
 }
@@ -107,7 +115,8 @@ func (e *decidingEvent) condition(n int, w *work) (*entry, error) {
 		return matches[0], nil
 	}
 	// Which of them were found first depends on the batches, and an outcome must not.
-	return nil, refuse(events.Ambiguous, n, w, "the condition %s?%s matches several resources; make it select one", w.Type, w.Condition)
+	return nil, refuse(events.Ambiguous, n, w, "the condition %s?%s matches several resources; make it select one",
+		w.Type, w.Condition)
 }
 
 // link finds what the links of a change lead to.
@@ -120,14 +129,16 @@ func (e *decidingEvent) link(n int, w *work) error {
 		if link.Change >= 0 {
 			other := e.item.works[link.Change]
 			if other.key.ID == "" || other.Operation == events.Delete {
-				return refuse(events.Invalid, n, w, "a reference leads to entry %d of the transaction, which is deleted", other.Entry)
+				return refuse(events.Invalid, n, w,
+					"a reference leads to entry %d of the transaction, which is deleted", other.Entry)
 			}
 			w.targets[i] = other.key.Type + "/" + other.key.ID
 			continue
 		}
 		query, err := e.item.dialect.Condition(e.item.event.Tenant, link.Type, link.Query)
 		if err != nil { // of kind Invalid or TooCostly
-			return refuse(events.KindOf(err), n, w, "the conditional reference %s?%s: %s", link.Type, link.Query, events.TextOf(err))
+			return refuse(events.KindOf(err), n, w, "the conditional reference %s?%s: %s", link.Type, link.Query,
+				events.TextOf(err))
 		}
 		matches, err := e.search(query, link.Query)
 		if err != nil {
@@ -138,19 +149,23 @@ func (e *decidingEvent) link(n int, w *work) error {
 			if len(matches) > 1 {
 				kind, count = events.Ambiguous, "several resources"
 			}
-			return refuse(kind, n, w, "the conditional reference %s?%s matches %s; it must match one", link.Type, link.Query, count)
+			return refuse(kind, n, w, "the conditional reference %s?%s matches %s; it must match one", link.Type,
+				link.Query, count)
 		}
 		w.targets[i] = link.Type + "/" + matches[0].version.ID
 	}
 	return nil
 }
 
-// recordable holds that the decision fits the feed, with all that the references became: one that doesn't would hold up every later one.
+// recordable holds that the decision fits the feed, with all that the references became: one that doesn't would hold up
+// every later one.
 func (e *decidingEvent) recordable(n int, w *work) error {
 	result := events.Result{Type: w.Type, ID: w.key.ID, Links: w.targets}
 	if e.bytes += result.MostBytes(); e.bytes > e.line.decisionBytes {
-		return refuse(events.TooLarge, n, w, "what is to be recorded of this transaction takes more than the %d bytes allowed, with its first %d entries; "+
-			"send it as several smaller ones, or with fewer conditional references and references between entries", e.line.decisionBytes, n+1)
+		return refuse(events.TooLarge, n, w, "what is to be recorded of this transaction takes more than the %d "+
+			"bytes allowed, with its first %d entries; "+
+			"send it as several smaller ones, or with fewer conditional references and references between entries",
+			e.line.decisionBytes, n+1)
 	}
 	return nil
 }
@@ -194,8 +209,8 @@ func (e *decidingEvent) contentBefore(w *work) ([]byte, error) {
 	return e.line.contentOf(e.ctx, w.before, e.blobs)
 }
 
-// search returns up to two resources that a condition matches now: those that are committed, with what the chunk and the event have
-// made of them, and what the chunk in flight has.
+// search returns up to two resources that a condition matches now: those that are committed, with what the chunk and
+// the event have made of them, and what the chunk in flight has.
 func (e *decidingEvent) search(query projections.Query, condition string) ([]*entry, error) {
 	var found []*entry
 	add := func(match *entry) bool {
@@ -235,8 +250,8 @@ func (e *decidingEvent) search(query projections.Query, condition string) ([]*en
 	return nil, tooCostly(err)
 }
 
-// tooCostly makes the refusal of an event of a search that is beyond the index's bounds, which are not of time: tried again it would be
-// beyond them again.
+// tooCostly makes the refusal of an event of a search that is beyond the index's bounds, which are not of time: tried
+// again it would be beyond them again.
 func tooCostly(err error) error {
 	if events.KindOf(err) != events.TooCostly {
 		return err
@@ -244,13 +259,14 @@ func tooCostly(err error) error {
 	return &refused{events.Refusal{Kind: events.TooCostly, Text: events.TextOf(err)}}
 }
 
-// untouched holds that nobody has changed, since the record went to quarantine, what its event changes when it is asked for again: its place
-// in the order has passed, and what came later must not be lost.
+// untouched holds that nobody has changed, since the record went to quarantine, what its event changes when it is asked
+// for again: its place in the order has passed, and what came later must not be lost.
 func (e *decidingEvent) untouched(n int, w *work) error {
 	s := e.item.event.Settles
 	if s == nil || !w.writes() || w.before.Number == 0 || w.before.Position.Offset < s.Position.Offset {
 		return nil
 	}
-	return refuse(events.Conflict, n, w, "%s was changed at %s, after the record at %s went to quarantine; asking for that again would undo the later change: write what is wanted of it anew, and discard the record",
+	return refuse(events.Conflict, n, w, "%s was changed at %s, after the record at %s went to quarantine; asking "+
+		"for that again would undo the later change: write what is wanted of it anew, and discard the record",
 		w.name(), w.before.Position, s.Position)
 }

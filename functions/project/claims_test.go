@@ -26,9 +26,12 @@ func TestKeysAreDecidedInTheOrderAndTheTimeOfTheLog(t *testing.T) {
 		want := map[string]string{} // event → "effect", "reused" or the event that it repeats
 		for offset := range 300 {
 			at = at.Add(time.Duration(random.IntN(4)) * 250 * time.Millisecond)
-			event := events.Event{ID: functionstest.NewID(), Tenant: fmt.Sprint("t", random.IntN(2)), IdempotencyKey: fmt.Sprint("k", random.IntN(5)),
-				Repeat:  events.Repeat{Request: events.Hash{byte(random.IntN(2))}, Part: max(0, random.IntN(5)-2), Window: time.Duration(1+random.IntN(4)) * time.Second},
-				Changes: []events.Change{{Operation: events.Create, Type: "Patient", ID: fmt.Sprint("p", offset), Content: []byte(functionstest.Patient("", "1")), Entry: -1}}}
+			event := events.Event{ID: functionstest.NewID(), Tenant: fmt.Sprint("t", random.IntN(2)),
+				IdempotencyKey: fmt.Sprint("k", random.IntN(5)),
+				Repeat: events.Repeat{Request: events.Hash{byte(random.IntN(2))}, Part: max(0, random.IntN(5)-2),
+					Window: time.Duration(1+random.IntN(4)) * time.Second},
+				Changes: []events.Change{{Operation: events.Create, Type: "Patient", ID: fmt.Sprint("p", offset),
+					Content: []byte(functionstest.Patient("", "1")), Entry: -1}}}
 			name := event.Tenant + " " + event.IdempotencyKey
 			part := fmt.Sprint(name, " ", event.Repeat.Part)
 			mine := held{event.ID, event.Repeat.Request, at.Add(event.Repeat.Window)}
@@ -56,7 +59,8 @@ func TestKeysAreDecidedInTheOrderAndTheTimeOfTheLog(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			records = append(records, events.RawRecord{Position: events.Position{Offset: int64(offset)}, Time: at, Key: []byte(event.Tenant), Headers: headers, Value: value})
+			records = append(records, events.RawRecord{Position: events.Position{Offset: int64(offset)}, Time: at,
+				Key: []byte(event.Tenant), Headers: headers, Value: value})
 		}
 		x := functionstest.NewIndex()
 		p := functionstest.NewProject(x, memoryblobs.New())

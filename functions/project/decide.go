@@ -27,8 +27,11 @@ type deciding struct {
 }
 
 // newDeciding begins to decide a chunk on what was gathered for it.
-func newDeciding(ctx context.Context, l *Line, contents map[events.Hash][]byte, claimed map[projections.ClaimName]projections.Claim) *deciding {
-	return &deciding{line: l, ctx: ctx, state: l.state, chunk: newOverlay(false), seen: make(map[string]bool), blobs: contents,
+func newDeciding(
+	ctx context.Context, l *Line, contents map[events.Hash][]byte, claimed map[projections.ClaimName]projections.Claim,
+) *deciding {
+	return &deciding{line: l, ctx: ctx, state: l.state, chunk: newOverlay(false), seen: make(map[string]bool),
+		blobs:   contents,
 		claimed: claimed, claims: make(map[projections.ClaimName]projections.Claim)}
 }
 
@@ -57,7 +60,8 @@ func (d *deciding) decide(items []*item) error {
 	for _, i := range items {
 		d.state.Time = functions.Later(d.state.Time, i.raw.Time)
 		if i.poison != "" {
-			d.commit.Quarantined = append(d.commit.Quarantined, projections.Quarantined{Record: i.raw, Reason: i.poison})
+			d.commit.Quarantined = append(d.commit.Quarantined,
+				projections.Quarantined{Record: i.raw, Reason: i.poison})
 		}
 		if i.event.ID == "" || d.seen[i.event.ID] {
 			continue
@@ -78,7 +82,8 @@ func (d *deciding) decide(items []*item) error {
 func (d *deciding) event(i *item) error {
 	outcome := events.Outcome{EventID: i.event.ID, Tenant: i.event.Tenant, Position: i.raw.Position, Time: d.state.Time}
 	if i.poison != "" {
-		outcome.Refusal = &events.Refusal{Kind: events.Internal, Text: "the record at " + i.raw.Position.String() + " could not be projected and is in quarantine"}
+		outcome.Refusal = &events.Refusal{Kind: events.Internal,
+			Text: "the record at " + i.raw.Position.String() + " could not be projected and is in quarantine"}
 		d.commit.Outcomes = append(d.commit.Outcomes, outcome)
 		return nil
 	}
@@ -121,7 +126,8 @@ type decidingEvent struct {
 }
 
 func (e *decidingEvent) decide() error {
-	for _, step := range [...]func(n int, w *work) error{e.identify, e.untouched, e.link, e.recordable, e.integrity, e.unreferenced, e.compare, e.versioned} {
+	for _, step := range [...]func(n int, w *work) error{e.identify, e.untouched, e.link, e.recordable, e.integrity,
+		e.unreferenced, e.compare, e.versioned} {
 		for n, w := range e.item.works {
 			if err := step(n, w); err != nil {
 				return err
@@ -165,7 +171,8 @@ func (e *decidingEvent) accept(outcome int) []events.Result {
 		case w.writes():
 			current.version.Sid = e.state.NextSid
 			e.state.NextSid++
-			e.commit.Rows = append(e.commit.Rows, projections.Row{Version: current.version, Supersedes: w.before.Sid, MainDate: projections.MinTime})
+			e.commit.Rows = append(e.commit.Rows, projections.Row{Version: current.version, Supersedes: w.before.Sid,
+				MainDate: projections.MinTime})
 			e.rows = append(e.rows, w)
 			e.chunk.put(current)
 		case current == nil:
@@ -174,7 +181,8 @@ func (e *decidingEvent) accept(outcome int) []events.Result {
 			}
 		}
 		version := current.version
-		results[n] = events.Result{Disposition: w.disposition, Type: w.Type, ID: w.key.ID, Version: version.Number, Hash: version.Hash, Time: version.Time, Links: w.targets}
+		results[n] = events.Result{Disposition: w.disposition, Type: w.Type, ID: w.key.ID, Version: version.Number,
+			Hash: version.Hash, Time: version.Time, Links: w.targets}
 		if current.work != nil && !version.Deleted {
 			e.results = append(e.results, pendingResult{outcome, n, current.work})
 		}
@@ -191,8 +199,9 @@ func (d *deciding) held(name projections.ClaimName) (projections.Claim, bool) {
 	return claim, claim.EventID != "" && d.state.Time.Before(claim.Until)
 }
 
-// repeats holds an event against the claims on its idempotency key, in the order of the log and in its time. It returns the ID of the
-// event that it repeats, or "" and claims the key; the refusal of a key that stands for another request is an error.
+// repeats holds an event against the claims on its idempotency key, in the order of the log and in its time. It returns
+// the ID of the event that it repeats, or "" and claims the key; the refusal of a key that stands for another request
+// is an error.
 func (d *deciding) repeats(event *events.Event) (string, error) {
 	if event.Repeat == (events.Repeat{}) {
 		return "", nil
@@ -219,10 +228,12 @@ func (d *deciding) repeats(event *events.Event) (string, error) {
 	return "", nil
 }
 
-// open holds that the record that an event settles is in quarantine, and that nobody has handled it before, in the order of the log.
+// open holds that the record that an event settles is in quarantine, and that nobody has handled it before, in the
+// order of the log.
 func (d *deciding) open(ctx context.Context, s *events.Settling) error {
 	no := func(text string) error {
-		return &refused{events.Refusal{Kind: events.Conflict, Text: "the record at " + s.Position.String() + " " + text}}
+		return &refused{events.Refusal{Kind: events.Conflict,
+			Text: "the record at " + s.Position.String() + " " + text}}
 	}
 	if s.Position.Partition != d.line.partition {
 		return no("lies in another partition than the event that is to settle it")
@@ -237,7 +248,8 @@ func (d *deciding) open(ctx context.Context, s *events.Settling) error {
 			return nil
 		}
 	}
-	found, err := d.line.index.Quarantine(ctx, events.Position{Partition: s.Position.Partition, Offset: s.Position.Offset - 1}, 1)
+	found, err := d.line.index.Quarantine(ctx, events.Position{Partition: s.Position.Partition,
+		Offset: s.Position.Offset - 1}, 1)
 	switch {
 	case err != nil:
 		return err
@@ -252,7 +264,8 @@ func (d *deciding) open(ctx context.Context, s *events.Settling) error {
 // settled notes what an accepted event has decided about a record in quarantine.
 func (d *deciding) settled(i *item) {
 	if s := i.event.Settles; s != nil {
-		d.commit.Settled = append(d.commit.Settled, projections.Settled{Of: s.Position, By: i.raw.Position, Time: d.state.Time, Discard: s.Discard, Reason: s.Reason})
+		d.commit.Settled = append(d.commit.Settled, projections.Settled{Of: s.Position, By: i.raw.Position,
+			Time: d.state.Time, Discard: s.Discard, Reason: s.Reason})
 	}
 }
 

@@ -67,7 +67,8 @@ func TestTheSameLogGivesTheSameRowsWhateverTheBatches(t *testing.T) {
 					}
 				}
 				if accepted < count/4 || accepted > count*9/10 {
-					t.Fatalf("seed %d: %d of %d events were accepted: too few or too many to test anything", seed, accepted, count)
+					t.Fatalf("seed %d: %d of %d events were accepted: too few or too many to test anything", seed,
+						accepted, count)
 				}
 				continue
 			}
@@ -78,8 +79,8 @@ func TestTheSameLogGivesTheSameRowsWhateverTheBatches(t *testing.T) {
 	}
 }
 
-// deliver hands records to a projector as a follower does: in batches, from where Seek says whenever a reseek is asked, and the same
-// batch again after an error.
+// deliver hands records to a projector as a follower does: in batches, from where Seek says whenever a reseek is asked,
+// and the same batch again after an error.
 func deliver(t *testing.T, p *project.Projector, records []events.RawRecord, size func() int, expected error) {
 	t.Helper()
 	reseek := make(chan struct{}, 1000)
@@ -153,7 +154,8 @@ func TestDecidingAheadOfTheCommitChangesNothing(t *testing.T) {
 			if got := x.Dump(); run == 0 {
 				want = got
 			} else if got != want {
-				t.Fatalf("seed %d, run %d differs from the one that waits for each commit: %s", seed, run, functionstest.FirstDifference(got, want))
+				t.Fatalf("seed %d, run %d differs from the one that waits for each commit: %s", seed, run,
+					functionstest.FirstDifference(got, want))
 			}
 		}
 	}
@@ -203,7 +205,8 @@ func TestARealIndexDecidesLikeTheSimpleOne(t *testing.T) {
 			t.Fatal(err)
 		}
 		if !slices.Equal(got, want) {
-			t.Fatalf("seed %d: %s", seed, functionstest.FirstDifference(strings.Join(got, "\n"), strings.Join(want, "\n")))
+			t.Fatalf("seed %d: %s", seed, functionstest.FirstDifference(strings.Join(got, "\n"),
+				strings.Join(want, "\n")))
 		}
 		ids := slices.Collect(maps.Keys(simple.Decided))
 		outcomes, err := real.Outcomes(t.Context(), ids)

@@ -10,14 +10,16 @@ import (
 	memoryblobs "binnacle/projections/blobs/memory"
 )
 
-// Two projectors hold the same partition: one was stopped (SIGSTOP) while it had a batch in hand, and does not know that another one has
-// gone on. Whoever finds another position than it has read loses: it writes nothing, and looks for its place again.
+// Two projectors hold the same partition: one was stopped (SIGSTOP) while it had a batch in hand, and does not know
+// that another one has gone on. Whoever finds another position than it has read loses: it writes nothing, and looks for
+// its place again.
 func TestAProjectorThatWasAsleepIsFencedAndLosesNothingForOthers(t *testing.T) {
 	const count = 300
 	for seed := range uint64(4) {
 		records := functionstest.RandomRecords(t, seed, count)
 		clean := functionstest.NewIndex()
-		if err := functionstest.NewProject(clean, memoryblobs.New()).Handle(functionstest.Batch(records...)); err != nil {
+		if err := functionstest.NewProject(clean, memoryblobs.New()).Handle(
+			functionstest.Batch(records...)); err != nil {
 			t.Fatal(err)
 		}
 		random := rand.New(rand.NewPCG(seed, 3))

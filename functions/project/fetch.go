@@ -12,9 +12,11 @@ import (
 	"binnacle/projections"
 )
 
-// gather brings to hand what deciding a chunk needs, each kind of it in one question: which events were decided before, current versions,
-// contents, claims on idempotency keys, who refers to what is deleted, and what conditions match.
-func (l *Line) gather(ctx context.Context, items []*item) (contents map[events.Hash][]byte, claimed map[projections.ClaimName]projections.Claim, err error) {
+// gather brings to hand what deciding a chunk needs, each kind of it in one question: which events were decided before,
+// current versions, contents, claims on idempotency keys, who refers to what is deleted, and what conditions match.
+func (l *Line) gather(
+	ctx context.Context, items []*item,
+) (contents map[events.Hash][]byte, claimed map[projections.ClaimName]projections.Claim, err error) {
 	group, within := errgroup.WithContext(ctx)
 	group.Go(func() error { return l.findKnown(within, items) })
 	err = l.prefetch(ctx, items)
@@ -37,8 +39,9 @@ func (l *Line) gather(ctx context.Context, items []*item) (contents map[events.H
 	return contents, claimed, nil
 }
 
-// prefetch brings the current versions of all resources that a chunk names to hand, in one query. They are kept apart from the cache,
-// which lets go of what was asked for only once. Repeated events are looked up too: that they are is being found out meanwhile.
+// prefetch brings the current versions of all resources that a chunk names to hand, in one query. They are kept apart
+// from the cache, which lets go of what was asked for only once. Repeated events are looked up too: that they are is
+// being found out meanwhile.
 func (l *Line) prefetch(ctx context.Context, items []*item) error {
 	l.fetched = make(map[projections.Key]projections.Version)
 	var missing []projections.Key
@@ -105,8 +108,8 @@ func (l *Line) currentOf(ctx context.Context, key projections.Key) (projections.
 	return versions[0], nil
 }
 
-// remember caches what is current. Names in events and documents are views of them: kept as they are they would keep the whole
-// document in memory.
+// remember caches what is current. Names in events and documents are views of them: kept as they are they would keep
+// the whole document in memory.
 func (l *Line) remember(key projections.Key, version projections.Version) {
 	key = projections.Key{Tenant: strings.Clone(key.Tenant), Type: strings.Clone(key.Type), ID: strings.Clone(key.ID)}
 	if version.Number > 0 {
@@ -153,9 +156,11 @@ func (l *Line) prefetchContents(ctx context.Context, items []*item) (map[events.
 	return contents, nil
 }
 
-// contentOf returns the content of a committed version: from what was fetched, from the store, or from the log when the store has
-// lost it. nil is content that nobody can bring back; it differs from every other.
-func (l *Line) contentOf(ctx context.Context, version projections.Version, fetched map[events.Hash][]byte) ([]byte, error) {
+// contentOf returns the content of a committed version: from what was fetched, from the store, or from the log when the
+// store has lost it. nil is content that nobody can bring back; it differs from every other.
+func (l *Line) contentOf(
+	ctx context.Context, version projections.Version, fetched map[events.Hash][]byte,
+) ([]byte, error) {
 	if content := fetched[version.Hash]; content != nil {
 		return content, nil
 	}
@@ -168,7 +173,8 @@ func (l *Line) contentOf(ctx context.Context, version projections.Version, fetch
 	}
 	content, err := l.heal.Handle(ctx, version)
 	if err != nil && events.KindOf(err) != events.Transient {
-		l.logger.Error("the content of a version is lost and cannot be made again; the update to come counts as a change", "resource", version.Type+"/"+version.ID,
+		l.logger.Error("the content of a version is lost and cannot be made again; the update to come counts as "+
+			"a change", "resource", version.Type+"/"+version.ID,
 			"version", version.Number, "position", version.Position.String(), "error", err)
 		return nil, nil
 	}
@@ -178,8 +184,8 @@ func (l *Line) contentOf(ctx context.Context, version projections.Version, fetch
 // searchedAtOnce is how many conditions of a chunk are searched for at once.
 const searchedAtOnce = 4
 
-// prefetchSearches brings the matches of the conditions of a chunk to hand, several at once: while it is decided they would be searched for
-// one after the other. What goes wrong here is left to that.
+// prefetchSearches brings the matches of the conditions of a chunk to hand, several at once: while it is decided they
+// would be searched for one after the other. What goes wrong here is left to that.
 func (l *Line) prefetchSearches(ctx context.Context, items []*item) {
 	l.found = make(map[conditionName]projections.Page)
 	var names []conditionName
@@ -236,8 +242,8 @@ func asCondition(query projections.Query) projections.Query {
 	return query
 }
 
-// searchFirst returns the first page of a condition's matches in the index. It is kept until a version of the type is committed; one that
-// is read while such a commit is in flight may be of before it or after it, and is not kept.
+// searchFirst returns the first page of a condition's matches in the index. It is kept until a version of the type is
+// committed; one that is read while such a commit is in flight may be of before it or after it, and is not kept.
 func (l *Line) searchFirst(ctx context.Context, query projections.Query, condition string) (projections.Page, error) {
 	name := conditionName{query.Tenant, query.Type, condition}
 	if page, have := l.searches[typeName{name.tenant, name.name}][condition]; have {
@@ -327,8 +333,8 @@ func (l *Line) findClaims(ctx context.Context, items []*item) (map[projections.C
 	return held, nil
 }
 
-// prefetchReferrers asks, once for all that a chunk names and deletes, by which parameters others refer to it. What is asked while a commit is in flight may
-// be of before it or after it: what that commit changes is looked at besides.
+// prefetchReferrers asks, once for all that a chunk names and deletes, by which parameters others refer to it. What is
+// asked while a commit is in flight may be of before it or after it: what that commit changes is looked at besides.
 func (l *Line) prefetchReferrers(ctx context.Context, items []*item) error {
 	l.referred = make(map[projections.Key][]int)
 	var keys []projections.Key
@@ -339,7 +345,8 @@ func (l *Line) prefetchReferrers(ctx context.Context, items []*item) error {
 		}
 		for _, w := range i.works {
 			key := projections.Key{Tenant: i.event.Tenant, Type: w.Type, ID: w.ID}
-			if w.Operation != events.Delete || w.Condition != "" || l.uncommitted(key) == nil && !l.fetched[key].Alive() {
+			if w.Operation != events.Delete || w.Condition != "" ||
+				l.uncommitted(key) == nil && !l.fetched[key].Alive() {
 				continue
 			}
 			if _, asked := l.referred[key]; asked {

@@ -9,11 +9,16 @@ import (
 )
 
 func FuzzTheProjectorTakesAnyRecord(f *testing.F) {
-	headers, value, err := events.Encode(events.Event{ID: functionstest.NewID(), Tenant: "main", Changes: []events.Change{
-		{Operation: events.Create, Type: "Patient", ID: "x", Content: []byte(`{"resourceType":"Patient","link":[{"other":{"reference":"Patient?_id=1"}}]}`), Condition: "identifier=a", Entry: 0, Links: []events.Link{{Start: 57, End: 70, Change: -1, Type: "Patient", Query: "_id=1"}}},
-		{Operation: events.Update, Type: "Patient", ID: "y", Content: []byte(functionstest.Patient("y", "1")), IfMatch: 1, Entry: 1},
-		{Operation: events.Delete, Type: "Patient", ID: "z", Entry: 2},
-	}})
+	headers, value, err := events.Encode(events.Event{ID: functionstest.NewID(), Tenant: "main",
+		Changes: []events.Change{
+			{Operation: events.Create, Type: "Patient", ID: "x",
+				Content:   []byte(`{"resourceType":"Patient","link":[{"other":{"reference":"Patient?_id=1"}}]}`),
+				Condition: "identifier=a", Entry: 0, Links: []events.Link{{Start: 57, End: 70, Change: -1,
+					Type: "Patient", Query: "_id=1"}}},
+			{Operation: events.Update, Type: "Patient", ID: "y", Content: []byte(functionstest.Patient("y", "1")),
+				IfMatch: 1, Entry: 1},
+			{Operation: events.Delete, Type: "Patient", ID: "z", Entry: 2},
+		}})
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -26,7 +31,8 @@ func FuzzTheProjectorTakesAnyRecord(f *testing.F) {
 	}
 	offset := int64(0)
 	f.Fuzz(func(t *testing.T, value []byte) {
-		if err := p.Handle(functionstest.Batch(events.RawRecord{Position: events.Position{Offset: offset}, Key: []byte("main"), Headers: headers, Value: value})); err != nil {
+		if err := p.Handle(functionstest.Batch(events.RawRecord{Position: events.Position{Offset: offset},
+			Key: []byte("main"), Headers: headers, Value: value})); err != nil {
 			t.Fatalf("the line stands still: %v", err)
 		}
 		offset++

@@ -15,20 +15,23 @@ import (
 
 // Bounds of the projecting code.
 const (
-	chunkBytes    = 5 << 20  // content that one commit takes: a batch of compressed records may unfold to twenty times its size
+	// content that one commit takes: a batch of compressed records may unfold to twenty times its size
+	chunkBytes    = 5 << 20
 	groupBytes    = 64 << 10 // of records that are read side by side
 	chunkChanges  = 4_000    // changes that one commit takes; an event is never divided
 	currentKeys   = 2_000    // keys of one look-up
 	currentCached = 20_000   // current versions that are kept in memory
 	searchCached  = 10_000   // answers to conditions that are kept in memory, of each type
-	searchPage    = 10       // matches of a condition that are read at once: one decides, two refuse, more only where the chunk hides some
+	// matches of a condition that are read at once: one decides, two refuse, more only where the chunk hides some
+	searchPage = 10
 )
 
 // conditionName names a condition, or a conditional reference.
 type conditionName struct{ tenant, name, text string }
 
-// Line projects the records of one partition into an index. It decides; where they come from, and who is told, is the affair of whoever has
-// it: the [Projector] that follows the log, or a rebuild. Its methods must not be called side by side.
+// Line projects the records of one partition into an index. It decides; where they come from, and who is told, is the
+// affair of whoever has it: the [Projector] that follows the log, or a rebuild. Its methods must not be called side by
+// side.
 type Line struct {
 	index     projections.Writer
 	blobs     projections.Blobs
@@ -40,23 +43,27 @@ type Line struct {
 
 	decisionBytes int // of one event's decision, at the most: events.DecisionBytes
 
-	ahead   bool            // decide a chunk while the one before is committed; project returns before its last commit has ended
-	careful bool            // not now: a commit has failed, and whoever calls project must hear the error of the records that it gave
+	// decide a chunk while the one before is committed; project returns before its last commit has ended
+	ahead bool
+	// not now: a commit has failed, and whoever calls project must hear the error of the records that it gave
+	careful bool
 	crashed func(f *flight) // told, on a goroutine of its own, of a flight that failed; nil: nobody
 	flight  *flight         // nil: nothing is being committed
 
-	known    bool // state is what the index has, or will have when the flight has landed
-	state    projections.State
-	current  *otter.Cache[projections.Key, projections.Version] // the zero Version for "never known"
-	fetched  map[projections.Key]projections.Version            // what prefetch brought for the chunk in hand
-	found    map[conditionName]projections.Page                 // what prefetchSearches brought for it
-	referred map[projections.Key][]int                          // who refers to what it deletes, as places in the dialect's Referrers
+	known   bool // state is what the index has, or will have when the flight has landed
+	state   projections.State
+	current *otter.Cache[projections.Key, projections.Version] // the zero Version for "never known"
+	fetched map[projections.Key]projections.Version            // what prefetch brought for the chunk in hand
+	found   map[conditionName]projections.Page                 // what prefetchSearches brought for it
+	// who refers to what it deletes, as places in the dialect's Referrers
+	referred map[projections.Key][]int
 	searches map[typeName]map[string]projections.Page
 }
 
 // Line makes a line of its own, whose index is written by nobody else. It doesn't work ahead.
 func (p *Projector) Line(partition int32) *Line {
-	l := &Line{index: p.Index, blobs: p.Blobs, dialects: p.Dialects, heal: p.Heal, logger: p.logger(), partition: partition, log: p.LogID, decisionBytes: events.DecisionBytes}
+	l := &Line{index: p.Index, blobs: p.Blobs, dialects: p.Dialects, heal: p.Heal, logger: p.logger(),
+		partition: partition, log: p.LogID, decisionBytes: events.DecisionBytes}
 	if p.DecisionBytes > 0 {
 		l.decisionBytes = p.DecisionBytes
 	}
@@ -94,11 +101,13 @@ func (l *Line) load(ctx context.Context) error {
 	return nil
 }
 
-// Project decides and commits records that come right after the state, in as many commits as their size asks for, and calls told
-// after each, on some goroutine, with the place that it has reached and all outcomes that became known. After an error whatever was committed stays; the records from the
-// state on may be given again. A line that works ahead returns while its last commit is in flight, and tells its failure in a later call
-// or by crashed.
-func (l *Line) Project(ctx context.Context, records []events.RawRecord, told func(next int64, outcomes []events.Outcome)) error {
+// Project decides and commits records that come right after the state, in as many commits as their size asks for, and
+// calls told after each, on some goroutine, with the place that it has reached and all outcomes that became known.
+// After an error whatever was committed stays; the records from the state on may be given again. A line that works
+// ahead returns while its last commit is in flight, and tells its failure in a later call or by crashed.
+func (l *Line) Project(
+	ctx context.Context, records []events.RawRecord, told func(next int64, outcomes []events.Outcome),
+) error {
 	err := l.run(ctx, records, told)
 	if err != nil {
 		l.Forget()
@@ -107,7 +116,9 @@ func (l *Line) Project(ctx context.Context, records []events.RawRecord, told fun
 	return err
 }
 
-func (l *Line) run(ctx context.Context, records []events.RawRecord, told func(next int64, outcomes []events.Outcome)) error {
+func (l *Line) run(
+	ctx context.Context, records []events.RawRecord, told func(next int64, outcomes []events.Outcome),
+) error {
 	alone := 0 // records that are to be committed one by one
 	for len(records) > 0 {
 		items, err := l.take(ctx, records)
@@ -181,7 +192,8 @@ func (l *Line) take(ctx context.Context, records []events.RawRecord) ([]*item, e
 	return items, nil
 }
 
-// together returns the first of records that are read side by side: many small ones, few large ones, which may unfold to much more.
+// together returns the first of records that are read side by side: many small ones, few large ones, which may unfold
+// to much more.
 func together(records []events.RawRecord) []events.RawRecord {
 	cores, size := runtime.GOMAXPROCS(0), 0
 	for n := range records {
@@ -193,8 +205,8 @@ func together(records []events.RawRecord) []events.RawRecord {
 	return records
 }
 
-// chunk decides items and commits them in one commit, or launches it when the line works ahead. Items that turn out to be poison are set
-// aside, and the others decided again without them.
+// chunk decides items and commits them in one commit, or launches it when the line works ahead. Items that turn out to
+// be poison are set aside, and the others decided again without them.
 func (l *Line) chunk(ctx context.Context, items []*item, told func(next int64, outcomes []events.Outcome)) error {
 	if err := l.load(ctx); err != nil {
 		return err
@@ -227,7 +239,8 @@ func (l *Line) chunk(ctx context.Context, items []*item, told func(next int64, o
 	}
 }
 
-// settling tells whether one of the items decides about a record in quarantine. That is rare: such a chunk waits for the one before.
+// settling tells whether one of the items decides about a record in quarantine. That is rare: such a chunk waits for
+// the one before.
 func settling(items []*item) bool {
 	for _, i := range items {
 		if i.event.Settles != nil {

@@ -8,8 +8,8 @@ import (
 	"binnacle/projections"
 )
 
-// overlay holds versions that are decided and not committed yet. There is one of a chunk, and on top of it one of the event being
-// decided, which is merged into the other when the event is accepted and dropped when it is refused.
+// overlay holds versions that are decided and not committed yet. There is one of a chunk, and on top of it one of the
+// event being decided, which is merged into the other when the event is accepted and dropped when it is refused.
 type overlay struct {
 	rough   bool // match on rough terms: the links of the entries are not resolved yet
 	entries map[projections.Key]*entry
@@ -119,11 +119,12 @@ func (o *overlay) referring(key projections.Key) ([]*entry, error) {
 			}
 		}
 	}
-	return slices.DeleteFunc(slices.Clone(o.refers[key]), func(e *entry) bool { return o.entries[e.version.Key] != e }), nil
+	return slices.DeleteFunc(slices.Clone(o.refers[key]), func(e *entry) bool { return o.entries[e.version.Key] != e }),
+		nil
 }
 
-// candidates returns entries among which all matches of a query are: those with one of its tokens when a clause asks for some, so
-// that a thousand conditional creates in one chunk don't look at each other; else all.
+// candidates returns entries among which all matches of a query are: those with one of its tokens when a clause asks
+// for some, so that a thousand conditional creates in one chunk don't look at each other; else all.
 func (o *overlay) candidates(t *overlayType, q projections.Query) ([]*entry, error) {
 	for _, c := range q.Clauses {
 		if c.Kind != projections.Token || c.Modifier != projections.NoModifier || c.Param == projections.ParamID {
@@ -180,8 +181,8 @@ func (o *overlay) index(t *overlayType) error {
 	return nil
 }
 
-// flight is a commit under way. A line that works ahead decides the next chunk meanwhile, on what is committed and what the flight will
-// have made of it. There is one flight at most: the next one starts when it has landed.
+// flight is a commit under way. A line that works ahead decides the next chunk meanwhile, on what is committed and what
+// the flight will have made of it. There is one flight at most: the next one starts when it has landed.
 type flight struct {
 	decided  *overlay                   // the versions that it makes current
 	outcomes map[string]*events.Outcome // that it makes known, by event
@@ -192,11 +193,12 @@ type flight struct {
 	err      error         // why it failed; to be read after done
 }
 
-// launch commits what was decided, and tells the outcomes as soon as they are committed. From now on the line's state is that after the
-// commit. The flight before must have landed.
+// launch commits what was decided, and tells the outcomes as soon as they are committed. From now on the line's state
+// is that after the commit. The flight before must have landed.
 func (l *Line) launch(ctx context.Context, d *deciding, next int64, told func(next int64, outcomes []events.Outcome)) {
 	d.commit.Partition, d.commit.Expect, d.commit.Next, d.commit.Time = l.partition, l.state.Next, next, d.state.Time
-	f := &flight{decided: d.chunk, outcomes: make(map[string]*events.Outcome, len(d.commit.Outcomes)), claims: d.claims, rows: d.commit.Rows, done: make(chan struct{})}
+	f := &flight{decided: d.chunk, outcomes: make(map[string]*events.Outcome, len(d.commit.Outcomes)), claims: d.claims,
+		rows: d.commit.Rows, done: make(chan struct{})}
 	for i := range d.commit.Outcomes {
 		f.outcomes[d.commit.Outcomes[i].EventID] = &d.commit.Outcomes[i]
 	}
@@ -224,7 +226,8 @@ func (l *Line) launch(ctx context.Context, d *deciding, next int64, told func(ne
 	}()
 }
 
-// land waits for the flight, if there is one, and remembers what it has made current. After an error nothing is remembered any more.
+// land waits for the flight, if there is one, and remembers what it has made current. After an error nothing is
+// remembered any more.
 func (l *Line) land() error {
 	f := l.flight
 	if f == nil {
@@ -246,8 +249,9 @@ func (l *Line) land() error {
 // fewRows is up to how many rows a commit is waited for before the next batch is taken.
 const fewRows = 100
 
-// rest waits until a commit of few rows has ended, and leaves what became of it to the next call. To decide while it is under way would save less than it costs
-// to decide and commit apart what comes meanwhile: most of what a small commit costs doesn't depend on its size.
+// rest waits until a commit of few rows has ended, and leaves what became of it to the next call. To decide while it is
+// under way would save less than it costs to decide and commit apart what comes meanwhile: most of what a small commit
+// costs doesn't depend on its size.
 func (l *Line) rest(ctx context.Context) {
 	if l.flight == nil || len(l.flight.rows) > fewRows {
 		return
@@ -282,7 +286,8 @@ func (l *Line) settle(ctx context.Context) error {
 // worksAhead tells whether a chunk is decided while the one before is committed.
 func (l *Line) worksAhead() bool { return l.ahead && !l.careful }
 
-// uncommitted returns the entry that a resource has in the chunk before a chunk, while that one is in flight; nil: none.
+// uncommitted returns the entry that a resource has in the chunk before a chunk, while that one is in flight; nil:
+// none.
 func (l *Line) uncommitted(key projections.Key) *entry {
 	if l.flight == nil {
 		return nil
@@ -296,13 +301,16 @@ func (l *Line) inFlight(tenant, name string) bool {
 }
 
 // commit writes blobs and everything else, after the commit before.
-func (l *Line) commit(ctx context.Context, d *deciding, items []*item, told func(next int64, outcomes []events.Outcome)) error {
+func (l *Line) commit(
+	ctx context.Context, d *deciding, items []*item, told func(next int64, outcomes []events.Outcome),
+) error {
 	l.fetched, l.found, l.referred = nil, nil, nil
 	if err := l.land(); err != nil {
 		return err
 	}
 	for _, q := range d.commit.Quarantined {
-		l.logger.Error("a record is in quarantine: it could not be projected; the line goes on", "position", q.Record.Position.String(), "reason", q.Reason)
+		l.logger.Error("a record is in quarantine: it could not be projected; the line goes on", "position",
+			q.Record.Position.String(), "reason", q.Reason)
 	}
 	if blobs := d.newBlobs(); len(blobs) > 0 {
 		d.commit.Contents = func(ctx context.Context) error { return l.blobs.Put(ctx, blobs) }

@@ -19,7 +19,8 @@ func TestOfTwoWritersWithTheSameIfMatchOneWins(t *testing.T) {
 		var group sync.WaitGroup
 		for w := range writers {
 			group.Go(func() {
-				got := n.Send("PUT", "/Patient/p", functionstest.Patient("p", fmt.Sprintf("%d-%d", round, w)), fmt.Sprintf(`If-Match: W/"%d"`, round+1))
+				got := n.Send("PUT", "/Patient/p", functionstest.Patient("p", fmt.Sprintf("%d-%d", round, w)),
+					fmt.Sprintf(`If-Match: W/"%d"`, round+1))
 				switch got.Status {
 				case 200:
 					won.Add(1)
@@ -46,7 +47,9 @@ func TestIfMatchHoldsForAnyVersionOfItsList(t *testing.T) {
 	n.Must(200, "PUT", "/Patient/p", functionstest.Patient("p", "3"), `If-Match: W/"9"`, `If-Match: 3`)
 	n.Must(412, "PUT", "/Patient/p", functionstest.Patient("p", "4"), `If-Match: W/"1", W/"2", W/"3"`)
 	entry := func(kind, list string) string {
-		return `{"resourceType":"Bundle","type":"` + kind + `","entry":[{"resource":` + functionstest.Patient("p", "5") + `,"request":{"method":"PUT","url":"Patient/p","ifMatch":"` + strings.ReplaceAll(list, `"`, `\"`) + `"}}]}`
+		return `{"resourceType":"Bundle","type":"` + kind + `","entry":[{"resource":` +
+			functionstest.Patient("p", "5") + `,"request":{"method":"PUT","url":"Patient/p","ifMatch":"` +
+			strings.ReplaceAll(list, `"`, `\"`) + `"}}]}`
 	}
 	n.Must(412, "POST", "", entry("transaction", `W/"x"`))
 	n.Must(200, "POST", "", entry("transaction", `W/"x", W/"4"`))
@@ -85,17 +88,22 @@ func TestOfManyConditionalCreatesOneCreates(t *testing.T) {
 
 func TestConditionalReferencesAreLookedUpOnce(t *testing.T) {
 	n := functionstest.NewNode(t)
-	n.Must(201, "PUT", "/Practitioner/d", `{"resourceType":"Practitioner","id":"d","identifier":[{"system":"urn:npi","value":"7"}]}`)
-	if err := n.Project.Settle(t.Context()); err != nil { // what is read while a practitioner is being committed is not kept
+	n.Must(201, "PUT", "/Practitioner/d",
+		`{"resourceType":"Practitioner","id":"d","identifier":[{"system":"urn:npi","value":"7"}]}`)
+	// what is read while a practitioner is being committed is not kept
+	if err := n.Project.Settle(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	before := n.Index.Searches
 	for range 20 {
-		n.Must(201, "POST", "/Observation", functionstest.Observation(`,"performer":[{"reference":"Practitioner?identifier=urn:npi|7"}]`))
+		n.Must(201, "POST", "/Observation", functionstest.Observation(
+			`,"performer":[{"reference":"Practitioner?identifier=urn:npi|7"}]`))
 	}
 	if got := n.Index.Searches - before; got != 1 {
 		t.Errorf("%d searches for the same condition, want 1", got)
 	}
-	n.Must(201, "PUT", "/Practitioner/e", `{"resourceType":"Practitioner","id":"e","identifier":[{"system":"urn:npi","value":"7"}]}`)
-	n.Must(412, "POST", "/Observation", functionstest.Observation(`,"performer":[{"reference":"Practitioner?identifier=urn:npi|7"}]`))
+	n.Must(201, "PUT", "/Practitioner/e",
+		`{"resourceType":"Practitioner","id":"e","identifier":[{"system":"urn:npi","value":"7"}]}`)
+	n.Must(412, "POST", "/Observation", functionstest.Observation(
+		`,"performer":[{"reference":"Practitioner?identifier=urn:npi|7"}]`))
 }

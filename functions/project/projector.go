@@ -16,25 +16,34 @@ import (
 	"binnacle/projections"
 )
 
-// Projector decides: it turns the records of the log, in order, into versions, terms, blobs and outcomes. Its Handle is the handler of a
-// Watermill router, its Seek says where a follower of the log starts. Fields must be set before the first call and stay as they are.
+// Projector decides: it turns the records of the log, in order, into versions, terms, blobs and outcomes. Its Handle is
+// the handler of a Watermill router, its Seek says where a follower of the log starts. Fields must be set before the
+// first call and stay as they are.
 //
-// What a Projector makes is a function of the records of the partition alone. Each commit moves the stored position, under the condition
-// that nobody else has moved it: with two of them on one partition one wins, and the other drops its work and reads the position again.
+// What a Projector makes is a function of the records of the partition alone. Each commit moves the stored position,
+// under the condition that nobody else has moved it: with two of them on one partition one wins, and the other drops
+// its work and reads the position again.
 type Projector struct {
 	Index    projections.Writer
 	Blobs    projections.Blobs
 	Dialects *projections.Dialects
-	Told     func(partition int32, outcomes []events.Outcome) // told what became known with each commit: Waiters.Resolve; nil: nobody waits in this process
-	Publish  *functions.Publish                               // told after each commit, and where a follower starts; nil: the decisions of this process are published elsewhere
-	Heal     *functions.Heal                                  // brings back a lost blob that an update must be compared with; nil: such an update counts as a change
-	Fit      *functions.Fit                                   // while it tells of a misfit nothing is projected; nil: the log always fits
-	LogID    string                                           // the log's identity (LogIdentity), kept with what is made of it
-	Reseek   func()                                           // Follower.Reseek
-	Ahead    bool                                             // decide a batch while the one before is committed: Handle may return before its last commit has ended; see Settle
-	Logger   *slog.Logger                                     // nil: slog.Default()
+	// told what became known with each commit: Waiters.Resolve; nil: nobody waits in this process
+	Told func(partition int32, outcomes []events.Outcome)
+	// told after each commit, and where a follower starts; nil: the decisions of this process are published elsewhere
+	Publish *functions.Publish
+	// brings back a lost blob that an update must be compared with; nil: such an update counts as a change
+	Heal *functions.Heal
+	// while it tells of a misfit nothing is projected; nil: the log always fits
+	Fit *functions.Fit
+	// the log's identity (LogIdentity), kept with what is made of it
+	LogID  string
+	Reseek func() // Follower.Reseek
+	// decide a batch while the one before is committed: Handle may return before its last commit has ended; see Settle
+	Ahead  bool
+	Logger *slog.Logger // nil: slog.Default()
 
-	DecisionBytes int // 0: events.DecisionBytes; another one is for tests, because all who ever decide must decide alike
+	// 0: events.DecisionBytes; another one is for tests, because all who ever decide must decide alike
+	DecisionBytes int
 
 	mu       sync.Mutex
 	lines    map[int32]*followed
@@ -45,7 +54,8 @@ type Projector struct {
 type followed struct {
 	sync.Mutex
 	*Line
-	delivered int64 // everything from where the follower started up to this offset was seen; -1: nobody knows where it started
+	// everything from where the follower started up to this offset was seen; -1: nobody knows where it started
+	delivered int64
 }
 
 func (p *Projector) line(partition int32) *followed {
@@ -87,9 +97,10 @@ func (p *Projector) Seek(ctx context.Context, partition int32) (int64, error) {
 	return l.state.Next, nil
 }
 
-// Handle projects a batch of records that a follower delivers. It returns nil when the batch is done with: projected, projected
-// before, or dropped because the follower stands at the wrong place and was sent to look again. After an error (kind Transient as a
-// rule: a store is away) the same batch is to be given again; what was committed of it is passed over then.
+// Handle projects a batch of records that a follower delivers. It returns nil when the batch is done with: projected,
+// projected before, or dropped because the follower stands at the wrong place and was sent to look again. After an
+// error (kind Transient as a rule: a store is away) the same batch is to be given again; what was committed of it is
+// passed over then.
 func (p *Projector) Handle(msg *message.Message) (err error) {
 	records, err := events.Records(msg)
 	if err != nil || len(records) == 0 {
@@ -119,10 +130,11 @@ func (p *Projector) Handle(msg *message.Message) (err error) {
 		p.untroubled(l.partition)
 		return nil
 	}
-	// Offsets may have holes that never held a record. One after the stored position is harmless when the follower delivered
-	// everything since a place at or before that position.
+	// Offsets may have holes that never held a record. One after the stored position is harmless when the follower
+	// delivered everything since a place at or before that position.
 	if first := records[0].Position.Offset; first > l.state.Next && (l.delivered < 0 || l.delivered > l.state.Next) {
-		return p.lost(l, "records between the stored position and the batch were not delivered", "stored", l.state.Next, "batch", first)
+		return p.lost(l, "records between the stored position and the batch were not delivered", "stored", l.state.Next,
+			"batch", first)
 	}
 	err = l.Project(ctx, records, func(next int64, outcomes []events.Outcome) {
 		p.untroubled(l.partition)
@@ -166,7 +178,8 @@ func (p *Projector) crashed(l *followed, f *flight) {
 	_ = p.lost(l, "a commit has failed", "error", err) // it answers nil
 }
 
-// Settle waits for the commits that are under way, until ctx ends: then they are called back. It is to be called when no more batches come.
+// Settle waits for the commits that are under way, until ctx ends: then they are called back. It is to be called when
+// no more batches come.
 func (p *Projector) Settle(ctx context.Context) error {
 	p.mu.Lock()
 	lines := slices.Collect(maps.Values(p.lines))
@@ -180,8 +193,9 @@ func (p *Projector) Settle(ctx context.Context) error {
 	return failed
 }
 
-// Observed is told where the index says that its partitions stand. An index whose server has lost its last commits in a crash is behind what this
-// projector has committed: it looks for its place again then, although no record may come that would run into it.
+// Observed is told where the index says that its partitions stand. An index whose server has lost its last commits in a
+// crash is behind what this projector has committed: it looks for its place again then, although no record may come
+// that would run into it.
 func (p *Projector) Observed(ctx context.Context, states map[int32]projections.State) {
 	p.mu.Lock()
 	lines := slices.Collect(maps.Values(p.lines))
@@ -197,7 +211,8 @@ func (p *Projector) Observed(ctx context.Context, states map[int32]projections.S
 	}
 }
 
-// wentBack asks the index itself, when nothing is being committed: what was observed may be older than the last commit. The caller holds the line.
+// wentBack asks the index itself, when nothing is being committed: what was observed may be older than the last commit.
+// The caller holds the line.
 func (p *Projector) wentBack(ctx context.Context, l *followed) bool {
 	if l.flight != nil {
 		if !l.landed() || l.land() != nil {
@@ -212,12 +227,14 @@ func (p *Projector) wentBack(ctx context.Context, l *followed) bool {
 func (p *Projector) lost(l *followed, why string, details ...any) error {
 	l.Forget()
 	l.delivered = -1
-	p.logger().Info("the projector looks for its place again: "+why, append([]any{"partition", l.partition}, details...)...)
+	p.logger().Info("the projector looks for its place again: "+why,
+		append([]any{"partition", l.partition}, details...)...)
 	p.Reseek()
 	return nil
 }
 
-// troubleFresh is how long a failure counts when it does not come again: the partition may have gone to another node meanwhile.
+// troubleFresh is how long a failure counts when it does not come again: the partition may have gone to another node
+// meanwhile.
 const troubleFresh = 15 * time.Second
 
 // trouble is why a partition is not projected on.
@@ -249,8 +266,8 @@ func (p *Projector) untroubled(partition int32) {
 	delete(p.troubles, partition)
 }
 
-// Trouble is why records that this projector has are not projected, as its last tries have told, and since when. Of several partitions it tells
-// of the first.
+// Trouble is why records that this projector has are not projected, as its last tries have told, and since when. Of
+// several partitions it tells of the first.
 func (p *Projector) Trouble() (since time.Time, err error) {
 	p.mu.Lock()
 	partitions := slices.Sorted(maps.Keys(p.troubles))
@@ -268,7 +285,8 @@ func (p *Projector) TroubleOf(partition int32) (since time.Time, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if t, known := p.troubles[partition]; known && time.Since(t.last) < troubleFresh {
-		return t.since, events.Wrap(events.Transient, "project.Projector", t.err, "partition %d can't be projected on: %s", partition, reason(t.err))
+		return t.since, events.Wrap(events.Transient, "project.Projector", t.err,
+			"partition %d can't be projected on: %s", partition, reason(t.err))
 	}
 	return time.Time{}, nil
 }

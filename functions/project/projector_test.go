@@ -18,7 +18,9 @@ import (
 
 func TestPoisonIsQuarantinedAndTheNextIsServed(t *testing.T) {
 	n := functionstest.NewNode(t)
-	headers, value, err := events.Encode(events.Event{ID: functionstest.NewID(), Tenant: "main", Changes: []events.Change{{Operation: events.Create, Type: "Patient", ID: "x", Content: []byte(`{"resourceType":"Patient"}`), Entry: -1}}})
+	headers, value, err := events.Encode(events.Event{ID: functionstest.NewID(), Tenant: "main",
+		Changes: []events.Change{{Operation: events.Create, Type: "Patient", ID: "x",
+			Content: []byte(`{"resourceType":"Patient"}`), Entry: -1}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,17 +43,22 @@ func TestPoisonIsQuarantinedAndTheNextIsServed(t *testing.T) {
 	}
 	bad := []events.Change{
 		{Operation: events.Create, Type: "Human", ID: "x", Content: []byte(`{"resourceType":"Human"}`), Entry: -1},
-		{Operation: events.Create, Type: "Patient", ID: "x y", Content: []byte(`{"resourceType":"Patient"}`), Entry: -1},
+		{Operation: events.Create, Type: "Patient", ID: "x y", Content: []byte(`{"resourceType":"Patient"}`),
+			Entry: -1},
 		{Operation: events.Create, Type: "Patient", ID: "x", Content: []byte(`{"resourceType":"Patient"`), Entry: -1},
 		{Operation: events.Create, Type: "Patient", ID: "x", Content: []byte(`{"resourceType":"Group"}`), Entry: -1},
-		{Operation: events.Create, Type: "Patient", ID: "x", Content: []byte(`{"resourceType":"Patient","birthDate":{}}`), Entry: -1},
-		{Operation: events.Create, Type: "Patient", ID: "x", Content: []byte(`{"resourceType":"Patient","link":[{"other":{"reference":"p"}}]}`), Entry: -1,
-			Links: []events.Link{{Start: 20, End: 40, Change: 0}}}, // in the middle of nowhere: the content is no JSON afterwards
+		{Operation: events.Create, Type: "Patient", ID: "x",
+			Content: []byte(`{"resourceType":"Patient","birthDate":{}}`), Entry: -1},
+		{Operation: events.Create, Type: "Patient", ID: "x",
+			Content: []byte(`{"resourceType":"Patient","link":[{"other":{"reference":"p"}}]}`), Entry: -1,
+			// in the middle of nowhere: the content is no JSON afterwards
+			Links: []events.Link{{Start: 20, End: 40, Change: 0}}},
 	}
 	for i, change := range bad {
 		event := events.Event{ID: functionstest.NewID(), Tenant: "main", Changes: []events.Change{change}}
 		outcome, err := n.Write.Handle(t.Context(), event)
-		if err != nil || outcome.Refusal == nil || outcome.Refusal.Kind != events.Internal || !strings.Contains(outcome.Refusal.Text, "quarantine") {
+		if err != nil || outcome.Refusal == nil || outcome.Refusal.Kind != events.Internal ||
+			!strings.Contains(outcome.Refusal.Text, "quarantine") {
 			t.Errorf("bad change %d: got %+v, %v; want a refusal that tells of the quarantine", i, outcome, err)
 		}
 	}
@@ -69,18 +76,24 @@ func TestPoisonIsQuarantinedAndTheNextIsServed(t *testing.T) {
 
 func TestAPoisonedRecordInTheMiddleOfABatchSparesItsNeighbours(t *testing.T) {
 	good := func(id string) events.Change {
-		return events.Change{Operation: events.Update, Type: "Patient", ID: id, Content: []byte(functionstest.Patient(id, id)), Entry: -1}
+		return events.Change{Operation: events.Update, Type: "Patient", ID: id,
+			Content: []byte(functionstest.Patient(id, id)), Entry: -1}
 	}
-	// The neighbour's condition is decided on the poisoned record's terms, so it is found while another event is decided.
-	poison := events.Change{Operation: events.Create, Type: "Patient", ID: "bad", Content: []byte(`{"resourceType":"Patient","birthDate":{}}`), Entry: -1}
-	conditional := events.Change{Operation: events.Create, Type: "Patient", ID: "new", Content: []byte(functionstest.Patient("", "new")), Condition: "identifier=urn:s|new", Entry: -1}
+	// The neighbour's condition is decided on the poisoned record's terms, so it is found while another event is
+	// decided.
+	poison := events.Change{Operation: events.Create, Type: "Patient", ID: "bad",
+		Content: []byte(`{"resourceType":"Patient","birthDate":{}}`), Entry: -1}
+	conditional := events.Change{Operation: events.Create, Type: "Patient", ID: "new",
+		Content: []byte(functionstest.Patient("", "new")), Condition: "identifier=urn:s|new", Entry: -1}
 	var records []events.RawRecord
 	for i, change := range []events.Change{good("a"), poison, conditional, good("b")} {
-		headers, value, err := events.Encode(events.Event{ID: functionstest.NewID(), Tenant: "main", Changes: []events.Change{change}})
+		headers, value, err := events.Encode(events.Event{ID: functionstest.NewID(), Tenant: "main",
+			Changes: []events.Change{change}})
 		if err != nil {
 			t.Fatal(err)
 		}
-		records = append(records, events.RawRecord{Position: events.Position{Offset: int64(i)}, Time: time.Now(), Key: []byte("main"), Headers: headers, Value: value})
+		records = append(records, events.RawRecord{Position: events.Position{Offset: int64(i)}, Time: time.Now(),
+			Key: []byte("main"), Headers: headers, Value: value})
 	}
 	x := functionstest.NewIndex()
 	project := functionstest.NewProject(x, memoryblobs.New())
@@ -99,7 +112,8 @@ func TestAPoisonedRecordInTheMiddleOfABatchSparesItsNeighbours(t *testing.T) {
 
 func TestARepeatedEventTakesEffectOnce(t *testing.T) {
 	n := functionstest.NewNode(t)
-	event := events.Event{ID: functionstest.NewID(), Tenant: "main", Changes: []events.Change{{Operation: events.Create, Type: "Patient", ID: "once", Content: []byte(functionstest.Patient("", "1")), Entry: -1}}}
+	event := events.Event{ID: functionstest.NewID(), Tenant: "main", Changes: []events.Change{{Operation: events.Create,
+		Type: "Patient", ID: "once", Content: []byte(functionstest.Patient("", "1")), Entry: -1}}}
 	first, err := n.Write.Handle(t.Context(), event)
 	if err != nil || first.Refusal != nil {
 		t.Fatal(first, err)
@@ -110,7 +124,8 @@ func TestARepeatedEventTakesEffectOnce(t *testing.T) {
 	}
 	// Twice in one batch.
 	other := event
-	other.ID, other.Changes = functionstest.NewID(), []events.Change{{Operation: events.Create, Type: "Patient", ID: "twice", Content: []byte(functionstest.Patient("", "2")), Entry: -1}}
+	other.ID, other.Changes = functionstest.NewID(), []events.Change{{Operation: events.Create, Type: "Patient",
+		ID: "twice", Content: []byte(functionstest.Patient("", "2")), Entry: -1}}
 	if _, err := n.Log.Append(t.Context(), []events.Event{other, other, event, other}); err != nil {
 		t.Fatal(err)
 	}
@@ -123,10 +138,12 @@ func TestAnIdempotencyKeyMakesARepetitionHarmless(t *testing.T) {
 	n := functionstest.NewNode(t)
 	first := n.Must(201, "POST", "/Patient", functionstest.Patient("", "1"), `Idempotency-Key: "k"`)
 	again := n.Must(201, "POST", "/Patient", functionstest.Patient("", "1"), `Idempotency-Key: "k"`)
-	if first.Header.Get("Location") != again.Header.Get("Location") || first.Header.Get("Binnacle-Position") != again.Header.Get("Binnacle-Position") || first.Body != again.Body {
+	if first.Header.Get("Location") != again.Header.Get("Location") ||
+		first.Header.Get("Binnacle-Position") != again.Header.Get("Binnacle-Position") || first.Body != again.Body {
 		t.Errorf("got %v %s, want %v %s", again.Header, again.Body, first.Header, first.Body)
 	}
-	bundle := functionstest.BundleOf("batch", functionstest.EntryOf("", "POST", "Patient", functionstest.Patient("", "2")), functionstest.EntryOf("", "POST", "Patient", functionstest.Patient("", "2")))
+	bundle := functionstest.BundleOf("batch", functionstest.EntryOf("", "POST", "Patient",
+		functionstest.Patient("", "2")), functionstest.EntryOf("", "POST", "Patient", functionstest.Patient("", "2")))
 	one := n.Must(200, "POST", "", bundle, `Idempotency-Key: "b"`)
 	two := n.Must(200, "POST", "", bundle, `Idempotency-Key: "b"`)
 	if one.Body != two.Body {
@@ -278,11 +295,14 @@ func TestALargeBatchIsCommittedInParts(t *testing.T) {
 	var records []events.RawRecord
 	for i := range 24 {
 		content := fmt.Sprintf(`{"resourceType":"Patient","id":"p%d","name":[{"text":%q}]}`, i, big)
-		headers, value, err := events.Encode(events.Event{ID: functionstest.NewID(), Tenant: "main", Changes: []events.Change{{Operation: events.Update, Type: "Patient", ID: fmt.Sprintf("p%d", i), Content: []byte(content), Entry: -1}}})
+		headers, value, err := events.Encode(events.Event{ID: functionstest.NewID(), Tenant: "main",
+			Changes: []events.Change{{Operation: events.Update, Type: "Patient", ID: fmt.Sprintf("p%d", i),
+				Content: []byte(content), Entry: -1}}})
 		if err != nil {
 			t.Fatal(err)
 		}
-		records = append(records, events.RawRecord{Position: events.Position{Offset: int64(i)}, Time: time.Now(), Key: []byte("main"), Headers: headers, Value: value})
+		records = append(records, events.RawRecord{Position: events.Position{Offset: int64(i)}, Time: time.Now(),
+			Key: []byte("main"), Headers: headers, Value: value})
 	}
 	x := functionstest.NewIndex()
 	p := functionstest.NewProject(x, memoryblobs.New())
@@ -327,11 +347,14 @@ func TestAContentThatTheStoreRefusesForGoodDoesNotStopTheLine(t *testing.T) {
 	var records []events.RawRecord
 	for i, size := range []int{10, 20, 5_000, 30, 6_000} {
 		id := fmt.Sprintf("p%d", i)
-		headers, value, err := events.Encode(events.Event{ID: functionstest.NewID(), Tenant: "main", Changes: []events.Change{{Operation: events.Update, Type: "Patient", ID: id, Content: []byte(functionstest.Patient(id, strings.Repeat("x", size))), Entry: -1}}})
+		headers, value, err := events.Encode(events.Event{ID: functionstest.NewID(), Tenant: "main",
+			Changes: []events.Change{{Operation: events.Update, Type: "Patient", ID: id,
+				Content: []byte(functionstest.Patient(id, strings.Repeat("x", size))), Entry: -1}}})
 		if err != nil {
 			t.Fatal(err)
 		}
-		records = append(records, events.RawRecord{Position: events.Position{Offset: int64(i)}, Time: time.Now(), Key: []byte("main"), Headers: headers, Value: value})
+		records = append(records, events.RawRecord{Position: events.Position{Offset: int64(i)}, Time: time.Now(),
+			Key: []byte("main"), Headers: headers, Value: value})
 	}
 	x := functionstest.NewIndex()
 	p := functionstest.NewProject(x, smallBlobs{memoryblobs.New(), 1_000})
@@ -340,6 +363,7 @@ func TestAContentThatTheStoreRefusesForGoodDoesNotStopTheLine(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(x.Rows) != 3 || len(x.Quarantined) != 2 || x.States[0].Next != 5 {
-		t.Errorf("%d rows, %d in quarantine, next %d; want 3, 2 and 5", len(x.Rows), len(x.Quarantined), x.States[0].Next)
+		t.Errorf("%d rows, %d in quarantine, next %d; want 3, 2 and 5", len(x.Rows), len(x.Quarantined),
+			x.States[0].Next)
 	}
 }

@@ -60,8 +60,9 @@ func (w *work) forget() {
 	*w = work{Change: w.Change, item: w.item, read: w.read, mentions: w.mentions}
 }
 
-// release gives back what is not needed any more when the work was decided for good and its terms were extracted: what the dialect has read, and
-// the content as it was asked for where it became another one. The final content stays for as long as the commit is in flight.
+// release gives back what is not needed any more when the work was decided for good and its terms were extracted: what
+// the dialect has read, and the content as it was asked for where it became another one. The final content stays for as
+// long as the commit is in flight.
 func (w *work) release() {
 	if w.read.Content != nil {
 		w.read.Content.Release()
@@ -84,7 +85,8 @@ func (i *item) prepare(dialects *projections.Dialects) {
 		i.works = make([]*work, len(i.event.Changes))
 		for n := range i.event.Changes {
 			if i.works[n], err = newWork(i, &i.event.Changes[n]); err != nil {
-				return fmt.Errorf("change %d (%s %s/%s): %w", n, i.event.Changes[n].Operation, i.event.Changes[n].Type, i.event.Changes[n].ID, err)
+				return fmt.Errorf("change %d (%s %s/%s): %w", n, i.event.Changes[n].Operation, i.event.Changes[n].Type,
+					i.event.Changes[n].ID, err)
 			}
 		}
 		return nil
@@ -158,8 +160,8 @@ func (w *work) extract() error {
 	})
 }
 
-// roughTerms are the terms of the content with its links as they came. Conditions of the same event are decided on them, because the
-// links of an event are resolved after all of its resources are known.
+// roughTerms are the terms of the content with its links as they came. Conditions of the same event are decided on
+// them, because the links of an event are resolved after all of its resources are known.
 func (w *work) roughTerms() ([]projections.Term, error) {
 	if w.roughly {
 		return w.rough, nil
@@ -175,8 +177,8 @@ func (w *work) roughTerms() ([]projections.Term, error) {
 	return w.rough, err
 }
 
-// Try reads the event of a record. Kind Invalid: it could not be projected with these dialects; else this program can read it and extract its
-// search terms.
+// Try reads the event of a record. Kind Invalid: it could not be projected with these dialects; else this program can
+// read it and extract its search terms.
 func Try(dialects *projections.Dialects, record events.RawRecord) (events.Event, error) {
 	i := &item{raw: record}
 	i.prepare(dialects)
@@ -189,7 +191,8 @@ func Try(dialects *projections.Dialects, record events.RawRecord) (events.Event,
 		}
 	}
 	if i.poison != "" {
-		return i.event, events.Errorf(events.Invalid, "project.Try", "the record at %s can still not be projected: %s", record.Position, i.poison)
+		return i.event, events.Errorf(events.Invalid, "project.Try", "the record at %s can still not be projected: %s",
+			record.Position, i.poison)
 	}
 	return i.event, nil
 }

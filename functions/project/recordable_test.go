@@ -10,7 +10,8 @@ import (
 	"binnacle/functions/functionstest"
 )
 
-// A decision that no feed could hold would hold up every later one: the event is refused in its place, for good, and the feed goes on.
+// A decision that no feed could hold would hold up every later one: the event is refused in its place, for good, and
+// the feed goes on.
 func TestAnEventWhoseDecisionIsTooLargeForTheFeedIsRefused(t *testing.T) {
 	const limit = 3000
 	feed := memorylog.NewFeed()
@@ -22,13 +23,16 @@ func TestAnEventWhoseDecisionIsTooLargeForTheFeedIsRefused(t *testing.T) {
 		for k := range members {
 			members[k] = `{"reference":"Patient?identifier=urn:s|1"}`
 		}
-		return functionstest.BundleOf("transaction", functionstest.EntryOf("", "POST", "Observation", functionstest.Observation("")),
-			functionstest.EntryOf("", "POST", "Observation", functionstest.Observation(`,"performer":[`+strings.Join(members, ",")+`]`)))
+		return functionstest.BundleOf("transaction", functionstest.EntryOf("", "POST", "Observation",
+			functionstest.Observation("")),
+			functionstest.EntryOf("", "POST", "Observation",
+				functionstest.Observation(`,"performer":[`+strings.Join(members, ",")+`]`)))
 	}
 	n.Must(200, "POST", "", linked(5))
 	key := `Idempotency-Key: "k"`
 	large := n.Must(413, "POST", "", linked(400), key)
-	if text := large.At(t, "issue", 0, "diagnostics"); !strings.Contains(text, fmt.Sprint(limit)) || !strings.Contains(text, "smaller") {
+	if text := large.At(t, "issue", 0, "diagnostics"); !strings.Contains(text, fmt.Sprint(limit)) ||
+		!strings.Contains(text, "smaller") {
 		t.Errorf("the text tells neither the limit nor what to do: %s", text)
 	}
 	if again := n.Must(413, "POST", "", linked(400), key); again.Header.Get("Idempotent-Replayed") != "true" {
@@ -36,7 +40,8 @@ func TestAnEventWhoseDecisionIsTooLargeForTheFeedIsRefused(t *testing.T) {
 	}
 	n.Must(200, "PUT", "/Patient/p", functionstest.Patient("p", "2"))
 	decisions := n.WantFed(feed)
-	if refusal := decisions[2].Outcome.Refusal; len(decisions) != 4 || refusal == nil || refusal.Kind != events.TooLarge || refusal.Expression != "Bundle.entry[1]" {
+	if refusal := decisions[2].Outcome.Refusal; len(decisions) != 4 || refusal == nil ||
+		refusal.Kind != events.TooLarge || refusal.Expression != "Bundle.entry[1]" {
 		t.Errorf("%d decisions, the third: %+v", len(decisions), decisions[2].Outcome)
 	}
 	for _, d := range decisions {

@@ -17,8 +17,8 @@ type name struct {
 	version string
 }
 
-// stood tells whether the version that an update follows has a reference already, to any version if version is "". Then it has led to
-// something, or was allowed not to: who changes other things need not mend it.
+// stood tells whether the version that an update follows has a reference already, to any version if version is "". Then
+// it has led to something, or was allowed not to: who changes other things need not mend it.
 func (e *decidingEvent) stood(w *work, key projections.Key, version string) (bool, error) {
 	if w.disposition != events.Updated {
 		return false, nil
@@ -41,7 +41,8 @@ func (e *decidingEvent) stood(w *work, key projections.Key, version string) (boo
 	return w.stood[name{key, version}], nil
 }
 
-// integrity holds that what a change refers to is there (after the whole event), unless the version before has referred to it, too.
+// integrity holds that what a change refers to is there (after the whole event), unless the version before has referred
+// to it, too.
 func (e *decidingEvent) integrity(n int, w *work) error {
 	if e.item.event.AllowDangling || !w.writes() {
 		return nil
@@ -61,13 +62,15 @@ func (e *decidingEvent) integrity(n int, w *work) error {
 		if stood, err := e.stood(w, mention.Key, ""); err != nil {
 			return err
 		} else if !stood {
-			return refuseMention(n, w, mention, "refers to %s/%s, which does not exist; write it first, or in the same transaction", mention.Type, mention.ID)
+			return refuseMention(n, w, mention, "refers to %s/%s, which does not exist; write it first, or in the "+
+				"same transaction", mention.Type, mention.ID)
 		}
 	}
 	return nil
 }
 
-// versioned holds that the versions that a change refers to are there, once it is known which updates of the event make none.
+// versioned holds that the versions that a change refers to are there, once it is known which updates of the event make
+// none.
 func (e *decidingEvent) versioned(n int, w *work) error {
 	if e.item.event.AllowDangling || !w.writes() {
 		return nil
@@ -94,7 +97,9 @@ func (e *decidingEvent) versioned(n int, w *work) error {
 		if stood, err := e.stood(w, key, mention.Version); err != nil {
 			return err
 		} else if !stood {
-			return refuseMention(n, w, mention, "refers to version %s of %s/%s, which does not exist: there are 1 to %d", mention.Version, key.Type, key.ID, last)
+			return refuseMention(n, w, mention,
+				"refers to version %s of %s/%s, which does not exist: there are 1 to %d", mention.Version, key.Type,
+				key.ID, last)
 		}
 	}
 	return nil
@@ -110,7 +115,8 @@ func refuseMention(n int, w *work, mention *projections.Mention, format string, 
 	return err
 }
 
-// unreferenced holds that nothing refers to what a change deletes (after the whole event), as far as search parameters tell.
+// unreferenced holds that nothing refers to what a change deletes (after the whole event), as far as search parameters
+// tell.
 func (e *decidingEvent) unreferenced(n int, w *work) error {
 	if e.item.event.AllowDangling || w.disposition != events.Deleted {
 		return nil
@@ -120,7 +126,8 @@ func (e *decidingEvent) unreferenced(n int, w *work) error {
 		return nil
 	}
 	if _, asked := e.line.referred[w.key]; !asked {
-		if err := e.line.askReferrers(e.ctx, []projections.Key{w.key}, map[string][]projections.Referrer{w.Type: referrers}); err != nil {
+		if err := e.line.askReferrers(e.ctx, []projections.Key{w.key},
+			map[string][]projections.Referrer{w.Type: referrers}); err != nil {
 			return err
 		}
 	}
@@ -132,21 +139,26 @@ func (e *decidingEvent) unreferenced(n int, w *work) error {
 	for i, r := range referrers {
 		refers := slices.Contains(deciding, i)
 		if !refers && slices.Contains(committed, i) { // unless what refers to it was changed since
-			clause := projections.Clause{Param: r.Param, Kind: projections.Reference, Shares: r.Shares, Values: []projections.Value{{System: w.Type, Code: w.key.ID}}}
-			matches, err := e.search(projections.Query{Tenant: w.key.Tenant, Type: r.Type, Clauses: []projections.Clause{clause}}, r.Param+"="+w.Type+"/"+w.key.ID)
+			clause := projections.Clause{Param: r.Param, Kind: projections.Reference, Shares: r.Shares,
+				Values: []projections.Value{{System: w.Type, Code: w.key.ID}}}
+			matches, err := e.search(projections.Query{Tenant: w.key.Tenant, Type: r.Type,
+				Clauses: []projections.Clause{clause}}, r.Param+"="+w.Type+"/"+w.key.ID)
 			if err != nil {
 				return err
 			}
 			refers = len(matches) > 0
 		}
 		if refers {
-			return refuse(events.Conflict, n, w, "%s is referred to by a resource of type %s (%s?%s=%s); delete or change what refers to it first, or in the same transaction", w.name(), r.Type, r.Type, r.Param, w.name())
+			return refuse(events.Conflict, n, w, "%s is referred to by a resource of type %s (%s?%s=%s); delete or "+
+				"change what refers to it first, or in the same transaction", w.name(), r.Type, r.Type, r.Param,
+				w.name())
 		}
 	}
 	return nil
 }
 
-// referring returns the parameters, as places, by which something refers to a resource that the event, its chunk or the one in flight has made current.
+// referring returns the parameters, as places, by which something refers to a resource that the event, its chunk or the
+// one in flight has made current.
 func (e *decidingEvent) referring(key projections.Key, referrers []projections.Referrer) (found []int, err error) {
 	layers := []*overlay{e.layer, e.chunk}
 	if flight := e.line.flight; flight != nil {
@@ -158,7 +170,9 @@ func (e *decidingEvent) referring(key projections.Key, referrers []projections.R
 			return nil, err
 		}
 		for _, other := range entries {
-			if slices.ContainsFunc(layers[:depth], func(above *overlay) bool { return above.entries[other.version.Key] != nil }) {
+			if slices.ContainsFunc(layers[:depth], func(above *overlay) bool {
+				return above.entries[other.version.Key] != nil
+			}) {
 				continue
 			}
 			terms, err := layer.terms(other)
@@ -169,7 +183,9 @@ func (e *decidingEvent) referring(key projections.Key, referrers []projections.R
 				if !refersTo(&t, key) {
 					continue
 				}
-				if i := slices.IndexFunc(referrers, func(r projections.Referrer) bool { return r.Type == other.version.Type && r.Param == t.Param }); i >= 0 {
+				if i := slices.IndexFunc(referrers, func(r projections.Referrer) bool {
+					return r.Type == other.version.Type && r.Param == t.Param
+				}); i >= 0 {
 					found = append(found, i)
 				}
 			}

@@ -16,7 +16,8 @@ func TestWhoRefersToWhatIsDeletedIsAskedOnceForAChunk(t *testing.T) {
 	for i := range 20 {
 		id := fmt.Sprint(i)
 		n.Must(201, "PUT", "/Patient/"+id, functionstest.Patient(id, id))
-		n.Must(201, "PUT", "/Observation/"+id, `{"resourceType":"Observation","id":"`+id+`","status":"final","code":{},"subject":{"reference":"Patient/`+id+`"}}`)
+		n.Must(201, "PUT", "/Observation/"+id,
+			`{"resourceType":"Observation","id":"`+id+`","status":"final","code":{},"subject":{"reference":"Patient/`+id+`"}}`)
 		patients = append(patients, functionstest.EntryOf("", "DELETE", "Patient/"+id, ""))
 		observations = append(observations, functionstest.EntryOf("", "DELETE", "Observation/"+id, ""))
 	}
@@ -29,7 +30,8 @@ func TestWhoRefersToWhatIsDeletedIsAskedOnceForAChunk(t *testing.T) {
 		asked[method]++
 		return nil
 	})
-	if text := n.Must(409, "POST", "", functionstest.BundleOf("transaction", strings.Join(patients, ","))).At(t, "issue", 0, "diagnostics"); !strings.Contains(text, "Observation?patient=Patient/0") {
+	if text := n.Must(409, "POST", "", functionstest.BundleOf("transaction", strings.Join(patients, ","))).At(t,
+		"issue", 0, "diagnostics"); !strings.Contains(text, "Observation?patient=Patient/0") {
 		t.Errorf("the text doesn't tell what refers to it first: %s", text)
 	}
 	n.Must(200, "POST", "", functionstest.BundleOf("transaction", strings.Join(both, ",")))

@@ -12,14 +12,18 @@ import (
 
 func TestAConditionThatSelectsNothingIsTooCostly(t *testing.T) {
 	n := functionstest.NewNode(t)
-	n.Must(201, "PUT", "/Patient/p", `{"resourceType":"Patient","id":"p","birthDate":"1970-01-01","identifier":[{"system":"urn:s","value":"1"}],"name":[{"family":"Ödön"}]}`)
+	n.Must(201, "PUT", "/Patient/p",
+		`{"resourceType":"Patient","id":"p","birthDate":"1970-01-01","identifier":[{"system":"urn:s","value":"1"}],"name":[{"family":"Ödön"}]}`)
 	for condition, status := range map[string]int{
-		"identifier=urn:s|1": 204, "identifier=1": 204, "_id=p": 204, "family=od": 204, "family:exact=Ödön": 204, "birthdate=1970-01-01": 204,
+		"identifier=urn:s|1": 204, "identifier=1": 204, "_id=p": 204, "family=od": 204, "family:exact=Ödön": 204,
+		"birthdate=1970-01-01":                204,
 		"birthdate=lt2000&identifier=urn:s|1": 204,
-		"identifier=urn:s|":                   422, "identifier:not=urn:s|9": 422, "identifier:missing=false": 422, "family:contains=d": 422, "birthdate=lt2000": 422,
+		"identifier=urn:s|":                   422, "identifier:not=urn:s|9": 422, "identifier:missing=false": 422,
+		"family:contains=d": 422, "birthdate=lt2000": 422,
 		"_lastUpdated=gt2000": 422, "birthdate=lt2000&family:contains=d": 422, "birthdate=1970-01-01,lt1960": 422,
 	} {
-		n.Must(200, "PUT", "/Patient/p", `{"resourceType":"Patient","id":"p","birthDate":"1970-01-01","identifier":[{"system":"urn:s","value":"1"}],"name":[{"family":"Ödön"}]}`, "If-Match: *", "Binnacle-Allow-Dangling: true")
+		n.Must(200, "PUT", "/Patient/p",
+			`{"resourceType":"Patient","id":"p","birthDate":"1970-01-01","identifier":[{"system":"urn:s","value":"1"}],"name":[{"family":"Ödön"}]}`, "If-Match: *", "Binnacle-Allow-Dangling: true")
 		got := n.Send("DELETE", "/Patient?"+condition, "")
 		if got.Status != status {
 			t.Errorf("%s: got %d %s, want %d", condition, got.Status, got.Body, status)
@@ -28,7 +32,8 @@ func TestAConditionThatSelectsNothingIsTooCostly(t *testing.T) {
 			t.Errorf("%s: got %s, want the code too-costly", condition, got.Body)
 		}
 		if got.Status == 204 {
-			n.Must(201, "PUT", "/Patient/p", `{"resourceType":"Patient","id":"p","birthDate":"1970-01-01","identifier":[{"system":"urn:s","value":"1"}],"name":[{"family":"Ödön"}]}`)
+			n.Must(201, "PUT", "/Patient/p",
+				`{"resourceType":"Patient","id":"p","birthDate":"1970-01-01","identifier":[{"system":"urn:s","value":"1"}],"name":[{"family":"Ödön"}]}`)
 		}
 	}
 }
@@ -38,21 +43,28 @@ func TestAConditionWithABlankValueIsRefused(t *testing.T) {
 	n.Must(201, "PUT", "/Patient/p", functionstest.Patient("p", "1"))
 	observation := `{"resourceType":"Observation","status":"final","code":{"text":"x"},"subject":{"reference":"Patient?%s"}}`
 	for _, condition := range []string{
-		"family=%20", "family=%CC%81", "family=%C2%A0%CC%81", "family=Nobody,%20", "family=Nobody,", "family:exact=%20", "family:contains=%20", "identifier=%20", "identifier=urn:s|%20", "_id=%20", "_id=p,", "_profile=%20",
-		"gender:not=%20", "identifier=urn:s|1&family=%20", "_text=x", "_content=x", "_filter=x", "_query=x", "language:in=http://vs", "_tag:not-in=http://vs",
+		"family=%20", "family=%CC%81", "family=%C2%A0%CC%81", "family=Nobody,%20", "family=Nobody,", "family:exact=%20",
+		"family:contains=%20", "identifier=%20", "identifier=urn:s|%20", "_id=%20", "_id=p,", "_profile=%20",
+		"gender:not=%20", "identifier=urn:s|1&family=%20", "_text=x", "_content=x", "_filter=x", "_query=x",
+		"language:in=http://vs", "_tag:not-in=http://vs",
 	} {
 		entry := func(method, url, resource string, more ...string) string {
 			return functionstest.BundleOf("transaction", functionstest.EntryOf("", method, url, resource, more...))
 		}
 		for how, got := range map[string]functionstest.Reply{
-			"create":                       n.Send("POST", "/Patient", functionstest.Patient("", "2"), "If-None-Exist: "+condition),
-			"create with the type":         n.Send("POST", "/Patient", functionstest.Patient("", "2"), "If-None-Exist: Patient?"+condition),
-			"update":                       n.Send("PUT", "/Patient?"+condition, functionstest.Patient("", "2")),
-			"delete":                       n.Send("DELETE", "/Patient?"+condition, ""),
-			"create in a transaction":      n.Send("POST", "/", entry("POST", "Patient", functionstest.Patient("", "2"), `"ifNoneExist":"`+condition+`"`)),
-			"update in a transaction":      n.Send("POST", "/", entry("PUT", "Patient?"+condition, functionstest.Patient("", "2"))),
-			"delete in a transaction":      n.Send("POST", "/", entry("DELETE", "Patient?"+condition, "")),
-			"a reference in a transaction": n.Send("POST", "/", entry("POST", "Observation", fmt.Sprintf(observation, condition))),
+			"create": n.Send("POST", "/Patient", functionstest.Patient("", "2"),
+				"If-None-Exist: "+condition),
+			"create with the type": n.Send("POST", "/Patient", functionstest.Patient("", "2"),
+				"If-None-Exist: Patient?"+condition),
+			"update": n.Send("PUT", "/Patient?"+condition, functionstest.Patient("", "2")),
+			"delete": n.Send("DELETE", "/Patient?"+condition, ""),
+			"create in a transaction": n.Send("POST", "/",
+				entry("POST", "Patient", functionstest.Patient("", "2"), `"ifNoneExist":"`+condition+`"`)),
+			"update in a transaction": n.Send("POST", "/",
+				entry("PUT", "Patient?"+condition, functionstest.Patient("", "2"))),
+			"delete in a transaction": n.Send("POST", "/", entry("DELETE", "Patient?"+condition, "")),
+			"a reference in a transaction": n.Send("POST", "/",
+				entry("POST", "Observation", fmt.Sprintf(observation, condition))),
 		} {
 			if got.Status != 400 {
 				t.Errorf("%s with %s: got %d %s, want 400", how, condition, got.Status, got.Body)
@@ -90,7 +102,8 @@ func TestWhatTheProjectorAsksHasNoLimitOfTime(t *testing.T) {
 	n.Index.Mu.Unlock()
 	n.Must(201, "POST", "/Patient", patient1, "If-None-Exist: identifier=1")
 	n.Must(201, "PUT", "/Patient/p", functionstest.Patient("p", "2"))
-	n.Must(201, "PUT", "/Observation/o", `{"resourceType":"Observation","id":"o","status":"final","code":{},"subject":{"reference":"Patient/p"}}`)
+	n.Must(201, "PUT", "/Observation/o",
+		`{"resourceType":"Observation","id":"o","status":"final","code":{},"subject":{"reference":"Patient/p"}}`)
 	n.Must(409, "DELETE", "/Patient/p", "")
 	n.CaughtUp()
 	n.Index.Mu.Lock()

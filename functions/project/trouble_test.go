@@ -46,7 +46,8 @@ func TestTheProjectorTellsWhyItDoesNotGoOn(t *testing.T) {
 	n := functionstest.NewNode(t, func(n *functionstest.Node) {
 		blobs.Blobs = n.Blobs
 		n.Project.Blobs = blobs
-		n.Write.Limits.OutcomeWait, n.Write.Limits.LagTrouble, n.Write.Trouble = 50*time.Millisecond, 100*time.Millisecond, n.Project.TroubleOf
+		n.Write.Limits.OutcomeWait, n.Write.Limits.LagTrouble, n.Write.Trouble = 50*time.Millisecond,
+			100*time.Millisecond, n.Project.TroubleOf
 	})
 	n.Must(201, "PUT", "/Patient/p", functionstest.Patient("p", "0"))
 	if _, err := n.Project.Trouble(); err != nil {
@@ -67,11 +68,14 @@ func TestTheProjectorTellsWhyItDoesNotGoOn(t *testing.T) {
 	blobs.Err.Store(functionstest.Away(events.Transient))
 	n.Send("PUT", "/Patient/p", functionstest.Patient("p", "1"))
 	until("while the blobs are away", func(err error) bool {
-		return events.KindOf(err) == events.Transient && strings.Contains(err.Error(), "partition 0 can't be projected on: away")
+		return events.KindOf(err) == events.Transient &&
+			strings.Contains(err.Error(), "partition 0 can't be projected on: away")
 	})
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
 		got := n.Send("PUT", "/Patient/p", functionstest.Patient("p", "2"), "Prefer: respond-async")
-		if got.Status == 503 && strings.Contains(got.Body, "the projector can't be used now: partition 0 can't be projected on: away") && got.Header.Get("Retry-After") != "" {
+		if got.Status == 503 && strings.Contains(got.Body,
+			"the projector can't be used now: partition 0 can't be projected on: away") &&
+			got.Header.Get("Retry-After") != "" {
 			break
 		}
 		if got.Status != 202 || time.Now().After(deadline) {
@@ -80,7 +84,8 @@ func TestTheProjectorTellsWhyItDoesNotGoOn(t *testing.T) {
 	}
 	blobs.Err.Store(nil)
 	until("when they are back", func(err error) bool { return err == nil })
-	for deadline := time.Now().Add(10 * time.Second); n.Send("PUT", "/Patient/p", functionstest.Patient("p", "3")).Status >= 300; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(10 * time.Second); n.Send("PUT", "/Patient/p",
+		functionstest.Patient("p", "3")).Status >= 300; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("writes are still refused")
 		}

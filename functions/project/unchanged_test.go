@@ -7,7 +7,8 @@ import (
 	"binnacle/functions/functionstest"
 )
 
-// TestAnUpdateToWhatIsThereIsNoChange: in every form of an update, whatever the white space and the server's own values are.
+// TestAnUpdateToWhatIsThereIsNoChange: in every form of an update, whatever the white space and the server's own values
+// are.
 func TestAnUpdateToWhatIsThereIsNoChange(t *testing.T) {
 	const content = `{"resourceType":"Observation","id":"o","status":"final","code":{"text":"x"},"identifier":[{"system":"urn:s","value":"1"}],"subject":{"reference":"Patient/p"},"valueQuantity":{"value":1.10}}`
 	n := functionstest.NewNode(t)
@@ -16,17 +17,20 @@ func TestAnUpdateToWhatIsThereIsNoChange(t *testing.T) {
 	read := n.Must(200, "PUT", "/Observation/o", content).Body
 	spaced := strings.NewReplacer(`":`, `" : `, `,"`, ",\n  \"").Replace(read)
 	same := map[string]string{
-		"what was read":               read,
-		"other white space":           spaced,
-		"other values of the server":  strings.NewReplacer(`"versionId":"1"`, `"versionId":"77"`, `"lastUpdated":"2`, `"lastUpdated":"1`).Replace(read),
-		"a meta at the end":           strings.TrimSuffix(content, "}") + `,"meta":{"lastUpdated":"2020-01-01T00:00:00Z"}}`,
+		"what was read":     read,
+		"other white space": spaced,
+		"other values of the server": strings.NewReplacer(`"versionId":"1"`, `"versionId":"77"`, `"lastUpdated":"2`,
+			`"lastUpdated":"1`).Replace(read),
+		"a meta at the end": strings.TrimSuffix(content, "}") +
+			`,"meta":{"lastUpdated":"2020-01-01T00:00:00Z"}}`,
 		"a reference in another form": strings.Replace(spaced, `"Patient/p"`, `"`+functionstest.Base+`/Patient/p"`, 1),
 		"a link that is resolved":     strings.Replace(spaced, `"Patient/p"`, `"Patient?identifier=urn:s|1"`, 1),
 	}
 	other := map[string]string{
 		"a number written otherwise": strings.Replace(content, "1.10", "1.1", 1),
-		"another order of keys":      strings.Replace(content, `"status":"final","code":{"text":"x"}`, `"code":{"text":"x"},"status":"final"`, 1),
-		"another text":               strings.Replace(content, `"x"`, `"x "`, 1),
+		"another order of keys": strings.Replace(content, `"status":"final","code":{"text":"x"}`,
+			`"code":{"text":"x"},"status":"final"`, 1),
+		"another text": strings.Replace(content, `"x"`, `"x "`, 1),
 	}
 	forms := map[string]func(content string) (status, version string){
 		"PUT": func(content string) (string, string) {
@@ -41,7 +45,8 @@ func TestAnUpdateToWhatIsThereIsNoChange(t *testing.T) {
 	for _, kind := range []string{"batch", "transaction"} {
 		for _, url := range []string{"Observation/o", "Observation?identifier=urn:s|1"} {
 			forms[url+" in a "+kind] = func(content string) (string, string) {
-				got := n.Must(200, "POST", "", functionstest.BundleOf(kind, functionstest.EntryOf("", "PUT", url, content)))
+				got := n.Must(200, "POST", "", functionstest.BundleOf(kind,
+					functionstest.EntryOf("", "PUT", url, content)))
 				return got.At(t, "entry", 0, "response", "status"), got.At(t, "entry", 0, "response", "etag")
 			}
 		}

@@ -8,7 +8,8 @@ import (
 	"binnacle/projections"
 )
 
-// aside is what recorded decisions leave beside versions: who holds an idempotency key, and what became of records in quarantine.
+// aside is what recorded decisions leave beside versions: who holds an idempotency key, and what became of records in
+// quarantine.
 type aside struct {
 	index   projections.Writer
 	claims  map[projections.ClaimName]projections.Claim
@@ -18,7 +19,8 @@ type aside struct {
 
 // newAside asks the index for the claims that decide about entries of batches.
 func newAside(ctx context.Context, index projections.Writer, items []*applied) (*aside, error) {
-	a := &aside{index: index, claims: make(map[projections.ClaimName]projections.Claim), stored: make(map[projections.ClaimName]projections.Claim)}
+	a := &aside{index: index, claims: make(map[projections.ClaimName]projections.Claim),
+		stored: make(map[projections.ClaimName]projections.Claim)}
 	var names []projections.ClaimName
 	for _, i := range items {
 		if i.event.Repeat.Part == 0 {
@@ -53,7 +55,8 @@ func (a *aside) add(i *applied, at projections.State) {
 		if outcome.Refusal != nil {
 			return
 		}
-		a.settled = append(a.settled, projections.Settled{Of: s.Position, By: i.raw.Position, Time: at.Time, Discard: s.Discard, Reason: s.Reason})
+		a.settled = append(a.settled, projections.Settled{Of: s.Position, By: i.raw.Position, Time: at.Time,
+			Discard: s.Discard, Reason: s.Reason})
 	}
 	if outcome.Repeats != "" || outcome.Refusal != nil && outcome.Refusal.Kind == events.Reused {
 		return

@@ -12,9 +12,9 @@ import (
 	"binnacle/projections"
 )
 
-// compare holds the generation against the live one at the same positions: with the same catalog both were given the same versions with
-// the same terms, or the digests of their partitions differ. Kind Conflict tells the first difference. Partitions that are not at the
-// same position are passed over.
+// compare holds the generation against the live one at the same positions: with the same catalog both were given the
+// same versions with the same terms, or the digests of their partitions differ. Kind Conflict tells the first
+// difference. Partitions that are not at the same position are passed over.
 func (r *rebuilding) compare(ctx context.Context) error {
 	if !r.sameMeaning() {
 		return nil
@@ -39,11 +39,15 @@ func (r *rebuilding) compare(ctx context.Context) error {
 			return err
 		}
 		if r.AcceptDifference {
-			r.logger.Warn("the rebuilt generation holds something else than the live one, which was accepted", "partition", partition, "offset", live.Next, "difference", what)
+			r.logger.Warn("the rebuilt generation holds something else than the live one, which was accepted",
+				"partition", partition, "offset", live.Next, "difference", what)
 			continue
 		}
-		return events.Errorf(events.Conflict, "rebuild.Index", "generation %d differs from the live one, generation %d, at position %d:%d, although their search parameters are the same; nothing was switched. The first difference: %s. "+
-			"Find out which of them is right (binnacle verify --deep checks the live one); --accept-difference switches nevertheless", r.building.Number(), r.live.Number, partition, live.Next, what)
+		return events.Errorf(events.Conflict, "rebuild.Index", "generation %d differs from the live one, generation "+
+			"%d, at position %d:%d, although their search parameters are the same; nothing was switched. The first "+
+			"difference: %s. "+
+			"Find out which of them is right (binnacle verify --deep checks the live one); --accept-difference "+
+			"switches nevertheless", r.building.Number(), r.live.Number, partition, live.Next, what)
 	}
 	r.summary.Compared = compared
 	return nil
@@ -59,7 +63,9 @@ type scanned struct {
 var errFound = errors.New("the difference is found")
 
 // firstDifference reads both generations side by side, in the order of their Sids.
-func (r *rebuilding) firstDifference(ctx context.Context, partition int32, live, built projections.State) (what string, err error) {
+func (r *rebuilding) firstDifference(
+	ctx context.Context, partition int32, live, built projections.State,
+) (what string, err error) {
 	r.tell("looking for the first difference", 0, 0)
 	group, ctx := errgroup.WithContext(ctx)
 	scan := func(index projections.Auditor, end int64) <-chan scanned {
@@ -104,17 +110,21 @@ func difference(partition int32, live, built scanned) string {
 		if v.Deleted {
 			state = "a deletion"
 		}
-		return fmt.Sprintf("%s/%s version %d of tenant %s, from %v change %d at %s, %s", v.Type, v.ID, v.Number, v.Tenant, v.Position, v.Change, v.Time.UTC().Format(time.RFC3339Nano), state)
+		return fmt.Sprintf("%s/%s version %d of tenant %s, from %v change %d at %s, %s", v.Type, v.ID, v.Number,
+			v.Tenant, v.Position, v.Change, v.Time.UTC().Format(time.RFC3339Nano), state)
 	}
-	at := fmt.Sprintf("partition %d, sid %d: ", partition, max(live.version.Sid, built.version.Sid)&(1<<projections.SidBits-1))
+	at := fmt.Sprintf("partition %d, sid %d: ", partition,
+		max(live.version.Sid, built.version.Sid)&(1<<projections.SidBits-1))
 	switch {
 	case live.version.Sid == 0:
 		return at + "the rebuilt one has a version more: " + name(built.version)
 	case built.version.Sid == 0:
 		return at + "the live one has a version more: " + name(live.version)
 	case live.version != built.version:
-		return at + "the version rows differ: the live one has " + name(live.version) + "; the rebuilt one " + name(built.version)
-	case live.terms != built.terms && live.terms != (events.Hash{}) && built.terms != (events.Hash{}): // what is swept can't be compared
+		return at + "the version rows differ: the live one has " + name(live.version) + "; the rebuilt one " +
+			name(built.version)
+	// what is swept can't be compared
+	case live.terms != built.terms && live.terms != (events.Hash{}) && built.terms != (events.Hash{}):
 		return at + "the term rows of " + name(live.version) + " differ"
 	}
 	return ""

@@ -51,8 +51,9 @@ func (m *missing) Put(ctx context.Context, blobs []projections.Blob) error {
 	return m.Blobs.Put(ctx, lacking)
 }
 
-// Contents brings the contents back that a blob store has lost, all of them at most, from the log: what each change became stands in the live
-// index. What is there stays untouched. It may run beside servers, and again after it was interrupted.
+// Contents brings the contents back that a blob store has lost, all of them at most, from the log: what each change
+// became stands in the live index. What is there stays untouched. It may run beside servers, and again after it was
+// interrupted.
 type Contents struct {
 	Log   events.Log
 	Index projections.Index
@@ -90,13 +91,14 @@ func (r *Contents) Handle(ctx context.Context, progress func(done, all int64)) (
 		if to <= end.First {
 			continue
 		}
-		if err := r.Log.Replay(ctx, events.Position{Partition: end.Partition, Offset: end.First}, to, func(records []events.RawRecord) error {
-			failed, err := r.batch(ctx, blobs, records)
-			summary.Records += int64(len(records))
-			summary.Failed += failed
-			progress(summary.Records, max(all, summary.Records))
-			return err
-		}); err != nil {
+		if err := r.Log.Replay(ctx, events.Position{Partition: end.Partition, Offset: end.First}, to,
+			func(records []events.RawRecord) error {
+				failed, err := r.batch(ctx, blobs, records)
+				summary.Records += int64(len(records))
+				summary.Failed += failed
+				progress(summary.Records, max(all, summary.Records))
+				return err
+			}); err != nil {
 			return summary, err
 		}
 	}
@@ -127,13 +129,15 @@ func (r *Contents) batch(ctx context.Context, blobs *missing, records []events.R
 	var lost atomic.Int64
 	if err := functions.Parallel(ctx, len(records), func(n int) error {
 		outcome := outcomes[n]
-		if outcome == nil || outcome.Position != records[n].Position || len(outcome.Results) != len(decoded[n].Changes) {
+		if outcome == nil || outcome.Position != records[n].Position ||
+			len(outcome.Results) != len(decoded[n].Changes) {
 			return nil
 		}
 		dialect, _ := r.Heal.Dialects.Of(&decoded[n]) // without one, what has no links is made all the same
 		for c := range outcome.Results {
 			result, change := &outcome.Results[c], &decoded[n].Changes[c]
-			if (result.Disposition != events.Created && result.Disposition != events.Updated) || !blobs.lacks(result.Hash) {
+			if (result.Disposition != events.Created && result.Disposition != events.Updated) ||
+				!blobs.lacks(result.Hash) {
 				continue
 			}
 			content, err := recordedContent(dialect, change, result)
@@ -141,7 +145,9 @@ func (r *Contents) batch(ctx context.Context, blobs *missing, records []events.R
 				found[n] = append(found[n], projections.Blob{Hash: result.Hash, Content: content})
 				continue
 			}
-			version := projections.Version{Key: projections.Key{Tenant: outcome.Tenant, Type: result.Type, ID: result.ID}, Number: result.Version, Position: outcome.Position, Change: c, Time: result.Time, Hash: result.Hash}
+			version := projections.Version{Key: projections.Key{Tenant: outcome.Tenant, Type: result.Type,
+				ID: result.ID}, Number: result.Version, Position: outcome.Position, Change: c, Time: result.Time,
+				Hash: result.Hash}
 			switch _, err := r.Heal.Handle(ctx, version); {
 			case err == nil:
 				blobs.put.Add(1)

@@ -13,30 +13,34 @@ import (
 
 // Times and counts of a rebuild.
 const (
-	rebuildReport   = 250 * time.Millisecond // between two reports of progress
-	rebuildRounds   = 20                     // of catching up before the pause
-	rebuildNear     = 200                    // records that may be missing when the pause begins
-	rebuildPause    = 10 * time.Second       // that commits to the live generation wait at most while the last records are read
-	rebuildAttempts = 5                      // to read the last records within a pause
-	rebuildStill    = time.Second            // without a commit after which the live generation counts as standing still
-	rebuildResume   = 5 * time.Second        // for ending a pause after an error
-	decidedAtOnce   = 1_000                  // decisions of the live generation that are read at once
+	rebuildReport = 250 * time.Millisecond // between two reports of progress
+	rebuildRounds = 20                     // of catching up before the pause
+	rebuildNear   = 200                    // records that may be missing when the pause begins
+	// that commits to the live generation wait at most while the last records are read
+	rebuildPause    = 10 * time.Second
+	rebuildAttempts = 5 // to read the last records within a pause
+	// without a commit after which the live generation counts as standing still
+	rebuildStill  = time.Second
+	rebuildResume = 5 * time.Second // for ending a pause after an error
+	decidedAtOnce = 1_000           // decisions of the live generation that are read at once
 )
 
-// Index makes a generation of the index from the log, beside the live one, and switches to it (ADR 22): the next one, or with
-// Rollback the one that was live before, which catches up first. What the feed tells about a record is applied; what the feed does not tell
-// and the live generation has decided under other search parameters, too; the rest is decided. So no rebuild rewrites history.
+// Index makes a generation of the index from the log, beside the live one, and switches to it (ADR 22): the next one,
+// or with Rollback the one that was live before, which catches up first. What the feed tells about a record is applied;
+// what the feed does not tell and the live generation has decided under other search parameters, too; the rest is
+// decided. So no rebuild rewrites history.
 //
-// Nothing else happens: it publishes nothing, answers nobody and triggers nothing. Contents that the blob store lacks are put; the others
-// stay untouched.
+// Nothing else happens: it publishes nothing, answers nobody and triggers nothing. Contents that the blob store lacks
+// are put; the others stay untouched.
 type Index struct {
 	Log         events.Log
 	Feed        events.Feed // nil: there is none, and everything is decided again
 	Generations projections.Generations
 	Blobs       projections.Blobs
-	Dialects    *projections.Dialects // of the next generation; Rollback has those of the generation that it goes back to
-	Heal        *functions.Heal       // as in project.Projector
-	Logger      *slog.Logger          // nil: slog.Default()
+	// of the next generation; Rollback has those of the generation that it goes back to
+	Dialects *projections.Dialects
+	Heal     *functions.Heal // as in project.Projector
+	Logger   *slog.Logger    // nil: slog.Default()
 
 	Rollback         bool // go back to the generation that was live before
 	AcceptDifference bool // switch although the live generation, with the same search parameters, holds something else
@@ -68,11 +72,13 @@ type Summary struct {
 	Dropped    []int             `json:"dropped"`   // generations older than the one before, which went
 }
 
-// Handle rebuilds and calls progress, from one goroutine at a time, a few times a second. After an error the generation is not live and what was
-// built is kept: the next call resumes it when the dialects search by the same. Kind Conflict: another process is rebuilding; the log has lost
-// records that the generation needs; the feed is not that of the log; or the generations differ.
+// Handle rebuilds and calls progress, from one goroutine at a time, a few times a second. After an error the generation
+// is not live and what was built is kept: the next call resumes it when the dialects search by the same. Kind Conflict:
+// another process is rebuilding; the log has lost records that the generation needs; the feed is not that of the log;
+// or the generations differ.
 func (r *Index) Handle(ctx context.Context, progress func(Progress)) (summary Summary, err error) {
-	run := &rebuilding{Index: r, lines: make(map[int32]*project.Line), progress: progress, started: time.Now(), summary: &summary, reached: make(map[int32]projections.State), own: make(map[int32]int64)}
+	run := &rebuilding{Index: r, lines: make(map[int32]*project.Line), progress: progress, started: time.Now(),
+		summary: &summary, reached: make(map[int32]projections.State), own: make(map[int32]int64)}
 	if err := run.open(ctx); err != nil {
 		return summary, err
 	}
@@ -92,7 +98,8 @@ func (r *Index) Handle(ctx context.Context, progress func(Progress)) (summary Su
 	if err := run.takeOver(ctx); err != nil {
 		return summary, err
 	}
-	summary.Switched, summary.Records, summary.Contents, summary.Elapsed = true, run.done, run.blobs.put.Load(), time.Since(run.started)
+	summary.Switched, summary.Records, summary.Contents, summary.Elapsed = true, run.done, run.blobs.put.Load(),
+		time.Since(run.started)
 	if summary.Dropped, err = run.dropOlder(ctx); err != nil {
 		return summary, err
 	}
@@ -128,7 +135,8 @@ func (r *rebuilding) open(ctx context.Context) (err error) {
 	if r.Rollback {
 		old, err := generationIn(ctx, r.Generations, "old")
 		if err != nil {
-			return events.Wrap(events.KindOf(err), "rebuild.Index", err, "there is no generation to go back to: the one before was dropped, or there never was one")
+			return events.Wrap(events.KindOf(err), "rebuild.Index", err,
+				"there is no generation to go back to: the one before was dropped, or there never was one")
 		}
 		r.dialects = r.Dialects
 		if old.Catalog != r.Dialects.Digest() {
@@ -136,7 +144,9 @@ func (r *rebuilding) open(ctx context.Context) (err error) {
 				return err
 			}
 			if r.dialects.Digest() != old.Catalog {
-				return events.Errorf(events.Conflict, "rebuild.Index", "generation %d was made by another version of the program, which reads search parameters differently; go back with that version, or run binnacle rebuild", old.Number)
+				return events.Errorf(events.Conflict, "rebuild.Index", "generation %d was made by another version of "+
+					"the program, which reads search parameters differently; go back with that version, or run "+
+					"binnacle rebuild", old.Number)
 			}
 		}
 		if r.building, err = r.Generations.Reopen(ctx, old.Number); err != nil {
@@ -168,14 +178,17 @@ func (r *rebuilding) open(ctx context.Context) (err error) {
 	if r.blobs, err = newMissing(ctx, r.Blobs); err != nil {
 		return err
 	}
-	r.project = &project.Projector{Index: r.building, Blobs: r.blobs, Dialects: r.dialects, Heal: r.Heal, LogID: r.identity, Logger: r.logger}
+	r.project = &project.Projector{Index: r.building, Blobs: r.blobs, Dialects: r.dialects, Heal: r.Heal,
+		LogID: r.identity, Logger: r.logger}
 	return nil
 }
 
-// DialectsOf makes the dialects of a generation from the definitions that were kept with it. When another version of the program made the
-// generation, their digest may be another than the one asked for: then this one reads the same definitions differently, or lacks a dialect.
-// Kind NotFound: nothing was kept.
-func DialectsOf(ctx context.Context, dialects *projections.Dialects, definitions projections.Definitions, digest string) (*projections.Dialects, error) {
+// DialectsOf makes the dialects of a generation from the definitions that were kept with it. When another version of
+// the program made the generation, their digest may be another than the one asked for: then this one reads the same
+// definitions differently, or lacks a dialect. Kind NotFound: nothing was kept.
+func DialectsOf(
+	ctx context.Context, dialects *projections.Dialects, definitions projections.Definitions, digest string,
+) (*projections.Dialects, error) {
 	kept, err := definitions.Definitions(ctx, digest)
 	if err != nil {
 		return nil, err

@@ -19,7 +19,8 @@ func TestARebuildMakesTheSameGeneration(t *testing.T) {
 	var steps []string
 	var last rebuild.Progress
 	blobs := memoryblobs.New()
-	run := &rebuild.Index{Log: n.Log, Generations: g, Blobs: blobs, Dialects: functionstest.Dialects(), Logger: functionstest.Quiet}
+	run := &rebuild.Index{Log: n.Log, Generations: g, Blobs: blobs, Dialects: functionstest.Dialects(),
+		Logger: functionstest.Quiet}
 	summary, err := run.Handle(t.Context(), func(p rebuild.Progress) {
 		if len(steps) == 0 || steps[len(steps)-1] != p.Step {
 			steps = append(steps, p.Step)
@@ -34,17 +35,20 @@ func TestARebuildMakesTheSameGeneration(t *testing.T) {
 	if got, want := g.Active.Dump(), n.Index.Dump(); g.Active == n.Index || got != want {
 		t.Errorf("the new generation differs: %s", functionstest.FirstDifference(got, want))
 	}
-	if !summary.Switched || summary.Records != 300 || summary.Ends[0] != 300 || summary.Generation != 2 || g.Released != 1 || !g.Finished {
+	if !summary.Switched || summary.Records != 300 || summary.Ends[0] != 300 || summary.Generation != 2 ||
+		g.Released != 1 || !g.Finished {
 		t.Errorf("got %+v, released %d times, finished %v", summary, g.Released, g.Finished)
 	}
 	if last.Done != 300 || last.All != 300 {
 		t.Errorf("the last progress was %+v, want 300 of 300", last)
 	}
-	if want := []string{"looking which contents are stored", "reading the log", "building search indexes", "reading what was written meanwhile", "switching"}; !slices.Equal(steps[:min(len(steps), 5)], want) {
+	if want := []string{"looking which contents are stored", "reading the log", "building search indexes",
+		"reading what was written meanwhile", "switching"}; !slices.Equal(steps[:min(len(steps), 5)], want) {
 		t.Errorf("got the steps %q, want %q first", steps, want)
 	}
 	if summary.Compared != int64(len(n.Index.Rows)) || g.Paused || g.States[0] != "old" || summary.Contents == 0 {
-		t.Errorf("compared %d of %d versions, paused %v, the states are %q, %d contents were put", summary.Compared, len(n.Index.Rows), g.Paused, g.States, summary.Contents)
+		t.Errorf("compared %d of %d versions, paused %v, the states are %q, %d contents were put", summary.Compared,
+			len(n.Index.Rows), g.Paused, g.States, summary.Contents)
 	}
 	if g.Catalogs[1] != functionstest.Catalog().Digest() || g.Kept[functionstest.Catalog().Digest()] == nil {
 		t.Error("the generation was not begun with the catalog's digest")
@@ -60,7 +64,8 @@ func TestARebuildThatWasStoppedGoesOnWhereItWas(t *testing.T) {
 	n := functionstest.Filled(t)
 	g := functionstest.NewGenerations(n.Index, functionstest.Catalog().Digest())
 	stopped := errors.New("stopped")
-	run := &rebuild.Index{Log: n.Log, Generations: g, Blobs: n.Blobs, Dialects: functionstest.Dialects(), Logger: functionstest.Quiet}
+	run := &rebuild.Index{Log: n.Log, Generations: g, Blobs: n.Blobs, Dialects: functionstest.Dialects(),
+		Logger: functionstest.Quiet}
 	commits := 0
 	g.Next = functionstest.NewIndex()
 	g.Next.Fail = func(method string) error {
@@ -86,7 +91,8 @@ func TestARebuildThatWasStoppedGoesOnWhereItWas(t *testing.T) {
 		}
 	})
 	if !errors.Is(err, stopped) || summary.Switched || g.Active != n.Index || g.Released != 1 {
-		t.Fatalf("got %v, %+v, released %d times; want the failure, nothing switched, released once", err, summary, g.Released)
+		t.Fatalf("got %v, %+v, released %d times; want the failure, nothing switched, released once", err, summary,
+			g.Released)
 	}
 	n.CaughtUp()
 	g.Next.Fail = nil

@@ -22,12 +22,14 @@ const (
 	applyKeys    = 2_000    // keys of one look-up
 )
 
-// decisionSource calls handle with the decisions on the records in [from.Offset, to) of a partition, in batches: events.Feed.Decisions.
-type decisionSource func(ctx context.Context, from events.Position, to int64, handle func([]events.Decision) error) error
+// decisionSource calls handle with the decisions on the records in [from.Offset, to) of a partition, in batches:
+// events.Feed.Decisions.
+type decisionSource func(ctx context.Context, from events.Position, to int64,
+	handle func([]events.Decision) error) error
 
-// applier brings records of one partition into an index whose decisions stand in a feed (ADR 22): nothing is decided again, so
-// neither a change of the search parameters nor one of the deciding code gives another history. Records are read, resolved, held against
-// their recorded hash and taken apart on all cores, while the chunk before is committed.
+// applier brings records of one partition into an index whose decisions stand in a feed (ADR 22): nothing is decided
+// again, so neither a change of the search parameters nor one of the deciding code gives another history. Records are
+// read, resolved, held against their recorded hash and taken apart on all cores, while the chunk before is committed.
 type applier struct {
 	log       events.Log
 	index     projections.Writer
@@ -108,7 +110,9 @@ func give[T any](ctx context.Context, to chan<- T, what T) error {
 }
 
 // read pairs records with their decisions, prepares them and sends them on in chunks.
-func (a *applier) read(ctx context.Context, from events.Position, to int64, decisions <-chan []events.Decision, chunks chan<- *applyChunk) error {
+func (a *applier) read(
+	ctx context.Context, from events.Position, to int64, decisions <-chan []events.Decision, chunks chan<- *applyChunk,
+) error {
 	var ahead []events.Decision
 	next := func() (*events.Decision, error) {
 		for len(ahead) == 0 {
@@ -168,8 +172,9 @@ func (a *applier) read(ctx context.Context, from events.Position, to int64, deci
 
 // foreign is the error of a feed that does not fit the log.
 func (a *applier) foreign(position events.Position, format string, args ...any) error {
-	return events.Errorf(events.Conflict, "rebuild.Index", "the feed does not fit the log at "+position.String()+": "+format+
-		"; nothing was switched. Is it the feed of another log, or has it lost decisions?", args...)
+	return events.Errorf(events.Conflict, "rebuild.Index",
+		"the feed does not fit the log at "+position.String()+": "+format+
+			"; nothing was switched. Is it the feed of another log, or has it lost decisions?", args...)
 }
 
 // prepare makes the rows of a record as its decision tells them. It is safe for records side by side.
@@ -189,19 +194,22 @@ func (a *applier) prepare(i *applied) error {
 		return a.foreign(position, "it was accepted, and it cannot be read: %v", err)
 	}
 	if d.Outcome.EventID != record.Event.ID {
-		return a.foreign(position, "the decision is on the event %.64q, and the record holds %.64q", d.Outcome.EventID, record.Event.ID)
+		return a.foreign(position, "the decision is on the event %.64q, and the record holds %.64q", d.Outcome.EventID,
+			record.Event.ID)
 	}
 	if len(d.Outcome.Results) == 0 {
 		return nil // it repeats a request: it took no effect of its own
 	}
 	if len(d.Outcome.Results) != len(record.Event.Changes) {
-		return a.foreign(position, "the decision tells of %d changes, and the record has %d", len(d.Outcome.Results), len(record.Event.Changes))
+		return a.foreign(position, "the decision tells of %d changes, and the record has %d", len(d.Outcome.Results),
+			len(record.Event.Changes))
 	}
 	dialect, unknown := a.dialects.Of(&record.Event)
 	for n := range d.Outcome.Results {
 		result, change := &d.Outcome.Results[n], &record.Event.Changes[n]
 		row := projections.Row{MainDate: projections.MinTime, Version: projections.Version{
-			Key: projections.Key{Tenant: d.Outcome.Tenant, Type: result.Type, ID: result.ID}, Number: result.Version, Position: position, Change: n, Time: result.Time, Hash: result.Hash,
+			Key: projections.Key{Tenant: d.Outcome.Tenant, Type: result.Type, ID: result.ID}, Number: result.Version,
+			Position: position, Change: n, Time: result.Time, Hash: result.Hash,
 			Posted: change.Operation == events.Create,
 		}}
 		switch result.Disposition {
@@ -227,15 +235,16 @@ func (a *applier) prepare(i *applied) error {
 	return nil
 }
 
-// recordedContent is the content that a change became, with its links as they were resolved. An error tells that the record does not give
-// the content that was decided.
+// recordedContent is the content that a change became, with its links as they were resolved. An error tells that the
+// record does not give the content that was decided.
 func recordedContent(dialect projections.Dialect, change *events.Change, result *events.Result) ([]byte, error) {
 	content, hash, err := functions.FinalContent(dialect, change, result.Links)
 	if err != nil {
 		return nil, err
 	}
 	if hash != result.Hash {
-		return nil, events.Errorf(events.Conflict, "rebuild.Index", "its content has another hash than the one recorded, %x", result.Hash[:8])
+		return nil, events.Errorf(events.Conflict, "rebuild.Index",
+			"its content has another hash than the one recorded, %x", result.Hash[:8])
 	}
 	return content, nil
 }
@@ -265,7 +274,8 @@ func (a *applier) commit(ctx context.Context, chunk *applyChunk, next int64) err
 			continue
 		}
 		if d.Quarantined != "" {
-			commit.Quarantined = append(commit.Quarantined, projections.Quarantined{Record: i.raw, Reason: d.Quarantined})
+			commit.Quarantined = append(commit.Quarantined,
+				projections.Quarantined{Record: i.raw, Reason: d.Quarantined})
 		}
 		beside.add(i, state)
 		if d.Outcome.EventID != "" {
@@ -274,7 +284,8 @@ func (a *applier) commit(ctx context.Context, chunk *applyChunk, next int64) err
 		}
 		for _, err := range i.failures {
 			if a.unindexed++; a.unindexed <= 10 {
-				a.logger.Warn("a version can't be indexed with these search parameters; it is there, and no search finds it", "position", i.raw.Position.String(), "error", err)
+				a.logger.Warn("a version can't be indexed with these search parameters; it is there, and no search "+
+					"finds it", "position", i.raw.Position.String(), "error", err)
 			}
 		}
 		for n := range i.rows {
@@ -366,11 +377,13 @@ func (a *applier) supersede(ctx context.Context, rows []projections.Row, state *
 		state.NextSid++
 		earlier := before[row.Key]
 		if earlier.Number != row.Number-1 {
-			return a.foreign(row.Position, "it makes version %d of %s/%s, and version %d is the one before", row.Number, row.Type, row.ID, earlier.Number)
+			return a.foreign(row.Position, "it makes version %d of %s/%s, and version %d is the one before", row.Number,
+				row.Type, row.ID, earlier.Number)
 		}
 		row.Supersedes = earlier.Sid
 		before[row.Key] = row.Version
-		key := projections.Key{Tenant: strings.Clone(row.Tenant), Type: strings.Clone(row.Type), ID: strings.Clone(row.ID)}
+		key := projections.Key{Tenant: strings.Clone(row.Tenant), Type: strings.Clone(row.Type),
+			ID: strings.Clone(row.ID)}
 		version := row.Version
 		version.Key = key
 		a.current.Set(key, version)

@@ -16,14 +16,19 @@ import (
 	"binnacle/projections/catalog"
 )
 
-// history appends random records, some of them no events at all, twice, and a transaction whose links only the log's order resolves.
+// history appends random records, some of them no events at all, twice, and a transaction whose links only the log's
+// order resolves.
 func history(t *testing.T) *functionstest.Node {
 	t.Helper()
 	n := functionstest.Filled(t)
-	n.Must(201, "PUT", "/Practitioner/d", `{"resourceType":"Practitioner","id":"d","identifier":[{"system":"urn:npi","value":"7"}]}`)
+	n.Must(201, "PUT", "/Practitioner/d",
+		`{"resourceType":"Practitioner","id":"d","identifier":[{"system":"urn:npi","value":"7"}]}`)
 	n.Must(200, "POST", "", functionstest.BundleOf("transaction",
-		functionstest.EntryOf("urn:uuid:2", "POST", "Patient", functionstest.Patient("", "fresh"), `"ifNoneExist":"identifier=urn:s|fresh"`),
-		functionstest.EntryOf("urn:uuid:3", "POST", "Observation", functionstest.Observation(`,"focus":[{"reference":"urn:uuid:2"},{"reference":"Patient?identifier=urn:s|fresh"}],"performer":[{"reference":"Practitioner?identifier=urn:npi|7"}]`)),
+		functionstest.EntryOf("urn:uuid:2", "POST", "Patient", functionstest.Patient("", "fresh"),
+			`"ifNoneExist":"identifier=urn:s|fresh"`),
+		functionstest.EntryOf("urn:uuid:3", "POST", "Observation",
+			functionstest.Observation(
+				`,"focus":[{"reference":"urn:uuid:2"},{"reference":"Patient?identifier=urn:s|fresh"}],"performer":[{"reference":"Practitioner?identifier=urn:npi|7"}]`)),
 	))
 	first := functionstest.RandomRecords(t, 11, 300)[:20]
 	for _, raw := range append(first, events.RawRecord{Key: []byte("main"), Value: []byte("no event")}) {
@@ -78,10 +83,11 @@ func TestARebuildAppliesWhatIsRecorded(t *testing.T) {
 	}
 }
 
-// TestAChangedMeaningDoesNotRewriteHistory: the conditional create of the second patient matched the first by the identifier. With the new
-// meaning of "identifier" it would match nothing, and a second patient would appear.
+// TestAChangedMeaningDoesNotRewriteHistory: the conditional create of the second patient matched the first by the
+// identifier. With the new meaning of "identifier" it would match nothing, and a second patient would appear.
 func TestAChangedMeaningDoesNotRewriteHistory(t *testing.T) {
-	changed, err := catalog.Load([]byte(`{"resourceType":"SearchParameter","url":"urn:own","code":"identifier","base":["Patient"],"type":"token","expression":"Patient.name.given"}`))
+	changed, err := catalog.Load(
+		[]byte(`{"resourceType":"SearchParameter","url":"urn:own","code":"identifier","base":["Patient"],"type":"token","expression":"Patient.name.given"}`))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +95,8 @@ func TestAChangedMeaningDoesNotRewriteHistory(t *testing.T) {
 		n := functionstest.NewNode(t)
 		n.Must(201, "PUT", "/Patient/first", functionstest.Patient("first", "same"))
 		n.Must(200, "POST", "/Patient", functionstest.Patient("", "same"), "If-None-Exist: identifier=urn:s|same")
-		n.Must(201, "POST", "/Observation", functionstest.Observation(`,"subject":{"reference":"Patient?identifier=urn:s|same"}`))
+		n.Must(201, "POST", "/Observation", functionstest.Observation(
+			`,"subject":{"reference":"Patient?identifier=urn:s|same"}`))
 		n.CaughtUp()
 		return n
 	}
@@ -115,7 +122,8 @@ func TestAChangedMeaningDoesNotRewriteHistory(t *testing.T) {
 	}
 
 	n := made(t)
-	for name, feed := range map[string]events.Feed{"recorded in the feed": functionstest.Recorded(t, n.Index), "known to the live generation alone": nil} {
+	for name, feed := range map[string]events.Feed{"recorded in the feed": functionstest.Recorded(t, n.Index),
+		"known to the live generation alone": nil} {
 		t.Run(name, func(t *testing.T) {
 			g := functionstest.NewGenerations(n.Index, functionstest.Catalog().Digest())
 			run := functionstest.RebuildOf(n, g, feed)
@@ -157,7 +165,8 @@ func TestAFeedThatDoesNotFitTheLogIsRefusedWithThePosition(t *testing.T) {
 	}
 	accepted := func(decisions []events.Decision) int {
 		for at := len(decisions) - 1; at >= 0; at-- {
-			if len(decisions[at].Outcome.Results) > 0 && decisions[at].Outcome.Results[0].Disposition == events.Created {
+			if len(decisions[at].Outcome.Results) > 0 &&
+				decisions[at].Outcome.Results[0].Disposition == events.Created {
 				return at
 			}
 		}
@@ -172,7 +181,9 @@ func TestAFeedThatDoesNotFitTheLogIsRefusedWithThePosition(t *testing.T) {
 			d[at].Outcome.Results = append(d[at].Outcome.Results, events.Result{})
 			return d
 		},
-		"a decision missing": func(d []events.Decision, at int) []events.Decision { return append(d[:at:at], d[at+1:]...) },
+		"a decision missing": func(d []events.Decision, at int) []events.Decision {
+			return append(d[:at:at], d[at+1:]...)
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			decisions := make([]events.Decision, len(good))
@@ -188,7 +199,8 @@ func TestAFeedThatDoesNotFitTheLogIsRefusedWithThePosition(t *testing.T) {
 			}
 			g := functionstest.NewGenerations(n.Index, functionstest.Catalog().Digest())
 			summary, err := functionstest.RebuildOf(n, g, feed).Handle(t.Context(), functionstest.NoProgress)
-			if events.KindOf(err) != events.Conflict || !strings.Contains(err.Error(), position.String()) || summary.Switched || g.Active != n.Index {
+			if events.KindOf(err) != events.Conflict || !strings.Contains(err.Error(), position.String()) ||
+				summary.Switched || g.Active != n.Index {
 				t.Errorf("got %v, switched %v; want a conflict that names %v", err, summary.Switched, position)
 			}
 		})
@@ -208,7 +220,8 @@ func TestAGenerationThatHoldsSomethingElseIsNotSwitchedTo(t *testing.T) {
 	if events.KindOf(err) != events.Conflict || summary.Switched || g.Active != n.Index || g.Paused {
 		t.Fatalf("got %v, switched %v; want a conflict", err, summary.Switched)
 	}
-	for _, part := range []string{damaged.Type + "/" + damaged.ID, "partition 0", "sid 41", "term rows", "--accept-difference"} {
+	for _, part := range []string{damaged.Type + "/" + damaged.ID, "partition 0", "sid 41", "term rows",
+		"--accept-difference"} {
 		if !strings.Contains(err.Error(), part) {
 			t.Errorf("the refusal does not tell %q: %v", part, err)
 		}
@@ -292,14 +305,16 @@ func TestAnEmptiedBlobStoreIsRefilled(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	refill := &rebuild.Contents{Log: n.Log, Index: n.Index, Blobs: emptied, Heal: &functions.Heal{Log: n.Log, Index: n.Index, Blobs: emptied, Dialects: functionstest.Dialects()}}
+	refill := &rebuild.Contents{Log: n.Log, Index: n.Index, Blobs: emptied,
+		Heal: &functions.Heal{Log: n.Log, Index: n.Index, Blobs: emptied, Dialects: functionstest.Dialects()}}
 	for round, least := range []int{len(want) - 1, 0} { // a content that several versions have may count for each
 		summary, err := refill.Handle(t.Context(), func(int64, int64) {})
 		if err != nil || summary.Contents < int64(least) || least == 0 && summary.Contents > 0 || summary.Failed != 0 {
 			t.Fatalf("round %d: got %+v, %v; want %d contents", round, summary, err, least)
 		}
 	}
-	report, err := (&verify.Storage{Log: n.Log, Index: n.Index, Blobs: emptied, Dialects: functionstest.Dialects()}).Handle(t.Context(), verify.Options{Deep: true}, func(int64, int64) {})
+	report, err := (&verify.Storage{Log: n.Log, Index: n.Index, Blobs: emptied,
+		Dialects: functionstest.Dialects()}).Handle(t.Context(), verify.Options{Deep: true}, func(int64, int64) {})
 	if err != nil || report.Missing != 0 || report.Wrong != 0 {
 		t.Errorf("after the refill: %v, %+v", err, report)
 	}

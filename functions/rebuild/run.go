@@ -30,7 +30,8 @@ type rebuilding struct {
 	started  time.Time
 	summary  *Summary
 	reached  map[int32]projections.State // of the live generation: what it had when this one caught up with it last
-	own      map[int32]int64             // where records begin that neither feed nor live generation had decided, and this one has
+	// where records begin that neither feed nor live generation had decided, and this one has
+	own map[int32]int64
 
 	mu       sync.Mutex
 	done     int64
@@ -50,8 +51,9 @@ type goal struct {
 // sameMeaning tells whether the live generation searches by the same, and so must hold the same.
 func (r *rebuilding) sameMeaning() bool { return r.live.Catalog == r.digest }
 
-// goals looks at log, feed and live generation. A partition is brought to where the live generation is, or to the feed's end when that is
-// further: what is decided after that belongs to the projector. Only when nobody projects is the rest decided here.
+// goals looks at log, feed and live generation. A partition is brought to where the live generation is, or to the
+// feed's end when that is further: what is decided after that belongs to the projector. Only when nobody projects is
+// the rest decided here.
 func (r *rebuilding) goals(ctx context.Context, rest bool) (map[int32]goal, error) {
 	states, err := r.Generations.Auditor(r.live.Number).Partitions(ctx)
 	if err != nil {
@@ -74,8 +76,9 @@ func (r *rebuilding) goals(ctx context.Context, rest bool) (map[int32]goal, erro
 			}
 		}
 		if g.live.Next > end.Next || g.recorded > end.Next {
-			return nil, events.Errorf(events.Conflict, "rebuild.Index", "the log of partition %d ends at offset %d, but %d records have been decided: the log has lost records, or it is another log; nothing was switched",
-				end.Partition, end.Next, max(g.live.Next, g.recorded))
+			return nil, events.Errorf(events.Conflict, "rebuild.Index", "the log of partition %d ends at offset %d, "+
+				"but %d records have been decided: the log has lost records, or it is another log; nothing was "+
+				"switched", end.Partition, end.Next, max(g.live.Next, g.recorded))
 		}
 		g.to = max(g.live.Next, g.recorded)
 		if rest || foreign {
@@ -121,7 +124,8 @@ func (r *rebuilding) build(ctx context.Context) error {
 		}
 		if !finished {
 			finished = true
-			if err := r.building.Finish(ctx, func(done, all int, step string) { r.tell(step, int64(done), int64(all)) }); err != nil {
+			if err := r.building.Finish(ctx,
+				func(done, all int, step string) { r.tell(step, int64(done), int64(all)) }); err != nil {
 				return err
 			}
 			continue
@@ -191,8 +195,11 @@ func (r *rebuilding) takeOverOnce(ctx context.Context) error {
 	}
 	for partition, g := range goals {
 		if own, decided := r.own[partition]; decided && !r.sameMeaning() && g.live.Next > own {
-			return events.Errorf(events.Conflict, "rebuild.Index", "a server with the old search parameters has begun to decide records of partition %d from offset %d on, which were decided here with the new ones; nothing was switched. "+
-				"Run binnacle rebuild --drop-building and then binnacle rebuild again, beside the running server", partition, own)
+			return events.Errorf(events.Conflict, "rebuild.Index", "a server with the old search parameters has "+
+				"begun to decide records of partition %d from offset %d on, which were decided here with the new "+
+				"ones; nothing was switched. "+
+				"Run binnacle rebuild --drop-building and then binnacle rebuild again, beside the running server",
+				partition, own)
 		}
 	}
 	if _, err := r.catchUp(ctx, goals, "reading what was written meanwhile"); err != nil {
@@ -231,7 +238,9 @@ func (r *rebuilding) catchUp(ctx context.Context, goals map[int32]goal, step str
 			return 0, err
 		}
 		if g.first > state.Next && g.first < g.end {
-			return 0, events.Errorf(events.Conflict, "rebuild.Index", "the log of partition %d begins at offset %d, but the projections need it from %d: records are lost; nothing was switched", partition, g.first, state.Next)
+			return 0, events.Errorf(events.Conflict, "rebuild.Index", "the log of partition %d begins at offset %d, "+
+				"but the projections need it from %d: records are lost; nothing was switched", partition, g.first,
+				state.Next)
 		}
 		r.all += max(0, g.to-state.Next)
 	}
@@ -262,12 +271,13 @@ func (r *rebuilding) bring(ctx context.Context, partition int32, l *project.Line
 		if state.Next >= to {
 			return nil
 		}
-		a := &applier{log: r.Log, index: r.building, blobs: r.blobs, dialects: r.dialects, logger: r.logger, partition: partition, identity: r.identity, done: func(records int64) {
-			r.report(step, records)
-			r.mu.Lock()
-			r.summary.Recorded += records
-			r.mu.Unlock()
-		}}
+		a := &applier{log: r.Log, index: r.building, blobs: r.blobs, dialects: r.dialects, logger: r.logger,
+			partition: partition, identity: r.identity, done: func(records int64) {
+				r.report(step, records)
+				r.mu.Lock()
+				r.summary.Recorded += records
+				r.mu.Unlock()
+			}}
 		err := a.run(ctx, source, to)
 		r.mu.Lock()
 		r.summary.Unindexed += a.unindexed
@@ -299,17 +309,20 @@ func (r *rebuilding) bring(ctx context.Context, partition int32, l *project.Line
 		}
 		r.mu.Unlock()
 	}
-	return r.Log.Replay(ctx, events.Position{Partition: partition, Offset: state.Next}, g.to, func(records []events.RawRecord) error {
-		if err := l.Project(ctx, records, func(int64, []events.Outcome) {}); err != nil {
-			return err
-		}
-		r.report(step, int64(len(records)))
-		return nil
-	})
+	return r.Log.Replay(ctx, events.Position{Partition: partition, Offset: state.Next}, g.to,
+		func(records []events.RawRecord) error {
+			if err := l.Project(ctx, records, func(int64, []events.Outcome) {}); err != nil {
+				return err
+			}
+			r.report(step, int64(len(records)))
+			return nil
+		})
 }
 
 // decidedLive tells what the live generation has decided.
-func (r *rebuilding) decidedLive(ctx context.Context, from events.Position, to int64, handle func([]events.Decision) error) error {
+func (r *rebuilding) decidedLive(
+	ctx context.Context, from events.Position, to int64, handle func([]events.Decision) error,
+) error {
 	live := r.Generations.Auditor(r.live.Number)
 	for from.Offset < to {
 		decisions, err := live.Decisions(ctx, from, decidedAtOnce)
@@ -336,7 +349,8 @@ func (r *rebuilding) report(step string, records int64) {
 		return
 	}
 	r.reported = time.Now()
-	p := Progress{Generation: r.building.Number(), Step: step, Done: r.done, All: max(r.all, r.done), Rate: float64(r.done) / time.Since(r.started).Seconds()}
+	p := Progress{Generation: r.building.Number(), Step: step, Done: r.done, All: max(r.all, r.done),
+		Rate: float64(r.done) / time.Since(r.started).Seconds()}
 	if p.Rate > 0 {
 		p.Left = time.Duration(float64(p.All-p.Done) / p.Rate * float64(time.Second)).Truncate(time.Second)
 	}

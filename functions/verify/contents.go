@@ -24,7 +24,8 @@ type checked struct {
 	supersedes int64 // Sid of the version before; 0: none
 }
 
-// contents checks that the contents of versions are there and right and, with Deep, that the index has the terms that they give.
+// contents checks that the contents of versions are there and right and, with Deep, that the index has the terms that
+// they give.
 func (v *verifying) contents(ctx context.Context, batch []checked) error {
 	var hashes []events.Hash
 	for _, one := range batch {
@@ -93,7 +94,8 @@ func (v *verifying) isRight(version projections.Version, stored []byte) bool {
 	return true
 }
 
-// wrong returns the right content in place of what the blobs gave: what the log gives, if anybody wants it; nil: nothing does.
+// wrong returns the right content in place of what the blobs gave: what the log gives, if anybody wants it; nil:
+// nothing does.
 func (v *verifying) wrong(ctx context.Context, version projections.Version, stored []byte) ([]byte, error) {
 	_, there := slices.BinarySearch(v.stored, version.Hash.Prefix())
 	switch {
@@ -117,9 +119,11 @@ func (v *verifying) good(content []byte) {
 func (v *verifying) terms(wanted []projections.Row, found []scanned) {
 	different := int64(0)
 	for i, digest := range v.Index.Digests(wanted) {
-		if version := found[i].version; digest != found[i].terms && found[i].terms != (events.Hash{}) { // the zero one: they may be swept
+		// the zero one: they may be swept
+		if version := found[i].version; digest != found[i].terms && found[i].terms != (events.Hash{}) {
 			different++
-			v.problem("partition %d, sid %d: the search terms of %s in the index are not those that its content gives: searches may miss it or find it wrongly; binnacle rebuild makes them anew",
+			v.problem("partition %d, sid %d: the search terms of %s in the index are not those that its content "+
+				"gives: searches may miss it or find it wrongly; binnacle rebuild makes them anew",
 				version.Sid>>projections.SidBits, version.Sid&(1<<projections.SidBits-1), describe(version))
 		}
 	}
@@ -129,9 +133,11 @@ func (v *verifying) terms(wanted []projections.Row, found []scanned) {
 	v.report.TermsDiffer += different
 }
 
-// lost counts a content that is not what it should be, and brings it back if asked for. It returns the right one if terms are to be
-// compared, too.
-func (v *verifying) lost(ctx context.Context, version projections.Version, counter *int64, what string) ([]byte, error) {
+// lost counts a content that is not what it should be, and brings it back if asked for. It returns the right one if
+// terms are to be compared, too.
+func (v *verifying) lost(
+	ctx context.Context, version projections.Version, counter *int64, what string,
+) ([]byte, error) {
 	v.mu.Lock()
 	*counter++
 	v.mu.Unlock()

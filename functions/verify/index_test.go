@@ -14,9 +14,12 @@ func TestVerifyFindsWhatIsWrongWithTheIndex(t *testing.T) {
 		name, says string
 		break_     func(x *functionstest.Index)
 	}{
-		{"a version that was counted twice", "follows version", func(x *functionstest.Index) { x.Rows = append(x.Rows, x.Rows[len(x.Rows)-1]) }},
-		{"a version that is missing", "expected is", func(x *functionstest.Index) { x.Rows = append(x.Rows[:3:3], x.Rows[4:]...) }},
-		{"the last version missing", "missing at the end", func(x *functionstest.Index) { x.Rows = x.Rows[:len(x.Rows)-1] }},
+		{"a version that was counted twice", "follows version",
+			func(x *functionstest.Index) { x.Rows = append(x.Rows, x.Rows[len(x.Rows)-1]) }},
+		{"a version that is missing", "expected is",
+			func(x *functionstest.Index) { x.Rows = append(x.Rows[:3:3], x.Rows[4:]...) }},
+		{"the last version missing", "missing at the end",
+			func(x *functionstest.Index) { x.Rows = x.Rows[:len(x.Rows)-1] }},
 		{"an outcome that is missing", "has no outcome", func(x *functionstest.Index) {
 			for id := range x.Decided {
 				delete(x.Decided, id)
@@ -33,7 +36,8 @@ func TestVerifyFindsWhatIsWrongWithTheIndex(t *testing.T) {
 			state.Next += 5
 			x.States[0] = state
 		}},
-		{"a partition that the log does not have", "the log has none", func(x *functionstest.Index) { x.States[7] = projections.State{Next: 1} }},
+		{"a partition that the log does not have", "the log has none",
+			func(x *functionstest.Index) { x.States[7] = projections.State{Next: 1} }},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

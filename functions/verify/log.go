@@ -8,9 +8,9 @@ import (
 	"binnacle/projections"
 )
 
-// log reads the log of a partition up to a state, and beside it what was decided about each record: an outcome, or that it is in quarantine,
-// whether this program can read the record or not. Only a repetition has no decision of its own. The versions that the outcomes tell of must
-// be those of the index.
+// log reads the log of a partition up to a state, and beside it what was decided about each record: an outcome, or that
+// it is in quarantine, whether this program can read the record or not. Only a repetition has no decision of its own.
+// The versions that the outcomes tell of must be those of the index.
 func (v *verifying) log(ctx context.Context, end events.End, state projections.State, versions int64) error {
 	from := events.Position{Partition: end.Partition, Offset: end.First}
 	to := min(end.Next, state.Next)
@@ -20,10 +20,12 @@ func (v *verifying) log(ctx context.Context, end events.End, state projections.S
 	l := &logReading{verifying: v, decisions: decisions{index: v.Index, next: from}, seen: make(map[uint64]struct{})}
 	err := v.Log.Replay(ctx, from, to, func(records []events.RawRecord) error { return l.batch(ctx, records) })
 	if err == nil {
-		_, err = l.on(ctx, events.Position{Partition: end.Partition, Offset: to}) // those on records that the log lacks at its end
+		// those on records that the log lacks at its end
+		_, err = l.on(ctx, events.Position{Partition: end.Partition, Offset: to})
 	}
 	if err == nil && end.First == 0 && l.written != versions {
-		v.problem("partition %d: the outcomes tell of %d versions, the index has %d", end.Partition, l.written, versions)
+		v.problem("partition %d: the outcomes tell of %d versions, the index has %d", end.Partition, l.written,
+			versions)
 	}
 	return err
 }
@@ -59,7 +61,8 @@ func (l *logReading) batch(ctx context.Context, records []events.RawRecord) erro
 		case decision != nil:
 			l.decided(decision)
 			if of := decision.Outcome.EventID; unread == nil && of != "" && of != id {
-				l.problem("the decision on %v is about the event %s, and the log has the event %s there", raw.Position, of, id)
+				l.problem("the decision on %v is about the event %s, and the log has the event %s there", raw.Position,
+					of, id)
 			}
 		case unread != nil:
 			l.problem("the record at %v can't be read, and it is not in quarantine: %v", raw.Position, unread)
@@ -85,7 +88,8 @@ func (l *logReading) batch(ctx context.Context, records []events.RawRecord) erro
 	return nil
 }
 
-// decided counts a decision. What is in quarantine counts there alone, also where its event could be read and has an outcome that says so.
+// decided counts a decision. What is in quarantine counts there alone, also where its event could be read and has an
+// outcome that says so.
 func (l *logReading) decided(decision *events.Decision) {
 	outcome := &decision.Outcome
 	if outcome.EventID != "" {
@@ -108,8 +112,8 @@ func (l *logReading) decided(decision *events.Decision) {
 	l.report.Events++
 }
 
-// on returns the decision on the record at a position; nil: there is none. Positions ascend from call to call; decisions between them are
-// about records that the log does not have.
+// on returns the decision on the record at a position; nil: there is none. Positions ascend from call to call;
+// decisions between them are about records that the log does not have.
 func (l *logReading) on(ctx context.Context, position events.Position) (*events.Decision, error) {
 	for {
 		decision, err := l.decisions.first(ctx)

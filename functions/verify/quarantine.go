@@ -8,8 +8,8 @@ import (
 	"binnacle/projections"
 )
 
-// Dependent is a resource that was changed after a record that is in quarantine and was to change it, too: the later change may lack what
-// the record says. Positions are "partition:offset".
+// Dependent is a resource that was changed after a record that is in quarantine and was to change it, too: the later
+// change may lack what the record says. Positions are "partition:offset".
 type Dependent struct {
 	Record   string `json:"record"` // position of the record in quarantine
 	Tenant   string `json:"tenant"`
@@ -19,7 +19,8 @@ type Dependent struct {
 	Position string `json:"position"` // of the event that made it
 }
 
-// quarantine counts the records in quarantine, and looks which resources were changed after one that nobody has handled.
+// quarantine counts the records in quarantine, and looks which resources were changed after one that nobody has
+// handled.
 func (v *verifying) quarantine(ctx context.Context) error {
 	sizes, err := v.Index.Sizes(ctx)
 	if err != nil {
@@ -42,8 +43,8 @@ func (v *verifying) mayBe(key projections.Key) bool {
 	return err == nil
 }
 
-// dependents tells of the resources whose current version is younger than a record that was to change them. A resource that a condition
-// would have selected is not known.
+// dependents tells of the resources whose current version is younger than a record that was to change them. A resource
+// that a condition would have selected is not known.
 func (v *verifying) dependents(ctx context.Context, record events.RawRecord) error {
 	tenant, changes := events.Peek(record)
 	var keys []projections.Key
@@ -63,15 +64,17 @@ func (v *verifying) dependents(ctx context.Context, record events.RawRecord) err
 			return err
 		}
 		for _, version := range versions {
-			if version.Number == 0 || version.Position.Partition != record.Position.Partition || version.Position.Offset <= record.Position.Offset {
+			if version.Number == 0 || version.Position.Partition != record.Position.Partition ||
+				version.Position.Offset <= record.Position.Offset {
 				continue
 			}
 			if len(v.report.Dependents) == problemsTold {
 				v.report.MoreDependents++
 				continue
 			}
-			v.report.Dependents = append(v.report.Dependents, Dependent{Record: record.Position.String(), Tenant: version.Tenant, Type: version.Type, ID: version.ID,
-				Version: version.Number, Position: version.Position.String()})
+			v.report.Dependents = append(v.report.Dependents,
+				Dependent{Record: record.Position.String(), Tenant: version.Tenant, Type: version.Type, ID: version.ID,
+					Version: version.Number, Position: version.Position.String()})
 		}
 	}
 	return nil

@@ -18,9 +18,13 @@ type logWithout struct {
 	lost events.Position
 }
 
-func (l logWithout) Replay(ctx context.Context, from events.Position, to int64, handle func([]events.RawRecord) error) error {
+func (l logWithout) Replay(
+	ctx context.Context, from events.Position, to int64, handle func([]events.RawRecord) error,
+) error {
 	return l.Log.Replay(ctx, from, to, func(records []events.RawRecord) error {
-		return handle(slices.DeleteFunc(slices.Clone(records), func(raw events.RawRecord) bool { return raw.Position == l.lost }))
+		return handle(slices.DeleteFunc(slices.Clone(records), func(raw events.RawRecord) bool {
+			return raw.Position == l.lost
+		}))
 	})
 }
 
@@ -33,8 +37,10 @@ func TestVerifyTellsOfRecordsThatNothingWasDecidedAbout(t *testing.T) {
 		says   string
 		change func()
 	}{
-		"a record that can't be read and is not in quarantine": {"the record at " + at.String() + " can't be read", func() { n.Index.Quarantined = nil }},
-		"a decision about no record":                           {"there is a decision on " + at.String() + ", and the log has no such record", func() { log = logWithout{n.Log, at} }},
+		"a record that can't be read and is not in quarantine": {"the record at " + at.String() + " can't be read",
+			func() { n.Index.Quarantined = nil }},
+		"a decision about no record": {"there is a decision on " + at.String() +
+			", and the log has no such record", func() { log = logWithout{n.Log, at} }},
 		"the outcome of another event": {"is about the event", func() {
 			for id, outcome := range n.Index.Decided {
 				other := *outcome

@@ -20,11 +20,13 @@ import (
 
 // Bounds of a run.
 const (
-	keysAtOnce   = 2_000 // of one look-up
-	blobsAtOnce  = 64    // contents that are read at once
-	readers      = 4     // reads of contents side by side
-	healsAtOnce  = 4     // lost contents of one such read that are brought back side by side: each waits for the log and the blob store, and holds its whole event
-	problemsTold = 100   // problems that are told one by one
+	keysAtOnce  = 2_000 // of one look-up
+	blobsAtOnce = 64    // contents that are read at once
+	readers     = 4     // reads of contents side by side
+	// lost contents of one such read that are brought back side by side: each waits for the log and the blob store, and
+	// holds its whole event
+	healsAtOnce  = 4
+	problemsTold = 100 // problems that are told one by one
 	reportEvery  = 250 * time.Millisecond
 	patience     = time.Second // without progress of a projector that is behind
 )
@@ -36,15 +38,15 @@ type Storage struct {
 	Blobs    projections.Blobs
 	Dialects *projections.Dialects // that the index was made with
 
-	// OtherReading: the definitions are those that the index was made with, but the program that made it extracted other terms from them.
-	// Then terms are not compared.
+	// OtherReading: the definitions are those that the index was made with, but the program that made it extracted
+	// other terms from them. Then terms are not compared.
 	OtherReading bool
 }
 
 // Options say how deep to look. By default the index is read once and every content's hash is computed.
 type Options struct {
-	// Deep: also read the log again: every event has its outcome, and the versions are those that the outcomes tell. And extract every
-	// content's terms anew: they must be those that the index has.
+	// Deep: also read the log again: every event has its outcome, and the versions are those that the outcomes tell.
+	// And extract every content's terms anew: they must be those that the index has.
 	Deep   bool
 	Repair bool // bring missing and wrong contents back from the log
 }
@@ -72,10 +74,12 @@ type verifying struct {
 	hashes   map[uint64]struct{} // first bytes of every hash that a version has
 }
 
-// Handle verifies and calls progress, from one goroutine at a time, with the versions done and all. An error means that verifying could not be
-// finished; what it found wrong is in the report. It may run beside a server that writes: what is written meanwhile is passed over.
+// Handle verifies and calls progress, from one goroutine at a time, with the versions done and all. An error means that
+// verifying could not be finished; what it found wrong is in the report. It may run beside a server that writes: what
+// is written meanwhile is passed over.
 func (v *Storage) Handle(ctx context.Context, options Options, progress func(done, all int64)) (Report, error) {
-	run := &verifying{Storage: v, options: options, progress: progress, seed: maphash.MakeSeed(), latest: make(map[uint64]latest), living: make(map[projections.Ledger]int64), hashes: make(map[uint64]struct{})}
+	run := &verifying{Storage: v, options: options, progress: progress, seed: maphash.MakeSeed(),
+		latest: make(map[uint64]latest), living: make(map[projections.Ledger]int64), hashes: make(map[uint64]struct{})}
 	run.report.Types = make(map[string]TypeCount)
 	started := time.Now()
 	// Orphans are counted against the versions read afterwards: a content is there before its version is.
@@ -150,20 +154,25 @@ func (v *verifying) partitions(ctx context.Context) error {
 		state := states[end.Partition]
 		switch {
 		case state.Next > end.Next:
-			v.problem("partition %d: %d records are projected, but the log ends at offset %d: the log has lost records, or it is another log", end.Partition, state.Next, end.Next)
+			v.problem("partition %d: %d records are projected, but the log ends at offset %d: the log has lost "+
+				"records, or it is another log", end.Partition, state.Next, end.Next)
 		case state.Next < end.First && end.First < end.Next:
-			v.problem("partition %d: the log begins at offset %d, but the projector is at %d: records are lost", end.Partition, end.First, state.Next)
+			v.problem("partition %d: the log begins at offset %d, but the projector is at %d: records are lost",
+				end.Partition, end.First, state.Next)
 		case state.Next < wanted[end.Partition]:
-			v.problem("partition %d: %d records of the log are not projected yet; if no server is running start one, then verify again", end.Partition, wanted[end.Partition]-state.Next)
+			v.problem("partition %d: %d records of the log are not projected yet; if no server is running start one, "+
+				"then verify again", end.Partition, wanted[end.Partition]-state.Next)
 		}
 		if end.First > 0 {
-			v.problem("the log's %s; a rebuild can't make again what they said: bring the log back from its copy", functions.HeadGone(end))
+			v.problem("the log's %s; a rebuild can't make again what they said: bring the log back from its copy",
+				functions.HeadGone(end))
 		}
 		count, err := v.versions(ctx, end.Partition, state)
 		if err != nil {
 			return err
 		}
-		v.report.Partitions = append(v.report.Partitions, PartitionReport{Partition: end.Partition, First: end.First, Next: end.Next, Projected: state.Next, Versions: count})
+		v.report.Partitions = append(v.report.Partitions, PartitionReport{Partition: end.Partition, First: end.First,
+			Next: end.Next, Projected: state.Next, Versions: count})
 		if v.options.Deep {
 			if err := v.log(ctx, end, state, count); err != nil {
 				return err
@@ -195,14 +204,17 @@ func (v *verifying) audit(audit projections.Audit) {
 	}
 	for _, ledger := range slices.SortedFunc(maps.Keys(living), byName) {
 		if found, counted := living[ledger], audit.Living[ledger]; found != counted {
-			v.problem("the index counts %d resources of type %s of tenant %q, and has %d: totals are wrong; binnacle rebuild makes it anew", counted, ledger.Type, ledger.Tenant, found)
+			v.problem("the index counts %d resources of type %s of tenant %q, and has %d: totals are wrong; binnacle "+
+				"rebuild makes it anew", counted, ledger.Type, ledger.Tenant, found)
 		}
 	}
 }
 
-// settled gives the ends that the log has now and the states of an index that has reached them, or that makes no progress for a while: a
-// server that writes meanwhile is always a few records behind.
-func (v *verifying) settled(ctx context.Context) (wanted map[int32]int64, states map[int32]projections.State, err error) {
+// settled gives the ends that the log has now and the states of an index that has reached them, or that makes no
+// progress for a while: a server that writes meanwhile is always a few records behind.
+func (v *verifying) settled(
+	ctx context.Context,
+) (wanted map[int32]int64, states map[int32]projections.State, err error) {
 	ends, err := v.Log.Ends(ctx)
 	if err != nil {
 		return nil, nil, err
@@ -246,7 +258,8 @@ func (v *verifying) versions(ctx context.Context, partition int32, state project
 		}
 		count++
 		if version.Sid != next {
-			v.problem("%s is version number %d of partition %d by its sid, expected is %d", describe(version), version.Sid&(1<<projections.SidBits-1), partition, next&(1<<projections.SidBits-1))
+			v.problem("%s is version number %d of partition %d by its sid, expected is %d", describe(version),
+				version.Sid&(1<<projections.SidBits-1), partition, next&(1<<projections.SidBits-1))
 		}
 		next = version.Sid + 1
 		before := v.count(version)
@@ -273,10 +286,12 @@ func (v *verifying) versions(ctx context.Context, partition int32, state project
 }
 
 func describe(v projections.Version) string {
-	return fmt.Sprintf("%s/%s version %d of tenant %s (record %v, change %d)", v.Type, v.ID, v.Number, v.Tenant, v.Position, v.Change)
+	return fmt.Sprintf("%s/%s version %d of tenant %s (record %v, change %d)", v.Type, v.ID, v.Number, v.Tenant,
+		v.Position, v.Change)
 }
 
-// count checks that the versions of each resource are counted 1, 2, 3 …, and returns the Sid of the one before; 0: there is none.
+// count checks that the versions of each resource are counted 1, 2, 3 …, and returns the Sid of the one before; 0:
+// there is none.
 func (v *verifying) count(version projections.Version) (supersedes int64) {
 	key := maphash.Comparable(v.seed, version.Key)
 	v.mu.Lock()

@@ -8,9 +8,10 @@ import (
 	"binnacle/projections"
 )
 
-// claimed looks up what stands under an event's idempotency key, which it has. It answers for the log only where there can be no doubt: while less than
-// half of the key's window has passed by this node's clock. Else, and when the key is free, it returns nil: the event is to be appended,
-// and its place in the log decides. Kind Reused: the key stands for another request.
+// claimed looks up what stands under an event's idempotency key, which it has. It answers for the log only where there
+// can be no doubt: while less than half of the key's window has passed by this node's clock. Else, and when the key is
+// free, it returns nil: the event is to be appended, and its place in the log decides. Kind Reused: the key stands for
+// another request.
 func (w *Writer) claimed(ctx context.Context, event *events.Event) (*events.Outcome, error) {
 	claims, err := w.Index.Claims(ctx, functions.ClaimNames(event))
 	if err != nil {
@@ -32,8 +33,8 @@ func (w *Writer) claimed(ctx context.Context, event *events.Event) (*events.Outc
 	return nil, nil
 }
 
-// Unclaimed tells whether an idempotency key is known to stand for nothing. Then no part of its request can, and the entries of a batch need
-// no look-up each.
+// Unclaimed tells whether an idempotency key is known to stand for nothing. Then no part of its request can, and the
+// entries of a batch need no look-up each.
 func (w *Writer) Unclaimed(ctx context.Context, tenant, key string) bool {
 	if key == "" {
 		return true
@@ -53,7 +54,8 @@ func (w *Writer) repeated(ctx context.Context, first string) (*events.Outcome, e
 		return nil, err
 	}
 	if outcomes[0] == nil {
-		return nil, events.Errorf(events.Internal, "write.Writer", "the event %s holds an idempotency key and has no outcome", first)
+		return nil, events.Errorf(events.Internal, "write.Writer",
+			"the event %s holds an idempotency key and has no outcome", first)
 	}
 	outcome := *outcomes[0]
 	outcome.Repeats = first

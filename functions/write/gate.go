@@ -21,9 +21,10 @@ const (
 	gateTimeout = 2 * time.Second        // bound of making a verdict
 )
 
-// gate tells whether an event may be appended: the index and the blobs answer and the projector keeps up (ADR 18). A log that
-// doesn't answer for a moment closes no gate that was open: its own Append knows whether to wait for it or to refuse. Verdicts are shared by
-// all requests for a moment, so a write costs no extra round trip while others are under way.
+// gate tells whether an event may be appended: the index and the blobs answer and the projector keeps up (ADR 18). A
+// log that doesn't answer for a moment closes no gate that was open: its own Append knows whether to wait for it or to
+// refuse. Verdicts are shared by all requests for a moment, so a write costs no extra round trip while others are under
+// way.
 type gate struct {
 	log     events.Log
 	index   Index
@@ -46,7 +47,8 @@ type verdict struct {
 	next   int64         // the projector's place when it was seen last
 	lagged bool          // it had something to do then
 	moved  time.Time     // when it last was seen to go on, or to have nothing to do
-	room   int64         // events that may be appended on this verdict: what is appended from then on counts as not projected
+	// events that may be appended on this verdict: what is appended from then on counts as not projected
+	room int64
 }
 
 // enter takes a place for one event on a verdict; false: there is none, and the verdict has to be made anew.
@@ -60,7 +62,8 @@ func (v *verdict) enter() bool {
 
 // newGate makes the gate of a function whose limits are settled.
 func newGate(w *Writer) *gate {
-	g := &gate{log: w.Log, index: w.Index, ready: w.IndexReady, away: w.IndexAway, blobs: w.Blobs, fit: w.Fit, trouble: w.Trouble, limits: w.limits, verdicts: make(map[int32]*verdict)}
+	g := &gate{log: w.Log, index: w.Index, ready: w.IndexReady, away: w.IndexAway, blobs: w.Blobs, fit: w.Fit,
+		trouble: w.Trouble, limits: w.limits, verdicts: make(map[int32]*verdict)}
 	if g.ready == nil {
 		g.ready = func(context.Context) error { return nil }
 	}
@@ -76,7 +79,8 @@ func newGate(w *Writer) *gate {
 // check returns nil when events of the partition may be appended, or an error of kind Transient.
 func (g *gate) check(ctx context.Context, partition int32) error {
 	if err := g.fit.Err(); err != nil {
-		return events.Wrap(events.Transient, "write.Writer", err, "the log is not the one that this server's data was made from; nothing was written, the operator has to put it right")
+		return events.Wrap(events.Transient, "write.Writer", err, "the log is not the one that this server's data "+
+			"was made from; nothing was written, the operator has to put it right")
 	}
 	g.mu.Lock()
 	v := g.verdicts[partition]
@@ -114,7 +118,9 @@ func (g *gate) check(ctx context.Context, partition int32) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if v.err == nil && !v.enter() {
-		return events.Errorf(events.Transient, "write.Writer", "as many events wait for the projector as the %d allowed; nothing was written, try again later", g.limits.LagRecords)
+		return events.Errorf(events.Transient, "write.Writer",
+			"as many events wait for the projector as the %d allowed; nothing was written, try again later",
+			g.limits.LagRecords)
 	}
 	return v.err
 }
@@ -131,7 +137,8 @@ func (g *gate) make(partition int32, v *verdict) {
 	case s.silent == nil:
 		stands := v.seen && v.next == s.next && s.next < s.end // else another node projects
 		v.err = v.judge(now, s.next, s.end, g.limits)
-		if since, err := g.trouble(partition); v.err == nil && err != nil && stands && now.Sub(since) >= g.limits.LagTrouble {
+		if since, err := g.trouble(partition); v.err == nil && err != nil && stands &&
+			now.Sub(since) >= g.limits.LagTrouble {
 			v.err = away(err, "the projector")
 		}
 	case v.seen:
@@ -153,20 +160,25 @@ func (v *verdict) judge(now time.Time, next, end int64, limits Limits) error {
 	v.next, v.lagged, v.room, v.seen = next, lag > 0, limits.LagRecords-lag, true
 	switch {
 	case lag >= limits.LagRecords:
-		return events.Errorf(events.Transient, "write.Writer", "the projector is %d events behind, and %d are allowed; nothing was written, try again later", lag, limits.LagRecords)
+		return events.Errorf(events.Transient, "write.Writer",
+			"the projector is %d events behind, and %d are allowed; nothing was written, try again later", lag,
+			limits.LagRecords)
 	case now.Sub(v.moved) > limits.LagStall:
-		return events.Errorf(events.Transient, "write.Writer", "the projector has stood still for more than %v with %d events before it; nothing was written, try again later", limits.LagStall, lag)
+		return events.Errorf(events.Transient, "write.Writer", "the projector has stood still for more than %v with "+
+			"%d events before it; nothing was written, try again later", limits.LagStall, lag)
 	}
 	return nil
 }
 
-// extend goes on with the verdict before while the log doesn't tell its end: what was appended since has been counted, and the projector, which
-// can't read the log either, isn't blamed for standing still.
+// extend goes on with the verdict before while the log doesn't tell its end: what was appended since has been counted,
+// and the projector, which can't read the log either, isn't blamed for standing still.
 func (v *verdict) extend(now time.Time, next int64, limits Limits) error {
 	v.room += max(0, next-v.next)
 	v.next, v.moved = max(v.next, next), now
 	if v.room <= 0 {
-		return events.Errorf(events.Transient, "write.Writer", "the log does not answer and %d events wait for the projector; nothing was written, try again later", limits.LagRecords)
+		return events.Errorf(events.Transient, "write.Writer",
+			"the log does not answer and %d events wait for the projector; nothing was written, try again later",
+			limits.LagRecords)
 	}
 	return nil
 }
@@ -204,14 +216,18 @@ func (g *gate) look(partition int32) (s sight) {
 	return s
 }
 
-// away makes a part's failure the reason why nothing is appended. Of the failure a client may read its text, unless it is of kind Internal.
+// away makes a part's failure the reason why nothing is appended. Of the failure a client may read its text, unless it
+// is of kind Internal.
 func away(err error, part string) error {
 	var told *events.Error
 	switch {
 	case err == nil:
 		return nil
 	case errors.As(err, &told) && told.Kind != events.Internal && told.Text != "":
-		return events.Wrap(events.Transient, "write.Writer", err, "%s can't be used now: %s; nothing was written, try again later", part, strings.TrimSuffix(told.Text, "; nothing was written"))
+		return events.Wrap(events.Transient, "write.Writer", err,
+			"%s can't be used now: %s; nothing was written, try again later", part,
+			strings.TrimSuffix(told.Text, "; nothing was written"))
 	}
-	return events.Wrap(events.Transient, "write.Writer", err, "%s does not answer; nothing was written, try again later", part)
+	return events.Wrap(events.Transient, "write.Writer", err,
+		"%s does not answer; nothing was written, try again later", part)
 }

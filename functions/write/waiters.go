@@ -16,9 +16,10 @@ const (
 	waitersQuery = 2 * time.Second        // bound of one look-up
 )
 
-// Waiters connects those who wait for an event's outcome with those who decide it. [project.Projector] in the same process resolves them after
-// its commit; outcomes that another process commits are looked up when the index tells of progress ([Waiters.Progressed]), and four
-// times a second while somebody waits in case nobody tells. Its methods are safe for concurrent use.
+// Waiters connects those who wait for an event's outcome with those who decide it. [project.Projector] in the same
+// process resolves them after its commit; outcomes that another process commits are looked up when the index tells of
+// progress ([Waiters.Progressed]), and four times a second while somebody waits in case nobody tells. Its methods are
+// safe for concurrent use.
 type Waiters struct {
 	outcomes functions.OutcomeReader
 
@@ -95,8 +96,9 @@ func (w *Waiters) tell(outcome events.Outcome) {
 	delete(w.waiting, outcome.EventID)
 }
 
-// Progressed looks up, in one query, the events that are waited for and that another process may have decided. It returns soon and
-// is meant to be called for every notification of an index: calls during a look-up are one look-up after it.
+// Progressed looks up, in one query, the events that are waited for and that another process may have decided. It
+// returns soon and is meant to be called for every notification of an index: calls during a look-up are one look-up
+// after it.
 func (w *Waiters) Progressed(ctx context.Context) {
 	w.lookup(ctx, false)
 }

@@ -21,8 +21,12 @@ type Index interface {
 type Limits struct {
 	OutcomeWait time.Duration // how long a request waits for its outcome; default 15 s
 	LagRecords  int64         // records that the projector may be behind before writes are refused; default 20,000
-	LagStall    time.Duration // how long the projector may stand still with records before it; default 30 s, because a group whose coordinator was lost takes some 20 s to find itself
-	LagTrouble  time.Duration // how long the projector's tries may have failed before writes are refused; default 5 s, longer than most pauses of a rebuild
+	// how long the projector may stand still with records before it; default 30 s, because a group whose coordinator
+	// was lost takes some 20 s to find itself
+	LagStall time.Duration
+	// how long the projector's tries may have failed before writes are refused; default 5 s, longer than most pauses of
+	// a rebuild
+	LagTrouble time.Duration
 }
 
 func (l Limits) withDefaults() Limits {
@@ -33,13 +37,14 @@ func (l Limits) withDefaults() Limits {
 	return l
 }
 
-// Writer asks: it appends events to the log and answers with what the projector made of them. All fields but Limits and Fit
-// must be set before the first call and stay as they are.
+// Writer asks: it appends events to the log and answers with what the projector made of them. All fields but Limits and
+// Fit must be set before the first call and stay as they are.
 type Writer struct {
-	Log        events.Log
-	Index      Index
-	IndexReady func(context.Context) error // tells in bounded time whether the index takes commits; nil: it does when it answers
-	IndexAway  func() time.Time            // when anybody last saw that the index takes none; nil: nobody else looks
+	Log   events.Log
+	Index Index
+	// tells in bounded time whether the index takes commits; nil: it does when it answers
+	IndexReady func(context.Context) error
+	IndexAway  func() time.Time // when anybody last saw that the index takes none; nil: nobody else looks
 	Blobs      projections.Blobs
 	Dialects   *projections.Dialects
 	Waiters    *Waiters
@@ -48,7 +53,8 @@ type Writer struct {
 	Limits     Limits
 	Fit        *functions.Fit // while it tells of a misfit nothing is appended; nil: the log always fits
 
-	// Trouble tells why this process's projector can't go on in a partition, and since when; nil: there is no projector here.
+	// Trouble tells why this process's projector can't go on in a partition, and since when; nil: there is no projector
+	// here.
 	Trouble func(partition int32) (since time.Time, err error)
 
 	once   sync.Once
@@ -63,12 +69,14 @@ func (w *Writer) prepare() {
 	})
 }
 
-// Handle appends one event and returns what became of it. The outcome of a refused event is no error: its Refusal tells.
+// Handle appends one event and returns what became of it. The outcome of a refused event is no error: its Refusal
+// tells.
 //
-// Kind Transient: a part is away or the projector is too far behind, and nothing was appended. Kind Unknown: the event is or may be
-// in the log and takes effect if it is; the text names its position when that is known. Kind Reused: the event's idempotency key stands
-// for another request. Kind Unsupported, Invalid: see [projections.Dialects.Of]; nothing was appended. An event that repeats another under its key takes no effect: that one's outcome is returned, and its Repeats is
-// not empty.
+// Kind Transient: a part is away or the projector is too far behind, and nothing was appended. Kind Unknown: the event
+// is or may be in the log and takes effect if it is; the text names its position when that is known. Kind Reused: the
+// event's idempotency key stands for another request. Kind Unsupported, Invalid: see [projections.Dialects.Of]; nothing
+// was appended. An event that repeats another under its key takes no effect: that one's outcome is returned, and its
+// Repeats is not empty.
 func (w *Writer) Handle(ctx context.Context, event events.Event) (events.Outcome, error) {
 	outcome, err := w.Send(ctx, event, false)
 	if err != nil {
@@ -77,7 +85,8 @@ func (w *Writer) Handle(ctx context.Context, event events.Event) (events.Outcome
 	return outcome(ctx)
 }
 
-// sent is an event on its way through the log. It keeps nothing of the event, which may be large while its outcome takes a while.
+// sent is an event on its way through the log. It keeps nothing of the event, which may be large while its outcome
+// takes a while.
 type sent struct {
 	by    *Writer
 	known *events.Outcome // it was decided before
@@ -87,9 +96,11 @@ type sent struct {
 	err   error  // why it may not be in the log
 }
 
-// Send appends an event and returns what waits for its outcome, once; see [Writer.Handle] for the errors. Of an event that is known to be
-// unclaimed the claims on its key are not looked up.
-func (w *Writer) Send(ctx context.Context, event events.Event, unclaimed bool) (outcome func(context.Context) (events.Outcome, error), err error) {
+// Send appends an event and returns what waits for its outcome, once; see [Writer.Handle] for the errors. Of an event
+// that is known to be unclaimed the claims on its key are not looked up.
+func (w *Writer) Send(
+	ctx context.Context, event events.Event, unclaimed bool,
+) (outcome func(context.Context) (events.Outcome, error), err error) {
 	w.prepare()
 	if _, err := w.Dialects.Of(&event); err != nil {
 		return nil, err
@@ -103,7 +114,8 @@ func (w *Writer) Send(ctx context.Context, event events.Event, unclaimed bool) (
 			return (&sent{known: known}).Outcome, err
 		}
 	}
-	s := &sent{by: w, wait: w.Waiters.Wait(event.ID, partition), bound: w.limits.OutcomeWait, at: "its position is not known"}
+	s := &sent{by: w, wait: w.Waiters.Wait(event.ID, partition), bound: w.limits.OutcomeWait,
+		at: "its position is not known"}
 	positions, err := w.Log.Append(ctx, []events.Event{event})
 	switch {
 	case err == nil:
@@ -142,15 +154,18 @@ func (s *sent) own(ctx context.Context) (events.Outcome, error) {
 	case outcome := <-s.wait.Done():
 		return outcome, nil
 	case <-bound.C:
-		return events.Outcome{}, events.Wrap(events.Unknown, "write.Writer", s.err, "the change was sent to the log (%s) and takes effect if it arrived, "+
-			"but its outcome was not known within %v; ask again with the same Idempotency-Key, or read later", s.at, s.bound)
+		return events.Outcome{}, events.Wrap(events.Unknown, "write.Writer", s.err,
+			"the change was sent to the log (%s) and takes effect if it arrived, "+
+				"but its outcome was not known within %v; ask again with the same Idempotency-Key, or read later", s.at,
+			s.bound)
 	case <-ctx.Done():
-		return events.Outcome{}, events.Wrap(events.Unknown, "write.Writer", ctx.Err(), "the caller left before the outcome was known; the change was sent to the log (%s)", s.at)
+		return events.Outcome{}, events.Wrap(events.Unknown, "write.Writer", ctx.Err(),
+			"the caller left before the outcome was known; the change was sent to the log (%s)", s.at)
 	}
 }
 
-// Append appends one event under the same conditions as [Writer.Handle] and returns its position at once. repeats: the event was asked for
-// before under its idempotency key, and the position is that of the first time.
+// Append appends one event under the same conditions as [Writer.Handle] and returns its position at once. repeats: the
+// event was asked for before under its idempotency key, and the position is that of the first time.
 func (w *Writer) Append(ctx context.Context, event events.Event) (position events.Position, repeats bool, err error) {
 	w.prepare()
 	if _, err := w.Dialects.Of(&event); err != nil {

@@ -93,9 +93,13 @@ func TestNothingIsAppendedWhileAPartIsAway(t *testing.T) {
 		name       string
 		down, back func()
 	}{
-		{"the search index can't be used now: it is read-only", func() { readOnly.Store(true) }, func() { readOnly.Store(false) }},
-		{"the search index", func() { n.Index.Failing(func(string) error { return *functionstest.Away(events.Transient) }) }, func() { n.Index.Failing(nil) }},
-		{"the blob store", func() { blobs.Err.Store(functionstest.Away(events.Transient)) }, func() { blobs.Err.Store(nil) }},
+		{"the search index can't be used now: it is read-only", func() { readOnly.Store(true) },
+			func() { readOnly.Store(false) }},
+		{"the search index",
+			func() { n.Index.Failing(func(string) error { return *functionstest.Away(events.Transient) }) },
+			func() { n.Index.Failing(nil) }},
+		{"the blob store", func() { blobs.Err.Store(functionstest.Away(events.Transient)) },
+			func() { blobs.Err.Store(nil) }},
 	}
 	for i, part := range parts {
 		t.Run(part.name, func(t *testing.T) {
@@ -108,7 +112,8 @@ func TestNothingIsAppendedWhileAPartIsAway(t *testing.T) {
 				t.Fatal(err)
 			}
 			got := eventually(n, 503, "PUT", "/Patient/p", functionstest.Patient("p", fmt.Sprint(i)))
-			if got.Header.Get("Retry-After") == "" || !strings.Contains(got.Body, part.name) || got.At(t, "issue", 0, "code") != "transient" {
+			if got.Header.Get("Retry-After") == "" || !strings.Contains(got.Body, part.name) ||
+				got.At(t, "issue", 0, "code") != "transient" {
 				t.Errorf("got %v %s, want Retry-After and the part named", got.Header, got.Body)
 			}
 			if after, _ := n.Log.Ends(t.Context()); after[0].Next != before[0].Next {
@@ -143,7 +148,8 @@ func TestALogThatDoesNotAnswerForAMomentClosesNoGateThatWasOpen(t *testing.T) {
 		return nil
 	})
 	for taken := 0; ; taken++ {
-		_, _, err := n.Write.Append(t.Context(), events.Event{ID: functionstest.NewID(), Tenant: "main", Changes: []events.Change{{Operation: events.Delete, Type: "Patient", ID: "none", Entry: -1}}})
+		_, _, err := n.Write.Append(t.Context(), events.Event{ID: functionstest.NewID(), Tenant: "main",
+			Changes: []events.Change{{Operation: events.Delete, Type: "Patient", ID: "none", Entry: -1}}})
 		if err != nil {
 			if events.KindOf(err) != events.Transient || !strings.Contains(err.Error(), "the log does not answer") {
 				t.Errorf("after %d: got %v, want a Transient that names the log", taken, err)
@@ -151,7 +157,8 @@ func TestALogThatDoesNotAnswerForAMomentClosesNoGateThatWasOpen(t *testing.T) {
 			break
 		}
 		if taken > allowed {
-			t.Fatalf("%d events were taken while nobody knew the end of the log and nothing was projected; %d may wait", taken, allowed)
+			t.Fatalf("%d events were taken while nobody knew the end of the log and nothing was projected; %d may wait",
+				taken, allowed)
 		}
 	}
 	log.ends.Store(nil)
@@ -163,7 +170,8 @@ func TestALogThatDoesNotAnswerForAMomentClosesNoGateThatWasOpen(t *testing.T) {
 		log.Log, n.Write.Log = n.Log, log
 		log.ends.Store(functionstest.Away(events.Transient))
 	})
-	if got := other.Must(503, "POST", "/Patient", functionstest.Patient("", "1")); !strings.Contains(got.Body, "the log") {
+	if got := other.Must(503, "POST", "/Patient", functionstest.Patient("", "1")); !strings.Contains(got.Body,
+		"the log") {
 		t.Errorf("got %s, want the log named", got.Body)
 	}
 }
@@ -194,12 +202,14 @@ func TestWhatIsNotDecidedInTimeIsToldWithItsPosition(t *testing.T) {
 		return nil
 	})
 	got := n.Must(504, "PUT", "/Patient/p", functionstest.Patient("p", "1"), `Idempotency-Key: "k"`)
-	if text := got.At(t, "issue", 0, "diagnostics"); !strings.Contains(text, "0:1") || !strings.Contains(text, "Idempotency-Key") {
+	if text := got.At(t, "issue", 0, "diagnostics"); !strings.Contains(text, "0:1") ||
+		!strings.Contains(text, "Idempotency-Key") {
 		t.Errorf("the text tells neither the position nor what to do: %s", text)
 	}
 	n.Index.Failing(nil)
 	n.CaughtUp()
-	if again := n.Must(200, "PUT", "/Patient/p", functionstest.Patient("p", "1"), `Idempotency-Key: "k"`); again.Header.Get("ETag") != `W/"2"` || again.Header.Get("Binnacle-Position") != "0:1" {
+	if again := n.Must(200, "PUT", "/Patient/p", functionstest.Patient("p", "1"),
+		`Idempotency-Key: "k"`); again.Header.Get("ETag") != `W/"2"` || again.Header.Get("Binnacle-Position") != "0:1" {
 		t.Errorf("the same request again: got %v, want the first one's outcome", again.Header)
 	}
 }
@@ -241,8 +251,10 @@ func TestNoMoreIsTakenThanTheProjectorIsAllowedToBeBehind(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Beyond what may wait there are only those on their way into the log when a verdict was made.
-	if ends[0].Next != taken.Load() || taken.Load() > allowed+clients || taken.Load() < allowed/2 || refused.Load() == 0 {
-		t.Errorf("%d events were taken, %d are in the log, %d were refused; %d may wait", taken.Load(), ends[0].Next, refused.Load(), allowed)
+	if ends[0].Next != taken.Load() || taken.Load() > allowed+clients || taken.Load() < allowed/2 ||
+		refused.Load() == 0 {
+		t.Errorf("%d events were taken, %d are in the log, %d were refused; %d may wait", taken.Load(), ends[0].Next,
+			refused.Load(), allowed)
 	}
 	n.Index.Failing(nil)
 	n.CaughtUp()
@@ -295,7 +307,8 @@ func TestOutcomesOfOtherProcessesAreFound(t *testing.T) {
 			n := functionstest.NewNode(t)
 			// This door's waiters hear nothing from the projector.
 			waiters := write.NewWaiters(n.Index)
-			n.Front.Write = &write.Writer{Log: n.Log, Index: n.Index, Blobs: n.Blobs, Dialects: functionstest.Dialects(), Waiters: waiters, Partitions: 1, Now: time.Now}
+			n.Front.Write = &write.Writer{Log: n.Log, Index: n.Index, Blobs: n.Blobs,
+				Dialects: functionstest.Dialects(), Waiters: waiters, Partitions: 1, Now: time.Now}
 			n.Door = n.Handler(n.Front)
 			ctx, cancel := context.WithCancel(t.Context())
 			var group sync.WaitGroup
