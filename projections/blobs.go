@@ -18,9 +18,11 @@ type Blob struct {
 //   - Get answers with the exact bytes that were put, or with nothing; never with other bytes, never with a part;
 //   - a blob that Put acknowledged may still be lost by its store: a version row knows its record, so the log heals it.
 //
-// Methods are safe for concurrent use. Errors are *events.Error: Transient when the store cannot be reached in bounded time.
+// Methods are safe for concurrent use. Errors are *events.Error: Transient when the store cannot be reached in bounded
+// time.
 type Blobs interface {
-	// Put returns once every blob is stored at the configured level. After an error some may be stored; putting again is safe.
+	// Put returns once every blob is stored at the configured level. After an error some may be stored; putting again
+	// is safe.
 	Put(ctx context.Context, blobs []Blob) error
 
 	// Get returns the contents in the order of the hashes; nil stands for a blob that is not there.

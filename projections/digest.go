@@ -11,13 +11,16 @@ import (
 	"binnacle/events"
 )
 
-// Digest is a SHA-256 over everything that a row says: the version and its terms, in whatever order they come and however often. Posted is
-// left out: rows that were written before it was known don't say it, and a rebuild that tells it is the same all the same.
+// Digest is a SHA-256 over everything that a row says: the version and its terms, in whatever order they come and
+// however often. Posted is left out: rows that were written before it was known don't say it, and a rebuild that tells
+// it is the same all the same.
 func (r *Row) Digest() events.Hash {
-	var said [4 << 10]byte // as a rule nothing beyond this memory and that of order is needed; every row that is written comes here
+	// as a rule nothing beyond this memory and that of order is needed; every row that is written comes here
+	var said [4 << 10]byte
 	var order [64]*Term
 	b := appendText(said[:0], r.Tenant, r.Type, r.ID)
-	b = appendNumbers(b, r.Sid, r.Number, int64(r.Position.Partition), r.Position.Offset, int64(r.Change), r.Time.UnixMilli(), r.Supersedes, r.MainDate)
+	b = appendNumbers(b, r.Sid, r.Number, int64(r.Position.Partition), r.Position.Offset, int64(r.Change),
+		r.Time.UnixMilli(), r.Supersedes, r.MainDate)
 	b = append(b, r.Hash[:]...)
 	if r.Deleted {
 		b = append(b, 1)
@@ -67,7 +70,8 @@ func appendTerm(b []byte, t *Term) []byte {
 	}
 	b = append(b, byte(t.Kind), identifier)
 	b = appendText(b, t.Param, t.System, t.Code, t.Text)
-	b = appendNumbers(b, t.Start, t.End, int64(math.Float64bits(t.Low)), int64(math.Float64bits(t.High)), int64(len(t.Parts)))
+	b = appendNumbers(b, t.Start, t.End, int64(math.Float64bits(t.Low)), int64(math.Float64bits(t.High)),
+		int64(len(t.Parts)))
 	for i := range t.Parts {
 		b = appendTerm(b, &t.Parts[i])
 	}
@@ -91,7 +95,8 @@ func compareTerms(a, b *Term) int {
 	if c := strings.Compare(a.Text, b.Text); c != 0 {
 		return c
 	}
-	if c := cmp.Or(cmp.Compare(a.Start, b.Start), cmp.Compare(a.End, b.End), cmp.Compare(a.Low, b.Low), cmp.Compare(a.High, b.High)); c != 0 {
+	if c := cmp.Or(cmp.Compare(a.Start, b.Start), cmp.Compare(a.End, b.End), cmp.Compare(a.Low, b.Low),
+		cmp.Compare(a.High, b.High)); c != 0 {
 		return c
 	}
 	if a.Identifier != b.Identifier {

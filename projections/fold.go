@@ -16,9 +16,9 @@ import (
 // OrderBytes is how much of a string or of a code takes part in an order.
 const OrderBytes = 128
 
-// Fold is the form in which strings are searched and sorted: white space at the ends removed, case and accents folded (FHIR R4
-// search, 3.1.1.4.8). Case is folded in full, as Unicode has it (section 3.13, and CaseFolding.txt): the final sigma is a sigma, and a
-// sharp s is two. Bytes that are not UTF-8 stay as they are.
+// Fold is the form in which strings are searched and sorted: white space at the ends removed, case and accents folded
+// (FHIR R4 search, 3.1.1.4.8). Case is folded in full, as Unicode has it (section 3.13, and CaseFolding.txt): the final
+// sigma is a sigma, and a sharp s is two. Bytes that are not UTF-8 stay as they are.
 func Fold(s string) string {
 	s = strings.TrimSpace(s)
 	if isASCII(s) {
@@ -59,8 +59,10 @@ func foldCase(text []byte, marks bool) []byte {
 		case !marks && unicode.Is(unicode.Mn, r):
 		default:
 			folded = slices.Grow(folded, maxFolded)
-			lower = utf8.AppendRune(lower[:0], unicode.ToLower(r))                              // the folder of x/text swaps both cases of Cherokee
-			n, _, _ := folder.Transform(folded[len(folded):len(folded)+maxFolded], lower, true) // one character always fits
+			// the folder of x/text swaps both cases of Cherokee
+			lower = utf8.AppendRune(lower[:0], unicode.ToLower(r))
+			// one character always fits
+			n, _, _ := folder.Transform(folded[len(folded):len(folded)+maxFolded], lower, true)
 			folded = folded[:len(folded)+n]
 		}
 		text = text[size:]
@@ -74,8 +76,8 @@ var folder = cases.Fold()
 // maxFolded is how many bytes the fold of one character takes at the most: three characters.
 const maxFolded = 3 * utf8.UTFMax
 
-// IsBlank tells whether a text has nothing that could be searched for: it is empty, or white space and combining marks alone. As the
-// beginning of a text it would stand for every text that there is.
+// IsBlank tells whether a text has nothing that could be searched for: it is empty, or white space and combining marks
+// alone. As the beginning of a text it would stand for every text that there is.
 func IsBlank(s string) bool { return Fold(s) == "" }
 
 // OrderString is what a string is sorted by: the first OrderBytes bytes of its [Fold].
@@ -84,8 +86,8 @@ func OrderString(s string) string {
 	return s[:min(len(s), OrderBytes)]
 }
 
-// OrderCode is what a code or a system is sorted by, and what an index keeps of it: the code itself, or when it is longer than
-// OrderBytes its beginning and a hash of the whole.
+// OrderCode is what a code or a system is sorted by, and what an index keeps of it: the code itself, or when it is
+// longer than OrderBytes its beginning and a hash of the whole.
 func OrderCode(s string) string {
 	if len(s) <= OrderBytes {
 		return s

@@ -58,7 +58,8 @@ type Settled struct {
 	Reason  string          // in the operator's words
 }
 
-// ClaimName names what a request may claim: an idempotency key of a tenant, or one part of what a batch asks for under it.
+// ClaimName names what a request may claim: an idempotency key of a tenant, or one part of what a batch asks for under
+// it.
 type ClaimName struct {
 	Tenant, Key string
 	Part        int // 0: the key itself; else events.Repeat.Part
@@ -88,12 +89,14 @@ type Commit struct {
 	Rows        []Row // in log order, Sids ascending without gaps from State.NextSid
 	Outcomes    []events.Outcome
 	Quarantined []Quarantined
-	Claims      []Claim     // each name once; a claim that is there is replaced
-	Settled     []Settled   // of records of the partition that are in quarantine, those of this commit among them; each once
-	Digest      events.Hash // what State names as Digest afterwards
+	Claims      []Claim // each name once; a claim that is there is replaced
+	// of records of the partition that are in quarantine, those of this commit among them; each once
+	Settled []Settled
+	Digest  events.Hash // what State names as Digest afterwards
 
-	// Contents stores the blobs of the rows; nil: there are none to store. The driver calls it, at least once, beside its own work or
-	// before it, and commits only after it has returned nil: a version is never there before its content. Its error is that of Commit.
+	// Contents stores the blobs of the rows; nil: there are none to store. The driver calls it, at least once, beside
+	// its own work or before it, and commits only after it has returned nil: a version is never there before its
+	// content. Its error is that of Commit.
 	Contents func(ctx context.Context) error
 }
 
@@ -103,8 +106,8 @@ type State struct {
 	NextSid int64     // Sid of the next version
 	Time    time.Time // the latest append time seen; lastUpdated never goes back
 
-	// Digest is [Roll]ed over all rows of the partition: two generations with the same Digest at the same Next were given the same versions
-	// with the same terms.
+	// Digest is [Roll]ed over all rows of the partition: two generations with the same Digest at the same Next were
+	// given the same versions with the same terms.
 	Digest events.Hash
 	Origin Origin
 }
@@ -117,7 +120,8 @@ type Origin struct {
 
 // Lookups are what the projector asks of an index before it decides.
 type Lookups interface {
-	// Current returns the current version of each key, in their order, deletions included; the zero Version for one never known.
+	// Current returns the current version of each key, in their order, deletions included; the zero Version for one
+	// never known.
 	Current(ctx context.Context, keys []Key) ([]Version, error)
 
 	// Outcomes returns the outcome of each event, in their order; nil for one that is not decided.
@@ -126,27 +130,30 @@ type Lookups interface {
 	// Search answers a query.
 	Search(ctx context.Context, query Query) (Page, error)
 
-	// Referrers tells by which parameters current versions may refer to each of the resources (their own included, relative references
-	// alone): ascending places in what by has for the resource's type. None by which one does refer is left out; others may be told, where to be sure
-	// would cost more than it saves.
+	// Referrers tells by which parameters current versions may refer to each of the resources (their own included,
+	// relative references alone): ascending places in what by has for the resource's type. None by which one does refer
+	// is left out; others may be told, where to be sure would cost more than it saves.
 	Referrers(ctx context.Context, keys []Key, by map[string][]Referrer) ([][]int, error)
 
 	// Claims returns the claim on each name, in their order; the zero Claim where there is none.
 	Claims(ctx context.Context, names []ClaimName) ([]Claim, error)
 
-	// Quarantine returns up to limit quarantined records with positions after the given one, in order, handled ones too.
+	// Quarantine returns up to limit quarantined records with positions after the given one, in order, handled ones
+	// too.
 	Quarantine(ctx context.Context, after events.Position, limit int) ([]Quarantined, error)
 }
 
-// Writer is the part of an index that functions.Project uses. There is one writer per partition; the position row is the fence.
+// Writer is the part of an index that functions.Project uses. There is one writer per partition; the position row is
+// the fence.
 type Writer interface {
 	Lookups
 
 	// State tells how far the partition has been projected.
 	State(ctx context.Context, partition int32) (State, error)
 
-	// Commit writes rows, outcomes, quarantine and position in one transaction, all or nothing. Kind Conflict means that the stored
-	// position is not Expect (or that another generation is live): someone else has advanced; nothing was written.
+	// Commit writes rows, outcomes, quarantine and position in one transaction, all or nothing. Kind Conflict means
+	// that the stored position is not Expect (or that another generation is live): someone else has advanced; nothing
+	// was written.
 	Commit(ctx context.Context, commit Commit) error
 }
 
@@ -156,20 +163,22 @@ type Reader interface {
 	Search(ctx context.Context, query Query) (Page, error)
 	State(ctx context.Context, partition int32) (State, error)
 
-	// Since tells what was committed to a partition after a mark that an earlier call gave. A cache of current versions that asks it first is
-	// as right as the index, at the price of one small query for everybody who asks meanwhile. At most limit versions are told.
+	// Since tells what was committed to a partition after a mark that an earlier call gave. A cache of current versions
+	// that asks it first is as right as the index, at the price of one small query for everybody who asks meanwhile. At
+	// most limit versions are told.
 	Since(ctx context.Context, partition int32, mark Mark, limit int) (Changes, error)
 
-	// SnapshotAt returns the snapshot (see Query.Snapshot) as of which everything up to and including a position was committed, and nothing
-	// later; NoSnapshot when no version was there. Kind Transient: the position is not projected yet. Kind Gone: what was current then
-	// has been swept; the text names the oldest position that is still served.
+	// SnapshotAt returns the snapshot (see Query.Snapshot) as of which everything up to and including a position was
+	// committed, and nothing later; NoSnapshot when no version was there. Kind Transient: the position is not projected
+	// yet. Kind Gone: what was current then has been swept; the text names the oldest position that is still served.
 	SnapshotAt(ctx context.Context, position events.Position) (int64, error)
 
 	// History returns versions of one resource, newest first.
 	History(ctx context.Context, key Key, span HistorySpan) (HistoryPage, error)
 }
 
-// Mark is a moment of a partition as [Reader] tells it: everything up to a Sid of a generation. The zero Mark comes before all.
+// Mark is a moment of a partition as [Reader] tells it: everything up to a Sid of a generation. The zero Mark comes
+// before all.
 type Mark struct {
 	Generation int
 	Sid        int64
@@ -179,7 +188,9 @@ type Mark struct {
 type Changes struct {
 	Mark     Mark      // up to here; the next call's mark
 	Versions []Version // ascending by Sid, deletions included
-	Known    bool      // the versions are all there are; false: another generation is live, or they were too many: nothing is known of before
+	// the versions are all there are; false: another generation is live, or they were too many: nothing is known of
+	// before
+	Known bool
 }
 
 // HistorySpan selects versions of a resource's history.
@@ -204,13 +215,14 @@ type Scanner interface {
 	// Partitions returns the state of every partition that has one.
 	Partitions(ctx context.Context) (map[int32]State, error)
 
-	// Scan calls visit with the versions of a partition in the order of their Sids, each with all of its terms' digest: a SHA-256
-	// over the rows that the terms became, so that equal digests mean equal search results. The zero Hash stands for those of a version that
-	// was superseded before the horizon: nobody finds it any more, and its rows may be swept.
+	// Scan calls visit with the versions of a partition in the order of their Sids, each with all of its terms' digest:
+	// a SHA-256 over the rows that the terms became, so that equal digests mean equal search results. The zero Hash
+	// stands for those of a version that was superseded before the horizon: nobody finds it any more, and its rows may
+	// be swept.
 	Scan(ctx context.Context, partition int32, visit func(v Version, terms events.Hash) error) error
 
-	// Digests returns, in their order, the digests that Scan tells of rows of one partition, ascending by Sid, once they were committed. It
-	// reads nothing, so that the rows that should be there can be held against those that are.
+	// Digests returns, in their order, the digests that Scan tells of rows of one partition, ascending by Sid, once
+	// they were committed. It reads nothing, so that the rows that should be there can be held against those that are.
 	Digests(rows []Row) []events.Hash
 
 	// Audit tells what is to be compared with the versions, and what is broken.
@@ -224,15 +236,17 @@ type Auditor interface {
 	// Quarantine returns up to limit quarantined records with positions after the given one, in order.
 	Quarantine(ctx context.Context, after events.Position, limit int) ([]Quarantined, error)
 
-	// Decisions returns, in order, what was decided about the records of a partition from an offset on: outcomes and quarantined records, up
-	// to limit and a few MiB of them, at least one when there is one. It never leaves one out between two that it returns.
+	// Decisions returns, in order, what was decided about the records of a partition from an offset on: outcomes and
+	// quarantined records, up to limit and a few MiB of them, at least one when there is one. It never leaves one out
+	// between two that it returns.
 	Decisions(ctx context.Context, from events.Position, limit int) ([]events.Decision, error)
 
-	// Unsettled tells of the records in quarantine that nobody has handled: how many, and the append time of the oldest (zero: none).
+	// Unsettled tells of the records in quarantine that nobody has handled: how many, and the append time of the oldest
+	// (zero: none).
 	Unsettled(ctx context.Context) (count int64, oldest time.Time, err error)
 
-	// Sizes returns the number of versions, current resources, term rows (which may be an estimate) and quarantined records, and the
-	// bytes on disk.
+	// Sizes returns the number of versions, current resources, term rows (which may be an estimate) and quarantined
+	// records, and the bytes on disk.
 	Sizes(ctx context.Context) (Sizes, error)
 }
 
@@ -241,9 +255,10 @@ type Ledger struct{ Tenant, Type string }
 
 // Audit is what an index tells of itself beside what Scan reads. All but Lacks is as of one moment.
 type Audit struct {
-	Next, NextSid map[int32]int64  // of the state of each partition
-	Living        map[Ledger]int64 // resources that are not deleted, as totals are made of; the zero Ledger stands for those of no known name
-	Lacks         []string         // tables, indexes and keys that it was made with and has not any more, in words
+	Next, NextSid map[int32]int64 // of the state of each partition
+	// resources that are not deleted, as totals are made of; the zero Ledger stands for those of no known name
+	Living map[Ledger]int64
+	Lacks  []string // tables, indexes and keys that it was made with and has not any more, in words
 }
 
 // Sizes are counts of an index.
@@ -260,15 +275,17 @@ type Index interface {
 
 // Indexes gives access to the generations of an index.
 type Indexes interface {
-	// Live returns an index that follows the pointer for ever: every call is answered by the generation that is live then.
-	// Its Commit fails with kind Conflict when the generation has changed since the State that the commit was based on.
+	// Live returns an index that follows the pointer for ever: every call is answered by the generation that is live
+	// then. Its Commit fails with kind Conflict when the generation has changed since the State that the commit was
+	// based on.
 	Live() Index
 
-	// Bound is as Live for as long as the live generation has this catalog. Then every call fails with kind Transient: what was compiled
-	// with one catalog is never read or written in terms of another.
+	// Bound is as Live for as long as the live generation has this catalog. Then every call fails with kind Transient:
+	// what was compiled with one catalog is never read or written in terms of another.
 	Bound(catalog string) Index
 
-	// Auditor reads one generation, whatever its state. Kind NotFound comes from its calls when there is no such generation.
+	// Auditor reads one generation, whatever its state. Kind NotFound comes from its calls when there is no such
+	// generation.
 	Auditor(number int) Auditor
 
 	// Sweeper sweeps the live generation.
@@ -277,8 +294,8 @@ type Indexes interface {
 
 // Definitions keeps what catalogs are compiled from.
 type Definitions interface {
-	// Keep stores the definitions that a catalog is compiled from, so that every process can compile it again for as long as a
-	// generation has it. A catalog whose definitions are there already keeps those.
+	// Keep stores the definitions that a catalog is compiled from, so that every process can compile it again for as
+	// long as a generation has it. A catalog whose definitions are there already keeps those.
 	Keep(ctx context.Context, catalog string, definitions []byte) error
 
 	// Definitions returns what Keep has stored; kind NotFound: nothing.
@@ -287,12 +304,14 @@ type Definitions interface {
 
 // Builders makes generations and removes them.
 type Builders interface {
-	// Build starts the next generation beside the live one, or resumes one that was not finished and has the same catalog
-	// digest. It is exclusive across processes: kind Conflict names the holder. Rows go into bare tables as fast as they can.
+	// Build starts the next generation beside the live one, or resumes one that was not finished and has the same
+	// catalog digest. It is exclusive across processes: kind Conflict names the holder. Rows go into bare tables as
+	// fast as they can.
 	Build(ctx context.Context, catalog string) (Building, error)
 
-	// Reopen goes on with a generation that was live before, exclusively as Build does, so that it can catch up and take over again.
-	// Until its Switch it stays as it is called, "old". Kind NotFound: there is none; Conflict: it is live, or somebody is building.
+	// Reopen goes on with a generation that was live before, exclusively as Build does, so that it can catch up and
+	// take over again. Until its Switch it stays as it is called, "old". Kind NotFound: there is none; Conflict: it is
+	// live, or somebody is building.
 	Reopen(ctx context.Context, number int) (Building, error)
 
 	// Builder names the process that has the exclusive right to build now; "" when nobody has.
@@ -305,19 +324,19 @@ type Builders interface {
 	Drop(ctx context.Context, number int) error
 }
 
-// Generations holds the generations of an index side by side and the pointer to the live one. Methods are safe for concurrent use
-// and across processes. Errors are *events.Error.
+// Generations holds the generations of an index side by side and the pointer to the live one. Methods are safe for
+// concurrent use and across processes. Errors are *events.Error.
 type Generations interface {
 	Indexes
 	Definitions
 	Builders
 
-	// Watch calls progressed, on some goroutine, each time that any process has committed (at least once after the last commit of a
-	// burst, within milliseconds) or the pointer has moved, until ctx ends. It reconnects by itself.
+	// Watch calls progressed, on some goroutine, each time that any process has committed (at least once after the last
+	// commit of a burst, within milliseconds) or the pointer has moved, until ctx ends. It reconnects by itself.
 	Watch(ctx context.Context, progressed func()) error
 
-	// Ready tells in bounded time whether the index answers and would take commits. What the error says is true of the store, not of a
-	// connection that happens to be from another time.
+	// Ready tells in bounded time whether the index answers and would take commits. What the error says is true of the
+	// store, not of a connection that happens to be from another time.
 	Ready(ctx context.Context) error
 
 	// Close releases what the driver holds.
@@ -331,14 +350,16 @@ type Building interface {
 	// Finish builds what the bare tables lack (search indexes, statistics); progress tells done and all steps.
 	Finish(ctx context.Context, progress func(done, all int, step string)) error
 
-	// Pause makes commits to the live generation wait: they fail with kind Transient until Resume, Switch or the end of the time given,
-	// whichever comes first. When it returns none is under way, so that the live generation stands still.
+	// Pause makes commits to the live generation wait: they fail with kind Transient until Resume, Switch or the end of
+	// the time given, whichever comes first. When it returns none is under way, so that the live generation stands
+	// still.
 	Pause(ctx context.Context, atMost time.Duration) error
 	// Resume ends a pause; without one it is a no-op.
 	Resume(ctx context.Context) error
 
-	// Switch makes this generation the live one, atomically for all readers and writers, and ends a pause. The one before is kept. Kind
-	// Conflict: the pause that was asked for has run out, so that the live generation may have gone on; nothing was switched.
+	// Switch makes this generation the live one, atomically for all readers and writers, and ends a pause. The one
+	// before is kept. Kind Conflict: the pause that was asked for has run out, so that the live generation may have
+	// gone on; nothing was switched.
 	Switch(ctx context.Context) error
 	// Release gives up the exclusive right without removing what was built; after Switch it is a no-op.
 	Release() error

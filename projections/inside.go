@@ -68,7 +68,8 @@ func (t *Target) In(name string) (clauses []Clause, possible bool) {
 
 // in is the clause about the contained resources of a name.
 func (c Clause) in(name string) (inside Clause, possible bool) {
-	if c.Param == ParamID { // an id inside is a name in its container alone: whoever asks for one means a resource of the server
+	// an id inside is a name in its container alone: whoever asks for one means a resource of the server
+	if c.Param == ParamID {
 		return c, false
 	}
 	c.Param, c.Shares = InsideParam(name, c.Param), sharesIn(name, c.Shares)

@@ -13,15 +13,16 @@ const (
 	ParamLastUpdated = "_lastUpdated"
 )
 
-// Matches tells whether a version with these terms satisfies all clauses of a query. It looks at the clauses alone, not at tenant,
-// type or snapshot, and it is the slow, obvious meaning of a query: functions.Project asks it about resources that its batch has
-// changed and not committed yet. It knows no other resources, so a clause that follows references holds for none; see [MatchesAmong].
+// Matches tells whether a version with these terms satisfies all clauses of a query. It looks at the clauses alone, not
+// at tenant, type or snapshot, and it is the slow, obvious meaning of a query: functions.Project asks it about
+// resources that its batch has changed and not committed yet. It knows no other resources, so a clause that follows
+// references holds for none; see [MatchesAmong].
 func Matches(q Query, v Version, terms []Term) bool {
 	return MatchesAmong(q, v, terms, func(string) iter.Seq[Row] { return func(func(Row) bool) {} })
 }
 
-// MatchesAmong is Matches among other resources: others gives the current versions of a type, of the same tenant and at the same
-// snapshot. The suite of the index drivers takes it for the truth.
+// MatchesAmong is Matches among other resources: others gives the current versions of a type, of the same tenant and at
+// the same snapshot. The suite of the index drivers takes it for the truth.
 func MatchesAmong(q Query, v Version, terms []Term, others func(resourceType string) iter.Seq[Row]) bool {
 	return matchesAll(q.Clauses, v, terms, others)
 }
@@ -71,7 +72,8 @@ func (c Clause) matches(v Version, terms []Term, others func(string) iter.Seq[Ro
 	return found
 }
 
-// matchesFollow looks for a resource at the other end of a reference, or contained in the version, that one of the targets describes.
+// matchesFollow looks for a resource at the other end of a reference, or contained in the version, that one of the
+// targets describes.
 func (c Clause) matchesFollow(v Version, terms []Term, others func(string) iter.Seq[Row]) bool {
 	for _, t := range c.Follow.Targets {
 		for _, name := range t.Insides() {
@@ -92,7 +94,8 @@ func (c Clause) matchesFollow(v Version, terms []Term, others func(string) iter.
 	return false
 }
 
-// refersTo tells whether terms have a relative reference to a resource. References by URL or by identifier lead nowhere here.
+// refersTo tells whether terms have a relative reference to a resource. References by URL or by identifier lead nowhere
+// here.
 func refersTo(terms []Term, param string, to Key) bool {
 	return slices.ContainsFunc(terms, func(t Term) bool {
 		return t.Param == param && t.Kind == Reference && !t.Identifier && t.System == to.Type && t.Code == to.ID
@@ -158,8 +161,9 @@ func matchesParts(c Clause, v Value, t Term) bool {
 // isBelow tells whether uri is the other one or lies below it.
 func isBelow(uri, base string) bool { return uri == base || strings.HasPrefix(uri, BelowURI(base)) }
 
-// BelowURI is what everything begins with that lies below a uri, apart from the uri itself: below http://x/a lies what is further down the
-// path, below http://x/a|1 each version of 1. A uri that ends with its separator has only what starts with it below it.
+// BelowURI is what everything begins with that lies below a uri, apart from the uri itself: below http://x/a lies what
+// is further down the path, below http://x/a|1 each version of 1. A uri that ends with its separator has only what
+// starts with it below it.
 func BelowURI(uri string) string {
 	separator := "/"
 	if strings.Contains(uri, "|") {
@@ -195,7 +199,8 @@ func (v Value) matchesDate(start, end int64) bool {
 	return inside
 }
 
-// matchesNumber compares the closed ranges [v.Low,v.High] and [low,high]; the ordering prefixes come with Low equal to High.
+// matchesNumber compares the closed ranges [v.Low,v.High] and [low,high]; the ordering prefixes come with Low equal to
+// High.
 func (v Value) matchesNumber(low, high float64) bool {
 	inside := v.Low <= low && high <= v.High
 	switch v.Prefix {
@@ -219,7 +224,8 @@ func (v Value) matchesNumber(low, high float64) bool {
 	return inside
 }
 
-// matchesUnit: "5.4" takes any unit, "5.4||mg" what has mg as its code or as its printed unit, "5.4|system|" any unit of the system.
+// matchesUnit: "5.4" takes any unit, "5.4||mg" what has mg as its code or as its printed unit, "5.4|system|" any unit
+// of the system.
 func (v Value) matchesUnit(t Term) bool {
 	switch {
 	case v.AnySystem && (v.AnyCode || v.Code == ""):
@@ -232,14 +238,14 @@ func (v Value) matchesUnit(t Term) bool {
 	return t.System == v.System && t.Code == v.Code
 }
 
-// Compare orders two matches of a query as its Sort wants them: negative when a comes first. Only versions are equal that are the
-// same. The order is total:
+// Compare orders two matches of a query as its Sort wants them: negative when a comes first. Only versions are equal
+// that are the same. The order is total:
 //
 //   - no sort keys: main date descending;
-//   - each key by its parameter's sort value (see [SortKey]): strings by the first OrderBytes bytes of their [Fold], tokens by code,
-//     then system (both as [OrderCode] has them), _id by its bytes;
-//   - what is equal then: a sort by one token parameter, like no sort at all, falls to the main date; and at last to the Sid; both in
-//     the direction of the first key (descending when there is none).
+//   - each key by its parameter's sort value (see [SortKey]): strings by the first OrderBytes bytes of their [Fold],
+//     tokens by code, then system (both as [OrderCode] has them), _id by its bytes;
+//   - what is equal then: a sort by one token parameter, like no sort at all, falls to the main date; and at last to
+//     the Sid; both in the direction of the first key (descending when there is none).
 func Compare(q Query, a, b Row) int {
 	for _, key := range q.Sort {
 		if c := key.compare(a, b); c != 0 {
@@ -259,7 +265,8 @@ func Compare(q Query, a, b Row) int {
 	return c
 }
 
-// TiesByMainDate tells whether an order puts what its keys leave equal in the order of the main dates, before that of the Sids.
+// TiesByMainDate tells whether an order puts what its keys leave equal in the order of the main dates, before that of
+// the Sids.
 func TiesByMainDate(sort []SortKey) bool {
 	return len(sort) == 0 || len(sort) == 1 && sort[0].Kind == Token && sort[0].Param != ParamID
 }
@@ -290,7 +297,8 @@ type sortValue struct {
 }
 
 func (v sortValue) compare(w sortValue) int {
-	return cmp.Or(cmp.Compare(v.number, w.number), strings.Compare(v.first, w.first), strings.Compare(v.second, w.second))
+	return cmp.Or(cmp.Compare(v.number, w.number), strings.Compare(v.first, w.first),
+		strings.Compare(v.second, w.second))
 }
 
 // value is the one that the version is sorted by; false when it has none.

@@ -2,18 +2,22 @@ package projections
 
 // Query asks for the current versions of one type, at a snapshot, in an order.
 type Query struct {
-	Tenant    string
-	Partition int32 // the partition of the tenant, as events.PartitionOf tells it; an index that holds versions of the type knows it by itself
+	Tenant string
+	// the partition of the tenant, as events.PartitionOf tells it; an index that holds versions of the type knows it by
+	// itself
+	Partition int32
 	Type      string
 	Clauses   []Clause  // all must hold
 	Sort      []SortKey // empty: main date descending, then newest version first
 	Limit     int       // versions on a page; 0: only the total is wanted
 	After     string    // where the page begins: Page.Next of the page before; "" is the first page
-	Back      bool      // the page that ends at After, in place of the one that begins there; the last one when After is ""
-	Beyond    *Place    // in place of After, in an order by _lastUpdated or _id alone, which types have in common
-	Snapshot  int64     // the Page.Snapshot of the first page; 0: what is committed now; kind Gone when it has been swept
-	Total     Total
-	Explain   bool // Page.Plan shall tell what the index has weighed
+	// the page that ends at After, in place of the one that begins there; the last one when After is ""
+	Back   bool
+	Beyond *Place // in place of After, in an order by _lastUpdated or _id alone, which types have in common
+	// the Page.Snapshot of the first page; 0: what is committed now; kind Gone when it has been swept
+	Snapshot int64
+	Total    Total
+	Explain  bool // Page.Plan shall tell what the index has weighed
 	// The search may take as long as it takes: what the projector decides must not depend on how fast a search was.
 	// Other bounds stay, and what is beyond them is TooCostly.
 	NoTimeLimit bool
@@ -25,8 +29,9 @@ type Place struct {
 	Sid  int64
 }
 
-// Clause is one condition of a query. It has one of three forms: a search parameter with values that are alternatives, a
-// reference to follow (Follow is set; Param is its reference parameter), or a choice among other clauses (Any is set, nothing else).
+// Clause is one condition of a query. It has one of three forms: a search parameter with values that are alternatives,
+// a reference to follow (Follow is set; Param is its reference parameter), or a choice among other clauses (Any is set,
+// nothing else).
 type Clause struct {
 	Param      string // the parameter's code; "_id" and "_lastUpdated" are parameters like others
 	Kind       Kind
@@ -40,18 +45,21 @@ type Clause struct {
 	Any    []Clause // holds when one of these does: what a compartment asks of several reference parameters
 }
 
-// Share is a parameter that has the terms of another one, too, so that they are kept once (see Term.Shared): what the other one finds is
-// found under its shares, all of them together. The catalog tells them; who makes a clause by hand of a parameter that has shares must
-// give them, too.
+// Share is a parameter that has the terms of another one, too, so that they are kept once (see Term.Shared): what the
+// other one finds is found under its shares, all of them together. The catalog tells them; who makes a clause by hand
+// of a parameter that has shares must give them, too.
 type Share struct {
 	Param string
 	Types []string // of a reference: it shares relative references to these types alone; nil: every term
 }
 
-// Follow asks for another resource along a reference. It sees the current versions of the query's snapshot, like the query itself.
+// Follow asks for another resource along a reference. It sees the current versions of the query's snapshot, like the
+// query itself.
 //
-//   - Reverse false (a chain): the version refers, by the clause's Param, to a resource that one of the targets describes, or contains one so described.
-//   - Reverse true (_has): a resource that one of the targets describes refers, by its own parameter Param, to the version.
+//   - Reverse false (a chain): the version refers, by the clause's Param, to a resource that one of the targets
+//     describes, or contains one so described.
+//   - Reverse true (_has): a resource that one of the targets describes refers, by its own parameter Param, to the
+//     version.
 type Follow struct {
 	Reverse bool
 	Targets []Target // 1..n, alternatives
@@ -62,8 +70,11 @@ type Target struct {
 	Type    string
 	Clauses []Clause // all must hold; they may follow references in turn
 	Shares  []Share  // of the reference that is followed
-	Inside  string   // of a chain: the name of what the version contains and is described as well, see [Inside]; "" looks into nothing
-	Each    bool     // Inside: of several that are contained each is looked at by itself, as it takes where a clause asks for what is not there
+	// of a chain: the name of what the version contains and is described as well, see [Inside]; "" looks into nothing
+	Inside string
+	// Inside: of several that are contained each is looked at by itself, as it takes where a clause asks for what is
+	// not there
+	Each bool
 }
 
 // Modifier changes what a clause means (FHIR R4 search, 3.1.1.4.3).
@@ -97,12 +108,14 @@ const (
 	Ap // approximately; the range given has been widened already
 )
 
-// Value is one alternative of a clause. Its fields are used as in [Term]; a search value's precision has become its range:
-// [Start, End) for dates, Low to High for numbers and quantities (both ends inclusive). [Matches] says what each form finds.
+// Value is one alternative of a clause. Its fields are used as in [Term]; a search value's precision has become its
+// range: [Start, End) for dates, Low to High for numbers and quantities (both ends inclusive). [Matches] says what each
+// form finds.
 //
-// A reference by id alone ("subject=1") and a canonical without version come with AnySystem: an index knows the target types that
-// a parameter has had, so nobody needs to spell them out. A quantity without unit comes with AnySystem and no Code; one with AnySystem
-// and a Code finds the code or the printed unit. A date's open end is MinTime or MaxTime. A string that [IsBlank] finds nothing.
+// A reference by id alone ("subject=1") and a canonical without version come with AnySystem: an index knows the target
+// types that a parameter has had, so nobody needs to spell them out. A quantity without unit comes with AnySystem and
+// no Code; one with AnySystem and a Code finds the code or the printed unit. A date's open end is MinTime or MaxTime. A
+// string that [IsBlank] finds nothing.
 type Value struct {
 	Prefix    Prefix
 	AnySystem bool // token, reference, quantity: System is not restricted ("code" alone, "id" alone)
@@ -113,12 +126,13 @@ type Value struct {
 	Start     int64
 	End       int64
 	Low, High float64
-	Parts     []Value // composite: one value for each component, of the kinds that Clause.Components tells; Prefix counts in each
+	// composite: one value for each component, of the kinds that Clause.Components tells; Prefix counts in each
+	Parts []Value
 }
 
-// SortKey is one key of an order. A version with several values of the parameter is sorted by its smallest when ascending and by its
-// largest when descending; a date by its earliest start in both directions. Versions without a value come last. [Compare] says how
-// values compare and what becomes of ties.
+// SortKey is one key of an order. A version with several values of the parameter is sorted by its smallest when
+// ascending and by its largest when descending; a date by its earliest start in both directions. Versions without a
+// value come last. [Compare] says how values compare and what becomes of ties.
 type SortKey struct {
 	Param      string // "_lastUpdated", "_id" or a parameter of kind date, string or token
 	Kind       Kind
@@ -141,7 +155,9 @@ const (
 // Page is one page of an answer.
 type Page struct {
 	Versions []Version
-	After    string // token of where the page begins: with it as Query.After the page is read again, and with Query.Back the one before; "" on the first
+	// token of where the page begins: with it as Query.After the page is read again, and with Query.Back the one
+	// before; "" on the first
+	After    string
 	Next     string // token of the page that follows; "" on the last
 	Snapshot int64  // what the page was read at; give it back for the next one
 	Total    int64  // -1: not counted

@@ -17,7 +17,8 @@ const (
 )
 
 func (k Kind) String() string {
-	names := [...]string{"", "token", "reference", "string", "date", "number", "quantity", "uri", "composite", "special"}
+	names := [...]string{"", "token", "reference", "string", "date", "number", "quantity", "uri", "composite",
+		"special"}
 	if int(k) < len(names) {
 		return names[k]
 	}
@@ -27,20 +28,26 @@ func (k Kind) String() string {
 // Term is one searchable fact of one version. Which fields count depends on the kind:
 //
 //	Token      System, Code          System "" = no system, Code "" = no code; Text is the display or text, for :text
-//	Reference  System, Code          a relative reference: System = target type, Code = id; any other: System = "", Code = the whole URL;
+//	Reference  System, Code          a relative reference: System = target type, Code = id;
+//	                                 any other: System = "", Code = the whole URL;
 //	                                 canonical with version: Code = URL, System = version
 //	String     Text                  as it stands in the document
 //	URI        Text                  as it stands in the document
-//	Date       Start, End            [Start, End) in microseconds since 1970-01-01T00:00:00Z; MinTime and MaxTime are open ends
+//	Date       Start, End            [Start, End) in microseconds since 1970-01-01T00:00:00Z;
+//	                                 MinTime and MaxTime are open ends
 //	Number     Low, High             Low <= High; a single value has both equal; infinities are open ends
 //	Quantity   Low, High, System, Code, Text   System and Code of the unit, Text = the printed unit
 //	Composite  Parts                 one term per component
-//	Special    none                  the version has the parameter's element, and the element gives no value: only :missing sees it
+//	Special    none                  the version has the parameter's element, and the element gives no value:
+//	                                 only :missing sees it
 type Term struct {
-	Param        string // the parameter's code, of contained resources behind their name (see [Inside]); "" inside Parts
-	Kind         Kind
-	Identifier   bool // Reference: this is Reference.identifier (System, Code as of a token), found by :identifier only
-	Shared       bool // the version has the same term of another parameter, too, of one that Clause.Shares names: an index need not keep it
+	// the parameter's code, of contained resources behind their name (see [Inside]); "" inside Parts
+	Param      string
+	Kind       Kind
+	Identifier bool // Reference: this is Reference.identifier (System, Code as of a token), found by :identifier only
+	// the version has the same term of another parameter, too, of one that Clause.Shares names: an index need not keep
+	// it
+	Shared       bool
 	System, Code string
 	Text         string
 	Start, End   int64

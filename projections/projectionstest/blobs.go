@@ -1,5 +1,6 @@
-// Package projectionstest holds what every driver of projections promises, as suites that the driver's own tests run: [Blobs] for the
-// stores of documents, [Index] for the search indexes, which are held against a model in memory. The benchmarks let drivers be compared.
+// Package projectionstest holds what every driver of projections promises, as suites that the driver's own tests run:
+// [Blobs] for the stores of documents, [Index] for the search indexes, which are held against a model in memory. The
+// benchmarks let drivers be compared.
 package projectionstest
 
 import (
@@ -118,7 +119,8 @@ func (b *blobs) present(list ...projections.Blob) {
 	b.Helper()
 	for i, content := range b.get(hashes(list)...) {
 		if content == nil || !bytes.Equal(content, list[i].Content) {
-			b.Fatalf("blob %d of %d: got %d bytes (nil: %v) %.60q, want %d bytes %.60q", i, len(list), len(content), content == nil, content, len(list[i].Content), list[i].Content)
+			b.Fatalf("blob %d of %d: got %d bytes (nil: %v) %.60q, want %d bytes %.60q", i, len(list), len(content),
+				content == nil, content, len(list[i].Content), list[i].Content)
 		}
 	}
 }

@@ -101,7 +101,8 @@ func (b *blobs) largeBlob(size int) {
 	var content bytes.Buffer
 	random := rand.New(rand.NewPCG(1, 2))
 	for content.Len() < size {
-		fmt.Fprintf(&content, `{"resource":{"resourceType":"Observation","id":"%016x","valueQuantity":{"value":%d}}},`, random.Uint64(), random.IntN(1000))
+		fmt.Fprintf(&content, `{"resource":{"resourceType":"Observation","id":"%016x","valueQuantity":{"value":%d}}},`,
+			random.Uint64(), random.IntN(1000))
 	}
 	content.Truncate(size)
 	large := blob(content.Bytes())
@@ -276,7 +277,8 @@ func concurrently(b *blobs) {
 	}
 	run(func(random *rand.Rand) error {
 		for _, i := range random.Perm(len(kept)) {
-			if err := b.store.Put(b.ctx, []projections.Blob{blob(bytes.Clone(kept[i].Content)), blob(bytes.Clone(fleeting[i%len(fleeting)].Content))}); err != nil {
+			if err := b.store.Put(b.ctx, []projections.Blob{blob(bytes.Clone(kept[i].Content)),
+				blob(bytes.Clone(fleeting[i%len(fleeting)].Content))}); err != nil {
 				return err
 			}
 		}

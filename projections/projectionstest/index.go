@@ -8,8 +8,8 @@ import (
 	"binnacle/projections"
 )
 
-// Index runs the suite of the search index. open opens a new, empty index each time, whose first generation has the catalog
-// "catalog-1", and closes it when the test ends.
+// Index runs the suite of the search index. open opens a new, empty index each time, whose first generation has the
+// catalog "catalog-1", and closes it when the test ends.
 func Index(t *testing.T, open func(t testing.TB) projections.Generations) {
 	for name, run := range map[string]func(t *testing.T, g projections.Generations){
 		"a new index stands at the start of every partition":                    startsEmpty,
@@ -93,8 +93,8 @@ func IndexWhole(t *testing.T, open func(t testing.TB) projections.Generations) {
 	IndexSeeds(t, open, 2, 5)
 }
 
-// IndexSearches runs the part of the suite that is about searches, for an index whose planner is told to go other ways than it would with as
-// few versions as a test has: with it each way to answer is taken often.
+// IndexSearches runs the part of the suite that is about searches, for an index whose planner is told to go other ways
+// than it would with as few versions as a test has: with it each way to answer is taken often.
 func IndexSearches(t *testing.T, open func(t testing.TB) projections.Generations) {
 	for name, run := range map[string]func(t *testing.T, g projections.Generations){
 		"searches that are asked at once find what each alone finds":       searchesAtOnce,
@@ -122,23 +122,27 @@ func IndexSearches(t *testing.T, open func(t testing.TB) projections.Generations
 	IndexSeeds(t, open, 0, 2)
 }
 
-// IndexSeeds asks random searches of random versions and compares with the model, once for each seed from first to last-1; every third seed also
-// while superseded rows are swept. Index takes seed 1, IndexWhole 2 to 4, IndexSearches 0 and 1.
+// IndexSeeds asks random searches of random versions and compares with the model, once for each seed from first to
+// last-1; every third seed also while superseded rows are swept. Index takes seed 1, IndexWhole 2 to 4, IndexSearches 0
+// and 1.
 func IndexSeeds(t *testing.T, open func(t testing.TB) projections.Generations, first, last uint64) {
 	for seed := first; seed < last; seed++ {
-		t.Run(fmt.Sprintf("random searches find what the model finds, in its order, seed %d", seed), func(t *testing.T) {
-			randomSearches(t, open(t), seed, seed%2 == 1, int32(seed%3), false)
-		})
+		t.Run(fmt.Sprintf("random searches find what the model finds, in its order, seed %d", seed),
+			func(t *testing.T) {
+				randomSearches(t, open(t), seed, seed%2 == 1, int32(seed%3), false)
+			})
 		if seed%3 > 0 {
 			continue
 		}
-		t.Run(fmt.Sprintf("random searches find what the model finds while superseded rows are swept, seed %d", seed), func(t *testing.T) {
-			randomSearches(t, open(t), seed+100, seed/3%2 == 1, int32(seed/3%3), true)
-		})
+		t.Run(fmt.Sprintf("random searches find what the model finds while superseded rows are swept, seed %d", seed),
+			func(t *testing.T) {
+				randomSearches(t, open(t), seed+100, seed/3%2 == 1, int32(seed/3%3), true)
+			})
 	}
 }
 
-// Warmer is an index that keeps in memory what helps it to answer, and reads that beside the searches. They are asked without it and with it.
+// Warmer is an index that keeps in memory what helps it to answer, and reads that beside the searches. They are asked
+// without it and with it.
 type Warmer interface {
 	Chill()                           // forgets what is in memory
 	Settle(ctx context.Context) error // waits until nothing is being read

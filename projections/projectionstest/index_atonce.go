@@ -10,8 +10,8 @@ import (
 	"binnacle/projections"
 )
 
-// searchesAtOnce asks many random searches from several goroutines at once, all as of one snapshot, while versions are written: what searches
-// share in memory must not let one disturb another.
+// searchesAtOnce asks many random searches from several goroutines at once, all as of one snapshot, while versions are
+// written: what searches share in memory must not let one disturb another.
 func searchesAtOnce(t *testing.T, g projections.Generations) {
 	index := g.Live()
 	m := maker{rand.New(rand.NewPCG(17, 5))}
@@ -40,7 +40,8 @@ func searchesAtOnce(t *testing.T, g projections.Generations) {
 				q := questions[place]
 				page, err := index.Search(ctx, q.Query)
 				if err != nil || !slices.Equal(page.Versions, q.want) {
-					t.Errorf("query %+v beside others\nplan %s\ngot  %v, %v\nwant %v", q.Query, page.Plan, names(page.Versions), err, names(q.want))
+					t.Errorf("query %+v beside others\nplan %s\ngot  %v, %v\nwant %v", q.Query, page.Plan,
+						names(page.Versions), err, names(q.want))
 				}
 			}
 		})

@@ -30,18 +30,23 @@ func observations(first, n int) []projections.Row {
 		rows[i] = projections.Row{
 			MainDate: main,
 			Version: projections.Version{
-				Key: projections.Key{Tenant: "main", Type: "Observation", ID: id}, Sid: int64(at + 1), Number: 1, Position: events.Position{Offset: int64(at)},
-				Time: began.Add(time.Duration(at/100) * time.Millisecond), Hash: sha256.Sum256([]byte(id)),
+				Key: projections.Key{Tenant: "main", Type: "Observation", ID: id}, Sid: int64(at + 1), Number: 1,
+				Position: events.Position{Offset: int64(at)},
+				Time:     began.Add(time.Duration(at/100) * time.Millisecond), Hash: sha256.Sum256([]byte(id)),
 			},
 			Terms: []projections.Term{
 				token("status", "http://hl7.org/fhir/observation-status", "final"),
-				token("category", "http://terminology.hl7.org/CodeSystem/observation-category", []string{"vital-signs", "laboratory", "survey"}[at%3]),
+				token("category", "http://terminology.hl7.org/CodeSystem/observation-category",
+					[]string{"vital-signs", "laboratory", "survey"}[at%3]),
 				token("code", "http://loinc.org", code), token("combo-code", "http://loinc.org", code),
 				token("_profile", "", "http://hl7.org/fhir/us/core/StructureDefinition/us-core-observation-lab"),
-				reference("subject", "Patient", subject), reference("patient", "Patient", subject), reference("encounter", "Encounter", encounter),
+				reference("subject", "Patient", subject), reference("patient", "Patient", subject),
+				reference("encounter", "Encounter", encounter),
 				{Param: "date", Kind: projections.Date, Start: main, End: main + 1_000},
-				{Param: "value-quantity", Kind: projections.Quantity, Low: float64(at % 200), High: float64(at % 200), System: "http://unitsofmeasure.org", Code: "mg/dL", Text: "mg/dL"},
-				{Param: "combo-value-quantity", Kind: projections.Quantity, Low: float64(at % 200), High: float64(at % 200), System: "http://unitsofmeasure.org", Code: "mg/dL", Text: "mg/dL"},
+				{Param: "value-quantity", Kind: projections.Quantity, Low: float64(at % 200), High: float64(at % 200),
+					System: "http://unitsofmeasure.org", Code: "mg/dL", Text: "mg/dL"},
+				{Param: "combo-value-quantity", Kind: projections.Quantity, Low: float64(at % 200),
+					High: float64(at % 200), System: "http://unitsofmeasure.org", Code: "mg/dL", Text: "mg/dL"},
 				token("identifier", "urn:x", id),
 				{Param: "name", Kind: projections.String, Text: fmt.Sprint("Name", at%5000)},
 			},
@@ -59,10 +64,13 @@ func BenchmarkCommit(b *testing.B, open func(t testing.TB) projections.Generatio
 			resources := 0
 			for b.Loop() {
 				b.StopTimer()
-				c := projections.Commit{Expect: offset, Next: offset + int64(size), Time: time.UnixMilli(1e12), Rows: observations(int(offset), size)}
+				c := projections.Commit{Expect: offset, Next: offset + int64(size), Time: time.UnixMilli(1e12),
+					Rows: observations(int(offset), size)}
 				for i := range c.Rows {
 					v := &c.Rows[i].Version
-					c.Outcomes = append(c.Outcomes, events.Outcome{EventID: "e-" + v.ID, Tenant: "main", Position: v.Position, Time: v.Time, Results: []events.Result{{Disposition: events.Created, Type: v.Type, ID: v.ID, Version: 1, Hash: v.Hash, Time: v.Time}}})
+					c.Outcomes = append(c.Outcomes, events.Outcome{EventID: "e-" + v.ID, Tenant: "main",
+						Position: v.Position, Time: v.Time, Results: []events.Result{{Disposition: events.Created,
+							Type: v.Type, ID: v.ID, Version: 1, Hash: v.Hash, Time: v.Time}}})
 				}
 				b.StartTimer()
 				if err := index.Commit(b.Context(), c); err != nil {

@@ -61,15 +61,20 @@ func datePrefixes(t *testing.T, g projections.Generations) {
 		projections.Eb: "before two",
 		projections.Ap: "day noon since until year",
 	} {
-		w.expectIDs(projections.Clause{Param: "date", Kind: projections.Date, Values: []projections.Value{{Prefix: prefix, Start: day(2013, 1, 14), End: day(2013, 1, 15)}}}, want)
+		w.expectIDs(projections.Clause{Param: "date", Kind: projections.Date,
+			Values: []projections.Value{{Prefix: prefix, Start: day(2013, 1, 14), End: day(2013, 1, 15)}}}, want)
 	}
-	w.expectIDs(projections.Clause{Param: "date", Kind: projections.Date, Values: []projections.Value{{Start: day(2013, 1, 1), End: day(2014, 1, 1)}}}, "after before day noon year")
-	w.expectIDs(projections.Clause{Param: "date", Kind: projections.Date, Values: []projections.Value{{Prefix: projections.Lt, Start: day(2013, 1, 1), End: day(2013, 1, 2)}, {Prefix: projections.Sa, Start: day(2013, 12, 31), End: day(2014, 1, 1)}}}, "two until")
+	w.expectIDs(projections.Clause{Param: "date", Kind: projections.Date,
+		Values: []projections.Value{{Start: day(2013, 1, 1), End: day(2014, 1, 1)}}}, "after before day noon year")
+	w.expectIDs(projections.Clause{Param: "date", Kind: projections.Date,
+		Values: []projections.Value{{Prefix: projections.Lt, Start: day(2013, 1, 1), End: day(2013, 1, 2)},
+			{Prefix: projections.Sa, Start: day(2013, 12, 31), End: day(2014, 1, 1)}}}, "two until")
 }
 
 func numberPrefixes(t *testing.T, g projections.Generations) {
 	w := newWorld(t, g.Live(), 0)
-	for id, v := range map[string]float64{"minus": -2.5, "zero": 0, "low": 99.4, "hundred": 100, "edge": 100.5, "high": 100.6} {
+	for id, v := range map[string]float64{"minus": -2.5, "zero": 0, "low": 99.4, "hundred": 100, "edge": 100.5,
+		"high": 100.6} {
 		w.observation(id, projections.Term{Param: "probability", Kind: projections.Number, Low: v, High: v})
 	}
 	w.observation("range", projections.Term{Param: "probability", Kind: projections.Number, Low: 100.2, High: 300})
@@ -89,13 +94,15 @@ func numberPrefixes(t *testing.T, g projections.Generations) {
 		{projections.Value{Prefix: projections.Ap, Low: 90, High: 110}, "edge high hundred low range"},
 		{projections.Value{Low: -1e-320, High: 1e-320}, "zero"},
 	} {
-		w.expectIDs(projections.Clause{Param: "probability", Kind: projections.Number, Values: []projections.Value{c.v}}, c.want)
+		w.expectIDs(projections.Clause{Param: "probability", Kind: projections.Number,
+			Values: []projections.Value{c.v}}, c.want)
 	}
 }
 
 func stringModifiers(t *testing.T, g projections.Generations) {
 	w := newWorld(t, g.Live(), 0)
-	for id, text := range map[string]string{"1": "Müller", "2": "mueller", "3": "MULLER-Lüdenscheidt", "4": " von Muller ", "5": "a\x00b", "6": "Ångström", "7": " "} {
+	for id, text := range map[string]string{"1": "Müller", "2": "mueller", "3": "MULLER-Lüdenscheidt",
+		"4": " von Muller ", "5": "a\x00b", "6": "Ångström", "7": " "} {
 		w.observation(id, projections.Term{Param: "name", Kind: projections.String, Text: text})
 	}
 	w.commit()
@@ -126,13 +133,16 @@ func stringModifiers(t *testing.T, g projections.Generations) {
 		{projections.Exact, " von Muller ", "4"},
 		{projections.Exact, "von Muller", ""},
 	} {
-		w.expectIDs(projections.Clause{Param: "name", Kind: projections.String, Modifier: c.modifier, Values: []projections.Value{{Text: c.text}}}, c.want)
+		w.expectIDs(projections.Clause{Param: "name", Kind: projections.String, Modifier: c.modifier,
+			Values: []projections.Value{{Text: c.text}}}, c.want)
 	}
 }
 
 func uriModifiers(t *testing.T, g projections.Generations) {
 	w := newWorld(t, g.Live(), 0)
-	for id, uri := range map[string]string{"1": "http://acme.org/fhir", "2": "http://acme.org/fhir/ValueSet/123", "3": "http://acme.org/fhirs", "4": "urn:oid:1.2.3", "5": "http://acme.org/", "6": "http://v|1", "7": "http://v|1.2.3", "8": "http://v|10"} {
+	for id, uri := range map[string]string{"1": "http://acme.org/fhir", "2": "http://acme.org/fhir/ValueSet/123",
+		"3": "http://acme.org/fhirs", "4": "urn:oid:1.2.3", "5": "http://acme.org/", "6": "http://v|1",
+		"7": "http://v|1.2.3", "8": "http://v|10"} {
 		w.observation(id, projections.Term{Param: "url", Kind: projections.URI, Text: uri})
 	}
 	w.commit()
@@ -155,7 +165,8 @@ func uriModifiers(t *testing.T, g projections.Generations) {
 		{projections.Above, "http://v|1.2.3", "6 7"},
 		{projections.Above, "http://v|1.2", "6"},
 	} {
-		w.expectIDs(projections.Clause{Param: "url", Kind: projections.URI, Modifier: c.modifier, Values: []projections.Value{{Text: c.uri}}}, c.want)
+		w.expectIDs(projections.Clause{Param: "url", Kind: projections.URI, Modifier: c.modifier,
+			Values: []projections.Value{{Text: c.uri}}}, c.want)
 	}
 }
 
@@ -167,7 +178,8 @@ func tokenForms(t *testing.T, g projections.Generations) {
 	w.observation("1", token("s1", "a"))
 	w.observation("2", token("s2", "a"), token("s1", "b"))
 	w.observation("3", token("", "a"))
-	w.observation("4", token("", ""), projections.Term{Param: "other", Kind: projections.Token, System: "s1", Code: "a"})
+	w.observation("4", token("", ""), projections.Term{Param: "other", Kind: projections.Token, System: "s1",
+		Code: "a"})
 	w.observation("5")
 	w.commit()
 	for _, c := range []struct {
@@ -183,9 +195,11 @@ func tokenForms(t *testing.T, g projections.Generations) {
 		{projections.Value{AnySystem: true, AnyCode: true}, "1 2 3 4"},
 		{projections.Value{System: "never", AnyCode: true}, ""},
 	} {
-		w.expectIDs(projections.Clause{Param: "code", Kind: projections.Token, Values: []projections.Value{c.v}}, c.want)
+		w.expectIDs(projections.Clause{Param: "code", Kind: projections.Token, Values: []projections.Value{c.v}},
+			c.want)
 	}
-	w.expectIDs(projections.Clause{Param: "code", Kind: projections.Token, Values: []projections.Value{{System: "s2", Code: "a"}, {AnySystem: true, Code: "never"}, {Code: "a"}}}, "2 3")
+	w.expectIDs(projections.Clause{Param: "code", Kind: projections.Token,
+		Values: []projections.Value{{System: "s2", Code: "a"}, {AnySystem: true, Code: "never"}, {Code: "a"}}}, "2 3")
 }
 
 func referenceForms(t *testing.T, g projections.Generations) {
@@ -198,8 +212,10 @@ func referenceForms(t *testing.T, g projections.Generations) {
 	w.observation("3", reference("", "http://far.org/Patient/7"))
 	w.observation("4", reference("2.0", "http://far.org/Library/7"))
 	w.observation("5", reference("", "http://far.org/Library/7"))
-	w.observation("6", projections.Term{Param: "subject", Kind: projections.Reference, Identifier: true, System: "mrn", Code: "7"})
-	w.observation("bare", projections.Term{Param: "subject", Kind: projections.Reference, Identifier: true, System: "bare"})
+	w.observation("6", projections.Term{Param: "subject", Kind: projections.Reference, Identifier: true, System: "mrn",
+		Code: "7"})
+	w.observation("bare", projections.Term{Param: "subject", Kind: projections.Reference, Identifier: true,
+		System: "bare"})
 	w.commit()
 	for _, c := range []struct {
 		modifier projections.Modifier
@@ -222,7 +238,8 @@ func referenceForms(t *testing.T, g projections.Generations) {
 		{projections.IdentifierModifier, projections.Value{System: "bare", AnyCode: true}, "bare"},
 		{projections.IdentifierModifier, projections.Value{System: "bare", Code: "7"}, ""},
 	} {
-		w.expectIDs(projections.Clause{Param: "subject", Kind: projections.Reference, Modifier: c.modifier, Values: []projections.Value{c.v}}, c.want)
+		w.expectIDs(projections.Clause{Param: "subject", Kind: projections.Reference, Modifier: c.modifier,
+			Values: []projections.Value{c.v}}, c.want)
 	}
 }
 
@@ -230,7 +247,8 @@ func quantityForms(t *testing.T, g projections.Generations) {
 	w := newWorld(t, g.Live(), 0)
 	const ucum = "http://unitsofmeasure.org"
 	quantity := func(v float64, system, code, printed string) projections.Term {
-		return projections.Term{Param: "value-quantity", Kind: projections.Quantity, Low: v, High: v, System: system, Code: code, Text: printed}
+		return projections.Term{Param: "value-quantity", Kind: projections.Quantity, Low: v, High: v, System: system,
+			Code: code, Text: printed}
 	}
 	w.observation("1", quantity(5.4, ucum, "mg", "mg"))
 	w.observation("2", quantity(5.4, ucum, "mg", "milligram"))
@@ -253,9 +271,11 @@ func quantityForms(t *testing.T, g projections.Generations) {
 		{projections.Value{System: ucum, Code: "kg"}, ""},
 	} {
 		c.v.Low, c.v.High = 5.35, 5.45
-		w.expectIDs(projections.Clause{Param: "value-quantity", Kind: projections.Quantity, Values: []projections.Value{c.v}}, c.want)
+		w.expectIDs(projections.Clause{Param: "value-quantity", Kind: projections.Quantity,
+			Values: []projections.Value{c.v}}, c.want)
 	}
-	w.expectIDs(projections.Clause{Param: "value-quantity", Kind: projections.Quantity, Values: []projections.Value{{Prefix: projections.Gt, Low: 5.4, High: 5.4, AnySystem: true, Code: "mg"}}}, "6")
+	w.expectIDs(projections.Clause{Param: "value-quantity", Kind: projections.Quantity,
+		Values: []projections.Value{{Prefix: projections.Gt, Low: 5.4, High: 5.4, AnySystem: true, Code: "mg"}}}, "6")
 }
 
 func missingAndNot(t *testing.T, g projections.Generations) {
@@ -268,13 +288,17 @@ func missingAndNot(t *testing.T, g projections.Generations) {
 	w.observation("2", gender("female"), birthday)
 	w.observation("3", birthday)
 	w.observation("4")
-	w.observation("5", projections.Term{Param: "birth", Kind: projections.String, Text: "x"}, projections.Term{Param: "date", Kind: projections.Composite})
-	valueless := func(param string) projections.Term { return projections.Term{Param: param, Kind: projections.Special} }
+	w.observation("5", projections.Term{Param: "birth", Kind: projections.String, Text: "x"},
+		projections.Term{Param: "date", Kind: projections.Composite})
+	valueless := func(param string) projections.Term {
+		return projections.Term{Param: param, Kind: projections.Special}
+	}
 	w.observation("6", valueless("gender"), valueless("birthdate"), valueless("birth"))
 	w.observation("7", valueless("gender"), gender("male"), birthday, valueless("birthdate"))
 	w.commit()
 	missing := func(param string, missing bool) projections.Clause {
-		return projections.Clause{Param: param, Kind: projections.Token, Modifier: projections.Missing, Missing: missing}
+		return projections.Clause{Param: param, Kind: projections.Token, Modifier: projections.Missing,
+			Missing: missing}
 	}
 	not := func(codes ...string) projections.Clause {
 		c := projections.Clause{Param: "gender", Kind: projections.Token, Modifier: projections.Not}
@@ -287,16 +311,22 @@ func missingAndNot(t *testing.T, g projections.Generations) {
 		clause projections.Clause
 		want   string
 	}{
-		{missing("gender", true), "3 4 5"}, {missing("gender", false), "1 2 6 7"}, {missing("birthdate", true), "1 4 5"}, {missing("never", true), "1 2 3 4 5 6 7"},
-		{missing("never", false), ""}, {missing("birth", false), "5 6"}, {missing("date", false), "5"}, {missing(projections.ParamID, true), ""},
-		{missing(projections.ParamLastUpdated, false), "1 2 3 4 5 6 7"}, {not("male"), "2 3 4 5 6"}, {not("male", "female"), "3 4 5 6"}, {not("never"), "1 2 3 4 5 6 7"},
+		{missing("gender", true), "3 4 5"}, {missing("gender", false), "1 2 6 7"},
+		{missing("birthdate", true), "1 4 5"}, {missing("never", true), "1 2 3 4 5 6 7"},
+		{missing("never", false), ""}, {missing("birth", false), "5 6"}, {missing("date", false), "5"},
+		{missing(projections.ParamID, true), ""},
+		{missing(projections.ParamLastUpdated, false), "1 2 3 4 5 6 7"}, {not("male"), "2 3 4 5 6"},
+		{not("male", "female"), "3 4 5 6"}, {not("never"), "1 2 3 4 5 6 7"},
 	} {
 		w.expectIDs(c.clause, c.want)
 	}
-	for _, sort := range []projections.SortKey{{Param: "gender", Kind: projections.Token}, {Param: "birthdate", Kind: projections.Date, Descending: true}, {Param: "birth", Kind: projections.String}} {
+	for _, sort := range []projections.SortKey{{Param: "gender", Kind: projections.Token},
+		{Param: "birthdate", Kind: projections.Date, Descending: true}, {Param: "birth", Kind: projections.String}} {
 		for limit := range 8 {
-			w.check(projections.Query{Tenant: "main", Type: "Observation", Limit: 1 + limit, Sort: []projections.SortKey{sort, {Param: projections.ParamID, Kind: projections.Token}}})
-			w.check(projections.Query{Tenant: "main", Type: "Observation", Limit: 1 + limit, Sort: []projections.SortKey{sort}})
+			w.check(projections.Query{Tenant: "main", Type: "Observation", Limit: 1 + limit,
+				Sort: []projections.SortKey{sort, {Param: projections.ParamID, Kind: projections.Token}}})
+			w.check(projections.Query{Tenant: "main", Type: "Observation", Limit: 1 + limit,
+				Sort: []projections.SortKey{sort}})
 		}
 	}
 }
@@ -320,11 +350,15 @@ func idAndUpdated(t *testing.T, g projections.Generations) {
 	w.expectIDs(byID(projections.NoModifier, "A"), "")
 	w.expectIDs(byID(projections.Not, "c", "never"), "a b d")
 	for prefix, want := range map[projections.Prefix]string{
-		projections.Eq: "b", projections.Ne: "a c d", projections.Gt: "c d", projections.Ge: "b c d", projections.Lt: "a", projections.Le: "a b",
+		projections.Eq: "b", projections.Ne: "a c d", projections.Gt: "c d", projections.Ge: "b c d",
+		projections.Lt: "a", projections.Le: "a b",
 		projections.Sa: "c d", projections.Eb: "a", projections.Ap: "b",
 	} {
 		at := times[1].UnixMicro()
-		w.expectIDs(projections.Clause{Param: projections.ParamLastUpdated, Kind: projections.Date, Values: []projections.Value{{Prefix: prefix, Start: at, End: at + 1_000}}}, want)
+		w.expectIDs(projections.Clause{Param: projections.ParamLastUpdated, Kind: projections.Date,
+			Values: []projections.Value{{Prefix: prefix, Start: at, End: at + 1_000}}}, want)
 	}
-	w.expectIDs(projections.Clause{Param: projections.ParamLastUpdated, Kind: projections.Date, Values: []projections.Value{{Prefix: projections.Ge, Start: projections.MinTime, End: projections.MinTime + 1}}}, "a b c d")
+	w.expectIDs(projections.Clause{Param: projections.ParamLastUpdated, Kind: projections.Date,
+		Values: []projections.Value{{Prefix: projections.Ge, Start: projections.MinTime,
+			End: projections.MinTime + 1}}}, "a b c d")
 }

@@ -8,24 +8,29 @@ import (
 	"binnacle/projections"
 )
 
-// contained asks for what strings contain, before and after an index has read which strings there are, while more come and go: what stands across two of them, what is longer than
-// an index's entry, and what most have.
+// contained asks for what strings contain, before and after an index has read which strings there are, while more come
+// and go: what stands across two of them, what is longer than an index's entry, and what most have.
 func contained(t *testing.T, g projections.Generations) {
 	w := newWorld(t, g.Live(), 2)
 	name := func(text string) projections.Term {
 		return projections.Term{Param: "name", Kind: projections.String, Text: text}
 	}
 	put := func(i int, more ...projections.Term) {
-		w.put(key("Patient", fmt.Sprint(i)), int64(i%7), append(more, name(fmt.Sprintf("Given%d Family%d", i, i%50)), name(fmt.Sprintf("ab%dc", i)))...)
+		w.put(key("Patient", fmt.Sprint(i)), int64(i%7),
+			append(more, name(fmt.Sprintf("Given%d Family%d", i, i%50)), name(fmt.Sprintf("ab%dc", i)))...)
 	}
 	ask := func() {
 		t.Helper()
-		for _, text := range []string{"family7", "FAMILY", "n1 f", "c", "7c", "cab", "cgiven", "49", "nobody", "", "ß", "hhhx", "\x00", "n1", "nora" + strings.Repeat("h", 126), "y\xff", "zz"} {
+		for _, text := range []string{"family7", "FAMILY", "n1 f", "c", "7c", "cab", "cgiven", "49", "nobody", "", "ß",
+			"hhhx", "\x00", "n1", "nora" + strings.Repeat("h", 126), "y\xff", "zz"} {
 			for _, sort := range [][]projections.SortKey{nil, {{Param: "name", Kind: projections.String}}} {
-				clause := projections.Clause{Param: "name", Kind: projections.String, Modifier: projections.Contains, Values: []projections.Value{{Text: text}}}
-				w.check(projections.Query{Tenant: "main", Type: "Patient", Limit: 20, Sort: sort, Total: projections.TotalAccurate, Clauses: []projections.Clause{clause}})
+				clause := projections.Clause{Param: "name", Kind: projections.String, Modifier: projections.Contains,
+					Values: []projections.Value{{Text: text}}}
+				w.check(projections.Query{Tenant: "main", Type: "Patient", Limit: 20, Sort: sort,
+					Total: projections.TotalAccurate, Clauses: []projections.Clause{clause}})
 				clause.Values = append(clause.Values, projections.Value{Text: "n13"})
-				w.check(projections.Query{Tenant: "main", Type: "Patient", Limit: 60, Clauses: []projections.Clause{clause}})
+				w.check(projections.Query{Tenant: "main", Type: "Patient", Limit: 60,
+					Clauses: []projections.Clause{clause}})
 			}
 		}
 	}

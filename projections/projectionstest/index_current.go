@@ -8,34 +8,43 @@ import (
 	"binnacle/projections"
 )
 
-// mostlySuperseded asks a type of which few versions are current and most rows are those of others: in every order, as of before that was so, while it becomes so, and when all that
-// is swept. Where planned is true, the planner has to see it.
+// mostlySuperseded asks a type of which few versions are current and most rows are those of others: in every order, as
+// of before that was so, while it becomes so, and when all that is swept. Where planned is true, the planner has to see
+// it.
 func mostlySuperseded(planned bool) func(t *testing.T, g projections.Generations) {
 	return func(t *testing.T, g projections.Generations) {
 		w := newWorld(t, g.Live(), 2)
 		put := func(id string, i int) {
 			born := day(1950+i%60, 1+i%12, 1)
-			w.put(key("Patient", id), []int64{projections.MinTime, day(2020, 1, 1+i%28)}[i%2], projections.Term{Param: "name", Kind: projections.String, Text: fmt.Sprintf("Anna%d", i%9)},
-				projections.Term{Param: "birthdate", Kind: projections.Date, Start: born, End: born + aDay}, projections.Term{Param: "gender", Kind: projections.Token, Code: []string{"male", "female"}[i/2%2]})
+			w.put(key("Patient", id), []int64{projections.MinTime, day(2020, 1, 1+i%28)}[i%2],
+				projections.Term{Param: "name", Kind: projections.String, Text: fmt.Sprintf("Anna%d", i%9)},
+				projections.Term{Param: "birthdate", Kind: projections.Date, Start: born, End: born + aDay},
+				projections.Term{Param: "gender", Kind: projections.Token, Code: []string{"male", "female"}[i/2%2]})
 		}
 		clauses := map[string][]projections.Clause{
-			"none":   nil,
-			"name":   {{Param: "name", Kind: projections.String, Values: []projections.Value{{Text: "anna"}}}},
-			"holds":  {{Param: "name", Kind: projections.String, Modifier: projections.Contains, Values: []projections.Value{{Text: "nna1"}}}},
-			"born":   {{Param: "birthdate", Kind: projections.Date, Values: []projections.Value{{Prefix: projections.Ne, Start: day(1957, 8, 1), End: day(1957, 8, 2)}}}},
-			"male":   {{Param: "gender", Kind: projections.Token, Values: []projections.Value{{AnySystem: true, Code: "male"}}}},
-			"others": {{Param: "gender", Kind: projections.Token, Modifier: projections.Not, Values: []projections.Value{{AnySystem: true, Code: "male"}}}},
+			"none": nil,
+			"name": {{Param: "name", Kind: projections.String, Values: []projections.Value{{Text: "anna"}}}},
+			"holds": {{Param: "name", Kind: projections.String, Modifier: projections.Contains,
+				Values: []projections.Value{{Text: "nna1"}}}},
+			"born": {{Param: "birthdate", Kind: projections.Date,
+				Values: []projections.Value{{Prefix: projections.Ne, Start: day(1957, 8, 1), End: day(1957, 8, 2)}}}},
+			"male": {{Param: "gender", Kind: projections.Token,
+				Values: []projections.Value{{AnySystem: true, Code: "male"}}}},
+			"others": {{Param: "gender", Kind: projections.Token, Modifier: projections.Not,
+				Values: []projections.Value{{AnySystem: true, Code: "male"}}}},
 		}
 		by := func(param string, kind projections.Kind) projections.SortKey {
 			return projections.SortKey{Param: param, Kind: kind}
 		}
-		sorts := [][]projections.SortKey{nil, {by("name", projections.String)}, {by("birthdate", projections.Date)}, {by("gender", projections.Token)}, {by("_id", projections.Token)},
+		sorts := [][]projections.SortKey{nil, {by("name", projections.String)}, {by("birthdate", projections.Date)},
+			{by("gender", projections.Token)}, {by("_id", projections.Token)},
 			{by("_lastUpdated", projections.Date)}, {by("name", projections.String), by("birthdate", projections.Date)}}
 		ask := func(each func()) {
 			t.Helper()
 			for _, list := range clauses {
 				for _, sort := range sorts {
-					q := projections.Query{Tenant: "main", Type: "Patient", Limit: 10, Sort: sort, Clauses: list, Total: projections.TotalAccurate}
+					q := projections.Query{Tenant: "main", Type: "Patient", Limit: 10, Sort: sort, Clauses: list,
+						Total: projections.TotalAccurate}
 					found, first := w.all(q, each)
 					w.compare(q, found, first)
 				}
@@ -58,7 +67,8 @@ func mostlySuperseded(planned bool) func(t *testing.T, g projections.Generations
 		}
 		w.commit()
 		ask(nil)
-		if plan := w.search(projections.Query{Tenant: "main", Type: "Patient", Limit: 7}).Plan; planned && !strings.Contains(plan, "what is current of Patient") {
+		if plan := w.search(projections.Query{Tenant: "main", Type: "Patient", Limit: 7}).Plan; planned &&
+			!strings.Contains(plan, "what is current of Patient") {
 			t.Errorf("the planner does not see that most rows are superseded: %s", plan)
 		}
 		settle(t, g)
@@ -84,20 +94,25 @@ func mostlySuperseded(planned bool) func(t *testing.T, g projections.Generations
 	}
 }
 
-// newestSuperseded asks a type of many current versions after which more were written and superseded at once, by the default bounds.
+// newestSuperseded asks a type of many current versions after which more were written and superseded at once, by the
+// default bounds.
 func newestSuperseded(t *testing.T, g projections.Generations) {
 	w := newWorld(t, g.Live(), 2)
 	put := func(id string, i int) {
-		w.put(key("Patient", id), []int64{projections.MinTime, day(2020, 1, 1+i%28)}[i%2], projections.Term{Param: "gender", Kind: projections.Token, Code: []string{"male", "female"}[i/2%2]},
-			projections.Term{Param: "nick", Kind: projections.Reference, System: "Person", Code: fmt.Sprintf("n%d", i%600)})
+		w.put(key("Patient", id), []int64{projections.MinTime, day(2020, 1, 1+i%28)}[i%2],
+			projections.Term{Param: "gender", Kind: projections.Token, Code: []string{"male", "female"}[i/2%2]},
+			projections.Term{Param: "nick", Kind: projections.Reference, System: "Person",
+				Code: fmt.Sprintf("n%d", i%600)})
 	}
-	many := projections.Clause{Param: "nick", Kind: projections.Reference} // more keys than a version is to be asked for
+	// more keys than a version is to be asked for
+	many := projections.Clause{Param: "nick", Kind: projections.Reference}
 	for i := range 590 {
 		many.Values = append(many.Values, projections.Value{AnySystem: true, Code: fmt.Sprintf("n%d", i)})
 	}
 	ask := func(each func()) {
 		t.Helper()
-		male := projections.Clause{Param: "gender", Kind: projections.Token, Values: []projections.Value{{AnySystem: true, Code: "male"}}}
+		male := projections.Clause{Param: "gender", Kind: projections.Token,
+			Values: []projections.Value{{AnySystem: true, Code: "male"}}}
 		not := male
 		not.Modifier = projections.Not
 		for _, clauses := range [][]projections.Clause{nil, {male}, {not}, {many}, {many, not}} {

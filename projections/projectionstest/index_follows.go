@@ -8,8 +8,8 @@ import (
 	"binnacle/projections"
 )
 
-// followsAgain asks for the same chains and _has again and again, now and as of a while ago, while both ends are written to: what an index has kept of them must
-// be that of the snapshot. Or what is superseded is swept meanwhile.
+// followsAgain asks for the same chains and _has again and again, now and as of a while ago, while both ends are
+// written to: what an index has kept of them must be that of the snapshot. Or what is superseded is swept meanwhile.
 func followsAgain(swept bool) func(t *testing.T, g projections.Generations) {
 	return func(t *testing.T, g projections.Generations) {
 		m := maker{rand.New(rand.NewPCG(23, 9))}
@@ -17,10 +17,12 @@ func followsAgain(swept bool) func(t *testing.T, g projections.Generations) {
 		for range 6 {
 			w.scribble(m, 25, false)
 		}
-		earlier := w.search(projections.Query{Tenant: "main", Type: "Observation", Limit: 1, Partition: w.partition}).Snapshot
+		earlier := w.search(projections.Query{Tenant: "main", Type: "Observation", Limit: 1,
+			Partition: w.partition}).Snapshot
 		var questions []projections.Query
 		for len(questions) < 16 {
-			q := projections.Query{Tenant: "main", Type: pick(m, "Observation", "Observation", "Patient"), Limit: pick(m, 3, 50), Total: projections.TotalAccurate, Partition: w.partition}
+			q := projections.Query{Tenant: "main", Type: pick(m, "Observation", "Observation", "Patient"),
+				Limit: pick(m, 3, 50), Total: projections.TotalAccurate, Partition: w.partition}
 			q.Clauses = append(q.Clauses, m.follow(ids, w.now.UnixMicro(), 2))
 			if m.IntN(3) == 0 {
 				q.Clauses = append(q.Clauses, m.clause(ids, w.now.UnixMicro(), 2))

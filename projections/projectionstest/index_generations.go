@@ -15,7 +15,9 @@ import (
 )
 
 // scan returns what Scan visits.
-func scan(t *testing.T, index projections.Index, partition int32) (versions []projections.Version, digests []events.Hash) {
+func scan(
+	t *testing.T, index projections.Index, partition int32,
+) (versions []projections.Version, digests []events.Hash) {
 	t.Helper()
 	err := index.Scan(testContext(t), partition, func(v projections.Version, terms events.Hash) error {
 		versions, digests = append(versions, v), append(digests, terms)
@@ -68,7 +70,8 @@ func scans(t *testing.T, g projections.Generations) {
 			rows := w.rows[start:min(start+size, len(w.rows))]
 			for i, told := range w.index.Digests(rows) {
 				if told != digests[start+i] {
-					t.Fatalf("Digests of %d rows tells %x of version %d, Scan tells %x", size, told, start+i, digests[start+i])
+					t.Fatalf("Digests of %d rows tells %x of version %d, Scan tells %x", size, told, start+i,
+						digests[start+i])
 				}
 			}
 		}
@@ -81,9 +84,10 @@ func scans(t *testing.T, g projections.Generations) {
 	wantKind(t, err, events.Gone, "a visit that fails")
 }
 
-// The SHA-256 over the digests of the versions of fill with seed 4, the same on every day: of a driver with a row for each reference, and of
-// one that has most of them on the versions' rows alone. They change only when the rows that terms become change, and then the schema version
-// of the drivers has to change with them; when it is only that strings fold otherwise, the catalog's extractionVersion, so that a rebuild is due.
+// The SHA-256 over the digests of the versions of fill with seed 4, the same on every day: of a driver with a row for
+// each reference, and of one that has most of them on the versions' rows alone. They change only when the rows that
+// terms become change, and then the schema version of the drivers has to change with them; when it is only that strings
+// fold otherwise, the catalog's extractionVersion, so that a rebuild is due.
 const (
 	goldenDigest      = "2eecbdf53335872eb414e3ab5f1f6ca666d074958c28384aa942badf454a239a"
 	goldenDigestOnRow = "569cdec305d72571b38387f74c6bb376f8e0ff716503253835e7e772e72d7dbb"
@@ -109,12 +113,15 @@ func sizes(t *testing.T, g projections.Generations) {
 	w.put(key("Patient", "2"), 5)
 	w.remove(key("Patient", "2"))
 	c := w.take()
-	c.Quarantined = []projections.Quarantined{{Record: events.RawRecord{Position: events.Position{Offset: 1}}, Reason: "broken"}}
+	c.Quarantined = []projections.Quarantined{{Record: events.RawRecord{Position: events.Position{Offset: 1}},
+		Reason: "broken"}}
 	if err := w.index.Commit(testContext(t), c); err != nil {
 		t.Fatal(err)
 	}
 	got, err := w.index.Sizes(testContext(t))
-	if err != nil || got.Versions != 4 || got.Resources != 1 || got.Quarantined != 1 || got.Terms < 0 || got.Bytes <= 0 { // terms may be an estimate
+	// terms may be an estimate
+	if err != nil || got.Versions != 4 || got.Resources != 1 || got.Quarantined != 1 || got.Terms < 0 ||
+		got.Bytes <= 0 {
 		t.Fatalf("Sizes = %+v, %v", got, err)
 	}
 }
@@ -142,7 +149,8 @@ func audits(t *testing.T, g projections.Generations) {
 	w.observation("1")
 	w.remove(key("Observation", "2"))
 	w.commit()
-	want := projections.Audit{Next: map[int32]int64{0: w.offset}, NextSid: map[int32]int64{0: w.sid + 1}, Living: map[projections.Ledger]int64{{Tenant: "main", Type: "Observation"}: 2}}
+	want := projections.Audit{Next: map[int32]int64{0: w.offset}, NextSid: map[int32]int64{0: w.sid + 1},
+		Living: map[projections.Ledger]int64{{Tenant: "main", Type: "Observation"}: 2}}
 	if got := audit(g.Live()); !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
@@ -173,7 +181,8 @@ func replay(t *testing.T, from *world, into projections.Index, size int) *world 
 	w.rows, w.current, w.sid, w.now = from.rows, from.current, from.sid, from.now
 	for start := 0; start < len(from.rows); start += size {
 		rows := from.rows[start:min(start+size, len(from.rows))]
-		c := projections.Commit{Partition: w.partition, Expect: w.offset, Next: w.offset + 1, Time: rows[len(rows)-1].Time, Rows: rows}
+		c := projections.Commit{Partition: w.partition, Expect: w.offset, Next: w.offset + 1,
+			Time: rows[len(rows)-1].Time, Rows: rows}
 		if err := into.Commit(testContext(t), c); err != nil {
 			t.Fatalf("Commit: %v", err)
 		}
@@ -218,7 +227,8 @@ func buildAndSwitch(t *testing.T, g projections.Generations) {
 	after, afterDigests := scan(t, b, 0)
 	for i := range before {
 		if before[i] != after[i] || beforeDigests[i] != afterDigests[i] {
-			t.Fatalf("version %d is %+v %x, and rebuilt %+v %x", i, before[i], beforeDigests[i], after[i], afterDigests[i])
+			t.Fatalf("version %d is %+v %x, and rebuilt %+v %x", i, before[i], beforeDigests[i], after[i],
+				afterDigests[i])
 		}
 	}
 	if err := b.Switch(ctx); err != nil {
@@ -237,7 +247,8 @@ func buildAndSwitch(t *testing.T, g projections.Generations) {
 	next.commit()
 	next.check(projections.Query{Tenant: "main", Type: "Observation", Limit: 7, Total: projections.TotalAccurate})
 	list, err := g.List(ctx)
-	if err != nil || len(list) != 2 || list[0].State != "old" || list[1].State != "live" || list[1].Catalog != "catalog-2" || list[1].Number != 2 {
+	if err != nil || len(list) != 2 || list[0].State != "old" || list[1].State != "live" ||
+		list[1].Catalog != "catalog-2" || list[1].Number != 2 {
 		t.Fatalf("List = %+v, %v", list, err)
 	}
 }
@@ -276,7 +287,8 @@ func exclusiveBuild(t *testing.T, g projections.Generations) {
 	}
 	again := build(t, g, "catalog-2")
 	if again.Number() != b.Number() {
-		t.Fatalf("an unfinished build of the same catalog goes on as generation %d, want %d", again.Number(), b.Number())
+		t.Fatalf("an unfinished build of the same catalog goes on as generation %d, want %d", again.Number(),
+			b.Number())
 	}
 	if got := stateOf(t, again, 0); got.Next != w.offset || got.NextSid != w.sid+1 {
 		t.Fatalf("the resumed build stands at %+v, want offset %d", got, w.offset)
@@ -328,7 +340,9 @@ func searchWhileBuilding(t *testing.T, g projections.Generations) {
 	b := build(t, g, "catalog-2")
 	w := newWorld(t, b, 0)
 	fill(w, 11, 30)
-	q := projections.Query{Tenant: "main", Type: "Observation", Limit: 7, Clauses: []projections.Clause{{Param: "status", Kind: projections.Token, Values: []projections.Value{{AnySystem: true, Code: "final"}}}}}
+	q := projections.Query{Tenant: "main", Type: "Observation", Limit: 7,
+		Clauses: []projections.Clause{{Param: "status", Kind: projections.Token,
+			Values: []projections.Value{{AnySystem: true, Code: "final"}}}}}
 	w.check(q)
 	fill(w, 12, 30)
 	w.check(q)

@@ -12,35 +12,37 @@ import (
 	"binnacle/projections"
 )
 
-// IndexPages compares random searches with a slow evaluator, where each page comes from another of several indexes that hold the same and plan
-// differently: what a planner knows, on the same node or on another, changes from page to page, and no version may be lost or told twice for it.
+// IndexPages compares random searches with a slow evaluator, where each page comes from another of several indexes that
+// hold the same and plan differently: what a planner knows, on the same node or on another, changes from page to page,
+// and no version may be lost or told twice for it.
 func IndexPages(t *testing.T, open map[string]func(t testing.TB) projections.Generations, first, last uint64) {
 	for seed := first; seed < last; seed++ {
-		t.Run(fmt.Sprintf("pages that are found in different ways follow each other, seed %d", seed), func(t *testing.T) {
-			m := maker{rand.New(rand.NewPCG(seed, 5))}
-			all := &mixed{maker: m}
-			for _, name := range slices.Sorted(maps.Keys(open)) { // a seed asks the same of the same
-				all.indexes = append(all.indexes, open[name](t).Live())
-			}
-			all.Index = all.indexes[0]
-			w := newWorld(t, all, 0)
-			for range 6 {
-				w.scribble(m, 25, false)
-			}
-			for range 120 {
-				q := m.query(ids, w.now.UnixMicro())
-				q.Limit = pick(m, 2, 3, 7)
-				if all.refused(t, q) {
-					continue
+		t.Run(fmt.Sprintf("pages that are found in different ways follow each other, seed %d", seed),
+			func(t *testing.T) {
+				m := maker{rand.New(rand.NewPCG(seed, 5))}
+				all := &mixed{maker: m}
+				for _, name := range slices.Sorted(maps.Keys(open)) { // a seed asks the same of the same
+					all.indexes = append(all.indexes, open[name](t).Live())
 				}
-				found, first := w.all(q, func() {
-					if m.IntN(12) == 0 {
-						w.scribble(m, 1+m.IntN(3), false)
+				all.Index = all.indexes[0]
+				w := newWorld(t, all, 0)
+				for range 6 {
+					w.scribble(m, 25, false)
+				}
+				for range 120 {
+					q := m.query(ids, w.now.UnixMicro())
+					q.Limit = pick(m, 2, 3, 7)
+					if all.refused(t, q) {
+						continue
 					}
-				})
-				w.compare(q, found, first)
-			}
-		})
+					found, first := w.all(q, func() {
+						if m.IntN(12) == 0 {
+							w.scribble(m, 1+m.IntN(3), false)
+						}
+					})
+					w.compare(q, found, first)
+				}
+			})
 	}
 }
 

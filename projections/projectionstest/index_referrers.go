@@ -39,7 +39,8 @@ func manyReferrers(t *testing.T, g projections.Generations) {
 	for i := range 1_200 {
 		w.put(key("Observation", fmt.Sprint(i)), projections.MinTime, to("Organization", "1"), to("Patient", "1"))
 	}
-	w.put(key("Observation", "focus"), projections.MinTime, projections.Term{Param: "focus", Kind: projections.Reference, System: "Organization", Code: "2"})
+	w.put(key("Observation", "focus"), projections.MinTime,
+		projections.Term{Param: "focus", Kind: projections.Reference, System: "Organization", Code: "2"})
 	w.commit()
 	w.referrers(false)
 }
@@ -57,10 +58,12 @@ func referrersWhileBuilding(t *testing.T, g projections.Generations) {
 // referrers compares what the index tells with what refers to the resources; exactly: it tells no more.
 func (w *world) referrers(exactly bool) {
 	w.t.Helper()
-	by := map[string][]projections.Referrer{"Patient": referring(), "Organization": referring(), "Observation": referring()[:6]}
+	by := map[string][]projections.Referrer{"Patient": referring(), "Organization": referring(),
+		"Observation": referring()[:6]}
 	var keys []projections.Key
 	for _, tenant := range []string{"main", "other", "nobody"} {
-		for _, resourceType := range []string{"Patient", "Organization", "Observation", "Group"} { // of a Group nobody asks
+		// of a Group nobody asks
+		for _, resourceType := range []string{"Patient", "Organization", "Observation", "Group"} {
 			for id := range 22 {
 				keys = append(keys, projections.Key{Tenant: tenant, Type: resourceType, ID: fmt.Sprint(id)})
 			}
@@ -73,9 +76,11 @@ func (w *world) referrers(exactly bool) {
 	for i, k := range keys {
 		var want []int
 		for n, r := range by[k.Type] {
-			refers := projections.Query{Clauses: []projections.Clause{{Param: r.Param, Kind: projections.Reference, Values: []projections.Value{{System: k.Type, Code: k.ID}}}}}
+			refers := projections.Query{Clauses: []projections.Clause{{Param: r.Param, Kind: projections.Reference,
+				Values: []projections.Value{{System: k.Type, Code: k.ID}}}}}
 			for _, row := range w.current {
-				if row.Tenant == k.Tenant && row.Type == r.Type && !row.Deleted && projections.Matches(refers, row.Version, row.Terms) {
+				if row.Tenant == k.Tenant && row.Type == r.Type && !row.Deleted &&
+					projections.Matches(refers, row.Version, row.Terms) {
 					want = append(want, n)
 					break
 				}

@@ -40,7 +40,8 @@ func since(t *testing.T, g projections.Generations) {
 	if few := ask(start.Mark, len(want)-1); few.Known || few.Mark != got.Mark || len(few.Versions) != 0 {
 		t.Fatalf("more versions than the limit: %+v; want none, not known, and the mark", few)
 	}
-	if rest := ask(projections.Mark{Generation: 1, Sid: want[2].Sid}, 10); !rest.Known || !slices.Equal(rest.Versions, want[3:]) {
+	if rest := ask(projections.Mark{Generation: 1, Sid: want[2].Sid}, 10); !rest.Known ||
+		!slices.Equal(rest.Versions, want[3:]) {
 		t.Fatalf("Since a Sid in between = %+v", rest)
 	}
 	b := build(t, g, "catalog-2")

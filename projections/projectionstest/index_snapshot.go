@@ -35,7 +35,8 @@ func snapshotAt(t *testing.T, g projections.Generations) {
 		if got != want {
 			t.Fatalf("SnapshotAt(%s) = %d, want %d", at(offset), got, want)
 		}
-		q := projections.Query{Tenant: "main", Type: "Observation", Limit: 3, Snapshot: got, Total: projections.TotalAccurate}
+		q := projections.Query{Tenant: "main", Type: "Observation", Limit: 3, Snapshot: got,
+			Total: projections.TotalAccurate}
 		found, first := w.all(q, nil)
 		w.compare(q, found, first)
 		if first.Snapshot != got {

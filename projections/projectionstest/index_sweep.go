@@ -50,11 +50,14 @@ func superseding(w *world, n, rounds int) {
 	for round := range 1 + rounds {
 		for i := range n {
 			terms := []projections.Term{
-				{Param: "code", Kind: projections.Token, System: "s", Code: "a"}, {Param: "status", Kind: projections.Token, Code: fmt.Sprint(round)},
-				{Param: "name", Kind: projections.String, Text: fmt.Sprintf("Anna %d", round)}, {Param: "probability", Kind: projections.Number, Low: float64(round), High: float64(round)},
+				{Param: "code", Kind: projections.Token, System: "s", Code: "a"},
+				{Param: "status", Kind: projections.Token, Code: fmt.Sprint(round)},
+				{Param: "name", Kind: projections.String, Text: fmt.Sprintf("Anna %d", round)},
+				{Param: "probability", Kind: projections.Number, Low: float64(round), High: float64(round)},
 				{Param: "period", Kind: projections.Date, Start: day(2020, 1, 1), End: day(2021, 1, 1+round)},
 				{Param: "subject", Kind: projections.Reference, System: "Patient", Code: fmt.Sprint(i % 7)},
-				{Param: "encounter", Kind: projections.Reference, System: "Encounter", Code: fmt.Sprint((i + round) % 3)}, {Param: "_profile", Kind: projections.URI, Text: fmt.Sprintf("http://a/%d", round)},
+				{Param: "encounter", Kind: projections.Reference, System: "Encounter", Code: fmt.Sprint((i +
+					round) % 3)}, {Param: "_profile", Kind: projections.URI, Text: fmt.Sprintf("http://a/%d", round)},
 			}
 			w.put(key("Observation", fmt.Sprint(i)), day(2020, 1, 1+i%20), terms...)
 		}
@@ -98,16 +101,21 @@ func sweeps(t *testing.T, g projections.Generations) {
 	if got, want := w.terms(), once*50/60; got != want {
 		t.Errorf("%d rows are left of 50 resources, want %d", got, want)
 	}
-	codes := projections.Query{Tenant: "main", Type: "Observation", Limit: 7, Total: projections.TotalAccurate, Clauses: []projections.Clause{
-		{Param: "code", Kind: projections.Token, Values: []projections.Value{{System: "s", Code: "a"}}}}}
+	codes := projections.Query{Tenant: "main", Type: "Observation", Limit: 7, Total: projections.TotalAccurate,
+		Clauses: []projections.Clause{
+			{Param: "code", Kind: projections.Token, Values: []projections.Value{{System: "s", Code: "a"}}}}}
 	w.check(codes)
 	for _, c := range []projections.Clause{
-		{Param: "encounter", Kind: projections.Reference, Values: []projections.Value{{System: "Encounter", Code: "1"}}}, {Param: "_profile", Kind: projections.URI, Values: []projections.Value{{Text: "http://a/1"}}},
-		{Param: "_profile", Kind: projections.URI, Modifier: projections.Below, Values: []projections.Value{{Text: "http://a"}}},
+		{Param: "encounter", Kind: projections.Reference, Values: []projections.Value{{System: "Encounter",
+			Code: "1"}}}, {Param: "_profile", Kind: projections.URI, Values: []projections.Value{{Text: "http://a/1"}}},
+		{Param: "_profile", Kind: projections.URI, Modifier: projections.Below,
+			Values: []projections.Value{{Text: "http://a"}}},
 	} {
-		w.check(projections.Query{Tenant: "main", Type: "Observation", Limit: 7, Total: projections.TotalAccurate, Clauses: []projections.Clause{c}})
+		w.check(projections.Query{Tenant: "main", Type: "Observation", Limit: 7, Total: projections.TotalAccurate,
+			Clauses: []projections.Clause{c}})
 	}
-	for _, sort := range []projections.SortKey{{Param: projections.ParamID, Kind: projections.Token}, {Param: projections.ParamLastUpdated, Kind: projections.Date}, {Param: "name", Kind: projections.String},
+	for _, sort := range []projections.SortKey{{Param: projections.ParamID, Kind: projections.Token},
+		{Param: projections.ParamLastUpdated, Kind: projections.Date}, {Param: "name", Kind: projections.String},
 		{Param: "status", Kind: projections.Token}, {Param: "period", Kind: projections.Date}} {
 		w.check(projections.Query{Tenant: "main", Type: "Observation", Limit: 11, Sort: []projections.SortKey{sort}})
 	}
@@ -118,7 +126,8 @@ func sweeps(t *testing.T, g projections.Generations) {
 	wantKind(t, err, events.Gone, "a position that is swept")
 	history, err := w.index.History(testContext(t), key("Observation", "3"), projections.HistorySpan{Limit: 10})
 	if err != nil || history.Total != 4 || len(history.Versions) != 4 {
-		t.Errorf("the history has %d of %d versions after a sweep, %v; want 4", len(history.Versions), history.Total, err)
+		t.Errorf("the history has %d of %d versions after a sweep, %v; want 4", len(history.Versions), history.Total,
+			err)
 	}
 	versions, swept := scan(t, w.index, 1)
 	current := map[projections.Key]int64{}
@@ -150,8 +159,9 @@ func sweepGoesOn(t *testing.T, g projections.Generations) {
 	patience := time.Duration(0)
 	for done := false; !done; stopped++ {
 		ctx, cancel := context.WithTimeout(testContext(t), patience)
-		patience += 200*time.Microsecond + patience/8         // a slow machine must come to an end, too
-		if sweep, err := g.Sweeper().Sweep(ctx); err == nil { // it may stop before it has begun, inside a portion, and between two
+		patience += 200*time.Microsecond + patience/8 // a slow machine must come to an end, too
+		// it may stop before it has begun, inside a portion, and between two
+		if sweep, err := g.Sweeper().Sweep(ctx); err == nil {
 			if portion, err := sweep.Portion(ctx); err == nil {
 				done = portion.Done
 			}
@@ -186,7 +196,9 @@ func sweepBesideWrites(t *testing.T, g projections.Generations) {
 	}
 	defer func() { _ = sweep.Release() }()
 	snapshot := w.sid
-	q := projections.Query{Tenant: "main", Type: "Observation", Limit: 100, Clauses: []projections.Clause{{Param: "status", Kind: projections.Token, Values: []projections.Value{{AnySystem: true, Code: "1"}}}}}
+	q := projections.Query{Tenant: "main", Type: "Observation", Limit: 100,
+		Clauses: []projections.Clause{{Param: "status", Kind: projections.Token,
+			Values: []projections.Value{{AnySystem: true, Code: "1"}}}}}
 	for done := false; !done; {
 		superseding(w, 10, 0)
 		portion, err := sweep.Portion(testContext(t))

@@ -16,7 +16,8 @@ func taken(t *testing.T, index projections.Writer, next int64, digest byte) erro
 	if err != nil {
 		return err
 	}
-	return index.Commit(testContext(t), projections.Commit{Expect: state.Next, Next: next, Time: time.UnixMilli(1e12), Digest: events.Hash{digest}})
+	return index.Commit(testContext(t), projections.Commit{Expect: state.Next, Next: next, Time: time.UnixMilli(1e12),
+		Digest: events.Hash{digest}})
 }
 
 func must(t *testing.T, err error, what string) {
@@ -32,7 +33,8 @@ func digestsOfStates(t *testing.T, g projections.Generations) {
 	if got := stateOf(t, g.Live(), 0); got != want {
 		t.Fatalf("State = %+v, want %+v", got, want)
 	}
-	for name, auditor := range map[string]projections.Auditor{"the live index": g.Live(), "the auditor of its generation": g.Auditor(1)} {
+	for name, auditor := range map[string]projections.Auditor{"the live index": g.Live(),
+		"the auditor of its generation": g.Auditor(1)} {
 		states, err := auditor.Partitions(testContext(t))
 		if err != nil || len(states) != 1 || states[0] != want {
 			t.Fatalf("%s tells %+v, %v; want %+v", name, states, err, want)
@@ -153,8 +155,10 @@ func boundToACatalog(t *testing.T, g projections.Generations) {
 	calls := func(index projections.Index) map[string]error {
 		_, state := index.State(ctx, 0)
 		_, current := index.Current(ctx, []projections.Key{key("Patient", "1")})
-		_, search := index.Search(ctx, projections.Query{Tenant: "main", Type: "Patient", Limit: 1, Total: projections.TotalNone})
-		commit := index.Commit(context.WithoutCancel(ctx), projections.Commit{Partition: 5, Next: 1, Time: time.UnixMilli(1e12)})
+		_, search := index.Search(ctx, projections.Query{Tenant: "main", Type: "Patient", Limit: 1,
+			Total: projections.TotalNone})
+		commit := index.Commit(context.WithoutCancel(ctx),
+			projections.Commit{Partition: 5, Next: 1, Time: time.UnixMilli(1e12)})
 		return map[string]error{"State": state, "Current": current, "Search": search, "Commit": commit}
 	}
 	for name, err := range calls(second) {

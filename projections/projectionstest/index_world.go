@@ -13,7 +13,8 @@ import (
 	"binnacle/projections"
 )
 
-// world writes versions into an index as the projector does and remembers them: the model that the index is held against.
+// world writes versions into an index as the projector does and remembers them: the model that the index is held
+// against.
 type world struct {
 	t         *testing.T
 	index     projections.Index
@@ -30,7 +31,8 @@ type world struct {
 func newWorld(t *testing.T, index projections.Index, partition int32) *world {
 	t.Helper()
 	return &world{
-		t: t, index: index, partition: partition, sid: int64(partition) << projections.SidBits, now: time.Date(2024, 5, 1, 10, 0, 0, 0, time.UTC),
+		t: t, index: index, partition: partition, sid: int64(partition) << projections.SidBits,
+		now:     time.Date(2024, 5, 1, 10, 0, 0, 0, time.UTC),
 		current: map[projections.Key]projections.Row{},
 	}
 }
@@ -47,8 +49,9 @@ func (w *world) add(key projections.Key, main int64, deleted bool, terms ...proj
 	w.sid++
 	before := w.current[key]
 	v := projections.Version{
-		Key: key, Sid: w.sid, Number: before.Number + 1, Position: events.Position{Partition: w.partition, Offset: w.offset + int64(len(w.pending))},
-		Change: len(w.pending) % 3, Time: w.now, Deleted: deleted, Posted: before.Number == 0 && w.sid%2 == 1,
+		Key: key, Sid: w.sid, Number: before.Number + 1,
+		Position: events.Position{Partition: w.partition, Offset: w.offset + int64(len(w.pending))},
+		Change:   len(w.pending) % 3, Time: w.now, Deleted: deleted, Posted: before.Number == 0 && w.sid%2 == 1,
 	}
 	if !deleted {
 		v.Hash = sha256.Sum256(fmt.Appendf(nil, "%v %d", key, v.Number))
@@ -155,7 +158,8 @@ func (w *world) all(q projections.Query, each func()) ([]projections.Version, pr
 	return found, first
 }
 
-// back walks from the last page of a query to its first, at the same snapshot: each page ends where the one after it begins.
+// back walks from the last page of a query to its first, at the same snapshot: each page ends where the one after it
+// begins.
 func (w *world) back(q projections.Query, found []projections.Version, page projections.Page) {
 	w.t.Helper()
 	if q.Limit == 0 {
@@ -169,13 +173,15 @@ func (w *world) back(q projections.Query, found []projections.Version, page proj
 		page = w.search(q)
 		from := max(0, len(rest)-q.Limit)
 		if !slices.Equal(page.Versions, rest[from:]) || page.Next != next || (page.After == "") != (from == 0) {
-			w.t.Fatalf("backwards, query %+v\nplan %s\ngot  %v\nwant %v\nits beginning %q, its end %q", q, page.Plan, names(page.Versions), names(rest[from:]), page.After, page.Next)
+			w.t.Fatalf("backwards, query %+v\nplan %s\ngot  %v\nwant %v\nits beginning %q, its end %q", q, page.Plan,
+				names(page.Versions), names(rest[from:]), page.After, page.Next)
 		}
 		rest = rest[:from]
 	}
 	q.After = ""
 	if last := w.search(q); !slices.Equal(last.Versions, found[max(0, len(found)-q.Limit):]) || last.Next != "" {
-		w.t.Fatalf("the last page of query %+v\nplan %s\ngot  %v\nof   %v", q, last.Plan, names(last.Versions), names(found))
+		w.t.Fatalf("the last page of query %+v\nplan %s\ngot  %v\nof   %v", q, last.Plan, names(last.Versions),
+			names(found))
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -41,14 +40,16 @@ func startsEmpty(t *testing.T, g projections.Generations) {
 	if states, err := g.Live().Partitions(ctx); err != nil || len(states) != 0 {
 		t.Fatalf("Partitions = %v, %v", states, err)
 	}
-	if page := newWorld(t, g.Live(), 0).search(projections.Query{Tenant: "main", Type: "Patient", Limit: 5}); len(page.Versions) != 0 || page.Total != 0 || page.Next != "" {
+	if page := newWorld(t, g.Live(), 0).search(projections.Query{Tenant: "main", Type: "Patient", Limit: 5}); len(
+		page.Versions) != 0 || page.Total != 0 || page.Next != "" {
 		t.Fatalf("a search found %+v", page)
 	}
 	if err := g.Ready(ctx); err != nil {
 		t.Fatalf("Ready: %v", err)
 	}
 	list, err := g.List(ctx)
-	if err != nil || len(list) != 1 || list[0].Number != 1 || list[0].State != "live" || list[0].Catalog != "catalog-1" || list[0].Made.IsZero() {
+	if err != nil || len(list) != 1 || list[0].Number != 1 || list[0].State != "live" ||
+		list[0].Catalog != "catalog-1" || list[0].Made.IsZero() {
 		t.Fatalf("List = %+v, %v", list, err)
 	}
 }
@@ -67,7 +68,8 @@ func commitTwice(t *testing.T, g projections.Generations) {
 	if err != nil || len(page.Versions) != 2 {
 		t.Fatalf("History = %+v, %v; want the two versions once", page, err)
 	}
-	if got := stateOf(t, w.index, 0); got.Next != c.Next || got.NextSid != 3 || !got.Time.Equal(c.Time) || got.Origin != c.Origin {
+	if got := stateOf(t, w.index, 0); got.Next != c.Next || got.NextSid != 3 || !got.Time.Equal(c.Time) ||
+		got.Origin != c.Origin {
 		t.Fatalf("State = %+v after a commit to %d at %s of %+v", got, c.Next, c.Time, c.Origin)
 	}
 	if states, err := w.index.Partitions(testContext(t)); err != nil || states[0] != stateOf(t, w.index, 0) {
@@ -88,7 +90,8 @@ func contentsFirst(t *testing.T, g projections.Generations) {
 	c := w.take()
 	c.Contents = func(context.Context) error { return events.Errorf(events.Transient, "test", "the blobs are away") }
 	wantKind(t, w.index.Commit(testContext(t), c), events.Transient, "a commit whose contents cannot be stored")
-	if versions, err := w.index.Current(testContext(t), []projections.Key{key("Patient", "1")}); err != nil || versions[0].Number != 0 {
+	if versions, err := w.index.Current(testContext(t), []projections.Key{key("Patient", "1")}); err != nil ||
+		versions[0].Number != 0 {
 		t.Fatalf("Current = %+v, %v; a version is there without its content", versions, err)
 	}
 	if got := stateOf(t, w.index, 0); got.Next == c.Next {
@@ -99,7 +102,8 @@ func contentsFirst(t *testing.T, g projections.Generations) {
 	if err := w.index.Commit(testContext(t), c); err != nil || !stored {
 		t.Fatalf("Commit = %v, contents stored: %v", err, stored)
 	}
-	if versions, err := w.index.Current(testContext(t), []projections.Key{key("Patient", "1")}); err != nil || versions[0].Number != 1 {
+	if versions, err := w.index.Current(testContext(t), []projections.Key{key("Patient", "1")}); err != nil ||
+		versions[0].Number != 1 {
 		t.Fatalf("Current = %+v, %v; want the version", versions, err)
 	}
 }
@@ -109,8 +113,11 @@ func writersRace(t *testing.T, g projections.Generations) {
 	for round := range int64(5) {
 		commits := make([]projections.Commit, 4)
 		for i := range commits {
-			v := projections.Version{Key: key("Patient", fmt.Sprint(round)), Sid: round + 1, Number: 1, Position: events.Position{Offset: round}, Change: i, Time: time.UnixMilli(1e12)}
-			commits[i] = projections.Commit{Expect: round, Next: round + 1, Time: v.Time, Rows: []projections.Row{{Version: v, Terms: []projections.Term{{Param: "who", Kind: projections.Token, Code: fmt.Sprint(i)}}}}}
+			v := projections.Version{Key: key("Patient", fmt.Sprint(round)), Sid: round + 1, Number: 1,
+				Position: events.Position{Offset: round}, Change: i, Time: time.UnixMilli(1e12)}
+			commits[i] = projections.Commit{Expect: round, Next: round + 1, Time: v.Time,
+				Rows: []projections.Row{{Version: v, Terms: []projections.Term{{Param: "who", Kind: projections.Token,
+					Code: fmt.Sprint(i)}}}}}
 		}
 		errs := make([]error, len(commits))
 		var all sync.WaitGroup
@@ -127,8 +134,11 @@ func writersRace(t *testing.T, g projections.Generations) {
 		if won < 0 {
 			t.Fatalf("no writer won: %v", errs)
 		}
-		page := newWorld(t, live, 0).search(projections.Query{Tenant: "main", Type: "Patient", Limit: 9, Clauses: []projections.Clause{{Param: "who", Kind: projections.Token, Values: []projections.Value{{Code: fmt.Sprint(won)}}},
-			{Param: projections.ParamID, Kind: projections.Token, Values: []projections.Value{{Code: fmt.Sprint(round)}}}}})
+		page := newWorld(t, live, 0).search(projections.Query{Tenant: "main", Type: "Patient", Limit: 9,
+			Clauses: []projections.Clause{{Param: "who", Kind: projections.Token,
+				Values: []projections.Value{{Code: fmt.Sprint(won)}}},
+				{Param: projections.ParamID, Kind: projections.Token,
+					Values: []projections.Value{{Code: fmt.Sprint(round)}}}}})
 		if len(page.Versions) != 1 || page.Versions[0].Change != won {
 			t.Fatalf("the winner's version is not what was written: %+v", page.Versions)
 		}
@@ -137,7 +147,8 @@ func writersRace(t *testing.T, g projections.Generations) {
 
 func emptyCommit(t *testing.T, g projections.Generations) {
 	live := g.Live()
-	if err := live.Commit(testContext(t), projections.Commit{Partition: 2, Expect: 0, Next: 10, Time: time.UnixMilli(1e12)}); err != nil {
+	if err := live.Commit(testContext(t), projections.Commit{Partition: 2, Expect: 0, Next: 10,
+		Time: time.UnixMilli(1e12)}); err != nil {
 		t.Fatal(err)
 	}
 	want := projections.State{Next: 10, NextSid: 2<<projections.SidBits + 1, Time: time.UnixMilli(1e12).UTC()}
@@ -162,7 +173,8 @@ func sidsWithGap(t *testing.T, g projections.Generations) {
 	if got := stateOf(t, w.index, 0); got.Next != 0 || got.NextSid != 1 {
 		t.Fatalf("State = %+v after a refused commit", got)
 	}
-	if found, err := w.index.Current(testContext(t), []projections.Key{key("Patient", "1")}); err != nil || found[0].Number != 0 {
+	if found, err := w.index.Current(testContext(t), []projections.Key{key("Patient", "1")}); err != nil ||
+		found[0].Number != 0 {
 		t.Fatalf("Current = %+v, %v after a refused commit", found, err)
 	}
 }
@@ -180,7 +192,8 @@ func partitions(t *testing.T, g projections.Generations) {
 	}
 	for i, w := range worlds {
 		w.check(projections.Query{Tenant: fmt.Sprint("tenant", i), Type: "Patient", Limit: 10})
-		unnamed, err := live.Search(testContext(t), projections.Query{Tenant: fmt.Sprint("tenant", i), Type: "Patient", Limit: 10})
+		unnamed, err := live.Search(testContext(t), projections.Query{Tenant: fmt.Sprint("tenant", i), Type: "Patient",
+			Limit: 10})
 		if err != nil || len(unnamed.Versions) != 1 || unnamed.Snapshot != w.sid {
 			t.Fatalf("a search that does not name partition %d found %+v, %v", w.partition, unnamed, err)
 		}
@@ -237,11 +250,14 @@ func outcomes(t *testing.T, g projections.Generations) {
 	at := time.Date(2024, 1, 2, 3, 4, 5, 678e6, time.UTC)
 	want := []events.Outcome{
 		{EventID: "event-1", Tenant: "main", Position: events.Position{Offset: 3}, Time: at, Results: []events.Result{
-			{Disposition: events.Created, Type: "Patient", ID: "1", Version: 1, Hash: events.Hash{1, 2, 3}, Time: at, Links: []string{"Organization/1", "Patient/2"}},
+			{Disposition: events.Created, Type: "Patient", ID: "1", Version: 1, Hash: events.Hash{1, 2, 3}, Time: at,
+				Links: []string{"Organization/1", "Patient/2"}},
 			{Disposition: events.NoEffect, Type: "Patient", ID: "2", Time: at.Add(time.Millisecond)},
 			{Disposition: events.NoEffect, Type: "Patient", ID: "3"},
 		}},
-		{EventID: "event-2", Tenant: "other", Position: events.Position{Partition: 3, Offset: 1 << 40}, Time: at, Refusal: &events.Refusal{Kind: events.Precondition, Change: 2, Text: "stale \xff ✓", Expression: "Bundle.entry[2]"}},
+		{EventID: "event-2", Tenant: "other", Position: events.Position{Partition: 3, Offset: 1 << 40}, Time: at,
+			Refusal: &events.Refusal{Kind: events.Precondition, Change: 2, Text: "stale \xff ✓",
+				Expression: "Bundle.entry[2]"}},
 		{EventID: "event-3", Time: at, Repeats: "event-1"},
 	}
 	w.outcomes = slices.Clone(want)
@@ -258,139 +274,26 @@ func outcomes(t *testing.T, g projections.Generations) {
 			t.Errorf("outcome %d is %+v, want %+v", i, got[i], expect)
 		}
 	}
-	if one, err := w.index.Outcomes(testContext(t), []string{"event-3"}); err != nil || !reflect.DeepEqual(one[0], &want[2]) {
+	if one, err := w.index.Outcomes(testContext(t), []string{"event-3"}); err != nil ||
+		!reflect.DeepEqual(one[0], &want[2]) {
 		t.Errorf("Outcomes of one event = %+v, %v", one, err)
-	}
-}
-
-func quarantined(t *testing.T, g projections.Generations) {
-	w := newWorld(t, g.Live(), 4)
-	at := time.UnixMilli(1_700_000_000_123).UTC()
-	var want []projections.Quarantined
-	for i := range int64(5) {
-		record := events.RawRecord{Position: events.Position{Partition: 4, Offset: i * 2}, Time: at, Key: []byte{0xff, 0}, Value: []byte("\x00\xfe not an event"), Headers: []events.Header{{Key: "ce_\xff", Value: []byte{1}}, {Key: "", Value: []byte{}}}}
-		if i == 3 {
-			record = events.RawRecord{Position: record.Position, Time: at}
-		}
-		want = append(want, projections.Quarantined{Record: record, Reason: fmt.Sprintf("it is \xff broken %d", i)})
-	}
-	c := w.take()
-	c.Quarantined = want
-	if err := w.index.Commit(testContext(t), c); err != nil {
-		t.Fatal(err)
-	}
-	got, err := w.index.Quarantine(testContext(t), events.Position{Partition: 4, Offset: 2}, 2)
-	if err != nil || !reflect.DeepEqual(got, want[2:4]) {
-		t.Fatalf("Quarantine = %+v, %v, want %+v", got, err, want[2:4])
-	}
-	if got, err := w.index.Quarantine(testContext(t), events.Position{}, 100); err != nil || len(got) != 5 {
-		t.Fatalf("Quarantine from the start has %d records, %v", len(got), err)
-	}
-	if got, err := w.index.Quarantine(testContext(t), events.Position{Partition: 4, Offset: 8}, 100); err != nil || len(got) != 0 {
-		t.Fatalf("Quarantine after the last has %d records, %v", len(got), err)
-	}
-}
-
-func decisions(t *testing.T, g projections.Generations) {
-	w := newWorld(t, g.Live(), 2)
-	at := time.UnixMilli(1_700_000_000_123).UTC()
-	place := func(offset int64) events.Position { return events.Position{Partition: 2, Offset: offset} }
-	unread := projections.Quarantined{Reason: "no event", Record: events.RawRecord{Position: place(4), Time: at}}
-	poison := projections.Quarantined{Reason: "panic", Record: events.RawRecord{Position: place(7), Time: at}}
-	large := events.Outcome{EventID: "event-9", Tenant: "main", Position: place(9), Time: at, Results: []events.Result{{Disposition: events.Matched, Type: "Patient", ID: strings.Repeat("x", 3<<20), Version: 1}}}
-	want := []events.Decision{
-		{Outcome: events.Outcome{EventID: "event-b", Tenant: "main", Position: place(2), Time: at, Results: []events.Result{{Disposition: events.Created, Type: "Patient", ID: "1", Version: 1, Time: at, Links: []string{"Patient/2"}}}}},
-		{Outcome: events.Outcome{EventID: "event-a", Tenant: "main", Position: place(3), Time: at, Refusal: &events.Refusal{Kind: events.Conflict, Text: "no"}}},
-		{Outcome: events.Outcome{Position: place(4), Time: at}, Quarantined: "no event"},
-		{Outcome: events.Outcome{EventID: "event-7", Tenant: "main", Position: place(7), Time: at, Refusal: &events.Refusal{Kind: events.Internal, Text: "in quarantine"}}, Quarantined: "panic"},
-		{Outcome: large},
-		{Outcome: events.Outcome{EventID: "event-1", Tenant: "main", Position: place(10), Time: at}},
-	}
-	for _, d := range want {
-		if d.Outcome.EventID != "" {
-			w.outcomes = append(w.outcomes, d.Outcome)
-		}
-	}
-	slices.Reverse(w.outcomes)
-	c := w.take()
-	c.Quarantined = []projections.Quarantined{poison, unread}
-	if err := w.index.Commit(testContext(t), c); err != nil {
-		t.Fatal(err)
-	}
-	other := newWorld(t, g.Live(), 3)
-	other.outcomes = []events.Outcome{{EventID: "elsewhere", Tenant: "main", Position: events.Position{Partition: 3, Offset: 3}, Time: at}}
-	other.commit()
-	for _, c := range []struct {
-		from     int64
-		limit    int
-		first, n int
-	}{{0, 100, 0, 5}, {2, 3, 0, 3}, {3, 2, 1, 2}, {4, 1, 2, 1}, {5, 1, 3, 1}, {7, 100, 3, 2}, {8, 100, 4, 1}, {9, 1, 4, 1}, {10, 5, 5, 1}, {11, 5, 6, 0}} {
-		got, err := w.index.Decisions(testContext(t), place(c.from), c.limit)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if len(got) != c.n {
-			t.Fatalf("Decisions from %d, limit %d: %d of them, want %d", c.from, c.limit, len(got), c.n)
-		}
-		for i := range got {
-			if !reflect.DeepEqual(got[i], want[c.first+i]) {
-				t.Errorf("Decisions from %d, limit %d: number %d is %+v, want %+v", c.from, c.limit, i, got[i], want[c.first+i])
-			}
-		}
-	}
-}
-
-func settled(t *testing.T, g projections.Generations) {
-	w := newWorld(t, g.Live(), 2)
-	if count, oldest, err := w.index.Unsettled(testContext(t)); err != nil || count != 0 || !oldest.IsZero() {
-		t.Fatalf("Unsettled of an empty index = %d, %v, %v", count, oldest, err)
-	}
-	at := func(i int64) events.Position { return events.Position{Partition: 2, Offset: i} }
-	c := w.take()
-	for i := range int64(3) {
-		c.Quarantined = append(c.Quarantined, projections.Quarantined{Record: events.RawRecord{Position: at(i), Time: w.now.Add(time.Duration(i) * time.Second)}, Reason: "broken"})
-	}
-	first := projections.Settled{Of: at(0), By: at(5), Time: w.now.Add(time.Minute), Discard: true, Reason: "looked at \xff"}
-	c.Settled = []projections.Settled{first} // of a record of the same commit
-	if err := w.index.Commit(testContext(t), c); err != nil {
-		t.Fatal(err)
-	}
-	if count, oldest, err := w.index.Unsettled(testContext(t)); err != nil || count != 2 || !oldest.Equal(w.now.Add(time.Second)) {
-		t.Fatalf("Unsettled = %d, %v, %v; want 2 since %v", count, oldest, err, w.now.Add(time.Second))
-	}
-	c = w.take()
-	again := projections.Settled{Of: at(1), By: at(6), Time: w.now.Add(time.Hour), Reason: "again"}
-	c.Settled = []projections.Settled{again, {Of: at(0), By: at(7), Time: w.now.Add(time.Hour)}}
-	if err := w.index.Commit(testContext(t), c); err != nil {
-		t.Fatal(err)
-	}
-	found, err := w.index.Quarantine(testContext(t), events.Position{Partition: 2, Offset: -1}, 10)
-	if err != nil || len(found) != 3 {
-		t.Fatalf("Quarantine = %+v, %v", found, err)
-	}
-	first.Reason = "looked at \uFFFD"
-	if got := found[0].Settled; got == nil || *got != first {
-		t.Errorf("record 0 is settled as %+v, want the first decision %+v", got, first)
-	}
-	if got := found[1].Settled; got == nil || *got != again {
-		t.Errorf("record 1 is settled as %+v, want %+v", got, again)
-	}
-	if got := found[2].Settled; got != nil {
-		t.Errorf("record 2 is settled as %+v, want it open", got)
 	}
 }
 
 func claims(t *testing.T, g projections.Generations) {
 	w := newWorld(t, g.Live(), 0)
-	one := projections.Claim{ClaimName: projections.ClaimName{Tenant: "a", Key: "k\"1"}, EventID: "event-1", Request: events.Hash{1, 31: 2}, Until: w.now.Add(time.Hour)}
-	part := projections.Claim{ClaimName: projections.ClaimName{Tenant: "a", Key: "k\"1", Part: 1}, EventID: "event-2", Request: events.Hash{3}, Until: w.now.Add(time.Minute)}
+	one := projections.Claim{ClaimName: projections.ClaimName{Tenant: "a", Key: "k\"1"}, EventID: "event-1",
+		Request: events.Hash{1, 31: 2}, Until: w.now.Add(time.Hour)}
+	part := projections.Claim{ClaimName: projections.ClaimName{Tenant: "a", Key: "k\"1", Part: 1}, EventID: "event-2",
+		Request: events.Hash{3}, Until: w.now.Add(time.Minute)}
 	c := w.take()
 	c.Claims = []projections.Claim{one, part}
 	if err := w.index.Commit(testContext(t), c); err != nil {
 		t.Fatal(err)
 	}
 	var none projections.Claim
-	others := []projections.ClaimName{{Tenant: "b", Key: "k\"1"}, {Tenant: "ak", Key: "\"1"}, {Tenant: "a", Key: "k\"1", Part: 2}}
+	others := []projections.ClaimName{{Tenant: "b", Key: "k\"1"}, {Tenant: "ak", Key: "\"1"},
+		{Tenant: "a", Key: "k\"1", Part: 2}}
 	asked := append([]projections.ClaimName{part.ClaimName, one.ClaimName}, others...)
 	got, err := w.index.Claims(testContext(t), asked)
 	if err != nil || !slices.Equal(got, []projections.Claim{part, one, none, none, none}) {
@@ -403,7 +306,8 @@ func claims(t *testing.T, g projections.Generations) {
 	if err := w.index.Commit(testContext(t), c); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := w.index.Claims(testContext(t), []projections.ClaimName{one.ClaimName}); err != nil || got[0] != later {
+	if got, err := w.index.Claims(testContext(t), []projections.ClaimName{one.ClaimName}); err != nil ||
+		got[0] != later {
 		t.Fatalf("Claims = %+v, %v; want %+v", got, err, later)
 	}
 	if got, err := w.index.Claims(testContext(t), nil); err != nil || len(got) != 0 {
@@ -411,73 +315,18 @@ func claims(t *testing.T, g projections.Generations) {
 	}
 }
 
-func history(t *testing.T, g projections.Generations) {
-	w := newWorld(t, g.Live(), 0)
-	k := key("Patient", "1")
-	var all []projections.Version
-	for i := range 6 {
-		if i == 3 {
-			all = append(all, w.remove(k))
-		} else {
-			all = append(all, w.put(k, 0))
-		}
-		w.put(key("Patient", "10"), 0)
-		w.commit()
-	}
-	at := func(i int) time.Time { return all[i].Time }
-	back := func(numbers ...int64) []projections.Version {
-		var list []projections.Version
-		for _, n := range numbers {
-			list = append(list, all[n-1])
-		}
-		return list
-	}
-	for _, c := range []struct {
-		what  string
-		span  projections.HistorySpan
-		want  []projections.Version
-		more  bool
-		total int64
-	}{
-		{"all", projections.HistorySpan{Limit: 10}, back(6, 5, 4, 3, 2, 1), false, 6},
-		{"a page", projections.HistorySpan{Limit: 2}, back(6, 5), true, 6},
-		{"the next page", projections.HistorySpan{Limit: 2, Before: 5}, back(4, 3), true, 6},
-		{"the last page", projections.HistorySpan{Limit: 2, Before: 3}, back(2, 1), false, 6},
-		{"beyond the last", projections.HistorySpan{Limit: 2, Before: 1}, nil, false, 6},
-		{"one version", projections.HistorySpan{Limit: 1, Number: 4}, back(4), false, 1},
-		{"a version never written", projections.HistorySpan{Limit: 1, Number: 7}, nil, false, 0},
-		{"since", projections.HistorySpan{Limit: 10, Since: at(4)}, back(6, 5), false, 2},
-		{"at", projections.HistorySpan{Limit: 10, At: at(2).Add(time.Millisecond)}, back(3), false, 1},
-		{"at the very moment", projections.HistorySpan{Limit: 10, At: at(2)}, back(3), false, 1},
-		{"before it was", projections.HistorySpan{Limit: 10, At: at(0).Add(-time.Millisecond)}, nil, false, 0},
-		{"during a time", projections.HistorySpan{Limit: 10, At: at(2), Until: at(5)}, back(5, 4, 3), false, 3},
-		{"during a time between two", projections.HistorySpan{Limit: 10, At: at(2).Add(time.Millisecond), Until: at(2).Add(2 * time.Millisecond)}, back(3), false, 1},
-		{"during a time that ends when the first comes", projections.HistorySpan{Limit: 10, At: at(0).Add(-time.Hour), Until: at(0)}, nil, false, 0},
-		{"during a time before the first and after", projections.HistorySpan{Limit: 1, At: at(0).Add(-time.Hour), Until: at(2)}, back(2), true, 2},
-		{"only the total", projections.HistorySpan{}, nil, true, 6},
-	} {
-		page, err := w.index.History(testContext(t), k, c.span)
-		if err != nil {
-			t.Fatalf("%s: %v", c.what, err)
-		}
-		if !slices.Equal(page.Versions, c.want) || page.More != c.more || page.Total != c.total {
-			t.Errorf("%s: got %v, more %t, total %d; want %v, %t, %d", c.what, names(page.Versions), page.More, page.Total, names(c.want), c.more, c.total)
-		}
-	}
-	if page, err := w.index.History(testContext(t), key("Patient", "2"), projections.HistorySpan{Limit: 1}); err != nil || page.Total != 0 || page.More {
-		t.Errorf("the history of a resource never known is %+v, %v", page, err)
-	}
-}
-
 func tenants(t *testing.T, g projections.Generations) {
 	w := newWorld(t, g.Live(), 0)
 	term := projections.Term{Param: "code", Kind: projections.Token, Code: "x"}
-	for _, k := range []projections.Key{{Tenant: "a", Type: "bPatient", ID: "1"}, {Tenant: "ab", Type: "Patient", ID: "1"}, {Tenant: "a", Type: "Patient", ID: "1"}, {Tenant: "", Type: "abPatient", ID: "1"}} {
+	for _, k := range []projections.Key{{Tenant: "a", Type: "bPatient", ID: "1"}, {Tenant: "ab", Type: "Patient",
+		ID: "1"}, {Tenant: "a", Type: "Patient", ID: "1"}, {Tenant: "", Type: "abPatient", ID: "1"}} {
 		w.put(k, 7, term)
 	}
 	w.commit()
 	for _, r := range w.rows {
-		for _, clauses := range [][]projections.Clause{nil, {{Param: "code", Kind: projections.Token, Values: []projections.Value{{AnySystem: true, Code: "x"}}}}, {{Param: projections.ParamID, Kind: projections.Token, Values: []projections.Value{{Code: "1"}}}}} {
+		for _, clauses := range [][]projections.Clause{nil,
+			{{Param: "code", Kind: projections.Token, Values: []projections.Value{{AnySystem: true, Code: "x"}}}},
+			{{Param: projections.ParamID, Kind: projections.Token, Values: []projections.Value{{Code: "1"}}}}} {
 			page := w.search(projections.Query{Tenant: r.Tenant, Type: r.Type, Limit: 10, Clauses: clauses})
 			if len(page.Versions) != 1 || page.Versions[0] != r.Version {
 				t.Fatalf("tenant %q, type %q, %+v: found %+v", r.Tenant, r.Type, clauses, page.Versions)

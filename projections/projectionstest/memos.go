@@ -53,14 +53,17 @@ func keepMemo(t *testing.T, m projections.Memos, memo projections.Memo, life tim
 func memoComesBack(t *testing.T, m MemoStore) {
 	_, err := m.Memo(t.Context(), memoNamed("a"))
 	wantKind(t, err, events.NotFound, "a memo that nobody kept")
-	for name, value := range map[string][]byte{"empty": nil, "bytes": {0, 255, '\'', 0}, "large": bytes.Repeat([]byte{7}, projections.MaxMemo)} {
+	for name, value := range map[string][]byte{"empty": nil, "bytes": {0, 255, '\'', 0},
+		"large": bytes.Repeat([]byte{7}, projections.MaxMemo)} {
 		before := time.Now()
 		kept := projections.Memo{MemoName: memoNamed(name), Owner: "ö'wner", Value: value}
 		revision := keepMemo(t, m, kept, time.Hour)
 		got, err := m.Memo(t.Context(), kept.MemoName)
 		must(t, err, "Memo")
-		if got.MemoName != kept.MemoName || got.Owner != kept.Owner || !bytes.Equal(got.Value, value) || got.Revision != revision || revision <= 0 {
-			t.Errorf("%s: got %q of %q, revision %d; want %q, %d", name, got.Name, got.Owner, got.Revision, kept.Owner, revision)
+		if got.MemoName != kept.MemoName || got.Owner != kept.Owner || !bytes.Equal(got.Value, value) ||
+			got.Revision != revision || revision <= 0 {
+			t.Errorf("%s: got %q of %q, revision %d; want %q, %d", name, got.Name, got.Owner, got.Revision, kept.Owner,
+				revision)
 		}
 		if life := got.Until.Sub(before); life < 50*time.Minute || life > 70*time.Minute {
 			t.Errorf("%s: it ends after %v, want an hour", name, life)
@@ -70,7 +73,8 @@ func memoComesBack(t *testing.T, m MemoStore) {
 	if got, err := m.Memo(t.Context(), memoNamed("for ever")); err != nil || !got.Until.IsZero() {
 		t.Errorf("a memo for ever ends at %v, error %v", got.Until, err)
 	}
-	_, err = m.Keep(t.Context(), projections.Memo{MemoName: memoNamed("larger"), Value: make([]byte, projections.MaxMemo+1)}, 0)
+	_, err = m.Keep(t.Context(), projections.Memo{MemoName: memoNamed("larger"),
+		Value: make([]byte, projections.MaxMemo+1)}, 0)
 	wantKind(t, err, events.TooLarge, "a memo that is too large")
 	_, err = m.Keep(t.Context(), projections.Memo{MemoName: memoNamed("")}, 0)
 	wantKind(t, err, events.Invalid, "a memo without a name")
@@ -89,7 +93,8 @@ func memoCompared(t *testing.T, m MemoStore) {
 	_, err = m.Keep(t.Context(), memo, 0)
 	wantKind(t, err, events.Conflict, "a change of an old revision")
 	wantKind(t, m.Forget(t.Context(), memo.MemoName, first), events.Conflict, "an old revision is forgotten")
-	if got, err := m.Memo(t.Context(), memo.MemoName); err != nil || string(got.Value) != "2" || got.Owner != "other" || got.Revision != second || got.Until.IsZero() {
+	if got, err := m.Memo(t.Context(), memo.MemoName); err != nil || string(got.Value) != "2" || got.Owner != "other" ||
+		got.Revision != second || got.Until.IsZero() {
 		t.Errorf("got %+v, %v; want the second", got, err)
 	}
 	_, err = m.Keep(t.Context(), projections.Memo{MemoName: memoNamed("b"), Revision: 5}, 0)
@@ -106,7 +111,8 @@ func memoTaken(t *testing.T, m MemoStore) {
 	var won atomic.Int64
 	for i := range rivals {
 		group.Go(func() error {
-			_, err := m.Keep(t.Context(), projections.Memo{MemoName: memoNamed("lease"), Owner: strconv.Itoa(i)}, time.Hour)
+			_, err := m.Keep(t.Context(), projections.Memo{MemoName: memoNamed("lease"), Owner: strconv.Itoa(i)},
+				time.Hour)
 			if err == nil {
 				won.Add(1)
 			} else if events.KindOf(err) != events.Conflict {
@@ -173,7 +179,8 @@ func memoEnds(t *testing.T, m MemoStore) {
 	}
 	_, err := m.Keep(t.Context(), memo, time.Hour)
 	wantKind(t, err, events.Conflict, "whoever had slept goes on")
-	wantKind(t, m.Forget(t.Context(), memo.MemoName, memo.Revision), events.Conflict, "a memo that has ended is forgotten")
+	wantKind(t, m.Forget(t.Context(), memo.MemoName, memo.Revision), events.Conflict,
+		"a memo that has ended is forgotten")
 	other := keepMemo(t, m, projections.Memo{MemoName: memo.MemoName, Owner: "other"}, time.Hour)
 	if other <= memo.Revision {
 		t.Errorf("taken anew it has revision %d, and had %d", other, memo.Revision)
@@ -241,7 +248,8 @@ func memosStay(t *testing.T, m MemoStore) {
 	must(t, b.Switch(t.Context()), "Switch")
 	must(t, b.Release(), "Release")
 	must(t, m.Generations.Drop(t.Context(), 1), "Drop")
-	if got, err := m.Memo(t.Context(), memo.MemoName); err != nil || got.Revision != memo.Revision || string(got.Value) != "x" {
+	if got, err := m.Memo(t.Context(), memo.MemoName); err != nil || got.Revision != memo.Revision ||
+		string(got.Value) != "x" {
 		t.Errorf("after a rebuild: %+v, %v", got, err)
 	}
 }

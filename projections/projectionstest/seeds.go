@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// NewSeeds returns a span of seeds that nobody has tried: count of them for each round of BINNACLE_FAULT_ROUNDS. BINNACLE_FAULT_SEED says where it
-// begins, to repeat a run; the log of the test tells it.
+// NewSeeds returns a span of seeds that nobody has tried: count of them for each round of BINNACLE_FAULT_ROUNDS.
+// BINNACLE_FAULT_SEED says where it begins, to repeat a run; the log of the test tells it.
 func NewSeeds(t *testing.T, count uint64) (first, last uint64) {
 	t.Helper()
 	number := func(name string, fallback uint64) uint64 {

@@ -1,8 +1,9 @@
 // Package cache keeps the blobs that are asked for in memory, in front of a store.
 //
-// Content never changes under its hash, so what the cache answers is always right; a blob that another process deleted may still be
-// answered. The memory is bounded in bytes; contents lie in it as S2 blocks, so that it holds two to three times as many. What is not asked for
-// again leaves first, and what many blobs at once bring is not kept, so an import does not push out what readers use.
+// Content never changes under its hash, so what the cache answers is always right; a blob that another process deleted
+// may still be answered. The memory is bounded in bytes; contents lie in it as S2 blocks, so that it holds two to three
+// times as many. What is not asked for again leaves first, and what many blobs at once bring is not kept, so an import
+// does not push out what readers use.
 package cache
 
 import (
@@ -22,10 +23,11 @@ var _ projections.Blobs = (*Blobs)(nil)
 const (
 	// overhead is what an entry holds beside its content, in bytes.
 	overhead = 200
-	// putLimit is the size in bytes up to which a blob is kept when it is put: it is often read at once, and a large one would
-	// cost more places than it is worth.
+	// putLimit is the size in bytes up to which a blob is kept when it is put: it is often read at once, and a large
+	// one would cost more places than it is worth.
 	putLimit = 16 << 10
-	// putTogether is up to how many blobs that are put at once are kept: those of a few small writes. More are an import or a rebuild.
+	// putTogether is up to how many blobs that are put at once are kept: those of a few small writes. More are an
+	// import or a rebuild.
 	putTogether = 100
 	// shortest is the size in bytes from which a content is compressed.
 	shortest = 256
@@ -139,7 +141,8 @@ func (b *Blobs) Close() error {
 func (b *Blobs) Figures() Figures {
 	b.entries.CleanUp() // entries over the bound leave in the background otherwise
 	s := b.counter.Snapshot()
-	return Figures{Hits: s.Hits, Misses: s.Misses, Evictions: s.Evictions, Bytes: b.entries.WeightedSize(), Entries: uint64(b.entries.EstimatedSize())}
+	return Figures{Hits: s.Hits, Misses: s.Misses, Evictions: s.Evictions, Bytes: b.entries.WeightedSize(),
+		Entries: uint64(b.entries.EstimatedSize())}
 }
 
 // keep takes a copy of a content, which belongs to the caller.

@@ -1,11 +1,11 @@
-// Package cassandra keeps blobs in Apache Cassandra (5.0 or later), in the table resources(hash text PRIMARY KEY, content blob) of
-// a keyspace. The hash stands there as 64 lower-case hexadecimal digits; content is the document itself, or one zstd frame when it is
-// long (package packed).
+// Package cassandra keeps blobs in Apache Cassandra (5.0 or later), in the table resources(hash text PRIMARY KEY,
+// content blob) of a keyspace. The hash stands there as 64 lower-case hexadecimal digits; content is the document
+// itself, or one zstd frame when it is long (package packed).
 //
-// It promises bounded time: each request is tried again, with growing pauses, until four times the configured timeout has passed; then
-// it fails as transient. It promises bounded load: no more than the configured number of reads, and of writes, is in flight. Nodes
-// that go and come back are left out and found again without a restart. With Cassandra's periodic commit log a node that dies may lose
-// blobs that it acknowledged; the log heals them.
+// It promises bounded time: each request is tried again, with growing pauses, until four times the configured timeout
+// has passed; then it fails as transient. It promises bounded load: no more than the configured number of reads, and of
+// writes, is in flight. Nodes that go and come back are left out and found again without a restart. With Cassandra's
+// periodic commit log a node that dies may lose blobs that it acknowledged; the log heals them.
 package cassandra
 
 import (
@@ -29,11 +29,11 @@ import (
 var _ projections.Blobs = (*Blobs)(nil)
 
 const (
-	// compressFrom is the size in bytes from which content is compressed here and not by the node: bytes are what fills its commit log
-	// and its heap, and a batch takes more documents that are short (ADR 4).
+	// compressFrom is the size in bytes from which content is compressed here and not by the node: bytes are what fills
+	// its commit log and its heap, and a batch takes more documents that are short (ADR 4).
 	compressFrom = 512
-	// batchRows and batchBytes bound what is inserted with one request. They are those from which on a node as it comes warns of a batch
-	// (unlogged_batch_across_partitions_warn_threshold, batch_size_warn_threshold).
+	// batchRows and batchBytes bound what is inserted with one request. They are those from which on a node as it comes
+	// warns of a batch (unlogged_batch_across_partitions_warn_threshold, batch_size_warn_threshold).
 	batchRows  = 10
 	batchBytes = 5 << 10
 	// rowBytes is what a row counts in a batch beside its content.
@@ -77,13 +77,14 @@ func Open(ctx context.Context, config Config, create bool) (*Blobs, error) {
 	}
 	name := fmt.Sprintf("%q.%s", s.Keyspace, table)
 	return &Blobs{
-		settings:   s,
-		session:    session,
-		codec:      codec,
-		reads:      make(chan struct{}, s.Concurrency),
-		writes:     make(chan struct{}, s.Concurrency),
-		cores:      make(chan struct{}, runtime.GOMAXPROCS(0)),
-		spare:      &gocql.SimpleSpeculativeExecution{NumAttempts: 1, TimeoutDelay: max(s.Timeout/10, time.Millisecond)},
+		settings: s,
+		session:  session,
+		codec:    codec,
+		reads:    make(chan struct{}, s.Concurrency),
+		writes:   make(chan struct{}, s.Concurrency),
+		cores:    make(chan struct{}, runtime.GOMAXPROCS(0)),
+		spare: &gocql.SimpleSpeculativeExecution{NumAttempts: 1,
+			TimeoutDelay: max(s.Timeout/10, time.Millisecond)},
 		insert:     "INSERT INTO " + name + " (hash, content) VALUES (?, ?)",
 		selectIn:   "SELECT hash, content FROM " + name + " WHERE hash IN ?",
 		selectPage: "SELECT DISTINCT hash FROM " + name,
@@ -127,14 +128,16 @@ type row struct {
 	content []byte
 }
 
-// Put implements [projections.Blobs]. A blob that is larger than the configured bound even when compressed is refused as TooLarge.
+// Put implements [projections.Blobs]. A blob that is larger than the configured bound even when compressed is refused
+// as TooLarge.
 func (b *Blobs) Put(ctx context.Context, blobs []projections.Blob) error {
 	const op = "cassandra.Put"
 	rows := make([]row, len(blobs))
 	if err := parallel(ctx, b.cores, len(blobs), func(_ context.Context, i int) error {
 		stored := b.codec.Pack(blobs[i].Content)
 		if len(stored) > b.LargestBlob {
-			return events.Errorf(events.TooLarge, op, "a document of %d bytes is %d when compressed; Cassandra stores up to %d: make it smaller, or keep its data outside and refer to it",
+			return events.Errorf(events.TooLarge, op, "a document of %d bytes is %d when compressed; Cassandra "+
+				"stores up to %d: make it smaller, or keep its data outside and refer to it",
 				len(blobs[i].Content), len(stored), b.LargestBlob)
 		}
 		rows[i] = row{hex.EncodeToString(blobs[i].Hash[:]), stored}
@@ -166,8 +169,8 @@ func batches(rows []row) [][]row {
 	return divided
 }
 
-// store inserts rows with one request. The batch has nothing to do with atomicity: what a request costs, both here and on the node, is several
-// times what one of such rows does.
+// store inserts rows with one request. The batch has nothing to do with atomicity: what a request costs, both here and
+// on the node, is several times what one of such rows does.
 func (b *Blobs) store(ctx context.Context, rows []row) error {
 	if len(rows) == 1 {
 		return b.session.Query(b.insert, rows[0].key, rows[0].content).WithContext(ctx).Consistency(b.write).Exec()
@@ -181,8 +184,8 @@ func (b *Blobs) store(ctx context.Context, rows []row) error {
 	return b.session.ExecuteBatch(batch)
 }
 
-// Get implements [projections.Blobs]. What is missing at the level of reads, or damaged, is asked for again at QUORUM. When too few
-// nodes are up for that, it stays missing: the log has it.
+// Get implements [projections.Blobs]. What is missing at the level of reads, or damaged, is asked for again at QUORUM.
+// When too few nodes are up for that, it stays missing: the log has it.
 func (b *Blobs) Get(ctx context.Context, hashes []events.Hash) ([][]byte, error) {
 	const op = "cassandra.Get"
 	if err := ctx.Err(); err != nil {
@@ -207,7 +210,9 @@ func (b *Blobs) Get(ctx context.Context, hashes []events.Hash) ([][]byte, error)
 }
 
 // fetch fills in the contents of the missing places, in chunks side by side.
-func (b *Blobs) fetch(ctx context.Context, level gocql.Consistency, hashes []events.Hash, missing []int, contents [][]byte) error {
+func (b *Blobs) fetch(
+	ctx context.Context, level gocql.Consistency, hashes []events.Hash, missing []int, contents [][]byte,
+) error {
 	return parallel(ctx, b.reads, (len(missing)+getChunk-1)/getChunk, func(ctx context.Context, chunk int) error {
 		places := missing[chunk*getChunk : min((chunk+1)*getChunk, len(missing))]
 		keys := make([]string, len(places))
@@ -243,7 +248,8 @@ func (b *Blobs) fetch(ctx context.Context, level gocql.Consistency, hashes []eve
 	})
 }
 
-// Each implements [projections.Blobs], in the order of the tokens, reading at QUORUM. A row that is not of a blob is left out and logged.
+// Each implements [projections.Blobs], in the order of the tokens, reading at QUORUM. A row that is not of a blob is
+// left out and logged.
 func (b *Blobs) Each(ctx context.Context, visit func(events.Hash) error) error {
 	const op = "cassandra.Each"
 	var state []byte
@@ -252,7 +258,8 @@ func (b *Blobs) Each(ctx context.Context, visit func(events.Hash) error) error {
 		var next []byte
 		if err := b.retry(ctx, op, func(ctx context.Context, _ int) error {
 			keys = keys[:0]
-			iter := b.session.Query(b.selectPage).WithContext(ctx).Consistency(gocql.Quorum).PageSize(eachPage).PageState(state).Iter()
+			iter := b.session.Query(b.selectPage).WithContext(ctx).Consistency(gocql.Quorum).PageSize(
+				eachPage).PageState(state).Iter()
 			next = iter.PageState()
 			for key := ""; iter.Scan(&key); {
 				keys = append(keys, key)
@@ -266,8 +273,10 @@ func (b *Blobs) Each(ctx context.Context, visit func(events.Hash) error) error {
 				return classify(op, err)
 			}
 			var hash events.Hash
-			if n, err := hex.Decode(hash[:], []byte(key)[:min(len(key), 2*len(hash))]); err != nil || n != len(hash) || hex.EncodeToString(hash[:]) != key {
-				b.Logger.Warn("a row of the blobs' table is not under a hash; somebody else wrote it", "keyspace", b.Keyspace, "table", table, "key", key)
+			if n, err := hex.Decode(hash[:], []byte(key)[:min(len(key), 2*len(hash))]); err != nil || n != len(hash) ||
+				hex.EncodeToString(hash[:]) != key {
+				b.Logger.Warn("a row of the blobs' table is not under a hash; somebody else wrote it", "keyspace",
+					b.Keyspace, "table", table, "key", key)
 				continue
 			}
 			if err := visit(hash); err != nil {
@@ -291,7 +300,8 @@ func (b *Blobs) Delete(ctx context.Context, hashes []events.Hash) error {
 	}))
 }
 
-// Ready implements [projections.Blobs]. It asks one node once, for the configured timeout at most, whether it knows the table.
+// Ready implements [projections.Blobs]. It asks one node once, for the configured timeout at most, whether it knows the
+// table.
 func (b *Blobs) Ready(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, b.Timeout)
 	defer cancel()

@@ -19,9 +19,11 @@ import (
 
 // Config says how the blobs are reached. Fields other than Hosts, Keyspace and Logger may be left empty.
 type Config struct {
-	Hosts            []string      // contact points, host or host:port (9042); the nodes that they know are used as well, at the first one's port
-	Keyspace         string        // letters, digits and underscores, at most 48; case counts
-	Replication      string        // of a keyspace that is made: SimpleStrategy:1 (the default), NetworkTopologyStrategy:dc1=3,dc2=2
+	// contact points, host or host:port (9042); the nodes that they know are used as well, at the first one's port
+	Hosts    []string
+	Keyspace string // letters, digits and underscores, at most 48; case counts
+	// of a keyspace that is made: SimpleStrategy:1 (the default), NetworkTopologyStrategy:dc1=3,dc2=2
+	Replication      string
 	Datacenter       string        // whose nodes are asked first; empty: the one of the contact point that answers
 	ReadConsistency  string        // LOCAL_ONE when empty
 	WriteConsistency string        // LOCAL_QUORUM when empty
@@ -38,8 +40,8 @@ const (
 	defaultPort        = 9042
 	defaultConcurrency = 64
 	defaultTimeout     = 2 * time.Second
-	// defaultLargest keeps a mutation under what a node with default settings takes: half of a 32 MiB commit log segment, and a
-	// frame of 16 MiB. A log record is at most 10 MiB of compressed event, so what the log takes fits.
+	// defaultLargest keeps a mutation under what a node with default settings takes: half of a 32 MiB commit log
+	// segment, and a frame of 16 MiB. A log record is at most 10 MiB of compressed event, so what the log takes fits.
 	defaultLargest = 15 << 20
 	// schemaTimeout bounds statements that change the schema: they wait for all nodes.
 	schemaTimeout = 30 * time.Second
@@ -61,7 +63,8 @@ func (c Config) check() (*settings, error) {
 	const op = "cassandra.Config"
 	s := &settings{Config: c}
 	if !keyspaceName.MatchString(c.Keyspace) {
-		return nil, events.Errorf(events.Invalid, op, "%q cannot be a keyspace: give letters, digits and underscores, at most 48, a letter first", c.Keyspace)
+		return nil, events.Errorf(events.Invalid, op, "%q cannot be a keyspace: give letters, digits and "+
+			"underscores, at most 48, a letter first", c.Keyspace)
 	}
 	if len(c.Hosts) == 0 {
 		return nil, events.Errorf(events.Invalid, op, "no Cassandra node is named: give host or host:port")
@@ -94,13 +97,15 @@ func (c Config) check() (*settings, error) {
 		return nil, err
 	}
 	if s.read == gocql.Any || s.read == gocql.EachQuorum {
-		return nil, events.Errorf(events.Invalid, op, "%s is a consistency level for writes only: read at LOCAL_ONE, ONE, LOCAL_QUORUM or QUORUM", s.read)
+		return nil, events.Errorf(events.Invalid, op, "%s is a consistency level for writes only: read at LOCAL_ONE, "+
+			"ONE, LOCAL_QUORUM or QUORUM", s.read)
 	}
 	s.Concurrency = orElse(c.Concurrency, defaultConcurrency)
 	s.Timeout = orElse(c.Timeout, defaultTimeout)
 	s.LargestBlob = orElse(c.LargestBlob, defaultLargest)
 	if s.Concurrency < 0 || s.Timeout < 0 || s.LargestBlob < 0 {
-		return nil, events.Errorf(events.Invalid, op, "concurrency %d, timeout %s and largest blob %d must be above 0", s.Concurrency, s.Timeout, s.LargestBlob)
+		return nil, events.Errorf(events.Invalid, op, "concurrency %d, timeout %s and largest blob %d must be above 0",
+			s.Concurrency, s.Timeout, s.LargestBlob)
 	}
 	s.tls, err = c.tlsConfig()
 	return s, err
@@ -120,7 +125,9 @@ func orElse[T comparable](value, instead T) T {
 func consistency(name string) (gocql.Consistency, error) {
 	var level gocql.Consistency
 	if err := level.UnmarshalText([]byte(strings.ToUpper(strings.TrimSpace(name)))); err != nil {
-		return 0, events.Errorf(events.Invalid, "cassandra.Config", "%q is no consistency level: give ONE, TWO, THREE, QUORUM, ALL, LOCAL_ONE, LOCAL_QUORUM or EACH_QUORUM", name)
+		return 0, events.Errorf(events.Invalid, "cassandra.Config",
+			"%q is no consistency level: give ONE, TWO, THREE, QUORUM, ALL, LOCAL_ONE, LOCAL_QUORUM or EACH_QUORUM",
+			name)
 	}
 	return level, nil
 }
@@ -149,14 +156,16 @@ func replicationMap(text string) (string, error) {
 			return statement + "}", nil
 		}
 	}
-	return "", events.Errorf(events.Invalid, "cassandra.Config", "%q is no replication: write SimpleStrategy:1, or NetworkTopologyStrategy:dc1=3,dc2=2", text)
+	return "", events.Errorf(events.Invalid, "cassandra.Config",
+		"%q is no replication: write SimpleStrategy:1, or NetworkTopologyStrategy:dc1=3,dc2=2", text)
 }
 
 func (c Config) tlsConfig() (*tls.Config, error) {
 	const op = "cassandra.Config"
 	if c.TLSCA == "" {
 		if c.TLSCert != "" || c.TLSKey != "" {
-			return nil, events.Errorf(events.Invalid, op, "a client certificate needs the certificate authority's file too: it turns TLS on")
+			return nil, events.Errorf(events.Invalid, op,
+				"a client certificate needs the certificate authority's file too: it turns TLS on")
 		}
 		return nil, nil
 	}

@@ -37,20 +37,24 @@ func classify(op string, err error) error {
 	if !errors.As(err, &refused) { // no answer: no node, no connection, no time
 		return events.Wrap(events.Transient, op, err, "no Cassandra node answers")
 	}
-	for _, mark := range []string{"oversized mutation", "Request is too big"} { // its text is the only mark that a node gives this refusal
+	// its text is the only mark that a node gives this refusal
+	for _, mark := range []string{"oversized mutation", "Request is too big"} {
 		if strings.Contains(refused.Message(), mark) {
-			return events.Wrap(events.TooLarge, op, err, "a blob is larger than the Cassandra node takes: half of its commitlog_segment_size, and its native_transport_max_frame_size")
+			return events.Wrap(events.TooLarge, op, err, "a blob is larger than the Cassandra node takes: half of "+
+				"its commitlog_segment_size, and its native_transport_max_frame_size")
 		}
 	}
 	switch refused.Code() {
 	case gocql.ErrCodeServer, gocql.ErrCodeOverloaded, gocql.ErrCodeBootstrapping, gocql.ErrCodeTruncate:
 		return events.Wrap(events.Transient, op, err, "Cassandra cannot answer for now")
-	case gocql.ErrCodeUnavailable, gocql.ErrCodeReadTimeout, gocql.ErrCodeWriteTimeout, gocql.ErrCodeReadFailure, gocql.ErrCodeWriteFailure, gocql.ErrCodeCDCWriteFailure:
+	case gocql.ErrCodeUnavailable, gocql.ErrCodeReadTimeout, gocql.ErrCodeWriteTimeout, gocql.ErrCodeReadFailure,
+		gocql.ErrCodeWriteFailure, gocql.ErrCodeCDCWriteFailure:
 		return events.Wrap(events.Transient, op, err, "too few Cassandra nodes answer for the consistency level")
 	case gocql.ErrCodeUnprepared:
 		return events.Wrap(events.Transient, op, err, "Cassandra has forgotten a statement")
 	case gocql.ErrCodeCredentials, gocql.ErrCodeUnauthorized:
-		return events.Wrap(events.Internal, op, err, "Cassandra refuses this user; give another, or grant it SELECT and MODIFY on the keyspace")
+		return events.Wrap(events.Internal, op, err, "Cassandra refuses this user; give another, or grant it SELECT "+
+			"and MODIFY on the keyspace")
 	case gocql.ErrCodeInvalid:
 		if strings.Contains(err.Error(), "unconfigured table") || strings.Contains(err.Error(), "does not exist") {
 			return events.Wrap(events.Internal, op, err, goneText)

@@ -11,8 +11,11 @@ import (
 	"binnacle/events"
 )
 
-// connect opens a session. The client knows no context at this place: when ctx ends first, the session is closed as soon as it is there.
-func (s *settings) connect(ctx context.Context, op, keyspace, datacenter string, timeout time.Duration) (*gocql.Session, error) {
+// connect opens a session. The client knows no context at this place: when ctx ends first, the session is closed as
+// soon as it is there.
+func (s *settings) connect(
+	ctx context.Context, op, keyspace, datacenter string, timeout time.Duration,
+) (*gocql.Session, error) {
 	cluster := gocql.NewCluster(s.hosts...)
 	cluster.Port = s.port
 	cluster.Keyspace = keyspace
@@ -49,7 +52,8 @@ func (s *settings) connect(ctx context.Context, op, keyspace, datacenter string,
 	select {
 	case r := <-opened:
 		if r.err != nil {
-			return nil, events.Wrap(events.Transient, op, r.err, "no session with Cassandra at %v; see that a node runs there and takes this user and these certificates", s.hosts)
+			return nil, events.Wrap(events.Transient, op, r.err, "no session with Cassandra at %v; see that a node "+
+				"runs there and takes this user and these certificates", s.hosts)
 		}
 		return r.session, nil
 	case <-ctx.Done():
@@ -58,7 +62,8 @@ func (s *settings) connect(ctx context.Context, op, keyspace, datacenter string,
 				r.session.Close()
 			}
 		}()
-		return nil, events.Wrap(events.Transient, op, ctx.Err(), "the call ended before Cassandra at %v answered", s.hosts)
+		return nil, events.Wrap(events.Transient, op, ctx.Err(), "the call ended before Cassandra at %v answered",
+			s.hosts)
 	}
 }
 

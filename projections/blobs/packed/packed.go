@@ -1,8 +1,9 @@
-// Package packed is how the durable blob drivers write a blob's content into their stores: as it is, as one zstd frame, or as one S2 block.
+// Package packed is how the durable blob drivers write a blob's content into their stores: as it is, as one zstd frame,
+// or as one S2 block.
 //
-// It promises that what comes back is the content of the hash that was asked for, or nothing. The hash is what tells the forms
-// apart and what finds damage, so stored bytes carry no mark of their own: a small blob in a store is the document, readable with the
-// store's own tools. A codec reads all forms, whichever it writes.
+// It promises that what comes back is the content of the hash that was asked for, or nothing. The hash is what tells
+// the forms apart and what finds damage, so stored bytes carry no mark of their own: a small blob in a store is the
+// document, readable with the store's own tools. A codec reads all forms, whichever it writes.
 package packed
 
 import (
@@ -16,8 +17,8 @@ import (
 	"binnacle/events"
 )
 
-// Largest is the size in bytes that unpacked content may have: four times the largest body that a door takes. A frame that claims
-// more is damage.
+// Largest is the size in bytes that unpacked content may have: four times the largest body that a door takes. A frame
+// that claims more is damage.
 const Largest = 256 << 20
 
 // window is how far back, in bytes, a frame may refer. It bounds what one call holds: documents of more are rare.
@@ -26,8 +27,8 @@ const window = 1 << 20
 // magic begins every zstd frame (RFC 8878, 3.1.1). No JSON document begins so.
 var magic = []byte{0x28, 0xb5, 0x2f, 0xfd}
 
-// longBlock is the size in bytes from which the length that an S2 block begins with has more than one byte, the first of which is 128 or
-// above. No JSON document begins so.
+// longBlock is the size in bytes from which the length that an S2 block begins with has more than one byte, the first
+// of which is 128 or above. No JSON document begins so.
 const longBlock = 128
 
 // keptScratch is the size in bytes up to which memory for packing is used again.
@@ -55,7 +56,8 @@ type Codec struct {
 // NewCodec makes a codec that writes content of at least from bytes in a form.
 func NewCodec(form Form, from int) (*Codec, error) {
 	// Fastest: the levels above cost 2 to 3 times as much and save 1 % (ADR 4). No checksum: the hash is one.
-	encoder, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithWindowSize(window), zstd.WithEncoderCRC(false))
+	encoder, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithWindowSize(window),
+		zstd.WithEncoderCRC(false))
 	if err != nil {
 		return nil, events.Wrap(events.Internal, "packed.NewCodec", err, "the compressor cannot be made")
 	}
@@ -66,7 +68,8 @@ func NewCodec(form Form, from int) (*Codec, error) {
 	return &Codec{form: form, from: from, encoder: encoder, decoder: decoder}, nil
 }
 
-// Pack returns what to store for content: content itself, not a copy, unless it is long enough and the codec's form is shorter. It is never nil.
+// Pack returns what to store for content: content itself, not a copy, unless it is long enough and the codec's form is
+// shorter. It is never nil.
 func (c *Codec) Pack(content []byte) []byte {
 	if len(content) >= c.from && len(content) > 0 {
 		if packed := c.pack(content); packed != nil && len(packed) < len(content) {
@@ -91,8 +94,8 @@ func (c *Codec) pack(content []byte) []byte {
 	return c.blocks.Pack(content)
 }
 
-// Unpack returns the content of hash from what was stored for it: stored itself, or a new slice. It is nil when stored holds
-// something else, because it was damaged or cut off.
+// Unpack returns the content of hash from what was stored for it: stored itself, or a new slice. It is nil when stored
+// holds something else, because it was damaged or cut off.
 func (c *Codec) Unpack(hash events.Hash, stored []byte) []byte {
 	if bytes.HasPrefix(stored, magic) {
 		content, err := c.decoder.DecodeAll(stored, nil)
@@ -146,7 +149,8 @@ func shorter(block, content []byte) []byte {
 	return bytes.Clone(block)
 }
 
-// Unpack gives what [Blocks.Pack] was given; nil when that cannot be read. It checks no hash: it is for blocks that never left the memory.
+// Unpack gives what [Blocks.Pack] was given; nil when that cannot be read. It checks no hash: it is for blocks that
+// never left the memory.
 func (*Blocks) Unpack(block []byte) []byte {
 	content, err := s2.Decode(nil, block)
 	if err != nil {

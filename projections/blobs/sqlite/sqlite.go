@@ -1,8 +1,8 @@
 // Package sqlite keeps blobs in the one SQLite file of a standalone node, beside the log and the index.
 //
-// Rows lie in the order they came, so a batch fills new pages at the end of the file; only the index of the hashes is touched in
-// random places. Long content is stored as an S2 block (package packed). Put returns when the blobs survive a crash of this process; after a crash
-// of the machine the latest may be missing, and the log heals them.
+// Rows lie in the order they came, so a batch fills new pages at the end of the file; only the index of the hashes is
+// touched in random places. Long content is stored as an S2 block (package packed). Put returns when the blobs survive
+// a crash of this process; after a crash of the machine the latest may be missing, and the log heals them.
 package sqlite
 
 import (
@@ -23,8 +23,8 @@ const (
 	compressFrom = 512
 	// getChunk is the number of hashes that one statement asks for.
 	getChunk = 64
-	// eachPage is the number of hashes that one statement of Each reads: no read transaction is open while they are visited, so the
-	// write-ahead log can start again meanwhile.
+	// eachPage is the number of hashes that one statement of Each reads: no read transaction is open while they are
+	// visited, so the write-ahead log can start again meanwhile.
 	eachPage = 4_096
 	// deleteChunk is the number of hashes that one transaction deletes, so that other writers are not kept waiting.
 	deleteChunk = 1_000
@@ -153,7 +153,8 @@ func (b *Blobs) fetch(ctx context.Context, statement *sql.Stmt, hashes []events.
 	return sqlitefile.Classify(op, rows.Err())
 }
 
-// Each implements [projections.Blobs]. It visits in the order in which blobs came, to the end as it is when it gets there.
+// Each implements [projections.Blobs]. It visits in the order in which blobs came, to the end as it is when it gets
+// there.
 func (b *Blobs) Each(ctx context.Context, visit func(events.Hash) error) error {
 	const op = "sqlite.Each"
 	after := int64(-1 << 63)
