@@ -178,3 +178,29 @@ func TestASearchThatWaitsForSetsHoldsUpNoOther(t *testing.T) {
 		t.Errorf("found %d, want 20 (%s)", len(page.Versions), page.Plan)
 	}
 }
+
+func TestAWalkGoesOnWhereTheOneThatWasTriedStopped(t *testing.T) {
+	g, held := gated(t)
+	close(held.open)
+	q := projections.Query{Tenant: "main", Type: "Observation", Limit: 20, Explain: true, Clauses: []projections.Clause{{
+		Param: "value", Kind: projections.Quantity, Values: []projections.Value{{Prefix: projections.Le, Low: 970, High: 970, AnySystem: true, Code: "mg"}},
+	}}}
+	for next := 2_970; next > 2_900; { // of the first 42 rows 13 match
+		page, err := g.Live().Search(t.Context(), q)
+		if err != nil || len(page.Versions) != q.Limit {
+			t.Fatalf("found %d by %q, %v; want %d", len(page.Versions), page.Plan, err, q.Limit)
+		}
+		for _, v := range page.Versions {
+			if v.Key.ID != fmt.Sprint(next) {
+				t.Fatalf("found %s by %q, want %d", v.Key.ID, page.Plan, next)
+			}
+			next--
+		}
+		tried := strings.Contains(page.Plan, "the first 42 in the order of the main date do not fill the page; Observation in the order") &&
+			strings.Contains(page.Plan, "(chosen: the first 100 rows fill the page")
+		if first := q.After == ""; tried != first {
+			t.Errorf("the page was found by %q", page.Plan)
+		}
+		q.After, q.Snapshot = page.Next, page.Snapshot
+	}
+}
