@@ -11,8 +11,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/gin-gonic/gin"
-
 	"binnacle/events"
 )
 
@@ -204,7 +202,7 @@ func (r report) code() int {
 
 // plain is a handler that does not look at the request.
 func plain(serve func(w http.ResponseWriter)) handler {
-	return func(c *gin.Context) error {
+	return func(c *request) error {
 		serve(c.Writer)
 		return nil
 	}

@@ -81,8 +81,14 @@ func mayWantPage(r *http.Request) bool {
 	return len(accept) > 1 || len(accept) == 1 && strings.Contains(accept[0], "html") || strings.Contains(query, "format") || strings.Contains(query, "%")
 }
 
+// request is a request on its way.
+type request struct {
+	*gin.Context
+	label string // of its tenant, in metrics; "": it is about none
+}
+
 // handler answers a request, or returns an error and has then set headers at the most.
-type handler func(c *gin.Context) error
+type handler func(c *request) error
 
 // get routes GET, and HEAD with it: net/http drops the body that HEAD must not have.
 func (s *Server) get(engine *gin.Engine, path, name string, h handler) {
@@ -98,16 +104,16 @@ func (s *Server) handle(name string, h handler) gin.HandlerFunc {
 		times = s.metrics.interaction(name)
 		s.interactions[name] = times
 	}
-	return func(c *gin.Context) {
-		began := time.Now()
+	return func(given *gin.Context) {
+		began, c := time.Now(), &request{Context: given}
 		s.metrics.inFlight.Inc()
 		identify(c)
 		defer func() {
 			s.metrics.inFlight.Dec()
 			took := time.Since(began)
 			times.observe(c.Writer.Status(), took)
-			if tenant := c.GetString(tenantLabel); tenant != "" {
-				s.metrics.tenant(tenant, c.Writer.Status(), took)
+			if c.label != "" {
+				s.metrics.tenant(c.label, c.Writer.Status(), took)
 			}
 		}()
 		defer func() {
@@ -122,7 +128,7 @@ func (s *Server) handle(name string, h handler) gin.HandlerFunc {
 }
 
 // identify gives the request an id that client and operator can talk about: the client's own, or a new one (FHIR R4 http, 3.1.0.1.6).
-func identify(c *gin.Context) {
+func identify(c *request) {
 	id := c.Request.Header.Get("X-Request-Id")
 	if !isRequestID(id) {
 		id = strconv.FormatUint(rand.Uint64(), 36)
@@ -144,17 +150,17 @@ func isRequestID(id string) bool {
 
 // fhir is the middleware of what answers in FHIR: what is asked, of which tenant, and the content type of the answer. The type
 // stands in the header before the answer is made.
-func (s *Server) fhir(answer func(c *gin.Context, ask *rest.Ask) error) handler {
-	return func(c *gin.Context) error {
+func (s *Server) fhir(answer func(c *request, ask *rest.Ask) error) handler {
+	return func(c *request) error {
 		ask := s.address.Ask(c.Request)
-		label := s.root.Tenant
-		if ask.Tenant != "" {
-			if !s.tenants.known(ask.Tenant) {
-				return events.Errorf(events.NotFound, "readapi", "there is no tenant %q here", clip(ask.Tenant))
-			}
-			label = s.tenants.label(ask.Tenant)
+		switch {
+		case ask.Tenant == "":
+			c.label = s.root.Tenant
+		case s.tenants.known(ask.Tenant):
+			c.label = s.tenants.label(ask.Tenant)
+		default:
+			return events.Errorf(events.NotFound, "readapi", "there is no tenant %q here", clip(ask.Tenant))
 		}
-		c.Set(tenantLabel, label)
 		header := c.Writer.Header()
 		header["Vary"] = append(header["Vary"], "Accept")
 		if c.Request.Context().Value(asPage{}) != nil {
@@ -172,8 +178,8 @@ func (s *Server) fhir(answer func(c *gin.Context, ask *rest.Ask) error) handler 
 }
 
 // offered answers where a row of the table does.
-func (s *Server) offered(row rest.Row) func(c *gin.Context, ask *rest.Ask) error {
-	return func(c *gin.Context, ask *rest.Ask) error {
+func (s *Server) offered(row rest.Row) func(c *request, ask *rest.Ask) error {
+	return func(c *request, ask *rest.Ask) error {
 		ask.Place = rest.Place{Type: c.Param("type"), ID: c.Param("id"), Version: c.Param("version"), Inside: c.Param("inside")}
 		if row.Instead != "" || !s.root.Table.Fits(&row, ask.Place) {
 			return s.found(c, ask)
@@ -183,7 +189,7 @@ func (s *Server) offered(row rest.Row) func(c *gin.Context, ask *rest.Ask) error
 }
 
 // found answers where Gin has no route, or one of a shape that the path has by chance: as the table says.
-func (s *Server) found(c *gin.Context, ask *rest.Ask) error {
+func (s *Server) found(c *request, ask *rest.Ask) error {
 	method, path := c.Request.Method, c.Request.URL.Path
 	below, found := strings.CutPrefix(path, s.base)
 	if allow := c.Writer.Header().Get("Allow"); !found && allow != "" { // Gin has set it
@@ -205,7 +211,7 @@ func (s *Server) found(c *gin.Context, ask *rest.Ask) error {
 const unknown = "unknown"
 
 // refuse answers with an error and tells the operator what the client must not read.
-func (s *Server) refuse(c *gin.Context, err error) {
+func (s *Server) refuse(c *request, err error) {
 	s.tell(c.Request.Context(), c.Request.Method, c.Request.URL.Path, c.Writer.Header().Get("X-Request-Id"), err)
 	rest.Refuse(c.Writer, err)
 }
@@ -222,7 +228,7 @@ func (s *Server) tell(ctx context.Context, method, path, request string, err err
 
 // recovered answers for a handler that has panicked. http.ErrAbortHandler is how an answer that cannot be finished is broken off,
 // and net/http's to handle; so is any panic after the answer has begun.
-func (s *Server) recovered(c *gin.Context, cause any) {
+func (s *Server) recovered(c *request, cause any) {
 	if err, is := cause.(error); is && errors.Is(err, http.ErrAbortHandler) {
 		panic(http.ErrAbortHandler)
 	}

@@ -139,7 +139,7 @@ func (s *Server) route(engine *gin.Engine, config Config) {
 	s.get(engine, "/health/live", "health", plain(s.health.serveLive))
 	s.get(engine, "/health/ready", "health", plain(s.health.serveReady))
 	exposition := promhttp.HandlerFor(config.Registry, promhttp.HandlerOpts{DisableCompression: true, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn)})
-	s.get(engine, "/metrics", "metrics", func(c *gin.Context) error {
+	s.get(engine, "/metrics", "metrics", func(c *request) error {
 		exposition.ServeHTTP(c.Writer, c.Request)
 		return nil
 	})

@@ -6,8 +6,6 @@ import (
 	"html/template"
 	"net/http"
 
-	"github.com/gin-gonic/gin"
-
 	"binnacle/events"
 	"binnacle/events/fhir/rest"
 )
@@ -16,7 +14,7 @@ import (
 var startTemplate string
 
 // serveStart greets a person with a browser. A program that accepts no page is told where FHIR is.
-func (s *Server) serveStart(c *gin.Context) error {
+func (s *Server) serveStart(c *request) error {
 	c.Writer.Header().Add("Vary", "Accept")
 	if !rest.AcceptsHTML(c.Request) {
 		return rest.Refused(http.StatusNotAcceptable, events.Unsupported, "readapi.serveStart", "here is a page for people; the FHIR root is %s", s.address.Root(c.Request))

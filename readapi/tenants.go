@@ -18,9 +18,6 @@ const tenantLabels = 100
 // otherTenants is the label of those; no tenant has it for a name.
 const otherTenants = "(other)"
 
-// tenantLabel is where a request's label stands in Gin's context.
-const tenantLabel = "tenant"
-
 // tenants tells which tenants there are.
 type tenants struct {
 	listed []string // the tenant of requests that name none, and the configured ones
@@ -79,7 +76,7 @@ func tenancyOf(path, base string) (tenancy rest.Tenancy, behind string, named bo
 		return rest.Tenancy{}, path, false
 	}
 	at := strings.IndexByte(below, '/')
-	if at < 0 {
+	if at <= 0 {
 		return rest.Tenancy{}, path, false
 	}
 	name, behind := below[:at], below[at:]

@@ -25,10 +25,8 @@ type Ask struct {
 
 // Ask reads what a request asks for, but for what only a read asks.
 func (a *Address) Ask(r *http.Request) *Ask {
-	ask := &Ask{Query: r.URL.RawQuery, Root: a.Root(r)}
-	if tenancy, named := TenancyOf(r.Context()); named {
-		ask.Tenant = tenancy.Tenant
-	}
+	tenancy, _ := TenancyOf(r.Context())
+	ask := &Ask{Query: r.URL.RawQuery, Tenant: tenancy.Tenant, Root: a.root(r, tenancy)}
 	ask.readWishes(r)
 	return ask
 }
@@ -92,8 +90,12 @@ func NewAddress(public, base string) (Address, error) {
 
 // Root is the FHIR root as the client sees it, without a slash at its end.
 func (a *Address) Root(r *http.Request) string {
-	scheme, host, prefix := a.seen(r)
 	tenancy, _ := TenancyOf(r.Context())
+	return a.root(r, tenancy)
+}
+
+func (a *Address) root(r *http.Request, tenancy Tenancy) string {
+	scheme, host, prefix := a.seen(r)
 	return scheme + "://" + host + prefix + tenancy.Prefix + a.base
 }
 
