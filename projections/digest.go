@@ -11,9 +11,9 @@ import (
 	"binnacle/events"
 )
 
-// Digest is a SHA-256 over everything that a row says: the version and its terms, in whatever order they come and
-// however often. Posted is left out: rows that were written before it was known don't say it, and a rebuild that tells
-// it is the same all the same.
+// Digest is a SHA-256 over everything that a row says: the version and its terms. The order of the terms doesn't
+// count, nor how often one comes. Posted is left out: older rows don't say it, and a rebuild that tells it must have
+// the same digest.
 func (r *Row) Digest() events.Hash {
 	// as a rule nothing beyond this memory and that of order is needed; every row that is written comes here
 	var said [4 << 10]byte

@@ -1,8 +1,9 @@
 // Package projections says what is: the contracts of the two projections, [Blobs] and [Index], and their words.
 //
-// A projection is a cache of the log. It can be dropped at any moment, and a replay of the log makes the same one
-// again, down to the surrogate ids. functions.Project and functions.Rebuild decide what it holds. Three others write it
-// and decide nothing: functions.Sweep removes rows that searches see no more (ADR 38), functions.Heal and
-// functions/verify put back contents that the blob store has lost (ADR 4). State that is no version stands beside them
-// as memos (ADR 68).
+// A projection is a cache of the log. It can be dropped at any moment. A replay of the log makes the same one again,
+// down to the surrogate ids. The projector and a rebuild decide what it holds (functions/project, functions/rebuild).
+// Three others write it and decide nothing: functions.Sweep removes rows that searches see no more (ADR 38);
+// functions.Heal and functions/verify put back contents that the blob store has lost (ADR 4).
+//
+// State that is no version stands beside the projections as memos (ADR 68).
 package projections

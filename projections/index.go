@@ -49,7 +49,8 @@ type Quarantined struct {
 	Settled *Settled // what was decided about it; nil: nobody has handled it
 }
 
-// Settled is what was decided about a record in quarantine. The first decision in the order of the log stands.
+// Settled is what was decided about a record in quarantine. If several events decide about one record, the first of
+// them in the order of the log counts.
 type Settled struct {
 	Of      events.Position // the record in quarantine
 	By      events.Position // the event that decided
@@ -89,14 +90,13 @@ type Commit struct {
 	Rows        []Row // in log order, Sids ascending without gaps from State.NextSid
 	Outcomes    []events.Outcome
 	Quarantined []Quarantined
-	Claims      []Claim // each name once; a claim that is there is replaced
-	// of records of the partition that are in quarantine, those of this commit among them; each once
-	Settled []Settled
-	Digest  events.Hash // what State names as Digest afterwards
+	Claims      []Claim     // each name once; a claim that is there is replaced
+	Settled     []Settled   // of records of the partition in quarantine, those of this commit among them; each once
+	Digest      events.Hash // what State names as Digest afterwards
 
-	// Contents stores the blobs of the rows; nil: there are none to store. The driver calls it, at least once, beside
-	// its own work or before it, and commits only after it has returned nil: a version is never there before its
-	// content. Its error is that of Commit.
+	// Contents stores the blobs of the rows; nil: there are none to store. The driver calls it at least once, before
+	// its own work or at the same time. It commits only after Contents has returned nil, so a version is never there
+	// before its content. An error of Contents is the error of Commit.
 	Contents func(ctx context.Context) error
 }
 
@@ -106,8 +106,8 @@ type State struct {
 	NextSid int64     // Sid of the next version
 	Time    time.Time // the latest append time seen; lastUpdated never goes back
 
-	// Digest is [Roll]ed over all rows of the partition: two generations with the same Digest at the same Next were
-	// given the same versions with the same terms.
+	// Digest is [Roll]ed over all rows of the partition. If two generations have the same Digest at the same Next,
+	// they were given the same versions with the same terms.
 	Digest events.Hash
 	Origin Origin
 }
@@ -130,9 +130,10 @@ type Lookups interface {
 	// Search answers a query.
 	Search(ctx context.Context, query Query) (Page, error)
 
-	// Referrers tells by which parameters current versions may refer to each of the resources (their own included,
-	// relative references alone): ascending places in what by has for the resource's type. None by which one does refer
-	// is left out; others may be told, where to be sure would cost more than it saves.
+	// Referrers tells for each of the resources by which parameters current versions may refer to it, that of the
+	// resource itself included. It answers with ascending places in by[the resource's type], and counts relative
+	// references alone. It leaves out no parameter by which a version does refer. It may name others, where being sure
+	// would cost more than it saves.
 	Referrers(ctx context.Context, keys []Key, by map[string][]Referrer) ([][]int, error)
 
 	// Claims returns the claim on each name, in their order; the zero Claim where there is none.
@@ -143,17 +144,17 @@ type Lookups interface {
 	Quarantine(ctx context.Context, after events.Position, limit int) ([]Quarantined, error)
 }
 
-// Writer is the part of an index that functions.Project uses. There is one writer per partition; the position row is
-// the fence.
+// Writer is the part of an index that the projector uses. There is one writer per partition. The stored position is
+// the fence: whoever finds another one there has lost.
 type Writer interface {
 	Lookups
 
 	// State tells how far the partition has been projected.
 	State(ctx context.Context, partition int32) (State, error)
 
-	// Commit writes rows, outcomes, quarantine and position in one transaction, all or nothing. Kind Conflict means
-	// that the stored position is not Expect (or that another generation is live): someone else has advanced; nothing
-	// was written.
+	// Commit writes rows, outcomes, quarantine and position in one transaction, all or nothing. Kind Conflict: the
+	// stored position is not Expect, or another generation is live. Then somebody else has gone on, and nothing was
+	// written.
 	Commit(ctx context.Context, commit Commit) error
 }
 
@@ -163,22 +164,22 @@ type Reader interface {
 	Search(ctx context.Context, query Query) (Page, error)
 	State(ctx context.Context, partition int32) (State, error)
 
-	// Since tells what was committed to a partition after a mark that an earlier call gave. A cache of current versions
-	// that asks it first is as right as the index, at the price of one small query for everybody who asks meanwhile. At
-	// most limit versions are told.
+	// Since tells what was committed to a partition after a mark that an earlier call gave, at most limit versions. A
+	// cache of current versions that asks this first is as right as the index. One small query answers everybody who
+	// asks meanwhile.
 	Since(ctx context.Context, partition int32, mark Mark, limit int) (Changes, error)
 
-	// SnapshotAt returns the snapshot (see Query.Snapshot) as of which everything up to and including a position was
-	// committed, and nothing later; NoSnapshot when no version was there. Kind Transient: the position is not projected
-	// yet. Kind Gone: what was current then has been swept; the text names the oldest position that is still served.
+	// SnapshotAt returns the snapshot of a position (see Query.Snapshot): everything up to and including the position
+	// was committed then, and nothing later. It is NoSnapshot when there was no version. Kind Transient: the position
+	// is not projected yet. Kind Gone: what was current then has been swept; the text names the oldest position that
+	// is still served.
 	SnapshotAt(ctx context.Context, position events.Position) (int64, error)
 
 	// History returns versions of one resource, newest first.
 	History(ctx context.Context, key Key, span HistorySpan) (HistoryPage, error)
 }
 
-// Mark is a moment of a partition as [Reader] tells it: everything up to a Sid of a generation. The zero Mark comes
-// before all.
+// Mark is a moment of a partition: everything up to a Sid of a generation. The zero Mark comes before all.
 type Mark struct {
 	Generation int
 	Sid        int64
@@ -215,14 +216,15 @@ type Scanner interface {
 	// Partitions returns the state of every partition that has one.
 	Partitions(ctx context.Context) (map[int32]State, error)
 
-	// Scan calls visit with the versions of a partition in the order of their Sids, each with all of its terms' digest:
-	// a SHA-256 over the rows that the terms became, so that equal digests mean equal search results. The zero Hash
-	// stands for those of a version that was superseded before the horizon: nobody finds it any more, and its rows may
-	// be swept.
+	// Scan calls visit with the versions of a partition, in the order of their Sids, and with the digest of each one's
+	// terms: a SHA-256 over the rows that the terms became. So equal digests mean equal search results. The zero Hash
+	// stands for the terms of a version that was superseded before the horizon: nobody finds it any more, and its rows
+	// may be swept.
 	Scan(ctx context.Context, partition int32, visit func(v Version, terms events.Hash) error) error
 
-	// Digests returns, in their order, the digests that Scan tells of rows of one partition, ascending by Sid, once
-	// they were committed. It reads nothing, so that the rows that should be there can be held against those that are.
+	// Digests returns the digests that Scan would tell of rows if they were committed, in their order. The rows are of
+	// one partition and ascend by Sid. It reads nothing. So the rows that should be there can be compared with those
+	// that are.
 	Digests(rows []Row) []events.Hash
 
 	// Audit tells what is to be compared with the versions, and what is broken.
@@ -237,8 +239,8 @@ type Auditor interface {
 	Quarantine(ctx context.Context, after events.Position, limit int) ([]Quarantined, error)
 
 	// Decisions returns, in order, what was decided about the records of a partition from an offset on: outcomes and
-	// quarantined records, up to limit and a few MiB of them, at least one when there is one. It never leaves one out
-	// between two that it returns.
+	// quarantined records. It returns up to limit of them and up to a few MiB, but at least one when there is one. It
+	// never leaves one out between two that it returns.
 	Decisions(ctx context.Context, from events.Position, limit int) ([]events.Decision, error)
 
 	// Unsettled tells of the records in quarantine that nobody has handled: how many, and the append time of the oldest
@@ -280,8 +282,8 @@ type Indexes interface {
 	// based on.
 	Live() Index
 
-	// Bound is as Live for as long as the live generation has this catalog. Then every call fails with kind Transient:
-	// what was compiled with one catalog is never read or written in terms of another.
+	// Bound is as Live for as long as the live generation has this catalog. After that every call fails with kind
+	// Transient. So what was compiled with one catalog is never read or written in terms of another.
 	Bound(catalog string) Index
 
 	// Auditor reads one generation, whatever its state. Kind NotFound comes from its calls when there is no such
@@ -294,8 +296,8 @@ type Indexes interface {
 
 // Definitions keeps what catalogs are compiled from.
 type Definitions interface {
-	// Keep stores the definitions that a catalog is compiled from, so that every process can compile it again for as
-	// long as a generation has it. A catalog whose definitions are there already keeps those.
+	// Keep stores the definitions that a catalog is compiled from. So every process can compile the catalog again for
+	// as long as a generation has it. If definitions of this catalog are there already, they stay.
 	Keep(ctx context.Context, catalog string, definitions []byte) error
 
 	// Definitions returns what Keep has stored; kind NotFound: nothing.
@@ -331,12 +333,13 @@ type Generations interface {
 	Definitions
 	Builders
 
-	// Watch calls progressed, on some goroutine, each time that any process has committed (at least once after the last
-	// commit of a burst, within milliseconds) or the pointer has moved, until ctx ends. It reconnects by itself.
+	// Watch calls progressed when any process has committed, and when the pointer has moved, until ctx ends. Of
+	// commits that come fast it may tell some together; the last one it tells within milliseconds. It calls on some
+	// goroutine, and reconnects by itself.
 	Watch(ctx context.Context, progressed func()) error
 
-	// Ready tells in bounded time whether the index answers and would take commits. What the error says is true of the
-	// store, not of a connection that happens to be from another time.
+	// Ready tells in bounded time whether the index answers and would take commits. The error speaks of the store as
+	// it is now, not of an old connection.
 	Ready(ctx context.Context) error
 
 	// Close releases what the driver holds.
@@ -350,16 +353,15 @@ type Building interface {
 	// Finish builds what the bare tables lack (search indexes, statistics); progress tells done and all steps.
 	Finish(ctx context.Context, progress func(done, all int, step string)) error
 
-	// Pause makes commits to the live generation wait: they fail with kind Transient until Resume, Switch or the end of
-	// the time given, whichever comes first. When it returns none is under way, so that the live generation stands
-	// still.
+	// Pause makes the live generation stand still. Commits to it fail with kind Transient until Resume, Switch or the
+	// end of the time given, whichever comes first. When Pause returns, no commit is under way.
 	Pause(ctx context.Context, atMost time.Duration) error
 	// Resume ends a pause; without one it is a no-op.
 	Resume(ctx context.Context) error
 
 	// Switch makes this generation the live one, atomically for all readers and writers, and ends a pause. The one
-	// before is kept. Kind Conflict: the pause that was asked for has run out, so that the live generation may have
-	// gone on; nothing was switched.
+	// before is kept. Kind Conflict: the pause has run out, so the live generation may have gone on; nothing was
+	// switched.
 	Switch(ctx context.Context) error
 	// Release gives up the exclusive right without removing what was built; after Switch it is a no-op.
 	Release() error

@@ -13,10 +13,10 @@ const (
 	ParamLastUpdated = "_lastUpdated"
 )
 
-// Matches tells whether a version with these terms satisfies all clauses of a query. It looks at the clauses alone, not
-// at tenant, type or snapshot, and it is the slow, obvious meaning of a query: functions.Project asks it about
-// resources that its batch has changed and not committed yet. It knows no other resources, so a clause that follows
-// references holds for none; see [MatchesAmong].
+// Matches tells whether a version with these terms satisfies all clauses of a query. It is the slow, obvious meaning
+// of a query. It looks at the clauses alone, not at tenant, type or snapshot. The projector asks it about resources
+// that its batch has changed and not committed yet. It knows no other resources, so a clause that follows references
+// holds for none; see [MatchesAmong].
 func Matches(q Query, v Version, terms []Term) bool {
 	return MatchesAmong(q, v, terms, func(string) iter.Seq[Row] { return func(func(Row) bool) {} })
 }
@@ -161,9 +161,9 @@ func matchesParts(c Clause, v Value, t Term) bool {
 // isBelow tells whether uri is the other one or lies below it.
 func isBelow(uri, base string) bool { return uri == base || strings.HasPrefix(uri, BelowURI(base)) }
 
-// BelowURI is what everything begins with that lies below a uri, apart from the uri itself: below http://x/a lies what
-// is further down the path, below http://x/a|1 each version of 1. A uri that ends with its separator has only what
-// starts with it below it.
+// BelowURI returns what everything begins with that lies below a uri, apart from the uri itself. Below http://x/a lies
+// what is further down the path; below http://x/a|1 lies each version of 1. Below a uri that ends with its separator
+// lies only what starts with it.
 func BelowURI(uri string) string {
 	separator := "/"
 	if strings.Contains(uri, "|") {

@@ -3,23 +3,28 @@ package projections
 // Query asks for the current versions of one type, at a snapshot, in an order.
 type Query struct {
 	Tenant string
-	// the partition of the tenant, as events.PartitionOf tells it; an index that holds versions of the type knows it by
-	// itself
+	Type   string
+
+	// Partition is that of the tenant, as events.PartitionOf tells it. An index that holds versions of the type knows it
+	// by itself.
 	Partition int32
-	Type      string
-	Clauses   []Clause  // all must hold
-	Sort      []SortKey // empty: main date descending, then newest version first
-	Limit     int       // versions on a page; 0: only the total is wanted
-	After     string    // where the page begins: Page.Next of the page before; "" is the first page
-	// the page that ends at After, in place of the one that begins there; the last one when After is ""
-	Back   bool
+
+	Clauses []Clause  // all must hold
+	Sort    []SortKey // empty: main date descending, then newest version first
+
+	Limit  int    // versions on a page; 0: only the total is wanted
+	After  string // where the page begins: Page.Next of the page before; "" is the first page
+	Back   bool   // the page that ends at After, or the last one when After is "", in place of the one that begins there
 	Beyond *Place // in place of After, in an order by _lastUpdated or _id alone, which types have in common
-	// the Page.Snapshot of the first page; 0: what is committed now; kind Gone when it has been swept
+
+	// Snapshot is the Page.Snapshot of the first page; 0: what is committed now. Kind Gone: it has been swept.
 	Snapshot int64
-	Total    Total
-	Explain  bool // Page.Plan shall tell what the index has weighed
-	// The search may take as long as it takes: what the projector decides must not depend on how fast a search was.
-	// Other bounds stay, and what is beyond them is TooCostly.
+
+	Total   Total
+	Explain bool // Page.Plan shall tell what the index has weighed
+
+	// NoTimeLimit lets the search take as long as it takes: what the projector decides must not depend on how fast a
+	// search was. Other bounds stay, and what is beyond them is TooCostly.
 	NoTimeLimit bool
 }
 
@@ -45,16 +50,16 @@ type Clause struct {
 	Any    []Clause // holds when one of these does: what a compartment asks of several reference parameters
 }
 
-// Share is a parameter that has the terms of another one, too, so that they are kept once (see Term.Shared): what the
-// other one finds is found under its shares, all of them together. The catalog tells them; who makes a clause by hand
-// of a parameter that has shares must give them, too.
+// Share is a parameter that has the terms of another one, too, so that they are kept once (see Term.Shared). What the
+// other one finds is found under its shares, all of them together. The catalog tells them. Whoever makes a clause of
+// such a parameter by hand must give its shares, too.
 type Share struct {
 	Param string
 	Types []string // of a reference: it shares relative references to these types alone; nil: every term
 }
 
-// Follow asks for another resource along a reference. It sees the current versions of the query's snapshot, like the
-// query itself.
+// Follow asks for another resource along a reference. Like the query itself it sees the versions that are current at
+// the query's snapshot.
 //
 //   - Reverse false (a chain): the version refers, by the clause's Param, to a resource that one of the targets
 //     describes, or contains one so described.
@@ -70,11 +75,12 @@ type Target struct {
 	Type    string
 	Clauses []Clause // all must hold; they may follow references in turn
 	Shares  []Share  // of the reference that is followed
-	// of a chain: the name of what the version contains and is described as well, see [Inside]; "" looks into nothing
+
+	// Inside has a chain look into what the version contains, too: its name, see [Inside]; "" looks into nothing.
+	// With Each it looks at each of several that are contained by itself, as it must when a clause asks for what is not
+	// there.
 	Inside string
-	// Inside: of several that are contained each is looked at by itself, as it takes where a clause asks for what is
-	// not there
-	Each bool
+	Each   bool
 }
 
 // Modifier changes what a clause means (FHIR R4 search, 3.1.1.4.3).
@@ -126,13 +132,12 @@ type Value struct {
 	Start     int64
 	End       int64
 	Low, High float64
-	// composite: one value for each component, of the kinds that Clause.Components tells; Prefix counts in each
-	Parts []Value
+	Parts     []Value // composite: one for each component, of the kinds of Clause.Components; Prefix counts in each
 }
 
-// SortKey is one key of an order. A version with several values of the parameter is sorted by its smallest when
-// ascending and by its largest when descending; a date by its earliest start in both directions. Versions without a
-// value come last. [Compare] says how values compare and what becomes of ties.
+// SortKey is one key of an order. A version may have several values of the parameter: it is sorted by the smallest
+// when ascending, and by the largest when descending. A date is sorted by its earliest start in both directions.
+// Versions without a value come last. [Compare] says how values compare and what becomes of ties.
 type SortKey struct {
 	Param      string // "_lastUpdated", "_id" or a parameter of kind date, string or token
 	Kind       Kind
@@ -155,10 +160,8 @@ const (
 // Page is one page of an answer.
 type Page struct {
 	Versions []Version
-	// token of where the page begins: with it as Query.After the page is read again, and with Query.Back the one
-	// before; "" on the first
-	After    string
-	Next     string // token of the page that follows; "" on the last
+	After    string // as Query.After: reads this page again, or with Query.Back the one before; "" on the first
+	Next     string // as Query.After: reads the page that follows; "" on the last
 	Snapshot int64  // what the page was read at; give it back for the next one
 	Total    int64  // -1: not counted
 	Plan     string // how it was answered, in words

@@ -2,23 +2,23 @@ package projections
 
 import "context"
 
-// Sweeper removes from the live generation what no search sees any more. A superseded version keeps its row, so that
-// histories stay whole; the rows that searches find it by are needed for as long as snapshots are asked for at which it
-// was current.
+// Sweeper removes from the live generation what no search sees any more. A superseded version keeps its row, so
+// histories stay whole. The rows by which searches find it are needed as long as somebody may ask for a snapshot at
+// which it was current.
 //
-// A sweep reads the index from end to end, so it is worth its price when it removes much; see Waste. It never keeps a
-// commit waiting for longer than a portion takes, some ten milliseconds.
+// A sweep reads the index from end to end. So it is worth its price when it removes much; see Waste. A commit never
+// waits for it longer than a portion takes, some ten milliseconds.
 type Sweeper interface {
-	// Horizon says that the snapshots of a partition before this one are not asked for any more: from now on they are
-	// refused with kind Gone. It never goes back; an earlier one changes nothing, and so does one that is not projected
-	// yet.
+	// Horizon says that nobody needs the snapshots of a partition before this one. From now on they are refused with
+	// kind Gone. A horizon never goes back: an earlier one changes nothing. One that is not projected yet changes
+	// nothing either.
 	Horizon(ctx context.Context, partition int32, snapshot int64) error
 
 	// Waste tells what a sweep would find.
 	Waste(ctx context.Context) (Waste, error)
 
-	// Sweep begins to sweep what lies before the horizons as they are now, or goes on with a sweep that did not come to
-	// its end, in whatever process that was. Searches that began before read on: wait as long as one may take before
+	// Sweep begins to sweep what lies before the horizons as they are now. If a sweep of any process did not come to
+	// its end, it goes on with that one. Searches that began before it still read: wait as long as one may take before
 	// the first portion. Kind Conflict: another process is sweeping.
 	Sweep(ctx context.Context) (Sweep, error)
 }

@@ -30,16 +30,14 @@ const (
 // Options is what a query is read with.
 type Options struct {
 	Tenant, Type string
-	Compartment  Compartment // what is found must be in it; the zero Compartment restricts nothing
-	// leave out parameters that are not known, with an [Issue], in place of refusing them (Prefer: handling)
-	Lenient      bool
-	DefaultCount int // page size without _count; 0: [DefaultCount]
-	MaxCount     int // a larger _count becomes this; 0: [MaxCount]
-	MaxValues    int // alternatives of one parameter; 0: [MaxValues]
-	// the server's own, without a slash at the end: absolute references under it are made relative
-	BaseURL string
-	Own     []string         // parameters that the door reads by itself: passed over, and not in Used
-	Now     func() time.Time // for the prefix ap on dates; nil: ap on dates is refused
+	Compartment  Compartment      // what is found must be in it; the zero Compartment restricts nothing
+	Lenient      bool             // what is not known is left out, with an [Issue], and not refused (Prefer: handling)
+	DefaultCount int              // page size without _count; 0: [DefaultCount]
+	MaxCount     int              // a larger _count becomes this; 0: [MaxCount]
+	MaxValues    int              // alternatives of one parameter; 0: [MaxValues]
+	BaseURL      string           // the server's own, without a slash at the end: references under it are made relative
+	Own          []string         // parameters that the door reads by itself: passed over, and not in Used
+	Now          func() time.Time // for the prefix ap on dates; nil: ap on dates is refused
 }
 
 // Issue is a parameter that was dropped, and why. The result may be wider than what was asked for: the client must be

@@ -8,11 +8,10 @@ import (
 
 // refusal says why a parameter is not taken.
 type refusal struct {
-	kind events.Kind
-	text string // begins with the parameter as written
-	// a lenient reader leaves the parameter out and says so; otherwise it is refused whatever the handling
-	dropped bool
-	unknown bool // the type has no such parameter
+	kind    events.Kind
+	text    string // begins with the parameter as written
+	dropped bool   // a lenient reader leaves the parameter out and says so; else it is refused whatever the handling
+	unknown bool   // the type has no such parameter
 }
 
 func (r *refusal) error() *events.Error {

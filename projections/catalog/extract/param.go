@@ -8,24 +8,21 @@ import (
 
 // Param is a search parameter of one resource type.
 type Param struct {
-	Code string
-	Kind projections.Kind
-	URL  string // of its definition
-	Type string // the type that it is defined on: the resource type, "Resource" or "DomainResource"
-	// as defined, with the branches of other types; "" when it selects nothing (_text, _content, _query)
-	Expression string
-	// resource types that a reference may point to: those that the expression asks for, else as defined
-	Targets []string
-	// FHIR datatypes that the expression can select, sorted; not all of them need to be indexable
-	Datatypes  []string
+	Code       string
+	Kind       projections.Kind
+	URL        string      // of its definition
+	Type       string      // that it is defined on: the resource type, "Resource" or "DomainResource"
+	Expression string      // as defined, with the branches of other types; "": it selects nothing (_text, _query)
+	Targets    []string    // types that a reference may point to: those that the expression asks for, else as defined
+	Datatypes  []string    // that the expression can select, sorted; not all of them need to be indexable
 	Components []Component // of a composite
 
 	Shares []projections.Share // the parameters that have its terms, too; nil: it stands for itself
 
-	systems    systemSet // of the codes that it selects
-	readable   bool
+	systems    systemSet    // of the codes that it selects
+	readable   bool         // terms can be made of something that it selects
 	selections []sourceNode // that its terms come from
-	alone      bool         // its selections do not tell all
+	alone      bool         // its selections do not tell all about its terms, so it shares none
 }
 
 // Component is a part of a composite parameter.

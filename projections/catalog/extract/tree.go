@@ -22,8 +22,11 @@ type node struct {
 	element string // its path in the model, for people
 	kind    fhir.JSONKind
 	many    bool
-	// null may stand among the items of its array: primitives and their "_" twins (FHIR R4, section 2.6.2.3)
-	holes    bool
+
+	// holes: null may stand among the items of its array, as in those of primitives and of their "_" twins (FHIR R4,
+	// section 2.6.2.3).
+	holes bool
+
 	parent   *node
 	key      string
 	children map[string]*node
