@@ -39,17 +39,27 @@ func (d *slowDB) Query(ctx context.Context, sql string, args []any, row func(sca
 	if d.failed != nil {
 		return d.failed
 	}
-	return row(func(into ...any) error {
-		for _, v := range into {
-			switch v := v.(type) {
-			case *int64:
-				*v = args[0].(int64) //nolint:forcetypeassert // the key
-			case *[]byte:
-				*v = []byte("1,2,3")
+	list, several := args[0].([]int64)
+	if !several {
+		list = []int64{args[0].(int64)} //nolint:forcetypeassert // the key
+	}
+	for _, key := range list {
+		err := row(func(into ...any) error {
+			for _, v := range into {
+				switch v := v.(type) {
+				case *int64:
+					*v = key
+				case *[]byte:
+					*v = []byte("1,2,3")
+				}
 			}
+			return nil
+		})
+		if err != nil {
+			return err
 		}
-		return nil
-	})
+	}
+	return nil
 }
 
 func ends(t *testing.T, what string, done <-chan struct{}) {
