@@ -25,18 +25,19 @@ import (
 
 	"binnacle/events"
 	"binnacle/projections"
+	"binnacle/projections/index/sets"
 	"binnacle/projections/index/sqlterms"
 )
 
 // Config says where the index is and how it is reached.
 type Config struct {
-	URL           string          // postgres://user:password@host:port/database?sslmode=…; its parameters go before those that the driver sets
-	Schema        string          // name of the control schema and beginning of the generations'; "": binnacle
-	Connections   int32           // of this process at the most, but for one more while it builds a generation; 0: 16; at least 6
-	Catalog       string          // digest of the catalog, noted for the first generation
-	SearchTimeout time.Duration   // of one search; 0: sqlterms.DefaultTimeout
-	Logger        *slog.Logger    // nil: slog.Default()
-	Bounds        sqlterms.Bounds // of the planner; zero: the defaults
+	URL           string        // postgres://user:password@host:port/database?sslmode=…; its parameters go before those that the driver sets
+	Schema        string        // name of the control schema and beginning of the generations'; "": binnacle
+	Connections   int32         // of this process at the most, but for one more while it builds a generation; 0: 16; at least 6
+	Catalog       string        // digest of the catalog, noted for the first generation
+	SearchTimeout time.Duration // of one search; 0: sqlterms.DefaultTimeout
+	Logger        *slog.Logger  // nil: slog.Default()
+	Bounds        sets.Bounds   // of the planner; zero: the defaults
 }
 
 // The states of a generation.
@@ -68,7 +69,7 @@ type Generations struct {
 	control   string // the schema as it stands in SQL, with the dot
 	logger    *slog.Logger
 	timeout   time.Duration
-	bounds    sqlterms.Bounds
+	bounds    sets.Bounds
 	work      *pgxpool.Pool // commits and short reads
 	searches  *pgxpool.Pool // searches alone, with a limit of time
 	patient   *pgxpool.Pool // searches of the projector, without one

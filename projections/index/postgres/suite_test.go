@@ -4,7 +4,8 @@ import (
 	"testing"
 
 	"binnacle/projections"
-	"binnacle/projections/index/sqlterms"
+
+	"binnacle/projections/index/sets"
 	"binnacle/projections/projectionstest"
 )
 
@@ -13,7 +14,7 @@ func TestPostgresKeepsTheContractOfTheIndex(t *testing.T) {
 }
 
 // bounded opens an index that plans differently.
-func bounded(bounds sqlterms.Bounds) func(t testing.TB) projections.Generations {
+func bounded(bounds sets.Bounds) func(t testing.TB) projections.Generations {
 	return func(t testing.TB) projections.Generations {
 		c := config(t)
 		c.Bounds = bounds

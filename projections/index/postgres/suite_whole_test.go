@@ -5,12 +5,12 @@ package postgres
 import (
 	"testing"
 
-	"binnacle/projections/index/sqlterms"
+	"binnacle/projections/index/sets"
 	"binnacle/projections/projectionstest"
 )
 
 func TestSearchesFindTheSameWhateverTheirPlan(t *testing.T) {
-	for name, bounds := range sqlterms.SmallBounds() {
+	for name, bounds := range sets.SmallBounds() {
 		t.Run(name, func(t *testing.T) { projectionstest.IndexSearches(t, bounded(bounds)) })
 	}
 }

@@ -6,7 +6,8 @@ import (
 	"slices"
 
 	"binnacle/projections/index/sql"
-	"binnacle/projections/index/sqlterms"
+
+	"binnacle/projections/index/sets"
 	"binnacle/projections/projectionstest"
 )
 
@@ -32,7 +33,7 @@ func (g *Generations) Settle(ctx context.Context) error {
 // ReadSetsOn has the sets of a generation read on another DB.
 func (g *Generations) ReadSetsOn(number int, wrap func(sql.DB) sql.DB) {
 	opened := g.open(number)
-	opened.engine.Sets = sqlterms.NewSets(wrap(g.reader), g.bounds)
+	opened.engine.Sets = sets.New(wrap(g.reader), g.bounds)
 }
 
 func (g *Generations) all() []*generation {

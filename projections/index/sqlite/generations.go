@@ -15,6 +15,7 @@ import (
 	"binnacle/events/sqlitefile"
 	"binnacle/projections"
 	"binnacle/projections/index/reads"
+	"binnacle/projections/index/sets"
 	"binnacle/projections/index/sqlterms"
 )
 
@@ -24,7 +25,7 @@ type Config struct {
 	Catalog string           // digest of the catalog, noted for the first generation
 	Timeout time.Duration    // of one search; 0: sqlterms.DefaultTimeout
 	Logger  *slog.Logger
-	Bounds  sqlterms.Bounds // of the planner; zero: the defaults
+	Bounds  sets.Bounds // of the planner; zero: the defaults
 
 	// Exclusive promises that no other process commits to the live generation. How far it has come is then known without asking the file.
 	Exclusive bool
@@ -46,7 +47,7 @@ type Generations struct {
 	reader    *reader
 	logger    *slog.Logger
 	timeout   time.Duration
-	bounds    sqlterms.Bounds
+	bounds    sets.Bounds
 	exclusive bool
 
 	mu       sync.Mutex

@@ -8,13 +8,14 @@ import (
 	"binnacle/events/sqlitefile"
 	"binnacle/projections"
 	"binnacle/projections/index/sqlite"
-	"binnacle/projections/index/sqlterms"
+
+	"binnacle/projections/index/sets"
 	"binnacle/projections/projectionstest"
 )
 
-func open(t testing.TB) projections.Generations { return openWith(t, sqlterms.Bounds{}) }
+func open(t testing.TB) projections.Generations { return openWith(t, sets.Bounds{}) }
 
-func openWith(t testing.TB, bounds sqlterms.Bounds) projections.Generations {
+func openWith(t testing.TB, bounds sets.Bounds) projections.Generations {
 	t.Helper()
 	file, err := sqlitefile.OpenMemory(slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -34,7 +35,7 @@ func TestTheIndexKeepsItsContract(t *testing.T) { projectionstest.Index(t, open)
 // ways are indexes that plan differently.
 func ways() map[string]func(t testing.TB) projections.Generations {
 	ways := map[string]func(t testing.TB) projections.Generations{"as it comes": open}
-	for name, bounds := range sqlterms.SmallBounds() {
+	for name, bounds := range sets.SmallBounds() {
 		ways[name] = func(t testing.TB) projections.Generations { return openWith(t, bounds) }
 	}
 	return ways

@@ -6,12 +6,13 @@ import (
 	"testing"
 
 	"binnacle/projections"
-	"binnacle/projections/index/sqlterms"
+
+	"binnacle/projections/index/sets"
 	"binnacle/projections/projectionstest"
 )
 
 func TestSearchesFindTheSameWhateverTheirPlan(t *testing.T) {
-	for name, bounds := range sqlterms.SmallBounds() {
+	for name, bounds := range sets.SmallBounds() {
 		t.Run(name, func(t *testing.T) {
 			projectionstest.IndexSearches(t, func(t testing.TB) projections.Generations { return openWith(t, bounds) })
 		})

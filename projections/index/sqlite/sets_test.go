@@ -13,7 +13,8 @@ import (
 	"binnacle/projections"
 	"binnacle/projections/index/sql"
 	"binnacle/projections/index/sqlite"
-	"binnacle/projections/index/sqlterms"
+
+	"binnacle/projections/index/sets"
 )
 
 // gate holds back what the background reads.
@@ -45,7 +46,7 @@ func gated(t *testing.T) (*sqlite.Generations, *gate) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = file.Close() })
-	g, err := sqlite.Open(t.Context(), sqlite.Config{File: file, Timeout: 10 * time.Minute, Exclusive: true, Bounds: sqlterms.Bounds{Few: 5, Many: 50, Tried: 100}, Logger: slog.New(slog.DiscardHandler)}, true)
+	g, err := sqlite.Open(t.Context(), sqlite.Config{File: file, Timeout: 10 * time.Minute, Exclusive: true, Bounds: sets.Bounds{Few: 5, Many: 50, Tried: 100}, Logger: slog.New(slog.DiscardHandler)}, true)
 	if err != nil {
 		t.Fatal(err)
 	}

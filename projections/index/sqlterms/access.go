@@ -10,6 +10,7 @@ import (
 
 	"binnacle/projections"
 	"binnacle/projections/index/keys"
+	"binnacle/projections/index/sets"
 	"binnacle/projections/index/sql"
 )
 
@@ -19,18 +20,18 @@ type access struct {
 	words  string
 	negate bool // the versions without such a row are meant
 
-	keys    []int64    // term rows with one of these keys
-	wide    []wideCode // versions with one of many codings
-	onRow   []int64    // versions that have one of these keys on their row; see withKeys
-	shapes  []int64    // versions of one of these shapes
-	scans   []scan     // span rows
-	texts   []textScan // text rows
-	updated []interval // lastUpdated in one of these, microseconds
+	keys    []int64         // term rows with one of these keys
+	wide    []wideCode      // versions with one of many codings
+	onRow   []int64         // versions that have one of these keys on their row; see withKeys
+	shapes  []int64         // versions of one of these shapes
+	scans   []scan          // span rows
+	texts   []textScan      // text rows
+	updated []sets.Interval // lastUpdated in one of these, microseconds
 	byID    bool
-	sids    []int64    // byID: these versions
-	current bool       // byID: each of them once, and current at the snapshot
-	spans   []interval // updated: the same as Sids, which ascend with the time
-	ledger  int64      // updated: of the versions
+	sids    []int64         // byID: these versions
+	current bool            // byID: each of them once, and current at the snapshot
+	spans   []sets.Interval // updated: the same as Sids, which ascend with the time
+	ledger  int64           // updated: of the versions
 
 	follow   *followed // versions that refer to others, or that others refer to; what else is there then finds those that contain what is described
 	choice   []*group  // versions of one of these
@@ -47,16 +48,16 @@ type access struct {
 	large bool            // scans: of a parameter with more rows than are held
 	dense bool            // texts: so many strings hold what is asked for that their rows are not looked for
 
-	dated   int64     // scans: of one value of this date parameter; 0: not so
-	ordered bool      // the order is by this parameter, so that it bounds the walk: dated, where no version has two values of it, or one that says what strings begin with
-	strays  bool      // ordered, texts: some versions are found that are sorted by another string
-	aligned bool      // scans: of a date that is the main date of every version that has it
-	main    interval  // aligned: where the main date has to be
-	sure    *interval // aligned: where it suffices; nil: nowhere
-	count   int       // rows, counted up to a bound; -1: not counted
-	more    bool      // count: it is one above the bound up to which was counted, and stands for as many or more
-	assumed bool      // count: nobody has counted; it stands for many
-	mark    uint64    // stands for what it asks, for Counts
+	dated   int64          // scans: of one value of this date parameter; 0: not so
+	ordered bool           // the order is by this parameter, so that it bounds the walk: dated, where no version has two values of it, or one that says what strings begin with
+	strays  bool           // ordered, texts: some versions are found that are sorted by another string
+	aligned bool           // scans: of a date that is the main date of every version that has it
+	main    sets.Interval  // aligned: where the main date has to be
+	sure    *sets.Interval // aligned: where it suffices; nil: nowhere
+	count   int            // rows, counted up to a bound; -1: not counted
+	more    bool           // count: it is one above the bound up to which was counted, and stands for as many or more
+	assumed bool           // count: nobody has counted; it stands for many
+	mark    uint64         // stands for what it asks, for Counts
 }
 
 // wideCode stands for all codings of a system, or for all that begin with a text.
@@ -210,7 +211,7 @@ func (a *access) rows(s *sql.Statement, before int64) string {
 		add("text", sc.condition(s, "t"))
 	}
 	for _, u := range a.updated {
-		parts = append(parts, "select t.sid as sid from "+s.Table("version")+" t where t.ledger = "+s.Arg(a.ledger)+" and t.at >= "+s.Arg(u.low)+" and t.at <= "+s.Arg(u.high)+
+		parts = append(parts, "select t.sid as sid from "+s.Table("version")+" t where t.ledger = "+s.Arg(a.ledger)+" and t.at >= "+s.Arg(u.Low)+" and t.at <= "+s.Arg(u.High)+
 			" and t.sid <= "+s.Arg(keys.SnapshotOf(before)))
 	}
 	if len(parts) == 0 {
@@ -233,7 +234,7 @@ func (a *access) probe(s *sql.Statement, sid, ref, main string, before int64) st
 		parts = append(parts, s.Among(sid, a.sids))
 	}
 	for _, r := range a.spans {
-		parts = append(parts, sid+" between "+s.Arg(r.low)+" and "+s.Arg(r.high))
+		parts = append(parts, sid+" between "+s.Arg(r.Low)+" and "+s.Arg(r.High))
 	}
 	keys, onRow := a.probedKeys()
 	if len(keys) > 0 {
@@ -270,7 +271,7 @@ func (a *access) probe(s *sql.Statement, sid, ref, main string, before int64) st
 		parts = []string{"1 = 0"}
 	}
 	if a.aligned && a.sure != nil {
-		parts = append([]string{main + " between " + s.Arg(a.sure.low) + " and " + s.Arg(a.sure.high)}, parts...)
+		parts = append([]string{main + " between " + s.Arg(a.sure.Low) + " and " + s.Arg(a.sure.High)}, parts...)
 	}
 	condition := "(" + strings.Join(parts, " or ") + ")"
 	if a.negate {
@@ -376,34 +377,34 @@ const (
 )
 
 // updatedIntervals are the times of lastUpdated that a value finds: a version's own range is [t, t+LastUpdatedWidth).
-func updatedIntervals(v projections.Value) []interval {
+func updatedIntervals(v projections.Value) []sets.Interval {
 	const width = projections.LastUpdatedWidth
 	s, e := v.Start, v.End
-	var found []interval
+	var found []sets.Interval
 	lo, hi := projections.MinTime-width, projections.MaxTime+width
 	switch v.Prefix {
 	case projections.Ne:
-		found = []interval{{lo, s - 1}, {max(s, e-width+1), hi}}
+		found = []sets.Interval{{Low: lo, High: s - 1}, {Low: max(s, e-width+1), High: hi}}
 	case projections.Gt:
-		found = []interval{{e - width + 1, hi}}
+		found = []sets.Interval{{Low: e - width + 1, High: hi}}
 	case projections.Lt:
-		found = []interval{{lo, s - 1}}
+		found = []sets.Interval{{Low: lo, High: s - 1}}
 	case projections.Ge:
-		found = []interval{{min(s, e-width+1), hi}}
+		found = []sets.Interval{{Low: min(s, e-width+1), High: hi}}
 	case projections.Le:
-		found = []interval{{lo, max(s-1, e-width)}}
+		found = []sets.Interval{{Low: lo, High: max(s-1, e-width)}}
 	case projections.Sa:
-		found = []interval{{e, hi}}
+		found = []sets.Interval{{Low: e, High: hi}}
 	case projections.Eb:
-		found = []interval{{lo, s - width}}
+		found = []sets.Interval{{Low: lo, High: s - width}}
 	case projections.Ap:
-		found = []interval{{s - width + 1, e - 1}}
+		found = []sets.Interval{{Low: s - width + 1, High: e - 1}}
 	default:
-		found = []interval{{s, e - width}}
+		found = []sets.Interval{{Low: s, High: e - width}}
 	}
 	kept := found[:0]
 	for _, i := range found {
-		if i.low <= i.high {
+		if i.Low <= i.High {
 			kept = append(kept, i)
 		}
 	}

@@ -5,15 +5,16 @@ import (
 
 	"binnacle/projections"
 	"binnacle/projections/index/keys"
+	"binnacle/projections/index/sets"
 	"binnacle/projections/index/sql"
 )
 
 // alignedDate bounds the main date by a clause of the parameter that it comes from.
 func (x scope) alignedDate(param int64, code string, v projections.Value, a *access) {
-	a.main = interval{math.MinInt64, math.MaxInt64}
+	a.main = sets.Interval{Low: math.MinInt64, High: math.MaxInt64}
 	for _, sc := range a.scans {
 		if sc.key == x.Of(param, keys.RoleShort) {
-			a.main = interval{sc.min, sc.max}
+			a.main = sets.Interval{Low: sc.min, High: sc.max}
 		}
 	}
 	a.aligned = true
@@ -29,24 +30,24 @@ func (x scope) alignedDate(param int64, code string, v projections.Value, a *acc
 }
 
 // sureDates is where a main date answers a clause of the parameter it comes from, wherever within a day the value ends; nil: nowhere.
-func (x *resolver) sureDates(param int64, scans []scan) *interval {
+func (x *resolver) sureDates(param int64, scans []scan) *sets.Interval {
 	for _, sc := range scans {
 		if sc.key != x.Of(param, keys.RoleShort) {
 			continue
 		}
-		sure := interval{sc.min, sc.max}
+		sure := sets.Interval{Low: sc.min, High: sc.max}
 		switch sc.also {
 		case always:
 		case eitherHi, highGT:
-			sure.low = max(sure.low, sc.a)
+			sure.Low = max(sure.Low, sc.a)
 		case eitherLo:
-			sure.high = min(sure.high, sc.a-1)
+			sure.High = min(sure.High, sc.a-1)
 		case highLE:
-			sure.high = min(sure.high, sc.a-keys.ShortSpan)
+			sure.High = min(sure.High, sc.a-keys.ShortSpan)
 		default:
 			continue
 		}
-		if sure.low <= sure.high {
+		if sure.Low <= sure.High {
 			return &sure
 		}
 	}

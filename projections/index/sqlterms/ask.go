@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"binnacle/projections/index/sets"
 	"binnacle/projections/index/sql"
 )
 
@@ -11,14 +12,14 @@ import (
 // of its own, and what it was given stays as it is.
 type ask struct {
 	*search
-	accesses []*access // the clauses that must hold
-	after    place     // where the page before ended
-	last     edge      // what after stands for
-	by       orderBy   // the order that is walked; see [search.walkedBy]
-	within   *interval // the main dates from which a walk goes on; nil: any
-	reach    *spot     // up to which row a walk is tried, by main date and ref; nil: as far as it takes
-	passing  bool      // a walk would meet many superseded versions first
-	mayWait  bool      // a walk is tried before chains to many resources are looked up; see access.late
+	accesses []*access      // the clauses that must hold
+	after    place          // where the page before ended
+	last     edge           // what after stands for
+	by       orderBy        // the order that is walked; see [search.walkedBy]
+	within   *sets.Interval // the main dates from which a walk goes on; nil: any
+	reach    *spot          // up to which row a walk is tried, by main date and ref; nil: as far as it takes
+	passing  bool           // a walk would meet many superseded versions first
+	mayWait  bool           // a walk is tried before chains to many resources are looked up; see access.late
 }
 
 // edge holds the sort values of the version that a page ended with.

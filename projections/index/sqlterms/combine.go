@@ -109,10 +109,10 @@ func (x ask) picked(t *intersection, by order, phase phase, resume bool, limit i
 // is in this order, or reads and sorts all. For main dates that are not there it waits where that costs less. Done is false where none of
 // these is possible.
 func (x ask) firstByMain(t *intersection, o order, phase phase, resume bool, limit int) (found []match, done bool, err error) {
-	matches, roomy := t.count(), t.sets.roomForMains()
-	missing := t.sets.missingMains(t.found)
+	matches, roomy := t.count(), t.sets.RoomForMains()
+	missing := t.sets.MissingMains(t.found)
 	if roomy && (matches > x.Bounds.Read || missing == 0) {
-		if t.main, err = t.sets.mainsOf(t.found, false); err != nil {
+		if t.main, err = t.sets.MainsOf(t.found, false); err != nil {
 			return nil, false, err
 		}
 	}
@@ -132,7 +132,7 @@ func (x ask) firstByMain(t *intersection, o order, phase phase, resume bool, lim
 		return x.collectMatches(t, o, phase, limit)
 	}
 	if t.main == nil && roomy {
-		if t.main, err = t.sets.mainsOf(t.found, true); err != nil {
+		if t.main, err = t.sets.MainsOf(t.found, true); err != nil {
 			return nil, false, err
 		}
 	}

@@ -7,14 +7,14 @@ type words struct{ heads [][]byte }
 
 // holds adds to an access what answers that a string contains a text.
 func (x *resolver) holds(key int64, text string, a *access) error {
-	set, err := x.sets.wordsOf(key)
+	set, err := x.sets.WordsOf(key)
 	if err != nil {
 		return err
 	}
 	scan := textScan{key: key, form: textHolds, text: text}
 	heads, all := [][]byte(nil), false
 	if set != nil && text != "" {
-		heads, all = set.holding([]byte(text))
+		heads, all = set.Holding([]byte(text))
 		a.dense = a.dense || !all
 	}
 	if !all {

@@ -3,6 +3,8 @@ package sqlterms
 import (
 	"math"
 	"slices"
+
+	"binnacle/projections/index/sets"
 )
 
 // What the planner estimates, all in one place. Clauses are taken for independent of each other. The constants are microseconds, as they
@@ -130,7 +132,7 @@ func (x ask) setsCost(sets []*access, limit int) estimate {
 func (x *search) unread(sets []*access) (rows float64) {
 	v := x.view()
 	for _, a := range sets {
-		if _, known := v.count(a.names()); v != nil && !known && a.held == nil {
+		if _, known := v.Count(a.names()); v != nil && !known && a.held == nil {
 			rows += math.Floor(x.likely(a))
 		}
 	}
@@ -181,7 +183,7 @@ func (x ask) firstCost(t *intersection, missing int, held, roomy bool, limit int
 	matches := t.count()
 	c.pick, c.sort, c.sieve = float64(matches)*setMember, math.Inf(1), math.Inf(1)
 	if !held {
-		if c.pick += float64(missing*blockSids) * setRow; !roomy {
+		if c.pick += float64(missing*sets.BlockSids) * setRow; !roomy {
 			c.pick = math.Inf(1)
 		}
 		if matches <= x.Bounds.Sorted {
@@ -211,7 +213,7 @@ func (x ask) rarest() (key int64, rows int) {
 
 // narrows tells whether to read the rows of a clause costs less than to ask each of the versions that are left.
 func (t *intersection) narrows(a *access) bool {
-	return t.found != nil && a.count >= 0 && a.count <= t.sets.bounds().Many && a.count/8 < t.count() && !a.negate && a.readable() && !a.aligned
+	return t.found != nil && a.count >= 0 && a.count <= t.sets.Bounds().Many && a.count/8 < t.count() && !a.negate && a.readable() && !a.aligned
 }
 
 // probeCost is what it costs to ask one version.

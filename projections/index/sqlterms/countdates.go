@@ -8,6 +8,7 @@ import (
 	"github.com/RoaringBitmap/roaring/v2"
 
 	"binnacle/projections/index/keys"
+	"binnacle/projections/index/sets"
 )
 
 // Clauses about the date that the main date comes from are a stretch of the type's list, which is in the order of the main date: to count what lies in it, the stretch is read and
@@ -61,20 +62,20 @@ func (x ask) countDates() (n int64, known bool, err error) {
 // readStretch reads the versions of the type whose main date clauses let pass: those that all of them let pass for sure, and those that have to be asked. It reads portions, so that
 // the memory it takes is bounded.
 func (x ask) readStretch(dates []*access) (sure, edges *roaring.Bitmap, err error) {
-	within, inside := x.bounds(nil), interval{math.MinInt64, math.MaxInt64}
+	within, inside := x.bounds(nil), sets.Interval{Low: math.MinInt64, High: math.MaxInt64}
 	for _, a := range dates {
 		if a.sure == nil {
-			inside = interval{math.MaxInt64, math.MinInt64}
+			inside = sets.Interval{Low: math.MaxInt64, High: math.MinInt64}
 			break
 		}
-		inside = interval{max(inside.low, a.sure.low), min(inside.high, a.sure.high)}
+		inside = sets.Interval{Low: max(inside.Low, a.sure.Low), High: min(inside.High, a.sure.High)}
 	}
 	found := [2]*roaring.Bitmap{roaring.New(), roaring.New()}
-	main, ref := within.low, int64(-1) // of the row that was read last
-	for more := within.low <= within.high; more; {
+	main, ref := within.Low, int64(-1) // of the row that was read last
+	for more := within.Low <= within.High; more; {
 		s := x.Statement()
 		sql := "select " + s.List("y.sort") + ", " + s.List("y.ref") + " from (select t.sort, t.ref from " + s.Table("term") + " t where t.key = " + s.Arg(x.ledger) +
-			" and (t.sort, t.ref) > (" + s.Arg(main) + ", " + s.Arg(ref) + ") and t.sort <= " + s.Arg(within.high) + " and t.ref < " + s.Arg(x.Before()) +
+			" and (t.sort, t.ref) > (" + s.Arg(main) + ", " + s.Arg(ref) + ") and t.sort <= " + s.Arg(within.High) + " and t.ref < " + s.Arg(x.Before()) +
 			fmt.Sprintf(" order by t.sort, t.ref limit %d) y", x.Bounds.Rows)
 		var mains []int64
 		var numbers [2][]uint32
@@ -87,7 +88,7 @@ func (x ask) readStretch(dates []*access) (sure, edges *roaring.Bitmap, err erro
 			at := 0
 			second.Each(func(row int64) {
 				part := 0
-				if main, ref = mains[at], row; main < inside.low || main > inside.high {
+				if main, ref = mains[at], row; main < inside.Low || main > inside.High {
 					part = 1
 				}
 				numbers[part] = append(numbers[part], uint32(row>>keys.RefBits-x.Origin()))
@@ -99,7 +100,7 @@ func (x ask) readStretch(dates []*access) (sure, edges *roaring.Bitmap, err erro
 			return nil, nil, err
 		}
 		for i := range found {
-			found[i].Or(bitmapOf(numbers[i]))
+			found[i].Or(sets.BitmapOf(numbers[i]))
 		}
 		more = len(mains) == x.Bounds.Rows
 	}

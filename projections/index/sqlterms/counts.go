@@ -173,7 +173,7 @@ func (x *search) readCounted(accesses []*access) error {
 	in := asked[0].in() // the same of all of them: none has its keys on the row
 	slices.Sort(keys)
 	keys = slices.Compact(keys)
-	known, many, err := v.countedSets(in, keys, x.Bounds.Many)
+	known, many, err := v.CountedSets(in, keys, x.Bounds.Many)
 	if err != nil {
 		return err
 	}
@@ -184,7 +184,7 @@ func (x *search) readCounted(accesses []*access) error {
 				rows = x.Bounds.Many + 1
 				break
 			}
-			rows += known[key].count
+			rows += known[key].Count
 		}
 		a.counts(rows, rows > x.Bounds.Many)
 	}
@@ -221,7 +221,7 @@ func (x *search) countUpTo(bound int, accesses []*access) error {
 	var asked []*access
 	for _, a := range accesses {
 		if a.asSet() != nil {
-			if count, known := x.view().count(a.names()); known {
+			if count, known := x.view().Count(a.names()); known {
 				a.counts(count, false)
 				continue
 			}

@@ -2,6 +2,8 @@ package sqlterms
 
 import (
 	"math"
+
+	"binnacle/projections/index/sets"
 )
 
 // Rows of superseded versions stay until a sweep: 0.4 µs for each one that a walk meets. Where most rows of a type are such, whatever its order, its current versions are
@@ -17,10 +19,10 @@ func (x *search) mostlyClosed() (bool, error) {
 		return false, nil
 	}
 	most := 2*int(x.living) + x.Bounds.Tried
-	known, counted := v.typeRows(x.ledger)
-	since := x.Snapshot - known.at
-	if counted && (!known.more && int64(known.rows)+max(since, 0) <= int64(most) || since <= max(recountAfter, int64(known.rows)/10)) {
-		return known.more || known.rows > most, nil
+	known, counted := v.TypeRows(x.ledger)
+	since := x.Snapshot - known.At
+	if counted && (!known.More && int64(known.Rows)+max(since, 0) <= int64(most) || since <= max(recountAfter, int64(known.Rows)/10)) {
+		return known.More || known.Rows > most, nil
 	}
 	s := x.Statement()
 	sql := "select count(*) from (select 1 from " + s.Table("term") + " t where t.key = " + s.Arg(x.ledger) + " limit " + s.Arg(int64(most)+1) + ") y"
@@ -28,7 +30,7 @@ func (x *search) mostlyClosed() (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	v.noteTypeRows(x.ledger, typeRows{int(rows), int(rows) > most, x.Snapshot})
+	v.NoteTypeRows(x.ledger, sets.TypeRows{Rows: int(rows), More: int(rows) > most, At: x.Snapshot})
 	return int(rows) > most, nil
 }
 
@@ -49,15 +51,15 @@ func (x ask) onlyCurrent(o order) (*access, error) {
 
 // currentClause are the current versions of the type as a clause; nil where they can't be had.
 func (x *search) currentClause() (*access, error) {
-	found, err := x.view().currentOf(x.ledger)
+	found, err := x.view().CurrentOf(x.ledger)
 	if found == nil || err != nil {
 		return nil, err
 	}
 	a := &access{words: "what is current of " + x.q.Type, held: found, exact: true, once: true, count: int(found.GetCardinality())}
 	if a.count <= x.Bounds.Many {
-		a.byID, a.current, a.sids = true, true, sidsIn(found, x.Origin())
+		a.byID, a.current, a.sids = true, true, sets.SidsIn(found, x.Origin())
 	} else { // too many to stand in a statement, and each version that is asked is current anyway
-		a.ledger, a.updated, a.spans = x.ledger, []interval{{math.MinInt64, math.MaxInt64}}, []interval{{math.MinInt64, math.MaxInt64}}
+		a.ledger, a.updated, a.spans = x.ledger, []sets.Interval{{Low: math.MinInt64, High: math.MaxInt64}}, []sets.Interval{{Low: math.MinInt64, High: math.MaxInt64}}
 	}
 	return a, nil
 }
@@ -71,8 +73,8 @@ func (x ask) askCurrent(current *access) (ask, error) {
 // rowsOfType is how many rows a walk of the type meets, as far as that is known.
 func (x *search) rowsOfType() int64 {
 	rows := x.living
-	if counted, known := x.view().typeRows(x.ledger); known {
-		rows = max(rows, int64(counted.rows))
+	if counted, known := x.view().TypeRows(x.ledger); known {
+		rows = max(rows, int64(counted.Rows))
 	}
 	return rows
 }
@@ -86,13 +88,13 @@ func (x *search) newestClosed() (bool, error) {
 	if v == nil || x.Snapshot-x.Origin() < int64(x.Bounds.Tried) {
 		return false, nil
 	}
-	closed, upTo := v.superseded()
+	closed, upTo := v.Superseded()
 	if closed == nil || x.Snapshot-upTo > newestSids/4 {
-		s, err := v.asOf(false)
+		s, err := v.AsOf(false)
 		if s == nil || err != nil {
 			return false, err
 		}
-		closed = s.without
+		closed = s.Without
 	}
 	end := x.Snapshot - x.Origin() + 1
 	first := max(end-newestSids, 0)
@@ -110,12 +112,12 @@ func (p *plan) passOver() (found []match, done bool, err error) {
 		return nil, false, err
 	}
 	v, key := p.view(), p.walkedKeys()[0]
-	at, tried := v.passed(key)
+	at, tried := v.Passed(key)
 	if since := p.Snapshot - at; !tried || since < 0 || since > recountAfter {
 		if found, done, err = p.tryWalk(p.Bounds.Tried); done || err != nil {
 			return found, done, err
 		}
-		v.notePassed(key)
+		v.NotePassed(key)
 	}
 	current, err := p.currentClause()
 	if current == nil || err != nil {

@@ -65,7 +65,7 @@ func (x ask) rowsWords(a *access) string {
 	case a.held != nil && !a.exact:
 		words = fmt.Sprintf("at most %d rows", a.count)
 	}
-	switch _, known := x.view().count(a.names()); {
+	switch _, known := x.view().Count(a.names()); {
 	case a.ordered || a.aligned && x.by == orderMain:
 		words += ", bounds the walk"
 	case a.once && a.held != nil:

@@ -1,10 +1,13 @@
 package sqlterms
 
 import (
-	"binnacle/projections/index/sql"
 	"slices"
 
+	"binnacle/projections/index/sql"
+
 	"github.com/RoaringBitmap/roaring/v2"
+
+	"binnacle/projections/index/sets"
 )
 
 // setKeys is up to how many keys of one clause are held as sets.
@@ -26,19 +29,19 @@ func (a *access) asSet() []int64 {
 }
 
 // in are the rows that have the keys of asSet.
-func (a *access) in() rowKind {
+func (a *access) in() sets.Kind {
 	if len(a.onRow) > 0 {
-		return rowKind{table: versionTable}
+		return sets.Kind{Table: sets.VersionTable}
 	}
-	return rowKind{table: termTable}
+	return sets.Kind{Table: sets.TermTable}
 }
 
 // inRanges are the rows that a scan may find, and more of their kind.
-func (sc scan) inRanges() rowKind {
+func (sc scan) inRanges() sets.Kind {
 	if sc.also != highIs { // then the operand is a value that is asked for, and the rows are the same
-		return rowKind{table: spanTable}
+		return sets.Kind{Table: sets.SpanTable}
 	}
-	return rowKind{table: spanTable, high: sc.a, isHigh: true}
+	return sets.Kind{Table: sets.SpanTable, High: sc.a, IsHigh: true}
 }
 
 // onlyScans tells whether a clause is answered by ranges alone.
@@ -47,11 +50,11 @@ func (a *access) onlyScans() bool {
 }
 
 // names are what the sets that answer a clause are kept under or, of ranges, the sets that hold whoever may answer it.
-func (a *access) names() []setName {
-	names := a.in().names(a.asSet())
+func (a *access) names() []sets.Name {
+	names := a.in().Names(a.asSet())
 	if a.onlyScans() && len(names) == 0 {
 		for _, sc := range a.scans {
-			if name := sc.inRanges().name(sc.key); !slices.Contains(names, name) {
+			if name := sc.inRanges().Name(sc.key); !slices.Contains(names, name) {
 				names = append(names, name)
 			}
 		}
@@ -60,7 +63,7 @@ func (a *access) names() []setName {
 }
 
 // readSoon tells whether the keys of a clause are known to have few rows.
-func (a *access) readSoon(b Bounds) bool {
+func (a *access) readSoon(b sets.Bounds) bool {
 	most := b.Many
 	if len(a.onRow) > 0 {
 		most = b.Few // their rows are found one by one
@@ -74,15 +77,15 @@ func (a *access) canBeHeld() bool {
 }
 
 // hold takes the versions out of what is held of the ranges of a clause.
-func (a *access) hold(ranges map[setName]*rangeSet) {
+func (a *access) hold(ranges map[sets.Name]*sets.Range) {
 	found, exact := roaring.New(), true
 	for _, sc := range a.scans {
-		r := ranges[sc.inRanges().name(sc.key)]
-		if r.large {
+		r := ranges[sc.inRanges().Name(sc.key)]
+		if r.Large {
 			a.large = true
 			return
 		}
-		found.Or(r.stretch(sc.min, sc.max))
+		found.Or(r.Stretch(sc.min, sc.max))
 		exact = exact && (sc.also == always || sc.also == highIs)
 	}
 	a.held, a.exact = found, exact

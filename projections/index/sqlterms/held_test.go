@@ -4,11 +4,12 @@ import (
 	"testing"
 
 	"binnacle/projections/index/keys"
+	"binnacle/projections/index/sets"
 	"binnacle/projections/index/sql"
 )
 
 func TestSetsTellOfSnapshotsThatAreCommitted(t *testing.T) {
-	engine := Engine{Sets: NewSets(nil, Bounds{}.OrDefault())}
+	engine := Engine{Sets: sets.New(nil, sets.Bounds{}.OrDefault())}
 	for _, c := range []struct {
 		snapshot  int64
 		committed bool
@@ -22,9 +23,9 @@ func TestSetsTellOfSnapshotsThatAreCommitted(t *testing.T) {
 }
 
 func TestRangesAreHeldOnceWhateverIsAskedOfThem(t *testing.T) {
-	named := map[setName]bool{}
+	named := map[sets.Name]bool{}
 	for _, sc := range []scan{{key: 1, min: 5, also: highGE, a: 5}, {key: 1, min: 7, also: eitherHi, a: 7, b: 8}, {key: 1, max: 9, also: always}} {
-		named[sc.inRanges().name(sc.key)] = true
+		named[sc.inRanges().Name(sc.key)] = true
 	}
 	if len(named) != 1 {
 		t.Errorf("the rows of one key have %d names, want 1: %v", len(named), named)

@@ -8,6 +8,7 @@ import (
 	"github.com/RoaringBitmap/roaring/v2"
 
 	"binnacle/projections/index/keys"
+	"binnacle/projections/index/sets"
 	"binnacle/projections/index/sql"
 )
 
@@ -50,7 +51,7 @@ func (f heldFollow) probe(s *sql.Statement, before int64) []string {
 }
 
 // holdable tells whether the other end is so large that to hold what is found pays, and is described by what its versions say themselves and nothing else.
-func (f *followed) holdable(b Bounds) bool {
+func (f *followed) holdable(b sets.Bounds) bool {
 	few := b.Few / 4
 	if f.reverse {
 		few = b.Few
@@ -112,7 +113,7 @@ func (f heldFollow) read(x *sql.At, most int) (*roaring.Bitmap, error) {
 	if err != nil || len(numbers) > most {
 		return nil, err
 	}
-	return bitmapOf(numbers), nil
+	return sets.BitmapOf(numbers), nil
 }
 
 // touched are SELECTs of the Sids of versions that the clause may find at one snapshot, or not find, other than at an earlier one: those written since, what

@@ -3,6 +3,8 @@ package sqlterms
 import (
 	"cmp"
 	"sort"
+
+	"binnacle/projections/index/sets"
 )
 
 // mayPickByDate tells whether an order is by a date that is not the main date, of which no version has two values, and clauses are sets.
@@ -19,14 +21,14 @@ func (p *plan) mayPickByDate() bool {
 // another way is better, or what is held of the dates, or the sets, cannot be had.
 func (p *plan) pickByDate() (found []match, done bool, err error) {
 	o, v := p.order, p.view()
-	var held []*rangeSet
+	var held []*sets.Range
 	rows := 0
 	for _, src := range p.sources(o) {
-		r, err := v.rowsOfRange(rowKind{table: src.table}.name(src.key))
-		if r == nil || r.large || err != nil {
+		r, err := v.RowsOfRange(sets.Kind{Table: src.table}.Name(src.key))
+		if r == nil || r.Large || err != nil {
 			return nil, false, err
 		}
-		held, rows = append(held, r), rows+len(r.lows)
+		held, rows = append(held, r), rows+len(r.Lows)
 	}
 	t, err := p.intersect(p.driver.toRead(), p.driver == nil)
 	if t == nil || err != nil || !p.heldCostsLess(rows, t.count(), p.limit) {
@@ -46,7 +48,7 @@ func (p *plan) pickByDate() (found []match, done bool, err error) {
 }
 
 // pickHeld returns those of the versions that come first by the lower ends of ranges, each checked for the clauses that are left.
-func (x ask) pickHeld(t *intersection, held []*rangeSet, o order, limit int) (page []match, err error) {
+func (x ask) pickHeld(t *intersection, held []*sets.Range, o order, limit int) (page []match, err error) {
 	if x, err = x.locateValue(o); err != nil {
 		return nil, err
 	}
@@ -54,7 +56,7 @@ func (x ask) pickHeld(t *intersection, held []*rangeSet, o order, limit int) (pa
 	for _, r := range held {
 		walks = append(walks, newHeldWalk(r, o.descending))
 		if x.after.phase == byValue {
-			walks[len(walks)-1].skip(rangeRow{x.last.start, uint32(x.after.sid - t.first)})
+			walks[len(walks)-1].skip(sets.RangeRow{Low: x.last.start, Sid: uint32(x.after.sid - t.first)})
 		}
 	}
 	n := limit
@@ -71,8 +73,8 @@ func (x ask) pickHeld(t *intersection, held []*rangeSet, o order, limit int) (pa
 				}
 			}
 			if more = first != nil; more {
-				if row := first.next(); t.contains(row.sid) {
-					candidates = append(candidates, candidate{sid: t.first + int64(row.sid)})
+				if row := first.next(); t.contains(row.Sid) {
+					candidates = append(candidates, candidate{sid: t.first + int64(row.Sid)})
 				}
 			}
 		}
@@ -88,37 +90,41 @@ func (x ask) pickHeld(t *intersection, held []*rangeSet, o order, limit int) (pa
 
 // heldWalk goes through ranges in memory, in the order of their lower ends or the other way round.
 type heldWalk struct {
-	*rangeSet
+	*sets.Range
 	at, step int
 }
 
-func newHeldWalk(r *rangeSet, descending bool) *heldWalk {
+func newHeldWalk(r *sets.Range, descending bool) *heldWalk {
 	if descending {
-		return &heldWalk{r, len(r.lows) - 1, -1}
+		return &heldWalk{r, len(r.Lows) - 1, -1}
 	}
 	return &heldWalk{r, 0, 1}
 }
 
-func (w *heldWalk) left() bool { return w.at >= 0 && w.at < len(w.lows) }
+func (w *heldWalk) left() bool { return w.at >= 0 && w.at < len(w.Lows) }
 
-func (w *heldWalk) row() rangeRow { return rangeRow{w.lows[w.at], w.sids[w.at]} }
+func (w *heldWalk) row() sets.RangeRow { return sets.RangeRow{Low: w.Lows[w.at], Sid: w.Sids[w.at]} }
 
-func (w *heldWalk) next() rangeRow {
+func (w *heldWalk) next() sets.RangeRow {
 	row := w.row()
 	w.at += w.step
 	return row
 }
 
-func (w *heldWalk) before(a, b rangeRow) bool {
-	return cmp.Or(cmp.Compare(a.low, b.low), cmp.Compare(a.sid, b.sid)) == -w.step
+func (w *heldWalk) before(a, b sets.RangeRow) bool {
+	return cmp.Or(cmp.Compare(a.Low, b.Low), cmp.Compare(a.Sid, b.Sid)) == -w.step
 }
 
 // skip goes beyond a row.
-func (w *heldWalk) skip(last rangeRow) {
-	beyond := func(i int) bool { return compareRangeRows(rangeRow{w.lows[i], w.sids[i]}, last) > 0 }
+func (w *heldWalk) skip(last sets.RangeRow) {
+	beyond := func(i int) bool {
+		return sets.CompareRangeRows(sets.RangeRow{Low: w.Lows[i], Sid: w.Sids[i]}, last) > 0
+	}
 	if w.step > 0 {
-		w.at = sort.Search(len(w.lows), beyond)
+		w.at = sort.Search(len(w.Lows), beyond)
 		return
 	}
-	w.at = sort.Search(len(w.lows), func(i int) bool { return compareRangeRows(rangeRow{w.lows[i], w.sids[i]}, last) >= 0 }) - 1
+	w.at = sort.Search(len(w.Lows), func(i int) bool {
+		return sets.CompareRangeRows(sets.RangeRow{Low: w.Lows[i], Sid: w.Sids[i]}, last) >= 0
+	}) - 1
 }

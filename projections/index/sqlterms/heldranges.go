@@ -3,6 +3,8 @@ package sqlterms
 import (
 	"fmt"
 	"strings"
+
+	"binnacle/projections/index/sets"
 )
 
 // holdRanges finds, in memory, the versions that clauses of ranges find or, where their rows say more than their lower ends, those that may
@@ -65,10 +67,10 @@ func (x *search) amongMore(a *access, most int) (more bool, err error) {
 }
 
 // rangesOf returns the rows of ranges that a clause is about, all there are up to the snapshot at least; whole is false when they are not in memory.
-func rangesOf(v *setView, a *access) (held map[setName]*rangeSet, whole bool, err error) {
-	held, whole = map[setName]*rangeSet{}, true
+func rangesOf(v *sets.View, a *access) (held map[sets.Name]*sets.Range, whole bool, err error) {
+	held, whole = map[sets.Name]*sets.Range{}, true
 	for _, name := range a.names() {
-		r, err := v.rowsOfRange(name)
+		r, err := v.RowsOfRange(name)
 		if err != nil {
 			return nil, false, err
 		}
@@ -84,7 +86,7 @@ func (x *search) heldInMemory(accesses []*access) bool {
 		if !a.canBeHeld() {
 			continue
 		}
-		if !x.view().haveRanges(a.names()) {
+		if !x.view().HaveRanges(a.names()) {
 			return false
 		}
 	}

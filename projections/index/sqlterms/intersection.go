@@ -7,13 +7,14 @@ import (
 	"github.com/RoaringBitmap/roaring/v2"
 
 	"binnacle/projections/index/rows"
+	"binnacle/projections/index/sets"
 )
 
 // aroundRanges are the versions that have a value in the stretches of a clause, wherever they begin and end; nil where they can't be had.
-func aroundRanges(v *snapshotSets, a *access, p patience) (*roaring.Bitmap, error) {
+func aroundRanges(v *sets.Snapshot, a *access, p sets.Patience) (*roaring.Bitmap, error) {
 	around := roaring.New()
 	for _, sc := range a.scans {
-		set, err := v.having(sc.inRanges(), []int64{sc.key}, p)
+		set, err := v.Having(sc.inRanges(), []int64{sc.key}, p)
 		if set == nil || err != nil {
 			return nil, err
 		}
@@ -23,18 +24,18 @@ func aroundRanges(v *snapshotSets, a *access, p patience) (*roaring.Bitmap, erro
 }
 
 // haveAround tells whether the sets that aroundRanges needs are in memory.
-func haveAround(v *snapshotSets, a *access) bool {
-	return !slices.ContainsFunc(a.scans, func(sc scan) bool { return !v.all(sc.inRanges(), []int64{sc.key}) })
+func haveAround(v *sets.Snapshot, a *access) bool {
+	return !slices.ContainsFunc(a.scans, func(sc scan) bool { return !v.All(sc.inRanges(), []int64{sc.key}) })
 }
 
 // intersection are the versions that answer some of the clauses, and the clauses that are left to be checked.
 type intersection struct {
-	sets      *snapshotSets
+	sets      *sets.Snapshot
 	found     *roaring.Bitmap   // current at the snapshot; deletions may be among them
 	any       []*roaring.Bitmap // in place of found: they have those that are current, and superseded ones
 	left      []*access
 	supersets []*access  // of these, those that found is narrowed for
-	main      mainBlocks // their main dates; nil: not known
+	main      sets.Mains // their main dates; nil: not known
 	first     int64
 }
 
@@ -45,7 +46,7 @@ func (t *intersection) contains(bits uint32) bool {
 	if t.found != nil {
 		return t.found.Contains(bits)
 	}
-	return t.sets.isCurrent(bits) && slices.ContainsFunc(t.any, func(set *roaring.Bitmap) bool { return set.Contains(bits) })
+	return t.sets.IsCurrent(bits) && slices.ContainsFunc(t.any, func(set *roaring.Bitmap) bool { return set.Contains(bits) })
 }
 
 // with leaves of the versions those that are in a set.
@@ -58,20 +59,20 @@ func (t *intersection) with(set *roaring.Bitmap) {
 }
 
 // patience is how long to wait for the sets of a clause: not where so few versions are left that to ask each of them costs less.
-func (x *search) patience(t *intersection, a *access) patience {
+func (x *search) patience(t *intersection, a *access) sets.Patience {
 	switch {
 	case a.readSoon(x.Bounds):
-		return readFew
+		return sets.ReadFew
 	case t.found != nil && t.count() <= x.Bounds.Many:
-		return goOn
+		return sets.GoOn
 	}
-	return waitForIt
+	return sets.Wait
 }
 
 // intersect finds the versions that answer all clauses that sets can tell of, and, when given, one more whose rows are read. Nil when
 // there is nothing to begin with, or the sets can't be had, when wait is false also where it isn't known yet what is superseded.
 func (x ask) intersect(read *access, wait bool) (t *intersection, err error) {
-	v, err := x.view().asOf(wait)
+	v, err := x.view().AsOf(wait)
 	if v == nil || err != nil {
 		return nil, err
 	}
@@ -95,12 +96,12 @@ func (x ask) intersect(read *access, wait bool) (t *intersection, err error) {
 		case keys == nil && !a.negate && len(a.scans) > 0 && a.onlyScans():
 			supersets = append(supersets, a)
 			t.left = append(t.left, a)
-		case keys == nil || t.found != nil && t.count() < x.Bounds.Few && !v.all(a.in(), keys):
+		case keys == nil || t.found != nil && t.count() < x.Bounds.Few && !v.All(a.in(), keys):
 			t.left = append(t.left, a) // or so few are left that to ask each costs less than to read a set that nobody has used
 		case a.negate:
 			without = append(without, a)
 		default:
-			set, err := v.having(a.in(), keys, x.patience(t, a))
+			set, err := v.Having(a.in(), keys, x.patience(t, a))
 			if err != nil {
 				return nil, err
 			}
@@ -115,7 +116,7 @@ func (x ask) intersect(read *access, wait bool) (t *intersection, err error) {
 		return nil, err
 	}
 	for _, a := range without {
-		set, err := v.having(a.in(), a.asSet(), x.patience(t, a))
+		set, err := v.Having(a.in(), a.asSet(), x.patience(t, a))
 		if err != nil {
 			return nil, err
 		}
@@ -125,7 +126,7 @@ func (x ask) intersect(read *access, wait bool) (t *intersection, err error) {
 		}
 		t.found.AndNot(set)
 	}
-	v.leaveCurrent(t.found)
+	v.LeaveCurrent(t.found)
 	return t, nil
 }
 
@@ -145,9 +146,9 @@ func (x *search) sift(t *intersection, supersets []*access) error {
 		if !slices.Contains(t.left, a) || a.held != nil {
 			continue
 		}
-		p := waitForIt
+		p := sets.Wait
 		if t.found != nil {
-			p = goOn
+			p = sets.GoOn
 		}
 		if t.found == nil && !a.aligned || t.found != nil && t.count() > x.Bounds.Few && haveAround(t.sets, a) {
 			set, err := aroundRanges(t.sets, a, p)
@@ -172,7 +173,7 @@ func (x *search) versionsOf(a *access) (*roaring.Bitmap, error) {
 				numbers = append(numbers, uint32(sid-x.Origin()))
 			}
 		}
-		return bitmapOf(numbers), nil
+		return sets.BitmapOf(numbers), nil
 	}
 	return x.versionsUpTo(a, -1)
 }
@@ -189,7 +190,7 @@ func (x *search) versionsUpTo(a *access, most int) (*roaring.Bitmap, error) {
 	if err != nil || most >= 0 && len(numbers) > most {
 		return nil, err
 	}
-	return bitmapOf(numbers), nil
+	return sets.BitmapOf(numbers), nil
 }
 
 // loadChecked reads those of the versions that answer the clauses, in their order.

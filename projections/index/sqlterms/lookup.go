@@ -1,10 +1,12 @@
 package sqlterms
 
 import (
-	"binnacle/projections/index/keys"
 	"fmt"
 	"slices"
 	"strings"
+
+	"binnacle/projections/index/keys"
+	"binnacle/projections/index/sets"
 )
 
 // resolvedTo is up to how many resources the other end of a chain is looked up before the search: the chain is a reference with that
@@ -74,44 +76,44 @@ func (x *search) holdFollowed(a *access) (held bool, err error) {
 	if a.held != nil || v == nil || len(a.choice) > 0 || !a.follow.holdable(x.Bounds) {
 		return a.held != nil, nil
 	}
-	name := rowKind{table: followTable}.name(int64(mark(x.Dialect, a)))
-	k, again := v.setOrAsk(name)
-	if k != nil && (k.large || k.upTo > x.Snapshot) {
+	name := sets.Kind{Table: sets.FollowTable}.Name(int64(mark(x.Dialect, a)))
+	k, again := v.SetOrAsk(name)
+	if k != nil && (k.Large || k.UpTo > x.Snapshot) {
 		return false, nil
 	}
 	f := a.heldFollow(x.ledger)
-	if k != nil && k.upTo < x.Snapshot {
+	if k != nil && k.UpTo < x.Snapshot {
 		if k, err = x.laterFollowed(f, k); err != nil {
 			return false, err
 		}
 		if k != nil {
-			v.keepSet(name, k)
+			v.KeepSet(name, k)
 		}
 	}
 	if k == nil {
 		if again {
 			frozen := f.frozen()
-			v.askForSet(name, frozen.bytes(), frozen.read)
+			v.AskForSet(name, frozen.bytes(), frozen.read)
 		}
 		return false, nil
 	}
-	a.held, a.exact = k.has, true
-	a.counts(k.count, false)
+	a.held, a.exact = k.Has, true
+	a.counts(k.Count, false)
 	return true, nil
 }
 
 // laterFollowed brings the versions that a clause finds up to the snapshot; nil where that takes more than to read them. Those of whom it may find others now are asked.
-func (x *search) laterFollowed(f heldFollow, before *keySet) (*keySet, error) {
-	if x.Snapshot-before.upTo > int64(x.Bounds.Many) || before.upTo < x.horizon { // what has been superseded since then may be swept
+func (x *search) laterFollowed(f heldFollow, before *sets.Set) (*sets.Set, error) {
+	if x.Snapshot-before.UpTo > int64(x.Bounds.Many) || before.UpTo < x.horizon { // what has been superseded since then may be swept
 		return nil, nil
 	}
 	s := x.Statement()
-	parts := f.touched(s, before.upTo, x.Snapshot)
+	parts := f.touched(s, before.UpTo, x.Snapshot)
 	touched, err := x.ReadNumbers(s, "select "+s.List("y.sid")+" from (select distinct sid from ("+strings.Join(parts, " union all ")+") z"+fmt.Sprintf(" limit %d) y", x.Bounds.Many+1))
 	if err != nil || len(touched) > x.Bounds.Many {
 		return nil, err
 	}
-	has := before.has
+	has := before.Has
 	if len(touched) > 0 {
 		sids := make([]int64, len(touched))
 		for i, n := range touched {
@@ -124,8 +126,8 @@ func (x *search) laterFollowed(f heldFollow, before *keySet) (*keySet, error) {
 			return nil, err
 		}
 		has = has.Clone()
-		has.AndNot(bitmapOf(touched))
-		has.Or(bitmapOf(found))
+		has.AndNot(sets.BitmapOf(touched))
+		has.Or(sets.BitmapOf(found))
 	}
-	return newKeySet(has, x.Snapshot), nil
+	return sets.NewSet(has, x.Snapshot), nil
 }

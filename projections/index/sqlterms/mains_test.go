@@ -10,10 +10,11 @@ import (
 	"github.com/RoaringBitmap/roaring/v2"
 
 	"binnacle/projections"
+	"binnacle/projections/index/sets"
 )
 
 func TestTheFirstByMainDateAreThoseThatSortingFindsWhateverIsPassedOver(t *testing.T) {
-	const versions = 2*blockSids + 300
+	const versions = 2*sets.BlockSids + 300
 	random := rand.New(rand.NewPCG(1, 2))
 	dates := make([]int64, versions)
 	for i := range dates {
@@ -24,9 +25,9 @@ func TestTheFirstByMainDateAreThoseThatSortingFindsWhateverIsPassedOver(t *testi
 			dates[i] = int64(i%700/5)*1_000_000 + int64(random.IntN(3))*1_000_000
 		}
 	}
-	var blocks mainBlocks
-	for block := range slices.Chunk(dates, blockSids) {
-		blocks = append(blocks, newMainBlock(block))
+	var blocks sets.Mains
+	for block := range slices.Chunk(dates, sets.BlockSids) {
+		blocks = append(blocks, sets.NewBlock(block))
 	}
 	for round := range 300 {
 		found := roaring.New()
@@ -40,9 +41,9 @@ func TestTheFirstByMainDateAreThoseThatSortingFindsWhateverIsPassedOver(t *testi
 			sid := random.IntN(versions)
 			beyond = &spot{dates[sid], int64(sid)}
 		}
-		within := interval{math.MinInt64, math.MaxInt64}
+		within := sets.Interval{Low: math.MinInt64, High: math.MaxInt64}
 		if random.IntN(3) == 0 {
-			within = interval{int64(random.IntN(70)) * 1_000_000, int64(70+random.IntN(70)) * 1_000_000}
+			within = sets.Interval{Low: int64(random.IntN(70)) * 1_000_000, High: int64(70+random.IntN(70)) * 1_000_000}
 		}
 		compare := func(a, b spot) int {
 			c := cmp.Or(cmp.Compare(a.value, b.value), cmp.Compare(a.sid, b.sid))
@@ -55,7 +56,7 @@ func TestTheFirstByMainDateAreThoseThatSortingFindsWhateverIsPassedOver(t *testi
 		for i := found.Iterator(); i.HasNext(); {
 			sid := i.Next()
 			place := spot{dates[sid], int64(sid)}
-			if (beyond == nil || compare(*beyond, place) < 0) && place.value >= within.low && place.value <= within.high {
+			if (beyond == nil || compare(*beyond, place) < 0) && place.value >= within.Low && place.value <= within.High {
 				want = append(want, place)
 			}
 		}

@@ -1,5 +1,9 @@
 package sqlterms
 
+import (
+	"binnacle/projections/index/sets"
+)
+
 // A version is held against many keys by looking for a row of each of them: a thousand references cost a millisecond for one version, and a walk that meets thousands ends
 // with the time of the search. So a clause of many keys is read before the walk, where it is not itself the order that is merged.
 
@@ -31,7 +35,7 @@ func (x ask) readManyKeys() error {
 			continue
 		}
 		a.keys, a.onRow, a.texts, a.byID = nil, nil, nil, true
-		a.sids = sidsIn(found, x.Origin())
+		a.sids = sets.SidsIn(found, x.Origin())
 	}
 	return nil
 }

@@ -7,6 +7,8 @@ import (
 	"slices"
 
 	"github.com/RoaringBitmap/roaring/v2"
+
+	"binnacle/projections/index/sets"
 )
 
 // spot is the place of a version in an order by one number.
@@ -36,23 +38,23 @@ func (t *topSpots) before(a, b spot) bool {
 func (t *topSpots) comes(a, b int64) bool { return a < b != t.descending && a != b }
 
 // aside tells whether none of the places with values between two is among the first n beyond a place and within bounds.
-func (t *topSpots) aside(values interval, n int, beyond *spot, within interval) bool {
-	first, last := values.low, values.high
+func (t *topSpots) aside(values sets.Interval, n int, beyond *spot, within sets.Interval) bool {
+	first, last := values.Low, values.High
 	if t.descending {
 		first, last = last, first
 	}
-	return values.high < within.low || values.low > within.high || len(t.list) == n && t.comes(t.list[0].value, first) || beyond != nil && t.comes(last, beyond.value)
+	return values.High < within.Low || values.Low > within.High || len(t.list) == n && t.comes(t.list[0].value, first) || beyond != nil && t.comes(last, beyond.value)
 }
 
 // firstOf returns up to n of the versions that come first in an order by main date, or by Sid when there are no main dates, beyond a place.
-func (t *intersection) firstOf(n int, o order, beyond *spot, within interval) []spot {
+func (t *intersection) firstOf(n int, o order, beyond *spot, within sets.Interval) []spot {
 	top := topSpots{descending: o.descending, list: make([]spot, 0, n)}
 	each := roaring.IntIterable(t.found.Iterator())
 	if o.descending { // dates mostly ascend with the Sids: what comes first is met first
 		each = t.found.ReverseIterator()
 	}
 	group, aside := uint32(math.MaxUint32), false
-	block, rest := uint32(math.MaxUint32), t.main.rest(o.descending)
+	block, rest := uint32(math.MaxUint32), t.main.Rest(o.descending)
 	for each.HasNext() {
 		if t.main == nil && len(top.list) == n {
 			break
@@ -60,24 +62,24 @@ func (t *intersection) firstOf(n int, o order, beyond *spot, within interval) []
 		bits := each.Next()
 		place := spot{sid: t.first + int64(bits)}
 		if t.main != nil {
-			if bits/blockSids != block {
-				if block = bits / blockSids; len(top.list) == n && !top.comes(rest[block], top.list[0].value) { // what shares its value is met later and comes later
+			if bits/sets.BlockSids != block {
+				if block = bits / sets.BlockSids; len(top.list) == n && !top.comes(rest[block], top.list[0].value) { // what shares its value is met later and comes later
 					break
 				}
 			}
-			if bits/groupSids != group {
-				group = bits / groupSids
-				aside = top.aside(t.main.group(bits), n, beyond, within)
+			if bits/sets.GroupSids != group {
+				group = bits / sets.GroupSids
+				aside = top.aside(t.main.Group(bits), n, beyond, within)
 			}
 			if aside {
 				continue
 			}
-			place.value = t.main.of(bits)
+			place.value = t.main.Of(bits)
 		}
 		if beyond != nil && !top.before(*beyond, place) {
 			continue
 		}
-		if t.main != nil && (place.value < within.low || place.value > within.high) {
+		if t.main != nil && (place.value < within.Low || place.value > within.High) {
 			continue
 		}
 		if len(top.list) < n {

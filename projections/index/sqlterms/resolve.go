@@ -9,6 +9,7 @@ import (
 	"binnacle/projections"
 	"binnacle/projections/index/keys"
 	"binnacle/projections/index/rows"
+	"binnacle/projections/index/sets"
 	"binnacle/projections/index/sql"
 )
 
@@ -43,7 +44,7 @@ type resolver struct {
 	keys.Hasher
 	q       *projections.Query
 	many    int            // rows up to which a clause is read as a whole
-	sets    *setView       // that may hold the strings of a parameter; nil: none do
+	sets    *sets.View     // that may hold the strings of a parameter; nil: none do
 	names   map[int64]bool // marks of the contained resources that there are of those that chains ask for
 	lookups []lookup
 	after   []func() error // what waits for the look-ups to have run
@@ -408,12 +409,12 @@ func (x scope) updatedClause(c *projections.Clause, a *access) error {
 		x.lookups = append(x.lookups, lookup{
 			sql: func(s *sql.Statement) string {
 				from := "(select v.sid from " + s.Table("version") + " v where v.ledger = " + s.Arg(x.ledger)
-				return "select coalesce(" + from + " and v.at >= " + s.Arg(u.low) + " order by v.at, v.sid limit 1), -1), " + s.NoBytes() +
-					", coalesce(" + from + " and v.at <= " + s.Arg(u.high) + " order by v.at desc, v.sid desc limit 1), -1)"
+				return "select coalesce(" + from + " and v.at >= " + s.Arg(u.Low) + " order by v.at, v.sid limit 1), -1), " + s.NoBytes() +
+					", coalesce(" + from + " and v.at <= " + s.Arg(u.High) + " order by v.at desc, v.sid desc limit 1), -1)"
 			},
 			take: func(first int64, _ string, last int64) {
 				if first >= 0 && last >= first {
-					a.spans = append(a.spans, interval{first, last})
+					a.spans = append(a.spans, sets.Interval{Low: first, High: last})
 				}
 			},
 		})

@@ -9,6 +9,7 @@ import (
 	"binnacle/events"
 	"binnacle/projections"
 	"binnacle/projections/index/keys"
+	"binnacle/projections/index/sets"
 	"binnacle/projections/index/sql"
 )
 
@@ -22,10 +23,10 @@ type search struct {
 	keys.Hasher
 	q         *projections.Query
 	ledger    int64
-	committed bool      // the snapshot is known to be
-	horizon   int64     // the earliest snapshot that is whole, where the search began
-	seen      *setView  // of the sets; see view
-	given     []*access // what the clauses have become at first
+	committed bool       // the snapshot is known to be
+	horizon   int64      // the earliest snapshot that is whole, where the search began
+	seen      *sets.View // of the sets; see view
+	given     []*access  // what the clauses have become at first
 	dates     *dateOrder
 	nothing   string // the parameter whose clause no row can answer
 	counted   bool   // the clauses

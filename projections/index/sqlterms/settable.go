@@ -3,6 +3,7 @@ package sqlterms
 import (
 	"slices"
 
+	"binnacle/projections/index/sets"
 	"binnacle/projections/index/sql"
 )
 
@@ -19,7 +20,7 @@ func (x ask) settable(ranges bool) (sets []*access, ready bool) {
 			continue
 		}
 		sets = append(sets, a)
-		count, known := x.view().count(a.names())
+		count, known := x.view().Count(a.names())
 		if ready = ready && known; known && a.asSet() != nil {
 			a.counts(count, false)
 		}
@@ -31,7 +32,7 @@ func (x ask) settable(ranges bool) (sets []*access, ready bool) {
 func (x *search) soonRead(sets []*access) bool {
 	rows := 0
 	for _, a := range sets {
-		if _, known := x.view().count(a.names()); known || a.held != nil {
+		if _, known := x.view().Count(a.names()); known || a.held != nil {
 			continue
 		}
 		if !a.readSoon(x.Bounds) {
@@ -40,10 +41,10 @@ func (x *search) soonRead(sets []*access) bool {
 		rows += a.count
 	}
 	v := x.view()
-	if v == nil || !v.soon(rows) {
+	if v == nil || !v.Soon(rows) {
 		return false
 	}
-	known, _ := v.superseded()
+	known, _ := v.Superseded()
 	return known != nil
 }
 
@@ -53,13 +54,13 @@ func (x *search) prefetch(asked []*access) {
 	if v == nil {
 		return
 	}
-	var names []setName
+	var names []sets.Name
 	for _, a := range asked {
-		if _, known := v.count(a.names()); !known && a.held == nil && (a.more || a.count < 0) {
-			names = append(names, a.in().names(a.asSet())...)
+		if _, known := v.Count(a.names()); !known && a.held == nil && (a.more || a.count < 0) {
+			names = append(names, a.in().Names(a.asSet())...)
 		}
 	}
-	v.prefetch(names)
+	v.Prefetch(names)
 }
 
 // walksWell tells whether to walk the rows of one clause in order is best, whatever sets know: they are all matches, or few.
@@ -79,10 +80,10 @@ func (x ask) merges() bool {
 		return false
 	}
 	keys := walked.walkKeys()
-	if len(keys) <= sql.Inline || !v.roomForMains() {
+	if len(keys) <= sql.Inline || !v.RoomForMains() {
 		return len(keys) > sql.Inline
 	}
-	return x.mergeCostsLess(walked, len(keys), len(v.setsOf(walked.in(), keys)))
+	return x.mergeCostsLess(walked, len(keys), len(v.SetsOf(walked.in(), keys)))
 }
 
 // fewMatches is the same with the matches of the clauses that sets answer in place of these, where they are few enough to be read and
@@ -104,7 +105,7 @@ func (x ask) fewMatches(driver *access, most int) (ask, *access, error) {
 
 // access are the versions as a clause.
 func (t *intersection) access(words string) *access {
-	return &access{words: words, byID: true, current: true, sids: sidsIn(t.found, t.first), count: t.count()}
+	return &access{words: words, byID: true, current: true, sids: sets.SidsIn(t.found, t.first), count: t.count()}
 }
 
 // anyNamed tells whether versions stand in the place of some clause's many keys.

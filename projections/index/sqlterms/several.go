@@ -6,6 +6,7 @@ import (
 
 	"binnacle/events"
 	"binnacle/projections"
+	"binnacle/projections/index/sets"
 )
 
 // walkSeveral answers an order by several keys: it walks the order of the first and sorts what is equal in it by the others, so that it reads
@@ -190,9 +191,9 @@ func (x ask) walkLevel(o order, level int, from *candidate, n int) ([]match, err
 		return x.walkIDs(one, one.beyond()+"=", n)
 	case level == 0 && one.by == orderDate && x.dates.aligned:
 		if from != nil {
-			x.within = &interval{from.main, math.MaxInt64}
+			x.within = &sets.Interval{Low: from.main, High: math.MaxInt64}
 			if o.descending {
-				x.within = &interval{math.MinInt64, from.main}
+				x.within = &sets.Interval{Low: math.MinInt64, High: from.main}
 			}
 		}
 		if !x.dates.without.empty() && !x.dated() {

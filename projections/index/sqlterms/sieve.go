@@ -20,18 +20,18 @@ func (p *plan) sieveAlone() (found []match, enough bool, err error) {
 	if len(keys) <= sql.Inline || p.living <= 0 {
 		return nil, false, nil
 	}
-	v, err := p.view().asOf(false)
+	v, err := p.view().AsOf(false)
 	if v == nil || err != nil {
 		return nil, false, err
 	}
 	t, rows := &intersection{sets: v, first: v.Origin()}, 0
-	sets := v.setsOf(a.in(), keys)
+	sets := v.SetsOf(a.in(), keys)
 	for _, key := range keys {
 		k := sets[key]
-		if k == nil || k.upTo < v.Snapshot {
+		if k == nil || k.UpTo < v.Snapshot {
 			return nil, false, nil
 		}
-		t.any, rows = append(t.any, k.has), rows+k.count
+		t.any, rows = append(t.any, k.Has), rows+k.Count
 	}
 	if rows < int(p.living)/sievedAlone {
 		return nil, false, nil

@@ -9,6 +9,7 @@ import (
 	"binnacle/projections"
 	"binnacle/projections/index/keys"
 	"binnacle/projections/index/rows"
+	"binnacle/projections/index/sets"
 	"binnacle/projections/index/sql"
 )
 
@@ -151,7 +152,7 @@ func (x *search) sources(o order) []source {
 // bounds are the conditions on rows, as t, that clauses of one value of the parameter make; possible is false where no row can answer one of
 // them. The index is bounded once at each end, and where a page goes on by the page before.
 func (src source) bounds(s *sql.Statement, own []*access, o order, resume bool) (sql string, possible bool) {
-	r := interval{math.MinInt64, math.MaxInt64}
+	r := sets.Interval{Low: math.MinInt64, High: math.MaxInt64}
 	for _, a := range own {
 		answers := len(a.texts) > 0
 		for _, sc := range a.texts {
@@ -160,7 +161,7 @@ func (src source) bounds(s *sql.Statement, own []*access, o order, resume bool) 
 		for _, sc := range a.scans {
 			switch sc.key {
 			case src.key:
-				r.low, r.high = max(r.low, sc.min), min(r.high, sc.max)
+				r.Low, r.High = max(r.Low, sc.min), min(r.High, sc.max)
 				sql += sc.onEnds(s, "t.low", "t.high")
 			case src.end: // the other way round
 				sql += " and t.high >= " + s.Arg(sc.min) + " and t.high <= " + s.Arg(sc.max) + sc.onEnds(s, "t.high", "t.low")
@@ -173,13 +174,13 @@ func (src source) bounds(s *sql.Statement, own []*access, o order, resume bool) 
 			return "", false
 		}
 	}
-	if r.low > math.MinInt64 && (o.descending || !resume) {
-		sql += " and t." + src.column + " >= " + s.Arg(r.low)
+	if r.Low > math.MinInt64 && (o.descending || !resume) {
+		sql += " and t." + src.column + " >= " + s.Arg(r.Low)
 	}
-	if r.high < math.MaxInt64 && (!o.descending || !resume) {
-		sql += " and t." + src.column + " <= " + s.Arg(r.high)
+	if r.High < math.MaxInt64 && (!o.descending || !resume) {
+		sql += " and t." + src.column + " <= " + s.Arg(r.High)
 	}
-	return sql, r.low <= r.high
+	return sql, r.Low <= r.High
 }
 
 func (x ask) lastValue(o order) any {

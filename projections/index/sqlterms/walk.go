@@ -8,6 +8,7 @@ import (
 	"binnacle/projections"
 	"binnacle/projections/index/keys"
 	"binnacle/projections/index/rows"
+	"binnacle/projections/index/sets"
 	"binnacle/projections/index/sql"
 )
 
@@ -99,25 +100,25 @@ func (x ask) stretch(s *sql.Statement, row string, driver *access, o order, resu
 	if x.reach != nil { // a row of the stretch, so that it is the closest bound at this end
 		sql += " and (" + row + ".sort, " + row + ".ref) " + o.opposite().beyond() + "= (" + s.Arg(x.reach.value) + ", " + s.Arg(x.reach.sid) + ")"
 	}
-	low, high := r.low > math.MinInt64, r.high < math.MaxInt64
+	low, high := r.Low > math.MinInt64, r.High < math.MaxInt64
 	if low && (o.descending && x.reach == nil || !o.descending && !resume) {
-		sql += " and " + row + ".sort >= " + s.Arg(r.low)
+		sql += " and " + row + ".sort >= " + s.Arg(r.Low)
 	}
 	if high && (!o.descending && x.reach == nil || o.descending && !resume) {
-		sql += " and " + row + ".sort <= " + s.Arg(r.high)
+		sql += " and " + row + ".sort <= " + s.Arg(r.High)
 	}
 	return sql
 }
 
 // bounds is where the main date may lie, by all clauses that bound it but one, and by what [ask] says.
-func (x ask) bounds(but *access) interval {
-	r := interval{math.MinInt64, math.MaxInt64}
+func (x ask) bounds(but *access) sets.Interval {
+	r := sets.Interval{Low: math.MinInt64, High: math.MaxInt64}
 	if x.within != nil {
 		r = *x.within
 	}
 	for _, a := range x.accesses {
 		if a.aligned && a != but {
-			r.low, r.high = max(r.low, a.main.low), min(r.high, a.main.high)
+			r.Low, r.High = max(r.Low, a.main.Low), min(r.High, a.main.High)
 		}
 	}
 	return r
@@ -149,7 +150,7 @@ func (x ask) walkUpdated(o order, only *access, phase phase, limit int) ([]match
 	for _, a := range x.accesses {
 		for _, u := range a.updated {
 			if len(a.updated) == 1 && !a.negate {
-				sql += " and v.at >= " + s.Arg(u.low) + " and v.at <= " + s.Arg(u.high)
+				sql += " and v.at >= " + s.Arg(u.Low) + " and v.at <= " + s.Arg(u.High)
 			}
 		}
 	}

@@ -1,4 +1,4 @@
-package sqlterms
+package sets
 
 import (
 	"bytes"
@@ -12,9 +12,10 @@ import (
 	"binnacle/projections/index/keys"
 )
 
-// A search for what a string contains (:contains) has no place in an index by what strings begin with. Distinct strings are few, however many versions have them:
-// those of a parameter are held in memory, one after the other, and looked through; the rows of those that hold the text are found by their beginnings. Strings are only
-// ever added: one that no current version has is looked up in vain.
+// A search for what a string contains (:contains) has no place in an index by what strings begin with. Distinct
+// strings are few, however many versions have them: those of a parameter are held in memory, one after the other, and
+// looked through; the rows of those that hold the text are found by their beginnings. Strings are only ever added:
+// one that no current version has is looked up in vain.
 
 const (
 	wordsBound  = 8 << 20 // bytes of the distinct strings of a parameter that are held
@@ -23,8 +24,9 @@ const (
 	wordBytes   = 24      // of memory for each, beside its text
 )
 
-// wordSet are the distinct folded strings of a text key, up to a Sid at least. Unlike other sets it grows where it is: who looks through it finds more at the most.
-type wordSet struct {
+// Words are the distinct folded strings of a text key, up to a Sid at least. Unlike other sets it grows where it is:
+// who looks through it finds more at the most.
+type Words struct {
 	mu      sync.RWMutex
 	all     []byte   // one after the other
 	ends    []uint32 // of each in all
@@ -36,27 +38,28 @@ type wordSet struct {
 	last    int64 // when it was used, by the clock of these
 }
 
-func (w *wordSet) bytes() int64 {
+func (w *Words) bytes() int64 {
 	w.mu.RLock()
 	defer w.mu.RUnlock()
 	return int64(cap(w.all)) + 4*int64(cap(w.ends)) + wordBytes*int64(len(w.seen)) + 200
 }
 
 // known tells up to which Sid all strings are there, or that they are too many to be held.
-func (w *wordSet) known() (upTo int64, large bool) {
+func (w *Words) known() (upTo int64, large bool) {
 	w.mu.RLock()
 	defer w.mu.RUnlock()
 	return w.upTo, w.large
 }
 
-// newWordSet returns a set without strings, whose hashes nobody can foresee.
-func newWordSet(upTo int64) *wordSet {
+// newWords returns a set without strings, whose hashes nobody can foresee.
+func newWords(upTo int64) *Words {
 	seed := maphash.MakeSeed()
-	return &wordSet{hash: func(text []byte) uint64 { return maphash.Bytes(seed, text) }, seen: map[uint64]uint32{}, upTo: upTo}
+	return &Words{hash: func(text []byte) uint64 { return maphash.Bytes(seed, text) }, seen: map[uint64]uint32{},
+		upTo: upTo}
 }
 
 // word is the n-th string.
-func (w *wordSet) word(n int) []byte {
+func (w *Words) word(n int) []byte {
 	if n == 0 {
 		return w.all[:w.ends[0]]
 	}
@@ -64,7 +67,7 @@ func (w *wordSet) word(n int) []byte {
 }
 
 // add appends a string that is not there yet.
-func (w *wordSet) add(text []byte) {
+func (w *Words) add(text []byte) {
 	if w.large {
 		return
 	}
@@ -87,14 +90,15 @@ func (w *wordSet) add(text []byte) {
 	w.ends = append(w.ends, uint32(len(w.all)))
 }
 
-// most is how many strings are looked up: to find those costs a page of the index for each, and to walk an order the more of them the fewer there are, one and a half for each version that
-// is met until 51 match.
-func (w *wordSet) most() int {
+// most is how many strings are looked up: to find those costs a page of the index for each, and to walk an order the
+// more of them the fewer there are, one and a half for each version that is met until 51 match.
+func (w *Words) most() int {
 	return min(wordsFound, int(math.Sqrt(51*1.5*float64(len(w.ends))))+100)
 }
 
-// holding returns the beginnings (see projections.OrderBytes) of the strings that hold a text; all is false where these are so many that a walk meets them sooner.
-func (w *wordSet) holding(text []byte) (heads [][]byte, all bool) {
+// Holding returns the beginnings (see projections.OrderBytes) of the strings that hold a text; all is false where
+// these are so many that a walk meets them sooner.
+func (w *Words) Holding(text []byte) (heads [][]byte, all bool) {
 	w.mu.RLock()
 	defer w.mu.RUnlock()
 	most := w.most()
@@ -117,12 +121,12 @@ func (w *wordSet) holding(text []byte) (heads [][]byte, all bool) {
 	}
 }
 
-// wordsOf returns the strings of a key, all there are up to the snapshot at least; nil where they can't be had.
-func (v *setView) wordsOf(key int64) (*wordSet, error) {
+// WordsOf returns the strings of a key, all there are up to the snapshot at least; nil where they can't be had.
+func (v *View) WordsOf(key int64) (*Words, error) {
 	if v == nil {
 		return nil, nil
 	}
-	var set *wordSet
+	var set *Words
 	v.look(func(p *partitionSets) {
 		if set = p.words[key]; set != nil {
 			set.last = p.owner.tick()
@@ -133,7 +137,7 @@ func (v *setView) wordsOf(key int64) (*wordSet, error) {
 		upTo, large = set.known()
 	}
 	switch {
-	case set == nil || !large && v.Snapshot-upTo > int64(v.bounds().Behind):
+	case set == nil || !large && v.Snapshot-upTo > int64(v.Bounds().Behind):
 		return v.awaitWords(key)
 	case large:
 		return nil, nil
@@ -147,17 +151,18 @@ func (v *setView) wordsOf(key int64) (*wordSet, error) {
 	return set, nil
 }
 
-// awaitWords has the strings read in the background and waits for them, which takes less than to look through all rows. Nil where too many others wait, or they can't be read.
-func (v *setView) awaitWords(key int64) (*wordSet, error) {
-	w := wanted{wantedWords, rowKind{table: textTable}.name(key)}
-	asked, err := v.wait(true, one(w, 0, func(v *setView) (*wordSet, bool) {
+// awaitWords has the strings read in the background and waits for them, which takes less than to look through all
+// rows. Nil where too many others wait, or they can't be read.
+func (v *View) awaitWords(key int64) (*Words, error) {
+	w := wanted{wantedWords, Kind{Table: textTable}.Name(key)}
+	asked, err := v.wait(true, one(w, 0, func(v *View) (*Words, bool) {
 		read, err := v.readWords(key)
 		return read, err == nil
-	}, func(p *partitionSets, read *wordSet) { p.putWords(key, read) }))
+	}, func(p *partitionSets, read *Words) { p.putWords(key, read) }))
 	if asked == nil || err != nil {
 		return nil, err
 	}
-	set, there := asked[w].value.(*wordSet)
+	set, there := asked[w].value.(*Words)
 	if !there {
 		return nil, nil
 	}
@@ -168,10 +173,11 @@ func (v *setView) awaitWords(key int64) (*wordSet, error) {
 }
 
 // laterWords adds the strings of the versions after one, up to the snapshot.
-func (v *setView) laterWords(key int64, set *wordSet, upTo int64) error {
+func (v *View) laterWords(key int64, set *Words, upTo int64) error {
 	var fresh [][]byte
 	s := v.Statement()
-	sql := "select t.head, t.rest from " + s.Table("text") + " t where t.ref >= " + s.Arg((upTo+1)<<keys.RefBits) + " and t.ref < " + s.Arg(v.Before()) + " and +t.key = " + s.Arg(key)
+	sql := "select t.head, t.rest from " + s.Table("text") + " t where t.ref >= " + s.Arg((upTo+1)<<keys.RefBits) +
+		" and t.ref < " + s.Arg(v.Before()) + " and +t.key = " + s.Arg(key)
 	if err := v.Query(s, sql, func(scan func(...any) error) error {
 		var head, rest []byte
 		err := scan(&head, &rest)
@@ -193,8 +199,8 @@ func (v *setView) laterWords(key int64, set *wordSet, upTo int64) error {
 }
 
 // readWords reads the distinct strings of a key: from one to the next in the index, whose rows between are passed over.
-func (v *setView) readWords(key int64) (*wordSet, error) {
-	set := newWordSet(v.Snapshot)
+func (v *View) readWords(key int64) (*Words, error) {
+	set := newWords(v.Snapshot)
 	var after []byte
 	for first := true; !set.large; first = false {
 		s := v.Statement()
@@ -206,7 +212,8 @@ func (v *setView) readWords(key int64) (*wordSet, error) {
 		if !first {
 			begin = " and t.head > " + s.Arg(after)
 		}
-		sql := "with recursive w(head) as (select " + next(begin) + " union all select " + next(" and t.head > w.head") + " from w where w.head is not null) " +
+		sql := "with recursive w(head) as (select " + next(begin) + " union all select " +
+			next(" and t.head > w.head") + " from w where w.head is not null) " +
 			"select w.head from w where w.head is not null" + fmt.Sprintf(" limit %d", wordsAtOnce)
 		read := 0
 		var long [][]byte
@@ -236,9 +243,10 @@ func (v *setView) readWords(key int64) (*wordSet, error) {
 }
 
 // readLong reads the strings that have the longest beginning that is indexed in common.
-func (v *setView) readLong(key int64, head []byte, set *wordSet) error {
+func (v *View) readLong(key int64, head []byte, set *Words) error {
 	s := v.Statement()
-	sql := "select distinct t.rest from " + s.Table("text") + " t where t.key = " + s.Arg(key) + " and t.head = " + s.Arg(head)
+	sql := "select distinct t.rest from " + s.Table("text") + " t where t.key = " + s.Arg(key) + " and t.head = " +
+		s.Arg(head)
 	return v.Query(s, sql, func(scan func(...any) error) error {
 		var rest []byte
 		err := scan(&rest)

@@ -1,4 +1,4 @@
-package sqlterms
+package sets
 
 import (
 	"strconv"

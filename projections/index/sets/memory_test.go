@@ -1,4 +1,4 @@
-package sqlterms
+package sets
 
 import (
 	"math/rand/v2"
@@ -11,25 +11,25 @@ import (
 
 func TestSetsOfAllPartitionsTogetherStayWithinTheirMemory(t *testing.T) {
 	const bound = 20_000
-	sets := NewSets(nil, Bounds{Memory: bound})
+	sets := New(nil, Bounds{Memory: bound})
 	random := rand.New(rand.NewPCG(1, 2))
 	for round := range 2_000 {
-		v := sets.open(&sql.At{Partition: int64(random.IntN(5))})
-		name := rowKind{table: termTable}.name(int64(random.IntN(40)))
+		v := sets.Open(&sql.At{Partition: int64(random.IntN(5))})
+		name := Kind{Table: TermTable}.Name(int64(random.IntN(40)))
 		v.keep(func(p *partitionSets) {
 			switch random.IntN(8) {
 			case 0:
 				p.dropBlock(int64(random.IntN(4)))
 			case 1, 2:
-				p.putBlock(int64(random.IntN(4)), newMainBlock(make([]int64, random.IntN(300))))
+				p.putBlock(int64(random.IntN(4)), NewBlock(make([]int64, random.IntN(300))))
 			case 3:
-				p.putRange(name, newRangeSet(&rangeSet{}, make([]rangeRow, random.IntN(100)), 7))
+				p.putRange(name, NewRange(&Range{}, make([]RangeRow, random.IntN(100)), 7))
 			default:
 				has := roaring.New()
 				for range random.IntN(200) {
 					has.Add(random.Uint32())
 				}
-				p.put(name, newKeySet(has, 7))
+				p.put(name, NewSet(has, 7))
 			}
 		})
 		if sets.used > bound || sets.used < 0 {

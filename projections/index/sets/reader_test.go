@@ -1,4 +1,4 @@
-package sqlterms
+package sets
 
 import (
 	"context"
@@ -13,7 +13,8 @@ import (
 	"binnacle/projections/index/sql"
 )
 
-// slowDB answers what the background asks once it is let: version 90 is what is committed last, and every set holds versions 1, 2 and 3.
+// slowDB answers what the background asks once it is let: version 90 is what is committed last, and every set holds
+// versions 1, 2 and 3.
 type slowDB struct {
 	let    chan struct{} // closed, or one for each statement that reads a set
 	began  chan struct{}
@@ -27,7 +28,8 @@ func newSlowDB() *slowDB {
 
 func (d *slowDB) Query(ctx context.Context, sql string, args []any, row func(scan func(...any) error) error) error {
 	if strings.Contains(sql, "next_sid") {
-		return row(func(into ...any) error { *into[0].(*int64) = 91; return nil }) //nolint:forcetypeassert // see committedNow
+		// see committedNow
+		return row(func(into ...any) error { *into[0].(*int64) = 91; return nil }) //nolint:forcetypeassert
 	}
 	d.asked.Add(1)
 	d.began <- struct{}{}
@@ -72,10 +74,10 @@ func ends(t *testing.T, what string, done <-chan struct{}) {
 }
 
 // opened is a view of the first partition.
-func opened(s *Sets) *setView { return s.open(&sql.At{Dialect: plain{}}) }
+func opened(s *Memory) *View { return s.Open(&sql.At{Dialect: plain{}}) }
 
 // closedOf has it read what is superseded.
-func closedOf(v *setView) *reading { return v.ask(readClosed())[wanted{what: wantedClosed}] }
+func closedOf(v *View) *reading { return v.ask(readClosed())[wanted{what: wantedClosed}] }
 
 // told is what a reading has told to be superseded; nil: nothing.
 func told(r *reading) *roaring.Bitmap {
@@ -85,7 +87,7 @@ func told(r *reading) *roaring.Bitmap {
 
 func TestWhatTwoSearchesNeedIsReadOnceAndKept(t *testing.T) {
 	db := newSlowDB()
-	sets := NewSets(db, Bounds{}.OrDefault())
+	sets := New(db, Bounds{}.OrDefault())
 	t.Cleanup(sets.Close)
 	v := opened(sets)
 	one := closedOf(v)
@@ -94,14 +96,16 @@ func TestWhatTwoSearchesNeedIsReadOnceAndKept(t *testing.T) {
 	if one == nil || one != two {
 		t.Fatal("two searches wait for two readings of one set")
 	}
-	if _, known := v.count(nil); !known { // nobody holds the sets meanwhile
+	if _, known := v.Count(nil); !known { // nobody holds the sets meanwhile
 		t.Error("the sets cannot be looked at while something is read")
 	}
 	close(db.let)
 	ends(t, "the reading", one.done)
 	read, _ := one.value.(closedUpTo)
-	if kept, upTo := v.superseded(); db.asked.Load() != 1 || read.upTo != 90 || read.closed.GetCardinality() != 3 || kept != read.closed || upTo != 90 {
-		t.Errorf("read %d times, up to %d, kept %v up to %d; want once, up to 90, three versions", db.asked.Load(), read.upTo, kept, upTo)
+	if kept, upTo := v.Superseded(); db.asked.Load() != 1 || read.upTo != 90 || read.closed.GetCardinality() != 3 ||
+		kept != read.closed || upTo != 90 {
+		t.Errorf("read %d times, up to %d, kept %v up to %d; want once, up to 90, three versions", db.asked.Load(),
+			read.upTo, kept, upTo)
 	}
 	if err := sets.Idle(t.Context()); err != nil || sets.working != nil || len(v.part.readings) > 0 {
 		t.Errorf("the reader goes on after its last job: %v", err)
@@ -110,7 +114,7 @@ func TestWhatTwoSearchesNeedIsReadOnceAndKept(t *testing.T) {
 
 func TestWhatWasBegunBeforeAllWasForgottenIsToldAndNotKept(t *testing.T) {
 	db := newSlowDB()
-	sets := NewSets(db, Bounds{}.OrDefault())
+	sets := New(db, Bounds{}.OrDefault())
 	t.Cleanup(sets.Close)
 	before := opened(sets)
 	old := closedOf(before)
@@ -132,8 +136,8 @@ func TestWhatWasBegunBeforeAllWasForgottenIsToldAndNotKept(t *testing.T) {
 	if err := sets.Idle(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	was, _ := before.superseded()
-	if is, _ := after.superseded(); was != nil || is != told(fresh) || sets.used != bitmapBytes(is) {
+	was, _ := before.Superseded()
+	if is, _ := after.Superseded(); was != nil || is != told(fresh) || sets.used != bitmapBytes(is) {
 		t.Errorf("what was begun before is kept: %v, %v, %d bytes", was, is, sets.used)
 	}
 }
@@ -142,7 +146,7 @@ func TestWhatFailsToBeReadIsNotKeptAndReadWhenItIsAskedForAgain(t *testing.T) {
 	db := newSlowDB()
 	db.failed = errors.New("the disk is gone")
 	close(db.let)
-	sets := NewSets(db, Bounds{}.OrDefault())
+	sets := New(db, Bounds{}.OrDefault())
 	t.Cleanup(sets.Close)
 	v := opened(sets)
 	for n := range int64(2) {
@@ -151,7 +155,8 @@ func TestWhatFailsToBeReadIsNotKeptAndReadWhenItIsAskedForAgain(t *testing.T) {
 		if err := sets.Idle(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if kept, _ := v.superseded(); r.value != nil || kept != nil || db.asked.Load() != n+1 || len(v.part.readings) > 0 {
+		if kept, _ := v.Superseded(); r.value != nil || kept != nil || db.asked.Load() != n+1 ||
+			len(v.part.readings) > 0 {
 			t.Errorf("after %d errors: told %v, kept %v, asked %d times", n+1, r.value, kept, db.asked.Load())
 		}
 	}
@@ -159,10 +164,10 @@ func TestWhatFailsToBeReadIsNotKeptAndReadWhenItIsAskedForAgain(t *testing.T) {
 
 func TestSoManyJobsWaitAndNoMoreAndNoneAfterTheEnd(t *testing.T) {
 	db := newSlowDB()
-	sets := NewSets(db, Bounds{}.OrDefault())
+	sets := New(db, Bounds{}.OrDefault())
 	v := opened(sets)
 	ask := func(key int64) *reading {
-		t := readSets(rowKind{table: termTable}, []int64{key})
+		t := readSets(Kind{Table: TermTable}, []int64{key})
 		return v.ask(t)[t.wanted[0]]
 	}
 	under := ask(1)
@@ -192,22 +197,22 @@ func TestSoManyJobsWaitAndNoMoreAndNoneAfterTheEnd(t *testing.T) {
 
 func TestASearchWaitsForASetAsLongAsItsContextLasts(t *testing.T) {
 	db := newSlowDB()
-	sets := NewSets(db, Bounds{}.OrDefault())
+	sets := New(db, Bounds{}.OrDefault())
 	t.Cleanup(sets.Close)
 	ctx, cancel := context.WithCancel(t.Context())
-	v := sets.open(&sql.At{Ctx: ctx, Db: db, Dialect: plain{}, Snapshot: 90})
-	if s, err := v.asOf(false); s != nil || err != nil {
+	v := sets.Open(&sql.At{Ctx: ctx, Db: db, Dialect: plain{}, Snapshot: 90})
+	if s, err := v.AsOf(false); s != nil || err != nil {
 		t.Fatalf("got %v, %v where nothing is known and nobody waits", s, err)
 	}
 	<-db.began
 	cancel()
-	if s, err := v.asOf(true); s != nil || !errors.Is(err, context.Canceled) {
+	if s, err := v.AsOf(true); s != nil || !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, %v after the end of the context", s, err)
 	}
 	v.Ctx = t.Context()
 	db.let <- struct{}{}
-	s, err := v.asOf(true)
-	if s == nil || err != nil || s.without.GetCardinality() != 3 || db.asked.Load() != 1 {
+	s, err := v.AsOf(true)
+	if s == nil || err != nil || s.Without.GetCardinality() != 3 || db.asked.Load() != 1 {
 		t.Errorf("got %v, %v and %d statements", s, err, db.asked.Load())
 	}
 }

@@ -1,4 +1,4 @@
-package sqlterms
+package sets
 
 import (
 	"slices"
@@ -8,24 +8,24 @@ import (
 
 // partitionSets are the sets of one partition. Its owner's mutex guards it.
 type partitionSets struct {
-	owner    *Sets
+	owner    *Memory
 	epoch    int             // counts how often all was forgotten: what was begun to be read before is not kept
 	last     int64           // when it was used, by the clock
 	first    int64           // what Sids are counted from: bitmaps hold the difference
 	upTo     int64           // Sid up to which closed is known
 	closed   *roaring.Bitmap // what is superseded; nil: not known
-	keys     map[setName]*keySet
-	ranges   map[setName]*rangeSet
-	mains    map[int64]*mainBlock // by the number of the block
-	words    map[int64]*wordSet   // by text key
-	once     notes[setName, struct{}]
-	types    notes[int64, typeRows] // by ledger
+	keys     map[Name]*Set
+	ranges   map[Name]*Range
+	mains    map[int64]*Block // by the number of the block
+	words    map[int64]*Words // by text key
+	once     notes[Name, struct{}]
+	types    notes[int64, TypeRows] // by ledger
 	passed   notes[int64, int64]    // by key: Sid up to which its rows that come first were seen to be superseded
 	readings map[wanted]*reading    // under way, or waiting for their turn
 	used     int64                  // bytes of all this but the readings
 }
 
-func newPartitionSets(owner *Sets, first int64) *partitionSets {
+func newPartitionSets(owner *Memory, first int64) *partitionSets {
 	p := &partitionSets{owner: owner, first: first}
 	p.empty()
 	return p
@@ -34,9 +34,9 @@ func newPartitionSets(owner *Sets, first int64) *partitionSets {
 // empty has nothing known.
 func (p *partitionSets) empty() {
 	p.closed, p.upTo = nil, 0
-	p.keys, p.ranges, p.mains, p.words = map[setName]*keySet{}, map[setName]*rangeSet{}, map[int64]*mainBlock{}, map[int64]*wordSet{}
-	p.once = notes[setName, struct{}]{bytes: 96}
-	p.types = notes[int64, typeRows]{bytes: 64}
+	p.keys, p.ranges, p.mains, p.words = map[Name]*Set{}, map[Name]*Range{}, map[int64]*Block{}, map[int64]*Words{}
+	p.once = notes[Name, struct{}]{bytes: 96}
+	p.types = notes[int64, TypeRows]{bytes: 64}
 	p.passed = notes[int64, int64]{bytes: 40}
 	p.readings = map[wanted]*reading{}
 }
@@ -70,8 +70,8 @@ func (p *partitionSets) putClosed(closed *roaring.Bitmap, upTo int64) {
 }
 
 // put holds a set, unless a later one is there.
-func (p *partitionSets) put(name setName, k *keySet) {
-	if there := p.keys[name]; there != nil && there.upTo > k.upTo {
+func (p *partitionSets) put(name Name, k *Set) {
+	if there := p.keys[name]; there != nil && there.UpTo > k.UpTo {
 		return
 	}
 	p.dropKey(name)
@@ -81,7 +81,7 @@ func (p *partitionSets) put(name setName, k *keySet) {
 }
 
 // putRange holds the rows of ranges, unless later ones are there.
-func (p *partitionSets) putRange(name setName, r *rangeSet) {
+func (p *partitionSets) putRange(name Name, r *Range) {
 	if there := p.ranges[name]; there != nil && there.upTo > r.upTo {
 		return
 	}
@@ -92,14 +92,14 @@ func (p *partitionSets) putRange(name setName, r *rangeSet) {
 }
 
 // putRanges holds rows of ranges, unless later ones are there.
-func (p *partitionSets) putRanges(found map[setName]*rangeSet) {
+func (p *partitionSets) putRanges(found map[Name]*Range) {
 	for name, r := range found {
 		p.putRange(name, r)
 	}
 }
 
 // putBlock holds main dates, unless more of them are there.
-func (p *partitionSets) putBlock(number int64, b *mainBlock) {
+func (p *partitionSets) putBlock(number int64, b *Block) {
 	if there := p.mains[number]; there != nil && there.len() > b.len() {
 		return
 	}
@@ -112,8 +112,8 @@ func (p *partitionSets) putBlock(number int64, b *mainBlock) {
 // putMains adds to the blocks that end there the main dates of the versions after one.
 func (p *partitionSets) putMains(after int64, mains []int64) {
 	for next := after + 1 - p.first; len(mains) > 0; {
-		number, at := next/blockSids, next%blockSids
-		more := mains[:min(int64(len(mains)), blockSids-at)]
+		number, at := next/BlockSids, next%BlockSids
+		more := mains[:min(int64(len(mains)), BlockSids-at)]
 		if b := p.mains[number]; b != nil && int64(b.len()) >= at && int64(b.len()) < at+int64(len(more)) {
 			p.putBlock(number, b.with(more[int64(b.len())-at:]))
 		}
@@ -122,7 +122,7 @@ func (p *partitionSets) putMains(after int64, mains []int64) {
 }
 
 // putWords holds strings, and counts what they have grown by.
-func (p *partitionSets) putWords(key int64, w *wordSet) {
+func (p *partitionSets) putWords(key int64, w *Words) {
 	if p.words[key] != w {
 		p.dropWords(key)
 		w.last = p.owner.tick()
@@ -141,14 +141,14 @@ func (p *partitionSets) dropWords(key int64) {
 	}
 }
 
-func (p *partitionSets) dropKey(name setName) {
+func (p *partitionSets) dropKey(name Name) {
 	if k := p.keys[name]; k != nil {
 		p.use(-k.bytes)
 		delete(p.keys, name)
 	}
 }
 
-func (p *partitionSets) dropRange(name setName) {
+func (p *partitionSets) dropRange(name Name) {
 	if r := p.ranges[name]; r != nil {
 		p.use(-r.bytes())
 		delete(p.ranges, name)
@@ -162,8 +162,8 @@ func (p *partitionSets) dropBlock(number int64) {
 	}
 }
 
-// dropOldest drops the quarter that was used longest ago; as much at once, so that it is seldom. What is superseded is needed by every other set: it goes when nothing else is left. It
-// tells whether there was anything.
+// dropOldest drops the quarter that was used longest ago; as much at once, so that it is seldom. What is superseded
+// is needed by every other set: it goes when nothing else is left. It tells whether there was anything.
 func (p *partitionSets) dropOldest() bool {
 	var ages []int64
 	for _, k := range p.keys {
@@ -208,7 +208,8 @@ func (p *partitionSets) dropOldest() bool {
 	return true
 }
 
-// notes are small things that searches have found out. When there are too many of them all are forgotten: they are soon found out again.
+// notes are small things that searches have found out. When there are too many of them all are forgotten: they are
+// soon found out again.
 type notes[K comparable, V any] struct {
 	bytes int64 // of each
 	all   map[K]V

@@ -1,4 +1,4 @@
-package sqlterms
+package sets
 
 import (
 	"context"
@@ -9,10 +9,11 @@ import (
 	"binnacle/projections/index/sql"
 )
 
-// wanted says what is read in the background, so that it is read once however many ask for it. Several things of one name are held: the versions with a key, and the rows themselves.
+// wanted says what is read in the background, so that it is read once however many ask for it. Several things of one
+// name are held: the versions with a key, and the rows themselves.
 type wanted struct {
 	what string
-	name setName
+	name Name
 }
 
 // What is read in the background.
@@ -34,16 +35,18 @@ type reading struct {
 type task struct {
 	wanted []wanted
 	bytes  int64 // that the task itself takes, as far as these are many
-	// read reads what is wanted and not yet under way, as of the snapshot of its view, and tells each thing that it has read. What fails is not told.
-	read func(v *setView, wanted []wanted, tell tell)
+	// read reads what is wanted and not yet under way, as of the snapshot of its view, and tells each thing that it
+	// has read. What fails is not told.
+	read func(v *View, wanted []wanted, tell tell)
 }
 
-// tell gives what has been read to those who wait for it. Before that put holds it, unless all has been forgotten meanwhile.
+// tell gives what has been read to those who wait for it. Before that put holds it, unless all has been forgotten
+// meanwhile.
 type tell func(w wanted, value any, put func(p *partitionSets))
 
 // one is a task that reads one thing; read tells whether it could.
-func one[T any](w wanted, bytes int64, read func(v *setView) (T, bool), put func(p *partitionSets, value T)) task {
-	return task{[]wanted{w}, bytes, func(v *setView, _ []wanted, tell tell) {
+func one[T any](w wanted, bytes int64, read func(v *View) (T, bool), put func(p *partitionSets, value T)) task {
+	return task{[]wanted{w}, bytes, func(v *View, _ []wanted, tell tell) {
 		if value, there := read(v); there {
 			tell(w, value, func(p *partitionSets) { put(p, value) })
 		}
@@ -52,14 +55,15 @@ func one[T any](w wanted, bytes int64, read func(v *setView) (T, bool), put func
 
 // job is what one search has asked for at once.
 type job struct {
-	view     setView // what is read is kept as it would be by the search that asked; its place is that of the reader
+	view     View // what is read is kept as it would be by the search that asked; its place is that of the reader
 	tasks    []task
 	readings map[wanted]*reading
 	bytes    int64
 }
 
 const (
-	// jobsBound is how many jobs wait; what is asked for beyond is not read, and asked for again by the next search that could use it.
+	// jobsBound is how many jobs wait; what is asked for beyond is not read, and asked for again by the next search
+	// that could use it.
 	jobsBound = 64
 	// jobTime bounds a job.
 	jobTime = 2 * time.Minute
@@ -67,8 +71,9 @@ const (
 	readingBytes = 400
 )
 
-// ask has things read in the background, as far as that is not under way, and returns the readings; nil when too many others wait.
-func (v *setView) ask(tasks ...task) map[wanted]*reading {
+// ask has things read in the background, as far as that is not under way, and returns the readings; nil when too many
+// others wait.
+func (v *View) ask(tasks ...task) map[wanted]*reading {
 	s, p := v.part.owner, v.part
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -97,20 +102,22 @@ func (v *setView) ask(tasks ...task) map[wanted]*reading {
 	if p.epoch == v.epoch {
 		maps.Copy(p.readings, j.readings)
 	}
-	j.view = setView{&sql.At{Db: s.db, Dialect: v.Dialect, Partition: v.Partition}, p, v.epoch}
+	j.view = View{&sql.At{Db: s.db, Dialect: v.Dialect, Partition: v.Partition}, p, v.epoch}
 	s.queue = append(s.queue, j)
 	s.used += j.bytes
 	s.makeRoom(p)
 	if s.working == nil {
-		ctx, cancel := context.WithCancel(context.Background()) // not of the search that asks: others may wait for the same
+		// not of the search that asks: others may wait for the same
+		ctx, cancel := context.WithCancel(context.Background())
 		s.cancel, s.working = cancel, make(chan struct{})
 		go s.work(ctx)
 	}
 	return asked
 }
 
-// wait has things read in the background and waits for them, if wait says so; nil where it does not wait, or too many others do.
-func (v *setView) wait(wait bool, tasks ...task) (map[wanted]*reading, error) {
+// wait has things read in the background and waits for them, if wait says so; nil where it does not wait, or too many
+// others do.
+func (v *View) wait(wait bool, tasks ...task) (map[wanted]*reading, error) {
 	asked := v.ask(tasks...)
 	if asked == nil || !wait {
 		return nil, nil
@@ -126,7 +133,7 @@ func (v *setView) wait(wait bool, tasks ...task) (map[wanted]*reading, error) {
 }
 
 // Stop ends what is read in the background, and has nothing read any more. It waits for nothing.
-func (s *Sets) Stop() {
+func (s *Memory) Stop() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed = true
@@ -136,13 +143,13 @@ func (s *Sets) Stop() {
 }
 
 // Close is Stop, and waits until nothing is read.
-func (s *Sets) Close() {
+func (s *Memory) Close() {
 	s.Stop()
 	_ = s.Idle(context.Background()) // which never ends
 }
 
 // Idle waits until nothing is being read in the background.
-func (s *Sets) Idle(ctx context.Context) error {
+func (s *Memory) Idle(ctx context.Context) error {
 	for {
 		s.mu.Lock()
 		working := s.working
@@ -159,7 +166,7 @@ func (s *Sets) Idle(ctx context.Context) error {
 }
 
 // work does the jobs until there are none left.
-func (s *Sets) work(ctx context.Context) {
+func (s *Memory) work(ctx context.Context) {
 	for {
 		s.mu.Lock()
 		if len(s.queue) == 0 {
@@ -176,8 +183,9 @@ func (s *Sets) work(ctx context.Context) {
 	}
 }
 
-// do reads what a job asks for, as of what is committed now. What fails is not kept, and tried again when a search asks for it again.
-func (s *Sets) do(ctx context.Context, j *job) {
+// do reads what a job asks for, as of what is committed now. What fails is not kept, and tried again when a search
+// asks for it again.
+func (s *Memory) do(ctx context.Context, j *job) {
 	ctx, cancel := context.WithTimeout(ctx, jobTime)
 	defer cancel()
 	v := &j.view
@@ -215,12 +223,12 @@ func (j *job) end(w wanted, value any, put func(p *partitionSets)) {
 
 // gathered is what a read holds that has not ended, which counts as what is kept does.
 type gathered struct {
-	view  *setView
+	view  *View
 	bytes int64
 }
 
 // gather begins to count what is read.
-func (v *setView) gather() *gathered { return &gathered{view: v} }
+func (v *View) gather() *gathered { return &gathered{view: v} }
 
 // add counts bytes, and makes room for them.
 func (g *gathered) add(bytes int64) {

@@ -1,4 +1,4 @@
-package sqlterms
+package sets
 
 import (
 	"slices"
@@ -6,8 +6,8 @@ import (
 	"github.com/RoaringBitmap/roaring/v2"
 )
 
-// bitmapOf makes a bitmap of numbers in any order.
-func bitmapOf(numbers []uint32) *roaring.Bitmap {
+// BitmapOf makes a bitmap of numbers in any order.
+func BitmapOf(numbers []uint32) *roaring.Bitmap {
 	if len(numbers) < 10_000 {
 		slices.Sort(numbers)
 		return roaring.BitmapOf(numbers...)
@@ -21,8 +21,8 @@ func bitmapOf(numbers []uint32) *roaring.Bitmap {
 	return b
 }
 
-// sidsIn are the versions of a set, whose numbers count from a first one.
-func sidsIn(found *roaring.Bitmap, first int64) []int64 {
+// SidsIn are the versions of a set, whose numbers count from a first one.
+func SidsIn(found *roaring.Bitmap, first int64) []int64 {
 	sids := make([]int64, 0, found.GetCardinality())
 	for i := found.Iterator(); i.HasNext(); {
 		sids = append(sids, first+int64(i.Next()))

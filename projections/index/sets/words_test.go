@@ -1,4 +1,4 @@
-package sqlterms
+package sets
 
 import (
 	"slices"
@@ -6,13 +6,13 @@ import (
 )
 
 func TestStringsWhoseHashesAreTheSameAreAllThere(t *testing.T) {
-	set := newWordSet(0)
+	set := newWords(0)
 	set.hash = func(text []byte) uint64 { return uint64(len(text)) } // and those of longer ones follow
 	texts := []string{"anna", "nina", "anna", "", "o", "hanna", "nanna", "nina", "n", ""}
 	for _, text := range texts {
 		set.add([]byte(text))
 	}
-	heads, all := set.holding([]byte("n"))
+	heads, all := set.Holding([]byte("n"))
 	var got []string
 	for _, head := range heads {
 		got = append(got, string(head))
