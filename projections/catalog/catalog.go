@@ -54,9 +54,9 @@ func load(definitions func(*r4.Model) ([]*parameter.Definition, error)) (*Catalo
 	return c, nil
 }
 
-// Definitions writes all definitions that the catalog was compiled from, those of R4 too, for [Restore]: an index that
-// was made with them can be searched in their terms when the configuration, or the program's own definitions, have
-// changed.
+// Definitions writes all definitions that the catalog was compiled from, those of R4 too, for [Restore]. So an index
+// that was made with them can be searched in their terms after the configuration, or the program's own definitions,
+// have changed.
 func (c *Catalog) Definitions() ([]byte, error) { return parameter.Keep(c.definitions) }
 
 // Types returns the resource types of FHIR R4 that have an endpoint, sorted: all that are not abstract, but for
@@ -93,7 +93,7 @@ func (c *Catalog) Params(typ string) []*extract.Param {
 	return nil
 }
 
-// MainDate returns the code of a type's main date parameter; "" when it has none. See r4/main-dates.txt.
+// MainDate returns the code of a type's main date parameter; "" when it has none.
 func (c *Catalog) MainDate(typ string) string {
 	if t := c.types.Of(typ); t != nil {
 		return t.MainDate
@@ -117,14 +117,14 @@ func (c *Catalog) Shape(typ string) *fhir.Shape { return c.model.Shape(typ) }
 // or the code of the extraction. An index made under another digest asks for a rebuild.
 func (c *Catalog) Digest() string { return c.types.Digest() }
 
-// Extract returns all terms of a resource, and those of what it contains under their names (see projections.Inside);
-// none for _id and _lastUpdated, which the index knows by itself. An error is of kind Invalid, with the FHIRPath of an
-// element that has the wrong JSON form or is no date; or TooLarge, when the terms are too many.
+// Extract returns all terms of a resource, and those of what it contains under their names (see [projections.Inside]).
+// There are none for _id and _lastUpdated, which the index knows by itself. Kind Invalid: an element has the wrong
+// JSON form or is no date; the error has its FHIRPath. Kind TooLarge: the terms are too many.
 func (c *Catalog) Extract(doc *fhir.Document) (projections.Extracted, error) {
 	return c.types.Extract(doc)
 }
 
-// Check tells whether [Catalog.Extract] would fail for a resource, by the same code, and holds that all elements of R4
-// have their JSON form, those that no parameter reads too. The resource may stand inside of a document, as that of a
-// bundle's entry does.
+// Check tells, by the same code, whether [Catalog.Extract] would fail for a resource. It also tells whether an element
+// of R4 has the wrong JSON form, even when no parameter reads it. The resource may stand inside of a document, as that
+// of a bundle's entry does.
 func (c *Catalog) Check(resource fhir.Node) error { return c.types.Check(resource) }

@@ -12,7 +12,7 @@ import (
 // Compartment is what belongs to one resource (FHIR R4, section 3.2.0.2): "everything about this patient".
 type Compartment struct{ Type, ID string }
 
-// itself stands in the definitions for the resource that the compartment is named after.
+// itself stands in the definitions in place of a parameter: it means the resource that the compartment is named after.
 const itself = "{def}"
 
 // Compartments returns the types that compartments are named after, sorted: "Patient", "Encounter" …
@@ -58,8 +58,8 @@ func (p *queryParser) enter(in Compartment) error {
 	return nil
 }
 
-// checkCompartments holds that every parameter of a compartment is one that the catalog can search: definitions that an
-// operator has replaced could break that.
+// checkCompartments tells whether a compartment needs a parameter that the catalog can't search. An operator may have
+// replaced the definition of one.
 func (c *Catalog) checkCompartments() error {
 	for _, name := range c.Compartments() {
 		for typ, params := range c.model.Compartments()[name] {

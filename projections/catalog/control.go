@@ -32,8 +32,8 @@ func (p *queryParser) readNotOffered(key, _ string) *refusal {
 	return drop(events.Unsupported, key, "the parameter is not offered")
 }
 
-// readContained refuses to answer with contained resources, into which chains alone look: what is found would be
-// something else than what was asked for, so it is refused whatever the handling.
+// readContained refuses to answer with contained resources, because chains alone look into them. Without the parameter
+// something else would be found than was asked for, so the handling doesn't matter.
 func (p *queryParser) readContained(key, value string) *refusal {
 	if err := p.once(key, key); err != nil {
 		return err

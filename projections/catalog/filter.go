@@ -139,8 +139,8 @@ func (p *queryParser) clause(
 	return p.selecting(clause, key)
 }
 
-// alternatives splits a value at its commas. A search passes over empty ones beside others: they add nothing that could
-// be found.
+// alternatives splits a value at its commas. A search passes over empty alternatives beside others, because they find
+// nothing.
 func (p *queryParser) alternatives(key, value string) ([]string, *refusal) {
 	texts := splitUnescaped(value, ',')
 	if most := p.options.MaxValues; len(texts) > most {

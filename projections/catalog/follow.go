@@ -11,8 +11,8 @@ import (
 )
 
 // chain reads "code.rest" and "code:Type.rest": what is asked of the resource that a reference leads to (FHIR R4
-// search, 3.1.1.4.13). A reference to several types is followed to all of them that have the parameter asked for; a
-// value that is malformed for one of them leaves that one out.
+// search, 3.1.1.4.13). If the reference may lead to several types, it is followed to those that have the parameter
+// asked for. A type for which the value is malformed is left out.
 func (p *queryParser) chain(
 	at hop, param *extract.Param, modifier, chain, key, value string,
 ) (projections.Clause, *refusal) {
@@ -167,7 +167,8 @@ func (p *queryParser) list(at hop, key, value string) (projections.Clause, *refu
 			Shares: p.catalog.Clause("List", "item").Shares}}}}, nil
 }
 
-// lookInside has a chain look into what is contained, too. Nothing refers to that from elsewhere.
+// lookInside has a chain look into what is contained, too. It does so unless a _has is asked of the target: nothing
+// refers to a contained resource from elsewhere.
 func lookInside(p *extract.Param, t *projections.Target) {
 	for i := range t.Clauses {
 		switch c := &t.Clauses[i]; {

@@ -76,7 +76,8 @@ func (p *queryParser) sourceOf(include *Include, key, value string) *refusal {
 	return p.reaches(include, key)
 }
 
-// reaches holds that an include can ever find something from the types searched; what was included may be of any type.
+// reaches refuses an include that can never find something from the types searched. What was included may be of any
+// type, so :iterate is not refused.
 func (p *queryParser) reaches(include *Include, key string) *refusal {
 	searched := p.searched()
 	if include.Iterate {

@@ -8,9 +8,9 @@ import (
 	"binnacle/projections/catalog/extract"
 )
 
-// The tables of this file say what of FHIR's search is answered. What a table lists as not offered, and what no table
-// lists, is refused whatever the handling, wherever it stands: left out, it would widen what is found. A lenient reader
-// leaves out parameters that the type does not have, and nothing else that selects.
+// The tables of this file say what of FHIR's search is answered. What a table lists as not offered is refused. So is
+// what no table lists. The handling doesn't matter, because to leave it out would widen what is found. Of what
+// selects, a lenient reader leaves out only parameters that the type does not have.
 
 // modifierOffer is what the server makes of a modifier.
 type modifierOffer struct {
@@ -41,8 +41,8 @@ var modifiers = map[projections.Kind]map[string]modifierOffer{
 	},
 }
 
-// notOffered are parameters of FHIR R4 that select and that are not answered, beside those whose definition says so by
-// its kind or by having no expression (see [extract.Param.Searchable]): no definition stands for these.
+// notOffered are parameters of FHIR R4 that select and are not answered, and that have no definition in the catalog.
+// Those that have one are told by its kind, or by having no expression (see [extract.Param.Searchable]).
 var notOffered = map[string]bool{"_filter": true, "_in": true, "_query": true, "_text": true, "_content": true}
 
 // prefixes stand before numbers and dates (section 3.1.1.4.5).
@@ -101,8 +101,8 @@ func (p *queryParser) modifier(
 	return 0, "", invalid(key, "a %s parameter has no modifier %.40q", param.Kind, ":"+name)
 }
 
-// conditionForm refuses what a condition must not use, by its form alone: what hangs on anything but the resource
-// itself, or on how a text is analyzed, may be answered otherwise when the log is read again. It stays so whatever
+// conditionForm refuses what a condition must not use, by its form alone. Whatever depends on more than the resource
+// itself, or on how a text is analyzed, may be answered differently when the log is read again. This stays so whatever
 // searches come to offer.
 func (p *queryParser) conditionForm(key string) *refusal {
 	code, modifier, chain := splitKey(key)
@@ -130,8 +130,7 @@ func nothing() projections.Clause {
 		Values: []projections.Value{{AnySystem: true}}}
 }
 
-// isBlank tells whether a value has a text of white space or combining marks alone: it stands for nothing that a
-// resource may have.
+// isBlank tells whether a value has a text of nothing but white space or combining marks. No resource has such a text.
 func isBlank(kind projections.Kind, components []projections.Kind, v *projections.Value) bool {
 	blank := func(s string) bool { return s != "" && projections.IsBlank(s) }
 	switch kind {
@@ -149,8 +148,8 @@ func isBlank(kind projections.Kind, components []projections.Kind, v *projection
 	return false
 }
 
-// selecting leaves out the blank values of a clause, which select nothing. A condition with one is refused, and so is
-// the negation of nothing else: it would select everything.
+// selecting leaves out the blank values of a clause, because they select nothing. Two clauses are refused: one of a
+// condition, and :not with blank values alone, which would select everything.
 func (p *queryParser) selecting(clause projections.Clause, key string) (projections.Clause, *refusal) {
 	all := len(clause.Values)
 	clause.Values = slices.DeleteFunc(clause.Values, func(v projections.Value) bool {

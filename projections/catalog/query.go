@@ -40,8 +40,8 @@ type Options struct {
 	Now          func() time.Time // for the prefix ap on dates; nil: ap on dates is refused
 }
 
-// Issue is a parameter that was dropped, and why. The result may be wider than what was asked for: the client must be
-// told.
+// Issue is a parameter that was dropped, and why. The client must be told, because the result may be wider than what
+// was asked for.
 type Issue struct {
 	Param string      // as written
 	Kind  events.Kind // Invalid: not known; Unsupported: known and not offered, of what shapes the answer
@@ -75,10 +75,12 @@ const (
 	SummaryOfCount Summary = "count" // no resources, the total alone
 )
 
-// ParseQuery reads the parameters of a search on one type: application/x-www-form-urlencoded, their order kept. Clauses
-// and values stand in the order of the query; that of the compartment comes first. Errors are of kind Invalid
-// (malformed; a modifier that the parameter's kind doesn't have; not known, unless lenient), Unsupported (known and not
-// offered), NotFound (no such type) or TooCostly, and name the parameter.
+// ParseQuery reads the parameters of a search on one type, as application/x-www-form-urlencoded. Clauses and values
+// stand in the order of the query; the clause of the compartment comes first.
+//
+// Errors name the parameter. Kind Invalid: it is malformed, has a modifier that its kind doesn't have, or is not known
+// (unless lenient). Kind Unsupported: it is known and not offered. Kind NotFound: there is no such type. Kind
+// TooCostly: a limit is passed.
 func (c *Catalog) ParseQuery(raw string, o Options) (Parsed, error) {
 	p, err := c.newQueryParser(o)
 	if err != nil {
@@ -96,9 +98,9 @@ func (c *Catalog) ParseQuery(raw string, o Options) (Parsed, error) {
 }
 
 // ParseCondition reads the search of a conditional create, update, delete or reference. It is always strict, takes no
-// result parameters, needs at least one clause, and means the same whenever and wherever it is read: ap on dates, which
-// depends on the clock, is refused. So are chains and _has: whether a resource matches must hang on nothing but itself.
-// The query's Limit is 2: one match, or several.
+// parameters that shape a result, and needs at least one clause. A condition means the same whenever and wherever it
+// is read. So it refuses ap on dates, which depends on the clock, and chains and _has, because whether a resource
+// matches must depend on nothing but the resource. The query's Limit is 2: one match, or several.
 func (c *Catalog) ParseCondition(tenant, typ, raw string) (projections.Query, error) {
 	p, err := c.newQueryParser(Options{Tenant: tenant, Type: typ})
 	if err != nil {
@@ -156,7 +158,7 @@ func (c *Catalog) newQueryParser(o Options) (*queryParser, error) {
 	return p, nil
 }
 
-// finish holds what only all parameters together tell.
+// finish makes the query, and refuses what only all parameters together show to be wrong.
 func (p *queryParser) finish() (Parsed, error) {
 	switch {
 	case p.summary == SummaryText && len(p.includes) > 0:

@@ -12,8 +12,8 @@ import (
 )
 
 // Relative returns a condition in which references under a base are relative, as they are in the resources that are
-// stored: a condition means the same wherever it is read, and so names no server. What else stands there stays as it
-// is; what is malformed is for [Catalog.ParseCondition] to refuse.
+// stored. So a condition names no server, and means the same wherever it is read. Everything else stays as it is. What
+// is malformed is refused by [Catalog.ParseCondition].
 func (c *Catalog) Relative(typ, raw, base string) string {
 	own := c.types.Of(typ)
 	if own == nil || base == "" || !strings.Contains(raw, "=") {

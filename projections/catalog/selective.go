@@ -7,10 +7,11 @@ import (
 	"binnacle/projections"
 )
 
-// Selective holds that a condition asks for something that an index can go to: the equality of a code, a reference, an
-// id, a string's beginning, a date. Without that the projector would look through all resources of a type, while
-// everything behind the event waits; it has no limit of time, because what it decides must be the same in every
-// rebuild. Kind TooCostly.
+// Selective refuses a condition that asks for nothing that an index can go to: the equality of a code, a reference, an
+// id, a date, or the beginning of a string. Kind TooCostly.
+//
+// Without such a thing the projector would look through all resources of a type, while everything behind the event
+// waits. It has no limit of time, because what it decides must be the same in every rebuild.
 func Selective(query projections.Query) error {
 	if slices.ContainsFunc(query.Clauses, isSelective) {
 		return nil

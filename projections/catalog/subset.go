@@ -33,8 +33,8 @@ func (s *summaries) of(typ string) *kept {
 	return s.at(r4.PlaceOf(typ))
 }
 
-// at returns what a summary keeps at a place. Types of which no element is in a summary are kept whole where they
-// stand in one.
+// at returns what a summary keeps at a place. A type that has no element marked as summary is kept whole where it
+// stands in one.
 func (s *summaries) at(at r4.Place) *kept {
 	if made := s.made[at.Path]; made != nil {
 		return made
@@ -126,7 +126,7 @@ func (c *Catalog) ParseSubset(typ, raw string) (*Subset, error) {
 const subsetted = `{"system":"http://terminology.hl7.org/CodeSystem/v3-ObservationValue",` +
 	`"code":"SUBSETTED","display":"subsetted"}`
 
-// Append appends the part of a resource to dst, tagged as such. What is kept stands as it stood.
+// Append appends the part of a resource to dst, tagged as a part. What is kept has the bytes that it had.
 func (s *Subset) Append(dst []byte, doc *fhir.Document) []byte {
 	root := doc.Root()
 	dst = append(dst, '{')

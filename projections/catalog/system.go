@@ -8,9 +8,9 @@ import (
 	"binnacle/projections"
 )
 
-// ParseSystem reads the parameters of a search over several types (FHIR R4 http, 3.1.0.11): those that _type names,
-// else all types; in a compartment those that can be in it. A parameter must be known to every type that is searched.
-// Without _sort the newest come first. Options.Type is not used. See [Catalog.ParseQuery] for the rest.
+// ParseSystem reads the parameters of a search over several types (FHIR R4 http, 3.1.0.11). It searches the types that
+// _type names, else all types; in a compartment, those that can be in it. A parameter must be known to every type that
+// is searched. Without _sort the newest come first. Options.Type is not used. See [Catalog.ParseQuery] for the rest.
 func (c *Catalog) ParseSystem(raw string, o Options) (Parsed, error) {
 	types, typed, err := c.systemTypes(raw, o.Compartment)
 	if err != nil {

@@ -45,7 +45,8 @@ func unescape(s string) string {
 	return b.String()
 }
 
-// values reads one alternative. It may stand for several: a URL under the server's own base for the resource too, say.
+// values reads one alternative. It may stand for several values: a URL under the server's own base means the resource,
+// too.
 func (p *queryParser) values(
 	param *extract.Param, m projections.Modifier, targetType, key, text string,
 ) ([]projections.Value, *refusal) {
@@ -110,8 +111,8 @@ func (p *queryParser) compositeValues(param *extract.Param, key, text string) ([
 	return all, nil
 }
 
-// caseless gives a token the form in which it stands in an index: codes as they are, what is a text without its case.
-// Of a parameter that selects both it is asked for in both forms.
+// caseless gives a token the forms in which an index may have it: codes as they are, texts with their case folded. If
+// the parameter selects both, it is asked for in both forms.
 func caseless(param *extract.Param, v projections.Value) []projections.Value {
 	folded := v
 	folded.Code = projections.FoldCase(v.Code)
@@ -176,8 +177,8 @@ func hasSystem(datatype string) bool {
 }
 
 // referenceValues reads id, Type/id, an absolute URL or a canonical with or without version (FHIR R4, section
-// 3.1.1.4.11). A URL under the server's own base stands for the resource, and for the URL itself: canonicals are kept
-// as they were sent, and so is a reference that was sent under another name of the server.
+// 3.1.1.4.11). A URL under the server's own base stands for the resource. It also stands for the URL itself, because
+// canonicals are kept as they were sent, and so is a reference that was sent under another name of the server.
 func (p *queryParser) referenceValues(
 	param *extract.Param, targetType, key, text string,
 ) ([]projections.Value, *refusal) {

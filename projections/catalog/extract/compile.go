@@ -10,7 +10,7 @@ import (
 	"binnacle/projections/catalog/r4"
 )
 
-// errOtherType is what a branch of a union gives that begins with another type than the one at hand.
+// errOtherType is the error of a branch of a union that begins with another type than the one at hand.
 var errOtherType = errors.New("the path belongs to another type")
 
 // compiler compiles expressions against one focus into paths.
@@ -246,7 +246,7 @@ func typeArgument(e fhirpath.Expr) (string, error) {
 	return "", fhirpath.Errorf(e.Position(), "the name of a type should stand here")
 }
 
-// where filters. Of a choice, the datatypes that the condition makes no sense for are left out.
+// where filters. Of a choice it leaves out the datatypes for which the condition makes no sense.
 func (c *compiler) where(from []*node, criterion fhirpath.Expr) ([]*node, error) {
 	var to []*node
 	var firstErr error

@@ -79,8 +79,7 @@ func (c *compiler) condition(e fhirpath.Expr) (condition, error) {
 	}, nil
 }
 
-// fresh makes a compiler with the same focus and trees of its own: what one operand finds must not mix with what
-// another does.
+// fresh makes a compiler with the same focus and trees of its own, so that two operands don't mix what they find.
 func (c *compiler) fresh() *compiler { return c.at(c.paths.focus.at) }
 
 // finding is a set of paths whose values a condition wants.
@@ -203,8 +202,8 @@ func (c *compiler) existence(e *fhirpath.Call) (condition, error) {
 	}, nil
 }
 
-// isType compiles "resolve() is Type", where the type of a reference's target is wanted and nothing is resolved, and
-// "path is Type".
+// isType compiles "path is Type" and "resolve() is Type". For the latter nothing is resolved: the reference shows the
+// type of its target.
 func (c *compiler) isType(of fhirpath.Expr, typ string, position int) (condition, error) {
 	resolve, ok := of.(*fhirpath.Call)
 	if !ok || resolve.Name != "resolve" {

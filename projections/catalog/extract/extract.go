@@ -15,9 +15,9 @@ import (
 	"binnacle/projections/catalog/r4"
 )
 
-// extractionVersion is raised with every change of the code that gives other terms for a document, or another
-// projections.Fold of its strings: rebuilds hang on it. TestTheWholeSample tells of the terms, by the digest in
-// testdata/terms.golden.
+// extractionVersion must be raised with every change of the code that gives other terms for a document, or another
+// projections.Fold of its strings. An index that was made with another version asks for a rebuild. TestTheWholeSample
+// tells when the terms have changed, by the digest in testdata/terms.golden.
 const extractionVersion = 6
 
 // Types is what can be searched of all resource types, compiled to turn documents into terms. It doesn't change and is
@@ -63,8 +63,8 @@ func (x *Types) Extract(doc *fhir.Document) (projections.Extracted, error) {
 	return e, nil
 }
 
-// Check tells whether [Types.Extract] would fail for a resource, by the same code, and holds that all elements of R4
-// have their JSON form.
+// Check tells, by the same code, whether [Types.Extract] would fail for a resource, and whether an element of R4 has
+// the wrong JSON form.
 func (x *Types) Check(resource fhir.Node) error {
 	w, err := x.walk(resource)
 	if err != nil {

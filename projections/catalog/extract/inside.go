@@ -43,9 +43,9 @@ type interior struct {
 	links     int                   // that have been followed
 }
 
-// inside returns the terms of what the resource contains, step by step along the references. What would be too much
-// is left out, whole: a contained resource with some of its terms would seem to lack the others. One that can not be
-// read as its type is left out, too: a log may hold such a one.
+// inside returns the terms of what the resource contains, step by step along the references. A contained resource that
+// would be too much is left out whole: with some of its terms alone it would seem to lack the others. One that can't
+// be read as its type is left out, too, because a log may hold such a one.
 func (x *Types) inside(w *walk) []projections.Term {
 	if len(w.links) == 0 {
 		return nil
@@ -181,8 +181,8 @@ func (x *Types) walkInside(inside, container fhir.Node) *walk {
 	return w
 }
 
-// checkInside holds that what is contained can be read as its type: chains look into it. An unknown type is refused for
-// its form.
+// checkInside tells whether what is contained can be read as its type, because chains look into it. An unknown type is
+// no matter of this check: its form is refused.
 func (x *Types) checkInside(inside, container fhir.Node) error {
 	t := x.types[inside.Get("resourceType").Text()]
 	if t == nil {
@@ -196,7 +196,7 @@ func (x *Types) checkInside(inside, container fhir.Node) error {
 	return longString(w.terms)
 }
 
-// withoutRepeats are the terms; that an element is there without a value is said once of each parameter.
+// withoutRepeats returns the terms with at most one mark for each parameter that an element is there without a value.
 func withoutRepeats(terms []projections.Term) []projections.Term {
 	said := map[string]bool{}
 	return slices.DeleteFunc(slices.Clone(terms), func(t projections.Term) bool {

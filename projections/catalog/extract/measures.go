@@ -30,8 +30,8 @@ func (w *walk) moment(v fhir.Node, datatype string) (literal.Moment, bool) {
 	return m, err == nil
 }
 
-// ends reads a Period; an end that is missing is open. found is false when both are. A period that is written backwards
-// covers what lies between.
+// ends reads a Period. An end that is missing is open; found is false when both are missing. A period that is written
+// backwards covers what lies between its ends.
 func (w *walk) ends(v fhir.Node) (start, end int64, found bool) {
 	start, end = projections.MinTime, projections.MaxTime
 	if s := v.Get("start"); w.text(v, "start") != "" {
@@ -73,8 +73,8 @@ func readTiming(w *walk, o *output, v fhir.Node) {
 	}
 }
 
-// number reads a JSON number. One beyond what a float64 holds becomes the largest that there is: infinities are open
-// ends.
+// number reads a JSON number. One beyond what a float64 holds becomes the largest float64, because infinities stand
+// for open ends.
 func number(v fhir.Node) float64 {
 	f, _ := strconv.ParseFloat(v.Text(), 64)
 	return max(-math.MaxFloat64, min(f, math.MaxFloat64))

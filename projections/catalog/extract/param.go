@@ -75,8 +75,8 @@ func (p *Param) Followable() bool {
 	})
 }
 
-// InsideCode is the parameter under which the terms of contained resources of a type stand: what shares the
-// references of another one shares what they lead to.
+// InsideCode is the parameter under which the terms of contained resources of a type stand. A parameter that shares
+// the references of another one shares what they lead to, too.
 func (p *Param) InsideCode(typ string) string {
 	for _, s := range p.Shares {
 		if s.Types == nil || slices.Contains(s.Types, typ) {

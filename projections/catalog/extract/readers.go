@@ -109,7 +109,7 @@ func readCoding(w *walk, o *output, v fhir.Node) {
 	}
 }
 
-// coding makes the term of a Coding that has a code or a system, and returns its display, for which text stands in.
+// coding makes the term of a Coding that has a code or a system. It returns the display, or text when there is none.
 func (w *walk) coding(o *output, v fhir.Node, text string) (display string) {
 	t := projections.Term{Param: o.param, Kind: projections.Token, System: w.text(v, "system"), Code: w.text(v, "code")}
 	if t.Text = w.text(v, "display"); t.Text == "" {
@@ -213,8 +213,8 @@ func readURI(w *walk, o *output, v fhir.Node) {
 	}
 }
 
-// reference makes the term of a literal reference. One to what is contained is none: it leads nowhere outside, and
-// chains alone follow it.
+// reference makes the term of a literal reference. A reference to what is contained makes none: it leads nowhere
+// outside, and chains alone follow it.
 func (w *walk) reference(o *output, text string) {
 	if text == "" || text[0] == '#' {
 		return

@@ -8,9 +8,10 @@ import (
 	"binnacle/projections"
 )
 
-// Many parameters repeat others: subject where it is a Patient is patient, code with the codes of the components is
-// combo-code. Which ones is read off the compiled expressions, so it is the same for the same definitions: a parameter
-// whose terms always are those of others shares them (see projections.Share), and an index keeps them once.
+// Many parameters repeat others: patient is subject where it is a Patient; combo-code is code and component-code
+// together. A parameter whose terms always are those of others shares them (see [projections.Share]), and an index
+// keeps them once. The compiled expressions tell which parameters these are, so it is the same for the same
+// definitions.
 
 // sourceNode is where terms of a parameter come from: a node of the type's tree, which other parameters with the same
 // path share.
@@ -21,7 +22,7 @@ type sourceNode struct {
 	composite string // what the components of a composite are made of
 }
 
-// origin is what of a source node is equal when the terms are.
+// origin is the part of a source node that is equal whenever the terms are equal.
 type origin struct {
 	of                *node
 	target, composite string
@@ -76,8 +77,8 @@ func (p *Param) origins() []origin {
 	return all
 }
 
-// sharesOf finds parameters of the same kind whose terms together are those of p: one, or, of kinds whose values need
-// not be in one place to be sorted, several.
+// sharesOf finds parameters of the same kind whose terms together are those of p. It is one parameter, or several of a
+// kind whose values need not be in one place to be sorted.
 func (p *Param) sharesOf(others []*Param) []projections.Share {
 	left := p.origins()
 	var shares []projections.Share
@@ -103,7 +104,7 @@ func (p *Param) sharesOf(others []*Param) []projections.Share {
 	return nil
 }
 
-// restricts finds a reference parameter of which p has what points to some types.
+// restricts finds a reference parameter of which p has the references to some types.
 func (p *Param) restricts(others []*Param) []projections.Share {
 	var paths []*node
 	targets := map[*node][]string{}

@@ -19,8 +19,8 @@ func (s *systemSet) add(m *r4.Model, element string) {
 	s.names = union(s.names, more)
 }
 
-// CodeValue gives a token of a parameter that selects codes alone the form of their terms, which have no system. A
-// system that is known not to be theirs is left in the value, which then finds nothing.
+// CodeValue reads a token that is asked of a parameter that selects nothing but codes. Their terms have no system, so
+// the value gets none. A system that is known not to be theirs stays, and the value finds nothing.
 func (p *Param) CodeValue(v projections.Value) (value projections.Value, offered bool) {
 	s := &p.systems
 	known := !s.open && len(s.names) > 0

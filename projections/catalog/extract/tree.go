@@ -9,8 +9,8 @@ import (
 )
 
 // paths is a compiled set of paths: a tree of the elements to visit from the focus, and one from the resource that the
-// document holds (for %resource and for paths that begin with a type). For a type's own parameters both are the same
-// tree, so the paths of all its parameters share their beginnings and a document is walked once.
+// document holds (for %resource, and for paths that begin with a type). For a type's own parameters both are the same
+// tree. So the paths of all parameters share their beginnings, and a document is walked once.
 type paths struct {
 	focus, resource *node
 	slots           int // counters that indexers need

@@ -9,7 +9,7 @@ import (
 // maxTerms bounds the terms of one resource. A thousand items of a list are a few thousand terms.
 const maxTerms = 100_000
 
-// Capacities from which on memory is not kept for the next document.
+// Memory with a larger capacity is not kept for the next document.
 const (
 	manyTerms = 4096
 	manyFound = 64
@@ -165,8 +165,8 @@ func (w *walk) object(v fhir.Node, key string) fhir.Node {
 	return m
 }
 
-// items calls visit with the items of a member that must be an array of a kind, if it is there. Among primitives null
-// may stand.
+// items calls visit with the items of a member that must be an array of a kind, if it is there. Among primitives there
+// may be null.
 func (w *walk) items(v fhir.Node, key string, kind fhir.JSONKind, visit func(fhir.Node)) {
 	list := v.Get(key)
 	if k := list.Kind(); k == fhir.None {
