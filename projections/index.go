@@ -294,7 +294,7 @@ type Indexes interface {
 	Sweeper() Sweeper
 }
 
-// Definitions keeps what catalogs are compiled from.
+// Definitions keeps what the catalog of a generation is made from: what all of its dialects search by ([Dialects]).
 type Definitions interface {
 	// Keep stores the definitions that a catalog is compiled from. So every process can compile the catalog again for
 	// as long as a generation has it. If definitions of this catalog are there already, they stay.
@@ -371,6 +371,6 @@ type Building interface {
 type Generation struct {
 	Number  int
 	State   string // "building", "live" or "old"
-	Catalog string // digest of the catalog it was made with
+	Catalog string // digest of the catalog it was made with, that of its dialects ([Dialects.Digest])
 	Made    time.Time
 }
