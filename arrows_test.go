@@ -24,13 +24,15 @@ var rooms = map[string][]string{
 	"events":      {"events"},
 }
 
-// workshops says which rooms of infra a room of infra may know. The commands (infra itself), its tools and tests may know all.
+// workshops says which rooms of infra a room of infra may know. The commands (infra itself), its tools and tests may
+// know all.
 var workshops = map[string][]string{
 	"infra/terminal": nil,
 	"infra/parts":    nil,
 	"infra/load":     {"infra/terminal"},
 	"infra/node":     {"infra/terminal", "infra/parts"},
-	"infra/bench":    {"infra/terminal", "infra/parts", "infra/load", "infra/generate", "infra/indexbench", "infra/sample"},
+	"infra/bench": {"infra/terminal", "infra/parts", "infra/load", "infra/generate", "infra/indexbench",
+		"infra/sample"},
 }
 
 // catalog says which rooms of the catalog a room of it may know. The catalog itself may know all.
@@ -39,19 +41,21 @@ var catalog = map[string][]string{
 	"projections/catalog/fhirpath":  nil,
 	"projections/catalog/r4":        nil,
 	"projections/catalog/parameter": {"projections/catalog/r4"},
-	"projections/catalog/extract": {"projections/catalog/literal", "projections/catalog/fhirpath", "projections/catalog/r4",
+	"projections/catalog/extract": {"projections/catalog/literal", "projections/catalog/fhirpath",
+		"projections/catalog/r4",
 		"projections/catalog/parameter"},
 }
 
 // engine says which rooms of the index a room of it may know: what stands above it alone.
 var engine = map[string][]string{
-	"projections/index/keys":     nil,
-	"projections/index/sql":      {"projections/index/keys"},
-	"projections/index/rows":     {"projections/index/keys"},
-	"projections/index/reads":    {"projections/index/keys", "projections/index/sql", "projections/index/rows"},
-	"projections/index/sets":     {"projections/index/keys", "projections/index/sql"},
-	"projections/index/sqlterms": {"projections/index/keys", "projections/index/sql", "projections/index/rows", "projections/index/sets"},
-	"projections/index/current":  nil,
+	"projections/index/keys":  nil,
+	"projections/index/sql":   {"projections/index/keys"},
+	"projections/index/rows":  {"projections/index/keys"},
+	"projections/index/reads": {"projections/index/keys", "projections/index/sql", "projections/index/rows"},
+	"projections/index/sets":  {"projections/index/keys", "projections/index/sql"},
+	"projections/index/sqlterms": {"projections/index/keys", "projections/index/sql", "projections/index/rows",
+		"projections/index/sets"},
+	"projections/index/current": nil,
 }
 
 // drivers are imported by infra/parts/drivers.go and by tests alone.
@@ -63,18 +67,19 @@ var drivers = []string{
 
 // homes says where a third-party client may show, tests included.
 var homes = map[string][]string{
-	"github.com/IBM/sarama":                         {"events/kafka"},
-	"github.com/ThreeDotsLabs/watermill-kafka":      {"events/kafka"},
-	"github.com/gocql/gocql":                        {"projections/blobs/cassandra"},
-	"github.com/jackc/pgx":                          {"projections/index/postgres"},
-	"github.com/gin-gonic/gin":                      {"readapi"},
-	"modernc.org/sqlite":                            {"events/sqlitefile"},
-	"github.com/alecthomas/kong":                    {"infra"},
-	"github.com/schollz/progressbar":                {"infra"},
-	"github.com/HdrHistogram/hdrhistogram-go":       {"infra"},
-	"github.com/fxamacker/cbor":                     {"events", "projections/index/rows"},
-	"github.com/prometheus/client_golang":           {"infra", "readapi"},
-	"github.com/maypok86/otter":                     {"projections/blobs/cache", "projections/index/current", "functions/project", "functions/rebuild"},
+	"github.com/IBM/sarama":                    {"events/kafka"},
+	"github.com/ThreeDotsLabs/watermill-kafka": {"events/kafka"},
+	"github.com/gocql/gocql":                   {"projections/blobs/cassandra"},
+	"github.com/jackc/pgx":                     {"projections/index/postgres"},
+	"github.com/gin-gonic/gin":                 {"readapi"},
+	"modernc.org/sqlite":                       {"events/sqlitefile"},
+	"github.com/alecthomas/kong":               {"infra"},
+	"github.com/schollz/progressbar":           {"infra"},
+	"github.com/HdrHistogram/hdrhistogram-go":  {"infra"},
+	"github.com/fxamacker/cbor":                {"events", "projections/index/rows"},
+	"github.com/prometheus/client_golang":      {"infra", "readapi"},
+	"github.com/maypok86/otter": {"projections/blobs/cache", "projections/index/current",
+		"functions/project", "functions/rebuild"},
 	"github.com/ThreeDotsLabs/watermill/components": {},
 	"github.com/anishathalye/porcupine":             {"infra/e2e"},
 	"github.com/Shopify/toxiproxy":                  {"infra/e2e"},
@@ -205,7 +210,8 @@ func TestDriversAreKnownToOneFileAndToTests(t *testing.T) {
 	}
 }
 
-// contractMethods is how many methods of its own a contract has at the most; larger ones are made of slices, by who uses them.
+// contractMethods is how many methods of its own a contract has at the most; larger ones are made of slices, by who
+// uses them.
 const contractMethods = 6
 
 func TestContractsAreMadeOfSmallSlices(t *testing.T) {
@@ -229,7 +235,8 @@ func TestContractsAreMadeOfSmallSlices(t *testing.T) {
 				own += len(method.Names)
 			}
 			if own > contractMethods {
-				t.Errorf("%s: %s has %d methods, and %d are allowed: make slices of it by who uses them", file, spec.Name.Name, own, contractMethods)
+				t.Errorf("%s: %s has %d methods, and %d are allowed: make slices of it by who uses them", file,
+					spec.Name.Name, own, contractMethods)
 			}
 		}
 	})
@@ -245,7 +252,9 @@ func TestThirdPartyClientsShowInOneRoom(t *testing.T) {
 				if imported != client && !strings.HasPrefix(imported, client+"/") {
 					continue
 				}
-				home := slices.ContainsFunc(allowed, func(a string) bool { return folder == a || strings.HasPrefix(folder, a+"/") })
+				home := slices.ContainsFunc(allowed, func(a string) bool {
+					return folder == a || strings.HasPrefix(folder, a+"/")
+				})
 				if !home && strangers[file] != client {
 					t.Errorf("%s imports %s, which may show in %v only", file, imported, allowed)
 				}
@@ -259,24 +268,28 @@ var speakers = []string{"events/fhir/rest", "functions/door"}
 
 func TestBelowTheOuterDoorTwoRoomsSpeakHTTP(t *testing.T) {
 	goFiles(t, func(folder, file string, parsed *ast.File) {
-		if !slices.Contains([]string{"events", "projections", "functions"}, room(folder)) || slices.Contains(speakers, folder) ||
+		if !slices.Contains([]string{"events", "projections", "functions"}, room(folder)) ||
+			slices.Contains(speakers, folder) ||
 			room(folder) == "functions" && isTest(folder, file) {
 			return
 		}
 		for _, imported := range imports(parsed) {
-			if imported == "net/http" || strings.HasPrefix(imported, "net/http/") || slices.Contains(speakers, strings.TrimPrefix(imported, "binnacle/")) {
+			if imported == "net/http" || strings.HasPrefix(imported, "net/http/") ||
+				slices.Contains(speakers, strings.TrimPrefix(imported, "binnacle/")) {
 				t.Errorf("%s imports %s: HTTP is spoken in %v and in the reading doors", file, imported, speakers)
 			}
 		}
 	})
 }
 
-// siblings are the folders of functions that a folder of functions may know: a rebuild decides with the projector's own code.
+// siblings are the folders of functions that a folder of functions may know: a rebuild decides with the projector's own
+// code.
 var siblings = map[string][]string{
 	"functions/rebuild": {"functions/project"},
 }
 
-// TestFunctionsKnowNoSibling: a folder of functions stands on the small verbs beside it, which know none of the folders.
+// TestFunctionsKnowNoSibling: a folder of functions stands on the small verbs beside it, which know none of the
+// folders.
 func TestFunctionsKnowNoSibling(t *testing.T) {
 	goFiles(t, func(folder, file string, parsed *ast.File) {
 		if room(folder) != "functions" || isTest(folder, file) {
@@ -284,15 +297,17 @@ func TestFunctionsKnowNoSibling(t *testing.T) {
 		}
 		for _, imported := range imports(parsed) {
 			inside, ours := strings.CutPrefix(imported, "binnacle/")
-			if ours && strings.HasPrefix(inside, "functions/") && inside != folder && !slices.Contains(siblings[folder], inside) {
-				t.Errorf("%s imports %s: functions know no sibling, %s knows %v", file, imported, folder, siblings[folder])
+			if ours && strings.HasPrefix(inside, "functions/") && inside != folder &&
+				!slices.Contains(siblings[folder], inside) {
+				t.Errorf("%s imports %s: functions know no sibling, %s knows %v", file, imported, folder,
+					siblings[folder])
 			}
 		}
 	})
 }
 
-// packageLines is how many lines of code a package has at the most: what one can read in an afternoon. Tests don't count, nor do the
-// suites that drivers share.
+// packageLines is how many lines of code a package has at the most: what one can read in an afternoon. Tests don't
+// count, nor do the suites that drivers share.
 const packageLines = 3000
 
 // fileLines is how long a file is at the most, tests included.
@@ -343,13 +358,16 @@ func TestPackagesAndFilesCanBeRead(t *testing.T) {
 	}
 }
 
-// speakFHIR are the rooms of functions and projections that know what is in a content of FHIR. The others ask its dialect.
+// speakFHIR are the rooms of functions and projections that know what is in a content of FHIR. The others ask its
+// dialect.
 var speakFHIR = []string{"functions/door", "functions/functionstest", "projections/fhir", "projections/catalog"}
 
 func TestWhatContentsMeanIsAskedOfADialect(t *testing.T) {
 	seen := 0
 	under := func(folder string, rooms ...string) bool {
-		return slices.ContainsFunc(rooms, func(room string) bool { return folder == room || strings.HasPrefix(folder, room+"/") })
+		return slices.ContainsFunc(rooms, func(room string) bool {
+			return folder == room || strings.HasPrefix(folder, room+"/")
+		})
 	}
 	goFiles(t, func(folder, file string, parsed *ast.File) {
 		if strings.HasSuffix(file, "_test.go") {
@@ -362,10 +380,12 @@ func TestWhatContentsMeanIsAskedOfADialect(t *testing.T) {
 			}
 			seen++
 			if slices.Contains([]string{"functions", "projections"}, room(folder)) && !under(folder, speakFHIR...) {
-				t.Errorf("%s imports %s: what a content means is asked of its dialect; FHIR is known in %v", file, imported, speakFHIR)
+				t.Errorf("%s imports %s: what a content means is asked of its dialect; FHIR is known in %v", file,
+					imported, speakFHIR)
 			}
 			if inside == "projections/fhir" && !under(folder, "infra", "functions/functionstest") {
-				t.Errorf("%s imports %s: infra puts the dialects together, and the others are handed them", file, imported)
+				t.Errorf("%s imports %s: infra puts the dialects together, and the others are handed them", file,
+					imported)
 			}
 		}
 	})

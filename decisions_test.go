@@ -52,7 +52,8 @@ func TestEveryADRHasItsHeadAndItsPlaceInTheList(t *testing.T) {
 		t.Fatal(err)
 	}
 	listed := map[int]string{}
-	for _, m := range regexp.MustCompile(`(?m)^\| \[(\d+)\]\((\d{4})-\S+\.md\) \| .* \|$`).FindAllStringSubmatch(string(page), -1) {
+	for _, m := range regexp.MustCompile(`(?m)^\| \[(\d+)\]\((\d{4})-\S+\.md\) \| .* \|$`).FindAllStringSubmatch(
+		string(page), -1) {
 		number, _ := strconv.Atoi(m[1])
 		if file, _ := strconv.Atoi(m[2]); file != number {
 			t.Errorf("docs/decisions/README.md links ADR %d to the file of ADR %d", number, file)
@@ -69,8 +70,10 @@ func TestEveryADRHasItsHeadAndItsPlaceInTheList(t *testing.T) {
 			t.Errorf("ADR %d lacks one of the lines - Status:, - Date: and - Replaces: behind its title", number)
 			continue
 		}
-		if line := listed[number]; !strings.Contains(line, "| "+title[2]+" |") || !strings.Contains(line, "| "+head[1]+" |") {
-			t.Errorf("docs/decisions/README.md says of ADR %d %q, want its title %q and its status %q", number, line, title[2], head[1])
+		if line := listed[number]; !strings.Contains(line, "| "+title[2]+" |") ||
+			!strings.Contains(line, "| "+head[1]+" |") {
+			t.Errorf("docs/decisions/README.md says of ADR %d %q, want its title %q and its status %q", number, line,
+				title[2], head[1])
 		}
 		delete(listed, number)
 	}
@@ -91,7 +94,8 @@ func TestEveryADRThatIsMentionedIsThere(t *testing.T) {
 			}
 			return nil
 		}
-		if !slices.Contains([]string{".go", ".md", ".yml", ".yaml", ".sql", ".sh"}, filepath.Ext(file)) || file == "decisions_test.go" {
+		if !slices.Contains([]string{".go", ".md", ".yml", ".yaml", ".sql", ".sh"}, filepath.Ext(file)) ||
+			file == "decisions_test.go" {
 			return nil
 		}
 		text, err := os.ReadFile(file)
@@ -102,7 +106,8 @@ func TestEveryADRThatIsMentionedIsThere(t *testing.T) {
 			for _, digits := range regexp.MustCompile(`\d+`).FindAllString(m[1], -1) {
 				mentioned++
 				if number, _ := strconv.Atoi(digits); all[number] == "" {
-					t.Errorf("%s mentions ADR %d, which is not there; docs/decisions/README.md says what became of old numbers", file, number)
+					t.Errorf("%s mentions ADR %d, which is not there; docs/decisions/README.md says what became of "+
+						"old numbers", file, number)
 				}
 			}
 		}
@@ -116,7 +121,8 @@ func TestEveryADRThatIsMentionedIsThere(t *testing.T) {
 	}
 }
 
-// A record is an event at its place in the log, and a decision is what was decided about it (docs/architecture.md): ADRs are neither.
+// A record is an event at its place in the log, and a decision is what was decided about it (docs/architecture.md):
+// ADRs are neither.
 func TestDocumentsCallADRsByTheirName(t *testing.T) {
 	for _, page := range documents(t) {
 		for i, line := range strings.Split(page.text, "\n") {
@@ -133,8 +139,10 @@ func TestLinesOfTheMapAndOfADRsFit(t *testing.T) {
 			continue
 		}
 		for i, line := range strings.Split(page.text, "\n") {
-			if columns := utf8.RuneCountInString(line); columns > 120 && !strings.HasPrefix(strings.TrimSpace(line), "|") {
-				t.Errorf("%s, line %d has %d columns, want 120 at the most (tables may have more)", page.name, i+1, columns)
+			if columns := utf8.RuneCountInString(line); columns > 120 &&
+				!strings.HasPrefix(strings.TrimSpace(line), "|") {
+				t.Errorf("%s, line %d has %d columns, want 120 at the most (tables may have more)", page.name, i+1,
+					columns)
 			}
 		}
 	}

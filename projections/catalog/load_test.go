@@ -31,7 +31,8 @@ func defaultCatalog(t testing.TB) *Catalog {
 
 // own writes a SearchParameter.
 func own(code, base, typ, expression string) string {
-	return `{"resourceType":"SearchParameter","url":"http://example.org/` + code + `","code":"` + code + `","base":["` + base + `"],"type":"` + typ + `","expression":"` + expression + `"}`
+	return `{"resourceType":"SearchParameter","url":"http://example.org/` + code + `","code":"` + code + `","base":["` +
+		base + `"],"type":"` + typ + `","expression":"` + expression + `"}`
 }
 
 func TestABadDefinitionIsRefusedByName(t *testing.T) {
@@ -57,31 +58,42 @@ func TestABadDefinitionIsRefusedByName(t *testing.T) {
 		{own("x", "Patients", "token", "Patient.gender"), `base "Patients"`},
 		{own("x", "Patient", "token", ""), "expression is missing"},
 		{strings.Replace(own("x", "Patient", "token", "Patient.gender"), `["Patient"]`, `[]`, 1), "base is missing"},
-		{bundle(own("x", "Patient", "token", "Patient.gender"), own("x", "Patient", "token", "Patient.active")), "both define the parameter x of Patient"},
-		{own("x", "Patient", "token", "Patient.gendre"), `http://example.org/x, expression "Patient.gendre": on Patient: position 8: Patient has no element "gendre"`},
+		{bundle(own("x", "Patient", "token", "Patient.gender"), own("x", "Patient", "token", "Patient.active")),
+			"both define the parameter x of Patient"},
+		{own("x", "Patient", "token", "Patient.gendre"),
+			`http://example.org/x, expression "Patient.gendre": on Patient: position 8: Patient has no element "gendre"`},
 		{own("x", "Patient", "token", "Patient.name.("), "position 13: a name should stand where"},
-		{own("x", "Patient", "token", "Patient.name."), "position 13: a name should stand where the end of the expression stands"},
+		{own("x", "Patient", "token", "Patient.name."),
+			"position 13: a name should stand where the end of the expression stands"},
 		{own("x", "Patient", "token", "Patient.name + 'x'"), "position 13: the operator + is not in the subset"},
-		{own("x", "Patient", "token", "Patient.name.repeat(given)"), "position 13: the function repeat() with 1 arguments is not in the subset"},
+		{own("x", "Patient", "token", "Patient.name.repeat(given)"),
+			"position 13: the function repeat() with 1 arguments is not in the subset"},
 		{own("x", "Patient", "token", "Patient.link.other.resolve().gender"), "position 19: the function resolve()"},
 		{own("x", "Patient", "token", "%ucum"), "position 0: the variable %ucum"},
 		{own("x", "Patient", "token", "'x'"), "position 0: a constant selects no element"},
 		{own("x", "Patient", "token", "Observation.code"), "no part of the expression is about Patient"},
 		{own("x", "Patient", "date", "Patient.gender"), "a date parameter can index none of [code]"},
 		{own("x", "Patient", "date", "Patient.active = true"), "which a date parameter can not index"},
-		{own("x", "Patient", "token", "Patient.deceased.as(Period)"), "Patient.deceased[x] can not be Period; its types are boolean, dateTime"},
+		{own("x", "Patient", "token", "Patient.deceased.as(Period)"),
+			"Patient.deceased[x] can not be Period; its types are boolean, dateTime"},
 		{own("x", "Patient", "token", "Patient.telecom.where(sistem = 'x')"), `ContactPoint has no element "sistem"`},
 		{own("x", "Patient", "token", "Patient.telecom.where(system)"), "which is neither true nor false"},
 		{own("x", "Patient", "token", "Patient.telecom.where(system = use)"), "one side of = must be a constant"},
-		{own("x", "Patient", "token", "Patient.telecom.where(resolve() is Patient)"), "ContactPoint is ContactPoint, which refers to nothing"},
+		{own("x", "Patient", "token", "Patient.telecom.where(resolve() is Patient)"),
+			"ContactPoint is ContactPoint, which refers to nothing"},
 		{own("x", "Patient", "token", "Patient.link.other.where(resolve() is Human)"), "Human is no resource type"},
 		{own("x", "Patient", "reference", "(Patient.active = true) | Patient.link.other"), "gives true or false"},
 		{own("date", "Encounter", "string", "Encounter.status"), "is its main date, and must stay a date parameter"},
-		{composite(`{"definition":"http://x/unknown","expression":"code"}`), `component[0].definition "http://x/unknown" is not a known SearchParameter`},
-		{composite(`{"definition":"http://hl7.org/fhir/SearchParameter/clinical-code","expression":"kode"}`), `component code, expression "kode"`},
-		{composite(`{"definition":"http://hl7.org/fhir/SearchParameter/clinical-code","expression":"("}`), `component[0].expression "("`},
-		{composite(`{"definition":"http://hl7.org/fhir/SearchParameter/clinical-code","expression":"effective"}`), "a token can index none of"},
-		{strings.Replace(own("x", "Observation", "composite", "Observation"), `"expression"`, `"component":[],"expression"`, 1), "at least two components"},
+		{composite(`{"definition":"http://x/unknown","expression":"code"}`),
+			`component[0].definition "http://x/unknown" is not a known SearchParameter`},
+		{composite(`{"definition":"http://hl7.org/fhir/SearchParameter/clinical-code","expression":"kode"}`),
+			`component code, expression "kode"`},
+		{composite(`{"definition":"http://hl7.org/fhir/SearchParameter/clinical-code","expression":"("}`),
+			`component[0].expression "("`},
+		{composite(`{"definition":"http://hl7.org/fhir/SearchParameter/clinical-code","expression":"effective"}`),
+			"a token can index none of"},
+		{strings.Replace(own("x", "Observation", "composite", "Observation"), `"expression"`,
+			`"component":[],"expression"`, 1), "at least two components"},
 	} {
 		_, err := Load([]byte(test.data))
 		if events.KindOf(err) != events.Invalid || !strings.Contains(err.Error(), test.want) {
@@ -91,8 +103,9 @@ func TestABadDefinitionIsRefusedByName(t *testing.T) {
 }
 
 func TestAnOwnDefinitionStandsInPlaceOfAnInheritedOrR4One(t *testing.T) {
-	c, err := Load([]byte(own("gender", "Patient", "string", "Patient.gender")), []byte(strings.Replace(own("born", "Person", "date", "Person.birthDate"),
-		"http://example.org/born", "http://hl7.org/fhir/SearchParameter/individual-birthdate", 1)))
+	c, err := Load([]byte(own("gender", "Patient", "string", "Patient.gender")),
+		[]byte(strings.Replace(own("born", "Person", "date", "Person.birthDate"),
+			"http://example.org/born", "http://hl7.org/fhir/SearchParameter/individual-birthdate", 1)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,7 +144,8 @@ func TestTheDigestChangesWithTheDefinitionsAlone(t *testing.T) {
 		t.Error("equal definitions give different digests")
 	}
 	seen := map[string]string{r4: "none"}
-	for _, more := range []string{a, b, own("a", "Patient", "string", "Patient.gender"), own("a", "Patient", "token", "Patient.active"), own("a", "Person", "token", "Person.gender")} {
+	for _, more := range []string{a, b, own("a", "Patient", "string", "Patient.gender"),
+		own("a", "Patient", "token", "Patient.active"), own("a", "Person", "token", "Person.gender")} {
 		d := digest(more)
 		if other, ok := seen[d]; ok {
 			t.Errorf("%s has the digest of %s", more, other)
@@ -152,21 +166,26 @@ func TestParamsAreSortedAndComplete(t *testing.T) {
 		}
 	}
 	p, ok := c.Param("Patient", "general-practitioner")
-	if !ok || p.URL != "http://hl7.org/fhir/SearchParameter/Patient-general-practitioner" || p.Type != "Patient" || strings.Join(p.Targets, " ") != "Practitioner Organization PractitionerRole" {
+	if !ok || p.URL != "http://hl7.org/fhir/SearchParameter/Patient-general-practitioner" || p.Type != "Patient" ||
+		strings.Join(p.Targets, " ") != "Practitioner Organization PractitionerRole" {
 		t.Errorf("general-practitioner is %+v", p)
 	}
 	if p, _ := c.Param("Patient", "_tag"); p.Type != "Resource" {
 		t.Errorf("_tag is defined on %s", p.Type)
 	}
-	for code, want := range map[string]bool{"_text": false, "_content": false, "_query": false, "gender": true, "_id": true} {
+	for code, want := range map[string]bool{"_text": false, "_content": false, "_query": false, "gender": true,
+		"_id": true} {
 		if p, ok := c.Param("Patient", code); !ok || p.Searchable() != want {
 			t.Errorf("%s: %v, searchable %v; want %v", code, ok, p.Searchable(), want)
 		}
 	}
-	if got := c.Clause("Observation", "patient").Shares; len(got) != 1 || got[0].Param != "subject" || c.Clause("Observation", "x").Shares != nil {
+	if got := c.Clause("Observation", "patient").Shares; len(got) != 1 || got[0].Param != "subject" ||
+		c.Clause("Observation", "x").Shares != nil {
 		t.Errorf("a clause of patient shares %v", got)
 	}
-	if _, ok := c.Param("Nonsense", "x"); ok || c.Params("Nonsense") != nil || c.Known("Nonsense") || c.Known("Resource") || c.Known("Parameters") || !c.Readable("Parameters") || c.Readable("Nonsense") || !c.Known("Patient") {
+	if _, ok := c.Param("Nonsense", "x"); ok || c.Params("Nonsense") != nil || c.Known("Nonsense") ||
+		c.Known("Resource") || c.Known("Parameters") || !c.Readable("Parameters") || c.Readable("Nonsense") ||
+		!c.Known("Patient") {
 		t.Error("a type that is none is known")
 	}
 }
@@ -186,7 +205,8 @@ func TestEveryMainDateIsADateParameterThatGivesDates(t *testing.T) {
 		code := c.MainDate(typ)
 		if code == "" {
 			for _, p := range c.Params(typ) {
-				if p.Kind == projections.Date && (p.Code == "date" || p.Code == "created" || p.Code == "issued" || p.Code == "period") {
+				if p.Kind == projections.Date && (p.Code == "date" || p.Code == "created" || p.Code == "issued" ||
+					p.Code == "period") {
 					t.Errorf("%s has the date parameter %s and no main date", typ, p.Code)
 				}
 			}
@@ -223,7 +243,8 @@ func TestCompartmentsNameParametersThatThereAre(t *testing.T) {
 			}
 		}
 	}
-	if params, ok := c.Compartment("Patient", "Observation"); !ok || !slices.Equal(params, []string{"performer", "subject"}) {
+	if params, ok := c.Compartment("Patient", "Observation"); !ok ||
+		!slices.Equal(params, []string{"performer", "subject"}) {
 		t.Errorf("an Observation is in the compartment Patient by %v, %v", params, ok)
 	}
 	if _, ok := c.Compartment("Patient", "Organization"); ok {

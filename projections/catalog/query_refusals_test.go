@@ -163,7 +163,8 @@ func TestRefusals(t *testing.T) {
 	if _, err := c.ParseQuery("near=1|2|3|km", Options{Type: "Location"}); events.KindOf(err) != events.Unsupported {
 		t.Errorf("near: %v", err)
 	}
-	if _, err := c.ParseQuery("derived-from=http://x|", Options{Type: "Library"}); events.KindOf(err) != events.Invalid {
+	if _, err := c.ParseQuery("derived-from=http://x|",
+		Options{Type: "Library"}); events.KindOf(err) != events.Invalid {
 		t.Errorf("a canonical without its version: %v", err)
 	}
 }

@@ -7,7 +7,8 @@ import (
 )
 
 func TestACatalogIsTheSameAfterItsDefinitionsWereKept(t *testing.T) {
-	own := []byte(`{"resourceType":"SearchParameter","url":"urn:own","code":"own","base":["Patient"],"type":"string","expression":"Patient.name.text"}`)
+	own := []byte(
+		`{"resourceType":"SearchParameter","url":"urn:own","code":"own","base":["Patient"],"type":"string","expression":"Patient.name.text"}`)
 	for name, more := range map[string][][]byte{"R4 alone": nil, "with the operator's own": {own}} {
 		c, err := Load(more...)
 		if err != nil {

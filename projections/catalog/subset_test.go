@@ -17,16 +17,22 @@ func TestAPartKeepsTheBytesOfWhatItKeeps(t *testing.T) {
 		doc      string
 		want     string
 	}{
-		{"Basic", SummaryTrue, nil, `{"resourceType":"Basic","id":"1","code":{"text":"a\u00e9"},"extension":[{"url":"x"}]}`,
+		{"Basic", SummaryTrue, nil,
+			`{"resourceType":"Basic","id":"1","code":{"text":"a\u00e9"},"extension":[{"url":"x"}]}`,
 			`{"resourceType":"Basic","id":"1","code":{"text":"a\u00e9"},"meta":{"tag":[` + subsetted + `]}}`},
-		{"Basic", SummaryData, nil, `{ "meta" : {"tag":[ {"code":"a"} ],"source":"s"} , "text":{}, "_text":{}, "resourceType" : "Basic" }`,
+		{"Basic", SummaryData, nil,
+			`{ "meta" : {"tag":[ {"code":"a"} ],"source":"s"} , "text":{}, "_text":{}, "resourceType" : "Basic" }`,
 			`{"meta":{"source":"s","tag":[{"code":"a"},` + subsetted + `]},"resourceType":"Basic"}`},
-		{"Binary", SummaryTrue, nil, `{"resourceType":"Binary","contentType":"text/plain","data":"AAAA"}`, `{"resourceType":"Binary","contentType":"text/plain","meta":{"tag":[` + subsetted + `]}}`},
-		{"DocumentReference", SummaryTrue, nil, `{"resourceType":"DocumentReference","status":"current","content":[{"attachment":{"url":"http://x","data":"AAAA","title":"t"},"extension":[1]}],"meta":{}}`,
+		{"Binary", SummaryTrue, nil, `{"resourceType":"Binary","contentType":"text/plain","data":"AAAA"}`,
+			`{"resourceType":"Binary","contentType":"text/plain","meta":{"tag":[` + subsetted + `]}}`},
+		{"DocumentReference", SummaryTrue, nil,
+			`{"resourceType":"DocumentReference","status":"current","content":[{"attachment":{"url":"http://x","data":"AAAA","title":"t"},"extension":[1]}],"meta":{}}`,
 			`{"resourceType":"DocumentReference","status":"current","content":[{"attachment":{"url":"http://x","title":"t"}}],"meta":{"tag":[` + subsetted + `]}}`},
-		{"Patient", "", []string{"name", "deceased"}, `{"resourceType":"Patient","name":[{"family":"x"}, {"family":"y"} ],"_name":[null],"deceasedBoolean":true,"deceasedDateTime":"2000","gender":"male"}`,
+		{"Patient", "", []string{"name", "deceased"},
+			`{"resourceType":"Patient","name":[{"family":"x"}, {"family":"y"} ],"_name":[null],"deceasedBoolean":true,"deceasedDateTime":"2000","gender":"male"}`,
 			`{"resourceType":"Patient","name":[{"family":"x"}, {"family":"y"} ],"_name":[null],"deceasedBoolean":true,"deceasedDateTime":"2000","meta":{"tag":[` + subsetted + `]}}`},
-		{"Observation", SummaryText, nil, `{"resourceType":"Observation","status":"final","_status":{"id":"s"},"code":{"text":"c"},"text":{"div":"d"},"subject":{}}`,
+		{"Observation", SummaryText, nil,
+			`{"resourceType":"Observation","status":"final","_status":{"id":"s"},"code":{"text":"c"},"text":{"div":"d"},"subject":{}}`,
 			`{"resourceType":"Observation","status":"final","_status":{"id":"s"},"code":{"text":"c"},"text":{"div":"d"},"meta":{"tag":[` + subsetted + `]}}`},
 	} {
 		got := string(c.Subset(test.typ, test.summary, test.elements).Append(nil, document(t, test.doc)))
@@ -53,7 +59,8 @@ func TestEverySummaryHoldsTheMandatoryElements(t *testing.T) {
 				}
 			}
 		}
-		if root.whole || root.keys["text"] != nil || root.keys["contained"] != nil || root.keys["extension"] != nil || root.keys["meta"] == nil || root.keys["id"] == nil {
+		if root.whole || root.keys["text"] != nil || root.keys["contained"] != nil || root.keys["extension"] != nil ||
+			root.keys["meta"] == nil || root.keys["id"] == nil {
 			t.Errorf("the summary of %s", typ)
 		}
 	}

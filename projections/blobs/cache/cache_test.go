@@ -109,7 +109,8 @@ func TestDocumentsTakeLessMemoryThanTheirBytesAndComeBackAsTheyWere(t *testing.T
 	var hashes []events.Hash
 	size := 0
 	for i := range 200 {
-		content := fmt.Appendf(nil, `{"resourceType":"Observation","id":"%d","component":[%s{}]}`, i, strings.Repeat(`{"code":{"coding":[{"system":"http://loinc.org"}]}},`, i))
+		content := fmt.Appendf(nil, `{"resourceType":"Observation","id":"%d","component":[%s{}]}`, i,
+			strings.Repeat(`{"code":{"coding":[{"system":"http://loinc.org"}]}},`, i))
 		hashes, size = append(hashes, sha256.Sum256(content)), size+len(content)
 		if err := inner.Blobs.Put(t.Context(), []projections.Blob{{Hash: hashes[i], Content: content}}); err != nil {
 			t.Fatal(err)
@@ -167,7 +168,8 @@ func TestTheMemoryStaysBounded(t *testing.T) {
 	store := cache.New(memory.New(), limit)
 	for i := range 3_000 {
 		content := fmt.Appendf(noise(i%4_000, byte(i)), "%d", i)
-		if err := store.Put(t.Context(), []projections.Blob{{Hash: sha256.Sum256(content), Content: content}}); err != nil {
+		if err := store.Put(t.Context(), []projections.Blob{{Hash: sha256.Sum256(content),
+			Content: content}}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -61,7 +61,8 @@ func TestCassandraKeepsTheContractOfBlobs(t *testing.T) {
 	c := config(t)
 	projectionstest.Blobs(t, func(t *testing.T) projections.Blobs {
 		store := open(t, c)
-		if err := store.session.Query(fmt.Sprintf(`TRUNCATE %q.%s`, c.Keyspace, table)).WithContext(t.Context()).Exec(); err != nil {
+		if err := store.session.Query(fmt.Sprintf(`TRUNCATE %q.%s`, c.Keyspace, table)).WithContext(
+			t.Context()).Exec(); err != nil {
 			t.Fatal(err)
 		}
 		return store
@@ -71,7 +72,8 @@ func TestCassandraKeepsTheContractOfBlobs(t *testing.T) {
 func TestAMissingTableIsToldWithWhatToDoAndMadeWhenAsked(t *testing.T) {
 	c := config(t)
 	_, err := Open(t.Context(), c, false)
-	if events.KindOf(err) != events.Invalid || !strings.Contains(err.Error(), "binnacle init") || !strings.Contains(err.Error(), c.Keyspace) {
+	if events.KindOf(err) != events.Invalid || !strings.Contains(err.Error(), "binnacle init") ||
+		!strings.Contains(err.Error(), c.Keyspace) {
 		t.Fatalf("got %v, want a refusal of kind invalid that names the keyspace and `binnacle init`", err)
 	}
 	for range 2 {
@@ -93,7 +95,8 @@ func TestAKeyspaceThatIsGoneIsNotReady(t *testing.T) {
 	if err := Drop(t.Context(), c); err != nil {
 		t.Fatal(err)
 	}
-	if err := store.Ready(t.Context()); events.KindOf(err) != events.Transient || !strings.Contains(err.Error(), "binnacle init") {
+	if err := store.Ready(t.Context()); events.KindOf(err) != events.Transient ||
+		!strings.Contains(err.Error(), "binnacle init") {
 		t.Errorf("got %v, want kind transient and what to do", err)
 	}
 	if err := Ensure(t.Context(), c, true); err != nil {
@@ -116,7 +119,8 @@ func TestATableOfOtherColumnsIsRefused(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := Ensure(t.Context(), c, true); events.KindOf(err) != events.Invalid || !strings.Contains(err.Error(), "columns") {
+	if err := Ensure(t.Context(), c, true); events.KindOf(err) != events.Invalid ||
+		!strings.Contains(err.Error(), "columns") {
 		t.Errorf("got %v, want a refusal that tells the columns", err)
 	}
 }
@@ -129,7 +133,8 @@ func TestAShortDocumentStandsInTheTableAsItIs(t *testing.T) {
 		t.Fatal(err)
 	}
 	var content []byte
-	if err := store.session.Query(fmt.Sprintf(`SELECT content FROM %q.resources WHERE hash = ?`, c.Keyspace), hex.EncodeToString(one.Hash[:])).Scan(&content); err != nil {
+	if err := store.session.Query(fmt.Sprintf(`SELECT content FROM %q.resources WHERE hash = ?`, c.Keyspace),
+		hex.EncodeToString(one.Hash[:])).Scan(&content); err != nil {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(content, one.Content) {
@@ -180,7 +185,8 @@ func TestADamagedBlobIsMissingUntilItIsPutAgain(t *testing.T) {
 		return contents[0]
 	}
 	put()
-	if err := store.session.Query(store.insert, hex.EncodeToString(one.Hash[:]), []byte("other bytes")).Exec(); err != nil {
+	if err := store.session.Query(store.insert, hex.EncodeToString(one.Hash[:]),
+		[]byte("other bytes")).Exec(); err != nil {
 		t.Fatal(err)
 	}
 	if got := get(); got != nil {
@@ -198,13 +204,15 @@ func TestARowThatIsNotOfABlobIsPassedOver(t *testing.T) {
 	if err := store.Put(t.Context(), []projections.Blob{one}); err != nil {
 		t.Fatal(err)
 	}
-	for _, key := range []string{"x", "not a hash", strings.ToUpper(hex.EncodeToString(one.Hash[:])), hex.EncodeToString(one.Hash[:]) + "00", strings.Repeat("é", 40)} {
+	for _, key := range []string{"x", "not a hash", strings.ToUpper(hex.EncodeToString(one.Hash[:])),
+		hex.EncodeToString(one.Hash[:]) + "00", strings.Repeat("é", 40)} {
 		if err := store.session.Query(store.insert, key, []byte("?")).Exec(); err != nil {
 			t.Fatal(err)
 		}
 	}
 	var seen []events.Hash
-	if err := store.Each(t.Context(), func(hash events.Hash) error { seen = append(seen, hash); return nil }); err != nil {
+	if err := store.Each(t.Context(),
+		func(hash events.Hash) error { seen = append(seen, hash); return nil }); err != nil {
 		t.Fatal(err)
 	}
 	if len(seen) != 1 || seen[0] != one.Hash {
@@ -220,7 +228,8 @@ func TestABlobThatIsTooLargeIsRefusedWithWhatToDo(t *testing.T) {
 		c.LargestBlob = largest
 		store := open(t, c)
 		for _, size := range []int{17 << 20, len(noise)} {
-			err := store.Put(t.Context(), []projections.Blob{{Hash: sha256.Sum256(noise[:size]), Content: noise[:size]}})
+			err := store.Put(t.Context(), []projections.Blob{{Hash: sha256.Sum256(noise[:size]),
+				Content: noise[:size]}})
 			if events.KindOf(err) != events.TooLarge {
 				t.Errorf("%d bytes with the bound %d: got %v, want a refusal of kind too large", size, largest, err)
 			}
@@ -235,7 +244,8 @@ func TestABlobThatIsTooLargeIsRefusedWithWhatToDo(t *testing.T) {
 func TestNoNodeIsTransientAndBounded(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	c := Config{Hosts: []string{"127.0.0.1:1"}, Keyspace: "nowhere", Timeout: 50 * time.Millisecond, Logger: slog.New(slog.DiscardHandler)}
+	c := Config{Hosts: []string{"127.0.0.1:1"}, Keyspace: "nowhere", Timeout: 50 * time.Millisecond,
+		Logger: slog.New(slog.DiscardHandler)}
 	_, err := Open(ctx, c, true)
 	if events.KindOf(err) != events.Transient || ctx.Err() != nil {
 		t.Errorf("got %v, want an error of kind transient in bounded time", err)

@@ -68,16 +68,20 @@ func TestAConfigurationIsReadAsItIsMeant(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := []string{"one:9142", "two:9042", "[::1]:9143", "127.0.0.1:9042"}; !slices.Equal(s.hosts, want) || s.port != 9142 {
+	if want := []string{"one:9142", "two:9042", "[::1]:9143", "127.0.0.1:9042"}; !slices.Equal(s.hosts, want) ||
+		s.port != 9142 {
 		t.Errorf("got %q and port %d, want %q and the first one's port", s.hosts, s.port, want)
 	}
 	if want := "{'class': 'NetworkTopologyStrategy', 'dc1': 3, 'eu-west_2.a': 2}"; s.replication != want {
 		t.Errorf("got %s, want %s", s.replication, want)
 	}
-	if s.read.String() != "ONE" || s.write.String() != "LOCAL_QUORUM" || s.Concurrency != 64 || s.Timeout != 2*time.Second || s.tls != nil {
-		t.Errorf("got %v, %v, %d, %s and TLS %v, want ONE, LOCAL_QUORUM, 64, 2s and none", s.read, s.write, s.Concurrency, s.Timeout, s.tls != nil)
+	if s.read.String() != "ONE" || s.write.String() != "LOCAL_QUORUM" || s.Concurrency != 64 ||
+		s.Timeout != 2*time.Second || s.tls != nil {
+		t.Errorf("got %v, %v, %d, %s and TLS %v, want ONE, LOCAL_QUORUM, 64, 2s and none", s.read, s.write,
+			s.Concurrency, s.Timeout, s.tls != nil)
 	}
-	if s, err = (Config{Hosts: []string{"one"}, Keyspace: "k", Replication: "SimpleStrategy:2"}).check(); err != nil || s.replication != "{'class': 'SimpleStrategy', 'replication_factor': 2}" {
+	if s, err = (Config{Hosts: []string{"one"}, Keyspace: "k", Replication: "SimpleStrategy:2"}).check(); err != nil ||
+		s.replication != "{'class': 'SimpleStrategy', 'replication_factor': 2}" {
 		t.Errorf("got %v and %v, want SimpleStrategy with 2", s, err)
 	}
 }
@@ -109,8 +113,10 @@ func (a *authority) sign(name string) (certFile, keyFile string) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	must(err)
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(time.Now().UnixNano()), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, BasicConstraintsValid: true, IsCA: a.cert == nil, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
+		SerialNumber: big.NewInt(time.Now().UnixNano()), NotBefore: time.Now().Add(-time.Hour),
+		NotAfter:    time.Now().Add(time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, BasicConstraintsValid: true, IsCA: a.cert == nil,
+		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
 	}
 	parent, signer := template, key
 	if a.cert != nil {
@@ -144,7 +150,8 @@ func TestTLSTakesTheRightCertificatesAndNoOthers(t *testing.T) {
 	clients.AddCert(ours.cert)
 	l := newLine(t, c.Hosts[0])
 	l.cut()
-	l.tls = &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{certificate}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: clients}
+	l.tls = &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{certificate},
+		ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: clients}
 	l.mend()
 
 	c.Hosts, c.TLSCA, c.Timeout = []string{l.address}, ours.file, 2*time.Second

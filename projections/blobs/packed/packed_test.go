@@ -55,7 +55,8 @@ func TestContentComesBackAsItWas(t *testing.T) {
 				hash := events.Hash(sha256.Sum256(content))
 				got := c.Unpack(hash, c.Pack(content))
 				if got == nil || !bytes.Equal(got, content) {
-					t.Errorf("%s: got %d bytes (nil: %v), want the %d that were packed", name, len(got), got == nil, len(content))
+					t.Errorf("%s: got %d bytes (nil: %v), want the %d that were packed", name, len(got), got == nil,
+						len(content))
 				}
 			}
 		})
@@ -65,11 +66,15 @@ func TestContentComesBackAsItWas(t *testing.T) {
 func TestACodecReadsWhatAnotherFormWrote(t *testing.T) {
 	for name, content := range contents(t) {
 		hash := events.Hash(sha256.Sum256(content))
-		if got := codec(t, S2, 512).Unpack(hash, codec(t, Zstd, 512).Pack(content)); got == nil || !bytes.Equal(got, content) {
-			t.Errorf("%s: the codec of S2 got %d bytes (nil: %v) of what that of zstd wrote, want %d", name, len(got), got == nil, len(content))
+		if got := codec(t, S2, 512).Unpack(hash, codec(t, Zstd, 512).Pack(content)); got == nil ||
+			!bytes.Equal(got, content) {
+			t.Errorf("%s: the codec of S2 got %d bytes (nil: %v) of what that of zstd wrote, want %d", name, len(got),
+				got == nil, len(content))
 		}
-		if got := codec(t, Zstd, 512).Unpack(hash, codec(t, S2, 512).Pack(content)); got == nil || !bytes.Equal(got, content) {
-			t.Errorf("%s: the codec of zstd got %d bytes (nil: %v) of what that of S2 wrote, want %d", name, len(got), got == nil, len(content))
+		if got := codec(t, Zstd, 512).Unpack(hash, codec(t, S2, 512).Pack(content)); got == nil ||
+			!bytes.Equal(got, content) {
+			t.Errorf("%s: the codec of zstd got %d bytes (nil: %v) of what that of S2 wrote, want %d", name, len(got),
+				got == nil, len(content))
 		}
 	}
 }
@@ -89,14 +94,16 @@ func TestShortContentIsStoredAsItIs(t *testing.T) {
 func TestDamageIsNothing(t *testing.T) {
 	for name, form := range forms() {
 		c := codec(t, form, 512)
-		for _, content := range [][]byte{bytes.Repeat([]byte("a plain document "), 3), bytes.Repeat([]byte("a long document "), 3000)} {
+		for _, content := range [][]byte{bytes.Repeat([]byte("a plain document "), 3),
+			bytes.Repeat([]byte("a long document "), 3000)} {
 			hash := events.Hash(sha256.Sum256(content))
 			stored := c.Pack(content)
 			for i := range stored {
 				damaged := bytes.Clone(stored)
 				damaged[i] ^= 0x40
 				if got := c.Unpack(hash, damaged); got != nil && !bytes.Equal(got, content) {
-					t.Fatalf("%s: with byte %d of %d changed, other bytes came back than were packed", name, i, len(stored))
+					t.Fatalf("%s: with byte %d of %d changed, other bytes came back than were packed", name, i,
+						len(stored))
 				}
 				if got := c.Unpack(hash, stored[:i]); got != nil {
 					t.Fatalf("%s: the first %d bytes of %d gave content", name, i, len(stored))

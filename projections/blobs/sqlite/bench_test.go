@@ -14,7 +14,8 @@ import (
 func documents(from, n int) []projections.Blob {
 	list := make([]projections.Blob, n)
 	for i := range list {
-		content := fmt.Appendf(nil, `{"resourceType":"Observation","id":"%x",%s}`, sha256.Sum256(fmt.Append(nil, from+i)), strings.Repeat(`"code":{"text":"Body weight"},`, i%90))
+		content := fmt.Appendf(nil, `{"resourceType":"Observation","id":"%x",%s}`,
+			sha256.Sum256(fmt.Append(nil, from+i)), strings.Repeat(`"code":{"text":"Body weight"},`, i%90))
 		list[i] = projections.Blob{Hash: sha256.Sum256(content), Content: content}
 	}
 	return list

@@ -80,7 +80,8 @@ func TestADamagedBlobIsMissingUntilItIsPutAgain(t *testing.T) {
 	}
 	put()
 	if got, err = store.Get(t.Context(), []events.Hash{hash}); err != nil || !bytes.Equal(got[0], content) {
-		t.Errorf("after it was put again: got %d bytes and %v, want the %d of the content", len(got[0]), err, len(content))
+		t.Errorf("after it was put again: got %d bytes and %v, want the %d of the content", len(got[0]), err,
+			len(content))
 	}
 }
 

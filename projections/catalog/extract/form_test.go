@@ -8,7 +8,8 @@ import (
 	"binnacle/events/fhir"
 )
 
-// TestElementsHaveTheirJSONForm: of all elements, whether a parameter reads them or not, and not of what R4 doesn't have.
+// TestElementsHaveTheirJSONForm: of all elements, whether a parameter reads them or not, and not of what R4 doesn't
+// have.
 func TestElementsHaveTheirJSONForm(t *testing.T) {
 	c := compiled(t)
 	for inside, place := range map[string]string{ // of a Patient; the place where it is wrong, "": nowhere
@@ -60,7 +61,8 @@ func TestElementsHaveTheirJSONForm(t *testing.T) {
 		}
 		err = c.Check(doc.Root())
 		var told *events.Error
-		if place == "" && err != nil || place != "" && (!errors.As(err, &told) || told.Kind != events.Invalid || told.Expression != place) {
+		if place == "" && err != nil || place != "" && (!errors.As(err, &told) || told.Kind != events.Invalid ||
+			told.Expression != place) {
 			t.Errorf("%s: got %v, want it refused at %q", inside, err, place)
 		}
 	}

@@ -68,7 +68,8 @@ func TestEveryParameterOfR4CompilesToTheKindAndDatatypesOfTheOracle(t *testing.T
 			}
 			for i, part := range want.Components {
 				got := p.Components[i]
-				if got.Kind.String() != part.Type || got.Code != part.Code || got.Expression != part.Expression || !slices.Equal(got.Datatypes, part.Datatypes) {
+				if got.Kind.String() != part.Type || got.Code != part.Code || got.Expression != part.Expression ||
+					!slices.Equal(got.Datatypes, part.Datatypes) {
 					t.Errorf("%s.%s: component %d is %+v; want %+v", typ, code, i, got, part)
 				}
 			}

@@ -32,8 +32,8 @@ func smallFiles(t testing.TB) []string {
 	})
 }
 
-// bundleResources returns the documents of a bundle's resources, with references inside the bundle as the door resolves them: Type/id in place
-// of urn:uuid.
+// bundleResources returns the documents of a bundle's resources, with references inside the bundle as the door resolves
+// them: Type/id in place of urn:uuid.
 func bundleResources(file string) ([]*fhir.Document, error) {
 	f, err := os.Open(file)
 	if err != nil {

@@ -40,11 +40,12 @@ func selection(t *testing.T, c *Types, typ string, counts map[string]int) *paths
 				if err != nil {
 					t.Fatal(err)
 				}
-				compiler.paths.focus.output(output{param: p.Code, condition: condition, read: func(w *walk, o *output, v fhir.Node) {
-					if o.condition(w, v) != unknown {
-						counts[p.Code]++
-					}
-				}})
+				compiler.paths.focus.output(output{param: p.Code, condition: condition,
+					read: func(w *walk, o *output, v fhir.Node) {
+						if o.condition(w, v) != unknown {
+							counts[p.Code]++
+						}
+					}})
 				continue
 			}
 			ends, err := compiler.path(branch)
@@ -81,7 +82,8 @@ var withoutTerms = map[string]string{
 	"Observation.component-code-value-concept": focusOnly,
 }
 
-const focusOnly = "the oracle counts the focus of a composite parameter; a term needs a value of the component's datatype in it as well"
+const focusOnly = "the oracle counts the focus of a composite parameter; a term needs a value of the component's " +
+	"datatype in it as well"
 
 // sampleTotals is what one pass over the sample has found.
 type sampleTotals struct {
@@ -156,7 +158,8 @@ func readSample(t *testing.T, c *Types) *sampleTotals {
 				if err != nil {
 					t.Errorf("%s: %v", file, err)
 				}
-				one := &sampleTotals{counts: map[string]*sampleCount{}, terms: map[string]int{}, digests: map[string][]byte{}}
+				one := &sampleTotals{counts: map[string]*sampleCount{}, terms: map[string]int{},
+					digests: map[string][]byte{}}
 				one.take(t, c, file, documents)
 				mutex.Lock()
 				all.add(one)
@@ -206,10 +209,13 @@ func TestTheWholeSample(t *testing.T) {
 				compared++
 				key := typ + "." + code
 				if n := got.Params[code]; (n != counts) != (differences[key] != "") {
-					t.Errorf("%s selects %d elements of %d resources; the oracle counts %d of %d; listed as a difference: %q", key, n[1], n[0], counts[1], counts[0], differences[key])
+					t.Errorf("%s selects %d elements of %d resources; the oracle counts %d of %d; listed as a "+
+						"difference: %q", key, n[1], n[0], counts[1], counts[0], differences[key])
 				}
-				if n := totals.terms[key]; !(&Param{Code: code}).KnownToIndex() && (n != counts[0]) != (withoutTerms[key] != "") {
-					t.Errorf("%s: %d resources have terms; the oracle counts %d with elements; listed as one without: %q", key, n, counts[0], withoutTerms[key])
+				if n := totals.terms[key]; !(&Param{Code: code}).KnownToIndex() &&
+					(n != counts[0]) != (withoutTerms[key] != "") {
+					t.Errorf("%s: %d resources have terms; the oracle counts %d with elements; listed as one "+
+						"without: %q", key, n, counts[0], withoutTerms[key])
 				}
 			}
 		}
@@ -218,8 +224,8 @@ func TestTheWholeSample(t *testing.T) {
 		}
 	})
 
-	// When the terms of the sample have changed, extractionVersion must be raised, so that indexes are rebuilt, and the new digest be
-	// added to testdata/terms.golden.
+	// When the terms of the sample have changed, extractionVersion must be raised, so that indexes are rebuilt, and the
+	// new digest be added to testdata/terms.golden.
 	t.Run("has the terms of this version of the extraction", func(t *testing.T) {
 		all := sha256.New()
 		for _, file := range slices.Sorted(maps.Keys(totals.digests)) {
@@ -232,7 +238,8 @@ func TestTheWholeSample(t *testing.T) {
 		}
 		lines := strings.Split(strings.TrimSpace(string(golden)), "\n")
 		if lines[len(lines)-1] != got {
-			t.Errorf("the terms of the sample have the digest\n%s\nwhich is not the last line of testdata/terms.golden: raise extractionVersion and add the line", got)
+			t.Errorf("the terms of the sample have the digest\n%s\nwhich is not the last line of "+
+				"testdata/terms.golden: raise extractionVersion and add the line", got)
 		}
 	})
 }

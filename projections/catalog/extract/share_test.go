@@ -80,14 +80,16 @@ func TestSharedTermsAreThoseOfTheOthers(t *testing.T) {
 			var others []string
 			for _, share := range p.Shares {
 				others = append(others, written(extracted.Terms, share.Param, func(t *projections.Term) bool {
-					return share.Types == nil || !t.Identifier && fhir.IsID(t.Code) && slices.Contains(share.Types, t.System)
+					return share.Types == nil || !t.Identifier && fhir.IsID(t.Code) &&
+						slices.Contains(share.Types, t.System)
 				})...)
 			}
 			slices.Sort(others)
 			if !slices.Equal(own, slices.Compact(others)) {
 				t.Errorf("%s\n%s shares %q; %v have %q", doc.Bytes(), p.Code, own, p.Shares, others)
 			}
-			if rest := written(extracted.Terms, p.Code, func(t *projections.Term) bool { return !t.Shared }); len(rest) > 0 && p.Shares != nil && p.Shares[0].Types == nil {
+			if rest := written(extracted.Terms, p.Code, func(t *projections.Term) bool { return !t.Shared }); len(
+				rest) > 0 && p.Shares != nil && p.Shares[0].Types == nil {
 				t.Errorf("%s\n%s keeps %q, although %v have all of it", doc.Bytes(), p.Code, rest, p.Shares)
 			}
 		}

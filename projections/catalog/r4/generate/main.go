@@ -1,12 +1,13 @@
-// Command generate trims the FHIR R4 definitions to what the catalog reads. It takes the jar that HAPI FHIR packages them in, which
-// Maven fetches:
+// Command generate trims the FHIR R4 definitions to what the catalog reads. It takes the jar that HAPI FHIR packages
+// them in, which Maven fetches:
 //
 //	mvn dependency:copy -Dartifact=ca.uhn.hapi.fhir:hapi-fhir-validation-resources-r4:8.12.1 -DoutputDirectory=.
 //	go run ./projections/catalog/r4/generate hapi-fhir-validation-resources-r4-8.12.1.jar projections/catalog/r4
 //
-// It writes search-parameters.json.gz (a Bundle of SearchParameters with the elements that the catalog reads), model.txt.gz (the
-// elements of all types, a line each: see model.go), parts.txt.gz (which elements are mandatory or belong to a summary: see parts.go),
-// code-systems.txt.gz (of elements that are codes the systems: see systems.go) and compartments.json. Equal input gives equal bytes.
+// It writes search-parameters.json.gz (a Bundle of SearchParameters with the elements that the catalog reads),
+// model.txt.gz (the elements of all types, a line each: see model.go), parts.txt.gz (which elements are mandatory or
+// belong to a summary: see parts.go), code-systems.txt.gz (of elements that are codes the systems: see systems.go) and
+// compartments.json. Equal input gives equal bytes.
 package main
 
 import (
@@ -141,7 +142,8 @@ func trim(data []byte) ([]byte, error) {
 	entries := make([]any, 0, len(in.Entry))
 	for _, e := range in.Entry {
 		kept := map[string]any{}
-		for _, name := range []string{"resourceType", "id", "url", "code", "base", "type", "expression", "target", "component"} {
+		for _, name := range []string{"resourceType", "id", "url", "code", "base", "type", "expression", "target",
+			"component"} {
 			if v, ok := e.Resource[name]; ok {
 				kept[name] = v
 			}
@@ -188,8 +190,8 @@ type element struct {
 	} `xml:"type"`
 }
 
-// write writes the type's line, "name kind parent", and a line "path max types" for each of its elements. Every element has an id
-// and extensions, and a primitive is its value: those are not written.
+// write writes the type's line, "name kind parent", and a line "path max types" for each of its elements. Every element
+// has an id and extensions, and a primitive is its value: those are not written.
 func (s *structure) write(w *bytes.Buffer) {
 	kind := s.Kind.Value
 	if s.Abstract.Value == "true" {
@@ -203,7 +205,8 @@ func (s *structure) write(w *bytes.Buffer) {
 	for _, e := range s.Elements {
 		path := e.Path.Value
 		name := path[strings.LastIndexByte(path, '.')+1:]
-		if name == path || name == "id" || name == "extension" || e.Max.Value == "0" || s.Kind.Value == "primitive-type" {
+		if name == path || name == "id" || name == "extension" || e.Max.Value == "0" ||
+			s.Kind.Value == "primitive-type" {
 			continue
 		}
 		max := "1"

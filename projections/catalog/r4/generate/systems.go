@@ -43,7 +43,8 @@ func valueSets(archive *zip.ReadCloser) (map[string]*valueSet, error) {
 	return sets, nil
 }
 
-// systemsOf returns the code systems that a value set draws from, sorted; nil when the definitions do not tell them all.
+// systemsOf returns the code systems that a value set draws from, sorted; nil when the definitions do not tell them
+// all.
 func systemsOf(sets map[string]*valueSet, url string) []string {
 	url, _, _ = strings.Cut(url, "|")
 	set := sets[url]
@@ -68,7 +69,8 @@ func systemsOf(sets map[string]*valueSet, url string) []string {
 	return slices.Compact(systems)
 }
 
-// writeSystems writes a line "path system …" for each code whose value set must be kept to, and whose systems the definitions tell.
+// writeSystems writes a line "path system …" for each code whose value set must be kept to, and whose systems the
+// definitions tell.
 func (s *structure) writeSystems(w *bytes.Buffer, sets map[string]*valueSet) {
 	for _, e := range s.Elements {
 		if len(e.Types) != 1 || e.Types[0].Code.Value != "code" || e.Binding.Strength.Value != "required" {
