@@ -64,8 +64,8 @@ type Line struct {
 func (p *Projector) Line(partition int32) *Line {
 	l := &Line{index: p.Index, blobs: p.Blobs, dialects: p.Dialects, heal: p.Heal, logger: p.logger(),
 		partition: partition, log: p.LogID, decisionBytes: events.DecisionBytes}
-	if p.DecisionBytes > 0 {
-		l.decisionBytes = p.DecisionBytes
+	if p.decisionBytes > 0 {
+		l.decisionBytes = p.decisionBytes
 	}
 	l.Forget()
 	return l

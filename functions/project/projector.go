@@ -43,7 +43,7 @@ type Projector struct {
 	Logger *slog.Logger // nil: slog.Default()
 
 	// 0: events.DecisionBytes; another one is for tests, because all who ever decide must decide alike
-	DecisionBytes int
+	decisionBytes int
 
 	mu       sync.Mutex
 	lines    map[int32]*followed

@@ -16,7 +16,7 @@ func TestAnEventWhoseDecisionIsTooLargeForTheFeedIsRefused(t *testing.T) {
 	const limit = 3000
 	feed := memorylog.NewFeed()
 	change, _ := functionstest.Publishing(feed)
-	n := functionstest.NewNode(t, change, func(n *functionstest.Node) { n.Project.DecisionBytes = limit })
+	n := functionstest.NewNode(t, change, func(n *functionstest.Node) { n.Project.LimitDecisions(limit) })
 	n.Must(201, "PUT", "/Patient/p", functionstest.Patient("p", "1"))
 	linked := func(links int) string {
 		members := make([]string, links)
