@@ -79,8 +79,8 @@ func (x *resolver) dateOrder(key projections.SortKey) *dateOrder {
 	own := scope{x, x.LedgerOf(x.q.Tenant, x.q.Type), x.q.Type}
 	code := key.Param
 	d := &dateOrder{aligned: true, main: key.MainDate, param: x.Kept(own.ledger, code, key.Shares)[0]}
-	d.with = access{words: code, count: -1}
-	d.without = access{words: code + ":missing", count: -1}
+	d.with = *newAccess(code)
+	d.without = *newAccess(code + ":missing")
 	x.marked(x.Of(d.param, keys.RoleUnaligned), func() { d.aligned = false })
 	x.marked(x.Of(d.param, keys.RoleSeveral), func() { d.several = true })
 	x.marked(x.Of(keys.FirstSid(int32(x.Partition)), keys.RoleMarked), func() { d.marks = true })
@@ -91,7 +91,7 @@ func (x *resolver) dateOrder(key projections.SortKey) *dateOrder {
 
 // lacking is the access to the versions of the query's type without a parameter.
 func (x *resolver) lacking(code string) (*access, error) {
-	a := &access{words: code + ":missing", count: -1}
+	a := newAccess(code + ":missing")
 	scope{x, x.LedgerOf(x.q.Tenant, x.q.Type), x.q.Type}.shapesWith(code, false, a)
 	return a, x.runLookups()
 }

@@ -94,7 +94,7 @@ func (p *compound) finish() error {
 			for _, slot := range p.slots {
 				whole := p.newGroup()
 				for n, at := range left {
-					one := &access{words: p.access.words, count: -1}
+					one := newAccess(p.access.words)
 					p.left(at, p.units[n], p.Slot(key, at, slot), one)
 					whole.accesses = append(whole.accesses, one)
 				}

@@ -14,7 +14,10 @@ func estimated(living int64, accesses ...*access) ask {
 
 // countedClause is a clause of a key with so many rows; more: there are more.
 func countedClause(rows int, more bool) *access {
-	return &access{keys: []int64{1}, count: rows, more: more}
+	a := newAccess("")
+	a.addKey(1)
+	a.counts(rows, more)
+	return a
 }
 
 func TestAWalkIsEstimatedByHowManyMatch(t *testing.T) {
@@ -39,6 +42,8 @@ func TestAWalkIsEstimatedByHowManyMatch(t *testing.T) {
 }
 
 func TestWhatWasCountedUpToABoundIsTakenForMore(t *testing.T) {
+	assumed := countedClause(10_000, false)
+	assumed.assumed = true
 	x := estimated(1_000_000)
 	for _, c := range []struct {
 		a    *access
@@ -47,7 +52,7 @@ func TestWhatWasCountedUpToABoundIsTakenForMore(t *testing.T) {
 		{countedClause(300, false), 300},
 		{countedClause(10_000, true), 100_000}, // the geometric middle between what is known and all of the type
 		{countedClause(-1, false), 500_000},
-		{&access{count: 10_000, assumed: true}, 100_000},
+		{assumed, 100_000},
 	} {
 		if got := x.likely(c.a); got != c.want {
 			t.Errorf("of %d rows (more: %v) got %.0f, want %.0f", c.a.count, c.a.more, got, c.want)

@@ -45,8 +45,7 @@ func (x ask) countDates() (n int64, known bool, err error) {
 		if part.found.IsEmpty() {
 			continue
 		}
-		stretch := &access{words: "the dates", held: part.found, exact: true, once: true}
-		stretch.counts(int(part.found.GetCardinality()), false)
+		stretch := heldAs("the dates", part.found)
 		more, counted, known, err := x.with(part.also).also(stretch).countSets()
 		if err != nil || !known {
 			return 0, false, err

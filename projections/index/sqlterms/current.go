@@ -55,7 +55,7 @@ func (x *search) currentClause() (*access, error) {
 	if found == nil || err != nil {
 		return nil, err
 	}
-	a := &access{words: "what is current of " + x.q.Type, held: found, exact: true, once: true, count: int(found.GetCardinality())}
+	a := heldAs("what is current of "+x.q.Type, found)
 	if a.count <= x.Bounds.Many {
 		a.byID, a.current, a.sids = true, true, sets.SidsIn(found, x.Origin())
 	} else { // too many to stand in a statement, and each version that is asked is current anyway

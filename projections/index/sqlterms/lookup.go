@@ -7,6 +7,7 @@ import (
 
 	"binnacle/projections/index/keys"
 	"binnacle/projections/index/sets"
+	"binnacle/projections/index/sql"
 )
 
 // resolvedTo is up to how many resources the other end of a chain is looked up before the search: the chain is a reference with that
@@ -50,7 +51,9 @@ func (x ask) lookUp(a *access) error {
 		a.addKeyOn(keys.Refer(f.targets[n].param, resource), f.targets[n].onRow)
 		return nil
 	})
-	a.resolved = err == nil
+	if a.resolved = err == nil; a.resolved {
+		a.linked, a.few = true, len(a.keys)+len(a.onRow) <= sql.Inline
+	}
 	return err
 }
 
@@ -64,7 +67,7 @@ func (x *search) lookUpVersions(a *access) error {
 		return err
 	})
 	if a.common = len(sids) > x.Bounds.Many; err == nil && !a.common {
-		a.sids, a.byID, a.resolved = sids, true, true
+		a.sids, a.byID, a.resolved, a.few = sids, true, true, true
 	}
 	return err
 }

@@ -78,7 +78,8 @@ func (x scope) group(clauses []projections.Clause, depth int) (*group, error) {
 	g := x.newGroup()
 	for i := range clauses {
 		c := &clauses[i]
-		a := &access{words: c.Param, negate: c.Modifier == projections.Not, count: -1}
+		a := newAccess(c.Param)
+		a.negate = c.Modifier == projections.Not
 		var err error
 		switch {
 		case c.Follow != nil:

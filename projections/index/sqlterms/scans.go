@@ -2,9 +2,12 @@ package sqlterms
 
 import (
 	"math"
+	"strings"
 
 	"binnacle/projections"
 	"binnacle/projections/index/keys"
+	"binnacle/projections/index/sets"
+	"binnacle/projections/index/sql"
 )
 
 // A scan is a stretch of a range table's index, and a condition on the rows in it; together the scans of a value find exactly what
@@ -103,4 +106,75 @@ func numberScans(h *keys.Hasher, owner int64, v projections.Value) []scan {
 		return []scan{{key: short, min: l, max: u}, {long, lo, u, highGE, l, 0}}
 	}
 	return []scan{{key: short, min: l, max: u}, {long, l, u, highLE, u, 0}}
+}
+
+// rangeForm are rows of ranges: dates, numbers, quantities.
+type rangeForm struct {
+	scans   []scan
+	dated   int64          // of one value of this date parameter; 0: not so
+	aligned bool           // of a date that is the main date of every version that has it
+	main    sets.Interval  // aligned: where the main date has to be
+	sure    *sets.Interval // aligned: where it suffices; nil: nowhere
+}
+
+func (r *rangeForm) size() int { return len(r.scans) }
+
+func (r *rangeForm) rows(s *sql.Statement, before int64) (parts []string) {
+	for _, sc := range r.scans {
+		parts = append(parts, rowsOf(s, "span", sc.condition(s, "t"), before))
+	}
+	return parts
+}
+
+func (r *rangeForm) probe(s *sql.Statement, v probedVersion, _ int64) []string {
+	if len(r.scans) == 0 {
+		return nil
+	}
+	either := make([]string, len(r.scans))
+	for i, sc := range r.scans {
+		either[i] = "(" + sc.condition(s, probed) + ")"
+	}
+	return []string{v.row(s, "span", "("+strings.Join(either, " or ")+")")}
+}
+
+// condition is the stretch as a condition on a row. The plus keeps a planner from reading a probe's whole stretch: the index by ref is
+// the one to use there.
+func (sc scan) condition(s *sql.Statement, row string) string {
+	c := row + ".key = " + s.Arg(sc.key)
+	if row == probed {
+		c = "+" + c
+	}
+	if sc.min != math.MinInt64 {
+		c += " and " + row + ".low >= " + s.Arg(sc.min)
+	}
+	if sc.max != math.MaxInt64 {
+		c += " and " + row + ".low <= " + s.Arg(sc.max)
+	}
+	return c + sc.onEnds(s, row+".low", row+".high")
+}
+
+// onEnds is the condition on the ends of a row, beside the stretch.
+func (sc scan) onEnds(s *sql.Statement, low, high string) string {
+	c := ""
+	switch sc.also {
+	case highLE:
+		c += " and " + high + " <= " + s.Arg(sc.a)
+	case highGT:
+		c += " and " + high + " > " + s.Arg(sc.a)
+	case highGE:
+		c += " and " + high + " >= " + s.Arg(sc.a)
+	case highLT:
+		c += " and " + high + " < " + s.Arg(sc.a)
+	case eitherLo:
+		c += " and (" + low + " < " + s.Arg(sc.a) + " or " + high + " <= " + s.Arg(sc.b) + ")"
+	case eitherHi:
+		c += " and (" + high + " > " + s.Arg(sc.b) + " or " + low + " >= " + s.Arg(sc.a) + ")"
+	case swappedHi:
+		c += " and (" + low + " > " + s.Arg(sc.b) + " or " + high + " >= " + s.Arg(sc.a) + ")"
+	case highIs:
+		c += " and " + high + " = " + s.Arg(sc.a)
+	case outside:
+		c += " and (" + low + " < " + s.Arg(sc.a) + " or " + high + " > " + s.Arg(sc.b) + ")"
+	}
+	return c
 }

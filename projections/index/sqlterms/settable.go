@@ -105,7 +105,7 @@ func (x ask) fewMatches(driver *access, most int) (ask, *access, error) {
 
 // access are the versions as a clause.
 func (t *intersection) access(words string) *access {
-	return &access{words: words, byID: true, current: true, sids: sets.SidsIn(t.found, t.first), count: t.count()}
+	return currentVersions(words, sets.SidsIn(t.found, t.first))
 }
 
 // anyNamed tells whether versions stand in the place of some clause's many keys.

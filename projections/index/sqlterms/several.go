@@ -216,7 +216,7 @@ func (x ask) known(o order, sids []int64) ([]candidate, error) {
 	if len(sids) == 0 {
 		return nil, nil
 	}
-	return x.with(nil).sorted(o, &access{byID: true, current: true, sids: sids})
+	return x.with(nil).sorted(o, currentVersions("", sids))
 }
 
 // sorted reads the sort values of all matches among a clause's versions and sorts them.
