@@ -256,7 +256,7 @@ func (a *applier) commit(ctx context.Context, chunk *applyChunk, next int64) err
 	var blobs []projections.Blob
 	seen := make(map[events.Hash]bool)
 	var undecided []*applied
-	beside, err := newAside(ctx, a.index, chunk.items)
+	beside, err := newBeside(ctx, a.index, chunk.items)
 	if err != nil {
 		return err
 	}

@@ -8,18 +8,18 @@ import (
 	"binnacle/projections"
 )
 
-// aside is what recorded decisions leave beside versions: who holds an idempotency key, and what became of records in
+// beside is what recorded decisions leave beside versions: who holds an idempotency key, and what became of records in
 // quarantine.
-type aside struct {
+type beside struct {
 	index   projections.Writer
 	claims  map[projections.ClaimName]projections.Claim
 	stored  map[projections.ClaimName]projections.Claim // of the index, as far as they were asked for
 	settled []projections.Settled
 }
 
-// newAside asks the index for the claims that decide about entries of batches.
-func newAside(ctx context.Context, index projections.Writer, items []*applied) (*aside, error) {
-	a := &aside{index: index, claims: make(map[projections.ClaimName]projections.Claim),
+// newBeside asks the index for the claims that decide about entries of batches.
+func newBeside(ctx context.Context, index projections.Writer, items []*applied) (*beside, error) {
+	a := &beside{index: index, claims: make(map[projections.ClaimName]projections.Claim),
 		stored: make(map[projections.ClaimName]projections.Claim)}
 	var names []projections.ClaimName
 	for _, i := range items {
@@ -46,7 +46,7 @@ func newAside(ctx context.Context, index projections.Writer, items []*applied) (
 }
 
 // add notes what one decided event leaves, at the time of the log: the same as deciding it would.
-func (a *aside) add(i *applied, at projections.State) {
+func (a *beside) add(i *applied, at projections.State) {
 	outcome := &i.decision.Outcome
 	if i.decision.Quarantined != "" {
 		return
@@ -77,7 +77,7 @@ func (a *aside) add(i *applied, at projections.State) {
 }
 
 // into puts what was noted into a commit.
-func (a *aside) into(commit *projections.Commit) {
+func (a *beside) into(commit *projections.Commit) {
 	for _, claim := range a.claims {
 		commit.Claims = append(commit.Claims, claim)
 	}
