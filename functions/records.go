@@ -41,21 +41,25 @@ func FinalContent(
 	return content, sha256.Sum256(content), nil
 }
 
-// Extract makes the terms of a row's final content, as the projector does. After an error the row is as it was.
-func Extract(dialect projections.Dialect, row *projections.Row, content []byte) error {
-	return Guard("extracting its search terms", func() error {
-		read, err := dialect.Read(content)
-		if err != nil {
-			return err
+// Extract makes the terms of a row's final content, as the projector does. After an error, which a panic is too, the
+// row is as it was.
+func Extract(dialect projections.Dialect, row *projections.Row, content []byte) (err error) {
+	defer func() {
+		if defect := recover(); defect != nil {
+			err = fmt.Errorf("extracting its search terms: panic: %v\n%s", defect, debug.Stack())
 		}
-		defer read.Release()
-		extracted, err := read.Extract()
-		if err != nil {
-			return err
-		}
-		row.Terms, row.MainDate = extracted.Terms, extracted.MainDate
-		return nil
-	})
+	}()
+	read, err := dialect.Read(content)
+	if err != nil {
+		return err
+	}
+	defer read.Release()
+	extracted, err := read.Extract()
+	if err != nil {
+		return err
+	}
+	row.Terms, row.MainDate = extracted.Terms, extracted.MainDate
+	return nil
 }
 
 // ClaimsOf returns what an event claims when it is decided at a time of the log: its idempotency key, and for an entry
@@ -144,19 +148,4 @@ func Parallel(ctx context.Context, n int, step func(n int) error) error {
 		group.Go(func() error { return share(ctx, worker) })
 	}
 	return group.Wait()
-}
-
-// Defect is the error of a step that has panicked.
-type Defect struct{ Text string }
-
-func (d *Defect) Error() string { return d.Text }
-
-// Guard runs a step of one record and makes its panic a *Defect, so that a record never takes down what works on it.
-func Guard(what string, step func() error) (err error) {
-	defer func() {
-		if defect := recover(); defect != nil {
-			err = &Defect{fmt.Sprintf("%s: panic: %v\n%s", what, defect, debug.Stack())}
-		}
-	}()
-	return step()
 }

@@ -137,31 +137,6 @@ func (e *decidingEvent) decide() error {
 	return nil
 }
 
-// current returns the version of a resource that is current at this moment of the event.
-func (e *decidingEvent) current(key projections.Key) (*entry, error) {
-	if have := e.layer.entries[key]; have != nil {
-		return have, nil
-	}
-	return e.committed(key)
-}
-
-// committed returns the version of a resource that is current before the event.
-func (d *deciding) committed(key projections.Key) (*entry, error) {
-	if have := d.earlier(key); have != nil {
-		return have, nil
-	}
-	version, err := d.line.currentOf(d.ctx, key)
-	return &entry{version: version}, err
-}
-
-// earlier returns the entry that a resource has in the chunk, or in the one in flight; nil: none.
-func (d *deciding) earlier(key projections.Key) *entry {
-	if have := d.chunk.entries[key]; have != nil {
-		return have
-	}
-	return d.line.uncommitted(key)
-}
-
 // accept turns what was decided into rows and returns the results.
 func (e *decidingEvent) accept(outcome int) []events.Result {
 	results := make([]events.Result, len(e.item.works))

@@ -181,6 +181,31 @@ func (o *overlay) index(t *overlayType) error {
 	return nil
 }
 
+// current returns the version of a resource that is current at this moment of the event.
+func (e *decidingEvent) current(key projections.Key) (*entry, error) {
+	if have := e.layer.entries[key]; have != nil {
+		return have, nil
+	}
+	return e.committed(key)
+}
+
+// committed returns the version of a resource that is current before the event.
+func (d *deciding) committed(key projections.Key) (*entry, error) {
+	if have := d.earlier(key); have != nil {
+		return have, nil
+	}
+	version, err := d.line.currentOf(d.ctx, key)
+	return &entry{version: version}, err
+}
+
+// earlier returns the entry that a resource has in the chunk, or in the one in flight; nil: none.
+func (d *deciding) earlier(key projections.Key) *entry {
+	if have := d.chunk.entries[key]; have != nil {
+		return have
+	}
+	return d.line.uncommitted(key)
+}
+
 // flight is a commit under way. A line that works ahead decides the next chunk meanwhile, on what is committed and what
 // the flight will have made of it. There is one flight at most: the next one starts when it has landed.
 type flight struct {
@@ -191,6 +216,40 @@ type flight struct {
 	cancel   context.CancelFunc
 	done     chan struct{} // closed when the commit has ended
 	err      error         // why it failed; to be read after done
+}
+
+// commit writes blobs and everything else, after the commit before.
+func (l *Line) commit(
+	ctx context.Context, d *deciding, items []*item, told func(next int64, outcomes []events.Outcome),
+) error {
+	l.fetched, l.found, l.referred = nil, nil, nil
+	if err := l.land(); err != nil {
+		return err
+	}
+	for _, q := range d.commit.Quarantined {
+		l.logger.Error("a record is in quarantine: it could not be projected; the line goes on", "position",
+			q.Record.Position.String(), "reason", q.Reason)
+	}
+	if blobs := d.newBlobs(); len(blobs) > 0 {
+		d.commit.Contents = func(ctx context.Context) error { return l.blobs.Put(ctx, blobs) }
+	}
+	for _, claim := range d.claims {
+		d.commit.Claims = append(d.commit.Claims, claim)
+	}
+	l.launch(ctx, d, items[len(items)-1].raw.Position.Offset+1, told)
+	if !l.worksAhead() {
+		if err := l.land(); err != nil {
+			return err // the items may be decided again
+		}
+	}
+	for _, i := range items {
+		for _, w := range i.works {
+			if w != nil {
+				w.release()
+			}
+		}
+	}
+	return nil
 }
 
 // launch commits what was decided, and tells the outcomes as soon as they are committed. From now on the line's state
@@ -298,38 +357,4 @@ func (l *Line) uncommitted(key projections.Key) *entry {
 // inFlight tells whether the chunk in flight has versions of a type.
 func (l *Line) inFlight(tenant, name string) bool {
 	return l.flight != nil && l.flight.decided.touches(tenant, name)
-}
-
-// commit writes blobs and everything else, after the commit before.
-func (l *Line) commit(
-	ctx context.Context, d *deciding, items []*item, told func(next int64, outcomes []events.Outcome),
-) error {
-	l.fetched, l.found, l.referred = nil, nil, nil
-	if err := l.land(); err != nil {
-		return err
-	}
-	for _, q := range d.commit.Quarantined {
-		l.logger.Error("a record is in quarantine: it could not be projected; the line goes on", "position",
-			q.Record.Position.String(), "reason", q.Reason)
-	}
-	if blobs := d.newBlobs(); len(blobs) > 0 {
-		d.commit.Contents = func(ctx context.Context) error { return l.blobs.Put(ctx, blobs) }
-	}
-	for _, claim := range d.claims {
-		d.commit.Claims = append(d.commit.Claims, claim)
-	}
-	l.launch(ctx, d, items[len(items)-1].raw.Position.Offset+1, told)
-	if !l.worksAhead() {
-		if err := l.land(); err != nil {
-			return err // the items may be decided again
-		}
-	}
-	for _, i := range items {
-		for _, w := range i.works {
-			if w != nil {
-				w.release()
-			}
-		}
-	}
-	return nil
 }

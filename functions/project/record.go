@@ -1,8 +1,8 @@
 package project
 
 import (
-	"errors"
 	"fmt"
+	"runtime/debug"
 
 	"binnacle/events"
 	"binnacle/functions"
@@ -96,16 +96,15 @@ func (i *item) prepare(dialects *projections.Dialects) {
 	}
 }
 
-// guard runs a step of one record's projection: a panic makes the record poison.
-func (i *item) guard(what string, step func() error) error {
-	err := functions.Guard(what, step)
-	if err == nil {
-		return nil
-	}
-	if defect := (*functions.Defect)(nil); errors.As(err, &defect) {
-		return &poisoned{i, defect.Text}
-	}
-	return err
+// guard runs a step of one record's projection and makes its panic an error, so that a record never takes the line
+// down.
+func (i *item) guard(what string, step func() error) (err error) {
+	defer func() {
+		if defect := recover(); defect != nil {
+			err = &poisoned{i, fmt.Sprintf("%s: panic: %v\n%s", what, defect, debug.Stack())}
+		}
+	}()
+	return step()
 }
 
 // newWork checks a change's form, which the door has done already for what came through it.
