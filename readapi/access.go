@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// logged writes one line for a request, when it has been answered. Of what was searched for it says nothing: it has the path, and no parameters.
+// logged writes one line for a request, when it has been answered. Of what was searched for it says nothing: it has
+// the path, and no parameters.
 func (s *Server) logged(w http.ResponseWriter, r *http.Request) {
 	began := time.Now()
 	counted := &countedWriter{ResponseWriter: w}
@@ -16,8 +17,10 @@ func (s *Server) logged(w http.ResponseWriter, r *http.Request) {
 	}
 	method := r.Method
 	defer func() { // also of an answer that is broken off
-		s.log.InfoContext(r.Context(), "request", "method", clip(method), "path", clipped(path, 200), "status", counted.status, "bytes", counted.bytes,
-			"ms", float64(time.Since(began).Microseconds())/1_000, "request", w.Header().Get("X-Request-Id"), "tenant", clip(tenant))
+		s.log.InfoContext(r.Context(), "request", "method", clip(method), "path", clipped(path, 200), "status",
+			counted.status, "bytes", counted.bytes,
+			"ms", float64(time.Since(began).Microseconds())/1_000, "request", w.Header().Get("X-Request-Id"),
+			"tenant", clip(tenant))
 	}()
 	s.serve(counted, r)
 }

@@ -18,7 +18,9 @@ func (n nowhere) WriteHeader(int)             {}
 
 func BenchmarkReadAtTheDoor(b *testing.B) {
 	s := newStore(b)
-	s.put("Patient", "1", `{"resourceType":"Patient","id":"1","meta":{"profile":["http://example.org/p"]},"text":"`+strings.Repeat("x", 2_000)+`"}`)
+	s.put("Patient", "1",
+		`{"resourceType":"Patient","id":"1","meta":{"profile":["http://example.org/p"]},"text":"`+strings.Repeat("x",
+			2_000)+`"}`)
 	server := s.server()
 	r := httptest.NewRequest(http.MethodGet, "http://example.org/fhir/Patient/1", nil)
 	r.Header.Set("Accept", "application/fhir+json")
@@ -47,7 +49,9 @@ func BenchmarkSearchPageAtTheDoor(b *testing.B) {
 
 func BenchmarkReadOverTCP(b *testing.B) {
 	s := newStore(b)
-	s.put("Patient", "1", `{"resourceType":"Patient","id":"1","meta":{"profile":["http://example.org/p"]},"text":"`+strings.Repeat("x", 2_000)+`"}`)
+	s.put("Patient", "1",
+		`{"resourceType":"Patient","id":"1","meta":{"profile":["http://example.org/p"]},"text":"`+strings.Repeat("x",
+			2_000)+`"}`)
 	server := httptest.NewServer(s.server())
 	defer server.Close()
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 16, DisableCompression: true}}

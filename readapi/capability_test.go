@@ -51,8 +51,10 @@ func TestTheCapabilityStatementIsTrue(t *testing.T) {
 	s.put("Patient", "1", patient)
 	server := s.server(withWrite, func(c *readapi.Config) { c.PublicURL = "https://example.org/fhir" })
 	told := statementOf(t, server)
-	if told.ResourceType != "CapabilityStatement" || told.FhirVersion != "4.0.1" || told.Kind != "instance" || told.Status != "active" || told.Date == "" ||
-		told.Software.Name != "Binnacle" || told.Software.Version != "1.2.3" || told.Implementation.URL != "https://example.org/fhir" {
+	if told.ResourceType != "CapabilityStatement" || told.FhirVersion != "4.0.1" || told.Kind != "instance" ||
+		told.Status != "active" || told.Date == "" ||
+		told.Software.Name != "Binnacle" || told.Software.Version != "1.2.3" ||
+		told.Implementation.URL != "https://example.org/fhir" {
 		t.Errorf("got %+v", told)
 	}
 	rest := told.Rest[0]
@@ -71,13 +73,15 @@ func TestTheCapabilityStatementIsTrue(t *testing.T) {
 		t.Errorf("%d types, want %d", len(types), len(want))
 	}
 	for _, dangling := range []bool{false, true} {
-		for _, resource := range statementOf(t, s.server(withWrite, func(c *readapi.Config) { c.Dangling = dangling })).Rest[0].Resource {
+		for _, resource := range statementOf(t, s.server(withWrite,
+			func(c *readapi.Config) { c.Dangling = dangling })).Rest[0].Resource {
 			want := []string{"literal", "logical", "enforced"}
 			if dangling || resource.Type == "Bundle" {
 				want = want[:2]
 			}
 			if !slices.Equal(resource.ReferencePolicy, want) {
-				t.Errorf("dangling %v: the policy of %s is %v, want %v", dangling, resource.Type, resource.ReferencePolicy, want)
+				t.Errorf("dangling %v: the policy of %s is %v, want %v", dangling, resource.Type,
+					resource.ReferencePolicy, want)
 			}
 		}
 	}
@@ -85,10 +89,14 @@ func TestTheCapabilityStatementIsTrue(t *testing.T) {
 		t.Error("Parameters is told, which has no endpoint")
 	}
 	places := map[string]request{
-		"read": {method: "GET", target: "/fhir/Patient/1"}, "vread": {method: "GET", target: "/fhir/Patient/1/_history/1"},
-		"history-instance": {method: "GET", target: "/fhir/Patient/1/_history"}, "search-type": {method: "GET", target: "/fhir/Patient"},
-		"create": {method: "POST", target: "/fhir/Patient"}, "update": {method: "PUT", target: "/fhir/Patient/1"}, "delete": {method: "DELETE", target: "/fhir/Patient/1"},
-		"history-type": {method: "GET", target: "/fhir/Patient/_history"}, "patch": {method: "PATCH", target: "/fhir/Patient/1"},
+		"read": {method: "GET", target: "/fhir/Patient/1"}, "vread": {method: "GET",
+			target: "/fhir/Patient/1/_history/1"},
+		"history-instance": {method: "GET", target: "/fhir/Patient/1/_history"}, "search-type": {method: "GET",
+			target: "/fhir/Patient"},
+		"create": {method: "POST", target: "/fhir/Patient"}, "update": {method: "PUT",
+			target: "/fhir/Patient/1"}, "delete": {method: "DELETE", target: "/fhir/Patient/1"},
+		"history-type": {method: "GET", target: "/fhir/Patient/_history"}, "patch": {method: "PATCH",
+			target: "/fhir/Patient/1"},
 	}
 	for _, resource := range rest.Resource {
 		if resource.Type != "Patient" {
@@ -108,14 +116,16 @@ func TestTheCapabilityStatementIsTrue(t *testing.T) {
 
 // valueOf is a value that a parameter of a type can be searched with.
 func valueOf(kind string) string {
-	return map[string]string{"token": "true", "reference": "Patient/1", "string": "a", "date": "2020", "number": "1", "quantity": "1", "uri": "http://a"}[kind]
+	return map[string]string{"token": "true", "reference": "Patient/1", "string": "a", "date": "2020", "number": "1",
+		"quantity": "1", "uri": "http://a"}[kind]
 }
 
 func TestEveryParameterThatIsToldIsAnsweredAndNoOther(t *testing.T) {
 	s := newStore(t)
 	server := s.server()
 	strict := "Prefer: handling=strict"
-	modifiers := []string{"missing", "not", "exact", "contains", "above", "below", "identifier", "text", "in", "not-in", "of-type"}
+	modifiers := []string{"missing", "not", "exact", "contains", "above", "below", "identifier", "text", "in", "not-in",
+		"of-type"}
 	checked := map[string]bool{} // modifiers were tried on this kind of parameter
 	for _, resource := range statementOf(t, server).Rest[0].Resource {
 		told := map[string]bool{}
@@ -131,9 +141,11 @@ func TestEveryParameterThatIsToldIsAnsweredAndNoOther(t *testing.T) {
 				value = strings.Join(parts, "$")
 			}
 			if value == "" || param.Definition == "" {
-				t.Errorf("%s.%s: of the type %q, defined by %q", resource.Type, param.Name, param.Type, param.Definition)
+				t.Errorf("%s.%s: of the type %q, defined by %q", resource.Type, param.Name, param.Type,
+					param.Definition)
 			}
-			if w := get(server, "/fhir/"+resource.Type+"?"+url.Values{param.Name: {value}}.Encode(), strict); w.Code != http.StatusOK {
+			if w := get(server, "/fhir/"+resource.Type+"?"+url.Values{param.Name: {value}}.Encode(),
+				strict); w.Code != http.StatusOK {
 				t.Errorf("%s?%s=%s: got %d, want 200: %.200s", resource.Type, param.Name, value, w.Code, w.Body)
 			}
 			if checked[param.Type] || strings.HasPrefix(param.Name, "_") {
@@ -149,7 +161,9 @@ func TestEveryParameterThatIsToldIsAnsweredAndNoOther(t *testing.T) {
 				case "identifier":
 					given = "http://a|b"
 				}
-				works := get(server, "/fhir/"+resource.Type+"?"+url.Values{param.Name + ":" + modifier: {given}}.Encode(), strict).Code == http.StatusOK
+				works := get(server,
+					"/fhir/"+resource.Type+"?"+url.Values{param.Name + ":" + modifier: {given}}.Encode(),
+					strict).Code == http.StatusOK
 				if says := slices.Contains(strings.Split(list, ", "), modifier); says != works {
 					t.Errorf("%s?%s:%s: told %v, and it works: %v", resource.Type, param.Name, modifier, says, works)
 				}
@@ -159,7 +173,8 @@ func TestEveryParameterThatIsToldIsAnsweredAndNoOther(t *testing.T) {
 			if told[param.Code] {
 				continue
 			}
-			if w := get(server, "/fhir/"+resource.Type+"?"+url.Values{param.Code: {"a"}}.Encode(), strict); w.Code != http.StatusBadRequest {
+			if w := get(server, "/fhir/"+resource.Type+"?"+url.Values{param.Code: {"a"}}.Encode(),
+				strict); w.Code != http.StatusBadRequest {
 				t.Errorf("%s?%s is not told; got %d, want 400", resource.Type, param.Code, w.Code)
 			}
 		}
@@ -172,11 +187,13 @@ func TestEveryParameterThatIsToldIsAnsweredAndNoOther(t *testing.T) {
 func TestTheCapabilityStatementSaysWhatTheNodeIs(t *testing.T) {
 	s := newStore(t)
 	reads := statementOf(t, s.server()).Rest[0]
-	if len(reads.Interaction) != 1 || reads.Resource[0].ConditionalCreate || reads.Resource[0].UpdateCreate || len(reads.Resource[0].Interaction) != 4 {
+	if len(reads.Interaction) != 1 || reads.Resource[0].ConditionalCreate || reads.Resource[0].UpdateCreate ||
+		len(reads.Resource[0].Interaction) != 4 {
 		t.Errorf("a reading node tells of writes: %+v", reads.Resource[0])
 	}
 	writes := statementOf(t, s.server(withWrite, func(c *readapi.Config) { c.Reader, c.Blobs = nil, nil })).Rest[0]
-	if len(writes.Interaction) != 2 || len(writes.Resource[0].SearchParam) != 0 || len(writes.Resource[0].Interaction) != 3 || writes.Resource[0].ReadHistory {
+	if len(writes.Interaction) != 2 || len(writes.Resource[0].SearchParam) != 0 ||
+		len(writes.Resource[0].Interaction) != 3 || writes.Resource[0].ReadHistory {
 		t.Errorf("a writing node tells of reads: %+v", writes.Resource[0])
 	}
 }
@@ -195,11 +212,14 @@ func TestTheCapabilityStatementIsNotSentTwice(t *testing.T) {
 	if w := get(one, "/fhir/metadata?mode=terminology"); w.Code != http.StatusBadRequest {
 		t.Errorf("mode=terminology: got %d, want 400", w.Code)
 	}
-	for query, want := range map[string]string{"mode=normative": "400", "mode=full": "200 rest", "_elements=fhirVersion,resourceType": "200 fhirVersion", "_summary=text": "200 fhirVersion", "_elements=shade": "400", "_pretty=true": "200 \n  \"rest\": [\n"} {
+	for query, want := range map[string]string{"mode=normative": "400", "mode=full": "200 rest",
+		"_elements=fhirVersion,resourceType": "200 fhirVersion", "_summary=text": "200 fhirVersion",
+		"_elements=shade": "400", "_pretty=true": "200 \n  \"rest\": [\n"} {
 		w := get(one, "/fhir/metadata?"+query, "Prefer: handling=strict")
 		status, holds, _ := strings.Cut(want, " ")
 		rest := strings.Contains(w.Body.String(), `"rest"`)
-		if strconv.Itoa(w.Code) != status || !strings.Contains(w.Body.String(), holds) || rest != strings.Contains(holds, "rest") {
+		if strconv.Itoa(w.Code) != status || !strings.Contains(w.Body.String(), holds) ||
+			rest != strings.Contains(holds, "rest") {
 			t.Errorf("%s: got %d %.300s, want %s", query, w.Code, w.Body, want)
 		}
 	}
@@ -221,7 +241,8 @@ func TestEveryIncludeAndCompartmentThatIsToldIsAnswered(t *testing.T) {
 		}
 		for _, param := range resource.SearchParam {
 			if include := resource.Type + ":" + param.Name; !told[include] {
-				if w := get(server, "/fhir/"+resource.Type+"?_include="+include, strict); w.Code != http.StatusBadRequest && w.Code != http.StatusUnprocessableEntity {
+				if w := get(server, "/fhir/"+resource.Type+"?_include="+include,
+					strict); w.Code != http.StatusBadRequest && w.Code != http.StatusUnprocessableEntity {
 					t.Errorf("%s?_include=%s is not told; got %d, want 400 or 422", resource.Type, include, w.Code)
 				}
 			}
@@ -239,7 +260,8 @@ func TestEveryIncludeAndCompartmentThatIsToldIsAnswered(t *testing.T) {
 		t.Errorf("compartments: %v, want 5", rest.Compartment)
 	}
 	for _, resource := range rest.Resource {
-		told := slices.Contains(rest.Compartment, "http://hl7.org/fhir/CompartmentDefinition/"+strings.ToLower(resource.Type[:1])+resource.Type[1:])
+		told := slices.Contains(rest.Compartment,
+			"http://hl7.org/fhir/CompartmentDefinition/"+strings.ToLower(resource.Type[:1])+resource.Type[1:])
 		if works := get(server, "/fhir/"+resource.Type+"/1/Observation", strict).Code == http.StatusOK; works != told {
 			t.Errorf("the compartment of a %s: told %v, and it works: %v", resource.Type, told, works)
 		}

@@ -9,8 +9,8 @@ import (
 	"binnacle/events/fhir/rest"
 )
 
-// origins are the places whose pages may use the FHIR root from a browser (Fetch standard, CORS). Nobody's credentials are sent along: a page that
-// has a token puts it into the Authorization header by itself.
+// origins are the places whose pages may use the FHIR root from a browser (Fetch standard, CORS). Nobody's
+// credentials are sent along: a page that has a token puts it into the Authorization header by itself.
 type origins struct {
 	any     bool
 	names   map[string]bool
@@ -30,7 +30,9 @@ func newOrigins(list []string, methods string) (*origins, error) {
 		}
 		u, err := url.Parse(name)
 		if err != nil || !rest.IsScheme(u.Scheme) || !rest.IsHost(u.Host) || u.Scheme+"://"+u.Host != name {
-			return nil, events.Errorf(events.Invalid, "readapi.New", "the origin %q can't be one of a page; write it as https://app.example.org, without a path, or * for any", name)
+			return nil, events.Errorf(events.Invalid, "readapi.New",
+				"the origin %q can't be one of a page; write it as https://app.example.org, "+
+					"without a path, or * for any", name)
 		}
 		o.names[strings.ToLower(name)] = true
 	}
@@ -39,12 +41,14 @@ func newOrigins(list []string, methods string) (*origins, error) {
 
 // Headers of preflights and of answers to pages of other origins.
 const (
-	corsExposed = "ETag, Location, Content-Location, Binnacle-Position, Link, X-Request-Id, Retry-After, Idempotent-Replayed, Preference-Applied"
-	corsAge     = "7200" // seconds that a browser may remember a preflight; browsers take no more
+	corsExposed = "ETag, Location, Content-Location, Binnacle-Position, Link, X-Request-Id, Retry-After, " +
+		"Idempotent-Replayed, Preference-Applied"
+	corsAge = "7200" // seconds that a browser may remember a preflight; browsers take no more
 )
 
-// answered writes what a browser needs to let a page of another origin read the answer. It tells whether the request was a preflight and is answered
-// with that. A page of an origin that is not listed gets no such headers, and its browser keeps the answer from it.
+// answered writes what a browser needs to let a page of another origin read the answer. It tells whether the request
+// was a preflight and is answered with that. A page of an origin that is not listed gets no such headers, and its
+// browser keeps the answer from it.
 func (o *origins) answered(w http.ResponseWriter, r *http.Request) bool {
 	header := w.Header()
 	origin := r.Header.Get("Origin")
@@ -65,7 +69,8 @@ func (o *origins) answered(w http.ResponseWriter, r *http.Request) bool {
 		return false
 	}
 	header.Set("Access-Control-Allow-Methods", o.methods)
-	if wanted := r.Header.Values("Access-Control-Request-Headers"); len(wanted) > 0 { // what a page may send at all: each request is checked by itself
+	// what a page may send at all: each request is checked by itself
+	if wanted := r.Header.Values("Access-Control-Request-Headers"); len(wanted) > 0 {
 		header.Set("Access-Control-Allow-Headers", strings.Join(wanted, ", "))
 		header.Add("Vary", "Access-Control-Request-Headers")
 	}

@@ -77,7 +77,8 @@ func TestChainsFollowReferences(t *testing.T) {
 	})
 	s.put("Patient", "b", `{"resourceType":"Patient","name":[{"family":"Able"}]}`)
 	s.delete("Encounter", "e")
-	expect(t, server, map[string]string{"Observation?patient.name=able": "o1 o3 panel", "Observation?patient.name=baker": "", "Patient?_has:Encounter:subject:status=finished": ""})
+	expect(t, server, map[string]string{"Observation?patient.name=able": "o1 o3 panel",
+		"Observation?patient.name=baker": "", "Patient?_has:Encounter:subject:status=finished": ""})
 }
 
 func TestCompositesMatchWithinOneComponent(t *testing.T) {
@@ -86,12 +87,14 @@ func TestCompositesMatchWithinOneComponent(t *testing.T) {
 		part := func(code string, value float64) string {
 			return fmt.Sprintf(`{"code":{"coding":[{"system":"http://loinc.org","code":%q}]},"valueQuantity":{"value":%g,"unit":"mmHg","system":"http://unitsofmeasure.org","code":"mm[Hg]"}}`, code, value)
 		}
-		s.put("Observation", id, `{"resourceType":"Observation","status":"final","code":{"coding":[{"code":"85354-9"}]},"component":[`+part("8480-6", systolic)+`,`+part("8462-4", diastolic)+`]}`)
+		s.put("Observation", id,
+			`{"resourceType":"Observation","status":"final","code":{"coding":[{"code":"85354-9"}]},"component":[`+part("8480-6", systolic)+`,`+part("8462-4", diastolic)+`]}`)
 	}
 	pressure("high", 150, 95)
 	pressure("split", 100, 95)
 	pressure("low", 90, 60)
-	s.put("Group", "g", `{"resourceType":"Group","type":"person","actual":true,"characteristic":[{"code":{"coding":[{"code":"gender"}]},"valueCodeableConcept":{"coding":[{"code":"mixed"}]}},{"code":{"coding":[{"code":"age"}]},"valueCodeableConcept":{"coding":[{"code":"old,er"}]}}]}`)
+	s.put("Group", "g",
+		`{"resourceType":"Group","type":"person","actual":true,"characteristic":[{"code":{"coding":[{"code":"gender"}]},"valueCodeableConcept":{"coding":[{"code":"mixed"}]}},{"code":{"coding":[{"code":"age"}]},"valueCodeableConcept":{"coding":[{"code":"old,er"}]}}]}`)
 	server := s.server()
 	expect(t, server, map[string]string{
 		"Observation?component-code-value-quantity=8480-6$gt140":                                                  "high",
@@ -125,14 +128,17 @@ func TestACompartmentHoldsWhatBelongsToOneResource(t *testing.T) {
 	})
 	form := []string{"Content-Type: application/x-www-form-urlencoded"}
 	for _, target := range []string{"/fhir/Patient/a/Observation", "/fhir/Patient/a/*"} {
-		first := bundleOf(t, request{method: http.MethodPost, target: target + "/_search", body: "_count=1&_sort=_id&_include=Observation:encounter", headers: form}.do(server))
+		first := bundleOf(t, request{method: http.MethodPost, target: target + "/_search",
+			body: "_count=1&_sort=_id&_include=Observation:encounter", headers: form}.do(server))
 		if target == "/fhir/Patient/a/*" {
-			first = bundleOf(t, request{method: http.MethodPost, target: target + "/_search", body: "_count=1&_sort=_id", headers: form}.do(server))
+			first = bundleOf(t, request{method: http.MethodPost, target: target + "/_search",
+				body: "_count=1&_sort=_id", headers: form}.do(server))
 		}
 		pages := walk(t, server, first, "next")
 		want := []string{"Observation/o1", "Observation/panel"}
 		if strings.HasSuffix(target, "*") {
-			want = []string{"Patient/a", "MedicationDispense/d", "Encounter/e", "Observation/o1", "Observation/panel", "MedicationRequest/r"}
+			want = []string{"Patient/a", "MedicationDispense/d", "Encounter/e", "Observation/o1", "Observation/panel",
+				"MedicationRequest/r"}
 		} else if !slices.Equal(pages[0].added, []string{"Encounter/e"}) {
 			t.Errorf("%s: included %v", target, pages[0].added)
 		}
@@ -144,7 +150,8 @@ func TestACompartmentHoldsWhatBelongsToOneResource(t *testing.T) {
 				t.Errorf("%s: the page's link is %s", target, self)
 			}
 		}
-		if w := get(server, strings.Replace(pages[1].links["self"], "/Patient/a/", "/Patient/b/", 1)); w.Code != http.StatusBadRequest {
+		if w := get(server, strings.Replace(pages[1].links["self"], "/Patient/a/", "/Patient/b/",
+			1)); w.Code != http.StatusBadRequest {
 			t.Errorf("%s: its token in another compartment: got %d, want 400", target, w.Code)
 		}
 	}
@@ -153,7 +160,8 @@ func TestACompartmentHoldsWhatBelongsToOneResource(t *testing.T) {
 func TestASearchAsOfAPosition(t *testing.T) {
 	s := newStore(t)
 	s.put("Patient", "a", `{"resourceType":"Patient","name":[{"family":"One"}]}`)
-	s.put("Patient", "b", `{"resourceType":"Patient","name":[{"family":"One"}],"managingOrganization":{"reference":"Organization/o"}}`)
+	s.put("Patient", "b",
+		`{"resourceType":"Patient","name":[{"family":"One"}],"managingOrganization":{"reference":"Organization/o"}}`)
 	s.put("Organization", "o", `{"resourceType":"Organization","name":"First"}`)
 	s.put("Patient", "a", `{"resourceType":"Patient","name":[{"family":"Two"}]}`)
 	s.delete("Patient", "b")
@@ -172,10 +180,13 @@ func TestASearchAsOfAPosition(t *testing.T) {
 	})
 	first := bundleOf(t, get(server, "/fhir/Patient?_asOf=0:2&_count=1&_sort=_id&_include=Patient:organization"))
 	w := get(server, first.links["next"])
-	if next := bundleOf(t, w); !slices.Equal(next.ids, []string{"Patient/b"}) || !strings.Contains(next.links["self"], "_asOf=0%3A2") || !strings.Contains(w.Body.String(), "First") || first.total != "2" {
+	if next := bundleOf(t, w); !slices.Equal(next.ids, []string{"Patient/b"}) ||
+		!strings.Contains(next.links["self"], "_asOf=0%3A2") || !strings.Contains(w.Body.String(), "First") ||
+		first.total != "2" {
 		t.Errorf("next: %v %v of %s: %s", next.ids, next.links, first.total, w.Body)
 	}
-	for query, status := range map[string]int{"_asOf=0:99": 503, "_asOf=1:0": 400, "_asOf=yesterday": 400, "_asOf=": 400, "_asOf=0:1&_asOf=0:2": 400, "_asOf:not=0:1": 400} {
+	for query, status := range map[string]int{"_asOf=0:99": 503, "_asOf=1:0": 400, "_asOf=yesterday": 400,
+		"_asOf=": 400, "_asOf=0:1&_asOf=0:2": 400, "_asOf:not=0:1": 400} {
 		w := get(server, "/fhir/Patient?"+query)
 		if w.Code != status || (status == 503) != (w.Header().Get("Retry-After") != "") {
 			t.Errorf("%s: got %d %s, want %d", query, w.Code, w.Body, status)

@@ -17,8 +17,8 @@ import (
 // Part is one thing that a node needs in order to work.
 type Part struct {
 	Name string // "log", "blobs", "index", "projector"
-	// Check tells in bounded time whether the part works, and what there is to say of it ("lagEvents": 3). Its error is shown by
-	// its text alone; causes go to the operator's log.
+	// Check tells in bounded time whether the part works, and what there is to say of it ("lagEvents": 3). Its error
+	// is shown by its text alone; causes go to the operator's log.
 	Check func(ctx context.Context) (map[string]any, error)
 }
 
@@ -40,8 +40,8 @@ type health struct {
 	stopped  bool // the report is from after the node began to stop
 }
 
-// checked is a part with its running check. A check that does not keep its bound is left behind, and not started again before
-// it has ended.
+// checked is a part with its running check. A check that does not keep its bound is left behind, and not started
+// again before it has ended.
 type checked struct {
 	Part
 	running chan partReport // nil: none is running
@@ -66,7 +66,8 @@ const (
 )
 
 func newHealth(config Config) *health {
-	h := &health{log: config.Logger, lost: config.Lost, stopping: config.Stopping, parts: make([]*checked, len(config.Health))}
+	h := &health{log: config.Logger, lost: config.Lost, stopping: config.Stopping,
+		parts: make([]*checked, len(config.Health))}
 	for i, part := range config.Health {
 		h.parts[i] = &checked{Part: part}
 	}
@@ -165,7 +166,8 @@ func reasonOf(err error) string {
 func (h *health) serveLive(w http.ResponseWriter) {
 	if h.lost != nil {
 		if err := h.lost(); err != nil {
-			writePlain(w, http.StatusServiceUnavailable, "application/json", fmt.Appendf(nil, `{"status":"lost","reason":%q}`, reasonOf(err)))
+			writePlain(w, http.StatusServiceUnavailable, "application/json",
+				fmt.Appendf(nil, `{"status":"lost","reason":%q}`, reasonOf(err)))
 			return
 		}
 	}

@@ -30,7 +30,8 @@ func TestLiveIsRedWhenOnlyANewStartHelps(t *testing.T) {
 	}
 	lost.Store(true)
 	w := get(server, "/health/live")
-	if !json.Valid(w.Body.Bytes()) || w.Code != http.StatusServiceUnavailable || !strings.Contains(w.Body.String(), "start the program again") || strings.Contains(w.Body.String(), "secret") {
+	if !json.Valid(w.Body.Bytes()) || w.Code != http.StatusServiceUnavailable ||
+		!strings.Contains(w.Body.String(), "start the program again") || strings.Contains(w.Body.String(), "secret") {
 		t.Errorf("live says %d %s, want 503 and the reason", w.Code, w.Body)
 	}
 }
@@ -54,17 +55,20 @@ func TestReadyTellsEveryPart(t *testing.T) {
 		states map[string]string
 		reason string
 	}{
-		{"all are ready", []readapi.Part{{Name: "log", Check: healthy}, projector}, 200, "OK", map[string]string{"log": "ready", "projector": "ready"}, ""},
+		{"all are ready", []readapi.Part{{Name: "log", Check: healthy}, projector}, 200, "OK",
+			map[string]string{"log": "ready", "projector": "ready"}, ""},
 		{"none is there", nil, 200, "OK", nil, ""},
 		{"one is away", []readapi.Part{projector, {Name: "index", Check: func(context.Context) (map[string]any, error) {
 			return nil, events.Wrap(events.Transient, "x", errors.New("secret"), "the database does not answer")
 		}}}, 503, "NOT READY", map[string]string{"index": "not ready", "projector": "ready"}, "the database does not answer"},
-		{"one fails without a text", []readapi.Part{{Name: "index", Check: func(context.Context) (map[string]any, error) {
-			return nil, errors.New("secret")
-		}}}, 503, "NOT READY", map[string]string{"index": "not ready"}, "log tells why"},
-		{"one hangs", []readapi.Part{{Name: "log", Check: healthy}, {Name: "blobs", Check: func(ctx context.Context) (map[string]any, error) {
-			select {} // it does not even look at its context
-		}}}, 503, "NOT READY", map[string]string{"log": "ready", "blobs": "not ready"}, "no answer within"},
+		{"one fails without a text", []readapi.Part{{Name: "index",
+			Check: func(context.Context) (map[string]any, error) {
+				return nil, errors.New("secret")
+			}}}, 503, "NOT READY", map[string]string{"index": "not ready"}, "log tells why"},
+		{"one hangs", []readapi.Part{{Name: "log", Check: healthy},
+			{Name: "blobs", Check: func(ctx context.Context) (map[string]any, error) {
+				select {} // it does not even look at its context
+			}}}, 503, "NOT READY", map[string]string{"log": "ready", "blobs": "not ready"}, "no answer within"},
 	}
 	for _, c := range cases {
 		server := newStore(t).server(func(config *readapi.Config) { config.Health = c.parts })
@@ -84,7 +88,8 @@ func TestReadyTellsEveryPart(t *testing.T) {
 		if !strings.Contains(reasons, c.reason) || strings.Contains(w.Body.String(), "secret") {
 			t.Errorf("%s: reasons %q, want %q and no secret", c.name, reasons, c.reason)
 		}
-		if part, there := c.states["projector"]; there && part == "ready" && got.Parts["projector"].Detail["lagEvents"] != 3.0 {
+		if part, there := c.states["projector"]; there && part == "ready" &&
+			got.Parts["projector"].Detail["lagEvents"] != 3.0 {
 			t.Errorf("%s: detail %v, want lagEvents 3", c.name, got.Parts["projector"].Detail)
 		}
 		if w := get(server, "/health"); w.Code != c.status || w.Body.String() != c.text {

@@ -12,7 +12,8 @@ import (
 func entries(b bundle) (lines []string) {
 	for entry := range b.node.Get("entry").Items() {
 		response := entry.Get("response")
-		lines = append(lines, fmt.Sprintf("%s %s %s %s", entry.Get("request").Get("method").Text(), response.Get("status").Text(), response.Get("etag").Text(),
+		lines = append(lines, fmt.Sprintf("%s %s %s %s", entry.Get("request").Get("method").Text(),
+			response.Get("status").Text(), response.Get("etag").Text(),
 			entry.Get("resource").Get("meta").Get("versionId").Text()))
 	}
 	return lines
@@ -80,13 +81,16 @@ func TestAHistoryTellsWhatWasAsked(t *testing.T) {
 	s.put("Patient", "1", `{"resourceType":"Patient","active":false}`)
 	s.put("Patient", "1", `{"resourceType":"Patient","active":true}`)
 	server := s.server()
-	want := []string{"PUT Patient/1 200", "PUT Patient/1 201", "DELETE Patient/1 204", "PUT Patient/1 200", "POST Patient 201"}
+	want := []string{"PUT Patient/1 200", "PUT Patient/1 201", "DELETE Patient/1 204", "PUT Patient/1 200",
+		"POST Patient 201"}
 	for count := 1; count <= 5; count++ {
 		var got []string
-		for _, page := range walk(t, server, bundleOf(t, get(server, fmt.Sprintf("/fhir/Patient/1/_history?_count=%d", count))), "next") {
+		for _, page := range walk(t, server, bundleOf(t,
+			get(server, fmt.Sprintf("/fhir/Patient/1/_history?_count=%d", count))), "next") {
 			for entry := range page.node.Get("entry").Items() {
 				request := entry.Get("request")
-				got = append(got, request.Get("method").Text()+" "+request.Get("url").Text()+" "+entry.Get("response").Get("status").Text())
+				got = append(got,
+					request.Get("method").Text()+" "+request.Get("url").Text()+" "+entry.Get("response").Get("status").Text())
 			}
 		}
 		if !slices.Equal(got, want) {
@@ -128,7 +132,8 @@ func TestAHistoryIsPagedWhileWritesGoOn(t *testing.T) {
 	if len(back) != 3 || !slices.Equal(entries(back[2]), entries(pages[0])) {
 		t.Errorf("back: got %q, want %q", entries(back[len(back)-1]), entries(pages[0]))
 	}
-	if w := get(server, strings.Replace(pages[0].links["next"], "Patient/1", "Patient/2", 1)); w.Code != http.StatusBadRequest {
+	if w := get(server, strings.Replace(pages[0].links["next"], "Patient/1", "Patient/2",
+		1)); w.Code != http.StatusBadRequest {
 		t.Errorf("the token of another resource: got %d, want 400", w.Code)
 	}
 }

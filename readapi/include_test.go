@@ -57,25 +57,32 @@ func TestIncludesComeBesideTheMatches(t *testing.T) {
 		{"Observation?code=8480-6&_include=Observation:subject", "o3 o1", "Patient/a Patient/b"},
 		{"Observation?code=8480-6&_include=Observation:subject:Group", "o3 o1", ""},
 		{"Observation?_id=o2&_include=Observation:subject", "o2", "Patient/a"},
-		{"Observation?_id=o1&_include=Observation:patient&_include=Observation:encounter", "o1", "Encounter/e Patient/a"},
+		{"Observation?_id=o1&_include=Observation:patient&_include=Observation:encounter", "o1",
+			"Encounter/e Patient/a"},
 		{"Observation?_id=o1&_include=*", "o1", "Encounter/e Patient/a"},
 		{"Observation?_id=o1&_include=Observation:*", "o1", "Encounter/e Patient/a"},
 		{"Observation?_id=lost&_include=Observation:subject", "lost", ""},
 		{"Observation?_id=panel&_include=Observation:has-member", "panel", "Observation/o1 Observation/o2"},
 		{"Observation?_id=panel,o1&_include=Observation:has-member", "panel o1", "Observation/o2"},
 		{"Observation?_id=o1&_include=Observation:subject&_include=Patient:organization", "o1", "Patient/a"},
-		{"Observation?_id=o1&_include=Observation:subject&_include:iterate=Patient:organization", "o1", "Organization/ward Patient/a"},
+		{"Observation?_id=o1&_include=Observation:subject&_include:iterate=Patient:organization", "o1",
+			"Organization/ward Patient/a"},
 		{"Observation?_id=o1&_include=Observation:subject&_include:iterate=Patient:organization&_include:iterate=Organization:partof", "o1", "Organization/ward Organization/whole Patient/a"},
-		{"Observation?_id=o1&_include:iterate=*", "o1", "Encounter/e Organization/ward Organization/whole Patient/a Practitioner/doc"},
-		{"MedicationDispense?_include=MedicationDispense:prescription&_include:iterate=MedicationRequest:requester", "d", "MedicationRequest/r Practitioner/doc"},
+		{"Observation?_id=o1&_include:iterate=*", "o1",
+			"Encounter/e Organization/ward Organization/whole Patient/a Practitioner/doc"},
+		{"MedicationDispense?_include=MedicationDispense:prescription&_include:iterate=MedicationRequest:requester",
+			"d", "MedicationRequest/r Practitioner/doc"},
 		{"MedicationRequest?_include=MedicationRequest:patient&_revinclude=Provenance:target", "r", "Patient/a"},
 		{"Observation?_id=o1&_revinclude=Provenance:target", "o1", "Provenance/v"},
 		{"Observation?_id=o1,o3&_revinclude=Observation:has-member", "o3 o1", "Observation/panel"},
 		{"Patient?_id=a&_revinclude=Observation:subject", "a", "Observation/o1 Observation/panel"},
-		{"Patient?_id=a&_revinclude=Observation:subject&_revinclude:iterate=Provenance:target", "a", "Observation/o1 Observation/panel Provenance/v"},
+		{"Patient?_id=a&_revinclude=Observation:subject&_revinclude:iterate=Provenance:target", "a",
+			"Observation/o1 Observation/panel Provenance/v"},
 		{"Patient?_id=b&_revinclude=Observation:subject:Patient&_revinclude=List:item", "b", "List/l Observation/o3"},
-		{"Organization?_id=whole&_revinclude=Organization:partof&_revinclude:iterate=Patient:organization", "whole", "Organization/ward Patient/a"},
-		{"Practitioner?_revinclude=Patient:general-practitioner&_include:iterate=Patient:organization", "doc", "Organization/ward Patient/a"},
+		{"Organization?_id=whole&_revinclude=Organization:partof&_revinclude:iterate=Patient:organization", "whole",
+			"Organization/ward Patient/a"},
+		{"Practitioner?_revinclude=Patient:general-practitioner&_include:iterate=Patient:organization", "doc",
+			"Organization/ward Patient/a"},
 		{"Patient?_id=nobody&_revinclude=Observation:subject", "", ""},
 		{"Patient?_id=a&_summary=count&_revinclude=Observation:subject", "", ""},
 	} {
@@ -106,7 +113,8 @@ func TestIncludesAreOnEveryPageAndShowItsState(t *testing.T) {
 	s := newStore(t)
 	s.clinic()
 	server := s.server()
-	first := bundleOf(t, get(server, "/fhir/Observation?subject=Patient/a,Patient/b&_sort=_id&_count=1&_include=Observation:subject"))
+	first := bundleOf(t, get(server,
+		"/fhir/Observation?subject=Patient/a,Patient/b&_sort=_id&_count=1&_include=Observation:subject"))
 	if !slices.Equal(first.ids, []string{"Observation/o1"}) || !slices.Equal(first.added, []string{"Patient/a"}) {
 		t.Fatalf("first: %v with %v", first.ids, first.added)
 	}
@@ -118,10 +126,12 @@ func TestIncludesAreOnEveryPageAndShowItsState(t *testing.T) {
 		}
 	}
 	w := get(server, first.links["next"])
-	if next := bundleOf(t, w); !slices.Equal(next.ids, []string{"Observation/o3"}) || !slices.Equal(next.added, []string{"Patient/b"}) || strings.Contains(w.Body.String(), "Later") {
+	if next := bundleOf(t, w); !slices.Equal(next.ids, []string{"Observation/o3"}) ||
+		!slices.Equal(next.added, []string{"Patient/b"}) || strings.Contains(w.Body.String(), "Later") {
 		t.Errorf("next: %v with %v: %s; want o3 with Patient/b as it was", next.ids, next.added, w.Body)
 	}
-	form := request{method: http.MethodPost, target: "/fhir/Observation/_search", body: "subject=Patient/b,Patient/a&_sort=_id&_count=1&_include=Observation:subject",
+	form := request{method: http.MethodPost, target: "/fhir/Observation/_search",
+		body:    "subject=Patient/b,Patient/a&_sort=_id&_count=1&_include=Observation:subject",
 		headers: []string{"Content-Type: application/x-www-form-urlencoded"}}
 	posted := bundleOf(t, form.do(server))
 	if len(posted.added) != 0 {
@@ -142,12 +152,15 @@ func TestIncludesThatFillMoreThanAPageFollowPageByPage(t *testing.T) {
 		s.put("Patient", id, `{"resourceType":"Patient","managingOrganization":{"reference":"Organization/1"}}`)
 		for j := range n {
 			observations = append(observations, fmt.Sprintf("Observation/o%d-%d", i, j))
-			s.put("Observation", fmt.Sprintf("o%d-%d", i, j), fmt.Sprintf(`{"resourceType":"Observation","status":"final","code":{"text":%q},"subject":{"reference":"Patient/%s"}}`, strings.Repeat("x", 100*(j%5)), id))
+			s.put("Observation", fmt.Sprintf("o%d-%d", i, j),
+				fmt.Sprintf(`{"resourceType":"Observation","status":"final","code":{"text":%q},"subject":{"reference":"Patient/%s"}}`, strings.Repeat("x", 100*(j%5)), id))
 		}
 	}
 	slices.Sort(observations)
-	for name, limits := range map[string]fhir.Limits{"by number": {Included: 10}, "by size": {Included: 10, PageBytes: 1_500}} {
-		door, err := fhir.New(fhir.Config{Tenant: tenant, Reader: s.index, Blobs: s.blobs, Memos: s.memos, Catalog: s.catalog, Logger: slog.New(slog.DiscardHandler),
+	for name, limits := range map[string]fhir.Limits{"by number": {Included: 10},
+		"by size": {Included: 10, PageBytes: 1_500}} {
+		door, err := fhir.New(fhir.Config{Tenant: tenant, Reader: s.index, Blobs: s.blobs, Memos: s.memos,
+			Catalog: s.catalog, Logger: slog.New(slog.DiscardHandler),
 			Limits: limits})
 		if err != nil {
 			t.Fatal(err)
@@ -174,8 +187,11 @@ func TestIncludesThatFillMoreThanAPageFollowPageByPage(t *testing.T) {
 		for _, first := range []request{
 			{method: "GET", target: "/fhir/Patient?_sort=_id&_count=2&_revinclude=Observation:subject"},
 			{method: "GET", target: "/fhir/Patient?_sort=_id&_count=50&_revinclude=Observation:subject"},
-			{method: "GET", target: "/fhir?_type=Patient&_sort=_id&_count=3&_revinclude:iterate=Observation:subject&_include=Patient:organization"},
-			{method: "POST", target: "/fhir/Patient/_search", body: "_sort=_id&_count=3&_revinclude=Observation:subject&_revinclude:iterate=Patient:organization", headers: form},
+			{method: "GET",
+				target: "/fhir?_type=Patient&_sort=_id&_count=3&_revinclude:iterate=Observation:subject&_include=Patient:organization"},
+			{method: "POST", target: "/fhir/Patient/_search",
+				body:    "_sort=_id&_count=3&_revinclude=Observation:subject&_revinclude:iterate=Patient:organization",
+				headers: form},
 		} {
 			pages := walk(t, handler, bundleOf(t, first.do(handler)), "next")
 			back := walk(t, handler, pages[len(pages)-1], "previous")
@@ -186,15 +202,18 @@ func TestIncludesThatFillMoreThanAPageFollowPageByPage(t *testing.T) {
 				var matches, added []string
 				for _, page := range walked {
 					if len(page.added) > 10 || len(page.ids)+len(page.added) == 0 {
-						t.Errorf("%s, %s, %s: a page of %d and %d", name, first.target, way, len(page.ids), len(page.added))
+						t.Errorf("%s, %s, %s: a page of %d and %d", name, first.target, way, len(page.ids),
+							len(page.added))
 					}
 					matches = append(matches, page.ids...)
-					added = append(added, slices.DeleteFunc(slices.Clone(page.added), func(id string) bool { return strings.HasPrefix(id, "Organization") })...)
+					added = append(added, slices.DeleteFunc(slices.Clone(page.added),
+						func(id string) bool { return strings.HasPrefix(id, "Organization") })...)
 				}
 				slices.Sort(matches)
 				slices.Sort(added)
 				if !slices.Equal(matches, patients) || !slices.Equal(added, observations) {
-					t.Errorf("%s, %s, %s: got %v and %d observations, want %v and %d", name, first.target, way, matches, len(added), patients, len(observations))
+					t.Errorf("%s, %s, %s: got %v and %d observations, want %v and %d", name, first.target, way, matches,
+						len(added), patients, len(observations))
 				}
 			}
 		}
@@ -205,15 +224,19 @@ func TestAThousandIncludesFitAPage(t *testing.T) {
 	s := newStore(t)
 	s.put("Patient", "1", patient)
 	for i := range 1_001 {
-		s.put("Observation", fmt.Sprint("o", i), `{"resourceType":"Observation","status":"final","code":{"text":"x"},"subject":{"reference":"Patient/1"}}`)
+		s.put("Observation", fmt.Sprint("o", i),
+			`{"resourceType":"Observation","status":"final","code":{"text":"x"},"subject":{"reference":"Patient/1"}}`)
 	}
 	b := bundleOf(t, get(s.server(), "/fhir/Patient?_revinclude=Observation:subject"))
 	next := bundleOf(t, get(s.server(), b.links["next"]))
-	if len(b.ids) != 1 || len(b.added) != 1_000 || len(next.ids) != 0 || len(next.added) != 1 || next.links["next"] != "" {
-		t.Errorf("1,001 included resources: %v with %d, then %v with %d", b.ids, len(b.added), next.ids, len(next.added))
+	if len(b.ids) != 1 || len(b.added) != 1_000 || len(next.ids) != 0 || len(next.added) != 1 ||
+		next.links["next"] != "" {
+		t.Errorf("1,001 included resources: %v with %d, then %v with %d", b.ids, len(b.added), next.ids,
+			len(next.added))
 	}
 	s.delete("Observation", "o0")
-	if b := bundleOf(t, get(s.server(), "/fhir/Patient?_revinclude=Observation:subject")); len(b.added) != 1_000 || b.links["next"] != "" {
+	if b := bundleOf(t, get(s.server(), "/fhir/Patient?_revinclude=Observation:subject")); len(b.added) != 1_000 ||
+		b.links["next"] != "" {
 		t.Errorf("1,000 included resources: got %d", len(b.added))
 	}
 }
@@ -237,7 +260,8 @@ func TestIncludesThatLeadNowhereAreTold(t *testing.T) {
 			t.Errorf("%s: %d %s, want 400 with %q", include, w.Code, w.Body, text)
 		}
 	}
-	if w := get(server, "/fhir/PlanDefinition?_include=PlanDefinition:composed-of", "Prefer: handling=strict"); w.Code != http.StatusBadRequest {
+	if w := get(server, "/fhir/PlanDefinition?_include=PlanDefinition:composed-of",
+		"Prefer: handling=strict"); w.Code != http.StatusBadRequest {
 		t.Errorf("an include of a canonical: %d, want 400", w.Code)
 	}
 }

@@ -27,8 +27,9 @@ type tenantCounters struct {
 func newMetrics(registry prometheus.Registerer) (*metrics, error) {
 	m := &metrics{
 		durations: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name:    "binnacle_http_request_duration_seconds",
-			Help:    "Time from the first byte of a request's header to the last byte of its answer, by FHIR interaction and HTTP status.",
+			Name: "binnacle_http_request_duration_seconds",
+			Help: "Time from the first byte of a request's header to the last byte of its answer, by FHIR " +
+				"interaction and HTTP status.",
 			Buckets: []float64{.00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 10, 60},
 		}, []string{"interaction", "status"}),
 		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
@@ -37,7 +38,8 @@ func newMetrics(registry prometheus.Registerer) (*metrics, error) {
 		}),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "binnacle_tenant_requests_total",
-			Help: "FHIR requests by tenant and class of HTTP status; tenants that nobody listed are counted by name up to a bound.",
+			Help: "FHIR requests by tenant and class of HTTP status; tenants that nobody listed are counted by name " +
+				"up to a bound.",
 		}, []string{"tenant", "status"}),
 		seconds: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "binnacle_tenant_request_seconds_total",
@@ -60,8 +62,8 @@ func newMetrics(registry prometheus.Registerer) (*metrics, error) {
 	return m, nil
 }
 
-// registered is a collector that the registry has, this one or an equal one: a node whose search parameters change puts a new door in place
-// of its first.
+// registered is a collector that the registry has, this one or an equal one: a node whose search parameters change
+// puts a new door in place of its first.
 func registered[C prometheus.Collector](registry prometheus.Registerer, collector C) (C, error) {
 	err := registry.Register(collector)
 	var already prometheus.AlreadyRegisteredError
@@ -73,8 +75,8 @@ func registered[C prometheus.Collector](registry prometheus.Registerer, collecto
 	return collector, err
 }
 
-// interaction times one kind of request. It remembers the histogram of each status, so that a request finds its own without
-// hashing label values.
+// interaction times one kind of request. It remembers the histogram of each status, so that a request finds its own
+// without hashing label values.
 type interaction struct {
 	name      string
 	durations *prometheus.HistogramVec

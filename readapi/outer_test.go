@@ -26,20 +26,36 @@ func TestPagesOfListedOriginsMayUseTheRoot(t *testing.T) {
 		status  int
 		allowed string
 	}{
-		{"none is listed", nil, request{method: "GET", target: "/fhir/Patient/p1", headers: []string{"Origin: " + page}}, 200, ""},
-		{"a listed one", []string{page, "http://localhost:3000"}, request{method: "GET", target: "/fhir/Patient/p1", headers: []string{"Origin: " + page}}, 200, page},
-		{"the other one", []string{page, "http://localhost:3000"}, request{method: "GET", target: "/fhir/Patient?name=f", headers: []string{"Origin: http://localhost:3000"}}, 200, "http://localhost:3000"},
-		{"another one", []string{page}, request{method: "GET", target: "/fhir/Patient/p1", headers: []string{"Origin: https://evil.example.org"}}, 200, ""},
-		{"a listed one with a port", []string{page}, request{method: "GET", target: "/fhir/Patient/p1", headers: []string{"Origin: " + page + ":8443"}}, 200, ""},
-		{"a file's", []string{page}, request{method: "GET", target: "/fhir/Patient/p1", headers: []string{"Origin: null"}}, 200, ""},
-		{"any", []string{"*"}, request{method: "GET", target: "/fhir/Patient/p1", headers: []string{"Origin: null"}}, 200, "*"},
+		{"none is listed", nil, request{method: "GET", target: "/fhir/Patient/p1",
+			headers: []string{"Origin: " + page}}, 200, ""},
+		{"a listed one", []string{page, "http://localhost:3000"},
+			request{method: "GET", target: "/fhir/Patient/p1", headers: []string{"Origin: " + page}}, 200, page},
+		{"the other one", []string{page, "http://localhost:3000"},
+			request{method: "GET", target: "/fhir/Patient?name=f", headers: []string{"Origin: http://localhost:3000"}},
+			200, "http://localhost:3000"},
+		{"another one", []string{page}, request{method: "GET", target: "/fhir/Patient/p1",
+			headers: []string{"Origin: https://evil.example.org"}}, 200, ""},
+		{"a listed one with a port", []string{page},
+			request{method: "GET", target: "/fhir/Patient/p1", headers: []string{"Origin: " + page + ":8443"}}, 200,
+			""},
+		{"a file's", []string{page}, request{method: "GET", target: "/fhir/Patient/p1",
+			headers: []string{"Origin: null"}}, 200, ""},
+		{"any", []string{"*"}, request{method: "GET", target: "/fhir/Patient/p1", headers: []string{"Origin: null"}},
+			200, "*"},
 		{"any, for a cache", []string{"*"}, request{method: "GET", target: "/fhir/Patient/p1"}, 200, "*"},
-		{"an error can be read, too", []string{page}, request{method: "GET", target: "/fhir/Patient/unknown", headers: []string{"Origin: " + page}}, 404, page},
-		{"a write", []string{page}, request{method: "PUT", target: "/fhir/Patient/p1", headers: []string{"Origin: " + page}}, 201, page},
-		{"of another tenant", []string{page}, request{method: "GET", target: "/t/clinic/fhir/Patient", headers: []string{"Origin: " + page}}, 200, page},
-		{"the metrics are nobody's", []string{"*"}, request{method: "GET", target: "/metrics", headers: []string{"Origin: " + page}}, 200, ""},
+		{"an error can be read, too", []string{page},
+			request{method: "GET", target: "/fhir/Patient/unknown", headers: []string{"Origin: " + page}}, 404, page},
+		{"a write", []string{page}, request{method: "PUT", target: "/fhir/Patient/p1",
+			headers: []string{"Origin: " + page}}, 201, page},
+		{"of another tenant", []string{page}, request{method: "GET", target: "/t/clinic/fhir/Patient",
+			headers: []string{"Origin: " + page}}, 200, page},
+		{"the metrics are nobody's", []string{"*"},
+			request{method: "GET", target: "/metrics", headers: []string{"Origin: " + page}}, 200, ""},
 	} {
-		server := s.server(withWrite, func(config *readapi.Config) { config.CORSOrigins, config.Tenants = c.origins, []string{"clinic"} })
+		server := s.server(withWrite, func(config *readapi.Config) {
+			config.CORSOrigins, config.Tenants = c.origins,
+				[]string{"clinic"}
+		})
 		w := c.request.do(server)
 		if got := w.Header().Get("Access-Control-Allow-Origin"); w.Code != c.status || got != c.allowed {
 			t.Errorf("%s: got %d for %q, want %d for %q", c.name, w.Code, got, c.status, c.allowed)
@@ -50,13 +66,15 @@ func TestPagesOfListedOriginsMayUseTheRoot(t *testing.T) {
 				t.Errorf("%s: exposed are %q", c.name, exposed)
 			}
 		}
-		if varies := strings.Contains(strings.Join(w.Header()["Vary"], ","), "Origin"); varies != (len(c.origins) > 0 && c.origins[0] != "*" && c.request.target != "/metrics") {
+		if varies := strings.Contains(strings.Join(w.Header()["Vary"], ","), "Origin"); varies != (len(c.origins) > 0 &&
+			c.origins[0] != "*" && c.request.target != "/metrics") {
 			t.Errorf("%s: Vary is %q", c.name, w.Header()["Vary"])
 		}
 		if len(c.request.headers) == 0 {
 			continue // a request without an Origin is no preflight
 		}
-		c.request.headers = append(c.request.headers, "Access-Control-Request-Method: "+c.request.method, "Access-Control-Request-Headers: authorization,if-match")
+		c.request.headers = append(c.request.headers, "Access-Control-Request-Method: "+c.request.method,
+			"Access-Control-Request-Headers: authorization,if-match")
 		c.request.method = "OPTIONS"
 		w = c.request.do(server)
 		if c.allowed == "" {
@@ -65,13 +83,17 @@ func TestPagesOfListedOriginsMayUseTheRoot(t *testing.T) {
 			}
 			continue
 		}
-		if got := w.Header(); w.Code != http.StatusNoContent || got.Get("Access-Control-Allow-Origin") != c.allowed || !strings.Contains(got.Get("Access-Control-Allow-Methods"), "PUT") ||
-			got.Get("Access-Control-Allow-Headers") != "authorization,if-match" || got.Get("Access-Control-Max-Age") == "" {
+		if got := w.Header(); w.Code != http.StatusNoContent || got.Get("Access-Control-Allow-Origin") != c.allowed ||
+			!strings.Contains(got.Get("Access-Control-Allow-Methods"), "PUT") ||
+			got.Get("Access-Control-Allow-Headers") != "authorization,if-match" ||
+			got.Get("Access-Control-Max-Age") == "" {
 			t.Errorf("%s: the preflight got %d, %v", c.name, w.Code, got)
 		}
 	}
-	for _, bad := range []string{"app.example.org", "https://app.example.org/", "https://app.example.org/x", "https://*.example.org", "ftp://x", "https://u@x"} {
-		config := readapi.Config{Base: "/fhir", CORSOrigins: []string{bad}, Tenant: tenant, Catalog: r4Catalog(t), Registry: prometheus.NewRegistry(), Logger: slog.New(slog.DiscardHandler)}
+	for _, bad := range []string{"app.example.org", "https://app.example.org/", "https://app.example.org/x",
+		"https://*.example.org", "ftp://x", "https://u@x"} {
+		config := readapi.Config{Base: "/fhir", CORSOrigins: []string{bad}, Tenant: tenant, Catalog: r4Catalog(t),
+			Registry: prometheus.NewRegistry(), Logger: slog.New(slog.DiscardHandler)}
 		if _, err := readapi.New(config); events.KindOf(err) != events.Invalid || !strings.Contains(err.Error(), bad) {
 			t.Errorf("the origin %q: got %v, want kind invalid", bad, err)
 		}
@@ -102,7 +124,8 @@ func TestOnlyTrustedProxiesTellOfTheClientsSide(t *testing.T) {
 		server := s.server(withWrite, func(config *readapi.Config) {
 			config.TrustedProxies, config.Logger = c.proxies, slog.New(slog.NewTextHandler(&log, nil))
 		})
-		for _, headers := range [][]string{{"Forwarded", `proto=https;host=evil.example.com`}, {"X-Forwarded-Host", "evil.example.com", "X-Forwarded-Proto", "https"}} {
+		for _, headers := range [][]string{{"Forwarded", `proto=https;host=evil.example.com`},
+			{"X-Forwarded-Host", "evil.example.com", "X-Forwarded-Proto", "https"}} {
 			for _, method := range []string{"GET", "PUT"} {
 				r := httptest.NewRequest(method, "/fhir/Patient", nil)
 				r.Host, r.RemoteAddr = "example.org", c.remote
@@ -116,7 +139,8 @@ func TestOnlyTrustedProxiesTellOfTheClientsSide(t *testing.T) {
 					if got := bundleOf(t, w).links["self"]; got != c.want {
 						t.Errorf("from %s, trusting %v: links begin with %s, want %s", c.remote, c.proxies, got, c.want)
 					}
-				} else if seen := w.Header().Get("Seen"); strings.Contains(seen, "evil") != (c.want == told) || strings.Contains(seen, "/p") != (c.want == told) {
+				} else if seen := w.Header().Get("Seen"); strings.Contains(seen, "evil") != (c.want == told) ||
+					strings.Contains(seen, "/p") != (c.want == told) {
 					t.Errorf("from %s, trusting %v: the write door sees %s", c.remote, c.proxies, seen)
 				}
 			}
@@ -126,7 +150,8 @@ func TestOnlyTrustedProxiesTellOfTheClientsSide(t *testing.T) {
 		}
 	}
 	for _, bad := range []string{"proxy.example.org", "10.0.0.0/40", ""} {
-		config := readapi.Config{Base: "/fhir", TrustedProxies: []string{bad}, Tenant: tenant, Catalog: r4Catalog(t), Registry: prometheus.NewRegistry(), Logger: slog.New(slog.DiscardHandler)}
+		config := readapi.Config{Base: "/fhir", TrustedProxies: []string{bad}, Tenant: tenant, Catalog: r4Catalog(t),
+			Registry: prometheus.NewRegistry(), Logger: slog.New(slog.DiscardHandler)}
 		if _, err := readapi.New(config); events.KindOf(err) != events.Invalid {
 			t.Errorf("the proxy %q: got %v, want kind invalid", bad, err)
 		}
@@ -139,18 +164,25 @@ func TestARequestIsLoggedWithoutWhatWasSearchedFor(t *testing.T) {
 	var log bytes.Buffer
 	levels := &slog.HandlerOptions{Level: slog.LevelDebug}
 	server := s.server(withWrite, func(config *readapi.Config) {
-		config.AccessLog, config.Tenants, config.Logger = true, []string{"clinic"}, slog.New(slog.NewTextHandler(&log, levels))
+		config.AccessLog, config.Tenants, config.Logger = true, []string{"clinic"}, slog.New(slog.NewTextHandler(&log,
+			levels))
 	})
 	for _, c := range []struct {
 		request request
 		want    []string
 	}{
-		{request{method: "GET", target: "/fhir/Patient?family=Secret", headers: []string{"X-Request-Id: r-1"}}, []string{"method=GET", "path=/fhir/Patient ", "status=200", "request=r-1", "tenant=main", "ms="}},
-		{request{method: "POST", target: "/fhir/Patient/_search", body: "family=Secret", headers: []string{"Content-Type: application/x-www-form-urlencoded"}}, []string{"method=POST", "path=/fhir/Patient/_search ", "status=200"}},
-		{request{method: "PUT", target: "/t/clinic/fhir/Patient?identifier=Secret"}, []string{"method=PUT", "path=/fhir/Patient ", "status=201", "tenant=clinic"}},
+		{request{method: "GET", target: "/fhir/Patient?family=Secret", headers: []string{"X-Request-Id: r-1"}},
+			[]string{"method=GET", "path=/fhir/Patient ", "status=200", "request=r-1", "tenant=main", "ms="}},
+		{request{method: "POST", target: "/fhir/Patient/_search", body: "family=Secret",
+			headers: []string{"Content-Type: application/x-www-form-urlencoded"}}, []string{"method=POST",
+			"path=/fhir/Patient/_search ", "status=200"}},
+		{request{method: "PUT", target: "/t/clinic/fhir/Patient?identifier=Secret"},
+			[]string{"method=PUT", "path=/fhir/Patient ", "status=201", "tenant=clinic"}},
 		{request{method: "GET", target: "/health/live"}, []string{"path=/health/live ", "status=200"}},
-		{request{method: "GET", target: "/fhir/Patient/unknown", headers: []string{"X-Request-Id: r-2"}}, []string{"status=404", "request=r-2"}},
-		{request{method: "GET", target: "/fhir/Patient?_count=40", headers: []string{"Accept-Encoding: gzip"}}, []string{"status=200"}},
+		{request{method: "GET", target: "/fhir/Patient/unknown", headers: []string{"X-Request-Id: r-2"}},
+			[]string{"status=404", "request=r-2"}},
+		{request{method: "GET", target: "/fhir/Patient?_count=40", headers: []string{"Accept-Encoding: gzip"}},
+			[]string{"status=200"}},
 	} {
 		log.Reset()
 		answer := c.request.do(server)
@@ -172,11 +204,13 @@ func TestARequestIsLoggedWithoutWhatWasSearchedFor(t *testing.T) {
 			t.Errorf("%s %s: %q tells what was searched for", c.request.method, c.request.target, lines[0])
 		}
 		if reason := strings.Contains(log.String(), "a request was refused"); reason != (answer.Code == 404) {
-			t.Errorf("%s %s: answered with %d, the log has %q", c.request.method, c.request.target, answer.Code, log.String())
+			t.Errorf("%s %s: answered with %d, the log has %q", c.request.method, c.request.target, answer.Code,
+				log.String())
 		}
 	}
 	log.Reset()
-	get(s.server(func(config *readapi.Config) { config.Logger = slog.New(slog.NewTextHandler(&log, nil)) }), "/fhir/Patient/unknown")
+	get(s.server(func(config *readapi.Config) { config.Logger = slog.New(slog.NewTextHandler(&log, nil)) }),
+		"/fhir/Patient/unknown")
 	if log.Len() > 0 {
 		t.Errorf("nobody has asked for lines, and there are %q", log.String())
 	}

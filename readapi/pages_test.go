@@ -25,8 +25,10 @@ func linksOf(header http.Header) map[string]string {
 	return links
 }
 
-// walkHeader follows the links of one relation by the Link header alone, while each page is written beside; longest is the longest _page token.
-func walkHeader(t *testing.T, server *readapi.Server, link, relation string, between func()) (pages [][]string, last string, longest int) {
+// walkHeader follows the links of one relation by the Link header alone, while each page is written beside; longest
+// is the longest _page token.
+func walkHeader(t *testing.T, server *readapi.Server, link, relation string, between func()) (pages [][]string,
+	last string, longest int) {
 	t.Helper()
 	for link != "" {
 		last = link
@@ -57,29 +59,36 @@ func TestHundredsOfPagesAreWalkedForthAndBackByTheHeader(t *testing.T) {
 	s := newStore(t)
 	for i := range 240 {
 		of := []string{"Patient", "Person"}[i%2]
-		s.put(of, fmt.Sprintf("p%03d", (i*7)%240), fmt.Sprintf(`{"resourceType":%q,"name":[{"family":"F%02d"}]}`, of, i%20))
+		s.put(of, fmt.Sprintf("p%03d", (i*7)%240), fmt.Sprintf(`{"resourceType":%q,"name":[{"family":"F%02d"}]}`, of,
+			i%20))
 		s.put("Basic", "1", fmt.Sprintf(`{"resourceType":"Basic","code":{"text":"%d"}}`, i))
 	}
 	server := s.server()
 	writes := 0
 	write := func() {
 		if writes++; writes%5 == 0 {
-			s.put("Patient", fmt.Sprintf("p%03d", (writes*14)%240), `{"resourceType":"Patient","name":[{"family":"F07"}]}`)
+			s.put("Patient", fmt.Sprintf("p%03d", (writes*14)%240),
+				`{"resourceType":"Patient","name":[{"family":"F07"}]}`)
 			s.delete("Person", fmt.Sprintf("p%03d", (writes*7)%240))
 			s.put("Basic", "1", fmt.Sprintf(`{"resourceType":"Basic","code":{"text":"later %d"}}`, writes))
 		}
 	}
-	form := request{method: http.MethodPost, target: "/fhir/Patient/_search", body: "_sort=family&_count=1&name=F", headers: []string{"Content-Type: application/x-www-form-urlencoded"}}
+	form := request{method: http.MethodPost, target: "/fhir/Patient/_search", body: "_sort=family&_count=1&name=F",
+		headers: []string{"Content-Type: application/x-www-form-urlencoded"}}
 	for name, c := range map[string]struct {
 		first, all string
 		pages      int
 	}{
-		"a type":                 {"/fhir/Patient?_count=1", "/fhir/Patient?_count=1000", 0},
-		"sorted":                 {"/fhir/Patient?_count=1&_sort=-family", "/fhir/Patient?_count=1000&_sort=-family", 0},
-		"sorted by two":          {"/fhir/Patient?_count=1&_sort=family,-_id", "/fhir/Patient?_count=1000&_sort=family,-_id", 0},
-		"types":                  {"/fhir?_type=Patient,Person&_count=2", "/fhir?_type=Patient,Person&_count=1000", 0},
-		"types by id":            {"/fhir?_type=Patient,Person&_count=2&_sort=_id", "/fhir?_type=Patient,Person&_count=1000&_sort=_id", 0},
-		"types by name":          {"/fhir?_type=Patient,Person&_count=2&_sort=name", "/fhir?_type=Patient,Person&_count=1000&_sort=name", 0},
+		"a type": {"/fhir/Patient?_count=1", "/fhir/Patient?_count=1000", 0},
+		"sorted": {"/fhir/Patient?_count=1&_sort=-family", "/fhir/Patient?_count=1000&_sort=-family",
+			0},
+		"sorted by two": {"/fhir/Patient?_count=1&_sort=family,-_id",
+			"/fhir/Patient?_count=1000&_sort=family,-_id", 0},
+		"types": {"/fhir?_type=Patient,Person&_count=2", "/fhir?_type=Patient,Person&_count=1000", 0},
+		"types by id": {"/fhir?_type=Patient,Person&_count=2&_sort=_id",
+			"/fhir?_type=Patient,Person&_count=1000&_sort=_id", 0},
+		"types by name": {"/fhir?_type=Patient,Person&_count=2&_sort=name",
+			"/fhir?_type=Patient,Person&_count=1000&_sort=name", 0},
 		"a history":              {"/fhir/Basic/1/_history?_count=2", "/fhir/Basic/1/_history?_count=1000", 0},
 		"by POST, from its link": {"", "/fhir/Patient?_count=1000&_sort=family", 1},
 	} {
@@ -112,10 +121,13 @@ func TestHundredsOfPagesAreWalkedForthAndBackByTheHeader(t *testing.T) {
 func TestAPageOfManyBytesEndsWhereTheOneAfterItBegins(t *testing.T) {
 	s := newStore(t)
 	for i := range 12 {
-		s.put("Patient", fmt.Sprint(i), fmt.Sprintf(`{"resourceType":"Patient","name":[{"family":"%s"}]}`, strings.Repeat("x", 1_000*(i%4))))
-		s.put("Basic", "1", fmt.Sprintf(`{"resourceType":"Basic","code":{"text":"%d%s"}}`, i, strings.Repeat("x", 1_000*(i%4))))
+		s.put("Patient", fmt.Sprint(i), fmt.Sprintf(`{"resourceType":"Patient","name":[{"family":"%s"}]}`,
+			strings.Repeat("x", 1_000*(i%4))))
+		s.put("Basic", "1", fmt.Sprintf(`{"resourceType":"Basic","code":{"text":"%d%s"}}`, i,
+			strings.Repeat("x", 1_000*(i%4))))
 	}
-	door, err := fhir.New(fhir.Config{Tenant: tenant, Reader: s.index, Blobs: s.blobs, Memos: s.memos, Catalog: s.catalog, Logger: slog.New(slog.DiscardHandler),
+	door, err := fhir.New(fhir.Config{Tenant: tenant, Reader: s.index, Blobs: s.blobs, Memos: s.memos,
+		Catalog: s.catalog, Logger: slog.New(slog.DiscardHandler),
 		Limits: fhir.Limits{PageBytes: 4_000}})
 	if err != nil {
 		t.Fatal(err)
@@ -146,7 +158,8 @@ func TestAPageOfManyBytesEndsWhereTheOneAfterItBegins(t *testing.T) {
 		}
 		return ids
 	}
-	for _, target := range []string{"/fhir/Patient?_count=10&_sort=_id", "/fhir?_type=Patient,Basic&_count=10", "/fhir/Basic/1/_history?_count=10"} {
+	for _, target := range []string{"/fhir/Patient?_count=10&_sort=_id", "/fhir?_type=Patient,Basic&_count=10",
+		"/fhir/Basic/1/_history?_count=10"} {
 		pages := walk(t, handler, bundleOf(t, get(handler, target)), "next")
 		back := walk(t, handler, pages[len(pages)-1], "previous")
 		seen := map[string]bool{}
@@ -166,7 +179,8 @@ func TestAPageOfManyBytesEndsWhereTheOneAfterItBegins(t *testing.T) {
 			}
 		}
 		if len(pages) < 3 || len(forth) < 12 || len(seen) != len(forth) {
-			t.Errorf("%s: %d pages %q, %d rows forth and %d back", target, len(pages), idsOf(pages), len(forth), len(seen))
+			t.Errorf("%s: %d pages %q, %d rows forth and %d back", target, len(pages), idsOf(pages), len(forth),
+				len(seen))
 		}
 	}
 }
@@ -176,7 +190,8 @@ func TestAHeaderThatWouldBeTooLongHasTheWayOnAlone(t *testing.T) {
 	s.patients(9)
 	server := s.server()
 	for _, length := range []int{100, 1_500, 5_000} {
-		target := "/fhir/Patient?_count=4&active=true,false&_id:not=x" + strings.Repeat(","+strings.Repeat("y", 49), length/50)
+		target := "/fhir/Patient?_count=4&active=true,false&_id:not=x" + strings.Repeat(","+strings.Repeat("y", 49),
+			length/50)
 		w := get(server, target)
 		var relations [][]string
 		for {
@@ -186,7 +201,8 @@ func TestAHeaderThatWouldBeTooLongHasTheWayOnAlone(t *testing.T) {
 			for name := range links {
 				names = append(names, name)
 				if links[name] != b.links[name] {
-					t.Errorf("%d: %s is %.80q in the header and %.80q in the bundle", length, name, links[name], b.links[name])
+					t.Errorf("%d: %s is %.80q in the header and %.80q in the bundle", length, name, links[name],
+						b.links[name])
 				}
 			}
 			slices.Sort(names)
@@ -196,7 +212,8 @@ func TestAHeaderThatWouldBeTooLongHasTheWayOnAlone(t *testing.T) {
 			}
 			w = get(server, links["next"])
 		}
-		want := [][]string{{"first", "next", "self"}, {"first", "next", "previous", "self"}, {"first", "previous", "self"}}
+		want := [][]string{{"first", "next", "self"}, {"first", "next", "previous", "self"},
+			{"first", "previous", "self"}}
 		if length > 1_000 {
 			want = [][]string{{"next"}, {"next"}, {"previous"}}
 		}

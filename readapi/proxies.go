@@ -10,8 +10,8 @@ import (
 	"binnacle/events"
 )
 
-// proxies are the addresses whose word on the client's side of a request is believed. From anybody else Forwarded and X-Forwarded-* would steer links, and which
-// absolute references count as our own.
+// proxies are the addresses whose word on the client's side of a request is believed. From anybody else Forwarded and
+// X-Forwarded-* would steer links, and which absolute references count as our own.
 type proxies struct {
 	networks []netip.Prefix
 	told     *sync.Once
@@ -26,7 +26,8 @@ func newProxies(list []string, log *slog.Logger) (proxies, error) {
 			network, err = netip.PrefixFrom(address, address.BitLen()), nil
 		}
 		if err != nil {
-			return proxies{}, events.Errorf(events.Invalid, "readapi.New", "the trusted proxy %q is no address and no network; write it as 10.0.0.7 or 10.0.0.0/8", text)
+			return proxies{}, events.Errorf(events.Invalid, "readapi.New",
+				"the trusted proxy %q is no address and no network; write it as 10.0.0.7 or 10.0.0.0/8", text)
 		}
 		p.networks = append(p.networks, network.Masked())
 	}
@@ -34,10 +35,12 @@ func newProxies(list []string, log *slog.Logger) (proxies, error) {
 }
 
 // forwarding are the headers by which a proxy tells of the client's side.
-var forwarding = [...]string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Prefix", "X-Forwarded-Proto"}
+var forwarding = [...]string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Prefix",
+	"X-Forwarded-Proto"}
 
-// believe leaves of the headers of proxies what trusted ones have written: of a list, where each proxy adds an element at its end, the last one, and one more to its left
-// for each trusted proxy that the chain of addresses names. From somebody else none of them counts, which is said once.
+// believe leaves of the headers of proxies what trusted ones have written: of a list, where each proxy adds an
+// element at its end, the last one, and one more to its left for each trusted proxy that the chain of addresses
+// names. From somebody else none of them counts, which is said once.
 func (p *proxies) believe(r *http.Request) {
 	for _, name := range forwarding {
 		if len(r.Header[name]) == 0 {
@@ -51,7 +54,8 @@ func (p *proxies) believe(r *http.Request) {
 			delete(r.Header, name)
 		}
 		p.told.Do(func() {
-			p.log.Warn("headers of a proxy that is not trusted are ignored; if it is yours, name it with --trusted-proxies", "header", name, "from", r.RemoteAddr)
+			p.log.Warn("headers of a proxy that is not trusted are ignored; if it is yours, name it with "+
+				"--trusted-proxies", "header", name, "from", r.RemoteAddr)
 		})
 		return
 	}
@@ -74,8 +78,8 @@ func (p *proxies) reduce(header http.Header) {
 	}
 }
 
-// hops is how many trusted proxies a request has come through: the one that it comes from, and further ones by the chain of addresses, which each of them
-// has written down of the one before.
+// hops is how many trusted proxies a request has come through: the one that it comes from, and further ones by the
+// chain of addresses, which each of them has written down of the one before.
 func (p *proxies) hops(chain []string) int {
 	hops := 1
 	for i := len(chain) - 1; i >= 0 && p.trusted(chain[i]); i-- {

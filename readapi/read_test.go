@@ -20,7 +20,8 @@ func TestAReadAnswersWithTheBytesThatWereWritten(t *testing.T) {
 	s.put("Patient", "1", patient)
 	server := s.server()
 	w := get(server, "/fhir/Patient/1")
-	want := strings.Replace(patient, `"Patient",`, `"Patient","id":"1","meta":{"versionId":"1","lastUpdated":"2026-03-01T08:00:01.250Z"},`, 1)
+	want := strings.Replace(patient, `"Patient",`,
+		`"Patient","id":"1","meta":{"versionId":"1","lastUpdated":"2026-03-01T08:00:01.250Z"},`, 1)
 	if w.Code != http.StatusOK || w.Body.String() != want {
 		t.Fatalf("got %d %s\nwant 200 %s", w.Code, w.Body, want)
 	}
@@ -55,12 +56,16 @@ func TestReadsOfOneResource(t *testing.T) {
 		{"the current version", "/fhir/Patient/1", nil, 200, `W/"2"`, `"active":true`},
 		{"with a slash at the end", "/fhir/Patient/1/", nil, 200, `W/"2"`, `"active":true`},
 		{"an older version", "/fhir/Patient/1/_history/1", nil, 200, `W/"1"`, `"active":false`},
-		{"an older version by its tag", "/fhir/Patient/1/_history/1", []string{`If-None-Match: W/"1"`}, 304, `W/"1"`, ""},
+		{"an older version by its tag", "/fhir/Patient/1/_history/1", []string{`If-None-Match: W/"1"`}, 304, `W/"1"`,
+			""},
 		{"the same tag", "/fhir/Patient/1", []string{`If-None-Match: W/"2"`}, 304, `W/"2"`, ""},
 		{"an old tag", "/fhir/Patient/1", []string{`If-None-Match: W/"1"`}, 200, `W/"2"`, `"active":true`},
-		{"not modified since", "/fhir/Patient/1", []string{"If-Modified-Since: Sun, 01 Mar 2026 08:00:02 GMT"}, 304, `W/"2"`, ""},
-		{"modified since", "/fhir/Patient/1", []string{"If-Modified-Since: Sun, 01 Mar 2026 08:00:01 GMT"}, 200, `W/"2"`, `"active":true`},
-		{"as of a position, which searches alone can be asked", "/fhir/Patient/1?_asOf=0:0", nil, 400, "", "_id and _asOf"},
+		{"not modified since", "/fhir/Patient/1", []string{"If-Modified-Since: Sun, 01 Mar 2026 08:00:02 GMT"}, 304,
+			`W/"2"`, ""},
+		{"modified since", "/fhir/Patient/1", []string{"If-Modified-Since: Sun, 01 Mar 2026 08:00:01 GMT"}, 200,
+			`W/"2"`, `"active":true`},
+		{"as of a position, which searches alone can be asked", "/fhir/Patient/1?_asOf=0:0", nil, 400, "",
+			"_id and _asOf"},
 		{"never known", "/fhir/Patient/2", nil, 404, "", "not-found"},
 		{"never known, with a tag", "/fhir/Patient/2", []string{"If-None-Match: *"}, 404, "", "not-found"},
 		{"an id that is none", "/fhir/Patient/a_b", nil, 404, "", "not-found"},
@@ -75,14 +80,20 @@ func TestReadsOfOneResource(t *testing.T) {
 		{"a version of what is not known", "/fhir/Patient/2/_history/1", nil, 404, "", "not-found"},
 		{"an unknown type", "/fhir/Unicorn/1", nil, 404, "", "not-supported"},
 		{"an unknown parameter", "/fhir/Patient/1?flavor=red", nil, 200, `W/"2"`, `"active":true`},
-		{"an unknown parameter, strictly", "/fhir/Patient/1?flavor=red", []string{"Prefer: return=minimal, handling=strict"}, 400, "", "flavor"},
-		{"an element that is not there", "/fhir/Patient/1?_elements=shade", []string{"Prefer: handling=strict"}, 400, "", "_elements"},
-		{"a form of answer, strictly", "/fhir/Patient/1?_format=json&_pretty=true", []string{"Prefer: handling=strict"}, 200, `W/"2"`, "{\n  \"resourceType\": \"Patient\",\n"},
-		{"a type that is not offered", "/fhir/Patient/1", []string{"Accept: application/fhir+xml"}, 406, "", "not-supported"},
+		{"an unknown parameter, strictly", "/fhir/Patient/1?flavor=red",
+			[]string{"Prefer: return=minimal, handling=strict"}, 400, "", "flavor"},
+		{"an element that is not there", "/fhir/Patient/1?_elements=shade", []string{"Prefer: handling=strict"}, 400,
+			"", "_elements"},
+		{"a form of answer, strictly", "/fhir/Patient/1?_format=json&_pretty=true", []string{"Prefer: handling=strict"},
+			200, `W/"2"`, "{\n  \"resourceType\": \"Patient\",\n"},
+		{"a type that is not offered", "/fhir/Patient/1", []string{"Accept: application/fhir+xml"}, 406, "",
+			"not-supported"},
 		{"a format that is not offered", "/fhir/Patient/1?_format=xml", nil, 406, "", "not-supported"},
-		{"a position that is reached", "/fhir/Patient/1", []string{"Binnacle-Min-Position: 0:3"}, 200, `W/"2"`, `"active":true`},
+		{"a position that is reached", "/fhir/Patient/1", []string{"Binnacle-Min-Position: 0:3"}, 200, `W/"2"`,
+			`"active":true`},
 		{"a position that is none", "/fhir/Patient/1", []string{"Binnacle-Min-Position: soon"}, 400, "", "position"},
-		{"a position of another partition", "/fhir/Patient/1", []string{"Binnacle-Min-Position: 3:1"}, 400, "", "partition"},
+		{"a position of another partition", "/fhir/Patient/1", []string{"Binnacle-Min-Position: 3:1"}, 400, "",
+			"partition"},
 	}
 	for _, c := range cases {
 		for _, method := range []string{http.MethodGet, http.MethodHead} {
@@ -110,7 +121,8 @@ func TestContentThatNobodyHasIsNotAResourceThatHasNeverBeen(t *testing.T) {
 	if err := s.blobs.Delete(t.Context(), []eventsHash{lost.Hash}); err != nil {
 		t.Fatal(err)
 	}
-	for kind, want := range map[events.Kind]int{events.NotFound: http.StatusInternalServerError, events.Invalid: http.StatusInternalServerError, events.Transient: http.StatusServiceUnavailable} {
+	for kind, want := range map[events.Kind]int{events.NotFound: http.StatusInternalServerError,
+		events.Invalid: http.StatusInternalServerError, events.Transient: http.StatusServiceUnavailable} {
 		server := s.server(func(c *readapi.Config) {
 			c.Heal = func(context.Context, projections.Version) ([]byte, error) {
 				return nil, events.Errorf(kind, "test", "the log holds no record there")
@@ -130,7 +142,8 @@ func TestALostBlobComesBackFromTheLog(t *testing.T) {
 	if err := s.blobs.Delete(t.Context(), []eventsHash{lost.Hash}); err != nil {
 		t.Fatal(err)
 	}
-	if w := get(s.server(), "/fhir/Patient/1"); w.Code != http.StatusInternalServerError || strings.Contains(w.Body.String(), "blob") {
+	if w := get(s.server(), "/fhir/Patient/1"); w.Code != http.StatusInternalServerError ||
+		strings.Contains(w.Body.String(), "blob") {
 		t.Errorf("without healing: got %d %s, want 500 without details", w.Code, w.Body)
 	}
 	healed := 0
@@ -166,7 +179,8 @@ func TestACopyOfTheSameSecondMayBeTheVersionBefore(t *testing.T) {
 	within(200 * time.Millisecond)
 	s.put("Patient", "1", `{"resourceType":"Patient","gender":"female"}`)
 	since("1", 200)
-	if got := get(s.server(), "/fhir/Patient/1/_history/1", "If-Modified-Since: Sun, 01 Mar 2026 08:00:01 GMT").Code; got != 304 {
+	if got := get(s.server(), "/fhir/Patient/1/_history/1",
+		"If-Modified-Since: Sun, 01 Mar 2026 08:00:01 GMT").Code; got != 304 {
 		t.Errorf("a version, which never changes: got %d, want 304", got)
 	}
 	if got := get(s.server(), "/fhir/Patient/1", "If-Modified-Since: Sun, 01 Mar 2026 08:00:02 GMT").Code; got != 304 {

@@ -13,7 +13,8 @@ import (
 )
 
 // Reads answers a read that stands in a bundle, as a request of its own would be answered; see [rest.Reads].
-func (s *Server) Reads(ctx context.Context, entry rest.Entry) (status int, etag string, modified time.Time, body []byte) {
+func (s *Server) Reads(ctx context.Context, entry rest.Entry) (status int, etag string, modified time.Time,
+	body []byte) {
 	began, name := time.Now(), unknown
 	s.metrics.inFlight.Inc()
 	defer func() {
@@ -34,13 +35,17 @@ func (s *Server) Reads(ctx context.Context, entry rest.Entry) (status int, etag 
 }
 
 // readEntry asks the table. A content that can't be shown, and a panic, is an error.
-func (s *Server) readEntry(ctx context.Context, entry *rest.Entry) (row *rest.Row, status int, answer *rest.Answer, body []byte, err error) {
+func (s *Server) readEntry(ctx context.Context, entry *rest.Entry) (row *rest.Row, status int, answer *rest.Answer,
+	body []byte, err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
-			if aborted, is := cause.(error); !is || !errors.Is(aborted, http.ErrAbortHandler) { // then the door has told why
-				s.log.ErrorContext(ctx, "an entry's read has panicked", "method", entry.Method, "path", entry.Path, "request", entry.Request, "cause", fmt.Sprint(cause), "stack", string(debug.Stack()))
+			// then the door has told why
+			if aborted, is := cause.(error); !is || !errors.Is(aborted, http.ErrAbortHandler) {
+				s.log.ErrorContext(ctx, "an entry's read has panicked", "method", entry.Method, "path", entry.Path,
+					"request", entry.Request, "cause", fmt.Sprint(cause), "stack", string(debug.Stack()))
 			}
-			answer, err = new(rest.Answer), events.Errorf(events.Internal, "readapi", "the answer of an entry was broken off")
+			answer, err = new(rest.Answer), events.Errorf(events.Internal, "readapi",
+				"the answer of an entry was broken off")
 		}
 	}()
 	return s.root.Table.Read(ctx, entry)

@@ -27,8 +27,11 @@ func TestAnEntryIsReadAsARequestIs(t *testing.T) {
 	} {
 		want := get(server, "/fhir"+target)
 		path, query, _ := strings.Cut(target, "?")
-		status, etag, modified, body := server.Reads(t.Context(), rest.Entry{Method: "GET", Path: path, Ask: rest.Ask{Query: query, Tenant: tenant, Root: "http://example.org/fhir"}})
-		if status != want.Code || etag != want.Header().Get("ETag") || (!modified.IsZero()) != (want.Header().Get("Last-Modified") != "") {
+		status, etag, modified, body := server.Reads(t.Context(),
+			rest.Entry{Method: "GET", Path: path, Ask: rest.Ask{Query: query, Tenant: tenant,
+				Root: "http://example.org/fhir"}})
+		if status != want.Code || etag != want.Header().Get("ETag") ||
+			(!modified.IsZero()) != (want.Header().Get("Last-Modified") != "") {
 			t.Errorf("%s: got %d %q %v, want %d %v", target, status, etag, modified, want.Code, want.Header())
 		}
 		if got := string(body); got != want.Body.String() && !strings.Contains(got, `"searchset"`) {
@@ -44,17 +47,22 @@ func TestAnEntryIsReadAsARequestIs(t *testing.T) {
 		{"nothing changed", "GET", "", `W/"1"`, 304},
 		{"something did", "GET", "", `W/"2"`, 200},
 		{"since the instant of the version", "GET", version.Time.Format(time.RFC3339Nano), "", 304},
-		{"since a moment before, in the same second", "GET", version.Time.Add(-time.Millisecond).Format(time.RFC3339Nano), "", 200},
+		{"since a moment before, in the same second", "GET",
+			version.Time.Add(-time.Millisecond).Format(time.RFC3339Nano), "", 200},
 		{"in the form of HTTP", "GET", version.Time.Add(time.Second).UTC().Format(http.TimeFormat), "", 304},
 		{"since no time", "GET", "yesterday", "", 200},
 		{"HEAD", "HEAD", "", "", 200},
 	} {
-		status, _, modified, body := server.Reads(t.Context(), rest.Entry{Method: c.method, Path: "/Patient/1", Ask: rest.Ask{Tenant: tenant, Copy: rest.CopyOfEntry(c.tag, c.since)}})
-		if status != c.status || !modified.Equal(version.Time) || (len(body) > 0) != (c.status == 200 && c.method == "GET") {
+		status, _, modified, body := server.Reads(t.Context(),
+			rest.Entry{Method: c.method, Path: "/Patient/1", Ask: rest.Ask{Tenant: tenant, Copy: rest.CopyOfEntry(c.tag,
+				c.since)}})
+		if status != c.status || !modified.Equal(version.Time) ||
+			(len(body) > 0) != (c.status == 200 && c.method == "GET") {
 			t.Errorf("%s: got %d, %v, %d bytes, want %d", c.name, status, modified, len(body), c.status)
 		}
 	}
-	if text := get(server, "/metrics").Body.String(); !strings.Contains(text, `binnacle_http_request_duration_seconds_count{interaction="read",status="304"} 3`) {
+	if text := get(server, "/metrics").Body.String(); !strings.Contains(text,
+		`binnacle_http_request_duration_seconds_count{interaction="read",status="304"} 3`) {
 		t.Error("the reads of entries are not counted")
 	}
 }
@@ -75,14 +83,17 @@ func TestAnEntryThatCannotBeAnsweredIsAnErrorOfItsOwn(t *testing.T) {
 		path   string
 	}{{"a content that is no JSON", torn, "/Patient"}, {"a panic", panics, "/Patient/1"}} {
 		log.Reset()
-		status, _, _, body := c.server.Reads(t.Context(), rest.Entry{Method: "GET", Path: c.path, Ask: rest.Ask{Tenant: tenant}})
-		if code, _ := outcomeOf(t, body); status != 500 || code != "exception" || !strings.Contains(log.String(), "level=ERROR") {
+		status, _, _, body := c.server.Reads(t.Context(),
+			rest.Entry{Method: "GET", Path: c.path, Ask: rest.Ask{Tenant: tenant}})
+		if code, _ := outcomeOf(t, body); status != 500 || code != "exception" ||
+			!strings.Contains(log.String(), "level=ERROR") {
 			t.Errorf("%s: got %d %s; the log has %s", c.name, status, body, log.String())
 		}
 	}
 	behind := &events.Position{Offset: 1_000}
 	slow := s.server(func(c *readapi.Config) { c.PositionWait = time.Millisecond })
-	if status, _, _, _ := slow.Reads(t.Context(), rest.Entry{Method: "GET", Path: "/Patient/torn", Ask: rest.Ask{Tenant: tenant, Reach: behind}}); status != 503 {
+	if status, _, _, _ := slow.Reads(t.Context(), rest.Entry{Method: "GET", Path: "/Patient/torn",
+		Ask: rest.Ask{Tenant: tenant, Reach: behind}}); status != 503 {
 		t.Errorf("a position that does not come: got %d, want 503", status)
 	}
 }

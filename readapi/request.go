@@ -27,7 +27,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.serve(w, r)
 }
 
-// serve makes a path that ends with a slash the same as the one without, and takes the tenant off a path that names one.
+// serve makes a path that ends with a slash the same as the one without, and takes the tenant off a path that names
+// one.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	if isForwarded(r.Header) {
 		s.proxies.believe(r)
@@ -63,7 +64,8 @@ func (s *Server) isFHIR(path string) bool {
 	return found && (below == "" || below[0] == '/')
 }
 
-// answer shows to browsers as a page what is answered to reads under the FHIR root; everybody else gets the answer itself.
+// answer shows to browsers as a page what is answered to reads under the FHIR root; everybody else gets the answer
+// itself.
 func (s *Server) answer(w http.ResponseWriter, r *http.Request) {
 	if mayWantPage(r) && prefersHTML(r) && s.isFHIR(r.URL.Path) {
 		s.serveView(w, r)
@@ -78,7 +80,8 @@ func mayWantPage(r *http.Request) bool {
 		return false
 	}
 	accept, query := r.Header["Accept"], r.URL.RawQuery
-	return len(accept) > 1 || len(accept) == 1 && strings.Contains(accept[0], "html") || strings.Contains(query, "format") || strings.Contains(query, "%")
+	return len(accept) > 1 || len(accept) == 1 && strings.Contains(accept[0], "html") ||
+		strings.Contains(query, "format") || strings.Contains(query, "%")
 }
 
 // request is a request on its way.
@@ -127,13 +130,15 @@ func (s *Server) handle(name string, h handler) gin.HandlerFunc {
 	}
 }
 
-// identify gives the request an id that client and operator can talk about: the client's own, or a new one (FHIR R4 http, 3.1.0.1.6).
+// identify gives the request an id that client and operator can talk about: the client's own, or a new one (FHIR R4
+// http, 3.1.0.1.6).
 func identify(c *request) {
 	id := c.Request.Header.Get("X-Request-Id")
 	if !isRequestID(id) {
 		id = strconv.FormatUint(rand.Uint64(), 36)
 	}
-	c.Request.Header["X-Request-Id"], c.Writer.Header()["X-Request-Id"] = []string{id}, []string{id} // the write door reads it, too
+	// the write door reads it, too
+	c.Request.Header["X-Request-Id"], c.Writer.Header()["X-Request-Id"] = []string{id}, []string{id}
 }
 
 func isRequestID(id string) bool {
@@ -148,8 +153,8 @@ func isRequestID(id string) bool {
 	return true
 }
 
-// fhir is the middleware of what answers in FHIR: what is asked, of which tenant, and the content type of the answer. The type
-// stands in the header before the answer is made.
+// fhir is the middleware of what answers in FHIR: what is asked, of which tenant, and the content type of the answer.
+// The type stands in the header before the answer is made.
 func (s *Server) fhir(answer func(c *request, ask *rest.Ask) error) handler {
 	return func(c *request) error {
 		ask := s.address.Ask(c.Request)
@@ -180,7 +185,8 @@ func (s *Server) fhir(answer func(c *request, ask *rest.Ask) error) handler {
 // offered answers where a row of the table does.
 func (s *Server) offered(row rest.Row) func(c *request, ask *rest.Ask) error {
 	return func(c *request, ask *rest.Ask) error {
-		ask.Place = rest.Place{Type: c.Param("type"), ID: c.Param("id"), Version: c.Param("version"), Inside: c.Param("inside")}
+		ask.Place = rest.Place{Type: c.Param("type"), ID: c.Param("id"), Version: c.Param("version"),
+			Inside: c.Param("inside")}
 		if row.Instead != "" || !s.root.Table.Fits(&row, ask.Place) {
 			return s.found(c, ask)
 		}
@@ -196,7 +202,8 @@ func (s *Server) found(c *request, ask *rest.Ask) error {
 		return rest.NotAllowed(method, allow)
 	}
 	if !found || below != "" && below[0] != '/' {
-		return events.Errorf(events.NotFound, "readapi", "there is nothing at %.200q; %s/metadata tells what there is", path, s.base)
+		return events.Errorf(events.NotFound, "readapi", "there is nothing at %.200q; %s/metadata tells what there is",
+			path, s.base)
 	}
 	c.Writer.Header().Del("Allow")
 	row, at, err := s.root.Table.Find(method, below)
@@ -220,19 +227,21 @@ func (s *Server) refuse(c *request, err error) {
 func (s *Server) tell(ctx context.Context, method, path, request string, err error) {
 	switch kind := events.KindOf(err); kind {
 	default:
-		s.log.DebugContext(ctx, "a request was refused", "method", method, "path", clipped(path, 200), "kind", kind, "request", request, "reason", err)
+		s.log.DebugContext(ctx, "a request was refused", "method", method, "path", clipped(path, 200), "kind", kind,
+			"request", request, "reason", err)
 	case events.Internal:
 		s.log.ErrorContext(ctx, "a request failed", "method", method, "path", path, "request", request, "cause", err)
 	}
 }
 
-// recovered answers for a handler that has panicked. http.ErrAbortHandler is how an answer that cannot be finished is broken off,
-// and net/http's to handle; so is any panic after the answer has begun.
+// recovered answers for a handler that has panicked. http.ErrAbortHandler is how an answer that cannot be finished is
+// broken off, and net/http's to handle; so is any panic after the answer has begun.
 func (s *Server) recovered(c *request, cause any) {
 	if err, is := cause.(error); is && errors.Is(err, http.ErrAbortHandler) {
 		panic(http.ErrAbortHandler)
 	}
-	s.log.ErrorContext(c.Request.Context(), "a handler has panicked", "method", c.Request.Method, "path", c.Request.URL.Path,
+	s.log.ErrorContext(c.Request.Context(), "a handler has panicked", "method", c.Request.Method, "path",
+		c.Request.URL.Path,
 		"request", c.Writer.Header().Get("X-Request-Id"), "cause", fmt.Sprint(cause), "stack", string(debug.Stack()))
 	if c.Writer.Written() {
 		panic(http.ErrAbortHandler)

@@ -21,13 +21,15 @@ import (
 func (s *store) patients(n int) {
 	s.t.Helper()
 	for i := range n {
-		s.put("Patient", fmt.Sprint("p", i), fmt.Sprintf(`{"resourceType":"Patient","active":true,"name":[{"family":"F%02d"}],"birthDate":"19%02d-01-01"}`, i, i))
+		s.put("Patient", fmt.Sprint("p", i),
+			fmt.Sprintf(`{"resourceType":"Patient","active":true,"name":[{"family":"F%02d"}],"birthDate":"19%02d-01-01"}`, i, i))
 	}
 }
 
 func TestASearchAnswersWithABundle(t *testing.T) {
 	s := newStore(t)
-	s.put("Patient", "1", `{"resourceType":"Patient","name":[{"family":"Schmidt"}],"extension":[{"url":"http://x","valueDecimal":255.0}]}`)
+	s.put("Patient", "1",
+		`{"resourceType":"Patient","name":[{"family":"Schmidt"}],"extension":[{"url":"http://x","valueDecimal":255.0}]}`)
 	s.put("Patient", "2", `{"resourceType":"Patient","name":[{"family":"Meyer"}]}`)
 	s.put("Patient", "2", `{"resourceType":"Patient","name":[{"family":"Mayer"}]}`)
 	server := s.server()
@@ -36,10 +38,12 @@ func TestASearchAnswersWithABundle(t *testing.T) {
 	if b.kind != "searchset" || b.total != "1" || !slices.Equal(b.ids, []string{"Patient/1"}) || len(b.extra) != 0 {
 		t.Errorf("got %s, total %q, %v, %v; want a searchset with Patient/1", b.kind, b.total, b.ids, b.extra)
 	}
-	if !strings.Contains(w.Body.String(), `"valueDecimal":255.0`) || !strings.Contains(w.Body.String(), `"fullUrl":"http://example.org/fhir/Patient/1"`) {
+	if !strings.Contains(w.Body.String(), `"valueDecimal":255.0`) ||
+		!strings.Contains(w.Body.String(), `"fullUrl":"http://example.org/fhir/Patient/1"`) {
 		t.Errorf("want the exact bytes and the full URL, got %s", w.Body)
 	}
-	if want := "http://example.org/fhir/Patient?family=schm"; b.links["self"] != want || b.links["first"] != want || b.links["next"] != "" {
+	if want := "http://example.org/fhir/Patient?family=schm"; b.links["self"] != want || b.links["first"] != want ||
+		b.links["next"] != "" {
 		t.Errorf("links: got %v, want self and first %s", b.links, want)
 	}
 	if got, want := w.Header().Get("Link"), `<http://example.org/fhir/Patient?family=schm>; rel="self", <http://example.org/fhir/Patient?family=schm>; rel="first"`; got != want {
@@ -63,25 +67,31 @@ func TestAnUnknownParameterNeverWidensUnseen(t *testing.T) {
 	lenientServer := s.server(func(c *readapi.Config) { c.Lenient = true })
 	const query = "/fhir/Patient?family=F01&flavor=red&_include=Observation:subject&organization.flavor=red&_has:Observation:patient:flavor=x"
 	for how, w := range map[string]*httptest.ResponseRecorder{
-		"by preference":            get(server, query, "Prefer: return=minimal, handling=lenient"),
-		"by the server":            get(lenientServer, query),
-		"by the first preference":  get(server, query, "Prefer: handling=lenient", "Prefer: handling=strict"),
-		"by POST":                  request{method: http.MethodPost, target: "/fhir/Patient/_search", headers: []string{"Content-Type: application/x-www-form-urlencoded", "Prefer: handling=lenient"}, body: strings.TrimPrefix(query, "/fhir/Patient?")}.do(server),
-		"over several types":       get(server, strings.Replace(query, "/fhir/Patient?", "/fhir?_type=Patient&", 1), "Prefer: handling=lenient"),
+		"by preference":           get(server, query, "Prefer: return=minimal, handling=lenient"),
+		"by the server":           get(lenientServer, query),
+		"by the first preference": get(server, query, "Prefer: handling=lenient", "Prefer: handling=strict"),
+		"by POST": request{method: http.MethodPost, target: "/fhir/Patient/_search",
+			headers: []string{"Content-Type: application/x-www-form-urlencoded", "Prefer: handling=lenient"},
+			body:    strings.TrimPrefix(query, "/fhir/Patient?")}.do(server),
+		"over several types": get(server, strings.Replace(query, "/fhir/Patient?", "/fhir?_type=Patient&", 1),
+			"Prefer: handling=lenient"),
 		"with an unknown handling": get(lenientServer, query, "Prefer: handling=loose"),
 	} {
 		b := bundleOf(t, w)
-		if len(b.extra) != 4 || !strings.Contains(b.extra[0], "flavor") || !strings.Contains(b.extra[1], "_include") || !strings.Contains(b.extra[2], "Organization") || !strings.Contains(b.extra[3], "_has") {
+		if len(b.extra) != 4 || !strings.Contains(b.extra[0], "flavor") || !strings.Contains(b.extra[1], "_include") ||
+			!strings.Contains(b.extra[2], "Organization") || !strings.Contains(b.extra[3], "_has") {
 			t.Errorf("%s: the outcome tells %q, want flavor, _include, the chain and _has", how, b.extra)
 		}
-		if self := b.links["self"]; strings.Contains(self, "flavor") || strings.Contains(self, "_include") || strings.Contains(self, "_has") || !strings.Contains(self, "family=F01") {
+		if self := b.links["self"]; strings.Contains(self, "flavor") || strings.Contains(self, "_include") ||
+			strings.Contains(self, "_has") || !strings.Contains(self, "family=F01") {
 			t.Errorf("%s: the self link %s, want family alone", how, self)
 		}
 		if !slices.Equal(b.ids, []string{"Patient/p1"}) {
 			t.Errorf("%s: got %v, want Patient/p1", how, b.ids)
 		}
 		for entry := range b.node.Get("entry").Items() {
-			if entry.Get("search").Get("mode").Text() == "outcome" && !strings.HasPrefix(entry.Get("fullUrl").Text(), "urn:uuid:") {
+			if entry.Get("search").Get("mode").Text() == "outcome" &&
+				!strings.HasPrefix(entry.Get("fullUrl").Text(), "urn:uuid:") {
 				t.Errorf("%s: the outcome has the fullUrl %q", how, entry.Get("fullUrl").Text())
 			}
 		}
@@ -93,15 +103,18 @@ func TestAnUnknownParameterNeverWidensUnseen(t *testing.T) {
 		{"_has:Observation:patient:flavor=x", "flavor"},
 	} {
 		for how, w := range map[string]*httptest.ResponseRecorder{
-			"without a preference":              get(server, "/fhir/Patient?"+c.query),
-			"by preference on a lenient server": get(lenientServer, "/fhir/Patient?"+c.query, "Prefer: handling=strict"),
+			"without a preference": get(server, "/fhir/Patient?"+c.query),
+			"by preference on a lenient server": get(lenientServer, "/fhir/Patient?"+c.query,
+				"Prefer: handling=strict"),
 		} {
-			if _, diagnostics := outcomeOf(t, w.Body.Bytes()); w.Code != 400 || !strings.Contains(diagnostics, c.names) {
+			if _, diagnostics := outcomeOf(t, w.Body.Bytes()); w.Code != 400 ||
+				!strings.Contains(diagnostics, c.names) {
 				t.Errorf("%s, %s: got %d %s, want 400 naming %s", c.query, how, w.Code, diagnostics, c.names)
 			}
 		}
 	}
-	for _, query := range []string{"birthdate=yesterday", "family:flavor=x", "_count=many", "_sort=", "family=%zz", "_page=x", "_page=", "_page=a&_page=b"} {
+	for _, query := range []string{"birthdate=yesterday", "family:flavor=x", "_count=many", "_sort=", "family=%zz",
+		"_page=x", "_page=", "_page=a&_page=b"} {
 		if w := get(server, "/fhir/Patient?"+query); w.Code != http.StatusBadRequest {
 			t.Errorf("%s: got %d %s, want 400", query, w.Code, w.Body)
 		}
@@ -123,13 +136,16 @@ func TestWhatIsNotOfferedIsRefusedWhateverTheHandling(t *testing.T) {
 		path := strings.TrimSuffix("/fhir/"+place, "/")
 		for _, prefer := range []string{"handling=strict", "handling=lenient"} {
 			for how, w := range map[string]*httptest.ResponseRecorder{
-				"GET":  get(server, path+"?"+params, "Prefer: "+prefer),
-				"POST": request{method: http.MethodPost, target: path + "/_search", headers: []string{"Content-Type: application/x-www-form-urlencoded", "Prefer: " + prefer}, body: params}.do(server),
+				"GET": get(server, path+"?"+params, "Prefer: "+prefer),
+				"POST": request{method: http.MethodPost, target: path + "/_search",
+					headers: []string{"Content-Type: application/x-www-form-urlencoded", "Prefer: " + prefer},
+					body:    params}.do(server),
 			} {
 				if place == "Patient/1/*" && how == "POST" {
 					continue
 				}
-				if _, diagnostics := outcomeOf(t, w.Body.Bytes()); w.Code != 400 || !strings.Contains(diagnostics, names) {
+				if _, diagnostics := outcomeOf(t, w.Body.Bytes()); w.Code != 400 ||
+					!strings.Contains(diagnostics, names) {
 					t.Errorf("%s %s, %s: got %d %s, want 400 naming %s", how, query, prefer, w.Code, diagnostics, names)
 				}
 			}
@@ -155,7 +171,8 @@ func TestTotalsExplanationsAndCounts(t *testing.T) {
 	s := newStore(t)
 	s.patients(5)
 	server := s.server()
-	if b := bundleOf(t, get(server, "/fhir/Patient?_count=0")); b.total != "5" || len(b.ids) != 0 || b.links["next"] != "" {
+	if b := bundleOf(t, get(server, "/fhir/Patient?_count=0")); b.total != "5" || len(b.ids) != 0 ||
+		b.links["next"] != "" {
 		t.Errorf("_count=0: got total %s, %v, %v", b.total, b.ids, b.links)
 	}
 	if b := bundleOf(t, get(server, "/fhir/Patient?_summary=count")); b.total != "5" || len(b.ids) != 0 {
@@ -164,7 +181,8 @@ func TestTotalsExplanationsAndCounts(t *testing.T) {
 	if b := bundleOf(t, get(server, "/fhir/Patient?_total=none&_count=2")); b.total != "" || len(b.ids) != 2 {
 		t.Errorf("_total=none: got total %q, %v", b.total, b.ids)
 	}
-	if b := bundleOf(t, get(server, "/fhir/Patient?active=true&_explain=true")); len(b.extra) != 1 || b.extra[0] == "" || len(b.ids) != 5 {
+	if b := bundleOf(t, get(server, "/fhir/Patient?active=true&_explain=true")); len(b.extra) != 1 ||
+		b.extra[0] == "" || len(b.ids) != 5 {
 		t.Errorf("_explain: got %q with %v, want the plan beside all", b.extra, b.ids)
 	}
 }
@@ -199,12 +217,14 @@ func TestPagesShowTheStateOfTheFirstWhileWritesGoOn(t *testing.T) {
 			if method == http.MethodGet {
 				b = bundleOf(t, get(server, "/fhir/Patient?active=true&_sort=-family&_count=4&_total=accurate"))
 			} else {
-				b = bundleOf(t, request{method: method, target: "/fhir/Patient/_search", body: "active=true&_sort=-family&_count=4&_total=accurate",
+				b = bundleOf(t, request{method: method, target: "/fhir/Patient/_search",
+					body:    "active=true&_sort=-family&_count=4&_total=accurate",
 					headers: []string{"Content-Type: application/x-www-form-urlencoded"}}.do(server))
 			}
 			pages := []bundle{b}
 			for i := 0; b.links["next"] != ""; i++ {
-				s.put("Patient", fmt.Sprint("new", i), `{"resourceType":"Patient","active":true,"name":[{"family":"F99"}]}`)
+				s.put("Patient", fmt.Sprint("new", i),
+					`{"resourceType":"Patient","active":true,"name":[{"family":"F99"}]}`)
 				s.put("Patient", fmt.Sprint("p", i), `{"resourceType":"Patient","active":false}`)
 				s.delete("Patient", fmt.Sprint("p", 22-i))
 				b = bundleOf(t, get(server, b.links["next"]))
@@ -270,7 +290,8 @@ func TestLinksOfASearchByPostShowNothingOfIt(t *testing.T) {
 	}
 	for _, page := range pages[1:] {
 		for relation, link := range page.links {
-			if parsed, err := url.Parse(link); err != nil || len(parsed.Query()) != 1 || parsed.Query().Get("_page") == "" {
+			if parsed, err := url.Parse(link); err != nil || len(parsed.Query()) != 1 ||
+				parsed.Query().Get("_page") == "" {
 				t.Errorf("%s: got %s, want _page alone", relation, link)
 			}
 		}
@@ -296,7 +317,8 @@ func TestLinksOfASearchByPostShowNothingOfIt(t *testing.T) {
 		t.Fatal(err)
 	}
 	w = get(server, next)
-	if code, diagnostics := outcomeOf(t, w.Body.Bytes()); w.Code != http.StatusGone || !strings.Contains(diagnostics, "search again") {
+	if code, diagnostics := outcomeOf(t, w.Body.Bytes()); w.Code != http.StatusGone ||
+		!strings.Contains(diagnostics, "search again") {
 		t.Errorf("after its life: got %d %s %s, want 410", w.Code, code, diagnostics)
 	}
 }
@@ -304,7 +326,8 @@ func TestLinksOfASearchByPostShowNothingOfIt(t *testing.T) {
 func TestASearchByPostIsKeptOnlyWhenItHasMorePages(t *testing.T) {
 	s := newStore(t)
 	s.patients(3)
-	request{method: http.MethodPost, target: "/fhir/Patient/_search", body: "active=true", headers: []string{"Content-Type: application/x-www-form-urlencoded"}}.do(s.server())
+	request{method: http.MethodPost, target: "/fhir/Patient/_search", body: "active=true",
+		headers: []string{"Content-Type: application/x-www-form-urlencoded"}}.do(s.server())
 	if kept := s.keptSearches(); len(kept) != 0 {
 		t.Errorf("kept %v, want nothing", kept)
 	}
@@ -337,15 +360,20 @@ func TestFormsOfASearchByPost(t *testing.T) {
 		{"in the query, without a body", "/fhir/Patient/_search?family=F01", nil, "", 200, []string{"Patient/p1"}},
 		{"in both", "/fhir/Patient/_search?active=true", []string{form}, "family=F01", 200, []string{"Patient/p1"}},
 		{"in both, contradicting", "/fhir/Patient/_search?family=F02", []string{form}, "family=F01", 200, nil},
-		{"more than the most", "/fhir/Patient/_search?_sort=family", []string{form}, "_count=5000", 200, []string{"Patient/p0", "Patient/p1"}},
+		{"more than the most", "/fhir/Patient/_search?_sort=family", []string{form}, "_count=5000", 200,
+			[]string{"Patient/p0", "Patient/p1"}},
 		{"json", "/fhir/Patient/_search", []string{"Content-Type: application/json"}, `{"family":"F01"}`, 415, nil},
 		{"without a type", "/fhir/Patient/_search", nil, "family=F01", 415, nil},
 		{"a form that is not offered", "/fhir/Patient/_search", []string{form}, "_format=xml", 406, nil},
-		{"with gzip", "/fhir/Patient/_search", []string{form, "Content-Encoding: gzip"}, packed("family=F01"), 200, []string{"Patient/p1"}},
+		{"with gzip", "/fhir/Patient/_search", []string{form, "Content-Encoding: gzip"}, packed("family=F01"), 200,
+			[]string{"Patient/p1"}},
 		{"no gzip", "/fhir/Patient/_search", []string{form, "Content-Encoding: gzip"}, "family=F01", 400, nil},
-		{"gzip cut off", "/fhir/Patient/_search", []string{form, "Content-Encoding: gzip"}, packed("family=F01")[:20], 400, nil},
-		{"too large when unpacked", "/fhir/Patient/_search", []string{form, "Content-Encoding: gzip"}, packed("family=" + strings.Repeat("x", 1<<20)), 413, nil},
-		{"with another encoding", "/fhir/Patient/_search", []string{form, "Content-Encoding: br"}, "family=F01", 415, nil},
+		{"gzip cut off", "/fhir/Patient/_search", []string{form, "Content-Encoding: gzip"}, packed("family=F01")[:20],
+			400, nil},
+		{"too large when unpacked", "/fhir/Patient/_search", []string{form, "Content-Encoding: gzip"},
+			packed("family=" + strings.Repeat("x", 1<<20)), 413, nil},
+		{"with another encoding", "/fhir/Patient/_search", []string{form, "Content-Encoding: br"}, "family=F01", 415,
+			nil},
 		{"too large", "/fhir/Patient/_search", []string{form}, "family=" + strings.Repeat("x", 1<<20), 413, nil},
 		{"of all types", "/fhir/_search", []string{form}, "_id=p1", 200, []string{"Patient/p1"}},
 		{"of an unknown type", "/fhir/Unicorn/_search", []string{form}, "_id=1", 404, nil},
@@ -362,7 +390,8 @@ func TestFormsOfASearchByPost(t *testing.T) {
 			t.Errorf("%s: got %v, want %v", c.name, got, c.ids)
 		}
 	}
-	w := request{method: http.MethodPost, target: "/fhir/Patient/_search", headers: []string{form}, body: "_format=application/json"}.do(server)
+	w := request{method: http.MethodPost, target: "/fhir/Patient/_search", headers: []string{form},
+		body: "_format=application/json"}.do(server)
 	if got := w.Header().Get("Content-Type"); got != "application/json; charset=utf-8" {
 		t.Errorf("_format in the body: got %q", got)
 	}
@@ -376,7 +405,8 @@ func TestAPageOfASearchByGetIsAskedForByPost(t *testing.T) {
 	all := walk(t, server, bundleOf(t, get(server, "/fhir/Patient?_sort=_id&_count=2")), "next")
 	for i, page := range all[:len(all)-1] {
 		next := strings.SplitN(page.links["next"], "?", 2)[1]
-		got := bundleOf(t, request{method: http.MethodPost, target: "/fhir/Patient/_search", headers: []string{form}, body: next}.do(server))
+		got := bundleOf(t, request{method: http.MethodPost, target: "/fhir/Patient/_search", headers: []string{form},
+			body: next}.do(server))
 		if !slices.Equal(got.ids, all[i+1].ids) {
 			t.Errorf("page %d: got %v, want %v", i+1, got.ids, all[i+1].ids)
 		}
@@ -435,7 +465,9 @@ func FuzzASearchNeverFails(f *testing.F) {
 		c.PositionWait, c.Logger = time.Millisecond, slog.New(slog.NewTextHandler(&log, nil))
 	})
 	first := bundleOf(f, get(server, "/fhir/Patient?_count=2"))
-	for _, seed := range []string{"family=F01", "_count=2&_sort=-birthdate,family", strings.SplitN(first.links["next"], "?", 2)[1], "_page=AQ", "%zz", "birthdate=ge2000&_total=accurate&_explain=true",
+	for _, seed := range []string{"family=F01", "_count=2&_sort=-birthdate,family",
+		strings.SplitN(first.links["next"], "?", 2)[1], "_page=AQ", "%zz",
+		"birthdate=ge2000&_total=accurate&_explain=true",
 		"a=b;c=d", "_page=%41%51", "_format=xml", "_id=a,b\\,c", "gender:missing=true", "organization:identifier=a|b",
 		"organization.name=x&_has:Observation:patient:code-value-quantity=a$gt5&_list=1", "_include:iterate=*&_revinclude=*&_summary=true", "_elements=name&_asOf=0:3", "_type=Patient,Person&_sort=name&_count=1", "link:Patient.organization.partof.name=a"} {
 		f.Add(seed)
@@ -445,13 +477,16 @@ func FuzzASearchNeverFails(f *testing.F) {
 			{method: http.MethodGet, target: "/fhir/Patient?" + query},
 			{method: http.MethodGet, target: "/fhir/Patient/p1/Patient?" + query},
 			{method: http.MethodGet, target: "/fhir?_type=Patient,Person&" + query},
-			{method: http.MethodPost, target: "/fhir/Patient/_search", body: query, headers: []string{"Content-Type: application/x-www-form-urlencoded"}},
+			{method: http.MethodPost, target: "/fhir/Patient/_search", body: query,
+				headers: []string{"Content-Type: application/x-www-form-urlencoded"}},
 			{method: http.MethodGet, target: "/fhir/Patient/p1/_history?" + query},
 			{method: http.MethodGet, target: "/fhir/Patient/p1?" + query, headers: []string{"Prefer: handling=strict"}},
 		} {
 			log.Reset()
 			w := q.do(server)
-			later := w.Code == http.StatusServiceUnavailable && strings.Contains(w.Body.String(), "is not projected yet") // _asOf
+			// _asOf
+			later := w.Code == http.StatusServiceUnavailable &&
+				strings.Contains(w.Body.String(), "is not projected yet")
 			if w.Code >= 500 && !later || w.Code < 200 {
 				t.Errorf("%s %q %q: status %d: %.300s\n%s", q.method, q.target, q.body, w.Code, w.Body, log.String())
 			}

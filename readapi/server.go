@@ -35,21 +35,25 @@ type Config struct {
 
 	Writes []rest.Row // what the writing door offers; none: this node does not write
 
-	Reader  projections.Reader // nil: this node does not read
-	Blobs   projections.Blobs
-	Memos   projections.Memos
-	Heal    func(ctx context.Context, version projections.Version) ([]byte, error) // content that Blobs has lost; nil: it stays lost
+	Reader projections.Reader // nil: this node does not read
+	Blobs  projections.Blobs
+	Memos  projections.Memos
+	// content that Blobs has lost; nil: it stays lost
+	Heal    func(ctx context.Context, version projections.Version) ([]byte, error)
 	Catalog *catalog.Catalog
 
-	Health   []Part
-	Lost     func() error         // tells why only a new start of the process can help, which makes /health/live 503; nil: nothing ever does
-	Stopping <-chan struct{}      // closed when the node begins to stop: the next ready check sees it at once; nil: never
+	Health []Part
+	// tells why only a new start of the process can help, which makes /health/live 503; nil: nothing ever does
+	Lost func() error
+	// closed when the node begins to stop: the next ready check sees it at once; nil: never
+	Stopping <-chan struct{}
 	Registry *prometheus.Registry // gets the door's metrics, and is what /metrics shows
 	Logger   *slog.Logger
 	Version  string // of the software
 
-	Dangling     bool          // references need not lead to something; told in the capability statement
-	Lenient      bool          // unknown parameters of a search are left out when the client prefers nothing; else they are refused
+	Dangling bool // references need not lead to something; told in the capability statement
+	// unknown parameters of a search are left out when the client prefers nothing; else they are refused
+	Lenient      bool
 	MaxValues    int           // alternatives of one search parameter; 0: 1,000
 	DefaultCount int           // entries on a page when _count is not given; 0: 50
 	MaxCount     int           // entries on a page at the most; 0: 1,000
@@ -81,12 +85,14 @@ type Server struct {
 func New(config Config) (*Server, error) {
 	base := "/" + strings.Trim(config.Base, "/")
 	if base == "/" || strings.ContainsAny(base, ":*?#%") || strings.HasPrefix(base+"/", tenantPath) {
-		return nil, events.Errorf(events.Invalid, "readapi.New", "the base path %q cannot be used; write it as /fhir", config.Base)
+		return nil, events.Errorf(events.Invalid, "readapi.New", "the base path %q cannot be used; write it as /fhir",
+			config.Base)
 	}
 	if config.Registry == nil || config.Logger == nil {
 		return nil, events.Errorf(events.Invalid, "readapi.New", "the server needs a metrics registry and a logger")
 	}
-	s := &Server{base: base, interactions: map[string]*interaction{}, access: config.AccessLog, catalog: config.Catalog, log: config.Logger, health: newHealth(config)}
+	s := &Server{base: base, interactions: map[string]*interaction{}, access: config.AccessLog, catalog: config.Catalog,
+		log: config.Logger, health: newHealth(config)}
 	var err error
 	if s.tenants, err = newTenants(config.Tenant, config.Tenants); err != nil {
 		return nil, err
@@ -98,9 +104,13 @@ func New(config Config) (*Server, error) {
 		return nil, err
 	}
 	s.root, err = fhir.New(fhir.Config{
-		Tenant: config.Tenant, Partitions: config.Partitions, Reader: config.Reader, Blobs: config.Blobs, Memos: config.Memos, Catalog: config.Catalog, Heal: config.Heal,
-		PublicURL: strings.TrimRight(config.PublicURL, "/"), Writes: config.Writes, Log: config.Log, Dangling: config.Dangling, Lenient: config.Lenient, Version: config.Version, Logger: config.Logger,
-		Limits: fhir.Limits{MaxValues: config.MaxValues, DefaultCount: config.DefaultCount, MaxCount: config.MaxCount, SearchTime: config.SearchTime, PositionWait: config.PositionWait},
+		Tenant: config.Tenant, Partitions: config.Partitions, Reader: config.Reader, Blobs: config.Blobs,
+		Memos: config.Memos, Catalog: config.Catalog, Heal: config.Heal,
+		PublicURL: strings.TrimRight(config.PublicURL,
+			"/"), Writes: config.Writes, Log: config.Log, Dangling: config.Dangling, Lenient: config.Lenient,
+		Version: config.Version, Logger: config.Logger,
+		Limits: fhir.Limits{MaxValues: config.MaxValues, DefaultCount: config.DefaultCount, MaxCount: config.MaxCount,
+			SearchTime: config.SearchTime, PositionWait: config.PositionWait},
 	})
 	if err != nil {
 		return nil, err
@@ -121,7 +131,8 @@ func New(config Config) (*Server, error) {
 	engine.ForwardedByClientIP = false
 	s.route(engine, config)
 	compress, err := gzhttp.NewWrapper(gzhttp.MinSize(1_400), gzhttp.CompressionLevel(1),
-		gzhttp.ContentTypes([]string{"application/fhir+json", "application/json", "text/json", "text/html", "text/plain"}))
+		gzhttp.ContentTypes([]string{"application/fhir+json", "application/json", "text/json", "text/html",
+			"text/plain"}))
 	if err != nil {
 		return nil, events.Wrap(events.Internal, "readapi.New", err, "the compressing handler")
 	}
@@ -138,7 +149,8 @@ func (s *Server) route(engine *gin.Engine, config Config) {
 	s.get(engine, "/health", "health", plain(s.health.serveText))
 	s.get(engine, "/health/live", "health", plain(s.health.serveLive))
 	s.get(engine, "/health/ready", "health", plain(s.health.serveReady))
-	exposition := promhttp.HandlerFor(config.Registry, promhttp.HandlerOpts{DisableCompression: true, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn)})
+	exposition := promhttp.HandlerFor(config.Registry,
+		promhttp.HandlerOpts{DisableCompression: true, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn)})
 	s.get(engine, "/metrics", "metrics", func(c *request) error {
 		exposition.ServeHTTP(c.Writer, c.Request)
 		return nil

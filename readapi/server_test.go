@@ -42,7 +42,8 @@ func withWrite(c *readapi.Config) {
 func TestEveryPlaceTakesItsMethods(t *testing.T) {
 	s := newStore(t)
 	s.put("Patient", "1", patient)
-	both, reads, writes := s.server(withWrite), s.server(), s.server(withWrite, func(c *readapi.Config) { c.Reader, c.Blobs = nil, nil })
+	both, reads, writes := s.server(withWrite), s.server(), s.server(withWrite,
+		func(c *readapi.Config) { c.Reader, c.Blobs = nil, nil })
 	cases := []struct {
 		name    string
 		handler http.Handler
@@ -137,7 +138,8 @@ func sameList(a, b string) bool {
 }
 
 func TestAWriteThatAcceptsNoAnswerIsRefusedBeforeItIsMade(t *testing.T) {
-	w := request{method: "POST", target: "/fhir/Patient", headers: []string{"Accept: application/fhir+xml"}}.do(newStore(t).server(withWrite))
+	w := request{method: "POST", target: "/fhir/Patient",
+		headers: []string{"Accept: application/fhir+xml"}}.do(newStore(t).server(withWrite))
 	if w.Code != http.StatusNotAcceptable || w.Header().Get("Seen") != "" {
 		t.Errorf("got %d, seen %q; want 406, unseen", w.Code, w.Header().Get("Seen"))
 	}
@@ -151,16 +153,29 @@ func TestTheAddressIsTheOneThatClientsSee(t *testing.T) {
 		want    string // the base of links
 	}{
 		{"the request's", "", nil, "http://example.org/fhir"},
-		{"Forwarded", "", []string{`Forwarded: for=1.2.3.4;proto=https;host="ehr.example.com:8443", for="192.0.2.9:4711";host=inner`}, "https://ehr.example.com:8443/fhir"},
-		{"X-Forwarded", "", []string{"X-Forwarded-Proto: https, http", "X-Forwarded-Host: ehr.example.com, inner", "X-Forwarded-For: 1.2.3.4, 192.0.2.9", "X-Forwarded-Prefix: /ehr/"}, "https://ehr.example.com/ehr/fhir"},
-		{"Forwarded rules over X-Forwarded", "", []string{"Forwarded: proto=https", "X-Forwarded-Host: evil.example.com"}, "https://example.org/fhir"},
-		{"the client's word before that of the proxy", "", []string{"Forwarded: host=evil.example.com", `Forwarded: for=1.2.3.4;host=ehr.example.com`}, "http://ehr.example.com/fhir"},
-		{"the client's word behind two proxies", "", []string{`Forwarded: host=evil.example.com, for=1.2.3.4;proto=https;host=ehr.example.com, for="[::ffff:192.0.2.9]"`}, "https://ehr.example.com/fhir"},
-		{"the client's word in X-Forwarded", "", []string{"X-Forwarded-Host: evil.example.com, ehr.example.com", "X-Forwarded-Proto: gopher, https", "X-Forwarded-For: 192.0.2.7, 1.2.3.4"}, "https://ehr.example.com/fhir"},
-		{"the client's word, and no chain", "", []string{"X-Forwarded-Host: evil.example.com", "X-Forwarded-Host: ehr.example.com"}, "http://ehr.example.com/fhir"},
-		{"a proxy that says less than the one before", "", []string{"X-Forwarded-Host: ehr.example.com", "X-Forwarded-Proto: https, http", "X-Forwarded-For: 1.2.3.4, 192.0.2.9"}, "https://ehr.example.com/fhir"},
-		{"nonsense is passed over", "", []string{"X-Forwarded-Proto: gopher", `X-Forwarded-Host: a"><b`, "X-Forwarded-Prefix: //evil"}, "http://example.org/fhir"},
-		{"configuration rules", "https://fhir.example.net/r4/fhir/", []string{"Forwarded: proto=http;host=x", "X-Forwarded-Prefix: /p"}, "https://fhir.example.net/r4/fhir"},
+		{"Forwarded", "",
+			[]string{`Forwarded: for=1.2.3.4;proto=https;host="ehr.example.com:8443", for="192.0.2.9:4711";host=inner`},
+			"https://ehr.example.com:8443/fhir"},
+		{"X-Forwarded", "", []string{"X-Forwarded-Proto: https, http", "X-Forwarded-Host: ehr.example.com, inner",
+			"X-Forwarded-For: 1.2.3.4, 192.0.2.9", "X-Forwarded-Prefix: /ehr/"}, "https://ehr.example.com/ehr/fhir"},
+		{"Forwarded rules over X-Forwarded", "", []string{"Forwarded: proto=https",
+			"X-Forwarded-Host: evil.example.com"}, "https://example.org/fhir"},
+		{"the client's word before that of the proxy", "",
+			[]string{"Forwarded: host=evil.example.com", `Forwarded: for=1.2.3.4;host=ehr.example.com`},
+			"http://ehr.example.com/fhir"},
+		{"the client's word behind two proxies", "",
+			[]string{`Forwarded: host=evil.example.com, for=1.2.3.4;proto=https;host=ehr.example.com, for="[::ffff:192.0.2.9]"`}, "https://ehr.example.com/fhir"},
+		{"the client's word in X-Forwarded", "", []string{"X-Forwarded-Host: evil.example.com, ehr.example.com",
+			"X-Forwarded-Proto: gopher, https", "X-Forwarded-For: 192.0.2.7, 1.2.3.4"}, "https://ehr.example.com/fhir"},
+		{"the client's word, and no chain", "", []string{"X-Forwarded-Host: evil.example.com",
+			"X-Forwarded-Host: ehr.example.com"}, "http://ehr.example.com/fhir"},
+		{"a proxy that says less than the one before", "",
+			[]string{"X-Forwarded-Host: ehr.example.com", "X-Forwarded-Proto: https, http",
+				"X-Forwarded-For: 1.2.3.4, 192.0.2.9"}, "https://ehr.example.com/fhir"},
+		{"nonsense is passed over", "", []string{"X-Forwarded-Proto: gopher", `X-Forwarded-Host: a"><b`,
+			"X-Forwarded-Prefix: //evil"}, "http://example.org/fhir"},
+		{"configuration rules", "https://fhir.example.net/r4/fhir/",
+			[]string{"Forwarded: proto=http;host=x", "X-Forwarded-Prefix: /p"}, "https://fhir.example.net/r4/fhir"},
 	}
 	for _, c := range cases {
 		s := newStore(t)
@@ -174,8 +189,10 @@ func TestTheAddressIsTheOneThatClientsSee(t *testing.T) {
 			t.Errorf("%s: the write door sees %s, want %s", c.name, seen, c.want)
 		}
 	}
-	for _, public := range []string{"example.org/fhir", "https://example.org/other", "ftp://example.org/fhir", "https://example.org/fhir?x=1", "https://a b/fhir"} {
-		config := readapi.Config{Base: "/fhir", PublicURL: public, Tenant: tenant, Catalog: r4Catalog(t), Registry: prometheus.NewRegistry(), Logger: slog.New(slog.DiscardHandler)}
+	for _, public := range []string{"example.org/fhir", "https://example.org/other", "ftp://example.org/fhir",
+		"https://example.org/fhir?x=1", "https://a b/fhir"} {
+		config := readapi.Config{Base: "/fhir", PublicURL: public, Tenant: tenant, Catalog: r4Catalog(t),
+			Registry: prometheus.NewRegistry(), Logger: slog.New(slog.DiscardHandler)}
 		if _, err := readapi.New(config); events.KindOf(err) != events.Invalid {
 			t.Errorf("the public URL %q: got %v, want kind invalid", public, err)
 		}
@@ -187,11 +204,14 @@ func TestAReadWaitsForItsPosition(t *testing.T) {
 	s.put("Patient", "1", patient)
 	server := s.server(func(c *readapi.Config) { c.PositionWait = 100 * time.Millisecond })
 	w := get(server, "/fhir/Patient/1", "Binnacle-Min-Position: 0:1")
-	if code, _ := outcomeOf(t, w.Body.Bytes()); w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") == "" || code != "transient" {
-		t.Fatalf("a position that does not come: got %d %s, Retry-After %q", w.Code, code, w.Header().Get("Retry-After"))
+	if code, _ := outcomeOf(t, w.Body.Bytes()); w.Code != http.StatusServiceUnavailable ||
+		w.Header().Get("Retry-After") == "" || code != "transient" {
+		t.Fatalf("a position that does not come: got %d %s, Retry-After %q", w.Code, code,
+			w.Header().Get("Retry-After"))
 	}
 	server = s.server()
-	for _, target := range []string{"/fhir/Patient/1", "/fhir/Patient?_id=1", "/fhir/Patient/1/_history", "/fhir/Patient/1/_history/1"} {
+	for _, target := range []string{"/fhir/Patient/1", "/fhir/Patient?_id=1", "/fhir/Patient/1/_history",
+		"/fhir/Patient/1/_history/1"} {
 		done := make(chan *httptest.ResponseRecorder)
 		wanted := events.Position{Offset: s.state.Next}.String()
 		go func() { done <- get(server, target, "Binnacle-Min-Position: "+wanted) }()
@@ -236,7 +256,8 @@ func TestASearchOverItsTimeIsTooCostly(t *testing.T) {
 	s := newStore(t)
 	server := s.server(func(c *readapi.Config) { c.Reader, c.SearchTime = slow{c.Reader}, 20*time.Millisecond })
 	w := get(server, "/fhir/Patient?family=x")
-	if code, diagnostics := outcomeOf(t, w.Body.Bytes()); w.Code != http.StatusUnprocessableEntity || code != "too-costly" || !strings.Contains(diagnostics, "narrow") {
+	if code, diagnostics := outcomeOf(t, w.Body.Bytes()); w.Code != http.StatusUnprocessableEntity ||
+		code != "too-costly" || !strings.Contains(diagnostics, "narrow") {
 		t.Errorf("got %d %s %s, want 422 too-costly with a hint", w.Code, code, diagnostics)
 	}
 }
@@ -251,9 +272,11 @@ func TestFailuresTellClientsNoDetails(t *testing.T) {
 		logged string
 	}{
 		{"a panic", nil, 500, "exception", "a defect with a secret"},
-		{"an internal error", events.Wrap(events.Internal, "x", errors.New("secret"), "secret"), 500, "exception", "secret"},
+		{"an internal error", events.Wrap(events.Internal, "x", errors.New("secret"), "secret"), 500, "exception",
+			"secret"},
 		{"an error without a kind", errors.New("secret"), 500, "exception", "secret"},
-		{"a store that is away", events.Wrap(events.Transient, "x", errors.New("secret"), "the index is away"), 503, "transient", ""},
+		{"a store that is away", events.Wrap(events.Transient, "x", errors.New("secret"), "the index is away"), 503,
+			"transient", ""},
 	}
 	for _, c := range cases {
 		var log strings.Builder
@@ -313,19 +336,24 @@ func TestAnswersAreCompressedWhenAsked(t *testing.T) {
 	if plain.Get("Content-Encoding") != "" || !strings.HasSuffix(want, "]}") {
 		t.Errorf("identity: got %q, %.100s", plain.Get("Content-Encoding"), want)
 	}
-	for asked, encoding := range map[string]string{"gzip": "gzip", "zstd": "zstd", "gzip, deflate, br, zstd": "zstd", "gzip, zstd;q=0.5": "gzip", "br": "", "gzip;q=0": ""} {
+	for asked, encoding := range map[string]string{"gzip": "gzip", "zstd": "zstd", "gzip, deflate, br, zstd": "zstd",
+		"gzip, zstd;q=0.5": "gzip", "br": "", "gzip;q=0": ""} {
 		_, packed, got := fetch("GET", asked)
-		if packed.Get("Content-Encoding") != encoding || len(got) != len(want) || !strings.Contains(packed.Get("Vary"), "Accept-Encoding") {
-			t.Errorf("%s: got %q, %d bytes, Vary %q; want %q, %d bytes", asked, packed.Get("Content-Encoding"), len(got), packed.Get("Vary"), encoding, len(want))
+		if packed.Get("Content-Encoding") != encoding || len(got) != len(want) ||
+			!strings.Contains(packed.Get("Vary"), "Accept-Encoding") {
+			t.Errorf("%s: got %q, %d bytes, Vary %q; want %q, %d bytes", asked, packed.Get("Content-Encoding"),
+				len(got), packed.Get("Vary"), encoding, len(want))
 		}
 	}
 	path = "/fhir/Patient/p1"
 	if _, small, _ := fetch("GET", "zstd, gzip"); small.Get("Content-Encoding") != "" || small.Get("Etag") != `W/"1"` {
-		t.Errorf("a small answer: got %q with the ETag %s, want it as it is", small.Get("Content-Encoding"), small.Get("Etag"))
+		t.Errorf("a small answer: got %q with the ETag %s, want it as it is", small.Get("Content-Encoding"),
+			small.Get("Etag"))
 	}
 	path = "/fhir/metadata"
 	_, one, _ := fetch("GET", "identity")
-	if _, other, _ := fetch("GET", "zstd"); other.Get("Etag") != one.Get("Etag") || other.Get("Content-Encoding") != "zstd" {
+	if _, other, _ := fetch("GET", "zstd"); other.Get("Etag") != one.Get("Etag") ||
+		other.Get("Content-Encoding") != "zstd" {
 		t.Errorf("compressed, an answer has the ETag %q, want %q: it is weak", other.Get("Etag"), one.Get("Etag"))
 	}
 	if status, _, body := fetch("HEAD", "gzip"); status != http.StatusOK || body != "" {
@@ -338,7 +366,8 @@ func TestRequestIdsComeBack(t *testing.T) {
 	if got := get(server, "/fhir/metadata", "X-Request-Id: abc-1").Header().Get("X-Request-Id"); got != "abc-1" {
 		t.Errorf("got %q, want abc-1", got)
 	}
-	one, two := get(server, "/health/live").Header().Get("X-Request-Id"), get(server, "/health/live").Header().Get("X-Request-Id")
+	one, two := get(server, "/health/live").Header().Get("X-Request-Id"), get(server,
+		"/health/live").Header().Get("X-Request-Id")
 	if one == "" || one == two {
 		t.Errorf("got %q and %q, want two different ids", one, two)
 	}

@@ -17,11 +17,13 @@ var startTemplate string
 func (s *Server) serveStart(c *request) error {
 	c.Writer.Header().Add("Vary", "Accept")
 	if !rest.AcceptsHTML(c.Request) {
-		return rest.Refused(http.StatusNotAcceptable, events.Unsupported, "readapi.serveStart", "here is a page for people; the FHIR root is %s", s.address.Root(c.Request))
+		return rest.Refused(http.StatusNotAcceptable, events.Unsupported, "readapi.serveStart",
+			"here is a page for people; the FHIR root is %s", s.address.Root(c.Request))
 	}
 	var page bytes.Buffer
 	err := s.pages.start.Execute(&page, map[string]any{
-		"Style": s.pages.style, "FHIR": s.address.Root(c.Request), "Root": s.address.Prefix(c.Request), "Version": s.root.Version,
+		"Style": s.pages.style, "FHIR": s.address.Root(c.Request), "Root": s.address.Prefix(c.Request),
+		"Version": s.root.Version,
 	})
 	if err != nil {
 		return events.Wrap(events.Internal, "readapi.serveStart", err, "the start page")

@@ -73,7 +73,8 @@ func newStore(t testing.TB) *store {
 	t.Helper()
 	known := r4Catalog(t)
 	generations := newGenerations(t, known)
-	s := &store{t: t, catalog: known, index: generations.Live(), memos: generations.Memos(), blobs: memory.New(), clock: time.Date(2026, 3, 1, 8, 0, 0, 250e6, time.UTC)}
+	s := &store{t: t, catalog: known, index: generations.Live(), memos: generations.Memos(), blobs: memory.New(),
+		clock: time.Date(2026, 3, 1, 8, 0, 0, 250e6, time.UTC)}
 	s.state.NextSid = 1
 	return s
 }
@@ -123,7 +124,8 @@ func (s *store) write(resourceType, id string, content []byte, posted bool) proj
 			s.t.Fatal(err)
 		}
 	}
-	commit := projections.Commit{Expect: s.state.Next, Next: s.state.Next + 1, Time: s.clock, Rows: []projections.Row{row}}
+	commit := projections.Commit{Expect: s.state.Next, Next: s.state.Next + 1, Time: s.clock,
+		Rows: []projections.Row{row}}
 	if err := s.index.Commit(ctx, commit); err != nil {
 		s.t.Fatal(err)
 	}
@@ -215,7 +217,8 @@ func bundleOf(t testing.TB, w *httptest.ResponseRecorder) bundle {
 	if err != nil || resource.Type != "Bundle" {
 		t.Fatalf("got %.200q (%v), want a Bundle", w.Body, err)
 	}
-	b := bundle{kind: resource.Node.Get("type").Text(), total: resource.Node.Get("total").Text(), links: map[string]string{}, node: resource.Node}
+	b := bundle{kind: resource.Node.Get("type").Text(), total: resource.Node.Get("total").Text(),
+		links: map[string]string{}, node: resource.Node}
 	for link := range resource.Node.Get("link").Items() {
 		b.links[link.Get("relation").Text()] = link.Get("url").Text()
 	}

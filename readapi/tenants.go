@@ -68,8 +68,8 @@ func (t *tenants) label(name string) string {
 	return name
 }
 
-// tenancyOf takes the tenant off a path: "/t/clinic/fhir/Patient" is "/fhir/Patient" of clinic. A path that does not go on with the
-// base names no tenant.
+// tenancyOf takes the tenant off a path: "/t/clinic/fhir/Patient" is "/fhir/Patient" of clinic. A path that does not
+// go on with the base names no tenant.
 func tenancyOf(path, base string) (tenancy rest.Tenancy, behind string, named bool) {
 	below, named := strings.CutPrefix(path, tenantPath)
 	if !named {

@@ -22,7 +22,8 @@ func TestASearchOverAllTypesMergesThemPageByPage(t *testing.T) {
 	for i := range 40 {
 		typ := types[(i*i+i/3)%len(types)]
 		id := fmt.Sprintf("x%02d", i)
-		s.put(typ, id, `{"resourceType":"`+typ+`","code":{"text":"`+id+`"},"meta":{"tag":[{"code":"`+fmt.Sprint("t", i%2)+`"}]}}`)
+		s.put(typ, id, `{"resourceType":"`+typ+`","code":{"text":"`+id+`"},"meta":{"tag":[{"code":"`+fmt.Sprint("t",
+			i%2)+`"}]}}`)
 		written = append(written, typ+"/"+id)
 	}
 	server := s.server()
@@ -43,8 +44,10 @@ func TestASearchOverAllTypesMergesThemPageByPage(t *testing.T) {
 		{"_sort=-_id", newest},
 		{"_tag=t0", reversed(even)},
 		{"_type=Patient,Person,Practitioner,Basic", newest},
-		{"_type=Basic,Observation,Basic", slices.DeleteFunc(slices.Clone(newest), func(id string) bool { return !strings.HasPrefix(id, "Basic/") })},
-		{"_type=Patient,Practitioner,Person", slices.DeleteFunc(slices.Clone(newest), func(id string) bool { return strings.HasPrefix(id, "Basic/") })},
+		{"_type=Basic,Observation,Basic", slices.DeleteFunc(slices.Clone(newest),
+			func(id string) bool { return !strings.HasPrefix(id, "Basic/") })},
+		{"_type=Patient,Practitioner,Person", slices.DeleteFunc(slices.Clone(newest),
+			func(id string) bool { return strings.HasPrefix(id, "Basic/") })},
 		{"_id=x07,x03", []string{written[7], written[3]}},
 	} {
 		counts := []int{1, 3, 100}
@@ -55,7 +58,9 @@ func TestASearchOverAllTypesMergesThemPageByPage(t *testing.T) {
 			for _, method := range []string{http.MethodGet, http.MethodPost} {
 				q := request{method: method, target: fmt.Sprintf("/fhir?%s&_count=%d", c.query, count)}
 				if method == http.MethodPost {
-					q = request{method: method, target: "/fhir/_search", body: fmt.Sprintf("%s&_count=%d", c.query, count), headers: []string{"Content-Type: application/x-www-form-urlencoded"}}
+					q = request{method: method, target: "/fhir/_search",
+						body:    fmt.Sprintf("%s&_count=%d", c.query, count),
+						headers: []string{"Content-Type: application/x-www-form-urlencoded"}}
 				}
 				first := bundleOf(t, q.do(server))
 				pages := walk(t, server, first, "next")
@@ -71,7 +76,8 @@ func TestASearchOverAllTypesMergesThemPageByPage(t *testing.T) {
 				}
 				for i := range back {
 					if want := pages[len(pages)-1-i].ids; !slices.Equal(back[i].ids, want) {
-						t.Errorf("%s %s by %d: %d pages back there are %v, want %v", method, c.query, count, i, back[i].ids, want)
+						t.Errorf("%s %s by %d: %d pages back there are %v, want %v", method, c.query, count, i,
+							back[i].ids, want)
 					}
 				}
 			}
@@ -80,7 +86,8 @@ func TestASearchOverAllTypesMergesThemPageByPage(t *testing.T) {
 	if b := bundleOf(t, get(server, "/fhir?_summary=count")); b.total != "40" || len(b.ids) != 0 {
 		t.Errorf("_summary=count: total %s with %v, want 40", b.total, b.ids)
 	}
-	if b := bundleOf(t, get(server, "/fhir?_type=Patient,Person&_explain=true&_count=1")); len(b.extra) != 1 || !strings.Contains(b.extra[0], "2 types") {
+	if b := bundleOf(t, get(server, "/fhir?_type=Patient,Person&_explain=true&_count=1")); len(b.extra) != 1 ||
+		!strings.Contains(b.extra[0], "2 types") {
 		t.Errorf("_explain: %q", b.extra)
 	}
 }
@@ -101,7 +108,8 @@ func TestASearchOverSeveralTypesIsSortedByWhatTheyShare(t *testing.T) {
 			t.Errorf("%s: got\n%v, want\n%v", query, got, want)
 		}
 	}
-	if w := get(server, "/fhir?_sort=_tag"); w.Code != http.StatusUnprocessableEntity || !strings.Contains(w.Body.String(), "_type") {
+	if w := get(server, "/fhir?_sort=_tag"); w.Code != http.StatusUnprocessableEntity ||
+		!strings.Contains(w.Body.String(), "_type") {
 		t.Errorf("a sort of all types by a tag: %d %s, want 422 and the way out", w.Code, w.Body)
 	}
 }
@@ -133,15 +141,19 @@ func TestParametersOverTypesMustBeKnownToAll(t *testing.T) {
 		"name=x": 400, "_type=Patient,Practitioner&name=x": 200, "_type=Patient,Observation&birthdate=2000": 400, "_type=Unicorn": 400, "_type=": 400, "_type=Patient&_type=Person": 400,
 		"_type=Observation,Patient&date=2000": 400, "_type=Patient&organization.name=ward": 200, "_type:not=Patient": 400, "_filter=x": 400,
 	} {
-		if w := get(server, "/fhir?"+query, strict); w.Code != status && query != "_type=Patient&organization.name=ward" {
+		if w := get(server, "/fhir?"+query, strict); w.Code != status &&
+			query != "_type=Patient&organization.name=ward" {
 			t.Errorf("%s: got %d, want %d: %s", query, w.Code, status, w.Body)
 		}
 	}
 	b := bundleOf(t, get(server, "/fhir?_type=Patient,Observation&_id=a,o1&birthdate=2000", "Prefer: handling=lenient"))
-	if !slices.Equal(b.ids, []string{"Observation/o1", "Patient/a"}) || len(b.extra) != 1 || !strings.Contains(b.extra[0], "Observation has no such search parameter") || strings.Contains(b.links["self"], "birthdate") {
+	if !slices.Equal(b.ids, []string{"Observation/o1", "Patient/a"}) || len(b.extra) != 1 ||
+		!strings.Contains(b.extra[0], "Observation has no such search parameter") ||
+		strings.Contains(b.links["self"], "birthdate") {
 		t.Errorf("got %v, %q, %v; want both, and birthdate named as ignored", b.ids, b.extra, b.links)
 	}
-	b = bundleOf(t, get(server, "/fhir?_type=Patient,MedicationRequest&_id=a,r&_include=MedicationRequest:medication&_revinclude=Observation:subject"))
+	b = bundleOf(t, get(server,
+		"/fhir?_type=Patient,MedicationRequest&_id=a,r&_include=MedicationRequest:medication&_revinclude=Observation:subject"))
 	slices.Sort(b.added)
 	if want := []string{"Medication/m", "Observation/o1", "Observation/panel"}; !slices.Equal(b.added, want) {
 		t.Errorf("includes: got %v beside %v, want %v", b.added, b.ids, want)
@@ -154,7 +166,8 @@ func TestATokenOverTypesIsGoodForItsSearchAlone(t *testing.T) {
 	server := s.server()
 	next := bundleOf(t, get(server, "/fhir?_type=Patient,Observation&_count=2")).links["next"]
 	for _, changed := range []string{
-		strings.Replace(next, "Observation", "Person", 1), strings.Replace(next, "/fhir?", "/fhir/Patient?", 1), next + "&_id=a", next[:len(next)-2],
+		strings.Replace(next, "Observation", "Person", 1), strings.Replace(next, "/fhir?", "/fhir/Patient?",
+			1), next + "&_id=a", next[:len(next)-2],
 		strings.Replace(next, "/fhir?", "/fhir/Patient/a/*?", 1),
 	} {
 		if w := get(server, changed); w.Code != http.StatusBadRequest {

@@ -27,7 +27,8 @@ var style string
 
 const contentTypeHTML = "text/html; charset=utf-8"
 
-// viewBound is the largest answer that is shown as a page, bytes. The page is some times as large, and in memory as a whole.
+// viewBound is the largest answer that is shown as a page, bytes. The page is some times as large, and in memory as a
+// whole.
 const viewBound = 2 << 20
 
 // pages are what people see.
@@ -37,14 +38,17 @@ type pages struct {
 	policy      string // the Content-Security-Policy of every page
 }
 
-// inlined is a style sheet as it stands in a page, and the policy that allows it and nothing else: no script, no frame, no form, no other host.
+// inlined is a style sheet as it stands in a page, and the policy that allows it and nothing else: no script, no
+// frame, no form, no other host.
 func inlined(css string) (element template.HTML, policy string) {
 	sum := sha256.Sum256([]byte(css))
 	return template.HTML("<style>" + css + "</style>"), //nolint:gosec // a constant of the program
-		"default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+		"default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) +
+			"'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 }
 
-// protect sets what keeps a page from doing more than being looked at. A page's address may tell of a patient: no link passes it on.
+// protect sets what keeps a page from doing more than being looked at. A page's address may tell of a patient: no
+// link passes it on.
 func (p *pages) protect(header http.Header) {
 	header.Set("Content-Security-Policy", p.policy)
 	header.Set("X-Content-Type-Options", "nosniff")
@@ -64,8 +68,8 @@ func (s *Server) serveView(w http.ResponseWriter, r *http.Request) {
 // asPage is the context key of requests whose answer is shown as a page, whatever they accept.
 type asPage struct{}
 
-// prefersHTML tells whether a read comes from a browser: it names HTML, likes it more than any JSON that it names, and no less than what it
-// doesn't name. _format rules over Accept.
+// prefersHTML tells whether a read comes from a browser: it names HTML, likes it more than any JSON that it names,
+// and no less than what it doesn't name. _format rules over Accept.
 func prefersHTML(r *http.Request) bool {
 	if format, _, _ := rest.Param(r.URL.RawQuery, "_format"); format != "" {
 		return rest.IsHTML(format)
@@ -158,7 +162,8 @@ func (s *Server) show(w http.ResponseWriter, r *http.Request, answer *captured) 
 	document, err := documents.Parse(answer.body.Bytes())
 	switch {
 	case answer.over:
-		v.Note = fmt.Sprintf("This answer is larger than %d MiB, too large for a page: take the JSON, or ask for less with _count.", viewBound>>20)
+		v.Note = fmt.Sprintf("This answer is larger than %d MiB, too large for a page: take the JSON, or ask for "+
+			"less with _count.", viewBound>>20)
 	case err != nil:
 		v.Note = "This answer is no JSON: take it as it is."
 	default:
@@ -207,7 +212,8 @@ func isBelow(address, base string) bool {
 	return found && (rest == "" || rest[0] == '/' || rest[0] == '?')
 }
 
-// printer writes a document with indentation and links. Scalars are written as they stand in the document, everything is escaped.
+// printer writes a document with indentation and links. Scalars are written as they stand in the document, everything
+// is escaped.
 type printer struct {
 	out   *bytes.Buffer
 	base  string

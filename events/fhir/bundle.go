@@ -17,7 +17,8 @@ type Entry struct {
 	FullURL  string
 	Resource Node    // an object, or the zero Node; its exact bytes are Resource.Raw
 	Request  Request // zero when there is none
-	Err      error   // why the entry of a batch can't be read: kind Invalid, with its place; the other fields are then zero
+	// why the entry of a batch can't be read: kind Invalid, with its place; the other fields are then zero
+	Err error
 }
 
 // Request is the request of an entry, with the conditions as they stand there.
@@ -30,9 +31,10 @@ type Request struct {
 	IfModifiedSince string
 }
 
-// ParseBundle reads doc as a Bundle. An error is of kind Invalid and names the place, as Bundle.entry[3].request.url: a wrong kind of
-// JSON value, an unknown type or method, and in a batch or transaction an entry without request or, in a transaction, a fullUrl that
-// stands twice. In a batch, whose entries stand alone, what is wrong with one entry is in its Err instead.
+// ParseBundle reads doc as a Bundle. An error is of kind Invalid and names the place, as Bundle.entry[3].request.url:
+// a wrong kind of JSON value, an unknown type or method, and in a batch or transaction an entry without request or,
+// in a transaction, a fullUrl that stands twice. In a batch, whose entries stand alone, what is wrong with one entry
+// is in its Err instead.
 func ParseBundle(doc *Document) (*Bundle, error) {
 	root := doc.Root()
 	if root.Get("resourceType").Text() != "Bundle" {
@@ -44,11 +46,14 @@ func ParseBundle(doc *Document) (*Bundle, error) {
 		return nil, err
 	}
 	switch b.Type {
-	case "transaction", "batch", "transaction-response", "batch-response", "collection", "history", "searchset", "document", "message":
+	case "transaction", "batch", "transaction-response", "batch-response",
+		"collection", "history", "searchset", "document", "message":
 	case "":
-		return nil, events.Errorf(events.Invalid, opBundle, "the Bundle has no type; write \"transaction\" or \"batch\"").At("Bundle.type")
+		return nil, events.Errorf(events.Invalid, opBundle,
+			"the Bundle has no type; write \"transaction\" or \"batch\"").At("Bundle.type")
 	default:
-		return nil, events.Errorf(events.Invalid, opBundle, "%q is no type of Bundle", cut(b.Type, maxPathKey)).At("Bundle.type")
+		return nil, events.Errorf(events.Invalid, opBundle, "%q is no type of Bundle",
+			cut(b.Type, maxPathKey)).At("Bundle.type")
 	}
 	list := root.Get("entry")
 	if list.Exists() && list.Kind() != Array {
@@ -61,7 +66,8 @@ func ParseBundle(doc *Document) (*Bundle, error) {
 		if err == nil && b.Type == "transaction" && e.FullURL != "" {
 			key := URIKey(e.FullURL)
 			if fullURLs[key] {
-				err = refuse(n.Get("fullUrl"), "an entry before this one has the same fullUrl: references to it would be ambiguous")
+				err = refuse(n.Get("fullUrl"),
+					"an entry before this one has the same fullUrl: references to it would be ambiguous")
 			}
 			fullURLs[key] = true
 		}
@@ -108,13 +114,15 @@ func (b *Bundle) entry(n Node) (Entry, *events.Error) {
 		key string
 		to  *string
 	}{
-		{"method", &e.Request.Method}, {"url", &e.Request.URL}, {"ifMatch", &e.Request.IfMatch}, {"ifNoneMatch", &e.Request.IfNoneMatch},
+		{"method", &e.Request.Method}, {"url", &e.Request.URL}, {"ifMatch", &e.Request.IfMatch}, {"ifNoneMatch",
+			&e.Request.IfNoneMatch},
 		{"ifNoneExist", &e.Request.IfNoneExist}, {"ifModifiedSince", &e.Request.IfModifiedSince},
 	} {
 		if *f.to, err = textAt(request, f.key); err != nil {
 			return Entry{}, err
 		}
-		if value := request.Get(f.key); *f.to == "" && value.Exists() { // as no precondition it would let pass what it should hold back
+		// as no precondition it would let pass what it should hold back
+		if value := request.Get(f.key); *f.to == "" && value.Exists() {
 			return Entry{}, refuse(value, "the text is empty; give "+f.key+" a value, or leave it out")
 		}
 	}
@@ -123,7 +131,8 @@ func (b *Bundle) entry(n Node) (Entry, *events.Error) {
 	case "":
 		return Entry{}, refuse(request, "the request has no method")
 	default:
-		return Entry{}, refuse(request.Get("method"), "the method must be one of GET, HEAD, POST, PUT, PATCH and DELETE, in capitals")
+		return Entry{}, refuse(request.Get("method"),
+			"the method must be one of GET, HEAD, POST, PUT, PATCH and DELETE, in capitals")
 	}
 	if e.Request.URL == "" {
 		return Entry{}, refuse(request, "the request has no url")

@@ -39,11 +39,13 @@ func TestABundleShowsItsEntries(t *testing.T) {
 }
 
 func TestABundleWithoutRequestsIsACollection(t *testing.T) {
-	b, err := ParseBundle(mustParse(t, `{"resourceType":"Bundle","type":"collection","entry":[{"resource":{}},{"fullUrl":"a"},{"fullUrl":"a"}]}`))
+	b, err := ParseBundle(mustParse(t,
+		`{"resourceType":"Bundle","type":"collection","entry":[{"resource":{}},{"fullUrl":"a"},{"fullUrl":"a"}]}`))
 	if err != nil || len(b.Entries) != 3 || b.Entries[0].Request != (Request{}) {
 		t.Errorf("got %+v, %v", b, err)
 	}
-	if b, err = ParseBundle(mustParse(t, `{"resourceType":"Bundle","type":"batch"}`)); err != nil || len(b.Entries) != 0 {
+	if b, err = ParseBundle(mustParse(t, `{"resourceType":"Bundle","type":"batch"}`)); err != nil ||
+		len(b.Entries) != 0 {
 		t.Errorf("without entries: got %+v, %v", b, err)
 	}
 }
@@ -51,7 +53,8 @@ func TestABundleWithoutRequestsIsACollection(t *testing.T) {
 var brokenEntries = []struct{ entry, text, expression string }{
 	{`1`, "an entry must be an object", "Bundle.entry[1]"},
 	{`{"fullUrl":1,"request":{"method":"GET","url":"Patient"}}`, "fullUrl must be a string", "Bundle.entry[1].fullUrl"},
-	{`{"resource":[],"request":{"method":"GET","url":"Patient"}}`, "a resource must be an object", "Bundle.entry[1].resource"},
+	{`{"resource":[],"request":{"method":"GET","url":"Patient"}}`, "a resource must be an object",
+		"Bundle.entry[1].resource"},
 	{`{"resource":{}}`, "needs a request with method and url", "Bundle.entry[1]"},
 	{`{"request":"GET"}`, "a request must be an object", "Bundle.entry[1].request"},
 	{`{"request":{"url":"Patient"}}`, "the request has no method", "Bundle.entry[1].request"},
@@ -59,10 +62,14 @@ var brokenEntries = []struct{ entry, text, expression string }{
 	{`{"request":{"method":null,"url":"Patient/1"}}`, "method must be a string", "Bundle.entry[1].request.method"},
 	{`{"request":{"method":"GET"}}`, "the request has no url", "Bundle.entry[1].request"},
 	{`{"request":{"method":"GET","url":{}}}`, "url must be a string", "Bundle.entry[1].request.url"},
-	{`{"request":{"method":"GET","url":"a","ifMatch":1}}`, "ifMatch must be a string", "Bundle.entry[1].request.ifMatch"},
-	{`{"request":{"method":"GET","url":"a","ifNoneMatch":1}}`, "ifNoneMatch must be a string", "Bundle.entry[1].request.ifNoneMatch"},
-	{`{"request":{"method":"GET","url":"a","ifNoneExist":1}}`, "ifNoneExist must be a string", "Bundle.entry[1].request.ifNoneExist"},
-	{`{"request":{"method":"GET","url":"a","ifModifiedSince":1}}`, "ifModifiedSince must be a string", "Bundle.entry[1].request.ifModifiedSince"},
+	{`{"request":{"method":"GET","url":"a","ifMatch":1}}`, "ifMatch must be a string",
+		"Bundle.entry[1].request.ifMatch"},
+	{`{"request":{"method":"GET","url":"a","ifNoneMatch":1}}`, "ifNoneMatch must be a string",
+		"Bundle.entry[1].request.ifNoneMatch"},
+	{`{"request":{"method":"GET","url":"a","ifNoneExist":1}}`, "ifNoneExist must be a string",
+		"Bundle.entry[1].request.ifNoneExist"},
+	{`{"request":{"method":"GET","url":"a","ifModifiedSince":1}}`, "ifModifiedSince must be a string",
+		"Bundle.entry[1].request.ifModifiedSince"},
 }
 
 func bundleOf(kind, entry string) string {
@@ -115,13 +122,17 @@ func TestABundleIsWrittenAsTheGoldenFileSays(t *testing.T) {
 	total := int64(12)
 	instant := time.Date(2026, 11, 21, 3, 3, 4, 5_000_000, time.FixedZone("", 3600))
 	var out bytes.Buffer
-	w := NewBundleWriter(&out, BundleHead{Type: "searchset", ID: "b1", LastUpdated: instant, Total: &total, Links: []BundleLink{
-		{"self", `http://h/fhir/Patient?name="é"&_count=2`}, {"next", "http://h/fhir?page=x"},
-	}})
+	w := NewBundleWriter(&out, BundleHead{Type: "searchset", ID: "b1", LastUpdated: instant, Total: &total,
+		Links: []BundleLink{
+			{"self", `http://h/fhir/Patient?name="é"&_count=2`}, {"next", "http://h/fhir?page=x"},
+		}})
 	for _, e := range []BundleEntry{
-		{FullURL: "http://h/fhir/Patient/1", Resource: []byte(`{ "resourceType":"Patient", "x":255.0 }`), SearchMode: "match"},
-		{FullURL: "http://h/fhir/Patient/2", Request: &BundleRequest{"DELETE", "Patient/2"}, Response: &BundleResponse{Status: 204, ETag: `W/"3"`, LastModified: instant}},
-		{Response: &BundleResponse{Status: 201, Location: "http://h/fhir/Patient/3/_history/1", Outcome: []byte(`{"resourceType":"OperationOutcome"}`)}},
+		{FullURL: "http://h/fhir/Patient/1", Resource: []byte(`{ "resourceType":"Patient", "x":255.0 }`),
+			SearchMode: "match"},
+		{FullURL: "http://h/fhir/Patient/2", Request: &BundleRequest{"DELETE", "Patient/2"},
+			Response: &BundleResponse{Status: 204, ETag: `W/"3"`, LastModified: instant}},
+		{Response: &BundleResponse{Status: 201, Location: "http://h/fhir/Patient/3/_history/1",
+			Outcome: []byte(`{"resourceType":"OperationOutcome"}`)}},
 	} {
 		if err := w.Entry(e); err != nil {
 			t.Fatal(err)
@@ -247,7 +258,8 @@ func FuzzParseBundle(f *testing.F) {
 			return
 		}
 		for i, e := range b.Entries {
-			if e.Err == nil && (b.Type == "batch" || b.Type == "transaction") && (e.Request.Method == "" || e.Request.URL == "") {
+			if e.Err == nil && (b.Type == "batch" || b.Type == "transaction") &&
+				(e.Request.Method == "" || e.Request.URL == "") {
 				t.Errorf("entry %d is %+v", i, e)
 			}
 		}
@@ -262,7 +274,8 @@ func BenchmarkBundleWriter(b *testing.B) {
 		var out countingWriter
 		w := NewBundleWriter(&out, BundleHead{Type: "searchset"})
 		for range 50 {
-			if err := w.Entry(BundleEntry{FullURL: "http://localhost/fhir/Observation/1", Resource: resource, SearchMode: "match"}); err != nil {
+			if err := w.Entry(BundleEntry{FullURL: "http://localhost/fhir/Observation/1", Resource: resource,
+				SearchMode: "match"}); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -45,8 +45,9 @@ type BundleResponse struct {
 // writeSize is how many bytes a [BundleWriter] gathers before it writes them to its stream.
 const writeSize = 32 << 10
 
-// BundleWriter writes a Bundle as JSON to a stream, entry by entry, without looking at the resources and without holding more than
-// 32 KiB of them. After the first error of the stream nothing more is written, and every call returns that error.
+// BundleWriter writes a Bundle as JSON to a stream, entry by entry, without looking at the resources and without
+// holding more than 32 KiB of them. After the first error of the stream nothing more is written, and every call
+// returns that error.
 type BundleWriter struct {
 	w       io.Writer
 	buf     []byte

@@ -19,20 +19,21 @@ const (
 	Object
 )
 
-var kindNames = [...]string{None: "nothing", Null: "null", Bool: "a boolean", Number: "a number", String: "a string", Array: "an array", Object: "an object"}
+var kindNames = [...]string{None: "nothing", Null: "null", Bool: "a boolean", Number: "a number", String: "a string",
+	Array: "an array", Object: "an object"}
 
 // String names the kind with its article.
 func (k JSONKind) String() string { return kindNames[k] }
 
-// Document is a parsed JSON document: its bytes and a tape of eight bytes for each value, key and closing bracket. Parse once, read
-// many times; reading is safe for concurrent use.
+// Document is a parsed JSON document: its bytes and a tape of eight bytes for each value, key and closing bracket.
+// Parse once, read many times; reading is safe for concurrent use.
 type Document struct {
 	data []byte
 	tape []word
 }
 
-// Clear makes d the zero Document, but for the memory of its tape, which the next Reset uses. Nodes of d must not be used any more;
-// strings that came from it stay good.
+// Clear makes d the zero Document, but for the memory of its tape, which the next Reset uses. Nodes of d must not be
+// used any more; strings that came from it stay good.
 func (d *Document) Clear() { *d = Document{tape: d.tape[:0]} }
 
 // Bytes returns what was parsed. It must not be changed.
@@ -46,10 +47,10 @@ func (d *Document) Root() Node {
 	return Node{doc: d}
 }
 
-// word is one entry of the tape: bits 0–29 the start of the value in the bytes, bits 30–59 the payload, bit 60 "the string has
-// escapes", bits 61–63 the kind. The payload is the length between the quotes of a string, the length of a number, bool or null,
-// the tape index of its end for an array or object, and in that end word (which starts at the bracket) the number of members.
-// A member of an object is two entries: its key as a string, and its value.
+// word is one entry of the tape: bits 0–29 the start of the value in the bytes, bits 30–59 the payload, bit 60 "the
+// string has escapes", bits 61–63 the kind. The payload is the length between the quotes of a string, the length of a
+// number, bool or null, the tape index of its end for an array or object, and in that end word (which starts at the
+// bracket) the number of members. A member of an object is two entries: its key as a string, and its value.
 type word uint64
 
 const (
@@ -67,8 +68,8 @@ func (w word) start() int     { return int(w & wordMask) }
 func (w word) payload() int   { return int(w>>30) & wordMask }
 func (w word) escaped() bool  { return w&wordEscaped != 0 }
 
-// Node is a value in a [Document]. The zero Node means "absent": every method may be called on it. Nodes are small and comparable;
-// two are equal when they are the same place of the same Document.
+// Node is a value in a [Document]. The zero Node means "absent": every method may be called on it. Nodes are small
+// and comparable; two are equal when they are the same place of the same Document.
 type Node struct {
 	doc   *Document
 	index int // on the tape; never that of a key or an end
@@ -96,8 +97,8 @@ func (n Node) Kind() JSONKind {
 	return n.word().kind()
 }
 
-// Get returns the member of an object by its unescaped key; the zero Node when it is absent or n is no object. It scans the members
-// and allocates nothing, unless keys in the document have escapes.
+// Get returns the member of an object by its unescaped key; the zero Node when it is absent or n is no object. It
+// scans the members and allocates nothing, unless keys in the document have escapes.
 func (n Node) Get(key string) Node {
 	if n.Kind() != Object {
 		return Node{}
@@ -115,8 +116,8 @@ func (n Node) Get(key string) Node {
 	return Node{}
 }
 
-// Fields goes through the members of an object in the order of the document: unescaped key, value. There are none when n is no object.
-// Keys follow the rule of [Node.Text].
+// Fields goes through the members of an object in the order of the document: unescaped key, value. There are none
+// when n is no object. Keys follow the rule of [Node.Text].
 func (n Node) Fields() iter.Seq2[string, Node] {
 	return func(yield func(string, Node) bool) {
 		if n.Kind() != Object {
@@ -130,8 +131,8 @@ func (n Node) Fields() iter.Seq2[string, Node] {
 	}
 }
 
-// Items goes through the values of an array. A value that is no array comes itself, once: FHIR's paths read "name" and "name[0]"
-// alike. The zero Node has no items.
+// Items goes through the values of an array. A value that is no array comes itself, once: FHIR's paths read "name"
+// and "name[0]" alike. The zero Node has no items.
 func (n Node) Items() iter.Seq[Node] {
 	return func(yield func(Node) bool) {
 		switch n.Kind() {
@@ -156,9 +157,9 @@ func (n Node) Len() int {
 	return n.doc.tape[n.word().payload()].payload()
 }
 
-// Text returns the unescaped value of a string, where lone surrogates become U+FFFD, or the literal text of a number or bool; "" for
-// anything else. A text without escapes shares the document's bytes and keeps all of them in memory: use strings.Clone for one that
-// outlives the work on the document.
+// Text returns the unescaped value of a string, where lone surrogates become U+FFFD, or the literal text of a number
+// or bool; "" for anything else. A text without escapes shares the document's bytes and keeps all of them in memory:
+// use strings.Clone for one that outlives the work on the document.
 func (n Node) Text() string {
 	if n.doc == nil {
 		return ""
@@ -181,7 +182,8 @@ func (n Node) Raw() []byte {
 	return n.doc.data[start:end:end]
 }
 
-// Span returns the range of the value in Document.Bytes, start included and end excluded; the quotes of a string are part of it.
+// Span returns the range of the value in Document.Bytes, start included and end excluded; the quotes of a string are
+// part of it.
 func (n Node) Span() (start, end int) {
 	if n.doc == nil {
 		return 0, 0

@@ -10,8 +10,8 @@ import (
 	"binnacle/events"
 )
 
-// FuzzParse holds Parse against encoding/json: it accepts the same texts, but for duplicate keys, depth and UTF-8, and reads the
-// same values from them; each node's span is a JSON value of its own.
+// FuzzParse holds Parse against encoding/json: it accepts the same texts, but for duplicate keys, depth and UTF-8,
+// and reads the same values from them; each node's span is a JSON value of its own.
 func FuzzParse(f *testing.F) {
 	for _, data := range samples(f) {
 		f.Add(data)
@@ -108,8 +108,8 @@ func hasDuplicateKey(data []byte) bool {
 	}
 }
 
-// checkSpans checks that the raw bytes of each node are a JSON value that parses into a node with as many parts, and that children
-// lie inside their parents in order.
+// checkSpans checks that the raw bytes of each node are a JSON value that parses into a node with as many parts, and
+// that children lie inside their parents in order.
 func checkSpans(t *testing.T, n Node) {
 	t.Helper()
 	if len(n.Raw()) < 1000 {

@@ -40,7 +40,8 @@ func TestParseRefusesWithLineColumnAndPath(t *testing.T) {
 		{"True", "True", "1:1: no JSON value begins like this"},
 		{"false in capitals", "[fALSE]", "1:2: [0]: no JSON value begins like this"},
 		{"nil", "[nil]", "1:2: [0]: no JSON value begins like this"},
-		{"a resourceType that begins like a name", `{"resourceType":"Pat1","name":[b]}`, "1:32: name[0]: no JSON value"},
+		{"a resourceType that begins like a name", `{"resourceType":"Pat1","name":[b]}`,
+			"1:32: name[0]: no JSON value"},
 		{"a cut literal", "tru", "1:1: no JSON value begins like this"},
 		{"a leading zero", "[01]", "1:2: [0]: a number with a leading zero"},
 		{"a lone minus", "[-]", "1:2: [0]: a minus sign without digits"},
@@ -69,14 +70,18 @@ func TestParseRefusesWithLineColumnAndPath(t *testing.T) {
 		{"a surrogate in UTF-8", "[\"\xed\xa0\x80\"]", "1:3: [0]: the byte 0xED is not UTF-8"},
 		{"an overlong form", "[\"\xc0\x80\"]", "1:3: [0]: the byte 0xC0 is not UTF-8"},
 		{"101 levels", deep(101), "1:101: "},
-		{"a duplicate key", "{\"resourceType\":\"Patient\",\n \"name\":[{\"given\":[],\"given\":[]}]}", "2:22: Patient.name[0].given: duplicate key"},
+		{"a duplicate key", "{\"resourceType\":\"Patient\",\n \"name\":[{\"given\":[],\"given\":[]}]}",
+			"2:22: Patient.name[0].given: duplicate key"},
 		{"a duplicate key written with an escape", `{"id":1,"\u0069d":2}`, "1:9: id: duplicate key"},
 		{"a duplicate empty key", `{"":1,"":2}`, "1:7: ``: duplicate key"},
 		{"a duplicate among many keys", keys(100, `"key7"`), "key7: duplicate key"},
 		{"an escaped duplicate among many keys", keys(100, `"k\u0065y7"`), "key7: duplicate key"},
 		{"columns count characters", `{"é":"é" 1}`, "1:10: `é`: a comma or '}' should stand here"},
-		{"a path inside a bundle", `{"resourceType":"Bundle","entry":[{},{"resource":{"resourceType":"Patient","name":[{"given":["a",b]}]}}]}`, "Bundle.entry[1].resource.name[0].given[1]: no JSON value"},
-		{"a long key is cut between characters", `{"a` + strings.Repeat("é", 30) + `":x}`, ": `a" + strings.Repeat("é", 19) + "…`: no JSON value"},
+		{"a path inside a bundle",
+			`{"resourceType":"Bundle","entry":[{},{"resource":{"resourceType":"Patient","name":[{"given":["a",b]}]}}]}`,
+			"Bundle.entry[1].resource.name[0].given[1]: no JSON value"},
+		{"a long key is cut between characters", `{"a` + strings.Repeat("é", 30) + `":x}`,
+			": `a" + strings.Repeat("é", 19) + "…`: no JSON value"},
 		{"a resourceType after the fault", `{"name":[b],"resourceType":"Patient"}`, "1:10: name[0]: no JSON value"},
 		{"a resourceType that is no name", `{"resourceType":"<script>","name":[b]}`, "name[0]: no JSON value"},
 	} {
@@ -128,7 +133,8 @@ func TestParseAcceptsWhatJSONAllows(t *testing.T) {
 }
 
 func TestNodesReadWhatWasWritten(t *testing.T) {
-	d := mustParse(t, `{"resourceType":"Patient","active":true,"n":-1.50,"nil":null,"name":[{"given":["A","B\u0062\ud83d\ude00\ud800"]},{}],"k\u0065y":"v","empty":[]}`)
+	d := mustParse(t,
+		`{"resourceType":"Patient","active":true,"n":-1.50,"nil":null,"name":[{"given":["A","B\u0062\ud83d\ude00\ud800"]},{}],"k\u0065y":"v","empty":[]}`)
 	root := d.Root()
 	given := root.Get("name")
 	var texts []string
@@ -137,7 +143,8 @@ func TestNodesReadWhatWasWritten(t *testing.T) {
 			texts = append(texts, g.Path()+"="+g.Text())
 		}
 	}
-	if got, want := strings.Join(texts, " "), "Patient.name[0].given[0]=A Patient.name[0].given[1]=Bb😀\ufffd"; got != want {
+	if got, want := strings.Join(texts,
+		" "), "Patient.name[0].given[0]=A Patient.name[0].given[1]=Bb😀\ufffd"; got != want {
 		t.Errorf("got %q; want %q", got, want)
 	}
 	for _, c := range []struct {
@@ -158,8 +165,10 @@ func TestNodesReadWhatWasWritten(t *testing.T) {
 		{"", None, "", "", 0},
 	} {
 		n := root.Get(c.key)
-		if n.Kind() != c.kind || n.Text() != c.text || string(n.Raw()) != c.raw || n.Len() != c.size || n.Exists() != (c.kind != None) {
-			t.Errorf("%s: got kind %d, text %q, raw %q, length %d; want %d, %q, %q, %d", c.key, n.Kind(), n.Text(), n.Raw(), n.Len(), c.kind, c.text, c.raw, c.size)
+		if n.Kind() != c.kind || n.Text() != c.text || string(n.Raw()) != c.raw || n.Len() != c.size ||
+			n.Exists() != (c.kind != None) {
+			t.Errorf("%s: got kind %d, text %q, raw %q, length %d; want %d, %q, %q, %d", c.key, n.Kind(), n.Text(),
+				n.Raw(), n.Len(), c.kind, c.text, c.raw, c.size)
 		}
 	}
 	var keys []string
@@ -223,7 +232,8 @@ func TestASingletonIsItsOwnItem(t *testing.T) {
 
 func TestTheZeroNodeIsSafe(t *testing.T) {
 	var n Node
-	if n.Exists() || n.Kind() != None || n.Get("a").Exists() || n.Len() != 0 || n.Text() != "" || n.Raw() != nil || n.Path() != "" || n.Document() != nil {
+	if n.Exists() || n.Kind() != None || n.Get("a").Exists() || n.Len() != 0 || n.Text() != "" || n.Raw() != nil ||
+		n.Path() != "" || n.Document() != nil {
 		t.Error("the zero Node is something")
 	}
 	if start, end := n.Span(); start != 0 || end != 0 {

@@ -10,8 +10,8 @@ import (
 // fewKeys is up to how many keys comparing each with each is cheaper than a table.
 const fewKeys = 16
 
-// checkKeys looks for two equal keys in the object of f, which is complete but for its end word. Keys are compared unescaped: "id"
-// and "\u0069d" are the same.
+// checkKeys looks for two equal keys in the object of f, which is complete but for its end word. Keys are compared
+// unescaped: "id" and "\u0069d" are the same.
 func (p *parser) checkKeys(f *frame) *events.Error {
 	if f.count > fewKeys {
 		return p.checkManyKeys(f)
@@ -30,7 +30,8 @@ func (p *parser) checkKeys(f *frame) *events.Error {
 	return nil
 }
 
-// checkManyKeys uses a table with open addressing, eight bytes a slot and seeded anew for each object: no choice of keys makes it slow.
+// checkManyKeys uses a table with open addressing, eight bytes a slot and seeded anew for each object: no choice of
+// keys makes it slow.
 func (p *parser) checkManyKeys(f *frame) *events.Error {
 	type slot struct {
 		hash uint32

@@ -6,10 +6,10 @@ import (
 	"binnacle/events"
 )
 
-// CheckForm holds that all elements of a resource that its shape knows have the JSON that they should have (FHIR R4, json.html): an object, an array of
-// them, a string, a number or a boolean. It goes into what is contained and into extensions, and not into the
-// resources of a Bundle. A resource that stands inside must have the resourceType of a shape. Elements that a shape
-// doesn't know may be anything. An error is of kind Invalid and names the place.
+// CheckForm holds that all elements of a resource that its shape knows have the JSON that they should have (FHIR R4,
+// json.html): an object, an array of them, a string, a number or a boolean. It goes into what is contained and into
+// extensions, and not into the resources of a Bundle. A resource that stands inside must have the resourceType of a
+// shape. Elements that a shape doesn't know may be anything. An error is of kind Invalid and names the place.
 func CheckForm(resource Node, shapes Shapes) error {
 	w := formWalk{shapes: shapes}
 	if err := w.object(resource, w.shape(resource)); err != nil {
@@ -37,7 +37,8 @@ func (w formWalk) object(n Node, s *Shape) *events.Error {
 		}
 		if s = w.shapes(typ); s == nil {
 			place := n.Get("resourceType").Path()
-			return events.Errorf(events.Invalid, "fhir.CheckForm", "resourceType %.64q is not a resource type of FHIR R4", typ).At(place)
+			return events.Errorf(events.Invalid, "fhir.CheckForm",
+				"resourceType %.64q is not a resource type of FHIR R4", typ).At(place)
 		}
 	}
 	if s == nil || len(s.members) == 0 {
@@ -60,7 +61,8 @@ func (w formWalk) object(n Node, s *Shape) *events.Error {
 	return nil
 }
 
-// value checks what stands under a key. In arrays of primitives, and in those of their twins, null keeps a place (json.html#primitive).
+// value checks what stands under a key. In arrays of primitives, and in those of their twins, null keeps a place
+// (json.html#primitive).
 func (w formWalk) value(n Node, of member, twin bool) *events.Error {
 	kind := n.Kind()
 	switch {
@@ -92,5 +94,6 @@ func wrongForm(n Node, want Form) *events.Error {
 	if want.Many {
 		words = "an array"
 	}
-	return events.Errorf(events.Invalid, "fhir.CheckForm", "%s is %s; FHIR R4 has %s there", n.Path(), n.Kind(), words).At(n.Path())
+	return events.Errorf(events.Invalid, "fhir.CheckForm", "%s is %s; FHIR R4 has %s there", n.Path(), n.Kind(),
+		words).At(n.Path())
 }

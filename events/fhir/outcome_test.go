@@ -8,7 +8,9 @@ import (
 )
 
 func TestSeveralIssuesStandInOneOutcome(t *testing.T) {
-	got := string(OperationOutcome(Issue{Code: "not-found"}, Issue{Severity: SeverityWarning, Code: "not-supported", Expression: "e"}, Issue{Severity: SeverityInformation, Code: "informational", Diagnostics: "d"}))
+	got := string(OperationOutcome(Issue{Code: "not-found"},
+		Issue{Severity: SeverityWarning, Code: "not-supported", Expression: "e"},
+		Issue{Severity: SeverityInformation, Code: "informational", Diagnostics: "d"}))
 	want := `{"resourceType":"OperationOutcome","issue":[{"severity":"error","code":"not-found"},{"severity":"warning","code":"not-supported","expression":["e"]},{"severity":"information","code":"informational","diagnostics":"d"}]}`
 	if got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
@@ -16,7 +18,8 @@ func TestSeveralIssuesStandInOneOutcome(t *testing.T) {
 }
 
 func FuzzAppendString(f *testing.F) {
-	for _, s := range []string{"", "a\"b\\c\n\r\t\b\f\x00\x1f\x7f", "é😀\u2028\ufffd", "\xff\xc3", "</script>&", "\xed\xa0\x80"} {
+	for _, s := range []string{"", "a\"b\\c\n\r\t\b\f\x00\x1f\x7f", "é😀\u2028\ufffd", "\xff\xc3", "</script>&",
+		"\xed\xa0\x80"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {

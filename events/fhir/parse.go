@@ -15,11 +15,13 @@ const (
 	MaxBytes = 1<<30 - 1 // bytes of one document: positions on the tape have 30 bits
 )
 
-// Parse checks data and makes a Document of it. data must be UTF-8 and one JSON value (RFC 8259) with nothing but white space after
-// it, at most [MaxDepth] levels deep and without duplicate keys in any object. Escapes of lone surrogates and \u0000 are allowed.
+// Parse checks data and makes a Document of it. data must be UTF-8 and one JSON value (RFC 8259) with nothing but
+// white space after it, at most [MaxDepth] levels deep and without duplicate keys in any object. Escapes of lone
+// surrogates and \u0000 are allowed.
 //
-// The Document keeps data, which must not be changed from now on. An error is of kind Invalid (TooLarge beyond [MaxBytes]); its text
-// has the form "line:column: path: what is wrong", lines and columns from 1, columns in characters.
+// The Document keeps data, which must not be changed from now on. An error is of kind Invalid (TooLarge beyond
+// [MaxBytes]); its text has the form "line:column: path: what is wrong", lines and columns from 1, columns in
+// characters.
 func Parse(data []byte) (*Document, error) {
 	d := new(Document)
 	if err := d.Reset(data); err != nil {
@@ -28,14 +30,16 @@ func Parse(data []byte) (*Document, error) {
 	return d, nil
 }
 
-// bytesPerWord is how many bytes of a document go to a word of its tape, at the least: FHIR without white space has 13 to 19.
+// bytesPerWord is how many bytes of a document go to a word of its tape, at the least: FHIR without white space has
+// 13 to 19.
 const bytesPerWord = 12
 
-// Reset makes d the document of data, as [Parse] does, in the memory of its old tape. Nodes of the old document must not be used any
-// more; strings that came from it stay good. After an error d is empty.
+// Reset makes d the document of data, as [Parse] does, in the memory of its old tape. Nodes of the old document must
+// not be used any more; strings that came from it stay good. After an error d is empty.
 func (d *Document) Reset(data []byte) error {
 	tape := d.tape[:0]
-	if enough := len(data)/bytesPerWord + 8; cap(tape) < enough { // at once, rather than in steps that copy what is there
+	// at once, rather than in steps that copy what is there
+	if enough := len(data)/bytesPerWord + 8; cap(tape) < enough {
 		tape = make([]word, 0, enough)
 	}
 	p := parser{data: data, tape: tape}
@@ -63,12 +67,13 @@ type parser struct {
 	stack [MaxDepth]frame
 }
 
-// parse fills the tape. It is one loop over the bytes with an explicit stack: what it does with hostile input is bounded by MaxDepth
-// frames and one word per value, key and bracket.
+// parse fills the tape. It is one loop over the bytes with an explicit stack: what it does with hostile input is
+// bounded by MaxDepth frames and one word per value, key and bracket.
 func (p *parser) parse() *events.Error {
 	data := p.data
 	if len(data) > MaxBytes {
-		return events.Errorf(events.TooLarge, "fhir.Parse", "the document has %d bytes; the most is %d", len(data), MaxBytes)
+		return events.Errorf(events.TooLarge, "fhir.Parse", "the document has %d bytes; the most is %d", len(data),
+			MaxBytes)
 	}
 	var (
 		i   int
@@ -191,8 +196,8 @@ end: // i is at the bracket that closes f
 	goto after
 }
 
-// note records the key just read in the object's filter, so that the end of the object needs a closer look only when two keys
-// fell on one bit.
+// note records the key just read in the object's filter, so that the end of the object needs a closer look only when
+// two keys fell on one bit.
 func (p *parser) note(f *frame) {
 	w := p.tape[f.key]
 	n := w.payload()
@@ -234,7 +239,8 @@ func (p *parser) str(i int) (int, *events.Error) {
 			escaped = wordEscaped
 			n := escapeLength(data[i:])
 			if n == 0 {
-				return 0, p.fail(i, `not an escape that JSON knows: \" \\ \/ \b \f \n \r \t and \u with four hexadecimal digits`)
+				return 0, p.fail(i,
+					`not an escape that JSON knows: \" \\ \/ \b \f \n \r \t and \u with four hexadecimal digits`)
 			}
 			i += n
 		case c < ' ':
@@ -251,8 +257,8 @@ func (p *parser) str(i int) (int, *events.Error) {
 	}
 }
 
-// special marks (by their high bits) the bytes of w that need a look: quote, backslash, controls and what is not ASCII. Marks above
-// the lowest one may be false.
+// special marks (by their high bits) the bytes of w that need a look: quote, backslash, controls and what is not
+// ASCII. Marks above the lowest one may be false.
 func special(w uint64) uint64 {
 	const ones, highs = 0x0101010101010101, 0x8080808080808080
 	quote := w ^ ones*'"'
@@ -336,8 +342,8 @@ func digits(data []byte, i int) int {
 	return i
 }
 
-// skipSpace returns the place of the first byte from i on that is no white space. Pretty printed documents are half spaces, so runs
-// of them are taken eight at a time.
+// skipSpace returns the place of the first byte from i on that is no white space. Pretty printed documents are half
+// spaces, so runs of them are taken eight at a time.
 func skipSpace(data []byte, i int) int {
 	for i < len(data) {
 		switch data[i] {

@@ -15,8 +15,9 @@ const (
 	maxPathBytes = 400 // bytes of the whole
 )
 
-// Path names the place of n as FHIRPath does, for messages: "Patient.name[0].given[1]". The first part is the document's
-// resourceType, and is left out when there is none. Long keys are cut, keys that are no names stand in backticks.
+// Path names the place of n as FHIRPath does, for messages: "Patient.name[0].given[1]". The first part is the
+// document's resourceType, and is left out when there is none. Long keys are cut, keys that are no names stand in
+// backticks.
 func (n Node) Path() string {
 	if n.doc == nil {
 		return ""
@@ -76,7 +77,8 @@ func (p *parser) path() string {
 	return b.String()
 }
 
-// rootType finds the resourceType of a document that is not complete: open objects have no end yet, and are the last of their parents.
+// rootType finds the resourceType of a document that is not complete: open objects have no end yet, and are the last
+// of their parents.
 func (p *parser) rootType() string {
 	if p.tape[0].kind() != Object {
 		return ""

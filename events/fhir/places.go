@@ -22,12 +22,13 @@ type PlaceKind uint8
 // The kinds of places.
 const (
 	ReferencePlace PlaceKind = 1 + iota // Reference.reference
-	URIPlace                            // an element that may link to something by its URI; a name only if it means the fullUrl of a bundle's entry
-	NarrativePlace                      // href or src in the div of a Narrative; likewise only if it means a fullUrl
+	// an element that may link to something by its URI; a name only if it means the fullUrl of a bundle's entry
+	URIPlace
+	NarrativePlace // href or src in the div of a Narrative; likewise only if it means a fullUrl
 )
 
-// Shape tells what stands under an element, as far as places are concerned. JSON does not show types: "reference" may be that of a
-// Reference, or a plain URI. The zero Shape has no places.
+// Shape tells what stands under an element, as far as places are concerned. JSON does not show types: "reference" may
+// be that of a Reference, or a plain URI. The zero Shape has no places.
 type Shape struct {
 	Kind     PlaceKind // of the strings of the element itself; 0: they are no places
 	Resource bool      // a resource stands here, whose own type tells its shape
@@ -61,7 +62,8 @@ func (s *Shape) Set(key string, of *Shape, form Form) {
 // Has tells whether a member has been set.
 func (s *Shape) Has(key string) bool { return s.members[key].Shape != nil }
 
-// TwinMember is the key of [Shape.Set] for the twins of primitive elements, which hold ids and extensions (FHIR R4, json.html#primitive).
+// TwinMember is the key of [Shape.Set] for the twins of primitive elements, which hold ids and extensions (FHIR R4,
+// json.html#primitive).
 const TwinMember = "_"
 
 // Shapes knows the shape of each resource type; nil for a type that is not known.
@@ -74,9 +76,10 @@ var (
 	narrativeShape = &Shape{Kind: NarrativePlace}
 )
 
-// References goes through all places in the resource n that name resources, in the order of the document (FHIR R4, http.html#trules): the
-// references, also in extensions and contained resources; the elements that may link by their URI; and the links of Narratives that are
-// no fragments of the same page. There are none in a Bundle, which is a content of its own, wherever it stands.
+// References goes through all places in the resource n that name resources, in the order of the document (FHIR R4,
+// http.html#trules): the references, also in extensions and contained resources; the elements that may link by their
+// URI; and the links of Narratives that are no fragments of the same page. There are none in a Bundle, which is a
+// content of its own, wherever it stands.
 func References(n Node, shapes Shapes) iter.Seq[Place] {
 	return func(yield func(Place) bool) {
 		w := placeWalk{shapes: shapes, yield: yield}
@@ -160,14 +163,15 @@ func (n Node) place(kind PlaceKind) Place {
 	return Place{n, kind, start + 1, end - 1, n.Text()}
 }
 
-// Head returns where in Document.Bytes the first n bytes of the name end: what follows them stays when the range from Start to there is
-// replaced.
+// Head returns where in Document.Bytes the first n bytes of the name end: what follows them stays when the range from
+// Start to there is replaced.
 func (p Place) Head(n int) int {
 	cursor := rawCursor{raw: p.Node.doc.data[p.Start:p.End]}
 	return p.Start + cursor.to(n)
 }
 
-// narrativePlaces finds the links in XHTML. It reads the attributes href and src in quotes of both kinds; XHTML knows no others.
+// narrativePlaces finds the links in XHTML. It reads the attributes href and src in quotes of both kinds; XHTML knows
+// no others.
 func narrativePlaces(n Node, yield func(Place) bool) bool {
 	text := n.Text()
 	if !strings.Contains(text, "href") && !strings.Contains(text, "src") {
@@ -217,7 +221,8 @@ func hasAttribute(text, name string) bool {
 	return found && before != "" && strings.IndexByte(" \t\r\n", before[len(before)-1]) >= 0
 }
 
-// rawCursor finds the place in the inside of a JSON string that a place in its unescaped text came from. It goes forward only.
+// rawCursor finds the place in the inside of a JSON string that a place in its unescaped text came from. It goes
+// forward only.
 type rawCursor struct {
 	raw       []byte
 	in, out   int // places in raw and in the text that belong together
@@ -258,7 +263,8 @@ type Contained struct {
 	ids        map[string]bool
 }
 
-// ContainedOf reads what a resource contains. An error is of kind Invalid: two of these resources have one id. It names the second.
+// ContainedOf reads what a resource contains. An error is of kind Invalid: two of these resources have one id. It
+// names the second.
 func ContainedOf(resource Node) (Contained, error) {
 	list := resource.Get("contained")
 	if list.Kind() != Array {
@@ -271,7 +277,8 @@ func ContainedOf(resource Node) (Contained, error) {
 		switch text := id.Text(); {
 		case text == "":
 		case c.ids[text]:
-			return Contained{}, events.Errorf(events.Invalid, "fhir.Contained", "another contained resource has the id %q, too", cut(text, maxPathKey)).At(id.Path())
+			return Contained{}, events.Errorf(events.Invalid, "fhir.Contained",
+				"another contained resource has the id %q, too", cut(text, maxPathKey)).At(id.Path())
 		default:
 			c.ids[text] = true
 		}
@@ -279,17 +286,20 @@ func ContainedOf(resource Node) (Contained, error) {
 	return c, nil
 }
 
-// Check holds that a [ContainedReference] at a place of the resource leads to something: #id to what is contained, with exactly this id,
-// and # alone from there to the resource that contains it (invariant ref-1). An error is of kind Invalid and names the place.
+// Check holds that a [ContainedReference] at a place of the resource leads to something: #id to what is contained,
+// with exactly this id, and # alone from there to the resource that contains it (invariant ref-1). An error is of
+// kind Invalid and names the place.
 func (c Contained) Check(p Place, fragment string) error {
 	refused := func(format string, args ...any) error {
 		return events.Errorf(events.Invalid, "fhir.Contained", format, args...).At(p.Node.Path())
 	}
 	switch {
 	case fragment == "" && (p.Start < c.start || p.Start >= c.end):
-		return refused("the reference # leads from a contained resource to the one that contains it; it stands in no contained one")
+		return refused("the reference # leads from a contained resource to the one that contains it; it stands in " +
+			"no contained one")
 	case fragment != "" && !c.ids[fragment]:
-		return refused("the reference %q leads to no contained resource: none has this id", "#"+cut(fragment, maxPathKey))
+		return refused("the reference %q leads to no contained resource: none has this id",
+			"#"+cut(fragment, maxPathKey))
 	}
 	return nil
 }

@@ -45,7 +45,8 @@ func TestWhatIsContainedIsFoundByItsID(t *testing.T) {
 			}
 		}
 		var told *events.Error
-		if place == "" && err != nil || place != "" && (!errors.As(err, &told) || told.Kind != events.Invalid || told.Expression != place) {
+		if place == "" && err != nil || place != "" &&
+			(!errors.As(err, &told) || told.Kind != events.Invalid || told.Expression != place) {
 			t.Errorf("%s: got %v, want it refused at %q", text, err, place)
 		}
 	}

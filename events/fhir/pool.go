@@ -2,8 +2,8 @@ package fhir
 
 import "sync"
 
-// Pool parses contents into memory that is used again: the tape of a document takes half as much as the document. It is safe for concurrent
-// use; the zero Pool is ready.
+// Pool parses contents into memory that is used again: the tape of a document takes half as much as the document. It
+// is safe for concurrent use; the zero Pool is ready.
 type Pool struct {
 	documents sync.Pool
 }

@@ -7,12 +7,13 @@ type ReferenceKind uint8
 
 // The kinds of references (FHIR R4, references.html and http.html#trules).
 const (
-	OtherReference       ReferenceKind = iota // nothing that this server could follow
-	RelativeReference                         // Type/id, with or without /_history/version
-	AbsoluteReference                         // scheme:…; Type and ID are set when it has a host and ends like a relative one
-	URNReference                              // urn:uuid:… or any other URN
-	ContainedReference                        // #id, or # alone: the resource that contains
-	ConditionalReference                      // Type?query, in transactions
+	OtherReference    ReferenceKind = iota // nothing that this server could follow
+	RelativeReference                      // Type/id, with or without /_history/version
+	// scheme:…; Type and ID are set when it has a host and ends like a relative one
+	AbsoluteReference
+	URNReference         // urn:uuid:… or any other URN
+	ContainedReference   // #id, or # alone: the resource that contains
+	ConditionalReference // Type?query, in transactions
 )
 
 // Reference is the parsed form of a reference's text.
@@ -26,8 +27,9 @@ type Reference struct {
 	Fragment string // what stands behind #
 }
 
-// ParseReference reads the text of a Reference.reference or of another place that names a resource. Every text has a kind; what looks
-// like a reference but breaks its rules (a type in lower case, an id of 65 letters, white space or a slash at its end) is an OtherReference.
+// ParseReference reads the text of a Reference.reference or of another place that names a resource. Every text has a
+// kind; what looks like a reference but breaks its rules (a type in lower case, an id of 65 letters, white space or a
+// slash at its end) is an OtherReference.
 func ParseReference(value string) Reference {
 	if isURN(value) {
 		return Reference{Kind: URNReference}
@@ -55,8 +57,8 @@ func ParseReference(value string) Reference {
 	return r
 }
 
-// tail reads Type/id or Type/id/_history/version from the end of text and sets Base to what is before. The host of a URL, which begins
-// at host, is no type.
+// tail reads Type/id or Type/id/_history/version from the end of text and sets Base to what is before. The host of a
+// URL, which begins at host, is no type.
 func (r *Reference) tail(text string, host int) {
 	parts := text
 	version := ""

@@ -10,39 +10,43 @@ import (
 func TestReferencesAreToldApart(t *testing.T) {
 	long := strings.Repeat("a", 65)
 	for value, want := range map[string]Reference{
-		"Patient/1":                           {Kind: RelativeReference, Type: "Patient", ID: "1"},
-		"Patient/1/_history/2":                {Kind: RelativeReference, Type: "Patient", ID: "1", Version: "2"},
-		"Patient/1#p":                         {Kind: RelativeReference, Type: "Patient", ID: "1", Fragment: "p"},
-		"Patient/1/_history/2#p":              {Kind: RelativeReference, Type: "Patient", ID: "1", Version: "2", Fragment: "p"},
-		"https://h/fhir/Patient/1":            {Kind: AbsoluteReference, Base: "https://h/fhir", Type: "Patient", ID: "1"},
-		"http://h/Patient/1/_history/a.b-c#x": {Kind: AbsoluteReference, Base: "http://h", Type: "Patient", ID: "1", Version: "a.b-c", Fragment: "x"},
-		"http://Patient/1":                    {Kind: AbsoluteReference},
-		"http://Patient":                      {Kind: AbsoluteReference},
-		"http://":                             {Kind: AbsoluteReference},
-		"http://h/patient/1":                  {Kind: AbsoluteReference},
-		"http://h/ValueSet/a|2.0":             {Kind: AbsoluteReference},
-		"http://h/Patient?identifier=1":       {Kind: AbsoluteReference},
-		"urn:uuid:0001":                       {Kind: URNReference},
-		"urn:oid:1.2.3":                       {Kind: URNReference},
-		"#p1":                                 {Kind: ContainedReference, Fragment: "p1"},
-		"#":                                   {Kind: ContainedReference},
-		"Patient?identifier=http://x|1#2":     {Kind: ConditionalReference, Type: "Patient", Query: "identifier=http://x|1#2"},
-		"Patient?":                            {Kind: ConditionalReference, Type: "Patient"},
-		"patient?x=1":                         {},
-		"patient/1":                           {},
-		"/Patient/1":                          {},
-		"x/Patient/1":                         {},
-		"Patient/1/":                          {},
-		"Patient/":                            {},
-		"Patient":                             {},
-		"Patient/a b":                         {},
-		"Patient/1/_history/":                 {},
-		"Patient/1/_history/a/b":              {},
-		"Patient/" + long:                     {},
-		"Patient/1?x=y":                       {},
-		"":                                    {},
-		"://Patient/1":                        {},
-		"1a://h/Patient/1":                    {},
+		"Patient/1":            {Kind: RelativeReference, Type: "Patient", ID: "1"},
+		"Patient/1/_history/2": {Kind: RelativeReference, Type: "Patient", ID: "1", Version: "2"},
+		"Patient/1#p":          {Kind: RelativeReference, Type: "Patient", ID: "1", Fragment: "p"},
+		"Patient/1/_history/2#p": {Kind: RelativeReference, Type: "Patient", ID: "1", Version: "2",
+			Fragment: "p"},
+		"https://h/fhir/Patient/1": {Kind: AbsoluteReference, Base: "https://h/fhir", Type: "Patient",
+			ID: "1"},
+		"http://h/Patient/1/_history/a.b-c#x": {Kind: AbsoluteReference, Base: "http://h", Type: "Patient", ID: "1",
+			Version: "a.b-c", Fragment: "x"},
+		"http://Patient/1":              {Kind: AbsoluteReference},
+		"http://Patient":                {Kind: AbsoluteReference},
+		"http://":                       {Kind: AbsoluteReference},
+		"http://h/patient/1":            {Kind: AbsoluteReference},
+		"http://h/ValueSet/a|2.0":       {Kind: AbsoluteReference},
+		"http://h/Patient?identifier=1": {Kind: AbsoluteReference},
+		"urn:uuid:0001":                 {Kind: URNReference},
+		"urn:oid:1.2.3":                 {Kind: URNReference},
+		"#p1":                           {Kind: ContainedReference, Fragment: "p1"},
+		"#":                             {Kind: ContainedReference},
+		"Patient?identifier=http://x|1#2": {Kind: ConditionalReference, Type: "Patient",
+			Query: "identifier=http://x|1#2"},
+		"Patient?":               {Kind: ConditionalReference, Type: "Patient"},
+		"patient?x=1":            {},
+		"patient/1":              {},
+		"/Patient/1":             {},
+		"x/Patient/1":            {},
+		"Patient/1/":             {},
+		"Patient/":               {},
+		"Patient":                {},
+		"Patient/a b":            {},
+		"Patient/1/_history/":    {},
+		"Patient/1/_history/a/b": {},
+		"Patient/" + long:        {},
+		"Patient/1?x=y":          {},
+		"":                       {},
+		"://Patient/1":           {},
+		"1a://h/Patient/1":       {},
 	} {
 		if got := ParseReference(value); got != want {
 			t.Errorf("%q: got %+v; want %+v", value, got, want)
@@ -60,7 +64,8 @@ func observationShapes(name string) *Shape {
 		return shape
 	}
 	reference := of(map[string]*Shape{"reference": {Kind: ReferencePlace}, "display": {}})
-	element, extension := new(Shape), of(map[string]*Shape{"url": {}, "valueReference": reference, "valueUri": {Kind: URIPlace}, "valueCanonical": {}})
+	element, extension := new(Shape), of(map[string]*Shape{"url": {}, "valueReference": reference,
+		"valueUri": {Kind: URIPlace}, "valueCanonical": {}})
 	element.Set("extension", extension, Form{})
 	extension.Set(TwinMember, element, Form{})
 	switch name {
@@ -102,7 +107,8 @@ func TestEveryPlaceThatMayNameAResourceIsFound(t *testing.T) {
 }
 
 func TestReferencesStopWhenAsked(t *testing.T) {
-	d := mustParse(t, `{"a":[{"reference":"A/1"},{"reference":"A/2"}],"text":{"div":" href='A/3' href='A/4'"},"b":{"reference":"A/5"}}`)
+	d := mustParse(t,
+		`{"a":[{"reference":"A/1"},{"reference":"A/2"}],"text":{"div":" href='A/3' href='A/4'"},"b":{"reference":"A/5"}}`)
 	for stop := 1; stop <= 5; stop++ {
 		n := 0
 		for range References(d.Root(), observationShapes) {
@@ -142,14 +148,16 @@ func TestASpliceChangesItsRangesAlone(t *testing.T) {
 }
 
 func TestASpliceRefusesEditsOutOfOrder(t *testing.T) {
-	for _, edits := range [][]Edit{{{2, 3, ""}, {2, 4, ""}}, {{5, 6, ""}, {1, 2, ""}}, {{3, 2, ""}}, {{-1, 0, ""}}, {{9, 11, ""}}} {
+	for _, edits := range [][]Edit{{{2, 3, ""}, {2, 4, ""}}, {{5, 6, ""}, {1, 2, ""}}, {{3, 2, ""}}, {{-1, 0, ""}},
+		{{9, 11, ""}}} {
 		if got, err := Splice([]byte("0123456789"), edits); events.KindOf(err) != events.Invalid || err == nil {
 			t.Errorf("%v: got %q, %v", edits, got, err)
 		}
 	}
 }
 
-// FuzzReferences checks that the bytes of each place, alone in quotes, read as its value, and that all of them can be spliced.
+// FuzzReferences checks that the bytes of each place, alone in quotes, read as its value, and that all of them can be
+// spliced.
 func FuzzReferences(f *testing.F) {
 	for _, data := range samples(f) {
 		f.Add(data)

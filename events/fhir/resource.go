@@ -2,8 +2,8 @@ package fhir
 
 import "binnacle/events"
 
-// Resource is a checked view of one resource: it has a type, and an id when the document has one. What stands in it beyond
-// resourceType, id and meta is not looked at.
+// Resource is a checked view of one resource: it has a type, and an id when the document has one. What stands in it
+// beyond resourceType, id and meta is not looked at.
 type Resource struct {
 	Node Node   // the whole resource
 	Type string // resourceType, checked by its shape only
@@ -20,9 +20,10 @@ func ParseResource(data []byte) (Resource, error) {
 	return ResourceOf(d.Root())
 }
 
-// ResourceOf reads n as a resource (FHIR R4, resource.html). An error is of kind Invalid and names the place: no object, no
-// resourceType or one that is no name, an id that [CheckID] refuses, a meta of the wrong kind, or the tag SUBSETTED, which marks a
-// resource that a server sent incompletely (search.html, section "Summary"): stored, it would destroy the parts left out.
+// ResourceOf reads n as a resource (FHIR R4, resource.html). An error is of kind Invalid and names the place: no
+// object, no resourceType or one that is no name, an id that [CheckID] refuses, a meta of the wrong kind, or the tag
+// SUBSETTED, which marks a resource that a server sent incompletely (search.html, section "Summary"): stored, it
+// would destroy the parts left out.
 func ResourceOf(n Node) (Resource, error) {
 	const op = "fhir.ResourceOf"
 	if n.Kind() != Object {
@@ -50,8 +51,11 @@ func ResourceOf(n Node) (Resource, error) {
 		return Resource{}, events.Errorf(events.Invalid, op, "meta must be an object").At(r.Meta.Path())
 	}
 	for tag := range r.Meta.Get("tag").Items() {
-		if tag.Get("code").Text() == "SUBSETTED" && tag.Get("system").Text() == "http://terminology.hl7.org/CodeSystem/v3-ObservationValue" {
-			return Resource{}, events.Errorf(events.Invalid, op, "the resource is tagged SUBSETTED: parts of it were left out when it was read; read it whole, then change it").At(tag.Path())
+		if tag.Get("code").Text() == "SUBSETTED" &&
+			tag.Get("system").Text() == "http://terminology.hl7.org/CodeSystem/v3-ObservationValue" {
+			return Resource{}, events.Errorf(events.Invalid, op,
+				"the resource is tagged SUBSETTED: parts of it were left out when it was read; read it whole, then "+
+					"change it").At(tag.Path())
 		}
 	}
 	return r, nil
@@ -65,12 +69,14 @@ func typeOf(n Node) (string, *events.Error) {
 	case !name.Exists():
 		return "", events.Errorf(events.Invalid, op, "resourceType is missing").At(n.Path())
 	case name.Kind() != String || !isTypeName(name.Text()):
-		return "", events.Errorf(events.Invalid, op, "resourceType must be the name of a resource type, as in \"Patient\"").At(name.Path())
+		return "", events.Errorf(events.Invalid, op,
+			"resourceType must be the name of a resource type, as in \"Patient\"").At(name.Path())
 	}
 	return name.Text(), nil
 }
 
-// CheckID refuses what is no id (FHIR R4, datatypes.html#id): 1 to 64 of A–Z, a–z, 0–9, "-" and ".". The error is of kind Invalid.
+// CheckID refuses what is no id (FHIR R4, datatypes.html#id): 1 to 64 of A–Z, a–z, 0–9, "-" and ".". The error is of
+// kind Invalid.
 func CheckID(id string) error {
 	if err := checkID(id); err != nil {
 		return err
@@ -82,7 +88,8 @@ func checkID(id string) *events.Error {
 	if IsID(id) {
 		return nil
 	}
-	return events.Errorf(events.Invalid, "fhir.CheckID", "%q is no id; an id has 1 to 64 letters, digits, - and . (A-Z a-z 0-9)", cut(id, maxPathKey))
+	return events.Errorf(events.Invalid, "fhir.CheckID",
+		"%q is no id; an id has 1 to 64 letters, digits, - and . (A-Z a-z 0-9)", cut(id, maxPathKey))
 }
 
 // IsID tells whether a text has the form of an id: 1 to 64 letters, digits, - and . (FHIR R4, datatypes.html#id).

@@ -10,7 +10,8 @@ import (
 func TestAResourceShowsItsTypeIDAndMeta(t *testing.T) {
 	for _, c := range []struct{ data, name, id, meta string }{
 		{`{"resourceType":"Patient"}`, "Patient", "", ""},
-		{`{"id":"A-1.b","meta":{"tag":[{"code":"x"}]},"resourceType":"Observation"}`, "Observation", "A-1.b", `{"tag":[{"code":"x"}]}`},
+		{`{"id":"A-1.b","meta":{"tag":[{"code":"x"}]},"resourceType":"Observation"}`, "Observation", "A-1.b",
+			`{"tag":[{"code":"x"}]}`},
 		{`{"resourceType":"Patient","meta":null}`, "Patient", "", ""},
 		{`{"resourceType":"Patient","meta":{"tag":[{"system":"http://example.org","code":"SUBSETTED"},{"code":"SUBSETTED"}]}}`, "Patient", "", `{"tag":[{"system":"http://example.org","code":"SUBSETTED"},{"code":"SUBSETTED"}]}`},
 		{`{"resourceType":"Patient","id":"` + strings.Repeat("a", 64) + `"}`, "Patient", strings.Repeat("a", 64), ""},
@@ -35,7 +36,8 @@ func TestWhatIsNoResourceIsRefusedWithItsPlace(t *testing.T) {
 		{`{"resourceType":"Patient","id":null}`, "id must be a string", "Patient.id"},
 		{`{"resourceType":"Patient","id":""}`, `"" is no id`, "Patient.id"},
 		{`{"resourceType":"Patient","id":"a b"}`, `"a b" is no id`, "Patient.id"},
-		{`{"resourceType":"Patient","id":"` + strings.Repeat("é", 60) + `"}`, strings.Repeat("é", 20) + `…" is no id`, "Patient.id"},
+		{`{"resourceType":"Patient","id":"` + strings.Repeat("é", 60) + `"}`, strings.Repeat("é", 20) + `…" is no id`,
+			"Patient.id"},
 		{`{"resourceType":"Patient","id":"` + strings.Repeat("a", 65) + `"}`, "is no id", "Patient.id"},
 		{`{"resourceType":"Patient","meta":[]}`, "meta must be an object", "Patient.meta"},
 		{`{"resourceType":"Patient","meta":{"tag":[{"code":"a"},{"system":"http://terminology.hl7.org/CodeSystem/v3-ObservationValue","code":"SUBSETTED"}]}}`, "tagged SUBSETTED", "Patient.meta.tag[1]"},

@@ -2,10 +2,11 @@ package fhir
 
 import "bytes"
 
-// Same tells whether two contents say the same: token by token they are equal, but for white space and for what the server says itself, which
-// is id, meta.versionId and meta.lastUpdated, wherever they stand. A meta without anything else says nothing. So a client that reads a
-// version and puts it back changes nothing. Everything else counts as it is written: the order of keys, the digits of a number, escapes. Both
-// must have been parsed once; what is no resource is the same as nothing but equal bytes.
+// Same tells whether two contents say the same: token by token they are equal, but for white space and for what the
+// server says itself, which is id, meta.versionId and meta.lastUpdated, wherever they stand. A meta without anything
+// else says nothing. So a client that reads a version and puts it back changes nothing. Everything else counts as it
+// is written: the order of keys, the digits of a number, escapes. Both must have been parsed once; what is no
+// resource is the same as nothing but equal bytes.
 func Same(a, b []byte) bool {
 	if bytes.Equal(a, b) {
 		return true

@@ -6,8 +6,8 @@ import (
 	"math/bits"
 )
 
-// members goes through the members of one JSON object whose bytes were checked before, without parsing their values. On bytes that
-// are no JSON it ends with bad set and never reads beyond them.
+// members goes through the members of one JSON object whose bytes were checked before, without parsing their values.
+// On bytes that are no JSON it ends with bad set and never reads beyond them.
 type members struct {
 	data  []byte
 	at    int    // where the next member or the closing brace is looked for
@@ -65,7 +65,8 @@ func (m *members) fail() bool {
 	return false
 }
 
-// is tells whether the present key is name. An escape is longer than what it stands for, so a key with escapes is longer than name.
+// is tells whether the present key is name. An escape is longer than what it stands for, so a key with escapes is
+// longer than name.
 func (m *members) is(name string) bool {
 	if len(m.key) <= len(name) || bytes.IndexByte(m.key, '\\') < 0 {
 		return string(m.key) == name
@@ -139,8 +140,9 @@ func skipString(data []byte, i int) int {
 	return -1
 }
 
-// skipNested returns the place after the bracket that closes the array or object whose inside begins at i; -1 when there is none.
-// It looks at eight bytes at a time for the next quote or bracket; "|0x20" makes [ and { alike, and ] and }.
+// skipNested returns the place after the bracket that closes the array or object whose inside begins at i; -1 when
+// there is none. It looks at eight bytes at a time for the next quote or bracket; "|0x20" makes [ and { alike, and ]
+// and }.
 func skipNested(data []byte, i int) int {
 	depth := 1
 	for i < len(data) {

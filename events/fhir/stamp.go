@@ -8,13 +8,14 @@ import (
 	"binnacle/events"
 )
 
-// Stamp appends content to dst with what the server says of it: id, meta.versionId and meta.lastUpdated (RFC 3339, UTC,
-// milliseconds). Values that are there are replaced where they stand. An id that is not there goes behind resourceType, a meta behind
-// the id, and what meta lacks goes first in meta. All other bytes stay as they are: numbers, white space, order, escapes.
+// Stamp appends content to dst with what the server says of it: id, meta.versionId and meta.lastUpdated (RFC 3339,
+// UTC, milliseconds). Values that are there are replaced where they stand. An id that is not there goes behind
+// resourceType, a meta behind the id, and what meta lacks goes first in meta. All other bytes stay as they are:
+// numbers, white space, order, escapes.
 //
-// Stamping what was stamped before gives the same as stamping the original. content must have been accepted by [ResourceOf]; for bytes in
-// which the places can't be found the error is of kind Internal. Values other than meta are skipped, not parsed, and nothing is looked
-// at once id and meta are found.
+// Stamping what was stamped before gives the same as stamping the original. content must have been accepted by
+// [ResourceOf]; for bytes in which the places can't be found the error is of kind Internal. Values other than meta
+// are skipped, not parsed, and nothing is looked at once id and meta are found.
 func Stamp(dst, content []byte, id string, version int64, lastUpdated time.Time) ([]byte, error) {
 	p, err := findPlaces(content)
 	if err != nil {

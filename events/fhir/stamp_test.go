@@ -26,17 +26,30 @@ func TestStampPutsThreeValuesAndLeavesTheRest(t *testing.T) {
 		{"nothing is there, with white space and members",
 			"{ \"a\" : 255.0,\n  \"resourceType\" : \"Patient\" ,\n  \"b\": [ {} ] }\n",
 			"{ \"a\" : 255.0,\n  \"resourceType\" : \"Patient\",\"id\":\"p1\",\"meta\":{\"versionId\":\"3\",\"lastUpdated\":T} ,\n  \"b\": [ {} ] }\n"},
-		{"an id", `{"id":"old" ,"resourceType":"Patient"}`, `{"id":"p1","meta":{"versionId":"3","lastUpdated":T} ,"resourceType":"Patient"}`},
-		{"an id of its own at the end", `{"resourceType":"Patient","x":{"id":"stays"},"id":"p1"}`, `{"resourceType":"Patient","x":{"id":"stays"},"id":"p1","meta":{"versionId":"3","lastUpdated":T}}`},
-		{"an empty meta", `{"resourceType":"Patient","meta":{ }}`, `{"resourceType":"Patient","id":"p1","meta":{"versionId":"3","lastUpdated":T }}`},
-		{"a null meta", `{"meta":null,"resourceType":"Patient"}`, `{"meta":{"versionId":"3","lastUpdated":T},"resourceType":"Patient","id":"p1"}`},
-		{"a meta with other members", `{"resourceType":"Patient","id":"x","meta":{ "profile":["p"]}}`, `{"resourceType":"Patient","id":"p1","meta":{"versionId":"3","lastUpdated":T, "profile":["p"]}}`},
-		{"a versionId", `{"meta":{"source":"s","versionId":9},"resourceType":"Patient","id":"x"}`, `{"meta":{"lastUpdated":T,"source":"s","versionId":"3"},"resourceType":"Patient","id":"p1"}`},
-		{"a lastUpdated", `{"meta":{"lastUpdated":null,"source":"s"},"resourceType":"Patient","id":"x"}`, `{"meta":{"versionId":"3","lastUpdated":T,"source":"s"},"resourceType":"Patient","id":"p1"}`},
-		{"both, in the other order, with spaces", `{"meta": { "lastUpdated" : "2001" , "versionId" : "77" } ,"resourceType":"Patient","id":"x"}`, `{"meta": { "lastUpdated" : T , "versionId" : "3" } ,"resourceType":"Patient","id":"p1"}`},
-		{"keys with escapes", `{"resourceType":"Patient","\u0069d":"x","m\u0065ta":{"version\u0049d":"1","lastUpdated":""}}`, `{"resourceType":"Patient","\u0069d":"p1","m\u0065ta":{"version\u0049d":"3","lastUpdated":T}}`},
-		{"keys that begin alike", `{"resourceType":"Patient","identifier":"x","i\u0064x":1,"metadata":{},"_id":{}}`, `{"resourceType":"Patient","id":"p1","meta":{"versionId":"3","lastUpdated":T},"identifier":"x","i\u0064x":1,"metadata":{},"_id":{}}`},
-		{"brackets and quotes inside strings", `{"text":{"div":"}]\"{[\\"},"resourceType":"Patient"}`, `{"text":{"div":"}]\"{[\\"},"resourceType":"Patient","id":"p1","meta":{"versionId":"3","lastUpdated":T}}`},
+		{"an id", `{"id":"old" ,"resourceType":"Patient"}`,
+			`{"id":"p1","meta":{"versionId":"3","lastUpdated":T} ,"resourceType":"Patient"}`},
+		{"an id of its own at the end", `{"resourceType":"Patient","x":{"id":"stays"},"id":"p1"}`,
+			`{"resourceType":"Patient","x":{"id":"stays"},"id":"p1","meta":{"versionId":"3","lastUpdated":T}}`},
+		{"an empty meta", `{"resourceType":"Patient","meta":{ }}`,
+			`{"resourceType":"Patient","id":"p1","meta":{"versionId":"3","lastUpdated":T }}`},
+		{"a null meta", `{"meta":null,"resourceType":"Patient"}`,
+			`{"meta":{"versionId":"3","lastUpdated":T},"resourceType":"Patient","id":"p1"}`},
+		{"a meta with other members", `{"resourceType":"Patient","id":"x","meta":{ "profile":["p"]}}`,
+			`{"resourceType":"Patient","id":"p1","meta":{"versionId":"3","lastUpdated":T, "profile":["p"]}}`},
+		{"a versionId", `{"meta":{"source":"s","versionId":9},"resourceType":"Patient","id":"x"}`,
+			`{"meta":{"lastUpdated":T,"source":"s","versionId":"3"},"resourceType":"Patient","id":"p1"}`},
+		{"a lastUpdated", `{"meta":{"lastUpdated":null,"source":"s"},"resourceType":"Patient","id":"x"}`,
+			`{"meta":{"versionId":"3","lastUpdated":T,"source":"s"},"resourceType":"Patient","id":"p1"}`},
+		{"both, in the other order, with spaces",
+			`{"meta": { "lastUpdated" : "2001" , "versionId" : "77" } ,"resourceType":"Patient","id":"x"}`,
+			`{"meta": { "lastUpdated" : T , "versionId" : "3" } ,"resourceType":"Patient","id":"p1"}`},
+		{"keys with escapes",
+			`{"resourceType":"Patient","\u0069d":"x","m\u0065ta":{"version\u0049d":"1","lastUpdated":""}}`,
+			`{"resourceType":"Patient","\u0069d":"p1","m\u0065ta":{"version\u0049d":"3","lastUpdated":T}}`},
+		{"keys that begin alike", `{"resourceType":"Patient","identifier":"x","i\u0064x":1,"metadata":{},"_id":{}}`,
+			`{"resourceType":"Patient","id":"p1","meta":{"versionId":"3","lastUpdated":T},"identifier":"x","i\u0064x":1,"metadata":{},"_id":{}}`},
+		{"brackets and quotes inside strings", `{"text":{"div":"}]\"{[\\"},"resourceType":"Patient"}`,
+			`{"text":{"div":"}]\"{[\\"},"resourceType":"Patient","id":"p1","meta":{"versionId":"3","lastUpdated":T}}`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			want := strings.ReplaceAll(c.want, "T}", stampText+"}")
@@ -64,7 +77,8 @@ func TestStampRefusesWhatIsNoResource(t *testing.T) {
 		if events.KindOf(err) != events.Internal || err == nil {
 			t.Errorf("%q: got %q, %v; want an internal error", content, got, err)
 		}
-		if Same([]byte(content), []byte(`{"resourceType":"Patient"}`)) || Same([]byte(`{"resourceType":"Patient"}`), []byte(content)) {
+		if Same([]byte(content), []byte(`{"resourceType":"Patient"}`)) ||
+			Same([]byte(`{"resourceType":"Patient"}`), []byte(content)) {
 			t.Errorf("%q is the same as a Patient", content)
 		}
 	}
@@ -75,29 +89,41 @@ func TestSameSeesEveryOtherChange(t *testing.T) {
 		name, stored, sent string
 		want               bool
 	}{
-		{"other id, version and time", `{"resourceType":"A","id":"1","meta":{"versionId":"1","lastUpdated":"a"}}`, `{"resourceType":"A","id":"2","meta":{"versionId":"12","lastUpdated":"bcd"}}`, true},
+		{"other id, version and time", `{"resourceType":"A","id":"1","meta":{"versionId":"1","lastUpdated":"a"}}`,
+			`{"resourceType":"A","id":"2","meta":{"versionId":"12","lastUpdated":"bcd"}}`, true},
 		{"nothing", `{"resourceType":"A","a":1}`, `{"resourceType":"A","a":1}`, true},
-		{"white space", `{"resourceType":"A","id":"1","a":[1,{"b":"c d"}]}`, "{ \"resourceType\":\"A\" ,\n\"id\":\"1\",\"a\"\t: [ 1, { \"b\" : \"c d\" } ] }", true},
+		{"white space", `{"resourceType":"A","id":"1","a":[1,{"b":"c d"}]}`,
+			"{ \"resourceType\":\"A\" ,\n\"id\":\"1\",\"a\"\t: [ 1, { \"b\" : \"c d\" } ] }", true},
 		{"a final new line", `{"resourceType":"A","id":"1"}`, "{\"resourceType\":\"A\",\"id\":\"1\"}\n", true},
 		{"white space in a string", `{"resourceType":"A","a":"b c"}`, `{"resourceType":"A","a":"b  c"}`, false},
 		{"another order", `{"resourceType":"A","a":1,"b":2}`, `{"resourceType":"A","b":2,"a":1}`, false},
 		{"another number of the same value", `{"resourceType":"A","a":1.0}`, `{"resourceType":"A","a":1.00}`, false},
 		{"an exponent", `{"resourceType":"A","a":[10]}`, `{"resourceType":"A","a":[1e1]}`, false},
 		{"a number and its text", `{"resourceType":"A","a":1}`, `{"resourceType":"A","a":"1"}`, false},
-		{"numbers that only together are the same", `{"resourceType":"A","a":[1,2]}`, `{"resourceType":"A","a":[12]}`, false},
+		{"numbers that only together are the same", `{"resourceType":"A","a":[1,2]}`, `{"resourceType":"A","a":[12]}`,
+			false},
 		{"an escape", `{"resourceType":"A","a":"é"}`, `{"resourceType":"A","a":"\u00e9"}`, false},
 		{"an escape in a key", `{"resourceType":"A","a":1}`, `{"resourceType":"A","\u0061":1}`, false},
-		{"another profile", `{"resourceType":"A","meta":{"profile":["a"]}}`, `{"resourceType":"A","meta":{"profile":["b"]}}`, false},
-		{"no profile any more", `{"resourceType":"A","meta":{"profile":["a"]}}`, `{"resourceType":"A","meta":{"versionId":"1"}}`, false},
+		{"another profile", `{"resourceType":"A","meta":{"profile":["a"]}}`,
+			`{"resourceType":"A","meta":{"profile":["b"]}}`, false},
+		{"no profile any more", `{"resourceType":"A","meta":{"profile":["a"]}}`,
+			`{"resourceType":"A","meta":{"versionId":"1"}}`, false},
 		{"the id in another place", `{"resourceType":"A","a":1,"id":"1"}`, `{"resourceType":"A","id":"1","a":1}`, true},
-		{"versionId and lastUpdated swapped", `{"resourceType":"A","meta":{"versionId":"","lastUpdated":""}}`, `{"resourceType":"A","meta":{"lastUpdated":"","versionId":""}}`, true},
-		{"a meta of the server's at the end", `{"resourceType":"A","id":"1","a":1}`, `{"resourceType":"A","id":"1","a":1,"meta":{"versionId":"1","lastUpdated":"x"}}`, true},
-		{"an empty and a null meta", `{"resourceType":"A","meta":{ },"a":1}`, `{"meta":null,"resourceType":"A","a":1}`, true},
-		{"a meta with more in another place", `{"resourceType":"A","meta":{"source":"s"},"a":1}`, `{"resourceType":"A","a":1,"meta":{"source":"s"}}`, false},
-		{"the server's values in the middle of a meta", `{"resourceType":"A","meta":{"source":"s","profile":["p"]}}`, `{"resourceType":"A","meta":{"source": "s","lastUpdated":"x","profile":["p"],"versionId":"3"}}`, true},
-		{"what the server says has a twin", `{"resourceType":"A","meta":{"_lastUpdated":{"id":"x"}}}`, `{"resourceType":"A"}`, false},
+		{"versionId and lastUpdated swapped", `{"resourceType":"A","meta":{"versionId":"","lastUpdated":""}}`,
+			`{"resourceType":"A","meta":{"lastUpdated":"","versionId":""}}`, true},
+		{"a meta of the server's at the end", `{"resourceType":"A","id":"1","a":1}`,
+			`{"resourceType":"A","id":"1","a":1,"meta":{"versionId":"1","lastUpdated":"x"}}`, true},
+		{"an empty and a null meta", `{"resourceType":"A","meta":{ },"a":1}`, `{"meta":null,"resourceType":"A","a":1}`,
+			true},
+		{"a meta with more in another place", `{"resourceType":"A","meta":{"source":"s"},"a":1}`,
+			`{"resourceType":"A","a":1,"meta":{"source":"s"}}`, false},
+		{"the server's values in the middle of a meta", `{"resourceType":"A","meta":{"source":"s","profile":["p"]}}`,
+			`{"resourceType":"A","meta":{"source": "s","lastUpdated":"x","profile":["p"],"versionId":"3"}}`, true},
+		{"what the server says has a twin", `{"resourceType":"A","meta":{"_lastUpdated":{"id":"x"}}}`,
+			`{"resourceType":"A"}`, false},
 		{"an id inside", `{"resourceType":"A","a":{"id":"1"}}`, `{"resourceType":"A","a":{"id":"2"}}`, false},
-		{"a meta inside", `{"resourceType":"A","contained":[{"meta":{"versionId":"1"}}]}`, `{"resourceType":"A","contained":[{"meta":{"versionId":"2"}}]}`, false},
+		{"a meta inside", `{"resourceType":"A","contained":[{"meta":{"versionId":"1"}}]}`,
+			`{"resourceType":"A","contained":[{"meta":{"versionId":"2"}}]}`, false},
 		{"a member more", `{"resourceType":"A","a":1}`, `{"resourceType":"A","a":1,"b":2}`, false},
 	} {
 		if got := Same([]byte(c.stored), []byte(c.sent)); got != c.want {
@@ -133,11 +159,14 @@ func randomResource(r *rand.Rand) []byte {
 		}
 		return kept
 	}
-	meta := object(some(`versionId="`+strconv.Itoa(r.IntN(200))+`"`, `lastUpdated="2020-01-01T00:00:00Z"`, `profile=["http://x"]`, `source="s"`))
+	meta := object(some(`versionId="`+strconv.Itoa(r.IntN(200))+`"`, `lastUpdated="2020-01-01T00:00:00Z"`,
+		`profile=["http://x"]`, `source="s"`))
 	if r.IntN(8) == 0 {
 		meta = "null"
 	}
-	members := append(some(`id="abc"`, `meta=`+meta, `text={"div":"<a href=\"}{\">"}`, `x=[1.0,{"id":"i","meta":{"versionId":"v"}},[[]]]`, `n=255.0`, `b=true`, `s="\ud83d\ude00\\"`), `resourceType="Basic"`)
+	members := append(some(`id="abc"`, `meta=`+meta, `text={"div":"<a href=\"}{\">"}`,
+		`x=[1.0,{"id":"i","meta":{"versionId":"v"}},[[]]]`, `n=255.0`, `b=true`, `s="\ud83d\ude00\\"`),
+		`resourceType="Basic"`)
 	return []byte(space() + object(members) + space())
 }
 
@@ -190,7 +219,8 @@ func checkStamp(t *testing.T, content []byte) {
 	if err != nil {
 		t.Fatalf("%q became %q: %v", content, stamped, err)
 	}
-	if res.ID != "new-1" || string(res.Meta.Get("versionId").Raw()) != `"42"` || string(res.Meta.Get("lastUpdated").Raw()) != stampText {
+	if res.ID != "new-1" || string(res.Meta.Get("versionId").Raw()) != `"42"` ||
+		string(res.Meta.Get("lastUpdated").Raw()) != stampText {
 		t.Errorf("%q became %q", content, stamped)
 	}
 	if got, want := rest(t, stamped), rest(t, content); !reflect.DeepEqual(got, want) {

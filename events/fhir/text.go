@@ -5,7 +5,8 @@ import (
 	"unicode/utf8"
 )
 
-// unescape appends the text that s, the checked inside of a JSON string, stands for. Surrogates without their other half become U+FFFD.
+// unescape appends the text that s, the checked inside of a JSON string, stands for. Surrogates without their other
+// half become U+FFFD.
 func unescape(dst, s []byte) []byte {
 	for i := 0; i < len(s); {
 		if s[i] != '\\' {
@@ -60,7 +61,8 @@ func hexDigit(c byte) int {
 	return -1
 }
 
-// AppendString appends s to dst as a JSON string in quotes (RFC 8259, section 7). Bytes of s that are not UTF-8 become U+FFFD.
+// AppendString appends s to dst as a JSON string in quotes (RFC 8259, section 7). Bytes of s that are not UTF-8
+// become U+FFFD.
 func AppendString(dst []byte, s string) []byte {
 	const hex = "0123456789abcdef"
 	dst = append(dst, '"')

@@ -2,8 +2,9 @@ package fhir
 
 import "strings"
 
-// Below cuts the base URL of a server off a URL, however scheme, host and port are written (RFC 3986, section 6.2.2.1 and 6.2.3). What is left
-// begins with a slash, a question mark or #, or is empty; own is false, and rest the whole text, for what is not under the base.
+// Below cuts the base URL of a server off a URL, however scheme, host and port are written (RFC 3986, section 6.2.2.1
+// and 6.2.3). What is left begins with a slash, a question mark or #, or is empty; own is false, and rest the whole
+// text, for what is not under the base.
 func Below(text, base string) (rest string, own bool) {
 	rest, own = strings.CutPrefix(text, base)
 	if !own {
@@ -20,8 +21,9 @@ func Below(text, base string) (rest string, own bool) {
 	return text, false
 }
 
-// URIKey returns a text that two URIs share when they are the same one in another spelling: scheme and host in lower case, without the scheme's own port
-// (RFC 3986, section 6.2.2.1 and 6.2.3), urn and its namespace in lower case (RFC 8141, section 3.1), and all of a UUID (RFC 9562, section 4).
+// URIKey returns a text that two URIs share when they are the same one in another spelling: scheme and host in lower
+// case, without the scheme's own port (RFC 3986, section 6.2.2.1 and 6.2.3), urn and its namespace in lower case (RFC
+// 8141, section 3.1), and all of a UUID (RFC 9562, section 4).
 func URIKey(uri string) string {
 	if isURN(uri) {
 		return urnKey(uri)
@@ -34,7 +36,8 @@ func URIKey(uri string) string {
 
 func isURN(uri string) bool { return len(uri) >= 4 && strings.EqualFold(uri[:4], "urn:") }
 
-// IsPlaceholder tells whether a URI is of the forms by which the entries of a bundle name each other before they have ids.
+// IsPlaceholder tells whether a URI is of the forms by which the entries of a bundle name each other before they have
+// ids.
 func IsPlaceholder(uri string) bool { return isURNOf(uri, "uuid") || isURNOf(uri, "oid") }
 
 // isURNOf tells whether a URI is a URN of a namespace.

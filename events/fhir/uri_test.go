@@ -41,7 +41,8 @@ func TestURIsHaveOneKeyInAllTheirSpellings(t *testing.T) {
 			t.Errorf("%q: got %q, want %q", uri, got, want)
 		}
 	}
-	for uri, want := range map[string]bool{"urn:uuid:1": true, "URN:Oid:1": true, "urn:uuid:": false, "urn:x:uuid:1": false, "http://h": false} {
+	for uri, want := range map[string]bool{"urn:uuid:1": true, "URN:Oid:1": true, "urn:uuid:": false,
+		"urn:x:uuid:1": false, "http://h": false} {
 		if got := IsPlaceholder(uri); got != want {
 			t.Errorf("%q is a placeholder: got %v", uri, got)
 		}

@@ -38,7 +38,8 @@ func (d *door) answerSingle(rw http.ResponseWriter, r *http.Request, change even
 	}
 	body, err := d.representation(r, change, result)
 	if err != nil || body == nil {
-		d.Logger.Error("the content of a version that was just written cannot be read", "resource", result.Type+"/"+result.ID, "version", result.Version, "error", err)
+		d.Logger.Error("the content of a version that was just written cannot be read", "resource",
+			result.Type+"/"+result.ID, "version", result.Version, "error", err)
 		body = doneOutcome(result) // the write stands; the answer must not say otherwise
 	}
 	d.write(rw, status, body)
@@ -72,7 +73,8 @@ func (d *door) healed(ctx context.Context, result events.Result) ([]byte, error)
 	}
 	content, err := d.Heal.Handle(ctx, versions[0])
 	if err != nil && events.KindOf(err) != events.Transient {
-		return nil, events.Wrap(events.Internal, "door.Door", err, "the content of %s/%s version %d is lost", result.Type, result.ID, result.Version)
+		return nil, events.Wrap(events.Internal, "door.Door", err, "the content of %s/%s version %d is lost",
+			result.Type, result.ID, result.Version)
 	}
 	return content, err
 }
@@ -129,5 +131,6 @@ func doneOutcome(result events.Result) []byte {
 	if result.Version > 0 {
 		text += ", version " + strconv.FormatInt(result.Version, 10)
 	}
-	return fhir.OperationOutcome(fhir.Issue{Severity: fhir.SeverityInformation, Code: "informational", Diagnostics: text})
+	return fhir.OperationOutcome(fhir.Issue{Severity: fhir.SeverityInformation, Code: "informational",
+		Diagnostics: text})
 }

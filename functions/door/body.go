@@ -13,8 +13,8 @@ import (
 	"binnacle/events/fhir/rest"
 )
 
-// body reads the body of a request, within the limit and the budget. release gives its share of the budget back, once or more often; it is
-// never nil.
+// body reads the body of a request, within the limit and the budget. release gives its share of the budget back, once
+// or more often; it is never nil.
 func (d *door) body(r *http.Request) (data []byte, release func(), err error) {
 	held := &holding{budget: d.budget, who: addressOf(r), large: r.ContentLength > largeBody}
 	if err := rest.CheckJSON(r.Header); err != nil {
@@ -39,20 +39,21 @@ func addressOf(r *http.Request) string {
 	return r.RemoteAddr
 }
 
-// budget bounds the memory of bodies in flight. Small bodies have a share of their own, so that they never wait for large ones, and no
-// address gets all of a share.
+// budget bounds the memory of bodies in flight. Small bodies have a share of their own, so that they never wait for
+// large ones, and no address gets all of a share.
 type budget struct {
 	small, rest *share
 	wait        time.Duration
 	large       chan struct{} // a place for each large body that is being worked on
 }
 
-// largeBody is the size in bytes from which a body is large: it takes a place while it is worked on, which needs four times its size.
-// More of them at once than there are cores make nothing faster: they only keep the collector busy.
+// largeBody is the size in bytes from which a body is large: it takes a place while it is worked on, which needs four
+// times its size. More of them at once than there are cores make nothing faster: they only keep the collector busy.
 const largeBody = 256 << 10
 
-// newBudget divides bytes: an eighth is for small bodies, and the rest has room for the largest body, which has most bytes, at the least.
-// What an address may have of the rest leaves room for such a body of another one, where there is room for two.
+// newBudget divides bytes: an eighth is for small bodies, and the rest has room for the largest body, which has most
+// bytes, at the least. What an address may have of the rest leaves room for such a body of another one, where there
+// is room for two.
 func newBudget(bytes, most int64, wait time.Duration) *budget {
 	small := max(bytes/8, largeBody)
 	rest := max(bytes-small, most)
@@ -63,8 +64,8 @@ func newBudget(bytes, most int64, wait time.Duration) *budget {
 	}
 }
 
-// work waits for a place for a body of n bytes; whoever has one gives it back in bounded time. It is given back by calling done, once or
-// more often.
+// work waits for a place for a body of n bytes; whoever has one gives it back in bounded time. It is given back by
+// calling done, once or more often.
 func (b *budget) work(ctx context.Context, n int) (done func(), err error) {
 	if n < largeBody {
 		return func() {}, nil
@@ -73,7 +74,8 @@ func (b *budget) work(ctx context.Context, n int) (done func(), err error) {
 	case b.large <- struct{}{}:
 		return sync.OnceFunc(func() { <-b.large }), nil
 	case <-ctx.Done():
-		return func() {}, events.Wrap(events.Transient, "door.Door", ctx.Err(), "the caller left before anything was written")
+		return func() {}, events.Wrap(events.Transient, "door.Door", ctx.Err(),
+			"the caller left before anything was written")
 	}
 }
 
@@ -124,13 +126,14 @@ func (b *budget) take(ctx context.Context, from *share, who string, n int64) err
 	ctx, cancel := context.WithTimeout(ctx, b.wait)
 	defer cancel()
 	if err := from.take(ctx, who, n); err != nil {
-		return events.Wrap(events.Transient, "door.Door", err, "too many requests with large bodies are in flight; nothing was written, try again in a moment")
+		return events.Wrap(events.Transient, "door.Door", err,
+			"too many requests with large bodies are in flight; nothing was written, try again in a moment")
 	}
 	return nil
 }
 
-// share is a number of bytes that bodies take from and give back to. Who waits is served in turn; those whose address has its part
-// already are passed over.
+// share is a number of bytes that bodies take from and give back to. Who waits is served in turn; those whose address
+// has its part already are passed over.
 type share struct {
 	mu      sync.Mutex
 	free    int64

@@ -18,7 +18,8 @@ import (
 	"binnacle/functions/functionstest"
 )
 
-// upload begins a request from an address that has sent some of its body and stalls; it ends with the status when rest is closed.
+// upload begins a request from an address that has sent some of its body and stalls; it ends with the status when
+// rest is closed.
 func upload(n *functionstest.Node, address string, length int64, some string) (rest *io.PipeWriter, status <-chan int) {
 	n.T.Helper()
 	body, writer := io.Pipe()
@@ -45,7 +46,8 @@ func TestStalledUploadsHoldNoMoreThanTheyHaveSent(t *testing.T) {
 		ends, answers = append(ends, rest), append(answers, status)
 	}
 	n.Must(201, "PUT", "/Patient/small", functionstest.Patient("small", "1"))
-	large := strings.TrimSuffix(functionstest.Patient("large", "1"), "}") + `,"x":"` + strings.Repeat("y", most-200) + `"}`
+	large := strings.TrimSuffix(functionstest.Patient("large", "1"), "}") + `,"x":"` + strings.Repeat("y",
+		most-200) + `"}`
 	n.Must(201, "PUT", "/Patient/large", large)
 	for i, end := range ends {
 		_ = end.CloseWithError(io.ErrUnexpectedEOF)
@@ -63,7 +65,9 @@ func TestSmallBodiesDoNotWaitForLargeOnes(t *testing.T) {
 		n.Front.Limits = door.Limits{BodyBytes: most, BodiesBytes: 3 * most, BudgetWait: 100 * time.Millisecond}
 	})
 	large := func(address string) int {
-		r := httptest.NewRequest("PUT", functionstest.Base+"/Patient/large", strings.NewReader(strings.TrimSuffix(functionstest.Patient("large", "1"), "}")+`,"x":"`+strings.Repeat("y", 3<<20)+`"}`))
+		r := httptest.NewRequest("PUT", functionstest.Base+"/Patient/large",
+			strings.NewReader(strings.TrimSuffix(functionstest.Patient("large", "1"), "}")+`,"x":"`+strings.Repeat("y",
+				3<<20)+`"}`))
 		r.RemoteAddr = address
 		return n.Do(r).Status
 	}
@@ -81,7 +85,8 @@ func TestSmallBodiesDoNotWaitForLargeOnes(t *testing.T) {
 		waiting.Go(func() { large(fmt.Sprintf("10.0.1.%d:1", i)) })
 	}
 	for i := range 20 {
-		if got := n.Send("PUT", fmt.Sprintf("/Patient/s%d", i), functionstest.Patient(fmt.Sprintf("s%d", i), "1")); got.Status != 201 {
+		if got := n.Send("PUT", fmt.Sprintf("/Patient/s%d", i),
+			functionstest.Patient(fmt.Sprintf("s%d", i), "1")); got.Status != 201 {
 			t.Errorf("a small body while large ones wait: got %d %s", got.Status, got.Body)
 		}
 	}
@@ -98,8 +103,12 @@ func TestSmallBodiesDoNotWaitForLargeOnes(t *testing.T) {
 // TestABodyOfAnyLengthIsReadToItsEndOrRefused: told or not, packed or not, around every step.
 func TestABodyOfAnyLengthIsReadToItsEndOrRefused(t *testing.T) {
 	const most = 3 << 20
-	n := functionstest.NewNode(t, func(n *functionstest.Node) { n.Front.Limits = door.Limits{BodyBytes: most, BodiesBytes: most} })
-	for _, length := range []int{100, 8<<10 - 1, 8 << 10, 8<<10 + 1, 32 << 10, 128<<10 + 1, 256 << 10, 512 << 10, 2<<20 - 1, 2 << 20, 2<<20 + 1, most - 1, most, most + 1} {
+	n := functionstest.NewNode(t, func(n *functionstest.Node) {
+		n.Front.Limits = door.Limits{BodyBytes: most,
+			BodiesBytes: most}
+	})
+	for _, length := range []int{100, 8<<10 - 1, 8 << 10, 8<<10 + 1, 32 << 10, 128<<10 + 1, 256 << 10, 512 << 10,
+		2<<20 - 1, 2 << 20, 2<<20 + 1, most - 1, most, most + 1} {
 		head, tail := strings.TrimSuffix(functionstest.Patient("b", fmt.Sprint(length)), "}")+`,"x":"`, `"}`
 		content := head + strings.Repeat("y", max(0, length-len(head)-len(tail))) + tail
 		want := http.StatusOK
@@ -169,7 +178,8 @@ func TestBodiesAreBounded(t *testing.T) {
 		{"packed, too large", compressed(packed(t, fits+" ")), 413},
 		{"packed, a bomb", compressed(packed(t, strings.Repeat(" ", 64<<20))), 413},
 		{"packed, broken off", compressed(bytes.NewReader(broken[:len(broken)-20])), 400},
-		{"of unknown length, broken off", unknown(io.MultiReader(strings.NewReader(`{"resource`), brokenReader{})), 400},
+		{"of unknown length, broken off", unknown(io.MultiReader(strings.NewReader(`{"resource`), brokenReader{})),
+			400},
 	}
 	for _, c := range cases {
 		if c.got.Status != c.status {

@@ -35,17 +35,21 @@ func (d *door) bundle(rw http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if resource.Type != "Bundle" {
-		return invalid("a %s was sent to the base URL, where batch and transaction bundles go; send it to %s/%s", resource.Type, d.ask.Root, resource.Type).At("resourceType")
+		return invalid("a %s was sent to the base URL, where batch and transaction bundles go; send it to %s/%s",
+			resource.Type, d.ask.Root, resource.Type).At("resourceType")
 	}
 	bundle, err := fhir.ParseBundle(doc)
 	if err != nil {
 		return err
 	}
 	if len(bundle.Entries) > d.Limits.Entries {
-		return events.Errorf(events.TooLarge, "door.Door", "the bundle has %d entries, more than the %d allowed; send several bundles", len(bundle.Entries), d.Limits.Entries).At("Bundle.entry")
+		return events.Errorf(events.TooLarge, "door.Door",
+			"the bundle has %d entries, more than the %d allowed; send several bundles", len(bundle.Entries),
+			d.Limits.Entries).At("Bundle.entry")
 	}
 	if bundle.Type != "transaction" && bundle.Type != "batch" {
-		return invalid("a bundle of type %s was sent to the base URL, where only batch and transaction bundles go", bundle.Type).At("Bundle.type")
+		return invalid("a bundle of type %s was sent to the base URL, where only batch and transaction bundles go",
+			bundle.Type).At("Bundle.type")
 	}
 	parts := make([]*part, len(bundle.Entries))
 	for i, e := range bundle.Entries {
@@ -63,8 +67,8 @@ func (d *door) bundle(rw http.ResponseWriter, r *http.Request) error {
 	})
 }
 
-// transaction sends all writes of a bundle as one event: all take effect, or none. The document is given up, and its share of the
-// budget given back, when it is in the log: its outcome may take a while.
+// transaction sends all writes of a bundle as one event: all take effect, or none. The document is given up, and its
+// share of the budget given back, when it is in the log: its outcome may take a while.
 func (d *door) transaction(rw http.ResponseWriter, r *http.Request, data []byte, parts []*part, release func()) error {
 	changes, err := d.changes(r, parts)
 	if err != nil {

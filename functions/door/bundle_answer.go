@@ -11,7 +11,8 @@ import (
 )
 
 // answerBundle writes the response bundle, its entries in the order of the request's.
-func (d *door) answerBundle(rw http.ResponseWriter, r *http.Request, status int, kind string, parts []*part, room *room) {
+func (d *door) answerBundle(rw http.ResponseWriter, r *http.Request, status int, kind string, parts []*part,
+	room *room) {
 	if d.ask.Prefer.Return == rest.Representation { // a bundle's answer is minimal unless the client asks for more
 		d.representations(r.Context(), parts, room)
 	}
@@ -62,8 +63,8 @@ func (d *door) entry(r *http.Request, p *part) fhir.BundleEntry {
 // representationsAtOnce is how many contents are fetched together.
 const representationsAtOnce = 256
 
-// representations gets the stored contents of accepted writes and stamps them, as long as there is room. What cannot be got, or has no room, is left
-// out: the writes stand, and their entries tell where they are.
+// representations gets the stored contents of accepted writes and stamps them, as long as there is room. What cannot
+// be got, or has no room, is left out: the writes stand, and their entries tell where they are.
 func (d *door) representations(ctx context.Context, parts []*part, room *room) {
 	var wanting []*part
 	for _, p := range parts {
@@ -92,7 +93,8 @@ func (d *door) represent(ctx context.Context, parts []*part, room *room) bool {
 		content, result := contents[n], p.answer.result
 		if content == nil {
 			if content, err = d.healed(ctx, *result); err != nil || content == nil {
-				d.Logger.Error("the content of a version that was just written cannot be read", "resource", result.Type+"/"+result.ID, "version", result.Version, "error", err)
+				d.Logger.Error("the content of a version that was just written cannot be read", "resource",
+					result.Type+"/"+result.ID, "version", result.Version, "error", err)
 				continue
 			}
 		}
@@ -100,7 +102,8 @@ func (d *door) represent(ctx context.Context, parts []*part, room *room) bool {
 			return false
 		}
 		if p.answer.body, err = fhir.Stamp(nil, content, result.ID, result.Version, result.Time); err != nil {
-			d.Logger.Error("a content cannot be stamped", "resource", result.Type+"/"+result.ID, "version", result.Version, "error", err)
+			d.Logger.Error("a content cannot be stamped", "resource", result.Type+"/"+result.ID, "version",
+				result.Version, "error", err)
 		}
 	}
 	return true

@@ -45,7 +45,8 @@ func (p *part) shrink() {
 	p.url = strings.Clone(p.url)
 	request := fhir.Request{Method: strings.Clone(p.Request.Method)}
 	if p.reads() {
-		request.IfNoneMatch, request.IfModifiedSince = strings.Clone(p.Request.IfNoneMatch), strings.Clone(p.Request.IfModifiedSince)
+		request.IfNoneMatch = strings.Clone(p.Request.IfNoneMatch)
+		request.IfModifiedSince = strings.Clone(p.Request.IfModifiedSince)
 	}
 	p.Entry = fhir.Entry{Request: request}
 	p.change = events.Change{Operation: p.change.Operation, Entry: p.change.Entry}
@@ -70,7 +71,7 @@ func (p *part) at(err error, member string) error {
 
 // relocate gives an error another place, and leaves the one that it was made from as it is.
 func relocate(err error, move func(expression string) string) error {
-	switch e := err.(type) { //nolint:errorlint // what is made anew is the error itself: one in a wrapper would lose the wrapper
+	switch e := err.(type) { //nolint:errorlint // the error itself is made anew: one in a wrapper would lose it
 	case *rest.Refusal:
 		refusal, moved := *e, *e.Err
 		moved.Expression = move(moved.Expression)
@@ -98,7 +99,8 @@ func (d *door) readPart(p *part) error {
 		return d.readWrite(p)
 	}
 	if d.reads == nil {
-		return p.at(rest.Refused(http.StatusMethodNotAllowed, events.Unsupported, "door.Door", "reading entries are not offered here"), "request.method")
+		return p.at(rest.Refused(http.StatusMethodNotAllowed, events.Unsupported, "door.Door",
+			"reading entries are not offered here"), "request.method")
 	}
 	return nil
 }
@@ -110,7 +112,8 @@ func (d *door) readWrite(p *part) error {
 	}
 	path, query, _ := strings.Cut(p.url, "?")
 	if strings.Trim(path, "/") == "" {
-		return p.at(invalid("%s %.200s names no type; an entry of a bundle is about one", p.Request.Method, p.url), "request.url")
+		return p.at(invalid("%s %.200s names no type; an entry of a bundle is about one", p.Request.Method, p.url),
+			"request.url")
 	}
 	row, at, err := d.table.Find(p.Request.Method, path)
 	if refusal := (*rest.Refusal)(nil); errors.As(err, &refusal) && refusal.Allow != "" {
@@ -129,7 +132,8 @@ func (d *door) readWrite(p *part) error {
 	case remove, removeConditional:
 		c.Operation = events.Delete
 	default:
-		return p.at(invalid("%s %.200s is no interaction that is offered in a bundle", p.Request.Method, p.url), "request.url")
+		return p.at(invalid("%s %.200s is no interaction that is offered in a bundle", p.Request.Method, p.url),
+			"request.url")
 	}
 	switch {
 	case c.Operation == events.Create:
@@ -199,7 +203,8 @@ func (d *door) contents(ctx context.Context, l *linker, parts []*part) error {
 	})
 }
 
-// order is the order in which a transaction is processed (FHIR R4, http.html#trules): DELETE, POST, PUT. Reads come last, after the event.
+// order is the order in which a transaction is processed (FHIR R4, http.html#trules): DELETE, POST, PUT. Reads come
+// last, after the event.
 func order(parts []*part) []*part {
 	writes := make([]*part, 0, len(parts))
 	for _, p := range parts {
@@ -215,7 +220,8 @@ func order(parts []*part) []*part {
 	return writes
 }
 
-// targets maps the keys of the fullUrls of a transaction's entries to what they will be, and holds that no resource stands in it twice.
+// targets maps the keys of the fullUrls of a transaction's entries to what they will be, and holds that no resource
+// stands in it twice.
 func targets(writes []*part) (map[string]target, error) {
 	full := make(map[string]target, len(writes))
 	resources := make(map[string]*part, len(writes))
@@ -223,7 +229,8 @@ func targets(writes []*part) (map[string]target, error) {
 		if p.change.Condition == "" {
 			name := p.change.Type + "/" + p.change.ID
 			if first := resources[name]; first != nil {
-				return nil, p.at(invalid("%s is changed by entry %d too; a resource may stand in a transaction once", name, first.index), "")
+				return nil, p.at(invalid("%s is changed by entry %d too; a resource may stand in a transaction once",
+					name, first.index), "")
 			}
 			resources[name] = p
 		}
@@ -239,8 +246,9 @@ func targets(writes []*part) (map[string]target, error) {
 	return full, nil
 }
 
-// turns puts the writes of a batch into the order that bundles have: first what deletes, then what creates, then what updates (FHIR R4,
-// http.html#trules). Those of one turn are made at once, but for those of one resource, which follow each other as they stand in the bundle.
+// turns puts the writes of a batch into the order that bundles have: first what deletes, then what creates, then what
+// updates (FHIR R4, http.html#trules). Those of one turn are made at once, but for those of one resource, which
+// follow each other as they stand in the bundle.
 func turns(parts []*part) (turns [][][]*part) {
 	var of events.Operation
 	chains := map[string]int{}

@@ -11,8 +11,8 @@ import (
 	"binnacle/events/fhir/rest"
 )
 
-// checkReads refuses a reading entry that could not be answered whatever is stored: then a transaction must not take effect either (FHIR R4,
-// http.html#transaction).
+// checkReads refuses a reading entry that could not be answered whatever is stored: then a transaction must not take
+// effect either (FHIR R4, http.html#transaction).
 func (d *door) checkReads(r *http.Request, parts []*part) error {
 	for _, p := range parts {
 		if !p.reads() {
@@ -36,7 +36,8 @@ func (d *door) reading(r *http.Request, p *part) (rest.Entry, error) {
 		return rest.Entry{}, p.at(invalid("%.200q is no URL below the base", p.url), "request.url")
 	}
 	return rest.Entry{
-		Ask:    rest.Ask{Query: target.RawQuery, Tenant: d.tenant, Root: d.ask.Root, Prefer: d.ask.Prefer, Copy: rest.CopyOfEntry(p.Request.IfNoneMatch, p.Request.IfModifiedSince)},
+		Ask: rest.Ask{Query: target.RawQuery, Tenant: d.tenant, Root: d.ask.Root, Prefer: d.ask.Prefer,
+			Copy: rest.CopyOfEntry(p.Request.IfNoneMatch, p.Request.IfModifiedSince)},
 		Method: p.Request.Method, Path: target.Path, Request: r.Header.Get("X-Request-Id"),
 	}, nil
 }
@@ -73,10 +74,13 @@ func (d *door) readOne(r *http.Request, p *part, reached *events.Position, room 
 		}
 	}
 	a.body = nil
-	return p.at(events.Errorf(events.TooLarge, "door.Door", "what the entries of this bundle ask for is more than %d bytes together; ask for this one alone", d.Limits.AnswerBytes), "request.url")
+	return p.at(events.Errorf(events.TooLarge, "door.Door",
+		"what the entries of this bundle ask for is more than %d bytes together; ask for this one alone",
+		d.Limits.AnswerBytes), "request.url")
 }
 
-// room is what the resources in the answer to one bundle may still take, bytes. A small request can ask for the same large resource thousands of times.
+// room is what the resources in the answer to one bundle may still take, bytes. A small request can ask for the same
+// large resource thousands of times.
 type room struct{ left atomic.Int64 }
 
 func (d *door) newRoom() *room {

@@ -14,7 +14,8 @@ import (
 
 func TestATransactionResolvesWhatItNames(t *testing.T) {
 	n := functionstest.NewNode(t)
-	n.Must(201, "PUT", "/Practitioner/house", `{"resourceType":"Practitioner","id":"house","identifier":[{"system":"urn:npi","value":"7"}]}`)
+	n.Must(201, "PUT", "/Practitioner/house",
+		`{"resourceType":"Practitioner","id":"house","identifier":[{"system":"urn:npi","value":"7"}]}`)
 	n.Must(201, "PUT", "/Patient/old", functionstest.Patient("old", "old"))
 	got := n.Must(200, "POST", "", functionstest.BundleOf("transaction",
 		functionstest.EntryOf("urn:uuid:1", "POST", "Observation", functionstest.Observation(`,
@@ -24,9 +25,13 @@ func TestATransactionResolvesWhatItNames(t *testing.T) {
 			"text":{"status":"generated","div":"<div xmlns=\"http://www.w3.org/1999/xhtml\"><a href=\"urn:uuid:2\">him</a><a href='urn:uuid:3'>her</a></div>"},
 			"identifier":[{"system":"urn:ietf:rfc:3986","value":"urn:uuid:2"}]`)),
 		functionstest.EntryOf("urn:uuid:2", "POST", "Patient", functionstest.Patient("", "new")),
-		functionstest.EntryOf("urn:uuid:3", "POST", "Practitioner", `{"resourceType":"Practitioner","identifier":[{"system":"urn:npi","value":"7"}]}`, `"ifNoneExist":"identifier=urn:npi|7"`),
-		functionstest.EntryOf("http://other.example/Patient/old", "PUT", "Patient/old", functionstest.Patient("old", "changed")),
-		functionstest.EntryOf("http://other.example/Observation/5", "POST", "Observation", functionstest.Observation(`,"subject":{"reference":"Patient/old"},"derivedFrom":[{"reference":"urn:uuid:1"}]`)),
+		functionstest.EntryOf("urn:uuid:3", "POST", "Practitioner",
+			`{"resourceType":"Practitioner","identifier":[{"system":"urn:npi","value":"7"}]}`,
+			`"ifNoneExist":"identifier=urn:npi|7"`),
+		functionstest.EntryOf("http://other.example/Patient/old", "PUT", "Patient/old",
+			functionstest.Patient("old", "changed")),
+		functionstest.EntryOf("http://other.example/Observation/5", "POST", "Observation",
+			functionstest.Observation(`,"subject":{"reference":"Patient/old"},"derivedFrom":[{"reference":"urn:uuid:1"}]`)),
 		functionstest.EntryOf("", "DELETE", "Patient/never", ""),
 	))
 	if kind := got.At(t, "type"); kind != "transaction-response" {
@@ -56,7 +61,8 @@ func TestATransactionResolvesWhatItNames(t *testing.T) {
 		}
 	}
 	second := n.Stored(functionstest.NameOf(got.At(t, "entry", 4, "response", "location")))
-	if want := `"derivedFrom":[{"reference":"` + functionstest.NameOf(got.At(t, "entry", 0, "response", "location")) + `"}]`; !strings.Contains(second, want) || !strings.Contains(second, `"Patient/old"`) {
+	if want := `"derivedFrom":[{"reference":"` + functionstest.NameOf(got.At(t, "entry", 0, "response",
+		"location")) + `"}]`; !strings.Contains(second, want) || !strings.Contains(second, `"Patient/old"`) {
 		t.Errorf("the second Observation: %s", second)
 	}
 	n.Verified()
@@ -66,10 +72,12 @@ func TestATransactionRelatesRelativeReferencesToItsOwnFullURLs(t *testing.T) {
 	n := functionstest.NewNode(t)
 	got := n.Must(200, "POST", "", functionstest.BundleOf("transaction",
 		functionstest.EntryOf("http://a.example/r4/Patient/1", "POST", "Patient", functionstest.Patient("1", "1")),
-		functionstest.EntryOf("http://a.example/r4/Observation/1", "POST", "Observation", functionstest.Observation(`,"subject":{"reference":"Patient/1"}`)),
+		functionstest.EntryOf("http://a.example/r4/Observation/1", "POST", "Observation",
+			functionstest.Observation(`,"subject":{"reference":"Patient/1"}`)),
 	))
 	want := `"subject":{"reference":"` + functionstest.NameOf(got.At(t, "entry", 0, "response", "location")) + `"}`
-	if stored := n.Stored(functionstest.NameOf(got.At(t, "entry", 1, "response", "location"))); !strings.Contains(stored, want) {
+	if stored := n.Stored(functionstest.NameOf(got.At(t, "entry", 1, "response",
+		"location"))); !strings.Contains(stored, want) {
 		t.Errorf("got %s, want %s in it", stored, want)
 	}
 }
@@ -85,28 +93,61 @@ func TestATransactionIsAllOrNothing(t *testing.T) {
 		status      int
 		says, place string
 	}{
-		{"a stale ifMatch", functionstest.EntryOf("", "PUT", "Patient/p", functionstest.Patient("p", "2"), `"ifMatch":"W/\"9\""`), 412, "version 1", "Bundle.entry[1]"},
-		{"a dangling reference", functionstest.EntryOf("", "POST", "Observation", functionstest.Observation(`,"subject":{"reference":"Patient/none"}`)), 409, "Patient/none", "Bundle.entry[1]"},
-		{"a urn that leads nowhere", functionstest.EntryOf("", "POST", "Observation", functionstest.Observation(`,"subject":{"reference":"urn:uuid:none"}`)), 400, "urn:uuid:none", "Bundle.entry[1].resource.subject.reference"},
-		{"a conditional reference without match", functionstest.EntryOf("", "POST", "Observation", functionstest.Observation(`,"subject":{"reference":"Patient?identifier=urn:s|none"}`)), 412, "no resource", "Bundle.entry[1]"},
-		{"a conditional reference with two matches", functionstest.EntryOf("", "POST", "Observation", functionstest.Observation(`,"subject":{"reference":"Patient?identifier=urn:s|twin"}`)), 412, "several", "Bundle.entry[1]"},
-		{"a conditional reference with an unknown parameter", functionstest.EntryOf("", "POST", "Observation", functionstest.Observation(`,"subject":{"reference":"Patient?color=red"}`)), 400, "color", "Bundle.entry[1].resource.subject.reference"},
-		{"a conditional create with two matches", functionstest.EntryOf("", "POST", "Patient", functionstest.Patient("", "x"), `"ifNoneExist":"identifier=urn:s|twin"`), 412, "several", "Bundle.entry[1]"},
-		{"a conditional update with two matches", functionstest.EntryOf("", "PUT", "Patient?identifier=urn:s|twin", functionstest.Patient("", "x")), 412, "several", "Bundle.entry[1]"},
-		{"a conditional delete with two matches", functionstest.EntryOf("", "DELETE", "Patient?identifier=urn:s|twin", ""), 412, "several", "Bundle.entry[1]"},
-		{"a conditional update with another id", functionstest.EntryOf("", "PUT", "Patient?identifier=urn:s|1", functionstest.Patient("z", "x")), 400, "Patient/p", "Bundle.entry[1]"},
-		{"a resource twice", functionstest.EntryOf("", "PUT", "Patient/p", functionstest.Patient("p", "2")) + "," + functionstest.EntryOf("", "DELETE", "Patient/p", ""), 400, "once", "Bundle.entry["},
-		{"a resource twice by a condition", functionstest.EntryOf("", "PUT", "Patient/p", functionstest.Patient("p", "1")) + "," + functionstest.EntryOf("", "PUT", "Patient?identifier=urn:s|1", functionstest.Patient("", "2")), 400, "once", "Bundle.entry[2]"},
-		{"a fullUrl twice", functionstest.EntryOf("urn:uuid:1", "POST", "Patient", functionstest.Patient("", "x")) + "," + functionstest.EntryOf("urn:uuid:1", "POST", "Patient", functionstest.Patient("", "y")), 400, "fullUrl", "Bundle.entry[2]"},
-		{"the wrong type", functionstest.EntryOf("", "POST", "Group", functionstest.Patient("", "x")), 400, "Patient", "Bundle.entry[1].resource"},
-		{"the wrong JSON kind", functionstest.EntryOf("", "POST", "Patient", `{"resourceType":"Patient","birthDate":{}}`), 400, "", "Bundle.entry[1].resource.birthDate"},
+		{"a stale ifMatch", functionstest.EntryOf("", "PUT", "Patient/p", functionstest.Patient("p", "2"),
+			`"ifMatch":"W/\"9\""`), 412, "version 1", "Bundle.entry[1]"},
+		{"a dangling reference", functionstest.EntryOf("", "POST", "Observation",
+			functionstest.Observation(`,"subject":{"reference":"Patient/none"}`)), 409, "Patient/none",
+			"Bundle.entry[1]"},
+		{"a urn that leads nowhere", functionstest.EntryOf("", "POST", "Observation",
+			functionstest.Observation(`,"subject":{"reference":"urn:uuid:none"}`)), 400, "urn:uuid:none",
+			"Bundle.entry[1].resource.subject.reference"},
+		{"a conditional reference without match", functionstest.EntryOf("", "POST", "Observation",
+			functionstest.Observation(`,"subject":{"reference":"Patient?identifier=urn:s|none"}`)), 412, "no resource",
+			"Bundle.entry[1]"},
+		{"a conditional reference with two matches",
+			functionstest.EntryOf("", "POST", "Observation",
+				functionstest.Observation(`,"subject":{"reference":"Patient?identifier=urn:s|twin"}`)), 412, "several",
+			"Bundle.entry[1]"},
+		{"a conditional reference with an unknown parameter",
+			functionstest.EntryOf("", "POST", "Observation",
+				functionstest.Observation(`,"subject":{"reference":"Patient?color=red"}`)), 400, "color",
+			"Bundle.entry[1].resource.subject.reference"},
+		{"a conditional create with two matches", functionstest.EntryOf("", "POST", "Patient",
+			functionstest.Patient("", "x"), `"ifNoneExist":"identifier=urn:s|twin"`), 412, "several",
+			"Bundle.entry[1]"},
+		{"a conditional update with two matches", functionstest.EntryOf("", "PUT", "Patient?identifier=urn:s|twin",
+			functionstest.Patient("", "x")), 412, "several", "Bundle.entry[1]"},
+		{"a conditional delete with two matches", functionstest.EntryOf("", "DELETE", "Patient?identifier=urn:s|twin",
+			""), 412, "several", "Bundle.entry[1]"},
+		{"a conditional update with another id", functionstest.EntryOf("", "PUT", "Patient?identifier=urn:s|1",
+			functionstest.Patient("z", "x")), 400, "Patient/p", "Bundle.entry[1]"},
+		{"a resource twice", functionstest.EntryOf("", "PUT", "Patient/p",
+			functionstest.Patient("p", "2")) + "," + functionstest.EntryOf("", "DELETE", "Patient/p", ""), 400, "once",
+			"Bundle.entry["},
+		{"a resource twice by a condition", functionstest.EntryOf("", "PUT", "Patient/p",
+			functionstest.Patient("p", "1")) + "," + functionstest.EntryOf("", "PUT", "Patient?identifier=urn:s|1",
+			functionstest.Patient("", "2")), 400, "once", "Bundle.entry[2]"},
+		{"a fullUrl twice", functionstest.EntryOf("urn:uuid:1", "POST", "Patient",
+			functionstest.Patient("", "x")) + "," + functionstest.EntryOf("urn:uuid:1", "POST", "Patient",
+			functionstest.Patient("", "y")), 400, "fullUrl", "Bundle.entry[2]"},
+		{"the wrong type", functionstest.EntryOf("", "POST", "Group", functionstest.Patient("", "x")), 400, "Patient",
+			"Bundle.entry[1].resource"},
+		{"the wrong JSON kind", functionstest.EntryOf("", "POST", "Patient",
+			`{"resourceType":"Patient","birthDate":{}}`), 400, "", "Bundle.entry[1].resource.birthDate"},
 		{"no resource", functionstest.EntryOf("", "POST", "Patient", ""), 400, "resource", "Bundle.entry[1]"},
 		{"no request", `{"resource":` + functionstest.Patient("", "x") + `}`, 400, "request", "Bundle.entry[1]"},
-		{"an unknown method", functionstest.EntryOf("", "STEAL", "Patient/p", ""), 400, "method", "Bundle.entry[1].request.method"},
-		{"a PATCH", functionstest.EntryOf("", "PATCH", "Patient/p", functionstest.Patient("p", "x")), 405, "PATCH", "Bundle.entry[1].request.method"},
-		{"an operation", functionstest.EntryOf("", "POST", "Patient/p/$merge", functionstest.Patient("p", "x")), 404, "$merge", "Bundle.entry[1].request.url"},
-		{"an unknown type", functionstest.EntryOf("", "POST", "Human", `{"resourceType":"Human"}`), 404, "Human", "Bundle.entry[1].request.url"},
-		{"a delete of what another entry refers to", functionstest.EntryOf("", "DELETE", "Patient/p", "") + "," + functionstest.EntryOf("", "POST", "Observation", functionstest.Observation(`,"subject":{"reference":"Patient/p"}`)), 409, "Patient/p", "Bundle.entry[2]"},
+		{"an unknown method", functionstest.EntryOf("", "STEAL", "Patient/p", ""), 400, "method",
+			"Bundle.entry[1].request.method"},
+		{"a PATCH", functionstest.EntryOf("", "PATCH", "Patient/p", functionstest.Patient("p", "x")), 405, "PATCH",
+			"Bundle.entry[1].request.method"},
+		{"an operation", functionstest.EntryOf("", "POST", "Patient/p/$merge", functionstest.Patient("p", "x")), 404,
+			"$merge", "Bundle.entry[1].request.url"},
+		{"an unknown type", functionstest.EntryOf("", "POST", "Human", `{"resourceType":"Human"}`), 404, "Human",
+			"Bundle.entry[1].request.url"},
+		{"a delete of what another entry refers to",
+			functionstest.EntryOf("", "DELETE", "Patient/p", "") + "," + functionstest.EntryOf("", "POST",
+				"Observation", functionstest.Observation(`,"subject":{"reference":"Patient/p"}`)), 409, "Patient/p",
+			"Bundle.entry[2]"},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -131,18 +172,23 @@ func TestConditionsSeeEarlierEntriesOfTheSameTransaction(t *testing.T) {
 	n := functionstest.NewNode(t)
 	n.Must(201, "PUT", "/Patient/old", functionstest.Patient("old", "a"))
 	got := n.Must(200, "POST", "", functionstest.BundleOf("transaction",
-		functionstest.EntryOf("urn:uuid:1", "POST", "Patient", functionstest.Patient("", "b"), `"ifNoneExist":"identifier=urn:s|b"`),
-		functionstest.EntryOf("urn:uuid:2", "POST", "Patient", functionstest.Patient("", "b"), `"ifNoneExist":"identifier=urn:s|b"`),
-		functionstest.EntryOf("urn:uuid:3", "POST", "Patient", functionstest.Patient("", "a"), `"ifNoneExist":"identifier=urn:s|a"`),
+		functionstest.EntryOf("urn:uuid:1", "POST", "Patient", functionstest.Patient("", "b"),
+			`"ifNoneExist":"identifier=urn:s|b"`),
+		functionstest.EntryOf("urn:uuid:2", "POST", "Patient", functionstest.Patient("", "b"),
+			`"ifNoneExist":"identifier=urn:s|b"`),
+		functionstest.EntryOf("urn:uuid:3", "POST", "Patient", functionstest.Patient("", "a"),
+			`"ifNoneExist":"identifier=urn:s|a"`),
 		functionstest.EntryOf("", "DELETE", "Patient/old", ""),
-		functionstest.EntryOf("", "POST", "Observation", functionstest.Observation(`,"subject":{"reference":"urn:uuid:2"},"focus":[{"reference":"Patient?identifier=urn:s|b"},{"reference":"urn:uuid:3"}]`)),
+		functionstest.EntryOf("", "POST", "Observation",
+			functionstest.Observation(`,"subject":{"reference":"urn:uuid:2"},"focus":[{"reference":"Patient?identifier=urn:s|b"},{"reference":"urn:uuid:3"}]`)),
 	))
 	for i, want := range []string{"201", "200", "201", "204", "201"} {
 		if status := got.At(t, "entry", i, "response", "status"); status != want {
 			t.Errorf("entry %d: got %s, want %s", i, status, want)
 		}
 	}
-	first, second := functionstest.NameOf(got.At(t, "entry", 0, "response", "location")), functionstest.NameOf(got.At(t, "entry", 1, "response", "location"))
+	first, second := functionstest.NameOf(got.At(t, "entry", 0, "response", "location")), functionstest.NameOf(got.At(t,
+		"entry", 1, "response", "location"))
 	if first != second {
 		t.Errorf("the same condition gave %s and %s", first, second)
 	}
@@ -160,25 +206,33 @@ func TestConditionsSeeEarlierEntriesOfTheSameTransaction(t *testing.T) {
 func TestWhatIsReferredToStays(t *testing.T) {
 	n := functionstest.NewNode(t)
 	n.Must(201, "PUT", "/Patient/p", functionstest.Patient("p", "1"))
-	n.Must(201, "PUT", "/Patient/self", `{"resourceType":"Patient","id":"self","link":[{"other":{"reference":"Patient/self"},"type":"refer"}]}`)
-	n.Must(201, "PUT", "/Observation/o", `{"resourceType":"Observation","id":"o","status":"final","code":{},"subject":{"reference":"Patient/p"}}`)
+	n.Must(201, "PUT", "/Patient/self",
+		`{"resourceType":"Patient","id":"self","link":[{"other":{"reference":"Patient/self"},"type":"refer"}]}`)
+	n.Must(201, "PUT", "/Observation/o",
+		`{"resourceType":"Observation","id":"o","status":"final","code":{},"subject":{"reference":"Patient/p"}}`)
 	got := n.Must(409, "DELETE", "/Patient/p", "")
 	if text := got.At(t, "issue", 0, "diagnostics"); !strings.Contains(text, "Observation?") {
 		t.Errorf("the text doesn't tell what refers to it: %s", text)
 	}
 	n.Must(409, "DELETE", "/Patient?identifier=urn:s|1", "")
 	n.Must(204, "DELETE", "/Patient/self", "")
-	n.Must(200, "POST", "", functionstest.BundleOf("transaction", functionstest.EntryOf("", "DELETE", "Patient/p", ""), functionstest.EntryOf("", "DELETE", "Observation/o", "")))
-	n.Must(201, "PUT", "/Patient/p", functionstest.Patient("p", "1"))
-	n.Must(201, "PUT", "/Observation/o", `{"resourceType":"Observation","id":"o","status":"final","code":{},"subject":{"reference":"Patient/p"}}`)
 	n.Must(200, "POST", "", functionstest.BundleOf("transaction", functionstest.EntryOf("", "DELETE", "Patient/p", ""),
-		functionstest.EntryOf("", "PUT", "Observation/o", `{"resourceType":"Observation","id":"o","status":"final","code":{}}`)))
+		functionstest.EntryOf("", "DELETE", "Observation/o", "")))
 	n.Must(201, "PUT", "/Patient/p", functionstest.Patient("p", "1"))
-	n.Must(201, "PUT", "/Observation/q", `{"resourceType":"Observation","id":"q","status":"final","code":{},"subject":{"reference":"Patient/p"}}`)
+	n.Must(201, "PUT", "/Observation/o",
+		`{"resourceType":"Observation","id":"o","status":"final","code":{},"subject":{"reference":"Patient/p"}}`)
+	n.Must(200, "POST", "", functionstest.BundleOf("transaction", functionstest.EntryOf("", "DELETE", "Patient/p", ""),
+		functionstest.EntryOf("", "PUT", "Observation/o",
+			`{"resourceType":"Observation","id":"o","status":"final","code":{}}`)))
+	n.Must(201, "PUT", "/Patient/p", functionstest.Patient("p", "1"))
+	n.Must(201, "PUT", "/Observation/q",
+		`{"resourceType":"Observation","id":"q","status":"final","code":{},"subject":{"reference":"Patient/p"}}`)
 	n.Must(204, "DELETE", "/Patient/p", "", "Binnacle-Allow-Dangling: true")
-	for id, reference := range map[string]string{"part": "Patient/part#a", "version": "Patient/version/_history/1", "own": functionstest.Base + "/Patient/own#a"} {
+	for id, reference := range map[string]string{"part": "Patient/part#a", "version": "Patient/version/_history/1",
+		"own": functionstest.Base + "/Patient/own#a"} {
 		n.Must(201, "PUT", "/Patient/"+id, functionstest.Patient(id, id))
-		n.Must(201, "PUT", "/Basic/"+id, `{"resourceType":"Basic","id":"`+id+`","code":{},"subject":{"reference":"`+reference+`"}}`)
+		n.Must(201, "PUT", "/Basic/"+id,
+			`{"resourceType":"Basic","id":"`+id+`","code":{},"subject":{"reference":"`+reference+`"}}`)
 		n.Must(409, "DELETE", "/Patient/"+id, "")
 	}
 	n.Verified()
@@ -188,10 +242,12 @@ func TestConditionalUpdateAndDelete(t *testing.T) {
 	n := functionstest.NewNode(t)
 	created := n.Must(201, "PUT", "/Patient?identifier=urn:s|1", functionstest.Patient("", "1"))
 	id := created.At(t, "id")
-	if got := n.Must(200, "PUT", "/Patient?identifier=urn:s|1&_format=json", functionstest.Patient("", "1")+" ").At(t, "id"); got != id {
+	if got := n.Must(200, "PUT", "/Patient?identifier=urn:s|1&_format=json", functionstest.Patient("", "1")+" ").At(t,
+		"id"); got != id {
 		t.Errorf("the update went to %s, want %s", got, id)
 	}
-	if got := n.Must(201, "PUT", "/Patient?identifier=urn:s|2", functionstest.Patient("named", "2")).At(t, "id"); got != "named" {
+	if got := n.Must(201, "PUT", "/Patient?identifier=urn:s|2", functionstest.Patient("named", "2")).At(t,
+		"id"); got != "named" {
 		t.Errorf("created under %s, want the client's id", got)
 	}
 	n.Must(409, "PUT", "/Patient?identifier=urn:s|3", functionstest.Patient("named", "3"))
@@ -211,7 +267,8 @@ func TestEntriesOfABatchStandAlone(t *testing.T) {
 	got := n.Must(200, "POST", "", functionstest.BundleOf("batch",
 		functionstest.EntryOf("", "PUT", "Patient/a", functionstest.Patient("a", "1")),
 		functionstest.EntryOf("", "PUT", "Patient/b", functionstest.Patient("c", "1")),
-		functionstest.EntryOf("", "POST", "Observation", functionstest.Observation(`,"subject":{"reference":"Patient/none"}`)),
+		functionstest.EntryOf("", "POST", "Observation",
+			functionstest.Observation(`,"subject":{"reference":"Patient/none"}`)),
 		`{"request":{"method":"FETCH","url":"Patient"}}`,
 		functionstest.EntryOf("", "DELETE", "Patient/none", ""),
 		functionstest.EntryOf("", "PUT", "Patient/d", functionstest.Patient("d", "1"), `"ifMatch":"W/\"1\""`),
@@ -224,7 +281,8 @@ func TestEntriesOfABatchStandAlone(t *testing.T) {
 	if id := got.At(t, "entry", 0, "resource", "id"); id != "a" {
 		t.Errorf("the representation's id: got %q", id)
 	}
-	if place := got.At(t, "entry", 1, "response", "outcome", "issue", 0, "expression", 0); place != "Bundle.entry[1].resource.id" {
+	if place := got.At(t, "entry", 1, "response", "outcome", "issue", 0, "expression",
+		0); place != "Bundle.entry[1].resource.id" {
 		t.Errorf("the place: got %q", place)
 	}
 	if got.Header.Get("Binnacle-Position") == "" {
@@ -241,8 +299,11 @@ func TestEntriesOfABatchOnOneResourceKeepTheirOrder(t *testing.T) {
 	for round := range 20 {
 		id := fmt.Sprint("p", round)
 		got := n.Must(200, "POST", "", functionstest.BundleOf("batch",
-			functionstest.EntryOf("", "PUT", "Patient/"+id, functionstest.Patient(id, "first")), functionstest.EntryOf("", "PUT", "Patient/"+id, functionstest.Patient(id, "second")),
-			functionstest.EntryOf("", "PUT", "Patient/"+id, functionstest.Patient(id, "last")), functionstest.EntryOf("", "DELETE", "Patient/"+id, "")))
+			functionstest.EntryOf("", "PUT", "Patient/"+id,
+				functionstest.Patient(id, "first")), functionstest.EntryOf("", "PUT", "Patient/"+id,
+				functionstest.Patient(id, "second")),
+			functionstest.EntryOf("", "PUT", "Patient/"+id,
+				functionstest.Patient(id, "last")), functionstest.EntryOf("", "DELETE", "Patient/"+id, "")))
 		for i, want := range []string{"201", "200", "200", "204"} {
 			if status := got.At(t, "entry", i, "response", "status"); status != want {
 				t.Fatalf("round %d, entry %d: got %s, want %s", round, i, status, want)
@@ -262,10 +323,13 @@ func TestAnEmptyPreconditionIsRefused(t *testing.T) {
 	}
 	n.Must(400, "DELETE", "/Patient/p", "", "If-Match: \t")
 	for _, member := range []string{"ifMatch", "ifNoneMatch"} {
-		n.Must(400, "POST", "", functionstest.BundleOf("transaction", functionstest.EntryOf("", "PUT", "Patient/p", functionstest.Patient("p", "2"), `"`+member+`":""`)))
+		n.Must(400, "POST", "", functionstest.BundleOf("transaction",
+			functionstest.EntryOf("", "PUT", "Patient/p", functionstest.Patient("p", "2"), `"`+member+`":""`)))
 	}
-	n.Must(400, "POST", "", functionstest.BundleOf("transaction", functionstest.EntryOf("", "POST", "Patient", functionstest.Patient("", "2"), `"ifNoneExist":""`)))
-	got := n.Must(200, "POST", "", functionstest.BundleOf("batch", functionstest.EntryOf("", "PUT", "Patient/p", functionstest.Patient("p", "2"), `"ifMatch":""`)))
+	n.Must(400, "POST", "", functionstest.BundleOf("transaction",
+		functionstest.EntryOf("", "POST", "Patient", functionstest.Patient("", "2"), `"ifNoneExist":""`)))
+	got := n.Must(200, "POST", "", functionstest.BundleOf("batch",
+		functionstest.EntryOf("", "PUT", "Patient/p", functionstest.Patient("p", "2"), `"ifMatch":""`)))
 	if status := got.At(t, "entry", 0, "response", "status"); status != "400" {
 		t.Errorf("an entry of a batch: got %s, want 400", status)
 	}
@@ -281,7 +345,8 @@ func TestReadingEntriesComeAfterTheWritesWithTheirPosition(t *testing.T) {
 			if strings.HasSuffix(e.Path, "gone") {
 				return http.StatusGone, `W/"5"`, time.Time{}, []byte(`{"resourceType":"OperationOutcome"}`)
 			}
-			asked = append(asked, e.Method+" "+e.Root+e.Path+"?"+e.Query+" "+e.Reach.String()+" "+e.Copy.Tags[0]+" handling="+e.Prefer.Handling)
+			asked = append(asked,
+				e.Method+" "+e.Root+e.Path+"?"+e.Query+" "+e.Reach.String()+" "+e.Copy.Tags[0]+" handling="+e.Prefer.Handling)
 			return http.StatusOK, `W/"5"`, time.Time{}, []byte(functionstest.Patient("p", "1"))
 		}
 	})
@@ -289,15 +354,19 @@ func TestReadingEntriesComeAfterTheWritesWithTheirPosition(t *testing.T) {
 		functionstest.EntryOf("", "GET", "Patient/p?_summary=true", "", `"ifNoneMatch":"W/\"1\""`),
 		functionstest.EntryOf("", "PUT", "Patient/p", functionstest.Patient("p", "1")),
 	), "Prefer: handling=lenient")
-	if want := "GET " + functionstest.Base + `/Patient/p?_summary=true 0:0 W/"1" handling=lenient`; len(asked) != 1 || asked[0] != want {
+	if want := "GET " + functionstest.Base + `/Patient/p?_summary=true 0:0 W/"1" handling=lenient`; len(asked) != 1 ||
+		asked[0] != want {
 		t.Errorf("asked %q, want %q", asked, want)
 	}
 	if id := got.At(t, "entry", 0, "resource", "id"); id != "p" {
 		t.Errorf("the entry read: %s", got.At(t, "entry", 0))
 	}
-	for url, status := range map[string]int{"Patient/p?wrong": 400, "Patient?name=p": 405, "Nope/1": 404, "Patient/$x": 404, "Patient/%zz": 400} {
+	for url, status := range map[string]int{"Patient/p?wrong": 400, "Patient?name=p": 405, "Nope/1": 404,
+		"Patient/$x": 404, "Patient/%zz": 400} {
 		for _, prefer := range []string{"handling=lenient", "respond-async"} {
-			got := n.Must(status, "POST", "/", functionstest.BundleOf("transaction", functionstest.EntryOf("", "PUT", "Patient/p", functionstest.Patient("p", "2")), functionstest.EntryOf("", "GET", url, "")), "Prefer: "+prefer)
+			got := n.Must(status, "POST", "/", functionstest.BundleOf("transaction",
+				functionstest.EntryOf("", "PUT", "Patient/p", functionstest.Patient("p", "2")),
+				functionstest.EntryOf("", "GET", url, "")), "Prefer: "+prefer)
 			if place := got.At(t, "issue", 0, "expression", 0); place != "Bundle.entry[1].request.url" {
 				t.Errorf("%s is refused at %s", url, place)
 			}
@@ -306,8 +375,10 @@ func TestReadingEntriesComeAfterTheWritesWithTheirPosition(t *testing.T) {
 	if report := n.Verified(); report.Versions != 1 {
 		t.Errorf("got %d versions, want none of the transactions that were refused", report.Versions)
 	}
-	got = n.Must(200, "POST", "/", functionstest.BundleOf("batch", functionstest.EntryOf("", "GET", functionstest.Base+"/Patient/gone", "")))
-	if got.At(t, "entry", 0, "response", "status") != "410" || got.At(t, "entry", 0, "response", "outcome", "resourceType") != "OperationOutcome" {
+	got = n.Must(200, "POST", "/", functionstest.BundleOf("batch",
+		functionstest.EntryOf("", "GET", functionstest.Base+"/Patient/gone", "")))
+	if got.At(t, "entry", 0, "response", "status") != "410" ||
+		got.At(t, "entry", 0, "response", "outcome", "resourceType") != "OperationOutcome" {
 		t.Errorf("the entry read: %s", got.At(t, "entry", 0))
 	}
 }

@@ -10,22 +10,25 @@ import (
 	"binnacle/projections/catalog"
 )
 
-// resultParameters say how an answer is written. They may stand in the URL of any write, and are no part of a condition.
+// resultParameters say how an answer is written. They may stand in the URL of any write, and are no part of a
+// condition.
 var resultParameters = []string{"_format", "_pretty", "_summary", "_elements"}
 
 // What to do instead of sending a query with a write that takes none.
 const (
-	createHint = "a create takes no search; for a conditional create put the search into the header If-None-Exist (in a bundle: request.ifNoneExist)"
+	createHint = "a create takes no search; for a conditional create put the search into the header If-None-Exist " +
+		"(in a bundle: request.ifNoneExist)"
 	bundleHint = "a bundle takes no search; put it into the URLs of its entries"
 )
 
 // hintWithID tells what to do instead of a query behind Type/id.
 func hintWithID(c *events.Change) string {
-	return "a " + c.Operation.String() + " of " + c.Type + "/id takes no search; for the conditional form leave the id out of the URL, as in " + c.Type + "?identifier=system|value"
+	return "a " + c.Operation.String() + " of " + c.Type + "/id takes no search; for the conditional form leave the " +
+		"id out of the URL, as in " + c.Type + "?identifier=system|value"
 }
 
-// onlyResultParameters refuses the query of a write that knows no other parameters: passed over, a search that was meant as a condition
-// would make duplicates.
+// onlyResultParameters refuses the query of a write that knows no other parameters: passed over, a search that was
+// meant as a condition would make duplicates.
 func onlyResultParameters(query, hint string) error {
 	for part := range strings.SplitSeq(query, "&") {
 		if part != "" && !isResultParameter(part) {
@@ -44,9 +47,9 @@ func isResultParameter(part string) bool {
 	return slices.Contains(resultParameters, name)
 }
 
-// criteriaOf reads a conditional URL: identifier=…, ?identifier=…, Type?identifier=…, /Type?identifier=…, and the whole URL under this
-// server's base (FHIR R4, http.html#ccreate has the first; clients send all of them). It returns what follows the question mark. A URL of
-// another type or another server is an error: it asks about something else.
+// criteriaOf reads a conditional URL: identifier=…, ?identifier=…, Type?identifier=…, /Type?identifier=…, and the
+// whole URL under this server's base (FHIR R4, http.html#ccreate has the first; clients send all of them). It returns
+// what follows the question mark. A URL of another type or another server is an error: it asks about something else.
 func criteriaOf(text, name, base string) (string, error) {
 	text = strings.TrimSpace(text)
 	mark := strings.IndexByte(text, '?')
@@ -79,8 +82,9 @@ func belowBase(text, base string) (string, error) {
 	return text, nil
 }
 
-// condition checks the search of a conditional interaction, without the parameters that only shape an answer. Unknown parameters are
-// an error: what is left out of a condition makes it match more. References under the base of this server become relative.
+// condition checks the search of a conditional interaction, without the parameters that only shape an answer. Unknown
+// parameters are an error: what is left out of a condition makes it match more. References under the base of this
+// server become relative.
 func (d *door) condition(name, query string) (string, error) {
 	var kept []string
 	for part := range strings.SplitSeq(query, "&") {

@@ -20,8 +20,10 @@ import (
 type Writer interface {
 	// Handle appends an event and waits for what became of it.
 	Handle(ctx context.Context, event events.Event) (events.Outcome, error)
-	// Send appends an event and returns what waits for its outcome. unclaimed: nothing stands under the event's idempotency key.
-	Send(ctx context.Context, event events.Event, unclaimed bool) (outcome func(context.Context) (events.Outcome, error), err error)
+	// Send appends an event and returns what waits for its outcome. unclaimed: nothing stands under the event's
+	// idempotency key.
+	Send(ctx context.Context, event events.Event, unclaimed bool) (outcome func(context.Context) (events.Outcome,
+		error), err error)
 	// Append appends an event and returns its position, or that of the event that it repeats.
 	Append(ctx context.Context, event events.Event) (position events.Position, repeats bool, err error)
 	// Unclaimed tells whether an idempotency key is known to stand for nothing.
@@ -38,16 +40,19 @@ type Config struct {
 	Base     string        // path of the FHIR root, "/fhir"
 	Tenant   string        // the ledger of requests that name none
 	Limits   Limits
-	Dangling bool            // literal references need not lead to something, whatever a request says
-	Heal     *functions.Heal // brings back a blob that is missing when its content is to be answered; nil: the answer has none
-	Logger   *slog.Logger    // nil: slog.Default()
-	Left     func()          // called when a client did not wait for the answer to its write; nil: nobody counts
+	Dangling bool // literal references need not lead to something, whatever a request says
+	// brings back a blob that is missing when its content is to be answered; nil: the answer has none
+	Heal   *functions.Heal
+	Logger *slog.Logger // nil: slog.Default()
+	Left   func()       // called when a client did not wait for the answer to its write; nil: nobody counts
 }
 
 // Limits of a door; a zero value stands for the default.
 type Limits struct {
-	BodyBytes   int64         // one request's body, after decompression; default 64 MiB
-	BodiesBytes int64         // all bodies in flight; default 256 MiB, and room for one of BodyBytes at the least. Serving one takes up to four times its size
+	BodyBytes int64 // one request's body, after decompression; default 64 MiB
+	// all bodies in flight; default 256 MiB, and room for one of BodyBytes at the least. Serving one takes up to four
+	// times its size
+	BodiesBytes int64
 	BudgetWait  time.Duration // how long a request waits for its share of BodiesBytes; default 5 s
 	Entries     int           // entries of one bundle; default 100,000
 	BatchFlight int           // writing entries of one batch bundle that are in flight at once; default 128
@@ -102,7 +107,8 @@ func New(config Config) *Door {
 	return d
 }
 
-// Within tells the door what else the node offers, and who answers the GET entries of bundles. It is to be called before the first request.
+// Within tells the door what else the node offers, and who answers the GET entries of bundles. It is to be called
+// before the first request.
 func (d *Door) Within(table *rest.Table, reads rest.Reads) { d.table, d.reads = table, reads }
 
 // Names of the interactions that stand in the table.
@@ -117,12 +123,16 @@ const (
 // Rows are the lines that the door has in the table of what the node offers.
 func (d *Door) Rows() []rest.Row {
 	return []rest.Row{
-		{Name: create, Codes: []string{"create"}, Method: http.MethodPost, Path: "/:type", Serve: d.served((*door).create)},
-		{Name: update, Codes: []string{"update"}, Method: http.MethodPut, Path: "/:type/:id", Serve: d.served((*door).update)},
-		{Name: remove, Codes: []string{"delete"}, Method: http.MethodDelete, Path: "/:type/:id", Serve: d.served((*door).delete)},
+		{Name: create, Codes: []string{"create"}, Method: http.MethodPost, Path: "/:type",
+			Serve: d.served((*door).create)},
+		{Name: update, Codes: []string{"update"}, Method: http.MethodPut, Path: "/:type/:id",
+			Serve: d.served((*door).update)},
+		{Name: remove, Codes: []string{"delete"}, Method: http.MethodDelete, Path: "/:type/:id",
+			Serve: d.served((*door).delete)},
 		{Name: updateConditional, Method: http.MethodPut, Path: "/:type", Serve: d.served((*door).update)},
 		{Name: removeConditional, Method: http.MethodDelete, Path: "/:type", Serve: d.served((*door).delete)},
-		{Name: "bundle", Codes: []string{"transaction", "batch"}, Method: http.MethodPost, Path: "", Serve: d.served((*door).bundle)},
+		{Name: "bundle", Codes: []string{"transaction", "batch"}, Method: http.MethodPost, Path: "",
+			Serve: d.served((*door).bundle)},
 	}
 }
 

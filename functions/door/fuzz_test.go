@@ -12,10 +12,15 @@ import (
 
 func FuzzTheDoorTakesAnyBody(f *testing.F) {
 	for _, body := range []string{
-		"", "{", functionstest.Patient("p", "1"), functionstest.Observation(`,"subject":{"reference":"Patient?identifier=a|b"}`), functionstest.BundleOf("batch"),
-		functionstest.BundleOf("transaction", functionstest.EntryOf("urn:uuid:1", "POST", "Patient", functionstest.Patient("", "1"), `"ifNoneExist":"identifier=a"`),
-			functionstest.EntryOf("urn:uuid:2", "POST", "Observation", functionstest.Observation(`,"subject":{"reference":"urn:uuid:1"},"text":{"div":"<a href='urn:uuid:1'>\u0041</a>"}`))),
-		functionstest.BundleOf("batch", functionstest.EntryOf("", "DELETE", "Patient/1", ""), functionstest.EntryOf("", "PUT", "Patient?_id=1", functionstest.Patient("1", "1"), `"ifMatch":"W/\"1\""`)),
+		"", "{", functionstest.Patient("p",
+			"1"), functionstest.Observation(`,"subject":{"reference":"Patient?identifier=a|b"}`),
+		functionstest.BundleOf("batch"),
+		functionstest.BundleOf("transaction", functionstest.EntryOf("urn:uuid:1", "POST", "Patient",
+			functionstest.Patient("", "1"), `"ifNoneExist":"identifier=a"`),
+			functionstest.EntryOf("urn:uuid:2", "POST", "Observation",
+				functionstest.Observation(`,"subject":{"reference":"urn:uuid:1"},"text":{"div":"<a href='urn:uuid:1'>\u0041</a>"}`))),
+		functionstest.BundleOf("batch", functionstest.EntryOf("", "DELETE", "Patient/1", ""),
+			functionstest.EntryOf("", "PUT", "Patient?_id=1", functionstest.Patient("1", "1"), `"ifMatch":"W/\"1\""`)),
 	} {
 		f.Add("POST", "", body)
 		f.Add("PUT", "/Patient/p", body)

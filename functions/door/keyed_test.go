@@ -36,18 +36,22 @@ func ask(n *functionstest.Node, q request) functionstest.Reply {
 func TestTheSameRequestUnderTheSameKeyGetsTheFirstOutcomeAgain(t *testing.T) {
 	n := functionstest.NewNode(t)
 	n.Must(201, "PUT", "/Patient/p", functionstest.Patient("p", "0"))
-	entries := []string{functionstest.EntryOf("", "POST", "Patient", functionstest.Patient("", "b")), functionstest.EntryOf("", "PUT", "Patient/p", functionstest.Patient("p", "b")), functionstest.EntryOf("", "GET", "Patient/p", "")}
+	entries := []string{functionstest.EntryOf("", "POST", "Patient", functionstest.Patient("", "b")),
+		functionstest.EntryOf("", "PUT", "Patient/p", functionstest.Patient("p", "b")),
+		functionstest.EntryOf("", "GET", "Patient/p", "")}
 	for name, q := range map[string]request{
-		"a create":             {"POST", "/Patient", functionstest.Patient("", "1"), nil},
-		"a conditional create": {"POST", "/Patient", functionstest.Patient("", "2"), []string{"If-None-Exist: identifier=urn:s|2"}},
+		"a create": {"POST", "/Patient", functionstest.Patient("", "1"), nil},
+		"a conditional create": {"POST", "/Patient", functionstest.Patient("", "2"),
+			[]string{"If-None-Exist: identifier=urn:s|2"}},
 		"an update":            {"PUT", "/Patient/p", functionstest.Patient("p", "3"), nil},
 		"a conditional update": {"PUT", "/Patient?identifier=urn:s|4", functionstest.Patient("", "4"), nil},
 		"a delete":             {"DELETE", "/Patient/p", "", nil},
-		"a minimal answer":     {"POST", "/Patient", functionstest.Patient("", "5"), []string{"Prefer: return=minimal"}},
-		"a refusal":            {"PUT", "/Patient/p", functionstest.Patient("p", "6"), []string{`If-Match: W/"99"`}},
-		"a transaction":        {"POST", "", functionstest.BundleOf("transaction", entries[:2]...), nil},
-		"a batch":              {"POST", "", functionstest.BundleOf("batch", entries[:2]...), nil},
-		"nobody waiting":       {"POST", "/Patient", functionstest.Patient("", "7"), []string{"Prefer: respond-async"}},
+		"a minimal answer": {"POST", "/Patient", functionstest.Patient("", "5"),
+			[]string{"Prefer: return=minimal"}},
+		"a refusal":      {"PUT", "/Patient/p", functionstest.Patient("p", "6"), []string{`If-Match: W/"99"`}},
+		"a transaction":  {"POST", "", functionstest.BundleOf("transaction", entries[:2]...), nil},
+		"a batch":        {"POST", "", functionstest.BundleOf("batch", entries[:2]...), nil},
+		"nobody waiting": {"POST", "/Patient", functionstest.Patient("", "7"), []string{"Prefer: respond-async"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			q := q.with(`Idempotency-Key: "` + name + `"`)
@@ -59,7 +63,8 @@ func TestTheSameRequestUnderTheSameKeyGetsTheFirstOutcomeAgain(t *testing.T) {
 			}
 			again := ask(n, q)
 			if first.Header.Get(replayed) != "" || again.Header.Get(replayed) != "true" {
-				t.Errorf("%s: first %q, again %q; want nothing and true", replayed, first.Header.Get(replayed), again.Header.Get(replayed))
+				t.Errorf("%s: first %q, again %q; want nothing and true", replayed, first.Header.Get(replayed),
+					again.Header.Get(replayed))
 			}
 			if again.Status != first.Status || again.Body != first.Body {
 				t.Errorf("again: %d %s\nfirst: %d %s", again.Status, again.Body, first.Status, first.Body)
@@ -84,22 +89,30 @@ func TestAKeyOfAnotherRequestIsRefused(t *testing.T) {
 	n.Must(201, "POST", "/Patient", functionstest.Patient("", "1"), key)
 	before := n.Verified().Versions
 	for name, q := range map[string]request{
-		"another body":             {"POST", "/Patient", functionstest.Patient("", "2"), nil},
-		"another method":           {"PUT", "/Patient/p", functionstest.Patient("p", "1"), nil},
-		"another target":           {"POST", "/Basic", `{"resourceType":"Basic","code":{}}`, nil},
-		"another precondition":     {"POST", "/Patient", functionstest.Patient("", "1"), []string{"If-None-Exist: identifier=urn:s|9"}},
-		"no body":                  {"DELETE", "/Patient/p", "", nil},
-		"a transaction":            {"POST", "", functionstest.BundleOf("transaction", functionstest.EntryOf("", "POST", "Patient", functionstest.Patient("", "1"))), nil},
-		"a batch":                  {"POST", "", functionstest.BundleOf("batch", functionstest.EntryOf("", "POST", "Patient", functionstest.Patient("", "1"))), nil},
-		"a request without answer": {"POST", "/Patient", functionstest.Patient("", "2"), []string{"Prefer: respond-async"}},
+		"another body":   {"POST", "/Patient", functionstest.Patient("", "2"), nil},
+		"another method": {"PUT", "/Patient/p", functionstest.Patient("p", "1"), nil},
+		"another target": {"POST", "/Basic", `{"resourceType":"Basic","code":{}}`, nil},
+		"another precondition": {"POST", "/Patient", functionstest.Patient("", "1"),
+			[]string{"If-None-Exist: identifier=urn:s|9"}},
+		"no body": {"DELETE", "/Patient/p", "", nil},
+		"a transaction": {"POST", "", functionstest.BundleOf("transaction",
+			functionstest.EntryOf("", "POST", "Patient", functionstest.Patient("", "1"))), nil},
+		"a batch": {"POST", "", functionstest.BundleOf("batch",
+			functionstest.EntryOf("", "POST", "Patient", functionstest.Patient("", "1"))), nil},
+		"a request without answer": {"POST", "/Patient", functionstest.Patient("", "2"),
+			[]string{"Prefer: respond-async"}},
 	} {
 		got := ask(n, q.with(key))
-		if got.Status != 422 || got.At(t, "resourceType") != "OperationOutcome" || !strings.Contains(got.At(t, "issue", 0, "diagnostics"), "Idempotency-Key") {
+		if got.Status != 422 || got.At(t, "resourceType") != "OperationOutcome" ||
+			!strings.Contains(got.At(t, "issue", 0, "diagnostics"), "Idempotency-Key") {
 			t.Errorf("%s: got %d %s, want a 422 that tells of the key", name, got.Status, got.Body)
 		}
 	}
-	n.Must(200, "POST", "", functionstest.BundleOf("batch", functionstest.EntryOf("", "POST", "Patient", functionstest.Patient("", "3"))), `Idempotency-Key: "b"`)
-	got := n.Send("POST", "", functionstest.BundleOf("batch", functionstest.EntryOf("", "POST", "Patient", functionstest.Patient("", "3")), functionstest.EntryOf("", "POST", "Patient", functionstest.Patient("", "4"))), `Idempotency-Key: "b"`)
+	n.Must(200, "POST", "", functionstest.BundleOf("batch",
+		functionstest.EntryOf("", "POST", "Patient", functionstest.Patient("", "3"))), `Idempotency-Key: "b"`)
+	got := n.Send("POST", "", functionstest.BundleOf("batch",
+		functionstest.EntryOf("", "POST", "Patient", functionstest.Patient("", "3")),
+		functionstest.EntryOf("", "POST", "Patient", functionstest.Patient("", "4"))), `Idempotency-Key: "b"`)
 	if got.Status != 422 {
 		t.Errorf("a batch with one more entry: got %d %s, want 422", got.Status, got.Body)
 	}
@@ -110,18 +123,22 @@ func TestAKeyOfAnotherRequestIsRefused(t *testing.T) {
 
 func TestAMalformedKeyIsRefused(t *testing.T) {
 	n := functionstest.NewNode(t)
-	for _, key := range []string{``, `""`, `"`, `"a`, `a"`, `"a"b`, `"a";x=1`, `a b`, `a,b`, `"\a"`, `"a\`, "\"a\x01\"", "\"\xc3\xa4\"", "\xc3\xa4", `"` + strings.Repeat("x", 256) + `"`, strings.Repeat("x", 256)} {
+	for _, key := range []string{``, `""`, `"`, `"a`, `a"`, `"a"b`, `"a";x=1`, `a b`, `a,b`, `"\a"`, `"a\`, "\"a\x01\"",
+		"\"\xc3\xa4\"", "\xc3\xa4", `"` + strings.Repeat("x", 256) + `"`, strings.Repeat("x", 256)} {
 		r := request{"POST", "/Patient", functionstest.Patient("", "1"), nil}
 		got := sendLines(n, r, http.Header{"Idempotency-Key": {key}})
 		if got.Status != 400 || !strings.Contains(got.At(t, "issue", 0, "diagnostics"), "Idempotency-Key") {
 			t.Errorf("%q: got %d %s, want a 400 that tells of the header", key, got.Status, got.Body)
 		}
 	}
-	if got := sendLines(n, request{"POST", "/Patient", functionstest.Patient("", "1"), nil}, http.Header{"Idempotency-Key": {`"a"`, `"a"`}}); got.Status != 400 {
+	if got := sendLines(n, request{"POST", "/Patient", functionstest.Patient("", "1"), nil},
+		http.Header{"Idempotency-Key": {`"a"`, `"a"`}}); got.Status != 400 {
 		t.Errorf("two keys: got %d, want 400", got.Status)
 	}
-	for _, key := range []string{`"a"`, `a`, ` "a" `, `"\"\\ !~"`, `"` + strings.Repeat("x", 255) + `"`, `8e03978e-40d5-43e8-bc93-6894a57f9324`} {
-		if got := sendLines(n, request{"PUT", "/Patient/p", functionstest.Patient("p", "1"), nil}, http.Header{"Idempotency-Key": {key}}); got.Status > 201 {
+	for _, key := range []string{`"a"`, `a`, ` "a" `, `"\"\\ !~"`, `"` + strings.Repeat("x", 255) + `"`,
+		`8e03978e-40d5-43e8-bc93-6894a57f9324`} {
+		if got := sendLines(n, request{"PUT", "/Patient/p", functionstest.Patient("p", "1"), nil},
+			http.Header{"Idempotency-Key": {key}}); got.Status > 201 {
 			t.Errorf("%q: got %d %s", key, got.Status, got.Body)
 		}
 	}
@@ -179,7 +196,8 @@ func TestAKeyInFlightIsToldSo(t *testing.T) {
 func TestOfRacingDuplicatesOnTwoNodesOneTakesEffect(t *testing.T) {
 	n := functionstest.NewNode(t)
 	second := *n
-	writer := &write.Writer{Log: n.Log, Index: n.Index, Blobs: n.Blobs, Dialects: functionstest.Dialects(), Waiters: write.NewWaiters(n.Index), Partitions: 1, Now: time.Now}
+	writer := &write.Writer{Log: n.Log, Index: n.Index, Blobs: n.Blobs, Dialects: functionstest.Dialects(),
+		Waiters: write.NewWaiters(n.Index), Partitions: 1, Now: time.Now}
 	second.Front.Write = writer
 	second.Door = second.Handler(second.Front)
 	for round := range 30 {
@@ -188,7 +206,8 @@ func TestOfRacingDuplicatesOnTwoNodesOneTakesEffect(t *testing.T) {
 		var group sync.WaitGroup
 		for _, at := range []*functionstest.Node{n, &second} {
 			group.Go(func() {
-				got := at.Send("POST", "/Patient", functionstest.Patient("", fmt.Sprint(round)), fmt.Sprintf(`Idempotency-Key: "%d"`, round))
+				got := at.Send("POST", "/Patient", functionstest.Patient("", fmt.Sprint(round)),
+					fmt.Sprintf(`Idempotency-Key: "%d"`, round))
 				if got.Status != 201 {
 					t.Errorf("got %d %s", got.Status, got.Body)
 				}
@@ -202,7 +221,8 @@ func TestOfRacingDuplicatesOnTwoNodesOneTakesEffect(t *testing.T) {
 		count := 0
 		locations.Range(func(any, any) bool { count++; return true })
 		if count != 1 || fresh.Load() != 1 {
-			t.Fatalf("round %d: %d locations, %d answers that are no repetition; want one of each", round, count, fresh.Load())
+			t.Fatalf("round %d: %d locations, %d answers that are no repetition; want one of each", round, count,
+				fresh.Load())
 		}
 	}
 	if report := n.Verified(); report.Versions != 30 {
@@ -218,7 +238,8 @@ func TestWhatBecameOfAWriteThatNobodyWaitedForIsToldUnderItsKey(t *testing.T) {
 		key := fmt.Sprintf(`Idempotency-Key: "%d"`, status)
 		n.Must(202, "PUT", "/Patient/p", functionstest.Patient("p", "2"), match, key, "Prefer: respond-async")
 		n.CaughtUp()
-		if got := n.Must(status, "PUT", "/Patient/p", functionstest.Patient("p", "2"), match, key); got.Header.Get(replayed) != "true" {
+		if got := n.Must(status, "PUT", "/Patient/p", functionstest.Patient("p", "2"), match,
+			key); got.Header.Get(replayed) != "true" {
 			t.Errorf("%s: got %v, want the first outcome", match, got.Header)
 		}
 	}

@@ -9,7 +9,8 @@ import (
 
 // FuzzAnyKeyIsReadOrRefused: and a key in double quotes comes back as it was.
 func FuzzAnyKeyIsReadOrRefused(f *testing.F) {
-	for _, key := range []string{"", `a`, `"a"`, `"\"\\ !~"`, `"a`, `a"b`, `"\a"`, "\x00", "ä", strings.Repeat("x", maxKey+1)} {
+	for _, key := range []string{"", `a`, `"a"`, `"\"\\ !~"`, `"a`, `a"b`, `"\a"`, "\x00", "ä",
+		strings.Repeat("x", maxKey+1)} {
 		f.Add(key)
 	}
 	quoting := strings.NewReplacer(`\`, `\\`, `"`, `\"`)
@@ -33,7 +34,8 @@ func FuzzAnyKeyIsReadOrRefused(f *testing.F) {
 // FuzzAConditionalURLIsOfThisServerOrRefused: what is read of one is a part of it.
 func FuzzAConditionalURLIsOfThisServerOrRefused(f *testing.F) {
 	const base = "http://server.example/fhir"
-	for _, text := range []string{"identifier=1", "?identifier=1", "Patient?identifier=1", "/Patient?a=b", base + "/Patient?a=b", "http://other/Patient?a=b", "Observation?a=b", "?", "", "a=b?c"} {
+	for _, text := range []string{"identifier=1", "?identifier=1", "Patient?identifier=1", "/Patient?a=b",
+		base + "/Patient?a=b", "http://other/Patient?a=b", "Observation?a=b", "?", "", "a=b?c"} {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
@@ -44,7 +46,8 @@ func FuzzAConditionalURLIsOfThisServerOrRefused(f *testing.F) {
 		if !strings.HasSuffix(strings.TrimSpace(text), query) {
 			t.Errorf("%q is read as %q", text, query)
 		}
-		if again, err := criteriaOf("Patient?"+query, "Patient", base); query != "" && (err != nil || again != strings.TrimSpace(query) && again != query) {
+		if again, err := criteriaOf("Patient?"+query, "Patient", base); query != "" &&
+			(err != nil || again != strings.TrimSpace(query) && again != query) {
 			t.Errorf("%q with its type is read as %q, %v", query, again, err)
 		}
 	})

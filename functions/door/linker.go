@@ -7,8 +7,8 @@ import (
 	"binnacle/events/fhir"
 )
 
-// linker resolves the references of a request's documents (FHIR R4, http.html#trules and bundle.html#references): what the request
-// itself tells is written into the document, what only the log's order can tell becomes a link.
+// linker resolves the references of a request's documents (FHIR R4, http.html#trules and bundle.html#references):
+// what the request itself tells is written into the document, what only the log's order can tell becomes a link.
 type linker struct {
 	door *door
 	base string            // of this server as the client sees it
@@ -79,20 +79,24 @@ func (l *linker) link(change *events.Change, node fhir.Node, fullURL string) err
 			}
 		}
 		switch {
-		case ref.Kind == fhir.ContainedReference: // a matter of the document alone, so also where references may lead nowhere
+		// a matter of the document alone, so also where references may lead nowhere
+		case ref.Kind == fhir.ContainedReference:
 			failure = contained.Check(place, ref.Fragment)
 		case ref.Kind == fhir.RelativeReference && !l.lax && !l.door.Catalog.Known(ref.Type):
-			failure = invalid("the reference %.200q leads to nothing: %.64s is not a resource type of FHIR R4 that has an endpoint", place.Value, ref.Type).At(place.Node.Path())
+			failure = invalid("the reference %.200q leads to nothing: %.64s is not a resource type of FHIR R4 that "+
+				"has an endpoint", place.Value, ref.Type).At(place.Node.Path())
 		case ref.Kind == fhir.URNReference && !own:
 			if l.full != nil && fhir.IsPlaceholder(place.Value) {
-				failure = invalid("the reference %.100q leads to no entry of the transaction", place.Value).At(place.Node.Path())
+				failure = invalid("the reference %.100q leads to no entry of the transaction",
+					place.Value).At(place.Node.Path())
 			}
 		case ref.Kind == fhir.RelativeReference && own:
 			replace(len(place.Value)-len(below)+len("/"), "")
 		case ref.Kind == fhir.ConditionalReference:
 			query := l.door.Catalog.Relative(ref.Type, ref.Query, l.base)
 			if _, err := l.door.conditions.Parse(l.door.Tenant, ref.Type, query); err != nil {
-				failure = invalid("the conditional reference %.200q: %s", place.Value, events.TextOf(err)).At(place.Node.Path())
+				failure = invalid("the conditional reference %.200q: %s", place.Value,
+					events.TextOf(err)).At(place.Node.Path())
 				break
 			}
 			link(len(place.Value), events.Link{Change: -1, Type: ref.Type, Query: query})
@@ -109,18 +113,20 @@ func (l *linker) link(change *events.Change, node fhir.Node, fullURL string) err
 	return err
 }
 
-// noReference refuses a text that could lead to nothing: stored, it would look as if it had been held against what is there.
+// noReference refuses a text that could lead to nothing: stored, it would look as if it had been held against what is
+// there.
 func noReference(value string, own bool) *events.Error {
 	if own {
 		return invalid("the reference %.200q names this server, but no resource of it; write Type/id", value)
 	}
-	return invalid("%.200q is no reference; write Type/id, the URL of a resource of another server, a URN, or #id for what is contained", value)
+	return invalid("%.200q is no reference; write Type/id, the URL of a resource of another server, a URN, or #id "+
+		"for what is contained", value)
 }
 
-// inBundle finds the entry of a transaction that a name means: by its fullUrl, or relative to where the naming entry or this server is.
-// n is how many bytes of the name mean the entry; what may follow is a version of it or a fragment. A version must be the one that the entry was sent
-// with: "remove the version from the URL before matching fullUrl, and then match the version based on Resource.meta.versionId" (FHIR R4,
-// bundle.html#references).
+// inBundle finds the entry of a transaction that a name means: by its fullUrl, or relative to where the naming entry
+// or this server is. n is how many bytes of the name mean the entry; what may follow is a version of it or a
+// fragment. A version must be the one that the entry was sent with: "remove the version from the URL before matching
+// fullUrl, and then match the version based on Resource.meta.versionId" (FHIR R4, bundle.html#references).
 func (l *linker) inBundle(name string, ref fhir.Reference, fullURL string) (t target, n int, found bool) {
 	if l.full == nil {
 		return target{}, 0, false

@@ -20,7 +20,8 @@ func TestVersionsAndFragmentsStayBehindWhatIsResolved(t *testing.T) {
 	n := functionstest.NewNode(t)
 	n.Must(201, "PUT", "/Patient/v", functionstest.Patient("v", "1"))
 	n.Must(201, "PUT", "/Provenance/single", provenance("single"))
-	n.Must(200, "POST", "", functionstest.BundleOf("batch", functionstest.EntryOf("", "PUT", "Provenance/batch", provenance("batch"))))
+	n.Must(200, "POST", "", functionstest.BundleOf("batch",
+		functionstest.EntryOf("", "PUT", "Provenance/batch", provenance("batch"))))
 	for _, name := range []string{"Provenance/single", "Provenance/batch"} {
 		for _, part := range want {
 			if got := n.Stored(name); !strings.Contains(got, part) {
@@ -31,8 +32,11 @@ func TestVersionsAndFragmentsStayBehindWhatIsResolved(t *testing.T) {
 	n.Must(200, "POST", "", functionstest.BundleOf("transaction",
 		functionstest.EntryOf(functionstest.Base+"/Patient/v", "PUT", "Patient/v", functionstest.Patient("v", "2")),
 		functionstest.EntryOf(functionstest.Base+"/Provenance/whole", "PUT", "Provenance/whole", provenance("whole")),
-		functionstest.EntryOf("urn:uuid:1", "POST", "Practitioner", `{"resourceType":"Practitioner","identifier":[{"system":"urn:npi","value":"7"}]}`, `"ifNoneExist":"identifier=urn:npi|7"`),
-		functionstest.EntryOf("urn:uuid:2", "PUT", "Practitioner/fixed", `{"resourceType":"Practitioner","id":"fixed"}`),
+		functionstest.EntryOf("urn:uuid:1", "POST", "Practitioner",
+			`{"resourceType":"Practitioner","identifier":[{"system":"urn:npi","value":"7"}]}`,
+			`"ifNoneExist":"identifier=urn:npi|7"`),
+		functionstest.EntryOf("urn:uuid:2", "PUT", "Practitioner/fixed",
+			`{"resourceType":"Practitioner","id":"fixed"}`),
 		functionstest.EntryOf("", "PUT", "Provenance/late", `{"resourceType":"Provenance","id":"late",`+more+`,"target":[{"reference":"urn:uuid:1#a"},{"reference":"urn:uuid:2#b"}],
 			"text":{"status":"generated","div":"<a href='urn:uuid:1#c'/>"}}`)))
 	for _, part := range []string{`{"reference":"Patient/v/_history/1"},{"reference":"Patient/v/_history/1"},{"reference":"Patient\/v\/_history\/1"},{"reference":"Patient/v#\"p"},{"reference":"Patient/v/_history/1#p"}`,
@@ -43,7 +47,8 @@ func TestVersionsAndFragmentsStayBehindWhatIsResolved(t *testing.T) {
 	}
 	late := n.Stored("Provenance/late")
 	id := onlyID(n, "Practitioner", "fixed")
-	for _, part := range []string{`[{"reference":"Practitioner/` + id + `#a"},{"reference":"Practitioner/fixed#b"}]`, `<a href='Practitioner/` + id + `#c'/>`} {
+	for _, part := range []string{`[{"reference":"Practitioner/` + id + `#a"},{"reference":"Practitioner/fixed#b"}]`,
+		`<a href='Practitioner/` + id + `#c'/>`} {
 		if !strings.Contains(late, part) {
 			t.Errorf("a link that the projector resolves: lacks %s:\n%s", part, late)
 		}
@@ -68,7 +73,8 @@ func onlyID(n *functionstest.Node, kind, known string) string {
 	return found
 }
 
-// TestATransactionReplacesLinksByWhatTheyAre: elements of URI types and narratives, of whatever form the fullUrl is; no other strings.
+// TestATransactionReplacesLinksByWhatTheyAre: elements of URI types and narratives, of whatever form the fullUrl is;
+// no other strings.
 func TestATransactionReplacesLinksByWhatTheyAre(t *testing.T) {
 	const urn, oid, source = "urn:uuid:00000000-0000-4000-8000-000000000001", "urn:oid:1.2.3", "https://src.example/r4"
 	n := functionstest.NewNode(t)
@@ -77,15 +83,18 @@ func TestATransactionReplacesLinksByWhatTheyAre(t *testing.T) {
 		functionstest.EntryOf(urn, "POST", "Binary", binary),
 		functionstest.EntryOf(oid, "PUT", "Binary/o", `{"resourceType":"Binary","id":"o","contentType":"text/plain"}`),
 		functionstest.EntryOf(source+"/Binary/7", "POST", "Binary", binary),
-		functionstest.EntryOf(source+"/ValueSet/8", "POST", "ValueSet", `{"resourceType":"ValueSet","url":"`+source+`/ValueSet/8","status":"draft"}`),
+		functionstest.EntryOf(source+"/ValueSet/8", "POST", "ValueSet",
+			`{"resourceType":"ValueSet","url":"`+source+`/ValueSet/8","status":"draft"}`),
 		functionstest.EntryOf(source+"/DocumentReference/9", "PUT", "DocumentReference/d", `{"resourceType":"DocumentReference","id":"d","status":"current","description":"`+urn+`",
 			"type":{"coding":[{"system":"`+source+`/ValueSet/8","code":"`+urn+`"}]},
 			"extension":[{"url":"`+source+`/ValueSet/8","valueCanonical":"`+source+`/ValueSet/8"},{"url":"http://x","valueOid":"`+oid+`"},{"url":"http://y","valueUri":"http://elsewhere.example/Binary/7"}],
 			"content":[{"attachment":{"url":"`+urn+`"}},{"attachment":{"url":"https:\/\/src.example\/r4\/Binary\/7","title":"`+urn+`"}},{"attachment":{"url":"Binary/7"}}],
 			"text":{"status":"generated","div":"<a href='Binary/7'/><img src='`+source+`/Binary/7'/>"}}`)))
-	first, third := functionstest.NameOf(got.At(t, "entry", 0, "response", "location")), functionstest.NameOf(got.At(t, "entry", 2, "response", "location"))
+	first, third := functionstest.NameOf(got.At(t, "entry", 0, "response", "location")), functionstest.NameOf(got.At(t,
+		"entry", 2, "response", "location"))
 	document := n.Stored("DocumentReference/d")
-	for _, part := range []string{`"description":"` + urn + `"`, `"coding":[{"system":"` + source + `/ValueSet/8","code":"` + urn + `"}]`,
+	for _, part := range []string{`"description":"` + urn + `"`,
+		`"coding":[{"system":"` + source + `/ValueSet/8","code":"` + urn + `"}]`,
 		`[{"url":"` + source + `/ValueSet/8","valueCanonical":"` + source + `/ValueSet/8"},{"url":"http://x","valueOid":"Binary/o"},{"url":"http://y","valueUri":"http://elsewhere.example/Binary/7"}]`,
 		`[{"attachment":{"url":"` + first + `"}},{"attachment":{"url":"` + third + `","title":"` + urn + `"}},{"attachment":{"url":"` + third + `"}}]`,
 		`<a href='` + third + `'/><img src='` + third + `'/>`} {
@@ -93,7 +102,8 @@ func TestATransactionReplacesLinksByWhatTheyAre(t *testing.T) {
 			t.Errorf("lacks %s:\n%s", part, document)
 		}
 	}
-	if definition := n.Stored(functionstest.NameOf(got.At(t, "entry", 3, "response", "location"))); !strings.Contains(definition, `"url":"`+source+`/ValueSet/8"`) {
+	if definition := n.Stored(functionstest.NameOf(got.At(t, "entry", 3, "response",
+		"location"))); !strings.Contains(definition, `"url":"`+source+`/ValueSet/8"`) {
 		t.Errorf("a definition lost its URL: %s", definition)
 	}
 	n.Verified()
@@ -108,7 +118,8 @@ func TestAStoredBundleIsContent(t *testing.T) {
 			"text":{"status":"generated","div":"<a href='` + urn + `'/>"}},"request":{"method":"POST","url":"Observation","ifNoneExist":"identifier=` + urn + `"}}]}`
 	}
 	n := functionstest.NewNode(t)
-	for _, reference := range []string{"Patient/none", urn, "urn:uuid:to-nothing", functionstest.Base + "/Patient/none", "Patient?identifier=none", "Patient?no-such-parameter=1"} {
+	for _, reference := range []string{"Patient/none", urn, "urn:uuid:to-nothing", functionstest.Base + "/Patient/none",
+		"Patient?identifier=none", "Patient?no-such-parameter=1"} {
 		for _, kind := range []string{"collection", "document", "message", "transaction", "batch", "searchset"} {
 			content := inner("b", kind, reference)
 			n.Must(201, "PUT", "/Bundle/b", content)
@@ -117,8 +128,12 @@ func TestAStoredBundleIsContent(t *testing.T) {
 			}
 			n.Must(204, "DELETE", "/Bundle/b", "")
 			for _, outer := range []string{"batch", "transaction"} {
-				got := n.Must(200, "POST", "", functionstest.BundleOf(outer, functionstest.EntryOf(urn, "POST", "Practitioner", `{"resourceType":"Practitioner"}`), functionstest.EntryOf("", "PUT", "Bundle/b", content),
-					functionstest.EntryOf("", "POST", "Patient", `{"resourceType":"Patient","contained":[`+strings.Replace(content, `"id":"b"`, `"id":"c"`, 1)+`]}`)))
+				got := n.Must(200, "POST", "", functionstest.BundleOf(outer,
+					functionstest.EntryOf(urn, "POST", "Practitioner", `{"resourceType":"Practitioner"}`),
+					functionstest.EntryOf("", "PUT", "Bundle/b", content),
+					functionstest.EntryOf("", "POST", "Patient",
+						`{"resourceType":"Patient","contained":[`+strings.Replace(content, `"id":"b"`, `"id":"c"`,
+							1)+`]}`)))
 				for entry := range 3 {
 					if status := got.At(t, "entry", entry, "response", "status"); status != "201" {
 						t.Fatalf("entry %d of a %s: %s", entry, outer, got.Body)
@@ -133,7 +148,8 @@ func TestAStoredBundleIsContent(t *testing.T) {
 	}
 	// The other way round: what stands in a stored Bundle is no link to what has the same name here.
 	n.Must(201, "PUT", "/Composition/c", `{"resourceType":"Composition","id":"c","status":"final"}`)
-	n.Must(201, "PUT", "/Bundle/doc", `{"resourceType":"Bundle","id":"doc","type":"document","entry":[{"fullUrl":"http://a/Composition/c","resource":{"resourceType":"Composition","id":"c","status":"final"}}]}`)
+	n.Must(201, "PUT", "/Bundle/doc",
+		`{"resourceType":"Bundle","id":"doc","type":"document","entry":[{"fullUrl":"http://a/Composition/c","resource":{"resourceType":"Composition","id":"c","status":"final"}}]}`)
 	n.Must(204, "DELETE", "/Composition/c", "")
 	n.Verified()
 }

@@ -20,7 +20,8 @@ func TestAPreconditionThatNobodyReadsIsRefused(t *testing.T) {
 		if c.method == "DELETE" {
 			body = ""
 		}
-		if got := n.Send(c.method, "/Patient/p", body, c.header); got.Status != 400 || !strings.Contains(got.Body, c.says) {
+		if got := n.Send(c.method, "/Patient/p", body, c.header); got.Status != 400 ||
+			!strings.Contains(got.Body, c.says) {
 			t.Errorf("%s with %s: got %d %s", c.method, c.header, got.Status, got.Body)
 		}
 	}
@@ -29,8 +30,10 @@ func TestAPreconditionThatNobodyReadsIsRefused(t *testing.T) {
 // TestAFullURLNamesNothingThatIsContained: else references to what a resource contains would be rewritten.
 func TestAFullURLNamesNothingThatIsContained(t *testing.T) {
 	n := functionstest.NewNode(t)
-	bundle := functionstest.BundleOf("transaction", functionstest.EntryOf("#p", "POST", "Patient", `{"resourceType":"Patient"}`),
-		functionstest.EntryOf("", "PUT", "Observation/o", `{"resourceType":"Observation","id":"o","status":"final","code":{"text":"x"},"contained":[{"resourceType":"Patient","id":"p"}],"subject":{"reference":"#p"}}`))
+	bundle := functionstest.BundleOf("transaction",
+		functionstest.EntryOf("#p", "POST", "Patient", `{"resourceType":"Patient"}`),
+		functionstest.EntryOf("", "PUT", "Observation/o",
+			`{"resourceType":"Observation","id":"o","status":"final","code":{"text":"x"},"contained":[{"resourceType":"Patient","id":"p"}],"subject":{"reference":"#p"}}`))
 	if got := n.Send("POST", "/", bundle); got.Status != 400 || !strings.Contains(got.Body, "Bundle.entry[0].fullUrl") {
 		t.Errorf("got %d %s", got.Status, got.Body)
 	}
@@ -40,7 +43,8 @@ func TestAFullURLNamesNothingThatIsContained(t *testing.T) {
 func TestWhatIsContainedCanBeRead(t *testing.T) {
 	n := functionstest.NewNode(t)
 	body := `{"resourceType":"Observation","id":"o","status":"final","code":{"text":"x"},"contained":[{"resourceType":"Patient","id":"p","birthDate":"nodate"}],"subject":{"reference":"#p"}}`
-	if got := n.Send("PUT", "/Observation/o", body); got.Status != 400 || !strings.Contains(got.Body, "Observation.contained[0].birthDate") {
+	if got := n.Send("PUT", "/Observation/o", body); got.Status != 400 ||
+		!strings.Contains(got.Body, "Observation.contained[0].birthDate") {
 		t.Errorf("got %d %s", got.Status, got.Body)
 	}
 	long := `{"resourceType":"Patient","id":"p","name":[{"family":"` + strings.Repeat("x", 1<<20+1) + `"}]}`

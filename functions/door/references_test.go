@@ -15,7 +15,8 @@ func entered(n *functionstest.Node, kind, id, resource string, headers ...string
 	statuses[0], texts = fmt.Sprint(single.Status), single.Body
 	for i, form := range []string{"batch", "transaction"} {
 		resource := strings.Replace(resource, `"id":"`+id+`"`, `"id":"`+id+form+`"`, 1)
-		got := n.Send("POST", "", functionstest.BundleOf(form, functionstest.EntryOf("", "PUT", kind+"/"+id+form, resource)), headers...)
+		got := n.Send("POST", "", functionstest.BundleOf(form,
+			functionstest.EntryOf("", "PUT", kind+"/"+id+form, resource)), headers...)
 		if statuses[1+i] = fmt.Sprint(got.Status); got.Status == 200 {
 			statuses[1+i] = got.At(n.T.(*testing.T), "entry", 0, "response", "status")
 		}
@@ -24,7 +25,8 @@ func entered(n *functionstest.Node, kind, id, resource string, headers ...string
 	return statuses, texts
 }
 
-// TestAReferenceLeadsSomewhereInWhateverSpelling: what names this server is held against what is there, and what could lead to nothing is refused.
+// TestAReferenceLeadsSomewhereInWhateverSpelling: what names this server is held against what is there, and what
+// could lead to nothing is refused.
 func TestAReferenceLeadsSomewhereInWhateverSpelling(t *testing.T) {
 	n := functionstest.NewNode(t)
 	n.Must(201, "PUT", "/Patient/v", functionstest.Patient("v", "1"))
@@ -76,7 +78,8 @@ func TestAReferenceLeadsSomewhereInWhateverSpelling(t *testing.T) {
 			}
 		}
 		if c.status != "201" {
-			if got, texts := entered(n, "Observation", id, observation, "Binnacle-Allow-Dangling: true"); got != [3]string{"201", "201", "201"} {
+			if got, texts := entered(n, "Observation", id, observation,
+				"Binnacle-Allow-Dangling: true"); got != [3]string{"201", "201", "201"} {
 				t.Errorf("%q, dangling: got %v: %s", c.reference, got, texts)
 			}
 		}
@@ -84,23 +87,28 @@ func TestAReferenceLeadsSomewhereInWhateverSpelling(t *testing.T) {
 	n.Verified()
 }
 
-// TestATransactionFindsItsEntriesInWhateverSpelling: URNs and hosts have no case, and a version is that of the entry or not of it.
+// TestATransactionFindsItsEntriesInWhateverSpelling: URNs and hosts have no case, and a version is that of the entry
+// or not of it.
 func TestATransactionFindsItsEntriesInWhateverSpelling(t *testing.T) {
 	const urn = "urn:uuid:0000000a-0000-4000-8000-00000000000b"
 	n := functionstest.NewNode(t)
 	n.Must(201, "PUT", "/Patient/u", functionstest.Patient("u", "1"))
 	n.Must(201, "PUT", "/Patient/v", functionstest.Patient("v", "1"))
 	provenance := func(references ...string) string {
-		return functionstest.EntryOf("", "PUT", "Provenance/x", `{"resourceType":"Provenance","id":"x","agent":[{"who":{"display":"x"}}],"recorded":"2024-01-01T00:00:00Z","target":[{"reference":"`+strings.Join(references, `"},{"reference":"`)+`"}]}`)
+		return functionstest.EntryOf("", "PUT", "Provenance/x",
+			`{"resourceType":"Provenance","id":"x","agent":[{"who":{"display":"x"}}],"recorded":"2024-01-01T00:00:00Z","target":[{"reference":"`+strings.Join(references, `"},{"reference":"`)+`"}]}`)
 	}
 	versioned := func(id, version string) string {
-		return strings.Replace(functionstest.Patient(id, "7"), `"active"`, `"meta":{"versionId":"`+version+`"},"active"`, 1)
+		return strings.Replace(functionstest.Patient(id, "7"), `"active"`,
+			`"meta":{"versionId":"`+version+`"},"active"`, 1)
 	}
 	n.Must(200, "POST", "", functionstest.BundleOf("transaction",
 		functionstest.EntryOf(urn, "PUT", "Patient/a", functionstest.Patient("a", "1")),
 		functionstest.EntryOf("https://Src.example:443/r4/Patient/1", "POST", "Patient", versioned("", "4")),
 		functionstest.EntryOf("https://src.example/r4/Patient/2", "PUT", "Patient/c", versioned("c", "1")),
-		provenance(strings.ToUpper(urn), "HTTPS://src.example/r4/Patient/1", "https://src.example/r4/Patient/1/_history/4", "https://src.example/r4/Patient/1/_history/3", "https://src.example/r4/Patient/2/_history/1")))
+		provenance(strings.ToUpper(urn), "HTTPS://src.example/r4/Patient/1",
+			"https://src.example/r4/Patient/1/_history/4", "https://src.example/r4/Patient/1/_history/3",
+			"https://src.example/r4/Patient/2/_history/1")))
 	stored := n.Stored("Provenance/x")
 	_, id, _ := strings.Cut(stored, `"Patient/a"},{"reference":"Patient/`)
 	id, _, _ = strings.Cut(id, `"`)
@@ -114,13 +122,22 @@ func TestATransactionFindsItsEntriesInWhateverSpelling(t *testing.T) {
 		bundle string
 	}{
 		"a UUID of no entry": {400, "no entry", functionstest.BundleOf("transaction", provenance("URN:UUID:1"))},
-		"one fullUrl in two spellings": {400, "same fullUrl", functionstest.BundleOf("transaction", functionstest.EntryOf(urn, "PUT", "Patient/d", functionstest.Patient("d", "1")),
-			functionstest.EntryOf(strings.ToUpper(urn), "PUT", "Patient/e", functionstest.Patient("e", "1")))},
-		"a version that the update makes not": {409, "1 to 1", functionstest.BundleOf("transaction", functionstest.EntryOf("", "PUT", "Patient/v", functionstest.Patient("v", "1")), provenance("Patient/v/_history/2"))},
-		"a version that the update makes":     {200, "", functionstest.BundleOf("transaction", functionstest.EntryOf("", "PUT", "Patient/u", functionstest.Patient("u", "2")), provenance("Patient/u/_history/2"))},
+		"one fullUrl in two spellings": {400, "same fullUrl",
+			functionstest.BundleOf("transaction", functionstest.EntryOf(urn, "PUT", "Patient/d",
+				functionstest.Patient("d", "1")),
+				functionstest.EntryOf(strings.ToUpper(urn), "PUT", "Patient/e", functionstest.Patient("e", "1")))},
+		"a version that the update makes not": {409, "1 to 1",
+			functionstest.BundleOf("transaction", functionstest.EntryOf("", "PUT", "Patient/v",
+				functionstest.Patient("v", "1")), provenance("Patient/v/_history/2"))},
+		"a version that the update makes": {200, "",
+			functionstest.BundleOf("transaction", functionstest.EntryOf("", "PUT", "Patient/u",
+				functionstest.Patient("u", "2")), provenance("Patient/u/_history/2"))},
 		"a version behind a link": {409, "version 9", functionstest.BundleOf("transaction",
-			functionstest.EntryOf("https://src.example/r4/Patient/9", "POST", "Patient", versioned("", "9"), `"ifNoneExist":"identifier=urn:s|99"`), provenance("https://src.example/r4/Patient/9/_history/9"))},
-		"what a condition finds is deleted": {412, "no resource", functionstest.BundleOf("transaction", functionstest.EntryOf("", "DELETE", "Patient/c", ""), provenance("Patient?identifier=urn:s|7&_id=c"))},
+			functionstest.EntryOf("https://src.example/r4/Patient/9", "POST", "Patient", versioned("", "9"),
+				`"ifNoneExist":"identifier=urn:s|99"`), provenance("https://src.example/r4/Patient/9/_history/9"))},
+		"what a condition finds is deleted": {412, "no resource",
+			functionstest.BundleOf("transaction", functionstest.EntryOf("", "DELETE", "Patient/c", ""),
+				provenance("Patient?identifier=urn:s|7&_id=c"))},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := n.Send("POST", "", c.bundle); got.Status != c.status || !strings.Contains(got.Body, c.text) {
@@ -131,7 +148,8 @@ func TestATransactionFindsItsEntriesInWhateverSpelling(t *testing.T) {
 	n.Verified()
 }
 
-// TestWhatIsContainedHasItsPlace: who is contained has a type and an id of its own, and a local reference leads there, wherever references may lead.
+// TestWhatIsContainedHasItsPlace: who is contained has a type and an id of its own, and a local reference leads
+// there, wherever references may lead.
 func TestWhatIsContainedHasItsPlace(t *testing.T) {
 	n := functionstest.NewNode(t)
 	for i, c := range []struct{ inside, place string }{ // of an Observation; "": it is taken
@@ -153,7 +171,9 @@ func TestWhatIsContainedHasItsPlace(t *testing.T) {
 			if c.place == "" {
 				want = "201"
 			}
-			got, texts := entered(n, "Observation", id, `{"resourceType":"Observation","id":"`+id+`","status":"final","code":{},`+c.inside+`}`, "Binnacle-Allow-Dangling: "+dangling)
+			got, texts := entered(n, "Observation", id,
+				`{"resourceType":"Observation","id":"`+id+`","status":"final","code":{},`+c.inside+`}`,
+				"Binnacle-Allow-Dangling: "+dangling)
 			if got != [3]string{want, want, want} {
 				t.Errorf("%s: got %v, want %s from all: %s", c.inside, got, want, texts)
 			}
@@ -167,7 +187,8 @@ func TestWhatIsContainedHasItsPlace(t *testing.T) {
 	n.Verified()
 }
 
-// TestAReferenceThatStoodMayStay: who changes something else need not mend what a deletion has left behind. A new reference leads somewhere.
+// TestAReferenceThatStoodMayStay: who changes something else need not mend what a deletion has left behind. A new
+// reference leads somewhere.
 func TestAReferenceThatStoodMayStay(t *testing.T) {
 	n := functionstest.NewNode(t)
 	patient := func(id, more string, targets ...string) string { // in an extension no search parameter sees them
@@ -175,7 +196,8 @@ func TestAReferenceThatStoodMayStay(t *testing.T) {
 		for _, target := range targets {
 			extensions = append(extensions, `{"url":"http://x","valueReference":{"reference":"`+target+`"}}`)
 		}
-		return `{"resourceType":"Patient","id":"` + id + `","extension":[` + strings.Join(extensions, ",") + `]` + more + `}`
+		return `{"resourceType":"Patient","id":"` + id + `","extension":[` + strings.Join(extensions,
+			",") + `]` + more + `}`
 	}
 	const gone, other = "Organization/gone", "Organization/other"
 	n.Must(201, "PUT", "/"+gone, `{"resourceType":"Organization","id":"gone"}`)

@@ -38,7 +38,8 @@ func (d *door) create(rw http.ResponseWriter, r *http.Request) error {
 	return d.single(rw, r, change, data)
 }
 
-// update answers PUT [base]/Type/id (FHIR R4, http.html#update) and, without an id, the conditional form PUT [base]/Type?query.
+// update answers PUT [base]/Type/id (FHIR R4, http.html#update) and, without an id, the conditional form PUT
+// [base]/Type?query.
 func (d *door) update(rw http.ResponseWriter, r *http.Request) error {
 	change := events.Change{Operation: events.Update, Type: d.ask.Type, ID: d.ask.ID, Entry: -1}
 	if err := d.target(&change); err != nil {
@@ -58,7 +59,8 @@ func (d *door) update(rw http.ResponseWriter, r *http.Request) error {
 	return d.single(rw, r, change, data)
 }
 
-// delete answers DELETE [base]/Type/id (FHIR R4, http.html#delete) and, without an id, the conditional form DELETE [base]/Type?query.
+// delete answers DELETE [base]/Type/id (FHIR R4, http.html#delete) and, without an id, the conditional form DELETE
+// [base]/Type?query.
 func (d *door) delete(rw http.ResponseWriter, r *http.Request) error {
 	change := events.Change{Operation: events.Delete, Type: d.ask.Type, ID: d.ask.ID, Entry: -1}
 	if err := d.target(&change); err != nil {
@@ -97,8 +99,8 @@ func (d *door) content(change *events.Change, data []byte) error {
 	return d.linker(nil).link(change, resource.Node, "")
 }
 
-// checkIdentity holds that the resource is of the change's type and has its id, and gives a conditional update the id under which it
-// would be created.
+// checkIdentity holds that the resource is of the change's type and has its id, and gives a conditional update the id
+// under which it would be created.
 func checkIdentity(change *events.Change, resource fhir.Resource, newID func() string) error {
 	if resource.Type != change.Type {
 		return invalid("the resource is a %s, but it was sent to %s", resource.Type, change.Type).At("resourceType")
@@ -114,7 +116,8 @@ func checkIdentity(change *events.Change, resource fhir.Resource, newID func() s
 	case resource.ID == "":
 		return invalid("an update needs the id in the resource: %s", change.ID).At(change.Type + ".id")
 	case resource.ID != change.ID:
-		return invalid("the id in the resource is %s, but it was sent to %s/%s", resource.ID, change.Type, change.ID).At(change.Type + ".id")
+		return invalid("the id in the resource is %s, but it was sent to %s/%s", resource.ID, change.Type,
+			change.ID).At(change.Type + ".id")
 	}
 	return nil
 }
@@ -145,12 +148,13 @@ func (d *door) fingerprint(r *http.Request, body []byte) events.Hash {
 	return fingerprint(r, strings.TrimPrefix(r.URL.Path, d.Base), body)
 }
 
-// event makes the event of changes. request is the request's fingerprint; part tells the entries of a batch apart, counted from 1; 0: the
-// event is the whole request.
+// event makes the event of changes. request is the request's fingerprint; part tells the entries of a batch apart,
+// counted from 1; 0: the event is the whole request.
 func (d *door) event(request events.Hash, part int, changes ...events.Change) events.Event {
 	event := events.Event{ID: d.NewID(), Tenant: d.tenant, Time: d.Now(), Changes: changes, AllowDangling: d.dangling}
 	if d.key != "" {
-		event.IdempotencyKey, event.Repeat = d.key, events.Repeat{Request: request, Part: part, Window: d.Limits.KeyWindow}
+		event.IdempotencyKey, event.Repeat = d.key, events.Repeat{Request: request, Part: part,
+			Window: d.Limits.KeyWindow}
 	}
 	return event
 }

@@ -16,7 +16,8 @@ import (
 // leftPause is how long one line tells of all clients that have left, or were refused for one reason.
 const leftPause = time.Minute
 
-// left counts what happens thousands of times a second, as clients that do not wait for the answers to their writes, so that a line tells of it now and then.
+// left counts what happens thousands of times a second, as clients that do not wait for the answers to their writes,
+// so that a line tells of it now and then.
 type left struct {
 	mu    sync.Mutex
 	count int64     // since the last line
@@ -45,7 +46,8 @@ func (l *left) note(now time.Time) int64 {
 	return count
 }
 
-// turnedAway counts the writes that could not be taken for now, by their reasons: a server that is over its limits refuses thousands a second.
+// turnedAway counts the writes that could not be taken for now, by their reasons: a server that is over its limits
+// refuses thousands a second.
 type turnedAway struct {
 	mu      sync.Mutex
 	reasons map[string]*left
@@ -80,7 +82,8 @@ func (d *door) tell(r *http.Request, status int, err error) {
 	switch {
 	case hasLeft(r, err):
 		if count := d.left.note(d.Now()); count > 0 {
-			d.Logger.Info("clients left before their writes were answered; the last one is told", "since the last line", count, "method", r.Method, "path", r.URL.Path,
+			d.Logger.Info("clients left before their writes were answered; the last one is told", "since the last line",
+				count, "method", r.Method, "path", r.URL.Path,
 				"request", r.Header.Get("X-Request-Id"), "error", err)
 		}
 		if d.Left != nil {
@@ -88,13 +91,16 @@ func (d *door) tell(r *http.Request, status int, err error) {
 		}
 	case status == http.StatusServiceUnavailable:
 		if count := d.turnedAway.note(d.Now(), err); count > 0 {
-			d.Logger.Warn("writes could not be taken now, and were told to come again; the last one is told", "since the last line", count, "method", r.Method, "path", r.URL.Path,
+			d.Logger.Warn("writes could not be taken now, and were told to come again; the last one is told",
+				"since the last line", count, "method", r.Method, "path", r.URL.Path,
 				"request", r.Header.Get("X-Request-Id"), "error", err)
 		}
 	case status >= http.StatusInternalServerError:
-		d.Logger.Error("a write failed", "method", r.Method, "path", r.URL.Path, "status", status, "request", r.Header.Get("X-Request-Id"), "error", err)
+		d.Logger.Error("a write failed", "method", r.Method, "path", r.URL.Path, "status", status, "request",
+			r.Header.Get("X-Request-Id"), "error", err)
 	default:
-		d.Logger.Debug("a write was refused", "method", r.Method, "path", r.URL.Path, "status", status, "request", r.Header.Get("X-Request-Id"), "reason", err)
+		d.Logger.Debug("a write was refused", "method", r.Method, "path", r.URL.Path, "status", status, "request",
+			r.Header.Get("X-Request-Id"), "reason", err)
 	}
 }
 

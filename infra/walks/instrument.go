@@ -1,8 +1,9 @@
-// Package walks tells which of the project's files one request enters, in order, and how often its way comes back to a file
-// that it had left: what somebody sees who follows the request with a debugger and steps into everything.
+// Package walks tells which of the project's files one request enters, in order, and how often its way comes back to
+// a file that it had left: what somebody sees who follows the request with a debugger and steps into everything.
 //
-// The program is built from changed copies of its sources, in which every function begins with a note that it was entered. It
-// promises that a count doesn't depend on the machine: what other goroutines do meanwhile is not part of a walk.
+// The program is built from changed copies of its sources, in which every function begins with a note that it was
+// entered. It promises that a count doesn't depend on the machine: what other goroutines do meanwhile is not part of
+// a walk.
 package walks
 
 import (
@@ -20,14 +21,16 @@ import (
 	"strings"
 )
 
-// Instrument writes changed copies of the project's sources into a folder, and returns the file that `go build -overlay` takes.
+// Instrument writes changed copies of the project's sources into a folder, and returns the file that `go build
+// -overlay` takes.
 func Instrument(root, folder string) (overlay string, err error) {
 	replaced := struct{ Replace map[string]string }{map[string]string{}}
 	err = filepath.WalkDir(root, func(file string, entry fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			return err
-		case entry.IsDir() && (file != root && strings.HasPrefix(entry.Name(), ".") || entry.Name() == "testdata" || file == filepath.Join(root, "infra", "walks")):
+		case entry.IsDir() && (file != root && strings.HasPrefix(entry.Name(), ".") || entry.Name() == "testdata" ||
+			file == filepath.Join(root, "infra", "walks")):
 			return filepath.SkipDir
 		case entry.IsDir() || !strings.HasSuffix(file, ".go") || strings.HasSuffix(file, "_test.go"):
 			return nil

@@ -20,16 +20,12 @@ type Visit struct {
 	Climbs     bool   // the file has a function under way: what it called calls it
 }
 
-// Count follows the entries that are part of a walk. begins tells whether an entry begins it: what its goroutine enters from then on, and those
-// goroutines that this one starts, is the walk. It ends where it enters a file below a folder that last names; "" for none.
+// Count follows the entries that are part of a walk. begins tells whether an entry begins it: what its goroutine
+// enters from then on, and those goroutines that this one starts, is the walk. It ends where it enters a file below a
+// folder that last names; "" for none.
 func Count(root string, entries []entered.Entry, begins func(entered.Entry) bool, last string) Walk {
 	var w Walk
-	part := map[int]bool{}
-	for _, e := range entries {
-		if !part[e.Goroutine] && !part[e.Parent] && !begins(e) {
-			continue
-		}
-		part[e.Goroutine] = true
+	for _, e := range partOf(entries, begins) {
 		to := inside(root, e.Stack[0].File)
 		if last != "" && strings.HasPrefix(to, last+"/") {
 			break
@@ -44,6 +40,25 @@ func Count(root string, entries []entered.Entry, begins func(entered.Entry) bool
 		}
 	}
 	return w
+}
+
+// partOf returns the entries of a walk, those of each goroutine together: goroutines take turns as they like.
+func partOf(entries []entered.Entry, begins func(entered.Entry) bool) (part []entered.Entry) {
+	of := map[int][]entered.Entry{}
+	var order []int
+	for _, e := range entries {
+		if of[e.Goroutine] == nil {
+			if of[e.Parent] == nil && !begins(e) {
+				continue
+			}
+			order = append(order, e.Goroutine)
+		}
+		of[e.Goroutine] = append(of[e.Goroutine], e)
+	}
+	for _, goroutine := range order {
+		part = append(part, of[goroutine]...)
+	}
+	return part
 }
 
 func inside(root, file string) string {

@@ -37,21 +37,24 @@ func (d *Door) writeSearch(ctx context.Context, answer *rest.Answer, s *search, 
 		return nil
 	}
 	if outcome != nil { // it stands nowhere but in this bundle
-		d.wrote(ctx, bundle.Entry(documents.BundleEntry{FullURL: uuid.New().URN(), Resource: outcome, SearchMode: "outcome"}))
+		d.wrote(ctx, bundle.Entry(documents.BundleEntry{FullURL: uuid.New().URN(), Resource: outcome,
+			SearchMode: "outcome"}))
 	}
 	d.wrote(ctx, bundle.Close())
 	return nil
 }
 
-// outcome is the entry that tells what was dropped from a search, and how it was answered if that was asked; nil when there is
-// nothing to tell.
+// outcome is the entry that tells what was dropped from a search, and how it was answered if that was asked; nil when
+// there is nothing to tell.
 func (s *search) outcome(plan string) []byte {
 	var issues []documents.Issue
 	for _, dropped := range s.parsed.Issues {
-		issues = append(issues, documents.Issue{Severity: documents.SeverityWarning, Code: rest.IssueCodeOf(dropped.Kind), Diagnostics: dropped.Text})
+		issues = append(issues, documents.Issue{Severity: documents.SeverityWarning,
+			Code: rest.IssueCodeOf(dropped.Kind), Diagnostics: dropped.Text})
 	}
 	if s.parsed.Query.Explain {
-		issues = append(issues, documents.Issue{Severity: documents.SeverityInformation, Code: "informational", Diagnostics: plan})
+		issues = append(issues, documents.Issue{Severity: documents.SeverityInformation, Code: "informational",
+			Diagnostics: plan})
 	}
 	if len(issues) == 0 {
 		return nil
@@ -69,7 +72,8 @@ type searchEntries struct {
 }
 
 // write writes versions with their contents; false when the client has gone.
-func (e *searchEntries) write(ctx context.Context, versions []projections.Version, contents [][]byte, mode string) bool {
+func (e *searchEntries) write(ctx context.Context, versions []projections.Version, contents [][]byte,
+	mode string) bool {
 	parsed := &e.search.parsed
 	elements := parsed.Elements
 	if mode != "match" {
@@ -89,7 +93,8 @@ func (e *searchEntries) write(ctx context.Context, versions []projections.Versio
 		if err != nil {
 			e.door.abort(ctx, err, version.Type, version.ID, version.Number)
 		}
-		entry := documents.BundleEntry{FullURL: e.search.base + "/" + version.Type + "/" + version.ID, Resource: e.buffer, SearchMode: mode}
+		entry := documents.BundleEntry{FullURL: e.search.base + "/" + version.Type + "/" + version.ID,
+			Resource: e.buffer, SearchMode: mode}
 		if !e.door.wrote(ctx, e.bundle.Entry(entry)) {
 			return false
 		}
@@ -130,9 +135,12 @@ func (d *Door) writeHistory(ctx context.Context, answer *rest.Answer, h *history
 			before = found.page.Versions[i+1]
 		}
 		request, status := asked(version, before)
-		entry := documents.BundleEntry{FullURL: h.fullURL, Request: &request, Response: &documents.BundleResponse{Status: status, ETag: rest.ETagOf(version.Number), LastModified: version.Time}}
+		entry := documents.BundleEntry{FullURL: h.fullURL, Request: &request,
+			Response: &documents.BundleResponse{Status: status, ETag: rest.ETagOf(version.Number),
+				LastModified: version.Time}}
 		if !version.Deleted {
-			if resource, err = documents.Stamp(resource[:0], found.contents[i], version.ID, version.Number, version.Time); err != nil {
+			if resource, err = documents.Stamp(resource[:0], found.contents[i], version.ID, version.Number,
+				version.Time); err != nil {
 				d.abort(ctx, err, version.Type, version.ID, version.Number)
 			}
 			entry.Resource = resource
@@ -147,7 +155,8 @@ func (d *Door) writeHistory(ctx context.Context, answer *rest.Answer, h *history
 
 // asked tells the request that made a version, and how it was answered. before is the version before it.
 func asked(version, before projections.Version) (documents.BundleRequest, int) {
-	request, status := documents.BundleRequest{Method: http.MethodPut, URL: version.Type + "/" + version.ID}, http.StatusOK
+	request, status := documents.BundleRequest{Method: http.MethodPut,
+		URL: version.Type + "/" + version.ID}, http.StatusOK
 	switch {
 	case version.Deleted:
 		request.Method, status = http.MethodDelete, http.StatusNoContent
@@ -167,9 +176,11 @@ func (d *Door) wrote(ctx context.Context, err error) bool {
 	return err == nil
 }
 
-// abort breaks an answer off that has begun and cannot be finished, so that the client does not take a part for the whole.
+// abort breaks an answer off that has begun and cannot be finished, so that the client does not take a part for the
+// whole.
 func (d *Door) abort(ctx context.Context, err error, resourceType, id string, version int64) {
-	d.Logger.ErrorContext(ctx, "a stored version cannot be shown; the answer is broken off", "resource", fmt.Sprintf("%s/%s/_history/%d", resourceType, id, version), "cause", err)
+	d.Logger.ErrorContext(ctx, "a stored version cannot be shown; the answer is broken off", "resource",
+		fmt.Sprintf("%s/%s/_history/%d", resourceType, id, version), "cause", err)
 	panic(http.ErrAbortHandler)
 }
 

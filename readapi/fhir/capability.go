@@ -118,23 +118,29 @@ func newCapability(config Config, table *rest.Table) (*capability, error) {
 func restOf(config Config, table *rest.Table) restMode {
 	told := restMode{
 		Mode: "server",
-		Documentation: "A search is answered at the state of its first page, however much is written while it is paged through. " +
-			"Reference parameters can be chained (subject.name, subject:Patient.organization.name) and reversed (_has:Observation:patient:code), to any depth. " +
+		Documentation: "A search is answered at the state of its first page, however much is written while it is " +
+			"paged through. " +
+			"Reference parameters can be chained (subject.name, subject:Patient.organization.name) and reversed " +
+			"(_has:Observation:patient:code), to any depth. " +
 			"A chain looks into contained resources, too, over up to three references. " +
-			"Answers carry " + rest.HeaderPosition + "; a request that sends it back as " + rest.HeaderMinPosition + " reads at least what that answer knew.",
+			"Answers carry " + rest.HeaderPosition + "; a request that sends it back as " +
+			rest.HeaderMinPosition + " reads at least what that answer knew.",
 	}
 	if config.Reader != nil {
 		told.SearchParam = systemParams(config.Catalog)
 		for _, name := range config.Catalog.Compartments() {
-			told.Compartment = append(told.Compartment, "http://hl7.org/fhir/CompartmentDefinition/"+strings.ToLower(name[:1])+name[1:])
+			told.Compartment = append(told.Compartment,
+				"http://hl7.org/fhir/CompartmentDefinition/"+strings.ToLower(name[:1])+name[1:])
 		}
 	}
 	told.Interaction, told.Operation = offersOf(table, "")
 	reverse := reverseIncludes(config.Catalog)
 	for _, resourceType := range config.Catalog.Types() {
 		resource := resourceOffer{
-			Type: resourceType, Versioning: "versioned", ReadHistory: table.Has("vread"), UpdateCreate: table.Has("update"),
-			ConditionalCreate: table.Has("create"), ConditionalUpdate: table.Has("update-conditional"), ConditionalDelete: "not-supported",
+			Type: resourceType, Versioning: "versioned", ReadHistory: table.Has("vread"),
+			UpdateCreate:      table.Has("update"),
+			ConditionalCreate: table.Has("create"), ConditionalUpdate: table.Has("update-conditional"),
+			ConditionalDelete: "not-supported",
 		}
 		if resource.Interaction, resource.Operation = offersOf(table, resourceType); resource.Interaction == nil {
 			continue
@@ -179,14 +185,16 @@ func offersOf(table *rest.Table, resourceType string) (interactions []interactio
 			interactions = append(interactions, interactionOffer{Code: code, Documentation: hint})
 		}
 		offered := operationOffer{Name: row.Path[strings.LastIndexByte(row.Path, '$')+1:], Definition: row.Definition}
-		if row.Definition != "" && !slices.Contains(operations, offered) { // an operation may have a row for GET and one for POST
+		// an operation may have a row for GET and one for POST
+		if row.Definition != "" && !slices.Contains(operations, offered) {
 			operations = append(operations, offered)
 		}
 	}
 	return interactions, operations
 }
 
-// referencePolicy tells how references in resources of a type are treated. What a Bundle holds belongs to it: nothing is enforced there.
+// referencePolicy tells how references in resources of a type are treated. What a Bundle holds belongs to it: nothing
+// is enforced there.
 func referencePolicy(config Config, resourceType string) []string {
 	policy := []string{"literal", "logical"}
 	if !config.Dangling && !config.Catalog.Shape(resourceType).Opaque {
@@ -222,7 +230,8 @@ func searchParams(known *catalog.Catalog, resourceType string) []searchParamOffe
 	var offers []searchParamOffer
 	for _, param := range known.Params(resourceType) {
 		if param.Searchable() {
-			offers = append(offers, searchParamOffer{Name: param.Code, Definition: param.URL, Type: param.Kind.String(), Documentation: usageOf(param)})
+			offers = append(offers, searchParamOffer{Name: param.Code, Definition: param.URL, Type: param.Kind.String(),
+				Documentation: usageOf(param)})
 		}
 	}
 	return offers
@@ -251,8 +260,9 @@ func usageOf(param *extract.Param) string {
 	return strings.Join(parts, ". ")
 }
 
-// headerLedger tells at the capability statement which ledger it is of: the same one under any address and after any rebuild, another one when
-// the log was made anew. Who remembers what a ledger has taken knows by it that it is still the same.
+// headerLedger tells at the capability statement which ledger it is of: the same one under any address and after any
+// rebuild, another one when the log was made anew. Who remembers what a ledger has taken knows by it that it is still
+// the same.
 const headerLedger = "Binnacle-Ledger"
 
 // ledgerID names the ledger of a tenant in a log.
@@ -262,7 +272,8 @@ func ledgerID(log, tenant string) string {
 }
 
 // toldLedger tells in a header beside an answer which ledger it is of.
-func (d *Door) toldLedger(serve func(http.ResponseWriter, *http.Request, *rest.Ask) error) func(http.ResponseWriter, *http.Request, *rest.Ask) error {
+func (d *Door) toldLedger(serve func(http.ResponseWriter, *http.Request, *rest.Ask) error) func(http.ResponseWriter,
+	*http.Request, *rest.Ask) error {
 	if d.Log == "" {
 		return serve
 	}
@@ -302,7 +313,8 @@ func (d *Door) Metadata(_ context.Context, ask *rest.Ask, answer *rest.Answer) e
 // metadataForm reads which part of the capability statement is wanted; nil: all of it.
 func (d *Door) metadataForm(ask *rest.Ask) (*catalog.Subset, error) {
 	if mode, _, _ := rest.Param(ask.Query, "mode"); mode != "" && mode != "full" {
-		return nil, events.Errorf(events.Unsupported, "fhir.Metadata", "mode: %.40q is not offered; leave it out, or give full, for the capability statement", mode)
+		return nil, events.Errorf(events.Unsupported, "fhir.Metadata",
+			"mode: %.40q is not offered; leave it out, or give full, for the capability statement", mode)
 	}
 	return d.Catalog.ParseSubset("CapabilityStatement", ask.Query)
 }

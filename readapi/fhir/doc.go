@@ -1,5 +1,5 @@
-// Package fhir is the FHIR R4 dialect of the reading doors: read, vread, instance history, search, capability statement, and the
-// headers that belong to them.
+// Package fhir is the FHIR R4 dialect of the reading doors: read, vread, instance history, search, capability
+// statement, and the headers that belong to them.
 //
 // It promises four things:
 //

@@ -13,8 +13,8 @@ import (
 	"binnacle/projections/catalog"
 )
 
-// Config is what the reading doors need. Zero limits stand for their defaults. Without a Reader the door answers for no resource;
-// it tells what the node offers, and how a request failed.
+// Config is what the reading doors need. Zero limits stand for their defaults. Without a Reader the door answers for
+// no resource; it tells what the node offers, and how a request failed.
 type Config struct {
 	Tenant     string // the ledger that is read when [Door.For] names no other
 	Partitions int32  // of the log; 0: 1
@@ -22,25 +22,28 @@ type Config struct {
 	Blobs      projections.Blobs
 	Memos      projections.Memos // keeps searches by POST for their further pages
 	Catalog    *catalog.Catalog
-	// Heal brings the content of a version back from the log when the blob store has lost it; nil: a lost blob is an error.
+	// Heal brings the content of a version back from the log when the blob store has lost it; nil: a lost blob is an
+	// error.
 	Heal      func(ctx context.Context, version projections.Version) ([]byte, error)
 	PublicURL string     // the same, if it was configured; for the capability statement
 	Writes    []rest.Row // what the writing door offers; none: this node takes no writes
 	Log       string     // the identity of the log; "": it has none
 	Version   string     // of the software
 	Dangling  bool       // references need not lead to something; told in the capability statement
-	Lenient   bool       // unknown parameters of a search are left out when the client prefers nothing; else they are refused
-	Logger    *slog.Logger
-	Limits    Limits
+	// unknown parameters of a search are left out when the client prefers nothing; else they are refused
+	Lenient bool
+	Logger  *slog.Logger
+	Limits  Limits
 }
 
 // Limits bound what one request may ask for.
 type Limits struct {
-	DefaultCount  int           // entries on a page when _count is not given; default 50
-	MaxCount      int           // entries on a page at the most; a larger _count is read as this; default 1,000
-	MaxValues     int           // alternatives of one search parameter; default 1,000
-	PageBytes     int           // content on a page at the most, unless one entry alone is larger; default 32 MiB
-	Included      int           // resources beside the matches on a page at the most; more follow on pages of their own; default 1,000
+	DefaultCount int // entries on a page when _count is not given; default 50
+	MaxCount     int // entries on a page at the most; a larger _count is read as this; default 1,000
+	MaxValues    int // alternatives of one search parameter; default 1,000
+	PageBytes    int // content on a page at the most, unless one entry alone is larger; default 32 MiB
+	// resources beside the matches on a page at the most; more follow on pages of their own; default 1,000
+	Included      int
 	FormBytes     int64         // body of a search by POST; default 1 MiB
 	SearchTime    time.Duration // one search; default 10 s
 	PositionWait  time.Duration // for the position that a read must have reached; default 5 s
@@ -66,7 +69,8 @@ func orDefault[T int | int64 | time.Duration](value *T, standard T) {
 	}
 }
 
-// Door answers reads of one tenant. Its methods are a [rest.Read] of one interaction each. All are safe for concurrent use.
+// Door answers reads of one tenant. Its methods are a [rest.Read] of one interaction each. All are safe for
+// concurrent use.
 type Door struct {
 	*shared
 	Tenant    string
@@ -104,7 +108,8 @@ func New(config Config) (*Door, error) {
 	config.Limits = config.Limits.withDefaults()
 	common := &shared{Config: config}
 	for partition := range max(1, config.Partitions) {
-		common.progress = append(common.progress, &progress{reader: config.Reader, partition: partition, fresh: config.Limits.PositionFresh, bound: config.Limits.PositionWait})
+		common.progress = append(common.progress, &progress{reader: config.Reader, partition: partition,
+			fresh: config.Limits.PositionFresh, bound: config.Limits.PositionWait})
 	}
 	d := &Door{shared: common}
 	d = d.For(config.Tenant)
@@ -123,14 +128,16 @@ func (d *Door) For(tenant string) *Door {
 	return &Door{shared: d.shared, Tenant: tenant, Partition: partition, progress: d.shared.progress[partition]}
 }
 
-// rows are the lines that the reading door has in the table of what the node offers: a node without a Reader has the capability statement alone.
+// rows are the lines that the reading door has in the table of what the node offers: a node without a Reader has the
+// capability statement alone.
 func (d *Door) rows() []rest.Row {
 	type reader = func(*Door, context.Context, *rest.Ask, *rest.Answer) error
 	read := func(name, path string, read reader, check func(*Door, *rest.Ask) error, codes ...string) rest.Row {
 		ofTenant := func(ctx context.Context, ask *rest.Ask, answer *rest.Answer) error {
 			return read(d.of(ask), ctx, ask, answer)
 		}
-		return rest.Row{Name: name, Codes: codes, Method: http.MethodGet, Path: path, Serve: rest.Reading(ofTenant), Read: ofTenant,
+		return rest.Row{Name: name, Codes: codes, Method: http.MethodGet, Path: path, Serve: rest.Reading(ofTenant),
+			Read:  ofTenant,
 			Check: func(ask *rest.Ask) error { return check(d.of(ask), ask) }}
 	}
 	capabilities := read("capabilities", "/metadata", (*Door).Metadata, byForm((*Door).metadataForm))
@@ -143,9 +150,12 @@ func (d *Door) rows() []rest.Row {
 		capabilities,
 		read("read", "/:type/:id", (*Door).Read, byForm((*Door).readForm), "read"),
 		read("vread", "/:type/:id/_history/:version", (*Door).VRead, byForm((*Door).versionForm), "vread"),
-		read("history-instance", "/:type/:id/_history", (*Door).History, byForm((*Door).historyForm), "history-instance"),
-		{Name: "history-type", Method: http.MethodGet, Path: "/:type/_history", Instead: "the history of a type is not offered; ask for the history of one resource"},
-		{Name: "history-system", Method: http.MethodGet, Path: "/_history", Instead: "the history of all types is not offered; ask for the history of one resource"},
+		read("history-instance", "/:type/:id/_history", (*Door).History, byForm((*Door).historyForm),
+			"history-instance"),
+		{Name: "history-type", Method: http.MethodGet, Path: "/:type/_history",
+			Instead: "the history of a type is not offered; ask for the history of one resource"},
+		{Name: "history-system", Method: http.MethodGet, Path: "/_history",
+			Instead: "the history of all types is not offered; ask for the history of one resource"},
 		read("search-type", "/:type", (*Door).Search, search, "search-type"),
 		{Name: "search-type", Method: http.MethodPost, Path: "/:type/_search", Serve: d.SearchForm},
 		read("search-system", "", (*Door).Search, search, "search-system"),

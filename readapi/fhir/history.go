@@ -21,12 +21,13 @@ type history struct {
 	count   int
 	span    projections.HistorySpan
 	used    []catalog.KeyValue // the parameters that took effect, in this order
-	place   place              // snapshot: one more than the newest version of the first page; edge: the oldest version of the page before
-	paged   bool
+	// snapshot: one more than the newest version of the first page; edge: the oldest version of the page before
+	place place
+	paged bool
 }
 
-// History answers GET and HEAD [base]/Type/id/_history: the versions of one resource, newest first, deletions among them (FHIR R4 http,
-// 3.1.0.13). 404 for what was never known; a span without versions is an empty bundle.
+// History answers GET and HEAD [base]/Type/id/_history: the versions of one resource, newest first, deletions among
+// them (FHIR R4 http, 3.1.0.13). 404 for what was never known; a span without versions is an empty bundle.
 func (d *Door) History(ctx context.Context, ask *rest.Ask, answer *rest.Answer) error {
 	h, err := d.historyForm(ask)
 	if err != nil {
@@ -50,7 +51,8 @@ func (d *Door) historyForm(ask *rest.Ask) (*history, error) {
 		return nil, unknownID(ask.Type, ask.ID)
 	}
 	fullURL := ask.Root + "/" + ask.Type + "/" + ask.ID
-	h := &history{key: projections.Key{Tenant: d.Tenant, Type: ask.Type, ID: ask.ID}, fullURL: fullURL, path: fullURL + "/_history"}
+	h := &history{key: projections.Key{Tenant: d.Tenant, Type: ask.Type, ID: ask.ID}, fullURL: fullURL,
+		path: fullURL + "/_history"}
 	return h, d.readHistory(h, ask)
 }
 
@@ -70,10 +72,12 @@ func (d *Door) readHistory(h *history, ask *rest.Ask) error {
 			}
 		case "_format", "_pretty":
 		case "_list", "_asOf": // they would choose other versions
-			return events.Errorf(events.Unsupported, "fhir.History", "%s is not supported in a history; there are _count, _since and _at", name)
+			return events.Errorf(events.Unsupported, "fhir.History",
+				"%s is not supported in a history; there are _count, _since and _at", name)
 		default:
 			if refused {
-				return events.Errorf(events.Invalid, "fhir.History", "the parameter %.60q has no meaning in a history; there are _count, _since and _at", name)
+				return events.Errorf(events.Invalid, "fhir.History",
+					"the parameter %.60q has no meaning in a history; there are _count, _since and _at", name)
 			}
 		}
 	}
@@ -93,7 +97,8 @@ func (d *Door) readHistory(h *history, ask *rest.Ask) error {
 	if text := params.Get("_count"); text != "" {
 		count, err := strconv.ParseUint(text, 10, 31)
 		if err != nil {
-			return events.Errorf(events.Invalid, "fhir.History", "_count must be a whole number, 0 or more, not %.40q", text)
+			return events.Errorf(events.Invalid, "fhir.History", "_count must be a whole number, 0 or more, not %.40q",
+				text)
 		}
 		h.count = min(int(count), d.Limits.MaxCount)
 		use("_count", strconv.Itoa(h.count))
@@ -137,7 +142,8 @@ func (h *history) follow(text string) error {
 
 // identity is what a history's page tokens are bound to.
 func (h *history) identity() string {
-	params := []catalog.KeyValue{{Key: "tenant", Value: h.key.Tenant}, {Key: "path", Value: h.key.Type + "/" + h.key.ID}}
+	params := []catalog.KeyValue{{Key: "tenant", Value: h.key.Tenant},
+		{Key: "path", Value: h.key.Type + "/" + h.key.ID}}
 	for _, param := range h.used {
 		if param.Key != "_count" {
 			params = append(params, param)
@@ -146,8 +152,8 @@ func (h *history) identity() string {
 	return encode(params)
 }
 
-// readTime reads an instant, or a date: its first moment in UTC, and the first moment after it. until is zero for an instant. A plus sign
-// that the client did not escape has become a space.
+// readTime reads an instant, or a date: its first moment in UTC, and the first moment after it. until is zero for an
+// instant. A plus sign that the client did not escape has become a space.
 func readTime(name, text string) (from, until time.Time, err error) {
 	for _, form := range [...]struct {
 		layout              string
@@ -162,10 +168,13 @@ func readTime(name, text string) (from, until time.Time, err error) {
 		}
 		return t, until, nil
 	}
-	return from, until, events.Errorf(events.Invalid, "fhir.History", "%s must be a date, or an instant with a zone, as in 2026-03-01 and 2026-03-01T08:00:00Z, not %.40q", name, text)
+	return from, until, events.Errorf(events.Invalid, "fhir.History",
+		"%s must be a date, or an instant with a zone, as in 2026-03-01 and 2026-03-01T08:00:00Z, not %.40q", name,
+		text)
 }
 
-// versions fetches a page. page.Next is the number of its last version when there are more, page.After that of the version before its first.
+// versions fetches a page. page.Next is the number of its last version when there are more, page.After that of the
+// version before its first.
 func (d *Door) versions(ctx context.Context, h *history) (found, error) {
 	if !h.place.back {
 		h.span.Limit = max(1, h.count)
@@ -203,8 +212,10 @@ func (d *Door) versions(ctx context.Context, h *history) (found, error) {
 	return found{page: page, contents: contents, before: before}, err
 }
 
-// before returns the version before one that may have brought a deleted resource back; the zero Version when there is none.
-func (d *Door) before(ctx context.Context, key projections.Key, version projections.Version) (projections.Version, error) {
+// before returns the version before one that may have brought a deleted resource back; the zero Version when there is
+// none.
+func (d *Door) before(ctx context.Context, key projections.Key, version projections.Version) (projections.Version,
+	error) {
 	if version.Number == 1 || version.Deleted {
 		return projections.Version{}, nil
 	}

@@ -11,7 +11,8 @@ import (
 	"binnacle/projections/catalog"
 )
 
-// included is what a search adds to its matches, or the part of it that stands on one page: _include and _revinclude (FHIR R4 search, 3.1.1.5.4).
+// included is what a search adds to its matches, or the part of it that stands on one page: _include and _revinclude
+// (FHIR R4 search, 3.1.1.5.4).
 type included struct {
 	versions []projections.Version
 	contents [][]byte
@@ -26,7 +27,8 @@ const (
 	includedAtMost = 100_000 // resources beside the matches of one page, on all of its pages
 )
 
-// including is the work on one page. Everything is read at the page's snapshot, so a page shows one state of everything on it.
+// including is the work on one page. Everything is read at the page's snapshot, so a page shows one state of
+// everything on it.
 type including struct {
 	door     *Door
 	search   *search
@@ -37,11 +39,13 @@ type including struct {
 	fresh    []projections.Version    // found in this round
 }
 
-// include finds what the includes of a search add to a page: each resource once, in the order in which it is found. What does not fit into [Limits.Included] resources
-// and [Limits.PageBytes] of content follows on pages of its own, before the next matches: a page that silently lacked some would be taken for whole. The order is the same
-// each time, because all is read at one snapshot; so a page further on knows what the pages before have shown.
+// include finds what the includes of a search add to a page: each resource once, in the order in which it is found.
+// What does not fit into [Limits.Included] resources and [Limits.PageBytes] of content follows on pages of its own,
+// before the next matches: a page that silently lacked some would be taken for whole. The order is the same each
+// time, because all is read at one snapshot; so a page further on knows what the pages before have shown.
 func (d *Door) include(ctx context.Context, s *search, page found) (included, error) {
-	w := &including{door: d, search: s, snapshot: page.page.Snapshot, seen: make(map[projections.Key]bool, 2*len(page.page.Versions))}
+	w := &including{door: d, search: s, snapshot: page.page.Snapshot,
+		seen: make(map[projections.Key]bool, 2*len(page.page.Versions))}
 	limit, backwards := d.Limits.Included, s.place.back
 	switch {
 	case !backwards:
@@ -58,7 +62,9 @@ func (d *Door) include(ctx context.Context, s *search, page found) (included, er
 		return included{}, err
 	}
 	if len(w.all) > includedAtMost {
-		return included{}, events.Errorf(events.TooCostly, "fhir.include", "more than %d resources are included with the matches of one page; search for what refers to them by itself, or ask for fewer matches with _count", includedAtMost)
+		return included{}, events.Errorf(events.TooCostly, "fhir.include",
+			"more than %d resources are included with the matches of one page; search for what refers to them by "+
+				"itself, or ask for fewer matches with _count", includedAtMost)
 	}
 	part := included{from: min(s.place.shown, len(w.all))}
 	part.to = min(part.from+limit, len(w.all))
@@ -81,7 +87,8 @@ func (d *Door) include(ctx context.Context, s *search, page found) (included, er
 	return part, nil
 }
 
-// rounds finds what is included with the matches, then by :iterate with that, until nothing new comes or the page has enough.
+// rounds finds what is included with the matches, then by :iterate with that, until nothing new comes or the page has
+// enough.
 func (w *including) rounds(ctx context.Context, page found) error {
 	from, contents := page.page.Versions, page.contents
 	for round := 0; len(from) > 0; round++ {
@@ -105,9 +112,10 @@ func (w *including) rounds(ctx context.Context, page found) error {
 	return nil
 }
 
-// forward adds what resources refer to. Their references are read by the expressions of the catalog, as when they were indexed. Contents that are not given are fetched, some
-// at a time.
-func (w *including) forward(ctx context.Context, include catalog.Include, from []projections.Version, contents [][]byte) error {
+// forward adds what resources refer to. Their references are read by the expressions of the catalog, as when they
+// were indexed. Contents that are not given are fetched, some at a time.
+func (w *including) forward(ctx context.Context, include catalog.Include, from []projections.Version,
+	contents [][]byte) error {
 	from = slices.Clone(from)
 	wanted := &targets{ids: map[string][]string{}, asked: map[projections.Key]bool{}}
 	for len(from) > 0 {
@@ -192,7 +200,8 @@ func (w *including) references(include catalog.Include, typ string, content []by
 		if below, own := documents.Below(term.Code, w.search.base); own && target == "" {
 			target, id, _ = strings.Cut(strings.TrimPrefix(below, "/"), "/")
 		}
-		if (include.Target == "" || target == include.Target) && w.door.Catalog.Known(target) && documents.CheckID(id) == nil {
+		if (include.Target == "" || target == include.Target) && w.door.Catalog.Known(target) &&
+			documents.CheckID(id) == nil {
 			keys = append(keys, projections.Key{Tenant: w.door.Tenant, Type: target, ID: strings.Clone(id)})
 		}
 	}
@@ -233,20 +242,24 @@ func (w *including) reverse(ctx context.Context, include catalog.Include, from [
 }
 
 // referring asks for what refers to versions by one parameter; without values when it never does.
-func (w *including) referring(include catalog.Include, source, code string, to []projections.Version) projections.Clause {
+func (w *including) referring(include catalog.Include, source, code string,
+	to []projections.Version) projections.Clause {
 	clause := w.door.Catalog.Clause(source, code)
 	for _, version := range to {
-		if (include.Target == "" || include.Target == version.Type) && w.door.Catalog.RefersTo(source, code, version.Type) {
+		if (include.Target == "" || include.Target == version.Type) &&
+			w.door.Catalog.RefersTo(source, code, version.Type) {
 			clause.Values = append(clause.Values, projections.Value{System: version.Type, Code: version.ID})
 		}
 	}
 	return clause
 }
 
-// add finds what a clause asks for and takes what is not found yet, as far as the page needs it: in the order of the ids, if they are given, else in that of the index.
+// add finds what a clause asks for and takes what is not found yet, as far as the page needs it: in the order of the
+// ids, if they are given, else in that of the index.
 func (w *including) add(ctx context.Context, typ string, clause projections.Clause, ids []string) error {
 	query := projections.Query{
-		Tenant: w.door.Tenant, Partition: w.door.Partition, Type: typ, Clauses: []projections.Clause{clause}, Limit: includePage, Snapshot: w.snapshot, Total: projections.TotalNone,
+		Tenant: w.door.Tenant, Partition: w.door.Partition, Type: typ, Clauses: []projections.Clause{clause},
+		Limit: includePage, Snapshot: w.snapshot, Total: projections.TotalNone,
 	}
 	for {
 		page, err := w.door.Reader.Search(ctx, query)

@@ -11,12 +11,13 @@ import (
 	"binnacle/projections"
 )
 
-// keptSearch is what a search by POST asked. It is kept as a memo, so that the links to its further pages show nothing of it. When it is lost, its
-// further pages are gone (410), and the client searches again.
+// keptSearch is what a search by POST asked. It is kept as a memo, so that the links to its further pages show
+// nothing of it. When it is lost, its further pages are gone (410), and the client searches again.
 type keptSearch struct {
 	Secret [32]byte `json:"secret"` // random; seals the page tokens
-	Type   string   `json:"type"`   // what was searched: a type, "Patient/1/Observation" in a compartment, "" for all types
-	Query  string   `json:"query"`  // percent-encoded, without "?"
+	// what was searched: a type, "Patient/1/Observation" in a compartment, "" for all types
+	Type  string `json:"type"`
+	Query string `json:"query"` // percent-encoded, without "?"
 
 	id searchID
 }
@@ -36,7 +37,9 @@ func (d *Door) loadKept(ctx context.Context, id searchID) (*keptSearch, error) {
 	memo, err := d.Memos.Memo(ctx, id.memo())
 	switch {
 	case events.KindOf(err) == events.NotFound, err == nil && memo.Owner != d.Tenant:
-		return nil, events.Errorf(events.Gone, "fhir.Search", "this search is no longer kept: the pages of a search by POST can be read for %s; search again", keptSearchLife)
+		return nil, events.Errorf(events.Gone, "fhir.Search",
+			"this search is no longer kept: the pages of a search by POST can be read for %s; search again",
+			keptSearchLife)
 	case err != nil:
 		return nil, err
 	}
@@ -62,7 +65,8 @@ func (d *Door) keep(ctx context.Context, s *search) error {
 	if err != nil {
 		return events.Wrap(events.Internal, "fhir.Search", err, "a search can't be written")
 	}
-	if _, err := d.Memos.Keep(ctx, projections.Memo{MemoName: kept.id.memo(), Owner: d.Tenant, Value: value}, keptSearchLife); err != nil {
+	if _, err := d.Memos.Keep(ctx, projections.Memo{MemoName: kept.id.memo(), Owner: d.Tenant, Value: value},
+		keptSearchLife); err != nil {
 		return err
 	}
 	s.kept = kept

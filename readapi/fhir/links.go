@@ -11,14 +11,16 @@ import (
 // link is a link of a bundle.
 type link struct {
 	relation, url string
-	private       bool // shows what a search by POST asked: it stands in the bundle, never in a header, which proxies may log
+	// shows what a search by POST asked: it stands in the bundle, never in a header, which proxies may log
+	private bool
 }
 
 // linkHeaderBytes bounds the Link header: proxies commonly take 8 KiB for all headers together.
 const linkHeaderBytes = 4_000
 
-// linkHeader repeats the links as a Link header has them (RFC 8288), but for private ones. Where they are too long for proxies it has the next page alone, or on the last page
-// the previous one: a client that reads nothing else must not take one page for all there is. That one stands there however long it is: the request came with it.
+// linkHeader repeats the links as a Link header has them (RFC 8288), but for private ones. Where they are too long
+// for proxies it has the next page alone, or on the last page the previous one: a client that reads nothing else must
+// not take one page for all there is. That one stands there however long it is: the request came with it.
 func linkHeader(links []link) []string {
 	var lines []string
 	size, further := 0, ""
@@ -72,8 +74,8 @@ func with(path, query, name, value string) string {
 	return path + "&" + name + "=" + value
 }
 
-// links makes the links of a page. The first page of a search by GET is the search itself, and so shows what is committed when it is
-// followed; that of a search by POST is the first page as it was.
+// links makes the links of a page. The first page of a search by GET is the search itself, and so shows what is
+// committed when it is followed; that of a search by POST is the first page as it was.
 func (d *Door) links(ctx context.Context, s *search, found found) ([]link, error) {
 	if _, more := s.next(found); s.form && (more || s.paged) { // a page of a search by GET may be asked for by POST
 		if err := d.keep(ctx, s); err != nil {
@@ -115,7 +117,8 @@ func (d *Door) links(ctx context.Context, s *search, found found) ([]link, error
 	return links, failure
 }
 
-// next is the place of the page that follows: the rest of what is included with these matches, or the matches behind them.
+// next is the place of the page that follows: the rest of what is included with these matches, or the matches behind
+// them.
 func (s *search) next(found found) (place, bool) {
 	if found.included.more {
 		return s.place.among(found.page.After, len(found.page.Versions), found.included.to, false), true

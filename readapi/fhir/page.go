@@ -73,8 +73,8 @@ func (d *Door) findType(ctx context.Context, s *search) (found, error) {
 	return found{page: page, contents: contents}, nil
 }
 
-// contents fetches the content of versions, in their order, until the page is full: at least one, and more while they fit
-// [Limits.PageBytes]; of a page that is read backwards the last ones. What the store has lost comes from the log.
+// contents fetches the content of versions, in their order, until the page is full: at least one, and more while they
+// fit [Limits.PageBytes]; of a page that is read backwards the last ones. What the store has lost comes from the log.
 func (d *Door) contents(ctx context.Context, versions []projections.Version, back bool) ([][]byte, error) {
 	if back {
 		versions = slices.Clone(versions)

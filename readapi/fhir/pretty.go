@@ -4,7 +4,8 @@ import (
 	"bytes"
 )
 
-// Indenter writes JSON with a line for each member and element, as it comes: it holds no more than what it is given. Between the tokens it changes white space alone.
+// Indenter writes JSON with a line for each member and element, as it comes: it holds no more than what it is given.
+// Between the tokens it changes white space alone.
 type Indenter struct {
 	to       interface{ Write([]byte) (int, error) }
 	out      []byte

@@ -7,7 +7,8 @@ import (
 )
 
 func FuzzAnIndenterWritesWhatJSONIndentDoes(f *testing.F) {
-	for _, seed := range []string{`{}`, `[]`, `{"a":[1,2.50,{"b":"x,\"y: {\\"}],"c":{},"d":[ ],"e":[[]],"f":null}`, "{ \"a\" :\n true }", `"x"`, `[{"é":"\u0000"},{}]`} {
+	for _, seed := range []string{`{}`, `[]`, `{"a":[1,2.50,{"b":"x,\"y: {\\"}],"c":{},"d":[ ],"e":[[]],"f":null}`,
+		"{ \"a\" :\n true }", `"x"`, `[{"é":"\u0000"},{}]`} {
 		f.Add([]byte(seed), 3)
 	}
 	f.Fuzz(func(t *testing.T, data []byte, size int) {

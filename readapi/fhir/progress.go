@@ -11,8 +11,8 @@ import (
 	"binnacle/projections"
 )
 
-// progress knows how far the projections of one partition have come, at the price of few round trips: what was seen stays true.
-// An index that has gone back answers no read until it has reached again what the log held (ADR 28).
+// progress knows how far the projections of one partition have come, at the price of few round trips: what was seen
+// stays true. An index that has gone back answers no read until it has reached again what the log held (ADR 28).
 type progress struct {
 	reader    projections.Reader
 	partition int32
@@ -27,8 +27,8 @@ type mark struct {
 	asked time.Time
 }
 
-// next returns an offset that the projections have reached: every record before it is projected. It may be behind by a few
-// moments; an index that does not answer leaves what was known.
+// next returns an offset that the projections have reached: every record before it is projected. It may be behind by
+// a few moments; an index that does not answer leaves what was known.
 func (p *progress) next(ctx context.Context) int64 {
 	seen := p.seen.Load()
 	if seen != nil && time.Since(seen.asked) < p.fresh {
@@ -65,7 +65,8 @@ func (p *progress) ask(ctx context.Context) (int64, error) {
 // wait returns when the record at the position is projected, or fails with kind Transient after the bound.
 func (p *progress) wait(ctx context.Context, position events.Position) error {
 	if position.Partition != p.partition {
-		return events.Errorf(events.Invalid, "fhir.progress", "%s names partition %d, but this data is in partition %d; send back the %s of an answer as it came",
+		return events.Errorf(events.Invalid, "fhir.progress",
+			"%s names partition %d, but this data is in partition %d; send back the %s of an answer as it came",
 			rest.HeaderMinPosition, position.Partition, p.partition, rest.HeaderPosition)
 	}
 	if seen := p.seen.Load(); seen != nil && seen.next > position.Offset {
@@ -86,13 +87,15 @@ func (p *progress) wait(ctx context.Context, position events.Position) error {
 		select {
 		case <-ctx.Done():
 			return &events.Error{Kind: events.Transient, Op: "fhir.progress", Err: failure,
-				Text: "position " + position.String() + " is not projected yet, after waiting for " + p.bound.String() + "; try again"}
+				Text: "position " + position.String() + " is not projected yet, after waiting for " +
+					p.bound.String() + "; try again"}
 		case <-time.After(delay):
 		}
 	}
 }
 
-// reached asks the index, unless somebody else is asking or did so within the delay: many waiting reads ask no more than one.
+// reached asks the index, unless somebody else is asking or did so within the delay: many waiting reads ask no more
+// than one.
 func (p *progress) reached(ctx context.Context, offset int64, delay time.Duration) (bool, error) {
 	if p.asking.TryLock() {
 		defer p.asking.Unlock()

@@ -12,8 +12,8 @@ import (
 	"binnacle/projections/catalog"
 )
 
-// Read answers GET and HEAD [base]/Type/id with the current version: 200, 304, 404 for what was never known, 410 for what is
-// deleted (FHIR R4 http, 3.1.0.2).
+// Read answers GET and HEAD [base]/Type/id with the current version: 200, 304, 404 for what was never known, 410 for
+// what is deleted (FHIR R4 http, 3.1.0.2).
 func (d *Door) Read(ctx context.Context, ask *rest.Ask, answer *rest.Answer) error {
 	resourceType, id := ask.Type, ask.ID
 	wanted, err := d.readForm(ask)
@@ -54,7 +54,8 @@ func (d *Door) VRead(ctx context.Context, ask *rest.Ask, answer *rest.Answer) er
 		return err
 	}
 	reached := d.progress.next(ctx)
-	page, err := d.Reader.History(ctx, projections.Key{Tenant: d.Tenant, Type: resourceType, ID: id}, projections.HistorySpan{Number: n, Limit: 1})
+	page, err := d.Reader.History(ctx, projections.Key{Tenant: d.Tenant, Type: resourceType, ID: id},
+		projections.HistorySpan{Number: n, Limit: 1})
 	if err != nil {
 		return err
 	}
@@ -67,9 +68,10 @@ func (d *Door) VRead(ctx context.Context, ask *rest.Ask, answer *rest.Answer) er
 	return d.writeVersion(ctx, answer, etag, version, wanted, ask.Copy.IsGood(etag, version.Time))
 }
 
-// copyIsGood tells whether the client's copy of what is current is still good. Last-Modified names a second: where the version before is of the same one, If-Modified-Since
-// doesn't tell which of the two the client has.
-func (d *Door) copyIsGood(ctx context.Context, copied *rest.Copy, etag string, version projections.Version) (bool, error) {
+// copyIsGood tells whether the client's copy of what is current is still good. Last-Modified names a second: where
+// the version before is of the same one, If-Modified-Since doesn't tell which of the two the client has.
+func (d *Door) copyIsGood(ctx context.Context, copied *rest.Copy, etag string, version projections.Version) (bool,
+	error) {
 	if !copied.IsGood(etag, version.Time) {
 		return false, nil
 	}
@@ -87,8 +89,9 @@ func unknownID(resourceType, id string) error {
 	return events.Errorf(events.NotFound, "fhir.Read", "%s/%.70s is not known", resourceType, id)
 }
 
-// readForm checks the form of a read, and tells which part of the resource is wanted; nil: all of it.
-// Nothing but the form of an answer can be asked of a read; what else stands there is passed over, unless the client wants it refused.
+// readForm checks the form of a read, and tells which part of the resource is wanted; nil: all of it. Nothing but the
+// form of an answer can be asked of a read; what else stands there is passed over, unless the client wants it
+// refused.
 func (d *Door) readForm(ask *rest.Ask) (*catalog.Subset, error) {
 	if documents.CheckID(ask.ID) != nil {
 		return nil, unknownID(ask.Type, ask.ID)
@@ -97,7 +100,9 @@ func (d *Door) readForm(ask *rest.Ask) (*catalog.Subset, error) {
 		return nil, nil
 	}
 	if _, asked, _ := rest.Param(ask.Query, "_asOf"); asked {
-		return nil, events.Errorf(events.Invalid, "fhir.Read", "_asOf is a parameter of searches; read a version by its number ([type]/[id]/_history/[version]), or search with _id and _asOf")
+		return nil, events.Errorf(events.Invalid, "fhir.Read",
+			"_asOf is a parameter of searches; read a version by its number ([type]/[id]/_history/[version]), or "+
+				"search with _id and _asOf")
 	}
 	if ask.Prefer.Handling == rest.Strict {
 		params, err := rest.Params(ask.Query)
@@ -108,7 +113,8 @@ func (d *Door) readForm(ask *rest.Ask) (*catalog.Subset, error) {
 			switch name {
 			case "_format", "_pretty", "_summary", "_elements":
 			default:
-				return nil, events.Errorf(events.Invalid, "fhir.Read", "the parameter %.60q has no meaning on a read; leave it out", name)
+				return nil, events.Errorf(events.Invalid, "fhir.Read",
+					"the parameter %.60q has no meaning on a read; leave it out", name)
 			}
 		}
 	}
@@ -128,16 +134,19 @@ func (d *Door) versionForm(ask *rest.Ask) (one oneVersion, err error) {
 	}
 	one.number, err = strconv.ParseInt(ask.Version, 10, 64)
 	if err != nil || one.number < 1 || strconv.FormatInt(one.number, 10) != ask.Version {
-		return one, events.Errorf(events.NotFound, "fhir.VRead", "%s/%s has no version %.40q; versions count 1, 2, 3 …", ask.Type, ask.ID, ask.Version)
+		return one, events.Errorf(events.NotFound, "fhir.VRead", "%s/%s has no version %.40q; versions count 1, 2, 3 …",
+			ask.Type, ask.ID, ask.Version)
 	}
 	return one, nil
 }
 
 // writeVersion answers with one version that exists, or with a part of it, or says that the client's copy is good.
-func (d *Door) writeVersion(ctx context.Context, answer *rest.Answer, etag string, version projections.Version, wanted *catalog.Subset, good bool) error {
+func (d *Door) writeVersion(ctx context.Context, answer *rest.Answer, etag string, version projections.Version,
+	wanted *catalog.Subset, good bool) error {
 	answer.ETag, answer.Modified = etag, version.Time
 	if version.Deleted {
-		return events.Errorf(events.Gone, "fhir.Read", "%s/%s was deleted with version %d at %s", version.Type, version.ID, version.Number, version.Time.UTC().Format(time.RFC3339))
+		return events.Errorf(events.Gone, "fhir.Read", "%s/%s was deleted with version %d at %s", version.Type,
+			version.ID, version.Number, version.Time.UTC().Format(time.RFC3339))
 	}
 	if good {
 		answer.NotModified()
@@ -180,12 +189,16 @@ const keptBuffer = 256 << 10
 // heal brings back content that the blob store has lost.
 func (d *Door) heal(ctx context.Context, version projections.Version) ([]byte, error) {
 	if d.Heal == nil {
-		return nil, events.Errorf(events.Internal, "fhir.Read", "the blob %x of %s/%s version %d is missing", version.Hash, version.Type, version.ID, version.Number)
+		return nil, events.Errorf(events.Internal, "fhir.Read", "the blob %x of %s/%s version %d is missing",
+			version.Hash, version.Type, version.ID, version.Number)
 	}
-	d.Logger.WarnContext(ctx, "a blob is missing; its content is taken from the log", "type", version.Type, "id", version.ID, "version", version.Number, "position", version.Position.String())
+	d.Logger.WarnContext(ctx, "a blob is missing; its content is taken from the log", "type", version.Type, "id",
+		version.ID, "version", version.Number, "position", version.Position.String())
 	content, err := d.Heal(ctx, version)
 	if err != nil && events.KindOf(err) != events.Transient { // what the log lacks is not what the client asked for
-		return nil, events.Wrap(events.Internal, "fhir.Read", err, "the content of %s/%s version %d is lost: the blob store does not have it, and the log does not give it", version.Type, version.ID, version.Number)
+		return nil, events.Wrap(events.Internal, "fhir.Read", err,
+			"the content of %s/%s version %d is lost: the blob store does not have it, and the log does not give it",
+			version.Type, version.ID, version.Number)
 	}
 	return content, err
 }

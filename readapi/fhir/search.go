@@ -24,14 +24,15 @@ type Scope struct {
 	Compartment catalog.Compartment // what is found must be in it; the zero Compartment restricts nothing
 }
 
-// indented tells whether the answer is to be indented: the parameters that took effect ask for it, and nobody in front does so already. Those
-// of a search by POST stand in its body.
+// indented tells whether the answer is to be indented: the parameters that took effect ask for it, and nobody in
+// front does so already. Those of a search by POST stand in its body.
 func (s *search) indented() bool {
 	at := slices.IndexFunc(s.parsed.Used, func(used catalog.KeyValue) bool { return used.Key == "_pretty" })
 	return !s.pretty && at >= 0 && s.parsed.Used[at].Value == "true"
 }
 
-// path is the scope's place below the FHIR root: "Observation", "Patient/1/Observation", "Patient/1/*" or "" for everything.
+// path is the scope's place below the FHIR root: "Observation", "Patient/1/Observation", "Patient/1/*" or "" for
+// everything.
 func (s Scope) path() string {
 	if s.Compartment == (catalog.Compartment{}) {
 		return s.Type
@@ -59,18 +60,21 @@ type search struct {
 	kept   *keptSearch // the search by POST that this page belongs to
 }
 
-// Search answers GET and HEAD [base]/Type?…, [base]?… and [base]/Type/id/Type?… with a page of the current versions that match (FHIR R4
-// http, 3.1.0.11).
+// Search answers GET and HEAD [base]/Type?…, [base]?… and [base]/Type/id/Type?… with a page of the current versions
+// that match (FHIR R4 http, 3.1.0.11).
 func (d *Door) Search(ctx context.Context, ask *rest.Ask, answer *rest.Answer) error {
 	return d.search(ctx, ask, answer, ask.Query, false)
 }
 
-// SearchForm answers POST to the same places with /_search behind: the parameters stand in the body, in the form of HTML forms, or in the query, or in both.
+// SearchForm answers POST to the same places with /_search behind: the parameters stand in the body, in the form of
+// HTML forms, or in the query, or in both.
 func (d *Door) SearchForm(w http.ResponseWriter, r *http.Request, ask *rest.Ask) error {
 	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if (err != nil || media != "application/x-www-form-urlencoded") && (r.ContentLength != 0 || r.Header.Get("Content-Type") != "") {
+	if (err != nil || media != "application/x-www-form-urlencoded") &&
+		(r.ContentLength != 0 || r.Header.Get("Content-Type") != "") {
 		return rest.Refused(http.StatusUnsupportedMediaType, events.Unsupported, "fhir.SearchForm",
-			"a search by POST takes its parameters as application/x-www-form-urlencoded, not %.60q", r.Header.Get("Content-Type"))
+			"a search by POST takes its parameters as application/x-www-form-urlencoded, not %.60q",
+			r.Header.Get("Content-Type"))
 	}
 	body, err := rest.Body(r, d.Limits.FormBytes, nil)
 	if err != nil {
@@ -111,7 +115,9 @@ func (d *Door) search(outer context.Context, ask *rest.Ask, answer *rest.Answer,
 	found, err := d.find(ctx, s)
 	if err != nil {
 		if errors.Is(ctx.Err(), context.DeadlineExceeded) && outer.Err() == nil {
-			return events.Wrap(events.TooCostly, "fhir.Search", err, "the search took longer than %s; narrow it with more parameters, sort by fewer, or ask for a smaller _count", d.Limits.SearchTime)
+			return events.Wrap(events.TooCostly, "fhir.Search", err,
+				"the search took longer than %s; narrow it with more parameters, sort by fewer, or ask for a "+
+					"smaller _count", d.Limits.SearchTime)
 		}
 		return err
 	}
@@ -138,10 +144,13 @@ func (d *Door) asOf(text string) (*events.Position, error) {
 	}
 	position, err := events.ParsePosition(text)
 	if err != nil {
-		return nil, events.Errorf(events.Invalid, "fhir.Search", "_asOf: %.60q is no position; write one as "+rest.HeaderPosition+" has it, 0:42", text)
+		return nil, events.Errorf(events.Invalid, "fhir.Search",
+			"_asOf: %.60q is no position; write one as "+rest.HeaderPosition+" has it, 0:42", text)
 	}
 	if position.Partition != d.Partition {
-		return nil, events.Errorf(events.Invalid, "fhir.Search", "_asOf names partition %d, but this data is in partition %d; take a "+rest.HeaderPosition+" of this server", position.Partition, d.Partition)
+		return nil, events.Errorf(events.Invalid, "fhir.Search",
+			"_asOf names partition %d, but this data is in partition %d; take a "+rest.HeaderPosition+" of this server",
+			position.Partition, d.Partition)
 	}
 	return &position, nil
 }
@@ -160,13 +169,16 @@ func negotiateForm(w http.ResponseWriter, raw string) error {
 	return nil
 }
 
-// searchForm makes a query of the parameters. A page of a search by POST is sealed: its parameters are kept, and [Door.openKept] gets them.
+// searchForm makes a query of the parameters. A page of a search by POST is sealed: its parameters are kept, and
+// [Door.openKept] gets them.
 func (d *Door) searchForm(ask *rest.Ask, raw string, form bool) (*search, error) {
 	scope := scopeOf(ask.Place)
-	s := &search{scope: scope, base: ask.Root, pretty: ask.Pretty, path: strings.TrimSuffix(ask.Root+"/"+scope.path(), "/"), form: form}
+	s := &search{scope: scope, base: ask.Root, pretty: ask.Pretty,
+		path: strings.TrimSuffix(ask.Root+"/"+scope.path(), "/"), form: form}
 	text, paged, twice := rest.Param(raw, pageParam)
 	if twice {
-		return nil, events.Errorf(events.Invalid, "fhir.Search", "_page stands twice; follow the links of a bundle as they are")
+		return nil, events.Errorf(events.Invalid, "fhir.Search",
+			"_page stands twice; follow the links of a bundle as they are")
 	}
 	if !paged {
 		s.place = place{total: -1, asked: time.Now().Unix()}
@@ -198,8 +210,10 @@ func (d *Door) searchForm(ask *rest.Ask, raw string, form bool) (*search, error)
 func (d *Door) parse(s *search, ask *rest.Ask, raw string) (err error) {
 	asked := time.Unix(s.place.asked, 0).UTC()
 	options := catalog.Options{
-		Tenant: d.Tenant, Type: s.scope.Type, Compartment: s.scope.Compartment, Lenient: d.isLenient(ask), DefaultCount: d.Limits.DefaultCount,
-		MaxCount: d.Limits.MaxCount, MaxValues: d.Limits.MaxValues, BaseURL: s.base, Own: []string{pageParam}, Now: func() time.Time { return asked },
+		Tenant: d.Tenant, Type: s.scope.Type, Compartment: s.scope.Compartment, Lenient: d.isLenient(ask),
+		DefaultCount: d.Limits.DefaultCount,
+		MaxCount:     d.Limits.MaxCount, MaxValues: d.Limits.MaxValues, BaseURL: s.base, Own: []string{pageParam},
+		Now: func() time.Time { return asked },
 	}
 	if s.scope.Type != "" {
 		s.parsed, err = d.Catalog.ParseQuery(raw, options)
@@ -209,7 +223,9 @@ func (d *Door) parse(s *search, ask *rest.Ask, raw string) (err error) {
 		return err
 	}
 	if len(s.parsed.Types) > typesByTerm && orderedByTerms(s.parsed.Types[0]) {
-		return events.Errorf(events.TooCostly, "fhir.Search", "%d types can be sorted by _lastUpdated and _id alone; name at most %d types with _type to sort by other parameters", len(s.parsed.Types), typesByTerm)
+		return events.Errorf(events.TooCostly, "fhir.Search",
+			"%d types can be sorted by _lastUpdated and _id alone; name at most %d types with _type to sort by "+
+				"other parameters", len(s.parsed.Types), typesByTerm)
 	}
 	return nil
 }
@@ -217,7 +233,8 @@ func (d *Door) parse(s *search, ask *rest.Ask, raw string) (err error) {
 // identity is what a page token is bound to: everything that decides which versions are found in which order.
 func (s *search) identity(tenant string) string {
 	params := make([]catalog.KeyValue, 0, len(s.parsed.Used)+2)
-	params = append(params, catalog.KeyValue{Key: "tenant", Value: tenant}, catalog.KeyValue{Key: "type", Value: s.scope.path()})
+	params = append(params, catalog.KeyValue{Key: "tenant", Value: tenant},
+		catalog.KeyValue{Key: "type", Value: s.scope.path()})
 	for _, param := range s.parsed.Used {
 		switch param.Key {
 		case "_format", "_pretty", "_count", "_explain", "_total", "_summary", "_elements":
@@ -228,13 +245,15 @@ func (s *search) identity(tenant string) string {
 	return encode(params)
 }
 
-// pageAlone refuses parameters beside the page of a kept search. Its parameters are all there are: others would have to narrow a search whose pages
-// are cut already.
+// pageAlone refuses parameters beside the page of a kept search. Its parameters are all there are: others would have
+// to narrow a search whose pages are cut already.
 func pageAlone(raw string) error {
 	for pair := range strings.SplitSeq(raw, "&") {
 		key, _, _ := strings.Cut(pair, "=")
-		if name, err := url.QueryUnescape(key); err != nil || (name != "" && name != pageParam && name != "_format" && name != "_pretty") {
-			return events.Errorf(events.Invalid, "fhir.Search", "the _page of a search by POST takes no other parameters; %.60q stands beside it", name)
+		if name, err := url.QueryUnescape(key); err != nil ||
+			(name != "" && name != pageParam && name != "_format" && name != "_pretty") {
+			return events.Errorf(events.Invalid, "fhir.Search",
+				"the _page of a search by POST takes no other parameters; %.60q stands beside it", name)
 		}
 	}
 	return nil
@@ -267,7 +286,8 @@ func scopeOf(at rest.Place) Scope {
 	return Scope{Type: at.Inside, Compartment: catalog.Compartment{Type: at.Type, ID: at.ID}}
 }
 
-// isLenient tells whether unknown parameters are left out of a search: as the client prefers, else as the server is set.
+// isLenient tells whether unknown parameters are left out of a search: as the client prefers, else as the server is
+// set.
 func (d *Door) isLenient(ask *rest.Ask) bool {
 	return ask.Prefer.Handling == rest.Lenient || ask.Prefer.Handling == "" && d.Lenient
 }

@@ -13,17 +13,19 @@ import (
 	"binnacle/events"
 )
 
-// place is a page within a search: what the _page parameter says. Its token is as long for the last page as for the second: no way back is kept, since what
-// is before a page is found as what is behind it is.
+// place is a page within a search: what the _page parameter says. Its token is as long for the last page as for the
+// second: no way back is kept, since what is before a page is found as what is behind it is.
 type place struct {
-	snapshot int64  // Page.Snapshot of the first page
-	total    int64  // as counted for the first page; -1: not counted
-	asked    int64  // when the first page was asked for, Unix seconds; what is relative to now stays the same on all pages
-	edge     string // where the page begins: Page.Next of the one before; "" is the start
-	back     bool   // it ends at the edge, and does not begin there
+	snapshot int64 // Page.Snapshot of the first page
+	total    int64 // as counted for the first page; -1: not counted
+	// when the first page was asked for, Unix seconds; what is relative to now stays the same on all pages
+	asked int64
+	edge  string // where the page begins: Page.Next of the one before; "" is the start
+	back  bool   // it ends at the edge, and does not begin there
 
 	// Where what is included beside matches does not fit a page, further pages have the rest of it.
-	matches int // how many matches, from the edge on, the included resources belong to; 0: they all come with their matches
+	// how many matches, from the edge on, the included resources belong to; 0: they all come with their matches
+	matches int
 	shown   int // of these resources, how many stand on the pages before; backwards, on this page and those before
 }
 
@@ -54,8 +56,8 @@ const (
 	sealedForm = 7 // id of the kept search, nonce, sealed place
 )
 
-// open writes the token of a search whose parameters stand in the link beside it. The checksum binds it to them: a token is no
-// place in another search.
+// open writes the token of a search whose parameters stand in the link beside it. The checksum binds it to them: a
+// token is no place in another search.
 func (p place) open(search string) string {
 	body := p.append(nil)
 	data := append(make([]byte, 0, 9+len(body)), openForm)
@@ -63,7 +65,8 @@ func (p place) open(search string) string {
 	return base64.RawURLEncoding.EncodeToString(append(data, body...))
 }
 
-// seal writes the token of a kept search. Its place is encrypted (AES-256-GCM), because an index token may hold sort values.
+// seal writes the token of a kept search. Its place is encrypted (AES-256-GCM), because an index token may hold sort
+// values.
 func (p place) seal(kept *keptSearch) (string, error) {
 	aead, err := sealing(kept.Secret)
 	if err != nil {
@@ -104,13 +107,15 @@ func parseToken(text string) (token, error) {
 	return token{}, badToken()
 }
 
-// open returns the place of a token that stands beside the parameters of its search; [token.check] tells whether it is that search.
+// open returns the place of a token that stands beside the parameters of its search; [token.check] tells whether it
+// is that search.
 func (t token) open() (place, error) { return parsePlace(t.rest) }
 
 // check refuses an open token that was made for another search.
 func (t token) check(search string) error {
 	if t.sum != checksum(search, t.rest) {
-		return events.Errorf(events.Invalid, "fhir.token", "this _page belongs to another search; follow the links of a bundle as they are")
+		return events.Errorf(events.Invalid, "fhir.token",
+			"this _page belongs to another search; follow the links of a bundle as they are")
 	}
 	return nil
 }
@@ -144,7 +149,8 @@ func sealing(secret [32]byte) (cipher.AEAD, error) {
 }
 
 func badToken() error {
-	return events.Errorf(events.Invalid, "fhir.token", "_page is none of this server's; follow the links of a bundle as they are, or start again without _page")
+	return events.Errorf(events.Invalid, "fhir.token",
+		"_page is none of this server's; follow the links of a bundle as they are, or start again without _page")
 }
 
 func checksum(search string, body []byte) uint64 {
@@ -178,7 +184,8 @@ func parsePlace(data []byte) (place, error) {
 	p.back = reader.number(1) == 1
 	p.matches, p.shown = int(reader.number(math.MaxInt32)), int(reader.number(math.MaxInt32))
 	p.edge = reader.text()
-	if reader.bad || len(reader.data) > 0 || p.matches == 0 && p.back && p.edge == "" || (p.matches == 0) != (p.shown == 0) {
+	if reader.bad || len(reader.data) > 0 || p.matches == 0 && p.back && p.edge == "" ||
+		(p.matches == 0) != (p.shown == 0) {
 		return place{}, badToken()
 	}
 	return p, nil

@@ -91,8 +91,9 @@ func (d *Door) findTypes(ctx context.Context, s *search) (found, error) {
 	return answer, err
 }
 
-// pagesOfTypes asks for the page of each type that has versions on the side of the edge where the page is. The first answer gives the snapshot of all.
-// Backwards it asks for one version more than the page shows: the next page back ends there.
+// pagesOfTypes asks for the page of each type that has versions on the side of the edge where the page is. The first
+// answer gives the snapshot of all. Backwards it asks for one version more than the page shows: the next page back
+// ends there.
 func (d *Door) pagesOfTypes(ctx context.Context, s *search, t *typesPage) error {
 	ask := func(part *typePart) (err error) {
 		query := part.query
@@ -158,7 +159,8 @@ func (d *Door) rowsOf(ctx context.Context, part *typePart) error {
 		if err != nil {
 			return err
 		}
-		part.rows = append(part.rows, projections.Row{Version: part.page.Versions[i], Terms: extracted.Terms, MainDate: extracted.MainDate})
+		part.rows = append(part.rows, projections.Row{Version: part.page.Versions[i], Terms: extracted.Terms,
+			MainDate: extracted.MainDate})
 	}
 	return nil
 }
@@ -171,7 +173,8 @@ func (p *typePart) row() projections.Row {
 	return projections.Row{Version: p.page.Versions[p.taken]}
 }
 
-// merge puts the first versions of all parts into the order that they have in common; backwards the last ones, and one more than the page shows.
+// merge puts the first versions of all parts into the order that they have in common; backwards the last ones, and
+// one more than the page shows.
 func (t *typesPage) merge(order projections.Query) []projections.Version {
 	limit, better := order.Limit, -1
 	if t.back {
@@ -185,7 +188,8 @@ func (t *typesPage) merge(order projections.Query) []projections.Version {
 	for len(merged) < limit {
 		var first *typePart
 		for _, part := range t.parts {
-			if part.taken < len(part.page.Versions) && (first == nil || projections.Compare(order, part.row(), first.row())*better > 0) {
+			if part.taken < len(part.page.Versions) &&
+				(first == nil || projections.Compare(order, part.row(), first.row())*better > 0) {
 				first = part
 			}
 		}
@@ -201,8 +205,8 @@ func (t *typesPage) merge(order projections.Query) []projections.Version {
 	return merged
 }
 
-// endOfTypes is the edge behind what a page shows; "" when nothing follows. In an order that is not common, a type of which only some versions were taken is asked
-// once more for just those, to learn where it goes on.
+// endOfTypes is the edge behind what a page shows; "" when nothing follows. In an order that is not common, a type of
+// which only some versions were taken is asked once more for just those, to learn where it goes on.
 func (d *Door) endOfTypes(ctx context.Context, t *typesPage, shown []projections.Version) (string, error) {
 	counts := countTypes(shown)
 	more := false
@@ -232,7 +236,8 @@ func (d *Door) endOfTypes(ctx context.Context, t *typesPage, shown []projections
 }
 
 // beginningOfTypes is the edge before what a page shows that was read backwards; "" when nothing comes before.
-func (d *Door) beginningOfTypes(ctx context.Context, t *typesPage, merged, shown []projections.Version) (string, error) {
+func (d *Door) beginningOfTypes(ctx context.Context, t *typesPage, merged, shown []projections.Version) (string,
+	error) {
 	rest := merged[:len(merged)-len(shown)]
 	if len(rest) == 0 {
 		return "", nil
@@ -280,9 +285,10 @@ func placeOf(version projections.Version) *projections.Place {
 	return &projections.Place{Type: version.Type, Sid: version.Sid}
 }
 
-// An edge of a page over several types has a bit for each type, set when the type is done. In a common order there follow the place of a type among them and the
-// Sid of its version behind which the page begins. In other orders, for each type that is not done and has been begun: its place among the types, the length of its
-// index token, and the token.
+// An edge of a page over several types has a bit for each type, set when the type is done. In a common order there
+// follow the place of a type among them and the Sid of its version behind which the page begins. In other orders, for
+// each type that is not done and has been begun: its place among the types, the length of its index token, and the
+// token.
 
 func (t *typesPage) write() string {
 	data := make([]byte, (len(t.parts)+7)/8)
@@ -298,7 +304,8 @@ func (t *typesPage) write() string {
 		}
 	}
 	if t.common {
-		data = binary.AppendUvarint(data, uint64(slices.IndexFunc(t.parts, func(part *typePart) bool { return part.query.Type == t.behind.Type })))
+		data = binary.AppendUvarint(data, uint64(slices.IndexFunc(t.parts,
+			func(part *typePart) bool { return part.query.Type == t.behind.Type })))
 		data = binary.AppendUvarint(data, uint64(t.behind.Sid))
 	}
 	return string(data)

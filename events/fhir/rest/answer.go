@@ -14,10 +14,13 @@ import (
 
 // Names of headers of this server's own, and of one that is none of HTTP's yet.
 const (
-	HeaderPosition      = "Binnacle-Position"       // on answers: a place in the log that the answer has reached; of a write its own
-	HeaderMinPosition   = "Binnacle-Min-Position"   // on reads: the place that the answer must have reached
-	HeaderAllowDangling = "Binnacle-Allow-Dangling" // "true": references need not lead to something (an import may ask for it)
-	HeaderReplayed      = "Idempotent-Replayed"     // "true": the outcome is that of an earlier request with the same Idempotency-Key
+	// on answers: a place in the log that the answer has reached; of a write its own
+	HeaderPosition    = "Binnacle-Position"
+	HeaderMinPosition = "Binnacle-Min-Position" // on reads: the place that the answer must have reached
+	// "true": references need not lead to something (an import may ask for it)
+	HeaderAllowDangling = "Binnacle-Allow-Dangling"
+	// "true": the outcome is that of an earlier request with the same Idempotency-Key
+	HeaderReplayed = "Idempotent-Replayed"
 )
 
 // SetPosition tells a place in the log that an answer has reached.
@@ -33,8 +36,8 @@ func SetVersion(header http.Header, etag string, modified time.Time) {
 
 var revalidated = []string{"private, no-cache"} // shared by all answers, and never written to
 
-// Revalidate makes caches ask again: Last-Modified alone would let them, a browser's too, guess how long an answer is good, and some refusals are
-// cached as well (RFC 9111, 4.2.2).
+// Revalidate makes caches ask again: Last-Modified alone would let them, a browser's too, guess how long an answer is
+// good, and some refusals are cached as well (RFC 9111, 4.2.2).
 func Revalidate(header http.Header) { header["Cache-Control"] = revalidated }
 
 // ETagOf is the entity tag of a version: W/"3" (FHIR R4 http, 3.1.0.2). It is weak because one version has several
@@ -50,7 +53,8 @@ func ETagOf(version int64) string {
 // Read answers a read: it begins the answer, or returns an error and has set fields of the answer at the most.
 type Read func(ctx context.Context, ask *Ask, answer *Answer) error
 
-// Answer is where a [Read] puts what it answers. Fields that are set before the answer begins, or an error is returned, are told.
+// Answer is where a [Read] puts what it answers. Fields that are set before the answer begins, or an error is
+// returned, are told.
 type Answer struct {
 	ETag     string
 	Modified time.Time // of the version that the answer is about; zero: it is about none
@@ -66,7 +70,8 @@ type sink interface {
 	begin(status, length int)
 }
 
-// Begin begins the answer; what is written then is its body. length is that of the body in bytes; negative: not known, or there is none.
+// Begin begins the answer; what is written then is its body. length is that of the body in bytes; negative: not
+// known, or there is none.
 func (a *Answer) Begin(status, length int) io.Writer {
 	a.out.begin(status, length)
 	return a.out
@@ -136,8 +141,8 @@ func (h *overHTTP) begin(status, length int) {
 
 func (h *overHTTP) Write(data []byte) (int, error) { return h.w.Write(data) }
 
-// answerOf is the one table from a kind of error to the HTTP status and the code of the value set issue-type. A kind that is not
-// known is answered like Internal.
+// answerOf is the one table from a kind of error to the HTTP status and the code of the value set issue-type. A kind
+// that is not known is answered like Internal.
 func answerOf(kind events.Kind) (status int, code string) {
 	switch kind {
 	case events.Invalid:
@@ -174,8 +179,8 @@ func IssueCodeOf(kind events.Kind) string {
 	return code
 }
 
-// IssueOf returns the issue that tells a client of an error: the text and the expression of the outermost [events.Error], never its
-// cause. Of an Internal error it tells nothing but that it happened.
+// IssueOf returns the issue that tells a client of an error: the text and the expression of the outermost
+// [events.Error], never its cause. Of an Internal error it tells nothing but that it happened.
 func IssueOf(err error) fhir.Issue {
 	kind := events.KindOf(err)
 	status, code := answerOf(kind)
@@ -215,7 +220,9 @@ func Refused(status int, kind events.Kind, op, format string, args ...any) error
 
 // NotAllowed is the refusal of a method where others are offered (RFC 9110, 15.5.6).
 func NotAllowed(method, allow string) error {
-	return &Refusal{Err: events.Errorf(events.Unsupported, "rest.Table", "%.20s is not offered here; this place takes %s", method, allow), Status: http.StatusMethodNotAllowed, Allow: allow}
+	return &Refusal{Err: events.Errorf(events.Unsupported, "rest.Table",
+		"%.20s is not offered here; this place takes %s", method, allow), Status: http.StatusMethodNotAllowed,
+		Allow: allow}
 }
 
 // OutcomeOf returns the HTTP status and the OperationOutcome that answer an error; see [IssueOf] for what is told.
@@ -227,8 +234,8 @@ func OutcomeOf(err error) (status int, body []byte) {
 	return status, fhir.OperationOutcome(IssueOf(err))
 }
 
-// retryAfter is how long a client should wait before it sends a request again that could not be answered now, in seconds. What stands in the
-// way is looked at again several times a second.
+// retryAfter is how long a client should wait before it sends a request again that could not be answered now, in
+// seconds. What stands in the way is looked at again several times a second.
 const retryAfter = "1"
 
 // Refuse answers with an OperationOutcome for an error, and returns the status.
@@ -250,7 +257,8 @@ func Refuse(w http.ResponseWriter, err error) (status int) {
 	return status
 }
 
-// Write answers with a whole body, in FHIR's JSON unless another form was chosen before. An error says that the client has gone.
+// Write answers with a whole body, in FHIR's JSON unless another form was chosen before. An error says that the
+// client has gone.
 func Write(w http.ResponseWriter, status int, body []byte) error {
 	header := w.Header()
 	SetContentType(header)

@@ -19,7 +19,8 @@ func TestEveryKindHasItsStatusAndIssueCode(t *testing.T) {
 		status int
 		body   string
 	}{
-		{events.Errorf(events.Invalid, "op", "wrong \"x\"").At("Patient.x"), 400, `"error","code":"invalid","diagnostics":"wrong \"x\"","expression":["Patient.x"]`},
+		{events.Errorf(events.Invalid, "op", "wrong \"x\"").At("Patient.x"), 400,
+			`"error","code":"invalid","diagnostics":"wrong \"x\"","expression":["Patient.x"]`},
 		{events.Errorf(events.NotFound, "op", "t"), 404, `"error","code":"not-found","diagnostics":"t"`},
 		{events.Errorf(events.Gone, "op", "t"), 410, `"error","code":"deleted","diagnostics":"t"`},
 		{events.Errorf(events.Conflict, "op", "t"), 409, `"error","code":"conflict","diagnostics":"t"`},
@@ -27,14 +28,19 @@ func TestEveryKindHasItsStatusAndIssueCode(t *testing.T) {
 		{events.Errorf(events.TooLarge, "op", "t"), 413, `"error","code":"too-long","diagnostics":"t"`},
 		{events.Errorf(events.TooCostly, "op", "t"), 422, `"error","code":"too-costly","diagnostics":"t"`},
 		{events.Errorf(events.Unsupported, "op", "t"), 400, `"error","code":"not-supported","diagnostics":"t"`},
-		{events.Wrap(events.Transient, "op", secret, "the index is away"), 503, `"error","code":"transient","diagnostics":"the index is away"`},
+		{events.Wrap(events.Transient, "op", secret, "the index is away"), 503,
+			`"error","code":"transient","diagnostics":"the index is away"`},
 		{events.Errorf(events.Ambiguous, "op", "t"), 412, `"error","code":"multiple-matches","diagnostics":"t"`},
 		{events.Errorf(events.Unknown, "op", ""), 504, `"error","code":"timeout","diagnostics":"unknown outcome"`},
-		{events.Wrap(events.Internal, "op", secret, "secret too").At("secret"), 500, `"fatal","code":"exception","diagnostics":"The server failed; its log tells more."`},
+		{events.Wrap(events.Internal, "op", secret, "secret too").At("secret"), 500,
+			`"fatal","code":"exception","diagnostics":"The server failed; its log tells more."`},
 		{secret, 500, `"fatal","code":"exception","diagnostics":"The server failed; its log tells more."`},
-		{events.Errorf(events.Kind(99), "op", "secret"), 500, `"fatal","code":"exception","diagnostics":"The server failed; its log tells more."`},
-		{fmt.Errorf("reading: %w", context.DeadlineExceeded), 503, `"error","code":"transient","diagnostics":"The request took too long or was given up; try it again."`},
-		{fmt.Errorf("secret: %w", events.Errorf(events.Gone, "op", "deleted in version 3")), 410, `"error","code":"deleted","diagnostics":"deleted in version 3"`},
+		{events.Errorf(events.Kind(99), "op", "secret"), 500,
+			`"fatal","code":"exception","diagnostics":"The server failed; its log tells more."`},
+		{fmt.Errorf("reading: %w", context.DeadlineExceeded), 503,
+			`"error","code":"transient","diagnostics":"The request took too long or was given up; try it again."`},
+		{fmt.Errorf("secret: %w", events.Errorf(events.Gone, "op", "deleted in version 3")), 410,
+			`"error","code":"deleted","diagnostics":"deleted in version 3"`},
 	} {
 		status, body := OutcomeOf(c.err)
 		want := `{"resourceType":"OperationOutcome","issue":[{"severity":` + c.body + `}]}`
@@ -66,9 +72,11 @@ func TestARefusalTellsWhatToDo(t *testing.T) {
 		w := httptest.NewRecorder()
 		status := Refuse(w, c.err)
 		header := w.Header()
-		if status != c.status || w.Code != c.status || header.Get("Retry-After") != c.retry || header.Get("Allow") != c.allow || header.Get("Cache-Control") == "" ||
+		if status != c.status || w.Code != c.status || header.Get("Retry-After") != c.retry ||
+			header.Get("Allow") != c.allow || header.Get("Cache-Control") == "" ||
 			header.Get("Content-Type") != ContentType || header.Get("Content-Length") != strconv.Itoa(w.Body.Len()) {
-			t.Errorf("%s: got %d %d %v, want %d, Retry-After %q, Allow %q", c.name, status, w.Code, header, c.status, c.retry, c.allow)
+			t.Errorf("%s: got %d %d %v, want %d, Retry-After %q, Allow %q", c.name, status, w.Code, header, c.status,
+				c.retry, c.allow)
 		}
 	}
 }

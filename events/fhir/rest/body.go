@@ -14,8 +14,8 @@ import (
 	"binnacle/events"
 )
 
-// A body takes memory as it arrives: firstStep, then stepBy times as much, again and again. What is beyond lastStep is taken at once: bodies
-// that have a part each and wait for more of it would wait for each other.
+// A body takes memory as it arrives: firstStep, then stepBy times as much, again and again. What is beyond lastStep
+// is taken at once: bodies that have a part each and wait for more of it would wait for each other.
 const (
 	firstStep = 8 << 10
 	stepBy    = 4
@@ -24,11 +24,11 @@ const (
 
 const opBody = "rest.Body"
 
-// Body reads the body of a request, as it is or with gzip. limit is how many bytes it may have, unpacked. Before room is made for n bytes, grow
-// is asked for it, unless it is nil.
+// Body reads the body of a request, as it is or with gzip. limit is how many bytes it may have, unpacked. Before room
+// is made for n bytes, grow is asked for it, unless it is nil.
 //
-// Kind TooLarge: it has more than limit bytes. Kind Invalid: it broke off or cannot be unpacked. A [Refusal] with status 408: the server has
-// stopped to wait for it; with 415: it is packed in another way.
+// Kind TooLarge: it has more than limit bytes. Kind Invalid: it broke off or cannot be unpacked. A [Refusal] with
+// status 408: the server has stopped to wait for it; with 415: it is packed in another way.
 func Body(r *http.Request, limit int64, grow func(n int64) error) (data []byte, err error) {
 	if r.ContentLength > limit {
 		return nil, tooLarge(limit)
@@ -48,7 +48,8 @@ func Body(r *http.Request, limit int64, grow func(n int64) error) (data []byte, 
 		defer unpack.Close()
 		reader = unpack
 	default:
-		return nil, Refused(http.StatusUnsupportedMediaType, events.Unsupported, opBody, "Content-Encoding %.40q is not offered; send the body as it is, or with gzip", encoding)
+		return nil, Refused(http.StatusUnsupportedMediaType, events.Unsupported, opBody,
+			"Content-Encoding %.40q is not offered; send the body as it is, or with gzip", encoding)
 	}
 	ended := false
 	for step := min(firstStep, most); !ended && err == nil; step = nextStep(step, most) {
@@ -77,8 +78,8 @@ func nextStep(step, most int64) int64 {
 	return min(step, most)
 }
 
-// readTo appends what a reader has to data until that is more than most bytes, which it then tells by ended being false. There is room
-// for one more than most, so that the end is seen.
+// readTo appends what a reader has to data until that is more than most bytes, which it then tells by ended being
+// false. There is room for one more than most, so that the end is seen.
 func readTo(reader io.Reader, data []byte, most int64) (all []byte, ended bool, err error) {
 	for int64(len(data)) <= most {
 		if len(data) == cap(data) { // what is beyond the last step is not there yet, and may never be
@@ -99,13 +100,15 @@ func readTo(reader io.Reader, data []byte, most int64) (all []byte, ended bool, 
 // unreadable is the error of a body that cannot be read to its end.
 func unreadable(err error, text string) error {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return Refused(http.StatusRequestTimeout, events.Transient, opBody, "the body came too slowly or not to its end; nothing was done, send it again")
+		return Refused(http.StatusRequestTimeout, events.Transient, opBody,
+			"the body came too slowly or not to its end; nothing was done, send it again")
 	}
 	return events.Wrap(events.Invalid, opBody, err, "%s", text)
 }
 
 func tooLarge(limit int64) error {
-	return events.Errorf(events.TooLarge, opBody, "the body has more than %d bytes, which is the most; send less at once", limit)
+	return events.Errorf(events.TooLarge, opBody,
+		"the body has more than %d bytes, which is the most; send less at once", limit)
 }
 
 // CheckJSON accepts the JSON forms (FHIR R4, http.html#mime-type) in UTF-8, by the names that Accept takes, and a body
@@ -116,7 +119,8 @@ func CheckJSON(header http.Header) error {
 		return nil
 	}
 	unsupported := func(what string) error {
-		return Refused(http.StatusUnsupportedMediaType, events.Unsupported, opBody, "%s is not offered; send application/fhir+json in UTF-8", what)
+		return Refused(http.StatusUnsupportedMediaType, events.Unsupported, opBody,
+			"%s is not offered; send application/fhir+json in UTF-8", what)
 	}
 	name, parameters, err := mime.ParseMediaType(value)
 	if err != nil {

@@ -12,9 +12,10 @@ import (
 
 // Copy is what a client tells of the copy that it has.
 type Copy struct {
-	Tags  []string  // the lines of If-None-Match
-	Since time.Time // If-Modified-Since; zero without one and when it can't be read, which is ignored (RFC 9110, 13.1.3)
-	Exact bool      // Since is an instant, as a bundle has it; else it has whole seconds, as HTTP has it
+	Tags []string // the lines of If-None-Match
+	// If-Modified-Since; zero without one and when it can't be read, which is ignored (RFC 9110, 13.1.3)
+	Since time.Time
+	Exact bool // Since is an instant, as a bundle has it; else it has whole seconds, as HTTP has it
 }
 
 // CopyOf reads the conditional headers of a read.
@@ -22,8 +23,8 @@ func CopyOf(header http.Header) Copy {
 	return Copy{Tags: header["If-None-Match"], Since: timeOf(header.Get("If-Modified-Since"))}
 }
 
-// CopyOfEntry reads the conditions of a read that stands in a bundle: ifModifiedSince is an instant there (FHIR R4, bundle.html); one in
-// the form of HTTP is understood, too.
+// CopyOfEntry reads the conditions of a read that stands in a bundle: ifModifiedSince is an instant there (FHIR R4,
+// bundle.html); one in the form of HTTP is understood, too.
 func CopyOfEntry(ifNoneMatch, ifModifiedSince string) Copy {
 	var copied Copy
 	if ifNoneMatch != "" {
@@ -64,8 +65,8 @@ func (c *Copy) IsGood(etag string, modified time.Time) bool {
 	return !c.Since.IsZero() && !modified.After(c.Since)
 }
 
-// tagListed tells whether a list of entity tags (RFC 9110, 8.8.3) names the tag, or is "*". Reading stops at the first thing that
-// is no entity tag.
+// tagListed tells whether a list of entity tags (RFC 9110, 8.8.3) names the tag, or is "*". Reading stops at the
+// first thing that is no entity tag.
 func tagListed(list, etag string) bool {
 	if strings.Trim(list, " \t") == "*" {
 		return true
@@ -81,8 +82,8 @@ func tagListed(list, etag string) bool {
 	return false
 }
 
-// entityTag takes the first entity tag off a list, without the mark of a weak one and with its quotes: "3". A bare 3 is taken for a tag of
-// its own.
+// entityTag takes the first entity tag off a list, without the mark of a weak one and with its quotes: "3". A bare 3
+// is taken for a tag of its own.
 func entityTag(list string) (tag, rest string, ok bool) {
 	list = strings.TrimPrefix(list, "W/")
 	var end int
@@ -107,8 +108,8 @@ const matchedVersions = 100
 // Listed is a header that is a list: its lines are one list (RFC 9110, 5.3).
 func Listed(header http.Header, name string) string { return strings.Join(header.Values(name), ", ") }
 
-// HeaderPreconditions reads the preconditions of a single write. A header that is there and empty is refused: as no precondition it would let pass
-// what it should hold back. So is one that would not be read.
+// HeaderPreconditions reads the preconditions of a single write. A header that is there and empty is refused: as no
+// precondition it would let pass what it should hold back. So is one that would not be read.
 func HeaderPreconditions(change *events.Change, header http.Header) error {
 	for _, unread := range [...]struct{ name, instead string }{
 		{"If-Unmodified-Since", "If-Match with the version that you know"},
@@ -132,8 +133,9 @@ func HeaderPreconditions(change *events.Change, header http.Header) error {
 	return Preconditions(change, lists[0], lists[1])
 }
 
-// Preconditions reads If-Match and If-None-Match into a change. Of a list any version may be the current one (RFC 9110, 13.1.1). A tag that is none of
-// this server's names a version that nothing has; when it stands alone the precondition has failed.
+// Preconditions reads If-Match and If-None-Match into a change. Of a list any version may be the current one (RFC
+// 9110, 13.1.1). A tag that is none of this server's names a version that nothing has; when it stands alone the
+// precondition has failed.
 func Preconditions(change *events.Change, ifMatch, ifNoneMatch string) error {
 	if err := matching(change, strings.TrimSpace(ifMatch)); err != nil {
 		return err
@@ -143,7 +145,8 @@ func Preconditions(change *events.Change, ifMatch, ifNoneMatch string) error {
 	case "*":
 		change.IfNoneMatch = true
 	default:
-		return invalid("If-None-Match: %.60q is not offered on a write; * is: write only when nothing is there", ifNoneMatch)
+		return invalid("If-None-Match: %.60q is not offered on a write; * is: write only when nothing is there",
+			ifNoneMatch)
 	}
 	return nil
 }
@@ -160,10 +163,12 @@ func matching(change *events.Change, list string) error {
 	for rest := list; rest != ""; {
 		tag, after, ok := entityTag(rest)
 		if !ok {
-			return invalid(`If-Match: %.60q is no list of versions; write W/"3" for version 3, more of them with commas between, or *`, list)
+			return invalid(`If-Match: %.60q is no list of versions; write W/"3" for version 3, more of them with `+
+				`commas between, or *`, list)
 		}
 		tag = strings.Trim(tag, `"`)
-		if number, err := strconv.ParseInt(tag, 10, 64); err == nil && number > 0 && strconv.FormatInt(number, 10) == tag {
+		if number, err := strconv.ParseInt(tag, 10, 64); err == nil && number > 0 &&
+			strconv.FormatInt(number, 10) == tag {
 			versions = append(versions, number)
 		}
 		rest = after
@@ -172,7 +177,9 @@ func matching(change *events.Change, list string) error {
 	versions = slices.Compact(versions)
 	switch {
 	case len(versions) == 0:
-		return events.Errorf(events.Precondition, op, `If-Match: %.60q names no version of this server; they are W/"1", W/"2" and so on: read the resource and take its ETag`, list)
+		return events.Errorf(events.Precondition, op,
+			`If-Match: %.60q names no version of this server; they are W/"1", W/"2" and so on: read the resource `+
+				`and take its ETag`, list)
 	case len(versions) > matchedVersions:
 		return invalid("If-Match names %d versions; the most is %d", len(versions), matchedVersions)
 	}

@@ -14,8 +14,8 @@ type Entry struct {
 	Request string // the id of the bundle's request, for the operator
 }
 
-// Reads answers a read that stands in a bundle: the version that it is about, where it is about one, and a resource or an OperationOutcome, or
-// neither. It is safe for concurrent use.
+// Reads answers a read that stands in a bundle: the version that it is about, where it is about one, and a resource
+// or an OperationOutcome, or neither. It is safe for concurrent use.
 type Reads func(ctx context.Context, entry Entry) (status int, etag string, modified time.Time, body []byte)
 
 // inMemory is an answer that is kept.
@@ -25,7 +25,8 @@ type inMemory struct {
 	body   []byte
 }
 
-// ask reads what an entry asks for, and of which row. The row is told with the error that the format of the answer is not offered, too.
+// ask reads what an entry asks for, and of which row. The row is told with the error that the format of the answer is
+// not offered, too.
 func (t *Table) ask(entry *Entry) (*Row, *Ask, error) {
 	row, at, err := t.Find(entry.Method, entry.Path)
 	if err != nil {
@@ -40,7 +41,8 @@ func (t *Table) ask(entry *Entry) (*Row, *Ask, error) {
 	return row, &entry.Ask, nil
 }
 
-// Check refuses an entry that is wrong by its form, as [Table.Read] would: nothing that is stored can make it right. It reads nothing.
+// Check refuses an entry that is wrong by its form, as [Table.Read] would: nothing that is stored can make it right.
+// It reads nothing.
 func (t *Table) Check(entry *Entry) error {
 	row, ask, err := t.ask(entry)
 	if err != nil || row.Check == nil {
@@ -49,8 +51,8 @@ func (t *Table) Check(entry *Entry) error {
 	return row.Check(ask)
 }
 
-// Read answers an entry from the table, with the content in FHIR's JSON. An error is that of [Table.Find] or of the row. What is told of the version
-// is told with an error, too.
+// Read answers an entry from the table, with the content in FHIR's JSON. An error is that of [Table.Find] or of the
+// row. What is told of the version is told with an error, too.
 func (t *Table) Read(ctx context.Context, entry *Entry) (row *Row, status int, answer *Answer, body []byte, err error) {
 	kept := &inMemory{}
 	kept.out = kept

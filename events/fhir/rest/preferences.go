@@ -20,8 +20,8 @@ const (
 	contentTypeText = "text/json; charset=utf-8"
 )
 
-// readWishes reads how a request wants to be answered (FHIR R4 http, 3.1.0.1.7, 3.1.0.1.11 and 3.1.0.1.12). The content type comes from
-// _format, which rules, and Accept.
+// readWishes reads how a request wants to be answered (FHIR R4 http, 3.1.0.1.7, 3.1.0.1.11 and 3.1.0.1.12). The
+// content type comes from _format, which rules, and Accept.
 func (ask *Ask) readWishes(r *http.Request) {
 	ask.Prefer = preferencesOf(r.Header)
 	if ask.Query != "" {
@@ -83,8 +83,8 @@ func NotAcceptable() error {
 		"this server answers in JSON of FHIR 4.0: accept application/fhir+json, or give _format=json")
 }
 
-// FormatOf reads a value of _format: a media type or a short name; the content type is empty when it names nothing that is offered.
-// A plus sign that the client did not escape has become a space.
+// FormatOf reads a value of _format: a media type or a short name; the content type is empty when it names nothing
+// that is offered. A plus sign that the client did not escape has become a space.
 func FormatOf(format string) (contentType string) {
 	format = strings.ToLower(strings.TrimSpace(format))
 	if format == "json" {
@@ -112,8 +112,9 @@ var offers = []struct {
 	{contentTypeText, []string{"text/json"}},
 }
 
-// accepted reads an Accept header (RFC 9110, 12.5.1) and takes the offer of the highest quality. Of each offer the element that names it most closely tells
-// the quality: what one refuses with q=0 is not given to a wildcard of another. Of equals the one that is named first is taken.
+// accepted reads an Accept header (RFC 9110, 12.5.1) and takes the offer of the highest quality. Of each offer the
+// element that names it most closely tells the quality: what one refuses with q=0 is not given to a wildcard of
+// another. Of equals the one that is named first is taken.
 func accepted(accept string) (contentType string) {
 	if strings.Trim(accept, " \t,") == "" {
 		return ContentType
@@ -128,7 +129,8 @@ func accepted(accept string) (contentType string) {
 	for _, offer := range offers {
 		closest, at := mediaRange{}, -1
 		for i, one := range ranges {
-			if closeness := one.closeness(offer.names); closeness > 0 && (at < 0 || closeness > closest.closeness(offer.names)) {
+			if closeness := one.closeness(offer.names); closeness > 0 &&
+				(at < 0 || closeness > closest.closeness(offer.names)) {
 				closest, at = one, i
 			}
 		}
@@ -220,8 +222,8 @@ type Preferences struct {
 	Async    bool   // nobody waits for the outcome
 }
 
-// preferencesOf reads the Prefer headers. Of one that stands there several times the first counts, and what is not known is passed over
-// (RFC 7240, section 2).
+// preferencesOf reads the Prefer headers. Of one that stands there several times the first counts, and what is not
+// known is passed over (RFC 7240, section 2).
 func preferencesOf(header http.Header) Preferences {
 	var p Preferences
 	for _, line := range header["Prefer"] {
@@ -250,8 +252,8 @@ func choose(taken *string, value string, offers ...string) {
 	}
 }
 
-// Params reads all parameters of a query. Unlike url.ParseQuery it takes a semicolon for what it is to FHIR: a part of a value. An error is of
-// kind Invalid.
+// Params reads all parameters of a query. Unlike url.ParseQuery it takes a semicolon for what it is to FHIR: a part
+// of a value. An error is of kind Invalid.
 func Params(raw string) (url.Values, error) {
 	params := url.Values{}
 	for pair := range strings.SplitSeq(raw, "&") {
@@ -264,15 +266,16 @@ func Params(raw string) (url.Values, error) {
 			value, err = url.QueryUnescape(value)
 		}
 		if err != nil {
-			return nil, events.Wrap(events.Invalid, "rest.Params", err, "the parameters are not percent-encoded as they should be")
+			return nil, events.Wrap(events.Invalid, "rest.Params", err,
+				"the parameters are not percent-encoded as they should be")
 		}
 		params[key] = append(params[key], value)
 	}
 	return params, nil
 }
 
-// Param returns the value of a parameter that may stand once in a query; found is false when it does not stand there, and twice is
-// true when it stands there more than once. Malformed parameters are somebody else's to refuse.
+// Param returns the value of a parameter that may stand once in a query; found is false when it does not stand there,
+// and twice is true when it stands there more than once. Malformed parameters are somebody else's to refuse.
 func Param(raw, name string) (value string, found, twice bool) {
 	for pair := range strings.SplitSeq(raw, "&") {
 		key, escaped, _ := strings.Cut(pair, "=")

@@ -64,7 +64,8 @@ func TestAnswersAreOfTheTypeThatWasAskedFor(t *testing.T) {
 			target += "?_format=" + url.QueryEscape(c.format)
 		}
 		r := httptest.NewRequest(http.MethodGet, target, nil)
-		if c.format != "" && !strings.Contains(c.format, " ") { // not escaped: a semicolon ends nothing, a plus sign is a space
+		// not escaped: a semicolon ends nothing, a plus sign is a space
+		if c.format != "" && !strings.Contains(c.format, " ") {
 			raw := r.Clone(r.Context())
 			raw.URL.RawQuery = "_format=" + c.format + "&_pretty=true"
 			raw.Header.Set("Accept", c.accept)
@@ -103,10 +104,13 @@ func TestOfAPreferenceTheFirstCounts(t *testing.T) {
 	}{
 		{"none", nil, Preferences{}},
 		{"one", []string{"return=minimal"}, Preferences{Return: Minimal}},
-		{"several", []string{"respond-async, return=representation; handling=strict"}, Preferences{Return: Representation, Handling: Strict, Async: true}},
-		{"one twice", []string{"return=minimal, return=representation", "return=OperationOutcome"}, Preferences{Return: Minimal}},
+		{"several", []string{"respond-async, return=representation; handling=strict"},
+			Preferences{Return: Representation, Handling: Strict, Async: true}},
+		{"one twice", []string{"return=minimal, return=representation", "return=OperationOutcome"},
+			Preferences{Return: Minimal}},
 		{"another twice", []string{"handling=lenient", "handling=strict"}, Preferences{Handling: Lenient}},
-		{"quoted, and in another case", []string{`Return="operationoutcome", HANDLING = Lenient`}, Preferences{Return: Outcome, Handling: Lenient}},
+		{"quoted, and in another case", []string{`Return="operationoutcome", HANDLING = Lenient`},
+			Preferences{Return: Outcome, Handling: Lenient}},
 		{"what nobody knows", []string{"wait=10, return=everything, handling, =minimal"}, Preferences{}},
 	} {
 		if got := preferencesOf(http.Header{"Prefer": c.lines}); got != c.want {

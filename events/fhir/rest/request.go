@@ -43,7 +43,8 @@ func (ask *Ask) readHeaders(header http.Header) error {
 	return err
 }
 
-// Tenancy says which tenant a request is about. It travels in the request's context from the outer door to the handlers behind it.
+// Tenancy says which tenant a request is about. It travels in the request's context from the outer door to the
+// handlers behind it.
 type Tenancy struct {
 	Tenant string
 	Prefix string // of the FHIR root's path, between what a proxy takes off and the base: "" or "/t/clinic"
@@ -62,28 +63,33 @@ func TenancyOf(ctx context.Context) (Tenancy, bool) {
 	return tenancy, found
 }
 
-// Address tells the base URL that clients see, for the links in answers: from configuration, else from what the proxies in front
-// say (Forwarded of RFC 7239, X-Forwarded-*), else from the request.
+// Address tells the base URL that clients see, for the links in answers: from configuration, else from what the
+// proxies in front say (Forwarded of RFC 7239, X-Forwarded-*), else from the request.
 type Address struct {
 	scheme, host, prefix string // of the configured public URL; empty: ask the request. prefix is the path before base
 	fixed                bool
 	base                 string // the path of the FHIR root on this node: "/fhir"
 }
 
-// NewAddress reads the configured public URL, the whole FHIR root as clients see it: "https://example.org/ehr/fhir"; empty: what
-// proxies or the request say. base is the path of the FHIR root on this node. An error is of kind Invalid.
+// NewAddress reads the configured public URL, the whole FHIR root as clients see it: "https://example.org/ehr/fhir";
+// empty: what proxies or the request say. base is the path of the FHIR root on this node. An error is of kind
+// Invalid.
 func NewAddress(public, base string) (Address, error) {
 	if public == "" {
 		return Address{base: base}, nil
 	}
 	u, err := url.Parse(public)
-	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || !IsHost(u.Host) || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
-		return Address{}, events.Errorf(events.Invalid, "rest.NewAddress", "the public URL %q is no base URL; write it as https://example.org%s", public, base)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || !IsHost(u.Host) || u.RawQuery != "" ||
+		u.Fragment != "" || u.User != nil {
+		return Address{}, events.Errorf(events.Invalid, "rest.NewAddress",
+			"the public URL %q is no base URL; write it as https://example.org%s", public, base)
 	}
 	path := strings.TrimRight(u.EscapedPath(), "/")
 	prefix, found := strings.CutSuffix(path, base)
 	if !found {
-		return Address{}, events.Errorf(events.Invalid, "rest.NewAddress", "the public URL %q does not end with the base path %q; a proxy may add a prefix, not replace the base", public, base)
+		return Address{}, events.Errorf(events.Invalid, "rest.NewAddress",
+			"the public URL %q does not end with the base path %q; a proxy may add a prefix, not replace the base",
+			public, base)
 	}
 	return Address{scheme: u.Scheme, host: u.Host, prefix: prefix, fixed: true, base: base}, nil
 }
@@ -167,7 +173,8 @@ func firstOf(lines []string) string {
 // IsScheme tells whether s is a scheme that a server of FHIR is reached by.
 func IsScheme(s string) bool { return s == "http" || s == "https" }
 
-// IsHost tells whether s may stand in a link as host or host:port; it keeps anything else that a client sends out of answers.
+// IsHost tells whether s may stand in a link as host or host:port; it keeps anything else that a client sends out of
+// answers.
 func IsHost(s string) bool {
 	if s == "" || len(s) > 255 {
 		return false

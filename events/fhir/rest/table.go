@@ -8,13 +8,16 @@ import (
 	"binnacle/events"
 )
 
-// Row is an interaction or operation at one shape of path: a line of the table of what a node offers. Routes, refusals, Allow and the
-// capability statement are made of these lines.
+// Row is an interaction or operation at one shape of path: a line of the table of what a node offers. Routes,
+// refusals, Allow and the capability statement are made of these lines.
 type Row struct {
-	Name       string   // of the interaction, as metrics have it
-	Codes      []string // of the interaction in the capability statement (FHIR R4, value sets type- and system-restful-interaction)
-	Method     string   // GET stands for HEAD, too
-	Path       string   // below the FHIR root, of names and of parameters: /:type/:id/_history/:version, and of a compartment /:type/:id/:inside
+	Name string // of the interaction, as metrics have it
+	// of the interaction in the capability statement (FHIR R4, value sets type- and system-restful-interaction)
+	Codes  []string
+	Method string // GET stands for HEAD, too
+	// below the FHIR root, of names and of parameters: /:type/:id/_history/:version, and of a compartment
+	// /:type/:id/:inside
+	Path       string
 	Types      []string // those that :type may be; nil: all that have an endpoint
 	Definition string   // of an operation, whose Path ends with its name: /:type/:id/$everything
 	Instead    string   // of an interaction of FHIR that is not offered: which one it is, and what to do instead
@@ -81,7 +84,8 @@ func (t *Table) Fits(row *Row, at Place) bool {
 	if at.Type == "" {
 		return true
 	}
-	return t.isType(row, at.Type) && !t.isName(at.ID) && (at.Inside == "" || at.Inside == "*" || t.known(at.Inside)) && !strings.HasPrefix(at.Version, "$")
+	return t.isType(row, at.Type) && !t.isName(at.ID) && (at.Inside == "" || at.Inside == "*" || t.known(at.Inside)) &&
+		!strings.HasPrefix(at.Version, "$")
 }
 
 func (t *Table) isType(row *Row, name string) bool {
@@ -97,8 +101,8 @@ const opTable = "rest.Table"
 
 // Find returns the row that answers a method at a path below the root, and what the path names.
 //
-// Kind NotFound: nothing is there. Kind Unsupported: something of FHIR that is not offered, with status 404 for an operation and for a type that
-// has no endpoint, and 405 where other methods are offered.
+// Kind NotFound: nothing is there. Kind Unsupported: something of FHIR that is not offered, with status 404 for an
+// operation and for a type that has no endpoint, and 405 where other methods are offered.
 func (t *Table) Find(method, path string) (*Row, Place, error) {
 	var buffer [mostSteps]string
 	steps := split(buffer[:0], path)
@@ -158,11 +162,14 @@ func (t *Table) Handler(base string) http.Handler {
 // missing tells why nothing is at a path.
 func (t *Table) missing(path string, steps []string) error {
 	if at := slices.IndexFunc(steps, func(step string) bool { return strings.HasPrefix(step, "$") }); at >= 0 {
-		return Refused(http.StatusNotFound, events.Unsupported, opTable, "the operation %.64q is not offered here; /metadata lists what there is", steps[at])
+		return Refused(http.StatusNotFound, events.Unsupported, opTable,
+			"the operation %.64q is not offered here; /metadata lists what there is", steps[at])
 	}
 	for i := range t.rows {
 		if at, fits := t.match(t.rows[i].steps, steps); fits && !t.known(at.Type) {
-			return Refused(http.StatusNotFound, events.Unsupported, opTable, "%.64q is not a resource type of FHIR R4 that has an endpoint; types are written as in Patient", at.Type)
+			return Refused(http.StatusNotFound, events.Unsupported, opTable,
+				"%.64q is not a resource type of FHIR R4 that has an endpoint; types are written as in Patient",
+				at.Type)
 		}
 	}
 	return events.Errorf(events.NotFound, opTable, "there is nothing at %.200q; /metadata tells what there is", path)

@@ -18,8 +18,10 @@ func offered() *Table {
 	history := row("history-type", "GET", "/:type/_history")
 	history.Instead = "the history of a type is not offered; ask for one resource"
 	known := func(name string) bool { return slices.Contains([]string{"Patient", "Group"}, name) }
-	return NewTable(known, row("capabilities", "GET", "/metadata"), row("read", "GET", "/:type/:id"), row("vread", "GET", "/:type/:id/_history/:version"),
-		row("update", "PUT", "/:type/:id"), row("search-type", "GET", "/:type"), row("create", "POST", "/:type"), row("form", "POST", "/:type/_search"),
+	return NewTable(known, row("capabilities", "GET", "/metadata"), row("read", "GET", "/:type/:id"),
+		row("vread", "GET", "/:type/:id/_history/:version"),
+		row("update", "PUT", "/:type/:id"), row("search-type", "GET", "/:type"), row("create", "POST",
+			"/:type"), row("form", "POST", "/:type/_search"),
 		row("compartment", "GET", "/:type/:id/:inside"), row("bundle", "POST", ""), history, everything)
 }
 
@@ -95,7 +97,8 @@ func TestATableTellsWhatIsOfferedWhere(t *testing.T) {
 
 // FuzzAnyPathIsARowOrARefusal: and what a row is found for fits it.
 func FuzzAnyPathIsARowOrARefusal(f *testing.F) {
-	for _, path := range []string{"", "/", "//", "/Patient", "/Patient/1", "/Patient/$", "/Patient/1/_history/$x", "/:type/:id", "/*/*/*", "/Patient/1/Patient/1/Patient"} {
+	for _, path := range []string{"", "/", "//", "/Patient", "/Patient/1", "/Patient/$", "/Patient/1/_history/$x",
+		"/:type/:id", "/*/*/*", "/Patient/1/Patient/1/Patient"} {
 		f.Add("GET", path)
 	}
 	table := offered()

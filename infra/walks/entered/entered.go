@@ -1,5 +1,5 @@
-// Package entered notes which functions of the program are entered. Only the program that [binnacle/infra/walks] instruments
-// calls it: there every function begins with [In], and main with [Serve].
+// Package entered notes which functions of the program are entered. Only the program that [binnacle/infra/walks]
+// instruments calls it: there every function begins with [In], and main with [Serve].
 package entered
 
 import (
@@ -12,8 +12,8 @@ import (
 	"sync"
 )
 
-// Listen is the variable of the environment that holds the address where GET /begin forgets what was noted, and GET /end
-// returns it as a JSON array of [Entry].
+// Listen is the variable of the environment that holds the address where GET /begin forgets what was noted, and GET
+// /end returns it as a JSON array of [Entry].
 const Listen = "BINNACLE_WALKS_LISTEN"
 
 // Entry is a function that was entered.
@@ -92,8 +92,8 @@ func isOurs(function string) bool {
 	return strings.HasPrefix(function, "binnacle/") || strings.HasPrefix(function, "main.")
 }
 
-// readOrigin reads who runs here from the text of the stack, which alone tells: "goroutine 7 [running]:" at its beginning, and at
-// its end "created by binnacle/x.f in goroutine 3" with the file below it.
+// readOrigin reads who runs here from the text of the stack, which alone tells: "goroutine 7 [running]:" at its
+// beginning, and at its end "created by binnacle/x.f in goroutine 3" with the file below it.
 func (e *Entry) readOrigin() {
 	text := make([]byte, 64<<10)
 	stack := string(text[:runtime.Stack(text, false)])
