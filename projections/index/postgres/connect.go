@@ -138,7 +138,7 @@ var everywhere = map[string]string{
 	"tcp_keepalives_count":                "3",
 }
 
-// forSearches leave the planner one way: joins in the order that package sqlterms has written, row by row through the indexes, which
+// forSearches leave the planner one way: joins in the order that the statements are written in, row by row through the indexes, which
 // also give the order. The statistics of a table that grows know too little for anything else: of a key they see the average, while a
 // search is about one that ten rows have or a million.
 var forSearches = map[string]string{
@@ -179,14 +179,14 @@ func queryOn(ctx context.Context, q queryer, op, sql string, args []any, row fun
 	return classify(op, rows.Err())
 }
 
-// reader runs the statements of package sqlterms.
+// reader runs statements.
 type reader struct {
 	queryer
 	op    string
 	limit time.Duration // of one statement; 0: none
 }
 
-// Query implements sqlterms.DB.
+// Query implements sql.DB.
 func (r reader) Query(ctx context.Context, sql string, args []any, row func(scan func(...any) error) error) error {
 	if r.limit > 0 {
 		var cancel context.CancelFunc

@@ -11,7 +11,8 @@ import (
 	"binnacle/events"
 	"binnacle/projections"
 	"binnacle/projections/index/reads"
-	"binnacle/projections/index/sqlterms"
+
+	"binnacle/projections/index/search"
 )
 
 // generation is one set of tables.
@@ -21,7 +22,7 @@ type generation struct {
 	tables string
 	reads  reads.Reads // short ones
 	audit  reads.Reads // of any length
-	engine sqlterms.Engine
+	engine search.Engine
 
 	writing sync.Mutex
 	writers map[int32]*writer // by partition
@@ -40,7 +41,7 @@ func (g *Generations) open(number int) *generation {
 		tables:      tables,
 		reads:       reads.Reads{DB: reader{g.work, "postgres.Read", callTimeout}, Dialect: dialect{tables}},
 		audit:       reads.Reads{DB: reader{g.work, "postgres.Read", 0}, Dialect: dialect{tables}},
-		engine:      sqlterms.NewEngine(reader{g.sets, "postgres.Sets", 0}, g.bounds),
+		engine:      search.NewEngine(reader{g.sets, "postgres.Sets", 0}, g.bounds),
 		writers:     map[int32]*writer{},
 	}
 	g.opened[number] = opened
@@ -76,7 +77,7 @@ func (g *generation) search(ctx context.Context, q projections.Query) (projectio
 	defer conn.Release()
 	page, err := g.engine.Search(limited, reader{conn, op, 0}, g.reads.Dialect, q)
 	if err != nil && ctx.Err() == nil && (isOverTime(err) || errors.Is(limited.Err(), context.DeadlineExceeded)) {
-		return projections.Page{}, sqlterms.OverTime(err, g.timeout)
+		return projections.Page{}, search.OverTime(err, g.timeout)
 	}
 	return page, err
 }

@@ -1,5 +1,6 @@
 // Package postgres keeps the search index in PostgreSQL (15 or later): a control schema with the installation's name, and a schema for
-// each generation ("binnacle_g1"). It promises what package projections asks of an index; the statements are those of package sqlterms.
+// each generation ("binnacle_g1"). It promises what package projections asks of an index; the statements
+// are those of the rooms beside it.
 //
 // Several nodes may share an installation. A commit is one transaction that locks the position of its partition, so that of two
 // projectors one gets kind Conflict; it holds a shared lock on the pointer, so that no commit slips past a switch. Commits don't wait for
@@ -26,7 +27,8 @@ import (
 	"binnacle/events"
 	"binnacle/projections"
 	"binnacle/projections/index/sets"
-	"binnacle/projections/index/sqlterms"
+
+	"binnacle/projections/index/search"
 )
 
 // Config says where the index is and how it is reached.
@@ -35,7 +37,7 @@ type Config struct {
 	Schema        string        // name of the control schema and beginning of the generations'; "": binnacle
 	Connections   int32         // of this process at the most, but for one more while it builds a generation; 0: 16; at least 6
 	Catalog       string        // digest of the catalog, noted for the first generation
-	SearchTimeout time.Duration // of one search; 0: sqlterms.DefaultTimeout
+	SearchTimeout time.Duration // of one search; 0: search.DefaultTimeout
 	Logger        *slog.Logger  // nil: slog.Default()
 	Bounds        sets.Bounds   // of the planner; zero: the defaults
 }
@@ -98,7 +100,7 @@ func (c Config) settings() (Config, error) {
 		c.Connections = defaultConnections
 	}
 	c.Connections = max(c.Connections, leastConnections)
-	c.SearchTimeout = sqlterms.Timeout(c.SearchTimeout)
+	c.SearchTimeout = search.Timeout(c.SearchTimeout)
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}

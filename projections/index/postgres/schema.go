@@ -20,7 +20,7 @@ create table %installation (one boolean primary key default true check (one), ve
 create table %catalog (digest text primary key, definitions bytea not null);
 create table %builder (one boolean primary key default true check (one), holder text not null, since timestamptz not null default now())`
 
-// tables of a generation; % stands for its schema. The columns are those of package sqlterms. They come with the indexes that commits
+// tables of a generation; % stands for its schema. The columns are those of package rows. They come with the indexes that commits
 // need; the others are in searchIndexes. Ids are compared by their bytes.
 const generationTables = `
 create table %version (sid bigint primary key, ledger bigint not null, log_offset bigint not null, "at" bigint not null, main bigint not null, shape bigint not null,

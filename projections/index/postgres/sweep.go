@@ -21,7 +21,7 @@ const (
 	sweptVersions = 500
 	sweptBlocks   = 128 // of the term table, that are looked at
 
-	// sweepVacuum is the stage after those of package sqlterms.
+	// sweepVacuum is the stage after those of package reads.
 	sweepVacuum = reads.SweepTerms + 1
 )
 

@@ -102,7 +102,7 @@ func (v *View) ask(tasks ...task) map[wanted]*reading {
 	if p.epoch == v.epoch {
 		maps.Copy(p.readings, j.readings)
 	}
-	j.view = View{&sql.At{Db: s.db, Dialect: v.Dialect, Partition: v.Partition}, p, v.epoch}
+	j.view = View{&sql.At{DB: s.db, Dialect: v.Dialect, Partition: v.Partition}, p, v.epoch}
 	s.queue = append(s.queue, j)
 	s.used += j.bytes
 	s.makeRoom(p)

@@ -200,7 +200,7 @@ func TestASearchWaitsForASetAsLongAsItsContextLasts(t *testing.T) {
 	sets := New(db, Bounds{}.OrDefault())
 	t.Cleanup(sets.Close)
 	ctx, cancel := context.WithCancel(t.Context())
-	v := sets.Open(&sql.At{Ctx: ctx, Db: db, Dialect: plain{}, Snapshot: 90})
+	v := sets.Open(&sql.At{Ctx: ctx, DB: db, Dialect: plain{}, Snapshot: 90})
 	if s, err := v.AsOf(false); s != nil || err != nil {
 		t.Fatalf("got %v, %v where nothing is known and nobody waits", s, err)
 	}

@@ -11,7 +11,7 @@ import (
 // have cost.
 type At struct {
 	Ctx context.Context //nolint:containedctx // of one query or one reading; at lives no longer
-	Db  DB
+	DB  DB
 	Dialect
 	Partition int64
 	Snapshot  int64 // a Sid: what was written later is not there
@@ -23,7 +23,7 @@ func (x *At) Statement() *Statement { return &Statement{Dialect: x.Dialect, rows
 
 func (x *At) Query(s *Statement, sql string, row func(scan func(...any) error) error) error {
 	x.Asked++
-	return x.Db.Query(x.Ctx, sql, s.Args, func(scan func(...any) error) error {
+	return x.DB.Query(x.Ctx, sql, s.Args, func(scan func(...any) error) error {
 		x.Rows++
 		return row(scan)
 	})

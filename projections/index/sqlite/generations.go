@@ -1,5 +1,6 @@
 // Package sqlite keeps the search index in SQLite: the generations stand side by side in one file, told apart by the prefix of their
-// tables ("g1_term"). It promises what package projections asks of an index; the statements are those of package sqlterms.
+// tables ("g1_term"). It promises what package projections asks of an index; the statements are
+// those of the rooms beside it.
 //
 // Commits don't wait for the disk: after a crash of the machine the latest may be missing, and the log brings them back.
 package sqlite
@@ -16,14 +17,15 @@ import (
 	"binnacle/projections"
 	"binnacle/projections/index/reads"
 	"binnacle/projections/index/sets"
-	"binnacle/projections/index/sqlterms"
+
+	"binnacle/projections/index/search"
 )
 
 // Config says where the index is and how it works.
 type Config struct {
 	File    *sqlitefile.File // stays open when the index is closed
 	Catalog string           // digest of the catalog, noted for the first generation
-	Timeout time.Duration    // of one search; 0: sqlterms.DefaultTimeout
+	Timeout time.Duration    // of one search; 0: search.DefaultTimeout
 	Logger  *slog.Logger
 	Bounds  sets.Bounds // of the planner; zero: the defaults
 
@@ -72,7 +74,7 @@ func Open(ctx context.Context, config Config, create bool) (*Generations, error)
 		file:      config.File,
 		reader:    newReader(config.File.Read),
 		logger:    config.Logger,
-		timeout:   sqlterms.Timeout(config.Timeout),
+		timeout:   search.Timeout(config.Timeout),
 		bounds:    config.Bounds.OrDefault(),
 		exclusive: config.Exclusive,
 		opened:    map[int]*generation{},

@@ -11,7 +11,8 @@ import (
 	"binnacle/events"
 	"binnacle/projections"
 	"binnacle/projections/index/reads"
-	"binnacle/projections/index/sqlterms"
+
+	"binnacle/projections/index/search"
 )
 
 // generation is one set of tables.
@@ -19,7 +20,7 @@ type generation struct {
 	*Generations
 	number int
 	reads  reads.Reads
-	engine sqlterms.Engine
+	engine search.Engine
 	writer *writer
 	states states
 }
@@ -34,7 +35,7 @@ func (g *Generations) open(number int) *generation {
 		Generations: g,
 		number:      number,
 		reads:       reads.Reads{DB: g.reader, Dialect: dialect{prefix(number)}},
-		engine:      sqlterms.NewEngine(g.reader, g.bounds),
+		engine:      search.NewEngine(g.reader, g.bounds),
 		writer:      newWriter(g.file, number),
 	}
 	g.opened[number] = opened
@@ -81,7 +82,7 @@ func (g *generation) search(ctx context.Context, q projections.Query) (projectio
 	defer cancel()
 	page, err := g.engine.Search(limited, g.reads.DB, g.reads.Dialect, q)
 	if err != nil && errors.Is(limited.Err(), context.DeadlineExceeded) && ctx.Err() == nil {
-		return projections.Page{}, sqlterms.OverTime(err, g.timeout)
+		return projections.Page{}, search.OverTime(err, g.timeout)
 	}
 	return page, err
 }

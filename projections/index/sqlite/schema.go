@@ -19,7 +19,7 @@ create table index_generation (number integer primary key, state text not null, 
 create table index_pointer (id integer primary key check (id = 1), number integer not null, paused integer not null default 0);
 create table index_catalog (digest text primary key, definitions blob not null) without rowid`
 
-// generationTables are the tables of one generation; % stands for its prefix. The columns are those of package sqlterms. Rows by ref
+// generationTables are the tables of one generation; % stands for its prefix. The columns are those of package rows. Rows by ref
 // are appended in the order of the log; text counts the rows of one ref and key in n.
 const generationTables = `
 create table %version (sid integer primary key, ledger integer not null, id text not null, number integer not null,

@@ -1,0 +1,31 @@
+package clause
+
+import "binnacle/projections/index/sql"
+
+// linkForm are versions that refer to others, or that others refer to. What else an access has then finds those that
+// contain what is described.
+type linkForm struct {
+	Follow   *followed // nil: no reference is followed
+	inner    bool      // versions have contained what may be described
+	Resolved bool      // the keys or Sids of the access are all that it finds
+	Few      bool      // resolved: so few that a version is held against them, and its references are not followed
+	Common   bool      // it finds more than are read before a search
+	Late     bool      // what it finds is looked up when a walk that asks each version has not filled the page
+}
+
+// size leaves out what follows references: that is no row of a version.
+func (*linkForm) size() int { return 0 }
+
+func (l *linkForm) Rows(s *sql.Statement, before int64) []string {
+	if l.Follow == nil || l.Resolved {
+		return nil
+	}
+	return l.Follow.Rows(s, before)
+}
+
+func (l *linkForm) Probe(s *sql.Statement, v probedVersion, before int64) []string {
+	if l.Follow == nil || l.Few {
+		return nil
+	}
+	return l.Follow.Probe(s, v.sid, before)
+}

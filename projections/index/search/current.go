@@ -1,0 +1,133 @@
+package search
+
+import (
+	"math"
+
+	"binnacle/projections/index/clause"
+	"binnacle/projections/index/sets"
+)
+
+// Rows of superseded versions stay until a sweep: 0.4 µs for each one that a walk meets. Where most rows of a type are such, whatever its order, its current versions are
+// held against the clauses as one more clause, out of the sets of the type's rows and of what is superseded. So a search costs what the current versions cost.
+
+// Rows of a type are counted again when so many versions, and a tenth of them, have been written since.
+const recountAfter = 500
+
+// mostlyClosed tells whether most rows of the type belong to superseded versions.
+func (x *search) mostlyClosed() (bool, error) {
+	v := x.view()
+	if v == nil || x.living < 0 || x.living > int64(x.Bounds.Rows) {
+		return false, nil
+	}
+	most := 2*int(x.living) + x.Bounds.Tried
+	known, counted := v.TypeRows(x.ledger)
+	since := x.Snapshot - known.At
+	if counted && (!known.More && int64(known.Rows)+max(since, 0) <= int64(most) || since <= max(recountAfter, int64(known.Rows)/10)) {
+		return known.More || known.Rows > most, nil
+	}
+	s := x.Statement()
+	sql := "select count(*) from (select 1 from " + s.Table("term") + " t where t.key = " + s.Arg(x.ledger) + " limit " + s.Arg(int64(most)+1) + ") y"
+	rows, err := x.Number(s, sql)
+	if err != nil {
+		return false, err
+	}
+	v.NoteTypeRows(x.ledger, sets.TypeRows{Rows: int(rows), More: int(rows) > most, At: x.Snapshot})
+	return int(rows) > most, nil
+}
+
+// onlyCurrent are the current versions of the type as a clause where most of its rows are superseded, and no other clause is known to find fewer; nil elsewhere, or where they can't be had.
+func (x ask) onlyCurrent(o order) (*clause.Access, error) {
+	if least := least(x.counting()); least != nil && least.Count >= 0 && !least.Assumed && least.Count <= min(x.Bounds.Few, int(x.living)) {
+		return nil, nil
+	}
+	if byToken := x.by == orderToken || x.by == orderSeveral && !x.walkable(o.keys[0]); byToken && x.living > int64(x.Bounds.Few) { // the codings are walked one by one
+		return nil, nil
+	}
+	mostly, err := x.mostlyClosed()
+	if !mostly || err != nil {
+		return nil, err
+	}
+	return x.currentClause()
+}
+
+// currentClause are the current versions of the type as a clause; nil where they can't be had.
+func (x *search) currentClause() (*clause.Access, error) {
+	found, err := x.view().CurrentOf(x.ledger)
+	if found == nil || err != nil {
+		return nil, err
+	}
+	a := clause.HeldAs("what is current of "+x.q.Type, found)
+	if a.Count <= x.Bounds.Many {
+		a.ByID, a.Current, a.Sids = true, true, sets.SidsIn(found, x.Origin())
+	} else { // too many to stand in a statement, and each version that is asked is current anyway
+		a.Ledger, a.Updated, a.Spans = x.ledger, []sets.Interval{{Low: math.MinInt64, High: math.MaxInt64}}, []sets.Interval{{Low: math.MinInt64, High: math.MaxInt64}}
+	}
+	return a, nil
+}
+
+// askCurrent is the same asked of the current versions. A clause of many keys is read then: no order merges them any more.
+func (x ask) askCurrent(current *clause.Access) (ask, error) {
+	x = x.also(current)
+	return x, x.readManyKeys()
+}
+
+// rowsOfType is how many rows a walk of the type meets, as far as that is known.
+func (x *search) rowsOfType() int64 {
+	rows := x.living
+	if counted, known := x.view().TypeRows(x.ledger); known {
+		rows = max(rows, int64(counted.Rows))
+	}
+	return rows
+}
+
+// newestSids is of how many versions it is looked at whether those that were written last are superseded.
+const newestSids = 1 << 12
+
+// newestClosed tells whether many of the versions that were written last are superseded already: created, and deleted or updated soon. As a rule it asks no statement.
+func (x *search) newestClosed() (bool, error) {
+	v := x.view()
+	if v == nil || x.Snapshot-x.Origin() < int64(x.Bounds.Tried) {
+		return false, nil
+	}
+	closed, upTo := v.Superseded()
+	if closed == nil || x.Snapshot-upTo > newestSids/4 {
+		s, err := v.AsOf(false)
+		if s == nil || err != nil {
+			return false, err
+		}
+		closed = s.Without
+	}
+	end := x.Snapshot - x.Origin() + 1
+	first := max(end-newestSids, 0)
+	return 4*closed.CardinalityInRange(uint64(first), uint64(end)) > uint64(end-first), nil
+}
+
+// mayPassOver tells whether a walk may meet many superseded versions before it fills a page.
+func (p *plan) mayPassOver() bool { return p.by == orderMain && p.order.descending && !p.inParts() }
+
+// passOver answers in the order of the main date where a walk would meet many superseded versions before it fills the page: they are passed
+// over in memory. Done is false where it meets few, or what is current can't be had.
+func (p *plan) passOver() (found []match, done bool, err error) {
+	many, err := p.newestClosed()
+	if !many || err != nil {
+		return nil, false, err
+	}
+	v, key := p.view(), p.walkedKeys()[0]
+	at, tried := v.Passed(key)
+	if since := p.Snapshot - at; !tried || since < 0 || since > recountAfter {
+		if found, done, err = p.tryWalk(p.Bounds.Tried); done || err != nil {
+			return found, done, err
+		}
+		v.NotePassed(key)
+	}
+	current, err := p.currentClause()
+	if current == nil || err != nil {
+		return nil, false, err
+	}
+	x, err := p.askCurrent(current)
+	if err != nil {
+		return nil, false, err
+	}
+	x.passing = true
+	return x.combined(p.order, p.walkedOrder(), nil, byValue, nil, p.limit)
+}

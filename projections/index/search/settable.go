@@ -1,0 +1,115 @@
+package search
+
+import (
+	"slices"
+
+	"binnacle/projections/index/clause"
+	"binnacle/projections/index/sets"
+	"binnacle/projections/index/sql"
+)
+
+// settable are the clauses that sets can answer, or with ranges those that sets can narrow; ready tells whether all of these sets are in
+// memory.
+func (x ask) settable(ranges bool) (sets []*clause.Access, ready bool) {
+	ready = true
+	for _, a := range x.positive() {
+		if a.Held != nil {
+			sets = append(sets, a)
+			continue
+		}
+		if a.AsSet() == nil && (!ranges || !a.OnlyScans() || len(a.Scans) == 0 || a.Aligned) {
+			continue
+		}
+		sets = append(sets, a)
+		count, known := x.view().Count(a.Names())
+		if ready = ready && known; known && a.AsSet() != nil {
+			a.Counts(count, false)
+		}
+	}
+	return sets, ready
+}
+
+// soonRead tells whether what is missing of the sets of clauses is read within the time of a little walk.
+func (x *search) soonRead(sets []*clause.Access) bool {
+	rows := 0
+	for _, a := range sets {
+		if _, known := x.view().Count(a.Names()); known || a.Held != nil {
+			continue
+		}
+		if !a.ReadSoon(x.Bounds) {
+			return false
+		}
+		rows += a.Count
+	}
+	v := x.view()
+	if v == nil || !v.Soon(rows) {
+		return false
+	}
+	known, _ := v.Superseded()
+	return known != nil
+}
+
+// prefetch has the sets of clauses read in the background that are missing and have many rows.
+func (x *search) prefetch(asked []*clause.Access) {
+	v := x.view()
+	if v == nil {
+		return
+	}
+	var names []sets.Name
+	for _, a := range asked {
+		if _, known := v.Count(a.Names()); !known && a.Held == nil && (a.More || a.Count < 0) {
+			names = append(names, a.Kind().Names(a.AsSet())...)
+		}
+	}
+	v.Prefetch(names)
+}
+
+// walksWell tells whether to walk the rows of one clause in order is best, whatever sets know: they are all matches, or few.
+func (x ask) walksWell() bool {
+	walked := x.walked()
+	if walked == nil || len(walked.WalkKeys()) > sql.Inline {
+		return false
+	}
+	return x.alone(walked) || walked.Count >= 0 && walked.Count <= x.Bounds.Few || x.othersAreAsked(walked)
+}
+
+// merges tells whether to walk the rows of many keys of one clause, which are all matches, in order takes less than to read the sets that
+// are missing: with these there may have to be main dates that don't fit in memory, which takes seconds.
+func (x ask) merges() bool {
+	walked, v := x.walked(), x.view()
+	if walked == nil || v == nil || !x.alone(walked) {
+		return false
+	}
+	keys := walked.WalkKeys()
+	if len(keys) <= sql.Inline || !v.RoomForMains() {
+		return len(keys) > sql.Inline
+	}
+	return x.mergeCostsLess(walked, len(keys), len(v.SetsOf(walked.Kind(), keys)))
+}
+
+// fewMatches is the same with the matches of the clauses that sets answer in place of these, where they are few enough to be read and
+// sorted, and returns them; else what is asked, and the clause whose rows are read.
+func (x ask) fewMatches(driver *clause.Access, most int) (ask, *clause.Access, error) {
+	if sets, _ := x.settable(false); len(sets) == 0 && driver == nil {
+		return x, driver, nil
+	}
+	if driver != nil && (driver.Held == nil && (driver.Count <= x.Bounds.Few/4 || len(x.accesses) == 1) || driver.AsSet() != nil) {
+		return x, driver, nil
+	}
+	t, err := x.intersect(driver.ToRead(), driver == nil)
+	if t == nil || err != nil || t.count() > most {
+		return x, driver, err
+	}
+	driver = t.access(x.describe(t))
+	return x.with(append([]*clause.Access{driver}, t.left...)), driver, nil
+}
+
+// access are the versions as a clause.
+func (t *intersection) access(words string) *clause.Access {
+	return clause.CurrentVersions(words, sets.SidsIn(t.found, t.first))
+}
+
+// anyNamed tells whether versions stand in the place of some clause's many keys.
+func anyNamed(accesses []*clause.Access) bool {
+	return slices.ContainsFunc(accesses, (*clause.Access).Named)
+}

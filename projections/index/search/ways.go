@@ -1,0 +1,174 @@
+package search
+
+import (
+	"binnacle/projections"
+	"binnacle/projections/index/clause"
+)
+
+// wayKind is what the ways to answer have in common, as explain tells it.
+type wayKind uint8
+
+const (
+	noWay   wayKind = iota
+	byWalk          // an order is walked, and each version asked for what no bound tells, until the page is full
+	bySort          // all versions of a clause are read and sorted
+	byMerge         // sets are combined, and the first of the matches picked
+	wayKinds
+)
+
+func (k wayKind) words() string {
+	return [...]string{"none", "walk the order", "read and sort", "combine sets"}[k]
+}
+
+// plan is how one search is going to be answered. What it has learnt before a way is chosen says [plan.learn].
+type plan struct {
+	ask
+	order  order // that is asked for
+	limit  int
+	driver *clause.Access // the clause whose versions are all read and sorted; nil: none has few enough rows
+	trial  trial          // the walk that has been tried so far
+	sets   *helpfulSets
+}
+
+// way is one way to answer.
+type way struct {
+	kind wayKind
+	why  string             // it is taken, unless run says it better
+	may  func(p *plan) bool // whether it is taken
+	run  func(p *plan) (found []match, done bool, err error)
+}
+
+// ways are all ways to answer, in the order in which they are asked: the first that may be taken, and comes to an end, answers. Those whose
+// cost doesn't depend on how much matches come first. A walk is tried over a few rows before what takes longer: that is enough wherever
+// matches are not rare, and what it has found is not lost. Estimates (costs.go) decide between sets, to sort and to walk.
+func ways() []way {
+	return []way{
+		{byWalk, "an index has the versions in the order of the first key", (*plan).datesFirst, (*plan).walkOrder},
+		{byWalk, "an index has the codings in order, and the versions of each by date", (*plan).codingsFirst, (*plan).walkOrder},
+		{byWalk, "a clause bounds the walk", (*plan).bounded, (*plan).walkOrder},
+		{byWalk, "", (*plan).mayTryBeforeRows, (*plan).tryBeforeRows},
+		{byMerge, "", (*plan).maySieveAlone, (*plan).sieveAlone},
+		{byWalk, "", (*plan).mayTryBeforeSets, (*plan).tryBeforeSets},
+		{byMerge, "", (*plan).setsHelp, (*plan).combine},
+		{byMerge, "the dates are in memory, in order", (*plan).mayPickByDate, (*plan).pickByDate},
+		{byWalk, "to sort all versions of the rarest clause costs more than twice as much", (*plan).walkBeatsSort, (*plan).walkOrder},
+		{bySort, "the versions are few enough to be sorted", (*plan).maySort, (*plan).sort},
+		{byMerge, "", (*plan).mayPassOver, (*plan).passOver},
+		{byWalk, "an index has the versions in the order, or in that of its first key", (*plan).always, (*plan).walkOrder},
+	}
+}
+
+// find chooses how to answer and returns up to limit matches in order.
+func (x ask) find(o order, limit int) ([]match, error) {
+	p := &plan{ask: x, order: o, limit: limit}
+	if found, done, err := p.learn(); done || err != nil || x.nothing != "" {
+		return found, err
+	}
+	for _, w := range ways() {
+		if !w.may(p) {
+			continue
+		}
+		if w.why != "" {
+			x.choose(w.kind, "%s", w.why)
+		}
+		if found, done, err := w.run(p); done || err != nil {
+			return found, err
+		}
+	}
+	return nil, nil
+}
+
+func (*plan) always() bool { return true }
+
+// walked is the order whose index is walked.
+func (p *plan) walkedOrder() order {
+	o := p.order
+	o.by = p.by
+	return o
+}
+
+// inGroups tells whether an order by several keys is walked by the first of them.
+func (p *plan) inGroups() bool {
+	return p.order.by == orderSeveral && p.walkable(p.order.keys[0])
+}
+
+// inParts tells whether the versions without the date that the order is by are found apart from those that have it.
+func (p *plan) inParts() bool {
+	return p.order.by == orderDate && !p.dates.Without.Empty() && !p.dated()
+}
+
+// datesFirst tells whether the main date is the first of several keys, and no clause has so few rows that these are sorted.
+func (p *plan) datesFirst() bool {
+	inOrder := p.driver == nil || p.driver.Count > p.Bounds.Few && p.driver.WalkKeys() != nil
+	return p.order.by == orderSeveral && inOrder && p.dates != nil && p.dates.Aligned && p.order.keys[0].Kind == projections.Date
+}
+
+// codingsFirst tells whether an order is by a token, and where it is equal by the date that the main date comes from, so that the rows of
+// each coding have it.
+func (p *plan) codingsFirst() bool {
+	keys := p.order.keys
+	return p.driver == nil && p.order.by == orderSeveral && len(keys) == 2 &&
+		keys[0].Kind == projections.Token && len(keys[0].Shares) < 2 && keys[0].Param != projections.ParamID && keys[1].Kind == projections.Date &&
+		p.dates != nil && p.dates.Aligned && (p.dates.Without.Empty() || p.dated())
+}
+
+func (p *plan) bounded() bool { return p.driver != nil && p.driver.Ordered }
+
+// walkBeatsSort tells whether to walk an order takes less than to read and sort the clause with the fewest rows.
+func (p *plan) walkBeatsSort() bool {
+	return p.driver != nil && (p.inGroups() || p.by == orderDate || p.by == orderString) && p.walkCostsLess(p.driver, p.limit)
+}
+
+// maySort tells whether versions may be read and sorted: those of a clause with few rows, or what sets leave of them; all of the type where no
+// index has the order.
+func (p *plan) maySort() bool {
+	return p.driver != nil || p.order.by == orderSeveral || p.by != orderMain && p.by != orderUpdated
+}
+
+// sort reads versions and sorts them. Done is false where there is an index to be walked, and too many versions to be sorted.
+func (p *plan) sort() (found []match, done bool, err error) {
+	o, x, driver := p.order, p.ask, p.driver
+	if p.by != orderMain && p.by != orderUpdated {
+		most := p.Bounds.Many
+		if o.by == orderSeveral && !p.inGroups() || o.by != orderToken && anyNamed(p.accesses) {
+			most = p.Bounds.Sorted
+		}
+		if x, driver, err = p.fewMatches(driver, most); err != nil {
+			return nil, false, err
+		}
+	}
+	switch {
+	case driver == nil && (o.by != orderSeveral || p.inGroups()):
+		return nil, false, nil
+	case o.by == orderSeveral, o.by == orderToken:
+		found, err = x.gather(o, driver, p.limit)
+	default:
+		p.say("all of %s, sorted", driver.Words)
+		found, err = x.collect(o, driver, p.limit)
+	}
+	return found, true, err
+}
+
+// walkOrder walks the index that has the order, or has it by its first key.
+func (p *plan) walkOrder() (found []match, done bool, err error) {
+	o := p.order
+	switch {
+	case p.inGroups():
+		found, err = p.walkSeveral(o, p.limit)
+	case o.by == orderSeveral, o.by == orderToken:
+		found, err = p.walkCodings(o, p.limit)
+	case o.by == orderDate && p.by == orderMain:
+		found, err = p.walkAligned()
+	case o.by == orderMain:
+		found, err = p.walkOn()
+	case o.by == orderID:
+		p.say("in the order of _id%s", p.checked(nil))
+		found, err = p.walkIDs(o, o.beyond(), p.limit)
+	case o.by == orderUpdated:
+		p.say("in the order of _lastUpdated%s", p.checked(nil))
+		found, err = p.walkUpdated(o, nil, byValue, p.limit)
+	default:
+		found, err = p.walkValues(o, p.limit)
+	}
+	return found, true, err
+}
