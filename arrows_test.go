@@ -324,7 +324,9 @@ func isTest(folder, file string) bool {
 }
 
 // tooLong are the packages and files that are longer, each with the length that it must not grow beyond.
-var tooLong = map[string]int{}
+var tooLong = map[string]int{
+	"projections/index/search": 4600,
+}
 
 func TestPackagesAndFilesCanBeRead(t *testing.T) {
 	lines := map[string]int{}
