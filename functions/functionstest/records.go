@@ -9,10 +9,11 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 
 	"binnacle/events"
+	"binnacle/projections/projectionstest"
 )
 
 // RandomRecords makes records of random changes on few resources, so that they meet: conditions, preconditions,
-// references, links, deletions, repetitions and poison.
+// references, links, deletions, repetitions and poison. Some are of a second dialect.
 func RandomRecords(t *testing.T, seed uint64, count int) []events.RawRecord {
 	t.Helper()
 	random := rand.New(rand.NewPCG(seed, 0))
@@ -71,8 +72,17 @@ func RandomRecords(t *testing.T, seed uint64, count int) []events.RawRecord {
 			event.Repeat = events.Repeat{Request: events.Hash{byte(random.IntN(2))}, Part: random.IntN(3),
 				Window: time.Duration(1+random.IntN(3)) * time.Second}
 		}
+		opaque := random.IntN(6) == 0
 		for n := range 1 + random.IntN(4)*random.IntN(2) {
-			event.Changes = append(event.Changes, change(n))
+			c := change(n)
+			if opaque {
+				c.Condition, c.Links, c.ID = "", nil, projectionstest.OpaqueID([]byte{byte(random.IntN(6))})
+			}
+			event.Changes = append(event.Changes, c)
+		}
+		if opaque {
+			of := projectionstest.OpaqueEvent(event.ID, event.Tenant, event.Changes...)
+			event.Dialect, event.Changes = of.Dialect, of.Changes
 		}
 		if random.IntN(20) == 0 && len(earlier) > 0 {
 			event = earlier[random.IntN(len(earlier))]

@@ -6,6 +6,7 @@ import (
 	"binnacle/events"
 	"binnacle/functions/functionstest"
 	memoryblobs "binnacle/projections/blobs/memory"
+	"binnacle/projections/projectionstest"
 )
 
 func FuzzTheProjectorTakesAnyRecord(f *testing.F) {
@@ -24,6 +25,13 @@ func FuzzTheProjectorTakesAnyRecord(f *testing.F) {
 	}
 	f.Add(value)
 	f.Add([]byte(nil))
+	_, value, err = events.Encode(projectionstest.OpaqueEvent(functionstest.NewID(), "main",
+		events.Change{Operation: events.Update, ID: "%00", Content: []byte{0}},
+		events.Change{Operation: events.Delete, ID: "b"}))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(value)
 	x := functionstest.NewIndex()
 	p := functionstest.NewProject(x, memoryblobs.New())
 	if _, err := p.Seek(f.Context(), 0); err != nil {
