@@ -11,8 +11,8 @@ import (
 	"binnacle/projections/index/sql"
 )
 
-// An Access is what a clause has become: rows of the index that answer it, in one or several forms. A version answers it
-// when it has such a row of any form. No form at all means that no row can answer it.
+// An Access is what a clause has become: rows of the index that answer it, in one or several forms. A version answers
+// it when it has such a row of any form. No form at all means that no row can answer it.
 type Access struct {
 	Words  string
 	Negate bool // the versions without such a row are meant
@@ -48,22 +48,25 @@ type probedVersion struct{ sid, ref, main string }
 
 // row is the condition that a table has a row of the version, as [probed], for which a condition holds.
 func (v probedVersion) row(s *sql.Statement, table, condition string) string {
-	return "exists (select 1 from " + s.Table(table) + " p where p.ref >= " + v.ref + " and p.ref <= " + v.ref + " + 3 and " +
+	return "exists (select 1 from " + s.Table(table) + " p where p.ref >= " + v.ref + " and p.ref <= " + v.ref +
+		" + 3 and " +
 		condition + sql.Once + ")"
 }
 
 // itself is the condition that the version's own row, as [probed], answers another one.
 func (v probedVersion) itself(s *sql.Statement, condition string) string {
-	return "exists (select 1 from " + s.Table("version") + " p where p.sid = " + v.sid + " and " + condition + sql.Once + ")"
+	return "exists (select 1 from " + s.Table("version") + " p where p.sid = " + v.sid + " and " + condition +
+		sql.Once + ")"
 }
 
 // known is what a search knows of an access, beside what it asks.
 type known struct {
-	Held    *roaring.Bitmap // the versions that may answer it; nil: not known
-	Exact   bool            // held: all of them do, once they are current
-	Once    bool            // held: for this search alone, if at all
-	Large   bool            // ranges: of a parameter with more rows than are held
-	Ordered bool            // the order is by this parameter, so that it bounds the walk: dated, where no version has two
+	Held  *roaring.Bitmap // the versions that may answer it; nil: not known
+	Exact bool            // held: all of them do, once they are current
+	Once  bool            // held: for this search alone, if at all
+	Large bool            // ranges: of a parameter with more rows than are held
+	// the order is by this parameter, so that it bounds the walk: dated, where no version has two
+	Ordered bool
 	// values of it, or one that says what strings begin with
 
 	Count   int    // rows, counted up to a bound; -1: not counted
@@ -115,7 +118,8 @@ func (a *Access) Rows(s *sql.Statement, before int64) string {
 
 // rowsOf is a SELECT of the versions of rows, as t, of one of the tables that have refs.
 func rowsOf(s *sql.Statement, table, condition string, before int64) string {
-	return "select (t.ref >> 2) as sid from " + s.Table(table) + " t where " + condition + " and t.ref < " + s.Arg(before)
+	return "select (t.ref >> 2) as sid from " + s.Table(table) + " t where " + condition + " and t.ref < " +
+		s.Arg(before)
 }
 
 // Probe is the condition that a version answers it; sid, its ref without flags and its main date are expressions.
@@ -138,7 +142,8 @@ func (a *Access) Probe(s *sql.Statement, sid, ref, main string, before int64) st
 }
 
 func (a *Access) Empty() bool {
-	return len(a.Keys) == 0 && len(a.wide) == 0 && len(a.OnRow) == 0 && len(a.shapes) == 0 && len(a.Scans) == 0 && len(a.Texts) == 0 && len(a.Spans) == 0 && len(a.Sids) == 0 && a.Follow == nil && len(a.Choice) == 0
+	return len(a.Keys) == 0 && len(a.wide) == 0 && len(a.OnRow) == 0 && len(a.shapes) == 0 && len(a.Scans) == 0 &&
+		len(a.Texts) == 0 && len(a.Spans) == 0 && len(a.Sids) == 0 && a.Follow == nil && len(a.Choice) == 0
 }
 
 // Inside tells whether it is made of groups of clauses: to probe it takes several steps.
@@ -178,8 +183,8 @@ func (a *Access) Readable() bool {
 	return true
 }
 
-// WalkKeys are the keys of the term rows that answer it alone, which have the main date in their sort column: their index gives the
-// default order. None when there are no such rows, or too many keys.
+// WalkKeys are the keys of the term rows that answer it alone, which have the main date in their sort column: their
+// index gives the default order. None when there are no such rows, or too many keys.
 func (a *Access) WalkKeys() []int64 {
 	keys := a.Keys
 	if len(keys) == 0 {
@@ -221,8 +226,12 @@ func RarestFirst(accesses []*Access) []*Access {
 		}
 		return a.Count
 	}
-	return slices.SortedStableFunc(slices.Values(accesses), func(a, b *Access) int { return cmp.Compare(weight(a), weight(b)) })
+	return slices.SortedStableFunc(slices.Values(accesses), func(a,
+		b *Access) int {
+		return cmp.Compare(weight(a), weight(b))
+	})
 }
 
-// mergedKeys is up to how many keys are merged into one order; more are read as a whole. An id without type is two keys or more.
+// mergedKeys is up to how many keys are merged into one order; more are read as a whole. An id without type is two
+// keys or more.
 const mergedKeys = 4_000

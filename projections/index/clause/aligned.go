@@ -6,7 +6,6 @@ import (
 	"binnacle/projections"
 	"binnacle/projections/index/keys"
 	"binnacle/projections/index/sets"
-	"binnacle/projections/index/sql"
 )
 
 // alignedDate bounds the main date by a clause of the parameter that it comes from.
@@ -29,7 +28,8 @@ func (x scope) alignedDate(param int64, code string, v projections.Value, a *Acc
 	})
 }
 
-// sureDates is where a main date answers a clause of the parameter it comes from, wherever within a day the value ends; nil: nowhere.
+// sureDates is where a main date answers a clause of the parameter it comes from, wherever within a day the value
+// ends; nil: nowhere.
 func (x *Resolver) sureDates(param int64, scans []Scan) *sets.Interval {
 	for _, sc := range scans {
 		if sc.Key != x.Of(param, keys.RoleShort) {
@@ -52,16 +52,6 @@ func (x *Resolver) sureDates(param int64, scans []Scan) *sets.Interval {
 		}
 	}
 	return nil
-}
-
-// marked looks for a mark in the dictionary of codings.
-func (x *Resolver) marked(mark int64, found func()) {
-	x.lookups = append(x.lookups, lookup{
-		sql: func(s *sql.Statement) string {
-			return "select d.key, " + s.NoBytes() + ", 0 from " + s.Table("coding") + " d where d.param = " + s.Arg(mark)
-		},
-		take: func(int64, string, int64) { found() },
-	})
 }
 
 // DateOrder is what an order by a date parameter needs to know of it.

@@ -7,14 +7,16 @@ import (
 	"binnacle/projections/index/sql"
 )
 
-// compositeValue finds the rows of a composite value. Its components stand for one or several keys each, some of which only the
-// dictionaries tell, so the rest is worked out when the look-ups have run.
+// compositeValue finds the rows of a composite value. Its components stand for one or several keys each, some of
+// which only the dictionaries tell, so the rest is worked out when the look-ups have run.
 func (x scope) compositeValue(param int64, c *projections.Clause, v projections.Value, a *Access) error {
 	if len(v.Parts) != len(c.Components) || len(v.Parts) < 2 {
-		return events.Errorf(events.Invalid, searching, "a value of %s has %d components in place of %d", c.Param, len(v.Parts), len(c.Components))
+		return events.Errorf(events.Invalid, searching, "a value of %s has %d components in place of %d", c.Param,
+			len(v.Parts), len(c.Components))
 	}
 	base := x.CompositeOf(param, c.Components)
-	p := &compound{scope: x, access: a, base: base, value: v, kinds: c.Components, alternatives: make([][]int64, len(v.Parts))}
+	p := &compound{scope: x, access: a, base: base, value: v, kinds: c.Components,
+		alternatives: make([][]int64, len(v.Parts))}
 	left := 0
 	for i, kind := range c.Components {
 		add := func(key int64) { p.alternatives[i] = append(p.alternatives[i], key) }
@@ -33,7 +35,8 @@ func (x scope) compositeValue(param int64, c *projections.Clause, v projections.
 			x.quantityValue(part, one, a.Words, add)
 		case projections.String, projections.URI, projections.Date, projections.Number:
 		default:
-			return events.Errorf(events.Unsupported, searching, "the parameter %s has a component of kind %s, which the index does not answer", c.Param, kind)
+			return events.Errorf(events.Unsupported, searching,
+				"the parameter %s has a component of kind %s, which the index does not answer", c.Param, kind)
 		}
 		p.units = append(p.units, part)
 		left++
@@ -41,7 +44,8 @@ func (x scope) compositeValue(param int64, c *projections.Clause, v projections.
 	if left > 1 {
 		x.lookups = append(x.lookups, lookup{
 			sql: func(s *sql.Statement) string {
-				return "select d.key, " + s.NoBytes() + ", 0 from " + s.Table("coding") + " d where d.param = " + s.Arg(x.Of(base, keys.RoleSlot))
+				return "select d.key, " + s.NoBytes() + ", 0 from " + s.Table("coding") + " d where d.param = " +
+					s.Arg(x.Of(base, keys.RoleSlot))
 			},
 			take: func(slot int64, _ string, _ int64) { p.slots = append(p.slots, int(slot)) },
 		})
@@ -72,7 +76,9 @@ func (p *compound) finish() error {
 			continue
 		}
 		if len(combined)*len(p.alternatives[i]) > maxAlternatives {
-			return events.Errorf(events.TooCostly, searching, "the components of %s stand for more than %d pairs of codes; name the systems", p.access.Words, maxAlternatives)
+			return events.Errorf(events.TooCostly, searching,
+				"the components of %s stand for more than %d pairs of codes; name the systems", p.access.Words,
+				maxAlternatives)
 		}
 		var next []int64
 		for _, key := range combined {
@@ -89,7 +95,8 @@ func (p *compound) finish() error {
 		case len(left) == 1:
 			p.left(left[0], p.units[0], key, p.access)
 		case len(p.slots) > keys.Slots:
-			return events.Errorf(events.TooCostly, searching, "some resource has more than %d values of %s, too many to be told apart", keys.Slots, p.access.Words)
+			return events.Errorf(events.TooCostly, searching,
+				"some resource has more than %d values of %s, too many to be told apart", keys.Slots, p.access.Words)
 		default:
 			for _, slot := range p.slots {
 				whole := p.newGroup()
@@ -111,7 +118,8 @@ func (p *compound) left(at int, anyUnit, key int64, a *Access) {
 	switch p.kinds[at] {
 	case projections.String:
 		if !projections.IsBlank(v.Text) {
-			a.Texts = append(a.Texts, TextScan{Key: p.Of(key, keys.RoleText), Form: TextBegins, Text: projections.Fold(v.Text)})
+			a.Texts = append(a.Texts, TextScan{Key: p.Of(key, keys.RoleText), Form: TextBegins,
+				Text: projections.Fold(v.Text)})
 		}
 	case projections.URI:
 		a.Texts = append(a.Texts, TextScan{Key: p.Of(key, keys.RoleText), Form: textIs, Text: v.Text})

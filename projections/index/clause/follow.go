@@ -9,10 +9,10 @@ import (
 	"binnacle/projections/index/sql"
 )
 
-// followed is a clause that follows references. A version's row has the keys of the resources that it refers to, and that of the resource
-// that it is a version of, which an index finds it by; a reference's own key is made of the parameter's and the resource's
-// (see refer). So a statement can go from either end: from the few resources described to what refers to them, or from a version under
-// consideration to the other end, which is probed then.
+// followed is a clause that follows references. A version's row has the keys of the resources that it refers to, and
+// that of the resource that it is a version of, which an index finds it by; a reference's own key is made of the
+// parameter's and the resource's (see refer). So a statement can go from either end: from the few resources described
+// to what refers to them, or from a version under consideration to the other end, which is probed then.
 type followed struct {
 	Reverse bool
 	Targets []*Target
@@ -29,7 +29,8 @@ type Target struct {
 func (x scope) follow(c *projections.Clause, a *Access, depth int) error {
 	switch {
 	case c.Modifier != projections.NoModifier || len(c.Values) > 0 || len(c.Any) > 0:
-		return events.Errorf(events.Invalid, searching, "the clause of %s follows references and has values or a modifier, too", c.Param)
+		return events.Errorf(events.Invalid, searching,
+			"the clause of %s follows references and has values or a modifier, too", c.Param)
 	case len(c.Follow.Targets) == 0:
 		return events.Errorf(events.Invalid, searching, "the clause of %s follows references to no type", c.Param)
 	}
@@ -109,7 +110,8 @@ func (x scope) any(clauses []projections.Clause, a *Access, depth int) error {
 	return nil
 }
 
-// settleInside settles the groups inside an access and drops those that nothing can answer. It tells whether the access always holds.
+// settleInside settles the groups inside an access and drops those that nothing can answer. It tells whether the
+// access always holds.
 func (a *Access) settleInside() (always bool, err error) {
 	choice := a.Choice[:0]
 	for _, g := range a.Choice {
@@ -182,12 +184,14 @@ func (g *Group) Versions(s *sql.Statement, columns string, before int64) string 
 	defer func() { s.Most = most }()
 	var from string
 	if driver == nil {
-		from = "select (t.ref >> 2) as sid from " + s.Table("term") + " t where t.key = " + s.Arg(g.Ledger) + " and t.ref < " + s.Arg(before)
+		from = "select (t.ref >> 2) as sid from " + s.Table("term") + " t where t.key = " + s.Arg(g.Ledger) +
+			" and t.ref < " + s.Arg(before)
 	} else {
 		from = "select distinct sid from (" + driver.Rows(s, before) + ") y"
 	}
 	return "select " + columns + " from (" + from + ") d" + s.Versions("d.sid") + " and v.ledger = " + s.Arg(g.Ledger) +
-		" and v.deleted = 0 and " + s.Visible("v.sid", keys.SnapshotOf(before)) + g.Probes(s, driver, "v.sid", "(v.sid << 2)", "v.main", before)
+		" and v.deleted = 0 and " + s.Visible("v.sid", keys.SnapshotOf(before)) +
+		g.Probes(s, driver, "v.sid", "(v.sid << 2)", "v.main", before)
 }
 
 // Rows is a SELECT of the Sids of the versions that answer the group; those of one clause alone need not be current.
@@ -203,16 +207,19 @@ func (f *followed) Rows(s *sql.Statement, before int64) []string {
 	parts := make([]string, len(f.Targets))
 	for i, t := range f.Targets {
 		if !f.Reverse && t.OnRow {
-			parts[i] = "select t.sid as sid from (" + t.Versions(s, "distinct v.resource", before) + ") o cross join lateral " + s.WithKeys("array["+s.Refer(t.Param, "o.resource")+"]", before) + " t"
+			parts[i] = "select t.sid as sid from (" + t.Versions(s, "distinct v.resource", before) +
+				") o cross join lateral " + s.WithKeys("array["+s.Refer(t.Param, "o.resource")+"]", before) + " t"
 			continue
 		}
 		if !f.Reverse {
-			parts[i] = "select (t.ref >> 2) as sid from (" + t.Versions(s, "distinct v.resource", before) + ") o cross join " + s.Table("term") + " t where t.key = " +
+			parts[i] = "select (t.ref >> 2) as sid from (" + t.Versions(s, "distinct v.resource", before) +
+				") o cross join " + s.Table("term") + " t where t.key = " +
 				s.Refer(t.Param, "o.resource") + " and t.ref < " + s.Arg(before)
 			continue
 		}
 		placed, key := s.KeysOf("o", "l") // many versions refer to the same resources: each of these is looked up once
-		parts[i] = "select t.sid as sid from (select distinct " + key + " as key from (" + t.Versions(s, "v.keys", before) + ") o cross join " + placed + ") r cross join " + s.Table("version") +
+		parts[i] = "select t.sid as sid from (select distinct " + key + " as key from (" +
+			t.Versions(s, "v.keys", before) + ") o cross join " + placed + ") r cross join " + s.Table("version") +
 			" t where t.resource = " + s.Refer(t.Param, "r.key") + " and t.sid <= " + s.Arg(keys.SnapshotOf(before))
 	}
 	return parts
@@ -228,15 +235,21 @@ func (f *followed) Probe(s *sql.Statement, sid string, before int64) []string {
 		switch {
 		case !f.Reverse:
 			placed, key := s.KeysOf(own, s.Alias("l"))
-			parts[i] = begin + placed + " cross join " + s.Table("version") + " " + other + of + other + ".resource = " + s.Refer(t.Param, key) + " and " + other + ".ledger = " + s.Arg(t.Ledger) +
-				" and " + other + ".deleted = 0 and " + other + ".sid <= " + s.Arg(keys.SnapshotOf(before)) + t.current(s, other, before) + sql.Once + ")"
+			parts[i] = begin + placed + " cross join " + s.Table("version") + " " + other + of + other +
+				".resource = " + s.Refer(t.Param, key) + " and " + other + ".ledger = " + s.Arg(t.Ledger) +
+				" and " + other + ".deleted = 0 and " + other + ".sid <= " + s.Arg(keys.SnapshotOf(before)) +
+				t.current(s, other, before) + sql.Once + ")"
 		case t.OnRow:
 			found := s.Alias("r")
-			parts[i] = begin + "lateral " + s.WithKeys("array["+s.Refer(t.Param, own+".resource")+"]", before) + " " + found + " cross join " + s.Table("version") + " " + other + of +
+			parts[i] = begin + "lateral " + s.WithKeys("array["+s.Refer(t.Param, own+".resource")+"]", before) + " " +
+				found + " cross join " + s.Table("version") + " " + other + of +
 				other + ".sid = " + found + ".sid" + t.current(s, other, before) + sql.Once + ")"
 		default:
-			parts[i] = begin + s.Table("term") + " " + other + of + other + ".key = " + s.Refer(t.Param, own+".resource") + " and " + other + ".ref < " + s.Arg(before) +
-				" and " + s.Visible("("+other+".ref >> 2)", keys.SnapshotOf(before)) + t.Probes(s, nil, "("+other+".ref >> 2)", "("+other+".ref - ("+other+".ref & 3))", other+".sort", before) + sql.Once + ")"
+			parts[i] = begin + s.Table("term") + " " + other + of + other + ".key = " +
+				s.Refer(t.Param, own+".resource") + " and " + other + ".ref < " + s.Arg(before) +
+				" and " + s.Visible("("+other+".ref >> 2)", keys.SnapshotOf(before)) +
+				t.Probes(s, nil, "("+other+".ref >> 2)", "("+other+".ref - ("+other+".ref & 3))", other+".sort",
+					before) + sql.Once + ")"
 		}
 	}
 	return parts
@@ -244,5 +257,6 @@ func (f *followed) Probe(s *sql.Statement, sid string, before int64) []string {
 
 // current is the condition that a version up to the snapshot, in a row as named, is current and answers the group.
 func (g *Group) current(s *sql.Statement, row string, before int64) string {
-	return " and " + s.Visible(row+".sid", keys.SnapshotOf(before)) + g.Probes(s, nil, row+".sid", "("+row+".sid << 2)", row+".main", before)
+	return " and " + s.Visible(row+".sid", keys.SnapshotOf(before)) +
+		g.Probes(s, nil, row+".sid", "("+row+".sid << 2)", row+".main", before)
 }

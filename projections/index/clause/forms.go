@@ -13,7 +13,8 @@ import (
 // setKeys is up to how many keys of one clause are held as sets.
 const setKeys = 400
 
-// AsSet returns the keys whose versions, all together, are what a clause finds; nil when it has other forms or too many.
+// AsSet returns the keys whose versions, all together, are what a clause finds; nil when it has other forms or too
+// many.
 func (a *Access) AsSet() []int64 {
 	keys := len(a.Keys) + len(a.shapes) + len(a.OnRow)
 	if a.forms() > keys || a.Follow != nil || keys > setKeys {
@@ -100,10 +101,12 @@ func (a *Access) ManyKeys() bool {
 
 // OnlyWords tells whether a clause is that strings contain something, and it is known how these begin.
 func (a *Access) OnlyWords() bool {
-	return !a.Negate && a.forms() == len(a.Texts) && a.Follow == nil && !a.Dense && len(a.Texts) > 0 && !slices.ContainsFunc(a.Texts, func(t TextScan) bool { return t.among == nil })
+	return !a.Negate && a.forms() == len(a.Texts) && a.Follow == nil && !a.Dense && len(a.Texts) > 0 &&
+		!slices.ContainsFunc(a.Texts, func(t TextScan) bool { return t.among == nil })
 }
 
-// Named tells whether versions stand in the place of a clause's many keys: to sort them takes less than to walk an order and look each of its versions up among them.
+// Named tells whether versions stand in the place of a clause's many keys: to sort them takes less than to walk an
+// order and look each of its versions up among them.
 func (a *Access) Named() bool { return a.ByID && a.Once && a.Held != nil }
 
 // ToRead is a clause of few rows if these have to be read to be combined with sets; else nil. The clause may be nil.
@@ -119,7 +122,8 @@ func (a *Access) OneText() bool {
 	return a.forms() == 1 && len(a.Texts) == 1 && a.Follow == nil
 }
 
-// Stretch is the condition that a column of beginnings lies in the stretch, as far as its ends are not bounded otherwise.
+// Stretch is the condition that a column of beginnings lies in the stretch, as far as its ends are not bounded
+// otherwise.
 func (sc TextScan) Stretch(s *sql.Statement, column string, low, high bool) (condition string) {
 	if low {
 		condition += " and " + column + " >= " + s.Arg([]byte(sc.Text))

@@ -12,8 +12,9 @@ import (
 	"binnacle/projections/index/sql"
 )
 
-// What a clause finds that follows references to, or from, many versions is held as a set of versions like those of keys: read in the background when it
-// is asked for again, and brought up by what versions written since can have changed. Unlike those of keys such a set tells of one snapshot alone.
+// What a clause finds that follows references to, or from, many versions is held as a set of versions like those of
+// keys: read in the background when it is asked for again, and brought up by what versions written since can have
+// changed. Unlike those of keys such a set tells of one snapshot alone.
 
 // HeldFollow is a clause that follows references as the background needs it: nothing of it changes any more.
 type HeldFollow struct {
@@ -50,7 +51,8 @@ func (f HeldFollow) Probe(s *sql.Statement, before int64) []string {
 	return parts
 }
 
-// Holdable tells whether the other end is so large that to hold what is found pays, and is described by what its versions say themselves and nothing else.
+// Holdable tells whether the other end is so large that to hold what is found pays, and is described by what its
+// versions say themselves and nothing else.
 func (f *followed) Holdable(b sets.Bounds) bool {
 	few := b.Few / 4
 	if f.Reverse {
@@ -59,10 +61,14 @@ func (f *followed) Holdable(b sets.Bounds) bool {
 	large := false
 	for _, t := range f.Targets {
 		driver := t.Driver()
-		if driver == nil || slices.ContainsFunc(t.Accesses, func(a *Access) bool { return a.Inside() || a.ByID || len(a.Updated) > 0 }) {
+		if driver == nil || slices.ContainsFunc(t.Accesses, func(a *Access) bool {
+			return a.Inside() || a.ByID ||
+				len(a.Updated) > 0
+		}) {
 			return false
 		}
-		if !f.Reverse && driver.Count > b.Many { // so many that versions refer to one of them more often than not, and a walk soon fills a page
+		// so many that versions refer to one of them more often than not, and a walk soon fills a page
+		if !f.Reverse && driver.Count > b.Many {
 			return false
 		}
 		large = large || driver.Count > few
@@ -87,7 +93,8 @@ func (f HeldFollow) Frozen() HeldFollow {
 // Bytes is about what it takes while it waits to be read.
 func (f HeldFollow) Bytes() int64 {
 	size := func(a *Access) int64 {
-		return 600 + int64(len(a.Words)) + 8*int64(len(a.Keys)+len(a.OnRow)+len(a.shapes)+len(a.Sids)) + 48*int64(len(a.wide)+len(a.Scans)+len(a.Texts))
+		return 600 + int64(len(a.Words)) + 8*int64(len(a.Keys)+len(a.OnRow)+len(a.shapes)+len(a.Sids)) +
+			48*int64(len(a.wide)+len(a.Scans)+len(a.Texts))
 	}
 	sum := int64(0)
 	if f.own != nil {
@@ -107,20 +114,24 @@ func (f HeldFollow) Read(x *sql.At, most int) (*roaring.Bitmap, error) {
 	rows := strings.Join(f.Rows(s, x.Before()), " union all ")
 	if f.Reverse { // others may refer to what is deleted
 		most = (most + 3) / 4 // and each is found by keys of which most lead elsewhere
-		rows = "select d.sid as sid from (" + rows + ") d" + s.Versions("d.sid") + " and v.ledger = " + s.Arg(f.ledger) + " and v.deleted = 0"
+		rows = "select d.sid as sid from (" + rows + ") d" + s.Versions("d.sid") + " and v.ledger = " +
+			s.Arg(f.ledger) + " and v.deleted = 0"
 	}
-	numbers, err := x.ReadNumbers(s, "select "+s.List("y.sid")+" from (select sid from ("+rows+") z"+fmt.Sprintf(" limit %d) y", most+1))
+	numbers, err := x.ReadNumbers(s, "select "+s.List("y.sid")+" from (select sid from ("+rows+") z"+
+		fmt.Sprintf(" limit %d) y", most+1))
 	if err != nil || len(numbers) > most {
 		return nil, err
 	}
 	return sets.BitmapOf(numbers), nil
 }
 
-// Touched are SELECTs of the Sids of versions that the clause may find at one snapshot, or not find, other than at an earlier one: those written since, what
-// refers to resources written since and, the other way, what these refer to now and referred to before.
+// Touched are SELECTs of the Sids of versions that the clause may find at one snapshot, or not find, other than at an
+// earlier one: those written since, what refers to resources written since and, the other way, what these refer to
+// now and referred to before.
 func (f HeldFollow) Touched(s *sql.Statement, earlier, snapshot int64) []string {
 	since := func(row string, ledger int64) string {
-		return row + ".sid > " + s.Arg(earlier) + " and " + row + ".sid <= " + s.Arg(snapshot) + " and " + row + ".ledger = " + s.Arg(ledger)
+		return row + ".sid > " + s.Arg(earlier) + " and " + row + ".sid <= " + s.Arg(snapshot) + " and " + row +
+			".ledger = " + s.Arg(ledger)
 	}
 	version := s.Table("version")
 	parts := []string{"select v.sid as sid from " + version + " v where " + since("v", f.ledger) + " and v.deleted = 0"}
@@ -130,13 +141,17 @@ func (f HeldFollow) Touched(s *sql.Statement, earlier, snapshot int64) []string 
 		case f.Reverse:
 			keys, key := s.KeysOf("u", "l")
 			refersTo := keys + " cross join " + version + " o where "
-			of := " and o.resource = " + s.Refer(t.Param, key) + " and o.ledger = " + s.Arg(f.ledger) + " and o.deleted = 0 and o.sid <= " + s.Arg(snapshot)
+			of := " and o.resource = " + s.Refer(t.Param, key) + " and o.ledger = " + s.Arg(f.ledger) +
+				" and o.deleted = 0 and o.sid <= " + s.Arg(snapshot)
 			parts = append(parts, "select o.sid as sid from "+version+" u cross join "+refersTo+since("u", t.Ledger)+of,
-				"select o.sid as sid from "+version+" w cross join "+version+" u cross join "+refersTo+since("w", t.Ledger)+" and u.sid = w.supersedes"+of)
+				"select o.sid as sid from "+version+" w cross join "+version+" u cross join "+refersTo+
+					since("w", t.Ledger)+" and u.sid = w.supersedes"+of)
 		case t.OnRow:
-			parts = append(parts, "select r.sid as sid from "+version+" w cross join lateral "+s.WithKeys("array["+s.Refer(t.Param, "w.resource")+"]", before)+" r where "+since("w", t.Ledger))
+			parts = append(parts, "select r.sid as sid from "+version+" w cross join lateral "+
+				s.WithKeys("array["+s.Refer(t.Param, "w.resource")+"]", before)+" r where "+since("w", t.Ledger))
 		default:
-			parts = append(parts, "select (r.ref >> 2) as sid from "+version+" w cross join "+s.Table("term")+" r where "+since("w", t.Ledger)+" and r.key = "+
+			parts = append(parts, "select (r.ref >> 2) as sid from "+version+" w cross join "+s.Table("term")+
+				" r where "+since("w", t.Ledger)+" and r.key = "+
 				s.Refer(t.Param, "w.resource")+" and r.ref < "+s.Arg(before))
 		}
 	}

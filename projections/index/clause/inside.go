@@ -53,12 +53,13 @@ func (x *Resolver) ReadInside() error {
 	}
 	x.names = map[int64]bool{}
 	s := x.Statement()
-	return x.Query(s, "select d.param from "+s.Table("coding")+" d where d.param "+s.In(marks), func(scan func(...any) error) error {
-		mark := int64(0)
-		err := scan(&mark)
-		x.names[mark] = true
-		return err
-	})
+	return x.Query(s, "select d.param from "+s.Table("coding")+" d where d.param "+s.In(marks),
+		func(scan func(...any) error) error {
+			mark := int64(0)
+			err := scan(&mark)
+			x.names[mark] = true
+			return err
+		})
 }
 
 // contained adds to an access that follows references the versions that contain what is described. Plain clauses are
@@ -95,5 +96,6 @@ func AnyMark(s *sql.Statement, marks []int64) string {
 	if len(marks) == 0 {
 		return "0"
 	}
-	return "case when exists (select 1 from " + s.Table("coding") + " d where d.param " + s.In(marks) + ") then 1 else 0 end"
+	return "case when exists (select 1 from " + s.Table("coding") + " d where d.param " + s.In(marks) +
+		") then 1 else 0 end"
 }

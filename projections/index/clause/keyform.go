@@ -90,8 +90,8 @@ func (k *keyForm) Probe(s *sql.Statement, v probedVersion, before int64) (parts 
 	return parts
 }
 
-// probed are the keys that a version is asked for: where the end of a chain has been resolved to many, its references are
-// followed in their place.
+// probed are the keys that a version is asked for: where the end of a chain has been resolved to many, its references
+// are followed in their place.
 func (k *keyForm) probed() (keys, onRow []int64) {
 	keys, onRow = k.Keys, k.OnRow
 	if k.Linked && len(keys) > sql.Inline {

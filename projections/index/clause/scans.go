@@ -10,8 +10,8 @@ import (
 	"binnacle/projections/index/sql"
 )
 
-// A Scan is a stretch of a range table's index, and a condition on the rows in it; together the scans of a value find exactly what
-// Matches finds, and each version's row once or more.
+// A Scan is a stretch of a range table's index, and a condition on the rows in it; together the scans of a value find
+// exactly what Matches finds, and each version's row once or more.
 type Scan struct {
 	Key      int64
 	Min, Max int64     // of low, both inclusive
@@ -89,7 +89,8 @@ func numberScans(h *keys.Hasher, owner int64, v projections.Value) []Scan {
 	lo, hi := int64(math.MinInt64), int64(math.MaxInt64)
 	switch v.Prefix {
 	case projections.Ne:
-		return []Scan{{Key: short, Min: lo, Max: l - 1}, {Key: short, Min: u + 1, Max: hi}, {long, lo, hi, outside, l, u}}
+		return []Scan{{Key: short, Min: lo, Max: l - 1}, {Key: short, Min: u + 1, Max: hi},
+			{long, lo, hi, outside, l, u}}
 	case projections.Gt:
 		return []Scan{{Key: short, Min: u + 1, Max: hi}, {Key: end, Min: u + 1, Max: hi}}
 	case projections.Lt:
@@ -137,8 +138,8 @@ func (r *rangeForm) Probe(s *sql.Statement, v probedVersion, _ int64) []string {
 	return []string{v.row(s, "span", "("+strings.Join(either, " or ")+")")}
 }
 
-// Condition is the stretch as a condition on a row. The plus keeps a planner from reading a probe's whole stretch: the index by ref is
-// the one to use there.
+// Condition is the stretch as a condition on a row. The plus keeps a planner from reading a probe's whole stretch:
+// the index by ref is the one to use there.
 func (sc Scan) Condition(s *sql.Statement, row string) string {
 	c := row + ".key = " + s.Arg(sc.Key)
 	if row == probed {

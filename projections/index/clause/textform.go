@@ -63,7 +63,8 @@ func (sc TextScan) Condition(s *sql.Statement, row string) string {
 	}
 	head, rest := row+".head", row+".rest"
 	if sc.Form == textRaw {
-		return c + " and " + head + " = " + s.Arg([]byte(projections.OrderString(sc.Text))) + " and " + row + ".raw = " + s.Arg([]byte(sc.Text))
+		return c + " and " + head + " = " + s.Arg([]byte(projections.OrderString(sc.Text))) + " and " + row +
+			".raw = " + s.Arg([]byte(sc.Text))
 	}
 	text := []byte(sc.Text)
 	cut := text[:min(len(text), projections.OrderBytes)]
@@ -84,7 +85,8 @@ func (sc TextScan) Condition(s *sql.Statement, row string) string {
 	case len(text) <= projections.OrderBytes:
 		c += s.Begins(head, text)
 	default:
-		c += " and " + head + " = " + s.Arg(cut) + " and substr(" + rest + ", 1, " + s.Arg(int32(len(text))) + ") = " + s.Arg(text)
+		c += " and " + head + " = " + s.Arg(cut) + " and substr(" + rest + ", 1, " + s.Arg(int32(len(text))) +
+			") = " + s.Arg(text)
 	}
 	return c
 }

@@ -41,7 +41,8 @@ func (x *Resolver) uriValue(param int64, modifier projections.Modifier, uri stri
 				whole(uri[:i+1])
 			}
 			if len(a.Texts)+len(a.Keys)+len(a.OnRow) > maxSegments {
-				return events.Errorf(events.TooCostly, searching, "the uri has too many segments for :above; give one with fewer than %d", maxSegments/2)
+				return events.Errorf(events.TooCostly, searching,
+					"the uri has too many segments for :above; give one with fewer than %d", maxSegments/2)
 			}
 		}
 	default:

@@ -1,7 +1,6 @@
 package rows
 
 import (
-	"bytes"
 	"cmp"
 	"slices"
 	"strings"
@@ -9,77 +8,6 @@ import (
 	"binnacle/projections"
 	"binnacle/projections/index/keys"
 )
-
-// TermRow stands in the table of equality: tokens, references, the type list, shapes.
-type TermRow struct {
-	Key, Sort, Ref int64 // Sort: the version's main date, microseconds
-}
-
-// SpanRow stands in the table of ranges: dates (half open, microseconds), numbers and quantities (closed, see
-// ordered). A long range has a second row with Low and High changed over, so that what ends late is found from an
-// index, too.
-type SpanRow struct {
-	Key, Low, High, Ref int64
-}
-
-// TextRow stands in the table of strings, and of uris that are too long to be keys.
-type TextRow struct {
-	Key  int64
-	Head []byte // the beginning of the folded string, or of the uri; at most OrderBytes
-	Rest []byte // the whole folded string, or uri, when it is longer than Head; else empty
-	Raw  []byte // the string as it stands in the document; empty for a uri
-	Ref  int64
-}
-
-// CodingRow stands in the dictionary of codings, units, target types and marks. It is inserted when first seen.
-type CodingRow struct {
-	Param        int64
-	Code, System string // as projections.OrderCode has them
-	Key          int64
-}
-
-// ShapeRow stands in the dictionary of the sets of parameters that versions of a type have.
-type ShapeRow struct {
-	Ledger, Key int64
-	// codes, each followed by a line feed; of those whose elements give no value, with withoutValue in front
-	Params string
-}
-
-// LedgerRow names a type of a tenant.
-type LedgerRow struct {
-	Key          int64
-	Tenant, Type string
-}
-
-// VersionRow is a version with what the index adds.
-type VersionRow struct {
-	projections.Version
-	Ledger, Main, Shape, Supersedes int64
-	Resource                        int64   // the key of the resource
-	Keys                            []int64 // those that stand on the row, see withKeys; ascending
-}
-
-// ClosedRow says which version superseded another.
-type ClosedRow struct{ Sid, By int64 }
-
-// CountRow changes the number of current resources of a type.
-type CountRow struct{ Ledger, By int64 }
-
-// Rows are what a commit inserts. Slices are reused by the next call of [Maker.Rows].
-type Rows struct {
-	Versions []VersionRow
-	Closed   []ClosedRow
-	Terms    []TermRow // ascending
-	Spans    []SpanRow
-	Texts    []TextRow
-	// Dictionary rows that this Maker has not seen before; the table may have them.
-	Ledgers []LedgerRow
-	Codings []CodingRow
-	Shapes  []ShapeRow
-	// Counts take every superseded version for a living one. Which were deletions only the index knows: it has to add
-	// one for each.
-	Counts []CountRow
-}
 
 // Maker turns versions with their terms into rows. It remembers what it has put into the dictionaries: call Committed
 // when the rows are in the index, Forget when they are not. It is not safe for concurrent use.
@@ -176,32 +104,6 @@ func (m *Maker) Rows(versions []projections.Row) *Rows {
 	return r
 }
 
-// CompareTerms is the order of the index on the table of equality.
-func CompareTerms(a, b TermRow) int {
-	if c := cmp.Compare(a.Key, b.Key); c != 0 {
-		return c
-	}
-	if c := cmp.Compare(a.Sort, b.Sort); c != 0 {
-		return c
-	}
-	return cmp.Compare(a.Ref, b.Ref)
-}
-
-func CompareSpans(a, b SpanRow) int {
-	if c := cmp.Compare(a.Ref, b.Ref); c != 0 {
-		return c
-	}
-	return cmp.Or(cmp.Compare(a.Key, b.Key), cmp.Compare(a.Low, b.Low), cmp.Compare(a.High, b.High))
-}
-
-func CompareTexts(a, b TextRow) int {
-	if c := cmp.Compare(a.Ref, b.Ref); c != 0 {
-		return c
-	}
-	return cmp.Or(cmp.Compare(a.Key, b.Key), bytes.Compare(a.Head, b.Head), bytes.Compare(a.Rest, b.Rest),
-		bytes.Compare(a.Raw, b.Raw))
-}
-
 // unseen tells whether a dictionary row with this hash is new to the maker, and notes that the rows bring it.
 func (m *Maker) unseen(hash int64) bool {
 	if _, seen := m.known[hash]; seen {
@@ -282,38 +184,6 @@ func (m *Maker) sort(terms []projections.Term) {
 	for _, i := range m.places {
 		m.sorted = append(m.sorted, terms[i])
 	}
-}
-
-func (m *Maker) shape(ledger int64) int64 {
-	m.Begin().Role(keys.RoleShape).Key(ledger)
-	for _, code := range m.present {
-		m.Text(code)
-	}
-	key := m.Sum()
-	if m.unseen(key) {
-		m.rows.Shapes = append(m.rows.Shapes, ShapeRow{ledger, key, shapeParams(m.present)})
-	}
-	return key
-}
-
-func shapeParams(codes []string) string {
-	if len(codes) == 0 {
-		return ""
-	}
-	return strings.Join(codes, "\n") + "\n"
-}
-
-// withoutValue stands in a shape before the code of a parameter whose element is there and gives no value.
-const withoutValue = "?"
-
-// HasParam tells whether a shape has values of a parameter.
-func HasParam(params, code string) bool {
-	return strings.HasPrefix(params, code+"\n") || strings.Contains(params, "\n"+code+"\n")
-}
-
-// HasElement tells whether a shape has a parameter, or its element alone.
-func HasElement(params, code string) bool {
-	return HasParam(params, code) || HasParam(params, withoutValue+code)
 }
 
 // values adds the rows of the terms of one parameter of one version. What another parameter has, too, is kept under
