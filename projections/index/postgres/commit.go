@@ -233,11 +233,11 @@ func (b *beginning) outcomes(tables string, c projections.Commit) error {
 		b.Queue("insert into "+tables+`quarantine (partition, log_offset, "at", data) values ($1, $2, $3, $4) on conflict do nothing`,
 			record.Position.Partition, record.Position.Offset, reads.Micro(record.Time), data)
 	}
-	return b.aside(tables, c)
+	return b.beside(tables, c)
 }
 
-// aside queues claims on idempotency keys, and what was decided about quarantined records.
-func (b *beginning) aside(tables string, c projections.Commit) error {
+// beside queues what stands beside the versions: claims on idempotency keys, and what was decided about quarantined records.
+func (b *beginning) beside(tables string, c projections.Commit) error {
 	if n := len(c.Claims); n > 0 {
 		names, data := make([]string, n), make([][]byte, n)
 		for i := range c.Claims {

@@ -37,8 +37,8 @@ func (t *topSpots) before(a, b spot) bool {
 // comes tells whether a value comes before another one.
 func (t *topSpots) comes(a, b int64) bool { return a < b != t.descending && a != b }
 
-// aside tells whether none of the places with values between two is among the first n beyond a place and within bounds.
-func (t *topSpots) aside(values sets.Interval, n int, beyond *spot, within sets.Interval) bool {
+// outside tells whether none of the places with values between two is among the first n beyond a place and within bounds.
+func (t *topSpots) outside(values sets.Interval, n int, beyond *spot, within sets.Interval) bool {
 	first, last := values.Low, values.High
 	if t.descending {
 		first, last = last, first
@@ -53,7 +53,7 @@ func (t *intersection) firstOf(n int, o order, beyond *spot, within sets.Interva
 	if o.descending { // dates mostly ascend with the Sids: what comes first is met first
 		each = t.found.ReverseIterator()
 	}
-	group, aside := uint32(math.MaxUint32), false
+	group, outside := uint32(math.MaxUint32), false
 	block, rest := uint32(math.MaxUint32), t.main.Rest(o.descending)
 	for each.HasNext() {
 		if t.main == nil && len(top.list) == n {
@@ -69,9 +69,9 @@ func (t *intersection) firstOf(n int, o order, beyond *spot, within sets.Interva
 			}
 			if bits/sets.GroupSids != group {
 				group = bits / sets.GroupSids
-				aside = top.aside(t.main.Group(bits), n, beyond, within)
+				outside = top.outside(t.main.Group(bits), n, beyond, within)
 			}
-			if aside {
+			if outside {
 				continue
 			}
 			place.value = t.main.Of(bits)

@@ -33,7 +33,7 @@ const (
 // staging is the state of what a writer puts aside; nil: it puts nothing aside.
 type staging struct {
 	next    int64              // of the numbers that ids are made of
-	ledgers map[int64]struct{} // that have rows aside
+	ledgers map[int64]struct{} // that have rows put aside
 	all     bool               // any ledger may have, since before this process
 	settles int
 }
@@ -159,7 +159,7 @@ func (w *writer) movePart(ctx context.Context, p int64, rows []rows.TermRow) err
 	})
 }
 
-// complete settles, makes the indexes that are missing, and ends the putting aside. To do it again is cheap.
+// complete settles, makes the indexes that are missing, and puts nothing aside any more. To do it again is cheap.
 func (w *writer) complete(ctx context.Context, report func(done, all int, step string)) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -345,7 +345,7 @@ func (b *building) Search(ctx context.Context, q projections.Query) (projections
 	return b.g.search(ctx, q)
 }
 
-// Referrers does without the terms, which may lie aside.
+// Referrers does without the terms, which may have been put aside.
 func (b *building) Referrers(ctx context.Context, keys []projections.Key, by map[string][]projections.Referrer) ([][]int, error) {
 	return b.EverReferrers(ctx, keys, by)
 }

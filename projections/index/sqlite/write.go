@@ -144,12 +144,12 @@ func (w *writer) insert(ctx context.Context, tx *sql.Tx, c projections.Commit, r
 		record := &c.Quarantined[i].Record
 		b.one("quarantine", int64(record.Position.Partition), record.Position.Offset, reads.Micro(record.Time), data)
 	}
-	b.aside(c)
+	b.beside(c)
 	return b.err
 }
 
-// aside writes claims on idempotency keys, and what was decided about quarantined records.
-func (b *batch) aside(c projections.Commit) {
+// beside writes what stands beside the versions: claims on idempotency keys, and what was decided about quarantined records.
+func (b *batch) beside(c projections.Commit) {
 	for i := range c.Claims {
 		data, err := rows.EncodeClaim(&c.Claims[i])
 		if err != nil {

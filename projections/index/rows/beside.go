@@ -12,7 +12,7 @@ import (
 	"binnacle/projections/index/keys"
 )
 
-// The written forms of what lies aside of versions and outcomes: quarantined records, what was decided about them,
+// The written forms of what stands beside versions and outcomes: quarantined records, what was decided about them,
 // claims.
 
 type writtenRecord struct {
