@@ -10,10 +10,13 @@ func TestWhatWasRemovedFromAGenerationIsTold(t *testing.T) {
 	mustCommit(t, g.Live(), newFeeder(0).commit(3))
 	tables := g.tables(1)
 	for name, c := range map[string]struct{ change, back, want string }{
-		"an index":       {"drop index %term_key", "create index term_key on %term (key, sort, ref)", "the index %term_key"},
-		"an invalid one": {"update pg_index set indisvalid = false where indexrelid = '%span_key'::regclass", "update pg_index set indisvalid = true where indexrelid = '%span_key'::regclass", "the index %span_key"},
-		"a primary key":  {"alter table %outcome drop constraint outcome_pkey", "alter table %outcome add primary key (event)", "the primary key of %outcome"},
-		"a table":        {"drop table %claim", "create table %claim (name text primary key)", "the table %claim"},
+		"an index": {"drop index %term_key", "create index term_key on %term (key, sort, ref)",
+			"the index %term_key"},
+		"an invalid one": {"update pg_index set indisvalid = false where indexrelid = '%span_key'::regclass",
+			"update pg_index set indisvalid = true where indexrelid = '%span_key'::regclass", "the index %span_key"},
+		"a primary key": {"alter table %outcome drop constraint outcome_pkey",
+			"alter table %outcome add primary key (event)", "the primary key of %outcome"},
+		"a table": {"drop table %claim", "create table %claim (name text primary key)", "the table %claim"},
 	} {
 		lacks := func() []string {
 			t.Helper()

@@ -13,7 +13,8 @@ func BenchmarkCommit(b *testing.B) { projectionstest.BenchmarkCommit(b, opened) 
 
 func BenchmarkSearch(b *testing.B) { projectionstest.BenchmarkSearch(b, opened) }
 
-// BenchmarkBuild measures a generation of 50,000 resources with 13 terms and an outcome each: bare tables first, then the indexes.
+// BenchmarkBuild measures a generation of 50,000 resources with 13 terms and an outcome each: bare tables first, then
+// the indexes.
 func BenchmarkBuild(b *testing.B) {
 	const all, size = 50_000, 1_000
 	f := newFeeder(0)

@@ -43,7 +43,8 @@ type building struct {
 
 var _ projections.Building = (*building)(nil)
 
-// Build starts the next generation, or resumes one that has the same catalog. The exclusive right ends with the connection that holds it.
+// Build starts the next generation, or resumes one that has the same catalog. The exclusive right ends with the
+// connection that holds it.
 func (g *Generations) Build(ctx context.Context, catalog string) (projections.Building, error) {
 	lock, err := g.takeBuildLock(ctx)
 	if err != nil {
@@ -53,7 +54,8 @@ func (g *Generations) Build(ctx context.Context, catalog string) (projections.Bu
 	number := 0
 	err = g.transaction(ctx, opBuild, func(tx pgx.Tx) error {
 		number = 0
-		rows, err := tx.Query(ctx, "select number, catalog = $1, finished from "+g.control+"generation where state = $2 order by number", catalog, stateBuilding)
+		rows, err := tx.Query(ctx, "select number, catalog = $1, finished from "+g.control+"generation where state = "+
+			"$2 order by number", catalog, stateBuilding)
 		if err != nil {
 			return err
 		}
@@ -93,7 +95,8 @@ func (g *Generations) Reopen(ctx context.Context, number int) (projections.Build
 	}
 	b := &building{lock: lock}
 	state := ""
-	err = queryOn(ctx, g.work, opBuild, "select state, catalog, finished from "+g.control+"generation where number = $1", []any{number},
+	err = queryOn(ctx, g.work, opBuild,
+		"select state, catalog, finished from "+g.control+"generation where number = $1", []any{number},
 		func(scan func(...any) error) error { return scan(&state, &b.catalog, &b.finished) })
 	if err == nil && state != stateOld {
 		err = reads.NotOld(number, state)
@@ -110,9 +113,12 @@ func (g *Generations) Reopen(ctx context.Context, number int) (projections.Build
 // Builder names the process that has the exclusive right now.
 func (g *Generations) Builder(ctx context.Context) (holder string, err error) {
 	key := uint64(g.lockKey("build"))
-	sql := "select coalesce((select holder from " + g.control + "builder), 'another process') from pg_locks where locktype = 'advisory' and granted and objsubid = 1 " +
-		"and database = (select oid from pg_database where datname = current_database()) and classid::bigint = $1 and objid::bigint = $2"
-	err = queryOn(ctx, g.work, "postgres.Builder", sql, []any{int64(key >> 32), int64(key & 0xffffffff)}, func(scan func(...any) error) error { return scan(&holder) })
+	sql := "select coalesce((select holder from " + g.control +
+		"builder), 'another process') from pg_locks where locktype = 'advisory' and granted and objsubid = 1 " +
+		"and database = (select oid from pg_database where datname = current_database()) and classid::bigint = $1 " +
+		"and objid::bigint = $2"
+	err = queryOn(ctx, g.work, "postgres.Builder", sql, []any{int64(key >> 32), int64(key & 0xffffffff)},
+		func(scan func(...any) error) error { return scan(&holder) })
 	return holder, err
 }
 
@@ -125,7 +131,8 @@ func (g *Generations) takeBuildLock(ctx context.Context) (*pgx.Conn, error) {
 		return nil, classify(opBuild, err)
 	}
 	locked := false
-	if err = conn.QueryRow(ctx, "select pg_try_advisory_lock($1)", g.lockKey("build")).Scan(&locked); err == nil && !locked {
+	if err = conn.QueryRow(ctx, "select pg_try_advisory_lock($1)", g.lockKey("build")).Scan(&locked); err == nil &&
+		!locked {
 		err = g.builder(ctx, conn)
 	}
 	if err == nil {
@@ -133,7 +140,8 @@ func (g *Generations) takeBuildLock(ctx context.Context) (*pgx.Conn, error) {
 		if unnamed != nil {
 			host = "a machine without name"
 		}
-		_, err = conn.Exec(ctx, "insert into "+g.control+"builder (holder) values ($1) on conflict (one) do update set holder = excluded.holder, since = now()", fmt.Sprintf("process %d on %s", os.Getpid(), host))
+		_, err = conn.Exec(ctx, "insert into "+g.control+"builder (holder) values ($1) on conflict (one) do update "+
+			"set holder = excluded.holder, since = now()", fmt.Sprintf("process %d on %s", os.Getpid(), host))
 	}
 	if err != nil {
 		closeSoon(ctx, conn)
@@ -157,7 +165,8 @@ func (g *Generations) builder(ctx context.Context, conn *pgx.Conn) error {
 	if err != nil && !errors.Is(err, pgx.ErrNoRows) { // it may not have said so yet
 		return err
 	}
-	return events.Errorf(events.Conflict, opBuild, "%s has been building or dropping a generation since %s; wait for it or stop it", holder, since.UTC().Format(time.RFC3339))
+	return events.Errorf(events.Conflict, opBuild, "%s has been building or dropping a generation since %s; wait for "+
+		"it or stop it", holder, since.UTC().Format(time.RFC3339))
 }
 
 func (b *building) Number() int { return b.number }
@@ -179,7 +188,9 @@ func (b *building) SnapshotAt(ctx context.Context, position events.Position) (in
 	return b.reads.SnapshotAt(ctx, position)
 }
 
-func (b *building) Since(ctx context.Context, partition int32, mark projections.Mark, limit int) (projections.Changes, error) {
+func (b *building) Since(
+	ctx context.Context, partition int32, mark projections.Mark, limit int,
+) (projections.Changes, error) {
 	return b.since(ctx, partition, mark, limit)
 }
 
@@ -187,11 +198,12 @@ func (b *building) Outcomes(ctx context.Context, eventIDs []string) ([]*events.O
 	return b.audit.Outcomes(ctx, eventIDs)
 }
 
-// searchPatience is how much time searches without indexes may take in all before the indexes are built early: about what they cost.
+// searchPatience is how much time searches without indexes may take in all before the indexes are built early: about
+// what they cost.
 const searchPatience = 2 * time.Second
 
-// Search reads bare tables for as long as that is cheaper than to have indexes. It has no limit of time: what a replay decides must not
-// depend on it.
+// Search reads bare tables for as long as that is cheaper than to have indexes. It has no limit of time: what a replay
+// decides must not depend on it.
 func (b *building) Search(ctx context.Context, q projections.Query) (projections.Page, error) {
 	b.searching.Lock()
 	early := !b.indexed && b.searched > searchPatience
@@ -209,7 +221,9 @@ func (b *building) Search(ctx context.Context, q projections.Query) (projections
 	return page, err
 }
 
-func (b *building) History(ctx context.Context, key projections.Key, span projections.HistorySpan) (projections.HistoryPage, error) {
+func (b *building) History(
+	ctx context.Context, key projections.Key, span projections.HistorySpan,
+) (projections.HistoryPage, error) {
 	return b.audit.History(ctx, key, span)
 }
 
@@ -217,7 +231,9 @@ func (b *building) Partitions(ctx context.Context) (map[int32]projections.State,
 	return b.audit.Partitions(ctx)
 }
 
-func (b *building) Scan(ctx context.Context, partition int32, visit func(projections.Version, events.Hash) error) error {
+func (b *building) Scan(
+	ctx context.Context, partition int32, visit func(projections.Version, events.Hash) error,
+) error {
 	return b.audit.Scan(ctx, partition, visit)
 }
 
@@ -225,7 +241,9 @@ func (*building) Digests(rows []projections.Row) []events.Hash {
 	return reads.Digests(dialect{}, rows)
 }
 
-func (b *building) Quarantine(ctx context.Context, after events.Position, limit int) ([]projections.Quarantined, error) {
+func (b *building) Quarantine(
+	ctx context.Context, after events.Position, limit int,
+) ([]projections.Quarantined, error) {
 	return b.audit.Quarantine(ctx, after, limit)
 }
 
@@ -237,7 +255,9 @@ func (b *building) Claims(ctx context.Context, names []projections.ClaimName) ([
 	return b.audit.Claims(ctx, names)
 }
 
-func (b *building) Referrers(ctx context.Context, keys []projections.Key, by map[string][]projections.Referrer) ([][]int, error) {
+func (b *building) Referrers(
+	ctx context.Context, keys []projections.Key, by map[string][]projections.Referrer,
+) ([][]int, error) {
 	return b.audit.EverReferrers(ctx, keys, by)
 }
 
@@ -277,7 +297,8 @@ func (b *building) Finish(ctx context.Context, progress func(done, all int, step
 	}); err != nil {
 		return err
 	}
-	if _, err := b.work.Exec(ctx, "update "+b.control+"generation set finished = true where number = $1", b.number); err != nil {
+	if _, err := b.work.Exec(ctx, "update "+b.control+"generation set finished = true where number = $1",
+		b.number); err != nil {
 		return classify(opBuilding, err)
 	}
 	b.mu.Lock()
@@ -302,7 +323,9 @@ func (b *building) buildIndexes(ctx context.Context, report func(step string)) e
 }
 
 // inParallel runs a step for each item on a few connections of their own, which may use much memory.
-func inParallel[T any](ctx context.Context, b *building, items []T, step func(ctx context.Context, conn *pgx.Conn, item T) error) error {
+func inParallel[T any](
+	ctx context.Context, b *building, items []T, step func(ctx context.Context, conn *pgx.Conn, item T) error,
+) error {
 	work := make(chan T, len(items))
 	for _, item := range items {
 		work <- item
@@ -340,7 +363,8 @@ func (b *building) held(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return classify(opBuilding, err)
 		}
-		return events.Wrap(events.Conflict, opBuilding, err, "the right to build generation %d went with its connection to Postgres; build again to resume", b.number)
+		return events.Wrap(events.Conflict, opBuilding, err,
+			"the right to build generation %d went with its connection to Postgres; build again to resume", b.number)
 	}
 	return nil
 }
@@ -396,13 +420,16 @@ func (b *building) Switch(ctx context.Context) error {
 			return err
 		}
 		still := true
-		if err := tx.QueryRow(ctx, "select coalesce(paused > clock_timestamp(), false) from "+b.control+"installation").Scan(&still); err != nil {
+		if err := tx.QueryRow(ctx,
+			"select coalesce(paused > clock_timestamp(), false) from "+b.control+"installation").Scan(
+			&still); err != nil {
 			return err
 		}
 		if paused && !still {
 			return reads.Lapsed(b.number)
 		}
-		changed, err := tx.Exec(ctx, "update "+b.control+"generation set state = case when number = $1 then $2 else $3 end where state = $2 or number = $1",
+		changed, err := tx.Exec(ctx, "update "+b.control+"generation set state = case when number = $1 then $2 else "+
+			"$3 end where state = $2 or number = $1",
 			b.number, stateLive, stateOld)
 		if err != nil {
 			return err
@@ -410,7 +437,8 @@ func (b *building) Switch(ctx context.Context) error {
 		if changed.RowsAffected() != 2 {
 			return notBuilding(b.number)
 		}
-		if _, err := tx.Exec(ctx, "update "+b.control+"installation set live = $1, paused = null", b.number); err != nil {
+		if _, err := tx.Exec(ctx, "update "+b.control+"installation set live = $1, paused = null",
+			b.number); err != nil {
 			return err
 		}
 		_, err = tx.Exec(ctx, "select pg_notify($1, $2)", b.schema, pointerMoved+strconv.Itoa(b.number))
@@ -454,7 +482,8 @@ func (g *Generations) Drop(ctx context.Context, number int) error {
 		case err != nil:
 			return err
 		case state == stateLive:
-			return events.Errorf(events.Conflict, op, "generation %d is live; switch to another one before dropping it", number)
+			return events.Errorf(events.Conflict, op, "generation %d is live; switch to another one before dropping it",
+				number)
 		}
 		return g.dropGeneration(ctx, tx, number)
 	})

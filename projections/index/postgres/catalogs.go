@@ -14,16 +14,19 @@ import (
 func (g *Generations) Keep(ctx context.Context, catalog string, definitions []byte) error {
 	there := false
 	sql := "select exists (select 1 from " + g.control + "catalog where digest = $1)"
-	if err := queryOn(ctx, g.work, "postgres.Keep", sql, []any{catalog}, func(scan func(...any) error) error { return scan(&there) }); err != nil || there {
+	if err := queryOn(ctx, g.work, "postgres.Keep", sql, []any{catalog},
+		func(scan func(...any) error) error { return scan(&there) }); err != nil || there {
 		return err
 	}
-	_, err := g.work.Exec(ctx, "insert into "+g.control+"catalog values ($1, $2) on conflict do nothing", catalog, definitions)
+	_, err := g.work.Exec(ctx, "insert into "+g.control+"catalog values ($1, $2) on conflict do nothing", catalog,
+		definitions)
 	return classify("postgres.Keep", err)
 }
 
 // Definitions returns what Keep has stored.
 func (g *Generations) Definitions(ctx context.Context, catalog string) (definitions []byte, err error) {
-	err = queryOn(ctx, g.work, "postgres.Definitions", "select definitions from "+g.control+"catalog where digest = $1", []any{catalog},
+	err = queryOn(ctx, g.work, "postgres.Definitions", "select definitions from "+g.control+"catalog where digest = $1",
+		[]any{catalog},
 		func(scan func(...any) error) error { return scan(&definitions) })
 	if err == nil && definitions == nil {
 		err = reads.NoDefinitions(catalog)

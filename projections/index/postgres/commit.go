@@ -29,16 +29,17 @@ type writer struct {
 	copies copies
 }
 
-// permission is what must hold for a commit besides its position: a statement that locks, or "", one that reads, and what is made of the
-// number that this one gives.
+// permission is what must hold for a commit besides its position: a statement that locks, or "", one that reads, and
+// what is made of the number that this one gives.
 type permission struct {
 	lock  string
 	read  string
 	check func(number int) error
 }
 
-// commit writes a commit in one transaction, in which permission holds. What the dictionaries have is remembered only from one commit to the
-// next of the same writer: a server that crashed has forgotten its last commits, and then the position is another one, too.
+// commit writes a commit in one transaction, in which permission holds. What the dictionaries have is remembered only
+// from one commit to the next of the same writer: a server that crashed has forgotten its last commits, and then the
+// position is another one, too.
 func (w *writer) commit(ctx context.Context, c projections.Commit, p permission) (err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -83,7 +84,9 @@ func (w *writer) rollback(ctx context.Context, conn *pgxpool.Conn) {
 // stored is the position as the transaction has locked it.
 type stored struct{ next, nextSid int64 }
 
-func (w *writer) send(ctx context.Context, conn *pgxpool.Conn, c projections.Commit, rows *rows.Rows, begin *beginning) error {
+func (w *writer) send(
+	ctx context.Context, conn *pgxpool.Conn, c projections.Commit, rows *rows.Rows, begin *beginning,
+) error {
 	storing, sctx := errgroup.WithContext(ctx)
 	store := func() {
 		if c.Contents != nil {
@@ -108,8 +111,8 @@ func (w *writer) send(ctx context.Context, conn *pgxpool.Conn, c projections.Com
 	return conn.SendBatch(ctx, w.ending(c, rows, begin.at)).Close()
 }
 
-// send makes the first round trip. That somebody else was faster goes before every other error: rows that are there already are one of
-// its consequences.
+// send makes the first round trip. That somebody else was faster goes before every other error: rows that are there
+// already are one of its consequences.
 func (b *beginning) send(ctx context.Context, conn *pgxpool.Conn, c projections.Commit) error {
 	err := conn.SendBatch(ctx, &b.Batch).Close()
 	if b.verdict != nil {
@@ -132,8 +135,8 @@ func (w *writer) copyAll(ctx context.Context, conn *pgxpool.Conn) error {
 	return nil
 }
 
-// beginning is the first round trip of a commit: the locks, and all small inserts. If the locks tell that it must not be, all is rolled
-// back.
+// beginning is the first round trip of a commit: the locks, and all small inserts. If the locks tell that it must not
+// be, all is rolled back.
 type beginning struct {
 	pgx.Batch
 	at      stored
@@ -156,10 +159,12 @@ func (w *writer) beginning(c projections.Commit, rows *rows.Rows, p permission) 
 		return err
 	})
 	if c.Expect == 0 { // there may be no row to lock; of two who make it the second waits here
-		b.Queue("insert into "+w.tables+"position values ($1, 0, $2, $3) on conflict do nothing", c.Partition, keys.FirstSid(c.Partition), projections.MinTime)
+		b.Queue("insert into "+w.tables+"position values ($1, 0, $2, $3) on conflict do nothing", c.Partition,
+			keys.FirstSid(c.Partition), projections.MinTime)
 	}
 	b.at = stored{nextSid: keys.FirstSid(c.Partition)}
-	b.Queue("select next, next_sid from "+w.tables+"position where partition = $1 for update", c.Partition).Query(func(answer pgx.Rows) error {
+	b.Queue("select next, next_sid from "+w.tables+"position where partition = $1 for update",
+		c.Partition).Query(func(answer pgx.Rows) error {
 		for answer.Next() {
 			if err := answer.Scan(&b.at.next, &b.at.nextSid); err != nil {
 				return err
@@ -183,9 +188,12 @@ func (b *beginning) dictionaries(tables string, made *rows.Rows) {
 		for i, l := range made.Ledgers {
 			keys[i], tenants[i], types[i] = l.Key, l.Tenant, l.Type
 		}
-		b.Queue("insert into "+tables+"ledger select * from unnest($1::bigint[], $2::text[], $3::text[]) on conflict do nothing", keys, tenants, types)
-		b.Queue("select u.i from unnest($1::bigint[], $2::text[], $3::text[]) with ordinality u(key, tenant, type, i) join "+tables+
-			"ledger l on l.key = u.key where l.tenant <> u.tenant or l.type <> u.type", keys, tenants, types).Query(func(answer pgx.Rows) error {
+		b.Queue("insert into "+tables+"ledger select * from unnest($1::bigint[], $2::text[], $3::text[]) on conflict "+
+			"do nothing", keys, tenants, types)
+		b.Queue("select u.i from unnest($1::bigint[], $2::text[], $3::text[]) with ordinality u(key, tenant, type, "+
+			"i) join "+tables+
+			"ledger l on l.key = u.key where l.tenant <> u.tenant or l.type <> u.type", keys, tenants,
+			types).Query(func(answer pgx.Rows) error {
 			for answer.Next() {
 				at := 0
 				if err := answer.Scan(&at); err != nil {
@@ -201,14 +209,16 @@ func (b *beginning) dictionaries(tables string, made *rows.Rows) {
 		for i, s := range made.Shapes {
 			ledgers[i], keys[i], params[i] = s.Ledger, s.Key, []byte(s.Params)
 		}
-		b.Queue("insert into "+tables+"shape select * from unnest($1::bigint[], $2::bigint[], $3::bytea[]) on conflict do nothing", ledgers, keys, params)
+		b.Queue("insert into "+tables+"shape select * from unnest($1::bigint[], $2::bigint[], $3::bytea[]) on "+
+			"conflict do nothing", ledgers, keys, params)
 	}
 	if n := len(made.Codings); n > 0 {
 		params, codes, systems, keys := make([]int64, n), make([][]byte, n), make([][]byte, n), make([]int64, n)
 		for i, c := range made.Codings {
 			params[i], codes[i], systems[i], keys[i] = c.Param, []byte(c.Code), []byte(c.System), c.Key
 		}
-		b.Queue("insert into "+tables+"coding select * from unnest($1::bigint[], $2::bytea[], $3::bytea[], $4::bigint[]) on conflict do nothing", params, codes, systems, keys)
+		b.Queue("insert into "+tables+"coding select * from unnest($1::bigint[], $2::bytea[], $3::bytea[], "+
+			"$4::bigint[]) on conflict do nothing", params, codes, systems, keys)
 	}
 }
 
@@ -220,9 +230,11 @@ func (b *beginning) outcomes(tables string, c projections.Commit) error {
 			if data[i], err = rows.EncodeOutcome(&c.Outcomes[i]); err != nil {
 				return err
 			}
-			ids[i], partitions[i], offsets[i] = c.Outcomes[i].EventID, c.Outcomes[i].Position.Partition, c.Outcomes[i].Position.Offset
+			ids[i], partitions[i], offsets[i] = c.Outcomes[i].EventID, c.Outcomes[i].Position.Partition,
+				c.Outcomes[i].Position.Offset
 		}
-		b.Queue("insert into "+tables+"outcome select * from unnest($1::text[], $2::int[], $3::bigint[], $4::bytea[]) on conflict do nothing", ids, partitions, offsets, data)
+		b.Queue("insert into "+tables+"outcome select * from unnest($1::text[], $2::int[], $3::bigint[], "+
+			"$4::bytea[]) on conflict do nothing", ids, partitions, offsets, data)
 	}
 	for i := range c.Quarantined {
 		data, err := rows.EncodeQuarantined(&c.Quarantined[i])
@@ -247,7 +259,8 @@ func (b *beginning) beside(tables string, c projections.Commit) error {
 			}
 			names[i] = rows.ClaimKey(c.Claims[i].ClaimName)
 		}
-		b.Queue("insert into "+tables+"claim select * from unnest($1::text[], $2::bytea[]) on conflict (name) do update set data = excluded.data", names, data)
+		b.Queue("insert into "+tables+"claim select * from unnest($1::text[], $2::bytea[]) on conflict (name) do "+
+			"update set data = excluded.data", names, data)
 	}
 	for i := range c.Settled {
 		data, err := rows.EncodeSettled(&c.Settled[i])
@@ -255,7 +268,8 @@ func (b *beginning) beside(tables string, c projections.Commit) error {
 			return err
 		}
 		of := c.Settled[i].Of
-		b.Queue("update "+tables+"quarantine set settled = $3 where partition = $1 and log_offset = $2 and settled is null", of.Partition, of.Offset, data)
+		b.Queue("update "+tables+"quarantine set settled = $3 where partition = $1 and log_offset = $2 and "+
+			"settled is null", of.Partition, of.Offset, data)
 	}
 	return nil
 }
@@ -275,20 +289,24 @@ func (w *writer) ending(c projections.Commit, rows *rows.Rows, at stored) *pgx.B
 		for i, r := range rows.Counts {
 			ledgers[i], living[i] = r.Ledger, r.By
 		}
-		b.Queue("insert into "+w.tables+"counter as n select * from unnest($1::bigint[], $2::bigint[]) on conflict (ledger) do update set living = n.living + excluded.living", ledgers, living)
+		b.Queue("insert into "+w.tables+"counter as n select * from unnest($1::bigint[], $2::bigint[]) on conflict "+
+			"(ledger) do update set living = n.living + excluded.living", ledgers, living)
 	}
 	if len(closed) > 0 { // a superseded deletion was not counted
-		b.Queue("update "+w.tables+"counter n set living = n.living + d.deletions from (select v.ledger, count(*) as deletions from unnest($1::bigint[]) c(sid) join "+w.tables+
+		b.Queue("update "+w.tables+"counter n set living = n.living + d.deletions from (select v.ledger, count(*) as "+
+			"deletions from unnest($1::bigint[]) c(sid) join "+w.tables+
 			"version v on v.sid = c.sid where v.deleted = 1 group by v.ledger) d where n.ledger = d.ledger", closed)
 	}
 	b.Queue("update "+w.tables+`position set next = $2, next_sid = $3, "at" = greatest("at", $4), digest = $5, log = $6, last = $7 where partition = $1`,
-		c.Partition, c.Next, at.nextSid+int64(len(c.Rows)), reads.Micro(c.Time), c.Digest[:], c.Origin.Log, c.Origin.Last[:])
+		c.Partition, c.Next, at.nextSid+int64(len(c.Rows)), reads.Micro(c.Time), c.Digest[:], c.Origin.Log,
+		c.Origin.Last[:])
 	b.Queue("select pg_notify($1, $2)", w.schema, events.Position{Partition: c.Partition, Offset: c.Next}.String())
 	b.Queue("commit")
 	return b
 }
 
-// whileLive is the permission to commit to the generation that a state came from: it is live, and no switch happens meanwhile.
+// whileLive is the permission to commit to the generation that a state came from: it is live, and no switch happens
+// meanwhile.
 func (w *writer) whileLive() permission {
 	return permission{
 		lock: "select pg_advisory_xact_lock_shared(" + strconv.FormatInt(w.lockKey("pointer"), 10) + ")",
@@ -308,7 +326,9 @@ func (w *writer) whileLive() permission {
 // whileBuilding is the permission to commit to a generation that is being built.
 func (w *writer) whileBuilding() permission {
 	return permission{
-		read: "select count(*) from " + w.control + "generation where number = " + strconv.Itoa(w.number) + " and state <> '" + stateLive + "'", // an old one may be reopened
+		// an old one may be reopened
+		read: "select count(*) from " + w.control + "generation where number = " + strconv.Itoa(w.number) +
+			" and state <> '" + stateLive + "'",
 		check: func(number int) error {
 			if number == 0 {
 				return notBuilding(w.number)

@@ -53,14 +53,16 @@ func TestWhatAServerForgotInACrashIsWrittenAgainWithItsCodings(t *testing.T) {
 	mustCommit(t, index, commit)
 	// The commit did not wait for the disk: after a crash all of it may be gone.
 	tables := g.tables(1)
-	if _, err := g.work.Exec(t.Context(), "truncate "+tables+"version, "+tables+"term, "+tables+"span, "+tables+"text, "+tables+"coding, "+tables+"shape, "+tables+"ledger, "+tables+"counter, "+tables+"outcome, "+tables+"position"); err != nil {
+	if _, err := g.work.Exec(t.Context(),
+		"truncate "+tables+"version, "+tables+"term, "+tables+"span, "+tables+"text, "+tables+"coding, "+tables+"shape, "+tables+"ledger, "+tables+"counter, "+tables+"outcome, "+tables+"position"); err != nil {
 		t.Fatal(err)
 	}
 	mustCommit(t, index, commit)
-	page, err := index.Search(t.Context(), projections.Query{Tenant: "main", Type: "Observation", Limit: 20, Clauses: []projections.Clause{
-		{Param: "status", Kind: projections.Token, Values: []projections.Value{{AnySystem: true, Code: "final"}}},
-		{Param: "note", Kind: projections.String, Modifier: projections.Missing},
-	}})
+	page, err := index.Search(t.Context(), projections.Query{Tenant: "main", Type: "Observation", Limit: 20,
+		Clauses: []projections.Clause{
+			{Param: "status", Kind: projections.Token, Values: []projections.Value{{AnySystem: true, Code: "final"}}},
+			{Param: "note", Kind: projections.String, Modifier: projections.Missing},
+		}})
 	if err != nil || len(page.Versions) != 10 {
 		t.Errorf("got %d versions, %v, want 10", len(page.Versions), err)
 	}
@@ -78,9 +80,10 @@ func TestAnotherNodesCommitOfNewCodingsIsNoReasonToLeaveThemOut(t *testing.T) {
 	}
 	mustCommit(t, one, third)
 	for _, code := range []string{"1", "2", "3"} {
-		page, err := other.Search(t.Context(), projections.Query{Tenant: "main", Type: "Observation", Limit: 5, Clauses: []projections.Clause{
-			{Param: "identifier", Kind: projections.Token, Values: []projections.Value{{AnySystem: true, Code: code}}},
-		}})
+		page, err := other.Search(t.Context(), projections.Query{Tenant: "main", Type: "Observation", Limit: 5,
+			Clauses: []projections.Clause{
+				{Param: "identifier", Kind: projections.Token, Values: []projections.Value{{AnySystem: true, Code: code}}},
+			}})
 		if err != nil || len(page.Versions) != 1 {
 			t.Errorf("identifier %s: got %d versions, %v, want 1", code, len(page.Versions), err)
 		}

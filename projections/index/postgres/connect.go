@@ -16,11 +16,12 @@ import (
 
 const (
 	connectTimeout = 3 * time.Second
-	// cancelWait is how long a call that has ended waits for the server to give up its statement before the connection is thrown away.
+	// cancelWait is how long a call that has ended waits for the server to give up its statement before the connection
+	// is thrown away.
 	cancelWait = time.Second
 	idleTime   = 5 * time.Minute
-	// lifeTime, and a random part of lifeJitter, is how long a connection is used: what stands between, a pooler or a changed address, may lead
-	// new ones elsewhere.
+	// lifeTime, and a random part of lifeJitter, is how long a connection is used: what stands between, a pooler or a
+	// changed address, may lead new ones elsewhere.
 	lifeTime   = 30 * time.Minute
 	lifeJitter = 5 * time.Minute
 )
@@ -30,11 +31,13 @@ func (g *Generations) connect(ctx context.Context, c Config) error {
 	const op = "postgres.Open"
 	base, err := pgxpool.ParseConfig(c.URL)
 	if err != nil {
-		return events.Wrap(events.Invalid, op, err, "the URL of the Postgres database cannot be read; write postgres://user:password@host:port/database")
+		return events.Wrap(events.Invalid, op, err, "the URL of the Postgres database cannot be read; write "+
+			"postgres://user:password@host:port/database")
 	}
 	set(base.ConnConfig, everywhere)
 	base.ConnConfig.ConnectTimeout = connectTimeout
-	base.ConnConfig.DialFunc = (&net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 10 * time.Second, Interval: 5 * time.Second, Count: 3}}).DialContext
+	base.ConnConfig.DialFunc = (&net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 10 * time.Second,
+		Interval: 5 * time.Second, Count: 3}}).DialContext
 	base.ConnConfig.BuildContextWatcherHandler = func(conn *pgconn.PgConn) ctxwatch.Handler {
 		return &pgconn.CancelRequestContextWatcherHandler{Conn: conn, DeadlineDelay: cancelWait}
 	}
@@ -52,7 +55,8 @@ func (g *Generations) connect(ctx context.Context, c Config) error {
 	set(deciding.ConnConfig, forSearches)
 	searching := deciding.Copy()
 	searching.MaxConns = max((c.Connections-1)/3, 1)
-	set(searching.ConnConfig, map[string]string{"statement_timeout": strconv.FormatInt(c.SearchTimeout.Milliseconds(), 10)})
+	set(searching.ConnConfig, map[string]string{"statement_timeout": strconv.FormatInt(c.SearchTimeout.Milliseconds(),
+		10)})
 	collecting := base.Copy()
 	collecting.MaxConns = 1
 	set(collecting.ConnConfig, forSearches)
@@ -92,9 +96,9 @@ func (g *Generations) Ready(ctx context.Context) error {
 	return g.renew(bounded)
 }
 
-// renew is called when a connection was found to be read-only. Such a session stays as it is when the server, or the one that an address leads
-// to, has become writable again. So a new one is asked: when it can write, all connections from before are thrown away; else the error says
-// that the server is read-only.
+// renew is called when a connection was found to be read-only. Such a session stays as it is when the server, or the
+// one that an address leads to, has become writable again. So a new one is asked: when it can write, all connections
+// from before are thrown away; else the error says that the server is read-only.
 func (g *Generations) renew(ctx context.Context) error {
 	const op = "postgres.Ready"
 	conn, err := pgx.ConnectConfig(ctx, g.single.Copy())
@@ -107,7 +111,8 @@ func (g *Generations) renew(ctx context.Context) error {
 		return err
 	}
 	if readOnly {
-		return classify(op, &pgconn.PgError{Severity: "ERROR", Code: codeReadOnly, Message: "transaction_read_only is on"})
+		return classify(op, &pgconn.PgError{Severity: "ERROR", Code: codeReadOnly,
+			Message: "transaction_read_only is on"})
 	}
 	g.logger.Info("Postgres can be written to again; the connections from before are replaced")
 	for _, pool := range g.pools() {
@@ -116,14 +121,16 @@ func (g *Generations) renew(ctx context.Context) error {
 	return nil
 }
 
-// isReadOnly tells whether transactions of a session are read-only: by its settings, or because the server is a standby.
+// isReadOnly tells whether transactions of a session are read-only: by its settings, or because the server is a
+// standby.
 func isReadOnly(ctx context.Context, q queryer) (readOnly bool, err error) {
-	err = queryOn(ctx, q, "postgres.Ready", "select current_setting('transaction_read_only')::boolean", nil, func(scan func(...any) error) error { return scan(&readOnly) })
+	err = queryOn(ctx, q, "postgres.Ready", "select current_setting('transaction_read_only')::boolean", nil,
+		func(scan func(...any) error) error { return scan(&readOnly) })
 	return readOnly, err
 }
 
-// everywhere are settings of every connection. The tcp settings are the server's: it lets go of a node that has vanished, and of its
-// locks, within half a minute.
+// everywhere are settings of every connection. The tcp settings are the server's: it lets go of a node that has
+// vanished, and of its locks, within half a minute.
 var everywhere = map[string]string{
 	"application_name":                    "binnacle",
 	"jit":                                 "off", // it costs more than any of these statements
@@ -138,9 +145,9 @@ var everywhere = map[string]string{
 	"tcp_keepalives_count":                "3",
 }
 
-// forSearches leave the planner one way: joins in the order that the statements are written in, row by row through the indexes, which
-// also give the order. The statistics of a table that grows know too little for anything else: of a key they see the average, while a
-// search is about one that ten rows have or a million.
+// forSearches leave the planner one way: joins in the order that the statements are written in, row by row through the
+// indexes, which also give the order. The statistics of a table that grows know too little for anything else: of a key
+// they see the average, while a search is about one that ten rows have or a million.
 var forSearches = map[string]string{
 	"join_collapse_limit":             "1",
 	"enable_bitmapscan":               "off",
@@ -165,7 +172,9 @@ type queryer interface {
 }
 
 // queryOn calls row for every row of the answer.
-func queryOn(ctx context.Context, q queryer, op, sql string, args []any, row func(scan func(...any) error) error) error {
+func queryOn(
+	ctx context.Context, q queryer, op, sql string, args []any, row func(scan func(...any) error) error,
+) error {
 	rows, err := q.Query(ctx, sql, args...)
 	if err != nil {
 		return classify(op, err)

@@ -21,7 +21,9 @@ import (
 func terminate(t testing.TB, c Config, condition string, args ...any) {
 	t.Helper()
 	ended := 0
-	if err := admin(t, c).QueryRow(t.Context(), "select count(*) filter (where pg_terminate_backend(pid, 5000)) from pg_stat_activity where pid <> pg_backend_pid() and "+condition, args...).Scan(&ended); err != nil || ended == 0 {
+	if err := admin(t, c).QueryRow(t.Context(), "select count(*) filter (where pg_terminate_backend(pid, 5000)) from "+
+		"pg_stat_activity where pid <> pg_backend_pid() and "+condition, args...).Scan(&ended); err != nil ||
+		ended == 0 {
 		t.Fatalf("%d backends ended, %v", ended, err)
 	}
 }
@@ -69,10 +71,12 @@ func TestWhatNoWaitingCuresIsToldAtTheStart(t *testing.T) {
 	}
 	address.Path = "/binnacle_no_such_database"
 	c.URL = address.String()
-	if _, err := Open(t.Context(), c, true); events.KindOf(err) != events.Invalid || !strings.Contains(err.Error(), "does not exist") {
+	if _, err := Open(t.Context(), c, true); events.KindOf(err) != events.Invalid ||
+		!strings.Contains(err.Error(), "does not exist") {
 		t.Errorf("a database that is not there: got %v, want kind invalid", err)
 	}
-	for code, want := range map[string]events.Kind{"28P01": events.Invalid, "28000": events.Invalid, "42501": events.Invalid, "57P03": events.Transient, "53300": events.Transient} {
+	for code, want := range map[string]events.Kind{"28P01": events.Invalid, "28000": events.Invalid,
+		"42501": events.Invalid, "57P03": events.Transient, "53300": events.Transient} {
 		if got := events.KindOf(asConfigured(classify("test", &pgconn.PgError{Code: code}))); got != want {
 			t.Errorf("%s: got %v, want %v", code, got, want)
 		}
@@ -174,7 +178,8 @@ func TestSessionsThatWereOpenedWhileTheServerWasReadOnlyAreReplaced(t *testing.T
 }
 
 func TestAnErrorThatSpoilsItsConnection(t *testing.T) {
-	for code, want := range map[string]bool{"25006": true, "57P01": true, "57P02": true, "57P03": true, "57P05": true, "08006": true, "57014": false, "23505": false, "53100": false, "40001": false, "": false} {
+	for code, want := range map[string]bool{"25006": true, "57P01": true, "57P02": true, "57P03": true, "57P05": true,
+		"08006": true, "57014": false, "23505": false, "53100": false, "40001": false, "": false} {
 		if got := spoils(&pgconn.PgError{Code: code, SeverityUnlocalized: "ERROR"}); got != want {
 			t.Errorf("%q: got %v, want %v", code, got, want)
 		}
@@ -221,7 +226,8 @@ func TestErrorsAreClassified(t *testing.T) {
 func TestConnectionsAreNotUsedForEver(t *testing.T) {
 	for _, pool := range open(t, config(t)).pools() {
 		if c := pool.Config(); c.MaxConnLifetime <= 0 || c.MaxConnLifetime > lifeTime || c.MaxConnLifetimeJitter <= 0 {
-			t.Errorf("a connection is used for %v and up to %v, want at most %v, and not all of them replaced at once", c.MaxConnLifetime, c.MaxConnLifetimeJitter, lifeTime)
+			t.Errorf("a connection is used for %v and up to %v, want at most %v, and not all of them replaced at once",
+				c.MaxConnLifetime, c.MaxConnLifetimeJitter, lifeTime)
 		}
 	}
 }

@@ -11,8 +11,9 @@ import (
 	"binnacle/projections/index/rows"
 )
 
-// copyData is the data of one COPY in PostgreSQL's binary format (its documentation, COPY, "Binary Format"). It is written here, and not
-// by the client library's CopyFrom, which asks the server for the columns' types before each and boxes every value.
+// copyData is the data of one COPY in PostgreSQL's binary format (its documentation, COPY, "Binary Format"). It is
+// written here, and not by the client library's CopyFrom, which asks the server for the columns' types before each and
+// boxes every value.
 type copyData struct {
 	table, columns string
 	rows           int
@@ -53,8 +54,8 @@ func (c *copyData) bytes(v []byte) {
 	c.data = append(c.data, v...)
 }
 
-// array writes a bigint[], NULL when it is empty. In binary an array is: dimensions, 0 for no nulls, the element's type, and for its one
-// dimension the length and the first index.
+// array writes a bigint[], NULL when it is empty. In binary an array is: dimensions, 0 for no nulls, the element's
+// type, and for its one dimension the length and the first index.
 func (c *copyData) array(values []int64) {
 	if len(values) == 0 {
 		c.data = binary.BigEndian.AppendUint32(c.data, 0xffffffff)
@@ -77,7 +78,8 @@ func (c *copyData) run(ctx context.Context, conn *pgx.Conn, tables string) error
 		return nil
 	}
 	c.data = binary.BigEndian.AppendUint16(c.data, 0xffff) // the end
-	_, err := conn.PgConn().CopyFrom(ctx, bytes.NewReader(c.data), "copy "+tables+c.table+" ("+c.columns+") from stdin binary")
+	_, err := conn.PgConn().CopyFrom(ctx, bytes.NewReader(c.data),
+		"copy "+tables+c.table+" ("+c.columns+") from stdin binary")
 	return err
 }
 
@@ -86,10 +88,11 @@ type copies struct{ version, term, span, text copyData }
 
 func newCopies() copies {
 	return copies{
-		version: copyData{table: "version", columns: `sid, ledger, log_offset, "at", main, shape, supersedes, resource, number, change, deleted, id, hash, keys`},
-		term:    copyData{table: "term", columns: "key, sort, ref"},
-		span:    copyData{table: "span", columns: "key, low, high, ref"},
-		text:    copyData{table: "text", columns: "key, ref, head, rest, raw"},
+		version: copyData{table: "version",
+			columns: `sid, ledger, log_offset, "at", main, shape, supersedes, resource, number, change, deleted, id, hash, keys`},
+		term: copyData{table: "term", columns: "key, sort, ref"},
+		span: copyData{table: "span", columns: "key, low, high, ref"},
+		text: copyData{table: "text", columns: "key, ref, head, rest, raw"},
 	}
 }
 
@@ -105,7 +108,8 @@ func (c *copies) fill(r *rows.Rows) {
 	for i := range r.Versions {
 		v := &r.Versions[i]
 		c.version.row(14)
-		c.version.bigints(v.Sid, v.Ledger, v.Position.Offset, v.Time.UnixMicro(), v.Main, v.Shape, v.Supersedes, v.Resource, v.Number)
+		c.version.bigints(v.Sid, v.Ledger, v.Position.Offset, v.Time.UnixMicro(), v.Main, v.Shape, v.Supersedes,
+			v.Resource, v.Number)
 		c.version.integer(int32(rows.ChangeColumn(&v.Version)))
 		c.version.smallint(int16(rows.Bit(v.Deleted)))
 		c.version.text(v.ID)

@@ -6,8 +6,8 @@ import (
 	"binnacle/projections/index/sql"
 )
 
-// dialect is the SQL of PostgreSQL over the tables of a schema. Lists are arrays. Keys that no order is asked of stand on
-// the rows of versions alone, where an index (GIN) finds them in a seventh of the bytes.
+// dialect is the SQL of PostgreSQL over the tables of a schema. Lists are arrays. Keys that no order is asked of stand
+// on the rows of versions alone, where an index (GIN) finds them in a seventh of the bytes.
 type dialect struct{ tables string }
 
 var _ sql.Dialect = dialect{}
@@ -38,10 +38,11 @@ func (dialect) Holds(column, text string) string {
 	return "position(" + text + " in " + column + ") > 0"
 }
 
-// ForEach is a lateral SELECT with OFFSET. PostgreSQL keeps the plan that it makes while a table is small, and may begin
-// with all rows of the table then; it can't where they stand in such a SELECT.
+// ForEach is a lateral SELECT with OFFSET. PostgreSQL keeps the plan that it makes while a table is small, and may
+// begin with all rows of the table then; it can't where they stand in such a SELECT.
 func (dialect) ForEach(table, as, columns, condition string) string {
-	return "lateral (select " + columns + " from " + table + " " + as + " where " + condition + " offset 0) " + as + " where true"
+	return "lateral (select " + columns + " from " + table + " " + as + " where " + condition + " offset 0) " + as +
+		" where true"
 }
 
 func (dialect) In(s *sql.Statement, list []int64) string {
@@ -67,7 +68,8 @@ func (dialect) Unnested(s *sql.Statement, list []int64, as string) (table, colum
 }
 
 func (d dialect) Latest(s *sql.Statement, ledgers []int64, ids []string) (from, place string) {
-	return "unnest(" + s.Arg(ledgers) + "::bigint[], " + s.Arg(ids) + "::text[]) with ordinality k(ledger, id, n) cross join lateral (select * from " +
+	return "unnest(" + s.Arg(ledgers) + "::bigint[], " + s.Arg(ids) +
+		"::text[]) with ordinality k(ledger, id, n) cross join lateral (select * from " +
 		d.Table("version") + " m where m.ledger = k.ledger and m.id = k.id order by m.number desc limit 1) v", "k.n - 1"
 }
 

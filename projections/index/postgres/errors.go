@@ -32,8 +32,8 @@ const (
 	classCorrupt       = "XX"
 )
 
-// classify makes an *events.Error of what the client or the server reports: the one place where Postgres' errors are translated. An error
-// that is one already, and nil, stay as they are.
+// classify makes an *events.Error of what the client or the server reports: the one place where Postgres' errors are
+// translated. An error that is one already, and nil, stay as they are.
 func classify(op string, err error) error {
 	var known *events.Error
 	if err == nil || errors.As(err, &known) {
@@ -50,10 +50,12 @@ func classify(op string, err error) error {
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return events.Wrap(events.Transient, op, err, "the call ended before Postgres answered")
 	case errors.As(err, &connecting):
-		return events.Wrap(events.Transient, op, err, "Postgres cannot be reached; see that it runs and that the URL names its host and port")
+		return events.Wrap(events.Transient, op, err, "Postgres cannot be reached; see that it runs and that the URL "+
+			"names its host and port")
 	case err.Error() == "closed pool":
 		return events.Wrap(events.Transient, op, err, "the index is closed")
-	case errors.As(err, &network), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed), pgconn.SafeToRetry(err), strings.Contains(err.Error(), "conn closed"):
+	case errors.As(err, &network), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF),
+		errors.Is(err, net.ErrClosed), pgconn.SafeToRetry(err), strings.Contains(err.Error(), "conn closed"):
 		return events.Wrap(events.Transient, op, err, "the connection to Postgres is lost")
 	}
 	return events.Wrap(events.Internal, op, err, "Postgres' answer cannot be used")
@@ -68,13 +70,16 @@ func meaning(e *pgconn.PgError) (events.Kind, string) {
 	case codeUndefinedDatabase:
 		return events.Transient, "the Postgres database that the URL names does not exist; create it, or name another"
 	case codeNoPrivilege:
-		return events.Transient, "Postgres does not allow this user what the index needs; make the user the owner of its schemas, and give it CREATE on the database"
+		return events.Transient, "Postgres does not allow this user what the index needs; make the user the owner of " +
+			"its schemas, and give it CREATE on the database"
 	case codeReadOnly:
-		return events.Transient, "Postgres is read-only (default_transaction_read_only is on, or it is a standby); make it writable, or name the primary in the URL"
+		return events.Transient, "Postgres is read-only (default_transaction_read_only is on, or it is a standby); " +
+			"make it writable, or name the primary in the URL"
 	case codeDiskFull:
 		return events.Transient, "the disk of the Postgres server is full; free some space"
 	case codeTooMany:
-		return events.Transient, "Postgres has no connection left; give it more (max_connections), or the nodes fewer (BINNACLE_POSTGRES_CONNECTIONS)"
+		return events.Transient, "Postgres has no connection left; give it more (max_connections), or the nodes " +
+			"fewer (BINNACLE_POSTGRES_CONNECTIONS)"
 	}
 	switch e.Code[:min(2, len(e.Code))] {
 	case classAuthorization:
@@ -95,17 +100,20 @@ func asConfigured(err error) error {
 	var failed *pgconn.PgError
 	if errors.As(err, &known) && errors.As(err, &failed) {
 		switch {
-		case failed.Code == codeUndefinedDatabase, failed.Code == codeNoPrivilege, strings.HasPrefix(failed.Code, classAuthorization):
+		case failed.Code == codeUndefinedDatabase, failed.Code == codeNoPrivilege,
+			strings.HasPrefix(failed.Code, classAuthorization):
 			return events.Wrap(events.Invalid, known.Op, known.Err, "%s", known.Text)
 		}
 	}
 	return err
 }
 
-// spoils tells whether a connection is of no use after an error: its session is read-only and stays so, or the server ends it.
+// spoils tells whether a connection is of no use after an error: its session is read-only and stays so, or the server
+// ends it.
 func spoils(e *pgconn.PgError) bool {
 	switch class := e.Code[:min(2, len(e.Code))]; {
-	case e.SeverityUnlocalized == "FATAL", e.SeverityUnlocalized == "PANIC", e.Code == codeReadOnly, class == classConnection:
+	case e.SeverityUnlocalized == "FATAL", e.SeverityUnlocalized == "PANIC", e.Code == codeReadOnly,
+		class == classConnection:
 		return true
 	default:
 		return class == classIntervention && e.Code != codeQueryCanceled
@@ -127,5 +135,6 @@ func isGone(err error) bool {
 // isOverTime tells whether the server ended a statement because of its time.
 func isOverTime(err error) bool {
 	var failed *pgconn.PgError
-	return errors.As(err, &failed) && failed.Code == codeQueryCanceled && strings.Contains(failed.Message, "statement timeout")
+	return errors.As(err, &failed) && failed.Code == codeQueryCanceled &&
+		strings.Contains(failed.Message, "statement timeout")
 }

@@ -59,7 +59,8 @@ func states(t testing.TB, g *Generations) string {
 
 func total(t testing.TB, index projections.Index, partition int32) int64 {
 	t.Helper()
-	page, err := index.Search(t.Context(), projections.Query{Tenant: "main", Partition: partition, Type: "Observation", Total: projections.TotalAccurate})
+	page, err := index.Search(t.Context(), projections.Query{Tenant: "main", Partition: partition, Type: "Observation",
+		Total: projections.TotalAccurate})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +69,8 @@ func total(t testing.TB, index projections.Index, partition int32) int64 {
 
 func TestAMissingIndexIsToldWithWhatToDo(t *testing.T) {
 	c := config(t)
-	if _, err := Open(t.Context(), c, false); events.KindOf(err) != events.Invalid || !strings.Contains(err.Error(), "binnacle init") || !strings.Contains(err.Error(), c.Schema) {
+	if _, err := Open(t.Context(), c, false); events.KindOf(err) != events.Invalid ||
+		!strings.Contains(err.Error(), "binnacle init") || !strings.Contains(err.Error(), c.Schema) {
 		t.Fatalf("got %v, want a refusal of kind invalid that names the schema and `binnacle init`", err)
 	}
 	open(t, c)
@@ -107,14 +109,17 @@ func TestASchemaOfAnotherVersionIsRefused(t *testing.T) {
 	if _, err := g.work.Exec(t.Context(), "update "+g.control+"installation set version = 99"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(t.Context(), c, true); events.KindOf(err) != events.Invalid || !strings.Contains(err.Error(), "version 99") {
+	if _, err := Open(t.Context(), c, true); events.KindOf(err) != events.Invalid ||
+		!strings.Contains(err.Error(), "version 99") {
 		t.Errorf("got %v, want a refusal of kind invalid that names version 99", err)
 	}
 }
 
 func TestASchemaThatCannotBeUsedIsRefusedBeforeAnythingIsDone(t *testing.T) {
-	for _, schema := range []string{"Binnacle", "a-b", "pg_mine", "mine_g1", "1st", strings.Repeat("x", 49), `x"; drop`} {
-		if _, err := Open(t.Context(), Config{URL: "postgres://127.0.0.1:1/x", Schema: schema}, true); events.KindOf(err) != events.Invalid {
+	for _, schema := range []string{"Binnacle", "a-b", "pg_mine", "mine_g1", "1st", strings.Repeat("x", 49),
+		`x"; drop`} {
+		if _, err := Open(t.Context(), Config{URL: "postgres://127.0.0.1:1/x", Schema: schema},
+			true); events.KindOf(err) != events.Invalid {
 			t.Errorf("%q: got %v, want kind invalid", schema, err)
 		}
 	}
@@ -140,7 +145,8 @@ func TestDropTakesTheSchemasOfTheInstallationAndNoOthers(t *testing.T) {
 		}
 	}
 	left := 0
-	if err := db.QueryRow(t.Context(), "select count(*) from pg_namespace where starts_with(nspname, $1)", c.Schema).Scan(&left); err != nil {
+	if err := db.QueryRow(t.Context(), "select count(*) from pg_namespace where starts_with(nspname, $1)",
+		c.Schema).Scan(&left); err != nil {
 		t.Fatal(err)
 	}
 	if left != 1 {
@@ -215,7 +221,8 @@ func TestASweepTakesTheKeysOffTheRowsOfSupersededVersions(t *testing.T) {
 		done = portion.Done
 	}
 	var with []int64
-	if err := queryOn(t.Context(), g.work, "test", "select sid from "+g.tables(1)+"version where keys is not null order by sid", nil, func(scan func(...any) error) error {
+	if err := queryOn(t.Context(), g.work, "test", "select sid from "+g.tables(
+		1)+"version where keys is not null order by sid", nil, func(scan func(...any) error) error {
 		sid := int64(0)
 		err := scan(&sid)
 		with = append(with, sid)
@@ -247,8 +254,10 @@ func TestABuiltGenerationHasTheIndexesOfTheFirst(t *testing.T) {
 	definitions := func(number int) []string {
 		schema := generationSchema(c.Schema, number)
 		var found []string
-		if err := queryOn(t.Context(), g.work, "test", "select replace(indexdef, schemaname || '.', '') from pg_indexes where schemaname = $1 "+
-			"union all select relname || coalesce(array_to_string(reloptions, ','), '') from pg_class where relnamespace = to_regnamespace($1) and relkind = 'r' order by 1", []any{schema},
+		if err := queryOn(t.Context(), g.work, "test", "select replace(indexdef, schemaname || '.', '') from "+
+			"pg_indexes where schemaname = $1 "+
+			"union all select relname || coalesce(array_to_string(reloptions, ','), '') from pg_class where "+
+			"relnamespace = to_regnamespace($1) and relkind = 'r' order by 1", []any{schema},
 			func(scan func(...any) error) error {
 				text := ""
 				err := scan(&text)
@@ -333,7 +342,8 @@ func TestACommitBasedOnTheOldGenerationIsRefusedAfterASwitch(t *testing.T) {
 	if _, err := other.Live().Current(t.Context(), []projections.Key{first.Rows[0].Key}); err != nil {
 		t.Errorf("a reader that had not noticed: %v", err)
 	}
-	if err := projector.Commit(t.Context(), projections.Commit{Expect: 7, Next: 8}); events.KindOf(err) != events.Conflict {
+	if err := projector.Commit(t.Context(), projections.Commit{Expect: 7, Next: 8}); events.KindOf(
+		err) != events.Conflict {
 		t.Errorf("a projector that had not noticed: got %v, want kind conflict", err)
 	}
 }

@@ -70,7 +70,8 @@ func (g *generation) search(ctx context.Context, q projections.Query) (projectio
 	conn, err := g.searches.Acquire(limited)
 	if err != nil {
 		if errors.Is(limited.Err(), context.DeadlineExceeded) && ctx.Err() == nil {
-			return projections.Page{}, events.Wrap(events.Transient, op, err, "no connection for the search became free in %s; others take long", g.timeout)
+			return projections.Page{}, events.Wrap(events.Transient, op, err,
+				"no connection for the search became free in %s; others take long", g.timeout)
 		}
 		return projections.Page{}, classify(op, err)
 	}
@@ -96,17 +97,24 @@ func (g *generation) searchUnlimited(ctx context.Context, q projections.Query) (
 // countedTo is how many rows of a table sizes counts; beyond it takes the server's estimate.
 const countedTo = 200_000
 
-// sizes takes versions from the positions and resources from the counters. The rows of terms are counted as long as they are few.
+// sizes takes versions from the positions and resources from the counters. The rows of terms are counted as long as
+// they are few.
 func (g *generation) sizes(ctx context.Context) (projections.Sizes, error) {
 	var z projections.Sizes
 	rows := func(table string) string {
-		return fmt.Sprintf("(select case when n.n <= %[1]d then n.n else greatest(n.n, (select greatest(c.reltuples::bigint, s.n_live_tup) from pg_class c left join pg_stat_user_tables s on s.relid = c.oid "+
-			"where c.oid = '%[2]s'::regclass)) end from (select count(*) as n from (select 1 from %[2]s limit %[1]d + 1) r) n)", countedTo, g.tables+table)
+		return fmt.Sprintf("(select case when n.n <= %[1]d then n.n else greatest(n.n, (select "+
+			"greatest(c.reltuples::bigint, s.n_live_tup) from pg_class c left join pg_stat_user_tables s on s.relid "+
+			"= c.oid "+
+			"where c.oid = '%[2]s'::regclass)) end from (select count(*) as n from (select 1 from %[2]s limit %[1]d "+
+			"+ 1) r) n)", countedTo, g.tables+table)
 	}
-	sql := "select (select coalesce(sum(p.next_sid - 1 - (p.partition::bigint << " + strconv.Itoa(projections.SidBits) + ")), 0)::bigint from " + g.tables + "position p), " +
-		"(select coalesce(sum(n.living), 0)::bigint from " + g.tables + "counter n), (select count(*) from " + g.tables + "quarantine), " +
+	sql := "select (select coalesce(sum(p.next_sid - 1 - (p.partition::bigint << " + strconv.Itoa(projections.SidBits) +
+		")), 0)::bigint from " + g.tables + "position p), " +
+		"(select coalesce(sum(n.living), 0)::bigint from " + g.tables + "counter n), (select count(*) from " +
+		g.tables + "quarantine), " +
 		rows("term") + " + " + rows("span") + " + " + rows("text") + ", " +
-		"(select coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint from pg_class c join pg_namespace s on s.oid = c.relnamespace where s.nspname = $1 and c.relkind = 'r')"
+		"(select coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint from pg_class c join pg_namespace s on " +
+		"s.oid = c.relnamespace where s.nspname = $1 and c.relkind = 'r')"
 	err := g.audit.DB.Query(ctx, sql, []any{generationSchema(g.schema, g.number)}, func(scan func(...any) error) error {
 		return scan(&z.Versions, &z.Resources, &z.Quarantined, &z.Terms, &z.Bytes)
 	})
@@ -121,7 +129,8 @@ func (g *Generations) TableSizes(ctx context.Context) (map[string]int64, error) 
 		return nil, err
 	}
 	sizes := map[string]int64{}
-	err = queryOn(ctx, g.work, op, "select c.relname::text, pg_relation_size(c.oid) from pg_class c join pg_namespace s on s.oid = c.relnamespace where s.nspname = $1 and c.relkind in ('r', 'i')",
+	err = queryOn(ctx, g.work, op, "select c.relname::text, pg_relation_size(c.oid) from pg_class c join "+
+		"pg_namespace s on s.oid = c.relnamespace where s.nspname = $1 and c.relkind in ('r', 'i')",
 		[]any{generationSchema(g.schema, number)}, func(scan func(...any) error) error {
 			var name string
 			var bytes int64
@@ -132,7 +141,9 @@ func (g *Generations) TableSizes(ctx context.Context) (map[string]int64, error) 
 	return sizes, err
 }
 
-func (g *generation) since(ctx context.Context, partition int32, mark projections.Mark, limit int) (projections.Changes, error) {
+func (g *generation) since(
+	ctx context.Context, partition int32, mark projections.Mark, limit int,
+) (projections.Changes, error) {
 	state, err := g.reads.State(ctx, partition)
 	if err != nil {
 		return projections.Changes{}, err
@@ -246,7 +257,9 @@ func (l *live) Search(ctx context.Context, q projections.Query) (page projection
 	return page, err
 }
 
-func (l *live) Since(ctx context.Context, partition int32, mark projections.Mark, limit int) (changes projections.Changes, err error) {
+func (l *live) Since(
+	ctx context.Context, partition int32, mark projections.Mark, limit int,
+) (changes projections.Changes, err error) {
 	err = l.follow(ctx, func(g *generation) (err error) {
 		changes, err = g.since(ctx, partition, mark, limit)
 		return err
@@ -262,7 +275,9 @@ func (l *live) SnapshotAt(ctx context.Context, position events.Position) (snapsh
 	return snapshot, err
 }
 
-func (l *live) History(ctx context.Context, key projections.Key, span projections.HistorySpan) (page projections.HistoryPage, err error) {
+func (l *live) History(
+	ctx context.Context, key projections.Key, span projections.HistorySpan,
+) (page projections.HistoryPage, err error) {
 	err = l.follow(ctx, func(g *generation) (err error) {
 		page, err = g.reads.History(ctx, key, span)
 		return err
@@ -294,7 +309,9 @@ func (*live) Digests(rows []projections.Row) []events.Hash {
 	return reads.Digests(dialect{}, rows)
 }
 
-func (l *live) Quarantine(ctx context.Context, after events.Position, limit int) (found []projections.Quarantined, err error) {
+func (l *live) Quarantine(
+	ctx context.Context, after events.Position, limit int,
+) (found []projections.Quarantined, err error) {
 	err = l.follow(ctx, func(g *generation) (err error) {
 		found, err = g.reads.Quarantine(ctx, after, limit)
 		return err
@@ -318,7 +335,9 @@ func (l *live) Claims(ctx context.Context, names []projections.ClaimName) (found
 	return found, err
 }
 
-func (l *live) Referrers(ctx context.Context, keys []projections.Key, by map[string][]projections.Referrer) (found [][]int, err error) {
+func (l *live) Referrers(
+	ctx context.Context, keys []projections.Key, by map[string][]projections.Referrer,
+) (found [][]int, err error) {
 	err = l.follow(ctx, func(g *generation) (err error) {
 		found, err = g.reads.Referrers(ctx, keys, by)
 		return err

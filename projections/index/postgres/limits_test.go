@@ -41,16 +41,19 @@ func TestASearchThatTakesTooLongIsTooCostlyAndKeepsNoCommitWaiting(t *testing.T)
 			}
 		})
 	}
-	if _, err := index.Current(t.Context(), []projections.Key{{Tenant: "main", Type: "Observation", ID: "x"}}); err != nil {
+	if _, err := index.Current(t.Context(), []projections.Key{{Tenant: "main", Type: "Observation",
+		ID: "x"}}); err != nil {
 		t.Errorf("Current meanwhile: %v", err)
 	}
 	group.Wait()
-	if _, err := index.Search(t.Context(), projections.Query{Tenant: "main", Type: "Observation", Limit: 10}); events.KindOf(err) != events.TooCostly {
+	if _, err := index.Search(t.Context(), projections.Query{Tenant: "main", Type: "Observation",
+		Limit: 10}); events.KindOf(err) != events.TooCostly {
 		t.Errorf("got %v, want kind too costly", err)
 	}
 	patient := make(chan error, 1)
 	go func() {
-		_, err := index.Search(t.Context(), projections.Query{Tenant: "main", Type: "Observation", Limit: 10, NoTimeLimit: true})
+		_, err := index.Search(t.Context(), projections.Query{Tenant: "main", Type: "Observation", Limit: 10,
+			NoTimeLimit: true})
 		patient <- err
 	}()
 	select {
@@ -79,7 +82,8 @@ func TestACallThatEndsEndsItsStatementAndKeepsTheConnection(t *testing.T) {
 	defer release()
 	ctx, cancel := context.WithCancel(t.Context())
 	time.AfterFunc(100*time.Millisecond, cancel)
-	if _, err := index.Search(ctx, projections.Query{Tenant: "main", Type: "Observation", Limit: 10}); events.KindOf(err) != events.Transient {
+	if _, err := index.Search(ctx, projections.Query{Tenant: "main", Type: "Observation", Limit: 10}); events.KindOf(
+		err) != events.Transient {
 		t.Errorf("got %v, want kind transient", err)
 	}
 	release()

@@ -23,11 +23,13 @@ func TestMemosKeepTheirContract(t *testing.T) {
 func TestAnInstallationOfBeforeGetsItsTableOfMemos(t *testing.T) {
 	c := config(t)
 	g := open(t, c)
-	if _, err := g.work.Exec(t.Context(), "drop table "+g.control+"memo; drop sequence "+g.control+"memo_revision"); err != nil {
+	if _, err := g.work.Exec(t.Context(),
+		"drop table "+g.control+"memo; drop sequence "+g.control+"memo_revision"); err != nil {
 		t.Fatal(err)
 	}
 	again := open(t, c)
-	if _, err := again.Memos().Keep(t.Context(), projections.Memo{MemoName: projections.MemoName{Kind: "test", Name: "a"}}, 0); err != nil {
+	if _, err := again.Memos().Keep(t.Context(), projections.Memo{MemoName: projections.MemoName{Kind: "test",
+		Name: "a"}}, 0); err != nil {
 		t.Error(err)
 	}
 }

@@ -37,16 +37,19 @@ func TestVersionsAreFoundByTheirNumbersWhateverTheStatistics(t *testing.T) {
 		t.Fatal(err)
 	}
 	token := func(param, code string) projections.Clause {
-		return projections.Clause{Param: param, Kind: projections.Token, Values: []projections.Value{{Code: code, AnySystem: true}}}
+		return projections.Clause{Param: param, Kind: projections.Token,
+			Values: []projections.Value{{Code: code, AnySystem: true}}}
 	}
-	note := projections.Clause{Param: "note", Kind: projections.String, Values: []projections.Value{{Text: "remark number 1"}}}
+	note := projections.Clause{Param: "note", Kind: projections.String,
+		Values: []projections.Value{{Text: "remark number 1"}}}
 	asked := &explainer{reader: reader{g.searches, "postgres.Search", 0}, t: t}
 	opened := g.open(number)
 	for range 3 { // what is held in memory is read when it is asked for again
 		for _, q := range []projections.Query{
 			{Clauses: []projections.Clause{token("category", "survey"), token("code", "8001")}},
 			{Clauses: []projections.Clause{token("status", "final"), note}},
-			{Clauses: []projections.Clause{note}, Sort: []projections.SortKey{{Param: "note", Kind: projections.String}, {Param: "date", Kind: projections.Date}}},
+			{Clauses: []projections.Clause{note}, Sort: []projections.SortKey{{Param: "note", Kind: projections.String},
+				{Param: "date", Kind: projections.Date}}},
 			{Clauses: []projections.Clause{token("status", "final")}},
 		} {
 			q.Tenant, q.Type, q.Limit = "main", "Observation", 50

@@ -1,14 +1,14 @@
-// Package postgres keeps the search index in PostgreSQL (15 or later): a control schema with the installation's name, and a schema for
-// each generation ("binnacle_g1"). It promises what package projections asks of an index; the statements
-// are those of the rooms beside it.
+// Package postgres keeps the search index in PostgreSQL (15 or later): a control schema with the installation's name,
+// and a schema for each generation ("binnacle_g1"). It promises what package projections asks of an index; the
+// statements are those of the rooms beside it.
 //
-// Several nodes may share an installation. A commit is one transaction that locks the position of its partition, so that of two
-// projectors one gets kind Conflict; it holds a shared lock on the pointer, so that no commit slips past a switch. Commits don't wait for
-// the disk: after a crash of the server the latest may be missing, and the log brings them back. Searches have connections of their
-// own: slow ones never keep a commit waiting.
+// Several nodes may share an installation. A commit is one transaction that locks the position of its partition, so
+// that of two projectors one gets kind Conflict; it holds a shared lock on the pointer, so that no commit slips past a
+// switch. Commits don't wait for the disk: after a crash of the server the latest may be missing, and the log brings
+// them back. Searches have connections of their own: slow ones never keep a commit waiting.
 //
-// It needs sessions of its own (LISTEN, advisory locks, prepared statements): connect to the server itself, or through a pooler that pools
-// sessions, not transactions.
+// It needs sessions of its own (LISTEN, advisory locks, prepared statements): connect to the server itself, or through
+// a pooler that pools sessions, not transactions.
 package postgres
 
 import (
@@ -33,9 +33,11 @@ import (
 
 // Config says where the index is and how it is reached.
 type Config struct {
-	URL           string        // postgres://user:password@host:port/database?sslmode=…; its parameters go before those that the driver sets
-	Schema        string        // name of the control schema and beginning of the generations'; "": binnacle
-	Connections   int32         // of this process at the most, but for one more while it builds a generation; 0: 16; at least 6
+	// postgres://user:password@host:port/database?sslmode=…; its parameters go before those that the driver sets
+	URL    string
+	Schema string // name of the control schema and beginning of the generations'; "": binnacle
+	// of this process at the most, but for one more while it builds a generation; 0: 16; at least 6
+	Connections   int32
 	Catalog       string        // digest of the catalog, noted for the first generation
 	SearchTimeout time.Duration // of one search; 0: search.DefaultTimeout
 	Logger        *slog.Logger  // nil: slog.Default()
@@ -58,7 +60,8 @@ const (
 	pointerAge = 100 * time.Millisecond
 	// readyTimeout bounds Ready.
 	readyTimeout = 3 * time.Second
-	// callTimeout bounds ordinary reads, and commitTimeout commits, so that a server that went silent is an error and not a wait.
+	// callTimeout bounds ordinary reads, and commitTimeout commits, so that a server that went silent is an error and
+	// not a wait.
 	callTimeout   = 15 * time.Second
 	commitTimeout = time.Minute
 )
@@ -93,8 +96,10 @@ func (c Config) settings() (Config, error) {
 	if c.Schema == "" {
 		c.Schema = defaultSchema
 	}
-	if !regexp.MustCompile(`^[a-z][a-z0-9_]{0,47}$`).MatchString(c.Schema) || regexp.MustCompile(`^pg_|_g[0-9]+$`).MatchString(c.Schema) {
-		return c, events.Errorf(events.Invalid, op, "the schema %.60q cannot be used: a lower-case letter and up to 47 letters, digits or _ are wanted, not beginning with pg_, not ending like a generation (_g1)", c.Schema)
+	if !regexp.MustCompile(`^[a-z][a-z0-9_]{0,47}$`).MatchString(c.Schema) ||
+		regexp.MustCompile(`^pg_|_g[0-9]+$`).MatchString(c.Schema) {
+		return c, events.Errorf(events.Invalid, op, "the schema %.60q cannot be used: a lower-case letter and up to "+
+			"47 letters, digits or _ are wanted, not beginning with pg_, not ending like a generation (_g1)", c.Schema)
 	}
 	if c.Connections == 0 {
 		c.Connections = defaultConnections
@@ -107,14 +112,15 @@ func (c Config) settings() (Config, error) {
 	return c, nil
 }
 
-// Open connects to the index. When there is none it is made if create is true; else the error, of kind Invalid, says what to do. So does
-// the one for a schema of another version of this program.
+// Open connects to the index. When there is none it is made if create is true; else the error, of kind Invalid, says
+// what to do. So does the one for a schema of another version of this program.
 func Open(ctx context.Context, config Config, create bool) (*Generations, error) {
 	c, err := config.settings()
 	if err != nil {
 		return nil, err
 	}
-	g := &Generations{schema: c.Schema, control: pgx.Identifier{c.Schema}.Sanitize() + ".", logger: c.Logger, timeout: c.SearchTimeout, bounds: c.Bounds.OrDefault(), opened: map[int]*generation{}}
+	g := &Generations{schema: c.Schema, control: pgx.Identifier{c.Schema}.Sanitize() + ".", logger: c.Logger,
+		timeout: c.SearchTimeout, bounds: c.Bounds.OrDefault(), opened: map[int]*generation{}}
 	if err := g.connect(ctx, c); err != nil {
 		return nil, asConfigured(err)
 	}
@@ -132,14 +138,14 @@ func (g *Generations) tables(number int) string {
 
 func generationSchema(schema string, number int) string { return schema + "_g" + strconv.Itoa(number) }
 
-// lockKey is the number of an advisory lock of the installation. Another program of the same database with the same number would
-// only make one wait for the other.
+// lockKey is the number of an advisory lock of the installation. Another program of the same database with the same
+// number would only make one wait for the other.
 func (g *Generations) lockKey(purpose string) int64 {
 	return int64(xxhash.Sum64String("binnacle " + purpose + " of " + g.schema))
 }
 
-// Live returns an index that follows the pointer. It remembers which generation each of its States came from: the projector has one of
-// its own.
+// Live returns an index that follows the pointer. It remembers which generation each of its States came from: the
+// projector has one of its own.
 func (g *Generations) Live() projections.Index { return g.Bound("") }
 
 // Bound returns an index that follows the pointer to generations with a catalog; "": to all.
@@ -162,7 +168,9 @@ func (g *Generations) readPointer(ctx context.Context) (int, string, error) {
 	now := time.Now()
 	var fresh int64
 	catalog := ""
-	err := queryOn(ctx, g.work, "postgres.Live", "select i.live, n.catalog from "+g.control+"installation i join "+g.control+"generation n on n.number = i.live", nil,
+	err := queryOn(ctx, g.work, "postgres.Live",
+		"select i.live, n.catalog from "+g.control+"installation i join "+g.control+"generation n on n.number = i.live",
+		nil,
 		func(scan func(...any) error) error { return scan(&fresh, &catalog) })
 	if err != nil {
 		return 0, "", err

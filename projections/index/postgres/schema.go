@@ -12,16 +12,16 @@ import (
 // schemaVersion is the version of the control tables and of those of a generation. Another one is refused.
 const schemaVersion = 9
 
-// control are the tables of the installation; % stands for its schema. The one row of installation holds the pointer and the number
-// that the next generation gets; no number is given twice.
+// control are the tables of the installation; % stands for its schema. The one row of installation holds the pointer
+// and the number that the next generation gets; no number is given twice.
 const control = `
 create table %generation (number int primary key, state text not null, catalog text not null, finished boolean not null, made timestamptz not null default now());
 create table %installation (one boolean primary key default true check (one), version int not null, live int not null, next int not null, paused timestamptz);
 create table %catalog (digest text primary key, definitions bytea not null);
 create table %builder (one boolean primary key default true check (one), holder text not null, since timestamptz not null default now())`
 
-// tables of a generation; % stands for its schema. The columns are those of package rows. They come with the indexes that commits
-// need; the others are in searchIndexes. Ids are compared by their bytes.
+// tables of a generation; % stands for its schema. The columns are those of package rows. They come with the indexes
+// that commits need; the others are in searchIndexes. Ids are compared by their bytes.
 const generationTables = `
 create table %version (sid bigint primary key, ledger bigint not null, log_offset bigint not null, "at" bigint not null, main bigint not null, shape bigint not null,
 	supersedes bigint not null, resource bigint not null, number bigint not null, change int not null, deleted smallint not null, id text collate "C" not null, hash bytea not null, keys bigint[]);
@@ -62,7 +62,8 @@ func searchIndexes() []searchIndex {
 		{"span_ref", "span (ref, key)"},
 		{"outcome_place", "outcome (partition, log_offset)"}, // for Decisions
 		{"coding_system", "coding (param, system, key)"},
-		{"term_ref", "term using brin (ref) with (autosummarize = on)"}, // for Scan, which reads the rows of some versions
+		// for Scan, which reads the rows of some versions
+		{"term_ref", "term using brin (ref) with (autosummarize = on)"},
 	}
 }
 
@@ -83,7 +84,8 @@ func run(ctx context.Context, tx pgx.Tx, prefix, script string) error {
 // createGeneration makes the tables of the generation that the next number stands for, and returns the number.
 func (g *Generations) createGeneration(ctx context.Context, tx pgx.Tx, state, catalog string) (int, error) {
 	number := 0
-	if err := tx.QueryRow(ctx, "update "+g.control+"installation set next = next + 1 returning next - 1").Scan(&number); err != nil {
+	if err := tx.QueryRow(ctx, "update "+g.control+"installation set next = next + 1 returning next - 1").Scan(
+		&number); err != nil {
 		return 0, err
 	}
 	tables := g.tables(number)
@@ -109,18 +111,21 @@ func (g *Generations) createGeneration(ctx context.Context, tx pgx.Tx, state, ca
 			return 0, err
 		}
 	}
-	_, err := tx.Exec(ctx, "insert into "+g.control+"generation (number, state, catalog, finished) values ($1, $2, $3, $4)", number, state, catalog, state == stateLive)
+	_, err := tx.Exec(ctx, "insert into "+g.control+"generation (number, state, catalog, finished) values ($1, "+
+		"$2, $3, $4)", number, state, catalog, state == stateLive)
 	return number, err
 }
 
 func (g *Generations) dropGeneration(ctx context.Context, tx pgx.Tx, number int) error {
-	if err := run(ctx, tx, "", "drop schema if exists "+strings.TrimSuffix(g.tables(number), ".")+" cascade"); err != nil {
+	if err := run(ctx, tx, "", "drop schema if exists "+strings.TrimSuffix(g.tables(number),
+		".")+" cascade"); err != nil {
 		return err
 	}
 	if _, err := tx.Exec(ctx, "delete from "+g.control+"generation where number = $1", number); err != nil {
 		return err
 	}
-	_, err := tx.Exec(ctx, "delete from "+g.control+"catalog where digest not in (select catalog from "+g.control+"generation)")
+	_, err := tx.Exec(ctx,
+		"delete from "+g.control+"catalog where digest not in (select catalog from "+g.control+"generation)")
 	return err
 }
 
@@ -132,7 +137,8 @@ func (g *Generations) ensure(ctx context.Context, catalog string, create bool) e
 		return classify(op, err)
 	}
 	if !there && !create {
-		return events.Errorf(events.Invalid, op, "the Postgres database holds no index in schema %s; run binnacle init", g.schema)
+		return events.Errorf(events.Invalid, op, "the Postgres database holds no index in schema %s; run binnacle init",
+			g.schema)
 	}
 	if !there {
 		if err := g.transaction(ctx, op, func(tx pgx.Tx) error { return g.createAll(ctx, tx, catalog) }); err != nil {
@@ -144,7 +150,9 @@ func (g *Generations) ensure(ctx context.Context, catalog string, create bool) e
 		return classify(op, err)
 	}
 	if version != schemaVersion {
-		return events.Errorf(events.Invalid, op, "the index in schema %s has schema version %d, and this program knows version %d; run the program that made it, or name another schema (BINNACLE_POSTGRES_SCHEMA), run binnacle init and binnacle rebuild",
+		return events.Errorf(events.Invalid, op, "the index in schema %s has schema version %d, and this program "+
+			"knows version %d; run the program that made it, or name another schema (BINNACLE_POSTGRES_SCHEMA), run "+
+			"binnacle init and binnacle rebuild",
 			g.schema, version, schemaVersion)
 	}
 	if create {
@@ -153,11 +161,13 @@ func (g *Generations) ensure(ctx context.Context, catalog string, create bool) e
 	return nil
 }
 
-// isThere tells whether the control tables exist. It reads the catalog itself: to_regclass may answer from before a lock was waited for.
+// isThere tells whether the control tables exist. It reads the catalog itself: to_regclass may answer from before a
+// lock was waited for.
 func (g *Generations) isThere(ctx context.Context, on interface {
 	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
 }) (there bool, err error) {
-	err = on.QueryRow(ctx, "select exists (select 1 from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname = $1 and c.relname = 'installation')", g.schema).Scan(&there)
+	err = on.QueryRow(ctx, "select exists (select 1 from pg_class c join pg_namespace n on n.oid = c.relnamespace "+
+		"where n.nspname = $1 and c.relname = 'installation')", g.schema).Scan(&there)
 	return there, err
 }
 
@@ -169,7 +179,8 @@ func (g *Generations) createAll(ctx context.Context, tx pgx.Tx, catalog string) 
 		return err // another node was faster
 	}
 	made := false // by an administrator, for a user who must not create schemas
-	if err := tx.QueryRow(ctx, "select exists (select 1 from pg_namespace where nspname = $1)", g.schema).Scan(&made); err != nil {
+	if err := tx.QueryRow(ctx, "select exists (select 1 from pg_namespace where nspname = $1)",
+		g.schema).Scan(&made); err != nil {
 		return err
 	}
 	if !made {
@@ -180,7 +191,8 @@ func (g *Generations) createAll(ctx context.Context, tx pgx.Tx, catalog string) 
 	if err := run(ctx, tx, g.control, control); err != nil {
 		return err
 	}
-	if _, err := tx.Exec(ctx, "insert into "+g.control+"installation (version, live, next) values ($1, 1, 1)", schemaVersion); err != nil {
+	if _, err := tx.Exec(ctx, "insert into "+g.control+"installation (version, live, next) values ($1, 1, 1)",
+		schemaVersion); err != nil {
 		return err
 	}
 	_, err := g.createGeneration(ctx, tx, stateLive, catalog)
@@ -210,7 +222,8 @@ func Drop(ctx context.Context, config Config) error {
 	}
 	defer func() { _ = g.Close() }()
 	var names []string
-	sql := "select nspname from pg_namespace where nspname = $1 or starts_with(nspname, $1 || '_g') and substr(nspname, length($1) + 3) ~ '^[0-9]+$' order by nspname"
+	sql := "select nspname from pg_namespace where nspname = $1 or starts_with(nspname, $1 || '_g') and " +
+		"substr(nspname, length($1) + 3) ~ '^[0-9]+$' order by nspname"
 	if err := queryOn(ctx, g.work, op, sql, []any{c.Schema}, func(scan func(...any) error) error {
 		name := ""
 		err := scan(&name)

@@ -6,8 +6,8 @@ import (
 	"binnacle/projections/index/rows"
 )
 
-// smallRows is up to how many rows of terms a commit sends its rows along with the first round trip, as arrays. More are copied: that is
-// cheaper for each row, and costs a round trip for each table.
+// smallRows is up to how many rows of terms a commit sends its rows along with the first round trip, as arrays. More
+// are copied: that is cheaper for each row, and costs a round trip for each table.
 const smallRows = 600
 
 func small(r *rows.Rows) bool {
@@ -61,11 +61,15 @@ func (b *beginning) insert(tables string, r *rows.Rows) {
 		ids, hashes, keys := make([]string, n), make([][]byte, n), make([]*string, n)
 		for i := range r.Versions {
 			v := &r.Versions[i]
-			c.add(i, v.Sid, v.Ledger, v.Position.Offset, v.Time.UnixMicro(), v.Main, v.Shape, v.Supersedes, v.Resource, v.Number, rows.ChangeColumn(&v.Version), rows.Bit(v.Deleted))
+			c.add(i, v.Sid, v.Ledger, v.Position.Offset, v.Time.UnixMicro(), v.Main, v.Shape, v.Supersedes, v.Resource,
+				v.Number, rows.ChangeColumn(&v.Version), rows.Bit(v.Deleted))
 			ids[i], hashes[i], keys[i] = v.ID, v.Hash[:], keysText(v.Keys)
 		}
 		const columns = `sid, ledger, log_offset, "at", main, shape, supersedes, resource, number, change, deleted, id, hash, keys`
-		b.Queue("insert into "+tables+"version ("+columns+") select "+columns+"::bigint[] from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[]::int[], $11::bigint[]::smallint[], $12::text[], $13::bytea[], $14::text[]) v("+columns+")",
+		b.Queue("insert into "+tables+"version ("+columns+") select "+columns+"::bigint[] from unnest($1::bigint[], "+
+			"$2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], "+
+			"$9::bigint[], $10::bigint[]::int[], $11::bigint[]::smallint[], $12::text[], $13::bytea[], "+
+			"$14::text[]) v("+columns+")",
 			c.args(ids, hashes, keys)...)
 	}
 	if n := len(r.Terms); n > 0 {
@@ -73,14 +77,16 @@ func (b *beginning) insert(tables string, r *rows.Rows) {
 		for i, t := range r.Terms {
 			c.add(i, t.Key, t.Sort, t.Ref)
 		}
-		b.Queue("insert into "+tables+"term (key, sort, ref) select * from unnest($1::bigint[], $2::bigint[], $3::bigint[])", c.args()...)
+		b.Queue("insert into "+tables+"term (key, sort, ref) select * from unnest($1::bigint[], $2::bigint[], "+
+			"$3::bigint[])", c.args()...)
 	}
 	if n := len(r.Spans); n > 0 {
 		c := newColumns(4, n)
 		for i, t := range r.Spans {
 			c.add(i, t.Key, t.Low, t.High, t.Ref)
 		}
-		b.Queue("insert into "+tables+"span (key, low, high, ref) select * from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[])", c.args()...)
+		b.Queue("insert into "+tables+"span (key, low, high, ref) select * from unnest($1::bigint[], $2::bigint[], "+
+			"$3::bigint[], $4::bigint[])", c.args()...)
 	}
 	if n := len(r.Texts); n > 0 {
 		c := newColumns(2, n)
@@ -89,6 +95,7 @@ func (b *beginning) insert(tables string, r *rows.Rows) {
 			c.add(i, t.Key, t.Ref)
 			heads[i], rests[i], raws[i] = t.Head, t.Rest, t.Raw
 		}
-		b.Queue("insert into "+tables+"text (key, ref, head, rest, raw) select * from unnest($1::bigint[], $2::bigint[], $3::bytea[], $4::bytea[], $5::bytea[])", c.args(heads, rests, raws)...)
+		b.Queue("insert into "+tables+"text (key, ref, head, rest, raw) select * from unnest($1::bigint[], "+
+			"$2::bigint[], $3::bytea[], $4::bytea[], $5::bytea[])", c.args(heads, rests, raws)...)
 	}
 }

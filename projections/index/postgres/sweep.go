@@ -74,7 +74,8 @@ func (s *sweeper) Sweep(ctx context.Context) (projections.Sweep, error) {
 		return nil, classify(opSweep, err)
 	}
 	locked := false
-	if err = conn.QueryRow(ctx, "select pg_try_advisory_lock($1)", g.lockKey("sweep")).Scan(&locked); err == nil && !locked {
+	if err = conn.QueryRow(ctx, "select pg_try_advisory_lock($1)", g.lockKey("sweep")).Scan(&locked); err == nil &&
+		!locked {
 		err = events.Errorf(events.Conflict, opSweep, "another process is sweeping")
 	}
 	if err == nil {
@@ -84,7 +85,8 @@ func (s *sweeper) Sweep(ctx context.Context) (projections.Sweep, error) {
 		closeSoon(ctx, conn)
 		return nil, classify(opSweep, err)
 	}
-	started := &sweep{generation: g, conn: conn, reads: reads.Reads{DB: reader{conn, opSweep, 0}, Dialect: g.reads.Dialect}}
+	started := &sweep{generation: g, conn: conn, reads: reads.Reads{DB: reader{conn, opSweep, 0},
+		Dialect: g.reads.Dialect}}
 	started.release = sync.OnceFunc(func() { unlock(context.WithoutCancel(ctx), conn) })
 	return started, nil
 }
@@ -140,7 +142,8 @@ func (s *sweep) byVersion(ctx context.Context, place reads.SweepPlace, portion *
 	}
 	if last == 0 { // B is the end of the table as it is now: what is added later is not superseded
 		blocks := int64(0)
-		if err := s.conn.QueryRow(ctx, "select pg_relation_size($1::text::regclass) / current_setting('block_size')::bigint", s.tables+"term").Scan(&blocks); err != nil {
+		if err := s.conn.QueryRow(ctx, "select pg_relation_size($1::text::regclass) / "+
+			"current_setting('block_size')::bigint", s.tables+"term").Scan(&blocks); err != nil {
 			return err
 		}
 		return s.remove(ctx, reads.SweepPlace{Stage: reads.SweepTerms, B: blocks}, func(pgx.Tx) error { return nil })
@@ -151,33 +154,37 @@ func (s *sweep) byVersion(ctx context.Context, place reads.SweepPlace, portion *
 	}
 	return s.remove(ctx, reads.SweepPlace{Stage: reads.SweepByVersion, A: last}, func(tx pgx.Tx) error {
 		for _, table := range [...]string{"span", "text"} {
-			tag, err := tx.Exec(ctx, "delete from "+s.tables+table+" t using unnest($1::bigint[], $2::bigint[]) r(first, last) where t.ref >= r.first and t.ref <= r.last", firsts, lasts)
+			tag, err := tx.Exec(ctx, "delete from "+s.tables+table+" t using unnest($1::bigint[], $2::bigint[]) "+
+				"r(first, last) where t.ref >= r.first and t.ref <= r.last", firsts, lasts)
 			if err != nil {
 				return err
 			}
 			portion.Removed += tag.RowsAffected()
 		}
-		_, err := tx.Exec(ctx, "update "+s.tables+"version set keys = null where sid = any($1) and keys is not null", versions)
+		_, err := tx.Exec(ctx, "update "+s.tables+"version set keys = null where sid = any($1) and keys is not null",
+			versions)
 		return err
 	})
 }
 
-// terms looks at the next blocks of the term table and removes the rows of versions that are swept. Place A is the first block.
+// terms looks at the next blocks of the term table and removes the rows of versions that are swept. Place A is the
+// first block.
 func (s *sweep) terms(ctx context.Context, place reads.SweepPlace, portion *projections.SweepPortion) error {
 	next := place
 	if next.A += sweptBlocks; next.A >= place.B {
 		next.Stage = sweepVacuum
 	}
 	return s.remove(ctx, next, func(tx pgx.Tx) error {
-		sql := fmt.Sprintf("delete from %sterm t where t.ctid >= '(%d,0)'::tid and t.ctid < '(%d,0)'::tid and %s", s.tables, place.A, place.A+sweptBlocks, reads.Doomed(s.tables))
+		sql := fmt.Sprintf("delete from %sterm t where t.ctid >= '(%d,0)'::tid and t.ctid < '(%d,0)'::tid and %s",
+			s.tables, place.A, place.A+sweptBlocks, reads.Doomed(s.tables))
 		tag, err := tx.Exec(ctx, sql, pgx.QueryExecModeExec) // each text is asked once: it is not prepared
 		portion.Removed += tag.RowsAffected()
 		return err
 	})
 }
 
-// vacuum has the server note which pages all may see, after rows were removed from nearly each of them: searches read an index alone again, and not the row to every entry. What
-// it does by itself begins when a fifth of a table is dead.
+// vacuum has the server note which pages all may see, after rows were removed from nearly each of them: searches read
+// an index alone again, and not the row to every entry. What it does by itself begins when a fifth of a table is dead.
 func (s *sweep) vacuum(ctx context.Context, portion *projections.SweepPortion) error {
 	for _, table := range [...]string{"span", "text", "version", "term"} {
 		if _, err := s.conn.Exec(ctx, "vacuum "+s.tables+table); err != nil {

@@ -18,8 +18,8 @@ const (
 // pointerMoved begins the payload of a notification that tells of a switch; the others are positions.
 const pointerMoved = "live "
 
-// Watch listens on a connection of its own. It calls progressed after each burst of notifications, and each time that it has begun to
-// listen: something may have been missed. It returns nil when ctx ends.
+// Watch listens on a connection of its own. It calls progressed after each burst of notifications, and each time that
+// it has begun to listen: something may have been missed. It returns nil when ctx ends.
 func (g *Generations) Watch(ctx context.Context, progressed func()) error {
 	wake := make(chan struct{}, 1)
 	listening := make(chan struct{})
@@ -59,7 +59,8 @@ func (g *Generations) listenForever(ctx context.Context, told func()) {
 			return
 		}
 		if !warned {
-			g.logger.Warn("notifications of commits have stopped; trying to listen again", "error", classify("postgres.Watch", err))
+			g.logger.Warn("notifications of commits have stopped; trying to listen again", "error",
+				classify("postgres.Watch", err))
 			warned = true
 		}
 		timer := time.NewTimer(pause)

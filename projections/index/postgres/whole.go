@@ -17,8 +17,10 @@ var (
 // lacks names what a generation was made with and has not any more.
 func (g *generation) lacks(ctx context.Context) ([]string, error) {
 	there := map[string]bool{}
-	err := queryOn(ctx, g.work, "postgres.Audit", "select c.relname::text, exists (select 1 from pg_index x where x.indrelid = c.oid and x.indisprimary and x.indisvalid) "+
-		"from pg_class c join pg_namespace s on s.oid = c.relnamespace where s.nspname = $1 and (c.relkind = 'r' or c.relkind = 'i' and exists (select 1 from pg_index x where x.indexrelid = c.oid and x.indisvalid))",
+	err := queryOn(ctx, g.work, "postgres.Audit", "select c.relname::text, exists (select 1 from pg_index x where "+
+		"x.indrelid = c.oid and x.indisprimary and x.indisvalid) "+
+		"from pg_class c join pg_namespace s on s.oid = c.relnamespace where s.nspname = $1 and (c.relkind = 'r' or "+
+		"c.relkind = 'i' and exists (select 1 from pg_index x where x.indexrelid = c.oid and x.indisvalid))",
 		[]any{generationSchema(g.schema, g.number)}, func(scan func(...any) error) error {
 			name, primary := "", false
 			err := scan(&name, &primary)

@@ -15,13 +15,13 @@ import (
 	"binnacle/projections/index/rows"
 )
 
-// A generation that is built from nothing takes its rows in an order that suits no index: each row of a commit goes to another page of the
-// term table, and a page is written again and again. So the term rows of a commit are put aside, packed, into as many parts as the first
-// byte of a key has values; at the end each part is sorted here, and its rows are appended to the table in the order of its key. The
-// indexes of span and text are made at the end, too.
+// A generation that is built from nothing takes its rows in an order that suits no index: each row of a commit goes to
+// another page of the term table, and a page is written again and again. So the term rows of a commit are put aside,
+// packed, into as many parts as the first byte of a key has values; at the end each part is sorted here, and its rows
+// are appended to the table in the order of its key. The indexes of span and text are made at the end, too.
 //
-// What is put aside is in the transaction of its commit: a build that is interrupted resumes. Whoever has to read the terms before the
-// end settles first; when that happens often, rows go straight to the tables from then on.
+// What is put aside is in the transaction of its commit: a build that is interrupted resumes. Whoever has to read the
+// terms before the end settles first; when that happens often, rows go straight to the tables from then on.
 
 const (
 	parts        = 256
@@ -43,11 +43,13 @@ func part(key int64) int { return int((uint64(key) ^ 1<<63) >> 56) }
 // findStaging tells what the generation's table of what is put aside holds; nil when there is no such table.
 func (w *writer) findStaging(ctx context.Context) (*staging, error) {
 	there := 0
-	if err := w.file.Write.QueryRowContext(ctx, "select count(*) from sqlite_schema where name = ?", prefix(w.number)+"load").Scan(&there); err != nil || there == 0 {
+	if err := w.file.Write.QueryRowContext(ctx, "select count(*) from sqlite_schema where name = ?",
+		prefix(w.number)+"load").Scan(&there); err != nil || there == 0 {
 		return nil, err
 	}
 	s := &staging{ledgers: map[int64]struct{}{}}
-	err := w.file.Write.QueryRowContext(ctx, "select coalesce(max(id & ?), 0) + 1, count(*) > 0 from "+prefix(w.number)+"load", int64(1)<<partShift-1).Scan(&s.next, &s.all)
+	err := w.file.Write.QueryRowContext(ctx, "select coalesce(max(id & ?), 0) + 1, count(*) > 0 from "+prefix(
+		w.number)+"load", int64(1)<<partShift-1).Scan(&s.next, &s.all)
 	return s, err
 }
 
@@ -73,8 +75,8 @@ func (b *batch) putAside(r *rows.Rows) {
 	}
 }
 
-// settle moves what was put aside into the term table, part by part, each in a transaction of its own; the next one is read and sorted
-// meanwhile. The caller holds the writer.
+// settle moves what was put aside into the term table, part by part, each in a transaction of its own; the next one is
+// read and sorted meanwhile. The caller holds the writer.
 func (w *writer) settle(ctx context.Context, report func(done, all int)) error {
 	group, within := errgroup.WithContext(ctx)
 	sorted := make(chan []rows.TermRow)
@@ -120,7 +122,8 @@ func ofPart(p int64) (first, last int64) { return p << partShift, p<<partShift |
 func (w *writer) readPart(ctx context.Context, p int64) ([]rows.TermRow, error) {
 	const op = "sqlite.Finish"
 	first, last := ofPart(p)
-	found, err := w.file.Read.QueryContext(ctx, "select data from "+prefix(w.number)+"load where id between ? and ? order by id", first, last)
+	found, err := w.file.Read.QueryContext(ctx, "select data from "+prefix(
+		w.number)+"load where id between ? and ? order by id", first, last)
 	if err != nil {
 		return nil, sqlitefile.Classify(op, err)
 	}

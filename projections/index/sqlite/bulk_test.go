@@ -24,14 +24,17 @@ func observed(n, size int) projections.Commit {
 		}
 		main := int64(at*7919%1000) * 86_400_000_000
 		c.Rows = append(c.Rows, projections.Row{
-			Version:    projections.Version{Key: projections.Key{Tenant: "main", Type: "Observation", ID: id}, Sid: int64(at + 1), Number: number, Time: c.Time, Hash: sha256.Sum256([]byte(id)), Position: events.Position{Offset: int64(n)}, Change: i},
+			Version: projections.Version{Key: projections.Key{Tenant: "main", Type: "Observation", ID: id},
+				Sid: int64(at + 1), Number: number, Time: c.Time, Hash: sha256.Sum256([]byte(id)),
+				Position: events.Position{Offset: int64(n)}, Change: i},
 			Supersedes: supersedes, MainDate: main,
 			Terms: []projections.Term{
 				{Param: "code", Kind: projections.Token, System: "http://loinc.org", Code: fmt.Sprint(at % 7)},
 				{Param: "identifier", Kind: projections.Token, System: "urn:x", Code: id},
 				{Param: "subject", Kind: projections.Reference, System: "Patient", Code: fmt.Sprint(at / 3)},
 				{Param: "date", Kind: projections.Date, Start: main, End: main + 1_000},
-				{Param: "value-quantity", Kind: projections.Quantity, Low: float64(at % 9), High: float64(at % 9), Code: "mg"},
+				{Param: "value-quantity", Kind: projections.Quantity, Low: float64(at % 9), High: float64(at % 9),
+					Code: "mg"},
 				{Param: "name", Kind: projections.String, Text: fmt.Sprint("Name ", at%11)},
 			},
 		})
@@ -61,7 +64,8 @@ func mustBuild(t *testing.T, g *sqlite.Generations) projections.Building {
 
 func tables(t *testing.T, path, like string) (n int) {
 	t.Helper()
-	if err := file(t, path).Read.QueryRowContext(t.Context(), "select count(*) from sqlite_schema where name like ?", like).Scan(&n); err != nil {
+	if err := file(t, path).Read.QueryRowContext(t.Context(), "select count(*) from sqlite_schema where name like ?",
+		like).Scan(&n); err != nil {
 		t.Fatal(err)
 	}
 	return n
@@ -81,7 +85,8 @@ func TestAGenerationBuiltInBulkHasTheRowsOfOneThatWasLive(t *testing.T) {
 
 	building := mustBuild(t, g)
 	code := projections.Query{Tenant: "main", Type: "Observation", Limit: 10, Total: projections.TotalAccurate,
-		Clauses: []projections.Clause{{Param: "code", Kind: projections.Token, Values: []projections.Value{{AnySystem: true, Code: "3"}}}}}
+		Clauses: []projections.Clause{{Param: "code", Kind: projections.Token,
+			Values: []projections.Value{{AnySystem: true, Code: "3"}}}}}
 	other := code
 	other.Type = "Patient"
 	for n := range commits {
@@ -143,7 +148,8 @@ func TestSearchesWhileBuildingEndThePuttingAside(t *testing.T) {
 	g := mustOpen(t, config(file(t, path)))
 	building := mustBuild(t, g)
 	named := projections.Query{Tenant: "main", Type: "Observation", Limit: 50,
-		Clauses: []projections.Clause{{Param: "name", Kind: projections.String, Values: []projections.Value{{Text: "name 5"}}}}}
+		Clauses: []projections.Clause{{Param: "name", Kind: projections.String,
+			Values: []projections.Value{{Text: "name 5"}}}}}
 	if err := building.Commit(t.Context(), observed(0, 44)); err != nil {
 		t.Fatal(err)
 	}
@@ -155,7 +161,8 @@ func TestSearchesWhileBuildingEndThePuttingAside(t *testing.T) {
 		t.Errorf("a search by name was answered without its index: %s", page.Plan)
 	}
 	coded := projections.Query{Tenant: "main", Type: "Observation", Limit: 50,
-		Clauses: []projections.Clause{{Param: "identifier", Kind: projections.Token, Values: []projections.Value{{System: "urn:x", Code: "o3"}}}}}
+		Clauses: []projections.Clause{{Param: "identifier", Kind: projections.Token,
+			Values: []projections.Value{{System: "urn:x", Code: "o3"}}}}}
 	for n := 1; n < 15; n++ { // a search after every commit
 		if err := building.Commit(t.Context(), observed(n, 44)); err != nil {
 			t.Fatal(err)

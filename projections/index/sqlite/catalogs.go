@@ -14,7 +14,8 @@ import (
 // Keep stores a catalog's definitions.
 func (g *Generations) Keep(ctx context.Context, catalog string, definitions []byte) error {
 	there := int64(0)
-	if err := g.reader.Query(ctx, "select count(*) from index_catalog where digest = $1", []any{catalog}, func(scan func(...any) error) error { return scan(&there) }); err != nil || there > 0 {
+	if err := g.reader.Query(ctx, "select count(*) from index_catalog where digest = $1", []any{catalog},
+		func(scan func(...any) error) error { return scan(&there) }); err != nil || there > 0 {
 		return err
 	}
 	return g.file.Relaxed(ctx, func(tx *sql.Tx) error {
@@ -25,7 +26,8 @@ func (g *Generations) Keep(ctx context.Context, catalog string, definitions []by
 
 // Definitions returns what Keep has stored.
 func (g *Generations) Definitions(ctx context.Context, catalog string) (definitions []byte, err error) {
-	err = g.reader.Query(ctx, "select definitions from index_catalog where digest = $1", []any{catalog}, func(scan func(...any) error) error { return scan(&definitions) })
+	err = g.reader.Query(ctx, "select definitions from index_catalog where digest = $1", []any{catalog},
+		func(scan func(...any) error) error { return scan(&definitions) })
 	if err == nil && definitions == nil {
 		err = reads.NoDefinitions(catalog)
 	}
@@ -42,7 +44,8 @@ var _ projections.Auditor = auditor{}
 
 func (a auditor) there(ctx context.Context) (*generation, error) {
 	found := int64(0)
-	err := a.reader.Query(ctx, "select count(*) from index_generation where number = $1", []any{int64(a.number)}, func(scan func(...any) error) error { return scan(&found) })
+	err := a.reader.Query(ctx, "select count(*) from index_generation where number = $1", []any{int64(a.number)},
+		func(scan func(...any) error) error { return scan(&found) })
 	if err == nil && found == 0 {
 		err = events.Errorf(events.NotFound, "sqlite.Auditor", "there is no generation %d", a.number)
 	}

@@ -23,7 +23,8 @@ func TestAnIDThatIsDamagedInTheFileNeverLooksAsIfItHadNotBeen(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		g, err := sqlite.Open(t.Context(), sqlite.Config{File: file, Catalog: "catalog-1", Timeout: time.Minute, Logger: slog.New(slog.DiscardHandler)}, true)
+		g, err := sqlite.Open(t.Context(), sqlite.Config{File: file, Catalog: "catalog-1", Timeout: time.Minute,
+			Logger: slog.New(slog.DiscardHandler)}, true)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -35,7 +36,8 @@ func TestAnIDThatIsDamagedInTheFileNeverLooksAsIfItHadNotBeen(t *testing.T) {
 	g, closed := opened()
 	rows := make([]projections.Row, 200)
 	for i := range rows {
-		rows[i] = projections.Row{Version: projections.Version{Key: projections.Key{Tenant: "main", Type: "Patient", ID: fmt.Sprintf("patient-%03d", i)}, Sid: int64(i) + 1, Number: 1, Time: time.UnixMilli(1e12)}}
+		rows[i] = projections.Row{Version: projections.Version{Key: projections.Key{Tenant: "main", Type: "Patient",
+			ID: fmt.Sprintf("patient-%03d", i)}, Sid: int64(i) + 1, Number: 1, Time: time.UnixMilli(1e12)}}
 	}
 	if err := g.Live().Commit(t.Context(), projections.Commit{Next: 1, Rows: rows}); err != nil {
 		t.Fatal(err)

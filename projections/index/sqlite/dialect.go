@@ -56,7 +56,8 @@ func (dialect) Unnested(s *sql.Statement, list []int64, as string) (table, colum
 
 func (d dialect) Latest(s *sql.Statement, ledgers []int64, ids []string) (from, place string) {
 	version := d.Table("version")
-	return "json_each(" + s.Arg(jsonOf(ids)) + ") k cross join " + version + " v where v.sid = (select m.sid from " + version +
+	return "json_each(" + s.Arg(jsonOf(ids)) + ") k cross join " + version + " v where v.sid = (select m.sid from " +
+		version +
 		" m where m.ledger = " + s.Arg(ledgers[0]) + " and m.id = k.value order by m.number desc limit 1)", "k.key"
 }
 

@@ -1,8 +1,9 @@
-// Package sqlite keeps the search index in SQLite: the generations stand side by side in one file, told apart by the prefix of their
-// tables ("g1_term"). It promises what package projections asks of an index; the statements are
-// those of the rooms beside it.
+// Package sqlite keeps the search index in SQLite: the generations stand side by side in one file, told apart by the
+// prefix of their tables ("g1_term"). It promises what package projections asks of an index; the statements are those
+// of the rooms beside it.
 //
-// Commits don't wait for the disk: after a crash of the machine the latest may be missing, and the log brings them back.
+// Commits don't wait for the disk: after a crash of the machine the latest may be missing, and the log brings them
+// back.
 package sqlite
 
 import (
@@ -29,7 +30,8 @@ type Config struct {
 	Logger  *slog.Logger
 	Bounds  sets.Bounds // of the planner; zero: the defaults
 
-	// Exclusive promises that no other process commits to the live generation. How far it has come is then known without asking the file.
+	// Exclusive promises that no other process commits to the live generation. How far it has come is then known
+	// without asking the file.
 	Exclusive bool
 }
 
@@ -62,7 +64,8 @@ type Generations struct {
 
 var _ projections.Generations = (*Generations)(nil)
 
-// Open opens the index of a file. When there is none it is made if create is true; else the error, of kind NotFound, says what to do.
+// Open opens the index of a file. When there is none it is made if create is true; else the error, of kind NotFound,
+// says what to do.
 func Open(ctx context.Context, config Config, create bool) (*Generations, error) {
 	if err := ensure(ctx, config.File, config.Catalog, time.Now().UnixMicro(), create); err != nil {
 		return nil, err
@@ -103,7 +106,8 @@ func (g *Generations) pointer(ctx context.Context) (int, string, error) {
 		return number, catalog, nil
 	}
 	var fresh int64
-	err := g.reader.Query(ctx, "select p.number, g.catalog from index_pointer p join index_generation g on g.number = p.number", nil,
+	err := g.reader.Query(ctx, "select p.number, g.catalog from index_pointer p join index_generation g on g.number "+
+		"= p.number", nil,
 		func(scan func(...any) error) error { return scan(&fresh, &catalog) })
 	if err != nil {
 		return 0, "", err
@@ -135,10 +139,12 @@ func (g *Generations) Build(ctx context.Context, catalog string) (projections.Bu
 		var unfinished sql.NullInt64
 		var made sql.NullString
 		highest := 0
-		if err := tx.QueryRowContext(ctx, "select coalesce(max(number), 0) from index_generation").Scan(&highest); err != nil {
+		if err := tx.QueryRowContext(ctx, "select coalesce(max(number), 0) from index_generation").Scan(
+			&highest); err != nil {
 			return err
 		}
-		err := tx.QueryRowContext(ctx, "select number, catalog from index_generation where state = $1", stateBuilding).Scan(&unfinished, &made)
+		err := tx.QueryRowContext(ctx, "select number, catalog from index_generation where state = $1",
+			stateBuilding).Scan(&unfinished, &made)
 		switch {
 		case err == nil && made.String == catalog:
 			number = int(unfinished.Int64)
@@ -184,16 +190,17 @@ func (g *Generations) Reopen(ctx context.Context, number int) (projections.Build
 // List tells what there is, oldest first.
 func (g *Generations) List(ctx context.Context) ([]projections.Generation, error) {
 	var found []projections.Generation
-	err := g.reader.Query(ctx, "select number, state, catalog, made from index_generation order by number", nil, func(scan func(...any) error) error {
-		var n projections.Generation
-		var number, made int64
-		if err := scan(&number, &n.State, &n.Catalog, &made); err != nil {
-			return err
-		}
-		n.Number, n.Made = int(number), time.UnixMicro(made).UTC()
-		found = append(found, n)
-		return nil
-	})
+	err := g.reader.Query(ctx, "select number, state, catalog, made from index_generation order by number", nil,
+		func(scan func(...any) error) error {
+			var n projections.Generation
+			var number, made int64
+			if err := scan(&number, &n.State, &n.Catalog, &made); err != nil {
+				return err
+			}
+			n.Number, n.Made = int(number), time.UnixMicro(made).UTC()
+			found = append(found, n)
+			return nil
+		})
 	return found, err
 }
 
@@ -214,7 +221,8 @@ func (g *Generations) Drop(ctx context.Context, number int) error {
 		case err != nil:
 			return err
 		case state == stateLive:
-			return events.Errorf(events.Conflict, op, "generation %d is live; switch to another one before dropping it", number)
+			return events.Errorf(events.Conflict, op, "generation %d is live; switch to another one before dropping it",
+				number)
 		}
 		return dropGeneration(ctx, tx, number)
 	})

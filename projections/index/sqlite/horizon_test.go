@@ -46,7 +46,8 @@ func TestASnapshotBeforeTheHorizonIsRefused(t *testing.T) {
 	if _, err := index.Search(t.Context(), next); err != nil {
 		t.Errorf("a page at the horizon: %v", err)
 	}
-	if _, err := index.SnapshotAt(t.Context(), events.Position{Offset: 3}); events.KindOf(err) != events.Gone || !strings.Contains(err.Error(), "0:5") {
+	if _, err := index.SnapshotAt(t.Context(), events.Position{Offset: 3}); events.KindOf(err) != events.Gone ||
+		!strings.Contains(err.Error(), "0:5") {
 		t.Errorf("a position before the horizon: %v; want one that is gone, and the oldest that is served", err)
 	}
 	write(7)

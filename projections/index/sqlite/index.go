@@ -66,7 +66,9 @@ func (g *generation) state(ctx context.Context, partition int32) (projections.St
 	return g.states.get(partition, func() (projections.State, error) { return g.reads.State(ctx, partition) })
 }
 
-func (g *generation) since(ctx context.Context, partition int32, mark projections.Mark, limit int) (projections.Changes, error) {
+func (g *generation) since(
+	ctx context.Context, partition int32, mark projections.Mark, limit int,
+) (projections.Changes, error) {
 	state, err := g.state(ctx, partition)
 	if err != nil {
 		return projections.Changes{}, err
@@ -93,7 +95,8 @@ func (g *generation) sizes(ctx context.Context) (projections.Sizes, error) {
 		return sizes, err
 	}
 	// The file holds the log and the blobs, too: the bytes are those of this generation's tables.
-	err = g.reader.Query(ctx, "select coalesce(sum(d.pgsize), 0) from dbstat d where d.name glob $1 and d.aggregate = true", []any{prefix(g.number) + "*"},
+	err = g.reader.Query(ctx, "select coalesce(sum(d.pgsize), 0) from dbstat d where d.name glob $1 and "+
+		"d.aggregate = true", []any{prefix(g.number) + "*"},
 		func(scan func(...any) error) error { return scan(&sizes.Bytes) })
 	return sizes, err
 }
@@ -105,7 +108,8 @@ func (g *Generations) TableSizes(ctx context.Context) (map[string]int64, error) 
 		return nil, err
 	}
 	sizes := map[string]int64{}
-	err = g.reader.Query(ctx, "select substr(d.name, $1), d.pgsize from dbstat d where d.name glob $2 and d.aggregate = true", []any{len(prefix(number)) + 1, prefix(number) + "*"},
+	err = g.reader.Query(ctx, "select substr(d.name, $1), d.pgsize from dbstat d where d.name glob $2 and "+
+		"d.aggregate = true", []any{len(prefix(number)) + 1, prefix(number) + "*"},
 		func(scan func(...any) error) error {
 			var name string
 			var bytes int64
@@ -190,8 +194,9 @@ func (l *live) Current(ctx context.Context, keys []projections.Key) ([]projectio
 	return found, err
 }
 
-// doubt looks for what was not found by its id in another index of the file. SQLite notices damage to the frame of a page, not to what stands in it
-// (https://www.sqlite.org/cksumvfs.html), so that a damaged index by id would make a resource look as if it had never been.
+// doubt looks for what was not found by its id in another index of the file. SQLite notices damage to the frame of a
+// page, not to what stands in it (https://www.sqlite.org/cksumvfs.html), so that a damaged index by id would make a
+// resource look as if it had never been.
 func (g *generation) doubt(ctx context.Context, keys []projections.Key, found []projections.Version) error {
 	var missing []projections.Key
 	for i, v := range found {
@@ -209,7 +214,9 @@ func (g *generation) doubt(ctx context.Context, keys []projections.Key, found []
 	again, err := g.reads.Current(ctx, written) // they may have been written meanwhile
 	for i, v := range again {
 		if v.Sid == 0 {
-			return events.Errorf(events.Internal, "sqlite.Current", "the SQLite file is damaged: %s/%s has versions that are not found by its id; restore the file from a backup, or run `binnacle rebuild`", written[i].Type, written[i].ID)
+			return events.Errorf(events.Internal, "sqlite.Current", "the SQLite file is damaged: %s/%s has versions "+
+				"that are not found by its id; restore the file from a backup, or run `binnacle rebuild`",
+				written[i].Type, written[i].ID)
 		}
 	}
 	return err
@@ -231,7 +238,9 @@ func (l *live) Search(ctx context.Context, q projections.Query) (projections.Pag
 	return g.search(ctx, q)
 }
 
-func (l *live) Since(ctx context.Context, partition int32, mark projections.Mark, limit int) (projections.Changes, error) {
+func (l *live) Since(
+	ctx context.Context, partition int32, mark projections.Mark, limit int,
+) (projections.Changes, error) {
 	g, err := l.current(ctx)
 	if err != nil {
 		return projections.Changes{}, err
@@ -247,7 +256,9 @@ func (l *live) SnapshotAt(ctx context.Context, position events.Position) (int64,
 	return g.reads.SnapshotAt(ctx, position)
 }
 
-func (l *live) History(ctx context.Context, key projections.Key, span projections.HistorySpan) (projections.HistoryPage, error) {
+func (l *live) History(
+	ctx context.Context, key projections.Key, span projections.HistorySpan,
+) (projections.HistoryPage, error) {
 	g, err := l.current(ctx)
 	if err != nil {
 		return projections.HistoryPage{}, err
@@ -299,7 +310,9 @@ func (l *live) Claims(ctx context.Context, names []projections.ClaimName) ([]pro
 	return g.reads.Claims(ctx, names)
 }
 
-func (l *live) Referrers(ctx context.Context, keys []projections.Key, by map[string][]projections.Referrer) ([][]int, error) {
+func (l *live) Referrers(
+	ctx context.Context, keys []projections.Key, by map[string][]projections.Referrer,
+) ([][]int, error) {
 	g, err := l.current(ctx)
 	if err != nil {
 		return nil, err
@@ -346,11 +359,15 @@ func (b *building) Search(ctx context.Context, q projections.Query) (projections
 }
 
 // Referrers does without the terms, which may have been put aside.
-func (b *building) Referrers(ctx context.Context, keys []projections.Key, by map[string][]projections.Referrer) ([][]int, error) {
+func (b *building) Referrers(
+	ctx context.Context, keys []projections.Key, by map[string][]projections.Referrer,
+) ([][]int, error) {
 	return b.EverReferrers(ctx, keys, by)
 }
 
-func (b *building) Since(ctx context.Context, partition int32, mark projections.Mark, limit int) (projections.Changes, error) {
+func (b *building) Since(
+	ctx context.Context, partition int32, mark projections.Mark, limit int,
+) (projections.Changes, error) {
 	return b.g.since(ctx, partition, mark, limit)
 }
 
@@ -362,7 +379,9 @@ func (b *building) Sizes(ctx context.Context) (projections.Sizes, error) {
 }
 
 // Scan reads the terms.
-func (b *building) Scan(ctx context.Context, partition int32, visit func(projections.Version, events.Hash) error) error {
+func (b *building) Scan(
+	ctx context.Context, partition int32, visit func(projections.Version, events.Hash) error,
+) error {
 	if err := b.g.writer.readable(ctx, nil); err != nil {
 		return err
 	}
@@ -429,10 +448,12 @@ func (b *building) Switch(ctx context.Context) error {
 		if until := b.paused.Load(); until != 0 && until <= time.Now().UnixMicro() {
 			return reads.Lapsed(b.g.number)
 		}
-		if _, err := tx.ExecContext(ctx, "update index_generation set state = $1 where state = $2", stateOld, stateLive); err != nil {
+		if _, err := tx.ExecContext(ctx, "update index_generation set state = $1 where state = $2", stateOld,
+			stateLive); err != nil {
 			return err
 		}
-		if _, err := tx.ExecContext(ctx, "update index_generation set state = $1 where number = $2", stateLive, b.g.number); err != nil {
+		if _, err := tx.ExecContext(ctx, "update index_generation set state = $1 where number = $2", stateLive,
+			b.g.number); err != nil {
 			return err
 		}
 		_, err := tx.ExecContext(ctx, "update index_pointer set number = $1, paused = 0", b.g.number)

@@ -16,7 +16,8 @@ func TestSearchesOfNewSeedsFindWhatTheModelFinds(t *testing.T) {
 	projectionstest.IndexSeeds(t, open, first, last)
 	for name, bounds := range sets.SmallBounds() {
 		t.Run(name, func(t *testing.T) {
-			projectionstest.IndexSeeds(t, func(t testing.TB) projections.Generations { return openWith(t, bounds) }, first, last)
+			projectionstest.IndexSeeds(t, func(t testing.TB) projections.Generations { return openWith(t, bounds) },
+				first, last)
 		})
 	}
 }

@@ -22,7 +22,8 @@ func openWith(t testing.TB, bounds sets.Bounds) projections.Generations {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = file.Close() })
-	generations, err := sqlite.Open(t.Context(), sqlite.Config{File: file, Catalog: "catalog-1", Timeout: time.Minute, Exclusive: true, Bounds: bounds, Logger: slog.New(slog.DiscardHandler)}, true)
+	generations, err := sqlite.Open(t.Context(), sqlite.Config{File: file, Catalog: "catalog-1", Timeout: time.Minute,
+		Exclusive: true, Bounds: bounds, Logger: slog.New(slog.DiscardHandler)}, true)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,8 +11,8 @@ import (
 	"binnacle/events/sqlitefile"
 )
 
-// buildLock is the exclusive right to build: the write lock of a small file beside the index, which the operating system takes away
-// from a process that dies. The file names the holder for the others.
+// buildLock is the exclusive right to build: the write lock of a small file beside the index, which the operating
+// system takes away from a process that dies. The file names the holder for the others.
 type buildLock struct {
 	file *sqlitefile.File
 	conn *sql.Conn
@@ -35,7 +35,8 @@ func takeBuildLock(ctx context.Context, path string, logger *slog.Logger) (*buil
 	if events.KindOf(err) == events.Transient && ctx.Err() == nil {
 		holder := "another process"
 		_ = file.Read.QueryRowContext(ctx, "select name from holder").Scan(&holder) // it may not have said so yet
-		err = events.Errorf(events.Conflict, op, "%s is building or dropping a generation; wait for it or stop it", holder)
+		err = events.Errorf(events.Conflict, op, "%s is building or dropping a generation; wait for it or stop it",
+			holder)
 	}
 	_ = lock.release() // the error to tell is that of taking it
 	return nil, err

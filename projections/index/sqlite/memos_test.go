@@ -16,13 +16,15 @@ func TestMemosKeepTheirContract(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = file.Close() })
-		g, err := sqlite.Open(t.Context(), sqlite.Config{File: file, Catalog: "catalog-1", Logger: slog.New(slog.DiscardHandler)}, true)
+		g, err := sqlite.Open(t.Context(), sqlite.Config{File: file, Catalog: "catalog-1",
+			Logger: slog.New(slog.DiscardHandler)}, true)
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = g.Close() })
 		rows := func() (count int64) {
-			if err := file.Read.QueryRowContext(t.Context(), "select count(*) from index_memo").Scan(&count); err != nil {
+			if err := file.Read.QueryRowContext(t.Context(),
+				"select count(*) from index_memo").Scan(&count); err != nil {
 				t.Fatal(err)
 			}
 			return count

@@ -23,7 +23,8 @@ type statement struct {
 	dropped bool
 }
 
-// preparedBound is how many statements stay prepared, on each connection of the pool; all are given up when it is reached.
+// preparedBound is how many statements stay prepared, on each connection of the pool; all are given up when it is
+// reached.
 const preparedBound = 256
 
 func newReader(db *sql.DB) *reader { return &reader{db: db, prepared: map[string]*statement{}} }

@@ -19,8 +19,8 @@ create table index_generation (number integer primary key, state text not null, 
 create table index_pointer (id integer primary key check (id = 1), number integer not null, paused integer not null default 0);
 create table index_catalog (digest text primary key, definitions blob not null) without rowid`
 
-// generationTables are the tables of one generation; % stands for its prefix. The columns are those of package rows. Rows by ref
-// are appended in the order of the log; text counts the rows of one ref and key in n.
+// generationTables are the tables of one generation; % stands for its prefix. The columns are those of package rows.
+// Rows by ref are appended in the order of the log; text counts the rows of one ref and key in n.
 const generationTables = `
 create table %version (sid integer primary key, ledger integer not null, id text not null, number integer not null,
 	log_offset integer not null, change integer not null, at integer not null, hash blob not null, deleted integer not null,
@@ -67,7 +67,8 @@ func (i searchIndex) create(generation int) string {
 // loadTable holds what a generation that is being built has put aside; see bulk.go.
 const loadTable = "create table %load (id integer primary key, data blob not null)"
 
-var tables = [...]string{"load", "version", "closed", "term", "span", "text", "coding", "shape", "ledger", "counter", "outcome", "quarantine", "claim", "position", "sweep"}
+var tables = [...]string{"load", "version", "closed", "term", "span", "text", "coding", "shape", "ledger", "counter",
+	"outcome", "quarantine", "claim", "position", "sweep"}
 
 func prefix(generation int) string { return fmt.Sprintf("g%d_", generation) }
 
@@ -96,7 +97,8 @@ func createGeneration(ctx context.Context, tx *sql.Tx, number int, state, catalo
 			return err
 		}
 	}
-	_, err := tx.ExecContext(ctx, "insert into index_generation (number, state, catalog, made) values ($1, $2, $3, $4)", number, state, catalog, made)
+	_, err := tx.ExecContext(ctx, "insert into index_generation (number, state, catalog, made) values ($1, $2, $3, $4)",
+		number, state, catalog, made)
 	return err
 }
 
@@ -109,7 +111,8 @@ func dropGeneration(ctx context.Context, tx *sql.Tx, number int) error {
 	if _, err := tx.ExecContext(ctx, "delete from index_generation where number = $1", number); err != nil {
 		return err
 	}
-	_, err := tx.ExecContext(ctx, "delete from index_catalog where digest not in (select catalog from index_generation)")
+	_, err := tx.ExecContext(ctx,
+		"delete from index_catalog where digest not in (select catalog from index_generation)")
 	return err
 }
 
@@ -117,7 +120,8 @@ func dropGeneration(ctx context.Context, tx *sql.Tx, number int) error {
 func ensure(ctx context.Context, file *sqlitefile.File, catalog string, made int64, create bool) error {
 	const op = "sqlite.Open"
 	there := 0
-	if err := file.Read.QueryRowContext(ctx, "select count(*) from sqlite_schema where name = 'index_schema'").Scan(&there); err != nil {
+	if err := file.Read.QueryRowContext(ctx, "select count(*) from sqlite_schema where name = 'index_schema'").Scan(
+		&there); err != nil {
 		return sqlitefile.Classify(op, err)
 	}
 	if there == 0 {
@@ -125,7 +129,8 @@ func ensure(ctx context.Context, file *sqlitefile.File, catalog string, made int
 			return events.Errorf(events.NotFound, op, "the file %s holds no index; run binnacle init", file.Path())
 		}
 		return file.Relaxed(ctx, func(tx *sql.Tx) error {
-			if err := tx.QueryRowContext(ctx, "select count(*) from sqlite_schema where name = 'index_schema'").Scan(&there); err != nil || there != 0 {
+			if err := tx.QueryRowContext(ctx, "select count(*) from sqlite_schema where name = 'index_schema'").Scan(
+				&there); err != nil || there != 0 {
 				return err // another process was faster
 			}
 			if err := execute(ctx, tx, control); err != nil {
@@ -134,7 +139,8 @@ func ensure(ctx context.Context, file *sqlitefile.File, catalog string, made int
 			if err := createGeneration(ctx, tx, 1, stateLive, catalog, made); err != nil {
 				return err
 			}
-			if _, err := tx.ExecContext(ctx, "insert into index_schema (version) values ($1)", schemaVersion); err != nil {
+			if _, err := tx.ExecContext(ctx, "insert into index_schema (version) values ($1)",
+				schemaVersion); err != nil {
 				return err
 			}
 			_, err := tx.ExecContext(ctx, "insert into index_pointer (id, number) values (1, 1)")
@@ -146,7 +152,9 @@ func ensure(ctx context.Context, file *sqlitefile.File, catalog string, made int
 		return sqlitefile.Classify(op, err)
 	}
 	if version != schemaVersion {
-		return events.Errorf(events.Invalid, op, "the index in %s has schema version %d, this program knows version %d; run the program that made it, or delete the file's index with that one and rebuild", file.Path(), version, schemaVersion)
+		return events.Errorf(events.Invalid, op, "the index in %s has schema version %d, this program knows version "+
+			"%d; run the program that made it, or delete the file's index with that one and rebuild", file.Path(),
+			version, schemaVersion)
 	}
 	return nil
 }

@@ -38,7 +38,8 @@ func (g *gate) Query(ctx context.Context, sql string, args []any, row func(scan 
 	return g.DB.Query(ctx, sql, args, row)
 }
 
-// gated is an index with 3,000 observations whose background is held back: half of them final, half vital signs, with values in one unit and doses in three.
+// gated is an index with 3,000 observations whose background is held back: half of them final, half vital signs, with
+// values in one unit and doses in three.
 func gated(t *testing.T) (*sqlite.Generations, *gate) {
 	t.Helper()
 	file, err := sqlitefile.OpenMemory(slog.New(slog.DiscardHandler))
@@ -46,7 +47,8 @@ func gated(t *testing.T) (*sqlite.Generations, *gate) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = file.Close() })
-	g, err := sqlite.Open(t.Context(), sqlite.Config{File: file, Timeout: 10 * time.Minute, Exclusive: true, Bounds: sets.Bounds{Few: 5, Many: 50, Tried: 100}, Logger: slog.New(slog.DiscardHandler)}, true)
+	g, err := sqlite.Open(t.Context(), sqlite.Config{File: file, Timeout: 10 * time.Minute, Exclusive: true,
+		Bounds: sets.Bounds{Few: 5, Many: 50, Tried: 100}, Logger: slog.New(slog.DiscardHandler)}, true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,11 +62,15 @@ func gated(t *testing.T) (*sqlite.Generations, *gate) {
 	for i := range rows {
 		rows[i] = projections.Row{
 			MainDate: int64(i) * 1_000_000,
-			Version:  projections.Version{Key: projections.Key{Tenant: "main", Type: "Observation", ID: fmt.Sprint(i)}, Sid: int64(i) + 1, Number: 1, Time: time.UnixMilli(1e12)},
+			Version: projections.Version{Key: projections.Key{Tenant: "main", Type: "Observation", ID: fmt.Sprint(i)},
+				Sid: int64(i) + 1, Number: 1, Time: time.UnixMilli(1e12)},
 			Terms: []projections.Term{
-				token("status", []string{"final", "draft"}[i%2]), token("category", []string{"vital", "other"}[i/2%2]), token("half", []string{"even", "odd"}[i%2]), token("rare", []string{"no", "yes"}[i/2_990]),
-				{Param: "value", Kind: projections.Quantity, Low: float64(i % 1_000), High: float64(i % 1_000), Code: "mg"},
-				{Param: "dose", Kind: projections.Quantity, Low: float64(i % 1_000), High: float64(i % 1_000), Code: doses()[i%3]},
+				token("status", []string{"final", "draft"}[i%2]), token("category", []string{"vital", "other"}[i/2%2]),
+				token("half", []string{"even", "odd"}[i%2]), token("rare", []string{"no", "yes"}[i/2_990]),
+				{Param: "value", Kind: projections.Quantity, Low: float64(i % 1_000), High: float64(i % 1_000),
+					Code: "mg"},
+				{Param: "dose", Kind: projections.Quantity, Low: float64(i % 1_000), High: float64(i % 1_000),
+					Code: doses()[i%3]},
 			},
 		}
 	}
@@ -79,7 +85,8 @@ func doses() []string { return []string{"mg", "g", "kg"} }
 
 func search(t *testing.T, g *sqlite.Generations, clauses ...projections.Clause) projections.Page {
 	t.Helper()
-	page, err := g.Live().Search(t.Context(), projections.Query{Tenant: "main", Type: "Observation", Limit: 20, Clauses: clauses})
+	page, err := g.Live().Search(t.Context(), projections.Query{Tenant: "main", Type: "Observation", Limit: 20,
+		Clauses: clauses})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,14 +94,16 @@ func search(t *testing.T, g *sqlite.Generations, clauses ...projections.Clause) 
 }
 
 func above(value float64) projections.Clause {
-	return projections.Clause{Param: "value", Kind: projections.Quantity, Values: []projections.Value{{Prefix: projections.Ge, Low: value, High: value, AnySystem: true, Code: "mg"}}}
+	return projections.Clause{Param: "value", Kind: projections.Quantity,
+		Values: []projections.Value{{Prefix: projections.Ge, Low: value, High: value, AnySystem: true, Code: "mg"}}}
 }
 
 func TestASearchForRangesGoesOnWhileTheirRowsAreRead(t *testing.T) {
 	g, held := gated(t)
 	ask := func(words string) {
 		t.Helper()
-		page, err := g.Live().Search(t.Context(), projections.Query{Tenant: "main", Type: "Observation", Limit: 20, Clauses: []projections.Clause{above(995)}, Explain: true})
+		page, err := g.Live().Search(t.Context(), projections.Query{Tenant: "main", Type: "Observation", Limit: 20,
+			Clauses: []projections.Clause{above(995)}, Explain: true})
 		if err != nil || len(page.Versions) != 15 || !strings.Contains(page.Plan, words) {
 			t.Fatalf("found %d by %q, %v; want 15 by %q", len(page.Versions), page.Plan, err, words)
 		}
@@ -123,8 +132,10 @@ func TestTheDosesInAllUnitsAreReadWhenOneOfThemIsAskedForAgain(t *testing.T) {
 				want++
 			}
 		}
-		page, err := g.Live().Search(t.Context(), projections.Query{Tenant: "main", Type: "Observation", Limit: 200, Explain: true, Clauses: []projections.Clause{
-			{Param: "dose", Kind: projections.Quantity, Values: []projections.Value{{Prefix: projections.Ge, Low: 900, High: 900, AnySystem: true, Code: unit}}}}})
+		page, err := g.Live().Search(t.Context(), projections.Query{Tenant: "main", Type: "Observation", Limit: 200,
+			Explain: true, Clauses: []projections.Clause{
+				{Param: "dose", Kind: projections.Quantity, Values: []projections.Value{{Prefix: projections.Ge, Low: 900,
+					High: 900, AnySystem: true, Code: unit}}}}})
 		if err != nil || len(page.Versions) != want || !strings.Contains(page.Plan, words) {
 			t.Fatalf("found %d in %s by %q, %v; want %d by %q", len(page.Versions), unit, page.Plan, err, want, words)
 		}
@@ -142,12 +153,15 @@ func TestTheDosesInAllUnitsAreReadWhenOneOfThemIsAskedForAgain(t *testing.T) {
 func TestASearchThatWaitsForSetsHoldsUpNoOther(t *testing.T) {
 	g, held := gated(t)
 	is := func(param, code string) projections.Clause {
-		return projections.Clause{Param: param, Kind: projections.Token, Values: []projections.Value{{System: "s", Code: code}}}
+		return projections.Clause{Param: param, Kind: projections.Token,
+			Values: []projections.Value{{System: "s", Code: code}}}
 	}
 	waiting := make(chan projections.Page, 2)
 	for range 2 { // no version has both: to walk costs more than to read sets
 		go func() {
-			page, err := g.Live().Search(context.WithoutCancel(t.Context()), projections.Query{Tenant: "main", Type: "Observation", Limit: 20, Clauses: []projections.Clause{is("status", "final"), is("half", "odd")}})
+			page, err := g.Live().Search(context.WithoutCancel(t.Context()),
+				projections.Query{Tenant: "main", Type: "Observation", Limit: 20,
+					Clauses: []projections.Clause{is("status", "final"), is("half", "odd")}})
 			if err != nil {
 				t.Error(err)
 			}
@@ -183,9 +197,11 @@ func TestASearchThatWaitsForSetsHoldsUpNoOther(t *testing.T) {
 func TestAWalkGoesOnWhereTheOneThatWasTriedStopped(t *testing.T) {
 	g, held := gated(t)
 	close(held.open)
-	q := projections.Query{Tenant: "main", Type: "Observation", Limit: 20, Explain: true, Clauses: []projections.Clause{{
-		Param: "value", Kind: projections.Quantity, Values: []projections.Value{{Prefix: projections.Le, Low: 970, High: 970, AnySystem: true, Code: "mg"}},
-	}}}
+	q := projections.Query{Tenant: "main", Type: "Observation", Limit: 20, Explain: true,
+		Clauses: []projections.Clause{{
+			Param: "value", Kind: projections.Quantity, Values: []projections.Value{{Prefix: projections.Le, Low: 970,
+				High: 970, AnySystem: true, Code: "mg"}},
+		}}}
 	for next := 2_970; next > 2_900; { // of the first 42 rows 13 match
 		page, err := g.Live().Search(t.Context(), q)
 		if err != nil || len(page.Versions) != q.Limit {
@@ -197,7 +213,8 @@ func TestAWalkGoesOnWhereTheOneThatWasTriedStopped(t *testing.T) {
 			}
 			next--
 		}
-		tried := strings.Contains(page.Plan, "the first 42 in the order of the main date do not fill the page; Observation in the order") &&
+		tried := strings.Contains(page.Plan, "the first 42 in the order of the main date do not fill the page; "+
+			"Observation in the order") &&
 			strings.Contains(page.Plan, "(chosen: the first 100 rows fill the page")
 		if first := q.After == ""; tried != first {
 			t.Errorf("the page was found by %q", page.Plan)

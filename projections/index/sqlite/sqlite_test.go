@@ -40,7 +40,8 @@ func mustOpen(t *testing.T, c sqlite.Config) *sqlite.Generations {
 }
 
 func patient(n int64) projections.Commit {
-	v := projections.Version{Key: projections.Key{Tenant: "main", Type: "Patient", ID: fmt.Sprint(n)}, Sid: n, Number: 1, Time: time.UnixMilli(1e12 + n).UTC()}
+	v := projections.Version{Key: projections.Key{Tenant: "main", Type: "Patient", ID: fmt.Sprint(n)}, Sid: n,
+		Number: 1, Time: time.UnixMilli(1e12 + n).UTC()}
 	return projections.Commit{Expect: n - 1, Next: n, Time: v.Time, Rows: []projections.Row{{Version: v, MainDate: n}}}
 }
 
@@ -176,12 +177,14 @@ func TestASearchOverItsTimeIsTooCostly(t *testing.T) {
 	if events.KindOf(err) != events.TooCostly {
 		t.Fatalf("Search = %v", err)
 	}
-	if _, err := g.Live().Search(t.Context(), projections.Query{Tenant: "main", Type: "Patient", Limit: 1, NoTimeLimit: true}); err != nil {
+	if _, err := g.Live().Search(t.Context(), projections.Query{Tenant: "main", Type: "Patient", Limit: 1,
+		NoTimeLimit: true}); err != nil {
 		t.Fatalf("Search without a limit of time = %v", err)
 	}
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := g.Live().Search(ended, projections.Query{Tenant: "main", Type: "Patient", Limit: 1}); events.KindOf(err) != events.Transient {
+	if _, err := g.Live().Search(ended, projections.Query{Tenant: "main", Type: "Patient", Limit: 1}); events.KindOf(
+		err) != events.Transient {
 		t.Fatalf("Search with a call that has ended = %v", err)
 	}
 }

@@ -6,13 +6,15 @@ import (
 	"binnacle/projections"
 )
 
-// states are the positions of a generation's partitions as they stand in the file, remembered between the commits of this process.
+// states are the positions of a generation's partitions as they stand in the file, remembered between the commits of
+// this process.
 type states struct {
 	mu    sync.Mutex
 	known map[int32]*knownState
 }
 
-// knownState is the state of one partition. While a commit is under way nothing is known: it may be visible already, or not yet.
+// knownState is the state of one partition. While a commit is under way nothing is known: it may be visible already, or
+// not yet.
 type knownState struct {
 	state   projections.State
 	valid   bool

@@ -57,15 +57,18 @@ func TestAStateThatWasReadBesideACommitIsNotRemembered(t *testing.T) {
 	if state.Next != 1 {
 		t.Fatalf("got %+v", state)
 	}
-	if state, _ = s.get(0, func() (projections.State, error) { return projections.State{Next: 2}, nil }); state.Next != 2 {
+	if state, _ = s.get(0,
+		func() (projections.State, error) { return projections.State{Next: 2}, nil }); state.Next != 2 {
 		t.Fatalf("a state from before the commit's end was remembered: %+v", state)
 	}
 	away := errors.New("away")
 	s.forget()
-	if _, err := s.get(0, func() (projections.State, error) { return projections.State{}, away }); !errors.Is(err, away) {
+	if _, err := s.get(0, func() (projections.State, error) { return projections.State{}, away }); !errors.Is(err,
+		away) {
 		t.Fatalf("got %v", err)
 	}
-	if state, _ = s.get(0, func() (projections.State, error) { return projections.State{Next: 3}, nil }); state.Next != 3 {
+	if state, _ = s.get(0,
+		func() (projections.State, error) { return projections.State{Next: 3}, nil }); state.Next != 3 {
 		t.Fatalf("a failed read was remembered: %+v", state)
 	}
 }

@@ -81,8 +81,8 @@ func all(ctx context.Context, tx *sql.Tx, statements []string) error {
 	return nil
 }
 
-// sweep is a sweep of one generation. Two processes that sweep the same do no harm: a portion is removed from where the place is, however
-// far that is.
+// sweep is a sweep of one generation. Two processes that sweep the same do no harm: a portion is removed from where the
+// place is, however far that is.
 type sweep struct {
 	*generation
 	release func()
@@ -118,10 +118,11 @@ func (s *sweep) byVersion(ctx context.Context, place reads.SweepPlace) (portion 
 	}
 	err = s.remove(ctx, next, func(tx *sql.Tx) error {
 		for _, table := range [...]string{"span", "text"} {
-			removed, err := removeEach(ctx, tx, "delete from "+prefix(s.number)+table+" where ref >= ? and ref <= ?", len(versions), func(i int) []any {
-				first, last := keys.RefsOf(versions[i])
-				return []any{first, last}
-			})
+			removed, err := removeEach(ctx, tx, "delete from "+prefix(s.number)+table+" where ref >= ? and ref <= ?",
+				len(versions), func(i int) []any {
+					first, last := keys.RefsOf(versions[i])
+					return []any{first, last}
+				})
 			if err != nil {
 				return err
 			}
@@ -136,7 +137,8 @@ func (s *sweep) byVersion(ctx context.Context, place reads.SweepPlace) (portion 
 func (s *sweep) terms(ctx context.Context, place reads.SweepPlace) (portion projections.SweepPortion, err error) {
 	table := prefix(s.number) + "term"
 	last, more := rows.TermRow{}, false
-	err = s.reader.Query(ctx, "select t.key, t.sort, t.ref from "+table+" t where (t.key, t.sort, t.ref) > ($1, $2, $3) order by t.key, t.sort, t.ref limit 1 offset $4",
+	err = s.reader.Query(ctx, "select t.key, t.sort, t.ref from "+table+" t where (t.key, t.sort, t.ref) > ($1, $2, "+
+		"$3) order by t.key, t.sort, t.ref limit 1 offset $4",
 		[]any{place.A, place.B, place.C, sweptTerms - 1}, func(scan func(...any) error) error {
 			more = true
 			return scan(&last.Key, &last.Sort, &last.Ref)
@@ -147,37 +149,42 @@ func (s *sweep) terms(ctx context.Context, place reads.SweepPlace) (portion proj
 	stretch := "select t.key, t.sort, t.ref from " + table + " t where (t.key, t.sort, t.ref) > ($1, $2, $3)"
 	args := []any{place.A, place.B, place.C}
 	if more {
-		stretch, args = stretch+" and (t.key, t.sort, t.ref) <= ($4, $5, $6)", append(args, last.Key, last.Sort, last.Ref)
+		stretch, args = stretch+" and (t.key, t.sort, t.ref) <= ($4, $5, $6)",
+			append(args, last.Key, last.Sort, last.Ref)
 	}
 	var doomed []rows.TermRow
-	err = s.reader.Query(ctx, stretch+" and "+reads.Doomed(prefix(s.number)), args, func(scan func(...any) error) error {
-		var t rows.TermRow
-		err := scan(&t.Key, &t.Sort, &t.Ref)
-		doomed = append(doomed, t)
-		return err
-	})
+	err = s.reader.Query(ctx, stretch+" and "+reads.Doomed(prefix(s.number)), args,
+		func(scan func(...any) error) error {
+			var t rows.TermRow
+			err := scan(&t.Key, &t.Sort, &t.Ref)
+			doomed = append(doomed, t)
+			return err
+		})
 	if err != nil {
 		return portion, err
 	}
-	err = s.remove(ctx, reads.SweepPlace{Stage: reads.SweepTerms, A: last.Key, B: last.Sort, C: last.Ref}, func(tx *sql.Tx) error {
-		if !more {
-			if err := all(ctx, tx, reads.EndSweep(prefix(s.number))); err != nil {
-				return err
+	err = s.remove(ctx, reads.SweepPlace{Stage: reads.SweepTerms, A: last.Key, B: last.Sort, C: last.Ref},
+		func(tx *sql.Tx) error {
+			if !more {
+				if err := all(ctx, tx, reads.EndSweep(prefix(s.number))); err != nil {
+					return err
+				}
+				portion.Done = true
 			}
-			portion.Done = true
-		}
-		portion.Removed, err = removeEach(ctx, tx, "delete from "+table+" where key = ? and sort = ? and ref = ?", len(doomed), func(i int) []any {
-			return []any{doomed[i].Key, doomed[i].Sort, doomed[i].Ref}
+			portion.Removed, err = removeEach(ctx, tx, "delete from "+table+" where key = ? and sort = ? and ref = ?",
+				len(doomed), func(i int) []any {
+					return []any{doomed[i].Key, doomed[i].Sort, doomed[i].Ref}
+				})
+			return err
 		})
-		return err
-	})
 	return portion, err
 }
 
 // remove runs a transaction that removes rows, and moves the place.
 func (s *sweep) remove(ctx context.Context, next reads.SweepPlace, do func(tx *sql.Tx) error) error {
 	return s.file.Relaxed(ctx, func(tx *sql.Tx) error {
-		if _, err := tx.ExecContext(ctx, reads.MoveSweep(prefix(s.number)), next.Stage, next.A, next.B, next.C); err != nil {
+		if _, err := tx.ExecContext(ctx, reads.MoveSweep(prefix(s.number)), next.Stage, next.A, next.B,
+			next.C); err != nil {
 			return err
 		}
 		return do(tx)
@@ -185,7 +192,9 @@ func (s *sweep) remove(ctx context.Context, next reads.SweepPlace, do func(tx *s
 }
 
 // removeEach runs a statement n times and counts the rows that it removes.
-func removeEach(ctx context.Context, tx *sql.Tx, text string, n int, args func(i int) []any) (removed int64, err error) {
+func removeEach(
+	ctx context.Context, tx *sql.Tx, text string, n int, args func(i int) []any,
+) (removed int64, err error) {
 	if n == 0 {
 		return 0, nil
 	}

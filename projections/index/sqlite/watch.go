@@ -47,7 +47,8 @@ func (g *Generations) Watch(ctx context.Context, progressed func()) error {
 			now, err := g.mark(ctx)
 			if err != nil {
 				if !warned && ctx.Err() == nil {
-					g.logger.Warn("the index file does not answer; commits of other processes are not seen until it does", "error", err)
+					g.logger.Warn("the index file does not answer; commits of other processes are not seen "+
+						"until it does", "error", err)
 				}
 				warned = true
 				continue
@@ -68,6 +69,7 @@ func (g *Generations) mark(ctx context.Context) (int64, error) {
 		return 0, err
 	}
 	mark := int64(0)
-	err = g.reader.Query(ctx, "select coalesce(sum(next), 0) from "+prefix(number)+"position", nil, func(scan func(...any) error) error { return scan(&mark) })
+	err = g.reader.Query(ctx, "select coalesce(sum(next), 0) from "+prefix(number)+"position", nil,
+		func(scan func(...any) error) error { return scan(&mark) })
 	return int64(number)<<48 ^ mark, sqlitefile.Classify("sqlite.Watch", err)
 }

@@ -7,20 +7,23 @@ import (
 	"binnacle/projections"
 )
 
-// spelled makes statements comparable: SQLite keeps the text of those that have made a table or an index, but for their beginning.
+// spelled makes statements comparable: SQLite keeps the text of those that have made a table or an index, but for their
+// beginning.
 func spelled(statement string) string {
-	return strings.Replace(strings.ToLower(strings.Join(strings.Fields(statement), " ")), "index if not exists ", "index ", 1)
+	return strings.Replace(strings.ToLower(strings.Join(strings.Fields(statement), " ")), "index if not exists ",
+		"index ", 1)
 }
 
 // lacks names what a generation was made with and has not any more, or has otherwise.
 func (g *generation) lacks(ctx context.Context) ([]string, error) {
 	there := map[string]bool{}
-	err := g.reader.Query(ctx, "select sql from sqlite_schema where sql is not null", nil, func(scan func(...any) error) error {
-		statement := ""
-		err := scan(&statement)
-		there[spelled(statement)] = true
-		return err
-	})
+	err := g.reader.Query(ctx, "select sql from sqlite_schema where sql is not null", nil,
+		func(scan func(...any) error) error {
+			statement := ""
+			err := scan(&statement)
+			there[spelled(statement)] = true
+			return err
+		})
 	if err != nil {
 		return nil, err
 	}

@@ -44,8 +44,8 @@ func (w *writer) commit(ctx context.Context, c projections.Commit, allowed func(
 	if err := w.prepare(ctx); err != nil {
 		return err
 	}
-	// The blobs may lie in the same file, which has one writer. Few of them share the transaction; many go first, because they are compressed
-	// meanwhile, and the log waits for the writer.
+	// The blobs may lie in the same file, which has one writer. Few of them share the transaction; many go first,
+	// because they are compressed meanwhile, and the log waits for the writer.
 	contents := c.Contents
 	if contents != nil && len(c.Rows) > contentsJoined {
 		if err := contents(ctx); err != nil {
@@ -55,7 +55,9 @@ func (w *writer) commit(ctx context.Context, c projections.Commit, allowed func(
 	}
 	rows := w.maker.Rows(c.Rows)
 	err := w.file.Relaxed(ctx, func(tx *sql.Tx) error {
-		ctx := context.WithoutCancel(ctx) // the transaction ends with ctx; to watch it the driver would begin a goroutine for each of a hundred statements
+		// the transaction ends with ctx; to watch it the driver would begin a goroutine for each of a hundred
+		// statements
+		ctx := context.WithoutCancel(ctx)
 		if err := allowed(tx); err != nil {
 			return err
 		}
@@ -88,7 +90,8 @@ func (w *writer) advance(ctx context.Context, tx *sql.Tx, c projections.Commit) 
 	if err := rows.CheckCommit(c, next, nextSid); err != nil {
 		return err
 	}
-	_, err = tx.StmtContext(ctx, w.statements["advance"]).ExecContext(ctx, int64(c.Partition), c.Next, nextSid+int64(len(c.Rows)), reads.Micro(c.Time), c.Digest[:],
+	_, err = tx.StmtContext(ctx, w.statements["advance"]).ExecContext(ctx, int64(c.Partition), c.Next,
+		nextSid+int64(len(c.Rows)), reads.Micro(c.Time), c.Digest[:],
 		c.Origin.Log, c.Origin.Last[:])
 	return err
 }
@@ -108,9 +111,13 @@ func (w *writer) insert(ctx context.Context, tx *sql.Tx, c projections.Commit, r
 	})
 	b.many("version", len(r.Versions), func(args []any, i int) []any {
 		v := &r.Versions[i]
-		return append(args, v.Sid, v.Ledger, v.ID, v.Number, v.Position.Offset, rows.ChangeColumn(&v.Version), v.Time.UnixMicro(), v.Hash[:], rows.Bit(v.Deleted), v.Main, v.Shape, v.Supersedes, v.Resource, keysText(v.Keys))
+		return append(args, v.Sid, v.Ledger, v.ID, v.Number, v.Position.Offset, rows.ChangeColumn(&v.Version),
+			v.Time.UnixMicro(), v.Hash[:], rows.Bit(v.Deleted), v.Main, v.Shape, v.Supersedes, v.Resource,
+			keysText(v.Keys))
 	})
-	b.many("closed", len(r.Closed), func(args []any, i int) []any { return append(args, r.Closed[i].Sid, r.Closed[i].By) })
+	b.many("closed", len(r.Closed), func(args []any, i int) []any {
+		return append(args, r.Closed[i].Sid, r.Closed[i].By)
+	})
 	if w.staged != nil {
 		b.putAside(r)
 	} else {
@@ -167,7 +174,9 @@ func (b *batch) beside(c projections.Commit) {
 }
 
 func (b *batch) terms(rows []rows.TermRow) {
-	b.many("term", len(rows), func(args []any, i int) []any { return append(args, rows[i].Key, rows[i].Sort, rows[i].Ref) })
+	b.many("term", len(rows), func(args []any, i int) []any {
+		return append(args, rows[i].Key, rows[i].Sort, rows[i].Ref)
+	})
 }
 
 const versionColumns = 14
@@ -191,21 +200,28 @@ func (w *writer) prepare(ctx context.Context) error {
 	texts := map[string]string{
 		"pointer": "select number, paused from index_pointer",
 		"state":   "select next, next_sid from " + p + "position where partition = ?",
-		"advance": "insert into " + p + "position (partition, next, next_sid, at, digest, log, last) values (?, ?, ?, ?, ?, ?, ?) on conflict (partition) do update set " +
-			"next = excluded.next, next_sid = excluded.next_sid, at = max(at, excluded.at), digest = excluded.digest, log = excluded.log, last = excluded.last",
+		"advance": "insert into " + p + "position (partition, next, next_sid, at, digest, log, last) values (?, ?, " +
+			"?, ?, ?, ?, ?) on conflict (partition) do update set " +
+			"next = excluded.next, next_sid = excluded.next_sid, at = max(at, excluded.at), digest = " +
+			"excluded.digest, log = excluded.log, last = excluded.last",
 		"ledger":      "insert or ignore into " + p + "ledger values (?, ?, ?)",
 		"checkLedger": "select count(*) from " + p + "ledger where key = ? and tenant = ? and type = ?",
 		"shape":       "insert or ignore into " + p + "shape values (?, ?, ?)",
-		"count":       "insert into " + p + "counter values (?, ?) on conflict (ledger) do update set living = living + excluded.living",
-		"deletions": "select v.ledger, count(*) from json_each(?) c cross join " + p + "version v where v.sid = c.value and v.deleted = 1 " +
+		"count": "insert into " + p + "counter values (?, ?) on conflict (ledger) do update set living = " +
+			"living + excluded.living",
+		"deletions": "select v.ledger, count(*) from json_each(?) c cross join " + p +
+			"version v where v.sid = c.value and v.deleted = 1 " +
 			"group by v.ledger",
 		"quarantine": "insert or ignore into " + p + "quarantine (partition, log_offset, at, data) values (?, ?, ?, ?)",
 		"claim":      "insert or replace into " + p + "claim values (?, ?)",
-		"settled":    "update " + p + "quarantine set settled = ? where partition = ? and log_offset = ? and settled is null",
+		"settled": "update " + p + "quarantine set settled = ? where partition = ? and log_offset = ? and " +
+			"settled is null",
 	}
-	for table, columns := range map[string]int{"version": versionColumns, "closed": 2, "term": 3, "span": 4, "text": 6, "coding": 4, "outcome": 4} {
+	for table, columns := range map[string]int{"version": versionColumns, "closed": 2, "term": 3, "span": 4, "text": 6,
+		"coding": 4, "outcome": 4} {
 		row := "(" + strings.Repeat("?, ", columns-1) + "?)"
-		insert := "insert or fail into "             // what a statement that fails has written goes with the transaction: no statement journal
+		// what a statement that fails has written goes with the transaction: no statement journal
+		insert := "insert or fail into "
 		if table == "coding" || table == "outcome" { // the first one stays
 			insert = "insert or ignore into "
 		}
@@ -283,7 +299,8 @@ func (b *batch) checkLedger(l rows.LedgerRow) {
 		return
 	}
 	same := 0
-	b.err = b.tx.StmtContext(b.ctx, b.statements["checkLedger"]).QueryRowContext(b.ctx, l.Key, l.Tenant, l.Type).Scan(&same)
+	b.err = b.tx.StmtContext(b.ctx, b.statements["checkLedger"]).QueryRowContext(b.ctx, l.Key, l.Tenant,
+		l.Type).Scan(&same)
 	if b.err == nil && same == 0 {
 		b.err = rows.LedgerCollision(l)
 	}
