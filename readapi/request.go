@@ -67,7 +67,7 @@ func (s *Server) isFHIR(path string) bool {
 // answer shows to browsers as a page what is answered to reads under the FHIR root; everybody else gets the answer
 // itself.
 func (s *Server) answer(w http.ResponseWriter, r *http.Request) {
-	if mayWantPage(r) && prefersHTML(r) && s.isFHIR(r.URL.Path) {
+	if mayWantPage(r) && rest.PrefersHTML(r) && s.isFHIR(r.URL.Path) {
 		s.serveView(w, r)
 		return
 	}

@@ -8,7 +8,6 @@ import (
 	"encoding/base64"
 	"fmt"
 	"html/template"
-	"mime"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -67,41 +66,6 @@ func (s *Server) serveView(w http.ResponseWriter, r *http.Request) {
 
 // asPage is the context key of requests whose answer is shown as a page, whatever they accept.
 type asPage struct{}
-
-// prefersHTML tells whether a read comes from a browser: it names HTML, likes it more than any JSON that it names,
-// and no less than what it doesn't name. _format rules over Accept.
-func prefersHTML(r *http.Request) bool {
-	if format, _, _ := rest.Param(r.URL.RawQuery, "_format"); format != "" {
-		return rest.IsHTML(format)
-	}
-	var html, json, others float64
-	for _, line := range r.Header["Accept"] {
-		if len(r.Header["Accept"]) == 1 && !strings.Contains(line, "html") {
-			return false // as most programs: nothing to weigh
-		}
-		for element := range strings.SplitSeq(line, ",") {
-			media, params, err := mime.ParseMediaType(element)
-			if err != nil {
-				continue
-			}
-			quality := 1.0
-			if q, given := params["q"]; given {
-				if quality, err = strconv.ParseFloat(q, 64); err != nil {
-					continue
-				}
-			}
-			switch media {
-			case "text/html", "application/xhtml+xml":
-				html = max(html, quality)
-			case "application/fhir+json", "application/json+fhir", "application/json", "text/json":
-				json = max(json, quality)
-			case "*/*", "application/*":
-				others = max(others, quality)
-			}
-		}
-	}
-	return html > json && html >= others
-}
 
 // captured keeps an answer to make a page of it.
 type captured struct {

@@ -2,17 +2,13 @@ package door
 
 import (
 	"net/url"
-	"slices"
 	"strings"
 
 	"binnacle/events"
 	"binnacle/events/fhir"
+	"binnacle/events/fhir/rest"
 	"binnacle/projections/catalog"
 )
-
-// resultParameters say how an answer is written. They may stand in the URL of any write, and are no part of a
-// condition.
-var resultParameters = []string{"_format", "_pretty", "_summary", "_elements"}
 
 // What to do instead of sending a query with a write that takes none.
 const (
@@ -44,7 +40,7 @@ func isResultParameter(part string) bool {
 	if plain, err := url.QueryUnescape(name); err == nil {
 		name = plain
 	}
-	return slices.Contains(resultParameters, name)
+	return rest.IsOfAnswer(name)
 }
 
 // criteriaOf reads a conditional URL: identifier=…, ?identifier=…, Type?identifier=…, /Type?identifier=…, and the

@@ -110,9 +110,7 @@ func (d *Door) readForm(ask *rest.Ask) (*catalog.Subset, error) {
 			return nil, err
 		}
 		for name := range params {
-			switch name {
-			case "_format", "_pretty", "_summary", "_elements":
-			default:
+			if !rest.IsOfAnswer(name) {
 				return nil, events.Errorf(events.Invalid, "fhir.Read",
 					"the parameter %.60q has no meaning on a read; leave it out", name)
 			}

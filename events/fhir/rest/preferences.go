@@ -50,8 +50,30 @@ func (ask *Ask) readWishes(r *http.Request) {
 	ask.ContentType = accepted(strings.Join(lines, ","))
 }
 
-// IsHTML tells whether a value of _format asks for a page: "html", or a media type that pages have.
-func IsHTML(format string) bool {
+// PrefersHTML tells whether a read comes from a browser: it names HTML, likes it more than any JSON that it names,
+// and no less than what it doesn't name. _format rules over Accept.
+func PrefersHTML(r *http.Request) bool {
+	if format, _, _ := Param(r.URL.RawQuery, "_format"); format != "" {
+		return isHTML(format)
+	}
+	var html, json, others float64
+	for element := range elements(strings.Join(r.Header["Accept"], ",")) {
+		one, _, ok := readRange(element)
+		switch {
+		case !ok:
+		case slices.Contains(htmlNames, one.media):
+			html = max(html, one.quality)
+		case one.media == "*/*", one.media == "application/*":
+			others = max(others, one.quality)
+		case slices.ContainsFunc(offers, func(o jsonForm) bool { return slices.Contains(o.names, one.media) }):
+			json = max(json, one.quality)
+		}
+	}
+	return html > json && html >= others
+}
+
+// isHTML tells whether a value of _format asks for a page: "html", or a media type that pages have.
+func isHTML(format string) bool {
 	format = strings.ToLower(strings.TrimSpace(format))
 	if format == "html" {
 		return true
@@ -102,11 +124,14 @@ func FormatOf(format string) (contentType string) {
 	return ""
 }
 
-// offers are the content types of answers with the media types that ask for them by name, the best first.
-var offers = []struct {
+// jsonForm is a content type of answers with the media types that ask for it by name.
+type jsonForm struct {
 	contentType string
 	names       []string
-}{
+}
+
+// offers are the content types of answers, the best first.
+var offers = []jsonForm{
 	{ContentType, []string{"application/fhir+json", "application/json+fhir"}},
 	{contentTypeJSON, []string{"application/json"}},
 	{contentTypeText, []string{"text/json"}},
@@ -186,20 +211,33 @@ func elements(list string) func(yield func(string) bool) {
 
 // rangeOf reads one media range; false for what cannot be read, and for another version of FHIR.
 func rangeOf(element string) (mediaRange, bool) {
+	one, params, ok := readRange(element)
+	return one, ok && isR4(params["fhirversion"])
+}
+
+// readRange reads one media range with its parameters; false for what cannot be read.
+func readRange(element string) (one mediaRange, params map[string]string, ok bool) {
 	media, params, err := mime.ParseMediaType(element)
 	if err != nil {
-		return mediaRange{}, false
+		return mediaRange{}, nil, false
 	}
-	if !isR4(params["fhirversion"]) {
-		return mediaRange{}, false
-	}
-	one := mediaRange{media: media, quality: 1}
+	one = mediaRange{media: media, quality: 1}
 	if q, given := params["q"]; given {
 		if one.quality, err = strconv.ParseFloat(q, 64); err != nil || !(one.quality >= 0 && one.quality <= 1) {
-			return mediaRange{}, false
+			return mediaRange{}, nil, false
 		}
 	}
-	return one, true
+	return one, params, true
+}
+
+// IsOfAnswer tells whether a parameter says how an answer is written, and nothing else. It may stand in the URL of any
+// read and write.
+func IsOfAnswer(name string) bool {
+	switch name {
+	case "_format", "_pretty", "_summary", "_elements":
+		return true
+	}
+	return false
 }
 
 // What a write returns, as a client may prefer it.
