@@ -36,6 +36,9 @@ const (
 	containerBytes = 56
 )
 
+// listedBytes is what a number takes of a list that a bitmap is made of.
+const listedBytes = 4
+
 // bitmapBytes is about what a bitmap takes that is held under a name.
 func bitmapBytes(b *roaring.Bitmap) int64 {
 	if b.IsEmpty() {

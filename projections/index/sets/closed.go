@@ -30,9 +30,8 @@ func (v *View) readClosed() (*roaring.Bitmap, error) {
 		if err != nil {
 			return nil, err
 		}
-		more := BitmapOf(numbers)
-		g.add(bitmapBytes(more))
-		closed.Or(more)
+		closed.Or(BitmapOf(numbers))
+		g.is(bitmapBytes(closed) + listedBytes*int64(len(numbers)))
 	}
 	return closed, nil
 }

@@ -46,17 +46,21 @@ func kinds(random *rand.Rand) map[string]func(v *View, p *partitionSets, n int) 
 		"common keys": func(_ *View, p *partitionSets, n int) {
 			p.put(terms.Name(int64(n)), NewSet(of(random, 100_000, 1<<20), 7))
 		},
-		"what is superseded": func(_ *View, p *partitionSets, n int) { p.putClosed(of(random, 1_000*(n%7+1), 1<<20), int64(n)) },
+		"what is superseded": func(_ *View, p *partitionSets, n int) {
+			p.putClosed(of(random, 1_000*(n%7+1), 1<<20), int64(n))
+		},
 		"few rows of ranges": func(_ *View, p *partitionSets, n int) {
 			p.putRange(terms.Name(int64(n)), NewRange(&Range{}, make([]RangeRow, 5), 7))
 		},
 		"rows of ranges": func(_ *View, p *partitionSets, n int) {
 			p.putRange(terms.Name(int64(n)), NewRange(&Range{}, make([]RangeRow, 5_000), 7))
 		},
-		"main dates in steps": func(_ *View, p *partitionSets, n int) { p.putBlock(int64(n), NewBlock([]int64{1_000_000, 2_000_000})) },
-		"main dates":          func(_ *View, p *partitionSets, n int) { p.putBlock(int64(n), NewBlock(dates)) },
+		"main dates in steps": func(_ *View, p *partitionSets, n int) {
+			p.putBlock(int64(n), NewBlock([]int64{1_000_000, 2_000_000}))
+		},
+		"main dates": func(_ *View, p *partitionSets, n int) { p.putBlock(int64(n), NewBlock(dates)) },
 		"strings": func(_ *View, p *partitionSets, n int) {
-			w := newWords(7)
+			w := newWords(7, 1<<20)
 			for range 5_000 {
 				w.add(binary.BigEndian.AppendUint64(nil, random.Uint64()))
 			}

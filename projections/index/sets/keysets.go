@@ -126,6 +126,8 @@ func (v *View) readMany(in Kind, key int64) (*roaring.Bitmap, error) {
 		whole.RunOptimize()
 		return whole, err
 	}
+	g := v.gather()
+	defer g.end()
 	for after, more := int64(math.MinInt64), true; more; {
 		edge := int64(math.MaxInt64)
 		more = false
@@ -145,6 +147,7 @@ func (v *View) readMany(in Kind, key int64) (*roaring.Bitmap, error) {
 			return nil, err
 		}
 		whole.Or(BitmapOf(numbers))
+		g.is(bitmapBytes(whole) + listedBytes*int64(len(numbers)))
 		after = edge
 	}
 	whole.RunOptimize()

@@ -108,7 +108,7 @@ func TestWhatManySearchesKeepWhileAllIsForgottenIsNeverOfAnEarlierEpoch(t *testi
 		wg.Go(func() {
 			random := rand.New(rand.NewPCG(n, 2))
 			for range 300 {
-				v := sets.Open(&sql.At{Ctx: t.Context(), Db: db, Dialect: plain{}, Partition: 0, Snapshot: 90})
+				v := sets.Open(&sql.At{Ctx: t.Context(), DB: db, Dialect: plain{}, Partition: 0, Snapshot: 90})
 				key := random.Int64N(20)
 				s, err := v.AsOf(random.IntN(2) == 0)
 				if err != nil {

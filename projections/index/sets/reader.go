@@ -230,14 +230,17 @@ type gathered struct {
 // gather begins to count what is read.
 func (v *View) gather() *gathered { return &gathered{view: v} }
 
-// add counts bytes, and makes room for them.
-func (g *gathered) add(bytes int64) {
+// add counts more bytes, and makes room for them.
+func (g *gathered) add(bytes int64) { g.is(g.bytes + bytes) }
+
+// is counts so many bytes in place of those before, and makes room for them.
+func (g *gathered) is(bytes int64) {
 	g.view.look(func(p *partitionSets) {
-		g.bytes += bytes
-		p.owner.used += bytes
+		p.owner.used += bytes - g.bytes
+		g.bytes = bytes
 		p.owner.makeRoom(p)
 	})
 }
 
 // end counts them no more.
-func (g *gathered) end() { g.view.look(func(p *partitionSets) { p.owner.used -= g.bytes }) }
+func (g *gathered) end() { g.is(0) }

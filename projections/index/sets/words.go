@@ -32,16 +32,21 @@ type Words struct {
 	ends    []uint32 // of each in all
 	hash    func([]byte) uint64
 	seen    map[uint64]uint32 // by hash, or the next number that is free: which one of them it is
+	bound   int64             // bytes that they may take, of wordsBound for their text
 	large   bool              // there is more of them than is held
 	upTo    int64
-	counted int64 // bytes, as Sets have them; guarded by these
-	last    int64 // when it was used, by the clock of these
+	counted int64 // bytes, as the memory has them; guarded by its mutex
+	last    int64 // when it was used, by the clock of the memory
 }
 
 func (w *Words) bytes() int64 {
 	w.mu.RLock()
 	defer w.mu.RUnlock()
-	return int64(cap(w.all)) + 4*int64(cap(w.ends)) + wordBytes*int64(len(w.seen)) + 200
+	return w.size()
+}
+
+func (w *Words) size() int64 {
+	return int64(cap(w.all)) + 4*int64(cap(w.ends)) + wordBytes*int64(len(w.seen)) + heldBytes
 }
 
 // known tells up to which Sid all strings are there, or that they are too many to be held.
@@ -51,11 +56,11 @@ func (w *Words) known() (upTo int64, large bool) {
 	return w.upTo, w.large
 }
 
-// newWords returns a set without strings, whose hashes nobody can foresee.
-func newWords(upTo int64) *Words {
+// newWords returns a set without strings, which may take so many bytes, and whose hashes nobody can foresee.
+func newWords(upTo, bound int64) *Words {
 	seed := maphash.MakeSeed()
 	return &Words{hash: func(text []byte) uint64 { return maphash.Bytes(seed, text) }, seen: map[uint64]uint32{},
-		upTo: upTo}
+		upTo: upTo, bound: bound}
 }
 
 // word is the n-th string.
@@ -81,7 +86,7 @@ func (w *Words) add(text []byte) {
 			return
 		}
 	}
-	if len(w.all)+len(text) > wordsBound {
+	if len(w.all)+len(text) > wordsBound || w.size() > w.bound {
 		w.all, w.ends, w.seen, w.large = nil, nil, nil, true
 		return
 	}
@@ -200,7 +205,8 @@ func (v *View) laterWords(key int64, set *Words, upTo int64) error {
 
 // readWords reads the distinct strings of a key: from one to the next in the index, whose rows between are passed over.
 func (v *View) readWords(key int64) (*Words, error) {
-	set := newWords(v.Snapshot)
+	set, g := newWords(v.Snapshot, int64(v.Bounds().Memory)/4*3), v.gather()
+	defer g.end()
 	var after []byte
 	for first := true; !set.large; first = false {
 		s := v.Statement()
@@ -235,7 +241,7 @@ func (v *View) readWords(key int64) (*Words, error) {
 				return set, err
 			}
 		}
-		if read < wordsAtOnce {
+		if g.is(set.bytes()); read < wordsAtOnce {
 			break
 		}
 	}

@@ -1,12 +1,13 @@
 package sets
 
 import (
+	"math"
 	"slices"
 	"testing"
 )
 
 func TestStringsWhoseHashesAreTheSameAreAllThere(t *testing.T) {
-	set := newWords(0)
+	set := newWords(0, math.MaxInt64)
 	set.hash = func(text []byte) uint64 { return uint64(len(text)) } // and those of longer ones follow
 	texts := []string{"anna", "nina", "anna", "", "o", "hanna", "nanna", "nina", "n", ""}
 	for _, text := range texts {

@@ -124,6 +124,9 @@ func (g *Generations) point(number int, catalog string, read time.Time) {
 			opened.states.forget() // another process has built it, or kept it
 			opened.engine.Sets.Forget()
 		}
+		if old := g.opened[g.live]; old != nil && number != g.live {
+			old.engine.Sets.Forget() // nobody begins to search in it any more
+		}
 		g.live, g.catalog, g.read = number, catalog, read
 	}
 }
