@@ -3,11 +3,10 @@ package clause
 import (
 	"slices"
 
-	"binnacle/projections/index/sql"
-
 	"github.com/RoaringBitmap/roaring/v2"
 
 	"binnacle/projections/index/sets"
+	"binnacle/projections/index/sql"
 )
 
 // setKeys is up to how many keys of one clause are held as sets.

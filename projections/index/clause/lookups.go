@@ -1,11 +1,12 @@
 package clause
 
 import (
+	"fmt"
+	"strings"
+
 	"binnacle/events"
 	"binnacle/projections/index/rows"
 	"binnacle/projections/index/sql"
-	"fmt"
-	"strings"
 )
 
 // A lookup asks the dictionaries for what a clause's values stand for. All lookups of a query are one statement.

@@ -1,11 +1,12 @@
 package clause
 
 import (
+	"fmt"
+
 	"binnacle/events"
 	"binnacle/projections"
 	"binnacle/projections/index/keys"
 	"binnacle/projections/index/sql"
-	"fmt"
 )
 
 // codings looks up the keys of the codings in a dictionary that have this code, or this system, or both. When a

@@ -6,7 +6,6 @@ import (
 
 	"binnacle/events"
 	"binnacle/projections"
-
 	"binnacle/projections/index/reads"
 )
 

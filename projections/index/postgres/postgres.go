@@ -26,9 +26,8 @@ import (
 
 	"binnacle/events"
 	"binnacle/projections"
-	"binnacle/projections/index/sets"
-
 	"binnacle/projections/index/search"
+	"binnacle/projections/index/sets"
 )
 
 // Config says where the index is and how it is reached.

@@ -4,7 +4,6 @@ import (
 	"testing"
 
 	"binnacle/projections"
-
 	"binnacle/projections/index/sets"
 	"binnacle/projections/projectionstest"
 )

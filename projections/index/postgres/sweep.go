@@ -9,7 +9,6 @@ import (
 
 	"binnacle/events"
 	"binnacle/projections"
-
 	"binnacle/projections/index/keys"
 	"binnacle/projections/index/reads"
 )

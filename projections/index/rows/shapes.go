@@ -1,8 +1,9 @@
 package rows
 
 import (
-	"binnacle/projections/index/keys"
 	"strings"
+
+	"binnacle/projections/index/keys"
 )
 
 func (m *Maker) shape(ledger int64) int64 {

@@ -1,9 +1,10 @@
 package rows
 
 import (
-	"binnacle/projections"
 	"bytes"
 	"cmp"
+
+	"binnacle/projections"
 )
 
 // TermRow stands in the table of equality: tokens, references, the type list, shapes.

@@ -1,8 +1,6 @@
 package search
 
-import (
-	"binnacle/projections/index/sets"
-)
+import "binnacle/projections/index/sets"
 
 // A version is held against many keys by looking for a row of each of them: a thousand references cost a millisecond for one version, and a walk that meets thousands ends
 // with the time of the search. So a clause of many keys is read before the walk, where it is not itself the order that is merged.

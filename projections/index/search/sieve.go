@@ -1,8 +1,6 @@
 package search
 
-import (
-	"binnacle/projections/index/sql"
-)
+import "binnacle/projections/index/sql"
 
 // sievedAlone is of how many versions one has to match for sieveAlone.
 const sievedAlone = 20

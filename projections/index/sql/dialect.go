@@ -1,8 +1,6 @@
 package sql
 
-import (
-	"binnacle/projections/index/keys"
-)
+import "binnacle/projections/index/keys"
 
 // Dialect is how the SQL of a driver says what shared statements ask, over the tables of one generation. Its methods
 // return words of SQL; they know nothing of searches. The SQL that both drivers have in common stands in the shared

@@ -1,8 +1,6 @@
 package sql
 
-import (
-	"binnacle/projections/index/keys"
-)
+import "binnacle/projections/index/keys"
 
 // WithKeys is a table of the Sids, up to a ref, of versions that have one of the keys in an array on their row. It is
 // a function of the generation: this alone of all that searches read is read by a bitmap, which the connections of

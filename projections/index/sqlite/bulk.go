@@ -10,7 +10,6 @@ import (
 
 	"binnacle/events/sqlitefile"
 	"binnacle/projections"
-
 	"binnacle/projections/index/keys"
 	"binnacle/projections/index/rows"
 )

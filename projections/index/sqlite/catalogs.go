@@ -7,7 +7,6 @@ import (
 
 	"binnacle/events"
 	"binnacle/projections"
-
 	"binnacle/projections/index/reads"
 )
 
@@ -72,10 +71,6 @@ func (a auditor) Scan(ctx context.Context, partition int32, visit func(projectio
 }
 
 func (*live) Digests(rows []projections.Row) []events.Hash { return reads.Digests(dialect{}, rows) }
-
-func (*building) Digests(rows []projections.Row) []events.Hash {
-	return reads.Digests(dialect{}, rows)
-}
 
 func (auditor) Digests(rows []projections.Row) []events.Hash {
 	return reads.Digests(dialect{}, rows)

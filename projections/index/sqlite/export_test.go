@@ -5,9 +5,8 @@ import (
 	"maps"
 	"slices"
 
-	"binnacle/projections/index/sql"
-
 	"binnacle/projections/index/sets"
+	"binnacle/projections/index/sql"
 	"binnacle/projections/projectionstest"
 )
 

@@ -17,9 +17,8 @@ import (
 	"binnacle/events/sqlitefile"
 	"binnacle/projections"
 	"binnacle/projections/index/reads"
-	"binnacle/projections/index/sets"
-
 	"binnacle/projections/index/search"
+	"binnacle/projections/index/sets"
 )
 
 // Config says where the index is and how it works.

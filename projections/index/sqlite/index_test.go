@@ -7,9 +7,8 @@ import (
 
 	"binnacle/events/sqlitefile"
 	"binnacle/projections"
-	"binnacle/projections/index/sqlite"
-
 	"binnacle/projections/index/sets"
+	"binnacle/projections/index/sqlite"
 	"binnacle/projections/projectionstest"
 )
 

@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	"binnacle/projections"
-
 	"binnacle/projections/index/sets"
 	"binnacle/projections/projectionstest"
 )

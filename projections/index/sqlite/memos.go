@@ -8,7 +8,6 @@ import (
 
 	"binnacle/events/sqlitefile"
 	"binnacle/projections"
-
 	"binnacle/projections/index/reads"
 )
 

@@ -11,10 +11,9 @@ import (
 
 	"binnacle/events/sqlitefile"
 	"binnacle/projections"
+	"binnacle/projections/index/sets"
 	"binnacle/projections/index/sql"
 	"binnacle/projections/index/sqlite"
-
-	"binnacle/projections/index/sets"
 )
 
 // gate holds back what the background reads.

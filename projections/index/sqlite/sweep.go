@@ -7,7 +7,6 @@ import (
 
 	"binnacle/events"
 	"binnacle/projections"
-
 	"binnacle/projections/index/keys"
 	"binnacle/projections/index/reads"
 	"binnacle/projections/index/rows"

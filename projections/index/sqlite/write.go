@@ -12,7 +12,6 @@ import (
 	"binnacle/events"
 	"binnacle/events/sqlitefile"
 	"binnacle/projections"
-
 	"binnacle/projections/index/keys"
 	"binnacle/projections/index/reads"
 	"binnacle/projections/index/rows"
