@@ -15,7 +15,7 @@ func readClosed() task {
 			closed, err := v.readClosed()
 			return closedUpTo{closed, v.Snapshot}, err == nil
 		},
-		func(p *partitionSets, read closedUpTo) { p.putClosed(read.closed, read.upTo) })
+		func(p *partition, read closedUpTo) { p.putClosed(read.closed, read.upTo) })
 }
 
 // readClosed reads what is superseded at the snapshot, in stretches, so that the memory it takes is bounded.

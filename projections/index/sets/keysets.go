@@ -25,7 +25,7 @@ func NewSet(has *roaring.Bitmap, upTo int64) *Set {
 }
 
 // KeepSet holds a set that has been brought up.
-func (v *View) KeepSet(name Name, k *Set) { v.keep(func(p *partitionSets) { p.put(name, k) }) }
+func (v *View) KeepSet(name Name, k *Set) { v.keep(func(p *partition) { p.put(name, k) }) }
 
 // readSets reads the versions that have keys.
 func readSets(in Kind, keys []int64) task {
@@ -36,7 +36,7 @@ func readSets(in Kind, keys []int64) task {
 		}
 		_ = v.freshKeys(in, keys, v.SetsOf(in, keys), func(key int64, k *Set) {
 			name := in.Name(key)
-			tell(wanted{wantedKeys, name}, k, func(p *partitionSets) { p.put(name, k) })
+			tell(wanted{wantedKeys, name}, k, func(p *partition) { p.put(name, k) })
 		})
 	}}
 	for _, key := range keys {
@@ -197,7 +197,7 @@ func (v *View) CountedSets(in Kind, keys []int64, most int) (sets map[int64]*Set
 	keys = slices.DeleteFunc(keys, func(key int64) bool { return sets[key] != nil })
 	many, err = v.readKeys(in, keys, most, func(key int64, k *Set) {
 		sets[key] = k
-		v.keep(func(p *partitionSets) { p.put(in.Name(key), k) })
+		v.keep(func(p *partition) { p.put(in.Name(key), k) })
 	})
 	return sets, many, err
 }
@@ -219,5 +219,5 @@ func (v *View) AskForSet(name Name, bytes int64, read func(x *sql.At, most int) 
 			}
 			return NewSet(has, v.Snapshot), true
 		},
-		func(p *partitionSets, k *Set) { p.put(name, k) }))
+		func(p *partition, k *Set) { p.put(name, k) }))
 }

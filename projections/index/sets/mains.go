@@ -133,7 +133,7 @@ func readMainBlock(number int64) task {
 			}
 			return NewBlock(mains), true
 		},
-		func(p *partitionSets, block *Block) { p.putBlock(number, block) })
+		func(p *partition, block *Block) { p.putBlock(number, block) })
 }
 
 // readMains reads the main dates of a block from a place in it on; nil where versions are missing.

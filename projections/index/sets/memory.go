@@ -16,7 +16,7 @@ type Memory struct {
 
 	mu         sync.Mutex // held for moments, never while something is read
 	clock      int64      // counts what is used, so that what was used longest ago is known
-	partitions map[int64]*partitionSets
+	partitions map[int64]*partition
 	used       int64 // bytes of these partitions, of what is being read and of what waits to be read
 	queue      []job
 	cancel     context.CancelFunc // of the reading that is under way
@@ -24,10 +24,10 @@ type Memory struct {
 	closed     bool
 }
 
-// New returns a Memory that knows nothing yet and holds as many bytes as the bounds say. It reads with statements of its
-// own, one at a time, on db: searches that wait for it may hold every connection of another pool. Close ends that.
+// New returns a Memory that knows nothing yet and holds as many bytes as the bounds say. It reads with statements of
+// its own, one at a time, on db: searches that wait for it may hold every connection of another pool. Close ends that.
 func New(db sql.DB, bounds Bounds) *Memory {
-	return &Memory{db: db, bounds: bounds.OrDefault(), partitions: map[int64]*partitionSets{}}
+	return &Memory{db: db, bounds: bounds.OrDefault(), partitions: map[int64]*partition{}}
 }
 
 // Forget drops everything: the tables may be others now. What is being read is not kept.
@@ -40,7 +40,7 @@ func (s *Memory) Forget() {
 	for _, p := range s.partitions { // searches that are under way end with what they have
 		p.reset()
 	}
-	s.partitions = map[int64]*partitionSets{}
+	s.partitions = map[int64]*partition{}
 }
 
 // Open returns what a read sees of the sets of its partition. What the read keeps is kept as long as nothing has been
@@ -50,7 +50,7 @@ func (s *Memory) Open(x *sql.At) *View {
 	defer s.mu.Unlock()
 	p := s.partitions[x.Partition]
 	if p == nil {
-		p = newPartitionSets(s, x.Partition<<projections.SidBits)
+		p = newPartition(s, x.Partition<<projections.SidBits)
 		s.partitions[x.Partition] = p
 	}
 	p.last = s.tick()
@@ -64,8 +64,8 @@ func (s *Memory) tick() int64 {
 }
 
 // resetOther forgets all of the partition that was used longest ago, besides one. It tells whether there was one.
-func (s *Memory) resetOther(but *partitionSets) bool {
-	var oldest *partitionSets
+func (s *Memory) resetOther(but *partition) bool {
+	var oldest *partition
 	for _, p := range s.partitions {
 		if p != but && p.used > 0 && (oldest == nil || p.last < oldest.last) {
 			oldest = p
@@ -79,7 +79,7 @@ func (s *Memory) resetOther(but *partitionSets) bool {
 
 // makeRoom drops what has not been used for the longest time until the rest fits the bound: other partitions first,
 // then of this one.
-func (s *Memory) makeRoom(p *partitionSets) {
+func (s *Memory) makeRoom(p *partition) {
 	for s.used > int64(s.bounds.Memory) && (s.resetOther(p) || p.dropOldest()) {
 	}
 }

@@ -16,7 +16,7 @@ func TestSetsOfAllPartitionsTogetherStayWithinTheirMemory(t *testing.T) {
 	for round := range 2_000 {
 		v := sets.Open(&sql.At{Partition: int64(random.IntN(5))})
 		name := Kind{Table: TermTable}.Name(int64(random.IntN(40)))
-		v.keep(func(p *partitionSets) {
+		v.keep(func(p *partition) {
 			switch random.IntN(8) {
 			case 0:
 				p.dropBlock(int64(random.IntN(4)))

@@ -6,8 +6,8 @@ import (
 	"github.com/RoaringBitmap/roaring/v2"
 )
 
-// partitionSets are the sets of one partition. Its owner's mutex guards it.
-type partitionSets struct {
+// partition are the sets of one partition. Its owner's mutex guards it.
+type partition struct {
 	owner    *Memory
 	epoch    int             // counts how often all was forgotten: what was begun to be read before is not kept
 	last     int64           // when it was used, by the clock
@@ -25,14 +25,14 @@ type partitionSets struct {
 	used     int64                  // bytes of all this but the readings
 }
 
-func newPartitionSets(owner *Memory, first int64) *partitionSets {
-	p := &partitionSets{owner: owner, first: first}
+func newPartition(owner *Memory, first int64) *partition {
+	p := &partition{owner: owner, first: first}
 	p.empty()
 	return p
 }
 
 // empty has nothing known.
-func (p *partitionSets) empty() {
+func (p *partition) empty() {
 	p.closed, p.upTo = nil, 0
 	p.keys, p.ranges, p.mains, p.words = map[Name]*Set{}, map[Name]*Range{}, map[int64]*Block{}, map[int64]*Words{}
 	p.once = notes[Name, struct{}]{bytes: 96}
@@ -42,7 +42,7 @@ func (p *partitionSets) empty() {
 }
 
 // reset forgets all but the partition itself.
-func (p *partitionSets) reset() {
+func (p *partition) reset() {
 	p.epoch++
 	p.use(-p.used)
 	for _, w := range p.words { // which may grow where it is
@@ -52,13 +52,13 @@ func (p *partitionSets) reset() {
 }
 
 // use counts bytes that are used from now on, and with a negative number bytes that aren't any more.
-func (p *partitionSets) use(bytes int64) {
+func (p *partition) use(bytes int64) {
 	p.used += bytes
 	p.owner.used += bytes
 }
 
 // putClosed holds what is superseded up to a Sid, unless more is known.
-func (p *partitionSets) putClosed(closed *roaring.Bitmap, upTo int64) {
+func (p *partition) putClosed(closed *roaring.Bitmap, upTo int64) {
 	if p.closed != nil && p.upTo >= upTo {
 		return
 	}
@@ -70,7 +70,7 @@ func (p *partitionSets) putClosed(closed *roaring.Bitmap, upTo int64) {
 }
 
 // put holds a set, unless a later one is there.
-func (p *partitionSets) put(name Name, k *Set) {
+func (p *partition) put(name Name, k *Set) {
 	if there := p.keys[name]; there != nil && there.UpTo > k.UpTo {
 		return
 	}
@@ -81,7 +81,7 @@ func (p *partitionSets) put(name Name, k *Set) {
 }
 
 // putRange holds the rows of ranges, unless later ones are there.
-func (p *partitionSets) putRange(name Name, r *Range) {
+func (p *partition) putRange(name Name, r *Range) {
 	if there := p.ranges[name]; there != nil && there.upTo > r.upTo {
 		return
 	}
@@ -92,14 +92,14 @@ func (p *partitionSets) putRange(name Name, r *Range) {
 }
 
 // putRanges holds rows of ranges, unless later ones are there.
-func (p *partitionSets) putRanges(found map[Name]*Range) {
+func (p *partition) putRanges(found map[Name]*Range) {
 	for name, r := range found {
 		p.putRange(name, r)
 	}
 }
 
 // putBlock holds main dates, unless more of them are there.
-func (p *partitionSets) putBlock(number int64, b *Block) {
+func (p *partition) putBlock(number int64, b *Block) {
 	if there := p.mains[number]; there != nil && there.len() > b.len() {
 		return
 	}
@@ -110,7 +110,7 @@ func (p *partitionSets) putBlock(number int64, b *Block) {
 }
 
 // putMains adds to the blocks that end there the main dates of the versions after one.
-func (p *partitionSets) putMains(after int64, mains []int64) {
+func (p *partition) putMains(after int64, mains []int64) {
 	for next := after + 1 - p.first; len(mains) > 0; {
 		number, at := next/BlockSids, next%BlockSids
 		more := mains[:min(int64(len(mains)), BlockSids-at)]
@@ -122,7 +122,7 @@ func (p *partitionSets) putMains(after int64, mains []int64) {
 }
 
 // putWords holds strings, and counts what they have grown by.
-func (p *partitionSets) putWords(key int64, w *Words) {
+func (p *partition) putWords(key int64, w *Words) {
 	if p.words[key] != w {
 		p.dropWords(key)
 		w.last = p.owner.tick()
@@ -133,7 +133,7 @@ func (p *partitionSets) putWords(key int64, w *Words) {
 	w.counted = bytes
 }
 
-func (p *partitionSets) dropWords(key int64) {
+func (p *partition) dropWords(key int64) {
 	if w := p.words[key]; w != nil {
 		p.use(-w.counted)
 		w.counted = 0
@@ -141,21 +141,21 @@ func (p *partitionSets) dropWords(key int64) {
 	}
 }
 
-func (p *partitionSets) dropKey(name Name) {
+func (p *partition) dropKey(name Name) {
 	if k := p.keys[name]; k != nil {
 		p.use(-k.bytes)
 		delete(p.keys, name)
 	}
 }
 
-func (p *partitionSets) dropRange(name Name) {
+func (p *partition) dropRange(name Name) {
 	if r := p.ranges[name]; r != nil {
 		p.use(-r.bytes())
 		delete(p.ranges, name)
 	}
 }
 
-func (p *partitionSets) dropBlock(number int64) {
+func (p *partition) dropBlock(number int64) {
 	if b := p.mains[number]; b != nil {
 		p.use(-b.bytes())
 		delete(p.mains, number)
@@ -164,7 +164,7 @@ func (p *partitionSets) dropBlock(number int64) {
 
 // dropOldest drops the quarter that was used longest ago; as much at once, so that it is seldom. What is superseded
 // is needed by every other set: it goes when nothing else is left. It tells whether there was anything.
-func (p *partitionSets) dropOldest() bool {
+func (p *partition) dropOldest() bool {
 	var ages []int64
 	for _, k := range p.keys {
 		ages = append(ages, k.last)
@@ -226,7 +226,7 @@ func (n *notes[K, V]) get(key K) (value V, there bool) {
 }
 
 // put notes something in a partition.
-func (n *notes[K, V]) put(p *partitionSets, key K, value V) {
+func (n *notes[K, V]) put(p *partition, key K, value V) {
 	if _, there := n.all[key]; !there {
 		count := int64(len(n.all))
 		if n.all == nil || count >= notesBound || (count+1)*n.bytes > int64(p.owner.bounds.Memory)/notesShare {

@@ -78,7 +78,7 @@ const soonRanges = 4
 func (v *View) RowsOfRange(name Name) (*Range, error) {
 	var r *Range
 	again := true
-	v.look(func(p *partitionSets) {
+	v.look(func(p *partition) {
 		if r = p.ranges[name]; r == nil {
 			again = v.again(name.allUnits())
 		} else {
@@ -91,7 +91,7 @@ func (v *View) RowsOfRange(name Name) (*Range, error) {
 		if fresh == nil || err != nil {
 			return nil, err
 		}
-		v.keep(func(p *partitionSets) { p.putRanges(fresh) })
+		v.keep(func(p *partition) { p.putRanges(fresh) })
 		return fresh[name], nil
 	case r != nil && (r.Large || r.upTo >= v.Snapshot):
 		return r, nil
@@ -101,7 +101,7 @@ func (v *View) RowsOfRange(name Name) (*Range, error) {
 	}
 	fresh, err := v.freshRanges(name)
 	if err == nil {
-		v.keep(func(p *partitionSets) { p.putRanges(fresh) })
+		v.keep(func(p *partition) { p.putRanges(fresh) })
 	}
 	return fresh[name], err
 }
@@ -263,13 +263,13 @@ func readRangeRows(name Name) task {
 	w := wanted{wantedRanges, name}
 	return task{wanted: []wanted{w}, read: func(v *View, _ []wanted, tell tell) {
 		if ranges, err := v.freshRanges(name); err == nil {
-			tell(w, ranges[name], func(p *partitionSets) { p.putRanges(ranges) })
+			tell(w, ranges[name], func(p *partition) { p.putRanges(ranges) })
 		}
 	}}
 }
 
 // rangeOf are the rows of ranges that are there; nil: none.
 func (v *View) rangeOf(name Name) (r *Range) {
-	v.look(func(p *partitionSets) { r = p.ranges[name] })
+	v.look(func(p *partition) { r = p.ranges[name] })
 	return r
 }

@@ -42,13 +42,13 @@ type task struct {
 
 // tell gives what has been read to those who wait for it. Before that put holds it, unless all has been forgotten
 // meanwhile.
-type tell func(w wanted, value any, put func(p *partitionSets))
+type tell func(w wanted, value any, put func(p *partition))
 
 // one is a task that reads one thing; read tells whether it could.
-func one[T any](w wanted, bytes int64, read func(v *View) (T, bool), put func(p *partitionSets, value T)) task {
+func one[T any](w wanted, bytes int64, read func(v *View) (T, bool), put func(p *partition, value T)) task {
 	return task{[]wanted{w}, bytes, func(v *View, _ []wanted, tell tell) {
 		if value, there := read(v); there {
-			tell(w, value, func(p *partitionSets) { put(p, value) })
+			tell(w, value, func(p *partition) { put(p, value) })
 		}
 	}}
 }
@@ -198,11 +198,11 @@ func (s *Memory) do(ctx context.Context, j *job) {
 	for w := range j.readings { // what has failed
 		j.end(w, nil, nil)
 	}
-	v.look(func(*partitionSets) { s.used -= j.bytes })
+	v.look(func(*partition) { s.used -= j.bytes })
 }
 
 // end tells those who wait that a reading is done, whose value put holds.
-func (j *job) end(w wanted, value any, put func(p *partitionSets)) {
+func (j *job) end(w wanted, value any, put func(p *partition)) {
 	r := j.readings[w]
 	select {
 	case <-r.done:
@@ -213,7 +213,7 @@ func (j *job) end(w wanted, value any, put func(p *partitionSets)) {
 		j.view.keep(put)
 	}
 	r.value = value
-	j.view.look(func(p *partitionSets) {
+	j.view.look(func(p *partition) {
 		if p.readings[w] == r {
 			delete(p.readings, w)
 		}
@@ -235,7 +235,7 @@ func (g *gathered) add(bytes int64) { g.is(g.bytes + bytes) }
 
 // is counts so many bytes in place of those before, and makes room for them.
 func (g *gathered) is(bytes int64) {
-	g.view.look(func(p *partitionSets) {
+	g.view.look(func(p *partition) {
 		p.owner.used += bytes - g.bytes
 		g.bytes = bytes
 		p.owner.makeRoom(p)

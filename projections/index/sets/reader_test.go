@@ -28,8 +28,10 @@ func newSlowDB() *slowDB {
 
 func (d *slowDB) Query(ctx context.Context, sql string, args []any, row func(scan func(...any) error) error) error {
 	if strings.Contains(sql, "next_sid") {
-		// see committedNow
-		return row(func(into ...any) error { *into[0].(*int64) = 91; return nil }) //nolint:forcetypeassert
+		return row(func(into ...any) error {
+			*into[0].(*int64) = 91 //nolint:forcetypeassert // see CommittedNow
+			return nil
+		})
 	}
 	d.asked.Add(1)
 	d.began <- struct{}{}

@@ -43,7 +43,7 @@ func (v *View) AsOf(wait bool) (*Snapshot, error) {
 		if later == nil || err != nil {
 			return nil, err
 		}
-		v.keep(func(p *partitionSets) {
+		v.keep(func(p *partition) {
 			p.putClosed(later, v.Snapshot)
 			p.putMains(upTo, mains)
 		})
@@ -103,7 +103,7 @@ func (v *Snapshot) Having(in Kind, keys []int64, p Patience) (*roaring.Bitmap, e
 	if len(stale) > 0 {
 		err := v.freshKeys(in, stale, sets, func(key int64, k *Set) {
 			sets[key] = k
-			v.keep(func(p *partitionSets) { p.put(in.Name(key), k) })
+			v.keep(func(p *partition) { p.put(in.Name(key), k) })
 		})
 		if err != nil {
 			return nil, err
@@ -117,7 +117,7 @@ func (v *Snapshot) Having(in Kind, keys []int64, p Patience) (*roaring.Bitmap, e
 		bitmaps[i] = sets[key].Has
 	}
 	all := NewSet(roaring.FastOr(bitmaps...), v.Snapshot)
-	v.keep(func(p *partitionSets) { p.put(union, all) })
+	v.keep(func(p *partition) { p.put(union, all) })
 	return all.Has, nil
 }
 
@@ -170,7 +170,7 @@ func (v *Snapshot) All(in Kind, keys []int64) bool {
 
 // MissingMains is how many blocks of some versions' main dates are not in memory.
 func (v *Snapshot) MissingMains(sids *roaring.Bitmap) (missing int) {
-	v.look(func(p *partitionSets) {
+	v.look(func(p *partition) {
 		for _, number := range needed(sids) {
 			if p.mains[number] == nil {
 				missing++
@@ -185,7 +185,7 @@ func (v *Snapshot) MainsOf(sids *roaring.Bitmap, wait bool) (Mains, error) {
 	numbers := needed(sids)
 	blocks := make(Mains, int64(sids.Maximum())/BlockSids+1)
 	var missing []task
-	v.look(func(p *partitionSets) {
+	v.look(func(p *partition) {
 		now := p.owner.tick()
 		for _, number := range numbers {
 			if b := p.mains[number]; b != nil {
@@ -219,7 +219,7 @@ func (v *Snapshot) MainsOf(sids *roaring.Bitmap, wait bool) (Mains, error) {
 			return nil, err
 		}
 		blocks[number] = b.with(mains)
-		v.keep(func(p *partitionSets) { p.putBlock(number, blocks[number]) })
+		v.keep(func(p *partition) { p.putBlock(number, blocks[number]) })
 	}
 	return blocks, nil
 }

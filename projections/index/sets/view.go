@@ -11,14 +11,14 @@ import (
 // View is what one read sees of the sets of a partition. A nil view knows nothing.
 type View struct {
 	*sql.At
-	part  *partitionSets
+	part  *partition
 	epoch int // when it was opened: what it keeps is kept as long as this is the partition's
 }
 
 func (v *View) Bounds() *Bounds { return &v.part.owner.bounds }
 
 // look asks the partition; a nil view is not asked.
-func (v *View) look(ask func(p *partitionSets)) {
+func (v *View) look(ask func(p *partition)) {
 	if v == nil {
 		return
 	}
@@ -29,8 +29,8 @@ func (v *View) look(ask func(p *partitionSets)) {
 }
 
 // keep holds what has been read, unless all has been forgotten meanwhile, and then makes room.
-func (v *View) keep(put func(p *partitionSets)) {
-	v.look(func(p *partitionSets) {
+func (v *View) keep(put func(p *partition)) {
+	v.look(func(p *partition) {
 		if p.epoch == v.epoch {
 			put(p)
 			p.owner.makeRoom(p)
@@ -40,7 +40,7 @@ func (v *View) keep(put func(p *partitionSets)) {
 
 // Count tells how many rows some keys had when their sets were read; known is false when one of them is not there.
 func (v *View) Count(names []Name) (count int, known bool) {
-	v.look(func(p *partitionSets) {
+	v.look(func(p *partition) {
 		known = !slices.ContainsFunc(names, func(name Name) bool {
 			k := p.keys[name]
 			if k != nil {
@@ -54,13 +54,13 @@ func (v *View) Count(names []Name) (count int, known bool) {
 
 // Superseded is what is known to be superseded, and up to which Sid; nil: nothing is known.
 func (v *View) Superseded() (closed *roaring.Bitmap, upTo int64) {
-	v.look(func(p *partitionSets) { closed, upTo = p.closed, p.upTo })
+	v.look(func(p *partition) { closed, upTo = p.closed, p.upTo })
 	return closed, upTo
 }
 
 // HaveRanges tells whether some ranges are in memory.
 func (v *View) HaveRanges(names []Name) (all bool) {
-	v.look(func(p *partitionSets) {
+	v.look(func(p *partition) {
 		all = !slices.ContainsFunc(names, func(name Name) bool { return p.ranges[name] == nil })
 	})
 	return all
@@ -76,7 +76,7 @@ func (v *View) RoomForMains() bool {
 // SetsOf are those sets of keys that are there.
 func (v *View) SetsOf(in Kind, keys []int64) map[int64]*Set {
 	sets := make(map[int64]*Set, len(keys))
-	v.look(func(p *partitionSets) {
+	v.look(func(p *partition) {
 		now := p.owner.tick()
 		for _, key := range keys {
 			if k := p.keys[in.Name(key)]; k != nil {
@@ -89,7 +89,7 @@ func (v *View) SetsOf(in Kind, keys []int64) map[int64]*Set {
 
 // SetOrAsk is the set with a name; nil: it is not there. Again tells whether a search has asked for it before.
 func (v *View) SetOrAsk(name Name) (k *Set, again bool) {
-	v.look(func(p *partitionSets) {
+	v.look(func(p *partition) {
 		if k = p.keys[name]; k != nil {
 			k.last = p.owner.tick()
 		}
@@ -110,24 +110,24 @@ func (v *View) again(name Name) bool {
 
 // TypeRows is how many rows a type had when they were counted last.
 func (v *View) TypeRows(ledger int64) (rows TypeRows, counted bool) {
-	v.look(func(p *partitionSets) { rows, counted = p.types.get(ledger) })
+	v.look(func(p *partition) { rows, counted = p.types.get(ledger) })
 	return rows, counted
 }
 
 // NoteTypeRows notes how many rows a type has.
 func (v *View) NoteTypeRows(ledger int64, rows TypeRows) {
-	v.keep(func(p *partitionSets) { p.types.put(p, ledger, rows) })
+	v.keep(func(p *partition) { p.types.put(p, ledger, rows) })
 }
 
 // Passed is up to which Sid it is known that the rows of a key that come first are superseded.
 func (v *View) Passed(key int64) (upTo int64, known bool) {
-	v.look(func(p *partitionSets) { upTo, known = p.passed.get(key) })
+	v.look(func(p *partition) { upTo, known = p.passed.get(key) })
 	return upTo, known
 }
 
 // NotePassed notes that the rows of a key that come first are superseded.
 func (v *View) NotePassed(key int64) {
-	v.keep(func(p *partitionSets) { p.passed.put(p, key, v.Snapshot) })
+	v.keep(func(p *partition) { p.passed.put(p, key, v.Snapshot) })
 }
 
 // TypeRows is how many rows of a type there were at a snapshot, counted up to a bound.
@@ -140,7 +140,7 @@ type TypeRows struct {
 // Prefetch has those of the sets of keys that are not in memory, and what is superseded, read in the background.
 func (v *View) Prefetch(names []Name) {
 	var tasks []task
-	v.look(func(p *partitionSets) {
+	v.look(func(p *partition) {
 		if p.closed == nil {
 			tasks = append(tasks, readClosed())
 		}
@@ -176,7 +176,7 @@ func (v *View) CurrentOf(ledger int64) (*roaring.Bitmap, error) {
 	found := all.Clone()
 	s.LeaveCurrent(found)
 	if s.reopened == nil { // of the last snapshot that anybody knows
-		v.keep(func(p *partitionSets) { p.put(name, NewSet(found, v.Snapshot)) })
+		v.keep(func(p *partition) { p.put(name, NewSet(found, v.Snapshot)) })
 	}
 	return found, nil
 }

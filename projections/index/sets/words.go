@@ -132,7 +132,7 @@ func (v *View) WordsOf(key int64) (*Words, error) {
 		return nil, nil
 	}
 	var set *Words
-	v.look(func(p *partitionSets) {
+	v.look(func(p *partition) {
 		if set = p.words[key]; set != nil {
 			set.last = p.owner.tick()
 		}
@@ -152,7 +152,7 @@ func (v *View) WordsOf(key int64) (*Words, error) {
 	if err := v.laterWords(key, set, upTo); err != nil {
 		return nil, err
 	}
-	v.keep(func(p *partitionSets) { p.putWords(key, set) })
+	v.keep(func(p *partition) { p.putWords(key, set) })
 	return set, nil
 }
 
@@ -163,7 +163,7 @@ func (v *View) awaitWords(key int64) (*Words, error) {
 	asked, err := v.wait(true, one(w, 0, func(v *View) (*Words, bool) {
 		read, err := v.readWords(key)
 		return read, err == nil
-	}, func(p *partitionSets, read *Words) { p.putWords(key, read) }))
+	}, func(p *partition, read *Words) { p.putWords(key, read) }))
 	if asked == nil || err != nil {
 		return nil, err
 	}
