@@ -79,12 +79,11 @@ func TestTheDefinitionsOfEachDialectBelongToAGeneration(t *testing.T) {
 			return
 		}
 		end := x.States[0].Next
-		if err := n.Log.Replay(t.Context(), events.Position{Offset: end}, end+1, func(records []events.RawRecord) error {
-			p := functionstest.NewProject(x, n.Blobs)
-			p.Dialects, p.LogID = by, n.Project.LogID
-			functionstest.MustSeek(t, p)
-			return p.Handle(functionstest.Batch(records...))
-		}); err != nil {
+		p := functionstest.NewProject(x, n.Blobs)
+		p.Dialects, p.LogID = by, n.Project.LogID
+		functionstest.MustSeek(t, p)
+		handle := func(records []events.RawRecord) error { return p.Handle(functionstest.Batch(records...)) }
+		if err := n.Log.Replay(t.Context(), events.Position{Offset: end}, end+1, handle); err != nil {
 			t.Fatal(err)
 		}
 	}
