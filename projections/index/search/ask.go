@@ -1,13 +1,58 @@
 package search
 
 import (
+	"fmt"
+	"math"
 	"slices"
 	"strings"
 
+	"binnacle/projections"
 	"binnacle/projections/index/clause"
+	"binnacle/projections/index/keys"
 	"binnacle/projections/index/sets"
 	"binnacle/projections/index/sql"
 )
+
+const op = "index.Search"
+
+// search is one query under way.
+type search struct {
+	sql.At
+	Shared
+	keys.Hasher
+	q         *projections.Query
+	ledger    int64
+	committed bool             // the snapshot is known to be
+	horizon   int64            // the earliest snapshot that is whole, where the search began
+	seen      *sets.View       // of the sets; see view
+	told      []string         // what was done
+	given     []*clause.Access // what the clauses have become at first
+	dates     *clause.DateOrder
+	nothing   string // the parameter whose clause no row can answer
+	counted   bool   // the clauses
+	living    int64  // current resources of the type now, for estimates; -1: not known
+}
+
+// say notes what was done.
+func (x *search) say(format string, args ...any) {
+	x.told = append(x.told, fmt.Sprintf(format, args...))
+}
+
+// elsewhere tells whether the place is that of a version of another type.
+func (x *search) elsewhere() bool { return x.q.Beyond != nil && x.q.Beyond.Type != x.q.Type }
+
+// view is what the search sees of the sets; nil where they can't tell of its snapshot: one that is not committed would end what they know where nothing is, and they hold Sids as 32 bits.
+func (x *search) view() *sets.View {
+	if x.seen == nil && x.Sets != nil && x.committed && x.Snapshot >= x.Origin() && x.Snapshot-x.Origin() < math.MaxUint32 {
+		x.seen = x.Sets.Open(&x.At)
+	}
+	return x.seen
+}
+
+// resolver resolves clauses of the query at the snapshot.
+func (x *search) resolver() *clause.Resolver {
+	return &clause.Resolver{At: &x.At, Wanted: x.q, Many: x.Bounds.Many}
+}
 
 // ask is what one step of a search has to find. It is a value: a step that needs other clauses, or goes on at another place, makes an ask
 // of its own, and what it was given stays as it is.
@@ -115,4 +160,11 @@ func (x ask) probes(s *sql.Statement, but *clause.Access, sid, ref, main string)
 // all is the query's own group.
 func (x ask) all() *clause.Group {
 	return &clause.Group{Ledger: x.ledger, Many: x.Bounds.Many, Accesses: x.accesses}
+}
+
+// Shared is what the searches of a generation share: what is known of its rows, and the bounds of the planner.
+type Shared struct {
+	Counts *Counts      // nil: each search counts for itself
+	Sets   *sets.Memory // nil: every search reads rows
+	Bounds sets.Bounds
 }

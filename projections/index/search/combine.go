@@ -84,9 +84,9 @@ func (p *plan) combine() (found []match, done bool, err error) {
 }
 
 // combined is combine for one phase, with one more clause. Where a clause has few rows it waits for little: to sort them takes less.
-func (x ask) combined(o, by order, more *clause.Access, phase phase, driver *clause.Access, limit int) (found []match, done bool, err error) {
+func (x chooser) combined(o, by order, more *clause.Access, phase phase, driver *clause.Access, limit int) (found []match, done bool, err error) {
 	if more != nil {
-		x = x.also(more)
+		x.ask = x.also(more)
 	}
 	resume := x.after.phase == phase
 	t, err := x.intersect(driver.ToRead(), driver == nil)
@@ -100,7 +100,7 @@ func (x ask) combined(o, by order, more *clause.Access, phase phase, driver *cla
 }
 
 // picked is pick, and says so.
-func (x ask) picked(t *intersection, by order, phase phase, resume bool, limit int) (found []match, done bool, err error) {
+func (x chooser) picked(t *intersection, by order, phase phase, resume bool, limit int) (found []match, done bool, err error) {
 	x.choose(byMerge, "so few match that to pick the first costs less than a walk")
 	x.say("%s, the first of them by %s%s", x.describe(t), by.name(), checkedFor(t.left))
 	found, err = x.pick(t, by, phase, resume, limit)
@@ -110,7 +110,7 @@ func (x ask) picked(t *intersection, by order, phase phase, resume bool, limit i
 // firstByMain answers with the matches that come first by main date: it picks them by main dates in memory, or finds them in a list that
 // is in this order, or reads and sorts all. For main dates that are not there it waits where that costs less. Done is false where none of
 // these is possible.
-func (x ask) firstByMain(t *intersection, o order, phase phase, resume bool, limit int) (found []match, done bool, err error) {
+func (x chooser) firstByMain(t *intersection, o order, phase phase, resume bool, limit int) (found []match, done bool, err error) {
 	matches, roomy := t.count(), t.sets.RoomForMains()
 	missing := t.sets.MissingMains(t.found)
 	if roomy && (matches > x.Bounds.Read || missing == 0) {
@@ -148,7 +148,7 @@ func (x ask) firstByMain(t *intersection, o order, phase phase, resume bool, lim
 }
 
 // collectMatches reads the matches and sorts them.
-func (x ask) collectMatches(t *intersection, o order, phase phase, limit int) ([]match, bool, error) {
+func (x chooser) collectMatches(t *intersection, o order, phase phase, limit int) ([]match, bool, error) {
 	words := x.describe(t)
 	x.say("all of %s, sorted%s", words, checkedFor(t.left))
 	x.choose(byMerge, "the matches are few enough to be sorted")

@@ -32,7 +32,7 @@ type estimate struct {
 
 // likely is about how many rows a clause has. Where it is only known that they are more than so many, it is the geometric middle between
 // that and all of the type.
-func (x *search) likely(a *clause.Access) float64 {
+func (x chooser) likely(a *clause.Access) float64 {
 	rows, all := float64(a.Count), float64(x.rowsOfType())
 	switch {
 	case a.Count < 0:
@@ -44,7 +44,7 @@ func (x *search) likely(a *clause.Access) float64 {
 }
 
 // expected is how many versions of the type answer all of some clauses.
-func (x *search) expected(clauses []*clause.Access) float64 {
+func (x chooser) expected(clauses []*clause.Access) float64 {
 	all := float64(max(x.rowsOfType(), 1))
 	matches := all
 	for _, a := range clauses {
@@ -57,7 +57,7 @@ func (x *search) expected(clauses []*clause.Access) float64 {
 
 // walkedRow is what a row of a walk costs over the rows of a clause, or of the type: its version is asked for each of the others that
 // don't bound the walk.
-func (x ask) walkedRow(walked *clause.Access) float64 {
+func (x chooser) walkedRow(walked *clause.Access) float64 {
 	cost := float64(walkedRow)
 	for _, a := range x.accesses {
 		if a != walked && !a.Ordered && !(a.Aligned && x.by == orderMain) {
@@ -68,7 +68,7 @@ func (x ask) walkedRow(walked *clause.Access) float64 {
 }
 
 // walkedAtMost is how many rows a walk of the order meets until its end, over the rows of a clause or, nil, of the type.
-func (x ask) walkedAtMost(over *clause.Access) float64 {
+func (x chooser) walkedAtMost(over *clause.Access) float64 {
 	rows := float64(x.rowsOfType())
 	for _, a := range x.ordered() {
 		rows = min(rows, x.likely(a))
@@ -81,26 +81,26 @@ func (x ask) walkedAtMost(over *clause.Access) float64 {
 
 // walkCost is what it takes to walk the order until a page is full, over the rows of a clause or, nil, of the type, where the matches are
 // spread over the order.
-func (x ask) walkCost(over *clause.Access, limit int) estimate {
+func (x chooser) walkCost(over *clause.Access, limit int) estimate {
 	rows := x.walkedAtMost(over)
 	walked := min(rows, float64(limit)*rows/max(x.expected(x.positive()), 1))
 	return estimate{rows: walked, time: walked * x.walkedRow(over)}
 }
 
 // sortCost is what it takes to read all versions of a clause, each asked for the others, and to sort them.
-func (x ask) sortCost(driver *clause.Access) estimate {
+func (x chooser) sortCost(driver *clause.Access) estimate {
 	rows := float64(driver.Count)
 	return estimate{rows: rows, time: rows * (sortedRow - walkedRow + x.walkedRow(driver))}
 }
 
 // walkCostsLess tells whether to walk the order of a date or string costs less than to read all versions of a clause and sort them. The
 // matches may all stand at the end of the order: then, too, the walk must not cost several times as much.
-func (x ask) walkCostsLess(driver *clause.Access, limit int) bool {
+func (x chooser) walkCostsLess(driver *clause.Access, limit int) bool {
 	return x.walkMayCostLess(driver, limit) && x.walkedAtMost(nil)*x.walkedRow(nil) < 4*x.sortCost(driver).time
 }
 
 // walkMayCostLess tells the same where the matches are spread over the order.
-func (x ask) walkMayCostLess(driver *clause.Access, limit int) bool {
+func (x chooser) walkMayCostLess(driver *clause.Access, limit int) bool {
 	if x.living <= 0 || driver.Count <= limit || slices.ContainsFunc(x.positive(), func(a *clause.Access) bool { return a.Count < 0 }) {
 		return false
 	}
@@ -111,7 +111,7 @@ func (x ask) walkMayCostLess(driver *clause.Access, limit int) bool {
 }
 
 // setsCost is what it takes to combine the sets of clauses, to ask what is in all of them for the other clauses, and to pick a page.
-func (x ask) setsCost(sets []*clause.Access, limit int) estimate {
+func (x chooser) setsCost(sets []*clause.Access, limit int) estimate {
 	positive := x.positive()
 	e := estimate{rows: x.expected(positive), unread: x.unread(sets)}
 	e.time = e.unread*setRow + min(e.rows, float64(limit))*walkedRow
@@ -130,7 +130,7 @@ func (x ask) setsCost(sets []*clause.Access, limit int) estimate {
 }
 
 // unread is how many rows have to be read for the sets of clauses that are not in memory.
-func (x *search) unread(sets []*clause.Access) (rows float64) {
+func (x chooser) unread(sets []*clause.Access) (rows float64) {
 	v := x.view()
 	for _, a := range sets {
 		if _, known := v.Count(a.Names()); v != nil && !known && a.Held == nil {
@@ -142,7 +142,7 @@ func (x *search) unread(sets []*clause.Access) (rows float64) {
 
 // setsCostMore tells whether to read the sets that are missing takes longer than to walk on, by what a trial has met, and over how many
 // rows to walk.
-func (x ask) setsCostMore(sets []*clause.Access, t *trial, limit int) (rows int, more bool) {
+func (x chooser) setsCostMore(sets []*clause.Access, t *trial, limit int) (rows int, more bool) {
 	if len(t.found) == 0 {
 		return 0, false
 	}
@@ -156,14 +156,14 @@ func (x ask) setsCostMore(sets []*clause.Access, t *trial, limit int) (rows int,
 }
 
 // mergeCostsLess tells whether to merge the first rows of so many keys takes less than to read the sets of theirs that are missing.
-func (x *search) mergeCostsLess(walked *clause.Access, keys, inMemory int) bool {
+func (x chooser) mergeCostsLess(walked *clause.Access, keys, inMemory int) bool {
 	missing := 1 - float64(inMemory)/float64(keys)
 	return x.likely(walked)*missing*setRow > float64(keys)*mergedKey
 }
 
 // heldCostsLess tells whether to go through so many rows of dates in memory, until a page of the matches is met, takes less than to sort
 // the matches.
-func (x *search) heldCostsLess(rows, matches, limit int) bool {
+func (x chooser) heldCostsLess(rows, matches, limit int) bool {
 	held := float64(rows) * min(1, float64(limit)/float64(max(matches, 1)))
 	x.weigh(byMerge, estimate{rows: float64(matches), time: held * heldRow})
 	return held*heldRow <= float64(matches)*sortedRow
@@ -180,7 +180,7 @@ type firstCosts struct {
 
 // firstCost estimates them: infinite is what is not possible. held tells whether the main dates are in memory, roomy whether there is room
 // for those that are missing.
-func (x ask) firstCost(t *intersection, missing int, held, roomy bool, limit int) (c firstCosts) {
+func (x chooser) firstCost(t *intersection, missing int, held, roomy bool, limit int) (c firstCosts) {
 	matches := t.count()
 	c.pick, c.sort, c.sieve = float64(matches)*setMember, math.Inf(1), math.Inf(1)
 	if !held {
@@ -202,7 +202,7 @@ func (x ask) firstCost(t *intersection, missing int, held, roomy bool, limit int
 
 // rarest is the key with the fewest rows of those that sets are made of, and its rows; where none has fewer, that of the type, whose rows
 // may not be known.
-func (x ask) rarest() (key int64, rows int) {
+func (x chooser) rarest() (key int64, rows int) {
 	key, rows = x.ledger, int(x.living)
 	for _, a := range x.positive() {
 		if keys := a.AsSet(); len(keys) == 1 && len(a.OnRow) == 0 && (rows <= 0 || a.Count > 0 && a.Count < rows) {
@@ -210,11 +210,6 @@ func (x ask) rarest() (key int64, rows int) {
 		}
 	}
 	return key, rows
-}
-
-// narrows tells whether to read the rows of a clause costs less than to ask each of the versions that are left.
-func (t *intersection) narrows(a *clause.Access) bool {
-	return t.found != nil && a.Count >= 0 && a.Count <= t.sets.Bounds().Many && a.Count/8 < t.count() && !a.Negate && a.Readable() && !a.Aligned
 }
 
 // probeCost is what it costs to ask one version.

@@ -9,8 +9,9 @@ import (
 )
 
 // estimated is an ask over a type with so many current resources, by main date.
-func estimated(living int64, accesses ...*clause.Access) ask {
-	return ask{search: &search{q: &projections.Query{}, living: living}, accesses: accesses, by: orderMain}
+func estimated(living int64, accesses ...*clause.Access) chooser {
+	whole := ask{search: &search{q: &projections.Query{}, living: living}, accesses: accesses, by: orderMain}
+	return chooser{whole, &choice{}}
 }
 
 // countedClause is a clause of a key with so many rows; more: there are more.
@@ -25,7 +26,7 @@ func TestAWalkIsEstimatedByHowManyMatch(t *testing.T) {
 	half, rare := countedClause(5_000, false), countedClause(100, false)
 	for _, c := range []struct {
 		name       string
-		x          ask
+		x          chooser
 		over       *clause.Access
 		rows, time float64
 	}{

@@ -16,7 +16,7 @@ import (
 // nothing else. Only near its ends a version may have a main date inside and not match.
 
 // countDates counts with the stretch that clauses about the main date bound; known is false where there are none, or another clause has few rows.
-func (x ask) countDates() (n int64, known bool, err error) {
+func (x chooser) countDates() (n int64, known bool, err error) {
 	var dates, others []*clause.Access
 	for _, a := range x.accesses {
 		if a.Aligned && !a.Negate {
@@ -28,7 +28,7 @@ func (x ask) countDates() (n int64, known bool, err error) {
 	if len(dates) == 0 || x.view() == nil {
 		return 0, false, nil
 	}
-	if err := x.walking(orderMain).count(); err != nil || x.nothing != "" {
+	if err := x.asking(x.walking(orderMain)).count(); err != nil || x.nothing != "" {
 		return 0, x.nothing != "", err
 	}
 	if least := least(slices.DeleteFunc(positive(others), func(a *clause.Access) bool { return a.Count < 0 })); least != nil && least.Count <= x.Bounds.Few {
@@ -47,7 +47,7 @@ func (x ask) countDates() (n int64, known bool, err error) {
 			continue
 		}
 		stretch := clause.HeldAs("the dates", part.found)
-		more, counted, known, err := x.with(part.also).also(stretch).countSets()
+		more, counted, known, err := x.asking(x.with(part.also).also(stretch)).countSets()
 		if err != nil || !known {
 			return 0, false, err
 		}
@@ -61,7 +61,7 @@ func (x ask) countDates() (n int64, known bool, err error) {
 
 // readStretch reads the versions of the type whose main date clauses let pass: those that all of them let pass for sure, and those that have to be asked. It reads portions, so that
 // the memory it takes is bounded.
-func (x ask) readStretch(dates []*clause.Access) (sure, edges *roaring.Bitmap, err error) {
+func (x chooser) readStretch(dates []*clause.Access) (sure, edges *roaring.Bitmap, err error) {
 	within, inside := x.bounds(nil), sets.Interval{Low: math.MinInt64, High: math.MaxInt64}
 	for _, a := range dates {
 		if a.Sure == nil {

@@ -14,7 +14,7 @@ import (
 const recountAfter = 500
 
 // mostlyClosed tells whether most rows of the type belong to superseded versions.
-func (x *search) mostlyClosed() (bool, error) {
+func (x chooser) mostlyClosed() (bool, error) {
 	v := x.view()
 	if v == nil || x.living < 0 || x.living > int64(x.Bounds.Rows) {
 		return false, nil
@@ -36,7 +36,7 @@ func (x *search) mostlyClosed() (bool, error) {
 }
 
 // onlyCurrent are the current versions of the type as a clause where most of its rows are superseded, and no other clause is known to find fewer; nil elsewhere, or where they can't be had.
-func (x ask) onlyCurrent(o order) (*clause.Access, error) {
+func (x chooser) onlyCurrent(o order) (*clause.Access, error) {
 	if least := least(x.counting()); least != nil && least.Count >= 0 && !least.Assumed && least.Count <= min(x.Bounds.Few, int(x.living)) {
 		return nil, nil
 	}
@@ -51,7 +51,7 @@ func (x ask) onlyCurrent(o order) (*clause.Access, error) {
 }
 
 // currentClause are the current versions of the type as a clause; nil where they can't be had.
-func (x *search) currentClause() (*clause.Access, error) {
+func (x chooser) currentClause() (*clause.Access, error) {
 	found, err := x.view().CurrentOf(x.ledger)
 	if found == nil || err != nil {
 		return nil, err
@@ -66,13 +66,13 @@ func (x *search) currentClause() (*clause.Access, error) {
 }
 
 // askCurrent is the same asked of the current versions. A clause of many keys is read then: no order merges them any more.
-func (x ask) askCurrent(current *clause.Access) (ask, error) {
-	x = x.also(current)
+func (x chooser) askCurrent(current *clause.Access) (chooser, error) {
+	x.ask = x.also(current)
 	return x, x.readManyKeys()
 }
 
 // rowsOfType is how many rows a walk of the type meets, as far as that is known.
-func (x *search) rowsOfType() int64 {
+func (x chooser) rowsOfType() int64 {
 	rows := x.living
 	if counted, known := x.view().TypeRows(x.ledger); known {
 		rows = max(rows, int64(counted.Rows))
@@ -84,7 +84,7 @@ func (x *search) rowsOfType() int64 {
 const newestSids = 1 << 12
 
 // newestClosed tells whether many of the versions that were written last are superseded already: created, and deleted or updated soon. As a rule it asks no statement.
-func (x *search) newestClosed() (bool, error) {
+func (x chooser) newestClosed() (bool, error) {
 	v := x.view()
 	if v == nil || x.Snapshot-x.Origin() < int64(x.Bounds.Tried) {
 		return false, nil

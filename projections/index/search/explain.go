@@ -9,29 +9,24 @@ import (
 	"binnacle/projections/index/clause"
 )
 
-// account is what a search tells of how it was answered.
-type account struct {
-	told    []string            // what was done
+// choice is which way was taken to answer a search.
+type choice struct {
 	kind    wayKind             // of the way that was taken
 	why     string              // it was taken
 	weighed [wayKinds]*estimate // what decided; nil: a way that was not weighed
 }
 
-func (a *account) say(format string, args ...any) {
-	a.told = append(a.told, fmt.Sprintf(format, args...))
-}
-
 // choose notes which way is taken, and why.
-func (a *account) choose(kind wayKind, format string, args ...any) {
-	a.kind, a.why = kind, fmt.Sprintf(format, args...)
+func (c *choice) choose(kind wayKind, format string, args ...any) {
+	c.kind, c.why = kind, fmt.Sprintf(format, args...)
 }
 
 // weigh notes what a way was expected to take when it was held against another.
-func (a *account) weigh(kind wayKind, e estimate) { a.weighed[kind] = &e }
+func (c *choice) weigh(kind wayKind, e estimate) { c.weighed[kind] = &e }
 
 // explain tells of every clause how many rows it has, of every way what it would cost, and which one was taken. What the choice did not
 // need to know is counted now; an estimate that has decided is told as it was then.
-func (x ask) explain(limit int) (string, error) {
+func (x chooser) explain(limit int) (string, error) {
 	done := fmt.Sprintf("%d statements, %d rows read", x.Asked, x.Rows)
 	if x.nothing != "" || x.q.Limit == 0 {
 		return done, nil
@@ -55,7 +50,7 @@ func (x ask) explain(limit int) (string, error) {
 }
 
 // rowsWords tells how many rows of the index a clause has, superseded ones among them, and what becomes of them.
-func (x ask) rowsWords(a *clause.Access) string {
+func (x chooser) rowsWords(a *clause.Access) string {
 	words := fmt.Sprintf("%d rows", a.Count)
 	switch {
 	case a.Negate:
@@ -79,7 +74,7 @@ func (x ask) rowsWords(a *clause.Access) string {
 }
 
 // waysWords tells of the ways in the order of their estimates.
-func (x ask) waysWords(limit int) []string {
+func (x chooser) waysWords(limit int) []string {
 	var over *clause.Access // the clause that is walked
 	var counted []*clause.Access
 	for _, a := range x.positive() {

@@ -10,13 +10,13 @@ import (
 )
 
 func TestSetsTellOfSnapshotsThatAreCommitted(t *testing.T) {
-	engine := Engine{Sets: sets.New(nil, sets.Bounds{}.OrDefault())}
+	engine := Shared{Sets: sets.New(nil, sets.Bounds{}.OrDefault())}
 	for _, c := range []struct {
 		snapshot  int64
 		committed bool
 		want      bool
 	}{{keys.FirstSid(0), true, true}, {keys.FirstSid(0), false, false}, {-1, true, false}, {1 << 32, true, false}} {
-		x := &search{At: sql.At{Snapshot: c.snapshot}, Engine: engine, committed: c.committed}
+		x := &search{At: sql.At{Snapshot: c.snapshot}, Shared: engine, committed: c.committed}
 		if got := x.view() != nil; got != c.want {
 			t.Errorf("the snapshot %d, committed %t: sets are used %t", c.snapshot, c.committed, got)
 		}

@@ -11,7 +11,7 @@ import (
 // holdRanges finds, in memory, the versions that clauses of ranges find or, where their rows say more than their lower ends, those that may
 // answer them. What is not in memory is read for this search alone, up to so many rows, and in the background as a whole when it is asked for again. What has too many
 // rows, or is bounded by the order anyway, is left as it is. It tells whether nothing is left that could have been read.
-func (x *search) holdRanges(accesses []*clause.Access, most int) (all bool, err error) {
+func (x chooser) holdRanges(accesses []*clause.Access, most int) (all bool, err error) {
 	v := x.view()
 	if v == nil {
 		return false, nil
@@ -50,7 +50,7 @@ func (x *search) holdRanges(accesses []*clause.Access, most int) (all bool, err 
 }
 
 // amongMore tells whether quantities in one unit stand among more rows than some, those of the other units: to find few of them takes as long as to read these.
-func (x *search) amongMore(a *clause.Access, most int) (more bool, err error) {
+func (x chooser) amongMore(a *clause.Access, most int) (more bool, err error) {
 	s := x.Statement()
 	var parts []string
 	for _, sc := range a.Scans {
@@ -82,7 +82,7 @@ func rangesOf(v *sets.View, a *clause.Access) (held map[sets.Name]*sets.Range, w
 }
 
 // heldInMemory tells whether the rows of the clauses that can be held are in memory.
-func (x *search) heldInMemory(accesses []*clause.Access) bool {
+func (x chooser) heldInMemory(accesses []*clause.Access) bool {
 	for _, a := range accesses {
 		if !a.CanBeHeld() {
 			continue

@@ -227,3 +227,34 @@ func (x ask) describe(t *intersection) string {
 	}
 	return fmt.Sprintf("%d versions by %s", t.count(), words)
 }
+
+// settable are the clauses that sets can answer, or with ranges those that sets can narrow; ready tells whether all of these sets are in
+// memory.
+func (x ask) settable(ranges bool) (sets []*clause.Access, ready bool) {
+	ready = true
+	for _, a := range x.positive() {
+		if a.Held != nil {
+			sets = append(sets, a)
+			continue
+		}
+		if a.AsSet() == nil && (!ranges || !a.OnlyScans() || len(a.Scans) == 0 || a.Aligned) {
+			continue
+		}
+		sets = append(sets, a)
+		count, known := x.view().Count(a.Names())
+		if ready = ready && known; known && a.AsSet() != nil {
+			a.Counts(count, false)
+		}
+	}
+	return sets, ready
+}
+
+// access are the versions as a clause.
+func (t *intersection) access(words string) *clause.Access {
+	return clause.CurrentVersions(words, sets.SidsIn(t.found, t.first))
+}
+
+// narrows tells whether to read the rows of a clause costs less than to ask each of the versions that are left.
+func (t *intersection) narrows(a *clause.Access) bool {
+	return t.found != nil && a.Count >= 0 && a.Count <= t.sets.Bounds().Many && a.Count/8 < t.count() && !a.Negate && a.Readable() && !a.Aligned
+}

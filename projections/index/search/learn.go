@@ -48,7 +48,7 @@ func (p *plan) learnCurrent(further bool) (bool, error) {
 	if current == nil || err != nil {
 		return further, err
 	}
-	if p.ask, err = p.askCurrent(current); err != nil {
+	if p.chooser, err = p.askCurrent(current); err != nil {
 		return false, err
 	}
 	if further = further && current.Count > p.Bounds.Few; !further {
@@ -58,7 +58,7 @@ func (p *plan) learnCurrent(further bool) (bool, error) {
 }
 
 // rareClause is the clause whose versions are all read and sorted; nil when the order is walked.
-func (x ask) rareClause() *clause.Access {
+func (x chooser) rareClause() *clause.Access {
 	least := least(x.counting())
 	if least == nil || least.Count < 0 || least.Count > x.Bounds.Many || x.by == orderMain && least.InOrder() {
 		return nil

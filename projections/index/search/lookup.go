@@ -17,7 +17,7 @@ const resolvedTo = 1_000
 
 // lookUp reads what a clause finds before the search, where that is little: of a chain the keys of the references to the other end, of
 // what others refer to the versions themselves.
-func (x ask) lookUp(a *clause.Access) error {
+func (x chooser) lookUp(a *clause.Access) error {
 	f := a.Follow
 	if f == nil || a.Resolved {
 		return nil
@@ -58,7 +58,7 @@ func (x ask) lookUp(a *clause.Access) error {
 	return err
 }
 
-func (x *search) lookUpVersions(a *clause.Access) error {
+func (x chooser) lookUpVersions(a *clause.Access) error {
 	s := x.Statement()
 	var sids []int64
 	var sid int64
@@ -75,7 +75,7 @@ func (x *search) lookUpVersions(a *clause.Access) error {
 
 // holdFollowed finds, in memory, the versions that a clause finds which follows references; held is false where it can't. What is asked for again is read in
 // the background.
-func (x *search) holdFollowed(a *clause.Access) (held bool, err error) {
+func (x chooser) holdFollowed(a *clause.Access) (held bool, err error) {
 	v := x.view()
 	if a.Held != nil || v == nil || len(a.Choice) > 0 || !a.Follow.Holdable(x.Bounds) {
 		return a.Held != nil, nil
@@ -107,7 +107,7 @@ func (x *search) holdFollowed(a *clause.Access) (held bool, err error) {
 }
 
 // laterFollowed brings the versions that a clause finds up to the snapshot; nil where that takes more than to read them. Those of whom it may find others now are asked.
-func (x *search) laterFollowed(f clause.HeldFollow, before *sets.Set) (*sets.Set, error) {
+func (x chooser) laterFollowed(f clause.HeldFollow, before *sets.Set) (*sets.Set, error) {
 	if x.Snapshot-before.UpTo > int64(x.Bounds.Many) || before.UpTo < x.horizon { // what has been superseded since then may be swept
 		return nil, nil
 	}

@@ -10,7 +10,7 @@ const namedVersions = 20_000
 
 // readManyKeys reads, for this search alone, the versions that clauses of many keys find, up to as many as are held of a key, and those whose strings contain something. Where there
 // are more, many match, and a walk meets them soon.
-func (x ask) readManyKeys() error {
+func (x chooser) readManyKeys() error {
 	for _, a := range x.accesses {
 		most := x.Bounds.Rows
 		switch {

@@ -10,34 +10,13 @@ import (
 	"binnacle/projections"
 	"binnacle/projections/index/clause"
 	"binnacle/projections/index/keys"
-	"binnacle/projections/index/sets"
 	"binnacle/projections/index/sql"
 )
-
-const op = "index.Search"
-
-// search is one query under way.
-type search struct {
-	sql.At
-	Engine
-	account
-	keys.Hasher
-	q         *projections.Query
-	ledger    int64
-	committed bool             // the snapshot is known to be
-	horizon   int64            // the earliest snapshot that is whole, where the search began
-	seen      *sets.View       // of the sets; see view
-	given     []*clause.Access // what the clauses have become at first
-	dates     *clause.DateOrder
-	nothing   string // the parameter whose clause no row can answer
-	counted   bool   // the clauses
-	living    int64  // current resources of the type now, for estimates; -1: not known
-}
 
 // Search answers a query with the tables of a generation. Errors are *events.Error: Invalid for a page token that is not of this
 // query, Unsupported for what the index does not hold, TooCostly for what is beyond its bounds.
 func (e Engine) Search(ctx context.Context, db sql.DB, dialect sql.Dialect, q projections.Query) (projections.Page, error) {
-	x := &search{At: sql.At{Ctx: ctx, DB: db, Dialect: dialect}, Engine: e, q: &q, ledger: keys.Ledger(q.Tenant, q.Type), living: -1}
+	x := &search{At: sql.At{Ctx: ctx, DB: db, Dialect: dialect}, Shared: e.Shared, q: &q, ledger: keys.Ledger(q.Tenant, q.Type), living: -1}
 	if q.Limit < 0 {
 		return projections.Page{}, events.Errorf(events.Invalid, op, "a page cannot have %d versions", q.Limit)
 	}
@@ -47,7 +26,7 @@ func (e Engine) Search(ctx context.Context, db sql.DB, dialect sql.Dialect, q pr
 	}
 	page := projections.Page{Total: -1}
 	r := x.resolver()
-	counted, err := x.begin(r, after)
+	counted, err := begin(x, r, after)
 	if err != nil {
 		return projections.Page{}, err
 	}
@@ -66,12 +45,12 @@ func (e Engine) Search(ctx context.Context, db sql.DB, dialect sql.Dialect, q pr
 		return projections.Page{}, err
 	}
 	x.given, x.nothing = all.Accesses, all.Nothing
-	whole := ask{search: x, accesses: x.given, after: after}
+	whole := chooser{ask{search: x, accesses: x.given, after: after}, &choice{}}
 	var found []match
 	if x.nothing != "" {
 		x.say("no version can match %s", x.nothing)
 	} else if q.Limit > 0 {
-		if whole.last, err = x.locate(after); err != nil {
+		if whole.last, err = locate(x, after); err != nil {
 			return projections.Page{}, err
 		}
 		whole.by = whole.walkedBy(order)
@@ -104,7 +83,7 @@ func (e Engine) Search(ctx context.Context, db sql.DB, dialect sql.Dialect, q pr
 // begin fixes the snapshot. It returns the number of current resources of the type at the snapshot that is committed now, which one
 // statement reads together with it; -1 when the snapshot was given. Versions that are there tell the partition of their tenant; the one
 // that the query names counts where there are none.
-func (x *search) begin(r *clause.Resolver, after place) (int64, error) {
+func begin(x *search, r *clause.Resolver, after place) (int64, error) {
 	living, partition := int64(-1), int64(x.q.Partition)
 	marks, marked := r.InsideMarks(false), int64(1)
 	if after.phase != start && x.q.Snapshot != 0 {
@@ -140,7 +119,7 @@ func (x *search) begin(r *clause.Resolver, after place) (int64, error) {
 }
 
 // locate looks up the sort values of the version that the page before ended with.
-func (x *search) locate(after place) (last edge, err error) {
+func locate(x *search, after place) (last edge, err error) {
 	if after.phase == start {
 		return edge{}, nil
 	}
@@ -165,7 +144,7 @@ func (x *search) locate(after place) (last edge, err error) {
 }
 
 // findNext finds the page that begins at a place.
-func (x ask) findNext(o order, page *projections.Page) ([]match, error) {
+func (x chooser) findNext(o order, page *projections.Page) ([]match, error) {
 	page.After = x.q.After
 	found, err := x.find(o, x.q.Limit+1)
 	if len(found) > x.q.Limit {
@@ -175,11 +154,8 @@ func (x ask) findNext(o order, page *projections.Page) ([]match, error) {
 	return found, err
 }
 
-// elsewhere tells whether the place is that of a version of another type.
-func (x *search) elsewhere() bool { return x.q.Beyond != nil && x.q.Beyond.Type != x.q.Type }
-
 // findBack finds the page that ends at a place, with the version that stands there where it is one of the type: it walks the order from its end.
-func (x ask) findBack(o order, page *projections.Page) ([]match, error) {
+func (x chooser) findBack(o order, page *projections.Page) ([]match, error) {
 	page.Next = x.q.After
 	var found []match
 	limit := x.q.Limit + 1
@@ -211,9 +187,4 @@ func swept(snapshot, horizon int64) error {
 		return nil
 	}
 	return events.Errorf(events.Gone, op, "the snapshot of this search is not kept any more: what has been superseded since is swept; start the search again")
-}
-
-// resolver resolves clauses of the query at the snapshot.
-func (x *search) resolver() *clause.Resolver {
-	return &clause.Resolver{At: &x.At, Wanted: x.q, Many: x.Bounds.Many}
 }

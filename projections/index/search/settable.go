@@ -8,29 +8,8 @@ import (
 	"binnacle/projections/index/sql"
 )
 
-// settable are the clauses that sets can answer, or with ranges those that sets can narrow; ready tells whether all of these sets are in
-// memory.
-func (x ask) settable(ranges bool) (sets []*clause.Access, ready bool) {
-	ready = true
-	for _, a := range x.positive() {
-		if a.Held != nil {
-			sets = append(sets, a)
-			continue
-		}
-		if a.AsSet() == nil && (!ranges || !a.OnlyScans() || len(a.Scans) == 0 || a.Aligned) {
-			continue
-		}
-		sets = append(sets, a)
-		count, known := x.view().Count(a.Names())
-		if ready = ready && known; known && a.AsSet() != nil {
-			a.Counts(count, false)
-		}
-	}
-	return sets, ready
-}
-
 // soonRead tells whether what is missing of the sets of clauses is read within the time of a little walk.
-func (x *search) soonRead(sets []*clause.Access) bool {
+func (x chooser) soonRead(sets []*clause.Access) bool {
 	rows := 0
 	for _, a := range sets {
 		if _, known := x.view().Count(a.Names()); known || a.Held != nil {
@@ -50,7 +29,7 @@ func (x *search) soonRead(sets []*clause.Access) bool {
 }
 
 // prefetch has the sets of clauses read in the background that are missing and have many rows.
-func (x *search) prefetch(asked []*clause.Access) {
+func (x chooser) prefetch(asked []*clause.Access) {
 	v := x.view()
 	if v == nil {
 		return
@@ -65,7 +44,7 @@ func (x *search) prefetch(asked []*clause.Access) {
 }
 
 // walksWell tells whether to walk the rows of one clause in order is best, whatever sets know: they are all matches, or few.
-func (x ask) walksWell() bool {
+func (x chooser) walksWell() bool {
 	walked := x.walked()
 	if walked == nil || len(walked.WalkKeys()) > sql.Inline {
 		return false
@@ -75,7 +54,7 @@ func (x ask) walksWell() bool {
 
 // merges tells whether to walk the rows of many keys of one clause, which are all matches, in order takes less than to read the sets that
 // are missing: with these there may have to be main dates that don't fit in memory, which takes seconds.
-func (x ask) merges() bool {
+func (x chooser) merges() bool {
 	walked, v := x.walked(), x.view()
 	if walked == nil || v == nil || !x.alone(walked) {
 		return false
@@ -89,7 +68,7 @@ func (x ask) merges() bool {
 
 // fewMatches is the same with the matches of the clauses that sets answer in place of these, where they are few enough to be read and
 // sorted, and returns them; else what is asked, and the clause whose rows are read.
-func (x ask) fewMatches(driver *clause.Access, most int) (ask, *clause.Access, error) {
+func (x chooser) fewMatches(driver *clause.Access, most int) (chooser, *clause.Access, error) {
 	if sets, _ := x.settable(false); len(sets) == 0 && driver == nil {
 		return x, driver, nil
 	}
@@ -101,12 +80,7 @@ func (x ask) fewMatches(driver *clause.Access, most int) (ask, *clause.Access, e
 		return x, driver, err
 	}
 	driver = t.access(x.describe(t))
-	return x.with(append([]*clause.Access{driver}, t.left...)), driver, nil
-}
-
-// access are the versions as a clause.
-func (t *intersection) access(words string) *clause.Access {
-	return clause.CurrentVersions(words, sets.SidsIn(t.found, t.first))
+	return x.asking(x.with(append([]*clause.Access{driver}, t.left...))), driver, nil
 }
 
 // anyNamed tells whether versions stand in the place of some clause's many keys.

@@ -16,7 +16,7 @@ const countBack = 10_000
 const estimateRows = 20_000
 
 // total counts the matches at the snapshot as far as the query wants it; -1 when it is not counted.
-func (x ask) total(page *projections.Page, living int64) (int64, error) {
+func (x chooser) total(page *projections.Page, living int64) (int64, error) {
 	q := x.q
 	switch {
 	case q.Total == projections.TotalNone:
@@ -43,7 +43,7 @@ func (x ask) total(page *projections.Page, living int64) (int64, error) {
 }
 
 // livingThen takes what happened since the snapshot from the counter; -1 when that is too much.
-func (x *search) livingThen() (int64, error) {
+func (x chooser) livingThen() (int64, error) {
 	s := x.Statement()
 	end := (x.Partition + 1) << projections.SidBits
 	later := "from " + s.Table("version") + " v where v.sid > " + s.Arg(x.Snapshot) + " and v.sid < " + s.Arg(end)
@@ -60,12 +60,12 @@ func (x *search) livingThen() (int64, error) {
 }
 
 // countAll counts exactly.
-func (x ask) countAll() (int64, error) {
+func (x chooser) countAll() (int64, error) {
 	if n, known, err := x.countDates(); known || err != nil {
 		return n, err
 	}
 	if !x.counted {
-		if err := x.walking(orderSeveral).count(); err != nil {
+		if err := x.asking(x.walking(orderSeveral)).count(); err != nil {
 			return 0, err
 		}
 		if x.nothing != "" {
@@ -97,7 +97,7 @@ func (x ask) countAll() (int64, error) {
 }
 
 // countSets counts with sets, and says what; known is false where there are none to begin with.
-func (x ask) countSets() (n int64, words string, known bool, err error) {
+func (x chooser) countSets() (n int64, words string, known bool, err error) {
 	sets, _ := x.settable(false)
 	if len(sets) == 0 {
 		return 0, "", false, nil
@@ -123,7 +123,7 @@ const countBehind = 20_000
 // countKey counts the current versions that have a key. To count the rows of a stretch costs a tenth of asking for each whether it is
 // closed; so the closed ones are taken off, where they are few, and asked for otherwise. Those that are swept have no rows any more: few
 // are the versions since, or all that are closed. It is one statement that takes them off: rows may disappear between two.
-func (x *search) countKey(key int64) (int64, error) {
+func (x chooser) countKey(key int64) (int64, error) {
 	s := x.Statement()
 	window, closed := int64(0), int64(0)
 	few := max(min(x.living/8, countBehind), 0)
@@ -152,7 +152,7 @@ func (x *search) countKey(key int64) (int64, error) {
 }
 
 // countDriver is the clause with the fewest rows; one that was not counted will do when there is no other.
-func (x ask) countDriver() *clause.Access {
+func (x chooser) countDriver() *clause.Access {
 	var driver *clause.Access
 	for _, a := range x.positive() {
 		if !a.Readable() {
@@ -166,19 +166,19 @@ func (x ask) countDriver() *clause.Access {
 }
 
 // termRows is the FROM and WHERE of the matches among the term rows of one key, which has the main date in its sort column.
-func (x ask) termRows(s *sql.Statement, key int64, driver *clause.Access) string {
+func (x chooser) termRows(s *sql.Statement, key int64, driver *clause.Access) string {
 	return s.Table("term") + " t where t.key = " + s.Arg(key) + " and t.ref < " + s.Arg(x.Before()) + " and " + s.VisibleOfAll("(t.ref >> 2)", x.Snapshot) +
 		x.probes(s, driver, "(t.ref >> 2)", "(t.ref - (t.ref & 3))", "t.sort")
 }
 
 // estimate counts exactly where a clause has few rows, and otherwise takes the share of matches among the first of them for that of
 // all.
-func (x ask) estimate() (int64, error) {
+func (x chooser) estimate() (int64, error) {
 	if n, known, err := x.countDates(); known || err != nil {
 		return n, err
 	}
 	if !x.counted {
-		if err := x.walking(orderSeveral).count(); err != nil || x.nothing != "" {
+		if err := x.asking(x.walking(orderSeveral)).count(); err != nil || x.nothing != "" {
 			return 0, err
 		}
 	}
@@ -203,7 +203,7 @@ func (x ask) estimate() (int64, error) {
 }
 
 // rowsOf is a SELECT of the Sids that a clause finds; nil: of all versions of the type.
-func (x *search) rowsOf(s *sql.Statement, driver *clause.Access) string {
+func (x chooser) rowsOf(s *sql.Statement, driver *clause.Access) string {
 	if driver != nil {
 		return driver.Rows(s, x.Before())
 	}

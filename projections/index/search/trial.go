@@ -71,11 +71,22 @@ func (p *plan) walkOn() ([]match, error) {
 	return append(p.trial.found, found...), err
 }
 
-// sayWalk tells which rows are walked.
-func (x ask) sayWalk() {
-	driver, words := x.walked(), x.q.Type
-	if driver != nil {
-		words = driver.Words
-	}
-	x.say("%s in the order of the main date%s", words, x.checked(driver))
+// walkAligned answers an order by the date parameter that the main date comes from.
+func (p *plan) walkAligned() ([]match, error) {
+	all := !p.inParts()
+	found, _, err := p.inPhases(p.limit, func(phase phase, limit int) (found []match, done bool, err error) {
+		switch {
+		case phase == byMissing && all:
+		case phase == byMissing:
+			found, err = p.walkUpdated(p.order, &p.dates.Without, byMissing, limit)
+		case all:
+			found, err = p.walkOn()
+		default:
+			x := p.also(&p.dates.With)
+			x.sayWalk()
+			found, err = x.walkMain(p.order, limit)
+		}
+		return found, true, err
+	})
+	return found, err
 }

@@ -37,26 +37,6 @@ func (x ask) walked() *clause.Access {
 	return driver
 }
 
-// walkAligned answers an order by the date parameter that the main date comes from.
-func (p *plan) walkAligned() ([]match, error) {
-	all := !p.inParts()
-	found, _, err := p.inPhases(p.limit, func(phase phase, limit int) (found []match, done bool, err error) {
-		switch {
-		case phase == byMissing && all:
-		case phase == byMissing:
-			found, err = p.walkUpdated(p.order, &p.dates.Without, byMissing, limit)
-		case all:
-			found, err = p.walkOn()
-		default:
-			x := p.also(&p.dates.With)
-			x.sayWalk()
-			found, err = x.walkMain(p.order, limit)
-		}
-		return found, true, err
-	})
-	return found, err
-}
-
 // walkKeys reads term rows in the order of the main date. Rows that have the driver's keys need no probe for it.
 func (x ask) walkKeys(keys []int64, driver *clause.Access, o order, phase phase, resume bool, limit int) ([]match, error) {
 	if len(keys) > sql.Inline {
@@ -327,4 +307,13 @@ func (x *search) readCodings(s *sql.Statement, where func(*sql.Statement) string
 		return nil
 	})
 	return found, err
+}
+
+// sayWalk tells which rows are walked.
+func (x ask) sayWalk() {
+	driver, words := x.walked(), x.q.Type
+	if driver != nil {
+		words = driver.Words
+	}
+	x.say("%s in the order of the main date%s", words, x.checked(driver))
 }

@@ -20,9 +20,21 @@ func (k wayKind) words() string {
 	return [...]string{"none", "walk the order", "read and sort", "combine sets"}[k]
 }
 
+// chooser is what is asked, and what was weighed to choose how to answer it.
+type chooser struct {
+	ask
+	*choice
+}
+
+// asking is the same where something else is asked.
+func (x chooser) asking(other ask) chooser {
+	x.ask = other
+	return x
+}
+
 // plan is how one search is going to be answered. What it has learnt before a way is chosen says [plan.learn].
 type plan struct {
-	ask
+	chooser
 	order  order // that is asked for
 	limit  int
 	driver *clause.Access // the clause whose versions are all read and sorted; nil: none has few enough rows
@@ -59,8 +71,8 @@ func ways() []way {
 }
 
 // find chooses how to answer and returns up to limit matches in order.
-func (x ask) find(o order, limit int) ([]match, error) {
-	p := &plan{ask: x, order: o, limit: limit}
+func (x chooser) find(o order, limit int) ([]match, error) {
+	p := &plan{chooser: x, order: o, limit: limit}
 	if found, done, err := p.learn(); done || err != nil || x.nothing != "" {
 		return found, err
 	}
@@ -127,7 +139,7 @@ func (p *plan) maySort() bool {
 
 // sort reads versions and sorts them. Done is false where there is an index to be walked, and too many versions to be sorted.
 func (p *plan) sort() (found []match, done bool, err error) {
-	o, x, driver := p.order, p.ask, p.driver
+	o, x, driver := p.order, p.chooser, p.driver
 	if p.by != orderMain && p.by != orderUpdated {
 		most := p.Bounds.Many
 		if o.by == orderSeveral && !p.inGroups() || o.by != orderToken && anyNamed(p.accesses) {
