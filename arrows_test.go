@@ -55,8 +55,10 @@ var engine = map[string][]string{
 	"projections/index/sets":  {"projections/index/keys", "projections/index/sql"},
 	"projections/index/clause": {"projections/index/keys", "projections/index/sql", "projections/index/rows",
 		"projections/index/sets"},
-	"projections/index/search": {"projections/index/keys", "projections/index/sql", "projections/index/rows",
+	"projections/index/step": {"projections/index/keys", "projections/index/sql", "projections/index/rows",
 		"projections/index/sets", "projections/index/clause"},
+	"projections/index/search": {"projections/index/keys", "projections/index/sql", "projections/index/rows",
+		"projections/index/sets", "projections/index/clause", "projections/index/step"},
 	"projections/index/current": nil,
 }
 
@@ -324,9 +326,7 @@ func isTest(folder, file string) bool {
 }
 
 // tooLong are the packages and files that are longer, each with the length that it must not grow beyond.
-var tooLong = map[string]int{
-	"projections/index/search": 4600,
-}
+var tooLong = map[string]int{}
 
 func TestPackagesAndFilesCanBeRead(t *testing.T) {
 	lines := map[string]int{}

@@ -6,6 +6,7 @@ import (
 
 	"binnacle/projections/index/clause"
 	"binnacle/projections/index/sets"
+	"binnacle/projections/index/step"
 )
 
 // What the planner estimates, all in one place. Clauses are taken for independent of each other. The constants are microseconds, as they
@@ -59,8 +60,8 @@ func (x chooser) expected(clauses []*clause.Access) float64 {
 // don't bound the walk.
 func (x chooser) walkedRow(walked *clause.Access) float64 {
 	cost := float64(walkedRow)
-	for _, a := range x.accesses {
-		if a != walked && !a.Ordered && !(a.Aligned && x.by == orderMain) {
+	for _, a := range x.Accesses {
+		if a != walked && !a.Ordered && !(a.Aligned && x.By == step.OrderMain) {
 			cost += probeCost(a)
 		}
 	}
@@ -70,7 +71,7 @@ func (x chooser) walkedRow(walked *clause.Access) float64 {
 // walkedAtMost is how many rows a walk of the order meets until its end, over the rows of a clause or, nil, of the type.
 func (x chooser) walkedAtMost(over *clause.Access) float64 {
 	rows := float64(x.rowsOfType())
-	for _, a := range x.ordered() {
+	for _, a := range x.Ordered() {
 		rows = min(rows, x.likely(a))
 	}
 	if over != nil {
@@ -83,7 +84,7 @@ func (x chooser) walkedAtMost(over *clause.Access) float64 {
 // spread over the order.
 func (x chooser) walkCost(over *clause.Access, limit int) estimate {
 	rows := x.walkedAtMost(over)
-	walked := min(rows, float64(limit)*rows/max(x.expected(x.positive()), 1))
+	walked := min(rows, float64(limit)*rows/max(x.expected(x.Positive()), 1))
 	return estimate{rows: walked, time: walked * x.walkedRow(over)}
 }
 
@@ -101,7 +102,7 @@ func (x chooser) walkCostsLess(driver *clause.Access, limit int) bool {
 
 // walkMayCostLess tells the same where the matches are spread over the order.
 func (x chooser) walkMayCostLess(driver *clause.Access, limit int) bool {
-	if x.living <= 0 || driver.Count <= limit || slices.ContainsFunc(x.positive(), func(a *clause.Access) bool { return a.Count < 0 }) {
+	if x.Living <= 0 || driver.Count <= limit || slices.ContainsFunc(x.Positive(), func(a *clause.Access) bool { return a.Count < 0 }) {
 		return false
 	}
 	walk, sort := x.walkCost(nil, limit), x.sortCost(driver)
@@ -112,7 +113,7 @@ func (x chooser) walkMayCostLess(driver *clause.Access, limit int) bool {
 
 // setsCost is what it takes to combine the sets of clauses, to ask what is in all of them for the other clauses, and to pick a page.
 func (x chooser) setsCost(sets []*clause.Access, limit int) estimate {
-	positive := x.positive()
+	positive := x.Positive()
 	e := estimate{rows: x.expected(positive), unread: x.unread(sets)}
 	e.time = e.unread*setRow + min(e.rows, float64(limit))*walkedRow
 	asked := min(x.expected(sets), float64(limit)*x.expected(sets)/max(e.rows, 1))
@@ -121,7 +122,7 @@ func (x chooser) setsCost(sets []*clause.Access, limit int) estimate {
 			e.time += asked * probeCost(a)
 		}
 	}
-	if x.by == orderMain || x.by == orderUpdated {
+	if x.By == step.OrderMain || x.By == step.OrderUpdated {
 		e.time += e.rows * setMember
 	} else {
 		e.time += e.rows * sortedRow
@@ -131,7 +132,7 @@ func (x chooser) setsCost(sets []*clause.Access, limit int) estimate {
 
 // unread is how many rows have to be read for the sets of clauses that are not in memory.
 func (x chooser) unread(sets []*clause.Access) (rows float64) {
-	v := x.view()
+	v := x.View()
 	for _, a := range sets {
 		if _, known := v.Count(a.Names()); v != nil && !known && a.Held == nil {
 			rows += math.Floor(x.likely(a))
@@ -147,8 +148,8 @@ func (x chooser) setsCostMore(sets []*clause.Access, t *trial, limit int) (rows 
 		return 0, false
 	}
 	expected := float64(t.rows*limit) / float64(len(t.found))
-	walk := estimate{rows: expected, time: expected * x.walkedRow(x.walked())}
-	merge := estimate{rows: x.expected(x.positive()), unread: x.unread(sets)}
+	walk := estimate{rows: expected, time: expected * x.walkedRow(x.Walked())}
+	merge := estimate{rows: x.expected(x.Positive()), unread: x.unread(sets)}
 	merge.time = merge.unread * setRow
 	x.weigh(byWalk, walk)
 	x.weigh(byMerge, merge)
@@ -180,8 +181,8 @@ type firstCosts struct {
 
 // firstCost estimates them: infinite is what is not possible. held tells whether the main dates are in memory, roomy whether there is room
 // for those that are missing.
-func (x chooser) firstCost(t *intersection, missing int, held, roomy bool, limit int) (c firstCosts) {
-	matches := t.count()
+func (x chooser) firstCost(t *step.Intersection, missing int, held, roomy bool, limit int) (c firstCosts) {
+	matches := t.Count()
 	c.pick, c.sort, c.sieve = float64(matches)*setMember, math.Inf(1), math.Inf(1)
 	if !held {
 		if c.pick += float64(missing*sets.BlockSids) * setRow; !roomy {
@@ -193,7 +194,7 @@ func (x chooser) firstCost(t *intersection, missing int, held, roomy bool, limit
 	}
 	key, rows := x.rarest()
 	c.key, c.expected = key, float64(limit)*float64(rows)/float64(matches)
-	if rows > 0 && !x.passing {
+	if rows > 0 && !x.Passing {
 		c.sieve = c.expected * sievedRow
 	}
 	x.weigh(byMerge, estimate{rows: float64(matches), time: min(c.pick, c.sort, c.sieve)})
@@ -203,8 +204,8 @@ func (x chooser) firstCost(t *intersection, missing int, held, roomy bool, limit
 // rarest is the key with the fewest rows of those that sets are made of, and its rows; where none has fewer, that of the type, whose rows
 // may not be known.
 func (x chooser) rarest() (key int64, rows int) {
-	key, rows = x.ledger, int(x.living)
-	for _, a := range x.positive() {
+	key, rows = x.Ledger, int(x.Living)
+	for _, a := range x.Positive() {
 		if keys := a.AsSet(); len(keys) == 1 && len(a.OnRow) == 0 && (rows <= 0 || a.Count > 0 && a.Count < rows) {
 			key, rows = keys[0], a.Count
 		}

@@ -6,11 +6,12 @@ import (
 
 	"binnacle/projections"
 	"binnacle/projections/index/clause"
+	"binnacle/projections/index/step"
 )
 
 // estimated is an ask over a type with so many current resources, by main date.
 func estimated(living int64, accesses ...*clause.Access) chooser {
-	whole := ask{search: &search{q: &projections.Query{}, living: living}, accesses: accesses, by: orderMain}
+	whole := step.Ask{Whole: &step.Whole{Wanted: &projections.Query{}, Living: living}, Accesses: accesses, By: step.OrderMain}
 	return chooser{whole, &choice{}}
 }
 
@@ -67,18 +68,18 @@ func TestAWalkIsHeldAgainstASort(t *testing.T) {
 		name   string
 		living int64
 		driver *clause.Access
-		by     orderBy
+		by     step.OrderBy
 		want   bool
 	}{
-		{"most match: the walk soon fills a page", 5_000, countedClause(4_000, false), orderString, true},
-		{"few match: they are sorted", 1_000_000, countedClause(600, false), orderString, false},
-		{"many match, but they may stand at the end of the order", 1_000_000, countedClause(5_000, false), orderString,
+		{"most match: the walk soon fills a page", 5_000, countedClause(4_000, false), step.OrderString, true},
+		{"few match: they are sorted", 1_000_000, countedClause(600, false), step.OrderString, false},
+		{"many match, but they may stand at the end of the order", 1_000_000, countedClause(5_000, false), step.OrderString,
 			false},
-		{"no more than a page", 5_000, countedClause(50, false), orderString, false},
-		{"nothing is known of the type", -1, countedClause(4_000, false), orderString, false},
+		{"no more than a page", 5_000, countedClause(50, false), step.OrderString, false},
+		{"nothing is known of the type", -1, countedClause(4_000, false), step.OrderString, false},
 	} {
 		x := estimated(c.living, c.driver)
-		x.by = c.by
+		x.By = c.by
 		if got := x.walkCostsLess(c.driver, 50); got != c.want {
 			t.Errorf("%s: got %v, want %v", c.name, got, c.want)
 		}

@@ -10,6 +10,7 @@ import (
 	"binnacle/projections/index/clause"
 	"binnacle/projections/index/keys"
 	"binnacle/projections/index/sets"
+	"binnacle/projections/index/step"
 )
 
 // Clauses about the date that the main date comes from are a stretch of the type's list, which is in the order of the main date: to count what lies in it, the stretch is read and
@@ -18,20 +19,20 @@ import (
 // countDates counts with the stretch that clauses about the main date bound; known is false where there are none, or another clause has few rows.
 func (x chooser) countDates() (n int64, known bool, err error) {
 	var dates, others []*clause.Access
-	for _, a := range x.accesses {
+	for _, a := range x.Accesses {
 		if a.Aligned && !a.Negate {
 			dates = append(dates, a)
 		} else {
 			others = append(others, a)
 		}
 	}
-	if len(dates) == 0 || x.view() == nil {
+	if len(dates) == 0 || x.View() == nil {
 		return 0, false, nil
 	}
-	if err := x.asking(x.walking(orderMain)).count(); err != nil || x.nothing != "" {
-		return 0, x.nothing != "", err
+	if err := x.asking(x.Walking(step.OrderMain)).count(); err != nil || x.Nothing != "" {
+		return 0, x.Nothing != "", err
 	}
-	if least := least(slices.DeleteFunc(positive(others), func(a *clause.Access) bool { return a.Count < 0 })); least != nil && least.Count <= x.Bounds.Few {
+	if least := step.Least(slices.DeleteFunc(step.Positive(others), func(a *clause.Access) bool { return a.Count < 0 })); least != nil && least.Count <= x.Bounds.Few {
 		return 0, false, nil
 	}
 	sure, edges, err := x.readStretch(dates)
@@ -42,19 +43,19 @@ func (x chooser) countDates() (n int64, known bool, err error) {
 	for _, part := range []struct {
 		found *roaring.Bitmap
 		also  []*clause.Access
-	}{{sure, others}, {edges, x.accesses}} {
+	}{{sure, others}, {edges, x.Accesses}} {
 		if part.found.IsEmpty() {
 			continue
 		}
 		stretch := clause.HeldAs("the dates", part.found)
-		more, counted, known, err := x.asking(x.with(part.also).also(stretch)).countSets()
+		more, counted, known, err := x.asking(x.With(part.also).Also(stretch)).countSets()
 		if err != nil || !known {
 			return 0, false, err
 		}
 		n, words = n+more, counted
 	}
 	if words != "" {
-		x.say("counted over %s", words)
+		x.Say("counted over %s", words)
 	}
 	return n, true, nil
 }
@@ -62,7 +63,7 @@ func (x chooser) countDates() (n int64, known bool, err error) {
 // readStretch reads the versions of the type whose main date clauses let pass: those that all of them let pass for sure, and those that have to be asked. It reads portions, so that
 // the memory it takes is bounded.
 func (x chooser) readStretch(dates []*clause.Access) (sure, edges *roaring.Bitmap, err error) {
-	within, inside := x.bounds(nil), sets.Interval{Low: math.MinInt64, High: math.MaxInt64}
+	within, inside := x.MainBetween(nil), sets.Interval{Low: math.MinInt64, High: math.MaxInt64}
 	for _, a := range dates {
 		if a.Sure == nil {
 			inside = sets.Interval{Low: math.MaxInt64, High: math.MinInt64}
@@ -74,7 +75,7 @@ func (x chooser) readStretch(dates []*clause.Access) (sure, edges *roaring.Bitma
 	main, ref := within.Low, int64(-1) // of the row that was read last
 	for more := within.Low <= within.High; more; {
 		s := x.Statement()
-		sql := "select " + s.List("y.sort") + ", " + s.List("y.ref") + " from (select t.sort, t.ref from " + s.Table("term") + " t where t.key = " + s.Arg(x.ledger) +
+		sql := "select " + s.List("y.sort") + ", " + s.List("y.ref") + " from (select t.sort, t.ref from " + s.Table("term") + " t where t.key = " + s.Arg(x.Ledger) +
 			" and (t.sort, t.ref) > (" + s.Arg(main) + ", " + s.Arg(ref) + ") and t.sort <= " + s.Arg(within.High) + " and t.ref < " + s.Arg(x.Before()) +
 			fmt.Sprintf(" order by t.sort, t.ref limit %d) y", x.Bounds.Rows)
 		var mains []int64

@@ -5,6 +5,7 @@ import (
 
 	"binnacle/projections/index/clause"
 	"binnacle/projections/index/sql"
+	"binnacle/projections/index/step"
 )
 
 // count estimates the rows of each clause, in one statement or two, as far as the choice depends on it.
@@ -18,19 +19,19 @@ func (x chooser) count() error {
 
 // countFirst counts what takes little; further tells whether the choice depends on more.
 func (x chooser) countFirst() (further bool, err error) {
-	x.counted = true
-	if err := x.countInside(x.accesses); err != nil || x.nothing != "" {
+	x.Counted = true
+	if err := x.countInside(x.Accesses); err != nil || x.Nothing != "" {
 		return false, err
 	}
-	positive := x.counting()
-	if len(positive) == 0 || x.by == orderMain && len(positive) == 1 && positive[0].InOrder() || !slices.ContainsFunc(positive, func(a *clause.Access) bool { return !a.Ordered }) {
+	positive := x.Counting()
+	if len(positive) == 0 || x.By == step.OrderMain && len(positive) == 1 && positive[0].InOrder() || !slices.ContainsFunc(positive, func(a *clause.Access) bool { return !a.Ordered }) {
 		return false, nil
 	}
 	plain := slices.DeleteFunc(slices.Clone(positive), (*clause.Access).CanBeHeld)
-	if err := x.countUpTo(x.Bounds.Few, plain); err != nil {
+	if err := x.CountUpTo(x.Bounds.Few, plain); err != nil {
 		return false, err
 	}
-	if least := least(plain); least != nil && least.Count <= x.Bounds.Few { // the others are asked of what it finds
+	if least := step.Least(plain); least != nil && least.Count <= x.Bounds.Few { // the others are asked of what it finds
 		x.assumeMany()
 		return false, nil
 	}
@@ -39,7 +40,7 @@ func (x chooser) countFirst() (further bool, err error) {
 
 // assumeMany takes what was not counted for many.
 func (x chooser) assumeMany() {
-	for _, a := range x.counting() {
+	for _, a := range x.Counting() {
 		if a.CanBeHeld() && a.Held == nil {
 			a.Count, a.Assumed = x.Bounds.Many+1, true
 		}
@@ -48,17 +49,17 @@ func (x chooser) assumeMany() {
 
 // countFurther reads ranges, and counts what has many rows.
 func (x chooser) countFurther() error {
-	positive := x.counting()
+	positive := x.Counting()
 	if _, err := x.holdRanges(positive, x.Bounds.Rows); err != nil {
 		return err
 	}
-	if err := x.countUpTo(x.Bounds.Few, slices.DeleteFunc(slices.Clone(positive), func(a *clause.Access) bool { return a.Count >= 0 })); err != nil {
+	if err := x.CountUpTo(x.Bounds.Few, slices.DeleteFunc(slices.Clone(positive), func(a *clause.Access) bool { return a.Count >= 0 })); err != nil {
 		return err
 	}
-	if least(positive).Count <= x.Bounds.Few {
+	if step.Least(positive).Count <= x.Bounds.Few {
 		return nil
 	}
-	if x.by == orderMain {
+	if x.By == step.OrderMain {
 		loose, ordered := 0, 0
 		for _, a := range positive {
 			if a.InOrder() {
@@ -74,13 +75,13 @@ func (x chooser) countFurther() error {
 	if err := x.readCounted(positive); err != nil {
 		return err
 	}
-	return x.countUpTo(x.Bounds.Many, positive)
+	return x.CountUpTo(x.Bounds.Many, positive)
 }
 
 // readCounted reads the sets of clauses of a few keys instead of counting these: those that turn out to have few enough rows to be read by a search are in memory
 // then, and need not be counted again.
 func (x chooser) readCounted(accesses []*clause.Access) error {
-	v := x.view()
+	v := x.View()
 	if v == nil {
 		return nil
 	}
@@ -88,7 +89,7 @@ func (x chooser) readCounted(accesses []*clause.Access) error {
 		exact := a.Count >= 0 && !a.More && !a.Assumed
 		return exact || len(a.OnRow) > 0 || len(a.AsSet()) == 0 || len(a.AsSet()) > sql.Inline
 	})
-	asked = x.Counts.recall(x.Statement(), asked, x.Bounds.Many)
+	asked = x.Counts.Recall(x.Statement(), asked, x.Bounds.Many)
 	if len(asked) == 0 {
 		return nil
 	}
@@ -114,7 +115,7 @@ func (x chooser) readCounted(accesses []*clause.Access) error {
 		}
 		a.Counts(rows, rows > x.Bounds.Many)
 	}
-	x.Counts.remember(asked, x.Bounds.Few, x.Bounds.Many)
+	x.Counts.Remember(asked, x.Bounds.Few, x.Bounds.Many)
 	return nil
 }
 
@@ -129,10 +130,10 @@ func (x chooser) countInside(accesses []*clause.Access) error {
 			if err := x.countInside(g.Accesses); err != nil {
 				return err
 			}
-			asked = append(asked, positive(g.Accesses)...)
+			asked = append(asked, step.Positive(g.Accesses)...)
 		}
 		if len(asked) > 0 {
-			if err := x.countUpTo(x.Bounds.Many, asked); err != nil {
+			if err := x.CountUpTo(x.Bounds.Many, asked); err != nil {
 				return err
 			}
 		}

@@ -5,6 +5,7 @@ import (
 
 	"binnacle/projections/index/clause"
 	"binnacle/projections/index/sets"
+	"binnacle/projections/index/step"
 )
 
 // Rows of superseded versions stay until a sweep: 0.4 µs for each one that a walk meets. Where most rows of a type are such, whatever its order, its current versions are
@@ -15,32 +16,32 @@ const recountAfter = 500
 
 // mostlyClosed tells whether most rows of the type belong to superseded versions.
 func (x chooser) mostlyClosed() (bool, error) {
-	v := x.view()
-	if v == nil || x.living < 0 || x.living > int64(x.Bounds.Rows) {
+	v := x.View()
+	if v == nil || x.Living < 0 || x.Living > int64(x.Bounds.Rows) {
 		return false, nil
 	}
-	most := 2*int(x.living) + x.Bounds.Tried
-	known, counted := v.TypeRows(x.ledger)
+	most := 2*int(x.Living) + x.Bounds.Tried
+	known, counted := v.TypeRows(x.Ledger)
 	since := x.Snapshot - known.At
 	if counted && (!known.More && int64(known.Rows)+max(since, 0) <= int64(most) || since <= max(recountAfter, int64(known.Rows)/10)) {
 		return known.More || known.Rows > most, nil
 	}
 	s := x.Statement()
-	sql := "select count(*) from (select 1 from " + s.Table("term") + " t where t.key = " + s.Arg(x.ledger) + " limit " + s.Arg(int64(most)+1) + ") y"
+	sql := "select count(*) from (select 1 from " + s.Table("term") + " t where t.key = " + s.Arg(x.Ledger) + " limit " + s.Arg(int64(most)+1) + ") y"
 	rows, err := x.Number(s, sql)
 	if err != nil {
 		return false, err
 	}
-	v.NoteTypeRows(x.ledger, sets.TypeRows{Rows: int(rows), More: int(rows) > most, At: x.Snapshot})
+	v.NoteTypeRows(x.Ledger, sets.TypeRows{Rows: int(rows), More: int(rows) > most, At: x.Snapshot})
 	return int(rows) > most, nil
 }
 
 // onlyCurrent are the current versions of the type as a clause where most of its rows are superseded, and no other clause is known to find fewer; nil elsewhere, or where they can't be had.
-func (x chooser) onlyCurrent(o order) (*clause.Access, error) {
-	if least := least(x.counting()); least != nil && least.Count >= 0 && !least.Assumed && least.Count <= min(x.Bounds.Few, int(x.living)) {
+func (x chooser) onlyCurrent(o step.Order) (*clause.Access, error) {
+	if least := step.Least(x.Counting()); least != nil && least.Count >= 0 && !least.Assumed && least.Count <= min(x.Bounds.Few, int(x.Living)) {
 		return nil, nil
 	}
-	if byToken := x.by == orderToken || x.by == orderSeveral && !x.walkable(o.keys[0]); byToken && x.living > int64(x.Bounds.Few) { // the codings are walked one by one
+	if byToken := x.By == step.OrderToken || x.By == step.OrderSeveral && !x.Walkable(o.Keys[0]); byToken && x.Living > int64(x.Bounds.Few) { // the codings are walked one by one
 		return nil, nil
 	}
 	mostly, err := x.mostlyClosed()
@@ -52,29 +53,29 @@ func (x chooser) onlyCurrent(o order) (*clause.Access, error) {
 
 // currentClause are the current versions of the type as a clause; nil where they can't be had.
 func (x chooser) currentClause() (*clause.Access, error) {
-	found, err := x.view().CurrentOf(x.ledger)
+	found, err := x.View().CurrentOf(x.Ledger)
 	if found == nil || err != nil {
 		return nil, err
 	}
-	a := clause.HeldAs("what is current of "+x.q.Type, found)
+	a := clause.HeldAs("what is current of "+x.Wanted.Type, found)
 	if a.Count <= x.Bounds.Many {
 		a.ByID, a.Current, a.Sids = true, true, sets.SidsIn(found, x.Origin())
 	} else { // too many to stand in a statement, and each version that is asked is current anyway
-		a.Ledger, a.Updated, a.Spans = x.ledger, []sets.Interval{{Low: math.MinInt64, High: math.MaxInt64}}, []sets.Interval{{Low: math.MinInt64, High: math.MaxInt64}}
+		a.Ledger, a.Updated, a.Spans = x.Ledger, []sets.Interval{{Low: math.MinInt64, High: math.MaxInt64}}, []sets.Interval{{Low: math.MinInt64, High: math.MaxInt64}}
 	}
 	return a, nil
 }
 
 // askCurrent is the same asked of the current versions. A clause of many keys is read then: no order merges them any more.
 func (x chooser) askCurrent(current *clause.Access) (chooser, error) {
-	x.ask = x.also(current)
+	x.Ask = x.Also(current)
 	return x, x.readManyKeys()
 }
 
 // rowsOfType is how many rows a walk of the type meets, as far as that is known.
 func (x chooser) rowsOfType() int64 {
-	rows := x.living
-	if counted, known := x.view().TypeRows(x.ledger); known {
+	rows := x.Living
+	if counted, known := x.View().TypeRows(x.Ledger); known {
 		rows = max(rows, int64(counted.Rows))
 	}
 	return rows
@@ -85,7 +86,7 @@ const newestSids = 1 << 12
 
 // newestClosed tells whether many of the versions that were written last are superseded already: created, and deleted or updated soon. As a rule it asks no statement.
 func (x chooser) newestClosed() (bool, error) {
-	v := x.view()
+	v := x.View()
 	if v == nil || x.Snapshot-x.Origin() < int64(x.Bounds.Tried) {
 		return false, nil
 	}
@@ -103,16 +104,18 @@ func (x chooser) newestClosed() (bool, error) {
 }
 
 // mayPassOver tells whether a walk may meet many superseded versions before it fills a page.
-func (p *plan) mayPassOver() bool { return p.by == orderMain && p.order.descending && !p.inParts() }
+func (p *plan) mayPassOver() bool {
+	return p.By == step.OrderMain && p.order.Descending && !p.inParts()
+}
 
 // passOver answers in the order of the main date where a walk would meet many superseded versions before it fills the page: they are passed
 // over in memory. Done is false where it meets few, or what is current can't be had.
-func (p *plan) passOver() (found []match, done bool, err error) {
+func (p *plan) passOver() (found []step.Match, done bool, err error) {
 	many, err := p.newestClosed()
 	if !many || err != nil {
 		return nil, false, err
 	}
-	v, key := p.view(), p.walkedKeys()[0]
+	v, key := p.View(), p.WalkedKeys()[0]
 	at, tried := v.Passed(key)
 	if since := p.Snapshot - at; !tried || since < 0 || since > recountAfter {
 		if found, done, err = p.tryWalk(p.Bounds.Tried); done || err != nil {
@@ -128,6 +131,6 @@ func (p *plan) passOver() (found []match, done bool, err error) {
 	if err != nil {
 		return nil, false, err
 	}
-	x.passing = true
-	return x.combined(p.order, p.walkedOrder(), nil, byValue, nil, p.limit)
+	x.Passing = true
+	return x.combined(p.order, p.walkedOrder(), nil, step.ByValue, nil, p.limit)
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"binnacle/projections/index/clause"
+	"binnacle/projections/index/step"
 )
 
 // choice is which way was taken to answer a search.
@@ -28,18 +29,18 @@ func (c *choice) weigh(kind wayKind, e estimate) { c.weighed[kind] = &e }
 // need to know is counted now; an estimate that has decided is told as it was then.
 func (x chooser) explain(limit int) (string, error) {
 	done := fmt.Sprintf("%d statements, %d rows read", x.Asked, x.Rows)
-	if x.nothing != "" || x.q.Limit == 0 {
+	if x.Nothing != "" || x.Wanted.Limit == 0 {
 		return done, nil
 	}
-	for _, a := range x.accesses {
+	for _, a := range x.Accesses {
 		if (a.Count < 0 || a.Assumed) && !a.Negate && a.Readable() {
-			if err := x.countUpTo(x.Bounds.Many, []*clause.Access{a}); err != nil {
+			if err := x.CountUpTo(x.Bounds.Many, []*clause.Access{a}); err != nil {
 				return "", err
 			}
 		}
 	}
-	clauses := make([]string, len(x.accesses))
-	for i, a := range x.accesses {
+	clauses := make([]string, len(x.Accesses))
+	for i, a := range x.Accesses {
 		clauses[i] = a.Words + ": " + x.rowsWords(a)
 	}
 	text := done + ". "
@@ -62,8 +63,8 @@ func (x chooser) rowsWords(a *clause.Access) string {
 	case a.Held != nil && !a.Exact:
 		words = fmt.Sprintf("at most %d rows", a.Count)
 	}
-	switch _, known := x.view().Count(a.Names()); {
-	case a.Ordered || a.Aligned && x.by == orderMain:
+	switch _, known := x.View().Count(a.Names()); {
+	case a.Ordered || a.Aligned && x.By == step.OrderMain:
 		words += ", bounds the walk"
 	case a.Once && a.Held != nil:
 		words += ", read for this search"
@@ -77,12 +78,12 @@ func (x chooser) rowsWords(a *clause.Access) string {
 func (x chooser) waysWords(limit int) []string {
 	var over *clause.Access // the clause that is walked
 	var counted []*clause.Access
-	for _, a := range x.positive() {
+	for _, a := range x.Positive() {
 		if a.Count < 0 {
 			continue
 		}
 		counted = append(counted, a)
-		if (a.Ordered || a.WalkKeys() != nil && x.by == orderMain) && x.walkedAtMost(a) < x.walkedAtMost(over) {
+		if (a.Ordered || a.WalkKeys() != nil && x.By == step.OrderMain) && x.walkedAtMost(a) < x.walkedAtMost(over) {
 			over = a
 		}
 	}
@@ -99,7 +100,7 @@ func (x chooser) waysWords(limit int) []string {
 		ways = append(ways, told{kind, words(e), e})
 	}
 	tell(byWalk, x.walkCost(over, limit), func(e estimate) string { return fmt.Sprintf("about %.0f rows", e.rows) })
-	if least := least(counted); least != nil {
+	if least := step.Least(counted); least != nil {
 		tell(bySort, x.sortCost(least), func(estimate) string {
 			if least.More {
 				return fmt.Sprintf("more than %d versions of %s", least.Count-1, least.Words)
@@ -107,7 +108,7 @@ func (x chooser) waysWords(limit int) []string {
 			return fmt.Sprintf("%d versions of %s", least.Count, least.Words)
 		})
 	}
-	if sets, _ := x.settable(true); len(sets) > 0 && x.Sets != nil || x.kind == byMerge {
+	if sets, _ := x.Settable(true); len(sets) > 0 && x.Sets != nil || x.kind == byMerge {
 		tell(byMerge, x.setsCost(sets, limit), func(e estimate) string {
 			return fmt.Sprintf("about %.0f versions, %.0f rows to be read first", e.rows, e.unread)
 		})

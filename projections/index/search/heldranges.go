@@ -12,7 +12,7 @@ import (
 // answer them. What is not in memory is read for this search alone, up to so many rows, and in the background as a whole when it is asked for again. What has too many
 // rows, or is bounded by the order anyway, is left as it is. It tells whether nothing is left that could have been read.
 func (x chooser) holdRanges(accesses []*clause.Access, most int) (all bool, err error) {
-	v := x.view()
+	v := x.View()
 	if v == nil {
 		return false, nil
 	}
@@ -37,7 +37,7 @@ func (x chooser) holdRanges(accesses []*clause.Access, most int) (all bool, err 
 			return false, err
 		}
 		if !among {
-			if a.Held, err = x.versionsUpTo(a, most); err != nil {
+			if a.Held, err = x.VersionsUpTo(a, most); err != nil {
 				return false, err
 			}
 		}
@@ -87,7 +87,7 @@ func (x chooser) heldInMemory(accesses []*clause.Access) bool {
 		if !a.CanBeHeld() {
 			continue
 		}
-		if !x.view().HaveRanges(a.Names()) {
+		if !x.View().HaveRanges(a.Names()) {
 			return false
 		}
 	}

@@ -4,25 +4,26 @@ import (
 	"slices"
 
 	"binnacle/projections/index/clause"
+	"binnacle/projections/index/step"
 )
 
 // learn finds out what the choice depends on, and marks it on the clauses: how many rows each of them has, the rows of those that are read
 // anyway, whether most rows of the type are superseded, and which clauses bound a walk. Where what it would read takes longer than a little
 // walk, it tries one first: done is true when that has filled the page.
-func (p *plan) learn() (found []match, done bool, err error) {
+func (p *plan) learn() (found []step.Match, done bool, err error) {
 	if err := p.readManyKeys(); err != nil {
 		return nil, false, err
 	}
-	p.mayWait = p.by == orderMain && (p.order.by == orderMain || p.after.phase != byMissing && !p.inParts())
+	p.MayWait = p.By == step.OrderMain && (p.order.By == step.OrderMain || p.After.Phase != step.ByMissing && !p.inParts())
 	further, err := p.countFirst()
-	if err != nil || p.nothing != "" {
+	if err != nil || p.Nothing != "" {
 		return nil, false, err
 	}
 	if further, err = p.learnCurrent(further); err != nil {
 		return nil, false, err
 	}
 	if further {
-		if p.mayWait && !p.heldInMemory(p.counting()) {
+		if p.MayWait && !p.heldInMemory(p.Counting()) {
 			if found, done, err = p.tryBeforeRanges(); done || err != nil {
 				return found, done, err
 			}
@@ -31,10 +32,10 @@ func (p *plan) learn() (found []match, done bool, err error) {
 			return nil, false, err
 		}
 	}
-	if found, done, err = p.tryBeforeChains(); done || err != nil || p.nothing != "" {
+	if found, done, err = p.tryBeforeChains(); done || err != nil || p.Nothing != "" {
 		return found, done, err
 	}
-	if err := p.orderTexts(p.order); err != nil {
+	if err := p.OrderTexts(p.order); err != nil {
 		return nil, false, err
 	}
 	p.driver = p.rareClause()
@@ -59,11 +60,11 @@ func (p *plan) learnCurrent(further bool) (bool, error) {
 
 // rareClause is the clause whose versions are all read and sorted; nil when the order is walked.
 func (x chooser) rareClause() *clause.Access {
-	least := least(x.counting())
-	if least == nil || least.Count < 0 || least.Count > x.Bounds.Many || x.by == orderMain && least.InOrder() {
+	least := step.Least(x.Counting())
+	if least == nil || least.Count < 0 || least.Count > x.Bounds.Many || x.By == step.OrderMain && least.InOrder() {
 		return nil
 	}
-	if x.by == orderMain && least.Count > x.Bounds.Few && least.WalkKeys() != nil {
+	if x.By == step.OrderMain && least.Count > x.Bounds.Few && least.WalkKeys() != nil {
 		return nil
 	}
 	return least
@@ -71,11 +72,11 @@ func (x chooser) rareClause() *clause.Access {
 
 // tryBeforeRanges walks a little where ranges are not in memory: two pages of rows, and if the ranges then turn out to have many rows some
 // more.
-func (p *plan) tryBeforeRanges() (found []match, done bool, err error) {
+func (p *plan) tryBeforeRanges() (found []step.Match, done bool, err error) {
 	if found, done, err = p.tryWalk(min(2*p.limit, p.Bounds.Tried)); done || err != nil {
 		return found, done, err
 	}
-	few, err := p.holdRanges(p.counting(), p.Bounds.Many)
+	few, err := p.holdRanges(p.Counting(), p.Bounds.Many)
 	if few || err != nil {
 		return nil, false, err
 	}
@@ -83,9 +84,9 @@ func (p *plan) tryBeforeRanges() (found []match, done bool, err error) {
 }
 
 // tryBeforeChains walks a little where chains lead to many resources, so that many versions are likely to match, before these are looked up.
-func (p *plan) tryBeforeChains() (found []match, done bool, err error) {
-	p.mayWait = false
-	late := slices.DeleteFunc(slices.Clone(p.accesses), func(a *clause.Access) bool { return !a.Late })
+func (p *plan) tryBeforeChains() (found []step.Match, done bool, err error) {
+	p.MayWait = false
+	late := slices.DeleteFunc(slices.Clone(p.Accesses), func(a *clause.Access) bool { return !a.Late })
 	if len(late) == 0 {
 		return nil, false, nil
 	}

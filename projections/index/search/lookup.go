@@ -9,6 +9,7 @@ import (
 	"binnacle/projections/index/keys"
 	"binnacle/projections/index/sets"
 	"binnacle/projections/index/sql"
+	"binnacle/projections/index/step"
 )
 
 // resolvedTo is up to how many resources the other end of a chain is looked up before the search: the chain is a reference with that
@@ -22,7 +23,7 @@ func (x chooser) lookUp(a *clause.Access) error {
 	if f == nil || a.Resolved {
 		return nil
 	}
-	if slices.Contains(x.given, a) {
+	if slices.Contains(x.Given, a) {
 		if held, err := x.holdFollowed(a); held || err != nil {
 			return err
 		}
@@ -35,7 +36,7 @@ func (x chooser) lookUp(a *clause.Access) error {
 	if f.Reverse {
 		return x.lookUpVersions(a)
 	}
-	if a.Late = x.mayWait && slices.Contains(x.given, a) && slices.ContainsFunc(f.Targets, func(t *clause.Target) bool { return t.Driver().Count > x.Bounds.Few/4 }); a.Late {
+	if a.Late = x.MayWait && slices.Contains(x.Given, a) && slices.ContainsFunc(f.Targets, func(t *clause.Target) bool { return t.Driver().Count > x.Bounds.Few/4 }); a.Late {
 		return nil
 	}
 	a.OwnKeys, a.OwnOnRow = len(a.Keys), len(a.OnRow)
@@ -76,16 +77,16 @@ func (x chooser) lookUpVersions(a *clause.Access) error {
 // holdFollowed finds, in memory, the versions that a clause finds which follows references; held is false where it can't. What is asked for again is read in
 // the background.
 func (x chooser) holdFollowed(a *clause.Access) (held bool, err error) {
-	v := x.view()
+	v := x.View()
 	if a.Held != nil || v == nil || len(a.Choice) > 0 || !a.Follow.Holdable(x.Bounds) {
 		return a.Held != nil, nil
 	}
-	name := sets.Kind{Table: sets.FollowTable}.Name(int64(mark(x.Dialect, a)))
+	name := sets.Kind{Table: sets.FollowTable}.Name(int64(step.Mark(x.Dialect, a)))
 	k, again := v.SetOrAsk(name)
 	if k != nil && (k.Large || k.UpTo > x.Snapshot) {
 		return false, nil
 	}
-	f := a.HeldFollow(x.ledger)
+	f := a.HeldFollow(x.Ledger)
 	if k != nil && k.UpTo < x.Snapshot {
 		if k, err = x.laterFollowed(f, k); err != nil {
 			return false, err
@@ -108,7 +109,7 @@ func (x chooser) holdFollowed(a *clause.Access) (held bool, err error) {
 
 // laterFollowed brings the versions that a clause finds up to the snapshot; nil where that takes more than to read them. Those of whom it may find others now are asked.
 func (x chooser) laterFollowed(f clause.HeldFollow, before *sets.Set) (*sets.Set, error) {
-	if x.Snapshot-before.UpTo > int64(x.Bounds.Many) || before.UpTo < x.horizon { // what has been superseded since then may be swept
+	if x.Snapshot-before.UpTo > int64(x.Bounds.Many) || before.UpTo < x.Horizon { // what has been superseded since then may be swept
 		return nil, nil
 	}
 	s := x.Statement()

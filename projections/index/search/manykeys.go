@@ -1,6 +1,9 @@
 package search
 
-import "binnacle/projections/index/sets"
+import (
+	"binnacle/projections/index/sets"
+	"binnacle/projections/index/step"
+)
 
 // A version is held against many keys by looking for a row of each of them: a thousand references cost a millisecond for one version, and a walk that meets thousands ends
 // with the time of the search. So a clause of many keys is read before the walk, where it is not itself the order that is merged.
@@ -11,15 +14,15 @@ const namedVersions = 20_000
 // readManyKeys reads, for this search alone, the versions that clauses of many keys find, up to as many as are held of a key, and those whose strings contain something. Where there
 // are more, many match, and a walk meets them soon.
 func (x chooser) readManyKeys() error {
-	for _, a := range x.accesses {
+	for _, a := range x.Accesses {
 		most := x.Bounds.Rows
 		switch {
 		case a.OnlyWords():
 			most = 10 * x.Bounds.Many
-		case !a.ManyKeys() || x.by == orderMain && a.WalkKeys() != nil && x.alone(a):
+		case !a.ManyKeys() || x.By == step.OrderMain && a.WalkKeys() != nil && x.Alone(a):
 			continue
 		}
-		found, err := x.versionsUpTo(a, most)
+		found, err := x.VersionsUpTo(a, most)
 		if err != nil {
 			return err
 		}

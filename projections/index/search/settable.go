@@ -12,7 +12,7 @@ import (
 func (x chooser) soonRead(sets []*clause.Access) bool {
 	rows := 0
 	for _, a := range sets {
-		if _, known := x.view().Count(a.Names()); known || a.Held != nil {
+		if _, known := x.View().Count(a.Names()); known || a.Held != nil {
 			continue
 		}
 		if !a.ReadSoon(x.Bounds) {
@@ -20,7 +20,7 @@ func (x chooser) soonRead(sets []*clause.Access) bool {
 		}
 		rows += a.Count
 	}
-	v := x.view()
+	v := x.View()
 	if v == nil || !v.Soon(rows) {
 		return false
 	}
@@ -30,7 +30,7 @@ func (x chooser) soonRead(sets []*clause.Access) bool {
 
 // prefetch has the sets of clauses read in the background that are missing and have many rows.
 func (x chooser) prefetch(asked []*clause.Access) {
-	v := x.view()
+	v := x.View()
 	if v == nil {
 		return
 	}
@@ -45,18 +45,18 @@ func (x chooser) prefetch(asked []*clause.Access) {
 
 // walksWell tells whether to walk the rows of one clause in order is best, whatever sets know: they are all matches, or few.
 func (x chooser) walksWell() bool {
-	walked := x.walked()
+	walked := x.Walked()
 	if walked == nil || len(walked.WalkKeys()) > sql.Inline {
 		return false
 	}
-	return x.alone(walked) || walked.Count >= 0 && walked.Count <= x.Bounds.Few || x.othersAreAsked(walked)
+	return x.Alone(walked) || walked.Count >= 0 && walked.Count <= x.Bounds.Few || x.OthersAreAsked(walked)
 }
 
 // merges tells whether to walk the rows of many keys of one clause, which are all matches, in order takes less than to read the sets that
 // are missing: with these there may have to be main dates that don't fit in memory, which takes seconds.
 func (x chooser) merges() bool {
-	walked, v := x.walked(), x.view()
-	if walked == nil || v == nil || !x.alone(walked) {
+	walked, v := x.Walked(), x.View()
+	if walked == nil || v == nil || !x.Alone(walked) {
 		return false
 	}
 	keys := walked.WalkKeys()
@@ -69,18 +69,18 @@ func (x chooser) merges() bool {
 // fewMatches is the same with the matches of the clauses that sets answer in place of these, where they are few enough to be read and
 // sorted, and returns them; else what is asked, and the clause whose rows are read.
 func (x chooser) fewMatches(driver *clause.Access, most int) (chooser, *clause.Access, error) {
-	if sets, _ := x.settable(false); len(sets) == 0 && driver == nil {
+	if sets, _ := x.Settable(false); len(sets) == 0 && driver == nil {
 		return x, driver, nil
 	}
-	if driver != nil && (driver.Held == nil && (driver.Count <= x.Bounds.Few/4 || len(x.accesses) == 1) || driver.AsSet() != nil) {
+	if driver != nil && (driver.Held == nil && (driver.Count <= x.Bounds.Few/4 || len(x.Accesses) == 1) || driver.AsSet() != nil) {
 		return x, driver, nil
 	}
-	t, err := x.intersect(driver.ToRead(), driver == nil)
-	if t == nil || err != nil || t.count() > most {
+	t, err := x.Intersect(driver.ToRead(), driver == nil)
+	if t == nil || err != nil || t.Count() > most {
 		return x, driver, err
 	}
-	driver = t.access(x.describe(t))
-	return x.asking(x.with(append([]*clause.Access{driver}, t.left...))), driver, nil
+	driver = t.Access(x.Describe(t))
+	return x.asking(x.With(append([]*clause.Access{driver}, t.Left...))), driver, nil
 }
 
 // anyNamed tells whether versions stand in the place of some clause's many keys.

@@ -1,43 +1,46 @@
 package search
 
-import "binnacle/projections/index/sql"
+import (
+	"binnacle/projections/index/sql"
+	"binnacle/projections/index/step"
+)
 
 // sievedAlone is of how many versions one has to match for sieveAlone.
 const sievedAlone = 20
 
 // maySieveAlone tells whether nothing is asked but one clause, whose sets are in memory.
 func (p *plan) maySieveAlone() bool {
-	return p.setsHelp() && p.driver == nil && p.sets.ready && p.by == orderMain && !p.inParts() && len(p.accesses) == 1
+	return p.setsHelp() && p.driver == nil && p.sets.ready && p.By == step.OrderMain && !p.inParts() && len(p.Accesses) == 1
 }
 
 // sieveAlone finds the versions that have one of many keys, which nothing else is asked of, in the order of the main date. It makes no union of the keys' sets, which takes longer
 // than to look up the few versions that have to be looked at for a page where many match. Enough is false where there are not so many, or sets are not at hand.
-func (p *plan) sieveAlone() (found []match, enough bool, err error) {
-	a := p.accesses[0]
+func (p *plan) sieveAlone() (found []step.Match, enough bool, err error) {
+	a := p.Accesses[0]
 	keys := a.AsSet()
-	if len(keys) <= sql.Inline || p.living <= 0 {
+	if len(keys) <= sql.Inline || p.Living <= 0 {
 		return nil, false, nil
 	}
-	v, err := p.view().AsOf(false)
+	v, err := p.View().AsOf(false)
 	if v == nil || err != nil {
 		return nil, false, err
 	}
-	t, rows := &intersection{sets: v, first: v.Origin()}, 0
+	t, rows := &step.Intersection{Sets: v, First: v.Origin()}, 0
 	sets := v.SetsOf(a.Kind(), keys)
 	for _, key := range keys {
 		k := sets[key]
 		if k == nil || k.UpTo < v.Snapshot {
 			return nil, false, nil
 		}
-		t.any, rows = append(t.any, k.Has), rows+k.Count
+		t.Any, rows = append(t.Any, k.Has), rows+k.Count
 	}
-	if rows < int(p.living)/sievedAlone {
+	if rows < int(p.Living)/sievedAlone {
 		return nil, false, nil
 	}
-	expected := int(float64(p.limit) * float64(p.living) / float64(max(rows, 1)))
-	if found, enough, err = p.sieve(t, p.ledger, p.order, byValue, p.after.phase == byValue, 2*expected+p.limit, p.limit); enough {
+	expected := int(float64(p.limit) * float64(p.Living) / float64(max(rows, 1)))
+	if found, enough, err = p.Sieve(t, p.Ledger, p.order, step.ByValue, p.After.Phase == step.ByValue, 2*expected+p.limit, p.limit); enough {
 		p.choose(byMerge, "so many match that a page is found in the order, each row held against the sets")
-		p.say("versions by %s, found in the order of the main date, each row looked up in %d sets", a.Words, len(keys))
+		p.Say("versions by %s, found in the order of the main date, each row looked up in %d sets", a.Words, len(keys))
 	}
 	return found, enough, err
 }

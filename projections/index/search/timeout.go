@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"binnacle/events"
+	"binnacle/projections/index/step"
 )
 
 // DefaultTimeout is how long a search may take when the configuration says nothing.
@@ -19,5 +20,5 @@ func Timeout(configured time.Duration) time.Duration {
 
 // OverTime is the refusal of a search that took too long.
 func OverTime(err error, limit time.Duration) error {
-	return events.Wrap(events.TooCostly, op, err, "the search took longer than %s; narrow it by a more selective parameter, or sort by fewer", limit)
+	return events.Wrap(events.TooCostly, step.Op, err, "the search took longer than %s; narrow it by a more selective parameter, or sort by fewer", limit)
 }

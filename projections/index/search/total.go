@@ -7,6 +7,7 @@ import (
 	"binnacle/projections/index/clause"
 	"binnacle/projections/index/keys"
 	"binnacle/projections/index/sql"
+	"binnacle/projections/index/step"
 )
 
 // countBack is the number of later versions up to which the number of resources at an earlier snapshot is worked out.
@@ -17,15 +18,15 @@ const estimateRows = 20_000
 
 // total counts the matches at the snapshot as far as the query wants it; -1 when it is not counted.
 func (x chooser) total(page *projections.Page, living int64) (int64, error) {
-	q := x.q
+	q := x.Wanted
 	switch {
 	case q.Total == projections.TotalNone:
 		return -1, nil
-	case x.nothing != "":
+	case x.Nothing != "":
 		return 0, nil
 	case q.Limit > 0 && page.After == "" && page.Next == "":
 		return int64(len(page.Versions)), nil
-	case len(x.accesses) == 0:
+	case len(x.Accesses) == 0:
 		if living >= 0 {
 			return living, nil
 		}
@@ -47,7 +48,7 @@ func (x chooser) livingThen() (int64, error) {
 	s := x.Statement()
 	end := (x.Partition + 1) << projections.SidBits
 	later := "from " + s.Table("version") + " v where v.sid > " + s.Arg(x.Snapshot) + " and v.sid < " + s.Arg(end)
-	ledger := s.Arg(x.ledger)
+	ledger := s.Arg(x.Ledger)
 	sql := "select coalesce((select n.living from " + s.Table("counter") + " n where n.ledger = " + ledger + "), 0), count(*), " +
 		"coalesce(sum(case when v.ledger <> " + ledger + " then 0 else (1 - v.deleted) - (case when v.supersedes <> 0 and o.deleted = 0 then 1 else 0 end) end), 0) " +
 		fmt.Sprintf("from (select v.ledger, v.deleted, v.supersedes %s limit %d) v left join ", later, countBack+1) + s.Table("version") + " o on o.sid = v.supersedes"
@@ -64,16 +65,16 @@ func (x chooser) countAll() (int64, error) {
 	if n, known, err := x.countDates(); known || err != nil {
 		return n, err
 	}
-	if !x.counted {
-		if err := x.asking(x.walking(orderSeveral)).count(); err != nil {
+	if !x.Counted {
+		if err := x.asking(x.Walking(step.OrderSeveral)).count(); err != nil {
 			return 0, err
 		}
-		if x.nothing != "" {
+		if x.Nothing != "" {
 			return 0, nil
 		}
 	}
 	if n, words, known, err := x.countSets(); known || err != nil {
-		x.say("counted over %s", words)
+		x.Say("counted over %s", words)
 		return n, err
 	}
 	s := x.Statement()
@@ -81,38 +82,38 @@ func (x chooser) countAll() (int64, error) {
 	var sql string
 	switch {
 	case driver == nil:
-		sql = "select count(*) from " + x.termRows(s, x.ledger, nil)
-		x.say("counted over %s", x.q.Type)
-	case len(driver.WalkKeys()) == 1 && len(x.accesses) == 1:
-		x.say("counted over %s", driver.Words)
+		sql = "select count(*) from " + x.termRows(s, x.Ledger, nil)
+		x.Say("counted over %s", x.Wanted.Type)
+	case len(driver.WalkKeys()) == 1 && len(x.Accesses) == 1:
+		x.Say("counted over %s", driver.Words)
 		return x.countKey(driver.WalkKeys()[0])
 	case len(driver.WalkKeys()) == 1:
 		sql = "select count(*) from " + x.termRows(s, driver.WalkKeys()[0], driver)
-		x.say("counted over %s", driver.Words)
+		x.Say("counted over %s", driver.Words)
 	default:
-		sql = "select count(*)" + x.candidates(s, driver)
-		x.say("counted over %s", driver.Words)
+		sql = "select count(*)" + x.Candidates(s, driver)
+		x.Say("counted over %s", driver.Words)
 	}
 	return x.Number(s, sql)
 }
 
 // countSets counts with sets, and says what; known is false where there are none to begin with.
 func (x chooser) countSets() (n int64, words string, known bool, err error) {
-	sets, _ := x.settable(false)
+	sets, _ := x.Settable(false)
 	if len(sets) == 0 {
 		return 0, "", false, nil
 	}
-	t, err := x.intersect(nil, true)
-	if t == nil || err != nil || len(t.left) > 0 && t.count() > x.Bounds.Sorted {
+	t, err := x.Intersect(nil, true)
+	if t == nil || err != nil || len(t.Left) > 0 && t.Count() > x.Bounds.Sorted {
 		return 0, "", false, err
 	}
-	words = x.describe(t) + checkedFor(t.left)
-	if len(t.left) == 0 || t.count() == 0 {
-		return int64(t.count()), words, true, nil
+	words = x.Describe(t) + step.CheckedFor(t.Left)
+	if len(t.Left) == 0 || t.Count() == 0 {
+		return int64(t.Count()), words, true, nil
 	}
 	s := x.Statement()
-	from, column := s.Unnested(t.access("").Sids, "k")
-	sql := "select count(*) from " + from + s.Versions(column) + " and v.ledger = " + s.Arg(x.ledger) + " and v.deleted = 0" + x.with(t.left).probes(s, nil, "v.sid", "(v.sid << 2)", "v.main")
+	from, column := s.Unnested(t.Access("").Sids, "k")
+	sql := "select count(*) from " + from + s.Versions(column) + " and v.ledger = " + s.Arg(x.Ledger) + " and v.deleted = 0" + x.With(t.Left).Probes(s, nil, "v.sid", "(v.sid << 2)", "v.main")
 	n, err = x.Number(s, sql)
 	return n, words, true, err
 }
@@ -126,7 +127,7 @@ const countBehind = 20_000
 func (x chooser) countKey(key int64) (int64, error) {
 	s := x.Statement()
 	window, closed := int64(0), int64(0)
-	few := max(min(x.living/8, countBehind), 0)
+	few := max(min(x.Living/8, countBehind), 0)
 	err := x.Query(s, "select "+s.Arg(x.Snapshot)+" - p.swept, "+fmt.Sprintf("(select count(*) from (select 1 from %s c limit %d) y)", s.Table("closed"), few+1)+
 		" from "+s.Table("position")+" p where p.partition = "+s.Arg(x.Partition), func(scan func(...any) error) error { return scan(&window, &closed) })
 	if err != nil {
@@ -137,7 +138,7 @@ func (x chooser) countKey(key int64) (int64, error) {
 		return s.Table("term") + " t where t.key = " + s.Arg(key) + " and t.ref < " + s.Arg(x.Before())
 	}
 	taken := func(from string) string { // off: of the superseded versions, as v, those that have the key
-		return "select (select count(*) from " + rows() + ") - (select count(*) from " + from + " and v.ledger = " + s.Arg(x.ledger) + " and exists (select 1 from " + s.Table("term") +
+		return "select (select count(*) from " + rows() + ") - (select count(*) from " + from + " and v.ledger = " + s.Arg(x.Ledger) + " and exists (select 1 from " + s.Table("term") +
 			" p where p.key = " + s.Arg(key) + " and p.sort = v.main and p.ref >= (v.sid << 2) and p.ref <= (v.sid << 2) + 3" + sql.Once + "))"
 	}
 	switch {
@@ -154,7 +155,7 @@ func (x chooser) countKey(key int64) (int64, error) {
 // countDriver is the clause with the fewest rows; one that was not counted will do when there is no other.
 func (x chooser) countDriver() *clause.Access {
 	var driver *clause.Access
-	for _, a := range x.positive() {
+	for _, a := range x.Positive() {
 		if !a.Readable() {
 			continue
 		}
@@ -168,7 +169,7 @@ func (x chooser) countDriver() *clause.Access {
 // termRows is the FROM and WHERE of the matches among the term rows of one key, which has the main date in its sort column.
 func (x chooser) termRows(s *sql.Statement, key int64, driver *clause.Access) string {
 	return s.Table("term") + " t where t.key = " + s.Arg(key) + " and t.ref < " + s.Arg(x.Before()) + " and " + s.VisibleOfAll("(t.ref >> 2)", x.Snapshot) +
-		x.probes(s, driver, "(t.ref >> 2)", "(t.ref - (t.ref & 3))", "t.sort")
+		x.Probes(s, driver, "(t.ref >> 2)", "(t.ref - (t.ref & 3))", "t.sort")
 }
 
 // estimate counts exactly where a clause has few rows, and otherwise takes the share of matches among the first of them for that of
@@ -177,13 +178,13 @@ func (x chooser) estimate() (int64, error) {
 	if n, known, err := x.countDates(); known || err != nil {
 		return n, err
 	}
-	if !x.counted {
-		if err := x.asking(x.walking(orderSeveral)).count(); err != nil || x.nothing != "" {
+	if !x.Counted {
+		if err := x.asking(x.Walking(step.OrderSeveral)).count(); err != nil || x.Nothing != "" {
 			return 0, err
 		}
 	}
 	driver := x.countDriver()
-	words := x.q.Type
+	words := x.Wanted.Type
 	if driver != nil {
 		words = driver.Words
 	}
@@ -195,10 +196,10 @@ func (x chooser) estimate() (int64, error) {
 		}
 		return -1, err
 	}
-	x.say("estimated over %s", words)
+	x.Say("estimated over %s", words)
 	s = x.Statement()
 	matched, err := x.Number(s, fmt.Sprintf("select count(*) from (select sid from (%s) y limit %d) d", x.rowsOf(s, driver), estimateRows)+s.Versions("d.sid")+
-		" and "+x.current(s)+x.probes(s, driver, "v.sid", "(v.sid << 2)", "v.main"))
+		" and "+x.Current(s)+x.Probes(s, driver, "v.sid", "(v.sid << 2)", "v.main"))
 	return int64(float64(matched) / estimateRows * float64(all)), err
 }
 
@@ -207,5 +208,5 @@ func (x chooser) rowsOf(s *sql.Statement, driver *clause.Access) string {
 	if driver != nil {
 		return driver.Rows(s, x.Before())
 	}
-	return "select (t.ref >> 2) as sid from " + s.Table("term") + " t where t.key = " + s.Arg(x.ledger)
+	return "select (t.ref >> 2) as sid from " + s.Table("term") + " t where t.key = " + s.Arg(x.Ledger)
 }

@@ -3,6 +3,7 @@ package search
 import (
 	"binnacle/projections"
 	"binnacle/projections/index/clause"
+	"binnacle/projections/index/step"
 )
 
 // wayKind is what the ways to answer have in common, as explain tells it.
@@ -22,20 +23,20 @@ func (k wayKind) words() string {
 
 // chooser is what is asked, and what was weighed to choose how to answer it.
 type chooser struct {
-	ask
+	step.Ask
 	*choice
 }
 
 // asking is the same where something else is asked.
-func (x chooser) asking(other ask) chooser {
-	x.ask = other
+func (x chooser) asking(other step.Ask) chooser {
+	x.Ask = other
 	return x
 }
 
 // plan is how one search is going to be answered. What it has learnt before a way is chosen says [plan.learn].
 type plan struct {
 	chooser
-	order  order // that is asked for
+	order  step.Order // that is asked for
 	limit  int
 	driver *clause.Access // the clause whose versions are all read and sorted; nil: none has few enough rows
 	trial  trial          // the walk that has been tried so far
@@ -47,7 +48,7 @@ type way struct {
 	kind wayKind
 	why  string             // it is taken, unless run says it better
 	may  func(p *plan) bool // whether it is taken
-	run  func(p *plan) (found []match, done bool, err error)
+	run  func(p *plan) (found []step.Match, done bool, err error)
 }
 
 // ways are all ways to answer, in the order in which they are asked: the first that may be taken, and comes to an end, answers. Those whose
@@ -71,9 +72,9 @@ func ways() []way {
 }
 
 // find chooses how to answer and returns up to limit matches in order.
-func (x chooser) find(o order, limit int) ([]match, error) {
+func (x chooser) find(o step.Order, limit int) ([]step.Match, error) {
 	p := &plan{chooser: x, order: o, limit: limit}
-	if found, done, err := p.learn(); done || err != nil || x.nothing != "" {
+	if found, done, err := p.learn(); done || err != nil || x.Nothing != "" {
 		return found, err
 	}
 	for _, w := range ways() {
@@ -93,56 +94,56 @@ func (x chooser) find(o order, limit int) ([]match, error) {
 func (*plan) always() bool { return true }
 
 // walked is the order whose index is walked.
-func (p *plan) walkedOrder() order {
+func (p *plan) walkedOrder() step.Order {
 	o := p.order
-	o.by = p.by
+	o.By = p.By
 	return o
 }
 
 // inGroups tells whether an order by several keys is walked by the first of them.
 func (p *plan) inGroups() bool {
-	return p.order.by == orderSeveral && p.walkable(p.order.keys[0])
+	return p.order.By == step.OrderSeveral && p.Walkable(p.order.Keys[0])
 }
 
 // inParts tells whether the versions without the date that the order is by are found apart from those that have it.
 func (p *plan) inParts() bool {
-	return p.order.by == orderDate && !p.dates.Without.Empty() && !p.dated()
+	return p.order.By == step.OrderDate && !p.Dates.Without.Empty() && !p.Dated()
 }
 
 // datesFirst tells whether the main date is the first of several keys, and no clause has so few rows that these are sorted.
 func (p *plan) datesFirst() bool {
 	inOrder := p.driver == nil || p.driver.Count > p.Bounds.Few && p.driver.WalkKeys() != nil
-	return p.order.by == orderSeveral && inOrder && p.dates != nil && p.dates.Aligned && p.order.keys[0].Kind == projections.Date
+	return p.order.By == step.OrderSeveral && inOrder && p.Dates != nil && p.Dates.Aligned && p.order.Keys[0].Kind == projections.Date
 }
 
 // codingsFirst tells whether an order is by a token, and where it is equal by the date that the main date comes from, so that the rows of
 // each coding have it.
 func (p *plan) codingsFirst() bool {
-	keys := p.order.keys
-	return p.driver == nil && p.order.by == orderSeveral && len(keys) == 2 &&
+	keys := p.order.Keys
+	return p.driver == nil && p.order.By == step.OrderSeveral && len(keys) == 2 &&
 		keys[0].Kind == projections.Token && len(keys[0].Shares) < 2 && keys[0].Param != projections.ParamID && keys[1].Kind == projections.Date &&
-		p.dates != nil && p.dates.Aligned && (p.dates.Without.Empty() || p.dated())
+		p.Dates != nil && p.Dates.Aligned && (p.Dates.Without.Empty() || p.Dated())
 }
 
 func (p *plan) bounded() bool { return p.driver != nil && p.driver.Ordered }
 
 // walkBeatsSort tells whether to walk an order takes less than to read and sort the clause with the fewest rows.
 func (p *plan) walkBeatsSort() bool {
-	return p.driver != nil && (p.inGroups() || p.by == orderDate || p.by == orderString) && p.walkCostsLess(p.driver, p.limit)
+	return p.driver != nil && (p.inGroups() || p.By == step.OrderDate || p.By == step.OrderString) && p.walkCostsLess(p.driver, p.limit)
 }
 
 // maySort tells whether versions may be read and sorted: those of a clause with few rows, or what sets leave of them; all of the type where no
 // index has the order.
 func (p *plan) maySort() bool {
-	return p.driver != nil || p.order.by == orderSeveral || p.by != orderMain && p.by != orderUpdated
+	return p.driver != nil || p.order.By == step.OrderSeveral || p.By != step.OrderMain && p.By != step.OrderUpdated
 }
 
 // sort reads versions and sorts them. Done is false where there is an index to be walked, and too many versions to be sorted.
-func (p *plan) sort() (found []match, done bool, err error) {
+func (p *plan) sort() (found []step.Match, done bool, err error) {
 	o, x, driver := p.order, p.chooser, p.driver
-	if p.by != orderMain && p.by != orderUpdated {
+	if p.By != step.OrderMain && p.By != step.OrderUpdated {
 		most := p.Bounds.Many
-		if o.by == orderSeveral && !p.inGroups() || o.by != orderToken && anyNamed(p.accesses) {
+		if o.By == step.OrderSeveral && !p.inGroups() || o.By != step.OrderToken && anyNamed(p.Accesses) {
 			most = p.Bounds.Sorted
 		}
 		if x, driver, err = p.fewMatches(driver, most); err != nil {
@@ -150,37 +151,37 @@ func (p *plan) sort() (found []match, done bool, err error) {
 		}
 	}
 	switch {
-	case driver == nil && (o.by != orderSeveral || p.inGroups()):
+	case driver == nil && (o.By != step.OrderSeveral || p.inGroups()):
 		return nil, false, nil
-	case o.by == orderSeveral, o.by == orderToken:
-		found, err = x.gather(o, driver, p.limit)
+	case o.By == step.OrderSeveral, o.By == step.OrderToken:
+		found, err = x.Gather(o, driver, p.limit)
 	default:
-		p.say("all of %s, sorted", driver.Words)
-		found, err = x.collect(o, driver, p.limit)
+		p.Say("all of %s, sorted", driver.Words)
+		found, err = x.Collect(o, driver, p.limit)
 	}
 	return found, true, err
 }
 
 // walkOrder walks the index that has the order, or has it by its first key.
-func (p *plan) walkOrder() (found []match, done bool, err error) {
+func (p *plan) walkOrder() (found []step.Match, done bool, err error) {
 	o := p.order
 	switch {
 	case p.inGroups():
-		found, err = p.walkSeveral(o, p.limit)
-	case o.by == orderSeveral, o.by == orderToken:
-		found, err = p.walkCodings(o, p.limit)
-	case o.by == orderDate && p.by == orderMain:
+		found, err = p.WalkSeveral(o, p.limit)
+	case o.By == step.OrderSeveral, o.By == step.OrderToken:
+		found, err = p.WalkCodings(o, p.limit)
+	case o.By == step.OrderDate && p.By == step.OrderMain:
 		found, err = p.walkAligned()
-	case o.by == orderMain:
+	case o.By == step.OrderMain:
 		found, err = p.walkOn()
-	case o.by == orderID:
-		p.say("in the order of _id%s", p.checked(nil))
-		found, err = p.walkIDs(o, o.beyond(), p.limit)
-	case o.by == orderUpdated:
-		p.say("in the order of _lastUpdated%s", p.checked(nil))
-		found, err = p.walkUpdated(o, nil, byValue, p.limit)
+	case o.By == step.OrderID:
+		p.Say("in the order of _id%s", p.Checked(nil))
+		found, err = p.WalkIDs(o, o.Beyond(), p.limit)
+	case o.By == step.OrderUpdated:
+		p.Say("in the order of _lastUpdated%s", p.Checked(nil))
+		found, err = p.WalkUpdated(o, nil, step.ByValue, p.limit)
 	default:
-		found, err = p.walkValues(o, p.limit)
+		found, err = p.WalkValues(o, p.limit)
 	}
 	return found, true, err
 }

@@ -1,31 +1,31 @@
-package search
+package step
 
 import (
 	"binnacle/projections/index/rows"
 	"binnacle/projections/index/sql"
 )
 
-// match is a version found, with what its place in the order needs.
-type match struct {
+// Match is a version found, with what its place in the order needs.
+type Match struct {
 	rows.Stored
-	phase  phase
-	coding int64
+	Phase  Phase
+	Coding int64
 }
 
-func (m *match) place() place {
-	p := place{phase: m.phase, sid: m.Sid, coding: m.coding}
-	if p.phase == start {
-		p.phase = byValue
+func (m *Match) Place() Place {
+	p := Place{Phase: m.Phase, Sid: m.Sid, Coding: m.Coding}
+	if p.Phase == Start {
+		p.Phase = ByValue
 	}
 	return p
 }
 
 // matches runs a statement whose columns are storedColumns, then more integers that take is given.
-func (x *search) matches(s *sql.Statement, sql string, phase phase, extra int, take func(m *match, extra []int64)) ([]match, error) {
-	var found []match
+func (x *Whole) matches(s *sql.Statement, sql string, phase Phase, extra int, take func(m *Match, extra []int64)) ([]Match, error) {
+	var found []Match
 	more := make([]int64, extra)
 	err := x.Query(s, sql, func(scan func(...any) error) error {
-		m := match{phase: phase}
+		m := Match{Phase: phase}
 		into := m.Fields()
 		for i := range more {
 			into = append(into, &more[i])

@@ -1,4 +1,4 @@
-package search
+package step
 
 import (
 	"cmp"
@@ -14,78 +14,78 @@ import (
 	"binnacle/projections/index/sql"
 )
 
-// candidates is the FROM and WHERE of the versions, as v, that one clause finds and the others let pass.
-func (x ask) candidates(s *sql.Statement, driver *clause.Access) string {
+// Candidates is the FROM and WHERE of the versions, as v, that one clause finds and the others let pass.
+func (x Ask) Candidates(s *sql.Statement, driver *clause.Access) string {
 	if driver != nil && driver.Current {
 		from, sid := s.Unnested(driver.Sids, "k")
-		return " from " + from + s.Versions(sid) + " and v.ledger = " + s.Arg(x.ledger) + " and v.deleted = 0" + x.probes(s, driver, "v.sid", "(v.sid << 2)", "v.main")
+		return " from " + from + s.Versions(sid) + " and v.ledger = " + s.Arg(x.Ledger) + " and v.deleted = 0" + x.Probes(s, driver, "v.sid", "(v.sid << 2)", "v.main")
 	}
 	from := s.Table("version") + " v where "
 	if driver != nil {
 		from = "(select distinct sid from (" + driver.Rows(s, x.Before()) + ") y) d" + s.Versions("d.sid") + " and "
 	}
-	return " from " + from + x.current(s) + x.probes(s, driver, "v.sid", "(v.sid << 2)", "v.main")
+	return " from " + from + x.Current(s) + x.Probes(s, driver, "v.sid", "(v.sid << 2)", "v.main")
 }
 
-// collect reads all versions of a clause with few rows and sorts them.
-func (x ask) collect(o order, driver *clause.Access, limit int) ([]match, error) {
+// Collect reads all versions of a clause with few rows and sorts them.
+func (x Ask) Collect(o Order, driver *clause.Access, limit int) ([]Match, error) {
 	s := x.Statement()
 	page := fmt.Sprintf(" limit %d", limit)
-	resume := x.after.phase != start
+	resume := x.After.Phase != Start
 	tuple := func(column string, last any) string {
 		sql := ""
 		if resume {
-			sql = " and (" + column + ", v.sid) " + o.beyond() + " (" + s.Arg(last) + ", " + s.Arg(x.after.sid) + ")"
+			sql = " and (" + column + ", v.sid) " + o.Beyond() + " (" + s.Arg(last) + ", " + s.Arg(x.After.Sid) + ")"
 		}
-		return sql + " order by " + column + " " + o.direction() + ", v.sid " + o.direction() + page
+		return sql + " order by " + column + " " + o.Direction() + ", v.sid " + o.Direction() + page
 	}
-	switch o.by {
-	case orderMain:
-		return x.matches(s, "select "+rows.StoredColumns+x.candidates(s, driver)+tuple("v.main", x.last.main), byValue, 0, nil)
-	case orderUpdated:
-		return x.matches(s, "select "+rows.StoredColumns+x.candidates(s, driver)+tuple("v.at", x.last.at), byValue, 0, nil)
-	case orderID:
-		return x.matches(s, "select "+rows.StoredColumns+x.candidates(s, driver)+tuple("v.id", x.last.id), byValue, 0, nil)
+	switch o.By {
+	case OrderMain:
+		return x.matches(s, "select "+rows.StoredColumns+x.Candidates(s, driver)+tuple("v.main", x.Last.Main), ByValue, 0, nil)
+	case OrderUpdated:
+		return x.matches(s, "select "+rows.StoredColumns+x.Candidates(s, driver)+tuple("v.at", x.Last.At), ByValue, 0, nil)
+	case OrderID:
+		return x.matches(s, "select "+rows.StoredColumns+x.Candidates(s, driver)+tuple("v.id", x.Last.ID), ByValue, 0, nil)
 	}
 	x, err := x.locateValue(o)
 	if err != nil {
 		return nil, err
 	}
-	sql := "select " + rows.StoredColumns + ", case when v.val is null then 1 else 0 end from (select " + rows.StoredColumns + ", " + x.value1(s, o.by, o.keys[0], "v.sid") + " as val" +
-		x.candidates(s, driver) + ") v"
+	sql := "select " + rows.StoredColumns + ", case when v.val is null then 1 else 0 end from (select " + rows.StoredColumns + ", " + x.value1(s, o.By, o.Keys[0], "v.sid") + " as val" +
+		x.Candidates(s, driver) + ") v"
 	phases, inValues, inMissing := "asc", " or v.val is null", ""
 	if o.back {
 		phases, inValues, inMissing = "desc", "", " or v.val is not null"
 	}
-	switch x.after.phase {
-	case byValue:
-		sql += " where (v.val, v.sid) " + o.beyond() + " (" + s.Arg(x.lastValue(o)) + ", " + s.Arg(x.after.sid) + ")" + inValues
-	case byMissing:
-		sql += " where v.val is null and v.sid " + o.beyond() + " " + s.Arg(x.after.sid) + inMissing
+	switch x.After.Phase {
+	case ByValue:
+		sql += " where (v.val, v.sid) " + o.Beyond() + " (" + s.Arg(x.lastValue(o)) + ", " + s.Arg(x.After.Sid) + ")" + inValues
+	case ByMissing:
+		sql += " where v.val is null and v.sid " + o.Beyond() + " " + s.Arg(x.After.Sid) + inMissing
 	}
-	sql += " order by case when v.val is null then 1 else 0 end " + phases + ", v.val " + o.direction() + ", v.sid " + o.direction() + page
-	return x.matches(s, sql, byValue, 1, func(m *match, missing []int64) {
+	sql += " order by case when v.val is null then 1 else 0 end " + phases + ", v.val " + o.Direction() + ", v.sid " + o.Direction() + page
+	return x.matches(s, sql, ByValue, 1, func(m *Match, missing []int64) {
 		if missing[0] != 0 {
-			m.phase = byMissing
+			m.Phase = ByMissing
 		}
 	})
 }
 
-// collectPhase is collect in the order of the main date, of versions that are one phase of an order.
-func (x ask) collectPhase(o order, driver *clause.Access, phase phase, limit int) ([]match, bool, error) {
-	if x.after.phase != phase {
-		x.after = place{}
+// CollectPhase is collect in the order of the main date, of versions that are one phase of an order.
+func (x Ask) CollectPhase(o Order, driver *clause.Access, phase Phase, limit int) ([]Match, bool, error) {
+	if x.After.Phase != phase {
+		x.After = Place{}
 	}
-	found, err := x.collect(order{by: orderMain, descending: o.descending}, driver, limit)
+	found, err := x.Collect(Order{By: OrderMain, Descending: o.Descending}, driver, limit)
 	for i := range found {
-		found[i].phase = phase
+		found[i].Phase = phase
 	}
 	return found, true, err
 }
 
-// candidate is a version that is sorted here and not by the database.
-type candidate struct {
-	sid, main, at int64
+// Candidate is a version that is sorted here and not by the database.
+type Candidate struct {
+	Sid, main, at int64
 	id            string
 	values        []sortable // one per key
 }
@@ -97,30 +97,30 @@ type sortable struct {
 	second string
 }
 
-// gather reads the sort values of all matches and sorts them here: orders by several keys, or by a token within few versions.
-func (x ask) gather(o order, driver *clause.Access, limit int) ([]match, error) {
-	words := x.q.Type
+// Gather reads the sort values of all matches and sorts them here: orders by several keys, or by a token within few versions.
+func (x Ask) Gather(o Order, driver *clause.Access, limit int) ([]Match, error) {
+	words := x.Wanted.Type
 	if driver != nil {
 		words = driver.Words
 	}
-	x.say("all of %s, sorted by %d keys", words, len(o.keys))
+	x.Say("all of %s, sorted by %d keys", words, len(o.Keys))
 	found, err := x.sorted(o, driver)
 	if err != nil {
 		return nil, err
 	}
-	if x.after.phase != start {
-		at := slices.IndexFunc(found, func(c candidate) bool { return c.sid == x.after.sid })
+	if x.After.Phase != Start {
+		at := slices.IndexFunc(found, func(c Candidate) bool { return c.Sid == x.After.Sid })
 		if at < 0 {
-			return nil, notOfSnapshot(nil)
+			return nil, NotOfSnapshot(nil)
 		}
 		found = found[at+1:]
 	}
 	found = found[:min(len(found), limit)]
-	return x.load(found)
+	return x.Load(found)
 }
 
-func compareCandidates(o order, a, b *candidate) int {
-	for i, k := range o.keys {
+func compareCandidates(o Order, a, b *Candidate) int {
+	for i, k := range o.Keys {
 		v, w := &a.values[i], &b.values[i]
 		c := 0
 		switch {
@@ -139,43 +139,43 @@ func compareCandidates(o order, a, b *candidate) int {
 		}
 	}
 	c := 0
-	if projections.TiesByMainDate(o.keys) {
+	if projections.TiesByMainDate(o.Keys) {
 		c = cmp.Compare(a.main, b.main)
 	}
 	if c == 0 {
-		c = cmp.Compare(a.sid, b.sid)
+		c = cmp.Compare(a.Sid, b.Sid)
 	}
-	if o.descending {
+	if o.Descending {
 		c = -c
 	}
 	return c
 }
 
-func (x ask) readCandidates(o order, driver *clause.Access) ([]candidate, error) {
+func (x Ask) readCandidates(o Order, driver *clause.Access) ([]Candidate, error) {
 	s := x.Statement()
 	columns := "v.sid, v.main, v.at, v.id"
-	kinds := make([]orderBy, len(o.keys))
-	for i, k := range o.keys {
-		one, err := orderOf([]projections.SortKey{k})
+	kinds := make([]OrderBy, len(o.Keys))
+	for i, k := range o.Keys {
+		one, err := OrderOf([]projections.SortKey{k})
 		if err != nil {
 			return nil, err
 		}
-		kinds[i] = one.by
-		if one.by == orderDate || one.by == orderString {
-			columns += ", " + x.value1(s, one.by, k, "v.sid")
+		kinds[i] = one.By
+		if one.By == OrderDate || one.By == OrderString {
+			columns += ", " + x.value1(s, one.By, k, "v.sid")
 		}
 	}
-	sql := "select " + columns + x.candidates(s, driver) + fmt.Sprintf(" limit %d", x.Bounds.Sorted+1)
-	var found []candidate
+	sql := "select " + columns + x.Candidates(s, driver) + fmt.Sprintf(" limit %d", x.Bounds.Sorted+1)
+	var found []Candidate
 	err := x.Query(s, sql, func(scan func(...any) error) error {
-		c := candidate{values: make([]sortable, len(o.keys))}
-		into := []any{&c.sid, &c.main, &c.at, &c.id}
-		numbers, texts := make([]*int64, len(o.keys)), make([]*[]byte, len(o.keys)) // nil: no value; an empty text is one
+		c := Candidate{values: make([]sortable, len(o.Keys))}
+		into := []any{&c.Sid, &c.main, &c.at, &c.id}
+		numbers, texts := make([]*int64, len(o.Keys)), make([]*[]byte, len(o.Keys)) // nil: no value; an empty text is one
 		for i := range kinds {
 			switch kinds[i] {
-			case orderDate:
+			case OrderDate:
 				into = append(into, &numbers[i])
-			case orderString:
+			case OrderString:
 				into = append(into, &texts[i])
 			}
 		}
@@ -184,9 +184,9 @@ func (x ask) readCandidates(o order, driver *clause.Access) ([]candidate, error)
 		}
 		for i := range kinds {
 			switch {
-			case kinds[i] == orderID:
+			case kinds[i] == OrderID:
 				c.values[i] = sortable{has: true, text: c.id}
-			case kinds[i] == orderUpdated:
+			case kinds[i] == OrderUpdated:
 				c.values[i] = sortable{has: true, number: c.at}
 			case numbers[i] != nil:
 				c.values[i] = sortable{has: true, number: *numbers[i]}
@@ -198,7 +198,7 @@ func (x ask) readCandidates(o order, driver *clause.Access) ([]candidate, error)
 		return nil
 	})
 	if err == nil && len(found) > x.Bounds.Sorted {
-		err = events.Errorf(events.TooCostly, op, "more than %d versions match, too many for this order; sort by one parameter, or narrow the search", x.Bounds.Sorted)
+		err = events.Errorf(events.TooCostly, Op, "more than %d versions match, too many for this order; sort by one parameter, or narrow the search", x.Bounds.Sorted)
 	}
 	return found, err
 }
@@ -207,8 +207,8 @@ func (x ask) readCandidates(o order, driver *clause.Access) ([]candidate, error)
 const codingsAtOnce = 1_000
 
 // tokenValues fills in the codings that candidates are sorted by.
-func (x *search) tokenValues(found []candidate, at int, key projections.SortKey) error {
-	for _, dictionary := range x.Kept(x.ledger, key.Param, key.Shares) {
+func (x *Whole) tokenValues(found []Candidate, at int, key projections.SortKey) error {
+	for _, dictionary := range x.Kept(x.Ledger, key.Param, key.Shares) {
 		if err := x.tokenValuesOf(found, at, key, dictionary); err != nil {
 			return err
 		}
@@ -217,7 +217,7 @@ func (x *search) tokenValues(found []candidate, at int, key projections.SortKey)
 }
 
 // tokenValuesOf fills in the codings of one dictionary, where they come before those that are there.
-func (x *search) tokenValuesOf(found []candidate, at int, key projections.SortKey, dictionary int64) error {
+func (x *Whole) tokenValuesOf(found []Candidate, at int, key projections.SortKey, dictionary int64) error {
 	if len(found) == 0 {
 		return nil
 	}
@@ -234,7 +234,7 @@ func (x *search) tokenValuesOf(found []candidate, at int, key projections.SortKe
 	sids := make([]int64, len(found))
 	index := make(map[int64]int, len(found))
 	for i := range found {
-		sids[i], index[found[i].sid] = found[i].sid, i
+		sids[i], index[found[i].Sid] = found[i].Sid, i
 	}
 	s := x.Statement()
 	query := "select v.sid, d.code, d.system from "
@@ -260,32 +260,32 @@ func (x *search) tokenValuesOf(found []candidate, at int, key projections.SortKe
 	})
 }
 
-// load reads the versions of candidates, in their order.
-func (x *search) load(found []candidate) ([]match, error) {
+// Load reads the versions of candidates, in their order.
+func (x *Whole) Load(found []Candidate) ([]Match, error) {
 	if len(found) == 0 {
 		return nil, nil
 	}
 	sids := sidsOf(found)
 	s := x.Statement()
-	rows, err := x.matches(s, "select "+rows.StoredColumns+" from "+s.Table("version")+" v where v.sid "+s.In(sids), byValue, 0, nil)
+	rows, err := x.matches(s, "select "+rows.StoredColumns+" from "+s.Table("version")+" v where v.sid "+s.In(sids), ByValue, 0, nil)
 	return inOrder(sids, rows), err
 }
 
-func sidsOf(found []candidate) []int64 {
+func sidsOf(found []Candidate) []int64 {
 	sids := make([]int64, len(found))
 	for i := range found {
-		sids[i] = found[i].sid
+		sids[i] = found[i].Sid
 	}
 	return sids
 }
 
 // inOrder returns the matches in the order of the Sids, as far as they are there.
-func inOrder(sids []int64, rows []match) []match {
-	index := make(map[int64]*match, len(rows))
+func inOrder(sids []int64, rows []Match) []Match {
+	index := make(map[int64]*Match, len(rows))
 	for i := range rows {
 		index[rows[i].Sid] = &rows[i]
 	}
-	ordered := make([]match, 0, len(rows))
+	ordered := make([]Match, 0, len(rows))
 	for _, sid := range sids {
 		if m := index[sid]; m != nil {
 			ordered = append(ordered, *m)

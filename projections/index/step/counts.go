@@ -1,4 +1,4 @@
-package search
+package step
 
 import (
 	"fmt"
@@ -32,8 +32,8 @@ const (
 // NewCounts returns a Counts that remembers nothing yet.
 func NewCounts() *Counts { return &Counts{seen: map[uint64]counted{}} }
 
-// recall sets the counts of accesses that are known up to a bound and returns the others.
-func (c *Counts) recall(s *sql.Statement, accesses []*clause.Access, bound int) []*clause.Access {
+// Recall sets the counts of accesses that are known up to a bound and returns the others.
+func (c *Counts) Recall(s *sql.Statement, accesses []*clause.Access, bound int) []*clause.Access {
 	if c == nil {
 		return accesses
 	}
@@ -42,7 +42,7 @@ func (c *Counts) recall(s *sql.Statement, accesses []*clause.Access, bound int) 
 	defer c.mu.Unlock()
 	var unknown []*clause.Access
 	for _, a := range accesses {
-		a.Mark = mark(s.Dialect, a)
+		a.Mark = Mark(s.Dialect, a)
 		known, there := c.seen[a.Mark]
 		if there && known.bound >= bound && now.Before(known.until) {
 			a.Counts(known.rows, known.rows > known.bound)
@@ -53,8 +53,8 @@ func (c *Counts) recall(s *sql.Statement, accesses []*clause.Access, bound int) 
 	return unknown
 }
 
-// remember keeps the counts of what is not rare: that is counted fast.
-func (c *Counts) remember(accesses []*clause.Access, few, bound int) {
+// Remember keeps the counts of what is not rare: that is counted fast.
+func (c *Counts) Remember(accesses []*clause.Access, few, bound int) {
 	if c == nil {
 		return
 	}
@@ -70,8 +70,8 @@ func (c *Counts) remember(accesses []*clause.Access, few, bound int) {
 	}
 }
 
-// mark stands for what an access asks, apart from the snapshot.
-func mark(d sql.Dialect, a *clause.Access) uint64 {
+// Mark stands for what an access asks, apart from the snapshot.
+func Mark(d sql.Dialect, a *clause.Access) uint64 {
 	s := sql.NewStatement(d)
 	var h xxhash.Digest
 	_, _ = h.WriteString(a.Rows(s, 0)) // a digest takes everything
@@ -81,11 +81,11 @@ func mark(d sql.Dialect, a *clause.Access) uint64 {
 	return h.Sum64()
 }
 
-func (x *search) countUpTo(bound int, accesses []*clause.Access) error {
+func (x *Whole) CountUpTo(bound int, accesses []*clause.Access) error {
 	var asked []*clause.Access
 	for _, a := range accesses {
 		if a.AsSet() != nil {
-			if count, known := x.view().Count(a.Names()); known {
+			if count, known := x.View().Count(a.Names()); known {
 				a.Counts(count, false)
 				continue
 			}
@@ -101,7 +101,7 @@ func (x *search) countUpTo(bound int, accesses []*clause.Access) error {
 		}
 	}
 	s := x.Statement()
-	if asked = x.Counts.recall(s, asked, bound); len(asked) == 0 {
+	if asked = x.Counts.Recall(s, asked, bound); len(asked) == 0 {
 		return nil
 	}
 	for len(asked) > 0 {
@@ -117,7 +117,7 @@ func (x *search) countUpTo(bound int, accesses []*clause.Access) error {
 // countsAtOnce is how many clauses one statement counts; SQLite takes 500 parts of a UNION.
 const countsAtOnce = 50
 
-func (x *search) countSome(bound int, asked []*clause.Access) error {
+func (x *Whole) countSome(bound int, asked []*clause.Access) error {
 	s := x.Statement()
 	s.Most = bound + 1
 	parts := make([]string, len(asked))
@@ -133,7 +133,7 @@ func (x *search) countSome(bound int, asked []*clause.Access) error {
 		return nil
 	})
 	if err == nil {
-		x.Counts.remember(asked, x.Bounds.Few, bound)
+		x.Counts.Remember(asked, x.Bounds.Few, bound)
 	}
 	return err
 }

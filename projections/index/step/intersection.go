@@ -1,4 +1,4 @@
-package search
+package step
 
 import (
 	"fmt"
@@ -29,55 +29,55 @@ func haveAround(v *sets.Snapshot, a *clause.Access) bool {
 	return !slices.ContainsFunc(a.Scans, func(sc clause.Scan) bool { return !v.All(sc.InRanges(), []int64{sc.Key}) })
 }
 
-// intersection are the versions that answer some of the clauses, and the clauses that are left to be checked.
-type intersection struct {
-	sets      *sets.Snapshot
-	found     *roaring.Bitmap   // current at the snapshot; deletions may be among them
-	any       []*roaring.Bitmap // in place of found: they have those that are current, and superseded ones
-	left      []*clause.Access
+// Intersection are the versions that answer some of the clauses, and the clauses that are left to be checked.
+type Intersection struct {
+	Sets      *sets.Snapshot
+	Found     *roaring.Bitmap   // current at the snapshot; deletions may be among them
+	Any       []*roaring.Bitmap // in place of found: they have those that are current, and superseded ones
+	Left      []*clause.Access
 	supersets []*clause.Access // of these, those that found is narrowed for
-	main      sets.Mains       // their main dates; nil: not known
-	first     int64
+	Main      sets.Mains       // their main dates; nil: not known
+	First     int64
 }
 
-func (t *intersection) count() int { return int(t.found.GetCardinality()) }
+func (t *Intersection) Count() int { return int(t.Found.GetCardinality()) }
 
 // contains tells whether a version is one of them.
-func (t *intersection) contains(bits uint32) bool {
-	if t.found != nil {
-		return t.found.Contains(bits)
+func (t *Intersection) contains(bits uint32) bool {
+	if t.Found != nil {
+		return t.Found.Contains(bits)
 	}
-	return t.sets.IsCurrent(bits) && slices.ContainsFunc(t.any, func(set *roaring.Bitmap) bool { return set.Contains(bits) })
+	return t.Sets.IsCurrent(bits) && slices.ContainsFunc(t.Any, func(set *roaring.Bitmap) bool { return set.Contains(bits) })
 }
 
 // with leaves of the versions those that are in a set.
-func (t *intersection) with(set *roaring.Bitmap) {
-	if t.found == nil {
-		t.found = set.Clone()
+func (t *Intersection) with(set *roaring.Bitmap) {
+	if t.Found == nil {
+		t.Found = set.Clone()
 	} else {
-		t.found.And(set)
+		t.Found.And(set)
 	}
 }
 
 // patience is how long to wait for the sets of a clause: not where so few versions are left that to ask each of them costs less.
-func (x *search) patience(t *intersection, a *clause.Access) sets.Patience {
+func (x *Whole) patience(t *Intersection, a *clause.Access) sets.Patience {
 	switch {
 	case a.ReadSoon(x.Bounds):
 		return sets.ReadFew
-	case t.found != nil && t.count() <= x.Bounds.Many:
+	case t.Found != nil && t.Count() <= x.Bounds.Many:
 		return sets.GoOn
 	}
 	return sets.Wait
 }
 
-// intersect finds the versions that answer all clauses that sets can tell of, and, when given, one more whose rows are read. Nil when
+// Intersect finds the versions that answer all clauses that sets can tell of, and, when given, one more whose rows are read. Nil when
 // there is nothing to begin with, or the sets can't be had, when wait is false also where it isn't known yet what is superseded.
-func (x ask) intersect(read *clause.Access, wait bool) (t *intersection, err error) {
-	v, err := x.view().AsOf(wait)
+func (x Ask) Intersect(read *clause.Access, wait bool) (t *Intersection, err error) {
+	v, err := x.View().AsOf(wait)
 	if v == nil || err != nil {
 		return nil, err
 	}
-	t = &intersection{sets: v, first: v.Origin()}
+	t = &Intersection{Sets: v, First: v.Origin()}
 	if read != nil {
 		set, err := x.versionsOf(read)
 		if err != nil {
@@ -86,19 +86,19 @@ func (x ask) intersect(read *clause.Access, wait bool) (t *intersection, err err
 		t.with(set)
 	}
 	var without, supersets []*clause.Access
-	for _, a := range clause.RarestFirst(x.accesses) {
+	for _, a := range clause.RarestFirst(x.Accesses) {
 		keys := a.AsSet()
 		switch {
 		case a == read:
 		case a.Held != nil:
 			if t.with(a.Held); !a.Exact {
-				t.left, t.supersets = append(t.left, a), append(t.supersets, a)
+				t.Left, t.supersets = append(t.Left, a), append(t.supersets, a)
 			}
 		case keys == nil && !a.Negate && len(a.Scans) > 0 && a.OnlyScans():
 			supersets = append(supersets, a)
-			t.left = append(t.left, a)
-		case keys == nil || t.found != nil && t.count() < x.Bounds.Few && !v.All(a.Kind(), keys):
-			t.left = append(t.left, a) // or so few are left that to ask each costs less than to read a set that nobody has used
+			t.Left = append(t.Left, a)
+		case keys == nil || t.Found != nil && t.Count() < x.Bounds.Few && !v.All(a.Kind(), keys):
+			t.Left = append(t.Left, a) // or so few are left that to ask each costs less than to read a set that nobody has used
 		case a.Negate:
 			without = append(without, a)
 		default:
@@ -107,13 +107,13 @@ func (x ask) intersect(read *clause.Access, wait bool) (t *intersection, err err
 				return nil, err
 			}
 			if set == nil {
-				t.left = append(t.left, a)
+				t.Left = append(t.Left, a)
 				continue
 			}
 			t.with(set)
 		}
 	}
-	if err := x.sift(t, supersets); err != nil || t.found == nil {
+	if err := x.sift(t, supersets); err != nil || t.Found == nil {
 		return nil, err
 	}
 	for _, a := range without {
@@ -122,37 +122,37 @@ func (x ask) intersect(read *clause.Access, wait bool) (t *intersection, err err
 			return nil, err
 		}
 		if set == nil {
-			t.left = append(t.left, a)
+			t.Left = append(t.Left, a)
 			continue
 		}
-		t.found.AndNot(set)
+		t.Found.AndNot(set)
 	}
-	v.LeaveCurrent(t.found)
+	v.LeaveCurrent(t.Found)
 	return t, nil
 }
 
 // sift leaves of the versions those that answer clauses that are left, where that costs less than to ask each of them.
-func (x *search) sift(t *intersection, supersets []*clause.Access) error {
-	for _, a := range slices.DeleteFunc(slices.Clone(t.left), func(a *clause.Access) bool { return a.Held != nil }) { // to read few rows costs less than to ask each of many versions
+func (x *Whole) sift(t *Intersection, supersets []*clause.Access) error {
+	for _, a := range slices.DeleteFunc(slices.Clone(t.Left), func(a *clause.Access) bool { return a.Held != nil }) { // to read few rows costs less than to ask each of many versions
 		if t.narrows(a) {
 			set, err := x.versionsOf(a)
 			if err != nil {
 				return err
 			}
 			t.with(set)
-			t.left = slices.DeleteFunc(t.left, func(b *clause.Access) bool { return a == b })
+			t.Left = slices.DeleteFunc(t.Left, func(b *clause.Access) bool { return a == b })
 		}
 	}
 	for _, a := range supersets {
-		if !slices.Contains(t.left, a) || a.Held != nil {
+		if !slices.Contains(t.Left, a) || a.Held != nil {
 			continue
 		}
 		p := sets.Wait
-		if t.found != nil {
+		if t.Found != nil {
 			p = sets.GoOn
 		}
-		if t.found == nil && !a.Aligned || t.found != nil && t.count() > x.Bounds.Few && haveAround(t.sets, a) {
-			set, err := aroundRanges(t.sets, a, p)
+		if t.Found == nil && !a.Aligned || t.Found != nil && t.Count() > x.Bounds.Few && haveAround(t.Sets, a) {
+			set, err := aroundRanges(t.Sets, a, p)
 			if err != nil {
 				return err
 			}
@@ -166,7 +166,7 @@ func (x *search) sift(t *intersection, supersets []*clause.Access) error {
 }
 
 // versionsOf reads the versions that a clause finds.
-func (x *search) versionsOf(a *clause.Access) (*roaring.Bitmap, error) {
+func (x *Whole) versionsOf(a *clause.Access) (*roaring.Bitmap, error) {
 	if a.ByID {
 		numbers := make([]uint32, 0, len(a.Sids))
 		for _, sid := range a.Sids {
@@ -176,11 +176,11 @@ func (x *search) versionsOf(a *clause.Access) (*roaring.Bitmap, error) {
 		}
 		return sets.BitmapOf(numbers), nil
 	}
-	return x.versionsUpTo(a, -1)
+	return x.VersionsUpTo(a, -1)
 }
 
-// versionsUpTo reads the versions that a clause finds; nil when they have more rows than some, -1 being no bound.
-func (x *search) versionsUpTo(a *clause.Access, most int) (*roaring.Bitmap, error) {
+// VersionsUpTo reads the versions that a clause finds; nil when they have more rows than some, -1 being no bound.
+func (x *Whole) VersionsUpTo(a *clause.Access, most int) (*roaring.Bitmap, error) {
 	s := x.Statement()
 	bound := ""
 	if most >= 0 {
@@ -195,24 +195,24 @@ func (x *search) versionsUpTo(a *clause.Access, most int) (*roaring.Bitmap, erro
 }
 
 // loadChecked reads those of the versions that answer the clauses, in their order.
-func (x ask) loadChecked(found []candidate) ([]match, error) {
+func (x Ask) loadChecked(found []Candidate) ([]Match, error) {
 	if len(found) == 0 {
 		return nil, nil
 	}
 	sids := sidsOf(found)
 	s := x.Statement()
 	from, column := s.Unnested(sids, "k")
-	sql := "select " + rows.StoredColumns + " from " + from + s.Versions(column) + " and v.ledger = " + s.Arg(x.ledger) +
-		" and v.deleted = 0" + x.probes(s, nil, "v.sid", "(v.sid << 2)", "v.main")
-	rows, err := x.matches(s, sql, byValue, 0, nil)
+	sql := "select " + rows.StoredColumns + " from " + from + s.Versions(column) + " and v.ledger = " + s.Arg(x.Ledger) +
+		" and v.deleted = 0" + x.Probes(s, nil, "v.sid", "(v.sid << 2)", "v.main")
+	rows, err := x.matches(s, sql, ByValue, 0, nil)
 	return inOrder(sids, rows), err
 }
 
-// describe says what has been intersected.
-func (x ask) describe(t *intersection) string {
+// Describe says what has been intersected.
+func (x Ask) Describe(t *Intersection) string {
 	words := ""
-	for _, a := range x.accesses {
-		if !slices.Contains(t.left, a) || slices.Contains(t.supersets, a) {
+	for _, a := range x.Accesses {
+		if !slices.Contains(t.Left, a) || slices.Contains(t.supersets, a) {
 			if words != "" {
 				words += ", "
 			}
@@ -225,14 +225,14 @@ func (x ask) describe(t *intersection) string {
 			words += a.Words
 		}
 	}
-	return fmt.Sprintf("%d versions by %s", t.count(), words)
+	return fmt.Sprintf("%d versions by %s", t.Count(), words)
 }
 
-// settable are the clauses that sets can answer, or with ranges those that sets can narrow; ready tells whether all of these sets are in
+// Settable are the clauses that sets can answer, or with ranges those that sets can narrow; ready tells whether all of these sets are in
 // memory.
-func (x ask) settable(ranges bool) (sets []*clause.Access, ready bool) {
+func (x Ask) Settable(ranges bool) (sets []*clause.Access, ready bool) {
 	ready = true
-	for _, a := range x.positive() {
+	for _, a := range x.Positive() {
 		if a.Held != nil {
 			sets = append(sets, a)
 			continue
@@ -241,7 +241,7 @@ func (x ask) settable(ranges bool) (sets []*clause.Access, ready bool) {
 			continue
 		}
 		sets = append(sets, a)
-		count, known := x.view().Count(a.Names())
+		count, known := x.View().Count(a.Names())
 		if ready = ready && known; known && a.AsSet() != nil {
 			a.Counts(count, false)
 		}
@@ -249,12 +249,12 @@ func (x ask) settable(ranges bool) (sets []*clause.Access, ready bool) {
 	return sets, ready
 }
 
-// access are the versions as a clause.
-func (t *intersection) access(words string) *clause.Access {
-	return clause.CurrentVersions(words, sets.SidsIn(t.found, t.first))
+// Access are the versions as a clause.
+func (t *Intersection) Access(words string) *clause.Access {
+	return clause.CurrentVersions(words, sets.SidsIn(t.Found, t.First))
 }
 
 // narrows tells whether to read the rows of a clause costs less than to ask each of the versions that are left.
-func (t *intersection) narrows(a *clause.Access) bool {
-	return t.found != nil && a.Count >= 0 && a.Count <= t.sets.Bounds().Many && a.Count/8 < t.count() && !a.Negate && a.Readable() && !a.Aligned
+func (t *Intersection) narrows(a *clause.Access) bool {
+	return t.Found != nil && a.Count >= 0 && a.Count <= t.Sets.Bounds().Many && a.Count/8 < t.Count() && !a.Negate && a.Readable() && !a.Aligned
 }

@@ -1,4 +1,4 @@
-package search
+package step
 
 import (
 	"testing"
@@ -16,8 +16,8 @@ func TestSetsTellOfSnapshotsThatAreCommitted(t *testing.T) {
 		committed bool
 		want      bool
 	}{{keys.FirstSid(0), true, true}, {keys.FirstSid(0), false, false}, {-1, true, false}, {1 << 32, true, false}} {
-		x := &search{At: sql.At{Snapshot: c.snapshot}, Shared: engine, committed: c.committed}
-		if got := x.view() != nil; got != c.want {
+		x := &Whole{At: sql.At{Snapshot: c.snapshot}, Shared: engine, Committed: c.committed}
+		if got := x.View() != nil; got != c.want {
 			t.Errorf("the snapshot %d, committed %t: sets are used %t", c.snapshot, c.committed, got)
 		}
 	}

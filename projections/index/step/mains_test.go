@@ -1,4 +1,4 @@
-package search
+package step
 
 import (
 	"cmp"
@@ -35,36 +35,36 @@ func TestTheFirstByMainDateAreThoseThatSortingFindsWhateverIsPassedOver(t *testi
 			found.Add(uint32(random.IntN(versions)))
 		}
 		found.AddRange(uint64(random.IntN(versions)), uint64(random.IntN(versions)))
-		o := order{by: orderMain, descending: random.IntN(2) == 0}
-		var beyond *spot
+		o := Order{By: OrderMain, Descending: random.IntN(2) == 0}
+		var beyond *Spot
 		if random.IntN(2) == 0 {
 			sid := random.IntN(versions)
-			beyond = &spot{dates[sid], int64(sid)}
+			beyond = &Spot{dates[sid], int64(sid)}
 		}
 		within := sets.Interval{Low: math.MinInt64, High: math.MaxInt64}
 		if random.IntN(3) == 0 {
 			within = sets.Interval{Low: int64(random.IntN(70)) * 1_000_000, High: int64(70+random.IntN(70)) * 1_000_000}
 		}
-		compare := func(a, b spot) int {
-			c := cmp.Or(cmp.Compare(a.value, b.value), cmp.Compare(a.sid, b.sid))
-			if o.descending {
+		compare := func(a, b Spot) int {
+			c := cmp.Or(cmp.Compare(a.Value, b.Value), cmp.Compare(a.Sid, b.Sid))
+			if o.Descending {
 				return -c
 			}
 			return c
 		}
-		var want []spot
+		var want []Spot
 		for i := found.Iterator(); i.HasNext(); {
 			sid := i.Next()
-			place := spot{dates[sid], int64(sid)}
-			if (beyond == nil || compare(*beyond, place) < 0) && place.value >= within.Low && place.value <= within.High {
+			place := Spot{dates[sid], int64(sid)}
+			if (beyond == nil || compare(*beyond, place) < 0) && place.Value >= within.Low && place.Value <= within.High {
 				want = append(want, place)
 			}
 		}
 		slices.SortFunc(want, compare)
 		n := 1 + random.IntN(60)
 		want = want[:min(len(want), n)]
-		if got := (&intersection{found: found, main: blocks}).firstOf(n, o, beyond, within); !slices.Equal(got, want) {
-			t.Fatalf("round %d: the first %d of %d, descending %v, beyond %v, within %v, are\n%v, want\n%v", round, n, found.GetCardinality(), o.descending, beyond, within, got, want)
+		if got := (&Intersection{Found: found, Main: blocks}).firstOf(n, o, beyond, within); !slices.Equal(got, want) {
+			t.Fatalf("round %d: the first %d of %d, descending %v, beyond %v, within %v, are\n%v, want\n%v", round, n, found.GetCardinality(), o.Descending, beyond, within, got, want)
 		}
 	}
 }

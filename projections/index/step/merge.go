@@ -1,4 +1,4 @@
-package search
+package step
 
 import (
 	"cmp"
@@ -11,7 +11,7 @@ import (
 
 // walkMerged reads the term rows of many keys in the order of the main date: from each key the first few rows, and again more of them
 // from those keys whose next row may still be on the page. So an OR of a hundred codes reads few rows of each, however common they are.
-func (x ask) walkMerged(walked []int64, driver *clause.Access, o order, phase phase, resume bool, limit int) ([]match, error) {
+func (x Ask) walkMerged(walked []int64, driver *clause.Access, o Order, phase Phase, resume bool, limit int) ([]Match, error) {
 	var found []dated
 	seen := map[int64]bool{}
 	for rows := 2 + 2*limit/len(walked); len(walked) > 0; rows *= 8 {
@@ -26,7 +26,7 @@ func (x ask) walkMerged(walked []int64, driver *clause.Access, o order, phase ph
 		}
 		slices.SortFunc(found, func(a, b dated) int {
 			c := cmp.Or(cmp.Compare(a.main, b.main), cmp.Compare(a.ref, b.ref))
-			if o.descending {
+			if o.Descending {
 				c = -c
 			}
 			return c
@@ -34,7 +34,7 @@ func (x ask) walkMerged(walked []int64, driver *clause.Access, o order, phase ph
 		open := walked[:0:0]
 		for key, edge := range edges {
 			full := len(found) >= limit
-			if full && o.descending && edge <= found[limit-1].main || full && !o.descending && edge >= found[limit-1].main {
+			if full && o.Descending && edge <= found[limit-1].main || full && !o.Descending && edge >= found[limit-1].main {
 				continue // what lies beyond its edge lies beyond the page
 			}
 			open = append(open, key)
@@ -43,13 +43,13 @@ func (x ask) walkMerged(walked []int64, driver *clause.Access, o order, phase ph
 		walked = open
 	}
 	found = found[:min(len(found), limit)]
-	candidates := make([]candidate, len(found))
+	candidates := make([]Candidate, len(found))
 	for i := range found {
-		candidates[i].sid = found[i].ref >> keys.RefBits
+		candidates[i].Sid = found[i].ref >> keys.RefBits
 	}
-	matches, err := x.load(candidates)
+	matches, err := x.Load(candidates)
 	for i := range matches {
-		matches[i].phase = phase
+		matches[i].Phase = phase
 	}
 	return matches, err
 }
@@ -59,16 +59,16 @@ type dated struct{ main, ref int64 }
 
 // firstOfEach reads, of each key, the matches among its first rows. A key that has more rows gets an edge: the main date up to which its
 // rows have been read, all those that share it included.
-func (x ask) firstOfEach(keys []int64, rows int, driver *clause.Access, o order, resume bool, take func(dated)) (edges map[int64]int64, err error) {
+func (x Ask) firstOfEach(keys []int64, rows int, driver *clause.Access, o Order, resume bool, take func(dated)) (edges map[int64]int64, err error) {
 	s := x.Statement()
-	edge := "select y.sort from " + s.Table("term") + " y where y.key = k.key" + x.stretch(s, "y", driver, o, resume) +
-		fmt.Sprintf(" order by y.sort %s, y.ref %s limit 1 offset ", o.direction(), o.direction()) + s.Arg(int64(rows-1))
+	edge := "select y.sort from " + s.Table("term") + " y where y.key = k.key" + x.Stretch(s, "y", driver, o, resume) +
+		fmt.Sprintf(" order by y.sort %s, y.ref %s limit 1 offset ", o.Direction(), o.Direction()) + s.Arg(int64(rows-1))
 	within, outermost := " and t.sort >= e.edge", int64(-1<<63)
-	if !o.descending {
+	if !o.Descending {
 		within, outermost = " and t.sort <= e.edge", 1<<63-1
 	}
-	rowsOf := s.ForEach(s.Table("term"), "t", "t.sort, t.ref", "t.key = e.key"+within+x.stretch(s, "t", driver, o, resume)+" and "+x.visible(s, "(t.ref >> 2)")+
-		x.probes(s, driver, "(t.ref >> 2)", "(t.ref - (t.ref & 3))", "t.sort"))
+	rowsOf := s.ForEach(s.Table("term"), "t", "t.sort, t.ref", "t.key = e.key"+within+x.Stretch(s, "t", driver, o, resume)+" and "+x.visible(s, "(t.ref >> 2)")+
+		x.Probes(s, driver, "(t.ref >> 2)", "(t.ref - (t.ref & 3))", "t.sort"))
 	list, key := s.Unnested(keys, "j")
 	sql := "with e as materialized (select k.key as key, coalesce((" + edge + "), " + s.Arg(outermost) + ") as edge from (select " + key + " as key from " + list + ") k) " +
 		"select 0, e.key, e.edge from e where e.edge <> " + s.Arg(outermost) + " union all select 1, t.sort, (t.ref - (t.ref & 3)) from e cross join " + rowsOf

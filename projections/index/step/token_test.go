@@ -1,4 +1,4 @@
-package search
+package step
 
 import (
 	"testing"
@@ -12,12 +12,12 @@ func query(token string) *projections.Query {
 }
 
 func TestAPlaceIsReadAsItWasWritten(t *testing.T) {
-	for _, want := range []place{
-		{phase: byValue, sid: 1}, {phase: byMissing, sid: 1<<projections.SidBits - 1}, {phase: byCoding, sid: 77, coding: -5}, {phase: byValue, sid: 130_000<<projections.SidBits + 1},
+	for _, want := range []Place{
+		{Phase: ByValue, Sid: 1}, {Phase: ByMissing, Sid: 1<<projections.SidBits - 1}, {Phase: byCoding, Sid: 77, Coding: -5}, {Phase: ByValue, Sid: 130_000<<projections.SidBits + 1},
 	} {
 		q := query("")
-		q.After = want.token(q)
-		got, err := parsePlace(q)
+		q.After = want.Token(q)
+		got, err := ParsePlace(q)
 		if err != nil || got != want {
 			t.Errorf("%+v was read as %+v, %v", want, got, err)
 		}
@@ -29,23 +29,23 @@ func TestAPlaceIsReadAsItWasWritten(t *testing.T) {
 
 func FuzzATokenIsReadOrRefused(f *testing.F) {
 	q := query("")
-	f.Add(place{phase: byValue, sid: 5}.token(q))
-	f.Add(place{phase: byCoding, sid: 1 << 40, coding: 1}.token(q))
+	f.Add(Place{Phase: ByValue, Sid: 5}.Token(q))
+	f.Add(Place{Phase: byCoding, Sid: 1 << 40, Coding: 1}.Token(q))
 	f.Add("AQEBAAAAAA")
 	f.Fuzz(func(t *testing.T, token string) {
 		q := query(token)
-		got, err := parsePlace(q)
+		got, err := ParsePlace(q)
 		switch {
 		case err != nil:
 			if events.KindOf(err) != events.Invalid {
 				t.Errorf("kind %s for %q", events.KindOf(err), token)
 			}
 		case token == "":
-			if got.phase != start {
+			if got.Phase != Start {
 				t.Errorf("no token was read as %+v", got)
 			}
-		case got.token(q) != token:
-			t.Errorf("%q was read as %+v, which is written %q", token, got, got.token(q))
+		case got.Token(q) != token:
+			t.Errorf("%q was read as %+v, which is written %q", token, got, got.Token(q))
 		}
 	})
 }

@@ -1,4 +1,4 @@
-package search
+package step
 
 import (
 	"cmp"
@@ -7,24 +7,24 @@ import (
 	"binnacle/projections/index/sets"
 )
 
-// pickHeld returns those of the versions that come first by the lower ends of ranges, each checked for the clauses that are left.
-func (x ask) pickHeld(t *intersection, held []*sets.Range, o order, limit int) (page []match, err error) {
+// PickHeld returns those of the versions that come first by the lower ends of ranges, each checked for the clauses that are left.
+func (x Ask) PickHeld(t *Intersection, held []*sets.Range, o Order, limit int) (page []Match, err error) {
 	if x, err = x.locateValue(o); err != nil {
 		return nil, err
 	}
 	var walks []*heldWalk
 	for _, r := range held {
-		walks = append(walks, newHeldWalk(r, o.descending))
-		if x.after.phase == byValue {
-			walks[len(walks)-1].skip(sets.RangeRow{Low: x.last.start, Sid: uint32(x.after.sid - t.first)})
+		walks = append(walks, newHeldWalk(r, o.Descending))
+		if x.After.Phase == ByValue {
+			walks[len(walks)-1].skip(sets.RangeRow{Low: x.Last.start, Sid: uint32(x.After.Sid - t.First)})
 		}
 	}
 	n := limit
-	if len(t.left) > 0 {
+	if len(t.Left) > 0 {
 		n += limit
 	}
 	for more := true; more && len(page) < limit; n = min(8*n, pickedAtOnce) {
-		var candidates []candidate
+		var candidates []Candidate
 		for len(candidates) < n && more {
 			var first *heldWalk
 			for _, w := range walks {
@@ -34,7 +34,7 @@ func (x ask) pickHeld(t *intersection, held []*sets.Range, o order, limit int) (
 			}
 			if more = first != nil; more {
 				if row := first.next(); t.contains(row.Sid) {
-					candidates = append(candidates, candidate{sid: t.first + int64(row.Sid)})
+					candidates = append(candidates, Candidate{Sid: t.First + int64(row.Sid)})
 				}
 			}
 		}
