@@ -51,7 +51,8 @@ func Encode(event Event) (headers []Header, value []byte, err error) {
 		return nil, nil, err
 	}
 	if len(value) > RecordBytes {
-		return nil, nil, Errorf(TooLarge, op, "the event takes %d bytes in the log and a record holds %d; send it in smaller transactions", len(value), RecordBytes)
+		return nil, nil, Errorf(TooLarge, op, "the event takes %d bytes in the log and a record holds %d; send it in "+
+			"smaller transactions", len(value), RecordBytes)
 	}
 	headers = make([]Header, 0, 7)
 	headers = append(headers,
@@ -61,7 +62,8 @@ func Encode(event Event) (headers []Header, value []byte, err error) {
 		Header{headerID, []byte(event.ID)},
 	)
 	if !event.Time.IsZero() {
-		headers = append(headers, Header{headerTime, event.Time.UTC().AppendFormat(make([]byte, 0, 35), time.RFC3339Nano)})
+		headers = append(headers, Header{headerTime, event.Time.UTC().AppendFormat(make([]byte, 0, 35),
+			time.RFC3339Nano)})
 	}
 	headers = append(headers, Header{headerContentType, []byte(contentTypeCBOR)})
 	if compressed {
@@ -82,23 +84,28 @@ func Decode(raw RawRecord) (Record, error) {
 		return fail(bad)
 	}
 	if string(attributes.specVersion) != specVersion {
-		return fail(Errorf(Invalid, op, "%s is %.40q, not %s: this is no CloudEvent of a known form", headerSpecVersion, attributes.specVersion, specVersion))
+		return fail(Errorf(Invalid, op, "%s is %.40q, not %s: this is no CloudEvent of a known form", headerSpecVersion,
+			attributes.specVersion, specVersion))
 	}
 	if string(attributes.eventType) != typeEventV1 {
-		return fail(Errorf(Invalid, op, "%s %.80q is not known here; this reader knows %s", headerType, attributes.eventType, typeEventV1))
+		return fail(Errorf(Invalid, op, "%s %.80q is not known here; this reader knows %s", headerType,
+			attributes.eventType, typeEventV1))
 	}
 	if string(attributes.contentType) != contentTypeCBOR {
-		return fail(Errorf(Invalid, op, "%s is %.80q, not %s", headerContentType, attributes.contentType, contentTypeCBOR))
+		return fail(Errorf(Invalid, op, "%s is %.80q, not %s", headerContentType, attributes.contentType,
+			contentTypeCBOR))
 	}
 	if raw.Value == nil {
 		return fail(Errorf(Invalid, op, "the record has no value"))
 	}
 	if len(attributes.source) < len(sourcePrefix) || string(attributes.source[:len(sourcePrefix)]) != sourcePrefix {
-		return fail(Errorf(Invalid, op, "%s %.80q does not name a tenant as %s…", headerSource, attributes.source, sourcePrefix))
+		return fail(Errorf(Invalid, op, "%s %.80q does not name a tenant as %s…", headerSource, attributes.source,
+			sourcePrefix))
 	}
 	event := Event{ID: string(attributes.id), Tenant: string(attributes.source[len(sourcePrefix):])}
 	if string(raw.Key) != event.Tenant {
-		return fail(Errorf(Invalid, op, "the record's key %.80q is not the tenant %.80q of its %s", raw.Key, event.Tenant, headerSource))
+		return fail(Errorf(Invalid, op, "the record's key %.80q is not the tenant %.80q of its %s", raw.Key,
+			event.Tenant, headerSource))
 	}
 	if attributes.time != nil {
 		at, err := time.Parse(time.RFC3339Nano, string(attributes.time))
@@ -114,7 +121,8 @@ func Decode(raw RawRecord) (Record, error) {
 	case compressionZstd:
 		err = decompress(op, raw.Value, func(plain []byte) error { return decodeValue(op, plain, &event) })
 	default:
-		err = Errorf(Invalid, op, "%s %.40q is not known here; this reader knows %s", headerCompression, attributes.compression, compressionZstd)
+		err = Errorf(Invalid, op, "%s %.40q is not known here; this reader knows %s", headerCompression,
+			attributes.compression, compressionZstd)
 	}
 	if err != nil {
 		return fail(asInvalid(op, err))
@@ -178,13 +186,16 @@ func checkEvent(op string, event Event) error {
 		return Errorf(Invalid, op, "the event's id %.60q is not a UUID", event.ID)
 	}
 	if !plainName(event.Tenant) {
-		return Errorf(Invalid, op, "the tenant %.80q is not a name of 1 to 64 letters, digits, '-', '_' or '.'", event.Tenant)
+		return Errorf(Invalid, op, "the tenant %.80q is not a name of 1 to 64 letters, digits, '-', '_' or '.'",
+			event.Tenant)
 	}
 	if event.Dialect != "" && !dialectName(event.Dialect) {
-		return Errorf(Invalid, op, "the dialect %.60q is not a name of 1 to 32 small letters, digits or '-' that begins with a letter", event.Dialect)
+		return Errorf(Invalid, op, "the dialect %.60q is not a name of 1 to 32 small letters, digits or '-' that "+
+			"begins with a letter", event.Dialect)
 	}
 	if event.Dialect == FHIR {
-		return Errorf(Invalid, op, "the dialect %s is said by naming none: the same event must have one written form", FHIR)
+		return Errorf(Invalid, op, "the dialect %s is said by naming none: the same event must have one written form",
+			FHIR)
 	}
 	discards := event.Settles != nil && event.Settles.Discard
 	if len(event.Changes) == 0 && !discards {
@@ -196,11 +207,15 @@ func checkEvent(op string, event Event) error {
 	if strings.IndexByte(event.IdempotencyKey, 0) >= 0 {
 		return Errorf(Invalid, op, "the idempotency key holds a NUL character")
 	}
-	if r := event.Repeat; r != (Repeat{}) && (event.IdempotencyKey == "" || r.Part < 0 || r.Window < time.Second || int64(r.Window/time.Second) > maxWindow || r.Window%time.Second != 0) {
-		return Errorf(Invalid, op, "the event %s can be repeated as part %d within %v under the key %.80q, which cannot be", event.ID, r.Part, r.Window, event.IdempotencyKey)
+	if r := event.Repeat; r != (Repeat{}) && (event.IdempotencyKey == "" || r.Part < 0 || r.Window < time.Second ||
+		int64(r.Window/time.Second) > maxWindow || r.Window%time.Second != 0) {
+		return Errorf(Invalid, op, "the event %s can be repeated as part %d within %v under the key %.80q, which "+
+			"cannot be", event.ID, r.Part, r.Window, event.IdempotencyKey)
 	}
-	if s := event.Settles; s != nil && (s.Position.Partition < 0 || s.Position.Offset < 0 || strings.IndexByte(s.Reason, 0) >= 0) {
-		return Errorf(Invalid, op, "the event %s settles the record at %v, which cannot be, or for a reason that holds a NUL character", event.ID, s.Position)
+	if s := event.Settles; s != nil && (s.Position.Partition < 0 || s.Position.Offset < 0 ||
+		strings.IndexByte(s.Reason, 0) >= 0) {
+		return Errorf(Invalid, op, "the event %s settles the record at %v, which cannot be, or for a reason that "+
+			"holds a NUL character", event.ID, s.Position)
 	}
 	for i := range event.Changes {
 		if err := checkChange(op, &event.Changes[i], i, len(event.Changes)); err != nil {
@@ -212,16 +227,20 @@ func checkEvent(op string, event Event) error {
 
 func checkChange(op string, change *Change, index, count int) error {
 	if change.Operation < Create || change.Operation > Delete {
-		return Errorf(Invalid, op, "change %d asks for an operation (%d) that is not known here", index, change.Operation)
+		return Errorf(Invalid, op, "change %d asks for an operation (%d) that is not known here", index,
+			change.Operation)
 	}
 	if change.IfMatch < IfMatchAny || change.Entry < -1 {
 		return Errorf(Invalid, op, "change %d has a negative version or entry", index)
 	}
-	if len(change.IfMatchOr) > 0 && (change.IfMatch < 1 || change.IfMatchOr[0] < 1 || !slices.IsSorted(change.IfMatchOr)) {
-		return Errorf(Invalid, op, "change %d has further versions to match that are not in order, or none to begin with", index)
+	if len(change.IfMatchOr) > 0 && (change.IfMatch < 1 || change.IfMatchOr[0] < 1 ||
+		!slices.IsSorted(change.IfMatchOr)) {
+		return Errorf(Invalid, op, "change %d has further versions to match that are not in order, or none to "+
+			"begin with", index)
 	}
 	if (change.Operation == Delete) != (len(change.Content) == 0) {
-		return Errorf(Invalid, op, "change %d is a %s with %d bytes of content", index, change.Operation, len(change.Content))
+		return Errorf(Invalid, op, "change %d is a %s with %d bytes of content", index, change.Operation,
+			len(change.Content))
 	}
 	for _, text := range [...]string{change.Type, change.ID, change.Condition} {
 		if strings.IndexByte(text, 0) >= 0 { // no index can store it
@@ -232,7 +251,8 @@ func checkChange(op string, change *Change, index, count int) error {
 	for j := range change.Links {
 		link := &change.Links[j]
 		if link.Start < end || link.End < link.Start || link.End > len(change.Content) {
-			return Errorf(Invalid, op, "link %d of change %d spans [%d,%d) of %d bytes, or comes before its neighbour's end", j, index, link.Start, link.End, len(change.Content))
+			return Errorf(Invalid, op, "link %d of change %d spans [%d,%d) of %d bytes, or comes before its "+
+				"neighbour's end", j, index, link.Start, link.End, len(change.Content))
 		}
 		if link.Change < -1 || link.Change >= count {
 			return Errorf(Invalid, op, "link %d of change %d points to change %d of %d", j, index, link.Change, count)
@@ -246,7 +266,8 @@ func checkChange(op string, change *Change, index, count int) error {
 // digit. An error is of kind Invalid.
 func CheckTenant(name string) error {
 	if !plainName(name) || strings.IndexByte("-_.", name[0]) >= 0 {
-		return Errorf(Invalid, "events.CheckTenant", "%.80q is no name of a tenant; it takes 1 to 64 letters, digits, '-', '_' or '.', and begins with a letter or a digit", name)
+		return Errorf(Invalid, "events.CheckTenant", "%.80q is no name of a tenant; it takes 1 to 64 letters, "+
+			"digits, '-', '_' or '.', and begins with a letter or a digit", name)
 	}
 	return nil
 }

@@ -28,26 +28,33 @@ func asRaw(t testing.TB, event Event) RawRecord {
 	if err != nil {
 		t.Fatalf("Encode: %v", err)
 	}
-	return RawRecord{Position: at, Time: time.UnixMilli(1_700_000_000_000).UTC(), Key: []byte(event.Tenant), Headers: headers, Value: value}
+	return RawRecord{Position: at, Time: time.UnixMilli(1_700_000_000_000).UTC(), Key: []byte(event.Tenant),
+		Headers: headers, Value: value}
 }
 
 func smallEvent() Event {
 	return Event{
-		ID: "0190a5d4-7b6a-7c3e-9f00-0123456789ab", Tenant: "main", Time: time.Date(2026, 2, 3, 4, 5, 6, 789_000_000, time.UTC),
-		Changes: []Change{{Operation: Update, Type: "Patient", ID: "1", Content: []byte(`{"resourceType":"Patient", "id":"1"}`), Entry: -1}},
+		ID: "0190a5d4-7b6a-7c3e-9f00-0123456789ab", Tenant: "main",
+		Time: time.Date(2026, 2, 3, 4, 5, 6, 789_000_000, time.UTC),
+		Changes: []Change{{Operation: Update, Type: "Patient", ID: "1",
+			Content: []byte(`{"resourceType":"Patient", "id":"1"}`), Entry: -1}},
 	}
 }
 
 // fullEvent uses every field that the form has.
 func fullEvent() Event {
-	patient := []byte(`{"resourceType":"Patient","managingOrganization":{"reference":"urn:x"},"name":[{"family":"Ödön 255.0"}]}`)
+	patient := []byte(
+		`{"resourceType":"Patient","managingOrganization":{"reference":"urn:x"},"name":[{"family":"Ödön 255.0"}]}`)
 	start := bytes.Index(patient, []byte("urn:x"))
 	return Event{
-		ID: "0190a5d4-7b6a-7c3e-9f00-0123456789ac", Tenant: "clinic-7", Time: time.Date(2026, 2, 3, 4, 5, 6, 0, time.UTC),
+		ID: "0190a5d4-7b6a-7c3e-9f00-0123456789ac", Tenant: "clinic-7",
+		Time:           time.Date(2026, 2, 3, 4, 5, 6, 0, time.UTC),
 		IdempotencyKey: "retry-1", AllowDangling: true,
 		Changes: []Change{
-			{Operation: Create, Type: "Patient", ID: "a", Content: patient, Condition: "identifier=http://x|1", Entry: 2,
-				Links: []Link{{Start: start, End: start + 5, Change: 1}, {Start: start + 5, End: start + 5, Change: -1, Type: "Organization", Query: "name=ö"}}},
+			{Operation: Create, Type: "Patient", ID: "a", Content: patient, Condition: "identifier=http://x|1",
+				Entry: 2,
+				Links: []Link{{Start: start, End: start + 5, Change: 1},
+					{Start: start + 5, End: start + 5, Change: -1, Type: "Organization", Query: "name=ö"}}},
 			{Operation: Update, Type: "Organization", ID: "b", Content: []byte("{}"), IfMatch: 7, Entry: 0},
 			{Operation: Update, Type: "Organization", ID: "c", Content: []byte("{}"), IfNoneMatch: true, Entry: 1},
 			{Operation: Delete, Type: "Observation", ID: "d", IfMatch: IfMatchAny, Entry: 3},
@@ -88,13 +95,15 @@ func opaqueEvent() Event {
 
 func discardEvent() Event {
 	event := smallEvent()
-	event.Changes, event.Settles = nil, &Settling{Position: Position{Offset: 7}, Discard: true, Reason: "a test of ours"}
+	event.Changes, event.Settles = nil, &Settling{Position: Position{Offset: 7}, Discard: true,
+		Reason: "a test of ours"}
 	return event
 }
 
 func largeEvent() Event {
 	event := smallEvent()
-	event.Changes[0].Content = []byte(`{"resourceType":"Patient","text":"` + strings.Repeat("one line of a long story, ", 400) + `"}`)
+	event.Changes[0].Content = []byte(`{"resourceType":"Patient","text":"` +
+		strings.Repeat("one line of a long story, ", 400) + `"}`)
 	return event
 }
 
@@ -151,7 +160,8 @@ func TestAnEventThatNoRecordHoldsIsTooLarge(t *testing.T) {
 	incompressible, unbounded := smallEvent(), smallEvent()
 	incompressible.Changes[0].Content = noise
 	unbounded.Changes[0].Content = make([]byte, DecodedBytes)
-	for name, event := range map[string]Event{"incompressible": incompressible, "above the bound of decoding": unbounded} {
+	for name, event := range map[string]Event{"incompressible": incompressible,
+		"above the bound of decoding": unbounded} {
 		if _, _, err := Encode(event); KindOf(err) != TooLarge {
 			t.Errorf("%s: got %v, want an error of kind %s", name, err, TooLarge)
 		}
@@ -178,16 +188,18 @@ func TestWhatCouldNotBeReadBackIsNotWritten(t *testing.T) {
 		"versions beside none": func(e *Event) { e.Changes[0].IfMatchOr = []int64{2} },
 		"versions beside any":  func(e *Event) { e.Changes[3].IfMatchOr = []int64{2} },
 		"version zero":         func(e *Event) { e.Changes[1].IfMatchOr = []int64{0, 2} },
-		"no key to repeat":     func(e *Event) { e.IdempotencyKey, e.Repeat = "", Repeat{Request: Hash{1}, Window: time.Hour} },
-		"no window":            func(e *Event) { e.Repeat = Repeat{Request: Hash{1}} },
-		"half a second":        func(e *Event) { e.Repeat = Repeat{Request: Hash{1}, Window: 1500 * time.Millisecond} },
-		"a negative part":      func(e *Event) { e.Repeat = Repeat{Request: Hash{1}, Part: -1, Window: time.Hour} },
-		"a negative place":     func(e *Event) { e.Settles = &Settling{Position: Position{Offset: -1}} },
-		"a loud dialect":       func(e *Event) { e.Dialect = "KV" },
-		"a number of dialect":  func(e *Event) { e.Dialect = "2" },
-		"a long dialect":       func(e *Event) { e.Dialect = strings.Repeat("a", 33) },
-		"fhir by its name":     func(e *Event) { e.Dialect = FHIR },
-		"a discard that asks":  func(e *Event) { e.Settles = &Settling{Discard: true} },
+		"no key to repeat": func(e *Event) {
+			e.IdempotencyKey, e.Repeat = "", Repeat{Request: Hash{1}, Window: time.Hour}
+		},
+		"no window":           func(e *Event) { e.Repeat = Repeat{Request: Hash{1}} },
+		"half a second":       func(e *Event) { e.Repeat = Repeat{Request: Hash{1}, Window: 1500 * time.Millisecond} },
+		"a negative part":     func(e *Event) { e.Repeat = Repeat{Request: Hash{1}, Part: -1, Window: time.Hour} },
+		"a negative place":    func(e *Event) { e.Settles = &Settling{Position: Position{Offset: -1}} },
+		"a loud dialect":      func(e *Event) { e.Dialect = "KV" },
+		"a number of dialect": func(e *Event) { e.Dialect = "2" },
+		"a long dialect":      func(e *Event) { e.Dialect = strings.Repeat("a", 33) },
+		"fhir by its name":    func(e *Event) { e.Dialect = FHIR },
+		"a discard that asks": func(e *Event) { e.Settles = &Settling{Discard: true} },
 	} {
 		event := fullEvent()
 		spoil(&event)
@@ -218,28 +230,30 @@ func TestWhatIsNoKnownEventIsInvalidWithAReason(t *testing.T) {
 		spoil  func(*RawRecord)
 		reason string
 	}{
-		"random bytes, no headers": {func(raw *RawRecord) { raw.Headers, raw.Value = nil, []byte{1, 2, 3} }, "ce_specversion"},
-		"a null value":             {func(raw *RawRecord) { raw.Value = nil }, "no value"},
-		"an empty value":           {func(raw *RawRecord) { raw.Value = []byte{} }, "not the CBOR"},
-		"a later specification":    {set(headerSpecVersion, "2.0"), "2.0"},
-		"a later form":             {set(headerType, "dev.binnacle.event.v9"), "dev.binnacle.event.v9"},
-		"another content type":     {set(headerContentType, "application/json"), "application/json"},
-		"another compression":      {set(headerCompression, "br"), "br"},
-		"another source":           {set(headerSource, "urn:other"), "urn:other"},
-		"another tenant's key":     {func(raw *RawRecord) { raw.Key = []byte("other") }, "other"},
-		"no key":                   {func(raw *RawRecord) { raw.Key = nil }, "key"},
-		"an id that is none":       {set(headerID, "x"), "UUID"},
-		"a time that is none":      {set(headerTime, "yesterday"), "yesterday"},
-		"a header twice":           {func(raw *RawRecord) { raw.Headers = append(raw.Headers, Header{headerID, nil}) }, "more than once"},
-		"not CBOR":                 {value(0xff), "not the CBOR"},
-		"CBOR of something else":   {value(0x83, 1, 2, 3), "not the CBOR"},
-		"CBOR null":                {value(0xf6), "no change"},
-		"CBOR with a tail":         {func(raw *RawRecord) { raw.Value = append(raw.Value, 0) }, "not the CBOR"},
-		"CBOR cut short":           {func(raw *RawRecord) { raw.Value = raw.Value[:len(raw.Value)-1] }, "not the CBOR"},
-		"an unknown key":           {value(0xa2, 0x01, 0x80, 0x18, 0x63, 0x01), "not the CBOR"},
-		"a key twice":              {value(0xa2, 0x01, 0x80, 0x01, 0x80), "not the CBOR"},
-		"an operation of later":    {value(0xa1, 0x01, 0x81, 0xa1, 0x01, 0x09), "not known here"},
-		"not zstd":                 {set(headerCompression, "zstd"), "zstd"},
+		"random bytes, no headers": {func(raw *RawRecord) { raw.Headers, raw.Value = nil, []byte{1, 2, 3} },
+			"ce_specversion"},
+		"a null value":          {func(raw *RawRecord) { raw.Value = nil }, "no value"},
+		"an empty value":        {func(raw *RawRecord) { raw.Value = []byte{} }, "not the CBOR"},
+		"a later specification": {set(headerSpecVersion, "2.0"), "2.0"},
+		"a later form":          {set(headerType, "dev.binnacle.event.v9"), "dev.binnacle.event.v9"},
+		"another content type":  {set(headerContentType, "application/json"), "application/json"},
+		"another compression":   {set(headerCompression, "br"), "br"},
+		"another source":        {set(headerSource, "urn:other"), "urn:other"},
+		"another tenant's key":  {func(raw *RawRecord) { raw.Key = []byte("other") }, "other"},
+		"no key":                {func(raw *RawRecord) { raw.Key = nil }, "key"},
+		"an id that is none":    {set(headerID, "x"), "UUID"},
+		"a time that is none":   {set(headerTime, "yesterday"), "yesterday"},
+		"a header twice": {func(raw *RawRecord) { raw.Headers = append(raw.Headers, Header{headerID, nil}) },
+			"more than once"},
+		"not CBOR":               {value(0xff), "not the CBOR"},
+		"CBOR of something else": {value(0x83, 1, 2, 3), "not the CBOR"},
+		"CBOR null":              {value(0xf6), "no change"},
+		"CBOR with a tail":       {func(raw *RawRecord) { raw.Value = append(raw.Value, 0) }, "not the CBOR"},
+		"CBOR cut short":         {func(raw *RawRecord) { raw.Value = raw.Value[:len(raw.Value)-1] }, "not the CBOR"},
+		"an unknown key":         {value(0xa2, 0x01, 0x80, 0x18, 0x63, 0x01), "not the CBOR"},
+		"a key twice":            {value(0xa2, 0x01, 0x80, 0x01, 0x80), "not the CBOR"},
+		"an operation of later":  {value(0xa1, 0x01, 0x81, 0xa1, 0x01, 0x09), "not known here"},
+		"not zstd":               {set(headerCompression, "zstd"), "zstd"},
 		"a zstd bomb": {func(raw *RawRecord) {
 			set(headerCompression, "zstd")(raw)
 			raw.Value = encoder.EncodeAll(make([]byte, DecodedBytes+1), nil)
@@ -251,7 +265,8 @@ func TestWhatIsNoKnownEventIsInvalidWithAReason(t *testing.T) {
 		"fhir by its name":     {value(0xa2, 0x01, 0x80, 0x06, 0x64, 'f', 'h', 'i', 'r'), "naming none"},
 		"a dialect of no name": {value(0xa2, 0x01, 0x80, 0x06, 0x61, ' '), "dialect"},
 		"a short hash":         {value(0xa2, 0x01, 0x80, 0x04, 0xa2, 0x01, 0x41, 0x01, 0x03, 0x01), "hash"},
-		"a window without end": {value(append(append([]byte{0xa2, 0x01, 0x80, 0x04, 0xa2, 0x01, 0x58, 0x20}, make([]byte, 32)...), 0x03, 0x1b, 0x7f, 0, 0, 0, 0, 0, 0, 0)...), "window"},
+		"a window without end": {value(append(append([]byte{0xa2, 0x01, 0x80, 0x04, 0xa2, 0x01, 0x58, 0x20},
+			make([]byte, 32)...), 0x03, 0x1b, 0x7f, 0, 0, 0, 0, 0, 0, 0)...), "window"},
 		"a crowd of empty changes": {func(raw *RawRecord) {
 			raw.Value = append([]byte{0xa1, 0x01, 0x9a, 0, 0x60, 0, 0}, bytes.Repeat([]byte{0xa0}, 0x600000)...)
 		}, "items"},
@@ -270,7 +285,8 @@ func TestWhatIsNoKnownEventIsInvalidWithAReason(t *testing.T) {
 
 func TestOtherPeoplesHeadersDoNotDisturb(t *testing.T) {
 	raw := asRaw(t, smallEvent())
-	raw.Headers = append(raw.Headers, Header{"traceparent", []byte("00-1")}, Header{"traceparent", nil}, Header{"ce_subject", []byte("x")})
+	raw.Headers = append(raw.Headers, Header{"traceparent", []byte("00-1")}, Header{"traceparent", nil},
+		Header{"ce_subject", []byte("x")})
 	if _, err := Decode(raw); err != nil {
 		t.Error(err)
 	}
@@ -300,7 +316,8 @@ type goldenRecord struct {
 	Event   Event
 }
 
-// Every form ever written has golden files. None is ever changed or removed: a log from that day must be readable for ever.
+// Every form ever written has golden files. None is ever changed or removed: a log from that day must be readable for
+// ever.
 func TestEveryFormEverWrittenIsStillRead(t *testing.T) {
 	if *updateGolden {
 		writeGolden(t)
@@ -328,7 +345,9 @@ func TestEveryFormEverWrittenIsStillRead(t *testing.T) {
 }
 
 func writeGolden(t *testing.T) {
-	for name, event := range map[string]Event{"v1-small": smallEvent(), "v1-full": fullEvent(), "v1-zstd": largeEvent(), "v1-keyed": keyedEvent(), "v1-replay": replayEvent(), "v1-discard": discardEvent(), "v1-matches": matchesEvent(), "v1-dialect": opaqueEvent()} {
+	for name, event := range map[string]Event{"v1-small": smallEvent(), "v1-full": fullEvent(), "v1-zstd": largeEvent(),
+		"v1-keyed": keyedEvent(), "v1-replay": replayEvent(), "v1-discard": discardEvent(),
+		"v1-matches": matchesEvent(), "v1-dialect": opaqueEvent()} {
 		file := filepath.Join("testdata", name+".golden")
 		if _, err := os.Stat(file); err == nil {
 			continue
@@ -345,7 +364,9 @@ func writeGolden(t *testing.T) {
 }
 
 func TestTheFormOfTodayIsWrittenByteForByte(t *testing.T) {
-	for name, event := range map[string]Event{"v1-full": fullEvent(), "v1-keyed": keyedEvent(), "v1-replay": replayEvent(), "v1-discard": discardEvent(), "v1-matches": matchesEvent(), "v1-dialect": opaqueEvent()} {
+	for name, event := range map[string]Event{"v1-full": fullEvent(), "v1-keyed": keyedEvent(),
+		"v1-replay": replayEvent(), "v1-discard": discardEvent(), "v1-matches": matchesEvent(),
+		"v1-dialect": opaqueEvent()} {
 		data, err := os.ReadFile("testdata/" + name + ".golden")
 		if err != nil {
 			t.Fatal(err)
@@ -356,21 +377,25 @@ func TestTheFormOfTodayIsWrittenByteForByte(t *testing.T) {
 		}
 		raw := asRaw(t, event)
 		if !bytes.Equal(raw.Value, golden.Value) || !reflect.DeepEqual(raw.Headers, golden.Headers) {
-			t.Errorf("%s: the written form has changed: got %x %q, want %x %q; a changed form needs a new ce_type and a golden file", name, raw.Value, raw.Headers, golden.Value, golden.Headers)
+			t.Errorf("%s: the written form has changed: got %x %q, want %x %q; a changed form needs a new ce_type "+
+				"and a golden file", name, raw.Value, raw.Headers, golden.Value, golden.Headers)
 		}
 	}
 }
 
 func FuzzDecode(f *testing.F) {
-	for _, event := range []Event{smallEvent(), fullEvent(), largeEvent(), keyedEvent(), replayEvent(), discardEvent(), matchesEvent(), opaqueEvent()} {
+	for _, event := range []Event{smallEvent(), fullEvent(), largeEvent(), keyedEvent(), replayEvent(), discardEvent(),
+		matchesEvent(), opaqueEvent()} {
 		raw := asRaw(f, event)
 		f.Add(raw.Value, headerValue(raw, headerCompression), event.ID, "2026-02-03T04:05:06Z")
 	}
 	f.Add([]byte{0xa1, 0x01, 0x9a, 0xff, 0xff, 0xff, 0xff}, "", smallEvent().ID, "")
 	f.Fuzz(func(t *testing.T, value []byte, compression, id, when string) {
 		raw := RawRecord{Key: []byte("main"), Value: value, Headers: []Header{
-			{headerSpecVersion, []byte(specVersion)}, {headerType, []byte(typeEventV1)}, {headerSource, []byte(sourcePrefix + "main")}, {headerID, []byte(id)},
-			{headerTime, []byte(when)}, {headerContentType, []byte(contentTypeCBOR)}, {headerCompression, []byte(compression)},
+			{headerSpecVersion, []byte(specVersion)}, {headerType, []byte(typeEventV1)},
+			{headerSource, []byte(sourcePrefix + "main")}, {headerID, []byte(id)},
+			{headerTime, []byte(when)}, {headerContentType, []byte(contentTypeCBOR)},
+			{headerCompression, []byte(compression)},
 		}}
 		record, err := Decode(raw)
 		tenant, peeked := Peek(raw)
@@ -387,7 +412,8 @@ func FuzzDecode(f *testing.F) {
 			}
 		}
 		if tenant != record.Event.Tenant || len(peeked) != named {
-			t.Fatalf("Peek tells of %d changes of %q, Decode of %d of %q", len(peeked), tenant, named, record.Event.Tenant)
+			t.Fatalf("Peek tells of %d changes of %q, Decode of %d of %q", len(peeked), tenant, named,
+				record.Event.Tenant)
 		}
 		// What is read can be written, and means the same.
 		headers, rewritten, err := Encode(record.Event)
@@ -406,7 +432,8 @@ func benchmarkEvent() Event {
 	var text strings.Builder
 	random := rand.New(rand.NewPCG(1, 2))
 	for text.Len() < 1_400 {
-		fmt.Fprintf(&text, `{"system":"http://loinc.org","code":"%d-%d","display":"word %d"},`, random.IntN(99999), random.IntN(9), random.IntN(1000))
+		fmt.Fprintf(&text, `{"system":"http://loinc.org","code":"%d-%d","display":"word %d"},`, random.IntN(99999),
+			random.IntN(9), random.IntN(1000))
 	}
 	event.Changes[0].Content = []byte(`{"resourceType":"Observation","coding":[` + text.String() + `]}`)
 	return event
@@ -460,7 +487,8 @@ func TestMemoryThatIsUsedAgainIsNotSharedByEvents(t *testing.T) {
 }
 
 func BenchmarkEncode(b *testing.B) {
-	for name, event := range map[string]Event{"1.5kB": benchmarkEvent(), "small": smallEvent(), "transaction": transactionEvent()} {
+	for name, event := range map[string]Event{"1.5kB": benchmarkEvent(), "small": smallEvent(),
+		"transaction": transactionEvent()} {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			var bytes int
@@ -477,7 +505,8 @@ func BenchmarkEncode(b *testing.B) {
 }
 
 func BenchmarkDecode(b *testing.B) {
-	for name, event := range map[string]Event{"1.5kB": benchmarkEvent(), "small": smallEvent(), "transaction": transactionEvent()} {
+	for name, event := range map[string]Event{"1.5kB": benchmarkEvent(), "small": smallEvent(),
+		"transaction": transactionEvent()} {
 		raw := asRaw(b, event)
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()

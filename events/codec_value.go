@@ -96,11 +96,14 @@ func newValueCodec() *valueCodec {
 		MaxMapPairs:       16,
 	}.DecMode()
 	must(err)
-	compress, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithWindowSize(1<<20), zstd.WithLowerEncoderMem(true), zstd.WithEncoderCRC(false))
+	compress, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithWindowSize(1<<20),
+		zstd.WithLowerEncoderMem(true), zstd.WithEncoderCRC(false))
 	must(err)
-	decompress, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecoderMaxMemory(DecodedBytes), zstd.WithDecoderLowmem(true))
+	decompress, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecoderMaxMemory(DecodedBytes),
+		zstd.WithDecoderLowmem(true))
 	must(err)
-	codec := &valueCodec{encode: encode, decode: decode, compress: compress, decompress: decompress, scratch: make(chan *scratch, runtime.GOMAXPROCS(0))}
+	codec := &valueCodec{encode: encode, decode: decode, compress: compress, decompress: decompress,
+		scratch: make(chan *scratch, runtime.GOMAXPROCS(0))}
 	for range cap(codec.scratch) {
 		codec.scratch <- new(scratch)
 	}
@@ -108,29 +111,37 @@ func newValueCodec() *valueCodec {
 }
 
 func encodeValue(op string, event Event) (value []byte, compressed bool, err error) {
-	form := eventForm{IdempotencyKey: event.IdempotencyKey, AllowDangling: event.AllowDangling, Dialect: event.Dialect, Changes: make([]changeForm, len(event.Changes))}
+	form := eventForm{IdempotencyKey: event.IdempotencyKey, AllowDangling: event.AllowDangling, Dialect: event.Dialect,
+		Changes: make([]changeForm, len(event.Changes))}
 	if event.Repeat != (Repeat{}) {
-		form.Repeat = &repeatForm{Request: event.Repeat.Request[:], Part: event.Repeat.Part, Window: int64(event.Repeat.Window / time.Second)}
+		form.Repeat = &repeatForm{Request: event.Repeat.Request[:], Part: event.Repeat.Part,
+			Window: int64(event.Repeat.Window / time.Second)}
 	}
 	size, items := 128+len(event.IdempotencyKey), 24
 	if s := event.Settles; s != nil {
-		form.Settles = &settleForm{Partition: s.Position.Partition, Offset: s.Position.Offset, Discard: s.Discard, Reason: s.Reason}
+		form.Settles = &settleForm{Partition: s.Position.Partition, Offset: s.Position.Offset, Discard: s.Discard,
+			Reason: s.Reason}
 		size += len(s.Reason)
 	}
 	for i := range event.Changes {
 		change := &event.Changes[i]
 		form.Changes[i] = changeForm{
-			Operation: uint8(change.Operation), Type: change.Type, ID: change.ID, Content: change.Content, IfMatch: change.IfMatch,
-			IfNoneMatch: change.IfNoneMatch, Condition: change.Condition, Links: linkForms(change.Links), Entry: change.Entry, IfMatchOr: change.IfMatchOr,
+			Operation: uint8(change.Operation), Type: change.Type, ID: change.ID, Content: change.Content,
+			IfMatch:     change.IfMatch,
+			IfNoneMatch: change.IfNoneMatch, Condition: change.Condition, Links: linkForms(change.Links),
+			Entry: change.Entry, IfMatchOr: change.IfMatchOr,
 		}
-		size += 64 + 9*len(change.IfMatchOr) + len(change.Content) + len(change.Type) + len(change.ID) + len(change.Condition)
+		size += 64 + 9*len(change.IfMatchOr) + len(change.Content) + len(change.Type) + len(change.ID) +
+			len(change.Condition)
 		items += 21 + 11*len(change.Links) + len(change.IfMatchOr)
 		for j := range change.Links {
 			size += 40 + len(change.Links[j].Type) + len(change.Links[j].Query)
 		}
 	}
 	if size > DecodedBytes || items > maxItems || len(event.Changes) > maxArray {
-		return nil, false, Errorf(TooLarge, op, "the event takes %d bytes before compression with %d changes; the bounds are %d bytes and %d changes: send it in smaller transactions", size, len(event.Changes), DecodedBytes, maxArray)
+		return nil, false, Errorf(TooLarge, op, "the event takes %d bytes before compression with %d changes; the "+
+			"bounds are %d bytes and %d changes: send it in smaller transactions", size, len(event.Changes),
+			DecodedBytes, maxArray)
 	}
 	codec := values()
 	if size <= CompressAbove {
@@ -210,8 +221,10 @@ func decodeValue(op string, value []byte, into *Event) error {
 	for i := range form.Changes {
 		change := &form.Changes[i]
 		into.Changes[i] = Change{
-			Operation: Operation(change.Operation), Type: change.Type, ID: change.ID, Content: change.Content, IfMatch: change.IfMatch,
-			IfNoneMatch: change.IfNoneMatch, Condition: change.Condition, Entry: change.Entry, IfMatchOr: change.IfMatchOr,
+			Operation: Operation(change.Operation), Type: change.Type, ID: change.ID, Content: change.Content,
+			IfMatch:     change.IfMatch,
+			IfNoneMatch: change.IfNoneMatch, Condition: change.Condition, Entry: change.Entry,
+			IfMatchOr: change.IfMatchOr,
 		}
 		if len(change.Links) > 0 {
 			links := make([]Link, len(change.Links))
@@ -227,10 +240,12 @@ func decodeValue(op string, value []byte, into *Event) error {
 func decodeExtras(op string, form *eventForm, into *Event) error {
 	if r := form.Repeat; r != nil {
 		if len(r.Request) != len(into.Repeat.Request) {
-			return Errorf(Invalid, op, "the hash of the request has %d bytes, not %d", len(r.Request), len(into.Repeat.Request))
+			return Errorf(Invalid, op, "the hash of the request has %d bytes, not %d", len(r.Request),
+				len(into.Repeat.Request))
 		}
 		if r.Window < 0 || r.Window > maxWindow {
-			return Errorf(Invalid, op, "the window of the idempotency key has %d seconds, not 1 to %d", r.Window, maxWindow)
+			return Errorf(Invalid, op, "the window of the idempotency key has %d seconds, not 1 to %d", r.Window,
+				maxWindow)
 		}
 		into.Repeat = Repeat{Request: Hash(r.Request), Part: r.Part, Window: time.Duration(r.Window) * time.Second}
 	}
@@ -259,7 +274,8 @@ func countItems(value []byte) int {
 			}
 			at += width
 		}
-		if major == 2 || major == 3 { // byte and text strings carry their bytes; the members of arrays and maps simply follow
+		// byte and text strings carry their bytes; the members of arrays and maps simply follow
+		if major == 2 || major == 3 {
 			if argument > uint64(len(value)-at) {
 				return items
 			}
@@ -282,7 +298,8 @@ func decompress(op string, value []byte, read func(plain []byte) error) error {
 		return Errorf(Invalid, op, "the zstd frame does not tell its size")
 	}
 	if header.FrameContentSize > DecodedBytes || header.FrameContentSize > uint64(len(value))*maxRatio {
-		return Errorf(Invalid, op, "the zstd frame claims %d bytes for %d; the bound is %d", header.FrameContentSize, len(value), DecodedBytes)
+		return Errorf(Invalid, op, "the zstd frame claims %d bytes for %d; the bound is %d", header.FrameContentSize,
+			len(value), DecodedBytes)
 	}
 	codec := values()
 	memory := <-codec.scratch

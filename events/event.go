@@ -13,10 +13,12 @@ func (h Hash) Prefix() uint64 { return binary.BigEndian.Uint64(h[:8]) }
 
 // Event is one atomic request: all of its changes take effect at its place in the log, or none.
 type Event struct {
-	ID             string    // a UUID (version 7), given by the door; a repeated ID is the same event and takes effect once
-	Tenant         string    // the ledger it belongs to
-	Dialect        string    // what Type, ID, Content, Condition and Links of the changes mean; "" is [FHIR]
-	Time           time.Time // when it was asked, by the door's clock, for information; what counts is the record's append time
+	// a UUID (version 7), given by the door; a repeated ID is the same event and takes effect once
+	ID      string
+	Tenant  string // the ledger it belongs to
+	Dialect string // what Type, ID, Content, Condition and Links of the changes mean; "" is [FHIR]
+	// when it was asked, by the door's clock, for information; what counts is the record's append time
+	Time           time.Time
 	IdempotencyKey string    // the client's Idempotency-Key; empty when there is none
 	Repeat         Repeat    // what a repetition of the key is held against; zero without a key
 	AllowDangling  bool      // literal references may point to what does not exist (an import may ask for it)
@@ -38,9 +40,10 @@ func (e *Event) DialectName() string {
 // Repeat tells a repetition of a request from another request that came under the same idempotency key. Events that
 // were written before there was one have the zero Repeat: their repetitions have the same event ID.
 type Repeat struct {
-	Request Hash          // of the request: method, target, preconditions and body
-	Part    int           // 0: the event is all of the request; n: it is entry n-1 of a batch
-	Window  time.Duration // whole seconds after the append time in which the key stands for this request; then it may be used anew
+	Request Hash // of the request: method, target, preconditions and body
+	Part    int  // 0: the event is all of the request; n: it is entry n-1 of a batch
+	// whole seconds after the append time in which the key stands for this request; then it may be used anew
+	Window time.Duration
 }
 
 // Settling is the decision about a record in quarantine.
@@ -56,8 +59,9 @@ type Operation uint8
 // The operations. A Condition on the change makes each of them conditional.
 const (
 	Create Operation = 1 + iota // content under a new id that the door has assigned; Condition is If-None-Exist
-	Update                      // content under the client's id; or, with Condition and no match, under the id that the door has assigned
-	Delete                      // of the id; or, with Condition, of what it matches
+	// content under the client's id; or, with Condition and no match, under the id that the door has assigned
+	Update
+	Delete // of the id; or, with Condition, of what it matches
 )
 
 func (o Operation) String() string {
@@ -80,10 +84,11 @@ const IfMatchAny = -1
 // of Type, ID, Content, Condition and Links here is what FHIR makes of them. Each dialect has rules of its own,
 // within these: texts are UTF-8 without NUL, and a content is never empty.
 type Change struct {
-	Operation   Operation
-	Type        string  // resource type
-	ID          string  // see Operation; empty for a conditional delete
-	Content     []byte  // the document as the client sent it (with the references that the door could resolve); nil for a delete
+	Operation Operation
+	Type      string // resource type
+	ID        string // see Operation; empty for a conditional delete
+	// the document as the client sent it (with the references that the door could resolve); nil for a delete
+	Content     []byte
 	IfMatch     int64   // the version that must be current; 0: no such precondition; IfMatchAny
 	IfMatchOr   []int64 // further versions, beside a positive IfMatch, any of which may be the current one; ascending
 	IfNoneMatch bool    // "If-None-Match: *": nothing may be current
@@ -105,8 +110,9 @@ type Link struct {
 // Record is an event at its place in the log.
 type Record struct {
 	Position Position
-	Time     time.Time // append time, milliseconds, by the log; never goes back within a partition as the projector sees it
-	Event    Event
+	// append time, milliseconds, by the log; never goes back within a partition as the projector sees it
+	Time  time.Time
+	Event Event
 }
 
 // Header is one named value beside a record's data (Kafka record header).
@@ -177,5 +183,7 @@ type Outcome struct {
 	Time     time.Time // append time of the record
 	Refusal  *Refusal  // nil: accepted
 	Results  []Result  // one per change, in the order of the changes; empty when refused
-	Repeats  string    // the ID of the event whose request this one repeats under the same key: it took no effect, and that one's outcome stands for both
+	// the ID of the event whose request this one repeats under the same key: it took no effect, and that one's outcome
+	// stands for both
+	Repeats string
 }

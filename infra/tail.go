@@ -89,17 +89,18 @@ func (c *tailCommand) tailLog(ctx context.Context, log events.Log, from events.P
 			if start >= end.Next {
 				continue
 			}
-			err := log.Replay(ctx, events.Position{Partition: end.Partition, Offset: start}, end.Next, func(records []events.RawRecord) error {
-				for _, raw := range records {
-					if c.Tenant != "" && c.Tenant != string(raw.Key) {
-						continue
+			err := log.Replay(ctx, events.Position{Partition: end.Partition, Offset: start}, end.Next,
+				func(records []events.RawRecord) error {
+					for _, raw := range records {
+						if c.Tenant != "" && c.Tenant != string(raw.Key) {
+							continue
+						}
+						if err := c.print(out, raw); err != nil {
+							return err
+						}
 					}
-					if err := c.print(out, raw); err != nil {
-						return err
-					}
-				}
-				return nil
-			})
+					return nil
+				})
 			if err != nil {
 				return err
 			}
@@ -193,16 +194,21 @@ func (c *tailCommand) check(from events.Position, ends []events.End) error {
 		flag      string
 		partition int32
 	}{{"--partition", c.Partition}, {"--from", from.Partition}} {
-		if asked.partition >= 0 && !slices.ContainsFunc(ends, func(end events.End) bool { return end.Partition == asked.partition }) {
-			return terminal.UsageError(fmt.Sprintf("%s names partition %d, and the log has %d: 0 to %d", asked.flag, asked.partition, len(ends), len(ends)-1))
+		if asked.partition >= 0 && !slices.ContainsFunc(ends, func(end events.End) bool {
+			return end.Partition == asked.partition
+		}) {
+			return terminal.UsageError(fmt.Sprintf("%s names partition %d, and the log has %d: 0 to %d", asked.flag,
+				asked.partition, len(ends), len(ends)-1))
 		}
 	}
 	if c.Partition >= 0 && from.Partition >= 0 && c.Partition != from.Partition {
-		return terminal.UsageError(fmt.Sprintf("--partition %d leaves out the partition of --from %s; give one of them", c.Partition, from))
+		return terminal.UsageError(fmt.Sprintf("--partition %d leaves out the partition of --from %s; give one of them",
+			c.Partition, from))
 	}
 	for _, end := range ends {
 		if end.Partition == from.Partition && from.Offset > end.Next && !c.Follow {
-			return terminal.UsageError(fmt.Sprintf("--from %s is beyond the end of partition %d, which is %d; --follow waits for it", from, end.Partition, end.Next))
+			return terminal.UsageError(fmt.Sprintf("--from %s is beyond the end of partition %d, which is %d; "+
+				"--follow waits for it", from, end.Partition, end.Next))
 		}
 	}
 	return nil
@@ -253,7 +259,8 @@ type tailChange struct {
 	IfMatch   int64           `json:"ifMatch,omitempty"`
 	Bytes     int             `json:"bytes"`
 	Content   json.RawMessage `json:"content,omitempty"`
-	Content64 []byte          `json:"content64,omitempty"` // of another dialect than FHIR's, whose contents need be no JSON
+	// of another dialect than FHIR's, whose contents need be no JSON
+	Content64 []byte `json:"content64,omitempty"`
 }
 
 func (c *tailCommand) print(w io.Writer, raw events.RawRecord) error {
@@ -265,7 +272,8 @@ func (c *tailCommand) print(w io.Writer, raw events.RawRecord) error {
 		line.Tenant, line.Event, line.Dialect = record.Event.Tenant, record.Event.ID, record.Event.Dialect
 	}
 	for _, change := range record.Event.Changes {
-		t := tailChange{Operation: change.Operation.String(), Type: change.Type, ID: change.ID, Condition: change.Condition, IfMatch: change.IfMatch, Bytes: len(change.Content)}
+		t := tailChange{Operation: change.Operation.String(), Type: change.Type, ID: change.ID,
+			Condition: change.Condition, IfMatch: change.IfMatch, Bytes: len(change.Content)}
 		switch {
 		case !c.Content:
 		case record.Event.Dialect == "":

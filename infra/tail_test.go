@@ -10,7 +10,8 @@ import (
 	"binnacle/events"
 )
 
-// TestAReaderOfTheFeedGoesOnWhereItWas reads the feed of a server that runs, with a cursor, in several runs of the command.
+// TestAReaderOfTheFeedGoesOnWhereItWas reads the feed of a server that runs, with a cursor, in several runs of the
+// command.
 func TestAReaderOfTheFeedGoesOnWhereItWas(t *testing.T) {
 	folder := t.TempDir()
 	_, server := embedded(t, "--variant", "standalone", "--data", folder)
@@ -24,7 +25,8 @@ func TestAReaderOfTheFeedGoesOnWhereItWas(t *testing.T) {
 	var got []string
 	read := func(flags ...string) {
 		t.Helper()
-		code, out, errOut := try(t, append([]string{"tail", "--feed", "--variant", "standalone", "--data", folder, "--cursor", "reader"}, flags...)...)
+		code, out, errOut := try(t, append([]string{"tail", "--feed", "--variant", "standalone", "--data", folder,
+			"--cursor", "reader"}, flags...)...)
 		if code != 0 {
 			t.Fatalf("exit code %d: %s", code, errOut)
 		}
@@ -60,8 +62,10 @@ func TestAReaderOfTheFeedGoesOnWhereItWas(t *testing.T) {
 }
 
 func TestRecordsOfAnotherDialectArePrintedWithTheirBytes(t *testing.T) {
-	headers, value, err := events.Encode(events.Event{ID: "0190a5d4-7b6a-7c3e-9f00-0123456789ab", Tenant: "main", Dialect: "opaque",
-		Changes: []events.Change{{Operation: events.Update, Type: "thing", ID: "a", Content: []byte{0, 'x', 255}, Entry: -1}}})
+	headers, value, err := events.Encode(events.Event{ID: "0190a5d4-7b6a-7c3e-9f00-0123456789ab", Tenant: "main",
+		Dialect: "opaque",
+		Changes: []events.Change{{Operation: events.Update, Type: "thing", ID: "a", Content: []byte{0, 'x', 255},
+			Entry: -1}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +75,8 @@ func TestRecordsOfAnotherDialectArePrintedWithTheirBytes(t *testing.T) {
 		"0123456789ab  opaque: update thing/a (3 B)\n    \"\\x00x\\xff\"\n": {Content: true},
 	} {
 		var out bytes.Buffer
-		if err := c.print(&out, events.RawRecord{Key: []byte("main"), Headers: headers, Value: value}); err != nil || !strings.Contains(out.String(), want) {
+		if err := c.print(&out, events.RawRecord{Key: []byte("main"), Headers: headers, Value: value}); err != nil ||
+			!strings.Contains(out.String(), want) {
 			t.Errorf("got %s, %v, want %q in it", out.String(), err, want)
 		}
 	}

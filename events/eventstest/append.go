@@ -68,7 +68,8 @@ func orderOfATenant(t *testing.T, driver Driver) {
 		tenant := tenants[i%3]
 		highest, called := last[tenant]
 		for _, position := range appendAll(t, log, newEvents(tenant, 1+i%4)) {
-			if before := last[tenant]; called && (position.Partition != before.Partition || position.Offset <= before.Offset) {
+			if before := last[tenant]; called && (position.Partition != before.Partition ||
+				position.Offset <= before.Offset) {
 				t.Fatalf("an event of %s went to %s after the call for %s had returned", tenant, position, before)
 			}
 			if position.Offset >= highest.Offset {
@@ -164,7 +165,8 @@ func durability(t *testing.T, driver Driver) {
 		t.Fatalf("%d records after the log was opened again, want 31", len(records))
 	}
 	for i, record := range records[:30] {
-		if record.Position.Offset != int64(i) || !reflect.DeepEqual(record.Event, list[indexOf(positions, record.Position)]) {
+		if record.Position.Offset != int64(i) || !reflect.DeepEqual(record.Event,
+			list[indexOf(positions, record.Position)]) {
 			t.Errorf("at %s stands %+v", record.Position, record.Event)
 		}
 	}
@@ -250,7 +252,8 @@ func hugeEvent(t *testing.T, driver Driver) {
 	event.Changes = nil
 	for i := range 50 {
 		body := bytes.Repeat(fmt.Appendf(nil, `{"system":"http://loinc.org","code":"%d-4"},`, i), 1<<20/44)
-		event.Changes = append(event.Changes, events.Change{Operation: events.Create, Type: "Basic", ID: fmt.Sprint(i), Content: body, Entry: i})
+		event.Changes = append(event.Changes, events.Change{Operation: events.Create, Type: "Basic", ID: fmt.Sprint(i),
+			Content: body, Entry: i})
 	}
 	appendAll(t, log, []events.Event{event})
 	records := decode(t, replay(t, log, partitionOf(t, log, "main")))

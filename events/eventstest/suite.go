@@ -1,5 +1,5 @@
-// Package eventstest is the suite that every log driver passes. It holds the contract of events.Log as cases, one sentence each, and
-// the benchmarks that compare the drivers.
+// Package eventstest is the suite that every log driver passes. It holds the contract of events.Log as cases, one
+// sentence each, and the benchmarks that compare the drivers.
 package eventstest
 
 import (
@@ -18,8 +18,8 @@ import (
 
 // Driver is what the suite needs of a driver.
 type Driver struct {
-	// Open gives a fresh, empty log of two partitions or, when the driver has but one, of one. What it holds is released by
-	// t.Cleanup; the suite closes the log itself.
+	// Open gives a fresh, empty log of two partitions or, when the driver has but one, of one. What it holds is
+	// released by t.Cleanup; the suite closes the log itself.
 	Open func(t testing.TB) events.Log
 	// Reopen gives the same log again after it was closed; nil: the driver is not durable.
 	Reopen func(t testing.TB) events.Log
@@ -197,10 +197,11 @@ func replay(t *testing.T, log events.Log, partition int32) []events.RawRecord {
 	var all []events.RawRecord
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	err := log.Replay(ctx, events.Position{Partition: partition, Offset: end.First}, end.Next, func(records []events.RawRecord) error {
-		all = append(all, clone(records)...)
-		return nil
-	})
+	err := log.Replay(ctx, events.Position{Partition: partition, Offset: end.First}, end.Next,
+		func(records []events.RawRecord) error {
+			all = append(all, clone(records)...)
+			return nil
+		})
 	if err != nil {
 		t.Fatalf("Replay of partition %d: %v", partition, err)
 	}

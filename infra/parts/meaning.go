@@ -17,14 +17,17 @@ func (p *Parts) RebuildDue(live projections.Generation) bool {
 
 // Due is why a rebuild is due; the zero one: none is.
 type Due struct {
-	Parameters bool // the index was made with other definitions than those of the configuration and of this version of the program
-	Reading    bool // another version of the program made the index, and this one reads the same definitions differently
+	// the index was made with other definitions than those of the configuration and of this version of the program
+	Parameters bool
+	// another version of the program made the index, and this one reads the same definitions differently
+	Reading bool
 }
 
 func (d Due) String() string {
 	const (
-		parameters = "the configured search parameters, and those that come with this version of the program, are not those that the index was made with"
-		reading    = "another version of the program made the index, which read search parameters differently"
+		parameters = "the configured search parameters, and those that come with this version of the program, are " +
+			"not those that the index was made with"
+		reading = "another version of the program made the index, which read search parameters differently"
 	)
 	switch d {
 	case Due{Parameters: true}:
@@ -62,5 +65,6 @@ func LiveGeneration(ctx context.Context, generations projections.Builders) (proj
 			return g, nil
 		}
 	}
-	return projections.Generation{}, events.Errorf(events.Internal, "infra.node", "the index has no live generation; drop the index and run binnacle init and binnacle rebuild")
+	return projections.Generation{}, events.Errorf(events.Internal, "infra.node",
+		"the index has no live generation; drop the index and run binnacle init and binnacle rebuild")
 }
