@@ -15,10 +15,11 @@ type helpfulSets struct {
 	help  bool // they are worth it
 }
 
-// mayCombine tells whether sets may be combined at all: in the order of the main date or of lastUpdated, and where no clause has very few
-// rows.
+// mayCombine tells whether sets may be combined at all: in the order of the main date or of lastUpdated, and where no
+// clause has very few rows.
 func (p *plan) mayCombine() bool {
-	return (p.By == step.OrderMain || p.By == step.OrderUpdated) && (p.driver == nil || p.driver.Held != nil || p.driver.Count > p.Bounds.Few/4)
+	return (p.By == step.OrderMain || p.By == step.OrderUpdated) &&
+		(p.driver == nil || p.driver.Held != nil || p.driver.Count > p.Bounds.Few/4)
 }
 
 // setsHelp tells whether there are sets, and no index has the matches in order, or one that would be walked for long.
@@ -42,7 +43,8 @@ func (p *plan) setsHelp() bool {
 
 // mayTryBeforeRows tells whether a walk is tried before the rows of a clause are read to be combined with sets.
 func (p *plan) mayTryBeforeRows() bool {
-	return p.mayCombine() && p.driver.ToRead() != nil && p.order.By == step.OrderMain && p.walkMayCostLess(p.driver, p.limit)
+	return p.mayCombine() && p.driver.ToRead() != nil && p.order.By == step.OrderMain &&
+		p.walkMayCostLess(p.driver, p.limit)
 }
 
 func (p *plan) tryBeforeRows() (found []step.Match, enough bool, err error) {
@@ -51,14 +53,16 @@ func (p *plan) tryBeforeRows() (found []step.Match, enough bool, err error) {
 
 // mayTryBeforeSets tells whether a walk is tried before sets are used that are not in memory, and are not read soon.
 func (p *plan) mayTryBeforeSets() bool {
-	return p.setsHelp() && p.driver == nil && !p.sets.ready && p.By == step.OrderMain && !p.inParts() && p.After.Phase != step.ByMissing && !p.soonRead(p.sets.list)
+	return p.setsHelp() && p.driver == nil && !p.sets.ready && p.By == step.OrderMain && !p.inParts() &&
+		p.After.Phase != step.ByMissing && !p.soonRead(p.sets.list)
 }
 
-// tryBeforeSets walks the order over some rows. Where these do not fill the page, the sets are read in the background; the walk goes on if
-// by what it has found it ends sooner than that.
+// tryBeforeSets walks the order over some rows. Where these do not fill the page, the sets are read in the background;
+// the walk goes on if by what it has found it ends sooner than that.
 func (p *plan) tryBeforeSets() (found []step.Match, enough bool, err error) {
 	sets := p.sets.list
-	if slices.ContainsFunc(sets, func(a *clause.Access) bool { return a.Held != nil && a.Follow != nil }) { // which a walk asks of each version
+	// which a walk asks of each version
+	if slices.ContainsFunc(sets, func(a *clause.Access) bool { return a.Held != nil && a.Follow != nil }) {
 		p.prefetch(sets)
 	}
 	if found, enough, err = p.tryWalk(p.Bounds.Tried); enough || err != nil {
@@ -78,14 +82,18 @@ func (p *plan) combine() (found []step.Match, done bool, err error) {
 	}
 	return p.InPhases(p.limit, func(phase step.Phase, limit int) ([]step.Match, bool, error) {
 		if phase == step.ByMissing {
-			return p.combined(p.order, step.Order{By: step.OrderUpdated, Descending: p.order.Descending}, &p.Dates.Without, step.ByMissing, p.driver, limit)
+			return p.combined(p.order, step.Order{By: step.OrderUpdated, Descending: p.order.Descending},
+				&p.Dates.Without, step.ByMissing, p.driver, limit)
 		}
 		return p.combined(p.order, p.walkedOrder(), &p.Dates.With, step.ByValue, p.driver, limit)
 	})
 }
 
-// combined is combine for one phase, with one more clause. Where a clause has few rows it waits for little: to sort them takes less.
-func (x chooser) combined(o, by step.Order, more *clause.Access, phase step.Phase, driver *clause.Access, limit int) (found []step.Match, done bool, err error) {
+// combined is combine for one phase, with one more clause. Where a clause has few rows it waits for little: to sort
+// them takes less.
+func (x chooser) combined(
+	o, by step.Order, more *clause.Access, phase step.Phase, driver *clause.Access, limit int,
+) (found []step.Match, done bool, err error) {
 	if more != nil {
 		x.Ask = x.Also(more)
 	}
@@ -101,17 +109,21 @@ func (x chooser) combined(o, by step.Order, more *clause.Access, phase step.Phas
 }
 
 // picked is pick, and says so.
-func (x chooser) picked(t *step.Intersection, by step.Order, phase step.Phase, resume bool, limit int) (found []step.Match, done bool, err error) {
+func (x chooser) picked(
+	t *step.Intersection, by step.Order, phase step.Phase, resume bool, limit int,
+) (found []step.Match, done bool, err error) {
 	x.choose(byMerge, "so few match that to pick the first costs less than a walk")
 	x.Say("%s, the first of them by %s%s", x.Describe(t), by.Name(), step.CheckedFor(t.Left))
 	found, err = x.Pick(t, by, phase, resume, limit)
 	return found, true, err
 }
 
-// firstByMain answers with the matches that come first by main date: it picks them by main dates in memory, or finds them in a list that
-// is in this order, or reads and sorts all. For main dates that are not there it waits where that costs less. Done is false where none of
-// these is possible.
-func (x chooser) firstByMain(t *step.Intersection, o step.Order, phase step.Phase, resume bool, limit int) (found []step.Match, done bool, err error) {
+// firstByMain answers with the matches that come first by main date: it picks them by main dates in memory, or finds
+// them in a list that is in this order, or reads and sorts all. For main dates that are not there it waits where that
+// costs less. Done is false where none of these is possible.
+func (x chooser) firstByMain(
+	t *step.Intersection, o step.Order, phase step.Phase, resume bool, limit int,
+) (found []step.Match, done bool, err error) {
 	matches, roomy := t.Count(), t.Sets.RoomForMains()
 	missing := t.Sets.MissingMains(t.Found)
 	if roomy && (matches > x.Bounds.Read || missing == 0) {
@@ -149,7 +161,9 @@ func (x chooser) firstByMain(t *step.Intersection, o step.Order, phase step.Phas
 }
 
 // collectMatches reads the matches and sorts them.
-func (x chooser) collectMatches(t *step.Intersection, o step.Order, phase step.Phase, limit int) ([]step.Match, bool, error) {
+func (x chooser) collectMatches(
+	t *step.Intersection, o step.Order, phase step.Phase, limit int,
+) ([]step.Match, bool, error) {
 	words := x.Describe(t)
 	x.Say("all of %s, sorted%s", words, step.CheckedFor(t.Left))
 	x.choose(byMerge, "the matches are few enough to be sorted")

@@ -9,8 +9,8 @@ import (
 	"binnacle/projections/index/step"
 )
 
-// What the planner estimates, all in one place. Clauses are taken for independent of each other. The constants are microseconds, as they
-// were measured at a million resources.
+// What the planner estimates, all in one place. Clauses are taken for independent of each other. The constants are
+// microseconds, as they were measured at a million resources.
 const (
 	sievedRow = 2     // a row that is read in order, to see whether it is in a set
 	setMember = 0.015 // a member of a set that is held against the best so far
@@ -31,8 +31,8 @@ type estimate struct {
 	time   float64 // microseconds
 }
 
-// likely is about how many rows a clause has. Where it is only known that they are more than so many, it is the geometric middle between
-// that and all of the type.
+// likely is about how many rows a clause has. Where it is only known that they are more than so many, it is the
+// geometric middle between that and all of the type.
 func (x chooser) likely(a *clause.Access) float64 {
 	rows, all := float64(a.Count), float64(x.rowsOfType())
 	switch {
@@ -56,8 +56,8 @@ func (x chooser) expected(clauses []*clause.Access) float64 {
 	return matches
 }
 
-// walkedRow is what a row of a walk costs over the rows of a clause, or of the type: its version is asked for each of the others that
-// don't bound the walk.
+// walkedRow is what a row of a walk costs over the rows of a clause, or of the type: its version is asked for each of
+// the others that don't bound the walk.
 func (x chooser) walkedRow(walked *clause.Access) float64 {
 	cost := float64(walkedRow)
 	for _, a := range x.Accesses {
@@ -68,7 +68,8 @@ func (x chooser) walkedRow(walked *clause.Access) float64 {
 	return cost
 }
 
-// walkedAtMost is how many rows a walk of the order meets until its end, over the rows of a clause or, nil, of the type.
+// walkedAtMost is how many rows a walk of the order meets until its end, over the rows of a clause or, nil, of the
+// type.
 func (x chooser) walkedAtMost(over *clause.Access) float64 {
 	rows := float64(x.rowsOfType())
 	for _, a := range x.Ordered() {
@@ -80,8 +81,8 @@ func (x chooser) walkedAtMost(over *clause.Access) float64 {
 	return rows
 }
 
-// walkCost is what it takes to walk the order until a page is full, over the rows of a clause or, nil, of the type, where the matches are
-// spread over the order.
+// walkCost is what it takes to walk the order until a page is full, over the rows of a clause or, nil, of the type,
+// where the matches are spread over the order.
 func (x chooser) walkCost(over *clause.Access, limit int) estimate {
 	rows := x.walkedAtMost(over)
 	walked := min(rows, float64(limit)*rows/max(x.expected(x.Positive()), 1))
@@ -94,15 +95,18 @@ func (x chooser) sortCost(driver *clause.Access) estimate {
 	return estimate{rows: rows, time: rows * (sortedRow - walkedRow + x.walkedRow(driver))}
 }
 
-// walkCostsLess tells whether to walk the order of a date or string costs less than to read all versions of a clause and sort them. The
-// matches may all stand at the end of the order: then, too, the walk must not cost several times as much.
+// walkCostsLess tells whether to walk the order of a date or string costs less than to read all versions of a clause
+// and sort them. The matches may all stand at the end of the order: then, too, the walk must not cost several times as
+// much.
 func (x chooser) walkCostsLess(driver *clause.Access, limit int) bool {
 	return x.walkMayCostLess(driver, limit) && x.walkedAtMost(nil)*x.walkedRow(nil) < 4*x.sortCost(driver).time
 }
 
 // walkMayCostLess tells the same where the matches are spread over the order.
 func (x chooser) walkMayCostLess(driver *clause.Access, limit int) bool {
-	if x.Living <= 0 || driver.Count <= limit || slices.ContainsFunc(x.Positive(), func(a *clause.Access) bool { return a.Count < 0 }) {
+	if x.Living <= 0 || driver.Count <= limit || slices.ContainsFunc(x.Positive(), func(a *clause.Access) bool {
+		return a.Count < 0
+	}) {
 		return false
 	}
 	walk, sort := x.walkCost(nil, limit), x.sortCost(driver)
@@ -111,7 +115,8 @@ func (x chooser) walkMayCostLess(driver *clause.Access, limit int) bool {
 	return 2*walk.time < sort.time
 }
 
-// setsCost is what it takes to combine the sets of clauses, to ask what is in all of them for the other clauses, and to pick a page.
+// setsCost is what it takes to combine the sets of clauses, to ask what is in all of them for the other clauses, and to
+// pick a page.
 func (x chooser) setsCost(sets []*clause.Access, limit int) estimate {
 	positive := x.Positive()
 	e := estimate{rows: x.expected(positive), unread: x.unread(sets)}
@@ -141,8 +146,8 @@ func (x chooser) unread(sets []*clause.Access) (rows float64) {
 	return rows
 }
 
-// setsCostMore tells whether to read the sets that are missing takes longer than to walk on, by what a trial has met, and over how many
-// rows to walk.
+// setsCostMore tells whether to read the sets that are missing takes longer than to walk on, by what a trial has met,
+// and over how many rows to walk.
 func (x chooser) setsCostMore(sets []*clause.Access, t *trial, limit int) (rows int, more bool) {
 	if len(t.found) == 0 {
 		return 0, false
@@ -156,14 +161,15 @@ func (x chooser) setsCostMore(sets []*clause.Access, t *trial, limit int) (rows 
 	return int(2 * expected), walk.time < merge.time
 }
 
-// mergeCostsLess tells whether to merge the first rows of so many keys takes less than to read the sets of theirs that are missing.
+// mergeCostsLess tells whether to merge the first rows of so many keys takes less than to read the sets of theirs that
+// are missing.
 func (x chooser) mergeCostsLess(walked *clause.Access, keys, inMemory int) bool {
 	missing := 1 - float64(inMemory)/float64(keys)
 	return x.likely(walked)*missing*setRow > float64(keys)*mergedKey
 }
 
-// heldCostsLess tells whether to go through so many rows of dates in memory, until a page of the matches is met, takes less than to sort
-// the matches.
+// heldCostsLess tells whether to go through so many rows of dates in memory, until a page of the matches is met, takes
+// less than to sort the matches.
 func (x chooser) heldCostsLess(rows, matches, limit int) bool {
 	held := float64(rows) * min(1, float64(limit)/float64(max(matches, 1)))
 	x.weigh(byMerge, estimate{rows: float64(matches), time: held * heldRow})
@@ -179,8 +185,8 @@ type firstCosts struct {
 	expected float64 // sieve: so many of them
 }
 
-// firstCost estimates them: infinite is what is not possible. held tells whether the main dates are in memory, roomy whether there is room
-// for those that are missing.
+// firstCost estimates them: infinite is what is not possible. held tells whether the main dates are in memory, roomy
+// whether there is room for those that are missing.
 func (x chooser) firstCost(t *step.Intersection, missing int, held, roomy bool, limit int) (c firstCosts) {
 	matches := t.Count()
 	c.pick, c.sort, c.sieve = float64(matches)*setMember, math.Inf(1), math.Inf(1)
@@ -201,8 +207,8 @@ func (x chooser) firstCost(t *step.Intersection, missing int, held, roomy bool, 
 	return c
 }
 
-// rarest is the key with the fewest rows of those that sets are made of, and its rows; where none has fewer, that of the type, whose rows
-// may not be known.
+// rarest is the key with the fewest rows of those that sets are made of, and its rows; where none has fewer, that of
+// the type, whose rows may not be known.
 func (x chooser) rarest() (key int64, rows int) {
 	key, rows = x.Ledger, int(x.Living)
 	for _, a := range x.Positive() {

@@ -11,7 +11,8 @@ import (
 
 // estimated is an ask over a type with so many current resources, by main date.
 func estimated(living int64, accesses ...*clause.Access) chooser {
-	whole := step.Ask{Whole: &step.Whole{Wanted: &projections.Query{}, Living: living}, Accesses: accesses, By: step.OrderMain}
+	whole := step.Ask{Whole: &step.Whole{Wanted: &projections.Query{}, Living: living}, Accesses: accesses,
+		By: step.OrderMain}
 	return chooser{whole, &choice{}}
 }
 
@@ -73,7 +74,8 @@ func TestAWalkIsHeldAgainstASort(t *testing.T) {
 	}{
 		{"most match: the walk soon fills a page", 5_000, countedClause(4_000, false), step.OrderString, true},
 		{"few match: they are sorted", 1_000_000, countedClause(600, false), step.OrderString, false},
-		{"many match, but they may stand at the end of the order", 1_000_000, countedClause(5_000, false), step.OrderString,
+		{"many match, but they may stand at the end of the order", 1_000_000, countedClause(5_000, false),
+			step.OrderString,
 			false},
 		{"no more than a page", 5_000, countedClause(50, false), step.OrderString, false},
 		{"nothing is known of the type", -1, countedClause(4_000, false), step.OrderString, false},
@@ -90,7 +92,7 @@ func TestAWalkIsHeldAgainstASort(t *testing.T) {
 }
 
 func TestTheLastWayIsAlwaysThere(t *testing.T) {
-	all := ways()
+	all := ways
 	for i, w := range all {
 		if w.kind == noWay || w.may == nil || w.run == nil {
 			t.Errorf("the way %d is not whole", i)

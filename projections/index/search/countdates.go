@@ -13,10 +13,12 @@ import (
 	"binnacle/projections/index/step"
 )
 
-// Clauses about the date that the main date comes from are a stretch of the type's list, which is in the order of the main date: to count what lies in it, the stretch is read and
-// nothing else. Only near its ends a version may have a main date inside and not match.
+// Clauses about the date that the main date comes from are a stretch of the type's list, which is in the order of the
+// main date: to count what lies in it, the stretch is read and nothing else. Only near its ends a version may have a
+// main date inside and not match.
 
-// countDates counts with the stretch that clauses about the main date bound; known is false where there are none, or another clause has few rows.
+// countDates counts with the stretch that clauses about the main date bound; known is false where there are none, or
+// another clause has few rows.
 func (x chooser) countDates() (n int64, known bool, err error) {
 	var dates, others []*clause.Access
 	for _, a := range x.Accesses {
@@ -32,7 +34,8 @@ func (x chooser) countDates() (n int64, known bool, err error) {
 	if err := x.asking(x.Walking(step.OrderMain)).count(); err != nil || x.Nothing != "" {
 		return 0, x.Nothing != "", err
 	}
-	if least := step.Least(slices.DeleteFunc(step.Positive(others), func(a *clause.Access) bool { return a.Count < 0 })); least != nil && least.Count <= x.Bounds.Few {
+	if least := step.Least(slices.DeleteFunc(step.Positive(others),
+		func(a *clause.Access) bool { return a.Count < 0 })); least != nil && least.Count <= x.Bounds.Few {
 		return 0, false, nil
 	}
 	sure, edges, err := x.readStretch(dates)
@@ -60,8 +63,8 @@ func (x chooser) countDates() (n int64, known bool, err error) {
 	return n, true, nil
 }
 
-// readStretch reads the versions of the type whose main date clauses let pass: those that all of them let pass for sure, and those that have to be asked. It reads portions, so that
-// the memory it takes is bounded.
+// readStretch reads the versions of the type whose main date clauses let pass: those that all of them let pass for
+// sure, and those that have to be asked. It reads portions, so that the memory it takes is bounded.
 func (x chooser) readStretch(dates []*clause.Access) (sure, edges *roaring.Bitmap, err error) {
 	within, inside := x.MainBetween(nil), sets.Interval{Low: math.MinInt64, High: math.MaxInt64}
 	for _, a := range dates {
@@ -75,8 +78,10 @@ func (x chooser) readStretch(dates []*clause.Access) (sure, edges *roaring.Bitma
 	main, ref := within.Low, int64(-1) // of the row that was read last
 	for more := within.Low <= within.High; more; {
 		s := x.Statement()
-		sql := "select " + s.List("y.sort") + ", " + s.List("y.ref") + " from (select t.sort, t.ref from " + s.Table("term") + " t where t.key = " + s.Arg(x.Ledger) +
-			" and (t.sort, t.ref) > (" + s.Arg(main) + ", " + s.Arg(ref) + ") and t.sort <= " + s.Arg(within.High) + " and t.ref < " + s.Arg(x.Before()) +
+		sql := "select " + s.List("y.sort") + ", " + s.List("y.ref") + " from (select t.sort, t.ref from " +
+			s.Table("term") + " t where t.key = " + s.Arg(x.Ledger) +
+			" and (t.sort, t.ref) > (" + s.Arg(main) + ", " + s.Arg(ref) + ") and t.sort <= " + s.Arg(within.High) +
+			" and t.ref < " + s.Arg(x.Before()) +
 			fmt.Sprintf(" order by t.sort, t.ref limit %d) y", x.Bounds.Rows)
 		var mains []int64
 		var numbers [2][]uint32

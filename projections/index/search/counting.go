@@ -24,14 +24,18 @@ func (x chooser) countFirst() (further bool, err error) {
 		return false, err
 	}
 	positive := x.Counting()
-	if len(positive) == 0 || x.By == step.OrderMain && len(positive) == 1 && positive[0].InOrder() || !slices.ContainsFunc(positive, func(a *clause.Access) bool { return !a.Ordered }) {
+	if len(positive) == 0 || x.By == step.OrderMain && len(positive) == 1 && positive[0].InOrder() ||
+		!slices.ContainsFunc(positive, func(a *clause.Access) bool {
+			return !a.Ordered
+		}) {
 		return false, nil
 	}
 	plain := slices.DeleteFunc(slices.Clone(positive), (*clause.Access).CanBeHeld)
 	if err := x.CountUpTo(x.Bounds.Few, plain); err != nil {
 		return false, err
 	}
-	if least := step.Least(plain); least != nil && least.Count <= x.Bounds.Few { // the others are asked of what it finds
+	// the others are asked of what it finds
+	if least := step.Least(plain); least != nil && least.Count <= x.Bounds.Few {
 		x.assumeMany()
 		return false, nil
 	}
@@ -53,7 +57,8 @@ func (x chooser) countFurther() error {
 	if _, err := x.holdRanges(positive, x.Bounds.Rows); err != nil {
 		return err
 	}
-	if err := x.CountUpTo(x.Bounds.Few, slices.DeleteFunc(slices.Clone(positive), func(a *clause.Access) bool { return a.Count >= 0 })); err != nil {
+	if err := x.CountUpTo(x.Bounds.Few, slices.DeleteFunc(slices.Clone(positive),
+		func(a *clause.Access) bool { return a.Count >= 0 })); err != nil {
 		return err
 	}
 	if step.Least(positive).Count <= x.Bounds.Few {
@@ -78,8 +83,8 @@ func (x chooser) countFurther() error {
 	return x.CountUpTo(x.Bounds.Many, positive)
 }
 
-// readCounted reads the sets of clauses of a few keys instead of counting these: those that turn out to have few enough rows to be read by a search are in memory
-// then, and need not be counted again.
+// readCounted reads the sets of clauses of a few keys instead of counting these: those that turn out to have few enough
+// rows to be read by a search are in memory then, and need not be counted again.
 func (x chooser) readCounted(accesses []*clause.Access) error {
 	v := x.View()
 	if v == nil {
@@ -119,7 +124,8 @@ func (x chooser) readCounted(accesses []*clause.Access) error {
 	return nil
 }
 
-// countInside counts the clauses of the groups that accesses are made of, the innermost first, and looks up the few ends of chains.
+// countInside counts the clauses of the groups that accesses are made of, the innermost first, and looks up the few
+// ends of chains.
 func (x chooser) countInside(accesses []*clause.Access) error {
 	for _, a := range accesses {
 		if !a.Inside() {

@@ -8,8 +8,9 @@ import (
 	"binnacle/projections/index/step"
 )
 
-// Rows of superseded versions stay until a sweep: 0.4 µs for each one that a walk meets. Where most rows of a type are such, whatever its order, its current versions are
-// held against the clauses as one more clause, out of the sets of the type's rows and of what is superseded. So a search costs what the current versions cost.
+// Rows of superseded versions stay until a sweep: 0.4 µs for each one that a walk meets. Where most rows of a type are
+// such, whatever its order, its current versions are held against the clauses as one more clause, out of the sets of
+// the type's rows and of what is superseded. So a search costs what the current versions cost.
 
 // Rows of a type are counted again when so many versions, and a tenth of them, have been written since.
 const recountAfter = 500
@@ -23,11 +24,13 @@ func (x chooser) mostlyClosed() (bool, error) {
 	most := 2*int(x.Living) + x.Bounds.Tried
 	known, counted := v.TypeRows(x.Ledger)
 	since := x.Snapshot - known.At
-	if counted && (!known.More && int64(known.Rows)+max(since, 0) <= int64(most) || since <= max(recountAfter, int64(known.Rows)/10)) {
+	if counted && (!known.More && int64(known.Rows)+max(since, 0) <= int64(most) ||
+		since <= max(recountAfter, int64(known.Rows)/10)) {
 		return known.More || known.Rows > most, nil
 	}
 	s := x.Statement()
-	sql := "select count(*) from (select 1 from " + s.Table("term") + " t where t.key = " + s.Arg(x.Ledger) + " limit " + s.Arg(int64(most)+1) + ") y"
+	sql := "select count(*) from (select 1 from " + s.Table("term") + " t where t.key = " + s.Arg(x.Ledger) +
+		" limit " + s.Arg(int64(most)+1) + ") y"
 	rows, err := x.Number(s, sql)
 	if err != nil {
 		return false, err
@@ -36,12 +39,16 @@ func (x chooser) mostlyClosed() (bool, error) {
 	return int(rows) > most, nil
 }
 
-// onlyCurrent are the current versions of the type as a clause where most of its rows are superseded, and no other clause is known to find fewer; nil elsewhere, or where they can't be had.
+// onlyCurrent are the current versions of the type as a clause where most of its rows are superseded, and no other
+// clause is known to find fewer; nil elsewhere, or where they can't be had.
 func (x chooser) onlyCurrent(o step.Order) (*clause.Access, error) {
-	if least := step.Least(x.Counting()); least != nil && least.Count >= 0 && !least.Assumed && least.Count <= min(x.Bounds.Few, int(x.Living)) {
+	if least := step.Least(x.Counting()); least != nil && least.Count >= 0 && !least.Assumed &&
+		least.Count <= min(x.Bounds.Few, int(x.Living)) {
 		return nil, nil
 	}
-	if byToken := x.By == step.OrderToken || x.By == step.OrderSeveral && !x.Walkable(o.Keys[0]); byToken && x.Living > int64(x.Bounds.Few) { // the codings are walked one by one
+	// the codings are walked one by one
+	if byToken := x.By == step.OrderToken || x.By == step.OrderSeveral && !x.Walkable(o.Keys[0]); byToken &&
+		x.Living > int64(x.Bounds.Few) {
 		return nil, nil
 	}
 	mostly, err := x.mostlyClosed()
@@ -61,12 +68,14 @@ func (x chooser) currentClause() (*clause.Access, error) {
 	if a.Count <= x.Bounds.Many {
 		a.ByID, a.Current, a.Sids = true, true, sets.SidsIn(found, x.Origin())
 	} else { // too many to stand in a statement, and each version that is asked is current anyway
-		a.Ledger, a.Updated, a.Spans = x.Ledger, []sets.Interval{{Low: math.MinInt64, High: math.MaxInt64}}, []sets.Interval{{Low: math.MinInt64, High: math.MaxInt64}}
+		a.Ledger, a.Updated, a.Spans = x.Ledger, []sets.Interval{{Low: math.MinInt64, High: math.MaxInt64}},
+			[]sets.Interval{{Low: math.MinInt64, High: math.MaxInt64}}
 	}
 	return a, nil
 }
 
-// askCurrent is the same asked of the current versions. A clause of many keys is read then: no order merges them any more.
+// askCurrent is the same asked of the current versions. A clause of many keys is read then: no order merges them any
+// more.
 func (x chooser) askCurrent(current *clause.Access) (chooser, error) {
 	x.Ask = x.Also(current)
 	return x, x.readManyKeys()
@@ -84,7 +93,8 @@ func (x chooser) rowsOfType() int64 {
 // newestSids is of how many versions it is looked at whether those that were written last are superseded.
 const newestSids = 1 << 12
 
-// newestClosed tells whether many of the versions that were written last are superseded already: created, and deleted or updated soon. As a rule it asks no statement.
+// newestClosed tells whether many of the versions that were written last are superseded already: created, and deleted
+// or updated soon. As a rule it asks no statement.
 func (x chooser) newestClosed() (bool, error) {
 	v := x.View()
 	if v == nil || x.Snapshot-x.Origin() < int64(x.Bounds.Tried) {
@@ -108,8 +118,8 @@ func (p *plan) mayPassOver() bool {
 	return p.By == step.OrderMain && p.order.Descending && !p.inParts()
 }
 
-// passOver answers in the order of the main date where a walk would meet many superseded versions before it fills the page: they are passed
-// over in memory. Done is false where it meets few, or what is current can't be had.
+// passOver answers in the order of the main date where a walk would meet many superseded versions before it fills the
+// page: they are passed over in memory. Done is false where it meets few, or what is current can't be had.
 func (p *plan) passOver() (found []step.Match, done bool, err error) {
 	many, err := p.newestClosed()
 	if !many || err != nil {

@@ -25,8 +25,8 @@ func (c *choice) choose(kind wayKind, format string, args ...any) {
 // weigh notes what a way was expected to take when it was held against another.
 func (c *choice) weigh(kind wayKind, e estimate) { c.weighed[kind] = &e }
 
-// explain tells of every clause how many rows it has, of every way what it would cost, and which one was taken. What the choice did not
-// need to know is counted now; an estimate that has decided is told as it was then.
+// explain tells of every clause how many rows it has, of every way what it would cost, and which one was taken. What
+// the choice did not need to know is counted now; an estimate that has decided is told as it was then.
 func (x chooser) explain(limit int) (string, error) {
 	done := fmt.Sprintf("%d statements, %d rows read", x.Asked, x.Rows)
 	if x.Nothing != "" || x.Wanted.Limit == 0 {
@@ -116,7 +116,8 @@ func (x chooser) waysWords(limit int) []string {
 	slices.SortStableFunc(ways, func(a, b told) int { return int(a.time - b.time) })
 	words := make([]string, len(ways))
 	for i, w := range ways {
-		words[i] = fmt.Sprintf("%s, %s, about %v", w.kind.words(), w.words, time.Duration(w.time*1_000).Round(10*time.Microsecond))
+		words[i] = fmt.Sprintf("%s, %s, about %v", w.kind.words(), w.words,
+			time.Duration(w.time*1_000).Round(10*time.Microsecond))
 		if w.kind == x.kind {
 			words[i] += " (chosen: " + x.why + ")"
 		}

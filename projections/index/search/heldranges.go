@@ -8,9 +8,10 @@ import (
 	"binnacle/projections/index/sets"
 )
 
-// holdRanges finds, in memory, the versions that clauses of ranges find or, where their rows say more than their lower ends, those that may
-// answer them. What is not in memory is read for this search alone, up to so many rows, and in the background as a whole when it is asked for again. What has too many
-// rows, or is bounded by the order anyway, is left as it is. It tells whether nothing is left that could have been read.
+// holdRanges finds, in memory, the versions that clauses of ranges find or, where their rows say more than their lower
+// ends, those that may answer them. What is not in memory is read for this search alone, up to so many rows, and in the
+// background as a whole when it is asked for again. What has too many rows, or is bounded by the order anyway, is left
+// as it is. It tells whether nothing is left that could have been read.
 func (x chooser) holdRanges(accesses []*clause.Access, most int) (all bool, err error) {
 	v := x.View()
 	if v == nil {
@@ -49,25 +50,29 @@ func (x chooser) holdRanges(accesses []*clause.Access, most int) (all bool, err 
 	return all, nil
 }
 
-// amongMore tells whether quantities in one unit stand among more rows than some, those of the other units: to find few of them takes as long as to read these.
+// amongMore tells whether quantities in one unit stand among more rows than some, those of the other units: to find few
+// of them takes as long as to read these.
 func (x chooser) amongMore(a *clause.Access, most int) (more bool, err error) {
 	s := x.Statement()
 	var parts []string
 	for _, sc := range a.Scans {
 		if sc.Also == clause.HighIs {
 			sc.Also = clause.Always
-			parts = append(parts, "select * from (select 1 from "+s.Table("span")+" t where "+sc.Condition(s, "t")+fmt.Sprintf(" limit 1 offset %d) y", most))
+			parts = append(parts, "select * from (select 1 from "+s.Table("span")+" t where "+sc.Condition(s,
+				"t")+fmt.Sprintf(" limit 1 offset %d) y", most))
 		}
 	}
 	if len(parts) == 0 {
 		return false, nil
 	}
 	one := 0
-	err = x.Query(s, strings.Join(parts, " union all "), func(scan func(...any) error) error { more = true; return scan(&one) })
+	err = x.Query(s, strings.Join(parts, " union all "),
+		func(scan func(...any) error) error { more = true; return scan(&one) })
 	return more, err
 }
 
-// rangesOf returns the rows of ranges that a clause is about, all there are up to the snapshot at least; whole is false when they are not in memory.
+// rangesOf returns the rows of ranges that a clause is about, all there are up to the snapshot at least; whole is false
+// when they are not in memory.
 func rangesOf(v *sets.View, a *clause.Access) (held map[sets.Name]*sets.Range, whole bool, err error) {
 	held, whole = map[sets.Name]*sets.Range{}, true
 	for _, name := range a.Names() {

@@ -7,14 +7,15 @@ import (
 	"binnacle/projections/index/step"
 )
 
-// learn finds out what the choice depends on, and marks it on the clauses: how many rows each of them has, the rows of those that are read
-// anyway, whether most rows of the type are superseded, and which clauses bound a walk. Where what it would read takes longer than a little
-// walk, it tries one first: done is true when that has filled the page.
+// learn finds out what the choice depends on, and marks it on the clauses: how many rows each of them has, the rows of
+// those that are read anyway, whether most rows of the type are superseded, and which clauses bound a walk. Where what
+// it would read takes longer than a little walk, it tries one first: done is true when that has filled the page.
 func (p *plan) learn() (found []step.Match, done bool, err error) {
 	if err := p.readManyKeys(); err != nil {
 		return nil, false, err
 	}
-	p.MayWait = p.By == step.OrderMain && (p.order.By == step.OrderMain || p.After.Phase != step.ByMissing && !p.inParts())
+	p.MayWait = p.By == step.OrderMain && (p.order.By == step.OrderMain ||
+		p.After.Phase != step.ByMissing && !p.inParts())
 	further, err := p.countFirst()
 	if err != nil || p.Nothing != "" {
 		return nil, false, err
@@ -42,8 +43,8 @@ func (p *plan) learn() (found []step.Match, done bool, err error) {
 	return nil, false, nil
 }
 
-// learnCurrent adds what is current of the type to the clauses where most of its rows are superseded. further tells whether the choice
-// still depends on how many rows clauses have that were not counted.
+// learnCurrent adds what is current of the type to the clauses where most of its rows are superseded. further tells
+// whether the choice still depends on how many rows clauses have that were not counted.
 func (p *plan) learnCurrent(further bool) (bool, error) {
 	current, err := p.onlyCurrent(p.order)
 	if current == nil || err != nil {
@@ -70,8 +71,8 @@ func (x chooser) rareClause() *clause.Access {
 	return least
 }
 
-// tryBeforeRanges walks a little where ranges are not in memory: two pages of rows, and if the ranges then turn out to have many rows some
-// more.
+// tryBeforeRanges walks a little where ranges are not in memory: two pages of rows, and if the ranges then turn out to
+// have many rows some more.
 func (p *plan) tryBeforeRanges() (found []step.Match, done bool, err error) {
 	if found, done, err = p.tryWalk(min(2*p.limit, p.Bounds.Tried)); done || err != nil {
 		return found, done, err
@@ -83,7 +84,8 @@ func (p *plan) tryBeforeRanges() (found []step.Match, done bool, err error) {
 	return p.tryWalk(p.Bounds.Tried)
 }
 
-// tryBeforeChains walks a little where chains lead to many resources, so that many versions are likely to match, before these are looked up.
+// tryBeforeChains walks a little where chains lead to many resources, so that many versions are likely to match, before
+// these are looked up.
 func (p *plan) tryBeforeChains() (found []step.Match, done bool, err error) {
 	p.MayWait = false
 	late := slices.DeleteFunc(slices.Clone(p.Accesses), func(a *clause.Access) bool { return !a.Late })

@@ -12,12 +12,12 @@ import (
 	"binnacle/projections/index/step"
 )
 
-// resolvedTo is up to how many resources the other end of a chain is looked up before the search: the chain is a reference with that
-// many alternatives then, whose rows the index has in order.
+// resolvedTo is up to how many resources the other end of a chain is looked up before the search: the chain is a
+// reference with that many alternatives then, whose rows the index has in order.
 const resolvedTo = 1_000
 
-// lookUp reads what a clause finds before the search, where that is little: of a chain the keys of the references to the other end, of
-// what others refer to the versions themselves.
+// lookUp reads what a clause finds before the search, where that is little: of a chain the keys of the references to
+// the other end, of what others refer to the versions themselves.
 func (x chooser) lookUp(a *clause.Access) error {
 	f := a.Follow
 	if f == nil || a.Resolved {
@@ -36,14 +36,16 @@ func (x chooser) lookUp(a *clause.Access) error {
 	if f.Reverse {
 		return x.lookUpVersions(a)
 	}
-	if a.Late = x.MayWait && slices.Contains(x.Given, a) && slices.ContainsFunc(f.Targets, func(t *clause.Target) bool { return t.Driver().Count > x.Bounds.Few/4 }); a.Late {
+	if a.Late = x.MayWait && slices.Contains(x.Given, a) && slices.ContainsFunc(f.Targets,
+		func(t *clause.Target) bool { return t.Driver().Count > x.Bounds.Few/4 }); a.Late {
 		return nil
 	}
 	a.OwnKeys, a.OwnOnRow = len(a.Keys), len(a.OnRow)
 	s := x.Statement()
 	parts := make([]string, len(f.Targets))
 	for i, t := range f.Targets {
-		parts[i] = fmt.Sprintf("select %d as n, y.resource from (%s) y", i, t.Versions(s, "distinct v.resource", x.Before()))
+		parts[i] = fmt.Sprintf("select %d as n, y.resource from (%s) y", i,
+			t.Versions(s, "distinct v.resource", x.Before()))
 	}
 	var n, resource int64
 	err := x.Query(s, strings.Join(parts, " union all "), func(scan func(...any) error) error {
@@ -63,7 +65,8 @@ func (x chooser) lookUpVersions(a *clause.Access) error {
 	s := x.Statement()
 	var sids []int64
 	var sid int64
-	err := x.Query(s, "select distinct y.sid from ("+strings.Join(a.Follow.Rows(s, x.Before()), " union all ")+fmt.Sprintf(") y limit %d", x.Bounds.Many+1), func(scan func(...any) error) error {
+	err := x.Query(s, "select distinct y.sid from ("+strings.Join(a.Follow.Rows(s, x.Before()),
+		" union all ")+fmt.Sprintf(") y limit %d", x.Bounds.Many+1), func(scan func(...any) error) error {
 		err := scan(&sid)
 		sids = append(sids, sid)
 		return err
@@ -74,8 +77,8 @@ func (x chooser) lookUpVersions(a *clause.Access) error {
 	return err
 }
 
-// holdFollowed finds, in memory, the versions that a clause finds which follows references; held is false where it can't. What is asked for again is read in
-// the background.
+// holdFollowed finds, in memory, the versions that a clause finds which follows references; held is false where it
+// can't. What is asked for again is read in the background.
 func (x chooser) holdFollowed(a *clause.Access) (held bool, err error) {
 	v := x.View()
 	if a.Held != nil || v == nil || len(a.Choice) > 0 || !a.Follow.Holdable(x.Bounds) {
@@ -107,14 +110,17 @@ func (x chooser) holdFollowed(a *clause.Access) (held bool, err error) {
 	return true, nil
 }
 
-// laterFollowed brings the versions that a clause finds up to the snapshot; nil where that takes more than to read them. Those of whom it may find others now are asked.
+// laterFollowed brings the versions that a clause finds up to the snapshot; nil where that takes more than to read
+// them. Those of whom it may find others now are asked.
 func (x chooser) laterFollowed(f clause.HeldFollow, before *sets.Set) (*sets.Set, error) {
-	if x.Snapshot-before.UpTo > int64(x.Bounds.Many) || before.UpTo < x.Horizon { // what has been superseded since then may be swept
+	// what has been superseded since then may be swept
+	if x.Snapshot-before.UpTo > int64(x.Bounds.Many) || before.UpTo < x.Horizon {
 		return nil, nil
 	}
 	s := x.Statement()
 	parts := f.Touched(s, before.UpTo, x.Snapshot)
-	touched, err := x.ReadNumbers(s, "select "+s.List("y.sid")+" from (select distinct sid from ("+strings.Join(parts, " union all ")+") z"+fmt.Sprintf(" limit %d) y", x.Bounds.Many+1))
+	touched, err := x.ReadNumbers(s, "select "+s.List("y.sid")+" from (select distinct sid from ("+strings.Join(parts,
+		" union all ")+") z"+fmt.Sprintf(" limit %d) y", x.Bounds.Many+1))
 	if err != nil || len(touched) > x.Bounds.Many {
 		return nil, err
 	}
@@ -126,7 +132,8 @@ func (x chooser) laterFollowed(f clause.HeldFollow, before *sets.Set) (*sets.Set
 		}
 		s := x.Statement()
 		from, sid := s.Unnested(sids, "k")
-		found, err := x.ReadNumbers(s, "select "+s.List("v.sid")+" from "+from+s.Versions(sid)+" and ("+strings.Join(f.Probe(s, x.Before()), " or ")+")")
+		found, err := x.ReadNumbers(s, "select "+s.List("v.sid")+" from "+from+s.Versions(sid)+" and ("+strings.Join(
+			f.Probe(s, x.Before()), " or ")+")")
 		if err != nil {
 			return nil, err
 		}

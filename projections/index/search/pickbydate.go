@@ -5,7 +5,8 @@ import (
 	"binnacle/projections/index/step"
 )
 
-// mayPickByDate tells whether an order is by a date that is not the main date, of which no version has two values, and clauses are sets.
+// mayPickByDate tells whether an order is by a date that is not the main date, of which no version has two values, and
+// clauses are sets.
 func (p *plan) mayPickByDate() bool {
 	if p.order.By != step.OrderDate || p.Dates.Aligned || !p.Dates.Marks || p.Dates.Several || len(p.Ordered()) > 0 ||
 		p.View() == nil || p.driver != nil && p.driver.Count <= p.Bounds.Few/4 {
@@ -15,8 +16,8 @@ func (p *plan) mayPickByDate() bool {
 	return len(sets) > 0 || p.driver.ToRead() != nil
 }
 
-// pickByDate goes through the dates in memory and keeps what is in the sets, in place of a walk that asks every version. Done is false where
-// another way is better, or what is held of the dates, or the sets, cannot be had.
+// pickByDate goes through the dates in memory and keeps what is in the sets, in place of a walk that asks every
+// version. Done is false where another way is better, or what is held of the dates, or the sets, cannot be had.
 func (p *plan) pickByDate() (found []step.Match, done bool, err error) {
 	o, v := p.order, p.View()
 	var held []*sets.Range

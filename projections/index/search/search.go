@@ -14,10 +14,13 @@ import (
 	"binnacle/projections/index/step"
 )
 
-// Search answers a query with the tables of a generation. Errors are *events.Error: Invalid for a page token that is not of this
-// query, Unsupported for what the index does not hold, TooCostly for what is beyond its bounds.
-func (e Engine) Search(ctx context.Context, db sql.DB, dialect sql.Dialect, q projections.Query) (projections.Page, error) {
-	x := &step.Whole{At: sql.At{Ctx: ctx, DB: db, Dialect: dialect}, Shared: e.Shared, Wanted: &q, Ledger: keys.Ledger(q.Tenant, q.Type), Living: -1}
+// Search answers a query with the tables of a generation. Errors are *events.Error: Invalid for a page token that is
+// not of this query, Unsupported for what the index does not hold, TooCostly for what is beyond its bounds.
+func (e Engine) Search(
+	ctx context.Context, db sql.DB, dialect sql.Dialect, q projections.Query,
+) (projections.Page, error) {
+	x := &step.Whole{At: sql.At{Ctx: ctx, DB: db, Dialect: dialect}, Shared: e.Shared, Wanted: &q,
+		Ledger: keys.Ledger(q.Tenant, q.Type), Living: -1}
 	if q.Limit < 0 {
 		return projections.Page{}, events.Errorf(events.Invalid, step.Op, "a page cannot have %d versions", q.Limit)
 	}
@@ -81,9 +84,9 @@ func (e Engine) Search(ctx context.Context, db sql.DB, dialect sql.Dialect, q pr
 	return page, nil
 }
 
-// begin fixes the snapshot. It returns the number of current resources of the type at the snapshot that is committed now, which one
-// statement reads together with it; -1 when the snapshot was given. Versions that are there tell the partition of their tenant; the one
-// that the query names counts where there are none.
+// begin fixes the snapshot. It returns the number of current resources of the type at the snapshot that is committed
+// now, which one statement reads together with it; -1 when the snapshot was given. Versions that are there tell the
+// partition of their tenant; the one that the query names counts where there are none.
 func begin(x *step.Whole, r *clause.Resolver, after step.Place) (int64, error) {
 	living, partition := int64(-1), int64(x.Wanted.Partition)
 	marks, marked := r.InsideMarks(false), int64(1)
@@ -93,9 +96,15 @@ func begin(x *step.Whole, r *clause.Resolver, after step.Place) (int64, error) {
 		s := x.Statement()
 		next, counted := keys.FirstSid(x.Wanted.Partition), int64(0)
 		ledger, given := s.Arg(x.Ledger), s.Arg(partition)
-		sql := "select p.partition, p.next_sid, coalesce((select n.living from " + s.Table("counter") + " n where n.ledger = " + ledger + "), 0), p.horizon, " + clause.AnyMark(s, marks) + " from " + s.Table("position") +
-			" p where p.partition = coalesce((select (v.sid >> " + fmt.Sprint(projections.SidBits) + ") from " + s.Table("version") + " v where v.ledger = " + ledger + " limit 1), " + given + ")"
-		err := x.Query(s, sql, func(scan func(...any) error) error { return scan(&partition, &next, &counted, &x.Horizon, &marked) })
+		sql := "select p.partition, p.next_sid, coalesce((select n.living from " + s.Table("counter") +
+			" n where n.ledger = " + ledger + "), 0), p.horizon, " + clause.AnyMark(s, marks) + " from " +
+			s.Table("position") +
+			" p where p.partition = coalesce((select (v.sid >> " + fmt.Sprint(projections.SidBits) + ") from " +
+			s.Table("version") + " v where v.ledger = " + ledger + " limit 1), " + given + ")"
+		err := x.Query(s, sql, func(scan func(...any) error) error {
+			return scan(&partition, &next, &counted,
+				&x.Horizon, &marked)
+		})
 		if err != nil {
 			return 0, err
 		}
@@ -108,8 +117,10 @@ func begin(x *step.Whole, r *clause.Resolver, after step.Place) (int64, error) {
 		}
 	}
 	if x.Wanted.Snapshot != 0 {
-		if x.Snapshot = x.Wanted.Snapshot; x.Snapshot>>projections.SidBits != partition && x.Snapshot != projections.NoSnapshot {
-			return 0, events.Errorf(events.Invalid, step.Op, "the snapshot %d is not one of partition %d; give back what the first page said", x.Snapshot, partition)
+		if x.Snapshot = x.Wanted.Snapshot; x.Snapshot>>projections.SidBits != partition &&
+			x.Snapshot != projections.NoSnapshot {
+			return 0, events.Errorf(events.Invalid, step.Op,
+				"the snapshot %d is not one of partition %d; give back what the first page said", x.Snapshot, partition)
 		}
 	}
 	x.Partition = partition
@@ -129,13 +140,17 @@ func locate(x *step.Whole, after step.Place) (last step.Edge, err error) {
 	if x.Elsewhere() {
 		ledger = keys.Ledger(x.Wanted.Tenant, x.Wanted.Beyond.Type)
 	}
-	err = x.Query(s, "select v.main, v.at, v.id, coalesce(p.horizon, 0), coalesce(p.next_sid, 0), coalesce((select n.living from "+s.Table("counter")+" n where n.ledger = "+s.Arg(x.Ledger)+"), 0) from "+s.Table("version")+" v left join "+s.Table("position")+" p on p.partition = "+s.Arg(x.Partition)+" where v.sid = "+s.Arg(after.Sid)+" and v.ledger = "+s.Arg(ledger),
+	err = x.Query(s, "select v.main, v.at, v.id, coalesce(p.horizon, 0), coalesce(p.next_sid, 0), coalesce((select "+
+		"n.living from "+s.Table("counter")+" n where n.ledger = "+s.Arg(x.Ledger)+"), 0) from "+s.Table(
+		"version")+" v left join "+s.Table("position")+" p on p.partition = "+s.Arg(
+		x.Partition)+" where v.sid = "+s.Arg(after.Sid)+" and v.ledger = "+s.Arg(ledger),
 		func(scan func(...any) error) error {
 			found = true
 			return scan(&last.Main, &last.At, &last.ID, &x.Horizon, &next, &x.Living)
 		})
 	if err == nil && !found {
-		err = events.Errorf(events.Invalid, step.Op, "the page token names a version that is no longer kept; start the search again")
+		err = events.Errorf(events.Invalid, step.Op, "the page token names a version that is no longer kept; start "+
+			"the search again")
 	}
 	if err == nil {
 		x.Committed = x.Snapshot < next
@@ -155,7 +170,8 @@ func (x chooser) findNext(o step.Order, page *projections.Page) ([]step.Match, e
 	return found, err
 }
 
-// findBack finds the page that ends at a place, with the version that stands there where it is one of the type: it walks the order from its end.
+// findBack finds the page that ends at a place, with the version that stands there where it is one of the type: it
+// walks the order from its end.
 func (x chooser) findBack(o step.Order, page *projections.Page) ([]step.Match, error) {
 	page.Next = x.Wanted.After
 	var found []step.Match
@@ -187,5 +203,6 @@ func swept(snapshot, horizon int64) error {
 	if snapshot >= horizon || horizon == 0 {
 		return nil
 	}
-	return events.Errorf(events.Gone, step.Op, "the snapshot of this search is not kept any more: what has been superseded since is swept; start the search again")
+	return events.Errorf(events.Gone, step.Op, "the snapshot of this search is not kept any more: what has been "+
+		"superseded since is swept; start the search again")
 }

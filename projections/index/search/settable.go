@@ -43,7 +43,8 @@ func (x chooser) prefetch(asked []*clause.Access) {
 	v.Prefetch(names)
 }
 
-// walksWell tells whether to walk the rows of one clause in order is best, whatever sets know: they are all matches, or few.
+// walksWell tells whether to walk the rows of one clause in order is best, whatever sets know: they are all matches, or
+// few.
 func (x chooser) walksWell() bool {
 	walked := x.Walked()
 	if walked == nil || len(walked.WalkKeys()) > sql.Inline {
@@ -52,8 +53,9 @@ func (x chooser) walksWell() bool {
 	return x.Alone(walked) || walked.Count >= 0 && walked.Count <= x.Bounds.Few || x.OthersAreAsked(walked)
 }
 
-// merges tells whether to walk the rows of many keys of one clause, which are all matches, in order takes less than to read the sets that
-// are missing: with these there may have to be main dates that don't fit in memory, which takes seconds.
+// merges tells whether to walk the rows of many keys of one clause, which are all matches, in order takes less than to
+// read the sets that are missing: with these there may have to be main dates that don't fit in memory, which takes
+// seconds.
 func (x chooser) merges() bool {
 	walked, v := x.Walked(), x.View()
 	if walked == nil || v == nil || !x.Alone(walked) {
@@ -66,13 +68,14 @@ func (x chooser) merges() bool {
 	return x.mergeCostsLess(walked, len(keys), len(v.SetsOf(walked.Kind(), keys)))
 }
 
-// fewMatches is the same with the matches of the clauses that sets answer in place of these, where they are few enough to be read and
-// sorted, and returns them; else what is asked, and the clause whose rows are read.
+// fewMatches is the same with the matches of the clauses that sets answer in place of these, where they are few enough
+// to be read and sorted, and returns them; else what is asked, and the clause whose rows are read.
 func (x chooser) fewMatches(driver *clause.Access, most int) (chooser, *clause.Access, error) {
 	if sets, _ := x.Settable(false); len(sets) == 0 && driver == nil {
 		return x, driver, nil
 	}
-	if driver != nil && (driver.Held == nil && (driver.Count <= x.Bounds.Few/4 || len(x.Accesses) == 1) || driver.AsSet() != nil) {
+	if driver != nil && (driver.Held == nil && (driver.Count <= x.Bounds.Few/4 || len(x.Accesses) == 1) ||
+		driver.AsSet() != nil) {
 		return x, driver, nil
 	}
 	t, err := x.Intersect(driver.ToRead(), driver == nil)

@@ -10,11 +10,13 @@ const sievedAlone = 20
 
 // maySieveAlone tells whether nothing is asked but one clause, whose sets are in memory.
 func (p *plan) maySieveAlone() bool {
-	return p.setsHelp() && p.driver == nil && p.sets.ready && p.By == step.OrderMain && !p.inParts() && len(p.Accesses) == 1
+	return p.setsHelp() && p.driver == nil && p.sets.ready && p.By == step.OrderMain && !p.inParts() &&
+		len(p.Accesses) == 1
 }
 
-// sieveAlone finds the versions that have one of many keys, which nothing else is asked of, in the order of the main date. It makes no union of the keys' sets, which takes longer
-// than to look up the few versions that have to be looked at for a page where many match. Enough is false where there are not so many, or sets are not at hand.
+// sieveAlone finds the versions that have one of many keys, which nothing else is asked of, in the order of the main
+// date. It makes no union of the keys' sets, which takes longer than to look up the few versions that have to be looked
+// at for a page where many match. Enough is false where there are not so many, or sets are not at hand.
 func (p *plan) sieveAlone() (found []step.Match, enough bool, err error) {
 	a := p.Accesses[0]
 	keys := a.AsSet()
@@ -38,7 +40,8 @@ func (p *plan) sieveAlone() (found []step.Match, enough bool, err error) {
 		return nil, false, nil
 	}
 	expected := int(float64(p.limit) * float64(p.Living) / float64(max(rows, 1)))
-	if found, enough, err = p.Sieve(t, p.Ledger, p.order, step.ByValue, p.After.Phase == step.ByValue, 2*expected+p.limit, p.limit); enough {
+	if found, enough, err = p.Sieve(t, p.Ledger, p.order, step.ByValue, p.After.Phase == step.ByValue,
+		2*expected+p.limit, p.limit); enough {
 		p.choose(byMerge, "so many match that a page is found in the order, each row held against the sets")
 		p.Say("versions by %s, found in the order of the main date, each row looked up in %d sets", a.Words, len(keys))
 	}

@@ -20,5 +20,6 @@ func Timeout(configured time.Duration) time.Duration {
 
 // OverTime is the refusal of a search that took too long.
 func OverTime(err error, limit time.Duration) error {
-	return events.Wrap(events.TooCostly, step.Op, err, "the search took longer than %s; narrow it by a more selective parameter, or sort by fewer", limit)
+	return events.Wrap(events.TooCostly, step.Op, err, "the search took longer than %s; narrow it by a more "+
+		"selective parameter, or sort by fewer", limit)
 }

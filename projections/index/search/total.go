@@ -49,9 +49,12 @@ func (x chooser) livingThen() (int64, error) {
 	end := (x.Partition + 1) << projections.SidBits
 	later := "from " + s.Table("version") + " v where v.sid > " + s.Arg(x.Snapshot) + " and v.sid < " + s.Arg(end)
 	ledger := s.Arg(x.Ledger)
-	sql := "select coalesce((select n.living from " + s.Table("counter") + " n where n.ledger = " + ledger + "), 0), count(*), " +
-		"coalesce(sum(case when v.ledger <> " + ledger + " then 0 else (1 - v.deleted) - (case when v.supersedes <> 0 and o.deleted = 0 then 1 else 0 end) end), 0) " +
-		fmt.Sprintf("from (select v.ledger, v.deleted, v.supersedes %s limit %d) v left join ", later, countBack+1) + s.Table("version") + " o on o.sid = v.supersedes"
+	sql := "select coalesce((select n.living from " + s.Table("counter") + " n where n.ledger = " + ledger +
+		"), 0), count(*), " +
+		"coalesce(sum(case when v.ledger <> " + ledger + " then 0 else (1 - v.deleted) - (case when v.supersedes <> " +
+		"0 and o.deleted = 0 then 1 else 0 end) end), 0) " +
+		fmt.Sprintf("from (select v.ledger, v.deleted, v.supersedes %s limit %d) v left join ", later, countBack+1) +
+		s.Table("version") + " o on o.sid = v.supersedes"
 	var living, versions, gained int64
 	err := x.Query(s, sql, func(scan func(...any) error) error { return scan(&living, &versions, &gained) })
 	if err != nil || versions > countBack {
@@ -113,7 +116,8 @@ func (x chooser) countSets() (n int64, words string, known bool, err error) {
 	}
 	s := x.Statement()
 	from, column := s.Unnested(t.Access("").Sids, "k")
-	sql := "select count(*) from " + from + s.Versions(column) + " and v.ledger = " + s.Arg(x.Ledger) + " and v.deleted = 0" + x.With(t.Left).Probes(s, nil, "v.sid", "(v.sid << 2)", "v.main")
+	sql := "select count(*) from " + from + s.Versions(column) + " and v.ledger = " + s.Arg(x.Ledger) +
+		" and v.deleted = 0" + x.With(t.Left).Probes(s, nil, "v.sid", "(v.sid << 2)", "v.main")
 	n, err = x.Number(s, sql)
 	return n, words, true, err
 }
@@ -121,15 +125,18 @@ func (x chooser) countSets() (n int64, words string, known bool, err error) {
 // countBehind is up to how many versions, and closed ones, are asked for one by one by countKey.
 const countBehind = 20_000
 
-// countKey counts the current versions that have a key. To count the rows of a stretch costs a tenth of asking for each whether it is
-// closed; so the closed ones are taken off, where they are few, and asked for otherwise. Those that are swept have no rows any more: few
-// are the versions since, or all that are closed. It is one statement that takes them off: rows may disappear between two.
+// countKey counts the current versions that have a key. To count the rows of a stretch costs a tenth of asking for each
+// whether it is closed; so the closed ones are taken off, where they are few, and asked for otherwise. Those that are
+// swept have no rows any more: few are the versions since, or all that are closed. It is one statement that takes them
+// off: rows may disappear between two.
 func (x chooser) countKey(key int64) (int64, error) {
 	s := x.Statement()
 	window, closed := int64(0), int64(0)
 	few := max(min(x.Living/8, countBehind), 0)
-	err := x.Query(s, "select "+s.Arg(x.Snapshot)+" - p.swept, "+fmt.Sprintf("(select count(*) from (select 1 from %s c limit %d) y)", s.Table("closed"), few+1)+
-		" from "+s.Table("position")+" p where p.partition = "+s.Arg(x.Partition), func(scan func(...any) error) error { return scan(&window, &closed) })
+	err := x.Query(s, "select "+s.Arg(x.Snapshot)+" - p.swept, "+fmt.Sprintf(
+		"(select count(*) from (select 1 from %s c limit %d) y)", s.Table("closed"), few+1)+
+		" from "+s.Table("position")+" p where p.partition = "+s.Arg(x.Partition),
+		func(scan func(...any) error) error { return scan(&window, &closed) })
 	if err != nil {
 		return 0, err
 	}
@@ -138,17 +145,23 @@ func (x chooser) countKey(key int64) (int64, error) {
 		return s.Table("term") + " t where t.key = " + s.Arg(key) + " and t.ref < " + s.Arg(x.Before())
 	}
 	taken := func(from string) string { // off: of the superseded versions, as v, those that have the key
-		return "select (select count(*) from " + rows() + ") - (select count(*) from " + from + " and v.ledger = " + s.Arg(x.Ledger) + " and exists (select 1 from " + s.Table("term") +
-			" p where p.key = " + s.Arg(key) + " and p.sort = v.main and p.ref >= (v.sid << 2) and p.ref <= (v.sid << 2) + 3" + sql.Once + "))"
+		return "select (select count(*) from " + rows() + ") - (select count(*) from " + from + " and v.ledger = " +
+			s.Arg(x.Ledger) + " and exists (select 1 from " + s.Table("term") +
+			" p where p.key = " + s.Arg(key) + " and p.sort = v.main and p.ref >= (v.sid << 2) and p.ref <= (v.sid " +
+			"<< 2) + 3" + sql.Once + "))"
 	}
 	switch {
 	case closed <= few:
-		return x.Number(s, taken(s.Table("closed")+" c cross join "+s.Table("version")+" v where v.sid = c.sid and c.by_sid <= "+s.Arg(x.Snapshot)))
+		return x.Number(s, taken(s.Table("closed")+" c cross join "+s.Table(
+			"version")+" v where v.sid = c.sid and c.by_sid <= "+s.Arg(x.Snapshot)))
 	case window <= few:
-		return x.Number(s, taken(s.Table("position")+" k cross join "+s.Table("version")+" n cross join "+s.Table("version")+" v where k.partition = "+s.Arg(x.Partition)+
-			" and n.sid > k.swept and n.sid >= "+s.Arg(keys.FirstSid(int32(x.Partition)))+" and n.sid <= "+s.Arg(x.Snapshot)+" and n.supersedes <> 0 and v.sid = n.supersedes"))
+		return x.Number(s, taken(s.Table("position")+" k cross join "+s.Table("version")+" n cross join "+s.Table(
+			"version")+" v where k.partition = "+s.Arg(x.Partition)+
+			" and n.sid > k.swept and n.sid >= "+s.Arg(keys.FirstSid(int32(x.Partition)))+" and n.sid <= "+s.Arg(
+			x.Snapshot)+" and n.supersedes <> 0 and v.sid = n.supersedes"))
 	}
-	return x.Number(s, "select count(*) - count(c.sid) from "+s.Table("term")+" t left join "+s.Table("closed")+" c on c.sid = (t.ref >> 2) and c.by_sid <= "+s.Arg(x.Snapshot)+
+	return x.Number(s, "select count(*) - count(c.sid) from "+s.Table("term")+" t left join "+s.Table(
+		"closed")+" c on c.sid = (t.ref >> 2) and c.by_sid <= "+s.Arg(x.Snapshot)+
 		" where t.key = "+s.Arg(key)+" and t.ref < "+s.Arg(x.Before()))
 }
 
@@ -166,14 +179,16 @@ func (x chooser) countDriver() *clause.Access {
 	return driver
 }
 
-// termRows is the FROM and WHERE of the matches among the term rows of one key, which has the main date in its sort column.
+// termRows is the FROM and WHERE of the matches among the term rows of one key, which has the main date in its sort
+// column.
 func (x chooser) termRows(s *sql.Statement, key int64, driver *clause.Access) string {
-	return s.Table("term") + " t where t.key = " + s.Arg(key) + " and t.ref < " + s.Arg(x.Before()) + " and " + s.VisibleOfAll("(t.ref >> 2)", x.Snapshot) +
+	return s.Table("term") + " t where t.key = " + s.Arg(key) + " and t.ref < " + s.Arg(x.Before()) + " and " +
+		s.VisibleOfAll("(t.ref >> 2)", x.Snapshot) +
 		x.Probes(s, driver, "(t.ref >> 2)", "(t.ref - (t.ref & 3))", "t.sort")
 }
 
-// estimate counts exactly where a clause has few rows, and otherwise takes the share of matches among the first of them for that of
-// all.
+// estimate counts exactly where a clause has few rows, and otherwise takes the share of matches among the first of them
+// for that of all.
 func (x chooser) estimate() (int64, error) {
 	if n, known, err := x.countDates(); known || err != nil {
 		return n, err
@@ -198,7 +213,8 @@ func (x chooser) estimate() (int64, error) {
 	}
 	x.Say("estimated over %s", words)
 	s = x.Statement()
-	matched, err := x.Number(s, fmt.Sprintf("select count(*) from (select sid from (%s) y limit %d) d", x.rowsOf(s, driver), estimateRows)+s.Versions("d.sid")+
+	matched, err := x.Number(s, fmt.Sprintf("select count(*) from (select sid from (%s) y limit %d) d",
+		x.rowsOf(s, driver), estimateRows)+s.Versions("d.sid")+
 		" and "+x.Current(s)+x.Probes(s, driver, "v.sid", "(v.sid << 2)", "v.main"))
 	return int64(float64(matched) / estimateRows * float64(all)), err
 }

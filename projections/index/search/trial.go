@@ -9,16 +9,17 @@ import (
 	"binnacle/projections/index/step"
 )
 
-// trial is a walk in the order of the main date that has been tried: what it has found, and where it stopped. A search goes on from there
-// when it walks again, whichever clause's rows it walks then: up to that place all matches are found.
+// trial is a walk in the order of the main date that has been tried: what it has found, and where it stopped. A search
+// goes on from there when it walks again, whichever clause's rows it walks then: up to that place all matches are
+// found.
 type trial struct {
 	found []step.Match
 	rows  int
 	edge  *step.Spot // of its last row
 }
 
-// tryWalk walks the order of the main date over so many rows and no further, those of the trials before among them. It tells whether the
-// page is full, or nothing lies beyond.
+// tryWalk walks the order of the main date over so many rows and no further, those of the trials before among them. It
+// tells whether the page is full, or nothing lies beyond.
 func (p *plan) tryWalk(rows int) (found []step.Match, enough bool, err error) {
 	keys := p.WalkedKeys()
 	if rows <= p.trial.rows || len(keys) > sql.Inline {
@@ -28,13 +29,16 @@ func (p *plan) tryWalk(rows int) (found []step.Match, enough bool, err error) {
 	s := x.Statement()
 	parts := make([]string, len(keys))
 	for i, key := range keys {
-		parts[i] = "select * from (select t.sort, t.ref from " + s.Table("term") + " t where t.key = " + s.Arg(key) + x.Stretch(s, "t", nil, o, x.After.Phase == step.ByValue) +
-			fmt.Sprintf(" order by t.sort %s, t.ref %s limit 1 offset ", o.Direction(), o.Direction()) + s.Arg(int64((rows-p.trial.rows)/len(keys))) + ") y"
+		parts[i] = "select * from (select t.sort, t.ref from " + s.Table("term") + " t where t.key = " + s.Arg(key) +
+			x.Stretch(s, "t", nil, o, x.After.Phase == step.ByValue) +
+			fmt.Sprintf(" order by t.sort %s, t.ref %s limit 1 offset ", o.Direction(), o.Direction()) +
+			s.Arg(int64((rows-p.trial.rows)/len(keys))) + ") y"
 	}
 	err = x.Query(s, strings.Join(parts, " union all "), func(scan func(...any) error) error {
 		var at step.Spot
 		err := scan(&at.Value, &at.Sid)
-		if x.Reach == nil || (&step.TopSpots{Descending: o.Descending}).Before(at, *x.Reach) { // the key that comes to so many rows first
+		// the key that comes to so many rows first
+		if x.Reach == nil || (&step.TopSpots{Descending: o.Descending}).Before(at, *x.Reach) {
 			x.Reach = &at
 		}
 		return err

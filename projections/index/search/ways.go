@@ -51,24 +51,26 @@ type way struct {
 	run  func(p *plan) (found []step.Match, done bool, err error)
 }
 
-// ways are all ways to answer, in the order in which they are asked: the first that may be taken, and comes to an end, answers. Those whose
-// cost doesn't depend on how much matches come first. A walk is tried over a few rows before what takes longer: that is enough wherever
-// matches are not rare, and what it has found is not lost. Estimates (costs.go) decide between sets, to sort and to walk.
-func ways() []way {
-	return []way{
-		{byWalk, "an index has the versions in the order of the first key", (*plan).datesFirst, (*plan).walkOrder},
-		{byWalk, "an index has the codings in order, and the versions of each by date", (*plan).codingsFirst, (*plan).walkOrder},
-		{byWalk, "a clause bounds the walk", (*plan).bounded, (*plan).walkOrder},
-		{byWalk, "", (*plan).mayTryBeforeRows, (*plan).tryBeforeRows},
-		{byMerge, "", (*plan).maySieveAlone, (*plan).sieveAlone},
-		{byWalk, "", (*plan).mayTryBeforeSets, (*plan).tryBeforeSets},
-		{byMerge, "", (*plan).setsHelp, (*plan).combine},
-		{byMerge, "the dates are in memory, in order", (*plan).mayPickByDate, (*plan).pickByDate},
-		{byWalk, "to sort all versions of the rarest clause costs more than twice as much", (*plan).walkBeatsSort, (*plan).walkOrder},
-		{bySort, "the versions are few enough to be sorted", (*plan).maySort, (*plan).sort},
-		{byMerge, "", (*plan).mayPassOver, (*plan).passOver},
-		{byWalk, "an index has the versions in the order, or in that of its first key", (*plan).always, (*plan).walkOrder},
-	}
+// ways are all ways to answer, in the order in which they are asked: the first that may be taken, and comes to an end,
+// answers. Those whose cost doesn't depend on how much matches come first. A walk is tried over a few rows before what
+// takes longer: that is enough wherever matches are not rare, and what it has found is not lost. Estimates (costs.go)
+// decide between sets, to sort and to walk.
+var ways = []way{
+	{byWalk, "an index has the versions in the order of the first key", (*plan).datesFirst, (*plan).walkOrder},
+	{byWalk, "an index has the codings in order, and the versions of each by date", (*plan).codingsFirst,
+		(*plan).walkOrder},
+	{byWalk, "a clause bounds the walk", (*plan).bounded, (*plan).walkOrder},
+	{byWalk, "", (*plan).mayTryBeforeRows, (*plan).tryBeforeRows},
+	{byMerge, "", (*plan).maySieveAlone, (*plan).sieveAlone},
+	{byWalk, "", (*plan).mayTryBeforeSets, (*plan).tryBeforeSets},
+	{byMerge, "", (*plan).setsHelp, (*plan).combine},
+	{byMerge, "the dates are in memory, in order", (*plan).mayPickByDate, (*plan).pickByDate},
+	{byWalk, "to sort all versions of the rarest clause costs more than twice as much", (*plan).walkBeatsSort,
+		(*plan).walkOrder},
+	{bySort, "the versions are few enough to be sorted", (*plan).maySort, (*plan).sort},
+	{byMerge, "", (*plan).mayPassOver, (*plan).passOver},
+	{byWalk, "an index has the versions in the order, or in that of its first key", (*plan).always,
+		(*plan).walkOrder},
 }
 
 // find chooses how to answer and returns up to limit matches in order.
@@ -77,7 +79,7 @@ func (x chooser) find(o step.Order, limit int) ([]step.Match, error) {
 	if found, done, err := p.learn(); done || err != nil || x.Nothing != "" {
 		return found, err
 	}
-	for _, w := range ways() {
+	for _, w := range ways {
 		if !w.may(p) {
 			continue
 		}
@@ -110,18 +112,21 @@ func (p *plan) inParts() bool {
 	return p.order.By == step.OrderDate && !p.Dates.Without.Empty() && !p.Dated()
 }
 
-// datesFirst tells whether the main date is the first of several keys, and no clause has so few rows that these are sorted.
+// datesFirst tells whether the main date is the first of several keys, and no clause has so few rows that these are
+// sorted.
 func (p *plan) datesFirst() bool {
 	inOrder := p.driver == nil || p.driver.Count > p.Bounds.Few && p.driver.WalkKeys() != nil
-	return p.order.By == step.OrderSeveral && inOrder && p.Dates != nil && p.Dates.Aligned && p.order.Keys[0].Kind == projections.Date
+	return p.order.By == step.OrderSeveral && inOrder && p.Dates != nil && p.Dates.Aligned &&
+		p.order.Keys[0].Kind == projections.Date
 }
 
-// codingsFirst tells whether an order is by a token, and where it is equal by the date that the main date comes from, so that the rows of
-// each coding have it.
+// codingsFirst tells whether an order is by a token, and where it is equal by the date that the main date comes from,
+// so that the rows of each coding have it.
 func (p *plan) codingsFirst() bool {
 	keys := p.order.Keys
 	return p.driver == nil && p.order.By == step.OrderSeveral && len(keys) == 2 &&
-		keys[0].Kind == projections.Token && len(keys[0].Shares) < 2 && keys[0].Param != projections.ParamID && keys[1].Kind == projections.Date &&
+		keys[0].Kind == projections.Token && len(keys[0].Shares) < 2 && keys[0].Param != projections.ParamID &&
+		keys[1].Kind == projections.Date &&
 		p.Dates != nil && p.Dates.Aligned && (p.Dates.Without.Empty() || p.Dated())
 }
 
@@ -129,16 +134,18 @@ func (p *plan) bounded() bool { return p.driver != nil && p.driver.Ordered }
 
 // walkBeatsSort tells whether to walk an order takes less than to read and sort the clause with the fewest rows.
 func (p *plan) walkBeatsSort() bool {
-	return p.driver != nil && (p.inGroups() || p.By == step.OrderDate || p.By == step.OrderString) && p.walkCostsLess(p.driver, p.limit)
+	return p.driver != nil && (p.inGroups() || p.By == step.OrderDate || p.By == step.OrderString) &&
+		p.walkCostsLess(p.driver, p.limit)
 }
 
-// maySort tells whether versions may be read and sorted: those of a clause with few rows, or what sets leave of them; all of the type where no
-// index has the order.
+// maySort tells whether versions may be read and sorted: those of a clause with few rows, or what sets leave of them;
+// all of the type where no index has the order.
 func (p *plan) maySort() bool {
 	return p.driver != nil || p.order.By == step.OrderSeveral || p.By != step.OrderMain && p.By != step.OrderUpdated
 }
 
-// sort reads versions and sorts them. Done is false where there is an index to be walked, and too many versions to be sorted.
+// sort reads versions and sorts them. Done is false where there is an index to be walked, and too many versions to be
+// sorted.
 func (p *plan) sort() (found []step.Match, done bool, err error) {
 	o, x, driver := p.order, p.chooser, p.driver
 	if p.By != step.OrderMain && p.By != step.OrderUpdated {

@@ -13,6 +13,7 @@ import (
 	"binnacle/projections/index/sql"
 )
 
+// Op is what failed, as errors of a search tell it.
 const Op = "index.Search"
 
 // Whole is one query under way.
@@ -43,9 +44,11 @@ func (x *Whole) Elsewhere() bool {
 	return x.Wanted.Beyond != nil && x.Wanted.Beyond.Type != x.Wanted.Type
 }
 
-// View is what the search sees of the sets; nil where they can't tell of its snapshot: one that is not committed would end what they know where nothing is, and they hold Sids as 32 bits.
+// View is what the search sees of the sets; nil where they can't tell of its snapshot: one that is not committed would
+// end what they know where nothing is, and they hold Sids as 32 bits.
 func (x *Whole) View() *sets.View {
-	if x.seen == nil && x.Sets != nil && x.Committed && x.Snapshot >= x.Origin() && x.Snapshot-x.Origin() < math.MaxUint32 {
+	if x.seen == nil && x.Sets != nil && x.Committed && x.Snapshot >= x.Origin() &&
+		x.Snapshot-x.Origin() < math.MaxUint32 {
 		x.seen = x.Sets.Open(&x.At)
 	}
 	return x.seen
@@ -56,14 +59,14 @@ func (x *Whole) Resolver() *clause.Resolver {
 	return &clause.Resolver{At: &x.At, Wanted: x.Wanted, Many: x.Bounds.Many}
 }
 
-// Ask is what one step of a search has to find. It is a value: a step that needs other clauses, or goes on at another place, makes an ask
-// of its own, and what it was given stays as it is.
+// Ask is what one step of a search has to find. It is a value: a step that needs other clauses, or goes on at another
+// place, makes an ask of its own, and what it was given stays as it is.
 type Ask struct {
 	*Whole
 	Accesses []*clause.Access // the clauses that must hold
 	After    Place            // where the page before ended
 	Last     Edge             // what after stands for
-	By       OrderBy          // the order that is walked; see [Whole.walkedBy]
+	By       OrderBy          // the order that is walked; see [Ask.WalkedBy]
 	within   *sets.Interval   // the main dates from which a walk goes on; nil: any
 	Reach    *Spot            // up to which row a walk is tried, by main date and ref; nil: as far as it takes
 	Passing  bool             // a walk would meet many superseded versions first
@@ -95,7 +98,9 @@ func (x Ask) Walking(by OrderBy) Ask {
 
 // Checked says which clauses are probed.
 func (x Ask) Checked(but ...*clause.Access) string {
-	return CheckedFor(slices.DeleteFunc(slices.Clone(x.Accesses), func(a *clause.Access) bool { return slices.Contains(but, a) }))
+	return CheckedFor(slices.DeleteFunc(slices.Clone(x.Accesses), func(a *clause.Access) bool {
+		return slices.Contains(but, a)
+	}))
 }
 
 func CheckedFor(accesses []*clause.Access) string {
@@ -111,7 +116,8 @@ func CheckedFor(accesses []*clause.Access) string {
 
 func (x Ask) Positive() []*clause.Access { return Positive(x.Accesses) }
 
-// Counting are the clauses whose rows may be read as a whole. Where the order is that of the main date, those about it only bound it.
+// Counting are the clauses whose rows may be read as a whole. Where the order is that of the main date, those about it
+// only bound it.
 func (x Ask) Counting() []*clause.Access {
 	found := x.Positive()
 	if x.By == OrderMain {
@@ -146,8 +152,8 @@ func (x Ask) Alone(walked *clause.Access) bool {
 	return !slices.ContainsFunc(x.Accesses, func(a *clause.Access) bool { return a != walked && !a.Aligned })
 }
 
-// OthersAreAsked tells whether all other clauses follow references and are asked of each version, whichever way it is found: a walk then
-// asks no more versions than it takes to fill the page.
+// OthersAreAsked tells whether all other clauses follow references and are asked of each version, whichever way it is
+// found: a walk then asks no more versions than it takes to fill the page.
 func (x Ask) OthersAreAsked(walked *clause.Access) bool {
 	return !slices.ContainsFunc(x.Accesses, func(a *clause.Access) bool {
 		return a != walked && !a.Aligned && (a.Follow == nil || a.Resolved || a.Held != nil)

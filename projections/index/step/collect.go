@@ -18,7 +18,8 @@ import (
 func (x Ask) Candidates(s *sql.Statement, driver *clause.Access) string {
 	if driver != nil && driver.Current {
 		from, sid := s.Unnested(driver.Sids, "k")
-		return " from " + from + s.Versions(sid) + " and v.ledger = " + s.Arg(x.Ledger) + " and v.deleted = 0" + x.Probes(s, driver, "v.sid", "(v.sid << 2)", "v.main")
+		return " from " + from + s.Versions(sid) + " and v.ledger = " + s.Arg(x.Ledger) + " and v.deleted = 0" +
+			x.Probes(s, driver, "v.sid", "(v.sid << 2)", "v.main")
 	}
 	from := s.Table("version") + " v where "
 	if driver != nil {
@@ -41,17 +42,21 @@ func (x Ask) Collect(o Order, driver *clause.Access, limit int) ([]Match, error)
 	}
 	switch o.By {
 	case OrderMain:
-		return x.matches(s, "select "+rows.StoredColumns+x.Candidates(s, driver)+tuple("v.main", x.Last.Main), ByValue, 0, nil)
+		return x.matches(s, "select "+rows.StoredColumns+x.Candidates(s, driver)+tuple("v.main", x.Last.Main), ByValue,
+			0, nil)
 	case OrderUpdated:
-		return x.matches(s, "select "+rows.StoredColumns+x.Candidates(s, driver)+tuple("v.at", x.Last.At), ByValue, 0, nil)
+		return x.matches(s, "select "+rows.StoredColumns+x.Candidates(s, driver)+tuple("v.at", x.Last.At), ByValue, 0,
+			nil)
 	case OrderID:
-		return x.matches(s, "select "+rows.StoredColumns+x.Candidates(s, driver)+tuple("v.id", x.Last.ID), ByValue, 0, nil)
+		return x.matches(s, "select "+rows.StoredColumns+x.Candidates(s, driver)+tuple("v.id", x.Last.ID), ByValue, 0,
+			nil)
 	}
 	x, err := x.locateValue(o)
 	if err != nil {
 		return nil, err
 	}
-	sql := "select " + rows.StoredColumns + ", case when v.val is null then 1 else 0 end from (select " + rows.StoredColumns + ", " + x.value1(s, o.By, o.Keys[0], "v.sid") + " as val" +
+	sql := "select " + rows.StoredColumns + ", case when v.val is null then 1 else 0 end from (select " +
+		rows.StoredColumns + ", " + x.value1(s, o.By, o.Keys[0], "v.sid") + " as val" +
 		x.Candidates(s, driver) + ") v"
 	phases, inValues, inMissing := "asc", " or v.val is null", ""
 	if o.back {
@@ -59,11 +64,13 @@ func (x Ask) Collect(o Order, driver *clause.Access, limit int) ([]Match, error)
 	}
 	switch x.After.Phase {
 	case ByValue:
-		sql += " where (v.val, v.sid) " + o.Beyond() + " (" + s.Arg(x.lastValue(o)) + ", " + s.Arg(x.After.Sid) + ")" + inValues
+		sql += " where (v.val, v.sid) " + o.Beyond() + " (" + s.Arg(x.lastValue(o)) + ", " + s.Arg(x.After.Sid) + ")" +
+			inValues
 	case ByMissing:
 		sql += " where v.val is null and v.sid " + o.Beyond() + " " + s.Arg(x.After.Sid) + inMissing
 	}
-	sql += " order by case when v.val is null then 1 else 0 end " + phases + ", v.val " + o.Direction() + ", v.sid " + o.Direction() + page
+	sql += " order by case when v.val is null then 1 else 0 end " + phases + ", v.val " + o.Direction() + ", v.sid " +
+		o.Direction() + page
 	return x.matches(s, sql, ByValue, 1, func(m *Match, missing []int64) {
 		if missing[0] != 0 {
 			m.Phase = ByMissing
@@ -97,7 +104,8 @@ type sortable struct {
 	second string
 }
 
-// Gather reads the sort values of all matches and sorts them here: orders by several keys, or by a token within few versions.
+// Gather reads the sort values of all matches and sorts them here: orders by several keys, or by a token within few
+// versions.
 func (x Ask) Gather(o Order, driver *clause.Access, limit int) ([]Match, error) {
 	words := x.Wanted.Type
 	if driver != nil {
@@ -129,7 +137,8 @@ func compareCandidates(o Order, a, b *Candidate) int {
 		case v.has != w.has:
 			return 1
 		case v.has:
-			c = cmp.Or(cmp.Compare(v.number, w.number), strings.Compare(v.text, w.text), strings.Compare(v.second, w.second))
+			c = cmp.Or(cmp.Compare(v.number, w.number), strings.Compare(v.text, w.text),
+				strings.Compare(v.second, w.second))
 		}
 		if k.Descending {
 			c = -c
@@ -170,7 +179,8 @@ func (x Ask) readCandidates(o Order, driver *clause.Access) ([]Candidate, error)
 	err := x.Query(s, sql, func(scan func(...any) error) error {
 		c := Candidate{values: make([]sortable, len(o.Keys))}
 		into := []any{&c.Sid, &c.main, &c.at, &c.id}
-		numbers, texts := make([]*int64, len(o.Keys)), make([]*[]byte, len(o.Keys)) // nil: no value; an empty text is one
+		// nil: no value; an empty text is one
+		numbers, texts := make([]*int64, len(o.Keys)), make([]*[]byte, len(o.Keys))
 		for i := range kinds {
 			switch kinds[i] {
 			case OrderDate:
@@ -198,7 +208,8 @@ func (x Ask) readCandidates(o Order, driver *clause.Access) ([]Candidate, error)
 		return nil
 	})
 	if err == nil && len(found) > x.Bounds.Sorted {
-		err = events.Errorf(events.TooCostly, Op, "more than %d versions match, too many for this order; sort by one parameter, or narrow the search", x.Bounds.Sorted)
+		err = events.Errorf(events.TooCostly, Op, "more than %d versions match, too many for this order; sort by one "+
+			"parameter, or narrow the search", x.Bounds.Sorted)
 	}
 	return found, err
 }
@@ -238,12 +249,16 @@ func (x *Whole) tokenValuesOf(found []Candidate, at int, key projections.SortKey
 	}
 	s := x.Statement()
 	query := "select v.sid, d.code, d.system from "
-	if len(codings)*len(found) <= 10*x.Bounds.Sorted && len(codings) < codingsAtOnce { // ask each version for each coding
-		query += s.Table("version") + " v cross join " + s.Table("coding") + " d where v.sid " + s.In(sids) + " and d.param = " + s.Arg(dictionary) +
-			" and exists (select 1 from " + s.Table("term") + " p where p.key = d.key and p.sort = v.main and p.ref >= (v.sid << 2) and p.ref <= (v.sid << 2) + 3 " +
+	// ask each version for each coding
+	if len(codings)*len(found) <= 10*x.Bounds.Sorted && len(codings) < codingsAtOnce {
+		query += s.Table("version") + " v cross join " + s.Table("coding") + " d where v.sid " + s.In(sids) +
+			" and d.param = " + s.Arg(dictionary) +
+			" and exists (select 1 from " + s.Table("term") +
+			" p where p.key = d.key and p.sort = v.main and p.ref >= (v.sid << 2) and p.ref <= (v.sid << 2) + 3 " +
 			fmt.Sprintf("and (p.ref & %d) <> 0", flag) + sql.Once + ")"
 	} else { // read all versions of all codings
-		query = "select (t.ref >> 2), d.code, d.system from " + s.Table("coding") + " d cross join " + s.Table("term") + " t where d.param = " + s.Arg(dictionary) +
+		query = "select (t.ref >> 2), d.code, d.system from " + s.Table("coding") + " d cross join " + s.Table("term") +
+			" t where d.param = " + s.Arg(dictionary) +
 			fmt.Sprintf(" and t.key = d.key and (t.ref & %d) <> 0 and (t.ref >> 2) ", flag) + s.In(sids)
 	}
 	return x.Query(s, query, func(scan func(...any) error) error {
@@ -253,7 +268,8 @@ func (x *Whole) tokenValuesOf(found []Candidate, at int, key projections.SortKey
 			return err
 		}
 		best, value := &found[index[sid]].values[at], sortable{has: true, text: string(code), second: string(system)}
-		if after := cmp.Or(strings.Compare(value.text, best.text), strings.Compare(value.second, best.second)); !best.has || after < 0 && !last || after > 0 && last {
+		if after := cmp.Or(strings.Compare(value.text, best.text),
+			strings.Compare(value.second, best.second)); !best.has || after < 0 && !last || after > 0 && last {
 			*best = value
 		}
 		return nil
@@ -267,7 +283,8 @@ func (x *Whole) Load(found []Candidate) ([]Match, error) {
 	}
 	sids := sidsOf(found)
 	s := x.Statement()
-	rows, err := x.matches(s, "select "+rows.StoredColumns+" from "+s.Table("version")+" v where v.sid "+s.In(sids), ByValue, 0, nil)
+	rows, err := x.matches(s, "select "+rows.StoredColumns+" from "+s.Table("version")+" v where v.sid "+s.In(sids),
+		ByValue, 0, nil)
 	return inOrder(sids, rows), err
 }
 

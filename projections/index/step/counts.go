@@ -12,8 +12,9 @@ import (
 	"binnacle/projections/index/sql"
 )
 
-// Counts remembers for a while which clauses have many rows, so that common ones are not counted by each search anew. The counts
-// choose between ways to answer, never what the answer is. A nil *Counts remembers nothing. It is safe for concurrent use.
+// Counts remembers for a while which clauses have many rows, so that common ones are not counted by each search anew.
+// The counts choose between ways to answer, never what the answer is. A nil *Counts remembers nothing. It is safe for
+// concurrent use.
 type Counts struct {
 	mu   sync.Mutex
 	seen map[uint64]counted
@@ -122,7 +123,8 @@ func (x *Whole) countSome(bound int, asked []*clause.Access) error {
 	s.Most = bound + 1
 	parts := make([]string, len(asked))
 	for i, a := range asked {
-		parts[i] = fmt.Sprintf("select %d as n, count(*) from (select sid from (%s) y limit %d) z", i, a.Rows(s, x.Before()), bound+1)
+		parts[i] = fmt.Sprintf("select %d as n, count(*) from (select sid from (%s) y limit %d) z", i,
+			a.Rows(s, x.Before()), bound+1)
 	}
 	var n, count int64
 	err := x.Query(s, strings.Join(parts, " union all "), func(scan func(...any) error) error {

@@ -25,13 +25,15 @@ func TestSetsTellOfSnapshotsThatAreCommitted(t *testing.T) {
 
 func TestRangesAreHeldOnceWhateverIsAskedOfThem(t *testing.T) {
 	named := map[sets.Name]bool{}
-	for _, sc := range []clause.Scan{{Key: 1, Min: 5, Also: clause.HighGE, A: 5}, {Key: 1, Min: 7, Also: clause.EitherHi, A: 7, B: 8}, {Key: 1, Max: 9, Also: clause.Always}} {
+	for _, sc := range []clause.Scan{{Key: 1, Min: 5, Also: clause.HighGE, A: 5},
+		{Key: 1, Min: 7, Also: clause.EitherHi, A: 7, B: 8}, {Key: 1, Max: 9, Also: clause.Always}} {
 		named[sc.InRanges().Name(sc.Key)] = true
 	}
 	if len(named) != 1 {
 		t.Errorf("the rows of one key have %d names, want 1: %v", len(named), named)
 	}
-	if one, other := (clause.Scan{Key: 1, Also: clause.HighIs, A: 3}).InRanges(), (clause.Scan{Key: 1, Also: clause.HighIs, A: 4}).InRanges(); one == other {
+	if one, other := (clause.Scan{Key: 1, Also: clause.HighIs, A: 3}).InRanges(),
+		(clause.Scan{Key: 1, Also: clause.HighIs, A: 4}).InRanges(); one == other {
 		t.Errorf("the rows of two units have one name: %v", one)
 	}
 }

@@ -7,7 +7,8 @@ import (
 	"binnacle/projections/index/sets"
 )
 
-// PickHeld returns those of the versions that come first by the lower ends of ranges, each checked for the clauses that are left.
+// PickHeld returns those of the versions that come first by the lower ends of ranges, each checked for the clauses that
+// are left.
 func (x Ask) PickHeld(t *Intersection, held []*sets.Range, o Order, limit int) (page []Match, err error) {
 	if x, err = x.locateValue(o); err != nil {
 		return nil, err

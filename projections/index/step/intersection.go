@@ -11,7 +11,8 @@ import (
 	"binnacle/projections/index/sets"
 )
 
-// aroundRanges are the versions that have a value in the stretches of a clause, wherever they begin and end; nil where they can't be had.
+// aroundRanges are the versions that have a value in the stretches of a clause, wherever they begin and end; nil where
+// they can't be had.
 func aroundRanges(v *sets.Snapshot, a *clause.Access, p sets.Patience) (*roaring.Bitmap, error) {
 	around := roaring.New()
 	for _, sc := range a.Scans {
@@ -47,7 +48,9 @@ func (t *Intersection) contains(bits uint32) bool {
 	if t.Found != nil {
 		return t.Found.Contains(bits)
 	}
-	return t.Sets.IsCurrent(bits) && slices.ContainsFunc(t.Any, func(set *roaring.Bitmap) bool { return set.Contains(bits) })
+	return t.Sets.IsCurrent(bits) && slices.ContainsFunc(t.Any, func(set *roaring.Bitmap) bool {
+		return set.Contains(bits)
+	})
 }
 
 // with leaves of the versions those that are in a set.
@@ -59,7 +62,8 @@ func (t *Intersection) with(set *roaring.Bitmap) {
 	}
 }
 
-// patience is how long to wait for the sets of a clause: not where so few versions are left that to ask each of them costs less.
+// patience is how long to wait for the sets of a clause: not where so few versions are left that to ask each of them
+// costs less.
 func (x *Whole) patience(t *Intersection, a *clause.Access) sets.Patience {
 	switch {
 	case a.ReadSoon(x.Bounds):
@@ -70,8 +74,9 @@ func (x *Whole) patience(t *Intersection, a *clause.Access) sets.Patience {
 	return sets.Wait
 }
 
-// Intersect finds the versions that answer all clauses that sets can tell of, and, when given, one more whose rows are read. Nil when
-// there is nothing to begin with, or the sets can't be had, when wait is false also where it isn't known yet what is superseded.
+// Intersect finds the versions that answer all clauses that sets can tell of, and, when given, one more whose rows are
+// read. Nil when there is nothing to begin with, or the sets can't be had, when wait is false also where it isn't known
+// yet what is superseded.
 func (x Ask) Intersect(read *clause.Access, wait bool) (t *Intersection, err error) {
 	v, err := x.View().AsOf(wait)
 	if v == nil || err != nil {
@@ -98,7 +103,8 @@ func (x Ask) Intersect(read *clause.Access, wait bool) (t *Intersection, err err
 			supersets = append(supersets, a)
 			t.Left = append(t.Left, a)
 		case keys == nil || t.Found != nil && t.Count() < x.Bounds.Few && !v.All(a.Kind(), keys):
-			t.Left = append(t.Left, a) // or so few are left that to ask each costs less than to read a set that nobody has used
+			// or so few are left that to ask each costs less than to read a set that nobody has used
+			t.Left = append(t.Left, a)
 		case a.Negate:
 			without = append(without, a)
 		default:
@@ -133,7 +139,8 @@ func (x Ask) Intersect(read *clause.Access, wait bool) (t *Intersection, err err
 
 // sift leaves of the versions those that answer clauses that are left, where that costs less than to ask each of them.
 func (x *Whole) sift(t *Intersection, supersets []*clause.Access) error {
-	for _, a := range slices.DeleteFunc(slices.Clone(t.Left), func(a *clause.Access) bool { return a.Held != nil }) { // to read few rows costs less than to ask each of many versions
+	// to read few rows costs less than to ask each of many versions
+	for _, a := range slices.DeleteFunc(slices.Clone(t.Left), func(a *clause.Access) bool { return a.Held != nil }) {
 		if t.narrows(a) {
 			set, err := x.versionsOf(a)
 			if err != nil {
@@ -187,7 +194,8 @@ func (x *Whole) VersionsUpTo(a *clause.Access, most int) (*roaring.Bitmap, error
 		s.Most = most + 1
 		bound = fmt.Sprintf(" limit %d", s.Most)
 	}
-	numbers, err := x.ReadNumbers(s, "select "+s.List("y.sid")+" from (select sid from ("+a.Rows(s, x.Before())+") z"+bound+") y")
+	numbers, err := x.ReadNumbers(s, "select "+s.List("y.sid")+" from (select sid from ("+a.Rows(s,
+		x.Before())+") z"+bound+") y")
 	if err != nil || most >= 0 && len(numbers) > most {
 		return nil, err
 	}
@@ -202,7 +210,8 @@ func (x Ask) loadChecked(found []Candidate) ([]Match, error) {
 	sids := sidsOf(found)
 	s := x.Statement()
 	from, column := s.Unnested(sids, "k")
-	sql := "select " + rows.StoredColumns + " from " + from + s.Versions(column) + " and v.ledger = " + s.Arg(x.Ledger) +
+	sql := "select " + rows.StoredColumns + " from " + from + s.Versions(column) + " and v.ledger = " +
+		s.Arg(x.Ledger) +
 		" and v.deleted = 0" + x.Probes(s, nil, "v.sid", "(v.sid << 2)", "v.main")
 	rows, err := x.matches(s, sql, ByValue, 0, nil)
 	return inOrder(sids, rows), err
@@ -228,8 +237,8 @@ func (x Ask) Describe(t *Intersection) string {
 	return fmt.Sprintf("%d versions by %s", t.Count(), words)
 }
 
-// Settable are the clauses that sets can answer, or with ranges those that sets can narrow; ready tells whether all of these sets are in
-// memory.
+// Settable are the clauses that sets can answer, or with ranges those that sets can narrow; ready tells whether all of
+// these sets are in memory.
 func (x Ask) Settable(ranges bool) (sets []*clause.Access, ready bool) {
 	ready = true
 	for _, a := range x.Positive() {
@@ -256,5 +265,6 @@ func (t *Intersection) Access(words string) *clause.Access {
 
 // narrows tells whether to read the rows of a clause costs less than to ask each of the versions that are left.
 func (t *Intersection) narrows(a *clause.Access) bool {
-	return t.Found != nil && a.Count >= 0 && a.Count <= t.Sets.Bounds().Many && a.Count/8 < t.Count() && !a.Negate && a.Readable() && !a.Aligned
+	return t.Found != nil && a.Count >= 0 && a.Count <= t.Sets.Bounds().Many && a.Count/8 < t.Count() && !a.Negate &&
+		a.Readable() && !a.Aligned
 }

@@ -56,7 +56,8 @@ func TestTheFirstByMainDateAreThoseThatSortingFindsWhateverIsPassedOver(t *testi
 		for i := found.Iterator(); i.HasNext(); {
 			sid := i.Next()
 			place := Spot{dates[sid], int64(sid)}
-			if (beyond == nil || compare(*beyond, place) < 0) && place.Value >= within.Low && place.Value <= within.High {
+			if (beyond == nil || compare(*beyond, place) < 0) && place.Value >= within.Low &&
+				place.Value <= within.High {
 				want = append(want, place)
 			}
 		}
@@ -64,7 +65,8 @@ func TestTheFirstByMainDateAreThoseThatSortingFindsWhateverIsPassedOver(t *testi
 		n := 1 + random.IntN(60)
 		want = want[:min(len(want), n)]
 		if got := (&Intersection{Found: found, Main: blocks}).firstOf(n, o, beyond, within); !slices.Equal(got, want) {
-			t.Fatalf("round %d: the first %d of %d, descending %v, beyond %v, within %v, are\n%v, want\n%v", round, n, found.GetCardinality(), o.Descending, beyond, within, got, want)
+			t.Fatalf("round %d: the first %d of %d, descending %v, beyond %v, within %v, are\n%v, want\n%v", round, n,
+				found.GetCardinality(), o.Descending, beyond, within, got, want)
 		}
 	}
 }

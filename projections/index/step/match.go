@@ -21,7 +21,9 @@ func (m *Match) Place() Place {
 }
 
 // matches runs a statement whose columns are storedColumns, then more integers that take is given.
-func (x *Whole) matches(s *sql.Statement, sql string, phase Phase, extra int, take func(m *Match, extra []int64)) ([]Match, error) {
+func (x *Whole) matches(
+	s *sql.Statement, sql string, phase Phase, extra int, take func(m *Match, extra []int64),
+) ([]Match, error) {
 	var found []Match
 	more := make([]int64, extra)
 	err := x.Query(s, sql, func(scan func(...any) error) error {

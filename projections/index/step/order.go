@@ -50,7 +50,8 @@ func OrderOf(sort []projections.SortKey) (Order, error) {
 		case k.Kind == projections.Token:
 			o.By = OrderToken
 		default:
-			return o, events.Errorf(events.Unsupported, Op, "a search cannot be sorted by %s, a parameter of kind %s; sort by a date, string or token parameter, _id or _lastUpdated", k.Param, k.Kind)
+			return o, events.Errorf(events.Unsupported, Op, "a search cannot be sorted by %s, a parameter of kind "+
+				"%s; sort by a date, string or token parameter, _id or _lastUpdated", k.Param, k.Kind)
 		}
 		if k.Param == projections.ParamID { // unique: what follows decides nothing
 			o.Keys = sort[:i+1]
@@ -66,7 +67,8 @@ func OrderOf(sort []projections.SortKey) (Order, error) {
 	return o, nil
 }
 
-// Reversed is the order walked from its end. Which of several values a version is sorted by stays as it is; see [Whole.sortedByLargest].
+// Reversed is the order walked from its end. Which of several values a version is sorted by stays as it is; see
+// [Whole.sortedByLargest].
 func (o Order) Reversed() Order {
 	o.Descending, o.back = !o.Descending, true
 	o.Keys = slices.Clone(o.Keys)
@@ -76,11 +78,15 @@ func (o Order) Reversed() Order {
 	return o
 }
 
-// sortedByLargest tells whether a direction in which an order is walked stands for one in which a version is sorted by its largest value.
+// sortedByLargest tells whether a direction in which an order is walked stands for one in which a version is sorted by
+// its largest value.
 func (x *Whole) sortedByLargest(descending bool) bool { return descending != x.Wanted.Back }
 
-// InPhases answers with the versions that have a value to be sorted by and with those that lack it, which come last. done is false where a part could not be answered.
-func (x Ask) InPhases(limit int, part func(phase Phase, limit int) (found []Match, done bool, err error)) (found []Match, done bool, err error) {
+// InPhases answers with the versions that have a value to be sorted by and with those that lack it, which come last.
+// done is false where a part could not be answered.
+func (x Ask) InPhases(
+	limit int, part func(phase Phase, limit int) (found []Match, done bool, err error),
+) (found []Match, done bool, err error) {
 	phases, begun := [2]Phase{ByValue, ByMissing}, x.After.Phase == ByMissing
 	if x.Wanted.Back {
 		phases, begun = [2]Phase{ByMissing, ByValue}, x.After.Phase == ByValue || x.After.Phase == byCoding
@@ -94,8 +100,8 @@ func (x Ask) InPhases(limit int, part func(phase Phase, limit int) (found []Matc
 	return append(found, rest...), done, err
 }
 
-// within is the order of the versions that share the first key, a token: by main date, in the direction of a second key that is the date
-// it comes from.
+// within is the order of the versions that share the first key, a token: by main date, in the direction of a second key
+// that is the date it comes from.
 func (o Order) within() Order {
 	if len(o.Keys) < 2 {
 		return o
@@ -156,7 +162,8 @@ func (x *Whole) ResolveOrder(r *clause.Resolver, o Order) {
 	if len(o.Keys) > 1 && o.Keys[0].Kind == projections.Token && o.Keys[0].Param != projections.ParamID {
 		at = 1
 	}
-	if o.By != OrderDate && (o.By != OrderSeveral || o.Keys[at].Kind != projections.Date || o.Keys[at].Param == projections.ParamLastUpdated) {
+	if o.By != OrderDate && (o.By != OrderSeveral || o.Keys[at].Kind != projections.Date ||
+		o.Keys[at].Param == projections.ParamLastUpdated) {
 		return
 	}
 	x.Dates = r.DateOrder(o.Keys[at])

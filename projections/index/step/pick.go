@@ -37,16 +37,19 @@ func (t *TopSpots) Before(a, b Spot) bool {
 // comes tells whether a value comes before another one.
 func (t *TopSpots) comes(a, b int64) bool { return a < b != t.Descending && a != b }
 
-// outside tells whether none of the places with values between two is among the first n beyond a place and within bounds.
+// outside tells whether none of the places with values between two is among the first n beyond a place and within
+// bounds.
 func (t *TopSpots) outside(values sets.Interval, n int, beyond *Spot, within sets.Interval) bool {
 	first, last := values.Low, values.High
 	if t.Descending {
 		first, last = last, first
 	}
-	return values.High < within.Low || values.Low > within.High || len(t.list) == n && t.comes(t.list[0].Value, first) || beyond != nil && t.comes(last, beyond.Value)
+	return values.High < within.Low || values.Low > within.High ||
+		len(t.list) == n && t.comes(t.list[0].Value, first) || beyond != nil && t.comes(last, beyond.Value)
 }
 
-// firstOf returns up to n of the versions that come first in an order by main date, or by Sid when there are no main dates, beyond a place.
+// firstOf returns up to n of the versions that come first in an order by main date, or by Sid when there are no main
+// dates, beyond a place.
 func (t *Intersection) firstOf(n int, o Order, beyond *Spot, within sets.Interval) []Spot {
 	top := TopSpots{Descending: o.Descending, list: make([]Spot, 0, n)}
 	each := roaring.IntIterable(t.Found.Iterator())
@@ -63,7 +66,8 @@ func (t *Intersection) firstOf(n int, o Order, beyond *Spot, within sets.Interva
 		place := Spot{Sid: t.First + int64(bits)}
 		if t.Main != nil {
 			if bits/sets.BlockSids != block {
-				if block = bits / sets.BlockSids; len(top.list) == n && !top.comes(rest[block], top.list[0].Value) { // what shares its value is met later and comes later
+				// what shares its value is met later and comes later
+				if block = bits / sets.BlockSids; len(top.list) == n && !top.comes(rest[block], top.list[0].Value) {
 					break
 				}
 			}
@@ -98,8 +102,8 @@ func (t *Intersection) firstOf(n int, o Order, beyond *Spot, within sets.Interva
 	return top.list
 }
 
-// Pick answers with the versions that intersect has found: those that come first in the order are checked for the clauses that are left, some
-// at a time, until the page is full.
+// Pick answers with the versions that intersect has found: those that come first in the order are checked for the
+// clauses that are left, some at a time, until the page is full.
 func (x Ask) Pick(t *Intersection, o Order, phase Phase, resume bool, limit int) ([]Match, error) {
 	var beyond *Spot
 	if resume {

@@ -10,10 +10,12 @@ import (
 	"binnacle/projections/index/sets"
 )
 
-// WalkSeveral answers an order by several keys: it walks the order of the first and sorts what is equal in it by the others, so that it reads
-// little more than a page. Versions without the first key follow in the order of the second, and so on.
+// WalkSeveral answers an order by several keys: it walks the order of the first and sorts what is equal in it by the
+// others, so that it reads little more than a page. Versions without the first key follow in the order of the second,
+// and so on.
 func (x Ask) WalkSeveral(o Order, limit int) ([]Match, error) {
-	x.Say("in the order of %s%s, and where it is equal of %d more keys%s", o.Keys[0].Param, within(x.Ordered()), len(o.Keys)-1, x.Checked(x.Ordered()...))
+	x.Say("in the order of %s%s, and where it is equal of %d more keys%s", o.Keys[0].Param, within(x.Ordered()),
+		len(o.Keys)-1, x.Checked(x.Ordered()...))
 	after := x.After
 	x.After = Place{} // where to go on is found in the groups
 	var from *Candidate
@@ -31,8 +33,9 @@ func (x Ask) WalkSeveral(o Order, limit int) ([]Match, error) {
 	return x.Load(page[:min(len(page), limit)])
 }
 
-// fromLevel returns, of the versions that have none of the keys before a level, those that follow a place, nil being the start: as many as are asked for and
-// more, or all there are. Those that have the key of the level come before those that lack it; from the end, it is the other way round.
+// fromLevel returns, of the versions that have none of the keys before a level, those that follow a place, nil being
+// the start: as many as are asked for and more, or all there are. Those that have the key of the level come before
+// those that lack it; from the end, it is the other way round.
 func (x Ask) fromLevel(o Order, level int, from *Candidate, limit int) (page []Candidate, err error) {
 	if level == len(o.Keys) {
 		return x.unsorted(o, from, limit)
@@ -79,7 +82,8 @@ func (*Whole) Walkable(key projections.SortKey) bool {
 // withoutKey are the versions without a key, nil when there are none; few tells that they may be read as a whole.
 func (x Ask) withoutKey(o Order, at int) (missing *clause.Access, few bool, err error) {
 	key := o.Keys[at]
-	if key.Param == projections.ParamID || key.Param == projections.ParamLastUpdated || at == 0 && (len(x.Ordered()) > 0 || x.Dates != nil && x.Dates.Aligned && x.Dated()) {
+	if key.Param == projections.ParamID || key.Param == projections.ParamLastUpdated ||
+		at == 0 && (len(x.Ordered()) > 0 || x.Dates != nil && x.Dates.Aligned && x.Dated()) {
 		return nil, false, nil
 	}
 	if missing, err = x.Resolver().Lacking(key.Param); err != nil || missing.Empty() {
@@ -117,8 +121,8 @@ func (x Ask) unsorted(o Order, from *Candidate, limit int) ([]Candidate, error) 
 	return found, err
 }
 
-// groupsBeyond returns, of the versions that have the key of a level, those that follow a place, nil being the start: as many as are asked for and more, or all
-// there are.
+// groupsBeyond returns, of the versions that have the key of a level, those that follow a place, nil being the start:
+// as many as are asked for and more, or all there are.
 func (x Ask) groupsBeyond(o Order, level int, from *Candidate, limit int) ([]Candidate, error) {
 	for n := min(2*limit, x.Bounds.Sorted); ; n = min(4*n, x.Bounds.Sorted) {
 		found, complete, err := x.groups(o, level, from, n)
@@ -135,7 +139,8 @@ func (x Ask) groupsBeyond(o Order, level int, from *Candidate, limit int) ([]Can
 			return rest, nil
 		}
 		if n == x.Bounds.Sorted {
-			return nil, events.Errorf(events.TooCostly, Op, "too many of the first %d versions have the same %s to be sorted by other keys; sort by one parameter, or narrow the search", n, o.Keys[level].Param)
+			return nil, events.Errorf(events.TooCostly, Op, "too many of the first %d versions have the same %s to "+
+				"be sorted by other keys; sort by one parameter, or narrow the search", n, o.Keys[level].Param)
 		}
 	}
 }
@@ -144,15 +149,19 @@ func NotOfSnapshot(err error) error {
 	if err != nil {
 		return err
 	}
-	return events.Errorf(events.Invalid, Op, "the page token does not belong to this snapshot; give the snapshot of the first page, or start the search again")
+	return events.Errorf(events.Invalid, Op, "the page token does not belong to this snapshot; give the snapshot of "+
+		"the first page, or start the search again")
 }
 
 // Dated tells whether a clause leaves none without the date that is the order.
 func (x Ask) Dated() bool {
-	return slices.ContainsFunc(x.Accesses, func(a *clause.Access) bool { return a.Aligned && a.Words == x.Dates.With.Words })
+	return slices.ContainsFunc(x.Accesses, func(a *clause.Access) bool {
+		return a.Aligned && a.Words == x.Dates.With.Words
+	})
 }
 
-// groups reads n versions in the order of the key of a level, from the value of a place on, and sorts those of whose value they have all.
+// groups reads n versions in the order of the key of a level, from the value of a place on, and sorts those of whose
+// value they have all.
 func (x Ask) groups(o Order, level int, from *Candidate, n int) (found []Candidate, complete bool, err error) {
 	matches, err := x.walkLevel(o, level, from, n)
 	if err != nil {

@@ -1,12 +1,15 @@
 package step
 
-// Sieve reads rows of a key in the order of the main date, four stretches of them at the most, and keeps what is in a set. It tells whether
-// the page is full, or nothing lies beyond.
-func (x Ask) Sieve(t *Intersection, key int64, o Order, phase Phase, resume bool, rows, limit int) (page []Match, enough bool, err error) {
+// Sieve reads rows of a key in the order of the main date, four stretches of them at the most, and keeps what is in a
+// set. It tells whether the page is full, or nothing lies beyond.
+func (x Ask) Sieve(
+	t *Intersection, key int64, o Order, phase Phase, resume bool, rows, limit int,
+) (page []Match, enough bool, err error) {
 	x = x.With(t.Left)
 	for range 4 {
 		s := x.Statement()
-		sql := "select t.sort, (t.ref >> 2) from " + s.Table("term") + " t where t.key = " + s.Arg(key) + x.Stretch(s, "t", nil, o, resume) +
+		sql := "select t.sort, (t.ref >> 2) from " + s.Table("term") + " t where t.key = " + s.Arg(key) +
+			x.Stretch(s, "t", nil, o, resume) +
 			" order by t.sort " + o.Direction() + ", t.ref " + o.Direction() + " limit " + s.Arg(int64(rows))
 		read := 0
 		var candidates []Candidate

@@ -11,8 +11,8 @@ import (
 	"binnacle/projections/index/keys"
 )
 
-// A Place is where a page ended: the Sid of its last version, from which everything else is looked up, so that a page token holds
-// nothing of what is in the records. Its written form is, in base64url without padding:
+// A Place is where a page ended: the Sid of its last version, from which everything else is looked up, so that a page
+// token holds nothing of what is in the records. Its written form is, in base64url without padding:
 //
 //	1 byte    form, 1
 //	1 byte    phase
@@ -62,8 +62,10 @@ func (p Place) Token(q *projections.Query) string {
 // ParsePlace reads a page token of this query; an error is of kind Invalid.
 func ParsePlace(q *projections.Query) (Place, error) {
 	if q.Beyond != nil {
-		if len(q.Sort) != 1 || q.Sort[0].Param != projections.ParamLastUpdated && q.Sort[0].Param != projections.ParamID {
-			return Place{}, events.Errorf(events.Invalid, "index.Search", "a page can begin behind a version of any type in an order by _lastUpdated or _id alone")
+		if len(q.Sort) != 1 || q.Sort[0].Param != projections.ParamLastUpdated &&
+			q.Sort[0].Param != projections.ParamID {
+			return Place{}, events.Errorf(events.Invalid, "index.Search",
+				"a page can begin behind a version of any type in an order by _lastUpdated or _id alone")
 		}
 		return Place{Phase: ByValue, Sid: q.Beyond.Sid}, nil
 	}
@@ -71,7 +73,8 @@ func ParsePlace(q *projections.Query) (Place, error) {
 		return Place{}, nil
 	}
 	bad := func() (Place, error) {
-		return Place{}, events.Errorf(events.Invalid, "index.Search", "the page token is not one of this search; take the link of the page before as it is, or start again without it")
+		return Place{}, events.Errorf(events.Invalid, "index.Search", "the page token is not one of this search; "+
+			"take the link of the page before as it is, or start again without it")
 	}
 	if len(q.After) > 64 {
 		return bad()

@@ -8,12 +8,14 @@ import (
 )
 
 func query(token string) *projections.Query {
-	return &projections.Query{Tenant: "main", Type: "Patient", After: token, Sort: []projections.SortKey{{Param: "name", Kind: projections.String}}}
+	return &projections.Query{Tenant: "main", Type: "Patient", After: token,
+		Sort: []projections.SortKey{{Param: "name", Kind: projections.String}}}
 }
 
 func TestAPlaceIsReadAsItWasWritten(t *testing.T) {
 	for _, want := range []Place{
-		{Phase: ByValue, Sid: 1}, {Phase: ByMissing, Sid: 1<<projections.SidBits - 1}, {Phase: byCoding, Sid: 77, Coding: -5}, {Phase: ByValue, Sid: 130_000<<projections.SidBits + 1},
+		{Phase: ByValue, Sid: 1}, {Phase: ByMissing, Sid: 1<<projections.SidBits - 1},
+		{Phase: byCoding, Sid: 77, Coding: -5}, {Phase: ByValue, Sid: 130_000<<projections.SidBits + 1},
 	} {
 		q := query("")
 		q.After = want.Token(q)

@@ -62,9 +62,10 @@ func (x Ask) Ordered() []*clause.Access {
 	return slices.DeleteFunc(slices.Clone(x.Accesses), func(a *clause.Access) bool { return !a.Ordered })
 }
 
-// WalkedBy is the order whose index is walked for an order. It marks the clauses of the date parameter that is the order, where no version
-// has two values of it: what a clause says of some value of a version it then says of the one that the version is sorted by. Where there
-// are none, an order by the parameter that the main date comes from is that of the main date, however long its ranges are.
+// WalkedBy is the order whose index is walked for an order. It marks the clauses of the date parameter that is the
+// order, where no version has two values of it: what a clause says of some value of a version it then says of the one
+// that the version is sorted by. Where there are none, an order by the parameter that the main date comes from is that
+// of the main date, however long its ranges are.
 func (x Ask) WalkedBy(o Order) OrderBy {
 	if x.Dates != nil && !x.Dates.Aligned {
 		if x.Dates.Marks && !x.Dates.Several && o.Keys[0].Kind == projections.Date {
@@ -108,10 +109,13 @@ func (x Ask) valueRows(o Order, from *valueEdge, limit int) ([]Match, error) {
 		if !possible {
 			continue
 		}
-		sql := "select t." + src.column + " as val, v.sid as sid from " + s.Table(src.Table) + " t" + s.Versions("(t.ref >> 2)") + " and t.key = " + s.Arg(src.Key) +
-			fmt.Sprintf(" and (t.ref & %d) <> 0", src.flag) + bounds + " and t.ref < " + s.Arg(x.Before()) + " and v.ledger = " + s.Arg(x.Ledger)
+		sql := "select t." + src.column + " as val, v.sid as sid from " + s.Table(src.Table) + " t" +
+			s.Versions("(t.ref >> 2)") + " and t.key = " + s.Arg(src.Key) +
+			fmt.Sprintf(" and (t.ref & %d) <> 0", src.flag) + bounds + " and t.ref < " + s.Arg(x.Before()) +
+			" and v.ledger = " + s.Arg(x.Ledger)
 		if from != nil {
-			sql += " and (t." + src.column + ", t.ref) " + o.Beyond() + " (" + s.Arg(from.value) + ", " + s.Arg(from.ref) + ")"
+			sql += " and (t." + src.column + ", t.ref) " + o.Beyond() + " (" + s.Arg(from.value) + ", " +
+				s.Arg(from.ref) + ")"
 		}
 		sql += " and " + x.visible(s, "(t.ref >> 2)") + x.Probes(s, nil, "v.sid", "(v.sid << 2)", "v.main") +
 			fmt.Sprintf(" order by t.%s %s, t.ref %s limit %d", src.column, o.Direction(), o.Direction(), limit)
@@ -123,8 +127,10 @@ func (x Ask) valueRows(o Order, from *valueEdge, limit int) ([]Match, error) {
 	if len(stretches) == 0 {
 		return nil, nil
 	}
-	sql := "select " + rows.StoredColumns + " from (select val, sid from (" + strings.Join(stretches, " union all ") + ") u " +
-		fmt.Sprintf("order by val %s, sid %s limit %d", o.Direction(), o.Direction(), limit) + ") w" + s.Versions("w.sid") +
+	sql := "select " + rows.StoredColumns + " from (select val, sid from (" + strings.Join(stretches, " union all ") +
+		") u " +
+		fmt.Sprintf("order by val %s, sid %s limit %d", o.Direction(), o.Direction(), limit) + ") w" +
+		s.Versions("w.sid") +
 		" order by w.val " + o.Direction() + ", w.sid " + o.Direction()
 	return x.matches(s, sql, ByValue, 0, nil)
 }
@@ -147,11 +153,12 @@ func (x *Whole) Sources(o Order) []source {
 		return []source{{Table: "text", column: "head", Key: x.Of(param, keys.RoleText), flag: flag}}
 	}
 	return []source{{Table: "span", column: "low", Key: x.Of(param, keys.RoleShort), flag: keys.Smallest},
-		{Table: "span", column: "low", Key: x.Of(param, keys.RoleLong), flag: keys.Smallest, end: x.Of(param, keys.RoleEnd)}}
+		{Table: "span", column: "low", Key: x.Of(param, keys.RoleLong), flag: keys.Smallest,
+			end: x.Of(param, keys.RoleEnd)}}
 }
 
-// bounds are the conditions on rows, as t, that clauses of one value of the parameter make; possible is false where no row can answer one of
-// them. The index is bounded once at each end, and where a page goes on by the page before.
+// bounds are the conditions on rows, as t, that clauses of one value of the parameter make; possible is false where no
+// row can answer one of them. The index is bounded once at each end, and where a page goes on by the page before.
 func (src source) bounds(s *sql.Statement, own []*clause.Access, o Order, resume bool) (sql string, possible bool) {
 	r := sets.Interval{Low: math.MinInt64, High: math.MaxInt64}
 	for _, a := range own {
@@ -165,7 +172,8 @@ func (src source) bounds(s *sql.Statement, own []*clause.Access, o Order, resume
 				r.Low, r.High = max(r.Low, sc.Min), min(r.High, sc.Max)
 				sql += sc.OnEnds(s, "t.low", "t.high")
 			case src.end: // the other way round
-				sql += " and t.high >= " + s.Arg(sc.Min) + " and t.high <= " + s.Arg(sc.Max) + sc.OnEnds(s, "t.high", "t.low")
+				sql += " and t.high >= " + s.Arg(sc.Min) + " and t.high <= " + s.Arg(sc.Max) +
+					sc.OnEnds(s, "t.high", "t.low")
 			default:
 				continue
 			}
@@ -214,6 +222,7 @@ func (x *Whole) value1(s *sql.Statement, by OrderBy, key projections.SortKey, si
 		keys = append(keys, src.Key)
 	}
 	src := sources[0]
-	return "(select p." + src.column + " from " + s.Table(src.Table) + " p where p.ref >= (" + sid + " << 2) and p.ref <= (" + sid + " << 2) + 3 and +p.key " + s.In(keys) +
+	return "(select p." + src.column + " from " + s.Table(src.Table) + " p where p.ref >= (" + sid +
+		" << 2) and p.ref <= (" + sid + " << 2) + 3 and +p.key " + s.In(keys) +
 		fmt.Sprintf(" and (p.ref & %d) <> 0 limit 1)", src.flag)
 }

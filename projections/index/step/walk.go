@@ -38,7 +38,9 @@ func (x Ask) Walked() *clause.Access {
 }
 
 // walkKeys reads term rows in the order of the main date. Rows that have the driver's keys need no probe for it.
-func (x Ask) walkKeys(keys []int64, driver *clause.Access, o Order, phase Phase, resume bool, limit int) ([]Match, error) {
+func (x Ask) walkKeys(
+	keys []int64, driver *clause.Access, o Order, phase Phase, resume bool, limit int,
+) ([]Match, error) {
 	if len(keys) > sql.Inline {
 		return x.walkMerged(keys, driver, o, phase, resume, limit)
 	}
@@ -52,34 +54,41 @@ func (x Ask) walkKeys(keys []int64, driver *clause.Access, o Order, phase Phase,
 		for i := range stretches {
 			stretches[i] = "select * from (" + stretches[i] + ") y"
 		}
-		from = fmt.Sprintf("select distinct u.val as val, u.ref as ref from (%s) u order by val %s, ref %s limit %d", strings.Join(stretches, " union all "), o.Direction(), o.ties(), limit)
+		from = fmt.Sprintf("select distinct u.val as val, u.ref as ref from (%s) u order by val %s, ref %s limit %d",
+			strings.Join(stretches, " union all "), o.Direction(), o.ties(), limit)
 	}
-	sql := "select " + rows.StoredColumns + " from (" + from + ") w" + s.Versions("(w.ref >> 2)") + " and v.ledger = " + s.Arg(x.Ledger) +
+	sql := "select " + rows.StoredColumns + " from (" + from + ") w" + s.Versions("(w.ref >> 2)") + " and v.ledger = " +
+		s.Arg(x.Ledger) +
 		" order by w.val " + o.Direction() + ", w.ref " + o.ties()
 	return x.matches(s, sql, phase, 0, nil)
 }
 
 // termStretch is a SELECT of val (the main date) and ref (without flags) from the rows of one key.
 func (x Ask) termStretch(s *sql.Statement, key int64, driver *clause.Access, o Order, resume bool, limit int) string {
-	return "select t.sort as val, (t.ref - (t.ref & 3)) as ref from " + s.Table("term") + " t where t.key = " + s.Arg(key) + x.Stretch(s, "t", driver, o, resume) +
-		" and " + x.visible(s, "(t.ref >> 2)") + x.Probes(s, driver, "(t.ref >> 2)", "(t.ref - (t.ref & 3))", "t.sort") +
+	return "select t.sort as val, (t.ref - (t.ref & 3)) as ref from " + s.Table("term") + " t where t.key = " +
+		s.Arg(key) + x.Stretch(s, "t", driver, o, resume) +
+		" and " + x.visible(s, "(t.ref >> 2)") + x.Probes(s, driver, "(t.ref >> 2)", "(t.ref - (t.ref & 3))",
+		"t.sort") +
 		fmt.Sprintf(" order by t.sort %s, t.ref %s limit %d", o.Direction(), o.ties(), limit)
 }
 
-// Stretch are the conditions that bound the term rows of a key before any of them is looked at. Each end is bounded once: SQLite begins at
-// one of several bounds, and not at the closest.
+// Stretch are the conditions that bound the term rows of a key before any of them is looked at. Each end is bounded
+// once: SQLite begins at one of several bounds, and not at the closest.
 func (x Ask) Stretch(s *sql.Statement, row string, driver *clause.Access, o Order, resume bool) string {
 	sql := " and " + row + ".ref < " + s.Arg(x.Before())
 	r := x.MainBetween(driver)
 	switch {
 	case resume && o.crossed: // what shares the main date goes on in the other direction
 		last := s.Arg(x.Last.Main)
-		sql += " and " + row + ".sort " + o.Beyond() + "= " + last + " and (" + row + ".sort <> " + last + " or " + row + ".ref " + o.opposite().Beyond() + " " + s.Arg(x.edgeRef(o.opposite())) + ")"
+		sql += " and " + row + ".sort " + o.Beyond() + "= " + last + " and (" + row + ".sort <> " + last + " or " +
+			row + ".ref " + o.opposite().Beyond() + " " + s.Arg(x.edgeRef(o.opposite())) + ")"
 	case resume:
-		sql += " and (" + row + ".sort, " + row + ".ref) " + o.Beyond() + " (" + s.Arg(x.Last.Main) + ", " + s.Arg(x.edgeRef(o)) + ")"
+		sql += " and (" + row + ".sort, " + row + ".ref) " + o.Beyond() + " (" + s.Arg(x.Last.Main) + ", " +
+			s.Arg(x.edgeRef(o)) + ")"
 	}
 	if x.Reach != nil { // a row of the stretch, so that it is the closest bound at this end
-		sql += " and (" + row + ".sort, " + row + ".ref) " + o.opposite().Beyond() + "= (" + s.Arg(x.Reach.Value) + ", " + s.Arg(x.Reach.Sid) + ")"
+		sql += " and (" + row + ".sort, " + row + ".ref) " + o.opposite().Beyond() + "= (" + s.Arg(x.Reach.Value) +
+			", " + s.Arg(x.Reach.Sid) + ")"
 	}
 	low, high := r.Low > math.MinInt64, r.High < math.MaxInt64
 	if low && (o.Descending && x.Reach == nil || !o.Descending && !resume) {
@@ -118,10 +127,12 @@ func (x Ask) edgeRef(o Order) int64 {
 
 // Current is the condition on version rows that they are of this type and current at the snapshot.
 func (x *Whole) Current(s *sql.Statement) string {
-	return "v.ledger = " + s.Arg(x.Ledger) + " and v.sid <= " + s.Arg(x.Snapshot) + " and v.deleted = 0 and " + x.visible(s, "v.sid")
+	return "v.ledger = " + s.Arg(x.Ledger) + " and v.sid <= " + s.Arg(x.Snapshot) + " and v.deleted = 0 and " +
+		x.visible(s, "v.sid")
 }
 
-// WalkUpdated reads the versions of the type by lastUpdated, which is the order of the Sids. only, when given, is one more clause.
+// WalkUpdated reads the versions of the type by lastUpdated, which is the order of the Sids. only, when given, is one
+// more clause.
 func (x Ask) WalkUpdated(o Order, only *clause.Access, phase Phase, limit int) ([]Match, error) {
 	s := x.Statement()
 	sql := "select " + rows.StoredColumns + " from " + s.Table("version") + " v where " + x.Current(s)
@@ -138,11 +149,13 @@ func (x Ask) WalkUpdated(o Order, only *clause.Access, phase Phase, limit int) (
 	if only != nil {
 		sql += " and " + only.Probe(s, "v.sid", "(v.sid << 2)", "v.main", x.Before())
 	}
-	sql += x.Probes(s, nil, "v.sid", "(v.sid << 2)", "v.main") + fmt.Sprintf(" order by v.at %s, v.sid %s limit %d", o.Direction(), o.Direction(), limit)
+	sql += x.Probes(s, nil, "v.sid", "(v.sid << 2)", "v.main") +
+		fmt.Sprintf(" order by v.at %s, v.sid %s limit %d", o.Direction(), o.Direction(), limit)
 	return x.matches(s, sql, phase, 0, nil)
 }
 
-// WalkIDs reads the versions of the type by id, of a later page those that compare in this way with the end of the one before.
+// WalkIDs reads the versions of the type by id, of a later page those that compare in this way with the end of the one
+// before.
 func (x Ask) WalkIDs(o Order, beyond string, limit int) ([]Match, error) {
 	s := x.Statement()
 	sql := "select " + rows.StoredColumns + " from " + s.Table("version") + " v where " + x.Current(s)
@@ -150,15 +163,18 @@ func (x Ask) WalkIDs(o Order, beyond string, limit int) ([]Match, error) {
 	case x.After.Phase == Start:
 	case x.Elsewhere(): // a version of this type may have the same id
 		last := s.Arg(x.Last.ID)
-		sql += " and v.id " + o.Beyond() + "= " + last + " and (v.id <> " + last + " or v.sid " + o.Beyond() + " " + s.Arg(x.After.Sid) + ")"
+		sql += " and v.id " + o.Beyond() + "= " + last + " and (v.id <> " + last + " or v.sid " + o.Beyond() + " " +
+			s.Arg(x.After.Sid) + ")"
 	default:
 		sql += " and v.id " + beyond + " " + s.Arg(x.Last.ID)
 	}
-	sql += x.Probes(s, nil, "v.sid", "(v.sid << 2)", "v.main") + fmt.Sprintf(" order by v.id %s limit %d", o.Direction(), limit)
+	sql += x.Probes(s, nil, "v.sid", "(v.sid << 2)", "v.main") +
+		fmt.Sprintf(" order by v.id %s limit %d", o.Direction(), limit)
 	return x.matches(s, sql, ByValue, 0, nil)
 }
 
-// WalkCodings reads the codings of a token parameter in order, the versions of each by main date, then the versions that have none.
+// WalkCodings reads the codings of a token parameter in order, the versions of each by main date, then the versions
+// that have none.
 func (x Ask) WalkCodings(o Order, limit int) ([]Match, error) {
 	x.Say("in the order of %s%s", o.words(), x.Checked(nil))
 	dictionary := x.Kept(x.Ledger, o.Keys[0].Param, o.Keys[0].Shares)[0]
@@ -220,7 +236,8 @@ func (x Ask) walkWithoutCoding(o Order, limit int) ([]Match, error) {
 	return x.Also(missing).walkKeys([]int64{x.Ledger}, nil, o, ByMissing, resume, limit)
 }
 
-// locateCoding finds the coding that the page before ended in where it was found in another way: by sorting, which does not tell.
+// locateCoding finds the coding that the page before ended in where it was found in another way: by sorting, which does
+// not tell.
 func (x Ask) locateCoding(o Order, dictionary int64) (Ask, error) {
 	if x.After.Phase != ByValue {
 		return x, nil
@@ -235,7 +252,8 @@ func (x Ask) locateCoding(o Order, dictionary int64) (Ask, error) {
 		return x, nil
 	}
 	found, err := x.readCodings(x.Statement(), func(s *sql.Statement) string {
-		return "d.param = " + s.Arg(dictionary) + " and d.code = " + s.Arg([]byte(value.text)) + " and d.system = " + s.Arg([]byte(value.second)) + " limit 1"
+		return "d.param = " + s.Arg(dictionary) + " and d.code = " + s.Arg([]byte(value.text)) + " and d.system = " +
+			s.Arg([]byte(value.second)) + " limit 1"
 	})
 	if err != nil || len(found) == 0 {
 		return x, NotOfSnapshot(err)
@@ -264,9 +282,12 @@ func (x Ask) codingRows(o Order, codings []coding, resume bool, limit int) ([]Ma
 		stretch = strings.Replace(stretch, " where ", fmt.Sprintf(" where (t.ref & %d) <> 0 and ", flag), 1)
 		stretches = append(stretches, fmt.Sprintf("select %d as turn, y.* from (%s) y", i, stretch))
 	}
-	sql := "select " + rows.StoredColumns + ", w.turn from (select turn, val, ref from (" + strings.Join(stretches, " union all ") + ") u " +
-		fmt.Sprintf("order by turn, val %s, ref %s limit %d", inner.Direction(), inner.ties(), limit) + ") w" + s.Versions("(w.ref >> 2)") +
-		" and v.ledger = " + s.Arg(x.Ledger) + " order by w.turn, w.val " + inner.Direction() + ", w.ref " + inner.ties()
+	sql := "select " + rows.StoredColumns + ", w.turn from (select turn, val, ref from (" +
+		strings.Join(stretches, " union all ") + ") u " +
+		fmt.Sprintf("order by turn, val %s, ref %s limit %d", inner.Direction(), inner.ties(), limit) + ") w" +
+		s.Versions("(w.ref >> 2)") +
+		" and v.ledger = " + s.Arg(x.Ledger) + " order by w.turn, w.val " + inner.Direction() + ", w.ref " +
+		inner.ties()
 	return x.matches(s, sql, byCoding, 1, func(m *Match, extra []int64) { m.Coding = codings[extra[0]].key })
 }
 
@@ -287,9 +308,11 @@ func (x *Whole) nextCodings(dictionary int64, o Order, from *coding, limit int) 
 	return x.readCodings(x.Statement(), func(s *sql.Statement) string {
 		sql := "d.param = " + s.Arg(dictionary)
 		if from != nil {
-			sql += " and (d.code, d.system, d.key) " + o.Beyond() + " (" + s.Arg([]byte(from.code)) + ", " + s.Arg([]byte(from.system)) + ", " + s.Arg(from.key) + ")"
+			sql += " and (d.code, d.system, d.key) " + o.Beyond() + " (" + s.Arg([]byte(from.code)) + ", " +
+				s.Arg([]byte(from.system)) + ", " + s.Arg(from.key) + ")"
 		}
-		return sql + fmt.Sprintf(" order by d.code %s, d.system %s, d.key %s limit %d", o.Direction(), o.Direction(), o.Direction(), limit)
+		return sql + fmt.Sprintf(" order by d.code %s, d.system %s, d.key %s limit %d", o.Direction(), o.Direction(),
+			o.Direction(), limit)
 	})
 }
 
