@@ -18,7 +18,7 @@ import (
 	"binnacle/readapi/fhir"
 )
 
-// ServeHTTP takes in a request: the ways of this file are those of every request, in their order.
+// ServeHTTP answers a request. What happens to every request stands in this file, in its order.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if s.access {
 		s.logged(w, r)

@@ -86,7 +86,7 @@ type Door struct {
 	conditions *catalog.Conditions
 }
 
-// door answers one request.
+// door is the door as one request sees it.
 type door struct {
 	*Door
 	ask      *rest.Ask
