@@ -53,7 +53,7 @@ func TestReadingEntriesAnswerAsHTTPDoes(t *testing.T) {
 // TestATransactionThatCannotReadTakesNoEffect: a read that is wrong by its form refuses everything, and is told with its place; what only the answer can
 // tell stays in its entry. In a batch each entry stands alone.
 func TestATransactionThatCannotReadTakesNoEffect(t *testing.T) {
-	_, server := embedded(t, "--position-wait", "10ms")
+	_, server := embedded(t, "--position-wait", "500ms")
 	send := func(kind, url string) exchange {
 		return exchanged(t, server, "POST", "/fhir", `{"resourceType":"Bundle","type":"`+kind+`","entry":[{"resource":{"resourceType":"Basic","code":{"text":"x"}},"request":{"method":"POST","url":"Basic"}},`+
 			`{"request":{"method":"GET","url":"`+url+`"}}]}`)
