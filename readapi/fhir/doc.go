@@ -8,5 +8,6 @@
 //   - every page of a search shows the state of the first page, however much is written meanwhile;
 //   - a method that returns an error has written nothing, so that its caller can answer with the error.
 //
-// The reads know rest.Ask and rest.Answer, and a search by POST its request; routing, middleware and everything that is not FHIR stand in package readapi.
+// The reads know rest.Ask and rest.Answer, and a search by POST its request; routing, middleware and everything that
+// is not FHIR stand in package readapi.
 package fhir
