@@ -57,7 +57,8 @@ func TestARequestEntersNoMoreFilesThanTheMapTells(t *testing.T) {
 		return entries
 	}
 	const patient = `{"resourceType":"Patient","id":"1","name":[{"family":"Maier"}],"birthDate":"1980-02-29"}`
-	const entry = `{"resourceType":"Bundle","type":"transaction","entry":[{"request":{"method":"GET","url":"Patient/1"}}]}`
+	const entry = `{"resourceType":"Bundle","type":"transaction",` +
+		`"entry":[{"request":{"method":"GET","url":"Patient/1"}}]}`
 	for _, w := range []requested{
 		{"PUT, before the log", "PUT", "/Patient/1", patient, served, "events/sqlite", 0},
 		{"PUT, after the log", "PUT", "/Patient/1", strings.Replace(patient, "Maier", "Meier", 1), projected, "",
