@@ -68,8 +68,8 @@ func ReplaySource(ctx context.Context, source Source, from Position, to int64, h
 	return nil
 }
 
-// CheckReplay compares the range of a replay with the extent of the log. Kind Conflict: the log does not have all of it, and a
-// replay that passed over what is missing would tell a false story.
+// CheckReplay compares the range of a replay with the extent of the log. Kind Conflict: the log does not have all of
+// it, and a replay that passed over what is missing would tell a false story.
 func CheckReplay(ends []End, from Position, to int64) error {
 	for _, end := range ends {
 		if end.Partition != from.Partition {

@@ -9,10 +9,11 @@ import (
 	"time"
 )
 
-// The written form of a decision: CloudEvents 1.0 with JSON data. The data tells all that is known and stands for itself; where a driver
-// has headers, they are those of Kafka's binary content mode (CloudEvents Kafka Protocol Binding 1.0, section 3.2), so that a reader can
-// choose by type and pass over by id without reading the data. docs/feed.md tells other programs of it. A reader refuses a field or a name
-// that it does not know; a form that older readers would misread gets another number and other ce_types.
+// The written form of a decision: CloudEvents 1.0 with JSON data. The data tells all that is known and stands for
+// itself; where a driver has headers, they are those of Kafka's binary content mode (CloudEvents Kafka Protocol Binding
+// 1.0, section 3.2), so that a reader can choose by type and pass over by id without reading the data. docs/feed.md
+// tells other programs of it. A reader refuses a field or a name that it does not know; a form that older readers would
+// misread gets another number and other ce_types.
 const (
 	typeAccepted    = "dev.binnacle.accepted.v1"
 	typeRefused     = "dev.binnacle.refused.v1"
@@ -28,15 +29,16 @@ const (
 	decidedQuarantined = "quarantined"
 )
 
-// DecisionBytes bounds the JSON of one decision, in bytes: what every feed can hold, and a reader can take at once. An event whose decision could be
-// larger is refused. It is a constant, because what is decided must not depend on where or when.
+// DecisionBytes bounds the JSON of one decision, in bytes: what every feed can hold, and a reader can take at once. An
+// event whose decision could be larger is refused. It is a constant, because what is decided must not depend on where
+// or when.
 const DecisionBytes = 60 << 20
 
 // decidedBytes is what the JSON of one change takes beside its texts, in bytes, at the most.
 const decidedBytes = 256
 
-// MostBytes tells how many bytes the result of a change takes in the JSON of its decision at the most, as long as type, id and links are those of
-// resources, which need no escapes.
+// MostBytes tells how many bytes the result of a change takes in the JSON of its decision at the most, as long as type,
+// id and links are those of resources, which need no escapes.
 func (r *Result) MostBytes() int {
 	most := decidedBytes + len(r.Type) + len(r.ID)
 	for _, link := range r.Links {
@@ -45,7 +47,8 @@ func (r *Result) MostBytes() int {
 	return most
 }
 
-// DecisionID is the header that holds a decision's position, partition:offset: the id of the CloudEvent, by which it is known.
+// DecisionID is the header that holds a decision's position, partition:offset: the id of the CloudEvent, by which it is
+// known.
 const DecisionID = headerID
 
 type decisionForm struct {
@@ -79,8 +82,8 @@ type refusalForm struct {
 	Expression string `json:"expression,omitempty"`
 }
 
-// EncodeDecision gives the headers and the JSON of a decision. Text that is not UTF-8 becomes so. Kind Internal: it is not one that
-// could be read back.
+// EncodeDecision gives the headers and the JSON of a decision. Text that is not UTF-8 becomes so. Kind Internal: it is
+// not one that could be read back.
 func EncodeDecision(d Decision) (headers []Header, value []byte, err error) {
 	const op = "events.EncodeDecision"
 	o := &d.Outcome
@@ -145,7 +148,8 @@ func (d Disposition) operation() string {
 	}
 }
 
-// DecodeDecision reads the JSON of a decision. It takes any bytes; kind Invalid: they are not a decision of a known form.
+// DecodeDecision reads the JSON of a decision. It takes any bytes; kind Invalid: they are not a decision of a known
+// form.
 func DecodeDecision(value []byte) (Decision, error) {
 	const op = "events.DecodeDecision"
 	var form decisionForm

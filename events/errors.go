@@ -81,7 +81,8 @@ func (e *Error) At(expression string) *Error {
 	return e
 }
 
-// KindOf tells the kind of an error: the outermost [Error] decides; a context that ended is Transient; anything else is Internal.
+// KindOf tells the kind of an error: the outermost [Error] decides; a context that ended is Transient; anything else is
+// Internal.
 func KindOf(err error) Kind {
 	var e *Error
 	switch {

@@ -35,8 +35,8 @@ func (g *Growth) Tell() {
 // FeedLook is how often a follower looks for what other processes have added, for drivers.
 const FeedLook = 200 * time.Millisecond
 
-// FollowFeed is Feed.Follow by way of End and Decisions, for drivers. It looks again when growth tells of more, and every so often for what
-// other processes add; 0: there are no others.
+// FollowFeed is Feed.Follow by way of End and Decisions, for drivers. It looks again when growth tells of more, and
+// every so often for what other processes add; 0: there are no others.
 func FollowFeed(ctx context.Context, feed Feed, from Position, growth *Growth, every time.Duration, handle func([]Decision) error) error {
 	const op = "events.Follow"
 	for {

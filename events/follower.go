@@ -21,23 +21,25 @@ type Source interface {
 
 // Prober is what a log offers beside [Log] when followers can fail where no caller sees it: a ready check asks it.
 type Prober interface {
-	// Health is nil while the log can be reached and every follower reads from where it was told to. The text of the error says
-	// what stands still and what to do.
+	// Health is nil while the log can be reached and every follower reads from where it was told to. The text of the
+	// error says what stands still and what to do.
 	Health(ctx context.Context) error
 }
 
-// Keeper is what a log offers beside [Log] when it depends on settings that others may change whether it keeps its records.
+// Keeper is what a log offers beside [Log] when it depends on settings that others may change whether it keeps its
+// records.
 type Keeper interface {
-	// Kept is nil while every record is kept for ever. Kind Invalid: the text names what is set otherwise; other kinds: it could not be told.
+	// Kept is nil while every record is kept for ever. Kind Invalid: the text names what is set otherwise; other kinds:
+	// it could not be told.
 	Kept(ctx context.Context) error
 }
 
-// nackPause is how long a batch rests before it is delivered again, and how long a failed seek or read is left alone. It is
-// watermill-kafka's pause, so all drivers behave alike.
+// nackPause is how long a batch rests before it is delivered again, and how long a failed seek or read is left alone.
+// It is watermill-kafka's pause, so all drivers behave alike.
 const nackPause = 100 * time.Millisecond
 
-// PullFollower follows a log by reading it: the follower of the drivers whose log lies in this process or in a file. Each
-// subscription reads all partitions, every partition on its own.
+// PullFollower follows a log by reading it: the follower of the drivers whose log lies in this process or in a file.
+// Each subscription reads all partitions, every partition on its own.
 type PullFollower struct {
 	source Source
 	seek   Seek
@@ -149,8 +151,8 @@ func (f *PullFollower) reseekAsked() <-chan struct{} {
 	return f.reseek
 }
 
-// start asks where to begin and compares the answer with the log: a place that the log does not have is a log that is not the one
-// that the projections were made from.
+// start asks where to begin and compares the answer with the log: a place that the log does not have is a log that is
+// not the one that the projections were made from.
 func (f *PullFollower) start(ctx context.Context, partition int32) (int64, error) {
 	next, err := f.seek(ctx, partition)
 	if err != nil {
@@ -163,8 +165,8 @@ func (f *PullFollower) start(ctx context.Context, partition int32) (int64, error
 	return next, CheckSeek(ends, Position{partition, next})
 }
 
-// CheckSeek compares the place where a follower is told to start with the extent of the log. Kind Conflict: the log has no such
-// place, so what was made from it and the log do not belong together.
+// CheckSeek compares the place where a follower is told to start with the extent of the log. Kind Conflict: the log has
+// no such place, so what was made from it and the log do not belong together.
 func CheckSeek(ends []End, from Position) error {
 	for _, end := range ends {
 		if end.Partition != from.Partition {

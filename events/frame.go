@@ -69,8 +69,8 @@ func appendBytes(frame, b []byte) []byte {
 	return append(frame, b...)
 }
 
-// NewMessage makes the message by which a driver delivers a batch: one record or more, of one partition, in offset order. Its UUID
-// is the batch's extent, so the same batch delivered again is the same message to middleware.
+// NewMessage makes the message by which a driver delivers a batch: one record or more, of one partition, in offset
+// order. Its UUID is the batch's extent, so the same batch delivered again is the same message to middleware.
 func NewMessage(records []RawRecord) *message.Message {
 	return NewFramedMessage(Frame(records), records[0].Position, records[len(records)-1].Position, len(records))
 }
@@ -84,12 +84,13 @@ func NewFramedMessage(frame []byte, first, last Position, records int) *message.
 	return msg
 }
 
-// Records reads the batch that a follower's message carries. Keys, header values and values are views into the message's payload:
-// whoever keeps one keeps the whole batch, so copy what outlives the handler. An error (kind Internal) means that the message is
-// not from a follower.
+// Records reads the batch that a follower's message carries. Keys, header values and values are views into the
+// message's payload: whoever keeps one keeps the whole batch, so copy what outlives the handler. An error (kind
+// Internal) means that the message is not from a follower.
 func Records(msg *message.Message) ([]RawRecord, error) {
 	frame := frameReader{rest: msg.Payload}
-	// A record takes at least six bytes, so a false hint cannot ask for more memory than a small multiple of the payload.
+	// A record takes at least six bytes, so a false hint cannot ask for more memory than a small multiple of the
+	// payload.
 	hint, _ := strconv.Atoi(msg.Metadata[MetadataRecords])
 	records := make([]RawRecord, 0, max(0, min(hint, len(msg.Payload)/6)))
 	for len(frame.rest) > 0 && !frame.broken {

@@ -37,7 +37,8 @@ func ParseIdentity(s string) (Identity, error) {
 	return Identity{}, Errorf(Invalid, "events.ParseIdentity", "%.100q does not name a log", s)
 }
 
-// Fingerprint is a SHA-256 over a record's key, headers and value, which tells it from the record that stands at its place in another log.
+// Fingerprint is a SHA-256 over a record's key, headers and value, which tells it from the record that stands at its
+// place in another log.
 func (r *RawRecord) Fingerprint() (h Hash) {
 	digest := sha256.New()
 	add := func(b []byte) {

@@ -19,20 +19,20 @@ const (
 //   - what Append acknowledged is there after a crash of this process, and of the machine;
 //   - a reader sees every record once per pass, in offset order, with the bytes that were appended.
 //
-// Methods are safe for concurrent use. Errors are *Error: TooLarge for an event that no record can hold, Transient when the log
-// cannot be reached and nothing was written, Unknown when an event may or may not be in the log.
+// Methods are safe for concurrent use. Errors are *Error: TooLarge for an event that no record can hold, Transient when
+// the log cannot be reached and nothing was written, Unknown when an event may or may not be in the log.
 type Log interface {
-	// Append returns once every event is durable, with the position of each, in the order given. After an error some of them may
-	// be in the log; appending the same events again is safe, because a repeated ID takes effect once.
+	// Append returns once every event is durable, with the position of each, in the order given. After an error some of
+	// them may be in the log; appending the same events again is safe, because a repeated ID takes effect once.
 	Append(ctx context.Context, events []Event) ([]Position, error)
 
-	// Follow returns a Watermill subscriber of the log. Each message that it delivers is a batch: records of one partition in
-	// offset order, read with [Records]. The next batch of a partition comes after the message before was acked; a nack brings
-	// the same batch again. seek is asked where to start each time a partition is assigned.
+	// Follow returns a Watermill subscriber of the log. Each message that it delivers is a batch: records of one
+	// partition in offset order, read with [Records]. The next batch of a partition comes after the message before was
+	// acked; a nack brings the same batch again. seek is asked where to start each time a partition is assigned.
 	Follow(seek Seek) (Follower, error)
 
-	// Replay calls handle with the records of from.Partition in [from.Offset, to), in batches, and returns when the last was
-	// handled or handle fails. It disturbs no follower. Offsets that hold no record are passed over.
+	// Replay calls handle with the records of from.Partition in [from.Offset, to), in batches, and returns when the
+	// last was handled or handle fails. It disturbs no follower. Offsets that hold no record are passed over.
 	Replay(ctx context.Context, from Position, to int64, handle func([]RawRecord) error) error
 
 	// Ends tells, for every partition, the first offset still kept and the offset after the last record.
@@ -42,8 +42,8 @@ type Log interface {
 	Close() error
 }
 
-// End is the extent of one partition: records have offsets in [First, Next), and the next one will have Next or a higher one. Offsets behind the last
-// record that hold none, and never will, don't count.
+// End is the extent of one partition: records have offsets in [First, Next), and the next one will have Next or a
+// higher one. Offsets behind the last record that hold none, and never will, don't count.
 type End struct {
 	Partition   int32
 	First, Next int64
@@ -55,7 +55,7 @@ type Seek func(ctx context.Context, partition int32) (int64, error)
 // Follower is a subscription to the log. Subscribe ignores its topic argument: a log has one.
 type Follower interface {
 	message.Subscriber
-	// Reseek makes the follower drop what it has fetched and ask seek again, for all its partitions. The message in hand should
-	// be acked by its handler: acks move nothing that counts.
+	// Reseek makes the follower drop what it has fetched and ask seek again, for all its partitions. The message in
+	// hand should be acked by its handler: acks move nothing that counts.
 	Reseek()
 }

@@ -24,9 +24,10 @@ var peeking = sync.OnceValue(func() cbor.DecMode {
 	return mode
 })
 
-// Peek tells which resources a record asks to change, as far as its bytes tell, also when [Decode] refuses it: the tenant, and of each
-// change Type and ID and nothing else. What a condition selects is not in the bytes. It is for reports on records in quarantine: nothing
-// may be decided on it. It takes any bytes, within the bounds of Decode; no changes: they tell nothing.
+// Peek tells which resources a record asks to change, as far as its bytes tell, also when [Decode] refuses it: the
+// tenant, and of each change Type and ID and nothing else. What a condition selects is not in the bytes. It is for
+// reports on records in quarantine: nothing may be decided on it. It takes any bytes, within the bounds of Decode; no
+// changes: they tell nothing.
 func Peek(raw RawRecord) (tenant string, changes []Change) {
 	const op = "events.Peek"
 	tenant = string(raw.Key)

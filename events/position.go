@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// Position is a place in the log, the one ordering and consistency token: "partition:offset". Positions of different partitions
-// have no order between them.
+// Position is a place in the log, the one ordering and consistency token: "partition:offset". Positions of different
+// partitions have no order between them.
 type Position struct {
 	Partition int32
 	Offset    int64
@@ -37,8 +37,8 @@ func ParsePosition(s string) (Position, error) {
 	return Position{Partition: int32(partition), Offset: int64(offset)}, nil
 }
 
-// PartitionOf tells the partition of a tenant in a log with that many partitions: FNV-1a of the name, as sarama's hash partitioner
-// computes it, so that producers and readers of every driver agree.
+// PartitionOf tells the partition of a tenant in a log with that many partitions: FNV-1a of the name, as sarama's hash
+// partitioner computes it, so that producers and readers of every driver agree.
 func PartitionOf(tenant string, partitions int32) int32 {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(tenant))

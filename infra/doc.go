@@ -1,5 +1,5 @@
 // Package infra is the world around the rooms: the command line, with one file for each command.
 //
-// Its own rooms hold what commands share: terminal (what people read), parts (configuration and the choice of drivers), node (functions
-// and doors put together), load (files into a server or a log), bench (measuring).
+// Its own rooms hold what commands share: terminal (what people read), parts (configuration and the choice of drivers),
+// node (functions and doors put together), load (files into a server or a log), bench (measuring).
 package infra

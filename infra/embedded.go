@@ -23,8 +23,8 @@ type Embedded struct {
 	ended chan error
 }
 
-// Embed starts a server with the flags of the serve command, as in Embed(ctx, logger, "--variant", "memory"). It doesn't listen:
-// mount [Embedded.Handler]. The environment is read as by the command. Close it when done.
+// Embed starts a server with the flags of the serve command, as in Embed(ctx, logger, "--variant", "memory"). It
+// doesn't listen: mount [Embedded.Handler]. The environment is read as by the command. Close it when done.
 func Embed(ctx context.Context, logger *slog.Logger, flags ...string) (*Embedded, error) {
 	var cli commandLine
 	parser, err := kong.New(&cli, kong.Name("binnacle"), kong.Writers(io.Discard, io.Discard))

@@ -8,7 +8,8 @@ import (
 	"binnacle/events/fhir"
 )
 
-// TestReadingEntriesAnswerAsHTTPDoes: dots in ids and values are no way up, and lastModified is as exact as the version's.
+// TestReadingEntriesAnswerAsHTTPDoes: dots in ids and values are no way up, and lastModified is as exact as the
+// version's.
 func TestReadingEntriesAnswerAsHTTPDoes(t *testing.T) {
 	_, server := embedded(t)
 	exchanged(t, server, "PUT", "/fhir/Patient/a..b", `{"resourceType":"Patient","id":"a..b","name":[{"family":"Wait...x"}]}`)
@@ -50,8 +51,8 @@ func TestReadingEntriesAnswerAsHTTPDoes(t *testing.T) {
 	}
 }
 
-// TestATransactionThatCannotReadTakesNoEffect: a read that is wrong by its form refuses everything, and is told with its place; what only the answer can
-// tell stays in its entry. In a batch each entry stands alone.
+// TestATransactionThatCannotReadTakesNoEffect: a read that is wrong by its form refuses everything, and is told with
+// its place; what only the answer can tell stays in its entry. In a batch each entry stands alone.
 func TestATransactionThatCannotReadTakesNoEffect(t *testing.T) {
 	_, server := embedded(t, "--position-wait", "500ms")
 	send := func(kind, url string) exchange {
@@ -129,7 +130,8 @@ func TestReferencesMayDangleWhereTheOperatorOrTheRequestSaysSo(t *testing.T) {
 	}
 }
 
-// TestAHistoryTellsWhatTheAnswersSaid follows one resource from a create over a deletion to the update that brings it back.
+// TestAHistoryTellsWhatTheAnswersSaid follows one resource from a create over a deletion to the update that brings it
+// back.
 func TestAHistoryTellsWhatTheAnswersSaid(t *testing.T) {
 	_, server := embedded(t)
 	created, err := fhir.Parse([]byte(exchanged(t, server, "POST", "/fhir/Patient", `{"resourceType":"Patient"}`).body))
@@ -155,7 +157,8 @@ func TestAHistoryTellsWhatTheAnswersSaid(t *testing.T) {
 	}
 }
 
-// TestASmallBundleCannotAskForMoreThanAnAnswerHolds: it names one large resource many times. What has no room is told, entry by entry.
+// TestASmallBundleCannotAskForMoreThanAnAnswerHolds: it names one large resource many times. What has no room is told,
+// entry by entry.
 func TestASmallBundleCannotAskForMoreThanAnAnswerHolds(t *testing.T) {
 	_, server := embedded(t, "--max-body", "100000")
 	big := `{"resourceType":"Patient","id":"big","name":[{"family":"` + strings.Repeat("x", 60_000) + `"}]}`

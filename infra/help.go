@@ -15,8 +15,9 @@ var helpOptions = kong.HelpOptions{Compact: true, FlagsLast: true, NoExpandSubco
 // storagePage is the name of the help page that lists the flags of the storage.
 const storagePage = "storage"
 
-// printHelp prints the help of the program or of one command. The flags of the storage are many and the same for every command: they have a page
-// of their own, and the help of a command that touches the storage shows those few that say which storage it is.
+// printHelp prints the help of the program or of one command. The flags of the storage are many and the same for every
+// command: they have a page of their own, and the help of a command that touches the storage shows those few that say
+// which storage it is.
 func printHelp(options kong.HelpOptions, parsed *kong.Context) error {
 	selected := parsed.Selected()
 	touches := selected != nil && touchesStorage(selected)

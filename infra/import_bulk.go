@@ -22,8 +22,8 @@ import (
 	"binnacle/projections/fhir"
 )
 
-// bulk loads files into empty storage without a server: everything goes through the write door of this process to the log, and nothing
-// waits for its outcome; then the first generation of the index is made as a rebuild makes one.
+// bulk loads files into empty storage without a server: everything goes through the write door of this process to the
+// log, and nothing waits for its outcome; then the first generation of the index is made as a rebuild makes one.
 func (c *importCommand) bulk(ctx context.Context, config *parts.Config, files []string, out *terminal.Output, logger *slog.Logger) error {
 	lock, err := parts.LockFolder(config, true)
 	if err != nil {

@@ -40,7 +40,8 @@ searched is a projection of that log, which can be rebuilt at any time.
 "binnacle serve" runs it with one SQLite file and nothing else to install. The same program runs on Kafka,
 Cassandra and Postgres with --variant distributed and three addresses.`
 
-// Run is the whole program: it parses the arguments, runs the command and returns the exit code: 0 done, 1 failed, 2 wrong usage.
+// Run is the whole program: it parses the arguments, runs the command and returns the exit code: 0 done, 1 failed, 2
+// wrong usage.
 func Run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer) int {
 	var cli commandLine
 	exited, code := false, 0

@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// TestWhyARebuildIsDueIsTold has an index that another version of the program made from the definitions that this one has, too: the same
-// definitions stand there under another digest.
+// TestWhyARebuildIsDueIsTold has an index that another version of the program made from the definitions that this one
+// has, too: the same definitions stand there under another digest.
 func TestWhyARebuildIsDueIsTold(t *testing.T) {
 	i := newInstallation(t)
 	i.use(func(server *Embedded) { i.put(server, "p") })

@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// pace is how fast a request's body must come. A client that stalls holds memory and a connection; what is asked of it is little.
+// pace is how fast a request's body must come. A client that stalls holds memory and a connection; what is asked of it
+// is little.
 type pace struct {
 	handler http.Handler
 	window  time.Duration // in each one
@@ -34,8 +35,8 @@ func (p *pace) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.handler.ServeHTTP(w, r)
 }
 
-// pacedBody is a body whose reads end with [os.ErrDeadlineExceeded] when it comes too slowly. Only the time in which somebody waits for it
-// counts. It is read by one goroutine.
+// pacedBody is a body whose reads end with [os.ErrDeadlineExceeded] when it comes too slowly. Only the time in which
+// somebody waits for it counts. It is read by one goroutine.
 type pacedBody struct {
 	io.ReadCloser
 	pace       *pace
@@ -62,7 +63,8 @@ func (b *pacedBody) Read(data []byte) (int, error) {
 	}
 	switch {
 	case errors.Is(err, io.EOF):
-		// The server looks from now on whether the client is still there: it must not take the end of the time for the end of the connection.
+		// The server looks from now on whether the client is still there: it must not take the end of the time for the
+		// end of the connection.
 		_ = b.connection.SetReadDeadline(time.Time{})
 	case err != nil:
 		b.header.Set("Connection", "close") // what is left of the body is in the way of the next request

@@ -76,8 +76,8 @@ func (c *serveCommand) Run(ctx context.Context, config *parts.Config, out *termi
 // startPause is how long a start that failed rests before it is tried again.
 const startPause = time.Second
 
-// start makes the node. While a part is away it tries again, for a bounded time: one broker of several may be lost just now, and where everything is
-// started at once the databases come last.
+// start makes the node. While a part is away it tries again, for a bounded time: one broker of several may be lost just
+// now, and where everything is started at once the databases come last.
 func (c *serveCommand) start(ctx context.Context, config *parts.Config, logger *slog.Logger) (*node.Node, error) {
 	for deadline := time.Now().Add(c.StartWait); ; {
 		n, err := c.open(ctx, config, logger)
@@ -112,7 +112,8 @@ func (c *serveCommand) node() node.Settings {
 	return node.Settings{Base: c.Base, PublicURL: c.PublicURL, Proxies: c.Proxies, Origins: c.Origins, AccessLog: c.AccessLog, Tenants: c.Tenants, Roles: c.Only, Limits: c.Limits}
 }
 
-// run serves until ctx ends; then the node says that it isn't ready, requests in flight finish, and the projector stops.
+// run serves until ctx ends; then the node says that it isn't ready, requests in flight finish, and the projector
+// stops.
 func (c *serveCommand) run(ctx context.Context, n *node.Node, listener net.Listener) error {
 	server := &http.Server{Handler: newPace(n.Handler, c.BodyRate, c.BodyTimeout), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
 		ErrorLog: slog.NewLogLogger(n.Logger.Handler(), slog.LevelDebug), Protocols: new(http.Protocols)}

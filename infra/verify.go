@@ -65,7 +65,8 @@ func verifyStorage(ctx context.Context, p *parts.Parts, options verify.Options, 
 	if err != nil {
 		return verify.Report{}, err
 	}
-	// Bound: the terms of a generation of other definitions, should one become live meanwhile, are never compared with those of this one.
+	// Bound: the terms of a generation of other definitions, should one become live meanwhile, are never compared with
+	// those of this one.
 	run := &verify.Storage{Log: p.Log, Index: p.Generations.Bound(live.Catalog), Blobs: p.Blobs, Dialects: dialects, OtherReading: due.Reading}
 	report, err := run.Handle(ctx, options, bar.Set)
 	if err == nil {

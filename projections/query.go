@@ -5,8 +5,8 @@ type Query struct {
 	Tenant string
 	Type   string
 
-	// Partition is that of the tenant, as events.PartitionOf tells it. An index that holds versions of the type knows it
-	// by itself.
+	// Partition is that of the tenant, as events.PartitionOf tells it. An index that holds versions of the type knows
+	// it by itself.
 	Partition int32
 
 	Clauses []Clause  // all must hold

@@ -12,7 +12,8 @@ import (
 	"binnacle/events"
 )
 
-// Bench measures a driver: appends of one event of 1.5 kB each by 1 and by 16 callers, and the rate of a follower that catches up.
+// Bench measures a driver: appends of one event of 1.5 kB each by 1 and by 16 callers, and the rate of a follower that
+// catches up.
 func Bench(b *testing.B, driver Driver) {
 	for _, callers := range []int{1, 16} {
 		b.Run(fmt.Sprintf("append by %d", callers), func(b *testing.B) { benchAppend(b, driver, callers) })

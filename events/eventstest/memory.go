@@ -5,9 +5,9 @@ import (
 	"testing"
 )
 
-// Allocates holds that work on an input of so many bytes allocates no more than a fixed amount and a multiple of the input, in total: what a decoder
-// takes from a stranger must not grow faster than what the stranger sends. Other goroutines' allocations count too, so it is for
-// tests that run alone, as fuzz targets do.
+// Allocates holds that work on an input of so many bytes allocates no more than a fixed amount and a multiple of the
+// input, in total: what a decoder takes from a stranger must not grow faster than what the stranger sends. Other
+// goroutines' allocations count too, so it is for tests that run alone, as fuzz targets do.
 func Allocates(t testing.TB, input, fixed, multiple int, work func()) {
 	t.Helper()
 	var before, after runtime.MemStats

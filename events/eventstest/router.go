@@ -38,7 +38,8 @@ func router(t *testing.T, driver Driver) {
 		if err != nil {
 			return err
 		}
-		// Each tenth call fails and is retried; from the 25th on four fail, which is beyond the retries: a nack brings the batch again.
+		// Each tenth call fails and is retried; from the 25th on four fail, which is beyond the retries: a nack brings
+		// the batch again.
 		if calls++; calls%10 == 0 || calls >= 25 && calls < 29 {
 			return errHandler
 		}

@@ -9,8 +9,8 @@ import (
 	"binnacle/events"
 )
 
-// delivery is one record on its way to the topic. It rides in the context of its Watermill message to the marshaler, and in the
-// metadata of its producer message to the hook that fills in the position.
+// delivery is one record on its way to the topic. It rides in the context of its Watermill message to the marshaler,
+// and in the metadata of its producer message to the hook that fills in the position.
 type delivery struct {
 	key, value []byte
 	headers    []sarama.RecordHeader
@@ -19,7 +19,8 @@ type delivery struct {
 
 type deliveryKey struct{}
 
-// marshaler makes the producer message. Watermill's own would put the headers through a map of strings and add one of its own.
+// marshaler makes the producer message. Watermill's own would put the headers through a map of strings and add one of
+// its own.
 type marshaler struct{}
 
 func (marshaler) Marshal(topic string, msg *message.Message) (*sarama.ProducerMessage, error) {
@@ -71,7 +72,8 @@ func (p offsetProducer) SendMessage(msg *sarama.ProducerMessage) (int32, int64, 
 	return partition, offset, err
 }
 
-// Append is events.Log.Append. The events of one call go out side by side: within the call their order in the log is any.
+// Append is events.Log.Append. The events of one call go out side by side: within the call their order in the log is
+// any.
 func (l *Log) Append(ctx context.Context, batch []events.Event) ([]events.Position, error) {
 	const op = "kafka.Append"
 	deliveries := make([]*delivery, len(batch))
@@ -129,8 +131,8 @@ func (l *Log) publish(ctx context.Context, deliveries []*delivery) ([]events.Pos
 	return positions, nil
 }
 
-// hand gives one record to the publisher, on a goroutine that outlives the call when the brokers are slow. An error, of kind
-// Transient, says that it was not handed over.
+// hand gives one record to the publisher, on a goroutine that outlives the call when the brokers are slow. An error, of
+// kind Transient, says that it was not handed over.
 func (l *Log) hand(ctx context.Context, d *delivery, results chan<- error) error {
 	partition := events.PartitionOf(string(d.key), l.partitions)
 	if err := l.stalled("kafka.Append", partition); err != nil {
@@ -157,8 +159,9 @@ func (l *Log) hand(ctx context.Context, d *delivery, results chan<- error) error
 	return nil
 }
 
-// admit counts one record in and takes a slot for it. Brokers that have not been away for long are waited for, in the slot: one that was
-// lost is replaced by another within seconds. An error, of kind Transient, says that the record was not admitted.
+// admit counts one record in and takes a slot for it. Brokers that have not been away for long are waited for, in the
+// slot: one that was lost is replaced by another within seconds. An error, of kind Transient, says that the record was
+// not admitted.
 func (l *Log) admit(ctx context.Context) error {
 	const op = "kafka.Append"
 	if err := ctx.Err(); err != nil {
@@ -187,7 +190,8 @@ func (l *Log) admit(ctx context.Context) error {
 	}
 }
 
-// enter counts a record in, unless the log is closed or the brokers are away: then it returns the outage, or why nobody waits for its end.
+// enter counts a record in, unless the log is closed or the brokers are away: then it returns the outage, or why nobody
+// waits for its end.
 func (l *Log) enter(op string) (*outage, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -9,8 +9,8 @@ import (
 	"binnacle/events"
 )
 
-// batch gathers records of one partition into the one consumer message that stands for them: its value is their frame, its offset
-// is the last record's, so that the subscriber's own marking of it is right.
+// batch gathers records of one partition into the one consumer message that stands for them: its value is their frame,
+// its offset is the last record's, so that the subscriber's own marking of it is right.
 type batch struct {
 	pass    uint64
 	first   int64
@@ -58,8 +58,8 @@ func (b *batch) seal() *sarama.ConsumerMessage {
 // metadataPass tells which pass over the log a message belongs to: a reseek begins a new one.
 const metadataPass = "binnacle_pass"
 
-// unmarshaler makes the Watermill message of a batch. It never fails: its error would be seen by nobody and the partition would
-// stand still.
+// unmarshaler makes the Watermill message of a batch. It never fails: its error would be seen by nobody and the
+// partition would stand still.
 type unmarshaler struct{}
 
 func (unmarshaler) Unmarshal(sealed *sarama.ConsumerMessage) (*message.Message, error) {
@@ -76,7 +76,8 @@ func (unmarshaler) Unmarshal(sealed *sarama.ConsumerMessage) (*message.Message, 
 	return msg, nil
 }
 
-// rawRecord is a record as the contract has it, with views into the client library's memory. It uses the given slice for headers.
+// rawRecord is a record as the contract has it, with views into the client library's memory. It uses the given slice
+// for headers.
 func rawRecord(record *sarama.ConsumerMessage, headers []events.Header) events.RawRecord {
 	headers = headers[:0]
 	for _, header := range record.Headers {

@@ -13,8 +13,8 @@ import (
 type Config struct {
 	Brokers []string // host:port of one broker or more, from which the others are learnt
 	Topic   string   // one topic is one log
-	// Group is the consumer group that shares the partitions among nodes which share one index. Empty: this node reads all partitions
-	// by itself, as one does that keeps an index of its own.
+	// Group is the consumer group that shares the partitions among nodes which share one index. Empty: this node reads
+	// all partitions by itself, as one does that keeps an index of its own.
 	Group    string
 	ClientID string // the name in the brokers' logs and quotas; empty: "binnacle"
 
@@ -46,14 +46,15 @@ type SASL struct {
 }
 
 const (
-	// Brokers as they come notice after 9 s that one of them is dead (broker.session.timeout.ms); then its partitions get other leaders.
+	// Brokers as they come notice after 9 s that one of them is dead (broker.session.timeout.ms); then its partitions
+	// get other leaders.
 	defaultAppendTimeout  = 15 * time.Second
 	defaultSessionTimeout = 3 * time.Second // so that a takeover after a crash ends within 5 s
 
 	// maxMessageBytes is the topic's max.message.bytes: a batch of records on the wire.
 	maxMessageBytes = events.RecordBytes
-	// batchOverhead is kept free of them for what the wire adds to one record: the batch's and the record's head, and the few bytes
-	// by which zstd makes larger what does not compress.
+	// batchOverhead is kept free of them for what the wire adds to one record: the batch's and the record's head, and
+	// the few bytes by which zstd makes larger what does not compress.
 	batchOverhead = 4 << 10
 )
 
@@ -99,9 +100,9 @@ func (c Config) client() (*sarama.Config, error) {
 	return config, nil
 }
 
-// producer waits out an outage of a minute, so that publishing goes on by itself when the brokers are back; Append does not wait as
-// long. That is so when none of them answers (Metadata.Retry), and when they still name a leader that is dead (Producer.Retry). Idempotence
-// keeps a record that was sent twice from standing there twice.
+// producer waits out an outage of a minute, so that publishing goes on by itself when the brokers are back; Append does
+// not wait as long. That is so when none of them answers (Metadata.Retry), and when they still name a leader that is
+// dead (Producer.Retry). Idempotence keeps a record that was sent twice from standing there twice.
 func (c Config) producer() (*sarama.Config, error) {
 	config, err := c.client()
 	if err != nil {
@@ -122,9 +123,9 @@ func (c Config) producer() (*sarama.Config, error) {
 	return config, nil
 }
 
-// consumer delivers at once what is there, and everything in the order of offsets. What another producer has written in a transaction counts when
-// that was committed. The broker's committed offset is a hint that is
-// never used; a place that is out of range is never replaced by another in silence.
+// consumer delivers at once what is there, and everything in the order of offsets. What another producer has written in
+// a transaction counts when that was committed. The broker's committed offset is a hint that is never used; a place
+// that is out of range is never replaced by another in silence.
 func (c Config) consumer() (*sarama.Config, error) {
 	config, err := c.client()
 	if err != nil {

@@ -9,8 +9,9 @@ import (
 	"binnacle/events"
 )
 
-// classify makes an *events.Error of an error of the client library: the one place where it is translated. An error that is one
-// already, and nil, stay as they are. It is for what only reads or asks; publishError is for what may have been written.
+// classify makes an *events.Error of an error of the client library: the one place where it is translated. An error
+// that is one already, and nil, stay as they are. It is for what only reads or asks; publishError is for what may have
+// been written.
 func classify(op string, err error) error {
 	if err == nil {
 		return nil
@@ -33,8 +34,8 @@ func classify(op string, err error) error {
 	return events.Wrap(events.Transient, op, err, "Kafka cannot be used")
 }
 
-// publishError tells what is known of a record that the client library has given up on. Only a refusal that no attempt can have
-// preceded says that it is not in the log.
+// publishError tells what is known of a record that the client library has given up on. Only a refusal that no attempt
+// can have preceded says that it is not in the log.
 func publishError(op string, err error) error {
 	if errors.Is(err, sarama.ErrMessageSizeTooLarge) {
 		return events.Wrap(events.TooLarge, op, err, "the event is larger than the topic's max.message.bytes")
@@ -42,8 +43,8 @@ func publishError(op string, err error) error {
 	return events.Wrap(events.Unknown, op, err, "Kafka has not acknowledged the event; it may or may not be in the log")
 }
 
-// bounded calls a function of the client library, which knows no context, and waits no longer than ctx. The call itself ends by the
-// library's own timeouts.
+// bounded calls a function of the client library, which knows no context, and waits no longer than ctx. The call itself
+// ends by the library's own timeouts.
 func bounded[T any](ctx context.Context, call func() (T, error)) (T, error) {
 	type answer struct {
 		value T

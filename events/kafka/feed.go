@@ -14,15 +14,16 @@ import (
 
 const (
 	feedSuffix = "-feed"
-	// feedMessageBytes is the feed's max.message.bytes: the decision on a transaction of very many small resources is larger than the
-	// transaction, because hashes do not compress.
+	// feedMessageBytes is the feed's max.message.bytes: the decision on a transaction of very many small resources is
+	// larger than the transaction, because hashes do not compress.
 	feedMessageBytes = 64 << 20
 	// feedJSONBytes bounds the JSON of one decision before compression; a request to a broker may have 100 MiB.
 	feedJSONBytes = 96 << 20
 	// feedGroupBytes bounds the JSON that is handed to the client library at once.
 	feedGroupBytes = 4 << 20
 
-	// headerPrevious is the position of the decision before, an extension attribute: absent from the first one of a partition.
+	// headerPrevious is the position of the decision before, an extension attribute: absent from the first one of a
+	// partition.
 	headerPrevious = "ce_previous"
 )
 
@@ -33,10 +34,11 @@ var _ events.Feed = (*Feed)(nil)
 
 // Feed is the feed of decisions in a topic beside that of the log, with the same partitions.
 //
-// Kafka keeps a record that was sent twice by two producers, and after a failure it may keep a later record of a producer without an
-// earlier one. So each decision names the one before it, and a reader takes a decision only when it has taken that one: whatever was
-// written in between is a repetition, or came too early and stands there again further on. Decisions are sent by the client library's own
-// producer, many at once; Watermill's publisher sends one after the other.
+// Kafka keeps a record that was sent twice by two producers, and after a failure it may keep a later record of a
+// producer without an earlier one. So each decision names the one before it, and a reader takes a decision only when it
+// has taken that one: whatever was written in between is a repetition, or came too early and stands there again further
+// on. Decisions are sent by the client library's own producer, many at once; Watermill's publisher sends one after the
+// other.
 type Feed struct {
 	topic    string
 	logger   *slog.Logger
@@ -50,7 +52,8 @@ type Feed struct {
 	using  sync.WaitGroup // of the producer; only grows while closed is false
 }
 
-// feedPlace is how far a partition of the feed is known. Its lock is a channel, so that a caller can give up waiting for it.
+// feedPlace is how far a partition of the feed is known. Its lock is a channel, so that a caller can give up waiting
+// for it.
 type feedPlace struct {
 	lock  chan struct{}
 	known bool
@@ -59,7 +62,8 @@ type feedPlace struct {
 	marks []mark // ascending
 }
 
-// mark tells where in the topic to read from: the decision after the one at or before offset end-1 stands at or behind it.
+// mark tells where in the topic to read from: the decision after the one at or before offset end-1 stands at or behind
+// it.
 type mark struct{ end, place int64 }
 
 // feedMarks bounds the marks that are kept.

@@ -52,8 +52,8 @@ func (c *chain) take(l link) bool {
 	return true
 }
 
-// feedTail is how many records are read at first to find the end of the feed. It is more than what one publication holds: of what
-// stands there too early, some of what it follows is seen too.
+// feedTail is how many records are read at first to find the end of the feed. It is more than what one publication
+// holds: of what stands there too early, some of what it follows is seen too.
 const feedTail = 4_096
 
 // refresh makes the end of the feed known, as of now, and tells that of the topic.
@@ -90,7 +90,8 @@ func (f *Feed) refresh(ctx context.Context, partition int32, place *feedPlace) (
 	return extent.Next, nil
 }
 
-// follow takes what stands in [start, next) of a partition. An end of -1 stands for one that is not known: the first record is taken.
+// follow takes what stands in [start, next) of a partition. An end of -1 stands for one that is not known: the first
+// record is taken.
 func (f *Feed) follow(ctx context.Context, partition int32, start, next int64, c *chain) error {
 	return f.records(ctx, partition, start, next, func(raw *events.RawRecord, l link) error {
 		if c.end < 0 {
@@ -122,7 +123,8 @@ func (f *Feed) records(ctx context.Context, partition int32, start, next int64, 
 	})
 }
 
-// extentAttempts bounds how often the ends of a topic that was just made, or whose leader has just changed, are asked for.
+// extentAttempts bounds how often the ends of a topic that was just made, or whose leader has just changed, are asked
+// for.
 const extentAttempts = 8
 
 func (f *Feed) extent(ctx context.Context, partition int32) (end events.End, err error) {
@@ -193,7 +195,8 @@ func (f *Feed) Decisions(ctx context.Context, from events.Position, to int64, ha
 	return err
 }
 
-// find searches the topic, whose decisions ascend but for repetitions, for a place before the first decision at or after from.
+// find searches the topic, whose decisions ascend but for repetitions, for a place before the first decision at or
+// after from.
 func (f *Feed) find(ctx context.Context, from events.Position, low, high int64) (int64, error) {
 	first := low
 	for high-low > feedTail {

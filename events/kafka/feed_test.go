@@ -41,7 +41,8 @@ func TestKafkaIsAFeed(t *testing.T) {
 	})
 }
 
-// What may be decided (events.DecisionBytes) may be published, in the worst case: hashes and random ids hardly compress.
+// What may be decided (events.DecisionBytes) may be published, in the worst case: hashes and random ids hardly
+// compress.
 func TestTheLargestDecisionThatIsMadeFitsTheFeed(t *testing.T) {
 	config := ensured(t, newTopic(t))
 	feed := openFeed(t, config)

@@ -13,8 +13,8 @@ import (
 	"binnacle/events"
 )
 
-// restPause is how long a nacked batch rests before it comes again, and a seek that failed before it is asked again. joinPause is how long two
-// tries to join the group, or to read the partitions, are apart.
+// restPause is how long a nacked batch rests before it comes again, and a seek that failed before it is asked again.
+// joinPause is how long two tries to join the group, or to read the partitions, are apart.
 const (
 	restPause = 100 * time.Millisecond
 	joinPause = 250 * time.Millisecond
@@ -122,14 +122,16 @@ func (f *follower) Close() error {
 	return classify("kafka.Follower", err)
 }
 
-// pump makes the pump of a partition. What is known to come is what the brokers had when they last answered, and what this process appends.
+// pump makes the pump of a partition. What is known to come is what the brokers had when they last answered, and what
+// this process appends.
 func (f *follower) pump(partition int32, fetched interface{ HighWaterMarkOffset() int64 }, in <-chan *sarama.ConsumerMessage, out chan<- *sarama.ConsumerMessage, stop <-chan struct{}, pass pass) *pump {
 	return &pump{in: in, out: out, stop: stop, pass: pass, wait: gatherWait, coming: func(next int64, records int) bool {
 		return fetched.HighWaterMarkOffset() > next || f.log.traffic[partition].behind(next, records)
 	}}
 }
 
-// start asks where to begin with a partition, until it is told a place that the topic has, or ctx ends. Meanwhile health tells.
+// start asks where to begin with a partition, until it is told a place that the topic has, or ctx ends. Meanwhile
+// health tells.
 func (f *follower) start(ctx context.Context, partition int32) (int64, error) {
 	for {
 		next, err := f.place(ctx, partition)
@@ -203,8 +205,8 @@ func (f *follower) ended() {
 // maxIdle is how long a subscription may be without a session: rebalances and reseeks take a second or two.
 const maxIdle = 30 * time.Second
 
-// health tells of a partition that stands still, and of a subscription that gets no partitions: the subscriber below tries for ever
-// and tells only the operator's log.
+// health tells of a partition that stands still, and of a subscription that gets no partitions: the subscriber below
+// tries for ever and tells only the operator's log.
 func (f *follower) health() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -233,8 +235,8 @@ type consumerHook struct {
 	follower *follower
 }
 
-// WrapConsumerGroupHandler is called before each try to join the group. The subscriber rests when it can't reach any broker, but not when
-// only the group's coordinator is away.
+// WrapConsumerGroupHandler is called before each try to join the group. The subscriber rests when it can't reach any
+// broker, but not when only the group's coordinator is away.
 func (h consumerHook) WrapConsumerGroupHandler(inner sarama.ConsumerGroupHandler) sarama.ConsumerGroupHandler {
 	h.follower.restToJoin()
 	return &groupHandler{follower: h.follower, inner: inner}

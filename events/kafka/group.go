@@ -11,8 +11,8 @@ type groupHandler struct {
 	pass     pass // of the present session; set before its claims begin
 }
 
-// Setup moves each claim to its stored place. Mark only moves forward and Reset only back, and a fresh group stands nowhere, so both
-// are called. It waits for a place that cannot be had: the session's heartbeats go on meanwhile.
+// Setup moves each claim to its stored place. Mark only moves forward and Reset only back, and a fresh group stands
+// nowhere, so both are called. It waits for a place that cannot be had: the session's heartbeats go on meanwhile.
 func (h *groupHandler) Setup(session sarama.ConsumerGroupSession) error {
 	h.pass = h.follower.pass()
 	h.follower.began(1)
@@ -36,8 +36,8 @@ func (h *groupHandler) Cleanup(session sarama.ConsumerGroupSession) error {
 	return h.inner.Cleanup(session)
 }
 
-// ConsumeClaim gives the subscriber a claim of batches. When the pass is over the claim ends, with it the session, and the next
-// session's Setup seeks again.
+// ConsumeClaim gives the subscriber a claim of batches. When the pass is over the claim ends, with it the session, and
+// the next session's Setup seeks again.
 func (h *groupHandler) ConsumeClaim(session sarama.ConsumerGroupSession, claim sarama.ConsumerGroupClaim) error {
 	out := make(chan *sarama.ConsumerMessage)
 	stop, stopped := make(chan struct{}), make(chan struct{})

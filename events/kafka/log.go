@@ -1,14 +1,16 @@
 // Package kafka keeps the log in a Kafka topic: the log of the replica and the distributed variants.
 //
-// It is stock Watermill: watermill-kafka publishes and subscribes, and this package is what its hooks make of it. A marshaler and a
-// producer behind the Tracer hook tell each record's offset. A consumer behind the same hook puts batches of records where the
-// subscriber sees one message, so that a handler gets up to 1,000 records at a time and its ack lets the next batch come; and it
-// starts each partition where the projections stand, not where the broker thinks. ADR 2 tells why.
+// It is stock Watermill: watermill-kafka publishes and subscribes, and this package is what its hooks make of it. A
+// marshaler and a producer behind the Tracer hook tell each record's offset. A consumer behind the same hook puts
+// batches of records where the subscriber sees one message, so that a handler gets up to 1,000 records at a time and
+// its ack lets the next batch come; and it starts each partition where the projections stand, not where the broker
+// thinks. ADR 2 tells why.
 //
-// It promises, beside what events.Log does: Append ends within its timeout whatever the brokers do. When they are known to be away it
-// writes nothing and waits for them, until they have been away for as long as the timeout; from then on it refuses at once (kind
-// Transient), and Health tells. So a broker that is lost while others can replace it fails no write. Publishing and following go on by
-// themselves when the brokers are back; a place that the topic does not have is never replaced by another in silence, but shows in Health.
+// It promises, beside what events.Log does: Append ends within its timeout whatever the brokers do. When they are known
+// to be away it writes nothing and waits for them, until they have been away for as long as the timeout; from then on
+// it refuses at once (kind Transient), and Health tells. So a broker that is lost while others can replace it fails no
+// write. Publishing and following go on by themselves when the brokers are back; a place that the topic does not have
+// is never replaced by another in silence, but shows in Health.
 package kafka
 
 import (

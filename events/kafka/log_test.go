@@ -109,8 +109,8 @@ func driver(grouped bool) eventstest.Driver {
 	}
 }
 
-// groupPerFollower follows in a group of its own each time: the suite's followers want all partitions each, and members of one group
-// share them.
+// groupPerFollower follows in a group of its own each time: the suite's followers want all partitions each, and members
+// of one group share them.
 type groupPerFollower struct {
 	*kafka.Log
 	t      testing.TB

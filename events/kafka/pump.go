@@ -18,14 +18,15 @@ type pump struct {
 	out  chan<- *sarama.ConsumerMessage
 	stop <-chan struct{}
 	pass pass
-	// coming tells whether more records are known to come soon after those of a batch that ends before the offset next and has so many.
+	// coming tells whether more records are known to come soon after those of a batch that ends before the offset next
+	// and has so many.
 	coming func(next int64, records int) bool
 	wait   time.Duration // how long a batch waits for them at the most
 }
 
-// run pumps until in is closed, or stop, or the pass ends. Whatever is there goes into a batch at once; what comes while the handler is busy
-// makes the waiting batch larger, and a small one waits for what is known to come. So batches grow with the load, and a record that comes
-// alone never waits.
+// run pumps until in is closed, or stop, or the pass ends. Whatever is there goes into a batch at once; what comes
+// while the handler is busy makes the waiting batch larger, and a small one waits for what is known to come. So batches
+// grow with the load, and a record that comes alone never waits.
 func (p *pump) run() {
 	gathering := newBatch(p.pass.number)
 	var held *sarama.ConsumerMessage // did not fit into the batch before

@@ -7,7 +7,8 @@ import (
 	"github.com/IBM/sarama"
 )
 
-// seekingConsumer stands in for the client library's consumer when there is no group: its partitions start where seek says.
+// seekingConsumer stands in for the client library's consumer when there is no group: its partitions start where seek
+// says.
 type seekingConsumer struct {
 	sarama.Consumer
 	follower *follower

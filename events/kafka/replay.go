@@ -10,7 +10,8 @@ import (
 	"binnacle/events"
 )
 
-// replayIdle bounds how long a replay waits for records that must be there, and replayLook is how long it waits until it looks whether there are any.
+// replayIdle bounds how long a replay waits for records that must be there, and replayLook is how long it waits until
+// it looks whether there are any.
 const (
 	replayIdle = 30 * time.Second
 	replayLook = 250 * time.Millisecond
@@ -71,7 +72,8 @@ func read(ctx context.Context, client sarama.Client, topic string, logger *slog.
 	})
 }
 
-// replay hands on what comes until the offset to. done tells whether no record is left from an offset on, or why it can't come.
+// replay hands on what comes until the offset to. done tells whether no record is left from an offset on, or why it
+// can't come.
 func replay(ctx context.Context, in <-chan *sarama.ConsumerMessage, from events.Position, to int64, handle func([]events.RawRecord) error, done func(next int64) (bool, error)) error {
 	const op = "kafka.Replay"
 	look := time.NewTimer(replayLook)

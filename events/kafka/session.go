@@ -10,16 +10,17 @@ import (
 	"github.com/IBM/sarama"
 )
 
-// fallbackSessions are tried in turn when the brokers refuse the session timeout that is configured: the first is the least that they allow as
-// they come (group.min.session.timeout.ms).
+// fallbackSessions are tried in turn when the brokers refuse the session timeout that is configured: the first is the
+// least that they allow as they come (group.min.session.timeout.ms).
 func fallbackSessions() []time.Duration {
 	return []time.Duration{6 * time.Second, 10 * time.Second, 30 * time.Second}
 }
 
-// sessionAllowed gives the session timeout to use: the configured one, or the shortest longer one that the brokers allow, which it tells the
-// operator, because a takeover after a crash takes as long. It asks by what a new member asks first (KIP-394): the broker checks the
-// timeout and gives a member id, which is given back. When nobody can tell for as long as an append waits, the least stands that brokers allow as
-// they come: a node whose timeout is refused would never get a partition.
+// sessionAllowed gives the session timeout to use: the configured one, or the shortest longer one that the brokers
+// allow, which it tells the operator, because a takeover after a crash takes as long. It asks by what a new member asks
+// first (KIP-394): the broker checks the timeout and gives a member id, which is given back. When nobody can tell for
+// as long as an append waits, the least stands that brokers allow as they come: a node whose timeout is refused would
+// never get a partition.
 func sessionAllowed(ctx context.Context, client sarama.Client, config Config, logger *slog.Logger) time.Duration {
 	ctx, cancel := context.WithTimeout(ctx, config.AppendTimeout)
 	defer cancel()

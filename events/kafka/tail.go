@@ -11,9 +11,9 @@ import (
 	"binnacle/events"
 )
 
-// Not every offset of a topic holds a record: the control markers that end another producer's transactions take one each, and records of
-// a transaction that was aborted take no effect. Nobody is ever given them. So the end that counts is that of the last record, and not the one
-// that the brokers tell (the high watermark).
+// Not every offset of a topic holds a record: the control markers that end another producer's transactions take one
+// each, and records of a transaction that was aborted take no effect. Nobody is ever given them. So the end that counts
+// is that of the last record, and not the one that the brokers tell (the high watermark).
 
 // tail is where the records of a partition end, as far as it was looked at.
 type tail struct {
@@ -28,7 +28,8 @@ type tailPlace struct {
 	end    int64 // after the last record before mark
 }
 
-// of returns the end of the records before mark, the high watermark of now. appended is the end of what this process has appended itself.
+// of returns the end of the records before mark, the high watermark of now. appended is the end of what this process
+// has appended itself.
 func (t *tail) of(see fetcher, first, mark, appended int64) (int64, error) {
 	at := t.now(first, mark, appended)
 	if at.known && mark == at.mark {
@@ -66,8 +67,8 @@ func (t *tail) now(first, mark, appended int64) tailPlace {
 	return t.tailPlace
 }
 
-// lastRecord returns the end of the records in [base, mark): base, when there is none. It looks from the end on, because the last offset is
-// that of a record as a rule. stable is up to where all transactions have ended.
+// lastRecord returns the end of the records in [base, mark): base, when there is none. It looks from the end on,
+// because the last offset is that of a record as a rule. stable is up to where all transactions have ended.
 func lastRecord(see fetcher, base, mark int64) (end, stable int64, err error) {
 	for window := int64(1); ; window *= 64 {
 		start := max(base, mark-window)
@@ -81,8 +82,8 @@ func lastRecord(see fetcher, base, mark int64) (end, stable int64, err error) {
 func recordsIn(see fetcher, start, mark int64) (end, stable int64, err error) {
 	end, stable = start, mark
 	for next := start; next < mark; {
-		// Of what comes after the beginning of an open transaction, records outside of any transaction alone are certain. It may end at any
-		// moment, but then nobody has told which of its records were aborted.
+		// Of what comes after the beginning of an open transaction, records outside of any transaction alone are
+		// certain. It may end at any moment, but then nobody has told which of its records were aborted.
 		open := next >= stable
 		isolation := sarama.ReadCommitted
 		if open {
@@ -117,7 +118,8 @@ func recordsIn(see fetcher, start, mark int64) (end, stable int64, err error) {
 // errNothing is the error of brokers that give nothing of what they say that they have.
 var errNothing = errors.New("the brokers give no records from an offset that they say they have")
 
-// abortions follows the transactions that were aborted through the batches of one answer, as the protocol wants consumers to.
+// abortions follows the transactions that were aborted through the batches of one answer, as the protocol wants
+// consumers to.
 type abortions struct {
 	left   []*sarama.AbortedTransaction // ascending by their first offset
 	active map[int64]bool               // by producer

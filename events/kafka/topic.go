@@ -33,8 +33,8 @@ func oneOf(values ...string) func(string) bool {
 	return func(value string) bool { return slices.Contains(values, value) }
 }
 
-// settings are those of Kafka's topic configuration (https://kafka.apache.org/documentation/#topicconfigs). A message is a batch of records
-// on the wire, of at most so many bytes.
+// settings are those of Kafka's topic configuration (https://kafka.apache.org/documentation/#topicconfigs). A message
+// is a batch of records on the wire, of at most so many bytes.
 func settings(config Config, messageBytes int64) []setting {
 	list := []setting{
 		{"retention.ms", "-1", oneOf("-1"), "events are kept for ever"},
@@ -51,9 +51,9 @@ func settings(config Config, messageBytes int64) []setting {
 	return list
 }
 
-// EnsureTopic sees that the topic, and that of its feed, are there with the settings that the log's promises rest on. With create it makes
-// a topic that is not there; it never changes one that is. An error of kind Invalid names each setting that is wrong, its value and the
-// wanted one.
+// EnsureTopic sees that the topic, and that of its feed, are there with the settings that the log's promises rest on.
+// With create it makes a topic that is not there; it never changes one that is. An error of kind Invalid names each
+// setting that is wrong, its value and the wanted one.
 func EnsureTopic(ctx context.Context, config Config, create bool) error {
 	const op = "kafka.EnsureTopic"
 	config, err := config.withDefaults()
@@ -98,8 +98,8 @@ func ensure(ctx context.Context, admin sarama.ClusterAdmin, config Config, messa
 	return found, checkSettings(ctx, admin, config.Topic, list)
 }
 
-// Drop deletes the topic and that of its feed, and with them all events, and waits until the broker that was asked knows them no more. A topic
-// that is not there is no error.
+// Drop deletes the topic and that of its feed, and with them all events, and waits until the broker that was asked
+// knows them no more. A topic that is not there is no error.
 func Drop(ctx context.Context, config Config) error {
 	if err := DropFeed(ctx, config); err != nil {
 		return err
@@ -144,7 +144,8 @@ func connect(ctx context.Context, config Config) (sarama.ClusterAdmin, error) {
 	return bounded(ctx, func() (sarama.ClusterAdmin, error) { return sarama.NewClusterAdmin(config.Brokers, library) })
 }
 
-// describe gives a topic whose partitions all have leaders. A broker may not know a topic yet that another has just made.
+// describe gives a topic whose partitions all have leaders. A broker may not know a topic yet that another has just
+// made.
 func describe(ctx context.Context, admin sarama.ClusterAdmin, topic string) (*sarama.TopicMetadata, error) {
 	for attempt := 0; ; attempt++ {
 		topics, err := bounded(ctx, func() ([]*sarama.TopicMetadata, error) { return admin.DescribeTopics([]string{topic}) })

@@ -15,8 +15,9 @@ const (
 	watchTimeout = 3 * time.Second
 )
 
-// watch asks the brokers for the ends of the topic every second, so that an outage is known before an event is handed to the
-// producer, which would hold on to it: whoever appends meanwhile waits, and when that is in vain gets a plain "nothing was written".
+// watch asks the brokers for the ends of the topic every second, so that an outage is known before an event is handed
+// to the producer, which would hold on to it: whoever appends meanwhile waits, and when that is in vain gets a plain
+// "nothing was written".
 func (l *Log) watch(ctx context.Context) {
 	for {
 		asking, cancel := context.WithTimeout(ctx, watchTimeout)
@@ -80,8 +81,8 @@ func (l *Log) noteAway(err error) {
 	}
 }
 
-// present returns the outage that there is, or an error when the log is closed, or the outage lasts so long that nobody waits for its end
-// any more. The caller holds mu.
+// present returns the outage that there is, or an error when the log is closed, or the outage lasts so long that nobody
+// waits for its end any more. The caller holds mu.
 func (l *Log) present(op string) (*outage, error) {
 	switch {
 	case l.closed:

@@ -1,7 +1,7 @@
 // Package memory keeps a log in the memory of this process, for tests and for trying things out.
 //
-// It holds every record until the process ends and is bounded by nothing but the machine's memory: it is not for production. What
-// it acknowledges survives nothing; all other promises of the contract hold.
+// It holds every record until the process ends and is bounded by nothing but the machine's memory: it is not for
+// production. What it acknowledges survives nothing; all other promises of the contract hold.
 package memory
 
 import (
@@ -55,8 +55,8 @@ func (l *Log) Append(ctx context.Context, batch []events.Event) ([]events.Positi
 	return l.write(records)
 }
 
-// AppendRaw appends a record as it is, with the partition that its position names; offset and time are given by the log. It is for
-// tests of what follows the log: no event is checked.
+// AppendRaw appends a record as it is, with the partition that its position names; offset and time are given by the
+// log. It is for tests of what follows the log: no event is checked.
 func (l *Log) AppendRaw(record events.RawRecord) (events.Position, error) {
 	positions, err := l.write([]events.RawRecord{record})
 	if err != nil {

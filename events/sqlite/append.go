@@ -124,8 +124,8 @@ func (l *Log) write(ctx context.Context, rows []row) ([]events.Position, error) 
 	return nil, events.Wrap(events.Unknown, op, ctx.Err(), "the call ended while its events were being committed")
 }
 
-// commitAll commits what waits, over and over, until the queue is closed and empty. There is no linger: while one transaction
-// reaches the disk the next group gathers.
+// commitAll commits what waits, over and over, until the queue is closed and empty. There is no linger: while one
+// transaction reaches the disk the next group gathers.
 func (l *Log) commitAll() {
 	for {
 		group := l.queue.take()
@@ -147,7 +147,8 @@ func (l *Log) commitAll() {
 	}
 }
 
-// insertAll gives each row its offset, behind whatever any process has appended, and an append time that never goes back.
+// insertAll gives each row its offset, behind whatever any process has appended, and an append time that never goes
+// back.
 func (l *Log) insertAll(tx *sql.Tx, group []*request) error {
 	last, lastTime := int64(-1), int64(0)
 	if err := tx.Stmt(l.last).QueryRow().Scan(&last, &lastTime); err != nil && !errors.Is(err, sql.ErrNoRows) {

@@ -11,8 +11,8 @@ import (
 
 var _ events.Feed = (*Feed)(nil)
 
-// feedSchema lies beside the log: what is dropped with an index is elsewhere. Data is the JSON of events.EncodeDecision, by the record's
-// offset.
+// feedSchema lies beside the log: what is dropped with an index is elsewhere. Data is the JSON of
+// events.EncodeDecision, by the record's offset.
 const feedSchema = `CREATE TABLE IF NOT EXISTS feed ("offset" INTEGER PRIMARY KEY, data BLOB NOT NULL)`
 
 // Feed is the feed of decisions in a file, of the log's one partition.
@@ -65,7 +65,8 @@ func (f *Feed) check(ctx context.Context, op string, partition int32) error {
 	return nil
 }
 
-// Publish is events.Feed.Publish: all of the decisions or none, in one transaction. Nothing comes between its look at the end and its rows.
+// Publish is events.Feed.Publish: all of the decisions or none, in one transaction. Nothing comes between its look at
+// the end and its rows.
 func (f *Feed) Publish(ctx context.Context, decisions []events.Decision) error {
 	const op = "sqlite.Publish"
 	if err := events.CheckDecisions(decisions); err != nil || len(decisions) == 0 {
@@ -116,7 +117,8 @@ func (f *Feed) End(ctx context.Context, partition int32) (end int64, err error) 
 // feedBatchBytes bounds the JSON that is read at once.
 const feedBatchBytes = 4 << 20
 
-// Decisions is events.Feed.Decisions. No statement stays open while handle works: a long read would keep the write-ahead log growing.
+// Decisions is events.Feed.Decisions. No statement stays open while handle works: a long read would keep the
+// write-ahead log growing.
 func (f *Feed) Decisions(ctx context.Context, from events.Position, to int64, handle func([]events.Decision) error) error {
 	for from.Offset < to {
 		batch, err := f.read(ctx, from, to)

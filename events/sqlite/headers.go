@@ -7,8 +7,8 @@ import (
 	"binnacle/events"
 )
 
-// The form of a record's headers in their column: for each header its name and its value, each as a varint of 0 for nil or
-// length + 1, and the bytes. The form is stored: it never changes.
+// The form of a record's headers in their column: for each header its name and its value, each as a varint of 0 for nil
+// or length + 1, and the bytes. The form is stored: it never changes.
 
 func encodeHeaders(headers []events.Header) []byte {
 	if len(headers) == 0 {

@@ -1,7 +1,8 @@
 // Package sqlite keeps a log of one partition in a table of a SQLite file: the log of the standalone variant.
 //
-// Calls of Append that wait at the same time share one transaction and one sync of the disk. A record's offset is its row id, from 0
-// on without gaps. Followers are told of appends inside the process; those of another process are seen within 250 ms.
+// Calls of Append that wait at the same time share one transaction and one sync of the disk. A record's offset is its
+// row id, from 0 on without gaps. Followers are told of appends inside the process; those of another process are seen
+// within 250 ms.
 package sqlite
 
 import (
@@ -26,7 +27,8 @@ var (
 	_ events.Identifier = (*Log)(nil)
 )
 
-// schema of the log. Append time is in milliseconds of Unix time; headers are in the form of encodeHeaders, NULL when there are none.
+// schema of the log. Append time is in milliseconds of Unix time; headers are in the form of encodeHeaders, NULL when
+// there are none.
 const schema = `CREATE TABLE IF NOT EXISTS log (
 	"offset" INTEGER PRIMARY KEY,
 	time     INTEGER NOT NULL,

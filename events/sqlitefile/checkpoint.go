@@ -9,16 +9,16 @@ import (
 )
 
 const (
-	// walBound is the size of the write-ahead log, in bytes, above which the writer is held for as long as it takes to start the
-	// log again from its beginning. Without that a busy writer lets it grow without end (2.4 GB were seen).
+	// walBound is the size of the write-ahead log, in bytes, above which the writer is held for as long as it takes to
+	// start the log again from its beginning. Without that a busy writer lets it grow without end (2.4 GB were seen).
 	walBound = 64 << 20
-	// checkpointEvery is how long commits gather before their pages move from the write-ahead log into the database: long enough
-	// that a page that many commits touch is moved once.
+	// checkpointEvery is how long commits gather before their pages move from the write-ahead log into the database:
+	// long enough that a page that many commits touch is moved once.
 	checkpointEvery = 500 * time.Millisecond
 )
 
-// startKeeper runs the checkpoints beside the writer, on a connection of their own: the committer, which SQLite would have do it,
-// never pays.
+// startKeeper runs the checkpoints beside the writer, on a connection of their own: the committer, which SQLite would
+// have do it, never pays.
 func (f *File) startKeeper() {
 	ctx, cancel := context.WithCancel(context.Background())
 	f.stop = cancel
@@ -46,8 +46,8 @@ func (f *File) startKeeper() {
 	})
 }
 
-// restart moves the rest of the pages while the writer is held, so that the next commit writes to the beginning of the write-ahead
-// log again. When a reader is in the way it is tried again after the next checkpoint.
+// restart moves the rest of the pages while the writer is held, so that the next commit writes to the beginning of the
+// write-ahead log again. When a reader is in the way it is tried again after the next checkpoint.
 func (f *File) restart(ctx context.Context) error {
 	conn, err := f.Write.Conn(ctx)
 	if err != nil {

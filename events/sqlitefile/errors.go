@@ -30,8 +30,8 @@ const (
 	codeIOWrite = codeIO | 3<<8 // extended: a write beyond what a quota or a limit of the process allows; a disk with no room is codeFull
 )
 
-// Classify makes an *events.Error of an error that came from a file: the one place where the drivers translate SQLite's errors. An
-// error that is one already, and nil, stay as they are.
+// Classify makes an *events.Error of an error that came from a file: the one place where the drivers translate SQLite's
+// errors. An error that is one already, and nil, stay as they are.
 func Classify(op string, err error) error {
 	if err == nil {
 		return nil
@@ -83,7 +83,8 @@ func Classify(op string, err error) error {
 	return events.Wrap(events.Internal, op, err, "SQLite refused a statement")
 }
 
-// isTooLarge tells whether a statement is beyond a limit of SQLite (https://www.sqlite.org/limits.html), which only its text tells.
+// isTooLarge tells whether a statement is beyond a limit of SQLite (https://www.sqlite.org/limits.html), which only its
+// text tells.
 func isTooLarge(failed *sqlite.Error) bool {
 	return slices.ContainsFunc([]string{"Expression tree is too large", "parser stack overflow", "too many terms in compound SELECT", "too many SQL variables", "tables in a join"},
 		func(limit string) bool { return strings.Contains(failed.Error(), limit) })
@@ -95,9 +96,10 @@ func isFull(err error) bool {
 	return errors.As(err, &failed) && (failed.Code()&0xff == codeFull || failed.Code() == codeIOWrite)
 }
 
-// classifyCommit is Classify for COMMIT. A page that could not be written to the write-ahead log leaves the transaction without its end there
-// (https://www.sqlite.org/fileformat2.html#the_write_ahead_log: only frames up to a commit frame with a right checksum count), and SQLite has rolled it back. When the disk
-// failed later than that the next opening of the file may find the transaction.
+// classifyCommit is Classify for COMMIT. A page that could not be written to the write-ahead log leaves the transaction
+// without its end there (https://www.sqlite.org/fileformat2.html#the_write_ahead_log: only frames up to a commit frame
+// with a right checksum count), and SQLite has rolled it back. When the disk failed later than that the next opening of
+// the file may find the transaction.
 func classifyCommit(op string, err error) error {
 	var failed *sqlite.Error
 	if errors.As(err, &failed) && failed.Code()&0xff == codeIO && failed.Code() != codeIOWrite {

@@ -1,10 +1,10 @@
 // Package sqlitefile opens the one SQLite file that holds the log, the blobs and the index of the standalone variant.
 //
-// The drivers share one handle, so that writers queue inside the process for the one writer that SQLite allows, readers never wait
-// for writers (write-ahead log), and the write-ahead log stays bounded. It promises: what [File.Durable] committed survives a crash
-// of the machine, and so does all that was committed before it; what [File.Relaxed] committed survives a crash of this process, and
-// after a crash of the machine its latest transactions may be missing, never an earlier one alone. Drivers use database/sql; the
-// SQLite library shows here and nowhere else.
+// The drivers share one handle, so that writers queue inside the process for the one writer that SQLite allows, readers
+// never wait for writers (write-ahead log), and the write-ahead log stays bounded. It promises: what [File.Durable]
+// committed survives a crash of the machine, and so does all that was committed before it; what [File.Relaxed]
+// committed survives a crash of this process, and after a crash of the machine its latest transactions may be missing,
+// never an earlier one alone. Drivers use database/sql; the SQLite library shows here and nowhere else.
 package sqlitefile
 
 import (
@@ -28,11 +28,13 @@ import (
 
 // File is an open file. Its methods are safe for concurrent use.
 type File struct {
-	// Write is the one connection that writes. Prefer Durable and Relaxed, which say how safe a transaction has to be; a statement
-	// that is prepared here runs in their transactions by Tx.Stmt without being parsed again. Transactions begin IMMEDIATE.
+	// Write is the one connection that writes. Prefer Durable and Relaxed, which say how safe a transaction has to be;
+	// a statement that is prepared here runs in their transactions by Tx.Stmt without being parsed again. Transactions
+	// begin IMMEDIATE.
 	Write *sql.DB
-	// Read is a pool of connections that see what was committed when their statement, or their transaction, began. They refuse to
-	// write. A reader that stays open for long keeps the write-ahead log from being reused: it grows meanwhile.
+	// Read is a pool of connections that see what was committed when their statement, or their transaction, began. They
+	// refuse to write. A reader that stays open for long keeps the write-ahead log from being reused: it grows
+	// meanwhile.
 	Read *sql.DB
 
 	path            string
@@ -62,12 +64,13 @@ const (
 	normal level = "NORMAL"
 )
 
-// pageSize is the size of a database page in bytes, of files that are new. Small commits, which touch a row or two on each of many pages, would
-// rather have SQLite's 4,096; searches in a large file would not: the pages above the leaves have to fit into the caches of the connections.
+// pageSize is the size of a database page in bytes, of files that are new. Small commits, which touch a row or two on
+// each of many pages, would rather have SQLite's 4,096; searches in a large file would not: the pages above the leaves
+// have to fit into the caches of the connections.
 const pageSize = 8192
 
-// Open opens the file at path and makes it, and its folder, when there is none. Only one process should write to it at a time;
-// a second one waits up to 5 seconds for each transaction of the first.
+// Open opens the file at path and makes it, and its folder, when there is none. Only one process should write to it at
+// a time; a second one waits up to 5 seconds for each transaction of the first.
 func Open(path string, logger *slog.Logger) (*File, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
@@ -79,9 +82,9 @@ func Open(path string, logger *slog.Logger) (*File, error) {
 	return open(&File{path: path, logger: logger, synchronous: normal, walBound: walBound, checkpointEvery: checkpointEvery})
 }
 
-// OpenMemory opens a file that is gone when it is closed, for tests and the memory variant: a file in the system's temporary folder
-// that is never synced, so it lives in the page cache. It behaves as a file of Open in all but durability, which SQLite's own
-// in-memory databases do not: their readers and writers exclude each other.
+// OpenMemory opens a file that is gone when it is closed, for tests and the memory variant: a file in the system's
+// temporary folder that is never synced, so it lives in the page cache. It behaves as a file of Open in all but
+// durability, which SQLite's own in-memory databases do not: their readers and writers exclude each other.
 func OpenMemory(logger *slog.Logger) (*File, error) {
 	folder, err := os.MkdirTemp("", "binnacle-memory-")
 	if err != nil {
@@ -163,14 +166,16 @@ func (f *File) check(op string) error {
 // Path is the absolute path of the file.
 func (f *File) Path() string { return f.path }
 
-// starvedRest is how long after there was no room for what is made from the log nothing is added to the log. Who makes it tries again sooner.
+// starvedRest is how long after there was no room for what is made from the log nothing is added to the log. Who makes
+// it tries again sooner.
 const starvedRest = time.Second
 
-// Durable runs fn in a transaction and returns when it survives a crash of the machine: the log's. Others see it before that, but what they
-// write on it is never there without it. fn must not keep the transaction, and must not ask for another one. After an error nothing of it
-// is in the file, except with kind Unknown: then the disk failed, and it may be. A disk that could not be synced once isn't trusted again:
-// every later call fails until the file is opened anew. While the disk has no room for transactions of Relaxed, which are made from those
-// of Durable, it has none for these: what the log takes and nobody can project would be of unknown outcome for its sender.
+// Durable runs fn in a transaction and returns when it survives a crash of the machine: the log's. Others see it before
+// that, but what they write on it is never there without it. fn must not keep the transaction, and must not ask for
+// another one. After an error nothing of it is in the file, except with kind Unknown: then the disk failed, and it may
+// be. A disk that could not be synced once isn't trusted again: every later call fails until the file is opened anew.
+// While the disk has no room for transactions of Relaxed, which are made from those of Durable, it has none for these:
+// what the log takes and nobody can project would be of unknown outcome for its sender.
 func (f *File) Durable(ctx context.Context, fn func(*sql.Tx) error) error {
 	const op = "sqlitefile.Durable"
 	if lost := f.unsafe.Load(); lost != nil {
@@ -188,8 +193,9 @@ func (f *File) Durable(ctx context.Context, fn func(*sql.Tx) error) error {
 	return f.sync(op)
 }
 
-// sync waits for the disk. The writer is free meanwhile: a connection of the level FULL would hold it. The write-ahead log is opened each time, because
-// SQLite may have put another one in its place; it keeps no locks on this one, which closing it would end.
+// sync waits for the disk. The writer is free meanwhile: a connection of the level FULL would hold it. The write-ahead
+// log is opened each time, because SQLite may have put another one in its place; it keeps no locks on this one, which
+// closing it would end.
 func (f *File) sync(op string) error {
 	if f.synchronous == off {
 		return nil
@@ -221,7 +227,8 @@ func (f *File) moved() error {
 	return err
 }
 
-// Lost tells why nothing can be made durable until the program starts again and opens the file anew; nil: it can. It looks at the disk.
+// Lost tells why nothing can be made durable until the program starts again and opens the file anew; nil: it can. It
+// looks at the disk.
 func (f *File) Lost() error {
 	if lost := f.unsafe.Load(); lost != nil {
 		return events.Wrap(events.Transient, "sqlitefile.Lost", lost.Err, "%s", lost.Text)
@@ -243,8 +250,8 @@ func (f *File) Usable() error {
 	return nil
 }
 
-// Relaxed is Durable without waiting for the disk: what can be made again from the log. With a context of [File.Joining] fn runs in that
-// transaction.
+// Relaxed is Durable without waiting for the disk: what can be made again from the log. With a context of
+// [File.Joining] fn runs in that transaction.
 func (f *File) Relaxed(ctx context.Context, fn func(*sql.Tx) error) error {
 	const op = "sqlitefile.Relaxed"
 	if j, joins := ctx.Value(joinedKey{}).(joined); joins && j.file == f {
@@ -268,8 +275,9 @@ type joined struct {
 
 type joinedKey struct{}
 
-// Joining returns a context with which [File.Relaxed] takes part in a transaction of the file that is open, so that what belongs together
-// costs one commit. It takes effect when that transaction commits. It is for the goroutine of the transaction.
+// Joining returns a context with which [File.Relaxed] takes part in a transaction of the file that is open, so that
+// what belongs together costs one commit. It takes effect when that transaction commits. It is for the goroutine of the
+// transaction.
 func (f *File) Joining(ctx context.Context, tx *sql.Tx) context.Context {
 	return context.WithValue(ctx, joinedKey{}, joined{f, tx})
 }

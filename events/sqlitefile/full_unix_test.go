@@ -15,8 +15,9 @@ import (
 	"binnacle/events"
 )
 
-// limitFiles lets no file that this process writes grow beyond a size, until the test ends or lift is called: setrlimit(2), RLIMIT_FSIZE. A write
-// beyond it fails as one on a disk with no room does, in whatever statement it is, COMMIT above all.
+// limitFiles lets no file that this process writes grow beyond a size, until the test ends or lift is called:
+// setrlimit(2), RLIMIT_FSIZE. A write beyond it fails as one on a disk with no room does, in whatever statement it is,
+// COMMIT above all.
 func limitFiles(t *testing.T, bytes int64) (lift func()) {
 	t.Helper()
 	signal.Ignore(syscall.SIGXFSZ)

@@ -13,8 +13,9 @@ import (
 	"binnacle/events"
 )
 
-// The library interrupts a statement only until its first row is there: one that then looks for the next row for a minute would go on for that long after
-// its call has ended. Readers' connections are therefore wrapped: as long as rows are open, the end of the context interrupts SQLite.
+// The library interrupts a statement only until its first row is there: one that then looks for the next row for a
+// minute would go on for that long after its call has ended. Readers' connections are therefore wrapped: as long as
+// rows are open, the end of the context interrupts SQLite.
 
 // readConnector opens connections whose statements end with their contexts.
 type readConnector struct {

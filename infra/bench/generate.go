@@ -162,7 +162,8 @@ func loadGenerator(ctx context.Context, paths []string, seed uint64, out *termin
 	return loader.Generator()
 }
 
-// patientsFor is how many patients give so many resources together with what they share, and how many resources that are.
+// patientsFor is how many patients give so many resources together with what they share, and how many resources that
+// are.
 func patientsFor(g *generate.Generator, resources int64) (patients uint64, all int64) {
 	for _, s := range g.Shared() {
 		all += int64(s.Resources)

@@ -8,7 +8,8 @@ import (
 	"strings"
 )
 
-// lived are the types of one life, each with what it says; the first argument is the id of the life, the second a day of birth. Each refers to some that come before it.
+// lived are the types of one life, each with what it says; the first argument is the id of the life, the second a day
+// of birth. Each refers to some that come before it.
 var lived = [...]struct{ name, body string }{ //nolint:gochecknoglobals // a constant that Go can't write as one
 	{"Organization", `"name":"Ward %[1]s"`},
 	{"Practitioner", `"name":[{"family":"Bench%[1]s","given":["Ada"]}]`},
@@ -21,7 +22,8 @@ var lived = [...]struct{ name, body string }{ //nolint:gochecknoglobals // a con
 	{"DiagnosticReport", `"status":"final","code":{"coding":[{"system":"http://loinc.org","code":"51990-0"}]},"subject":{"reference":"Patient/%[1]s"},"encounter":{"reference":"Encounter/%[1]s"},"result":[{"reference":"Observation/%[1]s"}],"effectiveDateTime":"2024-05-01T09:25:00Z"`},
 }
 
-// living makes the requests of one client: resources of nine types that refer to each other are created, read, updated and, the last first, deleted, and then the next nine.
+// living makes the requests of one client: resources of nine types that refer to each other are created, read, updated
+// and, the last first, deleted, and then the next nine.
 func living(r *rand.Rand) func() benchRequest {
 	step, id, born := 0, "", ""
 	return func() benchRequest {

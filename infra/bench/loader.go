@@ -13,8 +13,8 @@ import (
 	"binnacle/infra/load"
 )
 
-// loader sends the requests of one measurement. It runs on the machine that it measures, so it is lean: a client of net/http takes as much of
-// the processor for a small request as the server that answers.
+// loader sends the requests of one measurement. It runs on the machine that it measures, so it is lean: a client of
+// net/http takes as much of the processor for a small request as the server that answers.
 type loader struct {
 	client *fasthttp.Client
 	base   string // of the FHIR API, no slash at the end

@@ -25,7 +25,8 @@ import (
 	"binnacle/infra/parts"
 )
 
-// processWatch samples the memory and CPU time of the process that listens at a loopback URL, from /proc, and the CPU time of others beside it.
+// processWatch samples the memory and CPU time of the process that listens at a loopback URL, from /proc, and the CPU
+// time of others beside it.
 type processWatch struct {
 	pid    int // 0: not visible
 	others []int
@@ -60,7 +61,8 @@ func watchProcesses(base string, beside []string) *processWatch {
 	return w
 }
 
-// Result returns the peak of resident memory in bytes and the CPU time used per second, in cores, by the process and by the others.
+// Result returns the peak of resident memory in bytes and the CPU time used per second, in cores, by the process and by
+// the others.
 func (w *processWatch) Result(elapsed time.Duration) (rss int64, cores, beside float64) {
 	close(w.stop)
 	<-w.ended
@@ -80,7 +82,8 @@ func addresses(list []string) []string {
 	return urls
 }
 
-// familyTime is the CPU time of processes and their children, those that have ended included: Postgres has one for each connection.
+// familyTime is the CPU time of processes and their children, those that have ended included: Postgres has one for each
+// connection.
 func familyTime(parents []int) (total time.Duration) {
 	if len(parents) == 0 {
 		return 0
@@ -126,7 +129,8 @@ func cpuTime(pid int) time.Duration {
 	return ticks(fields[11:13])
 }
 
-// statFields are the fields of /proc/PID/stat after the name: the parent is the second of them, times begin with the twelfth (proc(5)).
+// statFields are the fields of /proc/PID/stat after the name: the parent is the second of them, times begin with the
+// twelfth (proc(5)).
 func statFields(pid int) []string {
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {

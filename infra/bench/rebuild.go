@@ -34,8 +34,8 @@ func (s *benchServer) Rebuild(ctx context.Context) (summary rebuild.Summary, err
 	return summary, json.Unmarshal(out, &summary)
 }
 
-// measureRebuild rebuilds the index from the log twice: alone, and while clients read. The latency of a rebuild is the pause that commits made at its
-// switch.
+// measureRebuild rebuilds the index from the log twice: alone, and while clients read. The latency of a rebuild is the
+// pause that commits made at its switch.
 func (c *benchRunCommand) measureRebuild(ctx context.Context, out *terminal.Output, server *benchServer, reads workload, report *benchReport) error {
 	rebuild := func(name string) error {
 		summary, err := server.Rebuild(ctx)

@@ -8,7 +8,8 @@ import (
 	"strconv"
 )
 
-// smallTransaction makes a transaction as a clinic's program sends it: a patient, and an observation of this patient (1.1 kB).
+// smallTransaction makes a transaction as a clinic's program sends it: a patient, and an observation of this patient
+// (1.1 kB).
 func smallTransaction(r *rand.Rand) benchRequest {
 	name := r.Uint64()
 	id := fmt.Sprintf("urn:uuid:%08x-%04x-4%03x-a%03x-%012x", uint32(r.Uint64()), uint16(r.Uint64()), r.Uint64()&0xfff, r.Uint64()&0xfff, r.Uint64()>>16)
@@ -25,8 +26,8 @@ func smallTransaction(r *rand.Rand) benchRequest {
 // scatteredUpdates is the number of resources that one request of that workload updates.
 const scatteredUpdates = 50
 
-// scatter makes a transaction that changes observations which were written far from each other: a shuffled list of the sample is gone
-// through, so none comes twice before all have come.
+// scatter makes a transaction that changes observations which were written far from each other: a shuffled list of the
+// sample is gone through, so none comes twice before all have come.
 func (s *sample) scatter(r *rand.Rand) benchRequest {
 	s.mu.Lock()
 	if s.shuffled == nil {

@@ -64,7 +64,8 @@ func (s *singles) failures() []string {
 	return slices.Clone(s.failed)
 }
 
-// Three brokers with the times that they come with, and three partitions, so that each leads one; one of them coordinates the group.
+// Three brokers with the times that they come with, and three partitions, so that each leads one; one of them
+// coordinates the group.
 func TestABrokerIsLostUnderLoadWithoutAFailedWrite(t *testing.T) {
 	r := dice(t)
 	c := startCluster(t, servers.Shape{Kafka: 3, Cassandra: 1, Postgres: 1, Unhurried: true})
@@ -141,7 +142,8 @@ func TestABrokerIsLostUnderLoadWithoutAFailedWrite(t *testing.T) {
 	i.run("verify", "--deep")
 }
 
-// progress waits until every writer has written some more, or one has failed; it returns how many all have written more.
+// progress waits until every writer has written some more, or one has failed; it returns how many all have written
+// more.
 func (s *singles) progress(t *testing.T, after string, since map[string]int) (more int) {
 	t.Helper()
 	const enough = 20

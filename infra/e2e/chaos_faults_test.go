@@ -236,7 +236,8 @@ func operate(f *fleet, seen *history, client int, choices *rand.Rand, stop <-cha
 // patience is how long an operation is tried again before its outcome is called unknown.
 const patience = 30 * time.Second
 
-// perform asks random nodes until one gives an answer that stands. A write carries one Idempotency-Key through all its tries.
+// perform asks random nodes until one gives an answer that stands. A write carries one Idempotency-Key through all its
+// tries.
 func perform(f *fleet, in asked, key string) answered {
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(30 * time.Millisecond) {
 		if out, stands := attempt(f.any()+"/Patient/"+in.ID, in, key); stands {

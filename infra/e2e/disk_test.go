@@ -56,7 +56,8 @@ func TestAFolderThatCannotBeWrittenIsToldAtTheStart(t *testing.T) {
 	n.do(http.StatusOK, "GET", "/Patient/"+id, "")
 }
 
-// failing runs a command that should end by itself, with an error; it returns what it printed and the exit code, -1 when it had to be killed.
+// failing runs a command that should end by itself, with an error; it returns what it printed and the exit code, -1
+// when it had to be killed.
 func (i *installation) failing(args ...string) (string, int) {
 	i.t.Helper()
 	ctx, cancel := context.WithTimeout(i.t.Context(), time.Minute)
@@ -141,7 +142,8 @@ func TestADamagedFileIsToldAndNeverReadAsSomethingElse(t *testing.T) {
 	})
 }
 
-// readDamaged starts a node on a damaged file. It may refuse to start; if it starts it gives the right content or an error.
+// readDamaged starts a node on a damaged file. It may refuse to start; if it starts it gives the right content or an
+// error.
 func (i *installation) readDamaged(t *testing.T, ids []string, contents map[string]string) {
 	t.Helper()
 	n := i.launch(freeAddress(t))

@@ -12,7 +12,8 @@ import (
 
 // The environment of the tests of faults.
 const (
-	// envRounds lengthens them: so many times the faults of the short form, which is 1. Ten is what `./task test:faults` runs.
+	// envRounds lengthens them: so many times the faults of the short form, which is 1. Ten is what `./task
+	// test:faults` runs.
 	envRounds = "BINNACLE_FAULT_ROUNDS"
 	// envSeed repeats the choices of an earlier run; what the machine's clock and scheduler add can't be repeated.
 	envSeed = "BINNACLE_FAULT_SEED"

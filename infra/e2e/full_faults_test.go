@@ -22,7 +22,8 @@ type smallDisk struct {
 	room func() *node
 }
 
-// limited starts a node of whose files none may grow much: setrlimit(2), RLIMIT_FSIZE. It needs no rights; room comes with a restart.
+// limited starts a node of whose files none may grow much: setrlimit(2), RLIMIT_FSIZE. It needs no rights; room comes
+// with a restart.
 func limited(t *testing.T, i *installation) smallDisk {
 	t.Helper()
 	i.start().stop()
@@ -43,8 +44,8 @@ func limited(t *testing.T, i *installation) smallDisk {
 // ballast is the file that takes the room.
 const ballast = "ballast"
 
-// mounted starts a node whose folder is a small file system of its own, in a mount namespace of its own: write(2) gives ENOSPC there. Room comes
-// when a large file is removed, and the node runs on.
+// mounted starts a node whose folder is a small file system of its own, in a mount namespace of its own: write(2) gives
+// ENOSPC there. Room comes when a large file is removed, and the node runs on.
 func mounted(t *testing.T, i *installation) smallDisk {
 	t.Helper()
 	script := fmt.Sprintf(`mount -t tmpfs -o size=24m binnacle "$BINNACLE_DATA" && dd if=/dev/zero of="$BINNACLE_DATA/%s" bs=1M count=20 2>/dev/null && exec "$@"`, ballast)

@@ -268,7 +268,8 @@ func (n *node) probe(path string) int {
 	return response.StatusCode
 }
 
-// metric returns the sum of a metric's samples that have some labels; -1 when nobody answers, or what is there is no number.
+// metric returns the sum of a metric's samples that have some labels; -1 when nobody answers, or what is there is no
+// number.
 func (n *node) metric(name string, labels ...string) float64 {
 	r, err := send(n.root+"/metrics", http.MethodGet, "")
 	if err != nil {

@@ -30,7 +30,8 @@ type asked struct {
 	Version int64  `json:",omitempty"` // of If-Match
 }
 
-// answered is what the server said to it. Unknown: it never said so; the operation may take effect at any later time, or never.
+// answered is what the server said to it. Unknown: it never said so; the operation may take effect at any later time,
+// or never.
 type answered struct {
 	Unknown bool   `json:",omitempty"`
 	Status  int    `json:",omitempty"`
@@ -45,8 +46,8 @@ type register struct {
 	value   string
 }
 
-// step tells whether a resource in a state may answer so, and what it is afterwards. An unknown operation either takes effect
-// here, or, because the checker may put it at the very end, where nobody looks any more.
+// step tells whether a resource in a state may answer so, and what it is afterwards. An unknown operation either takes
+// effect here, or, because the checker may put it at the very end, where nobody looks any more.
 func step(state register, in asked, out answered) (bool, register) {
 	changed := func(exists bool) register {
 		return register{version: state.version + 1, exists: exists, value: in.Value}
@@ -145,7 +146,8 @@ func (h *history) begin(client int, in asked) func(answered) {
 	}
 }
 
-// check holds the history against the model. What failed is kept in the folder, to be read and to be looked at in a browser.
+// check holds the history against the model. What failed is kept in the folder, to be read and to be looked at in a
+// browser.
 func (h *history) check(t *testing.T, folder string) {
 	t.Helper()
 	unknown := 0

@@ -23,7 +23,8 @@ func appended(t *testing.T, i *installation, before int) {
 	}
 }
 
-// The first request is in the log and nobody decides: on its own node a duplicate is told so, on another one it waits for the one outcome.
+// The first request is in the log and nobody decides: on its own node a duplicate is told so, on another one it waits
+// for the one outcome.
 func TestADuplicateOnAnotherNodeWaitsAndGetsTheFirstOutcome(t *testing.T) {
 	i := newInstallation(t, watched, "distributed", needs(t))
 	projector := i.start("--only", "project")
@@ -78,7 +79,8 @@ func TestADuplicateOnAnotherNodeWaitsAndGetsTheFirstOutcome(t *testing.T) {
 		t.Errorf("another request under the key: got %d %v, want 422", other.status, other.err)
 	}
 
-	// The node of the first request dies while it is in flight: no lock outlives it, and the request is neither lost nor done twice.
+	// The node of the first request dies while it is in flight: no lock outlives it, and the request is neither lost
+	// nor done twice.
 	before = records(i)
 	signal(syscall.SIGSTOP)
 	lost := ask(doors[0], "two", "a")

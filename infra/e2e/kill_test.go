@@ -12,7 +12,8 @@ func TestAKilledServerLosesNothingAcknowledgedAndDoublesNothing(t *testing.T) {
 	killWhileImporting(t, "standalone", sampleFolder, 3)
 }
 
-// killWhileImporting kills a server with SIGKILL again and again while files are imported and clients write, and looks for what was acknowledged.
+// killWhileImporting kills a server with SIGKILL again and again while files are imported and clients write, and looks
+// for what was acknowledged.
 func killWhileImporting(t *testing.T, variant, sample string, kills int) {
 	t.Helper()
 	i := newInstallation(t, plain, variant, addresses(t, variant))

@@ -22,7 +22,8 @@ type ledger struct {
 
 func newLedger() *ledger { return &ledger{ids: map[string]bool{}} }
 
-// write creates resources one after the other, each until it is acknowledged, under one idempotency key. Every try asks for the server to ask.
+// write creates resources one after the other, each until it is acknowledged, under one idempotency key. Every try asks
+// for the server to ask.
 func (l *ledger) write(base func() string, writer int, stop <-chan struct{}) {
 	for n := 0; ; n++ {
 		key := fmt.Sprintf(`"writer-%d-%d"`, writer, n)
@@ -87,7 +88,8 @@ func (l *ledger) count() int {
 	return len(l.ids)
 }
 
-// fingerprint reads all resources of types through searches, and returns for each type how many there are and a hash of their bytes.
+// fingerprint reads all resources of types through searches, and returns for each type how many there are and a hash of
+// their bytes.
 func fingerprint(t *testing.T, n *node, kinds map[string]int) map[string]string {
 	t.Helper()
 	prints := map[string]string{}

@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// costly are searches that take seconds among many resources: by conditions, orders, totals, includes, chains, several types at once, and long lists (IDS).
+// costly are searches that take seconds among many resources: by conditions, orders, totals, includes, chains, several
+// types at once, and long lists (IDS).
 var costly = []string{
 	"Observation?_sort=code,status,date&_count=1000",
 	"Observation?_total=accurate&date=ge1900&value-quantity=gt0&status=final&_count=0",
@@ -25,7 +26,8 @@ var costly = []string{
 	"Patient/_search?_has:Observation:patient:encounter=IDS&_total=accurate",
 }
 
-// TestNoSearchRunsPastItsLimit: neither a statement of the database nor what is done between two of them, by GET and by POST; and writes go on beside.
+// TestNoSearchRunsPastItsLimit: neither a statement of the database nor what is done between two of them, by GET and by
+// POST; and writes go on beside.
 func TestNoSearchRunsPastItsLimit(t *testing.T) {
 	const limit, late = 15 * time.Millisecond, 2 * time.Second // a machine that others use is late by itself
 	for _, variant := range []string{"standalone", "distributed"} {

@@ -15,7 +15,8 @@ import (
 	"binnacle/events"
 )
 
-// sequence is one resource of one tenant that is written over and over: the n-th text becomes version n, if nothing is lost, doubled or out of order.
+// sequence is one resource of one tenant that is written over and over: the n-th text becomes version n, if nothing is
+// lost, doubled or out of order.
 type sequence struct {
 	tenant  string
 	written atomic.Int64 // versions that were acknowledged

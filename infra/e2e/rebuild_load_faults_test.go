@@ -17,7 +17,8 @@ import (
 	"time"
 )
 
-// part is how many bundles of the whole sample a rebuild is shown with in the short form: enough for it to be killed on its way.
+// part is how many bundles of the whole sample a rebuild is shown with in the short form: enough for it to be killed on
+// its way.
 const part = 20
 
 // partOfSample makes a folder of the bundles that others refer to and so many more.

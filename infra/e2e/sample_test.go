@@ -109,8 +109,8 @@ var (
 	ids        = regexp.MustCompile(`"id"\s*:\s*"[^"]*"`)
 )
 
-// comparable takes out of a resource what a server may change: the id, versionId, lastUpdated and references that it resolved.
-// Everything else must be the same to the byte.
+// comparable takes out of a resource what a server may change: the id, versionId, lastUpdated and references that it
+// resolved. Everything else must be the same to the byte.
 func comparable(resource []byte, fromServer bool) string {
 	if fromServer {
 		resource = stamped.ReplaceAll(resource, nil)

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// TestASweepWhoseServerIsKilledGoesOn kills the server while it removes the rows of superseded versions: what is left is swept after the
-// restart, a search finds what it found before, and histories stay whole.
+// TestASweepWhoseServerIsKilledGoesOn kills the server while it removes the rows of superseded versions: what is left
+// is swept after the restart, a search finds what it found before, and histories stay whole.
 func TestASweepWhoseServerIsKilledGoesOn(t *testing.T) {
 	for _, variant := range []string{"standalone", "distributed"} {
 		t.Run(variant, func(t *testing.T) {

@@ -15,7 +15,8 @@ import (
 	"binnacle/infra"
 )
 
-// variants that run as processes of their own; the memory variant is walked inside infra's tests, where its parts can be reached.
+// variants that run as processes of their own; the memory variant is walked inside infra's tests, where its parts can
+// be reached.
 var variants = []string{"standalone", "replica", "distributed"}
 
 // addresses are those that a variant needs.

@@ -78,7 +78,8 @@ func (l *Loader) Add(s Source) error {
 	return nil
 }
 
-// Generator returns the generator of the sources taken. It is an error, of kind Invalid, when none of them is a patient.
+// Generator returns the generator of the sources taken. It is an error, of kind Invalid, when none of them is a
+// patient.
 func (l *Loader) Generator() (*Generator, error) {
 	if len(l.generator.sources) == 0 {
 		return nil, events.Errorf(events.Invalid, "generate.Generator", "there is nothing to copy: none of the files is a transaction bundle")
@@ -212,7 +213,8 @@ func (p Patient) copy(template []byte, write, boundary func([]byte), literal boo
 	}
 }
 
-// literalReference is Type/value of a reference Type?identifier=system|value. [Generator.SharedResources] have such ids.
+// literalReference is Type/value of a reference Type?identifier=system|value. [Generator.SharedResources] have such
+// ids.
 func literalReference(conditional string) string {
 	kind, _, _ := strings.Cut(conditional, "?")
 	return kind + "/" + conditional[strings.LastIndexAny(conditional, "|=")+1:]
@@ -259,8 +261,8 @@ func (p Patient) digits(text []byte, kind byte) {
 	}
 }
 
-// SharedResources returns the resources of the shared bundles, each with the value of its first identifier as id, which is where the
-// resources of [Patient.All] refer to.
+// SharedResources returns the resources of the shared bundles, each with the value of its first identifier as id, which
+// is where the resources of [Patient.All] refer to.
 func (g *Generator) SharedResources() ([]Resource, error) {
 	var all []Resource
 	for _, s := range g.shared {

@@ -11,8 +11,8 @@ import (
 	"binnacle/events/fhir"
 )
 
-// A template is the text of a bundle in which the places that differ from copy to copy are fields. A field begins with the byte mark,
-// which no JSON text holds unescaped, then its kind and what the kind says.
+// A template is the text of a bundle in which the places that differ from copy to copy are fields. A field begins with
+// the byte mark, which no JSON text holds unescaped, then its kind and what the kind says.
 const mark = 0x01
 
 const (
@@ -38,7 +38,8 @@ type writer struct {
 	types map[string]string // the type behind each urn:uuid of the bundle
 }
 
-// patientTemplate makes the template of a transaction: every entry becomes an update under its own id, so that sending it again changes nothing.
+// patientTemplate makes the template of a transaction: every entry becomes an update under its own id, so that sending
+// it again changes nothing.
 func patientTemplate(root fhir.Node) ([]byte, int, error) {
 	w := &writer{types: map[string]string{}}
 	for entry := range root.Get("entry").Items() {

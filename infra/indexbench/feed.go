@@ -1,6 +1,6 @@
-// Package indexbench measures an index driver by itself: generated patients go through the catalog's extraction straight into commits,
-// without HTTP, log or blobs, and then every shape of search is asked. What it measures is one index on one machine; the load is the
-// same for the same sources, seed and size.
+// Package indexbench measures an index driver by itself: generated patients go through the catalog's extraction
+// straight into commits, without HTTP, log or blobs, and then every shape of search is asked. What it measures is one
+// index on one machine; the load is the same for the same sources, seed and size.
 package indexbench
 
 import (
@@ -42,7 +42,8 @@ type Record struct {
 	at      []int // with Update: which of the patient's resources the rows are
 }
 
-// Records sends the records of the patients in [first,end), and before them what they share when first is 0 and nothing is updated.
+// Records sends the records of the patients in [first,end), and before them what they share when first is 0 and nothing
+// is updated.
 func (f *Feed) Records(ctx context.Context, first, end uint64, visit func(Record) error) error {
 	group, ctx := errgroup.WithContext(ctx)
 	ordered := make(chan chan Record, 2*runtime.GOMAXPROCS(0)) // how many patients are ahead: memory is bounded by them

@@ -85,8 +85,8 @@ func (l *Loader) Flush(ctx context.Context) error {
 	return nil
 }
 
-// Rates are versions per second of time inside the driver: of all commits, of the last tenth; and of all by the clock, extraction
-// included, which goes on beside.
+// Rates are versions per second of time inside the driver: of all commits, of the last tenth; and of all by the clock,
+// extraction included, which goes on beside.
 func (l *Loader) Rates() (all, lastTenth, wall float64) {
 	first, last := l.marks[0], l.marks[len(l.marks)-1]
 	tenth := first

@@ -14,7 +14,8 @@ import (
 // sampleSize is how many resources of each type are kept to ask for.
 const sampleSize = 200
 
-// Sample keeps some resources of each type, drawn evenly, and counts the codes of observations. It is safe for concurrent use.
+// Sample keeps some resources of each type, drawn evenly, and counts the codes of observations. It is safe for
+// concurrent use.
 type Sample struct {
 	mu    sync.Mutex
 	kept  map[string][]sampled

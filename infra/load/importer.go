@@ -81,8 +81,9 @@ func NewImporter(c ImporterConfig) *importer {
 	return im
 }
 
-// Run sends all files: those that others refer to first, one after the other; then the rest, as many at once as there are clients;
-// then once more what was refused while others were still on their way. It ends early when the server stays away.
+// Run sends all files: those that others refer to first, one after the other; then the rest, as many at once as there
+// are clients; then once more what was refused while others were still on their way. It ends early when the server
+// stays away.
 func (im *importer) Run(ctx context.Context, files []string) Summary {
 	began := time.Now()
 	ctx, im.Stop = context.WithCancelCause(ctx)
@@ -119,8 +120,8 @@ func (im *importer) NotTaken(u Unit) (entries []int, wanted bool) {
 	return left, !known || len(left) > 0
 }
 
-// takeRefused returns the files that something of was refused, once each, and forgets their failures. The function returned chooses of a unit what is
-// to be sent once more.
+// takeRefused returns the files that something of was refused, once each, and forgets their failures. The function
+// returned chooses of a unit what is to be sent once more.
 func (im *importer) takeRefused() ([]string, func(Unit) ([]int, bool)) {
 	im.mu.Lock()
 	defer im.mu.Unlock()

@@ -29,9 +29,9 @@ func (l Ledger) is(other Ledger) bool {
 	return l.ID == other.ID && (l.ID != "" || l.Server == other.Server)
 }
 
-// Journal remembers which units one ledger has taken: a text file that stays until it is deleted. The head names the ledger. Each other line
-// is a unit: its key, which is made from its content, "done" or the entries of its batch that are left, and its name, for people. Of
-// several lines for a unit the last one holds.
+// Journal remembers which units one ledger has taken: a text file that stays until it is deleted. The head names the
+// ledger. Each other line is a unit: its key, which is made from its content, "done" or the entries of its batch that
+// are left, and its name, for people. Of several lines for a unit the last one holds.
 type Journal struct {
 	mu    sync.Mutex
 	file  *os.File
@@ -48,8 +48,9 @@ const JournalForm = "binnacle import journal 2"
 
 func NewRunID() string { return uuid.NewString() }
 
-// journalPath is where the journal of a ledger is unless another place is named: in the user's folder for what programs remember, because it
-// belongs neither to the files that are loaded nor to the folder that the command happens to run in.
+// journalPath is where the journal of a ledger is unless another place is named: in the user's folder for what programs
+// remember, because it belongs neither to the files that are loaded nor to the folder that the command happens to run
+// in.
 func journalPath(of Ledger) (string, error) {
 	folder := os.Getenv("XDG_STATE_HOME")
 	if !filepath.IsAbs(folder) {
@@ -67,9 +68,9 @@ func journalPath(of Ledger) (string, error) {
 	return filepath.Join(folder, "binnacle", "import-"+hex.EncodeToString(sum[:8])+".journal"), nil
 }
 
-// OpenJournal reads the journal of a ledger, or starts it; path "" is that of [journalPath]. With again it starts anew, under other
-// idempotency keys than ever before. A journal of another ledger is refused. A last line that was cut off by a crash is dropped: its
-// unit is sent again, under the same key.
+// OpenJournal reads the journal of a ledger, or starts it; path "" is that of [journalPath]. With again it starts anew,
+// under other idempotency keys than ever before. A journal of another ledger is refused. A last line that was cut off
+// by a crash is dropped: its unit is sent again, under the same key.
 func OpenJournal(path string, of Ledger, again bool) (*Journal, error) {
 	if path == "" {
 		var err error
@@ -184,7 +185,8 @@ func (j *Journal) Run() string { return j.run }
 // Found is the number of units that were there when the journal was opened.
 func (j *Journal) Found() int { return j.found }
 
-// Known tells whether the ledger has taken a unit, and which entries of its batch it hasn't; a nil journal knows nothing.
+// Known tells whether the ledger has taken a unit, and which entries of its batch it hasn't; a nil journal knows
+// nothing.
 func (j *Journal) Known(u Unit) (left []int, known bool) {
 	if j == nil {
 		return nil, false

@@ -66,8 +66,9 @@ func (a answer) Entries() []int {
 // maxTurns bounds how many refusals of earlier runs are passed by.
 const maxTurns = 1000
 
-// Send sends one unit until the server has decided it. The idempotency key makes a repetition harmless: it tells the unit by its content, so it
-// holds in later runs too. But a refusal of an earlier run says nothing of now: what was refused is asked for once more, under the next key.
+// Send sends one unit until the server has decided it. The idempotency key makes a repetition harmless: it tells the
+// unit by its content, so it holds in later runs too. But a refusal of an earlier run says nothing of now: what was
+// refused is asked for once more, under the next key.
 func (p *poster) Send(ctx context.Context, u Unit) (answer, error) {
 	var places []int // where the entries that are sent stand in the unit; nil: all are sent
 	for turn := 0; turn < maxTurns; turn++ {
@@ -88,7 +89,8 @@ func (p *poster) Send(ctx context.Context, u Unit) (answer, error) {
 	return answer{}, fmt.Errorf("it was refused in %d earlier runs", maxTurns)
 }
 
-// within tells where entries of a part stand in the whole, when those of the part stand at places; nil: the part is the whole.
+// within tells where entries of a part stand in the whole, when those of the part stand at places; nil: the part is the
+// whole.
 func within(places, entries []int) []int {
 	if places == nil {
 		return entries

@@ -34,8 +34,8 @@ type Unit struct {
 // Name is how people know the unit.
 func (u Unit) Name() string { return u.File + "#" + u.Label }
 
-// Key tells the unit by what it asks for: content, name of the file and place in it. The folder and the file's compression are no part of it: a
-// copy is the same, a changed content another unit.
+// Key tells the unit by what it asks for: content, name of the file and place in it. The folder and the file's
+// compression are no part of it: a copy is the same, a changed content another unit.
 func (u Unit) Key() (key unitKey) {
 	sum := sha256.New()
 	for _, text := range []string{compressed.ReplaceAllString(filepath.Base(u.File), ""), u.Label, u.Method, u.Path} {

@@ -13,8 +13,8 @@ import (
 	"binnacle/projections"
 )
 
-// BuildingProgress is how far a generation is that is not live yet. It is read from the positions that the rebuild has committed, so every
-// process sees it, and it is true after a crash too.
+// BuildingProgress is how far a generation is that is not live yet. It is read from the positions that the rebuild has
+// committed, so every process sees it, and it is true after a crash too.
 type BuildingProgress struct {
 	Generation int     `json:"generation"`
 	Done       int64   `json:"done"`             // events of the log

@@ -41,8 +41,8 @@ func (n *Node) lost() error {
 	return n.File.Lost()
 }
 
-// checkLog asks the log what it says of itself. A log that writes can still wait for, while a lost broker is replaced, doesn't make a node unready:
-// all nodes would be, and nobody would be left to hold the writes and to answer the reads.
+// checkLog asks the log what it says of itself. A log that writes can still wait for, while a lost broker is replaced,
+// doesn't make a node unready: all nodes would be, and nobody would be left to hold the writes and to answer the reads.
 func (n *Node) checkLog(ctx context.Context) (map[string]any, error) {
 	detail := map[string]any{"partitions": n.Partitions}
 	if err := n.fit.Err(); err != nil {
@@ -87,7 +87,8 @@ func (n *Node) checkProjector(ctx context.Context) (map[string]any, error) {
 	return detail, nil
 }
 
-// troublePatience is how long the projector may fail before health tells of it: what is tried again at once may have worked by then.
+// troublePatience is how long the projector may fail before health tells of it: what is tried again at once may have
+// worked by then.
 const troublePatience = 2 * time.Second
 
 // trouble is why this node's projector does not go on.

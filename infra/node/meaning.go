@@ -17,9 +17,9 @@ import (
 	"binnacle/readapi"
 )
 
-// meaning is what a node makes of the search parameters that the live generation was made with: its doors and its projector. The
-// configuration may say other ones; they count when a rebuild has made a generation with them, and then a new meaning takes the place of
-// this one.
+// meaning is what a node makes of the search parameters that the live generation was made with: its doors and its
+// projector. The configuration may say other ones; they count when a rebuild has made a generation with them, and then
+// a new meaning takes the place of this one.
 type meaning struct {
 	generation int
 	digest     string // of what the generation's dialects search by
@@ -53,7 +53,8 @@ func (n *Node) firstMeaning(ctx context.Context) error {
 	return nil
 }
 
-// newMeaning makes doors and projector for a generation. Everything in it reads and writes generations of these definitions alone.
+// newMeaning makes doors and projector for a generation. Everything in it reads and writes generations of these
+// definitions alone.
 func (n *Node) newMeaning(ctx context.Context, live projections.Generation) (*meaning, error) {
 	m := &meaning{generation: live.Number, digest: live.Catalog}
 	var err error
@@ -189,7 +190,8 @@ func (n *Node) follow(ctx context.Context) error {
 	return nil
 }
 
-// seesGeneration waits until calls in terms of a generation's catalog are answered: for a moment the driver may know the one before.
+// seesGeneration waits until calls in terms of a generation's catalog are answered: for a moment the driver may know
+// the one before.
 func (n *Node) seesGeneration(ctx context.Context, g projections.Generation) error {
 	index := n.Generations.Bound(g.Catalog)
 	for {

@@ -99,8 +99,8 @@ func New(ctx context.Context, p *parts.Parts, config Settings) (*Node, error) {
 
 func (n *Node) has(role string) bool { return slices.Contains(n.config.Roles, role) }
 
-// newRouter makes the Watermill router that hands the log's batches to the projector. The middleware tries a batch again while a
-// part is away; what fails for longer is nacked, and the follower brings it again.
+// newRouter makes the Watermill router that hands the log's batches to the projector. The middleware tries a batch
+// again while a part is away; what fails for longer is nacked, and the follower brings it again.
 func (n *Node) newRouter(ctx context.Context) (err error) {
 	logger := watermill.NewSlogLoggerWithLevelMapping(n.Logger, map[slog.Level]slog.Level{slog.LevelInfo: slog.LevelDebug})
 	n.router, err = message.NewRouter(message.RouterConfig{CloseTimeout: 10 * time.Second}, logger)
@@ -128,8 +128,8 @@ func (n *Node) newRouter(ctx context.Context) (err error) {
 // maxPatience bounds how long a replica lets others publish first.
 const maxPatience = 2 * time.Second
 
-// patience is how long this node lets others publish a decision first. Replicas all decide the same, each for itself: the one with the
-// least patience publishes, and another one when it is away.
+// patience is how long this node lets others publish a decision first. Replicas all decide the same, each for itself:
+// the one with the least patience publishes, and another one when it is away.
 func (n *Node) patience() time.Duration {
 	if n.Parts.Config.Variant != "replica" {
 		return 0

@@ -14,12 +14,13 @@ import (
 	"binnacle/projections"
 )
 
-// wholeIndex is the live index as the doors read it, while it holds everything that was acknowledged. An index may lack some of it: one that was
-// lost and is being filled anew from the log, one whose server lost its last commits in a crash, one that a node finds behind when it starts. What
-// isn't there then is not answered with "not found" but with kind Transient, until the index has reached what the log held.
+// wholeIndex is the live index as the doors read it, while it holds everything that was acknowledged. An index may lack
+// some of it: one that was lost and is being filled anew from the log, one whose server lost its last commits in a
+// crash, one that a node finds behind when it starts. What isn't there then is not answered with "not found" but with
+// kind Transient, until the index has reached what the log held.
 //
-// In quiet times that costs nothing. A read that fails, and a watch that sees the index fail or go back, raise a doubt; the next read then compares
-// the index with the log before it goes on.
+// In quiet times that costs nothing. A read that fails, and a watch that sees the index fail or go back, raise a doubt;
+// the next read then compares the index with the log before it goes on.
 type wholeIndex struct {
 	reader projections.Reader
 	log    events.Log
@@ -52,8 +53,9 @@ func newWholeIndex(reader projections.Reader, log events.Log, index projections.
 	return w
 }
 
-// Whole compares the index with the log when there is a doubt. An error of kind Transient tells what is missing. All who ask meanwhile share one
-// comparison. It is made apart from any of them, so that one who leaves spoils it for nobody.
+// Whole compares the index with the log when there is a doubt. An error of kind Transient tells what is missing. All
+// who ask meanwhile share one comparison. It is made apart from any of them, so that one who leaves spoils it for
+// nobody.
 func (w *wholeIndex) Whole(ctx context.Context) error {
 	doubts := w.doubts.Load()
 	if w.solved.Load() >= doubts {

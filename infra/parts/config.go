@@ -7,8 +7,8 @@ import (
 	"binnacle/events"
 )
 
-// Config is what every command that touches the parts knows. Each flag has an environment twin; docs/config.md lists them, and a
-// test holds that list against this struct.
+// Config is what every command that touches the parts knows. Each flag has an environment twin; docs/config.md lists
+// them, and a test holds that list against this struct.
 type Config struct {
 	Variant string `help:"Drivers of log, blobs and index: ${enum}." enum:"memory,standalone,replica,distributed" default:"standalone" env:"BINNACLE_VARIANT" group:"Storage" shown:""`
 	Data    string `help:"Folder of the one SQLite file (standalone, replica)." default:"binnacle-data" env:"BINNACLE_DATA" type:"path" group:"Storage" shown:""`

@@ -116,8 +116,9 @@ func LoadCatalog(config *Config) (*catalog.Catalog, error) {
 // DatabaseFile is the name of the one SQLite file in the data folder.
 const DatabaseFile = "binnacle.db"
 
-// openFile opens the one SQLite file of the variants that have one; nil for the others. One that is missing is made only with create: a command that
-// looks at what is stored must not make an empty store in a folder that was mistyped, or isn't mounted.
+// openFile opens the one SQLite file of the variants that have one; nil for the others. One that is missing is made
+// only with create: a command that looks at what is stored must not make an empty store in a folder that was mistyped,
+// or isn't mounted.
 func (p *Parts) openFile(config *Config, create bool) (file *sqlitefile.File, err error) {
 	path := filepath.Join(config.Data, DatabaseFile)
 	switch config.Variant {
@@ -223,8 +224,8 @@ type MeasuredGenerations interface {
 	TableSizes(ctx context.Context) (map[string]int64, error)
 }
 
-// OpenIndexAlone opens an index and nothing else, to measure it: a file in the data folder, or a schema. Closing it drops the schema unless
-// that is kept.
+// OpenIndexAlone opens an index and nothing else, to measure it: a file in the data folder, or a schema. Closing it
+// drops the schema unless that is kept.
 func OpenIndexAlone(ctx context.Context, config *Config, catalog string, keep bool, logger *slog.Logger) (MeasuredGenerations, func() error, error) {
 	if config.Variant == "distributed" {
 		settings := postgresConfig(config, logger, catalog, 0)

@@ -11,8 +11,8 @@ import (
 	"binnacle/events"
 )
 
-// LockFolder takes the data folder for one server, and makes it with create. The lock goes with the process, however it ends. Where nothing has been stored
-// when it is closed, nothing is left of it.
+// LockFolder takes the data folder for one server, and makes it with create. The lock goes with the process, however it
+// ends. Where nothing has been stored when it is closed, nothing is left of it.
 func LockFolder(config *Config, create bool) (io.Closer, error) {
 	if config.Variant == "memory" || config.Variant == "distributed" {
 		return io.NopCloser(nil), nil

@@ -1,5 +1,5 @@
-// Package sample holds three synthetic patients and the hospitals and practitioners that they refer to, compressed with bzip2. README.md
-// says where they come from.
+// Package sample holds three synthetic patients and the hospitals and practitioners that they refer to, compressed with
+// bzip2. README.md says where they come from.
 package sample
 
 import "embed"

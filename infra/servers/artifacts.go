@@ -80,7 +80,8 @@ func java(dir string, args ...string) (*exec.Cmd, error) {
 
 var javaVersion = regexp.MustCompile(`version "(\d+)`)
 
-// findJava looks for a Java 17, the one version that both Kafka 4 and Cassandra 5 run on: by JAVA_HOME, on the path, where Linux keeps them.
+// findJava looks for a Java 17, the one version that both Kafka 4 and Cassandra 5 run on: by JAVA_HOME, on the path,
+// where Linux keeps them.
 func findJava() (string, error) {
 	var places []string
 	if home := os.Getenv("JAVA_HOME"); home != "" {

@@ -14,8 +14,8 @@ import (
 	"syscall"
 )
 
-// cassandra is one Cassandra node, a ring by itself or with others that have the same ports on other addresses: clients take the port of
-// one node for that of all.
+// cassandra is one Cassandra node, a ring by itself or with others that have the same ports on other addresses: clients
+// take the port of one node for that of all.
 type cassandra struct{ member }
 
 func (cassandra) ports() []string            { return []string{clientPort, "storage"} }
@@ -80,8 +80,8 @@ func (cassandra) ask(conn net.Conn) error {
 	return err
 }
 
-// settled tells whether a node knows all the others with its own version of the schema: before that, tables made on two nodes would be two
-// tables.
+// settled tells whether a node knows all the others with its own version of the schema: before that, tables made on two
+// nodes would be two tables.
 func (c cassandra) settled(conn net.Conn) error {
 	if c.of == 1 {
 		return nil

@@ -8,7 +8,8 @@ import (
 	"net"
 )
 
-// The little of Cassandra's binary protocol, version 4, that tells whether a node is ready (native_protocol_v4.spec, sections 2 and 4).
+// The little of Cassandra's binary protocol, version 4, that tells whether a node is ready (native_protocol_v4.spec,
+// sections 2 and 4).
 const (
 	cqlVersion   = 4
 	cqlStartup   = 0x01
@@ -92,7 +93,8 @@ func (r *cqlReader) take(n int) []byte {
 	return taken
 }
 
-// number reads a big-endian integer of so many bytes; a negative length, of a value that is null, becomes a large one, which take refuses.
+// number reads a big-endian integer of so many bytes; a negative length, of a value that is null, becomes a large one,
+// which take refuses.
 func (r *cqlReader) number(size int) (value int) {
 	for _, b := range r.take(size) {
 		value = value<<8 | int(b)

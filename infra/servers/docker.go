@@ -20,7 +20,8 @@ const (
 	engineDocker  = "docker"
 )
 
-// EnvEngine names the environment variable that decides between "process" and "docker"; without it Docker is used where its engine answers.
+// EnvEngine names the environment variable that decides between "process" and "docker"; without it Docker is used where
+// its engine answers.
 const EnvEngine = "BINNACLE_SERVERS_ENGINE"
 
 // engine returns the way this cluster runs its servers. The first Up decides; Purge forgets it.
@@ -76,7 +77,8 @@ func (d containers) provided() bool {
 	return err == nil
 }
 
-// compose makes a docker compose command; the ports and secrets reach the file as environment variables, KAFKA_CLIENT_PORT and so on.
+// compose makes a docker compose command; the ports and secrets reach the file as environment variables,
+// KAFKA_CLIENT_PORT and so on.
 func (d containers) compose(ctx context.Context, st *state, args ...string) *exec.Cmd {
 	hash := sha256.Sum256([]byte(d.c.dir))
 	project := "binnacle-servers-" + hex.EncodeToString(hash[:4])

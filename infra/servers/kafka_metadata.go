@@ -103,7 +103,8 @@ func (k kafka) registered(answer []byte) error {
 	return nil
 }
 
-// lacking counts, in a Metadata answer about all topics, the partitions that have no leader or lack a copy that is in sync.
+// lacking counts, in a Metadata answer about all topics, the partitions that have no leader or lack a copy that is in
+// sync.
 func lacking(answer []byte) (int, error) {
 	w, count := wire{rest: answer}, 0
 	w.brokers(func(int32) {})
@@ -129,7 +130,8 @@ func lacking(answer []byte) (int, error) {
 	return count, nil
 }
 
-// Copied returns when every partition of every topic has its leader and all its copies in sync, as all brokers see it: then one broker may be lost.
+// Copied returns when every partition of every topic has its leader and all its copies in sync, as all brokers see it:
+// then one broker may be lost.
 func (c *Cluster) Copied(ctx context.Context) error {
 	st, err := readState(c.dir)
 	if err != nil {

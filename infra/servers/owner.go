@@ -48,8 +48,8 @@ func (o owner) own(path string) error {
 	return os.Chown(path, o.uid, o.gid)
 }
 
-// home makes the folder where Postgres' files lie and returns its path: the one asked for, or, where the owner can't get to that (a checkout in
-// /root), one in /var/tmp that belongs to it.
+// home makes the folder where Postgres' files lie and returns its path: the one asked for, or, where the owner can't
+// get to that (a checkout in /root), one in /var/tmp that belongs to it.
 func (o owner) home(asked string) (string, error) {
 	if err := os.MkdirAll(asked, 0o755); err != nil {
 		return "", err
@@ -102,7 +102,8 @@ func open(path string) (bool, error) {
 	}
 }
 
-// command makes a command of one of Postgres' programs, run by the owner in the home folder, after unpacking them if needed.
+// command makes a command of one of Postgres' programs, run by the owner in the home folder, after unpacking them if
+// needed.
 func (o owner) command(at site, program string, args ...string) (*exec.Cmd, error) {
 	home, err := o.home(at.home)
 	if err != nil {

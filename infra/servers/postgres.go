@@ -93,8 +93,8 @@ func (postgres) command(at site) (*exec.Cmd, error) {
 		"-c", "max_wal_size=4GB")
 }
 
-// EnvSync names the environment variable that tells whether Postgres waits for the disk: "on" (the default) or "off", for tests. Off, what was
-// committed survives the end of the server, kill -9 too, but not that of the machine.
+// EnvSync names the environment variable that tells whether Postgres waits for the disk: "on" (the default) or "off",
+// for tests. Off, what was committed survives the end of the server, kill -9 too, but not that of the machine.
 const EnvSync = "BINNACLE_SERVERS_SYNC"
 
 func syncSetting() (string, error) {
@@ -108,8 +108,8 @@ func syncSetting() (string, error) {
 	}
 }
 
-// ask sends a StartupMessage (PostgreSQL, "Message Formats"): a server that accepts connections asks for a password, one that is
-// still starting answers with an error.
+// ask sends a StartupMessage (PostgreSQL, "Message Formats"): a server that accepts connections asks for a password,
+// one that is still starting answers with an error.
 func (postgres) ask(conn net.Conn) error {
 	const protocol = 3 << 16
 	body := append(binary.BigEndian.AppendUint32(nil, protocol), "user\x00binnacle\x00database\x00binnacle\x00\x00"...)

@@ -20,7 +20,8 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// stopTimeout is how long a server may take to stop in good order before it is killed, and how long a killed one may hold its port.
+// stopTimeout is how long a server may take to stop in good order before it is killed, and how long a killed one may
+// hold its port.
 const stopTimeout = 30 * time.Second
 
 // processes is the engine that runs the servers as local processes, detached from the program that started them.
@@ -154,7 +155,8 @@ func (p processes) stop(ctx context.Context, s server, st *state, hard bool) err
 	return st.setProcess(s.name(), 0, 0)
 }
 
-// killFamily kills a server and its children. Postgres' children outlive it for a moment, and while one does it refuses to start again.
+// killFamily kills a server and its children. Postgres' children outlive it for a moment, and while one does it refuses
+// to start again.
 func killFamily(ctx context.Context, proc *process.Process, in instance) error {
 	children, err := proc.ChildrenWithContext(ctx)
 	if err != nil && !errors.Is(err, process.ErrorNoChildren) {
@@ -193,7 +195,8 @@ func gone(ctx context.Context, in instance) bool {
 	return true
 }
 
-// same returns the living process with an id and a creation time, or nil: another process may have got the id, and a zombie has it still.
+// same returns the living process with an id and a creation time, or nil: another process may have got the id, and a
+// zombie has it still.
 func same(ctx context.Context, pid int32, created int64) *process.Process {
 	if pid <= 0 {
 		return nil

@@ -38,7 +38,8 @@ type server interface {
 	ask(conn net.Conn) error
 	// settled asks, in the same way, whether one of several nodes knows the others well enough to be used.
 	settled(conn net.Conn) error
-	// portsOfFirst tells that nodes of this kind have the same ports, on different hosts, and that they start one after the other.
+	// portsOfFirst tells that nodes of this kind have the same ports, on different hosts, and that they start one after
+	// the other.
 	portsOfFirst() bool
 	// env gives the variables by which Binnacle finds it.
 	env(at site) map[string]string

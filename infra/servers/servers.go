@@ -1,12 +1,13 @@
 // Package servers runs real Kafka, Cassandra and Postgres servers on loopback ports, for development and for tests.
 //
-// A [Cluster] is one set of the three, or of several nodes of each ([OpenShape]), and everything it owns lies in one folder: settings, data,
-// logs, state and a file env with the addresses. Where a docker engine answers the servers are containers; elsewhere they are local processes made from Maven artifacts,
-// which needs a JDK 17 and Maven, installs nothing outside the folder, and works with and without root.
+// A [Cluster] is one set of the three, or of several nodes of each ([OpenShape]), and everything it owns lies in one
+// folder: settings, data, logs, state and a file env with the addresses. Where a docker engine answers the servers are
+// containers; elsewhere they are local processes made from Maven artifacts, which needs a JDK 17 and Maven, installs
+// nothing outside the folder, and works with and without root.
 //
-// The package promises: a server that Up calls ready has answered its own protocol; Up leaves either everything running or nothing that it
-// started itself; a process is only ever ended when its id and its start time are the ones that were written down; two programs that
-// use one folder take turns.
+// The package promises: a server that Up calls ready has answered its own protocol; Up leaves either everything running
+// or nothing that it started itself; a process is only ever ended when its id and its start time are the ones that were
+// written down; two programs that use one folder take turns.
 package servers
 
 import (
@@ -30,13 +31,15 @@ const (
 	Postgres  = "postgres"
 )
 
-// EnvDir names the environment variable with the folder of the shared cluster; without it that is .servers beside go.mod.
+// EnvDir names the environment variable with the folder of the shared cluster; without it that is .servers beside
+// go.mod.
 const EnvDir = "BINNACLE_SERVERS_DIR"
 
 // readyTimeout bounds one server's start on a busy machine; a start takes 1 to 7 s on an idle one.
 const readyTimeout = 3 * time.Minute
 
-// Cluster is one set of servers. Its methods may be called from several goroutines and processes at once: they take turns by a file lock.
+// Cluster is one set of servers. Its methods may be called from several goroutines and processes at once: they take
+// turns by a file lock.
 type Cluster struct {
 	dir     string // settings, data, logs and state of this set
 	jars    string // fetched artifacts, shared with private sets
@@ -44,7 +47,8 @@ type Cluster struct {
 	tied    bool // the servers end with this program, and are local processes
 }
 
-// Dir returns the folder of the shared cluster: $BINNACLE_SERVERS_DIR, or .servers in the nearest folder upwards that holds a go.mod.
+// Dir returns the folder of the shared cluster: $BINNACLE_SERVERS_DIR, or .servers in the nearest folder upwards that
+// holds a go.mod.
 func Dir() (string, error) {
 	if dir := os.Getenv(EnvDir); dir != "" {
 		return filepath.Abs(dir)
@@ -81,8 +85,9 @@ func Open(dir string) (*Cluster, error) {
 	return &Cluster{dir: dir, jars: filepath.Join(dir, "jars"), servers: all()}, nil
 }
 
-// OpenPrivate returns a cluster of its own in dir, with ports and data of its own, that a test may stop and kill without disturbing
-// anybody. It holds the named servers, all three without names, and uses the artifacts already fetched in [Dir].
+// OpenPrivate returns a cluster of its own in dir, with ports and data of its own, that a test may stop and kill
+// without disturbing anybody. It holds the named servers, all three without names, and uses the artifacts already
+// fetched in [Dir].
 func OpenPrivate(dir string, names ...string) (*Cluster, error) {
 	shared, err := Dir()
 	if err != nil {
@@ -104,9 +109,10 @@ func OpenPrivate(dir string, names ...string) (*Cluster, error) {
 	return c, nil
 }
 
-// Up starts what isn't running, all servers at once, and returns when each has answered; it writes the env file. Servers that already answer
-// are left alone. progress gets a line at a time, from several goroutines one after the other, and may be nil. After an error
-// nothing that this call started is running; the error holds the end of the log of each server that failed.
+// Up starts what isn't running, all servers at once, and returns when each has answered; it writes the env file.
+// Servers that already answer are left alone. progress gets a line at a time, from several goroutines one after the
+// other, and may be nil. After an error nothing that this call started is running; the error holds the end of the log
+// of each server that failed.
 func (c *Cluster) Up(ctx context.Context, progress func(string)) error {
 	say := serial(progress)
 	return c.locked(ctx, func(st *state) error {
@@ -172,8 +178,8 @@ func (c *Cluster) startAll(ctx context.Context, eng engine, st *state, missing [
 	return err
 }
 
-// makeRoom ends what is there of ours and doesn't answer (an earlier start that was interrupted, a server that hangs), and chooses the ports of
-// all before any starts: the nodes of one kind are told each other's.
+// makeRoom ends what is there of ours and doesn't answer (an earlier start that was interrupted, a server that hangs),
+// and chooses the ports of all before any starts: the nodes of one kind are told each other's.
 func (c *Cluster) makeRoom(ctx context.Context, eng engine, st *state, missing []server) error {
 	for _, s := range missing {
 		if err := c.stop(ctx, eng, s, st, true); err != nil {
@@ -274,8 +280,8 @@ func (c *Cluster) Purge(ctx context.Context) error {
 	})
 }
 
-// Stop ends one server and returns when its port is closed: in good order, or with hard as a crash does (kill -9). Stopping a stopped server
-// is no error. Addresses stay reserved for Start.
+// Stop ends one server and returns when its port is closed: in good order, or with hard as a crash does (kill -9).
+// Stopping a stopped server is no error. Addresses stay reserved for Start.
 func (c *Cluster) Stop(ctx context.Context, name string, hard bool) error {
 	s, err := c.find(name)
 	if err != nil {
@@ -290,7 +296,8 @@ func (c *Cluster) Stop(ctx context.Context, name string, hard bool) error {
 	})
 }
 
-// Start starts one server with the data and on the address it had, and returns when it has answered. Starting a running server is no error.
+// Start starts one server with the data and on the address it had, and returns when it has answered. Starting a running
+// server is no error.
 func (c *Cluster) Start(ctx context.Context, name string) error {
 	s, err := c.find(name)
 	if err != nil {

@@ -7,13 +7,14 @@ import (
 	"strconv"
 )
 
-// Shape says how many nodes of each server a private cluster has. Where there are several they are named with a number: kafka-1, kafka-2 and so on.
+// Shape says how many nodes of each server a private cluster has. Where there are several they are named with a number:
+// kafka-1, kafka-2 and so on.
 type Shape struct {
 	Kafka     int // brokers, each a controller too. With three, one may be lost: topics need replication 3 and min.insync.replicas 2
 	Cassandra int // nodes of one ring, known as 127.0.0.1, 127.0.0.2 and so on; a system other than Linux may need these as aliases of its loopback interface
 	Postgres  int // 0 or 1
-	// Unhurried gives brokers the times that they have as they come: they notice after 9 s that one of them is dead, in place of 2, after 30 s that one
-	// lags, in place of 3, and allow a member of a group no session below 6 s.
+	// Unhurried gives brokers the times that they have as they come: they notice after 9 s that one of them is dead, in
+	// place of 2, after 30 s that one lags, in place of 3, and allow a member of a group no session below 6 s.
 	Unhurried bool
 	// Proxied lets the test stand between clients and servers: Env gives addresses where nobody listens until the test
 	// starts a proxy for each of [Cluster.Links].
@@ -68,8 +69,8 @@ func (s Shape) servers() (list []server) {
 	return list
 }
 
-// OpenShape returns a cluster as [OpenPrivate] does, of another shape. Its servers are always local processes, which takes a JDK 17 and
-// Maven also where Docker is, and they end with this program, however that ends.
+// OpenShape returns a cluster as [OpenPrivate] does, of another shape. Its servers are always local processes, which
+// takes a JDK 17 and Maven also where Docker is, and they end with this program, however that ends.
 func OpenShape(dir string, shape Shape) (*Cluster, error) {
 	if shape.Kafka < 0 || shape.Cassandra < 0 || shape.Postgres < 0 || shape.Postgres > 1 || shape.Cassandra > 9 {
 		return nil, fmt.Errorf("there is no cluster of the shape %+v", shape)

@@ -29,8 +29,8 @@ const (
 	logFolder = "logs"
 )
 
-// Ports come from below the range that the kernel hands to outgoing connections (from 32768 on Linux, 49152 elsewhere): while a server is
-// stopped, a client's own connection must not land on its port.
+// Ports come from below the range that the kernel hands to outgoing connections (from 32768 on Linux, 49152 elsewhere):
+// while a server is stopped, a client's own connection must not land on its port.
 const (
 	firstPort = 15000
 	lastPort  = 32000
@@ -108,8 +108,8 @@ func (st *state) setProcess(name string, pid int32, created int64) error {
 	return st.save()
 }
 
-// choosePorts keeps the ports a server had, or finds free ones for those that it lacks or that somebody else took. Where nodes know each
-// other by their ports, a port that is taken is an error.
+// choosePorts keeps the ports a server had, or finds free ones for those that it lacks or that somebody else took.
+// Where nodes know each other by their ports, a port that is taken is an error.
 func (st *state) choosePorts(s server) error {
 	st.mu.Lock()
 	defer st.mu.Unlock()
@@ -143,7 +143,8 @@ func (st *state) choosePorts(s server) error {
 	return st.save()
 }
 
-// freePort finds a port that this state doesn't name and that nobody listens on, neither at the server's host nor where its proxy may listen.
+// freePort finds a port that this state doesn't name and that nobody listens on, neither at the server's host nor where
+// its proxy may listen.
 func (st *state) freePort(s server) (int, error) {
 	var named []int
 	for _, in := range st.Servers {
@@ -170,7 +171,8 @@ func taken(host string, port int) bool {
 	return l.Close() != nil
 }
 
-// secret makes 22 letters of base64url, the form of a Kafka cluster id, without the leading dash that a command line would take for a flag.
+// secret makes 22 letters of base64url, the form of a Kafka cluster id, without the leading dash that a command line
+// would take for a flag.
 func secret() string {
 	var raw [16]byte
 	for {
@@ -244,7 +246,8 @@ func (c *Cluster) writeEnv(st *state) error {
 	return replaceFile(filepath.Join(c.dir, envFile), []byte(shellExports(c.env(st))), 0o600)
 }
 
-// shellExports renders variables as export lines in the order of their names, with single quotes that keep every value as it is.
+// shellExports renders variables as export lines in the order of their names, with single quotes that keep every value
+// as it is.
 func shellExports(env map[string]string) string {
 	var b strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(env)) {

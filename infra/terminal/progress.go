@@ -14,8 +14,8 @@ import (
 // plainInterval is the time between two progress lines where there is no terminal.
 const plainInterval = 2 * time.Second
 
-// Progress shows how far a long task is: a bar with rate and ETA on a terminal, a plain line every two seconds elsewhere. Methods
-// are safe for concurrent use.
+// Progress shows how far a long task is: a bar with rate and ETA on a terminal, a plain line every two seconds
+// elsewhere. Methods are safe for concurrent use.
 type Progress struct {
 	mu          sync.Mutex
 	out         io.Writer

@@ -33,9 +33,9 @@ type Choice struct {
 	PlanOnly bool   // none runs: it is only told which would
 }
 
-// Faults runs the tests that break nodes, brokers, databases and disks, one after the other, each in a process of its own. What has passed is
-// kept, so an interrupted run goes on where it was; a change of the code or another number of rounds begins again. It needs the real servers'
-// addresses in the environment, but for a plan.
+// Faults runs the tests that break nodes, brokers, databases and disks, one after the other, each in a process of its
+// own. What has passed is kept, so an interrupted run goes on where it was; a change of the code or another number of
+// rounds begins again. It needs the real servers' addresses in the environment, but for a plan.
 func (r *Runner) Faults(ctx context.Context, choice Choice) error {
 	matches, err := regexp.Compile(choice.Names)
 	if err != nil {
@@ -90,7 +90,8 @@ func (r *Runner) Faults(ctx context.Context, choice Choice) error {
 	return nil
 }
 
-// left is how long the tests that have not passed will take by what they took before; one that never ran counts a minute.
+// left is how long the tests that have not passed will take by what they took before; one that never ran counts a
+// minute.
 func (p *progress) left(tests []Test) time.Duration {
 	sum := 0.0
 	for _, t := range tests {

@@ -1,9 +1,10 @@
 // Package testrun runs the project's tests and knows which test runs where.
 //
-// A test file says it by its name and its build tag, which must agree: x_test.go runs under the race detector in the test command;
-// x_whole_test.go (tag whole) runs there too, once and without the detector, because it walks much; x_faults_test.go (tag faults) breaks
-// things for long and runs in test:faults. The tests of the package e2e start the program as a process of its own, so they run without the
-// detector. A test file that fits none of these is an error, so no test is left out unseen.
+// A test file says it by its name and its build tag, which must agree: x_test.go runs under the race detector in the
+// test command; x_whole_test.go (tag whole) runs there too, once and without the detector, because it walks much;
+// x_faults_test.go (tag faults) breaks things for long and runs in test:faults. The tests of the package e2e start the
+// program as a process of its own, so they run without the detector. A test file that fits none of these is an error,
+// so no test is left out unseen.
 package testrun
 
 import (
@@ -77,7 +78,8 @@ func Plan(root string) (tests []Test, err error) {
 	return tests, err
 }
 
-// stageOf tells a file's stage from its name, and refuses a build constraint that says another one or that no stage fulfills.
+// stageOf tells a file's stage from its name, and refuses a build constraint that says another one or that no stage
+// fulfills.
 func stageOf(name string, parsed *ast.File) (Stage, error) {
 	stage := Race
 	for _, s := range []Stage{Whole, Faults} {

@@ -36,7 +36,8 @@ type report struct {
 
 func newReport(out io.Writer) *report { return &report{out: out, skips: map[string]bool{}} }
 
-// read takes the lines of one go test -json. It prints a line for each package when it ends, and all that a failed test printed.
+// read takes the lines of one go test -json. It prints a line for each package when it ends, and all that a failed test
+// printed.
 func (r *report) read(lines io.Reader) error {
 	output := map[string][]string{}
 	scanner := bufio.NewScanner(lines)

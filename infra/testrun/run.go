@@ -56,8 +56,8 @@ func (r *Runner) goTest(ctx context.Context, rep *report, args ...string) error 
 // limit is how long the tests of one package may take before go test ends them with a trace of what they wait for.
 const limit = "-timeout=15m"
 
-// All runs what the test command runs: everything under the race detector, then what is walked whole and the program from outside without it.
-// It needs the real servers' addresses in the environment. Both runs are made, whatever fails.
+// All runs what the test command runs: everything under the race detector, then what is walked whole and the program
+// from outside without it. It needs the real servers' addresses in the environment. Both runs are made, whatever fails.
 func (r *Runner) All(ctx context.Context) error {
 	tests, err := Plan(r.Root)
 	if err != nil {
@@ -88,8 +88,8 @@ func (r *Runner) stage(ctx context.Context, rep *report, title string, args ...s
 	return err
 }
 
-// Unit runs the tests of the packages that need no server, without the detector: seconds, for while one works. The choice is for go test -run;
-// "" is all.
+// Unit runs the tests of the packages that need no server, without the detector: seconds, for while one works. The
+// choice is for go test -run; "" is all.
 func (r *Runner) Unit(ctx context.Context, choice string) error {
 	tests, err := Plan(r.Root)
 	if err != nil {

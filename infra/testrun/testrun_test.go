@@ -82,7 +82,8 @@ func TestAFileSaysByNameAndTagWhereItsTestsRun(t *testing.T) {
 	}
 }
 
-// lines are of go test -json: a package with a test that fails, one whose test never ends, and a test that is skipped in one run and passes in another.
+// lines are of go test -json: a package with a test that fails, one whose test never ends, and a test that is skipped
+// in one run and passes in another.
 const lines = `{"Action":"run","Package":"binnacle/a","Test":"TestOne"}
 {"Action":"output","Package":"binnacle/a","Test":"TestOne","Output":"one is quiet\n"}
 {"Action":"pass","Package":"binnacle/a","Test":"TestOne","Elapsed":2.5}

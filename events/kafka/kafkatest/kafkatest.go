@@ -73,7 +73,8 @@ func (s *Stranger) Abort() {
 	s.end(s.producer.AbortTxn)
 }
 
-// end waits for the marker: the broker writes it after it has answered, and what somebody appends meanwhile would stand before it.
+// end waits for the marker: the broker writes it after it has answered, and what somebody appends meanwhile would stand
+// before it.
 func (s *Stranger) end(end func() error) {
 	s.t.Helper()
 	before := s.next()

@@ -247,7 +247,8 @@ func (b *beginning) outcomes(tables string, c projections.Commit) error {
 	return b.beside(tables, c)
 }
 
-// beside queues what stands beside the versions: claims on idempotency keys, and what was decided about quarantined records.
+// beside queues what stands beside the versions: claims on idempotency keys, and what was decided about quarantined
+// records.
 func (b *beginning) beside(tables string, c projections.Commit) error {
 	if n := len(c.Claims); n > 0 {
 		names, data := make([]string, n), make([][]byte, n)

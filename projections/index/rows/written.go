@@ -9,7 +9,8 @@ import (
 	"binnacle/events"
 )
 
-// The written forms of outcomes and of what stands beside them (beside.go) are CBOR arrays; their first element is the form,
+// The written forms of outcomes and of what stands beside them (beside.go) are CBOR arrays; their first element is the
+// form,
 // 2. The index is a cache: a new form asks for a rebuild.
 const writtenForm = 2
 

@@ -154,7 +154,8 @@ func (w *writer) insert(ctx context.Context, tx *sql.Tx, c projections.Commit, r
 	return b.err
 }
 
-// beside writes what stands beside the versions: claims on idempotency keys, and what was decided about quarantined records.
+// beside writes what stands beside the versions: claims on idempotency keys, and what was decided about quarantined
+// records.
 func (b *batch) beside(c projections.Commit) {
 	for i := range c.Claims {
 		data, err := rows.EncodeClaim(&c.Claims[i])
