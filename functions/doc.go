@@ -12,5 +12,6 @@
 // projections hold, and a rebuild decides with its code. So projections are a function of the log: the same records
 // give the same rows, ids and terms, whatever the batches they came in. Three others write projections and decide
 // nothing: Sweep removes rows that searches see no more (ADR 38), Heal and verify put back contents that the blob store
-// has lost (ADR 4). Nothing but the log and the projections holds state; what is kept here are caches.
+// has lost (ADR 4). Nothing but the log, the projections and the memos beside them (ADR 68) holds state; what is kept
+// here are caches.
 package functions

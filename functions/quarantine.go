@@ -15,8 +15,8 @@ type QuarantineIndex interface {
 	Quarantine(ctx context.Context, after events.Position, limit int) ([]projections.Quarantined, error)
 }
 
-// Quarantine is what an operator does about records that could not be projected. What he decides is an event like any
-// other, so it holds on every node and survives a rebuild (ADR 26). To look at records it needs Index alone.
+// Quarantine is what an operator does about records that could not be projected. What an operator decides is an event
+// like any other, so it holds on every node and survives a rebuild (ADR 26). To look at records it needs Index alone.
 type Quarantine struct {
 	Index QuarantineIndex
 	// appends a decision and tells what became of it

@@ -25,16 +25,16 @@ const (
 	decidedAtOnce = 1_000           // decisions of the live generation that are read at once
 )
 
-// Index makes a generation of the index from the log, beside the live one, and switches to it (ADR 22): the next one,
-// or with Rollback the one that was live before, which catches up first. What the feed tells about a record is applied;
-// what the feed does not tell and the live generation has decided under other search parameters, too; the rest is
-// decided. So no rebuild rewrites history.
+// Index makes a generation of the index from the log, beside the live one, and switches to it (ADR 22). It is the next
+// generation, or with Rollback the one that was live before, which catches up first. What the feed tells about a
+// record is applied. So is what the live generation has decided under other search parameters and the feed does not
+// tell. The rest is decided. So no rebuild rewrites history.
 //
 // Nothing else happens: it publishes nothing, answers nobody and triggers nothing. Contents that the blob store lacks
 // are put; the others stay untouched.
 type Index struct {
 	Log         events.Log
-	Feed        events.Feed // nil: there is none, and everything is decided again
+	Feed        events.Feed // nil: there is none, and what it would tell is decided again
 	Generations projections.Generations
 	Blobs       projections.Blobs
 	// of the next generation; Rollback has those of the generation that it goes back to
@@ -107,7 +107,7 @@ func (r *Index) Handle(ctx context.Context, progress func(Progress)) (summary Su
 	return summary, err
 }
 
-// Generation finds a generation by its state, the latest; kind NotFound: there is none.
+// generationIn finds the latest generation in a state; kind NotFound: there is none.
 func generationIn(ctx context.Context, generations projections.Builders, state string) (projections.Generation, error) {
 	list, err := generations.List(ctx)
 	if err != nil {
