@@ -35,7 +35,7 @@ func r4Catalog(t testing.TB) *catalog.Catalog {
 	return c
 }
 
-// store holds projections that a test fills in place of functions.Project.
+// store holds projections that a test fills in place of a projector.
 type store struct {
 	t       testing.TB
 	catalog *catalog.Catalog

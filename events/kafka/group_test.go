@@ -18,7 +18,7 @@ import (
 // waiting bounds what a test waits for.
 const waiting = 90 * time.Second
 
-// follow collects the ids that a follower delivers, with seek at the place that was handled last, as the projector
+// collector collects the ids that a follower delivers, with seek at the place that was handled last, as the projector
 // does.
 type collector struct {
 	mu   sync.Mutex

@@ -40,8 +40,8 @@ func (l *Line) gather(
 }
 
 // prefetch brings the current versions of all resources that a chunk names to hand, in one query. They are kept apart
-// from the cache, which lets go of what was asked for only once. Repeated events are looked up too: that they are is
-// being found out meanwhile.
+// from the cache, which lets go of what was asked for only once. What repeated events name is looked up too: which
+// events are repeated is being found out at the same time.
 func (l *Line) prefetch(ctx context.Context, items []*item) error {
 	l.fetched = make(map[projections.Key]projections.Version)
 	var missing []projections.Key

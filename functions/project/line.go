@@ -29,9 +29,9 @@ const (
 // conditionName names a condition, or a conditional reference.
 type conditionName struct{ tenant, name, text string }
 
-// Line projects the records of one partition into an index. It decides; where they come from, and who is told, is the
-// affair of whoever has it: the [Projector] that follows the log, or a rebuild. Its methods must not be called side by
-// side.
+// Line projects the records of one partition into an index. It decides. Where the records come from, and who is told
+// of outcomes, is the business of its owner: the [Projector] that follows the log, or a rebuild. Its methods must not
+// be called side by side.
 type Line struct {
 	index     projections.Writer
 	blobs     projections.Blobs

@@ -40,7 +40,7 @@ type work struct {
 	disposition events.Disposition  // as far as it is known without the content: an update may turn out to be unchanged
 	targets     []string            // what each link leads to, "Type/id"
 	stood       map[name]bool       // what the version before refers to; nil: nobody has asked
-	rough       []projections.Term  // terms of doc as it is: links do not count in them
+	rough       []projections.Term  // terms of the content as it came: links do not count in them
 	roughly     bool
 	sealed      bool // content and hash are there
 	content     []byte

@@ -15,7 +15,7 @@ import (
 	"binnacle/functions/write"
 )
 
-// log lets tests make the log fail.
+// failingLog lets tests make the log fail.
 type failingLog struct {
 	events.Log
 	append atomic.Pointer[error]

@@ -81,7 +81,7 @@ func (l *ledger) some(most int) []string {
 	return ids
 }
 
-// has counts what was acknowledged.
+// count counts what was acknowledged.
 func (l *ledger) count() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()

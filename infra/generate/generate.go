@@ -122,7 +122,7 @@ func (g *Generator) Patient(number uint64) Patient {
 	return p
 }
 
-// Template reads the patient's template. It belongs to the caller.
+// template reads the patient's template. It belongs to the caller.
 func (p Patient) template(into []byte) ([]byte, error) {
 	text, err := p.generator.decoder.DecodeAll(p.source.compressed, into[:0])
 	if err != nil {
