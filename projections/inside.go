@@ -8,12 +8,13 @@ import (
 
 // A chain looks into contained resources, too (FHIR R4 search, "Contained Resources": a chained condition will be
 // evaluated inside contained resources). These are no versions: what they say is said by the version that contains
-// them. Its terms have their terms among them, whose Param is a name, a dot and the code that the contained
+// them, and their terms are among its terms. The Param of such a term is a name, a dot and the code that the contained
 // resource's type knows: "medication:Medication.code". The name tells how references lead there from the version,
-// step by step: "result:Observation.subject:Patient". Every contained resource has a term of "_id". A name stands for
-// all contained resources that the references lead to, together. Where they are several each of the first
-// [InsideMost] has a name of its own, too, with what [Not] and [Missing] ask for: references, tokens, and which
-// parameters there are.
+// step by step: "result:Observation.subject:Patient". Every contained resource has a term of "_id".
+//
+// A name stands for all contained resources together that the references lead to. Where they are several, each of the
+// first [InsideMost] also has a name of its own. Its terms are those that [Not] and [Missing] ask for: references,
+// tokens, and which parameters there are.
 
 // InsideMost is how many of several contained resources at the end of the same references are told apart.
 const InsideMost = 16

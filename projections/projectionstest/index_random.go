@@ -209,7 +209,7 @@ func (w *world) scribble(m maker, changes int, wild bool) {
 	w.commit()
 }
 
-// random versions, random queries with random pages, written to and swept between pages, against the model.
+// randomSearches holds random queries on random versions against the model; between their pages it writes and sweeps.
 func randomSearches(t *testing.T, g projections.Generations, seed uint64, wild bool, partition int32, swept bool) {
 	index := g.Live()
 	m := maker{rand.New(rand.NewPCG(seed, 3))}

@@ -30,9 +30,9 @@ type Access struct {
 
 // form is one of the kinds of rows that answer a clause.
 type form interface {
-	// rows are SELECTs of the Sids, as sid, of versions that have such a row, up to a ref, with repeats.
+	// Rows are SELECTs of the Sids, as sid, of versions that have such a row, up to a ref, with repeats.
 	Rows(s *sql.Statement, before int64) []string
-	// probe are conditions of which one holds for a version that has such a row.
+	// Probe are conditions of which one holds for a version that has such a row.
 	Probe(s *sql.Statement, v probedVersion, before int64) []string
 	// size is how many keys, stretches, versions or groups it consists of.
 	size() int
@@ -49,8 +49,7 @@ type probedVersion struct{ sid, ref, main string }
 // row is the condition that a table has a row of the version, as [probed], for which a condition holds.
 func (v probedVersion) row(s *sql.Statement, table, condition string) string {
 	return "exists (select 1 from " + s.Table(table) + " p where p.ref >= " + v.ref + " and p.ref <= " + v.ref +
-		" + 3 and " +
-		condition + sql.Once + ")"
+		" + 3 and " + condition + sql.Once + ")"
 }
 
 // itself is the condition that the version's own row, as [probed], answers another one.
@@ -62,16 +61,16 @@ func (v probedVersion) itself(s *sql.Statement, condition string) string {
 // known is what a search knows of an access, beside what it asks.
 type known struct {
 	Held  *roaring.Bitmap // the versions that may answer it; nil: not known
-	Exact bool            // held: all of them do, once they are current
-	Once  bool            // held: for this search alone, if at all
-	Large bool            // ranges: of a parameter with more rows than are held
-	// the order is by this parameter, so that it bounds the walk: dated, where no version has two
+	Exact bool            // all of Held answer it, once they are current
+	Once  bool            // what is in Held, if anything, is for this search alone
+	Large bool            // of Scans: the parameter has more rows than are held
+	// The order is by this parameter, so the clause bounds the walk. It is one of a date (Dated) of which no version
+	// has two values, or it says what strings begin with.
 	Ordered bool
-	// values of it, or one that says what strings begin with
 
 	Count   int    // rows, counted up to a bound; -1: not counted
-	More    bool   // count: it is one above the bound up to which was counted, and stands for as many or more
-	Assumed bool   // count: nobody has counted; it stands for many
+	More    bool   // of Count: it is one above the bound, and stands for as many or more
+	Assumed bool   // of Count: nobody has counted; it stands for many
 	Mark    uint64 // stands for what it asks, for Counts
 }
 
@@ -95,7 +94,7 @@ func CurrentVersions(words string, sids []int64) *Access {
 	return a
 }
 
-// forms is how many keys, stretches, versions and groups it consists of, those apart that follow references.
+// forms is how many keys, stretches, versions and groups it consists of. What follows references does not count.
 func (a *Access) forms() int {
 	size := 0
 	for _, k := range a.kinds() {
@@ -226,8 +225,7 @@ func RarestFirst(accesses []*Access) []*Access {
 		}
 		return a.Count
 	}
-	return slices.SortedStableFunc(slices.Values(accesses), func(a,
-		b *Access) int {
+	return slices.SortedStableFunc(slices.Values(accesses), func(a, b *Access) int {
 		return cmp.Compare(weight(a), weight(b))
 	})
 }

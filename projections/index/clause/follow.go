@@ -9,10 +9,10 @@ import (
 	"binnacle/projections/index/sql"
 )
 
-// followed is a clause that follows references. A version's row has the keys of the resources that it refers to, and
-// that of the resource that it is a version of, which an index finds it by; a reference's own key is made of the
-// parameter's and the resource's (see refer). So a statement can go from either end: from the few resources described
-// to what refers to them, or from a version under consideration to the other end, which is probed then.
+// followed is a clause that follows references. A version's row has the keys of the resources that it refers to. It
+// also has the key of its own resource, which an index finds it by. A reference's own key is made of the parameter's
+// and the resource's ([keys.Refer]). So a statement can go from either end: from the few resources described to what
+// refers to them, or from a version under consideration to the other end, which is probed then.
 type followed struct {
 	Reverse bool
 	Targets []*Target
@@ -22,7 +22,7 @@ type followed struct {
 type Target struct {
 	*Group
 	Param int64 // of the reference
-	OnRow bool  // the reference has no term row; see withKeys
+	OnRow bool  // the reference has no term row; see keys.Places
 }
 
 // follow resolves a clause that follows references.

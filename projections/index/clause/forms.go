@@ -28,7 +28,7 @@ func (a *Access) AsSet() []int64 {
 	return append(a.Keys[:len(a.Keys):len(a.Keys)], a.shapes...)
 }
 
-// Kind are the rows that have the keys of asSet.
+// Kind are the rows that have the keys of AsSet.
 func (a *Access) Kind() sets.Kind {
 	if len(a.OnRow) > 0 {
 		return sets.Kind{Table: sets.VersionTable}
@@ -71,7 +71,7 @@ func (a *Access) ReadSoon(b sets.Bounds) bool {
 	return a.AsSet() != nil && a.Count >= 0 && !a.More && !a.Assumed && a.Count <= most
 }
 
-// CanBeHeld tells whether a clause is answered by ranges alone, and few stretches of them.
+// CanBeHeld tells whether a clause is answered by a few stretches of ranges and nothing else.
 func (a *Access) CanBeHeld() bool {
 	return a.OnlyScans() && len(a.Scans) > 0 && len(a.Scans) <= sql.Inline && !a.Aligned && !a.Ordered && !a.Negate
 }
@@ -104,11 +104,12 @@ func (a *Access) OnlyWords() bool {
 		!slices.ContainsFunc(a.Texts, func(t TextScan) bool { return t.among == nil })
 }
 
-// Named tells whether versions stand in the place of a clause's many keys: to sort them takes less than to walk an
-// order and look each of its versions up among them.
+// Named tells whether versions stand in the place of a clause's many keys. Then to sort these versions takes less than
+// to walk an order and look each of its versions up among them.
 func (a *Access) Named() bool { return a.ByID && a.Once && a.Held != nil }
 
-// ToRead is a clause of few rows if these have to be read to be combined with sets; else nil. The clause may be nil.
+// ToRead is the clause itself where its few rows have to be read before they can be combined with sets; else nil. The
+// clause may be nil.
 func (a *Access) ToRead() *Access {
 	if a == nil || a.AsSet() != nil || a.Held != nil {
 		return nil
@@ -121,8 +122,8 @@ func (a *Access) OneText() bool {
 	return a.forms() == 1 && len(a.Texts) == 1 && a.Follow == nil
 }
 
-// Stretch is the condition that a column of beginnings lies in the stretch, as far as its ends are not bounded
-// otherwise.
+// Stretch is the condition that a column of beginnings lies in the stretch. low and high tell at which of its ends:
+// the others are bounded already.
 func (sc TextScan) Stretch(s *sql.Statement, column string, low, high bool) (condition string) {
 	if low {
 		condition += " and " + column + " >= " + s.Arg([]byte(sc.Text))

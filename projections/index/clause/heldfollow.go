@@ -51,8 +51,8 @@ func (f HeldFollow) Probe(s *sql.Statement, before int64) []string {
 	return parts
 }
 
-// Holdable tells whether the other end is so large that to hold what is found pays, and is described by what its
-// versions say themselves and nothing else.
+// Holdable tells whether it pays to hold what is found. It does when the other end is large, and is described by what
+// its versions say themselves and by nothing else.
 func (f *followed) Holdable(b sets.Bounds) bool {
 	few := b.Few / 4
 	if f.Reverse {
@@ -62,8 +62,7 @@ func (f *followed) Holdable(b sets.Bounds) bool {
 	for _, t := range f.Targets {
 		driver := t.Driver()
 		if driver == nil || slices.ContainsFunc(t.Accesses, func(a *Access) bool {
-			return a.Inside() || a.ByID ||
-				len(a.Updated) > 0
+			return a.Inside() || a.ByID || len(a.Updated) > 0
 		}) {
 			return false
 		}
@@ -108,7 +107,8 @@ func (f HeldFollow) Bytes() int64 {
 	return sum
 }
 
-// Read reads the versions that a clause finds, which are at most as many as some; nil: they are more.
+// Read reads the versions that a clause finds; nil when they are more than most. Where others refer to the versions, a
+// quarter of most is the bound.
 func (f HeldFollow) Read(x *sql.At, most int) (*roaring.Bitmap, error) {
 	s := x.Statement()
 	rows := strings.Join(f.Rows(s, x.Before()), " union all ")
@@ -125,9 +125,9 @@ func (f HeldFollow) Read(x *sql.At, most int) (*roaring.Bitmap, error) {
 	return sets.BitmapOf(numbers), nil
 }
 
-// Touched are SELECTs of the Sids of versions that the clause may find at one snapshot, or not find, other than at an
-// earlier one: those written since, what refers to resources written since and, the other way, what these refer to
-// now and referred to before.
+// Touched are SELECTs of the Sids of all versions about which the clause may say something else at one snapshot than
+// at an earlier one. These are the versions written since, and what refers to resources written since. In a reverse
+// clause they are, in place of the latter, what these resources refer to now and referred to before.
 func (f HeldFollow) Touched(s *sql.Statement, earlier, snapshot int64) []string {
 	since := func(row string, ledger int64) string {
 		return row + ".sid > " + s.Arg(earlier) + " and " + row + ".sid <= " + s.Arg(snapshot) + " and " + row +

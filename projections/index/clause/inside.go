@@ -6,11 +6,11 @@ import (
 )
 
 // What versions contain has terms under names of its own (see projections.Inside): they are rows like those of other
-// parameters. Each name that versions of a type have had has a mark in the dictionary of codings, so that a chain
-// asks of no other: that there are none is read together with the snapshot.
+// parameters. Each name that versions of a type have ever had has a mark in the dictionary of codings, and a chain
+// asks of marked names alone. Whether there is any mark is read together with the snapshot.
 
-// InsideMarks are the marks of what chains of the query look into first, in versions that other references lead to as
-// well; with further those of what it may lead to.
+// InsideMarks are the marks of names of contained resources that chains of the query ask for: of each step of a chain
+// the first name. With further they are those of all names that a step may look into.
 func (x *Resolver) InsideMarks(further bool) []int64 {
 	var marks []int64
 	var look func(resourceType string, clauses []projections.Clause)

@@ -14,7 +14,7 @@ type keyForm struct {
 	shapes []int64    // versions of one of these shapes
 
 	Linked   bool // the last keys are those of what a chain leads to
-	OwnKeys  int  // linked: how many keys are others; they come first
+	OwnKeys  int  // of Linked: how many keys are others; they come first
 	OwnOnRow int  // and of those on the row
 }
 

@@ -8,7 +8,7 @@ type linkForm struct {
 	Follow   *followed // nil: no reference is followed
 	inner    bool      // versions have contained what may be described
 	Resolved bool      // the keys or Sids of the access are all that it finds
-	Few      bool      // resolved: so few that a version is held against them, and its references are not followed
+	Few      bool      // of Resolved: so few that a version is held against them, and its references are not followed
 	Common   bool      // it finds more than are read before a search
 	Late     bool      // what it finds is looked up when a walk that asks each version has not filled the page
 }

@@ -114,8 +114,8 @@ type rangeForm struct {
 	Scans   []Scan
 	Dated   int64          // of one value of this date parameter; 0: not so
 	Aligned bool           // of a date that is the main date of every version that has it
-	Main    sets.Interval  // aligned: where the main date has to be
-	Sure    *sets.Interval // aligned: where it suffices; nil: nowhere
+	Main    sets.Interval  // of Aligned: where the main date has to be
+	Sure    *sets.Interval // of Aligned: where it suffices; nil: nowhere
 }
 
 func (r *rangeForm) size() int { return len(r.Scans) }

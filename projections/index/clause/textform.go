@@ -21,7 +21,7 @@ type TextScan struct {
 	Text string // folded for strings, but for textRaw
 
 	among *words // textHolds: how the strings begin that hold it; nil: not known
-	whole bool   // among: these beginnings are the strings
+	whole bool   // of among: these beginnings are the strings
 }
 
 type textMatch uint8

@@ -7,10 +7,10 @@ import (
 	"github.com/cespare/xxhash/v2"
 )
 
-// A key is the xxhash64 of what a row stands for: tenant, type, parameter, role and value. Every part is preceded by
-// its length, so two different lists of parts never hash the same bytes. Sixty-four bits leave collisions improbable,
-// not impossible: tenant and type are checked again on the version row, through the ledger table, which holds their
-// names.
+// Hasher makes keys. A key is the xxhash64 of what a row stands for: tenant, type, parameter, role and value. Every
+// text is preceded by its length, so two different lists of parts never hash the same bytes. Sixty-four bits leave
+// collisions improbable, not impossible: tenant and type are checked again on the version row, through the ledger
+// table, which holds their names.
 type Hasher struct{ Buffer []byte }
 
 func (h *Hasher) Begin() *Hasher {
@@ -47,7 +47,7 @@ const (
 	RoleUnversioned                 // a canonical reference with version, without it
 	RoleIdentifiers                 // the dictionary of a reference's identifiers
 	RoleIdentifier                  // a Reference.identifier
-	RoleShort                       // a range of at most shortSpan, or a point
+	RoleShort                       // a range of at most ShortSpan, or a point
 	RoleLong                        // a longer range, by its start
 	RoleEnd                         // a longer range, by its end
 	RoleUnits                       // the dictionary of a quantity's units by code
@@ -61,7 +61,7 @@ const (
 	roleComposite                   // a composite parameter, and what some of its components say together
 	RoleSlot                        // the place of a composite value among those of its version
 	RoleSeveral                     // the mark of a date parameter of which some version has more than one value
-	RoleMarked                      // the mark of a partition whose versions have set roleSeveral from the first one on
+	RoleMarked                      // the mark of a partition that has set RoleSeveral from its first version on
 	roleInside                      // the mark of a name of contained resources
 )
 
@@ -92,7 +92,7 @@ func (h *Hasher) Resource(ledger int64, id string) int64 {
 }
 
 // Refer is the key of a parameter's reference to a resource. Unlike other keys it is made of two by a step that SQL
-// can do, too, so that a statement can go from a resource to what refers to it and back; see statement.refer.
+// can do, too, so that a statement can go from a resource to what refers to it and back; see sql.Statement.Refer.
 func Refer(param, resource int64) int64 { return param ^ resource }
 
 func (h *Hasher) Unit(param int64, system, code, printed string) int64 {

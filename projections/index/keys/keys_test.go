@@ -48,7 +48,7 @@ func TestIdsAreToldFromURLs(t *testing.T) {
 	for code, want := range map[string]bool{"1": true, "a-B.9": true, "": false, "http://a": false, "a/b": false,
 		"a_b": false, string(make([]byte, 65)): false} {
 		if IsID(code) != want {
-			t.Errorf("isID(%q) = %t", code, !want)
+			t.Errorf("IsID(%q) = %t", code, !want)
 		}
 	}
 }

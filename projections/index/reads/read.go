@@ -161,7 +161,7 @@ func (r Reads) Written(ctx context.Context, wanted []projections.Key) ([]project
 	return written, err
 }
 
-// takeVersion reads rows of an index into places and storedColumns.
+// takeVersion reads rows of an index into places and rows.StoredColumns.
 func takeVersion(keys []projections.Key, places []int,
 	found []projections.Version) func(scan func(...any) error) error {
 	return func(scan func(...any) error) error {

@@ -186,9 +186,9 @@ func (m *Maker) sort(terms []projections.Term) {
 	}
 }
 
-// values adds the rows of the terms of one parameter of one version. What another parameter has, too, is kept under
-// that one (see kept); of a reference, for which that holds for some of its terms, the dictionary tells the types
-// that it points to.
+// values adds the rows of the terms of one parameter of one version. Terms that another parameter has, too, are kept
+// under that one (see keys.Hasher.Kept). Of a reference that may hold for some terms alone; the dictionary then tells
+// the types that these point to.
 func (m *Maker) values(terms []projections.Term, param, main, ref int64) {
 	if terms[0].Shared && terms[0].Kind != projections.Reference {
 		return

@@ -13,7 +13,7 @@ type TermRow struct {
 }
 
 // SpanRow stands in the table of ranges: dates (half open, microseconds), numbers and quantities (closed, see
-// ordered). A long range has a second row with Low and High changed over, so that what ends late is found from an
+// keys.Ordered). A long range has a second row with Low and High changed over, so that what ends late is found from an
 // index, too.
 type SpanRow struct {
 	Key, Low, High, Ref int64
@@ -53,7 +53,7 @@ type VersionRow struct {
 	projections.Version
 	Ledger, Main, Shape, Supersedes int64
 	Resource                        int64   // the key of the resource
-	Keys                            []int64 // those that stand on the row, see withKeys; ascending
+	Keys                            []int64 // those that stand on the row, see keys.Places; ascending
 }
 
 // ClosedRow says which version superseded another.

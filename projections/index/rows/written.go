@@ -9,9 +9,8 @@ import (
 	"binnacle/events"
 )
 
-// The written forms of outcomes and of what stands beside them (beside.go) are CBOR arrays; their first element is the
-// form,
-// 2. The index is a cache: a new form asks for a rebuild.
+// writtenForm is the first element of the written forms of outcomes and of what stands beside them (beside.go), which
+// are CBOR arrays. The index is a cache: a new form asks for a rebuild.
 const writtenForm = 2
 
 type writtenOutcome struct {

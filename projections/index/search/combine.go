@@ -51,7 +51,8 @@ func (p *plan) tryBeforeRows() (found []step.Match, enough bool, err error) {
 	return p.tryWalk(p.Bounds.Tried)
 }
 
-// mayTryBeforeSets tells whether a walk is tried before sets are used that are not in memory, and are not read soon.
+// mayTryBeforeSets tells whether a walk is tried first, because some sets are not in memory and would take long to
+// read.
 func (p *plan) mayTryBeforeSets() bool {
 	return p.setsHelp() && p.driver == nil && !p.sets.ready && p.By == step.OrderMain && !p.inParts() &&
 		p.After.Phase != step.ByMissing && !p.soonRead(p.sets.list)

@@ -74,8 +74,8 @@ func (x chooser) currentClause() (*clause.Access, error) {
 	return a, nil
 }
 
-// askCurrent is the same asked of the current versions. A clause of many keys is read then: no order merges them any
-// more.
+// askCurrent is the same search, asked of the current versions alone. Clauses of many keys are read now: no order
+// merges their keys any more.
 func (x chooser) askCurrent(current *clause.Access) (chooser, error) {
 	x.Ask = x.Also(current)
 	return x, x.readManyKeys()
@@ -90,7 +90,7 @@ func (x chooser) rowsOfType() int64 {
 	return rows
 }
 
-// newestSids is of how many versions it is looked at whether those that were written last are superseded.
+// newestSids is how many of the versions that were written last are looked at, to see whether they are superseded.
 const newestSids = 1 << 12
 
 // newestClosed tells whether many of the versions that were written last are superseded already: created, and deleted

@@ -77,8 +77,8 @@ func (x chooser) lookUpVersions(a *clause.Access) error {
 	return err
 }
 
-// holdFollowed finds, in memory, the versions that a clause finds which follows references; held is false where it
-// can't. What is asked for again is read in the background.
+// holdFollowed takes from memory the versions that a clause finds by following references. held is false where they
+// are not there; when they have been asked for before, they are now read in the background.
 func (x chooser) holdFollowed(a *clause.Access) (held bool, err error) {
 	v := x.View()
 	if a.Held != nil || v == nil || len(a.Choice) > 0 || !a.Follow.Holdable(x.Bounds) {
@@ -110,8 +110,8 @@ func (x chooser) holdFollowed(a *clause.Access) (held bool, err error) {
 	return true, nil
 }
 
-// laterFollowed brings the versions that a clause finds up to the snapshot; nil where that takes more than to read
-// them. Those of whom it may find others now are asked.
+// laterFollowed brings the versions that such a clause finds up to the snapshot: each version about which the clause
+// may say something else since then is asked again. It is nil where that takes more than to read them all anew.
 func (x chooser) laterFollowed(f clause.HeldFollow, before *sets.Set) (*sets.Set, error) {
 	// what has been superseded since then may be swept
 	if x.Snapshot-before.UpTo > int64(x.Bounds.Many) || before.UpTo < x.Horizon {

@@ -68,8 +68,9 @@ func (x chooser) merges() bool {
 	return x.mergeCostsLess(walked, len(keys), len(v.SetsOf(walked.Kind(), keys)))
 }
 
-// fewMatches is the same with the matches of the clauses that sets answer in place of these, where they are few enough
-// to be read and sorted, and returns them; else what is asked, and the clause whose rows are read.
+// fewMatches puts what sets find in the place of the clauses that they answer. Where these matches are few enough to
+// be read and sorted, it returns the search with them, and them as the clause whose rows are read. Else it returns the
+// search as it was, and the driver.
 func (x chooser) fewMatches(driver *clause.Access, most int) (chooser, *clause.Access, error) {
 	if sets, _ := x.Settable(false); len(sets) == 0 && driver == nil {
 		return x, driver, nil

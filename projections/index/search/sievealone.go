@@ -5,7 +5,7 @@ import (
 	"binnacle/projections/index/step"
 )
 
-// sievedAlone is of how many versions one has to match for sieveAlone.
+// sievedAlone: for sieveAlone one of so many versions has to match, at least.
 const sievedAlone = 20
 
 // maySieveAlone tells whether nothing is asked but one clause, whose sets are in memory.
@@ -14,9 +14,9 @@ func (p *plan) maySieveAlone() bool {
 		len(p.Accesses) == 1
 }
 
-// sieveAlone finds the versions that have one of many keys, which nothing else is asked of, in the order of the main
-// date. It makes no union of the keys' sets, which takes longer than to look up the few versions that have to be looked
-// at for a page where many match. Enough is false where there are not so many, or sets are not at hand.
+// sieveAlone answers in the order of the main date when one clause of many keys is all that is asked. It makes no
+// union of the keys' sets: where many versions match, to look up the few that a page takes is faster. enough is false
+// where not so many match, or sets are not at hand.
 func (p *plan) sieveAlone() (found []step.Match, enough bool, err error) {
 	a := p.Accesses[0]
 	keys := a.AsSet()

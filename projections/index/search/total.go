@@ -122,13 +122,13 @@ func (x chooser) countSets() (n int64, words string, known bool, err error) {
 	return n, words, true, err
 }
 
-// countBehind is up to how many versions, and closed ones, are asked for one by one by countKey.
+// countBehind is up to how many versions, closed ones or those since the last sweep, countKey asks one by one.
 const countBehind = 20_000
 
-// countKey counts the current versions that have a key. To count the rows of a stretch costs a tenth of asking for each
-// whether it is closed; so the closed ones are taken off, where they are few, and asked for otherwise. Those that are
-// swept have no rows any more: few are the versions since, or all that are closed. It is one statement that takes them
-// off: rows may disappear between two.
+// countKey counts the current versions that have a key. To count the rows of a stretch costs a tenth of asking for
+// each row whether it is closed. So all rows are counted, and the closed ones taken off, where these are few: all that
+// are closed, or those since the last sweep, because what is swept has no rows any more. Else each row is asked for.
+// One statement counts and takes off: between two of them rows may disappear.
 func (x chooser) countKey(key int64) (int64, error) {
 	s := x.Statement()
 	window, closed := int64(0), int64(0)

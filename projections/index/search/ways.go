@@ -33,7 +33,7 @@ func (x chooser) asking(other step.Ask) chooser {
 	return x
 }
 
-// plan is how one search is going to be answered. What it has learnt before a way is chosen says [plan.learn].
+// plan is how one search is going to be answered. [plan.learn] says what it has learnt before a way is chosen.
 type plan struct {
 	chooser
 	order  step.Order // that is asked for
@@ -52,7 +52,7 @@ type way struct {
 }
 
 // ways are all ways to answer, in the order in which they are asked: the first that may be taken, and comes to an end,
-// answers. Those whose cost doesn't depend on how much matches come first. A walk is tried over a few rows before what
+// answers. Ways whose cost doesn't depend on how much matches come first. A walk is tried over a few rows before what
 // takes longer: that is enough wherever matches are not rare, and what it has found is not lost. Estimates (costs.go)
 // decide between sets, to sort and to walk.
 var ways = []way{
@@ -95,7 +95,7 @@ func (x chooser) find(o step.Order, limit int) ([]step.Match, error) {
 
 func (*plan) always() bool { return true }
 
-// walked is the order whose index is walked.
+// walkedOrder is the order whose index is walked.
 func (p *plan) walkedOrder() step.Order {
 	o := p.order
 	o.By = p.By

@@ -56,8 +56,7 @@ const (
 // Soon tells whether to read so many rows takes so little that a search does it itself.
 func (v *View) Soon(rows int) bool { return rows <= 2*v.Bounds().Many }
 
-// freshKeys reads the versions that have keys: those of which sets are given that are not worth to be read anew are
-// brought up.
+// freshKeys reads the versions that have keys. A set that is given is brought up, unless to read it anew costs less.
 func (v *View) freshKeys(in Kind, keys []int64, sets map[int64]*Set, take func(key int64, k *Set)) error {
 	var anew, stale []int64
 	for _, key := range keys {

@@ -19,12 +19,12 @@ type Block struct {
 	low, unit int64
 	steps     []uint32   // 0: none, MinTime
 	whole     []int64    // in place of steps where those do not fit
-	groups    []Interval // of the main dates of each groupSids versions
+	groups    []Interval // of the main dates of each GroupSids versions
 	last      int64      // when it was used
 }
 
-// GroupSids is of how many versions it is known between which main dates they lie, so that most of those that come
-// too early or too late for a page need not be looked at.
+// GroupSids is how many versions are a group. Of each group the earliest and the latest main date are known, so that
+// most versions that come too early or too late for a page need not be looked at.
 const GroupSids = 1 << 7
 
 // units are the microseconds of a second, a millisecond.
@@ -82,7 +82,7 @@ type Mains []*Block
 // Of is the main date of a version.
 func (b Mains) Of(sid uint32) int64 { return b[sid/BlockSids].at(int64(sid % BlockSids)) }
 
-// Group is between which main dates a version and those that share its number above groupSids lie.
+// Group is between which main dates a version and those that share the group of GroupSids versions lie.
 func (b Mains) Group(sid uint32) Interval {
 	return b[sid/BlockSids].groups[sid%BlockSids/GroupSids]
 }

@@ -8,7 +8,7 @@ import (
 // Kind are the rows of a table that keys lead to, and that sets are made of.
 type Kind struct {
 	Table  string
-	High   int64 // with isHigh: the rows with this upper end alone, which in those of quantities is the unit
+	High   int64 // with IsHigh: the rows with this upper end alone, which in those of quantities is the unit
 	IsHigh bool
 	any    bool // a key stands for several, and its set has what one of them has
 }

@@ -31,7 +31,7 @@ const (
 
 func (r *Range) bytes() int64 { return heldBytes + rangeRowBytes*int64(len(r.Lows)) }
 
-// RangeRow is a row of a rangeSet.
+// RangeRow is a row of a Range.
 type RangeRow struct {
 	Low int64
 	Sid uint32
@@ -41,7 +41,7 @@ func CompareRangeRows(a, b RangeRow) int {
 	return cmp.Or(cmp.Compare(a.Low, b.Low), cmp.Compare(a.Sid, b.Sid))
 }
 
-// NewRange merges rows in any order into those of a set.
+// NewRange merges rows in any order into those of a Range.
 func NewRange(before *Range, rows []RangeRow, upTo int64) *Range {
 	slices.SortFunc(rows, CompareRangeRows)
 	r := &Range{Lows: make([]int64, 0, len(before.Lows)+len(rows)), upTo: upTo}
@@ -196,8 +196,8 @@ func (v *View) readUnits(name Name, most int) (map[Name]*Range, error) {
 	return found, nil
 }
 
-// readRange reads the rows of ranges under a key, in portions of bounded memory; that they are large where there are
-// more than so many.
+// readRange reads the rows of ranges under a key, in portions of bounded memory. The Range is Large, and empty, where
+// there are more than most.
 func (v *View) readRange(in Kind, key int64, most int) (*Range, error) {
 	var rows []RangeRow
 	g := v.gather()

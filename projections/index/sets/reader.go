@@ -25,7 +25,7 @@ const (
 	wantedWords  = "words"  // strings
 )
 
-// reading is what searches wait for that need the same thing.
+// reading is one thing being read, which all searches that need it wait for.
 type reading struct {
 	done  chan struct{}
 	value any // there when it is done; nil where it could not be read
@@ -40,7 +40,7 @@ type task struct {
 	read func(v *View, wanted []wanted, tell tell)
 }
 
-// tell gives what has been read to those who wait for it. Before that put holds it, unless all has been forgotten
+// tell gives what has been read to those who wait for it. Before that put stores it, unless all has been forgotten
 // meanwhile.
 type tell func(w wanted, value any, put func(p *partition))
 
@@ -201,7 +201,7 @@ func (s *Memory) do(ctx context.Context, j *job) {
 	v.look(func(*partition) { s.used -= j.bytes })
 }
 
-// end tells those who wait that a reading is done, whose value put holds.
+// end stores the value of a reading with put, and tells those who wait that the reading is done.
 func (j *job) end(w wanted, value any, put func(p *partition)) {
 	r := j.readings[w]
 	select {

@@ -84,9 +84,8 @@ const (
 	Wait                    // it waits for the background
 )
 
-// Having returns the versions that have a row with one of the keys in a table, all there are up to the snapshot at
-// least; nil where they can't be had, or are not there and nobody waits for them. What is not far behind is brought
-// up.
+// Having returns the versions that have a row with one of the keys, all there are up to the snapshot at least. Sets
+// that are not far behind are brought up. It is nil where sets can't be had, or are missing and nobody waits for them.
 func (v *Snapshot) Having(in Kind, keys []int64, p Patience) (*roaring.Bitmap, error) {
 	union := Name{}
 	if len(keys) > 1 {
@@ -121,9 +120,8 @@ func (v *Snapshot) Having(in Kind, keys []int64, p Patience) (*roaring.Bitmap, e
 	return all.Has, nil
 }
 
-// await adds to sets those of keys that the background reads, as far as the search waits for it. It returns the keys
-// whose sets the search brings up or reads itself; had is false where sets are missing that it neither reads nor
-// waits for.
+// await waits, as far as the search does, for sets that the background reads, and adds them to sets. It returns the
+// keys whose sets the search has to bring up or read itself. had is false where other sets are still missing.
 func (v *Snapshot) await(in Kind, keys []int64, sets map[int64]*Set, p Patience) (stale []int64, had bool, err error) {
 	var missing []int64
 	rows, behind := 0, int64(v.Bounds().Behind)

@@ -95,8 +95,9 @@ func (w *Words) add(text []byte) {
 	w.ends = append(w.ends, uint32(len(w.all)))
 }
 
-// most is how many strings are looked up: to find those costs a page of the index for each, and to walk an order the
-// more of them the fewer there are, one and a half for each version that is met until 51 match.
+// most is how many strings are looked up at the most. To look up one costs a page of the index. The fewer strings hold
+// the text, the more versions a walk of the order meets until 51 match; each costs one and a half. Both cost the same
+// at this number.
 func (w *Words) most() int {
 	return min(wordsFound, int(math.Sqrt(51*1.5*float64(len(w.ends))))+100)
 }

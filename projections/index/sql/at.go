@@ -10,7 +10,7 @@ import (
 // At says where statements read: in which tables, of which partition, and up to which snapshot. It counts what they
 // have cost.
 type At struct {
-	Ctx context.Context //nolint:containedctx // of one query or one reading; at lives no longer
+	Ctx context.Context //nolint:containedctx // of one query or one reading; the At lives no longer
 	DB  DB
 	Dialect
 	Partition int64

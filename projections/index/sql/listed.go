@@ -1,6 +1,6 @@
 package sql
 
-// List is the aggregate of an integer column that listed reads.
+// List is the aggregate of an integer column that a [List] reads.
 func (s *Statement) List(column string) string { return s.Dialect.List(column) }
 
 // List is what an aggregate of integers is scanned into: an array of them, or a text with commas between.

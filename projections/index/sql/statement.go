@@ -120,7 +120,7 @@ func (s *Statement) Versions(sid string) string {
 // whole and sorts the outer one, in place of walking an index and asking row by row until the page is full.
 const Once = " limit 1 offset 0"
 
-// VisibleOfAll is visible where all rows are read and none of them first: PostgreSQL may read the closed versions once
+// VisibleOfAll is Visible where all rows are read and none of them first: PostgreSQL may read the closed versions once
 // and hash them.
 func (s *Statement) VisibleOfAll(sid string, snapshot int64) string {
 	return s.visibleWith(sid, snapshot, s.Dialect.OnceOfMany())

@@ -25,7 +25,7 @@ type Whole struct {
 	Ledger    int64
 	Committed bool             // the snapshot is known to be
 	Horizon   int64            // the earliest snapshot that is whole, where the search began
-	seen      *sets.View       // of the sets; see view
+	seen      *sets.View       // of the sets; see View
 	Told      []string         // what was done
 	Given     []*clause.Access // what the clauses have become at first
 	Dates     *clause.DateOrder
@@ -44,8 +44,8 @@ func (x *Whole) Elsewhere() bool {
 	return x.Wanted.Beyond != nil && x.Wanted.Beyond.Type != x.Wanted.Type
 }
 
-// View is what the search sees of the sets; nil where they can't tell of its snapshot: one that is not committed would
-// end what they know where nothing is, and they hold Sids as 32 bits.
+// View is what the search sees of the sets. It is nil where sets can't tell of the snapshot: they hold Sids as 32
+// bits, and of a snapshot that is not committed yet they would note that nothing is there.
 func (x *Whole) View() *sets.View {
 	if x.seen == nil && x.Sets != nil && x.Committed && x.Snapshot >= x.Origin() &&
 		x.Snapshot-x.Origin() < math.MaxUint32 {
@@ -65,12 +65,12 @@ type Ask struct {
 	*Whole
 	Accesses []*clause.Access // the clauses that must hold
 	After    Place            // where the page before ended
-	Last     Edge             // what after stands for
+	Last     Edge             // what After stands for
 	By       OrderBy          // the order that is walked; see [Ask.WalkedBy]
 	within   *sets.Interval   // the main dates from which a walk goes on; nil: any
 	Reach    *Spot            // up to which row a walk is tried, by main date and ref; nil: as far as it takes
 	Passing  bool             // a walk would meet many superseded versions first
-	MayWait  bool             // a walk is tried before chains to many resources are looked up; see access.late
+	MayWait  bool             // a walk is tried before chains to many resources are looked up; see clause.Access.Late
 }
 
 // Edge holds the sort values of the version that a page ended with.

@@ -78,7 +78,7 @@ func (x Ask) Collect(o Order, driver *clause.Access, limit int) ([]Match, error)
 	})
 }
 
-// CollectPhase is collect in the order of the main date, of versions that are one phase of an order.
+// CollectPhase is Collect in the order of the main date, of versions that are one phase of an order.
 func (x Ask) CollectPhase(o Order, driver *clause.Access, phase Phase, limit int) ([]Match, bool, error) {
 	if x.After.Phase != phase {
 		x.After = Place{}

@@ -74,9 +74,9 @@ func (x *Whole) patience(t *Intersection, a *clause.Access) sets.Patience {
 	return sets.Wait
 }
 
-// Intersect finds the versions that answer all clauses that sets can tell of, and, when given, one more whose rows are
-// read. Nil when there is nothing to begin with, or the sets can't be had, when wait is false also where it isn't known
-// yet what is superseded.
+// Intersect finds the versions that answer all clauses that sets can tell of and, when given, one more whose rows are
+// read. It is nil when there is nothing to begin with, or the sets can't be had. When wait is false, it is also nil
+// where it isn't known yet what is superseded.
 func (x Ask) Intersect(read *clause.Access, wait bool) (t *Intersection, err error) {
 	v, err := x.View().AsOf(wait)
 	if v == nil || err != nil {
@@ -103,7 +103,7 @@ func (x Ask) Intersect(read *clause.Access, wait bool) (t *Intersection, err err
 			supersets = append(supersets, a)
 			t.Left = append(t.Left, a)
 		case keys == nil || t.Found != nil && t.Count() < x.Bounds.Few && !v.All(a.Kind(), keys):
-			// or so few are left that to ask each costs less than to read a set that nobody has used
+			// no set can tell, or so few are left that to ask each costs less than to read a set that is not there
 			t.Left = append(t.Left, a)
 		case a.Negate:
 			without = append(without, a)

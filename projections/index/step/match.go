@@ -20,7 +20,7 @@ func (m *Match) Place() Place {
 	return p
 }
 
-// matches runs a statement whose columns are storedColumns, then more integers that take is given.
+// matches runs a statement whose columns are rows.StoredColumns, then more integers that take is given.
 func (x *Whole) matches(
 	s *sql.Statement, sql string, phase Phase, extra int, take func(m *Match, extra []int64),
 ) ([]Match, error) {

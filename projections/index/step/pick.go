@@ -102,7 +102,7 @@ func (t *Intersection) firstOf(n int, o Order, beyond *Spot, within sets.Interva
 	return top.list
 }
 
-// Pick answers with the versions that intersect has found: those that come first in the order are checked for the
+// Pick answers with the versions that Intersect has found: those that come first in the order are checked for the
 // clauses that are left, some at a time, until the page is full.
 func (x Ask) Pick(t *Intersection, o Order, phase Phase, resume bool, limit int) ([]Match, error) {
 	var beyond *Spot

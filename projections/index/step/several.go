@@ -33,9 +33,9 @@ func (x Ask) WalkSeveral(o Order, limit int) ([]Match, error) {
 	return x.Load(page[:min(len(page), limit)])
 }
 
-// fromLevel returns, of the versions that have none of the keys before a level, those that follow a place, nil being
-// the start: as many as are asked for and more, or all there are. Those that have the key of the level come before
-// those that lack it; from the end, it is the other way round.
+// fromLevel looks at the versions that have none of the keys before a level, and returns those that follow a place
+// (nil: the start): at least limit of them, or all there are. Those that have the key of the level come before those
+// that lack it; from the end, it is the other way round.
 func (x Ask) fromLevel(o Order, level int, from *Candidate, limit int) (page []Candidate, err error) {
 	if level == len(o.Keys) {
 		return x.unsorted(o, from, limit)
@@ -121,8 +121,8 @@ func (x Ask) unsorted(o Order, from *Candidate, limit int) ([]Candidate, error) 
 	return found, err
 }
 
-// groupsBeyond returns, of the versions that have the key of a level, those that follow a place, nil being the start:
-// as many as are asked for and more, or all there are.
+// groupsBeyond looks at the versions that have the key of a level, and returns those that follow a place (nil: the
+// start): at least limit of them, or all there are.
 func (x Ask) groupsBeyond(o Order, level int, from *Candidate, limit int) ([]Candidate, error) {
 	for n := min(2*limit, x.Bounds.Sorted); ; n = min(4*n, x.Bounds.Sorted) {
 		found, complete, err := x.groups(o, level, from, n)

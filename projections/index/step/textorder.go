@@ -14,8 +14,8 @@ import (
 // version may have several, and be sorted by one outside the stretch: such strays are few or none as a rule, and are
 // looked up beside the walk.
 
-// OrderTexts marks a clause that says what strings of the parameter begin with that is the order, where no clause has
-// so few rows that these are sorted, and the strays are few.
+// OrderTexts marks a clause that says what a string begins with, when the order is by these strings. It does so where
+// no clause has so few rows that these are sorted, and the strays are few.
 func (x Ask) OrderTexts(o Order) error {
 	if len(o.Keys) == 0 || o.Keys[0].Kind != projections.String || o.Keys[0].Param == projections.ParamID {
 		return nil
@@ -39,7 +39,8 @@ func (x Ask) OrderTexts(o Order) error {
 	return err
 }
 
-// strays are the versions that have a string in the stretch of a clause and are sorted by one outside of it, with that.
+// strays is a SELECT of the versions that have a string in the stretch of a clause and are sorted by one outside of
+// it, with the string that they are sorted by.
 func (x Ask) strays(s *sql.Statement, sc clause.TextScan, src source, o Order, from *valueEdge, limit int) string {
 	inside := sc.Stretch(s, "u.val", true, true)
 	sql := "select u.val as val, v.sid as sid from (select t.sid as sid, " + x.value1(s, OrderString, o.Keys[0],

@@ -62,10 +62,10 @@ func (x Ask) Ordered() []*clause.Access {
 	return slices.DeleteFunc(slices.Clone(x.Accesses), func(a *clause.Access) bool { return !a.Ordered })
 }
 
-// WalkedBy is the order whose index is walked for an order. It marks the clauses of the date parameter that is the
-// order, where no version has two values of it: what a clause says of some value of a version it then says of the one
-// that the version is sorted by. Where there are none, an order by the parameter that the main date comes from is that
-// of the main date, however long its ranges are.
+// WalkedBy is the order whose index is walked for an order. It marks the clauses about the date that is the order,
+// where no version has two values of it: the value that such a clause speaks of is then the one that a version is
+// sorted by. Where no clause is marked, an order by the parameter that the main date comes from is that of the main
+// date, however long its ranges are.
 func (x Ask) WalkedBy(o Order) OrderBy {
 	if x.Dates != nil && !x.Dates.Aligned {
 		if x.Dates.Marks && !x.Dates.Several && o.Keys[0].Kind == projections.Date {
