@@ -132,8 +132,8 @@ func (x chooser) laterFollowed(f clause.HeldFollow, before *sets.Set) (*sets.Set
 		}
 		s := x.Statement()
 		from, sid := s.Unnested(sids, "k")
-		found, err := x.ReadNumbers(s, "select "+s.List("v.sid")+" from "+from+s.Versions(sid)+" and ("+strings.Join(
-			f.Probe(s, x.Before()), " or ")+")")
+		found, err := x.ReadNumbers(s, "select "+s.List("v.sid")+" from "+from+s.Versions(sid)+" and ("+
+			strings.Join(f.Probe(s, x.Before()), " or ")+")")
 		if err != nil {
 			return nil, err
 		}

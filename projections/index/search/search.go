@@ -141,8 +141,8 @@ func locate(x *step.Whole, after step.Place) (last step.Edge, err error) {
 		ledger = keys.Ledger(x.Wanted.Tenant, x.Wanted.Beyond.Type)
 	}
 	err = x.Query(s, "select v.main, v.at, v.id, coalesce(p.horizon, 0), coalesce(p.next_sid, 0), coalesce((select "+
-		"n.living from "+s.Table("counter")+" n where n.ledger = "+s.Arg(x.Ledger)+"), 0) from "+s.Table(
-		"version")+" v left join "+s.Table("position")+" p on p.partition = "+s.Arg(
+		"n.living from "+s.Table("counter")+" n where n.ledger = "+s.Arg(x.Ledger)+"), 0) from "+
+		s.Table("version")+" v left join "+s.Table("position")+" p on p.partition = "+s.Arg(
 		x.Partition)+" where v.sid = "+s.Arg(after.Sid)+" and v.ledger = "+s.Arg(ledger),
 		func(scan func(...any) error) error {
 			found = true

@@ -152,16 +152,16 @@ func (x chooser) countKey(key int64) (int64, error) {
 	}
 	switch {
 	case closed <= few:
-		return x.Number(s, taken(s.Table("closed")+" c cross join "+s.Table(
-			"version")+" v where v.sid = c.sid and c.by_sid <= "+s.Arg(x.Snapshot)))
+		return x.Number(s, taken(s.Table("closed")+" c cross join "+s.Table("version")+
+			" v where v.sid = c.sid and c.by_sid <= "+s.Arg(x.Snapshot)))
 	case window <= few:
-		return x.Number(s, taken(s.Table("position")+" k cross join "+s.Table("version")+" n cross join "+s.Table(
-			"version")+" v where k.partition = "+s.Arg(x.Partition)+
-			" and n.sid > k.swept and n.sid >= "+s.Arg(keys.FirstSid(int32(x.Partition)))+" and n.sid <= "+s.Arg(
-			x.Snapshot)+" and n.supersedes <> 0 and v.sid = n.supersedes"))
+		return x.Number(s, taken(s.Table("position")+" k cross join "+s.Table("version")+" n cross join "+
+			s.Table("version")+" v where k.partition = "+s.Arg(x.Partition)+
+			" and n.sid > k.swept and n.sid >= "+s.Arg(keys.FirstSid(int32(x.Partition)))+
+			" and n.sid <= "+s.Arg(x.Snapshot)+" and n.supersedes <> 0 and v.sid = n.supersedes"))
 	}
-	return x.Number(s, "select count(*) - count(c.sid) from "+s.Table("term")+" t left join "+s.Table(
-		"closed")+" c on c.sid = (t.ref >> 2) and c.by_sid <= "+s.Arg(x.Snapshot)+
+	return x.Number(s, "select count(*) - count(c.sid) from "+s.Table("term")+" t left join "+s.Table("closed")+
+		" c on c.sid = (t.ref >> 2) and c.by_sid <= "+s.Arg(x.Snapshot)+
 		" where t.key = "+s.Arg(key)+" and t.ref < "+s.Arg(x.Before()))
 }
 

@@ -32,8 +32,8 @@ func (x Ask) OrderTexts(o Order) error {
 		return nil
 	}
 	a, s := x.Accesses[at], x.Statement()
-	strays, err := x.Number(s, "select count(*) from (select 1 from "+s.Table("text")+" t where "+a.Texts[0].Condition(
-		s, "t")+fmt.Sprintf(" and (t.ref & %d) = 0", src.flag)+
+	strays, err := x.Number(s, "select count(*) from (select 1 from "+s.Table("text")+" t where "+
+		a.Texts[0].Condition(s, "t")+fmt.Sprintf(" and (t.ref & %d) = 0", src.flag)+
 		" and t.ref < "+s.Arg(x.Before())+fmt.Sprintf(" limit %d) y", x.Bounds.Few+1))
 	a.Ordered, a.Strays = err == nil && strays <= int64(x.Bounds.Few), strays > 0
 	return err
