@@ -52,8 +52,8 @@ func (c *chain) take(l link) bool {
 	return true
 }
 
-// feedTail is how many records are read at first to find the end of the feed. It is more than what one publication
-// holds: of what stands there too early, some of what it follows is seen too.
+// feedTail is how many records are read at first to find the end of the feed. It is more than one publication holds,
+// so that what a decision follows is seen, too, when the decision stands there too early.
 const feedTail = 4_096
 
 // refresh makes the end of the feed known, as of now, and tells that of the topic.

@@ -101,10 +101,10 @@ func (l *Line) load(ctx context.Context) error {
 	return nil
 }
 
-// Project decides and commits records that come right after the state, in as many commits as their size asks for, and
-// calls told after each, on some goroutine, with the place that it has reached and all outcomes that became known.
-// After an error whatever was committed stays; the records from the state on may be given again. A line that works
-// ahead returns while its last commit is in flight, and tells its failure in a later call or by crashed.
+// Project decides records that come right after the state, and commits them in as many commits as their size asks for.
+// After each commit it calls told, on some goroutine, with the place that it has reached and all outcomes that became
+// known. After an error whatever was committed stays; the records from the state on may be given again. A line that
+// works ahead returns while its last commit is in flight, and tells its failure in a later call or by crashed.
 func (l *Line) Project(
 	ctx context.Context, records []events.RawRecord, told func(next int64, outcomes []events.Outcome),
 ) error {
