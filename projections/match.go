@@ -161,9 +161,8 @@ func matchesParts(c Clause, v Value, t Term) bool {
 // isBelow tells whether uri is the other one or lies below it.
 func isBelow(uri, base string) bool { return uri == base || strings.HasPrefix(uri, BelowURI(base)) }
 
-// BelowURI returns what everything begins with that lies below a uri, apart from the uri itself. Below http://x/a lies
-// what is further down the path; below http://x/a|1 lies each version of 1. Below a uri that ends with its separator
-// lies only what starts with it.
+// BelowURI returns what all uris begin with that lie below a uri. Below http://x/a lies what is further down the path;
+// below http://x/a|1 lies each version of 1. Below a uri that ends with its separator lies only what starts with it.
 func BelowURI(uri string) string {
 	separator := "/"
 	if strings.Contains(uri, "|") {

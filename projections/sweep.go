@@ -17,8 +17,8 @@ type Sweeper interface {
 	// Waste tells what a sweep would find.
 	Waste(ctx context.Context) (Waste, error)
 
-	// Sweep begins to sweep what lies before the horizons as they are now. If a sweep of any process did not come to
-	// its end, it goes on with that one. Searches that began before it still read: wait as long as one may take before
+	// Sweep begins to sweep what lies before the horizons as they are now. It goes on with a sweep that did not come
+	// to its end, whichever process began it. Searches may have begun before: wait for as long as one may take before
 	// the first portion. Kind Conflict: another process is sweeping.
 	Sweep(ctx context.Context) (Sweep, error)
 }

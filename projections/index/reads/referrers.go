@@ -111,7 +111,7 @@ func (r Reads) everReferred(ctx context.Context, resources []projections.Key,
 	return ever, nil
 }
 
-// askedReferrers are references of which it is asked whether a current version has them.
+// askedReferrers are references. It is asked which of them a current version has.
 type askedReferrers struct {
 	terms, onRow []int64                // their keys, by where they stand
 	of           map[int64][]askedPlace // who asks for a key

@@ -7,8 +7,8 @@ import (
 	"binnacle/projections/index/keys"
 )
 
-// A composite value becomes one row: what its tokens and references say together is the key, and what is left, a
-// date, a number, a quantity or a text, is the range or the text that any parameter of that kind has under its key.
+// A composite value becomes one row. What its tokens and references say together is the key. What is left (a date, a
+// number, a quantity or a text) is a range or a text under this key, as any parameter of that kind has one.
 // So code-value-quantity=loinc|gt5 is one stretch of the index. A value of tokens and references alone is a term row.
 //
 // Where more than one component is left (chromosome, start and end of a variant), each of them has its row; they

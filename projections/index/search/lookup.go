@@ -12,8 +12,8 @@ import (
 	"binnacle/projections/index/step"
 )
 
-// resolvedTo is up to how many resources the other end of a chain is looked up before the search: the chain is a
-// reference with that many alternatives then, whose rows the index has in order.
+// resolvedTo is up to how many resources the other end of a chain may have to be looked up before the search. The
+// chain then is a reference with that many alternatives, whose rows the index has in order.
 const resolvedTo = 1_000
 
 // lookUp reads what a clause finds before the search, where that is little: of a chain the keys of the references to

@@ -11,7 +11,7 @@
 //
 //   - what it tells is as exact as the tables: rows are only ever inserted, with ascending Sids, so what is known up to
 //     a Sid is brought up to a later one by looking at the versions between alone;
-//   - what was begun to be read before all was forgotten is told to those who wait for it, and not kept;
+//   - when all is forgotten, what is just being read is still told to those who wait for it, and not kept;
 //   - all that it holds is counted and bounded ([Bounds]), what is being read and what waits to be read included;
 //   - what it gives away (bitmaps, blocks, ranges) is replaced and never changed, so that it can be used without
 //     holding anything. Whoever uses it must not change it.

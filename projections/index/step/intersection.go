@@ -137,7 +137,8 @@ func (x Ask) Intersect(read *clause.Access, wait bool) (t *Intersection, err err
 	return t, nil
 }
 
-// sift leaves of the versions those that answer clauses that are left, where that costs less than to ask each of them.
+// sift drops versions that don't answer clauses that are left, by the rows of these clauses or by sets of ranges,
+// where that costs less than to ask each version.
 func (x *Whole) sift(t *Intersection, supersets []*clause.Access) error {
 	// to read few rows costs less than to ask each of many versions
 	for _, a := range slices.DeleteFunc(slices.Clone(t.Left), func(a *clause.Access) bool { return a.Held != nil }) {
