@@ -18,9 +18,6 @@ func (b *Batch) Add(record RawRecord) bool {
 	return true
 }
 
-// Full tells that no further record can be taken in.
-func (b *Batch) Full() bool { return len(b.Records) >= BatchRecords || b.bytes >= BatchBytes }
-
 // BatchLength tells how many of the records, from the first on, are one batch.
 func BatchLength(records []RawRecord) int {
 	var bytes, n int
