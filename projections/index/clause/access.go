@@ -30,10 +30,10 @@ type Access struct {
 
 // form is one of the kinds of rows that answer a clause.
 type form interface {
-	// Rows are SELECTs of the Sids, as sid, of versions that have such a row, up to a ref, with repeats.
-	Rows(s *sql.Statement, before int64) []string
-	// Probe are conditions of which one holds for a version that has such a row.
-	Probe(s *sql.Statement, v probedVersion, before int64) []string
+	// rows are SELECTs of the Sids, as sid, of versions that have such a row, up to a ref, with repeats.
+	rows(s *sql.Statement, before int64) []string
+	// probe are conditions of which one holds for a version that has such a row.
+	probe(s *sql.Statement, v probedVersion, before int64) []string
 	// size is how many keys, stretches, versions or groups it consists of.
 	size() int
 }
@@ -107,7 +107,7 @@ func (a *Access) forms() int {
 func (a *Access) Rows(s *sql.Statement, before int64) string {
 	var parts []string
 	for _, k := range a.kinds() {
-		parts = append(parts, k.Rows(s, before)...)
+		parts = append(parts, k.rows(s, before)...)
 	}
 	if len(parts) == 0 {
 		return "select 0 as sid where 1 = 0"
@@ -125,7 +125,7 @@ func rowsOf(s *sql.Statement, table, condition string, before int64) string {
 func (a *Access) Probe(s *sql.Statement, sid, ref, main string, before int64) string {
 	var parts []string
 	for _, k := range a.kinds() {
-		parts = append(parts, k.Probe(s, probedVersion{sid, ref, main}, before)...)
+		parts = append(parts, k.probe(s, probedVersion{sid, ref, main}, before)...)
 	}
 	if len(parts) == 0 {
 		parts = []string{"1 = 0"}

@@ -171,8 +171,8 @@ func (g *Group) Probes(s *sql.Statement, but *Access, sid, ref, main string, bef
 	return sql.String()
 }
 
-// Probe is the condition that a version answers all clauses.
-func (g *Group) Probe(s *sql.Statement, sid, ref, main string, before int64) string {
+// probe is the condition that a version answers all clauses.
+func (g *Group) probe(s *sql.Statement, sid, ref, main string, before int64) string {
 	return "(" + strings.TrimPrefix(g.Probes(s, nil, sid, ref, main, before), " and ") + ")"
 }
 
@@ -194,8 +194,8 @@ func (g *Group) Versions(s *sql.Statement, columns string, before int64) string 
 		g.Probes(s, driver, "v.sid", "(v.sid << 2)", "v.main", before)
 }
 
-// Rows is a SELECT of the Sids of the versions that answer the group; those of one clause alone need not be current.
-func (g *Group) Rows(s *sql.Statement, before int64) string {
+// rows is a SELECT of the Sids of the versions that answer the group; those of one clause alone need not be current.
+func (g *Group) rows(s *sql.Statement, before int64) string {
 	if len(g.Accesses) == 1 && !g.Accesses[0].Negate {
 		return g.Accesses[0].Rows(s, before)
 	}
@@ -225,8 +225,8 @@ func (f *followed) Rows(s *sql.Statement, before int64) []string {
 	return parts
 }
 
-// Probe are conditions, one for each target, that a version answers it.
-func (f *followed) Probe(s *sql.Statement, sid string, before int64) []string {
+// probe are conditions, one for each target, that a version answers it.
+func (f *followed) probe(s *sql.Statement, sid string, before int64) []string {
 	parts := make([]string, len(f.Targets))
 	for i, t := range f.Targets {
 		own, other := s.Alias("c"), s.Alias("o")

@@ -44,7 +44,7 @@ func (f HeldFollow) Rows(s *sql.Statement, before int64) []string {
 
 // Probe are conditions that a version, as v, answers it.
 func (f HeldFollow) Probe(s *sql.Statement, before int64) []string {
-	parts := f.followed.Probe(s, "v.sid", before)
+	parts := f.followed.probe(s, "v.sid", before)
 	if f.own != nil {
 		parts = append(parts, f.own.Probe(s, "v.sid", "(v.sid << 2)", "v.main", before))
 	}

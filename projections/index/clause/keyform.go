@@ -50,7 +50,7 @@ func (k *keyForm) AddKeyOn(key int64, onRow bool) {
 
 func (k *keyForm) size() int { return len(k.Keys) + len(k.OnRow) + len(k.shapes) + len(k.wide) }
 
-func (k *keyForm) Rows(s *sql.Statement, before int64) (parts []string) {
+func (k *keyForm) rows(s *sql.Statement, before int64) (parts []string) {
 	for _, w := range k.wide {
 		if w.onRow {
 			parts = append(parts, "select t.sid as sid from "+
@@ -72,7 +72,7 @@ func (k *keyForm) Rows(s *sql.Statement, before int64) (parts []string) {
 	return parts
 }
 
-func (k *keyForm) Probe(s *sql.Statement, v probedVersion, before int64) (parts []string) {
+func (k *keyForm) probe(s *sql.Statement, v probedVersion, before int64) (parts []string) {
 	keys, onRow := k.probed()
 	if len(keys) > 0 {
 		parts = append(parts, v.row(s, "term", "p.sort = "+v.main+" and p.key "+s.In(keys)))
@@ -85,7 +85,7 @@ func (k *keyForm) Probe(s *sql.Statement, v probedVersion, before int64) (parts 
 	}
 	if len(k.wide) > 0 {
 		only := keyForm{wide: k.wide}
-		parts = append(parts, v.sid+" in ("+strings.Join(only.Rows(s, before), " union all ")+")")
+		parts = append(parts, v.sid+" in ("+strings.Join(only.rows(s, before), " union all ")+")")
 	}
 	return parts
 }

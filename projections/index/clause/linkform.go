@@ -16,18 +16,18 @@ type linkForm struct {
 // size leaves out what follows references: that is no row of a version.
 func (*linkForm) size() int { return 0 }
 
-func (l *linkForm) Rows(s *sql.Statement, before int64) []string {
+func (l *linkForm) rows(s *sql.Statement, before int64) []string {
 	if l.Follow == nil || l.Resolved {
 		return nil
 	}
 	return l.Follow.Rows(s, before)
 }
 
-func (l *linkForm) Probe(s *sql.Statement, v probedVersion, before int64) []string {
+func (l *linkForm) probe(s *sql.Statement, v probedVersion, before int64) []string {
 	if l.Follow == nil || l.Few {
 		return nil
 	}
-	return l.Follow.Probe(s, v.sid, before)
+	return l.Follow.probe(s, v.sid, before)
 }
 
 // choiceForm are the versions that one of some groups of clauses finds.
@@ -35,16 +35,16 @@ type choiceForm struct{ Choice []*Group }
 
 func (c *choiceForm) size() int { return len(c.Choice) }
 
-func (c *choiceForm) Rows(s *sql.Statement, before int64) (parts []string) {
+func (c *choiceForm) rows(s *sql.Statement, before int64) (parts []string) {
 	for _, g := range c.Choice {
-		parts = append(parts, g.Rows(s, before))
+		parts = append(parts, g.rows(s, before))
 	}
 	return parts
 }
 
-func (c *choiceForm) Probe(s *sql.Statement, v probedVersion, before int64) (parts []string) {
+func (c *choiceForm) probe(s *sql.Statement, v probedVersion, before int64) (parts []string) {
 	for _, g := range c.Choice {
-		parts = append(parts, g.Probe(s, v.sid, v.ref, v.main, before))
+		parts = append(parts, g.probe(s, v.sid, v.ref, v.main, before))
 	}
 	return parts
 }

@@ -120,14 +120,14 @@ type rangeForm struct {
 
 func (r *rangeForm) size() int { return len(r.Scans) }
 
-func (r *rangeForm) Rows(s *sql.Statement, before int64) (parts []string) {
+func (r *rangeForm) rows(s *sql.Statement, before int64) (parts []string) {
 	for _, sc := range r.Scans {
 		parts = append(parts, rowsOf(s, "span", sc.Condition(s, "t"), before))
 	}
 	return parts
 }
 
-func (r *rangeForm) Probe(s *sql.Statement, v probedVersion, _ int64) []string {
+func (r *rangeForm) probe(s *sql.Statement, v probedVersion, _ int64) []string {
 	if len(r.Scans) == 0 {
 		return nil
 	}

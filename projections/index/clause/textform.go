@@ -35,14 +35,14 @@ const (
 
 func (f *textForm) size() int { return len(f.Texts) }
 
-func (f *textForm) Rows(s *sql.Statement, before int64) (parts []string) {
+func (f *textForm) rows(s *sql.Statement, before int64) (parts []string) {
 	for _, sc := range f.Texts {
 		parts = append(parts, rowsOf(s, "text", sc.Condition(s, "t"), before))
 	}
 	return parts
 }
 
-func (f *textForm) Probe(s *sql.Statement, v probedVersion, _ int64) []string {
+func (f *textForm) probe(s *sql.Statement, v probedVersion, _ int64) []string {
 	var either []string
 	for i, sc := range f.Texts {
 		if i > 0 && !sc.whole && f.Texts[i-1].whole && sc.Key == f.Texts[i-1].Key && sc.Text == f.Texts[i-1].Text {

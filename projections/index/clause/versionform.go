@@ -16,14 +16,14 @@ type versionForm struct {
 
 func (f *versionForm) size() int { return len(f.Sids) }
 
-func (f *versionForm) Rows(s *sql.Statement, _ int64) []string {
+func (f *versionForm) rows(s *sql.Statement, _ int64) []string {
 	if len(f.Sids) == 0 {
 		return nil
 	}
 	return []string{"select t.sid as sid from " + s.Table("version") + " t where t.sid " + s.In(f.Sids)}
 }
 
-func (f *versionForm) Probe(s *sql.Statement, v probedVersion, _ int64) []string {
+func (f *versionForm) probe(s *sql.Statement, v probedVersion, _ int64) []string {
 	if len(f.Sids) == 0 {
 		return nil
 	}
@@ -39,7 +39,7 @@ type timeForm struct {
 
 func (t *timeForm) size() int { return len(t.Updated) }
 
-func (t *timeForm) Rows(s *sql.Statement, before int64) (parts []string) {
+func (t *timeForm) rows(s *sql.Statement, before int64) (parts []string) {
 	for _, u := range t.Updated {
 		parts = append(parts, "select t.sid as sid from "+s.Table("version")+" t where t.ledger = "+s.Arg(t.Ledger)+
 			" and t.at >= "+s.Arg(u.Low)+" and t.at <= "+s.Arg(u.High)+" and t.sid <= "+s.Arg(keys.SnapshotOf(before)))
@@ -47,7 +47,7 @@ func (t *timeForm) Rows(s *sql.Statement, before int64) (parts []string) {
 	return parts
 }
 
-func (t *timeForm) Probe(s *sql.Statement, v probedVersion, _ int64) (parts []string) {
+func (t *timeForm) probe(s *sql.Statement, v probedVersion, _ int64) (parts []string) {
 	for _, r := range t.Spans {
 		parts = append(parts, v.sid+" between "+s.Arg(r.Low)+" and "+s.Arg(r.High))
 	}
