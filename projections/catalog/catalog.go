@@ -93,14 +93,6 @@ func (c *Catalog) Params(typ string) []*extract.Param {
 	return nil
 }
 
-// MainDate returns the code of a type's main date parameter; "" when it has none.
-func (c *Catalog) MainDate(typ string) string {
-	if t := c.types.Of(typ); t != nil {
-		return t.MainDate
-	}
-	return ""
-}
-
 // Clause begins a clause of a type's parameter; one that the type does not have finds nothing.
 func (c *Catalog) Clause(typ, code string) projections.Clause {
 	if p, known := c.Param(typ, code); known {

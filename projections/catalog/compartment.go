@@ -18,14 +18,6 @@ const itself = "{def}"
 // Compartments returns the types that compartments are named after, sorted: "Patient", "Encounter" …
 func (c *Catalog) Compartments() []string { return slices.Sorted(maps.Keys(c.model.Compartments())) }
 
-// Compartment returns the parameters by which a resource of a type is in a compartment, as CompartmentDefinition writes
-// them: "{def}" stands for the resource's own id. ok is false when there is no such compartment or the type is never in
-// it.
-func (c *Catalog) Compartment(name, typ string) (params []string, ok bool) {
-	params, ok = c.model.Compartments()[name][typ]
-	return slices.Clone(params), ok
-}
-
 // enter restricts a query to a compartment: one of the parameters must refer to the resource.
 func (p *queryParser) enter(in Compartment) error {
 	params, ok := p.catalog.model.Compartments()[in.Type][p.options.Type]

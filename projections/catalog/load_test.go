@@ -202,7 +202,7 @@ func TestEveryMainDateIsADateParameterThatGivesDates(t *testing.T) {
 	c := defaultCatalog(t)
 	with := 0
 	for _, typ := range c.Types() {
-		code := c.MainDate(typ)
+		code := c.types.Of(typ).MainDate
 		if code == "" {
 			for _, p := range c.Params(typ) {
 				if p.Kind == projections.Date && (p.Code == "date" || p.Code == "created" || p.Code == "issued" ||
@@ -221,33 +221,29 @@ func TestEveryMainDateIsADateParameterThatGivesDates(t *testing.T) {
 	if with != 94 {
 		t.Errorf("%d types have a main date; want 94", with)
 	}
-	if c.MainDate("Nonsense") != "" {
-		t.Error("a type that is none has a main date")
-	}
 }
 
 func TestCompartmentsNameParametersThatThereAre(t *testing.T) {
 	c := defaultCatalog(t)
 	n := 0
 	for name, types := range c.model.Compartments() {
-		for typ := range types {
-			params, ok := c.Compartment(name, typ)
-			if !ok || len(params) == 0 {
+		for typ, params := range types {
+			if len(params) == 0 {
 				t.Errorf("compartment %s has nothing for %s", name, typ)
 			}
 			for _, code := range params {
 				n++
-				if p, ok := c.Param(typ, code); code != "{def}" && (!ok || p.Kind != projections.Reference) {
+				if p, ok := c.Param(typ, code); code != itself && (!ok || p.Kind != projections.Reference) {
 					t.Errorf("compartment %s has %s.%s, which is no reference parameter", name, typ, code)
 				}
 			}
 		}
 	}
-	if params, ok := c.Compartment("Patient", "Observation"); !ok ||
-		!slices.Equal(params, []string{"performer", "subject"}) {
-		t.Errorf("an Observation is in the compartment Patient by %v, %v", params, ok)
+	ofPatients := c.model.Compartments()["Patient"]
+	if params := ofPatients["Observation"]; !slices.Equal(params, []string{"performer", "subject"}) {
+		t.Errorf("an Observation is in the compartment Patient by %v", params)
 	}
-	if _, ok := c.Compartment("Patient", "Organization"); ok {
+	if _, ok := ofPatients["Organization"]; ok {
 		t.Error("an Organization is in no compartment of a Patient")
 	}
 	if n < 300 {
