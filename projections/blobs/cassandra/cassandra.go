@@ -57,7 +57,8 @@ type Blobs struct {
 	insert, selectIn, selectPage, remove string
 }
 
-// Open connects, after [Ensure] with the same create.
+// Open connects. Before that it sees that the keyspace and the table are there, and makes them when create is true: run
+// one such call at a time.
 func Open(ctx context.Context, config Config, create bool) (*Blobs, error) {
 	s, err := config.check()
 	if err != nil {

@@ -22,6 +22,16 @@ import (
 	"binnacle/projections/projectionstest"
 )
 
+// ensure is [settings.ensure] with a configuration that was not checked.
+func ensure(ctx context.Context, config Config, create bool) error {
+	s, err := config.check()
+	if err != nil {
+		return err
+	}
+	_, err = s.ensure(ctx, create)
+	return err
+}
+
 // config reaches the test server, with a keyspace of its own that is dropped at the end of the test.
 func config(t testing.TB) Config {
 	t.Helper()
@@ -77,11 +87,11 @@ func TestAMissingTableIsToldWithWhatToDoAndMadeWhenAsked(t *testing.T) {
 		t.Fatalf("got %v, want a refusal of kind invalid that names the keyspace and `binnacle init`", err)
 	}
 	for range 2 {
-		if err := Ensure(t.Context(), c, true); err != nil {
+		if err := ensure(t.Context(), c, true); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := Ensure(t.Context(), c, false); err != nil {
+	if err := ensure(t.Context(), c, false); err != nil {
 		t.Fatalf("after it was made: %v", err)
 	}
 }
@@ -99,7 +109,7 @@ func TestAKeyspaceThatIsGoneIsNotReady(t *testing.T) {
 		!strings.Contains(err.Error(), "binnacle init") {
 		t.Errorf("got %v, want kind transient and what to do", err)
 	}
-	if err := Ensure(t.Context(), c, true); err != nil {
+	if err := ensure(t.Context(), c, true); err != nil {
 		t.Fatal(err)
 	}
 	if err := store.Ready(t.Context()); err != nil {
@@ -119,7 +129,7 @@ func TestATableOfOtherColumnsIsRefused(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := Ensure(t.Context(), c, true); events.KindOf(err) != events.Invalid ||
+	if err := ensure(t.Context(), c, true); events.KindOf(err) != events.Invalid ||
 		!strings.Contains(err.Error(), "columns") {
 		t.Errorf("got %v, want a refusal that tells the columns", err)
 	}

@@ -25,19 +25,9 @@ const createTable = `CREATE TABLE IF NOT EXISTS %q.` + table + ` (hash text PRIM
  AND caching = {'keys': 'ALL', 'rows_per_partition': 'NONE'}
  AND bloom_filter_fp_chance = 0.01 AND gc_grace_seconds = 86400`
 
-// Ensure sees that the keyspace and the table are there: it makes what is missing when create is true, and else says
-// what is missing and what to do (kind Invalid). A keyspace or table of other settings stays as it is. Run one Ensure
-// at a time with create.
-func Ensure(ctx context.Context, config Config, create bool) error {
-	s, err := config.check()
-	if err != nil {
-		return err
-	}
-	_, err = s.ensure(ctx, create)
-	return err
-}
-
-// ensure also tells the datacenter of the node that answered.
+// ensure sees that the keyspace and the table are there: it makes what is missing when create is true, and else says
+// what is missing and what to do (kind Invalid). A keyspace or table of other settings stays as it is. Run one ensure
+// at a time with create. It also tells the datacenter of the node that answered.
 func (s *settings) ensure(ctx context.Context, create bool) (datacenter string, err error) {
 	const op = "cassandra.Ensure"
 	session, err := s.connect(ctx, op, "", s.Datacenter, schemaTimeout)

@@ -12,7 +12,7 @@ import (
 	"binnacle/events"
 )
 
-// goneText says what to do when what Ensure made is not there any more.
+// goneText says what to do when what ensure made is not there any more.
 const goneText = "the keyspace or its table is gone; run `binnacle init`, then `binnacle verify --repair`"
 
 // classify makes an *events.Error of an error that came from the client: the one place where that is done.

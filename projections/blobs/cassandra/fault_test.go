@@ -124,7 +124,7 @@ func TestANodeThatGoesAwayIsTransientAndIsFoundAgain(t *testing.T) {
 	} {
 		t.Run(fault.name, func(t *testing.T) {
 			c := config(t)
-			if err := Ensure(t.Context(), c, true); err != nil {
+			if err := ensure(t.Context(), c, true); err != nil {
 				t.Fatal(err)
 			}
 			l := newLine(t, c.Hosts[0])
@@ -173,7 +173,7 @@ func TestANodeThatGoesAwayIsTransientAndIsFoundAgain(t *testing.T) {
 
 func TestAFaultInTheMiddleOfABatchIsRiddenOut(t *testing.T) {
 	c := config(t)
-	if err := Ensure(t.Context(), c, true); err != nil {
+	if err := ensure(t.Context(), c, true); err != nil {
 		t.Fatal(err)
 	}
 	l := newLine(t, c.Hosts[0])
