@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 // rooms says which rooms a room may know. docs/architecture.md draws the same picture.
@@ -317,6 +318,9 @@ const packageLines = 3000
 // fileLines is how long a file is at the most, tests included.
 const fileLines = 500
 
+// columns is how wide a comment is at the most, with a tab for four.
+const columns = 120
+
 // suites are packages of tests for other packages.
 var suites = []string{"events/eventstest", "projections/projectionstest", "functions/functionstest"}
 
@@ -325,38 +329,34 @@ func isTest(folder, file string) bool {
 	return strings.HasSuffix(file, "_test.go") || slices.Contains(suites, folder)
 }
 
-// tooLong are the packages and files that are longer, each with the length that it must not grow beyond.
-var tooLong = map[string]int{}
-
-func TestPackagesAndFilesCanBeRead(t *testing.T) {
+func TestPackagesFilesAndCommentsCanBeRead(t *testing.T) {
 	lines := map[string]int{}
 	goFiles(t, func(folder, file string, _ *ast.File) {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
 		}
-		lines[file] = bytes.Count(text, []byte("\n"))
+		length := bytes.Count(text, []byte("\n"))
+		if length > fileLines {
+			t.Errorf("%s has %d lines, and %d are allowed: make files of it, each of one thing", file, length, fileLines)
+		}
 		if !isTest(folder, file) {
-			lines[folder] += lines[file]
+			lines[folder] += length
+		}
+		for at, line := range strings.Split(string(text), "\n") {
+			line = strings.ReplaceAll(line, "\t", "    ")
+			if strings.HasPrefix(strings.TrimSpace(line), "//") && utf8.RuneCountInString(line) > columns {
+				t.Errorf("%s:%d: a comment has more than %d columns", file, at+1, columns)
+			}
 		}
 	})
-	for name, length := range lines {
-		most := packageLines
-		if strings.HasSuffix(name, ".go") {
-			most = fileLines
-		}
-		excepted, is := tooLong[name]
-		switch {
-		case is && length <= most:
-			t.Errorf("%s has %d lines and needs no exception any more: take it out of tooLong", name, length)
-		case length > max(most, excepted):
-			t.Errorf("%s has %d lines, and %d are allowed: make rooms of it", name, length, max(most, excepted))
+	for folder, length := range lines {
+		if length > packageLines {
+			t.Errorf("%s has %d lines, and %d are allowed: make rooms of it", folder, length, packageLines)
 		}
 	}
-	for name := range tooLong {
-		if lines[name] == 0 {
-			t.Errorf("%s is in tooLong and not in the project", name)
-		}
+	if len(lines) == 0 {
+		t.Error("no file was seen: the test looks in the wrong place")
 	}
 }
 

@@ -14,10 +14,16 @@ import (
 
 // clinic writes a practice with two patients, their doctor, and what was done for them:
 //
-//	Organization/whole ← Organization/ward (partof) ← Patient/a (organization); Practitioner/doc ← Patient/a (general-practitioner)
-//	Encounter/e → Patient/a; Observation/o1 → Patient/a, Encounter/e; Observation/o2 → Patient/a by an absolute URL; Observation/o3 → Patient/b
-//	Observation/panel → Observation/o1, o2 (has-member), Patient/a; Provenance/v → Observation/o1; Observation/lost → Patient/gone
-//	Medication/m ← MedicationRequest/r (medication) → Patient/a, Practitioner/doc (requester); MedicationDispense/d → MedicationRequest/r
+//	Organization/whole ← Organization/ward (partof) ← Patient/a (organization)
+//	Practitioner/doc ← Patient/a (general-practitioner)
+//	Encounter/e → Patient/a
+//	Observation/o1 → Patient/a, Encounter/e
+//	Observation/o2 → Patient/a by an absolute URL
+//	Observation/o3 → Patient/b
+//	Observation/panel → Observation/o1, o2 (has-member), Patient/a
+//	Provenance/v → Observation/o1; Observation/lost → Patient/gone
+//	Medication/m ← MedicationRequest/r (medication) → Patient/a, Practitioner/doc (requester)
+//	MedicationDispense/d → MedicationRequest/r
 func (s *store) clinic() {
 	s.t.Helper()
 	for _, resource := range []string{
