@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -187,11 +188,16 @@ func (s *Server) offered(row rest.Row) func(c *request, ask *rest.Ask) error {
 	return func(c *request, ask *rest.Ask) error {
 		ask.Place = rest.Place{Type: c.Param("type"), ID: c.Param("id"), Version: c.Param("version"),
 			Inside: c.Param("inside")}
-		if row.Instead != "" || !s.root.Table.Fits(&row, ask.Place) {
+		if row.Instead != "" || hasEmpty(c.Params) || !s.root.Table.Fits(&row, ask.Place) {
 			return s.found(c, ask)
 		}
 		return row.Serve(c.Writer, c.Request, ask)
 	}
+}
+
+// hasEmpty tells of a path with slashes that follow each other: Gin takes the nothing between them for a parameter.
+func hasEmpty(params gin.Params) bool {
+	return slices.ContainsFunc(params, func(p gin.Param) bool { return p.Value == "" })
 }
 
 // found answers where Gin has no route, or one of a shape that the path has by chance: as the table says.
