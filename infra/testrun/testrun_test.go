@@ -34,7 +34,7 @@ func TestEveryTestOfTheProjectRunsSomewhere(t *testing.T) {
 	}
 	for _, want := range []Test{
 		{module + "/infra/testrun", "TestEveryTestOfTheProjectRunsSomewhere", Race},
-		{module + "/projections/catalog", "TestTheWholeSample", Whole},
+		{module + "/projections/catalog/extract", "TestTheWholeSample", Whole},
 		{outside, "TestThreeNodesUnderFaultsLoseNothingDoubleNothingAndStayLinearizable", Faults},
 		{module + "/events/fhir", "FuzzStamp", Race},
 	} {
