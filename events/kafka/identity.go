@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"context"
+	"errors"
 
 	"github.com/IBM/sarama"
 
@@ -10,15 +11,24 @@ import (
 
 var _ events.Identifier = (*Log)(nil)
 
+// identityAttempts is how many connections are tried, one after the other.
+const identityAttempts = 3
+
 // Identity is events.Identifier.Identity: a topic that is deleted and made again has another id (KIP-516).
 func (l *Log) Identity(ctx context.Context) (events.Identity, error) {
 	const op = "kafka.Identity"
-	answer, err := bounded(ctx, func() (*sarama.MetadataResponse, error) {
-		broker := l.client.LeastLoadedBroker()
-		if broker == nil {
-			return nil, sarama.ErrOutOfBrokers
+	answer, err := bounded(ctx, func() (answer *sarama.MetadataResponse, err error) {
+		request := sarama.NewMetadataRequest(l.client.Config().Version, []string{l.config.Topic})
+		for range identityAttempts {
+			broker := l.client.LeastLoadedBroker()
+			if broker == nil {
+				return nil, sarama.ErrOutOfBrokers
+			}
+			if answer, err = broker.GetMetadata(request); !errors.Is(err, sarama.ErrNotConnected) {
+				break // else the connection ended after it was chosen, and another one is opened
+			}
 		}
-		return broker.GetMetadata(sarama.NewMetadataRequest(l.client.Config().Version, []string{l.config.Topic}))
+		return answer, err
 	})
 	if err != nil {
 		return events.Identity{}, classify(op, err)
