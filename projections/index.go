@@ -94,10 +94,19 @@ type Commit struct {
 	Settled     []Settled   // of records of the partition in quarantine, those of this commit among them; each once
 	Digest      events.Hash // what State names as Digest afterwards
 
-	// Contents stores the blobs of the rows; nil: there are none to store. The driver calls it at least once, before
-	// its own work or at the same time. It commits only after Contents has returned nil, so a version is never there
-	// before its content. An error of Contents is the error of Commit.
-	Contents func(ctx context.Context) error
+	// Contents are those of the rows, each once, and Store puts them where they are kept. The driver calls [Commit.Keep]
+	// at least once when there are some, before its own work or at the same time. It commits only after that has
+	// returned nil, so a version is never there before its content. An error of Store is the error of Commit.
+	Contents []Blob
+	Store    func(ctx context.Context, contents []Blob) error // nil: the contents are there already
+}
+
+// Keep stores the contents.
+func (c *Commit) Keep(ctx context.Context) error {
+	if len(c.Contents) == 0 || c.Store == nil {
+		return nil
+	}
+	return c.Store(ctx, c.Contents)
 }
 
 // State is how far a partition has been projected.

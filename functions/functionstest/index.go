@@ -89,10 +89,8 @@ func (x *Index) Commit(ctx context.Context, c projections.Commit) error {
 		return err
 	}
 	defer end()
-	if c.Contents != nil {
-		if err := c.Contents(ctx); err != nil {
-			return err
-		}
+	if err := c.Keep(ctx); err != nil {
+		return err
 	}
 	state := x.state(c.Partition)
 	if state.Next != c.Expect {

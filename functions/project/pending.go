@@ -230,9 +230,7 @@ func (l *Line) commit(
 		l.logger.Error("a record is in quarantine: it could not be projected; the line goes on", "position",
 			q.Record.Position.String(), "reason", q.Reason)
 	}
-	if blobs := d.newBlobs(); len(blobs) > 0 {
-		d.commit.Contents = func(ctx context.Context) error { return l.blobs.Put(ctx, blobs) }
-	}
+	d.commit.Contents, d.commit.Store = d.newBlobs(), l.blobs.Put
 	for _, claim := range d.claims {
 		d.commit.Claims = append(d.commit.Claims, claim)
 	}

@@ -313,9 +313,7 @@ func (a *applier) commit(ctx context.Context, chunk *applyChunk, next int64) err
 	}
 	state.Origin = commit.Origin
 	state.Next, state.Digest, commit.Digest, commit.Time = next, digest, digest, state.Time
-	if len(blobs) > 0 {
-		commit.Contents = func(ctx context.Context) error { return a.blobs.Put(ctx, blobs) }
-	}
+	commit.Contents, commit.Store = blobs, a.blobs.Put
 	if err := a.index.Commit(ctx, commit); err != nil {
 		return err
 	}

@@ -88,7 +88,10 @@ func contentsFirst(t *testing.T, g projections.Generations) {
 	w := newWorld(t, g.Live(), 0)
 	w.put(key("Patient", "1"), 5)
 	c := w.take()
-	c.Contents = func(context.Context) error { return events.Errorf(events.Transient, "test", "the blobs are away") }
+	c.Contents = []projections.Blob{{Content: []byte("x")}}
+	c.Store = func(context.Context, []projections.Blob) error {
+		return events.Errorf(events.Transient, "test", "the blobs are away")
+	}
 	wantKind(t, w.index.Commit(testContext(t), c), events.Transient, "a commit whose contents cannot be stored")
 	if versions, err := w.index.Current(testContext(t), []projections.Key{key("Patient", "1")}); err != nil ||
 		versions[0].Number != 0 {
@@ -98,7 +101,7 @@ func contentsFirst(t *testing.T, g projections.Generations) {
 		t.Fatalf("State = %+v after a commit that failed", got)
 	}
 	stored := false
-	c.Contents = func(context.Context) error { stored = true; return nil }
+	c.Store = func(context.Context, []projections.Blob) error { stored = true; return nil }
 	if err := w.index.Commit(testContext(t), c); err != nil || !stored {
 		t.Fatalf("Commit = %v, contents stored: %v", err, stored)
 	}

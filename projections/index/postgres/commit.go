@@ -88,8 +88,8 @@ func (w *writer) send(
 ) error {
 	storing, sctx := errgroup.WithContext(ctx)
 	store := func() {
-		if c.Contents != nil {
-			storing.Go(func() error { return c.Contents(sctx) })
+		if len(c.Contents) > 0 {
+			storing.Go(func() error { return c.Keep(sctx) })
 		}
 	}
 	if begin.whole {

@@ -45,12 +45,11 @@ func (w *writer) commit(ctx context.Context, c projections.Commit, allowed func(
 	}
 	// The blobs may lie in the same file, which has one writer. Few of them share the transaction; many go first,
 	// because they are compressed meanwhile, and the log waits for the writer.
-	contents := c.Contents
-	if contents != nil && len(c.Rows) > contentsJoined {
-		if err := contents(ctx); err != nil {
+	joined := len(c.Rows) <= contentsJoined
+	if !joined {
+		if err := c.Keep(ctx); err != nil {
 			return err
 		}
-		contents = nil
 	}
 	rows := w.maker.Rows(c.Rows)
 	err := w.file.Relaxed(ctx, func(tx *sql.Tx) error {
@@ -63,8 +62,8 @@ func (w *writer) commit(ctx context.Context, c projections.Commit, allowed func(
 		if err := w.advance(ctx, tx, c); err != nil {
 			return err
 		}
-		if contents != nil {
-			if err := contents(w.file.Joining(ctx, tx)); err != nil {
+		if joined {
+			if err := c.Keep(w.file.Joining(ctx, tx)); err != nil {
 				return err
 			}
 		}
