@@ -4,7 +4,8 @@
 //
 // It promises bounded time: each request is tried again, with growing pauses, until four times the configured timeout
 // has passed; then it fails as transient. It promises bounded load: no more than the configured number of reads, and of
-// writes, is in flight. Nodes that go and come back are left out and found again without a restart. With Cassandra's
+// writes, is in flight. Nodes that go and come back are left out and found again without a restart; a session of the
+// client that does not find them any more is replaced. With Cassandra's
 // periodic commit log a node that dies may lose blobs that it acknowledged; the log heals them.
 package cassandra
 
@@ -47,12 +48,12 @@ const (
 // Blobs is a store in a keyspace.
 type Blobs struct {
 	*settings
-	session *gocql.Session
-	codec   *packed.Codec
-	reads   chan struct{} // a place for each read in flight
-	writes  chan struct{} // and for each write
-	cores   chan struct{} // and for each content that is being packed
-	spare   gocql.SpeculativeExecutionPolicy
+	sessions *sessions
+	codec    *packed.Codec
+	reads    chan struct{} // a place for each read in flight
+	writes   chan struct{} // and for each write
+	cores    chan struct{} // and for each content that is being packed
+	spare    gocql.SpeculativeExecutionPolicy
 
 	insert, selectIn, selectPage, remove string
 }
@@ -72,14 +73,16 @@ func Open(ctx context.Context, config Config, create bool) (*Blobs, error) {
 	if err != nil {
 		return nil, err
 	}
-	session, err := s.connect(ctx, "cassandra.Open", s.Keyspace, datacenter, s.Timeout)
+	sessions, err := openSessions(ctx, s.Logger, func(ctx context.Context) (*gocql.Session, error) {
+		return s.connect(ctx, "cassandra.Open", s.Keyspace, datacenter, s.Timeout)
+	})
 	if err != nil {
 		return nil, err
 	}
 	name := fmt.Sprintf("%q.%s", s.Keyspace, table)
 	return &Blobs{
 		settings: s,
-		session:  session,
+		sessions: sessions,
 		codec:    codec,
 		reads:    make(chan struct{}, s.Concurrency),
 		writes:   make(chan struct{}, s.Concurrency),
@@ -148,7 +151,9 @@ func (b *Blobs) Put(ctx context.Context, blobs []projections.Blob) error {
 	}
 	requests := batches(rows)
 	return classify(op, parallel(ctx, b.writes, len(requests), func(ctx context.Context, i int) error {
-		return b.retry(ctx, op, func(ctx context.Context, _ int) error { return b.store(ctx, requests[i]) })
+		return b.retry(ctx, op, func(ctx context.Context, session *gocql.Session, _ int) error {
+			return b.store(ctx, session, requests[i])
+		})
 	}))
 }
 
@@ -172,17 +177,17 @@ func batches(rows []row) [][]row {
 
 // store inserts rows with one request. The batch has nothing to do with atomicity: what a request costs, both here and
 // on the node, is several times what one of such rows does.
-func (b *Blobs) store(ctx context.Context, rows []row) error {
+func (b *Blobs) store(ctx context.Context, session *gocql.Session, rows []row) error {
 	if len(rows) == 1 {
-		return b.session.Query(b.insert, rows[0].key, rows[0].content).WithContext(ctx).Consistency(b.write).Exec()
+		return session.Query(b.insert, rows[0].key, rows[0].content).WithContext(ctx).Consistency(b.write).Exec()
 	}
-	batch := b.session.NewBatch(gocql.UnloggedBatch).WithContext(ctx)
+	batch := session.NewBatch(gocql.UnloggedBatch).WithContext(ctx)
 	batch.SetConsistency(b.write)
 	batch.Entries = make([]gocql.BatchEntry, len(rows))
 	for i, r := range rows {
 		batch.Entries[i] = gocql.BatchEntry{Stmt: b.insert, Args: []any{r.key, r.content}, Idempotent: true}
 	}
-	return b.session.ExecuteBatch(batch)
+	return session.ExecuteBatch(batch)
 }
 
 // Get implements [projections.Blobs]. What is missing at the level of reads, or damaged, is asked for again at QUORUM.
@@ -220,8 +225,8 @@ func (b *Blobs) fetch(
 		for i, place := range places {
 			keys[i] = hex.EncodeToString(hashes[place][:])
 		}
-		return b.retry(ctx, "cassandra.Get", func(ctx context.Context, number int) error {
-			query := b.session.Query(b.selectIn, keys).WithContext(ctx).Consistency(level)
+		return b.retry(ctx, "cassandra.Get", func(ctx context.Context, session *gocql.Session, number int) error {
+			query := session.Query(b.selectIn, keys).WithContext(ctx).Consistency(level)
 			if number == 0 && level == b.read {
 				// Once only: with no other node to ask, the client takes the spare request for a failure of all.
 				query = query.SetSpeculativeExecutionPolicy(b.spare)
@@ -257,9 +262,9 @@ func (b *Blobs) Each(ctx context.Context, visit func(events.Hash) error) error {
 	for {
 		var keys []string
 		var next []byte
-		if err := b.retry(ctx, op, func(ctx context.Context, _ int) error {
+		if err := b.retry(ctx, op, func(ctx context.Context, session *gocql.Session, _ int) error {
 			keys = keys[:0]
-			iter := b.session.Query(b.selectPage).WithContext(ctx).Consistency(gocql.Quorum).PageSize(
+			iter := session.Query(b.selectPage).WithContext(ctx).Consistency(gocql.Quorum).PageSize(
 				eachPage).PageState(state).Iter()
 			next = iter.PageState()
 			for key := ""; iter.Scan(&key); {
@@ -295,8 +300,8 @@ func (b *Blobs) Delete(ctx context.Context, hashes []events.Hash) error {
 	const op = "cassandra.Delete"
 	return classify(op, parallel(ctx, b.writes, len(hashes), func(ctx context.Context, i int) error {
 		key := hex.EncodeToString(hashes[i][:])
-		return b.retry(ctx, op, func(ctx context.Context, _ int) error {
-			return b.session.Query(b.remove, key).WithContext(ctx).Consistency(b.write).Exec()
+		return b.retry(ctx, op, func(ctx context.Context, session *gocql.Session, _ int) error {
+			return session.Query(b.remove, key).WithContext(ctx).Consistency(b.write).Exec()
 		})
 	}))
 }
@@ -306,7 +311,8 @@ func (b *Blobs) Delete(ctx context.Context, hashes []events.Hash) error {
 func (b *Blobs) Ready(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, b.Timeout)
 	defer cancel()
-	columns, err := b.columns(ctx, b.session)
+	columns, err := b.columns(ctx, b.sessions.get())
+	b.sessions.note(err)
 	switch {
 	case err != nil:
 		return classify("cassandra.Ready", err)
@@ -318,6 +324,6 @@ func (b *Blobs) Ready(ctx context.Context) error {
 
 // Close implements [projections.Blobs].
 func (b *Blobs) Close() error {
-	b.session.Close()
+	b.sessions.close()
 	return nil
 }

@@ -71,7 +71,7 @@ func TestCassandraKeepsTheContractOfBlobs(t *testing.T) {
 	c := config(t)
 	projectionstest.Blobs(t, func(t *testing.T) projections.Blobs {
 		store := open(t, c)
-		if err := store.session.Query(fmt.Sprintf(`TRUNCATE %q.%s`, c.Keyspace, table)).WithContext(
+		if err := store.sessions.get().Query(fmt.Sprintf(`TRUNCATE %q.%s`, c.Keyspace, table)).WithContext(
 			t.Context()).Exec(); err != nil {
 			t.Fatal(err)
 		}
@@ -125,7 +125,7 @@ func TestATableOfOtherColumnsIsRefused(t *testing.T) {
 	c := config(t)
 	store := open(t, c)
 	for _, statement := range []string{`DROP TABLE %q.%s`, `CREATE TABLE %q.%s (hash blob PRIMARY KEY, body text)`} {
-		if err := store.session.Query(fmt.Sprintf(statement, c.Keyspace, table)).Exec(); err != nil {
+		if err := store.sessions.get().Query(fmt.Sprintf(statement, c.Keyspace, table)).Exec(); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -143,7 +143,7 @@ func TestAShortDocumentStandsInTheTableAsItIs(t *testing.T) {
 		t.Fatal(err)
 	}
 	var content []byte
-	if err := store.session.Query(fmt.Sprintf(`SELECT content FROM %q.resources WHERE hash = ?`, c.Keyspace),
+	if err := store.sessions.get().Query(fmt.Sprintf(`SELECT content FROM %q.resources WHERE hash = ?`, c.Keyspace),
 		hex.EncodeToString(one.Hash[:])).Scan(&content); err != nil {
 		t.Fatal(err)
 	}
@@ -195,7 +195,7 @@ func TestADamagedBlobIsMissingUntilItIsPutAgain(t *testing.T) {
 		return contents[0]
 	}
 	put()
-	if err := store.session.Query(store.insert, hex.EncodeToString(one.Hash[:]),
+	if err := store.sessions.get().Query(store.insert, hex.EncodeToString(one.Hash[:]),
 		[]byte("other bytes")).Exec(); err != nil {
 		t.Fatal(err)
 	}
@@ -216,7 +216,7 @@ func TestARowThatIsNotOfABlobIsPassedOver(t *testing.T) {
 	}
 	for _, key := range []string{"x", "not a hash", strings.ToUpper(hex.EncodeToString(one.Hash[:])),
 		hex.EncodeToString(one.Hash[:]) + "00", strings.Repeat("é", 40)} {
-		if err := store.session.Query(store.insert, key, []byte("?")).Exec(); err != nil {
+		if err := store.sessions.get().Query(store.insert, key, []byte("?")).Exec(); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -69,16 +69,20 @@ const (
 	lastPause  = 500 * time.Millisecond
 )
 
-// retry calls attempt until it succeeds, fails for good, or the time for one request with its retries is over.
-func (s *settings) retry(ctx context.Context, op string, attempt func(ctx context.Context, number int) error) error {
-	ctx, cancel := context.WithTimeout(ctx, s.total())
+// retry calls attempt until it succeeds, fails for good, or the time for one request with its retries is over. An
+// attempt whose session was replaced under it is made again with the next one.
+func (b *Blobs) retry(
+	ctx context.Context, op string, attempt func(ctx context.Context, session *gocql.Session, number int) error,
+) error {
+	ctx, cancel := context.WithTimeout(ctx, b.total())
 	defer cancel()
 	var last error
 	pause := firstPause
 	for number := 0; ; number++ {
 		err := ctx.Err()
 		if err == nil {
-			err = attempt(ctx, number)
+			err = attempt(ctx, b.sessions.get(), number)
+			b.sessions.note(err)
 		}
 		if err == nil {
 			return nil
@@ -90,7 +94,7 @@ func (s *settings) retry(ctx context.Context, op string, attempt func(ctx contex
 			return classify(op, err)
 		}
 		last = err
-		if err = classify(op, err); events.KindOf(err) != events.Transient || errors.Is(err, gocql.ErrSessionClosed) {
+		if err = classify(op, err); events.KindOf(err) != events.Transient || b.sessions.closed() {
 			return err
 		}
 		select {
