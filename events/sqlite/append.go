@@ -15,6 +15,7 @@ import (
 // row is a record before the log has given it its place.
 type row struct {
 	key, headers, value []byte
+	named               []events.Header // headers before they were written
 }
 
 // request is one call of Append that waits for its commit.
@@ -132,9 +133,16 @@ func (l *Log) commitAll() {
 		if len(group) == 0 {
 			return
 		}
-		err := l.file.Durable(context.Background(), func(tx *sql.Tx) error { return l.insertAll(tx, group) })
+		var appended time.Time
+		err := l.file.Durable(context.Background(), func(tx *sql.Tx) (err error) {
+			appended, err = l.insertAll(tx, group)
+			return err
+		})
+		if err == nil {
+			l.tail.extend(recordsOf(group, appended))
+		}
 		if events.KindOf(err) != events.Unknown {
-			l.unsafe.Store(math.MaxInt64)
+			l.unsafe.Store(math.MaxInt64) // after the tail is: an end beyond it is one that another process has written
 		}
 		if err == nil {
 			l.announce()
@@ -149,10 +157,10 @@ func (l *Log) commitAll() {
 
 // insertAll gives each row its offset, behind whatever any process has appended, and an append time that never goes
 // back.
-func (l *Log) insertAll(tx *sql.Tx, group []*request) error {
+func (l *Log) insertAll(tx *sql.Tx, group []*request) (appended time.Time, err error) {
 	last, lastTime := int64(-1), int64(0)
 	if err := tx.Stmt(l.last).QueryRow().Scan(&last, &lastTime); err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return err
+		return time.Time{}, err
 	}
 	l.unsafe.Store(last + 1)
 	now := max(time.Now().UnixMilli(), lastTime)
@@ -161,10 +169,10 @@ func (l *Log) insertAll(tx *sql.Tx, group []*request) error {
 		for i, row := range r.rows {
 			last++
 			if _, err := insert.Exec(last, now, row.key, row.headers, row.value); err != nil {
-				return err
+				return time.Time{}, err
 			}
 			r.positions[i] = events.Position{Offset: last}
 		}
 	}
-	return nil
+	return timeOf(now), nil
 }

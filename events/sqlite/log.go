@@ -53,6 +53,7 @@ type Log struct {
 	read   *sql.Stmt
 	ends   *sql.Stmt
 	queue  *queue
+	tail   *tail
 	unsafe atomic.Int64 // offset of the first record that may not survive a crash of the machine, and that nobody is shown; MaxInt64: all do
 
 	mu        sync.Mutex
@@ -75,7 +76,7 @@ func Open(ctx context.Context, file *sqlitefile.File, logger *slog.Logger) (*Log
 	}); err != nil {
 		return nil, err
 	}
-	l := &Log{file: file, logger: logger, appended: make(chan struct{}), queue: &queue{news: make(chan struct{}, 1)}}
+	l := &Log{file: file, logger: logger, appended: make(chan struct{}), queue: &queue{news: make(chan struct{}, 1)}, tail: newTail()}
 	l.unsafe.Store(math.MaxInt64)
 	if err := sqlitefile.Prepare(ctx, op,
 		sqlitefile.Statement{Into: &l.insert, On: file.Write, Text: `INSERT INTO log ("offset", time, key, headers, value) VALUES (?, ?, ?, ?, ?)`},
@@ -100,7 +101,7 @@ func (l *Log) Append(ctx context.Context, batch []events.Event) ([]events.Positi
 		if err != nil {
 			return nil, err
 		}
-		rows[i] = row{key: []byte(event.Tenant), headers: encodeHeaders(headers), value: value}
+		rows[i] = row{key: []byte(event.Tenant), headers: encodeHeaders(headers), value: value, named: headers}
 	}
 	return l.write(ctx, rows)
 }
@@ -112,7 +113,7 @@ func (l *Log) Follow(seek events.Seek) (events.Follower, error) {
 	if l.closed {
 		return nil, closedError("sqlite.Follow")
 	}
-	follower := events.NewFollower(source{l}, seek, l.logger)
+	follower := events.NewFollower(following{source{l}}, seek, l.logger)
 	l.followers = append(l.followers, follower)
 	return follower, nil
 }
@@ -209,12 +210,16 @@ func (l *Log) poll(ctx context.Context) {
 		}
 		if ends[0].Next != next {
 			next = ends[0].Next
+			l.tail.reach(next)
 			l.announce()
 		}
 	}
 }
 
-// source shows a follower the inside of the log.
+// timeOf reads an append time.
+func timeOf(milliseconds int64) time.Time { return time.UnixMilli(milliseconds).UTC() }
+
+// source shows who replays the inside of the log.
 type source struct{ *Log }
 
 func (s source) Appended() <-chan struct{} {
@@ -248,7 +253,7 @@ func (s source) Read(ctx context.Context, from events.Position) ([]events.RawRec
 		if hasValue && record.Value == nil {
 			record.Value = []byte{}
 		}
-		record.Time = time.UnixMilli(milliseconds).UTC()
+		record.Time = timeOf(milliseconds)
 		if record.Headers, err = decodeHeaders(headers); err != nil {
 			return nil, events.Wrap(events.Internal, op, err, "the record %s has headers that cannot be read", record.Position)
 		}
