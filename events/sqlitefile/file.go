@@ -43,6 +43,7 @@ type File struct {
 	logger          *slog.Logger
 	keeper          *sql.DB // the connection of the checkpoints
 	dirty           chan struct{}
+	wal             synced
 	stop            func()
 	keeping         sync.WaitGroup
 	synchronous     level
@@ -193,19 +194,14 @@ func (f *File) Durable(ctx context.Context, fn func(*sql.Tx) error) error {
 	return f.sync(op)
 }
 
-// sync waits for the disk. The writer is free meanwhile: a connection of the level FULL would hold it. The write-ahead
-// log is opened each time, because SQLite may have put another one in its place; it keeps no locks on this one, which
-// closing it would end.
+// sync waits for the disk. The writer is free meanwhile: a connection of the level FULL would hold it.
 func (f *File) sync(op string) error {
 	if f.synchronous == off {
 		return nil
 	}
 	err := f.moved()
 	if err == nil {
-		var wal *os.File
-		if wal, err = os.OpenFile(f.path+"-wal", os.O_RDWR, 0); err == nil {
-			err = errors.Join(wal.Sync(), wal.Close())
-		}
+		err = f.wal.sync(f.path + "-wal")
 	}
 	if err == nil {
 		return nil
@@ -312,7 +308,7 @@ func (f *File) Close() error {
 }
 
 func (f *File) closeAll() error {
-	var failed []error
+	failed := []error{f.wal.close()}
 	for _, db := range []*sql.DB{f.Read, f.keeper, f.Write} { // the writer last: it empties the write-ahead log
 		if db != nil {
 			failed = append(failed, db.Close())
