@@ -72,14 +72,14 @@ const Base = "http://server.example/fhir"
 func NewNode(t testing.TB, change ...func(*Node)) *Node {
 	t.Helper()
 	n := &Node{T: t, Log: memorylog.Open(1, Quiet), Index: NewIndex(), Blobs: memoryblobs.New()}
-	waiters := write.NewWaiters(n.Index)
+	waiters, fresh := write.NewWaiters(n.Index), new(functions.Fresh)
 	n.Heal = &functions.Heal{Log: n.Log, Index: n.Index, Blobs: n.Blobs, Dialects: Dialects()}
 	n.Project = &project.Projector{Index: n.Index, Blobs: n.Blobs, Dialects: Dialects(), Told: waiters.Resolve,
-		Heal: n.Heal, Ahead: true, Logger: Quiet}
+		Heal: n.Heal, Fresh: fresh, Ahead: true, Logger: Quiet}
 	n.Project.LogID, _ = functions.LogIdentity(t.Context(), n.Log) // a log in memory always tells
 	n.Write = &write.Writer{Log: n.Log, Index: n.Index, Blobs: n.Blobs, Dialects: Dialects(), Waiters: waiters,
 		Partitions: 1, Now: time.Now}
-	n.Front = door.Config{Write: n.Write, Blobs: n.Blobs, Catalog: Catalog(), Now: time.Now, NewID: NewID,
+	n.Front = door.Config{Write: n.Write, Blobs: n.Blobs, Catalog: Catalog(), Now: time.Now, NewID: fresh.New,
 		Base: "/fhir", Tenant: "main", Heal: n.Heal, Logger: Quiet}
 	for _, c := range change {
 		c(n)

@@ -18,7 +18,9 @@ func (l *Line) gather(
 	ctx context.Context, items []*item,
 ) (contents map[events.Hash][]byte, claimed map[projections.ClaimName]projections.Claim, err error) {
 	group, within := errgroup.WithContext(ctx)
-	group.Go(func() error { return l.findKnown(within, items) })
+	if again := l.again(items); len(again) > 0 {
+		group.Go(func() error { return l.findKnown(within, again) })
+	}
 	err = l.prefetch(ctx, items)
 	if known := group.Wait(); err == nil {
 		err = known
@@ -53,6 +55,8 @@ func (l *Line) prefetch(ctx context.Context, items []*item) error {
 		asked[key] = true
 		if version, have := l.current.GetIfPresent(key); have {
 			l.fetched[key] = version
+		} else if l.fresh.Take(key.ID) {
+			l.fetched[key] = projections.Version{}
 		} else {
 			missing = append(missing, key)
 		}
@@ -273,28 +277,30 @@ func (l *Line) keep(name conditionName, page projections.Page) projections.Page 
 	return page
 }
 
-// findKnown marks the items whose event took effect, or was refused, in an earlier commit.
-func (l *Line) findKnown(ctx context.Context, items []*item) error {
-	ids := make([]string, 0, len(items))
+// again returns the items whose event may have been decided in an earlier commit.
+func (l *Line) again(items []*item) []*item {
+	var again []*item
 	for _, i := range items {
-		if i.event.ID != "" {
-			ids = append(ids, i.event.ID)
+		if i.event.ID != "" && !l.fresh.Take(i.event.ID) {
+			again = append(again, i)
 		}
 	}
-	if len(ids) == 0 {
-		return nil
+	return again
+}
+
+// findKnown marks the items whose event took effect, or was refused, in an earlier commit.
+func (l *Line) findKnown(ctx context.Context, items []*item) error {
+	ids := make([]string, len(items))
+	for n, i := range items {
+		ids[n] = i.event.ID
 	}
 	outcomes, err := l.index.Outcomes(ctx, ids)
 	if err != nil {
 		return err
 	}
-	n := 0
-	for _, i := range items {
-		if i.event.ID != "" {
-			if i.known = outcomes[n]; i.known == nil && l.flight != nil {
-				i.known = l.flight.outcomes[i.event.ID]
-			}
-			n++
+	for n, i := range items {
+		if i.known = outcomes[n]; i.known == nil && l.flight != nil {
+			i.known = l.flight.outcomes[i.event.ID]
 		}
 	}
 	return nil

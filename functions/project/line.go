@@ -37,6 +37,7 @@ type Line struct {
 	blobs     projections.Blobs
 	dialects  *projections.Dialects
 	heal      *functions.Heal // nil: content that is missing counts as other content
+	fresh     *functions.Fresh
 	logger    *slog.Logger
 	partition int32
 	log       string // the identity of the log, kept with the state; "" when it is not known
@@ -97,6 +98,7 @@ func (l *Line) load(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	l.fresh.Forget() // after the look: what was made before it others may have decided
 	l.state, l.known = state, true
 	return nil
 }

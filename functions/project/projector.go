@@ -33,6 +33,8 @@ type Projector struct {
 	Publish *functions.Publish
 	// brings back a lost blob that an update must be compared with; nil: such an update counts as a change
 	Heal *functions.Heal
+	// made the ids of this process's doors; nil: every id is looked up
+	Fresh *functions.Fresh
 	// while it tells of a misfit nothing is projected; nil: the log always fits
 	Fit *functions.Fit
 	// the log's identity (LogIdentity), kept with what is made of it
@@ -66,7 +68,7 @@ func (p *Projector) line(partition int32) *followed {
 	}
 	if p.lines[partition] == nil {
 		l := &followed{Line: p.Line(partition), delivered: -1}
-		l.ahead = p.Ahead
+		l.ahead, l.fresh = p.Ahead, p.Fresh
 		l.crashed = func(f *flight) { p.crashed(l, f) }
 		p.lines[partition] = l
 	}

@@ -66,7 +66,7 @@ func (n *Node) newMeaning(ctx context.Context, live projections.Generation) (*me
 	index := n.Generations.Bound(live.Catalog)
 	heal := &functions.Heal{Log: n.Log, Index: index, Blobs: n.Blobs, Dialects: m.dialects}
 	if n.follower != nil {
-		m.project = &project.Projector{Index: index, Blobs: n.Blobs, Dialects: m.dialects, Told: n.waiters.Resolve, Publish: n.publish, Fit: n.fit, LogID: n.logID, Heal: heal, Reseek: n.follower.Reseek, Ahead: true, Logger: n.Logger}
+		m.project = &project.Projector{Index: index, Blobs: n.Blobs, Dialects: m.dialects, Told: n.waiters.Resolve, Publish: n.publish, Fit: n.fit, LogID: n.logID, Heal: heal, Fresh: &n.fresh, Reseek: n.follower.Reseek, Ahead: true, Logger: n.Logger}
 	}
 	m.whole = newWholeIndex(n.Reader(index), n.Log, index)
 	m.handler, err = n.newDoors(m, index, heal)
@@ -113,7 +113,7 @@ func (n *Node) newDoors(m *meaning, index projections.Index, heal *functions.Hea
 			writer.Trouble = m.project.TroubleOf
 		}
 		front = door.New(door.Config{
-			Write: writer, Blobs: n.Blobs, Catalog: known, Now: time.Now, NewID: NewID,
+			Write: writer, Blobs: n.Blobs, Catalog: known, Now: time.Now, NewID: n.fresh.New,
 			Base: n.config.Base, Tenant: parts.DefaultTenant, Dangling: limits.References == dangling, Heal: heal, Logger: n.Logger, Left: n.left.Inc,
 			Limits: door.Limits{BodyBytes: limits.MaxBody, BodiesBytes: limits.BodyMemory, KeyWindow: limits.KeyWindow},
 		})

@@ -52,6 +52,7 @@ type Node struct {
 	config    Settings
 	registry  *prometheus.Registry
 	waiters   *write.Waiters
+	fresh     functions.Fresh // the ids that the write door makes
 	meaning   atomic.Pointer[meaning]
 	Handler   http.Handler // that of the meaning
 	router    *message.Router
