@@ -38,6 +38,7 @@ const SidBits = 44
 type Row struct {
 	Version
 	Supersedes int64  // Sid of the version that was current until now; 0: none
+	Revives    bool   // that one is a deletion
 	Terms      []Term // nil for a deletion
 	MainDate   int64  // the resource's main date, microseconds since 1970; MinTime: none
 }

@@ -108,7 +108,7 @@ func (s *store) write(resourceType, id string, content []byte, posted bool) proj
 	}
 	s.clock = s.clock.Add(time.Second)
 	row := projections.Row{Version: projections.Version{Key: key, Sid: s.state.NextSid, Number: before[0].Number + 1,
-		Position: events.Position{Offset: s.state.Next}, Time: s.clock, Deleted: content == nil, Posted: posted}, Supersedes: before[0].Sid, MainDate: projections.MinTime}
+		Position: events.Position{Offset: s.state.Next}, Time: s.clock, Deleted: content == nil, Posted: posted}, Supersedes: before[0].Sid, Revives: before[0].Deleted, MainDate: projections.MinTime}
 	if content != nil {
 		row.Hash = sha256.Sum256(content)
 		document, err := documents.Parse(content)

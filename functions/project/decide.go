@@ -147,7 +147,7 @@ func (e *decidingEvent) accept(outcome int) []events.Result {
 			current.version.Sid = e.state.NextSid
 			e.state.NextSid++
 			e.commit.Rows = append(e.commit.Rows, projections.Row{Version: current.version, Supersedes: w.before.Sid,
-				MainDate: projections.MinTime})
+				Revives: w.before.Deleted, MainDate: projections.MinTime})
 			e.rows = append(e.rows, w)
 			e.chunk.put(current)
 		case current == nil:

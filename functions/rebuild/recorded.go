@@ -378,7 +378,7 @@ func (a *applier) supersede(ctx context.Context, rows []projections.Row, state *
 			return a.foreign(row.Position, "it makes version %d of %s/%s, and version %d is the one before", row.Number,
 				row.Type, row.ID, earlier.Number)
 		}
-		row.Supersedes = earlier.Sid
+		row.Supersedes, row.Revives = earlier.Sid, earlier.Deleted
 		before[row.Key] = row.Version
 		key := projections.Key{Tenant: strings.Clone(row.Tenant), Type: strings.Clone(row.Type),
 			ID: strings.Clone(row.ID)}

@@ -56,7 +56,7 @@ func (w *world) add(key projections.Key, main int64, deleted bool, terms ...proj
 	if !deleted {
 		v.Hash = sha256.Sum256(fmt.Appendf(nil, "%v %d", key, v.Number))
 	}
-	row := projections.Row{Version: v, Supersedes: before.Sid, Terms: terms, MainDate: main}
+	row := projections.Row{Version: v, Supersedes: before.Sid, Revives: before.Deleted, Terms: terms, MainDate: main}
 	if deleted {
 		row.Terms, row.MainDate = nil, projections.MinTime
 	}

@@ -292,11 +292,6 @@ func (w *writer) ending(c projections.Commit, rows *rows.Rows, at stored) *pgx.B
 		b.Queue("insert into "+w.tables+"counter as n select * from unnest($1::bigint[], $2::bigint[]) on conflict "+
 			"(ledger) do update set living = n.living + excluded.living", ledgers, living)
 	}
-	if len(closed) > 0 { // a superseded deletion was not counted
-		b.Queue("update "+w.tables+"counter n set living = n.living + d.deletions from (select v.ledger, count(*) as "+
-			"deletions from unnest($1::bigint[]) c(sid) join "+w.tables+
-			"version v on v.sid = c.sid where v.deleted = 1 group by v.ledger) d where n.ledger = d.ledger", closed)
-	}
 	b.Queue("update "+w.tables+`position set next = $2, next_sid = $3, "at" = greatest("at", $4), digest = $5, log = $6, last = $7 where partition = $1`,
 		c.Partition, c.Next, at.nextSid+int64(len(c.Rows)), reads.Micro(c.Time), c.Digest[:], c.Origin.Log,
 		c.Origin.Last[:])

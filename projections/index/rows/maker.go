@@ -74,7 +74,9 @@ func (m *Maker) Rows(versions []projections.Row) *Rows {
 			Resource: m.Resource(ledger, v.ID)}
 		if v.Supersedes != 0 {
 			r.Closed = append(r.Closed, ClosedRow{v.Supersedes, v.Sid})
-			counts[ledger]--
+			if !v.Revives { // else it was not counted
+				counts[ledger]--
+			}
 		}
 		if !v.Deleted {
 			counts[ledger]++
@@ -85,7 +87,9 @@ func (m *Maker) Rows(versions []projections.Row) *Rows {
 		r.Versions = append(r.Versions, row)
 	}
 	for ledger, by := range counts {
-		r.Counts = append(r.Counts, CountRow{ledger, by})
+		if by != 0 {
+			r.Counts = append(r.Counts, CountRow{ledger, by})
+		}
 	}
 	slices.SortFunc(r.Counts, func(a, b CountRow) int { return cmp.Compare(a.Ledger, b.Ledger) })
 	slices.SortFunc(r.Terms, CompareTerms)

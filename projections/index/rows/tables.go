@@ -73,9 +73,7 @@ type Rows struct {
 	Ledgers []LedgerRow
 	Codings []CodingRow
 	Shapes  []ShapeRow
-	// Counts take every superseded version for a living one. Which were deletions only the index knows: it has to add
-	// one for each.
-	Counts []CountRow
+	Counts  []CountRow // none that is 0
 }
 
 // CompareTerms is the order of the index on the table of equality.

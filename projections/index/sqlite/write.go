@@ -3,13 +3,11 @@ package sqlite
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"strconv"
 	"strings"
 	"sync"
 
-	"binnacle/events"
 	"binnacle/events/sqlitefile"
 	"binnacle/projections"
 	"binnacle/projections/index/keys"
@@ -132,7 +130,9 @@ func (w *writer) insert(ctx context.Context, tx *sql.Tx, c projections.Commit, r
 		}
 		return append(args, t.Ref, t.Key, n, t.Head, t.Rest, t.Raw)
 	})
-	b.count(r)
+	for _, c := range r.Counts {
+		b.one("count", c.Ledger, c.By)
+	}
 	b.many("outcome", len(c.Outcomes), func(args []any, i int) []any {
 		o := &c.Outcomes[i]
 		data, err := rows.EncodeOutcome(o)
@@ -208,9 +208,6 @@ func (w *writer) prepare(ctx context.Context) error {
 		"shape":       "insert or ignore into " + p + "shape values (?, ?, ?)",
 		"count": "insert into " + p + "counter values (?, ?) on conflict (ledger) do update set living = " +
 			"living + excluded.living",
-		"deletions": "select v.ledger, count(*) from json_each(?) c cross join " + p +
-			"version v where v.sid = c.value and v.deleted = 1 " +
-			"group by v.ledger",
 		"quarantine": "insert or ignore into " + p + "quarantine (partition, log_offset, at, data) values (?, ?, ?, ?)",
 		"claim":      "insert or replace into " + p + "claim values (?, ?)",
 		"settled": "update " + p + "quarantine set settled = ? where partition = ? and log_offset = ? and " +
@@ -303,46 +300,4 @@ func (b *batch) checkLedger(l rows.LedgerRow) {
 	if b.err == nil && same == 0 {
 		b.err = rows.LedgerCollision(l)
 	}
-}
-
-// count moves the counters of current resources. A superseded version that is a deletion was not counted.
-func (b *batch) count(r *rows.Rows) {
-	for _, c := range r.Counts {
-		b.one("count", c.Ledger, c.By)
-	}
-	if b.err != nil || len(r.Closed) == 0 {
-		return
-	}
-	closed := make([]int64, len(r.Closed))
-	for i := range r.Closed {
-		closed[i] = r.Closed[i].Sid
-	}
-	text, err := json.Marshal(closed)
-	if err != nil {
-		b.err = events.Wrap(events.Internal, "sqlite.Commit", err, "Sids cannot be written")
-		return
-	}
-	var back []rows.CountRow
-	back, b.err = b.deletions(string(text))
-	for _, c := range back {
-		b.one("count", c.Ledger, c.By)
-	}
-}
-
-// deletions counts, by ledger, which of the versions with these Sids (a JSON array) are deletions.
-func (b *batch) deletions(sids string) ([]rows.CountRow, error) {
-	answer, err := b.tx.StmtContext(b.ctx, b.statements["deletions"]).QueryContext(b.ctx, sids)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = answer.Close() }()
-	var list []rows.CountRow
-	for answer.Next() {
-		var c rows.CountRow
-		if err := answer.Scan(&c.Ledger, &c.By); err != nil {
-			return nil, err
-		}
-		list = append(list, c)
-	}
-	return list, answer.Err()
 }
