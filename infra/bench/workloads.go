@@ -244,10 +244,18 @@ func (s *sample) update(r *rand.Rand) benchRequest {
 	return benchRequest{Method: http.MethodPut, Path: "/Observation/" + o.id, Body: s.altered(r, o.body)}
 }
 
-// altered gives an observation another status text, by adding an extension in front.
+// alteredLanguage begins a body that was altered, by an earlier run on the same server, too.
+const alteredLanguage = `{"language":"x-`
+
+// altered gives an observation another language, in front.
 func (s *sample) altered(r *rand.Rand, body []byte) []byte {
-	extension := fmt.Sprintf(`{"language":"x-%d",`, r.Uint64())
-	return append([]byte(extension), bytes.TrimPrefix(bytes.TrimSpace(body), []byte("{"))...)
+	rest := bytes.TrimSpace(body)
+	if bytes.HasPrefix(rest, []byte(alteredLanguage)) {
+		_, rest, _ = bytes.Cut(rest, []byte(","))
+	} else {
+		rest = bytes.TrimPrefix(rest, []byte("{"))
+	}
+	return append(fmt.Appendf(nil, `%s%d",`, alteredLanguage, r.Uint64()), rest...)
 }
 
 // counters gather what the clients of one measurement see.
