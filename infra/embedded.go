@@ -35,7 +35,7 @@ func Embed(ctx context.Context, logger *slog.Logger, flags ...string) (*Embedded
 		return nil, err
 	}
 	serve := &cli.Serve
-	p, err := parts.Open(ctx, &cli.Config, logger, parts.Options{Create: !serve.NoInit, BlobCache: serve.BlobCache, SearchTimeout: serve.SearchTimeout})
+	p, err := parts.Open(ctx, &cli.Config, logger, parts.Options{Create: !serve.NoInit, BlobCache: serve.BlobCache, SearchTimeout: serve.SearchTimeout, CommitWithin: serve.CommitWithin})
 	if err != nil {
 		return nil, err
 	}

@@ -95,7 +95,7 @@ func (c *serveCommand) start(ctx context.Context, config *parts.Config, logger *
 
 // open opens the parts and puts them together.
 func (c *serveCommand) open(ctx context.Context, config *parts.Config, logger *slog.Logger) (*node.Node, error) {
-	p, err := parts.Open(ctx, config, logger, parts.Options{Create: !c.NoInit, BlobCache: c.BlobCache, SearchTimeout: c.SearchTimeout, Exclusive: true})
+	p, err := parts.Open(ctx, config, logger, parts.Options{Create: !c.NoInit, BlobCache: c.BlobCache, SearchTimeout: c.SearchTimeout, CommitWithin: c.CommitWithin, Exclusive: true})
 	if err != nil {
 		return nil, err
 	}

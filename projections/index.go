@@ -95,9 +95,9 @@ type Commit struct {
 	Settled     []Settled   // of records of the partition in quarantine, those of this commit among them; each once
 	Digest      events.Hash // what State names as Digest afterwards
 
-	// Contents are those of the rows, each once, and Store puts them where they are kept. The driver calls [Commit.Keep]
-	// at least once when there are some, before its own work or at the same time. It commits only after that has
-	// returned nil, so a version is never there before its content. An error of Store is the error of Commit.
+	// Contents are those of the rows, each once, and Store puts them where they are kept. The driver calls
+	// [Commit.Keep] at least once when there are some, before its own work or at the same time. It commits only after
+	// that has returned nil, so a version is never there before its content. An error of Store is the error of Commit.
 	Contents []Blob
 	Store    func(ctx context.Context, contents []Blob) error // nil: the contents are there already
 }

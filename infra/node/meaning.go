@@ -66,7 +66,7 @@ func (n *Node) newMeaning(ctx context.Context, live projections.Generation) (*me
 	index := n.Generations.Bound(live.Catalog)
 	heal := &functions.Heal{Log: n.Log, Index: index, Blobs: n.Blobs, Dialects: m.dialects}
 	if n.follower != nil {
-		m.project = &project.Projector{Index: index, Blobs: n.Blobs, Dialects: m.dialects, Told: n.waiters.Resolve, Publish: n.publish, Fit: n.fit, LogID: n.logID, Heal: heal, Fresh: &n.fresh, Reseek: n.follower.Reseek, Ahead: true, Logger: n.Logger}
+		m.project = &project.Projector{Index: n.Projecting(live.Catalog), Blobs: n.Blobs, Dialects: m.dialects, Told: n.waiters.Resolve, Publish: n.publish, Fit: n.fit, LogID: n.logID, Heal: heal, Fresh: &n.fresh, Reseek: n.follower.Reseek, Ahead: true, Logger: n.Logger}
 	}
 	m.whole = newWholeIndex(n.Reader(index), n.Log, index)
 	m.handler, err = n.newDoors(m, index, heal)

@@ -76,6 +76,7 @@ type Limits struct {
 	PositionWait  time.Duration `help:"How long a read waits for the position in its Binnacle-Min-Position before it answers 503." default:"5s" env:"BINNACLE_POSITION_WAIT"`
 	KeyWindow     time.Duration `help:"How long an Idempotency-Key stands for its request, whole seconds; then it may be used anew." default:"24h" env:"BINNACLE_IDEMPOTENCY_WINDOW" name:"idempotency-window"`
 	SearchTimeout time.Duration `help:"Time limit of one search." default:"10s" env:"BINNACLE_SEARCH_TIMEOUT"`
+	CommitWithin  time.Duration `help:"How long what was decided may wait in memory before it is committed to the index, together with what comes meanwhile; at most 10s. Nobody sees that: who looks finds it, and after a crash it comes again from the log. For an index in SQLite; 0: each batch is committed at once." default:"250ms" env:"BINNACLE_COMMIT_WITHIN"`
 	SweepAfter    time.Duration `help:"How long a superseded version can still be searched: the pages of a search, and _asOf, are answered for at least so long. Then its search terms may be swept from the index; its content and its place in the history stay. 0: never." default:"1h" env:"BINNACLE_SWEEP_AFTER"`
 	DefaultCount  int           `help:"Entries on a search page when _count is not given." default:"50" env:"BINNACLE_DEFAULT_COUNT"`
 	MaxCount      int           `help:"Entries on a search page at the most." default:"1000" env:"BINNACLE_MAX_COUNT"`
@@ -84,6 +85,9 @@ type Limits struct {
 	Handling      string        `help:"What becomes of search parameters that are not known when a request has no Prefer: handling: ${enum}. Strict refuses the search; lenient leaves them out and says so in the answer." enum:"strict,lenient" default:"strict" env:"BINNACLE_HANDLING"`
 	References    string        `help:"What becomes of a literal reference to a resource that is not there, and of the deletion of one that is referred to: ${enum}. Enforced refuses the write with 409, unless the request has Binnacle-Allow-Dangling: true; dangling takes it." enum:"enforced,dangling" default:"enforced" env:"BINNACLE_REFERENCES"`
 }
+
+// mostCommitWithin bounds what a rebuild and a second start wait for.
+const mostCommitWithin = 10 * time.Second
 
 // Validate refuses limits with which nothing would be done. Kong calls it after parsing.
 func (l *Limits) Validate() error {
@@ -103,11 +107,14 @@ func (l *Limits) Validate() error {
 		value, smallest time.Duration
 	}{
 		{"--outcome-wait", l.OutcomeWait, time.Millisecond}, {"--position-wait", l.PositionWait, time.Millisecond}, {"--idempotency-window", l.KeyWindow, time.Second},
-		{"--search-timeout", l.SearchTimeout, time.Millisecond}, {"--sweep-after", l.SweepAfter, 0},
+		{"--search-timeout", l.SearchTimeout, time.Millisecond}, {"--sweep-after", l.SweepAfter, 0}, {"--commit-within", l.CommitWithin, 0},
 	} {
 		if least.value < least.smallest {
 			return fmt.Errorf("%s is %v; at least %v is needed", least.flag, least.value, least.smallest)
 		}
+	}
+	if l.CommitWithin > mostCommitWithin {
+		return fmt.Errorf("--commit-within is %v; at most %v is possible", l.CommitWithin, mostCommitWithin)
 	}
 	return nil
 }

@@ -28,6 +28,7 @@ import (
 	"binnacle/projections/index/current"
 	"binnacle/projections/index/postgres"
 	sqliteindex "binnacle/projections/index/sqlite"
+	"binnacle/projections/index/writebehind"
 )
 
 // DefaultTenant is the ledger of all requests that name none.
@@ -44,7 +45,8 @@ type Parts struct {
 	Blobs       projections.Blobs
 	Cache       *cache.Blobs // the blobs' cache, for its figures; nil: there is none
 	Generations projections.Generations
-	Memos       projections.Memos // beside the index
+	behind      *writebehind.Generations // Generations, when commits wait; nil: none does
+	Memos       projections.Memos        // beside the index
 	Partitions  int32
 	closers     []func() error // in the order of opening
 }
@@ -55,7 +57,9 @@ type Options struct {
 	CreateIndex   bool          // make the schema alone
 	BlobCache     int64         // bytes; 0: no cache
 	SearchTimeout time.Duration // 0: the driver's default
-	Exclusive     bool          // the data folder is ours: no other process projects into it
+	// how long commits may wait, where no other process commits to the index; 0: none does
+	CommitWithin time.Duration
+	Exclusive    bool // the data folder is ours: no other process projects into it
 }
 
 // Open opens the drivers that the variant stands for.
@@ -209,6 +213,10 @@ func (p *Parts) openIndex(ctx context.Context, file *sqlitefile.File, options Op
 		return err
 	}
 	p.Generations, p.Memos = opened, opened.Memos()
+	if options.CommitWithin > 0 && p.Config.Variant != "distributed" {
+		p.behind = writebehind.New(opened, writebehind.Config{Within: options.CommitWithin, Logger: p.Logger})
+		p.Generations, p.Blobs = p.behind, p.behind.Blobs(p.Blobs)
+	}
 	p.closers = append(p.closers, p.Generations.Close)
 	return nil
 }
@@ -262,6 +270,14 @@ func (p *Parts) LogName() string {
 	default:
 		return "the topic " + p.Config.Kafka.Topic
 	}
+}
+
+// Projecting is the index of a catalog as the projector uses it.
+func (p *Parts) Projecting(catalog string) projections.Index {
+	if p.behind != nil {
+		return p.behind.Projecting(catalog)
+	}
+	return p.Generations.Bound(catalog)
 }
 
 // Reader is an index as the doors read it: a query for each core, shared by those who ask at once.
@@ -335,7 +351,7 @@ func Drop(ctx context.Context, config *Config, logger *slog.Logger) error {
 			return err
 		}
 		defer lock.Close()
-		for _, name := range []string{DatabaseFile, DatabaseFile + "-wal", DatabaseFile + "-shm", DatabaseFile + "-build", DatabaseFile + "-build-wal", DatabaseFile + "-build-shm"} {
+		for _, name := range []string{DatabaseFile, DatabaseFile + "-wal", DatabaseFile + "-shm", DatabaseFile + "-build", DatabaseFile + "-build-wal", DatabaseFile + "-build-shm", DatabaseFile + "-held", DatabaseFile + "-still"} {
 			if err := os.Remove(filepath.Join(config.Data, name)); err != nil && !errors.Is(err, os.ErrNotExist) {
 				failed = append(failed, err)
 			}

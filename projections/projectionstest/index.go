@@ -9,12 +9,13 @@ import (
 )
 
 // Index runs the suite of the search index. open opens a new, empty index each time, whose first generation has the
-// catalog "catalog-1", and closes it when the test ends.
-func Index(t *testing.T, open func(t testing.TB) projections.Generations) {
+// catalog "catalog-1", and closes it when the test ends. later: its commits may take effect before they are stored, so
+// that a store that is away is told of later.
+func Index(t *testing.T, open func(t testing.TB) projections.Generations, later bool) {
 	for name, run := range map[string]func(t *testing.T, g projections.Generations){
 		"a new index stands at the start of every partition":                    startsEmpty,
 		"a commit that comes twice takes effect once":                           commitTwice,
-		"no version is there before its content":                                contentsFirst,
+		"no version is there before its content":                                contentsFirst(later),
 		"of two writers at one place exactly one wins":                          writersRace,
 		"a commit without versions moves the position":                          emptyCommit,
 		"Sids with a gap are refused and nothing is written":                    sidsWithGap,

@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -84,7 +85,48 @@ func commitTwice(t *testing.T, g projections.Generations) {
 	}
 }
 
-func contentsFirst(t *testing.T, g projections.Generations) {
+func contentsFirst(later bool) func(t *testing.T, g projections.Generations) {
+	if later {
+		return contentsTogether
+	}
+	return contentsBefore
+}
+
+// contentsTogether asks for what waits when the store is away, and when it is back.
+func contentsTogether(t *testing.T, g projections.Generations) {
+	w := newWorld(t, g.Live(), 0)
+	w.put(key("Patient", "1"), 5)
+	c := w.take()
+	var away atomic.Bool
+	away.Store(true)
+	c.Contents = []projections.Blob{{Content: []byte("x")}}
+	c.Store = func(context.Context, []projections.Blob) error {
+		if away.Load() {
+			return events.Errorf(events.Transient, "test", "the blobs are away")
+		}
+		return nil
+	}
+	must(t, w.index.Commit(testContext(t), c), "Commit")
+	all := projections.Query{Tenant: "main", Type: "Patient", Limit: 1, Total: projections.TotalNone}
+	_, err := w.index.Search(testContext(t), all)
+	wantKind(t, err, events.Transient, "a search of what can't be stored")
+	w.put(key("Patient", "2"), 5)
+	wantKind(t, w.index.Commit(testContext(t), w.take()), events.Transient, "a commit after one that can't be stored")
+	away.Store(false)
+	for ctx := testContext(t); ; {
+		page, err := w.index.Search(ctx, all)
+		if events.KindOf(err) == events.Transient && ctx.Err() == nil {
+			time.Sleep(time.Millisecond)
+			continue
+		}
+		if err != nil || len(page.Versions) != 1 {
+			t.Fatalf("a search when the store is back: %+v, %v", page.Versions, err)
+		}
+		return
+	}
+}
+
+func contentsBefore(t *testing.T, g projections.Generations) {
 	w := newWorld(t, g.Live(), 0)
 	w.put(key("Patient", "1"), 5)
 	c := w.take()

@@ -9,7 +9,7 @@ import (
 )
 
 func TestPostgresKeepsTheContractOfTheIndex(t *testing.T) {
-	projectionstest.Index(t, opened)
+	projectionstest.Index(t, opened, false)
 }
 
 // bounded opens an index that plans differently.

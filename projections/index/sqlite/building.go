@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,7 +22,8 @@ type building struct {
 	catalog string
 
 	once   sync.Once
-	paused atomic.Int64 // until when, microseconds since 1970; 0: no pause was asked for
+	paused atomic.Int64            // until when, microseconds since 1970; 0: no pause was asked for
+	quiet  atomic.Pointer[os.File] // the lock for which nothing may be held back; nil: something may
 }
 
 var _ projections.Building = (*building)(nil)
@@ -90,8 +92,12 @@ func (b *building) Finish(ctx context.Context, progress func(done, all int, step
 	return ctx.Err()
 }
 
-// Pause stops commits to the live generation. Those under way have their transaction before or after this one.
+// Pause stops commits to the live generation. Those under way have their transaction before or after this one. Those
+// that wait in a process that holds them back are waited for, and nobody holds any until the pause ends.
 func (b *building) Pause(ctx context.Context, atMost time.Duration) error {
+	if err := b.hush(ctx); err != nil {
+		return err
+	}
 	until := time.Now().Add(atMost).UnixMicro()
 	err := b.g.file.Relaxed(ctx, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, "update index_pointer set paused = $1", until)
@@ -99,11 +105,30 @@ func (b *building) Pause(ctx context.Context, atMost time.Duration) error {
 	})
 	if err == nil {
 		b.paused.Store(until)
+	} else {
+		b.unhush()
 	}
 	return err
 }
 
+// hush waits until nobody holds commits back, and sees to it that nobody does until unhush.
+func (b *building) hush(ctx context.Context) error {
+	if b.quiet.Load() != nil {
+		return nil
+	}
+	quiet, err := stillness(ctx, b.g.file.Path())
+	b.quiet.Store(quiet)
+	return err
+}
+
+func (b *building) unhush() {
+	if quiet := b.quiet.Swap(nil); quiet != nil {
+		_ = quiet.Close() // nothing was written
+	}
+}
+
 func (b *building) Resume(ctx context.Context) error {
+	defer b.unhush()
 	if b.paused.Swap(0) == 0 {
 		return nil
 	}
@@ -116,6 +141,9 @@ func (b *building) Resume(ctx context.Context) error {
 // Switch moves the pointer.
 func (b *building) Switch(ctx context.Context) error {
 	if err := b.g.writer.complete(ctx, func(int, int, string) {}); err != nil { // finished or not
+		return err
+	}
+	if err := b.hush(ctx); err != nil { // it was paused, or nobody has to wait
 		return err
 	}
 	err := b.g.file.Relaxed(ctx, func(tx *sql.Tx) error {
@@ -147,6 +175,7 @@ func (b *building) Switch(ctx context.Context) error {
 
 func (b *building) Release() error {
 	var err error
+	b.unhush()
 	b.once.Do(func() { err = b.lock.release() })
 	return err
 }

@@ -52,6 +52,7 @@ type Generations struct {
 	timeout   time.Duration
 	bounds    sets.Bounds
 	exclusive bool
+	holds     *holds
 
 	mu       sync.Mutex
 	opened   map[int]*generation
@@ -79,6 +80,7 @@ func Open(ctx context.Context, config Config, create bool) (*Generations, error)
 		timeout:   search.Timeout(config.Timeout),
 		bounds:    config.Bounds.OrDefault(),
 		exclusive: config.Exclusive,
+		holds:     &holds{path: config.File.Path()},
 		opened:    map[int]*generation{},
 		watchers:  map[chan struct{}]struct{}{},
 	}, nil
@@ -264,5 +266,6 @@ func (g *Generations) Close() error {
 		o.close()
 	}
 	g.reader.close()
+	g.holds.close()
 	return nil
 }

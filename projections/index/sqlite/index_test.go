@@ -30,7 +30,7 @@ func openWith(t testing.TB, bounds sets.Bounds) projections.Generations {
 	return generations
 }
 
-func TestTheIndexKeepsItsContract(t *testing.T) { projectionstest.Index(t, open) }
+func TestTheIndexKeepsItsContract(t *testing.T) { projectionstest.Index(t, open, false) }
 
 // ways are indexes that plan differently.
 func ways() map[string]func(t testing.TB) projections.Generations {

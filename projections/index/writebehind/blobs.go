@@ -1,0 +1,67 @@
+package writebehind
+
+import (
+	"context"
+
+	"binnacle/events"
+	"binnacle/projections"
+)
+
+// Blobs are a store of contents, with those of commits that wait.
+type Blobs struct {
+	projections.Blobs
+	all *Generations
+}
+
+var _ projections.Blobs = (*Blobs)(nil)
+
+// Blobs puts what waits in front of the store that the commits' contents go to.
+func (g *Generations) Blobs(store projections.Blobs) *Blobs { return &Blobs{store, g} }
+
+// Get implements [projections.Blobs]. What waits is answered from memory.
+func (b *Blobs) Get(ctx context.Context, hashes []events.Hash) ([][]byte, error) {
+	contents := make([][]byte, len(hashes))
+	missing, places := hashes, []int(nil)
+	b.all.mu.Lock()
+	if holds := holdsOf(b.all.partitions); len(holds) > 0 {
+		missing = nil
+		for i, hash := range hashes {
+			for _, h := range holds {
+				if contents[i] = h.content(hash); contents[i] != nil {
+					break
+				}
+			}
+			if contents[i] == nil {
+				missing, places = append(missing, hash), append(places, i)
+			}
+		}
+	}
+	b.all.mu.Unlock()
+	if len(missing) == 0 {
+		return contents, nil
+	}
+	found, err := b.Blobs.Get(ctx, missing)
+	if err != nil || places == nil {
+		return found, err
+	}
+	for i, place := range places {
+		contents[place] = found[i]
+	}
+	return contents, nil
+}
+
+// Each implements [projections.Blobs]. What waits is stored first.
+func (b *Blobs) Each(ctx context.Context, visit func(events.Hash) error) error {
+	if err := b.all.flush(ctx, everything); err != nil {
+		return err
+	}
+	return b.Blobs.Each(ctx, visit)
+}
+
+// Delete implements [projections.Blobs]. What waits is stored first, so that it doesn't come back.
+func (b *Blobs) Delete(ctx context.Context, hashes []events.Hash) error {
+	if err := b.all.flush(ctx, everything); err != nil {
+		return err
+	}
+	return b.Blobs.Delete(ctx, hashes)
+}

@@ -1,0 +1,363 @@
+package writebehind
+
+import (
+	"context"
+
+	"binnacle/events"
+	"binnacle/projections"
+)
+
+// front stands in front of a live index. What it doesn't answer itself concerns nothing that ever waits: records in
+// quarantine, and digests of rows that are given.
+type front struct {
+	projections.Index
+	holder     Holder // nil: its commits don't wait
+	projecting bool
+	all        *Generations
+}
+
+var _ projections.Index = (*front)(nil)
+
+// State implements [projections.Writer], with what waits.
+func (x *front) State(ctx context.Context, number int32) (projections.State, error) {
+	x.all.mu.Lock()
+	p := x.all.of(number)
+	last := p.last()
+	if last != nil && (last.index == x.Index || !x.projecting) {
+		defer x.all.mu.Unlock()
+		return last.state, nil
+	}
+	x.all.mu.Unlock()
+	if last != nil { // another projector's, that of other search parameters
+		if err := x.all.settle(ctx, p); err != nil {
+			return projections.State{}, err
+		}
+	}
+	state, err := x.Index.State(ctx, number)
+	if err == nil {
+		x.all.paid(number, state.Next)
+	}
+	return state, err
+}
+
+// Partitions implements [projections.Scanner], with what waits.
+func (x *front) Partitions(ctx context.Context) (map[int32]projections.State, error) {
+	return x.all.partitionsOf(ctx, x.Index)
+}
+
+// partitionsOf puts the states of what waits above those that an index tells.
+func (g *Generations) partitionsOf(
+	ctx context.Context, index projections.Scanner,
+) (map[int32]projections.State, error) {
+	waits := make(map[int32]projections.State)
+	g.mu.Lock()
+	for number, p := range g.partitions {
+		if last := p.last(); last != nil {
+			waits[number] = last.state
+		}
+	}
+	g.mu.Unlock()
+	states, err := index.Partitions(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for number, state := range waits {
+		if state.Next > states[number].Next {
+			states[number] = state
+		}
+	}
+	return states, nil
+}
+
+// Current implements [projections.Reader]. What waits is answered from memory.
+func (x *front) Current(ctx context.Context, keys []projections.Key) ([]projections.Version, error) {
+	versions := make([]projections.Version, len(keys))
+	missing, places := keys, []int(nil)
+	if err := x.see(ctx, func(partitions map[int32]*partition) {
+		holds := holdsOf(partitions)
+		if len(holds) == 0 {
+			return
+		}
+		missing = nil
+	keys:
+		for i, key := range keys {
+			for _, h := range holds {
+				if version, has := h.version(key); has {
+					versions[i] = version
+					continue keys
+				}
+			}
+			missing, places = append(missing, key), append(places, i)
+		}
+	}); err != nil || len(missing) == 0 {
+		return versions, err
+	}
+	found, err := x.Index.Current(ctx, missing)
+	if err != nil || places == nil {
+		return found, err
+	}
+	for i, place := range places {
+		versions[place] = found[i]
+	}
+	return versions, nil
+}
+
+// holdsOf are the holds of all partitions, of each the newest first.
+func holdsOf(partitions map[int32]*partition) (holds []*hold) {
+	for _, p := range partitions {
+		for _, h := range []*hold{p.waiting, p.flushing} {
+			if h != nil {
+				holds = append(holds, h)
+			}
+		}
+	}
+	return holds
+}
+
+// Outcomes implements [projections.Lookups], with what waits. The first outcome of an event stands.
+func (x *front) Outcomes(ctx context.Context, eventIDs []string) ([]*events.Outcome, error) {
+	var waits map[string]*events.Outcome
+	if err := x.see(ctx, func(partitions map[int32]*partition) {
+		for _, h := range holdsOf(partitions) {
+			for _, id := range eventIDs {
+				if outcome := h.outcome(id); outcome != nil {
+					if waits == nil {
+						waits = make(map[string]*events.Outcome)
+					}
+					waits[id] = outcome
+				}
+			}
+		}
+	}); err != nil {
+		return nil, err
+	}
+	outcomes, err := x.Index.Outcomes(ctx, eventIDs)
+	if err != nil {
+		return nil, err
+	}
+	for i, id := range eventIDs {
+		if outcomes[i] == nil {
+			outcomes[i] = waits[id]
+		}
+	}
+	return outcomes, nil
+}
+
+// Claims implements [projections.Lookups]. What waits is answered from memory.
+func (x *front) Claims(ctx context.Context, names []projections.ClaimName) ([]projections.Claim, error) {
+	claims := make([]projections.Claim, len(names))
+	var missing []projections.ClaimName
+	var places []int
+	if err := x.see(ctx, func(partitions map[int32]*partition) {
+		holds := holdsOf(partitions)
+	names:
+		for i, name := range names {
+			for _, h := range holds {
+				if claim, has := h.claim(name); has {
+					claims[i] = claim
+					continue names
+				}
+			}
+			missing, places = append(missing, name), append(places, i)
+		}
+	}); err != nil || len(missing) == 0 {
+		return claims, err
+	}
+	found, err := x.Index.Claims(ctx, missing)
+	if err != nil {
+		return nil, err
+	}
+	for i, place := range places {
+		claims[place] = found[i]
+	}
+	return claims, nil
+}
+
+// Referrers implements [projections.Lookups].
+func (x *front) Referrers(
+	ctx context.Context, keys []projections.Key, by map[string][]projections.Referrer,
+) ([][]int, error) {
+	if err := x.look(ctx, func(h *hold) bool {
+		for _, key := range keys {
+			if h.refersTo(key) {
+				return true
+			}
+		}
+		return false
+	}); err != nil {
+		return nil, err
+	}
+	return x.Index.Referrers(ctx, keys, by)
+}
+
+// Search implements [projections.Reader].
+func (x *front) Search(ctx context.Context, query projections.Query) (projections.Page, error) {
+	if err := x.look(ctx, func(h *hold) bool { return h.concerns(query) }); err != nil {
+		return projections.Page{}, err
+	}
+	return x.Index.Search(ctx, query)
+}
+
+// Since implements [projections.Reader], with what waits.
+func (x *front) Since(
+	ctx context.Context, number int32, mark projections.Mark, limit int,
+) (projections.Changes, error) {
+	for {
+		var changes projections.Changes
+		var whole, waits bool
+		if err := x.see(ctx, func(partitions map[int32]*partition) {
+			p := partitions[number]
+			if waits = p != nil && p.last() != nil; waits {
+				changes, whole = p.since(mark, limit)
+			}
+		}); err != nil || whole {
+			return changes, err
+		}
+		changes, err := x.Index.Since(ctx, number, mark, limit)
+		if err != nil || !waits {
+			return changes, err
+		}
+		// What waits follows what the index told, unless it has gone on meanwhile.
+		var more projections.Changes
+		if err := x.see(ctx, func(partitions map[int32]*partition) {
+			more, whole = partitions[number].since(changes.Mark, limit)
+		}); err != nil {
+			return projections.Changes{}, err
+		}
+		if !whole {
+			continue
+		}
+		changes.Mark, changes.Known = more.Mark, changes.Known && more.Known
+		changes.Versions = append(changes.Versions, more.Versions...)
+		if !changes.Known || len(changes.Versions) > limit {
+			return projections.Changes{Mark: changes.Mark}, nil
+		}
+		return changes, nil
+	}
+}
+
+// since tells what waits after a mark; false: something that came after the mark doesn't wait any more. The caller
+// holds mu.
+func (p *partition) since(mark projections.Mark, limit int) (projections.Changes, bool) {
+	last := p.last()
+	if last == nil || last.generation != mark.Generation {
+		return projections.Changes{}, false
+	}
+	changes := projections.Changes{Mark: projections.Mark{Generation: mark.Generation, Sid: last.state.NextSid - 1},
+		Known: true}
+	at := mark.Sid
+	for _, h := range []*hold{p.flushing, p.waiting} {
+		if h == nil {
+			continue
+		}
+		rows, follow := h.since(at)
+		if !follow {
+			return projections.Changes{}, false
+		}
+		for i := range rows {
+			changes.Versions = append(changes.Versions, rows[i].Version)
+			at = rows[i].Sid
+		}
+	}
+	if len(changes.Versions) > limit {
+		changes.Known, changes.Versions = false, nil
+	}
+	return changes, true
+}
+
+// SnapshotAt implements [projections.Reader].
+func (x *front) SnapshotAt(ctx context.Context, position events.Position) (int64, error) {
+	if err := x.look(ctx, func(h *hold) bool {
+		return h.commit.Partition == position.Partition && position.Offset >= h.commit.Expect
+	}); err != nil {
+		return 0, err
+	}
+	return x.Index.SnapshotAt(ctx, position)
+}
+
+// History implements [projections.Reader].
+func (x *front) History(
+	ctx context.Context, key projections.Key, span projections.HistorySpan,
+) (projections.HistoryPage, error) {
+	if err := x.look(ctx, func(h *hold) bool { _, has := h.current[key]; return has }); err != nil {
+		return projections.HistoryPage{}, err
+	}
+	return x.Index.History(ctx, key, span)
+}
+
+// Scan implements [projections.Scanner].
+func (x *front) Scan(
+	ctx context.Context, number int32, visit func(projections.Version, events.Hash) error,
+) error {
+	if err := x.catchUp(ctx, everything); err != nil {
+		return err
+	}
+	return x.Index.Scan(ctx, number, visit)
+}
+
+// Audit implements [projections.Scanner].
+func (x *front) Audit(ctx context.Context) (projections.Audit, error) {
+	if err := x.catchUp(ctx, everything); err != nil {
+		return projections.Audit{}, err
+	}
+	return x.Index.Audit(ctx)
+}
+
+// Decisions implements [projections.Auditor].
+func (x *front) Decisions(ctx context.Context, from events.Position, limit int) ([]events.Decision, error) {
+	if err := x.catchUp(ctx, func(h *hold) bool { return h.commit.Partition == from.Partition }); err != nil {
+		return nil, err
+	}
+	return x.Index.Decisions(ctx, from, limit)
+}
+
+// Sizes implements [projections.Auditor].
+func (x *front) Sizes(ctx context.Context) (projections.Sizes, error) {
+	if err := x.catchUp(ctx, everything); err != nil {
+		return projections.Sizes{}, err
+	}
+	return x.Index.Sizes(ctx)
+}
+
+// auditor reads one generation. What waits is committed first: it may be that one's.
+type auditor struct {
+	projections.Auditor
+	all *Generations
+}
+
+func (a *auditor) Partitions(ctx context.Context) (map[int32]projections.State, error) {
+	if err := a.all.flush(ctx, everything); err != nil {
+		return nil, err
+	}
+	return a.Auditor.Partitions(ctx)
+}
+
+func (a *auditor) Scan(
+	ctx context.Context, number int32, visit func(projections.Version, events.Hash) error,
+) error {
+	if err := a.all.flush(ctx, everything); err != nil {
+		return err
+	}
+	return a.Auditor.Scan(ctx, number, visit)
+}
+
+func (a *auditor) Audit(ctx context.Context) (projections.Audit, error) {
+	if err := a.all.flush(ctx, everything); err != nil {
+		return projections.Audit{}, err
+	}
+	return a.Auditor.Audit(ctx)
+}
+
+func (a *auditor) Decisions(ctx context.Context, from events.Position, limit int) ([]events.Decision, error) {
+	if err := a.all.flush(ctx, everything); err != nil {
+		return nil, err
+	}
+	return a.Auditor.Decisions(ctx, from, limit)
+}
+
+func (a *auditor) Sizes(ctx context.Context) (projections.Sizes, error) {
+	if err := a.all.flush(ctx, everything); err != nil {
+		return projections.Sizes{}, err
+	}
+	return a.Auditor.Sizes(ctx)
+}
