@@ -111,6 +111,13 @@ func open(f *File) (*File, error) {
 	}{{&f.Write, writer, "immediate", 1}, {&f.Read, reader, "deferred", readers}, {&f.keeper, keeper, "deferred", 1}} {
 		query := url.Values{"_pragma": pool.pragmas, "_txlock": {pool.lock}}
 		if pool.into == &f.Write {
+			vfs, err := writerVFS()
+			if err != nil {
+				return nil, err
+			}
+			if vfs != "" {
+				query.Set("vfs", vfs)
+			}
 			query.Set("_journal_mode", "WAL") // the library does it after the pragmas, which it sorts: page_size has to come first
 		}
 		name := (&url.URL{Scheme: "file", Path: f.path, RawQuery: query.Encode()}).String()
