@@ -11,10 +11,10 @@ import (
 )
 
 // SQLite writes a frame of the write-ahead log with two system calls, one for the 24 bytes of its header and one for
-// its page (https://www.sqlite.org/fileformat2.html#the_write_ahead_log). A commit of the index has some hundred frames,
-// which follow each other in the file, and a system call costs more than to copy a page. So the writer's connection
-// gathers them: it opens its files with a virtual file system (https://www.sqlite.org/vfs.html) that is the system's
-// own, but for the write-ahead log.
+// its page (https://www.sqlite.org/fileformat2.html#the_write_ahead_log). A commit of the index has some hundred
+// frames, which follow each other in the file, and a system call costs more than to copy a page. So the writer's
+// connection gathers them: it opens its files with a virtual file system (https://www.sqlite.org/vfs.html) that is the
+// system's own, but for the write-ahead log.
 //
 // Nothing is held when it counts. The frame that ends a transaction says so in its header; with its page everything is
 // written, before SQLite tells other connections of the transaction, and before [File.Durable] syncs the file. What is
