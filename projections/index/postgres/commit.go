@@ -4,6 +4,7 @@ import (
 	"context"
 	"strconv"
 	"sync"
+	"sync/atomic"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -26,6 +27,8 @@ type writer struct {
 	maker  *rows.Maker
 	next   int64 // where the last commit of this writer ended; -1: there was none, or it failed
 	copies copies
+
+	from, to atomic.Int64 // what the last commit was to move the position from and to; -1: it failed
 }
 
 // permission is what must hold for a commit besides its position: a statement that locks, or "", one that reads, and
@@ -44,9 +47,20 @@ func (w *writer) commit(ctx context.Context, c projections.Commit, p permission)
 	defer w.mu.Unlock()
 	if c.Expect != w.next {
 		w.maker = rows.NewMaker(dialect{})
+		w.reads.Referred.Doubt()
 	}
 	w.next = -1
+	w.from.Store(c.Expect)
+	w.to.Store(c.Next)
+	defer func() {
+		if err != nil {
+			w.from.Store(-1)
+			w.to.Store(-1)
+			w.reads.Referred.Doubt()
+		}
+	}()
 	rows := w.maker.Rows(c.Rows)
+	w.reads.Referred.Note(rows.Codings)
 	begin, err := w.beginning(c, rows, p)
 	if err != nil {
 		return err

@@ -38,10 +38,11 @@ func (g *Generations) open(number int) *generation {
 		Generations: g,
 		number:      number,
 		tables:      tables,
-		reads:       reads.Reads{DB: reader{g.work, "postgres.Read", callTimeout}, Dialect: dialect{tables}},
-		audit:       reads.Reads{DB: reader{g.work, "postgres.Read", 0}, Dialect: dialect{tables}},
-		engine:      search.NewEngine(reader{g.sets, "postgres.Sets", 0}, g.bounds),
-		writers:     map[int32]*writer{},
+		reads: reads.Reads{DB: reader{g.work, "postgres.Read", callTimeout}, Dialect: dialect{tables},
+			Referred: reads.NewReferred()},
+		audit:   reads.Reads{DB: reader{g.work, "postgres.Read", 0}, Dialect: dialect{tables}},
+		engine:  search.NewEngine(reader{g.sets, "postgres.Sets", 0}, g.bounds),
+		writers: map[int32]*writer{},
 	}
 	g.opened[number] = opened
 	return opened
@@ -53,9 +54,18 @@ func (g *generation) writer(partition int32) *writer {
 	w := g.writers[partition]
 	if w == nil {
 		w = &writer{generation: g, next: -1, copies: newCopies()}
+		w.from.Store(-1)
+		w.to.Store(-1)
 		g.writers[partition] = w
 	}
 	return w
+}
+
+// stands is told where a partition stands: anywhere but where this process has left it, somebody else has written.
+func (g *generation) stands(partition int32, next int64) {
+	if w := g.writer(partition); next != w.from.Load() && next != w.to.Load() {
+		g.reads.Referred.Doubt()
+	}
 }
 
 // search answers a query within the time of one search, on one connection.
@@ -194,6 +204,7 @@ func (l *live) State(ctx context.Context, partition int32) (state projections.St
 	err = l.follow(ctx, func(g *generation) (err error) {
 		state, err = g.reads.State(ctx, partition)
 		if err == nil {
+			g.stands(partition, state.Next)
 			l.mu.Lock()
 			l.based[partition] = g.number
 			l.mu.Unlock()

@@ -14,8 +14,9 @@ import (
 
 // Reads is the reading half of an index, over the tables of one generation.
 type Reads struct {
-	DB      sql.DB
-	Dialect sql.Dialect
+	DB       sql.DB
+	Dialect  sql.Dialect
+	Referred *Referred // of this generation; nil: nothing is remembered
 }
 
 func (r Reads) statement() *sql.Statement { return sql.NewStatement(r.Dialect) }

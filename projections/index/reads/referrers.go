@@ -72,43 +72,58 @@ func (r Reads) everReferred(ctx context.Context, resources []projections.Key,
 	by map[string][]projections.Referrer) (map[typeOf][]int, error) {
 	var h keys.Hasher
 	var types []typeOf
+	var params [][]int64
 	ever := map[typeOf][]int{}
+	asking := r.Referred.asking()
 	for _, k := range resources {
 		t := typeOf{k.Tenant, k.Type}
-		if _, known := ever[t]; !known && len(by[k.Type]) > 0 {
-			ever[t] = nil
-			types = append(types, t)
+		if _, known := ever[t]; known || len(by[k.Type]) == 0 {
+			continue
+		}
+		list := make([]int64, len(by[t.name]))
+		for i, referrer := range by[t.name] {
+			list[i] = h.Param(h.LedgerOf(t.tenant, referrer.Type), referrer.Param)
+		}
+		places, known := r.Referred.of(t, list)
+		if ever[t] = places; !known {
+			types, params = append(types, t), append(params, list)
 		}
 	}
-	for some := range slices.Chunk(types, sql.UnionParts) {
-		s := r.statement()
-		parts, places := make([]string, len(some)), make([]map[int64]int, len(some))
-		for n, t := range some {
-			places[n] = make(map[int64]int, len(by[t.name]))
-			params := make([]int64, len(by[t.name]))
-			for i, referrer := range by[t.name] {
-				params[i] = h.Param(h.LedgerOf(t.tenant, referrer.Type), referrer.Param)
-				places[n][params[i]] = i
-			}
-			list, param := s.Unnested(params, "k")
-			parts[n] = fmt.Sprintf("select %d as n, %s as param from %s "+
-				"where exists (select 1 from %s d where d.param = %s and d.code = %s and d.system = %s%s)",
-				n, param, list, s.Table("coding"), param, s.NoBytes(), s.Arg([]byte(projections.OrderCode(t.name))),
-				sql.Once)
-		}
-		if err := r.query(ctx, s, strings.Join(parts, " union all "), func(scan func(...any) error) error {
-			var n, param int64
-			err := scan(&n, &param)
-			ever[some[n]] = append(ever[some[n]], places[n][param])
-			return err
-		}); err != nil {
+	for len(types) > 0 {
+		n := min(len(types), sql.UnionParts)
+		if err := r.askReferred(ctx, types[:n], params[:n], ever); err != nil {
 			return nil, err
 		}
-	}
-	for _, places := range ever {
-		slices.Sort(places)
+		for i, t := range types[:n] {
+			slices.Sort(ever[t])
+			r.Referred.answered(asking, t, params[i], ever[t])
+		}
+		types, params = types[n:], params[n:]
 	}
 	return ever, nil
+}
+
+// askReferred reads which of the parameters of each type ever referred to it.
+func (r Reads) askReferred(ctx context.Context, types []typeOf, params [][]int64, ever map[typeOf][]int) error {
+	s := r.statement()
+	parts, places := make([]string, len(types)), make([]map[int64]int, len(types))
+	for n, t := range types {
+		places[n] = make(map[int64]int, len(params[n]))
+		for i, param := range params[n] {
+			places[n][param] = i
+		}
+		list, param := s.Unnested(params[n], "k")
+		parts[n] = fmt.Sprintf("select %d as n, %s as param from %s "+
+			"where exists (select 1 from %s d where d.param = %s and d.code = %s and d.system = %s%s)",
+			n, param, list, s.Table("coding"), param, s.NoBytes(), s.Arg([]byte(projections.OrderCode(t.name))),
+			sql.Once)
+	}
+	return r.query(ctx, s, strings.Join(parts, " union all "), func(scan func(...any) error) error {
+		var n, param int64
+		err := scan(&n, &param)
+		ever[types[n]] = append(ever[types[n]], places[n][param])
+		return err
+	})
 }
 
 // askedReferrers are references. It is asked which of them a current version has.
