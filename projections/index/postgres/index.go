@@ -171,26 +171,25 @@ type live struct {
 
 var _ projections.Index = (*live)(nil)
 
-// follow calls do with the generation that is live, and once more when that one turns out to be gone.
-func (l *live) follow(ctx context.Context, do func(g *generation) error) error {
+// follow asks the generation that is live, and once more when that one turns out to be gone.
+func follow[T any](ctx context.Context, l *live, ask func(g *generation) (T, error)) (answer T, err error) {
 	number, catalog, err := l.pointer(ctx)
+	if err == nil {
+		err = l.bound(number, catalog)
+	}
 	if err != nil {
-		return err
+		return answer, err
 	}
-	if err := l.bound(number, catalog); err != nil {
-		return err
-	}
-	err = do(l.open(number))
-	if !isGone(err) {
-		return err
+	if answer, err = ask(l.open(number)); !isGone(err) {
+		return answer, err
 	}
 	if number, catalog, again := l.readPointer(ctx); again == nil {
 		if err := l.bound(number, catalog); err != nil {
-			return err
+			return answer, err
 		}
-		return do(l.open(number))
+		return ask(l.open(number))
 	}
-	return err
+	return answer, err
 }
 
 func (l *live) bound(number int, catalog string) error {
@@ -200,18 +199,17 @@ func (l *live) bound(number int, catalog string) error {
 	return nil
 }
 
-func (l *live) State(ctx context.Context, partition int32) (state projections.State, err error) {
-	err = l.follow(ctx, func(g *generation) (err error) {
-		state, err = g.reads.State(ctx, partition)
+func (l *live) State(ctx context.Context, partition int32) (projections.State, error) {
+	return follow(ctx, l, func(g *generation) (projections.State, error) {
+		state, err := g.reads.State(ctx, partition)
 		if err == nil {
 			g.stands(partition, state.Next)
 			l.mu.Lock()
 			l.based[partition] = g.number
 			l.mu.Unlock()
 		}
-		return err
+		return state, err
 	})
-	return state, err
 }
 
 func (l *live) Commit(ctx context.Context, c projections.Commit) error {
@@ -243,64 +241,40 @@ func (l *live) Commit(ctx context.Context, c projections.Commit) error {
 	return err
 }
 
-func (l *live) Current(ctx context.Context, keys []projections.Key) (found []projections.Version, err error) {
-	err = l.follow(ctx, func(g *generation) (err error) {
-		found, err = g.reads.Current(ctx, keys)
-		return err
-	})
-	return found, err
+func (l *live) Current(ctx context.Context, keys []projections.Key) ([]projections.Version, error) {
+	return follow(ctx, l, func(g *generation) ([]projections.Version, error) { return g.reads.Current(ctx, keys) })
 }
 
-func (l *live) Outcomes(ctx context.Context, eventIDs []string) (found []*events.Outcome, err error) {
-	err = l.follow(ctx, func(g *generation) (err error) {
-		found, err = g.reads.Outcomes(ctx, eventIDs)
-		return err
-	})
-	return found, err
+func (l *live) Outcomes(ctx context.Context, eventIDs []string) ([]*events.Outcome, error) {
+	return follow(ctx, l, func(g *generation) ([]*events.Outcome, error) { return g.reads.Outcomes(ctx, eventIDs) })
 }
 
-func (l *live) Search(ctx context.Context, q projections.Query) (page projections.Page, err error) {
-	err = l.follow(ctx, func(g *generation) (err error) {
-		page, err = g.search(ctx, q)
-		return err
-	})
-	return page, err
+func (l *live) Search(ctx context.Context, q projections.Query) (projections.Page, error) {
+	return follow(ctx, l, func(g *generation) (projections.Page, error) { return g.search(ctx, q) })
 }
 
 func (l *live) Since(
 	ctx context.Context, partition int32, mark projections.Mark, limit int,
-) (changes projections.Changes, err error) {
-	err = l.follow(ctx, func(g *generation) (err error) {
-		changes, err = g.since(ctx, partition, mark, limit)
-		return err
+) (projections.Changes, error) {
+	return follow(ctx, l, func(g *generation) (projections.Changes, error) {
+		return g.since(ctx, partition, mark, limit)
 	})
-	return changes, err
 }
 
-func (l *live) SnapshotAt(ctx context.Context, position events.Position) (snapshot int64, err error) {
-	err = l.follow(ctx, func(g *generation) (err error) {
-		snapshot, err = g.reads.SnapshotAt(ctx, position)
-		return err
-	})
-	return snapshot, err
+func (l *live) SnapshotAt(ctx context.Context, position events.Position) (int64, error) {
+	return follow(ctx, l, func(g *generation) (int64, error) { return g.reads.SnapshotAt(ctx, position) })
 }
 
 func (l *live) History(
 	ctx context.Context, key projections.Key, span projections.HistorySpan,
-) (page projections.HistoryPage, err error) {
-	err = l.follow(ctx, func(g *generation) (err error) {
-		page, err = g.reads.History(ctx, key, span)
-		return err
+) (projections.HistoryPage, error) {
+	return follow(ctx, l, func(g *generation) (projections.HistoryPage, error) {
+		return g.reads.History(ctx, key, span)
 	})
-	return page, err
 }
 
-func (l *live) Partitions(ctx context.Context) (states map[int32]projections.State, err error) {
-	err = l.follow(ctx, func(g *generation) (err error) {
-		states, err = g.reads.Partitions(ctx)
-		return err
-	})
-	return states, err
+func (l *live) Partitions(ctx context.Context) (map[int32]projections.State, error) {
+	return follow(ctx, l, func(g *generation) (map[int32]projections.State, error) { return g.reads.Partitions(ctx) })
 }
 
 // Scan stays with one generation: a visitor must not see a version twice.
@@ -319,54 +293,34 @@ func (*live) Digests(rows []projections.Row) []events.Hash {
 	return reads.Digests(dialect{}, rows)
 }
 
-func (l *live) Quarantine(
-	ctx context.Context, after events.Position, limit int,
-) (found []projections.Quarantined, err error) {
-	err = l.follow(ctx, func(g *generation) (err error) {
-		found, err = g.reads.Quarantine(ctx, after, limit)
-		return err
+func (l *live) Quarantine(ctx context.Context, after events.Position, limit int) ([]projections.Quarantined, error) {
+	return follow(ctx, l, func(g *generation) ([]projections.Quarantined, error) {
+		return g.reads.Quarantine(ctx, after, limit)
 	})
-	return found, err
 }
 
-func (l *live) Decisions(ctx context.Context, from events.Position, limit int) (found []events.Decision, err error) {
-	err = l.follow(ctx, func(g *generation) (err error) {
-		found, err = g.audit.Decisions(ctx, from, limit)
-		return err
-	})
-	return found, err
+func (l *live) Decisions(ctx context.Context, from events.Position, limit int) ([]events.Decision, error) {
+	return follow(ctx, l, func(g *generation) ([]events.Decision, error) { return g.audit.Decisions(ctx, from, limit) })
 }
 
-func (l *live) Claims(ctx context.Context, names []projections.ClaimName) (found []projections.Claim, err error) {
-	err = l.follow(ctx, func(g *generation) (err error) {
-		found, err = g.reads.Claims(ctx, names)
-		return err
-	})
-	return found, err
+func (l *live) Claims(ctx context.Context, names []projections.ClaimName) ([]projections.Claim, error) {
+	return follow(ctx, l, func(g *generation) ([]projections.Claim, error) { return g.reads.Claims(ctx, names) })
 }
 
 func (l *live) Referrers(
 	ctx context.Context, keys []projections.Key, by map[string][]projections.Referrer,
-) (found [][]int, err error) {
-	err = l.follow(ctx, func(g *generation) (err error) {
-		found, err = g.reads.Referrers(ctx, keys, by)
-		return err
-	})
-	return found, err
+) ([][]int, error) {
+	return follow(ctx, l, func(g *generation) ([][]int, error) { return g.reads.Referrers(ctx, keys, by) })
 }
 
 func (l *live) Unsettled(ctx context.Context) (count int64, oldest time.Time, err error) {
-	err = l.follow(ctx, func(g *generation) (err error) {
+	count, err = follow(ctx, l, func(g *generation) (count int64, err error) {
 		count, oldest, err = g.reads.Unsettled(ctx)
-		return err
+		return count, err
 	})
 	return count, oldest, err
 }
 
-func (l *live) Sizes(ctx context.Context) (sizes projections.Sizes, err error) {
-	err = l.follow(ctx, func(g *generation) (err error) {
-		sizes, err = g.sizes(ctx)
-		return err
-	})
-	return sizes, err
+func (l *live) Sizes(ctx context.Context) (projections.Sizes, error) {
+	return follow(ctx, l, func(g *generation) (projections.Sizes, error) { return g.sizes(ctx) })
 }

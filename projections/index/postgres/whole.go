@@ -62,12 +62,8 @@ func (g *generation) audited(ctx context.Context) (projections.Audit, error) {
 	return a, err
 }
 
-func (l *live) Audit(ctx context.Context) (a projections.Audit, err error) {
-	err = l.follow(ctx, func(g *generation) (err error) {
-		a, err = g.audited(ctx)
-		return err
-	})
-	return a, err
+func (l *live) Audit(ctx context.Context) (projections.Audit, error) {
+	return follow(ctx, l, func(g *generation) (projections.Audit, error) { return g.audited(ctx) })
 }
 
 func (a auditor) Audit(ctx context.Context) (projections.Audit, error) {
