@@ -204,7 +204,7 @@ func (c *benchRunCommand) measureVariant(ctx context.Context, config *parts.Conf
 		return err
 	}
 	if units != nil && c.wanted("rebuild") {
-		if err := c.measureRebuild(ctx, out, server, sample.reads(), report); err != nil {
+		if err := c.measureRebuild(ctx, out, server, sample, report); err != nil {
 			return err
 		}
 	}
@@ -245,6 +245,9 @@ func (c *benchRunCommand) measure(ctx context.Context, out *terminal.Output, tar
 				return nil, ctx.Err()
 			}
 			add(c.profiled(target, fmt.Sprintf("%s-%d", strings.ReplaceAll(w.Name, " ", "-"), clients), func() measurement {
+				if w.Beside != nil {
+					return runBeside(ctx, target, w, clients, c.Duration, c.Seed)
+				}
 				return runWorkload(ctx, target, w, clients, c.Duration, c.Seed)
 			}))
 		}

@@ -13,10 +13,11 @@ import (
 	"binnacle/infra/terminal"
 )
 
-// The reading beside a rebuild.
+// The clients beside a rebuild.
 const (
-	rebuildReaders = 16        // clients
-	rebuildMost    = time.Hour // how long they read at the most
+	rebuildReaders = 16
+	rebuildWriters = 8
+	besideMost     = time.Hour // how long they go on at the most
 )
 
 // Rebuild runs the rebuild command against the server's storage, beside the server.
@@ -34,9 +35,9 @@ func (s *benchServer) Rebuild(ctx context.Context) (summary rebuild.Summary, err
 	return summary, json.Unmarshal(out, &summary)
 }
 
-// measureRebuild rebuilds the index from the log twice: alone, and while clients read. The latency of a rebuild is the
-// pause that commits made at its switch.
-func (c *benchRunCommand) measureRebuild(ctx context.Context, out *terminal.Output, server *benchServer, reads workload, report *benchReport) error {
+// measureRebuild rebuilds the index from the log three times: alone, while clients read, and while clients create. The
+// latency of a rebuild is the pause that commits made at its switch.
+func (c *benchRunCommand) measureRebuild(ctx context.Context, out *terminal.Output, server *benchServer, s *sample, report *benchReport) error {
 	rebuild := func(name string) error {
 		summary, err := server.Rebuild(ctx)
 		if err != nil {
@@ -50,16 +51,24 @@ func (c *benchRunCommand) measureRebuild(ctx context.Context, out *terminal.Outp
 	if err := rebuild("rebuild; its pause of commits"); err != nil {
 		return err
 	}
-	reading, stop := context.WithCancel(ctx)
-	defer stop()
-	read := make(chan measurement, 1)
-	go func() {
-		read <- runWorkload(reading, &server.benchTarget, reads, rebuildReaders, rebuildMost, c.Seed)
-	}()
-	err := rebuild("rebuild under these reads; its pause")
-	stop()
-	during := <-read
-	during.Name += " during a rebuild"
-	report.add(out, server.variant, during)
-	return err
+	for _, beside := range []struct {
+		name    string
+		work    workload
+		clients int
+	}{{"these reads", s.reads(), rebuildReaders}, {"these creates", workload{Name: "create", Writes: true, Make: s.create}, rebuildWriters}} {
+		others, stop := context.WithCancel(ctx)
+		during := make(chan measurement, 1)
+		go func() {
+			during <- runWorkload(others, &server.benchTarget, beside.work, beside.clients, besideMost, c.Seed)
+		}()
+		err := rebuild("rebuild under " + beside.name + "; its pause")
+		stop()
+		m := <-during
+		m.Name += " during a rebuild"
+		report.add(out, server.variant, m)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }

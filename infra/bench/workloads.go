@@ -37,6 +37,7 @@ type workload struct {
 	Resources int  // that one request writes, where the rate counts resources; 0: it counts requests
 	Make      func(r *rand.Rand) benchRequest
 	Each      func(r *rand.Rand) func() benchRequest // makes the Make of each client; nil: all have that one
+	Beside    *workload                              // what others do meanwhile, which is not measured; nil: nothing
 	Warm      []string                               // paths that are asked for before anything is measured, so that caches hold what they can
 }
 
@@ -197,6 +198,7 @@ func (s *sample) Workloads() []workload {
 		{Name: "scattered updates", Writes: true, Clients: 8, Resources: scatteredUpdates, Make: s.scatter},
 		s.reads(),
 		mix,
+		{Name: "search mix beside 16 writers", Make: mix.Make, Beside: &workload{Name: "create", Writes: true, Clients: 16, Make: s.create}},
 		{Name: "patient searches", Clients: 10, Make: s.findPatient},
 		{Name: "lives of nine types", Writes: true, Clients: 30, Each: living},
 		{Name: "delete", Writes: true, Make: deletion},
@@ -303,6 +305,20 @@ func (w workload) warm(ctx context.Context, target *benchTarget) {
 		})
 	}
 	_ = group.Wait()
+}
+
+// runBeside is runWorkload while others do something else.
+func runBeside(ctx context.Context, target *benchTarget, w workload, clients int, duration time.Duration, seed uint64) measurement {
+	others, stop := context.WithCancel(ctx)
+	var group errgroup.Group
+	group.Go(func() error {
+		_ = runWorkload(others, target, *w.Beside, w.Beside.Clients, besideMost, seed) // it is not what is measured
+		return nil
+	})
+	m := runWorkload(ctx, target, w, clients, duration, seed)
+	stop()
+	_ = group.Wait() // there is no error
+	return m
 }
 
 // runWorkload keeps so many clients busy for a time.
