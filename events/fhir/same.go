@@ -1,6 +1,10 @@
 package fhir
 
-import "bytes"
+import (
+	"bytes"
+	"encoding/binary"
+	"math/bits"
+)
 
 // Same tells whether two contents say the same: token by token they are equal, but for white space and for what the
 // server says itself, which is id, meta.versionId and meta.lastUpdated, wherever they stand. A meta without anything
@@ -105,4 +109,75 @@ func sameTokens(a, b []byte) bool {
 		}
 		i, j = endA, endB
 	}
+}
+
+// Sketch is a number that is the same for documents of which [Same] says so. For others it is another one as a rule; it
+// is no hash that nobody can find a second document for. It looks at the kind of each value, its length and its first
+// and last eight bytes, which takes a tenth of what parsing takes.
+func (d *Document) Sketch() uint64 {
+	if d.Root().Kind() != Object {
+		return 0
+	}
+	var sum sketch
+	for k, end := 1, d.tape[0].payload(); k < end; k = after(d.tape, k+1) {
+		key, kind := text(d.data, d.tape[k]), d.tape[k+1].kind()
+		switch {
+		case key == "id", key == "meta" && kind == Null:
+		case key == "meta" && kind == Object:
+			sum = d.sketchMeta(sum, k)
+		default:
+			sum = sum.with(d, k, after(d.tape, k+1))
+		}
+	}
+	return uint64(sum)
+}
+
+// sketchMeta adds the resource's meta, whose key is at k, unless it says nothing of the client's.
+func (d *Document) sketchMeta(sum sketch, k int) sketch {
+	said := sum.with(d, k, k+2)
+	silent := true
+	for m, end := k+2, d.tape[k+1].payload(); m < end; m = after(d.tape, m+1) {
+		if key := text(d.data, d.tape[m]); key != "versionId" && key != "lastUpdated" {
+			said, silent = said.with(d, m, after(d.tape, m+1)), false
+		}
+	}
+	if silent {
+		return sum
+	}
+	return said
+}
+
+type sketch uint64
+
+// with adds the words of a part of the tape.
+func (s sketch) with(d *Document, from, to int) sketch {
+	const odd = 0x9e3779b97f4a7c15 // 2⁶⁴ divided by the golden ratio
+	sum := uint64(s)
+	for _, w := range d.tape[from:to] {
+		kind := w.kind()
+		sum = (bits.RotateLeft64(sum, 23) ^ uint64(kind)) * odd
+		if kind >= Array {
+			continue
+		}
+		start := w.start()
+		if kind == String {
+			start++
+		}
+		raw := d.data[start : start+w.payload()]
+		first, last := ends(raw)
+		sum = (bits.RotateLeft64(sum, 23) ^ first) * odd
+		sum = (bits.RotateLeft64(sum, 23) ^ last ^ uint64(len(raw))<<40) * odd
+	}
+	return sketch(sum)
+}
+
+// ends are the first and the last eight bytes, as numbers; of fewer bytes, the same number twice.
+func ends(raw []byte) (first, last uint64) {
+	if n := len(raw); n >= 8 {
+		return binary.LittleEndian.Uint64(raw), binary.LittleEndian.Uint64(raw[n-8:])
+	}
+	for _, b := range raw {
+		first = first<<8 | uint64(b)
+	}
+	return first, first
 }

@@ -132,6 +132,9 @@ func TestSameSeesEveryOtherChange(t *testing.T) {
 		if got := Same([]byte(c.sent), []byte(c.stored)); got != c.want {
 			t.Errorf("%s: Same(%s, %s) is %v", c.name, c.sent, c.stored, got)
 		}
+		if got := sketchOf(t, []byte(c.stored)) == sketchOf(t, []byte(c.sent)); got != c.want {
+			t.Errorf("%s: that %s and %s have one sketch is %v", c.name, c.stored, c.sent, got)
+		}
 	}
 }
 
@@ -194,9 +197,21 @@ func TestStampedRandomResourcesAreTheSameAndAnyOtherChangeIsNot(t *testing.T) {
 			without := slices.Concat(stamped[:at], stamped[at+1:])
 			if got, want := Same(content, without), bytes.Equal(compact(without), compact(stamped)); got != want {
 				t.Fatalf("seed %d: that %q is the same without byte %d: got %v, want %v", seed, stamped, at, got, want)
+			} else if got && sketchOf(t, content) != sketchOf(t, without) {
+				t.Fatalf("seed %d: %q has another sketch without byte %d", seed, stamped, at)
 			}
 		}
 	}
+}
+
+// sketchOf is the sketch of a document.
+func sketchOf(t *testing.T, content []byte) uint64 {
+	t.Helper()
+	d, err := Parse(content)
+	if err != nil {
+		t.Fatalf("%q: %v", content, err)
+	}
+	return d.Sketch()
 }
 
 // compact is a document without white space; nil when it is none.
@@ -233,6 +248,10 @@ func checkStamp(t *testing.T, content []byte) {
 	}
 	if !Same(content, stamped) || !Same(stamped, content) || !Same(stamped, other) {
 		t.Errorf("%q and %q are not the same", content, stamped)
+	}
+	if sketch := sketchOf(t, content); sketchOf(t, stamped) != sketch || sketchOf(t, other) != sketch ||
+		sketchOf(t, compact(other)) != sketch {
+		t.Errorf("%q and %q have different sketches", content, stamped)
 	}
 }
 
@@ -288,6 +307,22 @@ func BenchmarkStamp(b *testing.B) {
 				if dst, err = Stamp(dst[:0], content, "0000-1111", 3, stampInstant); err != nil {
 					b.Fatal(err)
 				}
+			}
+		})
+	}
+}
+
+func BenchmarkSketch(b *testing.B) {
+	for name, content := range samples(b) {
+		d, err := Parse(content)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(int64(len(content)))
+			b.ReportAllocs()
+			for b.Loop() {
+				d.Sketch()
 			}
 		})
 	}

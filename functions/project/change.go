@@ -186,7 +186,7 @@ func (e *decidingEvent) compare(_ int, w *work) error {
 		hash = earlier.work.hash
 	}
 	same := hash == w.hash
-	if !same && !w.read.Exact {
+	if !same && !w.read.Exact && !e.line.sketches.differs(w, hash) {
 		content, err := e.contentBefore(w)
 		if err != nil {
 			return err

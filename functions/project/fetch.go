@@ -139,7 +139,7 @@ func (l *Line) prefetchContents(ctx context.Context, items []*item) (map[events.
 				continue
 			}
 			if len(w.Links) == 0 {
-				if err := w.seal(); err != nil || w.hash == before.Hash {
+				if err := w.seal(); err != nil || w.hash == before.Hash || l.sketches.differs(w, before.Hash) {
 					continue
 				}
 			}

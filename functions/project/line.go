@@ -59,6 +59,7 @@ type Line struct {
 	// who refers to what it deletes, as places in the dialect's Referrers
 	referred map[projections.Key][]int
 	searches map[typeName]map[string]projections.Page
+	sketches sketches // of contents, which stay as they are: Forget leaves them
 }
 
 // Line makes a line of its own, whose index is written by nobody else. It doesn't work ahead.

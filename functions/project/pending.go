@@ -243,6 +243,7 @@ func (l *Line) commit(
 	for _, i := range items {
 		for _, w := range i.works {
 			if w != nil {
+				l.sketches.put(w)
 				w.release()
 			}
 		}

@@ -1,10 +1,15 @@
 package project_test
 
 import (
+	"context"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 
+	"binnacle/events"
 	"binnacle/functions/functionstest"
+	"binnacle/projections"
 )
 
 // TestAnUpdateToWhatIsThereIsNoChange: in every form of an update, whatever the white space and the server's own values
@@ -64,6 +69,44 @@ func TestAnUpdateToWhatIsThereIsNoChange(t *testing.T) {
 			}
 			version = n.Must(200, "PUT", "/Observation/o", content).Header.Get("ETag")
 		}
+	}
+	n.Verified()
+}
+
+// readBlobs counts how many contents are asked for.
+type readBlobs struct {
+	projections.Blobs
+	read atomic.Int64
+}
+
+func (b *readBlobs) Get(ctx context.Context, hashes []events.Hash) ([][]byte, error) {
+	b.read.Add(int64(len(hashes)))
+	return b.Blobs.Get(ctx, hashes)
+}
+
+// TestAnUpdateThatSaysAnotherThingReadsNoContent: what was decided lately is known well enough to tell.
+func TestAnUpdateThatSaysAnotherThingReadsNoContent(t *testing.T) {
+	blobs := &readBlobs{}
+	n := functionstest.NewNode(t, func(n *functionstest.Node) {
+		blobs.Blobs = n.Blobs
+		n.Project.Blobs = blobs
+	})
+	n.Must(201, "PUT", "/Patient/p", functionstest.Patient("p", "0"))
+	for version := range 10 {
+		got := n.Must(200, "PUT", "/Patient/p", functionstest.Patient("p", strconv.Itoa(version+1)))
+		if want := `W/"` + strconv.Itoa(version+2) + `"`; got.Header.Get("ETag") != want {
+			t.Fatalf("got %s, want %s", got.Header.Get("ETag"), want)
+		}
+	}
+	if read := blobs.read.Load(); read != 0 {
+		t.Errorf("%d contents were read for updates that say another thing", read)
+	}
+	same := " " + functionstest.Patient("p", "10")
+	if got := n.Must(200, "PUT", "/Patient/p", same).Header.Get("ETag"); got != `W/"11"` {
+		t.Errorf("the same with other white space: got %s, want version 11", got)
+	}
+	if read := blobs.read.Load(); read != 1 {
+		t.Errorf("%d contents were read to see that one says the same, want 1", read)
 	}
 	n.Verified()
 }

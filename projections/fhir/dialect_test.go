@@ -34,6 +34,8 @@ func TestFHIRIsADialect(t *testing.T) {
 	projectionstest.Dialect(t, projectionstest.DialectSample{
 		Dialect: d,
 		Changes: []events.Change{patient,
+			update("Patient", "a", string(patient.Content[:len(patient.Content)-1])+
+				` , "meta":{ "versionId":"7","lastUpdated":"2020-01-02T00:00:00Z"} }`),
 			update("Observation", "o",
 				`{"resourceType":"Observation","status":"final","code":{"text":"x"},
 				"effectiveDateTime":"2020-01-02"}`)},

@@ -32,6 +32,7 @@ func Dialect(t *testing.T, s DialectSample) {
 		{"what breaks its rules is refused with a reason", wrongIsRefused},
 		{"links are replaced in new bytes that can be read", linksAreReplaced},
 		{"a content that is lost is the same as none", lostIsAnother},
+		{"what says the same has the same sketch", sketchesAgree},
 		{"a condition that can't be read is invalid", wrongCondition},
 		{"it is the same after its definitions were kept", restoredIsTheSame},
 		{"its types are its own, and the referrers of each are always the same", typesAndReferrers},
@@ -169,6 +170,33 @@ func lostIsAnother(t *testing.T, s DialectSample) {
 	for n := range s.Changes {
 		if s.Dialect.Same(nil, s.Changes[n].Content) {
 			t.Errorf("%q is the same as nothing", s.Changes[n].Content)
+		}
+	}
+}
+
+// sketchesAgree: a sketch that is another one says that the contents differ, so it must be right.
+func sketchesAgree(t *testing.T, s DialectSample) {
+	sketches := make([]uint64, len(s.Changes))
+	for n := range s.Changes {
+		one := s.Changes[n]
+		p, err := s.Dialect.Prepare(&one)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sketches[n] = p.Content.Sketch()
+		p.Content.Release()
+		read, err := s.Dialect.Read(s.Changes[n].Content)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := read.Sketch(); got != sketches[n] {
+			t.Errorf("%q has the sketch %x when it is prepared and %x when it is read", one.Content, sketches[n], got)
+		}
+		read.Release()
+		for other := range n {
+			if s.Dialect.Same(s.Changes[other].Content, one.Content) && sketches[n] != sketches[other] {
+				t.Errorf("%q and %q are the same, and have different sketches", one.Content, s.Changes[other].Content)
+			}
 		}
 	}
 }
