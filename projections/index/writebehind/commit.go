@@ -62,9 +62,11 @@ func (x *front) join(p *partition, c projections.Commit) (way, int, error) {
 	g := x.all
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	now := time.Now()
+	p.writes(&c, now)
 	h := p.waiting
 	switch {
-	case p.owed > 0 || g.building > 0 || g.closed || g.config.Within <= 0:
+	case p.owed > 0 || g.building > 0 || g.closed || g.config.Within <= 0 || now.Sub(p.looked) < lookedFor:
 		return solo, 0, nil
 	case p.flushing != nil && p.flushing.err != nil, h != nil && (h.index != x.Index || g.full(h)):
 		return blocked, 0, nil
@@ -115,15 +117,15 @@ func (g *Generations) take(p *partition, h *hold, c projections.Commit) error {
 	}
 	h.add(c)
 	g.progressed()
-	if g.full(h) || time.Since(p.looked) < lookedFor {
+	if g.full(h) {
 		g.start(p)
 	}
 	return nil
 }
 
-// lookedFor is for how long a partition counts as being looked at. What is decided then is committed at once, beside
-// its acknowledgement: the next who looks waits less for it.
-const lookedFor = 10 * time.Millisecond
+// lookedFor is for how long a partition counts as being looked at. What is decided then goes through and is
+// acknowledged when it is in the index, so that those who look often don't wait for it.
+const lookedFor = 50 * time.Millisecond
 
 func (g *Generations) full(h *hold) bool {
 	return len(h.commit.Rows) >= g.config.Rows || h.bytes >= g.config.Bytes

@@ -2,6 +2,7 @@ package writebehind
 
 import (
 	"context"
+	"time"
 
 	"binnacle/events"
 	"binnacle/projections"
@@ -190,9 +191,22 @@ func (x *front) Referrers(
 	return x.Index.Referrers(ctx, keys, by)
 }
 
-// Search implements [projections.Reader].
+// Search implements [projections.Reader]. Those who search often for what is being written find it committed.
 func (x *front) Search(ctx context.Context, query projections.Query) (projections.Page, error) {
-	if err := x.look(ctx, func(h *hold) bool { return h.concerns(query) }); err != nil {
+	var wait []*hold
+	if err := x.see(ctx, func(partitions map[int32]*partition) {
+		wait = x.all.want(func(h *hold) bool { return h.concerns(query) })
+		now := time.Now()
+		for _, p := range partitions {
+			if reads(query.Tenant, query.Type, query.Clauses,
+				func(l projections.Ledger) bool { return p.lately(l, now) }) {
+				p.looked = now
+			}
+		}
+	}); err != nil {
+		return projections.Page{}, err
+	}
+	if err := x.all.waitFor(ctx, wait); err != nil {
 		return projections.Page{}, err
 	}
 	return x.Index.Search(ctx, query)
@@ -289,7 +303,7 @@ func (x *front) History(
 func (x *front) Scan(
 	ctx context.Context, number int32, visit func(projections.Version, events.Hash) error,
 ) error {
-	if err := x.catchUp(ctx, everything); err != nil {
+	if err := x.look(ctx, everything); err != nil {
 		return err
 	}
 	return x.Index.Scan(ctx, number, visit)
@@ -297,7 +311,7 @@ func (x *front) Scan(
 
 // Audit implements [projections.Scanner].
 func (x *front) Audit(ctx context.Context) (projections.Audit, error) {
-	if err := x.catchUp(ctx, everything); err != nil {
+	if err := x.look(ctx, everything); err != nil {
 		return projections.Audit{}, err
 	}
 	return x.Index.Audit(ctx)
@@ -305,7 +319,7 @@ func (x *front) Audit(ctx context.Context) (projections.Audit, error) {
 
 // Decisions implements [projections.Auditor].
 func (x *front) Decisions(ctx context.Context, from events.Position, limit int) ([]events.Decision, error) {
-	if err := x.catchUp(ctx, func(h *hold) bool { return h.commit.Partition == from.Partition }); err != nil {
+	if err := x.look(ctx, func(h *hold) bool { return h.commit.Partition == from.Partition }); err != nil {
 		return nil, err
 	}
 	return x.Index.Decisions(ctx, from, limit)
@@ -313,7 +327,7 @@ func (x *front) Decisions(ctx context.Context, from events.Position, limit int) 
 
 // Sizes implements [projections.Auditor].
 func (x *front) Sizes(ctx context.Context) (projections.Sizes, error) {
-	if err := x.catchUp(ctx, everything); err != nil {
+	if err := x.look(ctx, everything); err != nil {
 		return projections.Sizes{}, err
 	}
 	return x.Index.Sizes(ctx)

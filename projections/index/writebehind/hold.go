@@ -156,22 +156,23 @@ func (h *hold) concerns(q projections.Query) bool {
 	if len(h.commit.Rows) == 0 || q.Snapshot > 0 && q.Snapshot < h.commit.Rows[0].Sid || q.Snapshot < 0 {
 		return false
 	}
-	return q.Type == "" || h.types[projections.Ledger{Tenant: q.Tenant, Type: q.Type}] ||
-		h.concernsClauses(q.Tenant, q.Clauses)
+	return reads(q.Tenant, q.Type, q.Clauses, func(l projections.Ledger) bool { return h.types[l] })
 }
 
-func (h *hold) concernsClauses(tenant string, clauses []projections.Clause) bool {
+// reads tells whether a query asks for versions of one of some types, or about them.
+func reads(tenant, name string, clauses []projections.Clause, among func(projections.Ledger) bool) bool {
+	if name == "" || among(projections.Ledger{Tenant: tenant, Type: name}) {
+		return true
+	}
 	for i := range clauses {
-		if h.concernsClauses(tenant, clauses[i].Any) {
+		if len(clauses[i].Any) > 0 && reads(tenant, name, clauses[i].Any, among) {
 			return true
 		}
-		follow := clauses[i].Follow
-		if follow == nil {
+		if clauses[i].Follow == nil {
 			continue
 		}
-		for _, t := range follow.Targets {
-			if t.Type == "" || h.types[projections.Ledger{Tenant: tenant, Type: t.Type}] ||
-				h.concernsClauses(tenant, t.Clauses) {
+		for _, t := range clauses[i].Follow.Targets {
+			if reads(tenant, t.Type, t.Clauses, among) {
 				return true
 			}
 		}

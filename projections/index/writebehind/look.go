@@ -2,7 +2,6 @@ package writebehind
 
 import (
 	"context"
-	"time"
 
 	"binnacle/events"
 )
@@ -55,19 +54,10 @@ func (g *Generations) paid(number int32, next int64) {
 	}
 }
 
-// look makes sure that the index has what concerns a reader. Those who look often find it committed.
+// look makes sure that the index has what concerns a reader.
 func (x *front) look(ctx context.Context, concerned func(*hold) bool) error {
-	return x.lookAt(ctx, time.Now(), concerned)
-}
-
-// catchUp is look for those who read from time to time, whoever writes.
-func (x *front) catchUp(ctx context.Context, concerned func(*hold) bool) error {
-	return x.lookAt(ctx, time.Time{}, concerned)
-}
-
-func (x *front) lookAt(ctx context.Context, at time.Time, concerned func(*hold) bool) error {
 	var wait []*hold
-	if err := x.see(ctx, func(map[int32]*partition) { wait = x.all.want(concerned, at) }); err != nil {
+	if err := x.see(ctx, func(map[int32]*partition) { wait = x.all.want(concerned) }); err != nil {
 		return err
 	}
 	return x.all.waitFor(ctx, wait)
@@ -76,13 +66,13 @@ func (x *front) lookAt(ctx context.Context, at time.Time, concerned func(*hold) 
 // flush commits what waits, as far as it is concerned, and returns when that is done.
 func (g *Generations) flush(ctx context.Context, concerned func(*hold) bool) error {
 	g.mu.Lock()
-	wait := g.want(concerned, time.Time{})
+	wait := g.want(concerned)
 	g.mu.Unlock()
 	return g.waitFor(ctx, wait)
 }
 
 // want has what is concerned committed as soon as possible, and returns what is to be waited for. The caller holds mu.
-func (g *Generations) want(concerned func(*hold) bool, looked time.Time) (wait []*hold) {
+func (g *Generations) want(concerned func(*hold) bool) (wait []*hold) {
 	for _, p := range g.partitions {
 		waits := p.waiting != nil && concerned(p.waiting)
 		// whether the index takes anything shows in the one before
@@ -92,9 +82,6 @@ func (g *Generations) want(concerned func(*hold) bool, looked time.Time) (wait [
 		if waits {
 			wait = append(wait, p.waiting)
 			g.start(p)
-		}
-		if concerns := waits || p.flushing != nil && concerned(p.flushing); concerns && looked.After(p.looked) {
-			p.looked = looked
 		}
 	}
 	return wait

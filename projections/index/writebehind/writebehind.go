@@ -71,12 +71,14 @@ type partition struct {
 	number     int32
 	committing sync.Mutex // held by a call of Commit
 
-	waiting  *hold // what comes next is added to it; nil: nothing
-	flushing *hold // being committed; nil: nothing. What waits follows it.
-	wanted   bool  // what waits shall be committed as soon as possible
-	running  bool  // somebody commits
-	landed   int   // holds that have been committed
-	looked   time.Time
+	waiting  *hold     // what comes next is added to it; nil: nothing
+	flushing *hold     // being committed; nil: nothing. What waits follows it.
+	wanted   bool      // what waits shall be committed as soon as possible
+	running  bool      // somebody commits
+	landed   int       // holds that have been committed
+	looked   time.Time // when somebody last looked for what had just been written
+	// when versions of a type were last written, of those of late
+	written map[projections.Ledger]time.Time
 
 	// Acknowledged, and then refused by the index: records before this offset are decided anew, and until they are
 	// nothing is read, and nothing waits. 0: nothing is owed.
@@ -199,7 +201,7 @@ func (g *Generations) Close() error {
 func (g *Generations) of(number int32) *partition {
 	p := g.partitions[number]
 	if p == nil {
-		p = &partition{number: number}
+		p = &partition{number: number, written: make(map[projections.Ledger]time.Time)}
 		g.partitions[number] = p
 	}
 	return p
@@ -211,6 +213,24 @@ func (p *partition) last() *hold {
 		return p.waiting
 	}
 	return p.flushing
+}
+
+// writtenMost bounds how many types are remembered.
+const writtenMost = 1_000
+
+// writes notes what a commit writes.
+func (p *partition) writes(c *projections.Commit, now time.Time) {
+	for i := range c.Rows {
+		p.written[projections.Ledger{Tenant: c.Rows[i].Tenant, Type: c.Rows[i].Type}] = now
+	}
+	if len(p.written) > writtenMost {
+		clear(p.written)
+	}
+}
+
+// lately tells whether a type was written of late.
+func (p *partition) lately(l projections.Ledger, now time.Time) bool {
+	return now.Sub(p.written[l]) < lookedFor
 }
 
 // building is a generation beside the live one, of this process. While it stops the live one nothing may wait.
