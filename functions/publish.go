@@ -3,8 +3,10 @@ package functions
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"binnacle/events"
 	"binnacle/projections"
@@ -15,6 +17,7 @@ const (
 	publishRecords = 1_000 // decisions that are published at once
 	// between two publications of a partition, so that they are few and large: each waits for the disk
 	publishRest     = 100 * time.Millisecond
+	publishKept     = 20_000                 // results and links of decisions that are kept until they are published
 	publishRetry    = 100 * time.Millisecond // before the first attempt after a failed one; it doubles
 	publishRetryMax = 5 * time.Second
 )
@@ -54,6 +57,58 @@ type publishing struct {
 	known   bool      // done is at or behind the feed's end
 	seen    bool      // done was that at some time
 	since   time.Time // since when something is left; zero: nothing is
+	// all decisions on records in [from, decided), as they were told; the index has the others
+	ready []events.Decision
+	from  int64
+	kept  int // about how much ready holds
+}
+
+// keep takes over the decisions on the records in [from, next).
+func (at *publishing) keep(from, next int64, decisions []events.Decision) {
+	if from != at.decided {
+		at.ready, at.from, at.kept = nil, from, 0
+	}
+	at.kept += held(decisions)
+	if at.kept > publishKept || slices.ContainsFunc(decisions, unwritten) {
+		at.ready, at.from, at.kept = nil, next, 0
+	} else {
+		at.ready = append(at.ready, decisions...)
+	}
+	at.decided = next
+}
+
+// held is about how much decisions hold: results and links.
+func held(decisions []events.Decision) int {
+	n := len(decisions)
+	for i := range decisions {
+		for _, r := range decisions[i].Outcome.Results {
+			n += 1 + len(r.Links)
+		}
+	}
+	return n
+}
+
+// unwritten tells whether an index changes the text of a refusal when it writes it: then what it has written counts.
+func unwritten(d events.Decision) bool {
+	no := d.Outcome.Refusal
+	return no != nil && (!utf8.ValidString(no.Text) || !utf8.ValidString(no.Expression))
+}
+
+// take returns the first of the decisions from an offset on, as far as they are kept; false when they may not be.
+func (at *publishing) take(done int64) (decisions []events.Decision, all bool) {
+	if done < at.from || done > at.decided {
+		return nil, false
+	}
+	n := 0
+	for n < len(at.ready) && at.ready[n].Outcome.Position.Offset < done {
+		n++
+	}
+	at.kept -= held(at.ready[:n])
+	if at.ready, at.from = at.ready[n:], done; len(at.ready) == 0 {
+		at.ready = nil
+	}
+	n = min(len(at.ready), publishRecords)
+	return at.ready[:n:n], true
 }
 
 // woken is the channel on which Handle hears of decisions; the caller holds mu.
@@ -64,8 +119,9 @@ func (p *Publish) woken() chan struct{} {
 	return p.wake
 }
 
-// Decided tells that the records of a partition before an offset have been decided. It never waits.
-func (p *Publish) Decided(partition int32, next int64) {
+// Decided tells that the records of a partition before an offset have been decided, and gives all decisions on those in
+// [from, next), in their order. It keeps them until they are published, or are too many. It never waits.
+func (p *Publish) Decided(partition int32, from, next int64, decisions []events.Decision) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	wake := p.woken()
@@ -74,7 +130,7 @@ func (p *Publish) Decided(partition int32, next int64) {
 		at = &publishing{}
 		p.partitions[partition] = at
 	}
-	at.decided = next
+	at.keep(from, next, decisions)
 	if at.since.IsZero() && at.done < next {
 		at.since = time.Now()
 	}
@@ -197,7 +253,15 @@ func (p *Publish) publish(ctx context.Context, partition int32, at *publishing) 
 			return false, err
 		}
 	}
-	decisions, err := p.Index.Decisions(ctx, events.Position{Partition: partition, Offset: done}, publishRecords)
+	p.mu.Lock()
+	decisions, all := at.take(done)
+	if all {
+		decided = at.decided
+	}
+	p.mu.Unlock()
+	if !all {
+		decisions, err = p.Index.Decisions(ctx, events.Position{Partition: partition, Offset: done}, publishRecords)
+	}
 	if err != nil {
 		return false, err
 	}
@@ -208,6 +272,10 @@ func (p *Publish) publish(ctx context.Context, partition int32, at *publishing) 
 		}
 		p.settle(at, decisions[n-1].Outcome.Position.Offset+1, true)
 		return true, nil
+	}
+	if all {
+		p.settle(at, decided, true)
+		return false, nil
 	}
 	// What lies between has no decision of its own, if everything before decided is in the index. It isn't in one that
 	// was lost and is filled anew: then the decisions come again, and with them a call of Decided.

@@ -77,6 +77,53 @@ func TestEveryDecisionReachesTheFeedInTheOrderOfTheLog(t *testing.T) {
 	}
 }
 
+func TestWhatIsDecidedInThisProcessIsPublishedWithoutAskingTheIndex(t *testing.T) {
+	feed := memorylog.NewFeed()
+	change, _ := functionstest.Publishing(feed)
+	n := functionstest.NewNode(t, change)
+	n.Must(201, "PUT", "/Patient/p", functionstest.Patient("p", "1"))
+	n.WantFed(feed) // from now on it knows where the feed ends
+	var asked atomic.Int64
+	n.Index.Failing(func(method string) error {
+		if method == "Decisions" {
+			asked.Add(1)
+		}
+		return nil
+	})
+	n.Must(412, "PUT", "/Patient/p", functionstest.Patient("p", "2"), `If-Match: W/"7"`)
+	if _, err := n.Log.AppendRaw(events.RawRecord{Key: []byte("main"), Value: []byte("no event")}); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 3 {
+		n.Must(200, "PUT", "/Patient/p", functionstest.Patient("p", fmt.Sprint(i+2)))
+	}
+	n.Fed(feed, 6)
+	n.Index.Failing(nil)
+	n.WantFed(feed)
+	if asked.Load() > 0 {
+		t.Errorf("the index was asked %d times", asked.Load())
+	}
+}
+
+// A feed is away while more is decided than is kept.
+func TestWhatIsTooMuchToBeKeptIsReadFromTheIndex(t *testing.T) {
+	feed := &unsteady{Feed: memorylog.NewFeed()}
+	change, _ := functionstest.Publishing(feed)
+	n := functionstest.NewNode(t, change)
+	n.Must(201, "PUT", "/Patient/p", functionstest.Patient("p", "1"))
+	n.WantFed(feed)
+	feed.setBroken(true)
+	most := n.Project.Publish
+	for i := range 5 {
+		if i == 2 { // as if it had been told of a large one
+			most.Decided(0, 3, 3, make([]events.Decision, 100_000))
+		}
+		n.Must(201, "PUT", fmt.Sprintf("/Patient/q%d", i), functionstest.Patient(fmt.Sprintf("q%d", i), "1"))
+	}
+	feed.setBroken(false)
+	n.WantFed(feed)
+}
+
 func TestWhatWasDecidedBeforeACrashIsPublishedAfterIt(t *testing.T) {
 	feed := &unsteady{Feed: memorylog.NewFeed()}
 	change, stop := functionstest.Publishing(feed)
@@ -124,7 +171,7 @@ func TestAFeedThatIsAwayForAWhileGetsEverythingAndTheLagTellsOfIt(t *testing.T) 
 	}
 	// it has never been told how far the feed has come
 	fresh := &functions.Publish{Index: n.Index, Feed: feed, Logger: functionstest.Quiet}
-	fresh.Decided(0, 7)
+	fresh.Decided(0, 7, 7, nil)
 	if records, age := fresh.Lag(); (records > 0) != (age > 0) {
 		t.Errorf("the lag is %d records for %s: one of them says that nothing is left", records, age)
 	}
@@ -220,12 +267,12 @@ func TestDecisionsOfAnIndexThatWasLostBeforeTheyWerePublishedArePublishedWhenItI
 	running.Go(func() { _ = publish.Handle(ctx) })
 	defer running.Wait()
 	defer cancel()
-	publish.Decided(0, 2)
+	publish.Decided(0, 2, 2, nil)
 	for index.looks.Load() == 0 {
 		time.Sleep(time.Millisecond)
 	}
 	index.lost.Store(false)
-	publish.Decided(0, 1)
-	publish.Decided(0, 2)
+	publish.Decided(0, 1, 1, nil)
+	publish.Decided(0, 2, 2, nil)
 	n.WantFed(feed)
 }

@@ -62,6 +62,10 @@ type Line struct {
 	sketches sketches // of contents, which stay as they are: Forget leaves them
 }
 
+// Told is told of a commit that has been made, and of the outcomes that became known with it: its own, and those of
+// earlier events that were repeated.
+type Told func(c *projections.Commit, outcomes []events.Outcome)
+
 // Line makes a line of its own, whose index is written by nobody else. It doesn't work ahead.
 func (p *Projector) Line(partition int32) *Line {
 	l := &Line{index: p.Index, blobs: p.Blobs, dialects: p.Dialects, heal: p.Heal, logger: p.logger(),
@@ -105,11 +109,10 @@ func (l *Line) load(ctx context.Context) error {
 }
 
 // Project decides records that come right after the state, and commits them in as many commits as their size asks for.
-// After each commit it calls told, on some goroutine, with the place that it has reached and all outcomes that became
-// known. After an error whatever was committed stays; the records from the state on may be given again. A line that
+// After each commit it calls told, on some goroutine. After an error whatever was committed stays; the records from the state on may be given again. A line that
 // works ahead returns while its last commit is in flight, and tells its failure in a later call or by crashed.
 func (l *Line) Project(
-	ctx context.Context, records []events.RawRecord, told func(next int64, outcomes []events.Outcome),
+	ctx context.Context, records []events.RawRecord, told Told,
 ) error {
 	err := l.run(ctx, records, told)
 	if err != nil {
@@ -120,7 +123,7 @@ func (l *Line) Project(
 }
 
 func (l *Line) run(
-	ctx context.Context, records []events.RawRecord, told func(next int64, outcomes []events.Outcome),
+	ctx context.Context, records []events.RawRecord, told Told,
 ) error {
 	alone := 0 // records that are to be committed one by one
 	for len(records) > 0 {
@@ -210,7 +213,7 @@ func together(records []events.RawRecord) []events.RawRecord {
 
 // chunk decides items and commits them in one commit, or launches it when the line works ahead. Items that turn out to
 // be poison are set aside, and the others decided again without them.
-func (l *Line) chunk(ctx context.Context, items []*item, told func(next int64, outcomes []events.Outcome)) error {
+func (l *Line) chunk(ctx context.Context, items []*item, told Told) error {
 	if err := l.load(ctx); err != nil {
 		return err
 	}

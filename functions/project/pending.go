@@ -220,7 +220,7 @@ type flight struct {
 
 // commit writes blobs and everything else, after the commit before.
 func (l *Line) commit(
-	ctx context.Context, d *deciding, items []*item, told func(next int64, outcomes []events.Outcome),
+	ctx context.Context, d *deciding, items []*item, told Told,
 ) error {
 	l.fetched, l.found, l.referred = nil, nil, nil
 	if err := l.land(); err != nil {
@@ -253,7 +253,7 @@ func (l *Line) commit(
 
 // launch commits what was decided, and tells the outcomes as soon as they are committed. From now on the line's state
 // is that after the commit. The flight before must have landed.
-func (l *Line) launch(ctx context.Context, d *deciding, next int64, told func(next int64, outcomes []events.Outcome)) {
+func (l *Line) launch(ctx context.Context, d *deciding, next int64, told Told) {
 	d.commit.Partition, d.commit.Expect, d.commit.Next, d.commit.Time = l.partition, l.state.Next, next, d.state.Time
 	f := &flight{decided: d.chunk, outcomes: make(map[string]*events.Outcome, len(d.commit.Outcomes)), claims: d.claims,
 		rows: d.commit.Rows, done: make(chan struct{})}
@@ -275,7 +275,7 @@ func (l *Line) launch(ctx context.Context, d *deciding, next int64, told func(ne
 	go func() {
 		defer f.cancel()
 		if f.err = l.index.Commit(ctx, commit); f.err == nil {
-			told(commit.Next, append(commit.Outcomes[:len(commit.Outcomes):len(commit.Outcomes)], repeated...))
+			told(&commit, append(commit.Outcomes[:len(commit.Outcomes):len(commit.Outcomes)], repeated...))
 		}
 		close(f.done)
 		if f.err != nil && l.crashed != nil {

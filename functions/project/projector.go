@@ -95,7 +95,9 @@ func (p *Projector) Seek(ctx context.Context, partition int32) (int64, error) {
 		return 0, err
 	}
 	l.delivered = l.state.Next
-	p.decided(l.Line, l.state.Next)
+	if p.Publish != nil { // there may be decisions for the feed
+		p.Publish.Decided(partition, l.state.Next, l.state.Next, nil)
+	}
 	return l.state.Next, nil
 }
 
@@ -138,9 +140,11 @@ func (p *Projector) Handle(msg *message.Message) (err error) {
 		return p.lost(l, "records between the stored position and the batch were not delivered", "stored", l.state.Next,
 			"batch", first)
 	}
-	err = l.Project(ctx, records, func(next int64, outcomes []events.Outcome) {
+	err = l.Project(ctx, records, func(c *projections.Commit, outcomes []events.Outcome) {
 		p.untroubled(l.partition)
-		p.decided(l.Line, next)
+		if p.Publish != nil {
+			p.Publish.Decided(c.Partition, c.Expect, c.Next, decisionsOf(c))
+		}
 		if p.Told != nil {
 			p.Told(l.partition, outcomes)
 		}
@@ -158,11 +162,28 @@ func (p *Projector) Handle(msg *message.Message) (err error) {
 	return err
 }
 
-// decided tells that the records before an offset are decided, so that there may be decisions for the feed.
-func (p *Projector) decided(l *Line, next int64) {
-	if p.Publish != nil {
-		p.Publish.Decided(l.partition, next)
+// decisionsOf returns what the index tells as Decisions when a commit is made.
+func decisionsOf(c *projections.Commit) []events.Decision {
+	decisions := make([]events.Decision, 0, len(c.Outcomes)+len(c.Quarantined))
+	quarantined := c.Quarantined
+	before := func(offset int64) { // those without an outcome
+		for len(quarantined) > 0 && quarantined[0].Record.Position.Offset < offset {
+			q := &quarantined[0]
+			decisions = append(decisions, events.Decision{Quarantined: q.Reason,
+				Outcome: events.Outcome{Position: q.Record.Position, Time: q.Record.Time}})
+			quarantined = quarantined[1:]
+		}
 	}
+	for i := range c.Outcomes {
+		d := events.Decision{Outcome: c.Outcomes[i]}
+		before(d.Outcome.Position.Offset)
+		if len(quarantined) > 0 && quarantined[0].Record.Position == d.Outcome.Position {
+			d.Quarantined, quarantined = quarantined[0].Reason, quarantined[1:]
+		}
+		decisions = append(decisions, d)
+	}
+	before(c.Next)
+	return decisions
 }
 
 // crashed sees to a commit that failed while nobody waits for it. A batch that is being handled finds out by itself.

@@ -311,7 +311,7 @@ func (r *rebuilding) bring(ctx context.Context, partition int32, l *project.Line
 	}
 	return r.Log.Replay(ctx, events.Position{Partition: partition, Offset: state.Next}, g.to,
 		func(records []events.RawRecord) error {
-			if err := l.Project(ctx, records, func(int64, []events.Outcome) {}); err != nil {
+			if err := l.Project(ctx, records, func(*projections.Commit, []events.Outcome) {}); err != nil {
 				return err
 			}
 			r.report(step, int64(len(records)))
