@@ -246,18 +246,16 @@ func (s *sample) update(r *rand.Rand) benchRequest {
 	return benchRequest{Method: http.MethodPut, Path: "/Observation/" + o.id, Body: s.altered(r, o.body)}
 }
 
-// alteredLanguage begins a body that was altered, by an earlier run on the same server, too.
-const alteredLanguage = `{"language":"x-`
+// alteredLanguage is what altered puts in; an earlier run on the same server has put it in, too.
+const alteredLanguage = `"language":"`
 
 // altered gives an observation another language, in front.
 func (s *sample) altered(r *rand.Rand, body []byte) []byte {
-	rest := bytes.TrimSpace(body)
-	if bytes.HasPrefix(rest, []byte(alteredLanguage)) {
-		_, rest, _ = bytes.Cut(rest, []byte(","))
-	} else {
-		rest = bytes.TrimPrefix(rest, []byte("{"))
+	before, after, earlier := bytes.Cut(bytes.TrimPrefix(bytes.TrimSpace(body), []byte("{")), []byte(alteredLanguage))
+	if earlier {
+		_, after, _ = bytes.Cut(after, []byte(","))
 	}
-	return append(fmt.Appendf(nil, `%s%d",`, alteredLanguage, r.Uint64()), rest...)
+	return append(fmt.Appendf(nil, `{%sx-%d",%s`, alteredLanguage, r.Uint64(), before), after...)
 }
 
 // counters gather what the clients of one measurement see.
