@@ -244,12 +244,17 @@ func (c *benchRunCommand) measure(ctx context.Context, out *terminal.Output, tar
 			if ctx.Err() != nil {
 				return nil, ctx.Err()
 			}
-			add(c.profiled(target, fmt.Sprintf("%s-%d", strings.ReplaceAll(w.Name, " ", "-"), clients), func() measurement {
-				if w.Beside != nil {
-					return runBeside(ctx, target, w, clients, c.Duration, c.Seed)
+			var beside measurement
+			add(c.profiled(target, fmt.Sprintf("%s-%d", strings.ReplaceAll(w.Name, " ", "-"), clients), func() (m measurement) {
+				if w.Beside == nil {
+					return runWorkload(ctx, target, w, clients, c.Duration, c.Seed)
 				}
-				return runWorkload(ctx, target, w, clients, c.Duration, c.Seed)
+				m, beside = runBeside(ctx, target, w, clients, c.Duration, c.Seed)
+				return m
 			}))
+			if w.Beside != nil {
+				add(beside)
+			}
 		}
 	}
 	return sample, nil

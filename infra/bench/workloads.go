@@ -37,7 +37,7 @@ type workload struct {
 	Resources int  // that one request writes, where the rate counts resources; 0: it counts requests
 	Make      func(r *rand.Rand) benchRequest
 	Each      func(r *rand.Rand) func() benchRequest // makes the Make of each client; nil: all have that one
-	Beside    *workload                              // what others do meanwhile, which is not measured; nil: nothing
+	Beside    *workload                              // what others do meanwhile; nil: nothing
 	Warm      []string                               // paths that are asked for before anything is measured, so that caches hold what they can
 }
 
@@ -305,18 +305,19 @@ func (w workload) warm(ctx context.Context, target *benchTarget) {
 	_ = group.Wait()
 }
 
-// runBeside is runWorkload while others do something else.
-func runBeside(ctx context.Context, target *benchTarget, w workload, clients int, duration time.Duration, seed uint64) measurement {
+// runBeside is runWorkload while others do something else, which is the second measurement.
+func runBeside(ctx context.Context, target *benchTarget, w workload, clients int, duration time.Duration, seed uint64) (m, beside measurement) {
 	others, stop := context.WithCancel(ctx)
 	var group errgroup.Group
 	group.Go(func() error {
-		_ = runWorkload(others, target, *w.Beside, w.Beside.Clients, besideMost, seed) // it is not what is measured
+		beside = runWorkload(others, target, *w.Beside, w.Beside.Clients, besideMost, seed)
 		return nil
 	})
-	m := runWorkload(ctx, target, w, clients, duration, seed)
+	m = runWorkload(ctx, target, w, clients, duration, seed)
 	stop()
 	_ = group.Wait() // there is no error
-	return m
+	beside.Name += " meanwhile"
+	return m, beside
 }
 
 // runWorkload keeps so many clients busy for a time.
