@@ -19,7 +19,8 @@ type front struct {
 
 var _ projections.Index = (*front)(nil)
 
-// State implements [projections.Writer], with what waits.
+// State implements [projections.Writer], with what waits. Unlike what it says of versions it goes back when the index
+// has refused what was acknowledged: whoever watches sees from it that records are to be decided again.
 func (x *front) State(ctx context.Context, number int32) (projections.State, error) {
 	x.all.mu.Lock()
 	p := x.all.of(number)
