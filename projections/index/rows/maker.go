@@ -54,6 +54,14 @@ func (m *Maker) Forget() { m.fresh = m.fresh[:0] }
 
 // Rows makes the rows of versions in log order.
 func (m *Maker) Rows(versions []projections.Row) *Rows {
+	r := m.Unsorted(versions)
+	slices.SortFunc(r.Terms, CompareTerms)
+	r.Terms = slices.Compact(r.Terms)
+	return r
+}
+
+// Unsorted is Rows for who sorts the rows of terms later: they come in no order, and some of them twice.
+func (m *Maker) Unsorted(versions []projections.Row) *Rows {
 	r := &m.rows
 	r.Versions, r.Closed, r.Terms, r.Spans, r.Texts = r.Versions[:0], r.Closed[:0], r.Terms[:0], r.Spans[:0],
 		r.Texts[:0]
@@ -92,8 +100,6 @@ func (m *Maker) Rows(versions []projections.Row) *Rows {
 		}
 	}
 	slices.SortFunc(r.Counts, func(a, b CountRow) int { return cmp.Compare(a.Ledger, b.Ledger) })
-	slices.SortFunc(r.Terms, CompareTerms)
-	r.Terms = slices.Compact(r.Terms)
 	slices.SortFunc(r.Spans, CompareSpans)
 	r.Spans = slices.Compact(r.Spans)
 	slices.SortFunc(r.Texts, CompareTexts)
@@ -101,10 +107,7 @@ func (m *Maker) Rows(versions []projections.Row) *Rows {
 	// One order of dictionary rows for all writers: two of them never wait for each other in a circle.
 	slices.SortFunc(r.Ledgers, func(a, b LedgerRow) int { return cmp.Compare(a.Key, b.Key) })
 	slices.SortFunc(r.Shapes, func(a, b ShapeRow) int { return cmp.Compare(a.Key, b.Key) })
-	slices.SortFunc(r.Codings, func(a, b CodingRow) int {
-		return cmp.Or(cmp.Compare(a.Param, b.Param), strings.Compare(a.Code, b.Code),
-			strings.Compare(a.System, b.System), cmp.Compare(a.Key, b.Key))
-	})
+	slices.SortFunc(r.Codings, CompareCodings)
 	return r
 }
 

@@ -3,6 +3,7 @@ package rows
 import (
 	"bytes"
 	"cmp"
+	"strings"
 
 	"binnacle/projections"
 )
@@ -66,7 +67,7 @@ type CountRow struct{ Ledger, By int64 }
 type Rows struct {
 	Versions []VersionRow
 	Closed   []ClosedRow
-	Terms    []TermRow // ascending
+	Terms    []TermRow // ascending, but for those of [Maker.Unsorted]
 	Spans    []SpanRow
 	Texts    []TextRow
 	// Dictionary rows that this Maker has not seen before; the table may have them.
@@ -85,6 +86,20 @@ func CompareTerms(a, b TermRow) int {
 		return c
 	}
 	return cmp.Compare(a.Ref, b.Ref)
+}
+
+// CompareCodings is the order of the dictionary's key.
+func CompareCodings(a, b CodingRow) int {
+	if c := cmp.Compare(a.Param, b.Param); c != 0 {
+		return c
+	}
+	if c := strings.Compare(a.Code, b.Code); c != 0 {
+		return c
+	}
+	if c := strings.Compare(a.System, b.System); c != 0 {
+		return c
+	}
+	return cmp.Compare(a.Key, b.Key)
 }
 
 func CompareSpans(a, b SpanRow) int {

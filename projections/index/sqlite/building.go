@@ -37,6 +37,15 @@ func (b *building) Search(ctx context.Context, q projections.Query) (projections
 	return b.g.search(ctx, q)
 }
 
+func (b *building) History(
+	ctx context.Context, key projections.Key, span projections.HistorySpan,
+) (projections.HistoryPage, error) {
+	if err := b.g.writer.identified(ctx); err != nil {
+		return projections.HistoryPage{}, err
+	}
+	return b.Reads.History(ctx, key, span)
+}
+
 // Referrers does without the terms, which may have been put aside.
 func (b *building) Referrers(
 	ctx context.Context, keys []projections.Key, by map[string][]projections.Referrer,

@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"binnacle/events"
 	"binnacle/events/sqlitefile"
 	"binnacle/projections"
 	"binnacle/projections/index/keys"
@@ -16,17 +17,21 @@ import (
 
 // A generation that is built from nothing takes its rows in an order that suits no index: each row of a commit goes to
 // another page of the term table, and a page is written again and again. So the term rows of a commit are put aside,
-// packed, into as many parts as the first byte of a key has values; at the end each part is sorted here, and its rows
-// are appended to the table in the order of its key. The indexes of span and text are made at the end, too.
+// packed and in no order, into as many parts as the first byte of a key has values; at the end each part is sorted
+// here, and its rows are appended to the table in the order of its key. The dictionary of codings is filled in the same
+// way, but for the entries without a code: they are few, and asked for. The indexes of version, span and text are made
+// at the end, too; latest.go stands in for the one that a build needs.
 //
 // What is put aside is in the transaction of its commit: a build that is interrupted resumes. Whoever has to read the
 // terms before the end settles first; when that happens often, rows go straight to the tables from then on.
 
 const (
-	parts        = 256
-	packedTerm   = 24 // bytes of a term row that is put aside
-	partShift    = 52 // an id of the table load is the part, and below it a number that counts up
-	settlesBound = 8  // searches that made rows settle, before none are put aside any more
+	termParts    = 256
+	codingParts  = 16
+	parts        = termParts + codingParts // those of terms come first
+	packedTerm   = 24                      // bytes of a term row that is put aside
+	partShift    = 52                      // an id of the table load is the part, and below it a number that counts up
+	settlesBound = 8                       // searches that made rows settle, before none are put aside any more
 )
 
 // staging is the state of what a writer puts aside; nil: it puts nothing aside.
@@ -35,9 +40,15 @@ type staging struct {
 	ledgers map[int64]struct{} // that have rows put aside
 	all     bool               // any ledger may have, since before this process
 	settles int
+	latest  *latest // nil: the index by id is there
+	packed  []byte  // of the commit in hand
 }
 
+// part is where a term row is put aside: parts ascend with keys.
 func part(key int64) int { return int((uint64(key) ^ 1<<63) >> 56) }
+
+// codingPart is where an entry of the dictionary is put aside.
+func codingPart(param int64) int { return termParts + int((uint64(param)^1<<63)>>60) }
 
 // findStaging tells what the generation's table of what is put aside holds; nil when there is no such table.
 func (w *writer) findStaging(ctx context.Context) (*staging, error) {
@@ -49,44 +60,85 @@ func (w *writer) findStaging(ctx context.Context) (*staging, error) {
 	s := &staging{ledgers: map[int64]struct{}{}}
 	err := w.file.Write.QueryRowContext(ctx, "select coalesce(max(id & ?), 0) + 1, count(*) > 0 from "+prefix(
 		w.number)+"load", int64(1)<<partShift-1).Scan(&s.next, &s.all)
+	if err == nil {
+		s.latest, err = w.findLatest(ctx)
+	}
 	return s, err
 }
 
-// putAside packs the term rows of a commit; they come in the order of their keys.
-func (b *batch) putAside(r *rows.Rows) {
-	for first := 0; first < len(r.Terms); {
-		p, end := part(r.Terms[first].Key), first+1
-		for end < len(r.Terms) && part(r.Terms[end].Key) == p {
-			end++
+// putAside packs the term rows of a commit, and the codings that come in the order of their parameters. It returns the
+// codings that belong into their table now.
+func (b *batch) putAside(r *rows.Rows) (now []rows.CodingRow) {
+	var ends [termParts + 1]int // of the parts, behind each other
+	for i := range r.Terms {
+		ends[part(r.Terms[i].Key)+1]++
+	}
+	for p := range termParts {
+		ends[p+1] += ends[p]
+	}
+	at := ends
+	size := packedTerm * len(r.Terms)
+	b.staged.packed = slices.Grow(b.staged.packed[:0], size)[:size]
+	for i := range r.Terms {
+		t := &r.Terms[i]
+		p := part(t.Key)
+		to := b.staged.packed[packedTerm*at[p]:]
+		binary.LittleEndian.PutUint64(to, uint64(t.Key))
+		binary.LittleEndian.PutUint64(to[8:], uint64(t.Sort))
+		binary.LittleEndian.PutUint64(to[16:], uint64(t.Ref))
+		at[p]++
+	}
+	for p := range termParts {
+		if ends[p] < ends[p+1] {
+			b.aside(p, b.staged.packed[packedTerm*ends[p]:packedTerm*ends[p+1]])
 		}
-		data := make([]byte, 0, (end-first)*packedTerm)
-		for _, t := range r.Terms[first:end] {
-			data = binary.LittleEndian.AppendUint64(data, uint64(t.Key))
-			data = binary.LittleEndian.AppendUint64(data, uint64(t.Sort))
-			data = binary.LittleEndian.AppendUint64(data, uint64(t.Ref))
+	}
+	for first := 0; first < len(r.Codings); {
+		p, end := codingPart(r.Codings[first].Param), first
+		b.staged.packed = b.staged.packed[:0]
+		for ; end < len(r.Codings) && codingPart(r.Codings[end].Param) == p; end++ {
+			if r.Codings[end].Code == "" {
+				now = append(now, r.Codings[end])
+			} else {
+				b.staged.packed = packCoding(b.staged.packed, &r.Codings[end])
+			}
 		}
-		b.one("load", int64(p)<<partShift|b.staged.next, data)
+		if len(b.staged.packed) > 0 {
+			b.aside(p, b.staged.packed)
+		}
 		first = end
 	}
 	b.staged.next++
 	for i := range r.Versions {
 		b.staged.ledgers[r.Versions[i].Ledger] = struct{}{}
 	}
+	return now
 }
 
-// settle moves what was put aside into the term table, part by part, each in a transaction of its own; the next one is
-// read and sorted meanwhile. The caller holds the writer.
+func (b *batch) aside(p int, packed []byte) { b.one("load", int64(p)<<partShift|b.staged.next, packed) }
+
+// settling is a part on its way into its table.
+type settling struct {
+	part    int
+	terms   []rows.TermRow
+	codings []rows.CodingRow
+}
+
+// settle moves what was put aside into the tables, part by part, each in a transaction of its own; the next one is read
+// and sorted meanwhile. The caller holds the writer.
 func (w *writer) settle(ctx context.Context, report func(done, all int)) error {
 	group, within := errgroup.WithContext(ctx)
-	sorted := make(chan []rows.TermRow)
+	sorted := make(chan settling)
 	group.Go(func() error {
 		defer close(sorted)
 		for p := range parts {
-			part, err := w.readPart(within, int64(p))
+			part, err := w.readPart(within, p)
 			if err != nil {
 				return err
 			}
-			slices.SortFunc(part, rows.CompareTerms)
+			slices.SortFunc(part.terms, rows.CompareTerms)
+			part.terms = slices.Compact(part.terms)
+			slices.SortFunc(part.codings, rows.CompareCodings)
 			select {
 			case sorted <- part:
 			case <-within.Done(): // the call ended, or the writer has failed and told why before
@@ -96,13 +148,11 @@ func (w *writer) settle(ctx context.Context, report func(done, all int)) error {
 		return nil
 	})
 	group.Go(func() error {
-		p := 0
-		for rows := range sorted {
-			if err := w.movePart(within, int64(p), rows); err != nil {
+		for part := range sorted {
+			if err := w.movePart(within, part); err != nil {
 				return err
 			}
-			p++
-			report(p, parts)
+			report(part.part+1, parts)
 		}
 		return nil
 	})
@@ -115,26 +165,34 @@ func (w *writer) settle(ctx context.Context, report func(done, all int)) error {
 }
 
 // ofPart are the first and the last id of what was put aside of a part.
-func ofPart(p int64) (first, last int64) { return p << partShift, p<<partShift | (1<<partShift - 1) }
+func ofPart(p int) (first, last int64) {
+	return int64(p) << partShift, int64(p)<<partShift | (1<<partShift - 1)
+}
 
 // readPart reads what was put aside of one part.
-func (w *writer) readPart(ctx context.Context, p int64) ([]rows.TermRow, error) {
+func (w *writer) readPart(ctx context.Context, p int) (settling, error) {
 	const op = "sqlite.Finish"
+	part := settling{part: p}
 	first, last := ofPart(p)
 	found, err := w.file.Read.QueryContext(ctx, "select data from "+prefix(
 		w.number)+"load where id between ? and ? order by id", first, last)
 	if err != nil {
-		return nil, sqlitefile.Classify(op, err)
+		return part, sqlitefile.Classify(op, err)
 	}
 	defer func() { _ = found.Close() }() // the error of the rows is told below
-	var part []rows.TermRow
 	var data sql.RawBytes
 	for found.Next() {
 		if err := found.Scan(&data); err != nil {
-			return nil, sqlitefile.Classify(op, err)
+			return part, sqlitefile.Classify(op, err)
+		}
+		if p >= termParts {
+			if part.codings, err = unpackCodings(part.codings, data); err != nil {
+				return part, err
+			}
+			continue
 		}
 		for ; len(data) >= packedTerm; data = data[packedTerm:] {
-			part = append(part, rows.TermRow{
+			part.terms = append(part.terms, rows.TermRow{
 				Key:  int64(binary.LittleEndian.Uint64(data)),
 				Sort: int64(binary.LittleEndian.Uint64(data[8:])),
 				Ref:  int64(binary.LittleEndian.Uint64(data[16:])),
@@ -144,21 +202,59 @@ func (w *writer) readPart(ctx context.Context, p int64) ([]rows.TermRow, error) 
 	return part, sqlitefile.Classify(op, found.Err())
 }
 
-// movePart puts the rows of a part into the term table and deletes what was put aside of it.
-func (w *writer) movePart(ctx context.Context, p int64, rows []rows.TermRow) error {
-	if len(rows) == 0 {
+// movePart puts the rows of a part into their table and deletes what was put aside of it.
+func (w *writer) movePart(ctx context.Context, part settling) error {
+	if len(part.terms)+len(part.codings) == 0 {
 		return nil
 	}
-	first, last := ofPart(p)
+	first, last := ofPart(part.part)
 	return w.file.Relaxed(ctx, func(tx *sql.Tx) error {
 		ctx := context.WithoutCancel(ctx) // the transaction ends with ctx
 		b := batch{ctx: ctx, tx: tx, writer: w}
-		if b.terms(rows); b.err != nil {
+		b.terms(part.terms)
+		if b.codings(part.codings); b.err != nil {
 			return b.err
 		}
 		_, err := tx.ExecContext(ctx, "delete from "+prefix(w.number)+"load where id between ? and ?", first, last)
 		return err
 	})
+}
+
+// packCoding appends an entry of a dictionary.
+func packCoding(packed []byte, c *rows.CodingRow) []byte {
+	packed = binary.LittleEndian.AppendUint64(packed, uint64(c.Param))
+	packed = binary.LittleEndian.AppendUint64(packed, uint64(c.Key))
+	packed = append(binary.AppendUvarint(packed, uint64(len(c.Code))), c.Code...)
+	return append(binary.AppendUvarint(packed, uint64(len(c.System))), c.System...)
+}
+
+// unpackCodings appends the entries that packCoding has packed.
+func unpackCodings(list []rows.CodingRow, packed []byte) ([]rows.CodingRow, error) {
+	text := func() (text string, fits bool) {
+		length, n := binary.Uvarint(packed)
+		if n <= 0 || length > uint64(len(packed)-n) {
+			return "", false
+		}
+		text, packed = string(packed[n:n+int(length)]), packed[n+int(length):]
+		return text, true
+	}
+	for len(packed) > 0 {
+		fits := len(packed) > 16
+		if fits {
+			c := rows.CodingRow{Param: int64(binary.LittleEndian.Uint64(packed)),
+				Key: int64(binary.LittleEndian.Uint64(packed[8:]))}
+			packed = packed[16:]
+			if c.Code, fits = text(); fits {
+				c.System, fits = text()
+			}
+			list = append(list, c)
+		}
+		if !fits {
+			return nil, events.Errorf(events.Internal, "sqlite.Finish", "what was put aside while building can't be "+
+				"read; run binnacle rebuild --drop-building, and then binnacle rebuild")
+		}
+	}
+	return list, nil
 }
 
 // complete settles, makes the indexes that are missing, and puts nothing aside any more. To do it again is cheap.
@@ -177,11 +273,11 @@ func (w *writer) completeHeld(ctx context.Context, report func(done, all int, st
 		report(1, 1, "nothing is put aside")
 		return nil
 	}
-	all := parts + len(searchIndexes()) + 1
+	all := parts + len(laterIndexes()) + 1
 	if err := w.settle(ctx, func(done, _ int) { report(done, all, "terms in the order of their keys") }); err != nil {
 		return err
 	}
-	for i, index := range searchIndexes() {
+	for i, index := range laterIndexes() {
 		if err := w.createIndex(ctx, index); err != nil {
 			return sqlitefile.Classify(op, err)
 		}
@@ -199,7 +295,7 @@ func (w *writer) completeHeld(ctx context.Context, report func(done, all int, st
 }
 
 // createIndex sorts through files: the memory of a sort grows with the table.
-func (w *writer) createIndex(ctx context.Context, index searchIndex) error {
+func (w *writer) createIndex(ctx context.Context, index laterIndex) error {
 	conn, err := w.file.Write.Conn(ctx)
 	if err != nil {
 		return err
@@ -226,6 +322,11 @@ func (w *writer) readable(ctx context.Context, q *projections.Query) error {
 		if !plain(q) || w.staged.settles >= settlesBound {
 			return w.completeHeld(ctx, func(int, int, string) {})
 		}
+		if byID(q) {
+			if err := w.identify(ctx); err != nil {
+				return sqlitefile.Classify("sqlite.Search", err)
+			}
+		}
 		if _, aside := w.staged.ledgers[keys.Ledger(q.Tenant, q.Type)]; !aside && !w.staged.all {
 			return nil
 		}
@@ -246,4 +347,9 @@ func plain(q *projections.Query) bool {
 		}
 	}
 	return true
+}
+
+// byID tells whether a search asks for ids.
+func byID(q *projections.Query) bool {
+	return slices.ContainsFunc(q.Clauses, func(c projections.Clause) bool { return c.Param == "_id" })
 }

@@ -90,5 +90,12 @@ func keysText(keys []int64) any {
 	if len(keys) == 0 {
 		return nil
 	}
-	return jsonOf(keys)
+	text := append(make([]byte, 0, 20*len(keys)+2), '[')
+	for i, key := range keys {
+		if i > 0 {
+			text = append(text, ',')
+		}
+		text = strconv.AppendInt(text, key, 10)
+	}
+	return string(append(text, ']'))
 }

@@ -168,6 +168,7 @@ func (g *Generations) Build(ctx context.Context, catalog string) (projections.Bu
 		return nil, err
 	}
 	opened := g.open(number)
+	opened.writer.reset()
 	return &building{Reads: opened.reads, g: opened, lock: lock, catalog: catalog}, nil
 }
 
@@ -188,6 +189,7 @@ func (g *Generations) Reopen(ctx context.Context, number int) (projections.Build
 		return nil, err
 	}
 	opened := g.open(number)
+	opened.writer.reset()
 	return &building{Reads: opened.reads, g: opened, lock: lock, catalog: catalog}, nil
 }
 

@@ -25,7 +25,6 @@ const generationTables = `
 create table %version (sid integer primary key, ledger integer not null, id text not null, number integer not null,
 	log_offset integer not null, change integer not null, at integer not null, hash blob not null, deleted integer not null,
 	main integer not null, shape integer not null, supersedes integer not null, resource integer not null, keys text);
-create unique index %version_id on %version (ledger, id, number);
 create table %closed (sid integer primary key, by_sid integer not null);
 create table %term (key integer not null, sort integer not null, ref integer not null, primary key (key, sort, ref)) without rowid;
 create table %span (ref integer not null, key integer not null, low integer not null, high integer not null,
@@ -49,19 +48,24 @@ create table %position (partition integer primary key, next integer not null, ne
 	digest blob not null, log text not null, last blob not null);
 create table %sweep (one integer primary key, stage integer not null, a integer not null, b integer not null, c integer not null)`
 
-// searchIndex is an index that only searches need.
-type searchIndex struct{ name, on string }
+// laterIndex is an index whose rows come in an order that doesn't suit it.
+type laterIndex struct{ kind, name, on string }
 
-// searchIndexes are made with the tables of a generation that is live at once, and at the end of one that is built.
-func searchIndexes() []searchIndex {
-	return []searchIndex{
-		{"span_key", "span (key, low, ref, high)"}, {"text_key", "text (key, head, ref)"},
-		{"version_updated", "version (ledger, at)"}, {"version_resource", "version (resource)"},
+// identity finds a version by its type, id and number.
+func identity() laterIndex {
+	return laterIndex{"unique index", "version_id", "version (ledger, id, number)"}
+}
+
+// laterIndexes are made with the tables of a generation that is live at once, and at the end of one that is built.
+func laterIndexes() []laterIndex {
+	return []laterIndex{
+		identity(), {"index", "span_key", "span (key, low, ref, high)"}, {"index", "text_key", "text (key, head, ref)"},
+		{"index", "version_updated", "version (ledger, at)"}, {"index", "version_resource", "version (resource)"},
 	}
 }
 
-func (i searchIndex) create(generation int) string {
-	return "create index if not exists " + prefix(generation) + i.name + " on " + prefix(generation) + i.on
+func (i laterIndex) create(generation int) string {
+	return "create " + i.kind + " if not exists " + prefix(generation) + i.name + " on " + prefix(generation) + i.on
 }
 
 // loadTable holds what a generation that is being built has put aside; see bulk.go.
@@ -89,7 +93,7 @@ func createGeneration(ctx context.Context, tx *sql.Tx, number int, state, catalo
 	if err := execute(ctx, tx, strings.ReplaceAll(script, "%", prefix(number))); err != nil {
 		return err
 	}
-	for _, index := range searchIndexes() {
+	for _, index := range laterIndexes() {
 		if state == stateBuilding {
 			break
 		}

@@ -29,7 +29,7 @@ func (g *generation) lacks(ctx context.Context) ([]string, error) {
 	}
 	var lacks []string
 	made := strings.Split(strings.ReplaceAll(generationTables, "%", prefix(g.number)), ";")
-	for _, index := range searchIndexes() {
+	for _, index := range laterIndexes() {
 		made = append(made, index.create(g.number))
 	}
 	for _, statement := range made {

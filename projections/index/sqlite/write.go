@@ -49,8 +49,11 @@ func (w *writer) commit(ctx context.Context, c projections.Commit, allowed func(
 			return err
 		}
 	}
-	rows := w.maker.Rows(c.Rows)
-	err := w.file.Relaxed(ctx, func(tx *sql.Tx) error {
+	rows, err := w.rows(ctx, c.Rows)
+	if err != nil {
+		return err
+	}
+	err = w.file.Relaxed(ctx, func(tx *sql.Tx) error {
 		// the transaction ends with ctx; to watch it the driver would begin a goroutine for each of a hundred
 		// statements
 		ctx := context.WithoutCancel(ctx)
@@ -72,7 +75,22 @@ func (w *writer) commit(ctx context.Context, c projections.Commit, allowed func(
 		return err
 	}
 	w.maker.Committed()
+	if w.staged != nil && w.staged.latest != nil {
+		w.staged.latest.add(rows.Versions)
+	}
 	return nil
+}
+
+// rows makes the rows of versions. Those that only the index by id can judge have it made.
+func (w *writer) rows(ctx context.Context, versions []projections.Row) (*rows.Rows, error) {
+	if w.staged == nil {
+		return w.maker.Rows(versions), nil
+	}
+	r := w.maker.Unsorted(versions)
+	if l := w.staged.latest; l == nil || l.follows(r.Versions) {
+		return r, nil
+	}
+	return r, sqlitefile.Classify("sqlite.Commit", w.identify(ctx))
 }
 
 // advance moves the position: the fence.
@@ -101,10 +119,11 @@ func (w *writer) insert(ctx context.Context, tx *sql.Tx, c projections.Commit, r
 	for _, h := range r.Shapes {
 		b.one("shape", h.Key, h.Ledger, []byte(h.Params))
 	}
-	b.many("coding", len(r.Codings), func(args []any, i int) []any {
-		d := &r.Codings[i]
-		return append(args, d.Param, []byte(d.Code), []byte(d.System), d.Key)
-	})
+	if w.staged != nil {
+		b.codings(b.putAside(r))
+	} else {
+		b.codings(r.Codings)
+	}
 	b.many("version", len(r.Versions), func(args []any, i int) []any {
 		v := &r.Versions[i]
 		return append(args, v.Sid, v.Ledger, v.ID, v.Number, v.Position.Offset, rows.ChangeColumn(&v.Version),
@@ -114,9 +133,7 @@ func (w *writer) insert(ctx context.Context, tx *sql.Tx, c projections.Commit, r
 	b.many("closed", len(r.Closed), func(args []any, i int) []any {
 		return append(args, r.Closed[i].Sid, r.Closed[i].By)
 	})
-	if w.staged != nil {
-		b.putAside(r)
-	} else {
+	if w.staged == nil {
 		b.terms(r.Terms)
 	}
 	b.many("span", len(r.Spans), func(args []any, i int) []any {
@@ -175,6 +192,13 @@ func (b *batch) beside(c projections.Commit) {
 func (b *batch) terms(rows []rows.TermRow) {
 	b.many("term", len(rows), func(args []any, i int) []any {
 		return append(args, rows[i].Key, rows[i].Sort, rows[i].Ref)
+	})
+}
+
+func (b *batch) codings(rows []rows.CodingRow) {
+	b.many("coding", len(rows), func(args []any, i int) []any {
+		c := &rows[i]
+		return append(args, c.Param, []byte(c.Code), []byte(c.System), c.Key)
 	})
 }
 
@@ -245,6 +269,14 @@ func (w *writer) prepare(ctx context.Context) error {
 	}
 	w.statements, w.staged = prepared, staged
 	return nil
+}
+
+// reset forgets what is known of the tables: another process may have written them.
+func (w *writer) reset() {
+	w.close()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.maker, w.staged = rows.NewMaker(dialect{}), nil
 }
 
 func (w *writer) close() {
