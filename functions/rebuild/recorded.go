@@ -3,10 +3,12 @@ package rebuild
 import (
 	"context"
 	"log/slog"
+	"runtime"
 	"strings"
 
 	"github.com/maypok86/otter/v2"
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
 
 	"binnacle/events"
 	"binnacle/functions"
@@ -15,11 +17,13 @@ import (
 
 // Bounds of applying.
 const (
-	applyChanges = 8_000    // changes of one commit; an event is never divided
-	applyBytes   = 16 << 20 // content of one commit
-	applyCached  = 100_000  // current versions that are kept in memory, to know what an update supersedes
-	applyAhead   = 64       // batches of decisions that are read ahead of the records
-	applyKeys    = 2_000    // keys of one look-up
+	applyChanges = 8_000         // changes of one commit; an event is never divided
+	applyBytes   = 16 << 20      // content of one commit
+	applyCost    = 16_000        // cost of one commit; see cost
+	applyFlight  = 3 * applyCost // of the records that are read, prepared and committed at a time
+	applyCached  = 100_000       // current versions that are kept in memory, to know what an update supersedes
+	applyAhead   = 1             // batches of decisions that are read ahead of the records
+	applyKeys    = 2_000         // keys of one look-up
 )
 
 // decisionSource calls handle with the decisions on the records in [from.Offset, to) of a partition, in batches:
@@ -29,11 +33,11 @@ type decisionSource func(ctx context.Context, from events.Position, to int64,
 
 // applier brings records of one partition into an index whose decisions stand in a feed (ADR 22): nothing is decided
 // again, so neither a change of the search parameters nor one of the deciding code gives another history. Records are
-// read, resolved, held against their recorded hash and taken apart on all cores, while the chunk before is committed.
+// read, resolved, held against their recorded hash and taken apart on all cores, while chunks before are committed.
 type applier struct {
 	log       events.Log
 	index     projections.Writer
-	blobs     projections.Blobs
+	blobs     *missing
 	dialects  *projections.Dialects // of the generation that is built
 	logger    *slog.Logger
 	partition int32
@@ -41,8 +45,16 @@ type applier struct {
 	done      func(records int64) // told after each commit
 
 	state     projections.State
-	current   *otter.Cache[projections.Key, projections.Version]
-	unindexed int64 // versions whose terms could not be extracted
+	current   *otter.Cache[projections.Key, superseded]
+	names     map[string]string   // tenants and types, each once
+	flight    *semaphore.Weighted // what the records cost that are in memory
+	unindexed int64               // versions whose terms could not be extracted
+}
+
+// superseded is what a version needs to know of the one before.
+type superseded struct {
+	number, sid int64
+	deleted     bool
 }
 
 // applied is one record with its decision.
@@ -53,6 +65,9 @@ type applied struct {
 	rows     []projections.Row
 	contents [][]byte // of the rows
 	failures []error  // of extracting terms
+	cost     int64
+	ready    chan struct{} // closed when it is prepared
+	err      error         // of preparing it
 }
 
 // applyChunk is what one commit takes.
@@ -60,6 +75,7 @@ type applyChunk struct {
 	items   []*applied
 	changes int
 	bytes   int
+	cost    int64
 }
 
 // run applies the records in [state.Next, to).
@@ -70,28 +86,53 @@ func (a *applier) run(ctx context.Context, source decisionSource, to int64) (err
 	if a.state.Next >= to {
 		return nil
 	}
-	a.current = otter.Must(&otter.Options[projections.Key, projections.Version]{MaximumSize: applyCached})
+	a.current = otter.Must(&otter.Options[projections.Key, superseded]{MaximumSize: applyCached})
+	a.names, a.flight = make(map[string]string), semaphore.NewWeighted(applyFlight)
 	from := events.Position{Partition: a.partition, Offset: a.state.Next}
-	group, ctx := errgroup.WithContext(ctx)
+	group, within := errgroup.WithContext(ctx)
 	decisions := make(chan []events.Decision, applyAhead)
 	group.Go(func() error {
 		defer close(decisions)
-		return source(ctx, from, to, func(batch []events.Decision) error { return give(ctx, decisions, batch) })
+		return source(within, from, to, func(batch []events.Decision) error { return give(within, decisions, batch) })
 	})
-	chunks := make(chan *applyChunk, 1)
+	// the semaphore bounds what is in these; they are as long as it may ever be
+	ordered, open := make(chan *applied, applyFlight), make(chan *applied, applyFlight)
+	group.Go(func() error {
+		defer close(ordered)
+		defer close(open)
+		return a.read(within, from, to, decisions, ordered, open)
+	})
+	for range runtime.GOMAXPROCS(0) {
+		group.Go(func() error {
+			for i := range open {
+				if within.Err() == nil {
+					i.err = a.prepare(i)
+				}
+				close(i.ready)
+			}
+			return nil
+		})
+	}
+	chunks := make(chan *applyChunk)
 	group.Go(func() error {
 		defer close(chunks)
-		return a.read(ctx, from, to, decisions, chunks)
+		return a.gather(within, ordered, chunks)
 	})
 	group.Go(func() error {
 		for chunk := range chunks {
-			if err := a.commit(ctx, chunk, chunk.items[len(chunk.items)-1].raw.Position.Offset+1); err != nil {
+			last := chunk.items[len(chunk.items)-1].raw.Position.Offset
+			if err := a.commit(within, chunk, last+1); err != nil {
 				return err
 			}
+			a.flight.Release(chunk.cost)
 		}
-		return ctx.Err()
+		return within.Err()
 	})
-	if err := group.Wait(); err != nil {
+	err = group.Wait()
+	if ctx.Err() != nil && events.KindOf(err) != events.Transient {
+		err = events.Wrap(events.Transient, "rebuild.Index", ctx.Err(), "the rebuild was stopped")
+	}
+	if err != nil {
 		return err
 	}
 	if a.state.Next < to { // the last offsets hold no record
@@ -109,9 +150,19 @@ func give[T any](ctx context.Context, to chan<- T, what T) error {
 	}
 }
 
-// read pairs records with their decisions, prepares them and sends them on in chunks.
+// cost is what a record takes of the memory: 1 for each change, and for each 2 KiB that its contents may have. They are
+// compressed to a seventh or less.
+func cost(raw *events.RawRecord, decision *events.Decision) int64 {
+	changes := 1
+	if decision != nil {
+		changes = max(changes, len(decision.Outcome.Results))
+	}
+	return min(int64(changes+7*len(raw.Value)/(2<<10)), applyCost)
+}
+
+// read pairs records with their decisions. It sends each one to be prepared, and in their order.
 func (a *applier) read(
-	ctx context.Context, from events.Position, to int64, decisions <-chan []events.Decision, chunks chan<- *applyChunk,
+	ctx context.Context, from events.Position, to int64, decisions <-chan []events.Decision, ordered, open chan<- *applied,
 ) error {
 	var ahead []events.Decision
 	next := func() (*events.Decision, error) {
@@ -128,11 +179,9 @@ func (a *applier) read(
 		}
 		return &ahead[0], nil
 	}
-	chunk := &applyChunk{}
-	err := a.log.Replay(ctx, from, to, func(records []events.RawRecord) error {
-		items := make([]*applied, len(records))
-		for n, raw := range records {
-			items[n] = &applied{raw: raw}
+	return a.log.Replay(ctx, from, to, func(records []events.RawRecord) error {
+		for _, raw := range records {
+			item := &applied{raw: raw, ready: make(chan struct{})}
 			decision, err := next()
 			if err != nil {
 				return err
@@ -142,32 +191,50 @@ func (a *applier) read(
 			case decision.Outcome.Position.Offset < raw.Position.Offset:
 				return a.foreign(decision.Outcome.Position, "there is a decision on it, and the log has no such record")
 			default:
-				items[n].decision = decision
+				item.decision = decision
 				ahead = ahead[1:]
 			}
-		}
-		if err := functions.Parallel(ctx, len(items), func(n int) error { return a.prepare(items[n]) }); err != nil {
-			return err
-		}
-		for _, i := range items {
-			chunk.items = append(chunk.items, i)
-			chunk.changes += len(i.rows)
-			for _, content := range i.contents {
-				chunk.bytes += len(content)
+			item.cost = cost(&item.raw, item.decision)
+			if err := a.flight.Acquire(ctx, item.cost); err != nil {
+				return err
 			}
-			if chunk.changes >= applyChanges || chunk.bytes >= applyBytes || len(chunk.items) >= applyChanges {
-				if err := give(ctx, chunks, chunk); err != nil {
-					return err
-				}
-				chunk = &applyChunk{}
-			}
+			ordered <- item
+			open <- item
 		}
 		return nil
 	})
-	if err == nil && len(chunk.items) > 0 {
-		err = give(ctx, chunks, chunk)
+}
+
+// gather makes chunks of the records, in their order. One that is being gathered costs less than two commits, so that
+// there always comes room for the record that fills it.
+func (a *applier) gather(ctx context.Context, ordered <-chan *applied, chunks chan<- *applyChunk) error {
+	chunk := &applyChunk{}
+	for i := range ordered {
+		select {
+		case <-i.ready:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if i.err != nil {
+			return i.err
+		}
+		chunk.items = append(chunk.items, i)
+		chunk.changes += len(i.rows)
+		chunk.cost += i.cost
+		for _, content := range i.contents {
+			chunk.bytes += len(content)
+		}
+		if chunk.changes >= applyChanges || chunk.bytes >= applyBytes || chunk.cost >= applyCost {
+			if err := give(ctx, chunks, chunk); err != nil {
+				return err
+			}
+			chunk = &applyChunk{}
+		}
 	}
-	return err
+	if len(chunk.items) == 0 || ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return give(ctx, chunks, chunk)
 }
 
 // foreign is the error of a feed that does not fit the log.
@@ -205,6 +272,8 @@ func (a *applier) prepare(i *applied) error {
 			len(record.Event.Changes))
 	}
 	dialect, unknown := a.dialects.Of(&record.Event)
+	i.rows = make([]projections.Row, 0, len(d.Outcome.Results))
+	i.contents = make([][]byte, 0, len(d.Outcome.Results))
 	for n := range d.Outcome.Results {
 		result, change := &d.Outcome.Results[n], &record.Event.Changes[n]
 		row := projections.Row{MainDate: projections.MinTime, Version: projections.Version{
@@ -251,7 +320,8 @@ func recordedContent(dialect projections.Dialect, change *events.Change, result 
 
 // commit brings a chunk into the index.
 func (a *applier) commit(ctx context.Context, chunk *applyChunk, next int64) error {
-	commit := projections.Commit{Partition: a.partition, Expect: a.state.Next, Next: next}
+	commit := projections.Commit{Partition: a.partition, Expect: a.state.Next, Next: next,
+		Rows: make([]projections.Row, 0, chunk.changes)}
 	state := a.state
 	var blobs []projections.Blob
 	seen := make(map[events.Hash]bool)
@@ -290,9 +360,9 @@ func (a *applier) commit(ctx context.Context, chunk *applyChunk, next int64) err
 		}
 		for n := range i.rows {
 			commit.Rows = append(commit.Rows, i.rows[n])
-			if content := i.contents[n]; content != nil && !seen[i.rows[n].Hash] {
-				seen[i.rows[n].Hash] = true
-				blobs = append(blobs, projections.Blob{Hash: i.rows[n].Hash, Content: content})
+			if hash, content := i.rows[n].Hash, i.contents[n]; content != nil && a.blobs.lacks(hash) && !seen[hash] {
+				seen[hash] = true
+				blobs = append(blobs, projections.Blob{Hash: hash, Content: content})
 			}
 		}
 	}
@@ -345,7 +415,7 @@ func (a *applier) repeated(ctx context.Context, items []*applied) error {
 
 // supersede gives the rows their Sids and finds the versions that they supersede.
 func (a *applier) supersede(ctx context.Context, rows []projections.Row, state *projections.State) error {
-	before := make(map[projections.Key]projections.Version)
+	before := make(map[projections.Key]superseded)
 	var missing []projections.Key
 	for n := range rows {
 		key := rows[n].Key
@@ -365,7 +435,7 @@ func (a *applier) supersede(ctx context.Context, rows []projections.Row, state *
 			return err
 		}
 		for n, version := range versions {
-			before[some[n]] = version
+			before[some[n]] = superseded{version.Number, version.Sid, version.Deleted}
 		}
 		missing = missing[len(some):]
 	}
@@ -374,17 +444,26 @@ func (a *applier) supersede(ctx context.Context, rows []projections.Row, state *
 		row.Sid = state.NextSid
 		state.NextSid++
 		earlier := before[row.Key]
-		if earlier.Number != row.Number-1 {
+		if earlier.number != row.Number-1 {
 			return a.foreign(row.Position, "it makes version %d of %s/%s, and version %d is the one before", row.Number,
-				row.Type, row.ID, earlier.Number)
+				row.Type, row.ID, earlier.number)
 		}
-		row.Supersedes, row.Revives = earlier.Sid, earlier.Deleted
-		before[row.Key] = row.Version
-		key := projections.Key{Tenant: strings.Clone(row.Tenant), Type: strings.Clone(row.Type),
-			ID: strings.Clone(row.ID)}
-		version := row.Version
-		version.Key = key
-		a.current.Set(key, version)
+		row.Supersedes, row.Revives = earlier.sid, earlier.deleted
+		latest := superseded{row.Number, row.Sid, row.Deleted}
+		before[row.Key] = latest
+		// names are views of the record, which goes
+		a.current.Set(projections.Key{Tenant: a.name(row.Tenant), Type: a.name(row.Type), ID: strings.Clone(row.ID)},
+			latest)
 	}
 	return nil
+}
+
+// name is a tenant or a type in memory of its own.
+func (a *applier) name(text string) string {
+	name, known := a.names[text]
+	if !known {
+		name = strings.Clone(text)
+		a.names[name] = name
+	}
+	return name
 }
