@@ -17,9 +17,9 @@ import (
 
 // Bounds of applying.
 const (
-	applyChanges = 8_000         // changes of one commit; an event is never divided
-	applyBytes   = 16 << 20      // content of one commit
-	applyCost    = 16_000        // cost of one commit; see cost
+	applyChanges = 4_000         // changes of one commit; an event is never divided
+	applyBytes   = 8 << 20       // content of one commit
+	applyCost    = 8_000         // cost of one commit; see cost
 	applyFlight  = 3 * applyCost // of the records that are read, prepared and committed at a time
 	applyCached  = 100_000       // current versions that are kept in memory, to know what an update supersedes
 	applyAhead   = 1             // batches of decisions that are read ahead of the records
@@ -151,13 +151,13 @@ func give[T any](ctx context.Context, to chan<- T, what T) error {
 }
 
 // cost is what a record takes of the memory: 1 for each change, and for each 2 KiB that its contents may have. They are
-// compressed to a seventh or less.
+// compressed to a sixteenth.
 func cost(raw *events.RawRecord, decision *events.Decision) int64 {
 	changes := 1
 	if decision != nil {
 		changes = max(changes, len(decision.Outcome.Results))
 	}
-	return min(int64(changes+7*len(raw.Value)/(2<<10)), applyCost)
+	return min(int64(changes+16*len(raw.Value)/(2<<10)), applyCost)
 }
 
 // read pairs records with their decisions. It sends each one to be prepared, and in their order.
