@@ -2,6 +2,7 @@ package rebuild_test
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"testing"
 
@@ -80,6 +81,47 @@ func TestARebuildAppliesWhatIsRecorded(t *testing.T) {
 				t.Errorf("%d contents were put, and all were there", summary.Contents)
 			}
 		})
+	}
+}
+
+// TestRecordsOfAnySizePassTheBoundOfWhatIsInMemory: some cost as much as a whole commit may, and many cost nearly
+// nothing.
+func TestRecordsOfAnySizePassTheBoundOfWhatIsInMemory(t *testing.T) {
+	n := functionstest.Filled(t)
+	random := rand.New(rand.NewPCG(3, 4))
+	for i := range 5 {
+		noise := make([]byte, 600<<10) // no compressor makes it small
+		for b := range noise {
+			noise[b] = byte(random.Uint32())
+		}
+		n.Must(201, "PUT", fmt.Sprintf("/Basic/large-%d", i), fmt.Sprintf(
+			`{"resourceType":"Basic","id":"large-%d","language":"%x"}`, i, noise))
+		for j := range 30 {
+			n.Must(201, "PUT", fmt.Sprintf("/Basic/small-%d-%d", i, j), fmt.Sprintf(
+				`{"resourceType":"Basic","id":"small-%d-%d"}`, i, j))
+		}
+	}
+	n.CaughtUp()
+	g := functionstest.NewGenerations(n.Index, functionstest.Catalog().Digest())
+	commits := 0
+	g.Next = functionstest.NewIndex()
+	g.Next.Fail = func(method string) error {
+		if method == "Commit" {
+			commits++
+		}
+		return nil
+	}
+	summary, err := functionstest.RebuildOf(n, g, functionstest.Recorded(t, n.Index)).Handle(t.Context(),
+		functionstest.NoProgress)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := g.Active.Dump(), n.Index.Dump(); got != want {
+		t.Errorf("the new generation differs: %s", functionstest.FirstDifference(got, want))
+	}
+	if summary.Recorded != summary.Records || commits < 4 {
+		t.Errorf("%d of %d records were applied as recorded, in %d commits; want all, in more", summary.Recorded,
+			summary.Records, commits)
 	}
 }
 

@@ -128,12 +128,20 @@ type settling struct {
 // and sorted meanwhile. The caller holds the writer.
 func (w *writer) settle(ctx context.Context, report func(done, all int)) error {
 	group, within := errgroup.WithContext(ctx)
-	sorted := make(chan settling)
+	sorted, spare := make(chan settling), make(chan settling, 2)
+	spare <- settling{}
+	spare <- settling{}
 	group.Go(func() error {
 		defer close(sorted)
 		for p := range parts {
-			part, err := w.readPart(within, p)
-			if err != nil {
+			var part settling
+			select {
+			case part = <-spare:
+			case <-within.Done():
+				return sqlitefile.Classify("sqlite.Finish", within.Err())
+			}
+			part.part, part.terms, part.codings = p, part.terms[:0], part.codings[:0]
+			if err := w.readPart(within, &part); err != nil {
 				return err
 			}
 			slices.SortFunc(part.terms, rows.CompareTerms)
@@ -149,10 +157,11 @@ func (w *writer) settle(ctx context.Context, report func(done, all int)) error {
 	})
 	group.Go(func() error {
 		for part := range sorted {
-			if err := w.movePart(within, part); err != nil {
+			if err := w.movePart(within, &part); err != nil {
 				return err
 			}
 			report(part.part+1, parts)
+			spare <- part
 		}
 		return nil
 	})
@@ -169,25 +178,24 @@ func ofPart(p int) (first, last int64) {
 	return int64(p) << partShift, int64(p)<<partShift | (1<<partShift - 1)
 }
 
-// readPart reads what was put aside of one part.
-func (w *writer) readPart(ctx context.Context, p int) (settling, error) {
+// readPart reads what was put aside of a part.
+func (w *writer) readPart(ctx context.Context, part *settling) error {
 	const op = "sqlite.Finish"
-	part := settling{part: p}
-	first, last := ofPart(p)
+	first, last := ofPart(part.part)
 	found, err := w.file.Read.QueryContext(ctx, "select data from "+prefix(
 		w.number)+"load where id between ? and ? order by id", first, last)
 	if err != nil {
-		return part, sqlitefile.Classify(op, err)
+		return sqlitefile.Classify(op, err)
 	}
 	defer func() { _ = found.Close() }() // the error of the rows is told below
 	var data sql.RawBytes
 	for found.Next() {
 		if err := found.Scan(&data); err != nil {
-			return part, sqlitefile.Classify(op, err)
+			return sqlitefile.Classify(op, err)
 		}
-		if p >= termParts {
+		if part.part >= termParts {
 			if part.codings, err = unpackCodings(part.codings, data); err != nil {
-				return part, err
+				return err
 			}
 			continue
 		}
@@ -199,11 +207,11 @@ func (w *writer) readPart(ctx context.Context, p int) (settling, error) {
 			})
 		}
 	}
-	return part, sqlitefile.Classify(op, found.Err())
+	return sqlitefile.Classify(op, found.Err())
 }
 
 // movePart puts the rows of a part into their table and deletes what was put aside of it.
-func (w *writer) movePart(ctx context.Context, part settling) error {
+func (w *writer) movePart(ctx context.Context, part *settling) error {
 	if len(part.terms)+len(part.codings) == 0 {
 		return nil
 	}
