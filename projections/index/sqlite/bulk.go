@@ -8,7 +8,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"binnacle/events"
 	"binnacle/events/sqlitefile"
 	"binnacle/projections"
 	"binnacle/projections/index/keys"
@@ -40,8 +39,8 @@ type staging struct {
 	ledgers map[int64]struct{} // that have rows put aside
 	all     bool               // any ledger may have, since before this process
 	settles int
-	latest  *latest // nil: the index by id is there
-	packed  []byte  // of the commit in hand
+	latest  *rows.Latest // nil: the index by id is there
+	packed  []byte       // of the commit in hand
 }
 
 // part is where a term row is put aside: parts ascend with keys.
@@ -100,7 +99,7 @@ func (b *batch) putAside(r *rows.Rows) (now []rows.CodingRow) {
 			if r.Codings[end].Code == "" {
 				now = append(now, r.Codings[end])
 			} else {
-				b.staged.packed = packCoding(b.staged.packed, &r.Codings[end])
+				b.staged.packed = rows.PackCoding(b.staged.packed, &r.Codings[end])
 			}
 		}
 		if len(b.staged.packed) > 0 {
@@ -194,7 +193,7 @@ func (w *writer) readPart(ctx context.Context, part *settling) error {
 			return sqlitefile.Classify(op, err)
 		}
 		if part.part >= termParts {
-			if part.codings, err = unpackCodings(part.codings, data); err != nil {
+			if part.codings, err = rows.UnpackCodings(part.codings, data); err != nil {
 				return err
 			}
 			continue
@@ -226,43 +225,6 @@ func (w *writer) movePart(ctx context.Context, part *settling) error {
 		_, err := tx.ExecContext(ctx, "delete from "+prefix(w.number)+"load where id between ? and ?", first, last)
 		return err
 	})
-}
-
-// packCoding appends an entry of a dictionary.
-func packCoding(packed []byte, c *rows.CodingRow) []byte {
-	packed = binary.LittleEndian.AppendUint64(packed, uint64(c.Param))
-	packed = binary.LittleEndian.AppendUint64(packed, uint64(c.Key))
-	packed = append(binary.AppendUvarint(packed, uint64(len(c.Code))), c.Code...)
-	return append(binary.AppendUvarint(packed, uint64(len(c.System))), c.System...)
-}
-
-// unpackCodings appends the entries that packCoding has packed.
-func unpackCodings(list []rows.CodingRow, packed []byte) ([]rows.CodingRow, error) {
-	text := func() (text string, fits bool) {
-		length, n := binary.Uvarint(packed)
-		if n <= 0 || length > uint64(len(packed)-n) {
-			return "", false
-		}
-		text, packed = string(packed[n:n+int(length)]), packed[n+int(length):]
-		return text, true
-	}
-	for len(packed) > 0 {
-		fits := len(packed) > 16
-		if fits {
-			c := rows.CodingRow{Param: int64(binary.LittleEndian.Uint64(packed)),
-				Key: int64(binary.LittleEndian.Uint64(packed[8:]))}
-			packed = packed[16:]
-			if c.Code, fits = text(); fits {
-				c.System, fits = text()
-			}
-			list = append(list, c)
-		}
-		if !fits {
-			return nil, events.Errorf(events.Internal, "sqlite.Finish", "what was put aside while building can't be "+
-				"read; run binnacle rebuild --drop-building, and then binnacle rebuild")
-		}
-	}
-	return list, nil
 }
 
 // complete settles, makes the indexes that are missing, and puts nothing aside any more. To do it again is cheap.

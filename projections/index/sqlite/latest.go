@@ -8,84 +8,12 @@ import (
 	"binnacle/projections/index/rows"
 )
 
-// The index by type, id and number would take its rows in a random order. While a generation is built from nothing it is
-// therefore not there, and the writer remembers which version of each resource is the latest: all that a build asks,
+// The index by type, id and number would take its rows in a random order. While a generation is built from nothing it
+// is therefore not there, and the writer remembers which version of each resource is the latest: all that a build asks,
 // and all that the index would refuse. The index is made at the end, or as soon as that doesn't do any more.
 
-// latestBound is how many resources are remembered: 64 MiB.
-const latestBound = 3 << 20
-
-// latest holds the Sid of the latest version of each resource, by the resource's key. Two resources never share one:
-// whoever would be the second ends it, see follows.
-type latest struct {
-	slots []latestSlot // a power of two, at most three quarters used
-	used  int
-}
-
-type latestSlot struct{ resource, sid int64 } // sid 0: empty
-
-func newLatest() *latest { return &latest{slots: make([]latestSlot, 1<<10)} }
-
-// slot is where a resource is, or would be.
-func (l *latest) slot(resource int64) *latestSlot {
-	mask := len(l.slots) - 1
-	for i := int(resource) & mask; ; i = (i + 1) & mask {
-		if s := &l.slots[i]; s.sid == 0 || s.resource == resource {
-			return s
-		}
-	}
-}
-
-// sid is the latest version of a resource; 0: there is none.
-func (l *latest) sid(resource int64) int64 { return l.slot(resource).sid }
-
-func (l *latest) set(resource, sid int64) {
-	if 4*(l.used+1) > 3*len(l.slots) {
-		old := l.slots
-		l.slots = make([]latestSlot, 2*len(old))
-		for _, s := range old {
-			if s.sid != 0 {
-				*l.slot(s.resource) = s
-			}
-		}
-	}
-	s := l.slot(resource)
-	if s.sid == 0 {
-		l.used++
-	}
-	*s = latestSlot{resource, sid}
-}
-
-// follows tells whether each version supersedes the latest of its resource, and whether there is room for all. Else
-// only the index can tell what is right.
-func (l *latest) follows(versions []rows.VersionRow) bool {
-	if l.used+len(versions) > latestBound {
-		return false
-	}
-	within := make(map[int64]int64, len(versions))
-	for i := range versions {
-		v := &versions[i]
-		before, here := within[v.Resource]
-		if !here {
-			before = l.sid(v.Resource)
-		}
-		if before != v.Supersedes {
-			return false
-		}
-		within[v.Resource] = v.Sid
-	}
-	return true
-}
-
-// add remembers versions that were committed.
-func (l *latest) add(versions []rows.VersionRow) {
-	for i := range versions {
-		l.set(versions[i].Resource, versions[i].Sid)
-	}
-}
-
 // findLatest reads what an earlier process has committed; nil when the index is there, or more than can be remembered.
-func (w *writer) findLatest(ctx context.Context) (*latest, error) {
+func (w *writer) findLatest(ctx context.Context) (*rows.Latest, error) {
 	there, name := 0, prefix(w.number)+identity().name
 	if err := w.file.Write.QueryRowContext(ctx, "select count(*) from sqlite_schema where name = ?", name).Scan(
 		&there); err != nil || there != 0 {
@@ -96,13 +24,13 @@ func (w *writer) findLatest(ctx context.Context) (*latest, error) {
 		return nil, err
 	}
 	defer func() { _ = found.Close() }() // the error of the rows is told below
-	l := newLatest()
+	l := rows.NewLatest()
 	for found.Next() {
 		var resource, sid int64
 		if err := found.Scan(&resource, &sid); err != nil {
 			return nil, err
 		}
-		if l.set(resource, sid); l.used > latestBound {
+		if l.Set(resource, sid); l.Full() {
 			_ = found.Close() // it reads no more
 			return nil, w.createIndex(ctx, identity())
 		}
@@ -142,7 +70,7 @@ func (w *writer) remembered(ctx context.Context, wanted []projections.Key) ([]in
 	var h keys.Hasher
 	sids := make([]int64, len(wanted))
 	for i, k := range wanted {
-		sids[i] = w.staged.latest.sid(h.Resource(h.LedgerOf(k.Tenant, k.Type), k.ID))
+		sids[i] = w.staged.latest.Sid(h.Resource(h.LedgerOf(k.Tenant, k.Type), k.ID))
 	}
 	return sids, nil
 }

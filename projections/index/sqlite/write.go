@@ -76,7 +76,7 @@ func (w *writer) commit(ctx context.Context, c projections.Commit, allowed func(
 	}
 	w.maker.Committed()
 	if w.staged != nil && w.staged.latest != nil {
-		w.staged.latest.add(rows.Versions)
+		w.staged.latest.Add(rows.Versions)
 	}
 	return nil
 }
@@ -87,7 +87,7 @@ func (w *writer) rows(ctx context.Context, versions []projections.Row) (*rows.Ro
 		return w.maker.Rows(versions), nil
 	}
 	r := w.maker.Unsorted(versions)
-	if l := w.staged.latest; l == nil || l.follows(r.Versions) {
+	if l := w.staged.latest; l == nil || l.Follows(r.Versions) {
 		return r, nil
 	}
 	return r, sqlitefile.Classify("sqlite.Commit", w.identify(ctx))
