@@ -39,7 +39,10 @@ func (g *Generations) open(number int) *generation {
 		number:      number,
 		tables:      tables,
 		reads: reads.Reads{DB: reader{g.work, "postgres.Read", callTimeout}, Dialect: dialect{tables},
-			Referred: reads.NewReferred()},
+			Referred: reads.NewReferred(), Sort: func(ctx context.Context) {
+				// where it fails, by a missing right or otherwise, the look-up is only slower
+				_, _ = g.work.Exec(ctx, "select gin_clean_pending_list($1::regclass)", tables+"version_keys")
+			}},
 		audit:   reads.Reads{DB: reader{g.work, "postgres.Read", 0}, Dialect: dialect{tables}},
 		engine:  search.NewEngine(reader{g.sets, "postgres.Sets", 0}, g.bounds),
 		writers: map[int32]*writer{},

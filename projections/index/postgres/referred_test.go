@@ -56,3 +56,29 @@ func TestWhatAnotherNodeHasWrittenRefersToo(t *testing.T) {
 	sid++
 	wanted(0, 1)
 }
+
+// An index of keys on rows keeps what is new unsorted, and reads all of that for every key.
+func TestWhatIsUnsortedIsSortedBeforeManyKeysAreLookedUp(t *testing.T) {
+	g := open(t, config(t))
+	index, f := g.Live(), newFeeder(0)
+	unsorted := func() (pages int) {
+		t.Helper()
+		if err := g.work.QueryRow(t.Context(), "select gin_clean_pending_list($1::regclass)",
+			g.tables(1)+"version_keys").Scan(&pages); err != nil {
+			t.Fatal(err)
+		}
+		return pages
+	}
+	mustCommit(t, index, f.commit(40))
+	if unsorted() == 0 {
+		t.Fatal("a commit leaves nothing unsorted: the server's default is another one")
+	}
+	mustCommit(t, index, f.commit(40))
+	if _, err := index.Referrers(t.Context(), []projections.Key{{Tenant: "main", Type: "Practitioner", ID: "1"}},
+		map[string][]projections.Referrer{"Practitioner": {{Type: "Observation", Param: "performer"}}}); err != nil {
+		t.Fatal(err)
+	}
+	if pages := unsorted(); pages > 0 {
+		t.Errorf("%d pages were unsorted when the keys were looked up", pages)
+	}
+}

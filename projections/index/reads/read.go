@@ -17,6 +17,9 @@ type Reads struct {
 	DB       sql.DB
 	Dialect  sql.Dialect
 	Referred *Referred // of this generation; nil: nothing is remembered
+	// Sort is called before many keys are looked up on the rows of versions: what an index of them keeps unsorted would
+	// be read for each; nil: there is no such thing
+	Sort func(ctx context.Context)
 }
 
 func (r Reads) statement() *sql.Statement { return sql.NewStatement(r.Dialect) }

@@ -161,6 +161,9 @@ func (r Reads) currentReferences(ctx context.Context, a *askedReferrers) (more b
 	}
 	with := ""
 	if len(a.onRow) > 0 {
+		if r.Sort != nil {
+			r.Sort(ctx)
+		}
 		s.Most = referrersRead + 1
 		wanted := s.Arg(a.onRow) + "::bigint[]"
 		with = "with w as materialized (select w.sid from " + s.WithKeys(wanted, math.MaxInt64) + " w) "
