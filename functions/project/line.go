@@ -109,8 +109,9 @@ func (l *Line) load(ctx context.Context) error {
 }
 
 // Project decides records that come right after the state, and commits them in as many commits as their size asks for.
-// After each commit it calls told, on some goroutine. After an error whatever was committed stays; the records from the state on may be given again. A line that
-// works ahead returns while its last commit is in flight, and tells its failure in a later call or by crashed.
+// After each commit it calls told, on some goroutine. After an error whatever was committed stays; the records from the
+// state on may be given again. A line that works ahead returns while its last commit is in flight, and tells its
+// failure in a later call or by crashed.
 func (l *Line) Project(
 	ctx context.Context, records []events.RawRecord, told Told,
 ) error {
