@@ -112,9 +112,7 @@ func (l *Line) load(ctx context.Context) error {
 // After each commit it calls told, on some goroutine. After an error whatever was committed stays; the records from the
 // state on may be given again. A line that works ahead returns while its last commit is in flight, and tells its
 // failure in a later call or by crashed.
-func (l *Line) Project(
-	ctx context.Context, records []events.RawRecord, told Told,
-) error {
+func (l *Line) Project(ctx context.Context, records []events.RawRecord, told Told) error {
 	err := l.run(ctx, records, told)
 	if err != nil {
 		l.Forget()
@@ -123,9 +121,7 @@ func (l *Line) Project(
 	return err
 }
 
-func (l *Line) run(
-	ctx context.Context, records []events.RawRecord, told Told,
-) error {
+func (l *Line) run(ctx context.Context, records []events.RawRecord, told Told) error {
 	alone := 0 // records that are to be committed one by one
 	for len(records) > 0 {
 		items, err := l.take(ctx, records)

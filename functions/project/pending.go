@@ -219,9 +219,7 @@ type flight struct {
 }
 
 // commit writes blobs and everything else, after the commit before.
-func (l *Line) commit(
-	ctx context.Context, d *deciding, items []*item, told Told,
-) error {
+func (l *Line) commit(ctx context.Context, d *deciding, items []*item, told Told) error {
 	l.fetched, l.found, l.referred = nil, nil, nil
 	if err := l.land(); err != nil {
 		return err
