@@ -113,9 +113,13 @@ func Later(t, u time.Time) time.Time {
 
 // Rolled is the digest of a partition after some rows.
 func Rolled(ctx context.Context, digest events.Hash, rows []projections.Row) (events.Hash, error) {
+	const atOnce = 256
 	digests := make([]events.Hash, len(rows))
-	if err := Parallel(ctx, len(rows), func(n int) error {
-		digests[n] = rows[n].Digest()
+	if err := Parallel(ctx, (len(rows)+atOnce-1)/atOnce, func(n int) error {
+		var d projections.Digester
+		for i := n * atOnce; i < min((n+1)*atOnce, len(rows)); i++ {
+			digests[i] = d.Digest(&rows[i])
+		}
 		return nil
 	}); err != nil {
 		return digest, err

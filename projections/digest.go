@@ -15,17 +15,26 @@ import (
 // count, nor how often one comes. Posted is left out: older rows don't say it, and a rebuild that tells it must have
 // the same digest.
 func (r *Row) Digest() events.Hash {
-	// as a rule nothing beyond this memory and that of order is needed; every row that is written comes here
-	var said [4 << 10]byte
-	var order [64]*Term
-	b := appendText(said[:0], r.Tenant, r.Type, r.ID)
+	var d Digester
+	return d.Digest(r)
+}
+
+// Digester makes the digests of many rows in the same memory: every row that is written comes here.
+type Digester struct {
+	said  []byte
+	order []*Term
+}
+
+// Digest is [Row.Digest].
+func (d *Digester) Digest(r *Row) events.Hash {
+	b := appendText(d.said[:0], r.Tenant, r.Type, r.ID)
 	b = appendNumbers(b, r.Sid, r.Number, int64(r.Position.Partition), r.Position.Offset, int64(r.Change),
 		r.Time.UnixMilli(), r.Supersedes, r.MainDate)
 	b = append(b, r.Hash[:]...)
 	if r.Deleted {
 		b = append(b, 1)
 	}
-	terms := order[:0]
+	terms := d.order[:0]
 	for i := range r.Terms {
 		terms = append(terms, &r.Terms[i])
 	}
@@ -35,6 +44,7 @@ func (r *Row) Digest() events.Hash {
 			b = appendTerm(b, terms[i])
 		}
 	}
+	d.said, d.order = b, terms
 	return sha256.Sum256(b)
 }
 

@@ -6,7 +6,6 @@ import (
 	"runtime"
 	"strings"
 
-	"github.com/maypok86/otter/v2"
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/semaphore"
 
@@ -22,7 +21,6 @@ const (
 	applyCost    = 8_000         // cost of one commit; see cost
 	applyFlight  = 3 * applyCost // of the records that are read, prepared and committed at a time
 	applyCached  = 100_000       // current versions that are kept in memory, to know what an update supersedes
-	applyAhead   = 1             // batches of decisions that are read ahead of the records
 	applyKeys    = 2_000         // keys of one look-up
 )
 
@@ -45,7 +43,7 @@ type applier struct {
 	done      func(records int64) // told after each commit
 
 	state     projections.State
-	current   *otter.Cache[projections.Key, superseded]
+	current   latest
 	names     map[string]string   // tenants and types, each once
 	flight    *semaphore.Weighted // what the records cost that are in memory
 	unindexed int64               // versions whose terms could not be extracted
@@ -55,6 +53,25 @@ type applier struct {
 type superseded struct {
 	number, sid int64
 	deleted     bool
+}
+
+// latest remembers the latest versions of resources: at least of those that half of applyCached sets were about.
+type latest struct {
+	new, old map[projections.Key]superseded
+}
+
+func (l *latest) get(key projections.Key) (version superseded, have bool) {
+	if version, have = l.new[key]; !have {
+		version, have = l.old[key]
+	}
+	return version, have
+}
+
+func (l *latest) set(key projections.Key, version superseded) {
+	if l.new == nil || len(l.new) >= applyCached/2 {
+		l.new, l.old = make(map[projections.Key]superseded), l.new
+	}
+	l.new[key] = version
 }
 
 // applied is one record with its decision.
@@ -86,11 +103,10 @@ func (a *applier) run(ctx context.Context, source decisionSource, to int64) (err
 	if a.state.Next >= to {
 		return nil
 	}
-	a.current = otter.Must(&otter.Options[projections.Key, superseded]{MaximumSize: applyCached})
 	a.names, a.flight = make(map[string]string), semaphore.NewWeighted(applyFlight)
 	from := events.Position{Partition: a.partition, Offset: a.state.Next}
 	group, within := errgroup.WithContext(ctx)
-	decisions := make(chan []events.Decision, applyAhead)
+	decisions := make(chan []events.Decision)
 	group.Go(func() error {
 		defer close(decisions)
 		return source(within, from, to, func(batch []events.Decision) error { return give(within, decisions, batch) })
@@ -422,7 +438,7 @@ func (a *applier) supersede(ctx context.Context, rows []projections.Row, state *
 		if _, asked := before[key]; asked || rows[n].Number == 1 {
 			continue
 		}
-		version, have := a.current.GetIfPresent(key)
+		version, have := a.current.get(key)
 		if !have {
 			missing = append(missing, key)
 		}
@@ -452,7 +468,7 @@ func (a *applier) supersede(ctx context.Context, rows []projections.Row, state *
 		latest := superseded{row.Number, row.Sid, row.Deleted}
 		before[row.Key] = latest
 		// names are views of the record, which goes
-		a.current.Set(projections.Key{Tenant: a.name(row.Tenant), Type: a.name(row.Type), ID: strings.Clone(row.ID)},
+		a.current.set(projections.Key{Tenant: a.name(row.Tenant), Type: a.name(row.Type), ID: strings.Clone(row.ID)},
 			latest)
 	}
 	return nil
