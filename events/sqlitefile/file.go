@@ -16,7 +16,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -96,19 +95,19 @@ func OpenMemory(logger *slog.Logger) (*File, error) {
 
 func open(f *File) (*File, error) {
 	const op = "sqlitefile.Open"
+	libraryOnce()
 	writer := []string{
 		"busy_timeout(5000)", fmt.Sprintf("page_size(%d)", pageSize), "foreign_keys(0)", "wal_autocheckpoint(0)",
-		fmt.Sprintf("journal_size_limit(%d)", f.walBound), "cache_size(-16384)", "temp_store(MEMORY)", "synchronous(" + string(f.synchronous) + ")",
+		fmt.Sprintf("journal_size_limit(%d)", f.walBound), fmt.Sprintf("cache_size(%d)", writerPages), "temp_store(MEMORY)", "synchronous(" + string(f.synchronous) + ")",
 	}
-	reader := []string{"busy_timeout(5000)", "foreign_keys(0)", "cache_size(-4096)", "temp_store(MEMORY)", "query_only(1)"}
-	keeper := []string{"busy_timeout(0)", "wal_autocheckpoint(0)", "cache_size(-256)", "synchronous(" + string(f.synchronous) + ")"}
-	readers := min(max(4, 2*runtime.GOMAXPROCS(0)), 16)
+	reader := []string{"busy_timeout(5000)", "foreign_keys(0)", fmt.Sprintf("cache_size(%d)", readerPages), "temp_store(MEMORY)", "query_only(1)"}
+	keeper := []string{"busy_timeout(0)", "wal_autocheckpoint(0)", fmt.Sprintf("cache_size(%d)", keeperPages), "synchronous(" + string(f.synchronous) + ")"}
 	for _, pool := range []struct {
 		into    **sql.DB
 		pragmas []string
 		lock    string
 		size    int
-	}{{&f.Write, writer, "immediate", 1}, {&f.Read, reader, "deferred", readers}, {&f.keeper, keeper, "deferred", 1}} {
+	}{{&f.Write, writer, "immediate", 1}, {&f.Read, reader, "deferred", readers()}, {&f.keeper, keeper, "deferred", 1}} {
 		query := url.Values{"_pragma": pool.pragmas, "_txlock": {pool.lock}}
 		if pool.into == &f.Write {
 			vfs, err := writerVFS()

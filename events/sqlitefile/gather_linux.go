@@ -130,9 +130,6 @@ func writerVFS() (string, error) {
 	return gatheringName, nil
 }
 
-// at is what lies in C's memory.
-func at[T any](pointer uintptr) *T { return *(**T)(unsafe.Pointer(&pointer)) }
-
 func openGathered(tls *libc.TLS, _, name, file uintptr, flags int32, out uintptr) int32 {
 	own := at[sqlite3.Tsqlite3_vfs](gathering.own)
 	code := (*(*func(*libc.TLS, uintptr, uintptr, uintptr, int32, uintptr) int32)(method(&own.FxOpen)))(tls,
