@@ -24,9 +24,9 @@ func readers() int { return min(max(4, 2*runtime.GOMAXPROCS(0)), 16) }
 var libraryOnce = sync.OnceFunc(setUpLibrary) //nolint:gochecknoglobals // it is one for the process
 
 // setUpLibrary gives the library the memory for pages as one piece (SQLITE_CONFIG_PAGECACHE,
-// https://www.sqlite.org/malloc.html#_page_cache_memory). Each page, which is a little longer than a power of two, would
-// else take half as much again. When somebody else has used the library before, or there is no memory, all stays as it
-// was, and works.
+// https://www.sqlite.org/malloc.html#_page_cache_memory). Each page, which is a little longer than a power of two,
+// would else take half as much again. When somebody else has used the library before, or there is no memory, all stays
+// as it was, and works.
 func setUpLibrary() {
 	tls := libc.NewTLS()
 	defer tls.Close()
