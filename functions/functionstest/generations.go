@@ -22,6 +22,7 @@ type Generations struct {
 	Released                int
 	Finished                bool
 	Paused                  bool
+	Held                    *Index // the live one as it is when what a server holds back is committed; nil: nothing is
 }
 
 // NewGenerations begins with one that is live.
@@ -91,6 +92,9 @@ func (b building) Finish(_ context.Context, progress func(done, all int, step st
 }
 
 func (b building) Pause(context.Context, time.Duration) error {
+	if b.of.Held != nil {
+		b.of.Active, b.of.all[0], b.of.Held = b.of.Held, b.of.Held, nil
+	}
 	b.of.Paused = true
 	b.of.Active.Failing(func(method string) error {
 		if method == "Commit" {

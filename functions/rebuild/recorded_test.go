@@ -185,6 +185,19 @@ func TestAChangedMeaningDoesNotRewriteHistory(t *testing.T) {
 			}
 		})
 	}
+	t.Run("decided and not committed before a pause", func(t *testing.T) {
+		g := functionstest.NewGenerations(functionstest.NewIndex(), functionstest.Catalog().Digest())
+		g.Held = n.Index
+		run := functionstest.RebuildOf(n, g, nil)
+		run.Dialects = functionstest.DialectsOf(changed)
+		summary, err := run.Handle(t.Context(), functionstest.NoProgress)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, want := history(g.Active), history(n.Index); !summary.Switched || got != want {
+			t.Errorf("history was rewritten: %s", functionstest.FirstDifference(got, want))
+		}
+	})
 	t.Run("decided again it would be another one", func(t *testing.T) {
 		x := functionstest.NewIndex()
 		g := functionstest.NewGenerations(x, changed.Digest()) // an empty live generation, no feed

@@ -154,21 +154,41 @@ func (r *rebuilding) standsStill(ctx context.Context, before map[int32]goal) (ma
 		return nil, events.Wrap(events.Transient, "rebuild.Index", ctx.Err(), "the rebuild was stopped")
 	}
 	goals, err := r.goals(ctx, true)
-	if err != nil {
+	if err != nil || moved(before, goals) {
 		return nil, err
 	}
-	for partition, g := range goals {
-		if g.live.Next != before[partition].live.Next {
-			return nil, nil
-		}
+	// A server may have decided more than the live generation shows, and not committed it yet. A pause begins when it
+	// has.
+	if err := r.building.Pause(ctx, rebuildPause); err != nil {
+		return nil, err
+	}
+	goals, err = r.goals(ctx, true)
+	if resumed := r.building.Resume(ctx); err == nil {
+		err = resumed
+	}
+	if err != nil || moved(before, goals) {
+		return nil, err
 	}
 	return goals, nil
+}
+
+// moved tells whether the live generation or the feed has gone on.
+func moved(before, now map[int32]goal) bool {
+	for partition, g := range now {
+		if g.live.Next != before[partition].live.Next || g.recorded != before[partition].recorded {
+			return true
+		}
+	}
+	return false
 }
 
 // takeOver makes commits to the live generation wait, reads what is missing, and switches.
 func (r *rebuilding) takeOver(ctx context.Context) error {
 	for attempt := 1; ; attempt++ {
 		r.tell("switching", 0, 1)
+		if err := r.building.Pause(ctx, rebuildPause); err != nil {
+			return err
+		}
 		paused := time.Now()
 		err := r.takeOverOnce(ctx)
 		r.summary.Paused += time.Since(paused)
@@ -185,10 +205,8 @@ func (r *rebuilding) takeOver(ctx context.Context) error {
 	}
 }
 
+// takeOverOnce reads what is missing within a pause, and switches.
 func (r *rebuilding) takeOverOnce(ctx context.Context) error {
-	if err := r.building.Pause(ctx, rebuildPause); err != nil {
-		return err
-	}
 	goals, err := r.goals(ctx, false)
 	if err != nil {
 		return err
