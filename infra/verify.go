@@ -67,7 +67,7 @@ func verifyStorage(ctx context.Context, p *parts.Parts, options verify.Options, 
 	}
 	// Bound: the terms of a generation of other definitions, should one become live meanwhile, are never compared with
 	// those of this one.
-	run := &verify.Storage{Log: p.Log, Index: p.Generations.Bound(live.Catalog), Blobs: p.Blobs, Dialects: dialects, OtherReading: due.Reading}
+	run := &verify.Storage{Log: p.Log, Index: p.Generations.Bound(live.Catalog), Blobs: p.Blobs, Dialects: dialects, OtherReading: due.Reading, Held: p.Held}
 	report, err := run.Handle(ctx, options, bar.Set)
 	if err == nil {
 		bar.Set(report.Versions, report.Versions)

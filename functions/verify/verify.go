@@ -29,6 +29,8 @@ const (
 	problemsTold = 100 // problems that are told one by one
 	reportEvery  = 250 * time.Millisecond
 	patience     = time.Second // without progress of a projector that is behind
+	// the same when a server has decided more and holds the commits back, which it does for ten seconds at the most
+	heldPatience = 15 * time.Second
 )
 
 // Storage is what is compared: what happened with what is, log ↔ index ↔ blobs.
@@ -37,6 +39,9 @@ type Storage struct {
 	Index    projections.Index
 	Blobs    projections.Blobs
 	Dialects *projections.Dialects // that the index was made with
+
+	// tells whether a server that runs has decided records and holds their commits back; nil: none does so
+	Held func() (bool, error)
 
 	// OtherReading: the definitions are those that the index was made with, but the program that made it extracted
 	// other terms from them. Then terms are not compared.
@@ -126,7 +131,7 @@ func (v *verifying) problem(format string, args ...any) {
 
 // partitions compares the places, then reads the versions of each.
 func (v *verifying) partitions(ctx context.Context) error {
-	wanted, states, err := v.settled(ctx)
+	wanted, states, held, err := v.settled(ctx)
 	if err != nil {
 		return err
 	}
@@ -159,6 +164,10 @@ func (v *verifying) partitions(ctx context.Context) error {
 		case state.Next < end.First && end.First < end.Next:
 			v.problem("partition %d: the log begins at offset %d, but the projector is at %d: records are lost",
 				end.Partition, end.First, state.Next)
+		case state.Next < wanted[end.Partition] && held:
+			v.problem("partition %d: %d records of the log are not in the index, although a server has decided some and "+
+				"should have committed them: see that it runs, then verify again", end.Partition,
+				wanted[end.Partition]-state.Next)
 		case state.Next < wanted[end.Partition]:
 			v.problem("partition %d: %d records of the log are not projected yet; if no server is running start one, "+
 				"then verify again", end.Partition, wanted[end.Partition]-state.Next)
@@ -211,13 +220,14 @@ func (v *verifying) audit(audit projections.Audit) {
 }
 
 // settled gives the ends that the log has now and the states of an index that has reached them, or that makes no
-// progress for a while: a server that writes meanwhile is always a few records behind.
+// progress for a while: a server that writes meanwhile is always a few records behind. It tells whether a server still
+// holds commits back then.
 func (v *verifying) settled(
 	ctx context.Context,
-) (wanted map[int32]int64, states map[int32]projections.State, err error) {
+) (wanted map[int32]int64, states map[int32]projections.State, held bool, err error) {
 	ends, err := v.Log.Ends(ctx)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, false, err
 	}
 	wanted = make(map[int32]int64, len(ends))
 	for _, end := range ends {
@@ -226,7 +236,7 @@ func (v *verifying) settled(
 	before := int64(-1)
 	for progress := time.Now(); ; {
 		if states, err = v.Index.Partitions(ctx); err != nil {
-			return nil, nil, err
+			return nil, nil, false, err
 		}
 		missing := int64(0)
 		for partition, next := range wanted {
@@ -235,15 +245,27 @@ func (v *verifying) settled(
 		if missing != before {
 			before, progress = missing, time.Now()
 		}
-		if missing == 0 || time.Since(progress) > patience {
-			return wanted, states, nil
+		if missing == 0 {
+			return wanted, states, false, nil
+		}
+		if stood := time.Since(progress); stood > patience {
+			if held, err = v.held(); err != nil || !held || stood > heldPatience {
+				return wanted, states, held, err
+			}
 		}
 		select {
 		case <-time.After(20 * time.Millisecond):
 		case <-ctx.Done():
-			return nil, nil, ctx.Err()
+			return nil, nil, false, ctx.Err()
 		}
 	}
+}
+
+func (v *verifying) held() (bool, error) {
+	if v.Held == nil {
+		return false, nil
+	}
+	return v.Held()
 }
 
 // versions reads all versions of a partition up to a state and has their contents and terms checked.

@@ -285,6 +285,14 @@ func (p *Parts) Reader(index projections.Index) projections.Reader {
 	return current.New(index, current.Config{Lanes: runtime.GOMAXPROCS(0), Partitions: p.Partitions, Bytes: versionCache})
 }
 
+// Held tells whether some process holds commits to the index back: then it lacks what was decided.
+func (p *Parts) Held() (bool, error) {
+	if index, is := p.Generations.(interface{ Held() (bool, error) }); is {
+		return index.Held()
+	}
+	return false, nil
+}
+
 // Close closes the drivers, the last opened first.
 func (p *Parts) Close() {
 	for i := len(p.closers) - 1; i >= 0; i-- {

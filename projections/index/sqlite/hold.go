@@ -100,6 +100,23 @@ func (h *holds) close() {
 	h.held, h.still = nil, nil
 }
 
+// Held tells whether some process holds commits back: then the index lacks what it has acknowledged.
+func (g *Generations) Held() (bool, error) {
+	file, err := os.Open(g.file.Path() + heldSuffix)
+	if errors.Is(err, os.ErrNotExist) {
+		return false, nil // nobody ever did here
+	}
+	if err != nil {
+		return false, events.Wrap(events.Transient, "sqlite.Held", err, "the file beside the index can't be read")
+	}
+	defer func() { _ = file.Close() }() // and with it the lock, should nobody else have it
+	free, err := locked(file, syscall.LOCK_EX)
+	if err != nil {
+		return false, events.Wrap(events.Transient, "sqlite.Held", err, "the file beside the index can't be locked")
+	}
+	return !free, nil
+}
+
 // locked tries to take a lock.
 func locked(file *os.File, kind int) (bool, error) {
 	err := syscall.Flock(int(file.Fd()), kind|syscall.LOCK_NB)
