@@ -182,7 +182,8 @@ func moved(before, now map[int32]goal) bool {
 	return false
 }
 
-// takeOver makes commits to the live generation wait, reads what is missing, and switches.
+// takeOver makes commits to the live generation wait, reads what is missing, and switches. To get the pause can take a
+// moment, in which commits go on.
 func (r *rebuilding) takeOver(ctx context.Context) error {
 	for attempt := 1; ; attempt++ {
 		r.tell("switching", 0, 1)
