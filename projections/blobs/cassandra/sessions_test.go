@@ -159,7 +159,7 @@ func TestANodeThatIsThereAgainWhileItIsTakenForGoneIsFound(t *testing.T) {
 		}
 	}
 	l.mend()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	for ask() != nil {
 		if ctx.Err() != nil {
