@@ -34,7 +34,7 @@ func TestWhatIsAcknowledgedAndNotCommittedSurvivesEveryEnd(t *testing.T) {
 		t.Run(c.variant+" "+c.within, func(t *testing.T) {
 			r := dice(t)
 			i := newInstallation(t, plain, c.variant, addresses(t, c.variant))
-			i.env = append(i.env, "BINNACLE_COMMIT_WITHIN="+c.within)
+			i.env = append(i.env, envCommitWithin+"="+c.within)
 			address := freeAddress(t)
 			n := i.launch(address)
 			n.awaitReady(bound)
@@ -112,6 +112,51 @@ func TestWhatIsAcknowledgedAndNotCommittedSurvivesEveryEnd(t *testing.T) {
 			for _, a := range authors {
 				a.checked = 0 // all keys once more
 				a.check(n)
+			}
+			i.run("verify", "--deep")
+		})
+	}
+}
+
+func TestANodeThatHoldsCommitsBackStaysLinearizableWhileItIsKilled(t *testing.T) {
+	for _, within := range []string{"10s", "1ms"} {
+		t.Run(within, func(t *testing.T) {
+			r := dice(t)
+			i := newInstallation(t, plain, "standalone", nil)
+			i.env = append(i.env, envCommitWithin+"="+within)
+			f := launchFleet(i, 1)
+			stop := make(chan struct{})
+			var clients sync.WaitGroup
+			acknowledged := newLedger()
+			clients.Go(func() { acknowledged.write(f.any, 0, stop) })
+			seen := newHistory()
+			for k := range 6 {
+				choices := rand.New(rand.NewPCG(r.Uint64(), uint64(k)))
+				clients.Go(func() { operate(f, seen, k, choices, stop) })
+			}
+			faults := []fault{f.killed(0), f.stopped(0), f.killed(0)}
+			for range 2 * rounds(t) {
+				for _, fault := range faults {
+					time.Sleep(time.Duration(r.IntN(1000)) * time.Millisecond)
+					end, err := fault.begin()
+					if err != nil {
+						t.Fatalf("%s: %v", fault.name, err)
+					}
+					time.Sleep(time.Duration(r.IntN(1500)) * time.Millisecond)
+					if err := end(); err != nil {
+						t.Fatalf("the end of %s: %v", fault.name, err)
+					}
+					f.awaitWrites(t, acknowledged)
+				}
+			}
+			close(stop)
+			clients.Wait()
+			seen.check(t, i.evidence)
+			n := f.node(0)
+			want := map[string]int{}
+			acknowledged.check(t, n, want)
+			if got := total(t, n, "Basic"); got != want["Basic"] {
+				t.Errorf("%d resources are there, %d were acknowledged", got, want["Basic"])
 			}
 			i.run("verify", "--deep")
 		})

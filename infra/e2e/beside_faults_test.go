@@ -24,7 +24,7 @@ import (
 func holding(t *testing.T, flags ...string) (*installation, *node) {
 	t.Helper()
 	i := newInstallation(t, plain, "standalone", nil)
-	i.env = append(i.env, "BINNACLE_COMMIT_WITHIN=10s")
+	i.env = append(i.env, envCommitWithin+"=10s")
 	return i, i.start(flags...)
 }
 

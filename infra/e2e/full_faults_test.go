@@ -87,11 +87,17 @@ func (i *installation) leave(t *testing.T, n *node) {
 }
 
 func TestADiskThatIsFullRefusesWritesAndLosesNothing(t *testing.T) {
-	for name, disk := range map[string]func(*testing.T, *installation) smallDisk{"a file system with no room": mounted, "a limit on files": limited} {
-		t.Run(name, func(t *testing.T) {
+	for _, c := range []struct {
+		name, within string // how long commits wait
+		disk         func(*testing.T, *installation) smallDisk
+	}{
+		{"a file system with no room", "250ms", mounted}, {"a limit on files", "250ms", limited},
+		{"a file system with no room while commits wait", "10s", mounted}, {"a limit on files while commits wait", "10s", limited},
+	} {
+		t.Run(c.name, func(t *testing.T) {
 			i := newInstallation(t, plain, "standalone", nil)
-			i.env = append(i.env, "BINNACLE_OUTCOME_WAIT=3s")
-			d := disk(t, i)
+			i.env = append(i.env, "BINNACLE_OUTCOME_WAIT=3s", envCommitWithin+"="+c.within)
+			d := c.disk(t, i)
 			n := d.n
 			padding := strings.Repeat("x", 40<<10)
 			statuses := map[string]int{} // of each resource's one write
@@ -158,6 +164,7 @@ func TestADiskThatIsFullRefusesWritesAndLosesNothing(t *testing.T) {
 					t.Errorf("the write of %s was answered %d; with room again its read gives %d, %v, want %d", id, status, r.status, err, want)
 				}
 			}
+			total(t, n, "Patient") // nothing waits any more: no server is there when the files are verified
 			if i.wrapper != nil {
 				i.leave(t, n)
 			} else {

@@ -94,6 +94,9 @@ func newInstallation(t *testing.T, built func() (string, error), variant string,
 	i := &installation{t: t, binary: binary, evidence: evidence(t), env: append([]string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "BINNACLE_VARIANT=" + variant, "BINNACLE_DATA=" + t.TempDir(),
 		"BINNACLE_KAFKA_TOPIC=" + name, "BINNACLE_CASSANDRA_KEYSPACE=" + name, "BINNACLE_POSTGRES_SCHEMA=" + name, "GORACE=halt_on_error=1"}, servers...)}
+	if within := os.Getenv(envCommitWithin); within != "" {
+		i.env = append(i.env, envCommitWithin+"="+within)
+	}
 	if variant == "replica" || variant == "distributed" {
 		t.Cleanup(func() {
 			if out, err := i.command(context.Background(), "drop", "--yes").CombinedOutput(); err != nil {
@@ -103,6 +106,9 @@ func newInstallation(t *testing.T, built func() (string, error), variant string,
 	}
 	return i
 }
+
+// envCommitWithin is the variable of --commit-within: set for the tests it is so for the nodes that they start.
+const envCommitWithin = "BINNACLE_COMMIT_WITHIN"
 
 func (i *installation) command(ctx context.Context, args ...string) *exec.Cmd {
 	args = slices.Concat(i.wrapper, []string{i.binary}, args)

@@ -45,8 +45,8 @@ const (
 	soloBytes = 1 << 20
 
 	retryFirst = 50 * time.Millisecond // after a commit that failed because the store is away; it doubles
-	retryMost  = 2 * time.Second
-	closeBound = 10 * time.Second // of the last commits
+	retryMost  = time.Second / 2       // sooner than the log takes more when the disk is full (sqlitefile)
+	closeBound = 10 * time.Second      // of the last commits
 )
 
 // Generations are those of an index whose commits wait.
