@@ -8,6 +8,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -45,12 +46,13 @@ func TestWhatIsAcknowledgedAndNotCommittedSurvivesEveryEnd(t *testing.T) {
 			between := 0 // kills between acknowledgement and commit
 			for round := range kills * rounds(t) {
 				var writers sync.WaitGroup
+				var enough atomic.Bool
 				for k, a := range authors[1:] {
 					looks := rand.New(rand.NewPCG(r.Uint64(), uint64(k)))
 					writers.Go(func() {
 						for range 200 {
 							a.write(n.base, 1)
-							if a.unsettled() {
+							if a.unsettled() || enough.Load() {
 								return
 							}
 							if round%2 == 0 && looks.IntN(4) == 0 {
@@ -60,7 +62,15 @@ func TestWhatIsAcknowledgedAndNotCommittedSurvivesEveryEnd(t *testing.T) {
 					})
 				}
 				time.Sleep(time.Duration(r.IntN(400)) * time.Millisecond)
-				authors[0].write(n.base, 1+r.IntN(stepsOfRound))
+				if round%2 == 0 {
+					authors[0].write(n.base, 1+r.IntN(stepsOfRound))
+				} else { // the last two writes are creates, when nobody has looked at anything for a moment
+					enough.Store(true)
+					writers.Wait()
+					authors[0].write(n.base, stepsOfRound-1-len(authors[0].asked)%stepsOfRound)
+					time.Sleep(200 * time.Millisecond)
+					authors[0].write(n.base, 2)
+				}
 				switch round % 5 {
 				case 3: // it stands still, goes on, and is killed
 					if err := n.command.Process.Signal(syscall.SIGSTOP); err != nil {
@@ -94,8 +104,8 @@ func TestWhatIsAcknowledgedAndNotCommittedSurvivesEveryEnd(t *testing.T) {
 			}
 			want := counted(authors)
 			t.Logf("%d of %d ends were between append and commit; there are %v", between, kills*rounds(t), want)
-			if c.within == "10s" && between == 0 {
-				t.Errorf("no kill was between acknowledgement and commit: nothing was shown")
+			if c.within == "10s" && between < kills/3 {
+				t.Errorf("hardly a kill was between acknowledgement and commit: little was shown")
 			}
 			for kind, count := range want {
 				if got := total(t, n, kind); got != count {
