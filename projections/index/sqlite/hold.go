@@ -52,10 +52,7 @@ func (h *holds) begin() (bool, error) {
 		}
 	}
 	// looked at with the other lock in hand: a builder that comes later finds that
-	free, err := locked(h.still, syscall.LOCK_SH)
-	if err == nil && free {
-		err = syscall.Flock(int(h.still.Fd()), syscall.LOCK_UN)
-	}
+	free, err := h.free()
 	if err == nil && free {
 		h.count++
 		return true, nil
@@ -64,6 +61,26 @@ func (h *holds) begin() (bool, error) {
 		_ = syscall.Flock(int(h.held.Fd()), syscall.LOCK_UN) // the error to tell is the one before
 	}
 	return false, err
+}
+
+// free tells whether nobody asks for stillness; the caller holds mu.
+func (h *holds) free() (bool, error) {
+	free, err := locked(h.still, syscall.LOCK_SH)
+	if err == nil && free {
+		err = syscall.Flock(int(h.still.Fd()), syscall.LOCK_UN)
+	}
+	return free, err
+}
+
+// awaited tells whether somebody waits until nothing is held.
+func (h *holds) awaited() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.count == 0 {
+		return false
+	}
+	free, err := h.free()
+	return err == nil && !free
 }
 
 // end holds one thing less.
@@ -187,6 +204,9 @@ func (l *live) Hold(
 	}
 	return state, generation, sync.OnceFunc(l.holds.end), nil
 }
+
+// Awaited tells whether somebody waits until nothing is held.
+func (l *live) Awaited() bool { return l.holds.awaited() }
 
 // stands tells where a partition stands in the generation that its last State came from, unless that is not live.
 func (l *live) stands(ctx context.Context, partition int32) (projections.State, int, error) {

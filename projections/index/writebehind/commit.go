@@ -18,7 +18,7 @@ func (x *front) Commit(ctx context.Context, c projections.Commit) error {
 	x.all.mu.Unlock()
 	p.committing.Lock()
 	defer p.committing.Unlock()
-	if x.holder == nil || !mayWait(&c) {
+	if x.holder == nil || !mayWait(&c) || x.holder.Awaited() {
 		return x.through(ctx, p, c)
 	}
 	for {

@@ -163,6 +163,8 @@ type refusingIndex struct {
 	all *refusing
 }
 
+func (x *refusingIndex) Awaited() bool { return x.Index.(writebehind.Holder).Awaited() }
+
 func (x *refusingIndex) Hold(ctx context.Context, partition int32) (projections.State, int, func(), error) {
 	return x.Index.(writebehind.Holder).Hold(ctx, partition)
 }

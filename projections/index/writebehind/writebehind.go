@@ -26,6 +26,9 @@ type Holder interface {
 	// Hold promises that the partition stands as the state says, and that nobody moves it on and no other generation
 	// becomes live, until release is called. Kind Conflict: as of Commit. Kind Transient: no commit may wait now.
 	Hold(ctx context.Context, partition int32) (state projections.State, generation int, release func(), err error)
+
+	// Awaited tells whether somebody waits until no commit waits. It costs little, and is asked with each commit.
+	Awaited() bool
 }
 
 // Config says how long commits wait. A commit waits for whatever comes first.
