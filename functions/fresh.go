@@ -18,7 +18,7 @@ const freshIDs = 1 << 13
 // nobody else can have decided it. If somebody has, the index stands at another place than the one expected, and
 // nothing that was decided here is committed.
 //
-// A nil Fresh knows no id as fresh. Its methods are safe for concurrent use.
+// Take and Forget of a nil Fresh know no id as fresh. Its methods are safe for concurrent use.
 type Fresh struct {
 	mu         sync.Mutex
 	young, old map[string]struct{}

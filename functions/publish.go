@@ -30,10 +30,10 @@ type Decided interface {
 	Decisions(ctx context.Context, from events.Position, limit int) ([]events.Decision, error)
 }
 
-// Publish brings the decisions of a live index to the feed. The index is the outbox: what was decided stands there in
-// the transaction that made it take effect, in the order of the log, and the feed tells how far it has come. So
-// whatever happens between a commit and its publication, the next process goes on where the feed ends; and two that
-// publish the same leave each decision once.
+// Publish brings the decisions of a live index to the feed. The index is the outbox for what this process does not have
+// in memory: what was decided stands there in the transaction that made it take effect, in the order of the log, and
+// the feed tells how far it has come. So whatever happens between a commit and its publication, the next process goes
+// on where the feed ends; and two that publish the same leave each decision once.
 //
 // It publishes the partitions that [project.Projector] tells it of: those that this process projects. Fields must be
 // set before the first call and stay as they are.

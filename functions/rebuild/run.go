@@ -186,10 +186,11 @@ func moved(before, now map[int32]goal) bool {
 // moment, in which commits go on.
 func (r *rebuilding) takeOver(ctx context.Context) error {
 	for attempt := 1; ; attempt++ {
-		r.tell("switching", 0, 1)
+		r.tell("waiting for what servers hold back", 0, 0)
 		if err := r.building.Pause(ctx, rebuildPause); err != nil {
 			return err
 		}
+		r.tell("switching", 0, 1)
 		paused := time.Now()
 		err := r.takeOverOnce(ctx)
 		r.summary.Paused += time.Since(paused)

@@ -78,6 +78,14 @@ func (n *Node) checkProjector(ctx context.Context) (map[string]any, error) {
 	if trouble != nil {
 		detail["trouble"] = trouble.Text
 	}
+	refused, why := n.Refused()
+	switch {
+	case why == nil || time.Since(refused) < troublePatience:
+	case time.Since(refused) > projectorStall:
+		return detail, events.Wrap(events.Transient, "infra.health", why, "the index has not taken what was acknowledged for %s, and what that concerns can't be read", time.Since(refused).Round(time.Second))
+	default:
+		detail["trouble"] = "the index does not take what was acknowledged; it is tried again, and what that concerns can't be read until then"
+	}
 	switch {
 	case seconds > projectorStall && trouble != nil:
 		return detail, events.Wrap(events.Transient, "infra.health", trouble, "the projector is %d events and %s behind; %s", lag, seconds.Round(time.Second), trouble.Text)

@@ -280,6 +280,14 @@ func (p *Parts) Projecting(catalog string) projections.Index {
 	return p.Generations.Bound(catalog)
 }
 
+// Refused tells why the index takes nothing of what was acknowledged, and since when; nil: it does.
+func (p *Parts) Refused() (since time.Time, err error) {
+	if p.behind == nil {
+		return time.Time{}, nil
+	}
+	return p.behind.Refused()
+}
+
 // Reader is an index as the doors read it: a query for each core, shared by those who ask at once.
 func (p *Parts) Reader(index projections.Index) projections.Reader {
 	return current.New(index, current.Config{Lanes: runtime.GOMAXPROCS(0), Partitions: p.Partitions, Bytes: versionCache})

@@ -14,10 +14,9 @@ import (
 )
 
 // Commits may wait in the memory of the one process that makes them (package writebehind). A builder that is about to
-// compare a generation with the live one, and to switch, must not do it while some wait. Two small files beside the
-// index tell them of each other, by locks that the operating system takes away from a process that dies, and that one
-// which is stopped keeps: who holds commits back shares the lock of the one, and a builder has the lock of the other
-// for as long as nothing may be held.
+// compare a generation with the live one, and to switch, must not do it while some wait. Two small files tell them of
+// each other. Who holds commits back shares the lock of "-held". A builder has that of "-still" for as long as nothing
+// may be held. The operating system frees the locks of a process that dies, and not those of one that is stopped.
 const (
 	heldSuffix  = "-held"  // shared by those who hold commits back
 	stillSuffix = "-still" // of the builder for whom nothing may be held
@@ -43,6 +42,9 @@ type holds struct {
 func (h *holds) begin() (bool, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if h.count == 0 && !h.inPlace() {
+		h.shut()
+	}
 	if err := h.open(); err != nil {
 		return false, err
 	}
@@ -105,10 +107,33 @@ func (h *holds) open() (err error) {
 	return err
 }
 
+// inPlace tells whether the files that are open are those at their paths: others see locks on those alone. The caller
+// holds mu.
+func (h *holds) inPlace() bool {
+	for file, suffix := range map[*os.File]string{h.held: heldSuffix, h.still: stillSuffix} {
+		if file == nil {
+			return false
+		}
+		own, err := file.Stat()
+		if err != nil {
+			return false
+		}
+		if there, err := os.Stat(h.path + suffix); err != nil || !os.SameFile(own, there) {
+			return false
+		}
+	}
+	return true
+}
+
 // close gives up the files, and with them the locks.
 func (h *holds) close() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.shut()
+}
+
+// shut closes the files; the caller holds mu.
+func (h *holds) shut() {
 	for _, file := range []*os.File{h.held, h.still} {
 		if file != nil {
 			_ = file.Close() // nothing was written
@@ -151,20 +176,25 @@ func stillness(ctx context.Context, path string) (*os.File, error) {
 		return nil, events.Wrap(events.Transient, op, err, "the file beside the index can't be made")
 	}
 	held, err := os.OpenFile(path+heldSuffix, os.O_CREATE|os.O_RDWR, 0o644)
-	if err == nil {
-		defer func() { _ = held.Close() }() // nobody begins to hold any more: its lock has done what it is for
-		bounded, cancel := context.WithTimeout(ctx, stillWait)
-		defer cancel()
-		if err = waitForLock(bounded, still); err == nil {
-			err = waitForLock(bounded, held)
-		}
-	}
 	if err != nil {
 		_ = still.Close() // nothing was written
-		return nil, events.Wrap(events.Transient, op, err, "the server that uses the index has acknowledged changes "+
-			"that it has not committed to it; see that it runs, and try again")
+		return nil, events.Wrap(events.Transient, op, err, "the file beside the index can't be made")
 	}
-	return still, nil
+	defer func() { _ = held.Close() }() // nobody begins to hold any more: its lock has done what it is for
+	bounded, cancel := context.WithTimeout(ctx, stillWait)
+	defer cancel()
+	if err = waitForLock(bounded, still); err == nil {
+		err = waitForLock(bounded, held)
+	}
+	if err == nil {
+		return still, nil
+	}
+	_ = still.Close() // nothing was written
+	if ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
+		return nil, events.Wrap(events.Transient, op, err, "the files beside the index could not be locked")
+	}
+	return nil, events.Wrap(events.Transient, op, err, "a server has acknowledged changes that it has not committed to "+
+		"the index for %s; see that it runs, and try again", stillWait)
 }
 
 func waitForLock(ctx context.Context, file *os.File) error {

@@ -41,7 +41,7 @@ func (x *front) Commit(ctx context.Context, c projections.Commit) error {
 		if err != nil {
 			return err
 		}
-		if begun, err := x.start(p, newHold(x.Index, p.number, state, generation, release), c, landed); begun || err != nil {
+		if begun, err := x.begin(p, newHold(x.Index, p.number, state, generation, release), c, landed); begun || err != nil {
 			return err
 		}
 	}
@@ -76,9 +76,9 @@ func (x *front) join(p *partition, c projections.Commit) (way, int, error) {
 	return joined, 0, g.take(p, h, c)
 }
 
-// start makes a commit the first that waits; false: it has to be tried anew, because a hold has landed since so many
-// had, and the state of this one may be that before.
-func (x *front) start(p *partition, h *hold, c projections.Commit, landed int) (begun bool, err error) {
+// begin makes a commit the first that waits. false: another hold has landed since so many had, and the state of this
+// one may be that before; try again.
+func (x *front) begin(p *partition, h *hold, c projections.Commit, landed int) (begun bool, err error) {
 	g := x.all
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -203,6 +203,7 @@ func (g *Generations) commit(p *partition, h *hold) {
 		}
 		first := h.err == nil
 		if h.err = err; first {
+			h.away = time.Now()
 			close(h.tried)
 		}
 		g.mu.Unlock()

@@ -31,6 +31,7 @@ type hold struct {
 	tried chan struct{} // closed when the index has refused it for now; it is tried again
 	done  chan struct{} // closed when it is in the index, or never will be
 	err   error         // why it was refused; guarded by Generations.mu
+	away  time.Time     // since when
 }
 
 func newHold(

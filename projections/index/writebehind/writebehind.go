@@ -6,7 +6,7 @@
 // It is for an index that no other process commits to: see [Holder]. What may not wait goes through at once: many rows
 // and large contents, which are better off in commits of their own, and what is rare, as records in quarantine.
 //
-// It serves write-behind caching as the field knows it, with the log as the durable part.
+// This is write-behind caching, and the log is what is durable.
 package writebehind
 
 import (
@@ -27,7 +27,7 @@ type Holder interface {
 	// becomes live, until release is called. Kind Conflict: as of Commit. Kind Transient: no commit may wait now.
 	Hold(ctx context.Context, partition int32) (state projections.State, generation int, release func(), err error)
 
-	// Awaited tells whether somebody waits until no commit waits. It costs little, and is asked with each commit.
+	// Awaited tells whether a builder waits for holds to end. It costs little, and is asked with each commit.
 	Awaited() bool
 }
 
@@ -43,7 +43,7 @@ const (
 	defaultRows  = 400
 	defaultBytes = 4 << 20
 
-	// soloRows and soloBytes are from which size on a commit doesn't wait: it is large enough to be worth its own.
+	// soloRows and soloBytes are the size above which a commit doesn't wait: it is large enough to be worth its own.
 	soloRows  = 100
 	soloBytes = 1 << 20
 
@@ -198,6 +198,18 @@ func (g *Generations) Close() error {
 	g.mu.Unlock()
 	g.running.Wait()
 	return g.Generations.Close()
+}
+
+// Refused tells why the index takes nothing that was acknowledged, and since when; nil: it does.
+func (g *Generations) Refused() (since time.Time, err error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, p := range g.partitions {
+		if h := p.flushing; h != nil && h.err != nil {
+			return h.away, h.err
+		}
+	}
+	return time.Time{}, nil
 }
 
 // of returns a partition; the caller holds mu.
