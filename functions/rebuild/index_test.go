@@ -43,7 +43,8 @@ func TestARebuildMakesTheSameGeneration(t *testing.T) {
 		t.Errorf("the last progress was %+v, want 300 of 300", last)
 	}
 	if want := []string{"looking which contents are stored", "reading the log", "building search indexes",
-		"reading what was written meanwhile", "switching"}; !slices.Equal(steps[:min(len(steps), 5)], want) {
+		"reading what was written meanwhile", "waiting for what servers hold back",
+		"switching"}; !slices.Equal(steps[:min(len(steps), 6)], want) {
 		t.Errorf("got the steps %q, want %q first", steps, want)
 	}
 	if summary.Compared != int64(len(n.Index.Rows)) || g.Paused || g.States[0] != "old" || summary.Contents == 0 {

@@ -67,3 +67,35 @@ func TestWhatTheIndexRefusesForGoodIsReadWhenItWasDecidedAgain(t *testing.T) {
 		}
 	}
 }
+
+func TestARefusalIsToldForAsLongAsItLasts(t *testing.T) {
+	m, inner := newModeled(t, time.Hour, 10, 1)
+	told := func(want bool) {
+		t.Helper()
+		if since, err := m.g.Refused(); (err != nil) != want || since.IsZero() == want {
+			t.Fatalf("Refused = %v, %v; want one: %v", since, err, want)
+		}
+	}
+	told(false)
+	inner.fail(away)
+	if err := m.g.Projecting("catalog-1").Commit(t.Context(), m.commit(0, 2, m.store.Put)); err != nil {
+		t.Fatal(err)
+	}
+	told(false)
+	patients := projections.Query{Tenant: "main", Type: "Patient", Limit: 10}
+	if _, err := m.g.Live().Search(t.Context(), patients); events.KindOf(err) != events.Transient {
+		t.Fatalf("a search of what the index does not take: %v", err)
+	}
+	told(true)
+	for {
+		_, err := m.g.Live().Search(t.Context(), patients)
+		if err == nil {
+			break
+		}
+		if events.KindOf(err) != events.Transient || t.Context().Err() != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Millisecond)
+	}
+	told(false)
+}
