@@ -192,10 +192,16 @@ func (x *front) Referrers(
 	return x.Index.Referrers(ctx, keys, by)
 }
 
-// Search implements [projections.Reader]. Those who search often for what is being written find it committed.
+// Search implements [projections.Reader]. Those who search often for what is being written find it committed. What
+// waits and doesn't concern the query belongs to the page's snapshot all the same: whoever goes on to search for
+// something else at that snapshot (included resources, other types) has to find it.
 func (x *front) Search(ctx context.Context, query projections.Query) (projections.Page, error) {
 	var wait []*hold
+	var acknowledged int64
 	if err := x.see(ctx, func(partitions map[int32]*partition) {
+		if p := partitions[query.Partition]; query.Snapshot == 0 && p != nil && p.waits() {
+			acknowledged = p.last().state.NextSid - 1
+		}
 		wait = x.all.want(func(h *hold) bool { return h.concerns(query) })
 		now := time.Now()
 		for _, p := range partitions {
@@ -210,7 +216,12 @@ func (x *front) Search(ctx context.Context, query projections.Query) (projection
 	if err := x.all.waitFor(ctx, wait); err != nil {
 		return projections.Page{}, err
 	}
-	return x.Index.Search(ctx, query)
+	page, err := x.Index.Search(ctx, query)
+	if acknowledged > max(page.Snapshot, 0) && (page.Snapshot == projections.NoSnapshot || // the index has nothing yet
+		page.Snapshot>>projections.SidBits == acknowledged>>projections.SidBits) { // of the same partition
+		page.Snapshot = acknowledged
+	}
+	return page, err
 }
 
 // Since implements [projections.Reader], with what waits.

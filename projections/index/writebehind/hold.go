@@ -152,10 +152,14 @@ func (h *hold) refersTo(key projections.Key) bool {
 	return h.referred[key]
 }
 
-// concerns tells whether an answer to a query could be another one without the hold's rows.
+// concerns tells whether an answer to a query could be another one without the hold's rows. An index is not asked for
+// a snapshot that it has not come to.
 func (h *hold) concerns(q projections.Query) bool {
-	if len(h.commit.Rows) == 0 || q.Snapshot > 0 && q.Snapshot < h.commit.Rows[0].Sid || q.Snapshot < 0 {
+	if len(h.commit.Rows) == 0 || q.Snapshot < 0 {
 		return false
+	}
+	if q.Snapshot > 0 && h.commit.Rows[0].Sid>>projections.SidBits == q.Snapshot>>projections.SidBits {
+		return q.Snapshot >= h.commit.Rows[0].Sid
 	}
 	return reads(q.Tenant, q.Type, q.Clauses, func(l projections.Ledger) bool { return h.types[l] })
 }

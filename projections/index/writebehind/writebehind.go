@@ -248,6 +248,11 @@ func (p *partition) lately(l projections.Ledger, now time.Time) bool {
 	return now.Sub(p.written[l]) < lookedFor
 }
 
+// waits tells whether versions wait.
+func (p *partition) waits() bool {
+	return p.waiting != nil && len(p.waiting.commit.Rows) > 0 || p.flushing != nil && len(p.flushing.commit.Rows) > 0
+}
+
 // building is a generation beside the live one, of this process. While it stops the live one nothing may wait.
 type building struct {
 	projections.Building
