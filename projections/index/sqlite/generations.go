@@ -117,6 +117,13 @@ func (g *Generations) pointer(ctx context.Context) (int, string, error) {
 	return int(fresh), catalog, nil
 }
 
+// stale has the pointer read anew when it is asked for: somebody has seen that it moved.
+func (g *Generations) stale() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.read = time.Time{}
+}
+
 func (g *Generations) point(number int, catalog string, read time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -254,8 +254,10 @@ func (l *live) stands(ctx context.Context, partition int32) (projections.State, 
 	l.mu.Unlock()
 	switch {
 	case known && int64(based) != number:
+		l.stale()
 		return projections.State{}, 0, reads.Moved(based, int(number))
 	case int64(g.number) != number:
+		l.stale()
 		return projections.State{}, 0, reads.Moved(g.number, int(number))
 	case paused > time.Now().UnixMicro():
 		return projections.State{}, 0, reads.Paused()

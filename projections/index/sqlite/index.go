@@ -171,6 +171,7 @@ func (l *live) Commit(ctx context.Context, c projections.Commit) error {
 			return err
 		}
 		if number != g.number {
+			l.stale()
 			return reads.Moved(g.number, number)
 		}
 		if paused > time.Now().UnixMicro() {
