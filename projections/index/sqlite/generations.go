@@ -275,6 +275,8 @@ func (g *Generations) Close() error {
 		o.close()
 	}
 	g.reader.close()
+	g.holds.mu.Lock()
+	defer g.holds.mu.Unlock()
 	g.holds.close()
 	return nil
 }

@@ -43,7 +43,7 @@ func (h *holds) begin() (bool, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.count == 0 && !h.inPlace() {
-		h.shut()
+		h.close()
 	}
 	if err := h.open(); err != nil {
 		return false, err
@@ -115,25 +115,16 @@ func (h *holds) inPlace() bool {
 			return false
 		}
 		own, err := file.Stat()
-		if err != nil {
-			return false
-		}
-		if there, err := os.Stat(h.path + suffix); err != nil || !os.SameFile(own, there) {
+		there, missing := os.Stat(h.path + suffix)
+		if err != nil || missing != nil || !os.SameFile(own, there) {
 			return false
 		}
 	}
 	return true
 }
 
-// close gives up the files, and with them the locks.
+// close gives up the files, and with them the locks; the caller holds mu.
 func (h *holds) close() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.shut()
-}
-
-// shut closes the files; the caller holds mu.
-func (h *holds) shut() {
 	for _, file := range []*os.File{h.held, h.still} {
 		if file != nil {
 			_ = file.Close() // nothing was written
@@ -252,14 +243,14 @@ func (l *live) stands(ctx context.Context, partition int32) (projections.State, 
 	l.mu.Lock()
 	based, known := l.based[partition]
 	l.mu.Unlock()
-	switch {
-	case known && int64(based) != number:
+	if !known {
+		based = g.number
+	}
+	if int64(based) != number || int64(g.number) != number {
 		l.stale()
 		return projections.State{}, 0, reads.Moved(based, int(number))
-	case int64(g.number) != number:
-		l.stale()
-		return projections.State{}, 0, reads.Moved(g.number, int(number))
-	case paused > time.Now().UnixMicro():
+	}
+	if paused > time.Now().UnixMicro() {
 		return projections.State{}, 0, reads.Paused()
 	}
 	state, err := g.state(ctx, partition)
