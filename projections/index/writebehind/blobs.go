@@ -20,34 +20,10 @@ func (g *Generations) Blobs(store projections.Blobs) *Blobs { return &Blobs{stor
 
 // Get implements [projections.Blobs]. What waits is answered from memory.
 func (b *Blobs) Get(ctx context.Context, hashes []events.Hash) ([][]byte, error) {
-	contents := make([][]byte, len(hashes))
-	missing, places := hashes, []int(nil)
 	b.all.mu.Lock()
-	if holds := holdsOf(b.all.partitions); len(holds) > 0 {
-		missing = nil
-		for i, hash := range hashes {
-			for _, h := range holds {
-				if contents[i] = h.content(hash); contents[i] != nil {
-					break
-				}
-			}
-			if contents[i] == nil {
-				missing, places = append(missing, hash), append(places, i)
-			}
-		}
-	}
+	known := answersOf(b.all.partitions, hashes, (*hold).content)
 	b.all.mu.Unlock()
-	if len(missing) == 0 {
-		return contents, nil
-	}
-	found, err := b.Blobs.Get(ctx, missing)
-	if err != nil || places == nil {
-		return found, err
-	}
-	for i, place := range places {
-		contents[place] = found[i]
-	}
-	return contents, nil
+	return known.completed(func(missing []events.Hash) ([][]byte, error) { return b.Blobs.Get(ctx, missing) })
 }
 
 // Each implements [projections.Blobs]. What waits is stored first.

@@ -44,22 +44,15 @@ func (x *front) State(ctx context.Context, number int32) (projections.State, err
 
 // Partitions implements [projections.Scanner], with what waits.
 func (x *front) Partitions(ctx context.Context) (map[int32]projections.State, error) {
-	return x.all.partitionsOf(ctx, x.Index)
-}
-
-// partitionsOf puts the states of what waits above those that an index tells.
-func (g *Generations) partitionsOf(
-	ctx context.Context, index projections.Scanner,
-) (map[int32]projections.State, error) {
 	waits := make(map[int32]projections.State)
-	g.mu.Lock()
-	for number, p := range g.partitions {
+	x.all.mu.Lock()
+	for number, p := range x.all.partitions {
 		if last := p.last(); last != nil {
 			waits[number] = last.state
 		}
 	}
-	g.mu.Unlock()
-	states, err := index.Partitions(ctx)
+	x.all.mu.Unlock()
+	states, err := x.Index.Partitions(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -73,47 +66,15 @@ func (g *Generations) partitionsOf(
 
 // Current implements [projections.Reader]. What waits is answered from memory.
 func (x *front) Current(ctx context.Context, keys []projections.Key) ([]projections.Version, error) {
-	versions := make([]projections.Version, len(keys))
-	missing, places := keys, []int(nil)
+	var known answers[projections.Key, projections.Version]
 	if err := x.see(ctx, func(partitions map[int32]*partition) {
-		holds := holdsOf(partitions)
-		if len(holds) == 0 {
-			return
-		}
-		missing = nil
-	keys:
-		for i, key := range keys {
-			for _, h := range holds {
-				if version, has := h.version(key); has {
-					versions[i] = version
-					continue keys
-				}
-			}
-			missing, places = append(missing, key), append(places, i)
-		}
-	}); err != nil || len(missing) == 0 {
-		return versions, err
+		known = answersOf(partitions, keys, (*hold).version)
+	}); err != nil {
+		return nil, err
 	}
-	found, err := x.Index.Current(ctx, missing)
-	if err != nil || places == nil {
-		return found, err
-	}
-	for i, place := range places {
-		versions[place] = found[i]
-	}
-	return versions, nil
-}
-
-// holdsOf are the holds of all partitions, of each the newest first.
-func holdsOf(partitions map[int32]*partition) (holds []*hold) {
-	for _, p := range partitions {
-		for _, h := range []*hold{p.waiting, p.flushing} {
-			if h != nil {
-				holds = append(holds, h)
-			}
-		}
-	}
-	return holds
+	return known.completed(func(missing []projections.Key) ([]projections.Version, error) {
+		return x.Index.Current(ctx, missing)
+	})
 }
 
 // Outcomes implements [projections.Lookups], with what waits. The first outcome of an event stands.
@@ -147,32 +108,15 @@ func (x *front) Outcomes(ctx context.Context, eventIDs []string) ([]*events.Outc
 
 // Claims implements [projections.Lookups]. What waits is answered from memory.
 func (x *front) Claims(ctx context.Context, names []projections.ClaimName) ([]projections.Claim, error) {
-	claims := make([]projections.Claim, len(names))
-	var missing []projections.ClaimName
-	var places []int
+	var known answers[projections.ClaimName, projections.Claim]
 	if err := x.see(ctx, func(partitions map[int32]*partition) {
-		holds := holdsOf(partitions)
-	names:
-		for i, name := range names {
-			for _, h := range holds {
-				if claim, has := h.claim(name); has {
-					claims[i] = claim
-					continue names
-				}
-			}
-			missing, places = append(missing, name), append(places, i)
-		}
-	}); err != nil || len(missing) == 0 {
-		return claims, err
-	}
-	found, err := x.Index.Claims(ctx, missing)
-	if err != nil {
+		known = answersOf(partitions, names, (*hold).claim)
+	}); err != nil {
 		return nil, err
 	}
-	for i, place := range places {
-		claims[place] = found[i]
-	}
-	return claims, nil
+	return known.completed(func(missing []projections.ClaimName) ([]projections.Claim, error) {
+		return x.Index.Claims(ctx, missing)
+	})
 }
 
 // Referrers implements [projections.Lookups].

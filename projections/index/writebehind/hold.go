@@ -1,7 +1,6 @@
 package writebehind
 
 import (
-	"bytes"
 	"time"
 
 	"binnacle/events"
@@ -111,16 +110,13 @@ func (h *hold) claim(name projections.ClaimName) (projections.Claim, bool) {
 	return h.commit.Claims[at], true
 }
 
-// content returns a content of the caller's own; nil: it has none.
-func (h *hold) content(hash events.Hash) []byte {
+// content returns a content of the caller's own.
+func (h *hold) content(hash events.Hash) ([]byte, bool) {
 	at, has := h.contents[hash]
 	if !has {
-		return nil
+		return nil, false
 	}
-	if content := bytes.Clone(h.commit.Contents[at].Content); content != nil {
-		return content
-	}
-	return []byte{}
+	return append([]byte{}, h.commit.Contents[at].Content...), true
 }
 
 // since returns the versions after a Sid, of those that stand in a row from the next one on; false: one before them is
