@@ -5,7 +5,6 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
-	"maps"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -113,12 +112,7 @@ func TestWhatIsAcknowledgedAndNotCommittedSurvivesEveryEnd(t *testing.T) {
 				}
 			}
 			i.run("verify", "--deep")
-			before := fingerprint(t, n, want)
-			t.Logf("%s", i.run("rebuild"))
-			n.awaitReady(bound)
-			if after := fingerprint(t, n, want); !maps.Equal(before, after) {
-				t.Errorf("after a rebuild from the log a client sees\n%v\nbefore it was\n%v", after, before)
-			}
+			i.rebuildsTheSame(n, want)
 			for _, a := range authors {
 				a.checked = 0 // all keys once more
 				a.check(n)

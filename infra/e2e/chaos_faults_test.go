@@ -6,7 +6,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"math/rand/v2"
 	"net/http"
 	"os"
@@ -159,12 +158,7 @@ func TestThreeNodesUnderFaultsLoseNothingDoubleNothingAndStayLinearizable(t *tes
 	i.run("verify", "--repair")
 	i.run("verify", "--deep")
 	kinds := map[string]int{"Basic": 0, "Patient": 0}
-	before := fingerprint(t, n, kinds)
-	t.Logf("%s", i.run("rebuild"))
-	n.awaitReady(bound)
-	if after := fingerprint(t, n, kinds); !maps.Equal(before, after) {
-		t.Errorf("after a rebuild from the log a client sees\n%v\nbefore it was\n%v", after, before)
-	}
+	i.rebuildsTheSame(n, kinds)
 }
 
 // calm holds that no node tried without rest to join its consumer group while the group's coordinator was away.

@@ -88,6 +88,18 @@ func (l *ledger) count() int {
 	return len(l.ids)
 }
 
+// rebuildsTheSame makes the index again from the log. A clean replay gives the same: the rebuild itself compares
+// digests, this compares what a client sees.
+func (i *installation) rebuildsTheSame(n *node, kinds map[string]int) {
+	i.t.Helper()
+	before := fingerprint(i.t, n, kinds)
+	i.t.Logf("%s", i.run("rebuild"))
+	n.awaitReady(bound)
+	if after := fingerprint(i.t, n, kinds); !maps.Equal(before, after) {
+		i.t.Errorf("after a rebuild from the log a client sees\n%v\nbefore it was\n%v", after, before)
+	}
+}
+
 // fingerprint reads all resources of types through searches, and returns for each type how many there are and a hash of
 // their bytes.
 func fingerprint(t *testing.T, n *node, kinds map[string]int) map[string]string {

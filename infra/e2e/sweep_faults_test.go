@@ -4,7 +4,6 @@ package e2e
 
 import (
 	"fmt"
-	"maps"
 	"net/http"
 	"strings"
 	"sync"
@@ -78,12 +77,7 @@ func TestASweepWhoseServerIsKilledGoesOn(t *testing.T) {
 				}
 			}
 			i.run("verify", "--deep")
-			before := fingerprint(t, n, want)
-			t.Logf("%s", i.run("rebuild"))
-			n.awaitReady(bound)
-			if after := fingerprint(t, n, want); !maps.Equal(before, after) {
-				t.Errorf("after a rebuild from the log a client sees\n%v\nbefore it was\n%v", after, before)
-			}
+			i.rebuildsTheSame(n, want)
 		})
 	}
 }
