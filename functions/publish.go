@@ -68,7 +68,7 @@ func (at *publishing) keep(from, next int64, decisions []events.Decision) {
 	if from != at.decided {
 		at.ready, at.from, at.kept = nil, from, 0
 	}
-	at.kept += held(decisions)
+	at.kept += weight(decisions)
 	if at.kept > publishKept || slices.ContainsFunc(decisions, unwritten) {
 		at.ready, at.from, at.kept = nil, next, 0
 	} else {
@@ -77,8 +77,8 @@ func (at *publishing) keep(from, next int64, decisions []events.Decision) {
 	at.decided = next
 }
 
-// held is about how much decisions hold: results and links.
-func held(decisions []events.Decision) int {
+// weight is about how much decisions hold: results and links.
+func weight(decisions []events.Decision) int {
 	n := len(decisions)
 	for i := range decisions {
 		for _, r := range decisions[i].Outcome.Results {
@@ -103,7 +103,7 @@ func (at *publishing) take(done int64) (decisions []events.Decision, all bool) {
 	for n < len(at.ready) && at.ready[n].Outcome.Position.Offset < done {
 		n++
 	}
-	at.kept -= held(at.ready[:n])
+	at.kept -= weight(at.ready[:n])
 	if at.ready, at.from = at.ready[n:], done; len(at.ready) == 0 {
 		at.ready = nil
 	}
