@@ -20,8 +20,8 @@ const freshIDs = 1 << 13
 //
 // Take and Forget of a nil Fresh know no id as fresh. Its methods are safe for concurrent use.
 type Fresh struct {
-	mu         sync.Mutex
-	young, old map[string]struct{}
+	mu  sync.Mutex
+	ids Recent[string, struct{}]
 }
 
 // New makes an id: a UUID, version 7.
@@ -29,10 +29,8 @@ func (f *Fresh) New() string {
 	id := uuid.Must(uuid.NewV7()).String()
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.young == nil || len(f.young) >= freshIDs {
-		f.young, f.old = make(map[string]struct{}), f.young
-	}
-	f.young[id] = struct{}{}
+	f.ids.Least = freshIDs
+	f.ids.Set(id, struct{}{})
 	return id
 }
 
@@ -43,12 +41,8 @@ func (f *Fresh) Take(id string) bool {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if _, fresh := f.young[id]; fresh {
-		delete(f.young, id)
-		return true
-	}
-	_, fresh := f.old[id]
-	delete(f.old, id)
+	_, fresh := f.ids.Get(id)
+	f.ids.Delete(id)
 	return fresh
 }
 
@@ -59,5 +53,5 @@ func (f *Fresh) Forget() {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.young, f.old = nil, nil
+	f.ids.Clear()
 }

@@ -69,7 +69,7 @@ type Told func(c *projections.Commit, outcomes []events.Outcome)
 // Line makes a line of its own, whose index is written by nobody else. It doesn't work ahead.
 func (p *Projector) Line(partition int32) *Line {
 	l := &Line{index: p.Index, blobs: p.Blobs, dialects: p.Dialects, heal: p.Heal, logger: p.logger(),
-		partition: partition, log: p.LogID, decisionBytes: events.DecisionBytes}
+		partition: partition, log: p.LogID, decisionBytes: events.DecisionBytes, sketches: newSketches()}
 	if p.decisionBytes > 0 {
 		l.decisionBytes = p.decisionBytes
 	}

@@ -20,7 +20,7 @@ const (
 	applyBytes   = 8 << 20       // content of one commit
 	applyCost    = 8_000         // cost of one commit; see cost
 	applyFlight  = 3 * applyCost // of the records that are read, prepared and committed at a time
-	applyCached  = 100_000       // current versions that are kept in memory, to know what an update supersedes
+	applyKept    = 50_000        // current versions that are remembered at the least, to know what an update supersedes
 	applyKeys    = 2_000         // keys of one look-up
 )
 
@@ -43,35 +43,16 @@ type applier struct {
 	done      func(records int64) // told after each commit
 
 	state     projections.State
-	current   latest
-	names     map[string]string   // tenants and types, each once
-	flight    *semaphore.Weighted // what the records cost that are in memory
-	unindexed int64               // versions whose terms could not be extracted
+	current   functions.Recent[projections.Key, superseded] // the latest versions of resources
+	names     map[string]string                             // tenants and types, each once
+	flight    *semaphore.Weighted                           // what the records cost that are in memory
+	unindexed int64                                         // versions whose terms could not be extracted
 }
 
 // superseded is what a version needs to know of the one before.
 type superseded struct {
 	number, sid int64
 	deleted     bool
-}
-
-// latest remembers the latest versions of resources: at least of those that half of applyCached sets were about.
-type latest struct {
-	new, old map[projections.Key]superseded
-}
-
-func (l *latest) get(key projections.Key) (version superseded, have bool) {
-	if version, have = l.new[key]; !have {
-		version, have = l.old[key]
-	}
-	return version, have
-}
-
-func (l *latest) set(key projections.Key, version superseded) {
-	if l.new == nil || len(l.new) >= applyCached/2 {
-		l.new, l.old = make(map[projections.Key]superseded), l.new
-	}
-	l.new[key] = version
 }
 
 // applied is one record with its decision.
@@ -104,6 +85,7 @@ func (a *applier) run(ctx context.Context, source decisionSource, to int64) (err
 		return nil
 	}
 	a.names, a.flight = make(map[string]string), semaphore.NewWeighted(applyFlight)
+	a.current.Least = applyKept
 	from := events.Position{Partition: a.partition, Offset: a.state.Next}
 	group, within := errgroup.WithContext(ctx)
 	decisions := make(chan []events.Decision)
@@ -438,7 +420,7 @@ func (a *applier) supersede(ctx context.Context, rows []projections.Row, state *
 		if _, asked := before[key]; asked || rows[n].Number == 1 {
 			continue
 		}
-		version, have := a.current.get(key)
+		version, have := a.current.Get(key)
 		if !have {
 			missing = append(missing, key)
 		}
@@ -468,7 +450,7 @@ func (a *applier) supersede(ctx context.Context, rows []projections.Row, state *
 		latest := superseded{row.Number, row.Sid, row.Deleted}
 		before[row.Key] = latest
 		// names are views of the record, which goes
-		a.current.set(projections.Key{Tenant: a.name(row.Tenant), Type: a.name(row.Type), ID: strings.Clone(row.ID)},
+		a.current.Set(projections.Key{Tenant: a.name(row.Tenant), Type: a.name(row.Type), ID: strings.Clone(row.ID)},
 			latest)
 	}
 	return nil
