@@ -249,10 +249,13 @@ func (c *benchRunCommand) measure(ctx context.Context, out *terminal.Output, tar
 				if w.Beside == nil {
 					return runWorkload(ctx, target, w, clients, c.Duration, c.Seed)
 				}
-				m, beside = runBeside(ctx, target, w, clients, c.Duration, c.Seed)
+				beside = runBeside(ctx, target, *w.Beside, w.Beside.Clients, c.Seed, func() {
+					m = runWorkload(ctx, target, w, clients, c.Duration, c.Seed)
+				})
 				return m
 			}))
 			if w.Beside != nil {
+				beside.Name += " meanwhile"
 				add(beside)
 			}
 		}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os/exec"
 	"strings"
-	"time"
 
 	"binnacle/functions/rebuild"
 	"binnacle/infra/terminal"
@@ -17,7 +16,6 @@ import (
 const (
 	rebuildReaders = 16
 	rebuildWriters = 8
-	besideMost     = time.Hour // how long they go on at the most
 )
 
 // Rebuild runs the rebuild command against the server's storage, beside the server.
@@ -56,14 +54,10 @@ func (c *benchRunCommand) measureRebuild(ctx context.Context, out *terminal.Outp
 		work    workload
 		clients int
 	}{{"these reads", s.reads(), rebuildReaders}, {"these creates", workload{Name: "create", Writes: true, Make: s.create}, rebuildWriters}} {
-		others, stop := context.WithCancel(ctx)
-		during := make(chan measurement, 1)
-		go func() {
-			during <- runWorkload(others, &server.benchTarget, beside.work, beside.clients, besideMost, c.Seed)
-		}()
-		err := rebuild("rebuild under " + beside.name + "; its pause")
-		stop()
-		m := <-during
+		var err error
+		m := runBeside(ctx, &server.benchTarget, beside.work, beside.clients, c.Seed, func() {
+			err = rebuild("rebuild under " + beside.name + "; its pause")
+		})
 		m.Name += " during a rebuild"
 		report.add(out, server.variant, m)
 		if err != nil {

@@ -305,19 +305,18 @@ func (w workload) warm(ctx context.Context, target *benchTarget) {
 	_ = group.Wait()
 }
 
-// runBeside is runWorkload while others do something else, which is the second measurement.
-func runBeside(ctx context.Context, target *benchTarget, w workload, clients int, duration time.Duration, seed uint64) (m, beside measurement) {
+// besideMost is how long others go on at the most.
+const besideMost = time.Hour
+
+// runBeside calls fn while so many clients do a workload, and returns what they did.
+func runBeside(ctx context.Context, target *benchTarget, w workload, clients int, seed uint64, fn func()) measurement {
 	others, stop := context.WithCancel(ctx)
-	var group errgroup.Group
-	group.Go(func() error {
-		beside = runWorkload(others, target, *w.Beside, w.Beside.Clients, besideMost, seed)
-		return nil
-	})
-	m = runWorkload(ctx, target, w, clients, duration, seed)
+	defer stop()
+	done := make(chan measurement, 1)
+	go func() { done <- runWorkload(others, target, w, clients, besideMost, seed) }()
+	fn()
 	stop()
-	_ = group.Wait() // there is no error
-	beside.Name += " meanwhile"
-	return m, beside
+	return <-done
 }
 
 // runWorkload keeps so many clients busy for a time.
