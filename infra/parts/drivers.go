@@ -295,10 +295,10 @@ func (p *Parts) Reader(index projections.Index) projections.Reader {
 
 // Held tells whether some process holds commits to the index back: then it lacks what was decided.
 func (p *Parts) Held() (bool, error) {
-	if index, is := p.Generations.(interface{ Held() (bool, error) }); is {
-		return index.Held()
+	if p.File == nil {
+		return false, nil
 	}
-	return false, nil
+	return sqlitefile.Held(p.File.Path())
 }
 
 // Close closes the drivers, the last opened first.

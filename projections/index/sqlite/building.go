@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"binnacle/events"
+	"binnacle/events/sqlitefile"
 	"binnacle/projections"
 	"binnacle/projections/index/reads"
 )
@@ -125,7 +126,7 @@ func (b *building) hush(ctx context.Context) error {
 	if b.quiet.Load() != nil {
 		return nil
 	}
-	quiet, err := stillness(ctx, b.g.file.Path())
+	quiet, err := sqlitefile.Still(ctx, b.g.file.Path())
 	b.quiet.Store(quiet)
 	return err
 }

@@ -52,7 +52,7 @@ type Generations struct {
 	timeout   time.Duration
 	bounds    sets.Bounds
 	exclusive bool
-	holds     *holds
+	holds     *sqlitefile.Holds
 
 	mu       sync.Mutex
 	opened   map[int]*generation
@@ -80,7 +80,7 @@ func Open(ctx context.Context, config Config, create bool) (*Generations, error)
 		timeout:   search.Timeout(config.Timeout),
 		bounds:    config.Bounds.OrDefault(),
 		exclusive: config.Exclusive,
-		holds:     &holds{path: config.File.Path()},
+		holds:     sqlitefile.NewHolds(config.File.Path()),
 		opened:    map[int]*generation{},
 		watchers:  map[chan struct{}]struct{}{},
 	}, nil
@@ -275,8 +275,6 @@ func (g *Generations) Close() error {
 		o.close()
 	}
 	g.reader.close()
-	g.holds.mu.Lock()
-	defer g.holds.mu.Unlock()
-	g.holds.close()
+	g.holds.Close()
 	return nil
 }

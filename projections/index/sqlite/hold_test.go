@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"binnacle/events/sqlitefile"
 	"binnacle/projections/index/sqlite"
 	"binnacle/projections/index/writebehind"
 )
@@ -29,7 +30,7 @@ func TestWhoHoldsIsSeenThoughTheLockFilesWereDeleted(t *testing.T) {
 	}
 	held := func(want bool) {
 		t.Helper()
-		if got, err := g.Held(); err != nil || got != want {
+		if got, err := sqlitefile.Held(path); err != nil || got != want {
 			t.Fatalf("Held = %v, %v; want %v", got, err, want)
 		}
 	}
