@@ -226,7 +226,7 @@ func checkEvent(op string, event Event) error {
 }
 
 func checkChange(op string, change *Change, index, count int) error {
-	if change.Operation < Create || change.Operation > Delete {
+	if change.Operation < Create || change.Operation > Patch {
 		return Errorf(Invalid, op, "change %d asks for an operation (%d) that is not known here", index,
 			change.Operation)
 	}
@@ -237,6 +237,11 @@ func checkChange(op string, change *Change, index, count int) error {
 		!slices.IsSorted(change.IfMatchOr)) {
 		return Errorf(Invalid, op, "change %d has further versions to match that are not in order, or none to "+
 			"begin with", index)
+	}
+	if change.Many < 0 || change.Cascade < 0 || (change.Many > 0 || change.Cascade > 0) && change.Operation != Delete ||
+		change.Many > 0 && change.ID != "" {
+		return Errorf(Invalid, op, "change %d is a %s that may delete %d resources and %d that refer to them, which "+
+			"cannot be", index, change.Operation, change.Many, change.Cascade)
 	}
 	if (change.Operation == Delete) != (len(change.Content) == 0) {
 		return Errorf(Invalid, op, "change %d is a %s with %d bytes of content", index, change.Operation,

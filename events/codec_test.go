@@ -93,6 +93,19 @@ func opaqueEvent() Event {
 	return event
 }
 
+// patchEvent is a transaction of a patch and of deletes that may take others with them.
+func patchEvent() Event {
+	event := smallEvent()
+	event.Changes = []Change{
+		{Operation: Patch, Type: "Patient", ID: "1", IfMatch: 2, Entry: 3,
+			Content: []byte(`[{"op":"remove","path":"/name"}]`)},
+		{Operation: Delete, Type: "Observation", Condition: "code=x", Many: 1_000, Entry: 0},
+		{Operation: Delete, Type: "Basic", Many: 20, Entry: 1},
+		{Operation: Delete, Type: "Group", ID: "g", Cascade: 500, Entry: 2},
+	}
+	return event
+}
+
 func discardEvent() Event {
 	event := smallEvent()
 	event.Changes, event.Settles = nil, &Settling{Position: Position{Offset: 7}, Discard: true,
@@ -109,7 +122,8 @@ func largeEvent() Event {
 
 func TestAnEventComesBackAsItWas(t *testing.T) {
 	for name, event := range map[string]Event{"small": smallEvent(), "full": fullEvent(), "large": largeEvent(),
-		"keyed": keyedEvent(), "replay": replayEvent(), "discard": discardEvent(), "opaque": opaqueEvent()} {
+		"keyed": keyedEvent(), "replay": replayEvent(), "discard": discardEvent(), "opaque": opaqueEvent(),
+		"patch": patchEvent()} {
 		raw := asRaw(t, event)
 		got, err := Decode(raw)
 		if err != nil {
@@ -176,7 +190,7 @@ func TestWhatCouldNotBeReadBackIsNotWritten(t *testing.T) {
 		"a tenant with NUL":    func(e *Event) { e.Tenant = "a\x00b" },
 		"no changes":           func(e *Event) { e.Changes = nil },
 		"no operation":         func(e *Event) { e.Changes[0].Operation = 0 },
-		"a later operation":    func(e *Event) { e.Changes[0].Operation = 4 },
+		"a later operation":    func(e *Event) { e.Changes[0].Operation = 5 },
 		"no content":           func(e *Event) { e.Changes[0].Content = nil },
 		"a delete of content":  func(e *Event) { e.Changes[3].Content = []byte("{}") },
 		"a link past the end":  func(e *Event) { e.Changes[0].Links[1].End = 4_000 },
@@ -198,6 +212,9 @@ func TestWhatCouldNotBeReadBackIsNotWritten(t *testing.T) {
 		"a loud dialect":      func(e *Event) { e.Dialect = "KV" },
 		"a number of dialect": func(e *Event) { e.Dialect = "2" },
 		"a long dialect":      func(e *Event) { e.Dialect = strings.Repeat("a", 33) },
+		"many of an id":       func(e *Event) { e.Changes[3].Many = 2 },
+		"a cascade of none":   func(e *Event) { e.Changes[3].Cascade = -1 },
+		"an update of many":   func(e *Event) { e.Changes[1].Many = 2 },
 		"fhir by its name":    func(e *Event) { e.Dialect = FHIR },
 		"a discard that asks": func(e *Event) { e.Settles = &Settling{Discard: true} },
 	} {
@@ -347,7 +364,7 @@ func TestEveryFormEverWrittenIsStillRead(t *testing.T) {
 func writeGolden(t *testing.T) {
 	for name, event := range map[string]Event{"v1-small": smallEvent(), "v1-full": fullEvent(), "v1-zstd": largeEvent(),
 		"v1-keyed": keyedEvent(), "v1-replay": replayEvent(), "v1-discard": discardEvent(),
-		"v1-matches": matchesEvent(), "v1-dialect": opaqueEvent()} {
+		"v1-matches": matchesEvent(), "v1-dialect": opaqueEvent(), "v1-patch": patchEvent()} {
 		file := filepath.Join("testdata", name+".golden")
 		if _, err := os.Stat(file); err == nil {
 			continue
@@ -366,7 +383,7 @@ func writeGolden(t *testing.T) {
 func TestTheFormOfTodayIsWrittenByteForByte(t *testing.T) {
 	for name, event := range map[string]Event{"v1-full": fullEvent(), "v1-keyed": keyedEvent(),
 		"v1-replay": replayEvent(), "v1-discard": discardEvent(), "v1-matches": matchesEvent(),
-		"v1-dialect": opaqueEvent()} {
+		"v1-dialect": opaqueEvent(), "v1-patch": patchEvent()} {
 		data, err := os.ReadFile("testdata/" + name + ".golden")
 		if err != nil {
 			t.Fatal(err)
@@ -385,7 +402,7 @@ func TestTheFormOfTodayIsWrittenByteForByte(t *testing.T) {
 
 func FuzzDecode(f *testing.F) {
 	for _, event := range []Event{smallEvent(), fullEvent(), largeEvent(), keyedEvent(), replayEvent(), discardEvent(),
-		matchesEvent(), opaqueEvent()} {
+		matchesEvent(), opaqueEvent(), patchEvent()} {
 		raw := asRaw(f, event)
 		f.Add(raw.Value, headerValue(raw, headerCompression), event.ID, "2026-02-03T04:05:06Z")
 	}

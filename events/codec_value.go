@@ -46,6 +46,8 @@ type changeForm struct {
 	Links       []linkForm `cbor:"8,keyasint,omitempty"`
 	Entry       int        `cbor:"9,keyasint,omitempty"`
 	IfMatchOr   []int64    `cbor:"10,keyasint,omitempty"`
+	Many        int        `cbor:"11,keyasint,omitempty"`
+	Cascade     int        `cbor:"12,keyasint,omitempty"`
 }
 
 type linkForm struct {
@@ -60,7 +62,7 @@ type linkForm struct {
 // formed before it allocates, so a claimed length needs its bytes; but an item of one byte can ask for a whole
 // struct, hence the bound on items.
 const (
-	maxItems = 4 << 20 // CBOR items in one event: a link has at most 11, a change at most 20 and its links and versions
+	maxItems = 4 << 20 // CBOR items in one event: a link has at most 11, a change at most 24 and its links and versions
 	maxArray = 1 << 20 // changes of an event, links of a change
 
 	maxWindow = int64(100 * 365 * 24 * time.Hour / time.Second) // of an idempotency key, seconds
@@ -129,11 +131,11 @@ func encodeValue(op string, event Event) (value []byte, compressed bool, err err
 			Operation: uint8(change.Operation), Type: change.Type, ID: change.ID, Content: change.Content,
 			IfMatch:     change.IfMatch,
 			IfNoneMatch: change.IfNoneMatch, Condition: change.Condition, Links: linkForms(change.Links),
-			Entry: change.Entry, IfMatchOr: change.IfMatchOr,
+			Entry: change.Entry, IfMatchOr: change.IfMatchOr, Many: change.Many, Cascade: change.Cascade,
 		}
 		size += 64 + 9*len(change.IfMatchOr) + len(change.Content) + len(change.Type) + len(change.ID) +
 			len(change.Condition)
-		items += 21 + 11*len(change.Links) + len(change.IfMatchOr)
+		items += 25 + 11*len(change.Links) + len(change.IfMatchOr)
 		for j := range change.Links {
 			size += 40 + len(change.Links[j].Type) + len(change.Links[j].Query)
 		}
@@ -224,7 +226,7 @@ func decodeValue(op string, value []byte, into *Event) error {
 			Operation: Operation(change.Operation), Type: change.Type, ID: change.ID, Content: change.Content,
 			IfMatch:     change.IfMatch,
 			IfNoneMatch: change.IfNoneMatch, Condition: change.Condition, Entry: change.Entry,
-			IfMatchOr: change.IfMatchOr,
+			IfMatchOr: change.IfMatchOr, Many: change.Many, Cascade: change.Cascade,
 		}
 		if len(change.Links) > 0 {
 			links := make([]Link, len(change.Links))

@@ -37,12 +37,18 @@ const DecisionBytes = 60 << 20
 // decidedBytes is what the JSON of one change takes beside its texts, in bytes, at the most.
 const decidedBytes = 256
 
+// removedBytes is what the JSON of one further deletion takes beside its texts, in bytes, at the most.
+const removedBytes = 64
+
 // MostBytes tells how many bytes the result of a change takes in the JSON of its decision at the most, as long as type,
 // id and links are those of resources, which need no escapes.
 func (r *Result) MostBytes() int {
 	most := decidedBytes + len(r.Type) + len(r.ID)
 	for _, link := range r.Links {
 		most += len(link) + len(`"",`)
+	}
+	for i := range r.Removed {
+		most += removedBytes + len(r.Removed[i].Type) + len(r.Removed[i].ID)
 	}
 	return most
 }
@@ -73,6 +79,14 @@ type decidedForm struct {
 	Hash        string   `json:"hash,omitempty"` // SHA-256, hexadecimal; none for a deletion
 	LastUpdated string   `json:"lastUpdated,omitempty"`
 	Links       []string `json:"links,omitempty"`
+
+	Removed []removedForm `json:"removed,omitempty"` // what was deleted with it
+}
+
+type removedForm struct {
+	Type    string `json:"type"`
+	ID      string `json:"id"`
+	Version int64  `json:"version"`
 }
 
 type refusalForm struct {
@@ -132,6 +146,9 @@ func decided(r *Result) decidedForm {
 	}
 	if !r.Time.IsZero() {
 		form.LastUpdated = r.Time.UTC().Format(decisionTime)
+	}
+	for _, removed := range r.Removed {
+		form.Removed = append(form.Removed, removedForm(removed))
 	}
 	return form
 }
@@ -209,6 +226,9 @@ func (form *decisionForm) decision() (Decision, error) {
 			}
 			r.Time = r.Time.UTC()
 		}
+		for _, removed := range c.Removed {
+			r.Removed = append(r.Removed, Removed(removed))
+		}
 		d.Outcome.Results[i] = r
 	}
 	return d, nil
@@ -250,6 +270,12 @@ func (form *decisionForm) check() error {
 		}
 		if c.Version < 0 {
 			return Errorf(Invalid, op, "change %d has a negative version", i)
+		}
+		for _, removed := range c.Removed {
+			if c.Disposition != Deleted.String() || removed.Type == "" || removed.ID == "" || removed.Version < 2 {
+				return Errorf(Invalid, op, "change %d (%s) tells that version %d of %.64q/%.64q is a deletion", i,
+					c.Disposition, removed.Version, removed.Type, removed.ID)
+			}
 		}
 	}
 	return nil

@@ -15,6 +15,11 @@ func decisions() map[string]Decision {
 	when := time.Date(2026, 2, 3, 4, 5, 6, 789_000_000, time.UTC)
 	outcome := Outcome{EventID: "0190a5d4-7b6a-7c3e-9f00-0123456789ab", Tenant: "clinic-7", Position: Position{3, 42}, Time: when}
 	accepted, refused, poisoned, repeated := outcome, outcome, outcome, outcome
+	removed := outcome
+	removed.Results = []Result{
+		{Disposition: Deleted, Type: "Observation", Removed: []Removed{{"Observation", "f", 2}, {"Observation", "g", 9}}},
+		{Disposition: Deleted, Type: "Patient", ID: "a", Version: 3, Time: when, Removed: []Removed{{"Encounter", "ä", 5}}},
+	}
 	repeated.Repeats = "0190a5d4-7b6a-7c3e-9f00-0123456789aa"
 	accepted.Results = []Result{
 		{Disposition: Created, Type: "Patient", ID: "a", Version: 1, Hash: Hash{0xab, 31: 1}, Time: when, Links: []string{"Organization/b", "Patient/ä"}},
@@ -28,6 +33,7 @@ func decisions() map[string]Decision {
 	poisoned.Refusal = &Refusal{Kind: Internal, Text: "the record at 3:42 could not be projected and is in quarantine"}
 	return map[string]Decision{
 		"accepted":    {Outcome: accepted},
+		"removed":     {Outcome: removed},
 		"refused":     {Outcome: refused},
 		"repeated":    {Outcome: repeated},
 		"quarantined": {Outcome: poisoned, Quarantined: "deciding it: panic: index out of range"},

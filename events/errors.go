@@ -12,22 +12,23 @@ type Kind uint8
 
 // The kinds. One table (package rest) maps a kind to an HTTP status and a FHIR issue code.
 const (
-	Internal     Kind = iota // a defect or an unclassified failure; its details go to the operator's log, never to a client
-	Invalid                  // the input breaks a rule; say what, where and what to do
-	NotFound                 // never known
-	Gone                     // known and deleted
-	Conflict                 // it contradicts the present state: integrity, a fence that was passed, an idempotency key in flight
-	Precondition             // If-Match or If-None-Match does not hold
-	TooLarge                 // over a limit of size
-	TooCostly                // over a limit of time or of work
-	Unsupported              // well formed, known, and not offered here
-	Transient                // a part is away for now; the same call may work later
-	Unknown                  // the effect was asked for and may still come about; ask again with the same idempotency key
-	Reused                   // the idempotency key stands for another request
-	Ambiguous                // a condition matches several resources
+	Internal      Kind = iota // a defect or an unclassified failure; its details go to the operator's log, never to a client
+	Invalid                   // the input breaks a rule; say what, where and what to do
+	NotFound                  // never known
+	Gone                      // known and deleted
+	Conflict                  // it contradicts the present state: integrity, a fence that was passed, an idempotency key in flight
+	Precondition              // If-Match or If-None-Match does not hold
+	TooLarge                  // over a limit of size
+	TooCostly                 // over a limit of time or of work
+	Unsupported               // well formed, known, and not offered here
+	Transient                 // a part is away for now; the same call may work later
+	Unknown                   // the effect was asked for and may still come about; ask again with the same idempotency key
+	Reused                    // the idempotency key stands for another request
+	Ambiguous                 // a condition matches several resources
+	Unprocessable             // well formed, and can't be done to what is there: a patch that doesn't fit
 )
 
-var kindNames = [...]string{"internal", "invalid", "not found", "gone", "conflict", "precondition", "too large", "too costly", "unsupported", "transient", "unknown outcome", "idempotency key reused", "ambiguous"}
+var kindNames = [...]string{"internal", "invalid", "not found", "gone", "conflict", "precondition", "too large", "too costly", "unsupported", "transient", "unknown outcome", "idempotency key reused", "ambiguous", "unprocessable"}
 
 func (k Kind) String() string {
 	if int(k) < len(kindNames) {

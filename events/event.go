@@ -61,7 +61,8 @@ const (
 	Create Operation = 1 + iota // content under a new id that the door has assigned; Condition is If-None-Exist
 	// content under the client's id; or, with Condition and no match, under the id that the door has assigned
 	Update
-	Delete // of the id; or, with Condition, of what it matches
+	Delete // of the id; or, with Condition, of what it matches; see Change.Many and Change.Cascade
+	Patch  // of what is there, under the id or matched by Condition; Content is a patch document of the dialect
 )
 
 func (o Operation) String() string {
@@ -72,6 +73,8 @@ func (o Operation) String() string {
 		return "update"
 	case Delete:
 		return "delete"
+	case Patch:
+		return "patch"
 	}
 	return "unknown operation"
 }
@@ -95,6 +98,11 @@ type Change struct {
 	Condition   string  // a search query of Type without "?"; empty: unconditional
 	Links       []Link  // references in Content that only the log's order can resolve, ascending and not overlapping
 	Entry       int     // the index of the bundle entry that this change came from; -1 for a single interaction
+
+	// Of a delete, what the door that took it allows. Many above 0: all that Condition matches goes, at most so many
+	// resources, or else none; without Condition and ID all of Type is meant. 0: one match at the most. Cascade: what
+	// refers to something that goes may go with it, at most so many further resources. 0: none.
+	Many, Cascade int
 }
 
 // Link is a reference inside a change's content that the projector resolves before the content is hashed. It replaces
@@ -160,6 +168,17 @@ type Result struct {
 	Hash        Hash      // of that version's content
 	Time        time.Time // that version's lastUpdated
 	Links       []string  // what the change's links became, "Type/id", in their order; empty when it has none
+
+	// Removed are the deletions that a delete made beside that of the resource that the result names: what else its
+	// condition matched (with Change.Many the result names none itself), and what went by Change.Cascade. They are
+	// ascending by type and id. Their time is that of the outcome.
+	Removed []Removed
+}
+
+// Removed is a deletion that was made by a change of another resource, or of several.
+type Removed struct {
+	Type, ID string
+	Version  int64 // of the deletion
 }
 
 // Refusal is why an event took no effect.

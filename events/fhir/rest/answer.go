@@ -167,6 +167,8 @@ func answerOf(kind events.Kind) (status int, code string) {
 		return http.StatusServiceUnavailable, "transient"
 	case events.Unknown:
 		return http.StatusGatewayTimeout, "timeout"
+	case events.Unprocessable:
+		return http.StatusUnprocessableEntity, "processing"
 	case events.Reused:
 		return http.StatusUnprocessableEntity, "business-rule"
 	}
