@@ -1,0 +1,49 @@
+package form
+
+import (
+	"binnacle/events"
+)
+
+// Form is how a stored content is written.
+type Form uint8
+
+// The forms. A content tells its own by its first byte.
+const (
+	Other  Form = iota // none of those below: nothing that was ever accepted
+	InJSON             // the JSON document that was sent
+	InXML              // the XML document that was sent
+	Raw                // the bytes of a Binary behind a header; see raw.go
+)
+
+// rawByte is the first byte of a content in the form Raw. No document begins with it.
+const rawByte = 0x01
+
+// Of tells the form of a content by its first byte.
+func Of(content []byte) Form {
+	if len(content) == 0 {
+		return Other
+	}
+	switch content[0] {
+	case '{', ' ', '\t', '\n', '\r':
+		return InJSON
+	case '<':
+		return InXML
+	case rawByte:
+		return Raw
+	}
+	return Other
+}
+
+// JSON returns the JSON document that a content of any form is read as: the content itself when that is its form, else
+// new bytes. What is in none of the forms comes back as it is, for the parser to refuse.
+//
+// Kind Invalid: it is XML that is no resource of FHIR R4.
+func JSON(content []byte) ([]byte, error) {
+	switch Of(content) {
+	case InXML:
+		return nil, events.Errorf(events.Unsupported, "form.JSON", "contents in XML can't be read")
+	case Raw:
+		return nil, events.Errorf(events.Unsupported, "form.JSON", "raw contents can't be read")
+	}
+	return content, nil
+}
