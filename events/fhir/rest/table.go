@@ -21,6 +21,7 @@ type Row struct {
 	Types      []string // those that :type may be; nil: all that have an endpoint
 	Definition string   // of an operation, whose Path ends with its name: /:type/:id/$everything
 	Instead    string   // of an interaction of FHIR that is not offered: which one it is, and what to do instead
+	About      About    // "": that of FHIR's interaction of the name
 	Serve      func(w http.ResponseWriter, r *http.Request, ask *Ask) error
 	Read       Read // of a GET: the same answer for an entry of a bundle
 	// Check refuses what Read would refuse by the form of what is asked, and reads nothing; nil: any form will do.
@@ -57,7 +58,7 @@ func NewTable(known func(name string) bool, rows ...Row) *Table {
 				t.names[step] = true
 			}
 		}
-		t.rows = append(t.rows, offer{row, steps})
+		t.rows = append(t.rows, offer{row.told(), steps})
 	}
 	return t
 }

@@ -1,0 +1,91 @@
+package rest
+
+import "net/http"
+
+// About is what the users of a row are told: people, and programs that are made from the OpenAPI document. Tests hold
+// that it is true.
+type About struct {
+	Summary string   // in a few words
+	Gives   string   // what the body of a 2xx is: a type; Resource: one of the type in the path; "": there is none
+	Takes   []string // media types of the request's body, the first preferred; nil: it has none
+	Headers []string // of the request that mean something to this row
+	// what the query holds beside what is said of the answer: any search parameter
+	Selects bool
+	Params  []string // and these parameters
+	// what may come beside StatusesOfAll: what went well first
+	Statuses []int
+}
+
+// StatusesOfAll are those that each row has: 400 for what is wrong by its form, 404 for a type or a tenant that there
+// is not, 406 for a format of the answer that is not offered.
+var StatusesOfAll = []int{http.StatusBadRequest, http.StatusNotFound, http.StatusNotAcceptable}
+
+// FormType is the media type of a search by POST.
+const FormType = "application/x-www-form-urlencoded"
+
+// ResourceTypes are the media types that a resource may be sent in, the first preferred.
+var ResourceTypes = []string{"application/fhir+json", "application/json", "text/json", "application/json+fhir"}
+
+// AnswerTypes are the media types that an answer may have, the first preferred.
+func AnswerTypes() []string {
+	types := make([]string, len(offers))
+	for n, offer := range offers {
+		types[n] = offer.names[0]
+	}
+	return types
+}
+
+var (
+	readHeaders  = []string{HeaderMinPosition, "If-None-Match", "If-Modified-Since"}
+	writeHeaders = []string{"If-Match", "If-None-Match", "Prefer", "Idempotency-Key", HeaderAllowDangling}
+	searchParams = []string{"_count", "_sort", "_total", "_include", "_revinclude", "_asOf", "_explain"}
+)
+
+// about tells of the interactions of FHIR by the names that rows have.
+var about = map[string]About{
+	"capabilities": {Summary: "What this server offers", Gives: "CapabilityStatement",
+		Headers: readHeaders[1:], Params: []string{"mode"}, Statuses: []int{200, 304}},
+	"read": {Summary: "The current version of a resource", Gives: "Resource", Headers: readHeaders,
+		Statuses: []int{200, 304, 410}},
+	"vread": {Summary: "One version of a resource", Gives: "Resource", Headers: readHeaders,
+		Statuses: []int{200, 304, 410}},
+	"history-instance": {Summary: "The versions of a resource, the newest first", Gives: "Bundle",
+		Headers: readHeaders[:1], Params: []string{"_count", "_since", "_at"}, Statuses: []int{200}},
+	"search-type": {Summary: "Resources of a type that fit criteria", Gives: "Bundle",
+		Headers: []string{HeaderMinPosition, "Prefer"}, Selects: true, Params: searchParams,
+		Statuses: []int{200, 422}},
+	"search-system": {Summary: "Resources of several types that fit criteria", Gives: "Bundle",
+		Headers: []string{HeaderMinPosition, "Prefer"}, Selects: true, Params: append([]string{"_type"}, searchParams...),
+		Statuses: []int{200, 422}},
+	"search-compartment": {Summary: "Resources that belong to a resource", Gives: "Bundle",
+		Headers: []string{HeaderMinPosition, "Prefer"}, Selects: true, Params: searchParams,
+		Statuses: []int{200, 422}},
+	"create": {Summary: "A new resource under an id of the server", Gives: "Resource", Takes: ResourceTypes,
+		Headers:  []string{"If-None-Exist", "Prefer", "Idempotency-Key", HeaderAllowDangling},
+		Statuses: []int{201, 200, 202, 409, 412, 413, 415, 422}},
+	"update": {Summary: "A new version of a resource, or a resource under an id of the client", Gives: "Resource",
+		Takes: ResourceTypes, Headers: writeHeaders, Statuses: []int{200, 201, 202, 409, 412, 413, 415, 422}},
+	"update-conditional": {Summary: "A new version of the one resource that fits criteria, or a new resource",
+		Gives: "Resource", Takes: ResourceTypes, Headers: writeHeaders, Selects: true,
+		Statuses: []int{200, 201, 202, 409, 412, 413, 415, 422}},
+	"delete": {Summary: "The deletion of a resource", Headers: writeHeaders,
+		Statuses: []int{204, 200, 202, 409, 412, 422}},
+	"delete-conditional": {Summary: "The deletion of the one resource that fits criteria", Headers: writeHeaders,
+		Selects: true, Statuses: []int{204, 200, 202, 409, 412, 422}},
+	"bundle": {Summary: "A batch or a transaction", Gives: "Bundle", Takes: ResourceTypes,
+		Headers:  []string{"Prefer", "Idempotency-Key", HeaderAllowDangling},
+		Statuses: []int{200, 202, 409, 412, 413, 415, 422}},
+}
+
+// told completes what a row tells of itself.
+func (r Row) told() Row {
+	if r.About.Summary == "" {
+		r.About = about[r.Name]
+	}
+	if r.Method == http.MethodPost && r.About.Selects { // the criteria stand in the body, too
+		r.About.Takes = []string{FormType}
+		r.About.Statuses = append(append([]int{}, r.About.Statuses...), http.StatusRequestEntityTooLarge,
+			http.StatusUnsupportedMediaType)
+	}
+	return r
+}
