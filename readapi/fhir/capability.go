@@ -16,6 +16,7 @@ import (
 	"binnacle/projections"
 	"binnacle/projections/catalog"
 	"binnacle/projections/catalog/extract"
+	"binnacle/readapi/fhir/pages"
 )
 
 // capability is the CapabilityStatement, made once: neither configuration nor catalog change while a node runs.
@@ -303,7 +304,7 @@ func (d *Door) Metadata(_ context.Context, ask *rest.Ask, answer *rest.Answer) e
 		answer.NotModified()
 		return nil
 	}
-	body, err := new(cutter).subset(wanted, told.body)
+	body, err := new(pages.Cutter).Subset(wanted, told.body)
 	if err == nil {
 		answer.Whole(body)
 	}

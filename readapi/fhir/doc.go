@@ -1,4 +1,4 @@
-// Package fhir is the FHIR R4 dialect of the reading doors: read, vread, instance history, search, capability
+// Package fhir is the FHIR R4 dialect of the reading doors: read, vread, search, capability
 // statement, and the headers that belong to them.
 //
 // It promises four things:

@@ -11,6 +11,7 @@ import (
 	"binnacle/events/fhir/rest"
 	"binnacle/projections"
 	"binnacle/projections/catalog"
+	"binnacle/readapi/fhir/pages"
 )
 
 // Config is what the reading doors need. Zero limits stand for their defaults. Without a Reader the door answers for
@@ -84,6 +85,7 @@ type shared struct {
 	Table      *rest.Table // of what the node offers
 	progress   []*progress // of each partition
 	capability *capability
+	contents   pages.Contents
 	buffers    sync.Pool // of *[]byte, for bodies of reads
 }
 
@@ -106,7 +108,8 @@ func New(config Config) (*Door, error) {
 		return nil, events.Errorf(events.Invalid, "fhir.New", "the reading door needs %s", missing)
 	}
 	config.Limits = config.Limits.withDefaults()
-	common := &shared{Config: config}
+	common := &shared{Config: config, contents: pages.Contents{Blobs: config.Blobs, Heal: config.Heal,
+		Bytes: config.Limits.PageBytes, Logger: config.Logger}}
 	for partition := range max(1, config.Partitions) {
 		common.progress = append(common.progress, &progress{reader: config.Reader, partition: partition,
 			fresh: config.Limits.PositionFresh, bound: config.Limits.PositionWait})

@@ -46,12 +46,12 @@ type including struct {
 func (d *Door) include(ctx context.Context, s *search, page found) (included, error) {
 	w := &including{door: d, search: s, snapshot: page.page.Snapshot,
 		seen: make(map[projections.Key]bool, 2*len(page.page.Versions))}
-	limit, backwards := d.Limits.Included, s.place.back
+	limit, backwards := d.Limits.Included, s.place.Back
 	switch {
 	case !backwards:
-		w.enough = s.place.shown + limit + 1
-	case s.place.matches > 0:
-		w.enough = s.place.shown
+		w.enough = s.place.Shown + limit + 1
+	case s.place.Matches > 0:
+		w.enough = s.place.Shown
 	default: // what comes last is shown, and that is known when all are found
 		w.enough = includedAtMost + 1
 	}
@@ -66,19 +66,19 @@ func (d *Door) include(ctx context.Context, s *search, page found) (included, er
 			"more than %d resources are included with the matches of one page; search for what refers to them by "+
 				"itself, or ask for fewer matches with _count", includedAtMost)
 	}
-	part := included{from: min(s.place.shown, len(w.all))}
+	part := included{from: min(s.place.Shown, len(w.all))}
 	part.to = min(part.from+limit, len(w.all))
 	if backwards {
 		part.to = len(w.all)
 		part.from = max(0, part.to-limit)
 	}
 	var err error
-	if part.contents, err = d.contents(ctx, w.all[part.from:part.to], backwards); err != nil {
+	if part.contents, err = d.contents.Page(ctx, w.all[part.from:part.to], backwards); err != nil {
 		return included{}, err
 	}
 	if backwards {
 		part.from = part.to - len(part.contents)
-		part.more = s.place.matches > 0
+		part.more = s.place.Matches > 0
 	} else {
 		part.to = part.from + len(part.contents)
 		part.more = part.to < len(w.all)
@@ -123,7 +123,7 @@ func (w *including) forward(ctx context.Context, include catalog.Include, from [
 		given := contents
 		if contents == nil {
 			var err error
-			if given, err = w.door.fetch(ctx, some); err != nil {
+			if given, err = w.door.contents.Fetch(ctx, some); err != nil {
 				return err
 			}
 		} else {

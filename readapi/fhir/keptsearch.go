@@ -9,6 +9,7 @@ import (
 
 	"binnacle/events"
 	"binnacle/projections"
+	"binnacle/readapi/fhir/pages"
 )
 
 // keptSearch is what a search by POST asked. It is kept as a memo, so that the links to its further pages show
@@ -55,7 +56,7 @@ func (d *Door) keep(ctx context.Context, s *search) error {
 	if s.kept != nil {
 		return nil
 	}
-	kept := &keptSearch{Type: s.scope.path(), Query: encode(s.parsed.Used)}
+	kept := &keptSearch{Type: s.scope.path(), Query: pages.Encode(s.parsed.Used)}
 	for _, random := range [][]byte{kept.Secret[:], kept.id[:]} {
 		if _, err := rand.Read(random); err != nil {
 			return events.Wrap(events.Internal, "fhir.Search", err, "no random numbers")

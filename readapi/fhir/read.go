@@ -10,6 +10,7 @@ import (
 	"binnacle/events/fhir/rest"
 	"binnacle/projections"
 	"binnacle/projections/catalog"
+	"binnacle/readapi/fhir/pages"
 )
 
 // Read answers GET and HEAD [base]/Type/id with the current version: 200, 304, 404 for what was never known, 410 for
@@ -32,7 +33,7 @@ func (d *Door) Read(ctx context.Context, ask *rest.Ask, answer *rest.Answer) err
 	version := versions[0]
 	d.stamp(answer, reached, version)
 	if version.Number == 0 {
-		return unknownID(resourceType, id)
+		return pages.UnknownID(resourceType, id)
 	}
 	etag := rest.ETagOf(version.Number)
 	good, err := d.copyIsGood(ctx, &ask.Copy, etag, version)
@@ -85,16 +86,12 @@ func (d *Door) copyIsGood(ctx context.Context, copied *rest.Copy, etag string, v
 	return page.Versions[0].Time.Truncate(time.Second).Before(version.Time.Truncate(time.Second)), nil
 }
 
-func unknownID(resourceType, id string) error {
-	return events.Errorf(events.NotFound, "fhir.Read", "%s/%.70s is not known", resourceType, id)
-}
-
 // readForm checks the form of a read, and tells which part of the resource is wanted; nil: all of it. Nothing but the
 // form of an answer can be asked of a read; what else stands there is passed over, unless the client wants it
 // refused.
 func (d *Door) readForm(ask *rest.Ask) (*catalog.Subset, error) {
 	if documents.CheckID(ask.ID) != nil {
-		return nil, unknownID(ask.Type, ask.ID)
+		return nil, pages.UnknownID(ask.Type, ask.ID)
 	}
 	if ask.Query == "" {
 		return nil, nil
@@ -150,19 +147,12 @@ func (d *Door) writeVersion(ctx context.Context, answer *rest.Answer, etag strin
 		answer.NotModified()
 		return nil
 	}
-	hashes := [1]events.Hash{version.Hash}
-	contents, err := d.Blobs.Get(ctx, hashes[:])
+	content, err := d.contents.One(ctx, version)
 	if err != nil {
 		return err
 	}
-	content := contents[0]
-	if content == nil {
-		if content, err = d.heal(ctx, version); err != nil {
-			return err
-		}
-	}
 	if wanted != nil {
-		if content, err = new(cutter).subset(wanted, content); err != nil {
+		if content, err = new(pages.Cutter).Subset(wanted, content); err != nil {
 			return err
 		}
 	}
@@ -183,20 +173,3 @@ func (d *Door) writeVersion(ctx context.Context, answer *rest.Answer, etag strin
 
 // keptBuffer is the largest buffer that is kept for other answers, bytes.
 const keptBuffer = 256 << 10
-
-// heal brings back content that the blob store has lost.
-func (d *Door) heal(ctx context.Context, version projections.Version) ([]byte, error) {
-	if d.Heal == nil {
-		return nil, events.Errorf(events.Internal, "fhir.Read", "the blob %x of %s/%s version %d is missing",
-			version.Hash, version.Type, version.ID, version.Number)
-	}
-	d.Logger.WarnContext(ctx, "a blob is missing; its content is taken from the log", "type", version.Type, "id",
-		version.ID, "version", version.Number, "position", version.Position.String())
-	content, err := d.Heal(ctx, version)
-	if err != nil && events.KindOf(err) != events.Transient { // what the log lacks is not what the client asked for
-		return nil, events.Wrap(events.Internal, "fhir.Read", err,
-			"the content of %s/%s version %d is lost: the blob store does not have it, and the log does not give it",
-			version.Type, version.ID, version.Number)
-	}
-	return content, err
-}

@@ -13,10 +13,8 @@ import (
 	"binnacle/events"
 	"binnacle/events/fhir/rest"
 	"binnacle/projections/catalog"
+	"binnacle/readapi/fhir/pages"
 )
-
-// pageParam says which page of a search is wanted.
-const pageParam = "_page"
 
 // Scope is what a search is on.
 type Scope struct {
@@ -50,13 +48,13 @@ type search struct {
 	base   string // the FHIR root
 	path   string // of the scope, with the root
 	parsed catalog.Parsed
-	place  place
+	place  pages.Place
 	pretty bool             // somebody in front indents the answer
 	form   bool             // by POST: what was asked must not stand in the links to other pages
 	paged  bool             // by following a link
 	asOf   *events.Position // of a first page: the state that is searched; nil: the newest
 
-	sealed token       // of a page of a search by POST that is not opened yet
+	sealed pages.Token // of a page of a search by POST that is not opened yet
 	kept   *keptSearch // the search by POST that this page belongs to
 }
 
@@ -103,7 +101,7 @@ func (d *Door) search(outer context.Context, ask *rest.Ask, answer *rest.Answer,
 	}
 	ctx, cancel := context.WithTimeout(outer, d.Limits.SearchTime)
 	defer cancel()
-	if s.sealed.form == sealedForm {
+	if s.sealed.Sealed() {
 		if err := d.openKept(ctx, s, ask); err != nil {
 			return err
 		}
@@ -132,7 +130,7 @@ func (d *Door) goBack(ctx context.Context, s *search) error {
 	}
 	err := d.progress.wait(ctx, *s.asOf)
 	if err == nil {
-		s.place.snapshot, err = d.Reader.SnapshotAt(ctx, *s.asOf)
+		s.place.Snapshot, err = d.Reader.SnapshotAt(ctx, *s.asOf)
 	}
 	return err
 }
@@ -175,13 +173,13 @@ func (d *Door) searchForm(ask *rest.Ask, raw string, form bool) (*search, error)
 	scope := scopeOf(ask.Place)
 	s := &search{scope: scope, base: ask.Root, pretty: ask.Pretty,
 		path: strings.TrimSuffix(ask.Root+"/"+scope.path(), "/"), form: form}
-	text, paged, twice := rest.Param(raw, pageParam)
+	text, paged, twice := rest.Param(raw, pages.Param)
 	if twice {
 		return nil, events.Errorf(events.Invalid, "fhir.Search",
 			"_page stands twice; follow the links of a bundle as they are")
 	}
 	if !paged {
-		s.place = place{total: -1, asked: time.Now().Unix()}
+		s.place = pages.Place{Total: -1, Asked: time.Now().Unix()}
 		err := d.parse(s, ask, raw)
 		if err == nil {
 			s.asOf, err = d.asOf(s.parsed.AsOf)
@@ -189,30 +187,30 @@ func (d *Door) searchForm(ask *rest.Ask, raw string, form bool) (*search, error)
 		return s, err
 	}
 	s.paged = true
-	page, err := parseToken(text)
+	page, err := pages.Parse(text)
 	if err != nil {
 		return nil, err
 	}
-	if page.form == sealedForm {
+	if page.Sealed() {
 		s.form, s.sealed = true, page
 		return s, pageAlone(raw)
 	}
-	if s.place, err = page.open(); err != nil {
+	if s.place, err = page.Place(); err != nil {
 		return nil, err
 	}
 	if err := d.parse(s, ask, raw); err != nil {
 		return nil, err
 	}
-	return s, page.check(s.identity(d.Tenant))
+	return s, page.Check(s.identity(d.Tenant))
 }
 
 // parse reads the parameters as of the moment when the first page was asked for.
 func (d *Door) parse(s *search, ask *rest.Ask, raw string) (err error) {
-	asked := time.Unix(s.place.asked, 0).UTC()
+	asked := time.Unix(s.place.Asked, 0).UTC()
 	options := catalog.Options{
 		Tenant: d.Tenant, Type: s.scope.Type, Compartment: s.scope.Compartment, Lenient: d.isLenient(ask),
 		DefaultCount: d.Limits.DefaultCount,
-		MaxCount:     d.Limits.MaxCount, MaxValues: d.Limits.MaxValues, BaseURL: s.base, Own: []string{pageParam},
+		MaxCount:     d.Limits.MaxCount, MaxValues: d.Limits.MaxValues, BaseURL: s.base, Own: []string{pages.Param},
 		Now: func() time.Time { return asked },
 	}
 	if s.scope.Type != "" {
@@ -242,7 +240,7 @@ func (s *search) identity(tenant string) string {
 			params = append(params, param)
 		}
 	}
-	return encode(params)
+	return pages.Encode(params)
 }
 
 // pageAlone refuses parameters beside the page of a kept search. Its parameters are all there are: others would have
@@ -251,7 +249,7 @@ func pageAlone(raw string) error {
 	for pair := range strings.SplitSeq(raw, "&") {
 		key, _, _ := strings.Cut(pair, "=")
 		if name, err := url.QueryUnescape(key); err != nil ||
-			(name != "" && name != pageParam && name != "_format" && name != "_pretty") {
+			(name != "" && name != pages.Param && name != "_format" && name != "_pretty") {
 			return events.Errorf(events.Invalid, "fhir.Search",
 				"the _page of a search by POST takes no other parameters; %.60q stands beside it", name)
 		}
@@ -261,15 +259,15 @@ func pageAlone(raw string) error {
 
 // openKept fetches the search that a sealed page belongs to, and makes its query.
 func (d *Door) openKept(ctx context.Context, s *search, ask *rest.Ask) error {
-	kept, err := d.loadKept(ctx, s.sealed.kept)
+	kept, err := d.loadKept(ctx, s.sealed.Kept)
 	if err != nil {
 		return err
 	}
 	if kept.Type != s.scope.path() {
-		return badToken()
+		return pages.BadToken()
 	}
 	s.kept = kept
-	if s.place, err = s.sealed.unseal(kept.Secret); err != nil {
+	if s.place, err = s.sealed.Unseal(kept.Secret); err != nil {
 		return err
 	}
 	return d.parse(s, ask, kept.Query)

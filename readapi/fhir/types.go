@@ -11,6 +11,7 @@ import (
 
 	documents "binnacle/events/fhir"
 	"binnacle/projections"
+	"binnacle/readapi/fhir/pages"
 )
 
 // Bounds of a search over several types.
@@ -50,7 +51,7 @@ func (d *Door) findTypes(ctx context.Context, s *search) (found, error) {
 	order := s.parsed.Types[0]
 	order.Limit = s.limit(order.Limit)
 	t.common = len(order.Sort) == 1 && !orderedByTerms(order)
-	if err := t.read(s.place.edge); err != nil {
+	if err := t.read(s.place.Edge); err != nil {
 		return found{}, err
 	}
 	if err := d.pagesOfTypes(ctx, s, t); err != nil {
@@ -68,24 +69,24 @@ func (d *Door) findTypes(ctx context.Context, s *search) (found, error) {
 	if t.back {
 		shown = merged[max(0, len(merged)-order.Limit):]
 	}
-	answer := found{page: projections.Page{Snapshot: s.place.snapshot, Plan: planOf(t.parts)}}
+	answer := found{page: projections.Page{Snapshot: s.place.Snapshot, Plan: planOf(t.parts)}}
 	if !s.paged {
-		s.place.total = totalOfTypes(t.parts)
+		s.place.Total = totalOfTypes(t.parts)
 	}
 	if order.Limit == 0 {
 		return answer, nil
 	}
 	var err error
-	if answer.contents, err = d.contents(ctx, shown, t.back); err != nil {
+	if answer.contents, err = d.contents.Page(ctx, shown, t.back); err != nil {
 		return found{}, err
 	}
 	if t.back {
 		answer.page.Versions = shown[len(shown)-len(answer.contents):]
-		answer.page.Next = s.place.edge
+		answer.page.Next = s.place.Edge
 		answer.page.After, err = d.beginningOfTypes(ctx, t, merged, answer.page.Versions)
 	} else {
 		answer.page.Versions = shown[:len(answer.contents)]
-		answer.page.After = s.place.edge
+		answer.page.After = s.place.Edge
 		answer.page.Next, err = d.endOfTypes(ctx, t, answer.page.Versions)
 	}
 	return answer, err
@@ -97,7 +98,7 @@ func (d *Door) findTypes(ctx context.Context, s *search) (found, error) {
 func (d *Door) pagesOfTypes(ctx context.Context, s *search, t *typesPage) error {
 	ask := func(part *typePart) (err error) {
 		query := part.query
-		query.After, query.Beyond, query.Snapshot = part.after, t.behind, s.place.snapshot
+		query.After, query.Beyond, query.Snapshot = part.after, t.behind, s.place.Snapshot
 		if t.back {
 			query.Limit++
 		}
@@ -110,11 +111,11 @@ func (d *Door) pagesOfTypes(ctx context.Context, s *search, t *typesPage) error 
 		}
 		return part.done
 	})
-	for s.place.snapshot == 0 && len(open) > 0 {
+	for s.place.Snapshot == 0 && len(open) > 0 {
 		if err := ask(open[0]); err != nil {
 			return err
 		}
-		s.place.snapshot = open[0].page.Snapshot
+		s.place.Snapshot = open[0].page.Snapshot
 		open = open[1:]
 	}
 	var wait sync.WaitGroup
@@ -146,7 +147,7 @@ func orderedByTerms(q projections.Query) bool {
 
 // rowsOf reads what the versions of a part are ordered by from their contents.
 func (d *Door) rowsOf(ctx context.Context, part *typePart) error {
-	contents, err := d.fetch(ctx, part.page.Versions)
+	contents, err := d.contents.Fetch(ctx, part.page.Versions)
 	if err != nil {
 		return err
 	}
@@ -317,26 +318,26 @@ func (t *typesPage) read(edge string) error {
 	}
 	bits := (len(t.parts) + 7) / 8
 	if len(edge) < bits {
-		return badToken()
+		return pages.BadToken()
 	}
 	for i, part := range t.parts {
 		part.done = edge[i/8]>>(i%8)&1 == 1
 	}
-	reader := placeReader{data: []byte(edge[bits:])}
+	reader := pages.Reader{Data: []byte(edge[bits:])}
 	if t.common {
-		of := int(reader.number(uint64(len(t.parts) - 1)))
-		t.behind = &projections.Place{Type: t.parts[of].query.Type, Sid: int64(reader.number(math.MaxInt64))}
-		if reader.bad || len(reader.data) > 0 {
-			return badToken()
+		of := int(reader.Number(uint64(len(t.parts) - 1)))
+		t.behind = &projections.Place{Type: t.parts[of].query.Type, Sid: int64(reader.Number(math.MaxInt64))}
+		if reader.Bad || len(reader.Data) > 0 {
+			return pages.BadToken()
 		}
 		return nil
 	}
-	for len(reader.data) > 0 && !reader.bad {
-		i := int(reader.number(uint64(len(t.parts) - 1)))
-		t.parts[i].after = reader.text()
+	for len(reader.Data) > 0 && !reader.Bad {
+		i := int(reader.Number(uint64(len(t.parts) - 1)))
+		t.parts[i].after = reader.Text()
 	}
-	if reader.bad {
-		return badToken()
+	if reader.Bad {
+		return pages.BadToken()
 	}
 	return nil
 }

@@ -1,4 +1,4 @@
-package fhir
+package pages
 
 import (
 	"bytes"
@@ -10,46 +10,46 @@ import (
 )
 
 func TestAPlaceComesBackFromItsToken(t *testing.T) {
-	places := []place{
-		{total: -1},
-		{total: 0, snapshot: 7, asked: 1_770_000_000},
-		{total: 1 << 40, snapshot: 1 << 60, asked: 1, edge: "\x00\xffa", back: true},
-		{total: 3, snapshot: 7, edge: "a", matches: 50, shown: 1_000},
+	places := []Place{
+		{Total: -1},
+		{Total: 0, Snapshot: 7, Asked: 1_770_000_000},
+		{Total: 1 << 40, Snapshot: 1 << 60, Asked: 1, Edge: "\x00\xffa", Back: true},
+		{Total: 3, Snapshot: 7, Edge: "a", Matches: 50, Shown: 1_000},
 	}
-	kept := &keptSearch{Secret: [32]byte{1, 2, 3}, id: searchID{9}}
+	kept, secret := [32]byte{9}, [32]byte{1, 2, 3}
 	for _, want := range places {
-		open, err := parseToken(want.open("code=1"))
+		open, err := Parse(want.Open("code=1"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := open.open()
-		if err != nil || open.check("code=1") != nil || got != want {
+		got, err := open.Place()
+		if err != nil || open.Check("code=1") != nil || got != want {
 			t.Errorf("open: got %+v (%v), want %+v", got, err, want)
 		}
-		text, err := want.seal(kept)
+		text, err := want.Seal(kept, secret)
 		if err != nil {
 			t.Fatal(err)
 		}
-		sealed, err := parseToken(text)
-		if err != nil || sealed.kept != kept.id {
-			t.Fatalf("sealed: got the search %x (%v), want 09…", sealed.kept, err)
+		sealed, err := Parse(text)
+		if err != nil || sealed.Kept != kept {
+			t.Fatalf("sealed: got the search %x (%v), want 09…", sealed.Kept, err)
 		}
-		if got, err = sealed.unseal(kept.Secret); err != nil || got != want {
+		if got, err = sealed.Unseal(secret); err != nil || got != want {
 			t.Errorf("sealed: got %+v (%v), want %+v", got, err, want)
 		}
 	}
 }
 
 func TestATokenIsRefusedBesideAnotherSearchOrChanged(t *testing.T) {
-	p := place{total: 3, snapshot: 5, edge: "after"}
-	open, err := parseToken(p.open("code=1"))
+	p := Place{Total: 3, Snapshot: 5, Edge: "after"}
+	open, err := Parse(p.Open("code=1"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := open.check("code=2"); events.KindOf(err) != events.Invalid {
+	if err := open.Check("code=2"); events.KindOf(err) != events.Invalid {
 		t.Errorf("another search: got %v, want kind invalid", err)
 	}
-	text, err := p.seal(&keptSearch{Secret: [32]byte{1}, id: searchID{1}})
+	text, err := p.Seal([32]byte{1}, [32]byte{1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,9 +57,9 @@ func TestATokenIsRefusedBesideAnotherSearchOrChanged(t *testing.T) {
 	for i := range data {
 		changed := bytes.Clone(data)
 		changed[i] ^= 0x10
-		sealed, err := parseToken(base64.RawURLEncoding.EncodeToString(changed))
+		sealed, err := Parse(base64.RawURLEncoding.EncodeToString(changed))
 		if err == nil {
-			_, err = sealed.unseal([32]byte{1})
+			_, err = sealed.Unseal([32]byte{1})
 		}
 		if events.KindOf(err) != events.Invalid {
 			t.Errorf("byte %d changed: got %v, want kind invalid", i, err)
@@ -68,8 +68,8 @@ func TestATokenIsRefusedBesideAnotherSearchOrChanged(t *testing.T) {
 }
 
 func TestASealedTokenShowsNothingOfItsPlace(t *testing.T) {
-	p := place{total: 3, snapshot: 5, edge: "Schmidt|1970"}
-	text, err := p.seal(&keptSearch{Secret: [32]byte{1}, id: searchID{1}})
+	p := Place{Total: 3, Snapshot: 5, Edge: "Schmidt|1970"}
+	text, err := p.Seal([32]byte{1}, [32]byte{1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,27 +77,27 @@ func TestASealedTokenShowsNothingOfItsPlace(t *testing.T) {
 	if bytes.Contains(data, []byte("Schmidt")) {
 		t.Errorf("the token %q shows a sort value", text)
 	}
-	again, _ := p.seal(&keptSearch{Secret: [32]byte{1}, id: searchID{1}})
+	again, _ := p.Seal([32]byte{1}, [32]byte{1})
 	if again == text {
 		t.Error("two tokens of one place are the same: the nonce was used twice")
 	}
 }
 
 func FuzzTokensAreReadOrRefused(f *testing.F) {
-	f.Add(place{total: 3, snapshot: 5, edge: "after"}.open("code=1"))
-	sealed, _ := place{total: -1}.seal(&keptSearch{Secret: [32]byte{1}, id: searchID{1}})
+	f.Add(Place{Total: 3, Snapshot: 5, Edge: "after"}.Open("code=1"))
+	sealed, _ := Place{Total: -1}.Seal([32]byte{1}, [32]byte{1})
 	f.Add(sealed)
 	f.Add("AQ")
 	f.Add("")
 	f.Fuzz(func(t *testing.T, text string) {
 		var err error
 		eventstest.Allocates(t, len(text), 64<<10, 64, func() {
-			var page token
-			if page, err = parseToken(text); err == nil {
-				if page.form == sealedForm {
-					_, err = page.unseal([32]byte{1})
+			var page Token
+			if page, err = Parse(text); err == nil {
+				if page.Sealed() {
+					_, err = page.Unseal([32]byte{1})
 				} else {
-					_, err = page.open()
+					_, err = page.Place()
 				}
 			}
 		})
