@@ -19,26 +19,55 @@ import (
 // in their places, and its hash. Whoever makes a content makes it here: the projector, a rebuild from the feed, and
 // Heal. The dialect is that of the change's event; a change without links needs none.
 //
-// Kind Conflict: there is not one target for each link. Kind Unsupported: there are links, and no dialect. Kind
-// Invalid: the links don't fit the content.
+// Kind Conflict: there is not one target for each link, or the change is a patch, whose content [Patched] makes. Kind
+// Unsupported: there are links, and no dialect. Kind Invalid: the links don't fit the content.
 func FinalContent(
 	dialect projections.Dialect, change *events.Change, targets []string,
 ) (content []byte, hash events.Hash, err error) {
-	if len(targets) != len(change.Links) {
+	if change.Operation == events.Patch {
 		return nil, events.Hash{}, events.Errorf(events.Conflict, "functions.FinalContent",
-			"it has %d links, and %d are recorded", len(change.Links), len(targets))
+			"what a patch makes depends on the version before")
 	}
-	content = change.Content
-	if len(targets) > 0 {
-		if dialect == nil {
-			return nil, events.Hash{}, events.Errorf(events.Unsupported, "functions.FinalContent",
-				"it has links, and its dialect is not known here")
-		}
-		if content, err = dialect.Resolve(change, targets); err != nil {
-			return nil, events.Hash{}, err
-		}
+	content, err = resolved(dialect, change, targets)
+	if err != nil {
+		return nil, events.Hash{}, err
 	}
 	return content, sha256.Sum256(content), nil
+}
+
+// Patched is [FinalContent] of a patch: what it makes of the version before, whose content is given. Whoever makes the
+// content of a patch makes it here. Besides its kinds, those of [projections.Patcher].
+func Patched(
+	dialect projections.Dialect, change *events.Change, targets []string, before projections.Version, content []byte,
+) (after []byte, hash events.Hash, err error) {
+	if dialect == nil {
+		return nil, events.Hash{}, events.Errorf(events.Unsupported, "functions.Patched",
+			"it is a patch, and its dialect is not known here")
+	}
+	patch, err := resolved(dialect, change, targets)
+	if err != nil {
+		return nil, events.Hash{}, err
+	}
+	if after, err = dialect.Patch(patch, before, content); err != nil {
+		return nil, events.Hash{}, err
+	}
+	return after, sha256.Sum256(after), nil
+}
+
+// resolved is what a change asks for, with the targets of its links in their places.
+func resolved(dialect projections.Dialect, change *events.Change, targets []string) ([]byte, error) {
+	if len(targets) != len(change.Links) {
+		return nil, events.Errorf(events.Conflict, "functions.FinalContent",
+			"it has %d links, and %d are recorded", len(change.Links), len(targets))
+	}
+	if len(targets) == 0 {
+		return change.Content, nil
+	}
+	if dialect == nil {
+		return nil, events.Errorf(events.Unsupported, "functions.FinalContent",
+			"it has links, and its dialect is not known here")
+	}
+	return dialect.Resolve(change, targets)
 }
 
 // Extract makes the terms of a row's final content, as the projector does. After an error, which a panic is too, the

@@ -12,10 +12,13 @@ import "binnacle/events"
 // nothing is kept, and the same call gives it again. Its text is for people; where a kind is named it is an
 // *events.Error. A panic is taken for an error of the record that was asked about.
 type Dialect interface {
+	Patcher
+
 	// Prepare reads a change and holds it against the rules of the dialect: its type, its id, its content, what the
 	// content says of both. The door has held all of this before; what fails here came past the door, or from another
 	// program, and goes to quarantine with the error's text. Of a delete it checks type and id, and there is no
-	// Content. The texts in Prepared may be views of the change's bytes.
+	// Content. Of a patch it checks also that the patch document is one, and there is no Content either. The texts in
+	// Prepared may be views of the change's bytes.
 	Prepare(change *events.Change) (Prepared, error)
 
 	// Resolve returns the content of a change with its links replaced by what they lead to, "Type/id", one for each
@@ -40,6 +43,15 @@ type Dialect interface {
 	// the same order. What they find may not be deleted, unless the event allows it. None: whatever is deleted,
 	// nobody is asked.
 	Referrers(typ string) []Referrer
+}
+
+// Patcher makes contents of patches.
+type Patcher interface {
+	// Patch applies a patch document, with its links replaced, to the version that is current when the change is
+	// decided, whose stored content is given. The bytes are new. They are a content that Prepare takes as an update of
+	// the same resource, and what the patch does not touch stays as it is. Kind Invalid: it is no patch document.
+	// Kind Unprocessable: it doesn't fit the content, or what it makes breaks a rule. Kind TooLarge: that is too large.
+	Patch(patch []byte, before Version, content []byte) ([]byte, error)
 }
 
 // Prepared is a change that a dialect has read.

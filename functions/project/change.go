@@ -32,6 +32,9 @@ func (e *decidingEvent) identify(n int, w *work) error {
 		case w.Operation == events.Delete:
 			w.disposition = events.NoEffect
 			return e.preconditions(n, w, projections.Version{})
+		case w.Operation == events.Patch:
+			return refuse(events.NotFound, n, w, "nothing matches the condition %q, so there is no %s to patch",
+				w.Condition, w.Type)
 		}
 	}
 	w.key = projections.Key{Tenant: e.item.event.Tenant, Type: w.Type, ID: id}
@@ -54,6 +57,11 @@ func (e *decidingEvent) identify(n int, w *work) error {
 	case w.Operation == events.Delete:
 		w.disposition = events.NoEffect
 		return nil
+	case w.Operation == events.Patch:
+		if err := e.patch(n, w); err != nil {
+			return err
+		}
+		w.disposition = events.Updated
 	case alive && w.Operation == events.Create:
 		return refuse(events.Conflict, n, w, "%s/%s exists already, under the id that was chosen for the new "+
 			"resource; send the request again", w.Type, id)
@@ -154,6 +162,9 @@ func (e *decidingEvent) link(n int, w *work) error {
 		}
 		w.targets[i] = link.Type + "/" + matches[0].version.ID
 	}
+	if w.Operation == events.Patch {
+		return e.patch(n, w)
+	}
 	return nil
 }
 
@@ -185,8 +196,8 @@ func (e *decidingEvent) compare(_ int, w *work) error {
 		}
 		hash = earlier.work.hash
 	}
-	same := hash == w.hash
-	if !same && !w.read.Exact && !e.line.sketches.differs(w, hash) {
+	same := hash == w.hash || w.patchedSame
+	if !same && w.Operation != events.Patch && !w.read.Exact && !e.line.sketches.differs(w, hash) {
 		content, err := e.contentBefore(w)
 		if err != nil {
 			return err

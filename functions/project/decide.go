@@ -24,6 +24,10 @@ type deciding struct {
 	results []pendingResult
 	claimed map[projections.ClaimName]projections.Claim // on keys of the chunk, before it
 	claims  map[projections.ClaimName]projections.Claim // that the chunk makes
+
+	patches          []projections.Key // that may be looked for, in the order of the chunk
+	fetchedPatchable []events.Hash     // contents in blobs that were fetched for patches
+	patchedBytes     int               // of what patches have made
 }
 
 // newDeciding begins to decide a chunk on what was gathered for it.
@@ -55,9 +59,14 @@ func refuse(kind events.Kind, change int, w *work, format string, args ...any) e
 	return r
 }
 
-// decide decides all items. A *poisoned error names the one to leave out; any other error is a failure of a store.
-func (d *deciding) decide(items []*item) error {
-	for _, i := range items {
+// decide decides items, and tells how many: all, or fewer when patches have made of little what is a commit of its own.
+// A *poisoned error names the one to leave out; any other error is a failure of a store.
+func (d *deciding) decide(items []*item) (decided int, err error) {
+	d.patches = patchesOf(items)
+	for n, i := range items {
+		if d.patchedBytes > chunkBytes {
+			return n, nil
+		}
 		d.state.Time = functions.Later(d.state.Time, i.raw.Time)
 		if i.poison != "" {
 			d.commit.Quarantined = append(d.commit.Quarantined,
@@ -72,10 +81,10 @@ func (d *deciding) decide(items []*item) error {
 			continue
 		}
 		if err := d.event(i); err != nil {
-			return err
+			return 0, err
 		}
 	}
-	return nil
+	return len(items), nil
 }
 
 // event decides one event and writes down its outcome.

@@ -132,7 +132,7 @@ func (l *Line) prefetchContents(ctx context.Context, items []*item) (map[events.
 		}
 		for _, w := range i.works {
 			if w.Operation != events.Update || w.Condition != "" || w.read.Exact {
-				continue
+				continue // contents that are patched are fetched some at a time; see deciding.patchable
 			}
 			before, have := l.fetched[projections.Key{Tenant: i.event.Tenant, Type: w.Type, ID: w.ID}]
 			if _, asked := contents[before.Hash]; !have || asked || !before.Alive() {

@@ -132,7 +132,7 @@ func (l *Line) run(ctx context.Context, records []events.RawRecord, told Told) e
 			items = items[:1]
 			alone--
 		}
-		err = l.chunk(ctx, items, told)
+		decided, err := l.chunk(ctx, items, told)
 		if err != nil && isOfContent(err) && !l.worksAhead() {
 			// A store refuses something in these records for good. Alone, the one that it is gives itself away.
 			if len(items) > 1 {
@@ -141,12 +141,12 @@ func (l *Line) run(ctx context.Context, records []events.RawRecord, told Told) e
 			}
 			forget(items)
 			items[0].poison = err.Error()
-			err = l.chunk(ctx, items, told)
+			decided, err = l.chunk(ctx, items, told)
 		}
 		if err != nil {
 			return err
 		}
-		records = records[len(items):]
+		records = records[decided:]
 	}
 	return nil
 }
@@ -208,34 +208,39 @@ func together(records []events.RawRecord) []events.RawRecord {
 	return records
 }
 
-// chunk decides items and commits them in one commit, or launches it when the line works ahead. Items that turn out to
-// be poison are set aside, and the others decided again without them.
-func (l *Line) chunk(ctx context.Context, items []*item, told Told) error {
+// chunk decides items and commits them in one commit, or launches it when the line works ahead. It returns how many of
+// them those were: the first ones, at least one. Items that turn out to be poison are set aside, and the others decided
+// again without them.
+func (l *Line) chunk(ctx context.Context, items []*item, told Told) (int, error) {
 	if err := l.load(ctx); err != nil {
-		return err
+		return 0, err
 	}
 	if l.landed() || settling(items) {
 		if err := l.land(); err != nil {
-			return err
+			return 0, err
 		}
 	}
 	contents, claimed, err := l.gather(ctx, items)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	for {
 		d := newDeciding(ctx, l, contents, claimed)
-		err := d.decide(items)
+		decided, err := d.decide(items)
 		if err == nil {
 			err = d.finish()
 		}
 		var bad *poisoned
 		if !errors.As(err, &bad) {
 			if err != nil {
-				return err
+				return 0, err
 			}
+			for _, i := range items[decided:] {
+				i.giveBack()
+			}
+			items = items[:decided]
 			d.commit.Origin = projections.Origin{Log: l.log, Last: items[len(items)-1].raw.Fingerprint()}
-			return l.commit(ctx, d, items, told)
+			return decided, l.commit(ctx, d, items, told)
 		}
 		bad.item.poison = bad.reason
 		forget(items)

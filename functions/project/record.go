@@ -1,6 +1,7 @@
 package project
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"runtime/debug"
 
@@ -42,7 +43,9 @@ type work struct {
 	stood       map[name]bool       // what the version before refers to; nil: nobody has asked
 	rough       []projections.Term  // terms of the content as it came: links do not count in them
 	roughly     bool
-	sealed      bool // content and hash are there
+	patched     []byte // what a patch has made; nil: not yet
+	patchedSame bool   // that says what was there before
+	sealed      bool   // content and hash are there
 	content     []byte
 	hash        events.Hash
 	extracted   bool // terms are there
@@ -57,6 +60,9 @@ func (w *work) writes() bool {
 
 // forget takes back what was decided.
 func (w *work) forget() {
+	if w.Operation == events.Patch {
+		w.giveBack()
+	}
 	*w = work{Change: w.Change, item: w.item, read: w.read, mentions: w.mentions}
 }
 
@@ -64,11 +70,25 @@ func (w *work) forget() {
 // the dialect has read, and the content as it was asked for where it became another one. The final content stays for as
 // long as the commit is in flight.
 func (w *work) release() {
+	w.giveBack()
+	w.Content = nil
+}
+
+// giveBack gives back what was read of an item that is to be read again.
+func (i *item) giveBack() {
+	for _, w := range i.works {
+		if w != nil {
+			w.giveBack()
+		}
+	}
+}
+
+// giveBack gives back what the dialect has read.
+func (w *work) giveBack() {
 	if w.read.Content != nil {
 		w.read.Content.Release()
 		w.read, w.mentions = projections.Prepared{}, nil
 	}
-	w.Content = nil
 }
 
 // prepare reads an item's record; whatever is wrong with it makes it poison. It is safe to prepare items side by side.
@@ -125,6 +145,10 @@ func (w *work) seal() error {
 	if w.sealed {
 		return nil
 	}
+	if w.Operation == events.Patch {
+		w.content, w.hash, w.sealed = w.patched, sha256.Sum256(w.patched), true
+		return nil
+	}
 	content, hash, err := functions.FinalContent(w.item.dialect, w.Change, w.targets)
 	if err != nil {
 		return &poisoned{w.item, err.Error()}
@@ -143,7 +167,7 @@ func (w *work) extract() error {
 	}
 	return w.item.guard("extracting its search terms", func() error {
 		read := w.read.Content
-		if len(w.Links) > 0 {
+		if len(w.Links) > 0 && w.Operation != events.Patch {
 			var err error
 			if read, err = w.item.dialect.Read(w.content); err != nil {
 				return &poisoned{w.item, "the content with its references resolved: " + err.Error()}
@@ -182,7 +206,7 @@ func Try(dialects *projections.Dialects, record events.RawRecord) (events.Event,
 	i := &item{raw: record}
 	i.prepare(dialects)
 	for _, w := range i.works {
-		if i.poison != "" || w == nil || w.read.Content == nil {
+		if i.poison != "" || w == nil || w.read.Content == nil { // a patch is read when it is applied
 			continue
 		}
 		if _, err := w.roughTerms(); err != nil {

@@ -42,13 +42,17 @@ func (d *Dialect) Prepare(change *events.Change) (projections.Prepared, error) {
 	if !d.catalog.Readable(change.Type) {
 		return projections.Prepared{}, fmt.Errorf("%.80q is no resource type", change.Type)
 	}
-	if !(change.ID == "" && change.Operation == events.Delete && change.Condition != "") {
+	byCondition := change.Operation == events.Delete || change.Operation == events.Patch
+	if !(change.ID == "" && byCondition && change.Condition != "") {
 		if err := fhir.CheckID(change.ID); err != nil {
 			return projections.Prepared{}, err
 		}
 	}
-	if change.Operation == events.Delete {
+	switch change.Operation {
+	case events.Delete:
 		return projections.Prepared{}, nil
+	case events.Patch:
+		return projections.Prepared{}, patchable(change)
 	}
 	doc, err := d.parse(change.Content)
 	if err != nil {
@@ -66,6 +70,17 @@ func (d *Dialect) Prepare(change *events.Change) (projections.Prepared, error) {
 		p.ID = resource.ID
 	}
 	return p, nil
+}
+
+// patchable refuses what is no patch document.
+func patchable(change *events.Change) error {
+	return events.Errorf(events.Unsupported, "fhir.Prepare", "patches of %s are not offered", change.Type)
+}
+
+// Patch applies a JSON Patch or a FHIRPath Patch to the resource as it is read: with its id, and the meta elements of
+// the version before.
+func (d *Dialect) Patch(_ []byte, before projections.Version, _ []byte) ([]byte, error) {
+	return nil, events.Errorf(events.Unsupported, "fhir.Patch", "patches of %s are not offered", before.Type)
 }
 
 // Resolve writes the targets into the references that the links stand for.

@@ -3,6 +3,7 @@ package projectionstest
 import (
 	"bytes"
 	"net/url"
+	"slices"
 
 	"binnacle/events"
 	"binnacle/projections"
@@ -49,7 +50,29 @@ func (Opaque) Prepare(change *events.Change) (projections.Prepared, error) {
 	case change.Operation == events.Delete:
 		return projections.Prepared{}, nil
 	}
+	if change.Operation == events.Patch {
+		return projections.Prepared{}, opaquePatch(change.Content)
+	}
 	return projections.Prepared{Exact: true, Content: opaqueContent{}}, nil
+}
+
+// opaquePatch refuses what is no patch document of a thing: a plus sign, and the bytes to append.
+func opaquePatch(patch []byte) error {
+	if patch[0] != '+' {
+		return events.Errorf(events.Invalid, "opaque.Prepare", "%.20q is no patch of a thing", patch)
+	}
+	return nil
+}
+
+// Patch appends. A thing has fewer bytes than a key may have.
+func (Opaque) Patch(patch []byte, _ projections.Version, content []byte) ([]byte, error) {
+	if err := opaquePatch(patch); err != nil {
+		return nil, err
+	}
+	if len(content)+len(patch) > opaqueKey {
+		return nil, events.Errorf(events.Unprocessable, "opaque.Patch", "the thing is full")
+	}
+	return slices.Concat(content, patch[1:]), nil
 }
 
 func (Opaque) Resolve(*events.Change, []string) ([]byte, error) {
