@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
+
 	"binnacle/events"
 	"binnacle/projections"
 	"binnacle/projections/index/reads"
@@ -77,22 +79,42 @@ func (g *generation) search(ctx context.Context, q projections.Query) (projectio
 	if q.NoTimeLimit {
 		return g.searchUnlimited(ctx, q)
 	}
-	limited, cancel := context.WithTimeout(ctx, g.timeout)
+	limit := projections.SearchTime(ctx, g.timeout)
+	limited, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	conn, err := g.searches.Acquire(limited)
 	if err != nil {
 		if errors.Is(limited.Err(), context.DeadlineExceeded) && ctx.Err() == nil {
 			return projections.Page{}, events.Wrap(events.Transient, op, err,
-				"no connection for the search became free in %s; others take long", g.timeout)
+				"no connection for the search became free in %s; others take long", limit)
 		}
 		return projections.Page{}, classify(op, err)
 	}
 	defer conn.Release()
+	if limit != g.timeout {
+		if err := statementTime(limited, conn, limit); err != nil {
+			return projections.Page{}, err
+		}
+		defer func() {
+			if err := statementTime(context.WithoutCancel(ctx), conn, g.timeout); err != nil {
+				_ = conn.Conn().Close(context.WithoutCancel(ctx)) // the pool makes another one, as it should be
+			}
+		}()
+	}
 	page, err := g.engine.Search(limited, reader{conn, op, 0}, g.reads.Dialect, q)
 	if err != nil && ctx.Err() == nil && (isOverTime(err) || errors.Is(limited.Err(), context.DeadlineExceeded)) {
-		return projections.Page{}, search.OverTime(err, g.timeout)
+		return projections.Page{}, search.OverTime(err, limit)
 	}
 	return page, err
+}
+
+// statementTime sets how long a statement of a connection may take.
+func statementTime(ctx context.Context, conn *pgxpool.Conn, limit time.Duration) error {
+	bounded, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	_, err := conn.Exec(bounded, "select set_config('statement_timeout', $1, false)",
+		strconv.FormatInt(limit.Milliseconds(), 10))
+	return classify("postgres.Search", err)
 }
 
 // searchUnlimited searches on one of the connections that have no limit of time.

@@ -78,11 +78,12 @@ func (g *generation) search(ctx context.Context, q projections.Query) (projectio
 	if q.NoTimeLimit {
 		return g.engine.Search(ctx, g.reads.DB, g.reads.Dialect, q)
 	}
-	limited, cancel := context.WithTimeout(ctx, g.timeout)
+	limit := projections.SearchTime(ctx, g.timeout)
+	limited, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	page, err := g.engine.Search(limited, g.reads.DB, g.reads.Dialect, q)
 	if err != nil && errors.Is(limited.Err(), context.DeadlineExceeded) && ctx.Err() == nil {
-		return projections.Page{}, search.OverTime(err, g.timeout)
+		return projections.Page{}, search.OverTime(err, limit)
 	}
 	return page, err
 }
