@@ -101,7 +101,6 @@ func (d *door) append(rw http.ResponseWriter, r *http.Request, event events.Even
 		return err
 	}
 	decided(rw, position, repeats)
-	rw.Header().Set("Preference-Applied", "respond-async")
 	rw.WriteHeader(http.StatusAccepted)
 	return nil
 }

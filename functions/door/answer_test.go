@@ -26,20 +26,17 @@ func TestPreferShapesTheAnswer(t *testing.T) {
 		"response", "outcome", "resourceType") != "OperationOutcome" {
 		t.Errorf("transaction with OperationOutcome: got %s", got.Body)
 	}
-	got := n.Must(202, "PUT", "/Patient/q", functionstest.Patient("q", "1"), "Prefer: respond-async")
+	got := n.Must(202, "PUT", "/Patient/q", functionstest.Patient("q", "1"), "Binnacle-Acknowledge: log")
 	if got.Header.Get("Binnacle-Position") != "0:4" || got.Body != "" {
-		t.Errorf("respond-async: got %v %q", got.Header, got.Body)
-	}
-	if applied := got.Header.Get("Preference-Applied"); applied != "respond-async" {
-		t.Errorf("respond-async: Preference-Applied is %q", applied)
+		t.Errorf("nobody waits: got %v %q", got.Header, got.Body)
 	}
 	n.Must(202, "POST", "", functionstest.BundleOf("transaction",
-		functionstest.EntryOf("", "PUT", "Patient/r", functionstest.Patient("r", "1"))), "Prefer: respond-async")
+		functionstest.EntryOf("", "PUT", "Patient/r", functionstest.Patient("r", "1"))), "Binnacle-Acknowledge: log")
 	got = n.Must(202, "POST", "", functionstest.BundleOf("batch",
 		functionstest.EntryOf("", "PUT", "Patient/s", functionstest.Patient("s", "1")),
-		functionstest.EntryOf("", "PUT", "Patient/s", functionstest.Patient("t", "1"))), "Prefer: respond-async")
+		functionstest.EntryOf("", "PUT", "Patient/s", functionstest.Patient("t", "1"))), "Binnacle-Acknowledge: log")
 	if got.At(t, "entry", 0, "response", "status") != "202" || got.At(t, "entry", 1, "response", "status") != "400" {
-		t.Errorf("respond-async of a batch: got %s", got.Body)
+		t.Errorf("nobody waits of a batch: got %s", got.Body)
 	}
 	if report := n.Verified(); report.Resources != 3 {
 		t.Errorf("got %d resources, want q, r and s", report.Resources)

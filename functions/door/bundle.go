@@ -9,6 +9,7 @@ import (
 
 	"binnacle/events"
 	"binnacle/events/fhir"
+	"binnacle/events/fhir/rest"
 )
 
 // bundle answers POST [base] (FHIR R4, http.html#transaction).
@@ -71,7 +72,7 @@ func (d *door) bundle(rw http.ResponseWriter, r *http.Request) error {
 // share of the budget given back, when it is in the log: its outcome may take a while.
 func (d *door) transaction(rw http.ResponseWriter, r *http.Request, data []byte, parts []*part, release func()) error {
 	changes, err := d.changes(r, parts)
-	if err != nil {
+	if err != nil || d.ask.FormOnly {
 		return err
 	}
 	var reached *events.Position
@@ -81,13 +82,16 @@ func (d *door) transaction(rw http.ResponseWriter, r *http.Request, data []byte,
 		for _, p := range parts {
 			p.shrink()
 		}
-		if d.ask.Prefer.Async {
+		if d.ask.Unawaited {
 			return d.append(rw, r, event)
 		}
+		progress := rest.ProgressOf(r.Context())
+		progress.Say("the entries are checked")
 		wait, err := d.Write.Send(r.Context(), event, false)
 		if err != nil {
 			return err
 		}
+		progress.Say("the entries are in the log, and wait for what becomes of them")
 		release()
 		outcome, err := wait(r.Context())
 		if err != nil {
@@ -138,17 +142,26 @@ func (d *door) changes(r *http.Request, parts []*part) ([]events.Change, error) 
 
 // batch sends every write of a bundle as an event of its own, many at once.
 func (d *door) batch(rw http.ResponseWriter, r *http.Request, data []byte, parts []*part) error {
+	if d.ask.FormOnly { // what its entries are is theirs to answer
+		return nil
+	}
+	progress := rest.ProgressOf(r.Context())
+	progress.Count(len(parts), "entries")
 	if err := d.contents(r.Context(), d.linker(nil), parts); err != nil {
 		return err
 	}
-	async := d.ask.Prefer.Async
+	for _, p := range parts {
+		if p.answer.err != nil {
+			progress.Done()
+		}
+	}
 	request := d.fingerprint(r, data)
 	unclaimed := d.Write.Unclaimed(r.Context(), d.tenant, d.key)
 	positions := make([]*events.Position, len(parts))
 	var fresh atomic.Bool // something was not answered by an earlier request
 	write := func(p *part) {
 		event := d.event(request, p.index+1, p.change)
-		if async {
+		if d.ask.Unawaited {
 			position, repeats, err := d.Write.Append(r.Context(), event)
 			if p.answer.err = err; err == nil {
 				positions[p.index] = &position
@@ -181,6 +194,7 @@ func (d *door) batch(rw http.ResponseWriter, r *http.Request, data []byte, parts
 			group.Go(func() error {
 				for _, p := range chain {
 					write(p)
+					progress.Done()
 				}
 				return nil
 			})
@@ -202,9 +216,8 @@ func (d *door) batch(rw http.ResponseWriter, r *http.Request, data []byte, parts
 		decided(rw, *reached, !fresh.Load())
 	}
 	status := http.StatusOK
-	if async {
+	if d.ask.Unawaited {
 		status = http.StatusAccepted
-		rw.Header().Set("Preference-Applied", "respond-async")
 	}
 	room := d.newRoom()
 	d.readEntries(r, parts, reached, room)

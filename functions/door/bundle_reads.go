@@ -36,7 +36,7 @@ func (d *door) reading(r *http.Request, p *part) (rest.Entry, error) {
 		return rest.Entry{}, p.at(invalid("%.200q is no URL below the base", p.url), "request.url")
 	}
 	return rest.Entry{
-		Ask: rest.Ask{Query: target.RawQuery, Tenant: d.tenant, Root: d.ask.Root, Prefer: d.ask.Prefer,
+		Ask: rest.Ask{Query: target.RawQuery, Tenant: d.tenant, Root: d.ask.Root, Prefer: d.ask.Prefer, Later: d.ask.Later,
 			Copy: rest.CopyOfEntry(p.Request.IfNoneMatch, p.Request.IfModifiedSince)},
 		Method: p.Request.Method, Path: target.Path, Request: r.Header.Get("X-Request-Id"),
 	}, nil
@@ -47,12 +47,14 @@ const readFlight = 16
 
 // readEntries answers the reading entries by the reading door, at or after a position.
 func (d *door) readEntries(r *http.Request, parts []*part, reached *events.Position, room *room) {
+	progress := rest.ProgressOf(r.Context())
 	var group errgroup.Group
 	group.SetLimit(min(readFlight, d.Limits.BatchFlight))
 	for _, p := range parts {
 		if p.reads() && p.answer.err == nil {
 			group.Go(func() error {
 				p.answer.err = d.readOne(r, p, reached, room)
+				progress.Done()
 				return nil
 			})
 		}

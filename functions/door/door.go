@@ -123,15 +123,15 @@ const (
 // Rows are the lines that the door has in the table of what the node offers.
 func (d *Door) Rows() []rest.Row {
 	return []rest.Row{
-		{Name: create, Codes: []string{"create"}, Method: http.MethodPost, Path: "/:type",
+		{Name: create, Codes: []string{"create"}, Method: http.MethodPost, Path: "/:type", Long: true,
 			Serve: d.served((*door).create)},
-		{Name: update, Codes: []string{"update"}, Method: http.MethodPut, Path: "/:type/:id",
+		{Name: update, Codes: []string{"update"}, Method: http.MethodPut, Path: "/:type/:id", Long: true,
 			Serve: d.served((*door).update)},
-		{Name: remove, Codes: []string{"delete"}, Method: http.MethodDelete, Path: "/:type/:id",
+		{Name: remove, Codes: []string{"delete"}, Method: http.MethodDelete, Path: "/:type/:id", Long: true,
 			Serve: d.served((*door).delete)},
-		{Name: updateConditional, Method: http.MethodPut, Path: "/:type", Serve: d.served((*door).update)},
-		{Name: removeConditional, Method: http.MethodDelete, Path: "/:type", Serve: d.served((*door).delete)},
-		{Name: "bundle", Codes: []string{"transaction", "batch"}, Method: http.MethodPost, Path: "",
+		{Name: updateConditional, Method: http.MethodPut, Path: "/:type", Long: true, Serve: d.served((*door).update)},
+		{Name: removeConditional, Method: http.MethodDelete, Path: "/:type", Long: true, Serve: d.served((*door).delete)},
+		{Name: "bundle", Codes: []string{"transaction", "batch"}, Method: http.MethodPost, Path: "", Long: true,
 			Serve: d.served((*door).bundle)},
 	}
 }

@@ -51,7 +51,7 @@ func TestTheSameRequestUnderTheSameKeyGetsTheFirstOutcomeAgain(t *testing.T) {
 		"a refusal":      {"PUT", "/Patient/p", functionstest.Patient("p", "6"), []string{`If-Match: W/"99"`}},
 		"a transaction":  {"POST", "", functionstest.BundleOf("transaction", entries[:2]...), nil},
 		"a batch":        {"POST", "", functionstest.BundleOf("batch", entries[:2]...), nil},
-		"nobody waiting": {"POST", "/Patient", functionstest.Patient("", "7"), []string{"Prefer: respond-async"}},
+		"nobody waiting": {"POST", "/Patient", functionstest.Patient("", "7"), []string{"Binnacle-Acknowledge: log"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			q := q.with(`Idempotency-Key: "` + name + `"`)
@@ -100,7 +100,7 @@ func TestAKeyOfAnotherRequestIsRefused(t *testing.T) {
 		"a batch": {"POST", "", functionstest.BundleOf("batch",
 			functionstest.EntryOf("", "POST", "Patient", functionstest.Patient("", "1"))), nil},
 		"a request without answer": {"POST", "/Patient", functionstest.Patient("", "2"),
-			[]string{"Prefer: respond-async"}},
+			[]string{"Binnacle-Acknowledge: log"}},
 	} {
 		got := ask(n, q.with(key))
 		if got.Status != 422 || got.At(t, "resourceType") != "OperationOutcome" ||
@@ -236,7 +236,7 @@ func TestWhatBecameOfAWriteThatNobodyWaitedForIsToldUnderItsKey(t *testing.T) {
 	n.Must(200, "PUT", "/Patient/p", functionstest.Patient("p", "1"))
 	for match, status := range map[string]int{`If-Match: W/"2"`: 200, `If-Match: W/"1"`: 412} {
 		key := fmt.Sprintf(`Idempotency-Key: "%d"`, status)
-		n.Must(202, "PUT", "/Patient/p", functionstest.Patient("p", "2"), match, key, "Prefer: respond-async")
+		n.Must(202, "PUT", "/Patient/p", functionstest.Patient("p", "2"), match, key, "Binnacle-Acknowledge: log")
 		n.CaughtUp()
 		if got := n.Must(status, "PUT", "/Patient/p", functionstest.Patient("p", "2"), match,
 			key); got.Header.Get(replayed) != "true" {

@@ -66,7 +66,7 @@ func TestWritesThatAreRefusedForNowAreNoErrors(t *testing.T) {
 	<-answered
 	n.Stop() // nothing is projected
 	for range 20 {
-		n.Send("PUT", "/Patient/p", functionstest.Patient("p", "1"), "Prefer: respond-async")
+		n.Send("PUT", "/Patient/p", functionstest.Patient("p", "1"), "Binnacle-Acknowledge: log")
 	}
 	text := log.String()
 	if lines := strings.Count(text, "level=WARN"); lines != 2 || strings.Contains(text, "level=ERROR") ||

@@ -124,8 +124,11 @@ func checkIdentity(change *events.Change, resource fhir.Resource, newID func() s
 
 // single sends a change as an event of its own and answers with what became of it.
 func (d *door) single(rw http.ResponseWriter, r *http.Request, change events.Change, body []byte) error {
+	if d.ask.FormOnly {
+		return nil
+	}
 	event := d.event(d.fingerprint(r, body), 0, change)
-	if d.ask.Prefer.Async {
+	if d.ask.Unawaited {
 		return d.append(rw, r, event)
 	}
 	outcome, err := d.Write.Handle(r.Context(), event)

@@ -72,7 +72,7 @@ func TestTheProjectorTellsWhyItDoesNotGoOn(t *testing.T) {
 			strings.Contains(err.Error(), "partition 0 can't be projected on: away")
 	})
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		got := n.Send("PUT", "/Patient/p", functionstest.Patient("p", "2"), "Prefer: respond-async")
+		got := n.Send("PUT", "/Patient/p", functionstest.Patient("p", "2"), "Binnacle-Acknowledge: log")
 		if got.Status == 503 && strings.Contains(got.Body,
 			"the projector can't be used now: partition 0 can't be projected on: away") &&
 			got.Header.Get("Retry-After") != "" {

@@ -84,7 +84,8 @@ func (a *Appender) post(ctx context.Context, u Unit) error {
 		return err
 	}
 	request.Header.Set("Content-Type", "application/fhir+json")
-	request.Header.Set("Prefer", "respond-async, return=minimal")
+	request.Header.Set("Prefer", "return=minimal")
+	request.Header.Set("Binnacle-Acknowledge", "log")
 	if a.Dangling {
 		request.Header.Set("Binnacle-Allow-Dangling", "true")
 	}

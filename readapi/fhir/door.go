@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -47,6 +48,7 @@ type Limits struct {
 	Included      int
 	FormBytes     int64         // body of a search by POST; default 1 MiB
 	SearchTime    time.Duration // one search; default 10 s
+	LaterTime     time.Duration // one search that nobody holds a connection for; default 10 min
 	PositionWait  time.Duration // for the position that a read must have reached; default 5 s
 	PositionFresh time.Duration // age of the position that answers name; default 100 ms
 }
@@ -59,6 +61,7 @@ func (l Limits) withDefaults() Limits {
 	orDefault(&l.Included, 1_000)
 	orDefault(&l.FormBytes, 1<<20)
 	orDefault(&l.SearchTime, 10*time.Second)
+	orDefault(&l.LaterTime, 10*time.Minute)
 	orDefault(&l.PositionWait, 5*time.Second)
 	orDefault(&l.PositionFresh, 100*time.Millisecond)
 	return l
@@ -140,7 +143,7 @@ func (d *Door) rows() []rest.Row {
 			return read(d.of(ask), ctx, ask, answer)
 		}
 		return rest.Row{Name: name, Codes: codes, Method: http.MethodGet, Path: path, Serve: rest.Reading(ofTenant),
-			Read:  ofTenant,
+			Read: ofTenant, Long: strings.HasPrefix(name, "search-") || strings.HasPrefix(name, "history-"),
 			Check: func(ask *rest.Ask) error { return check(d.of(ask), ask) }}
 	}
 	capabilities := read("capabilities", "/metadata", (*Door).Metadata, byForm((*Door).metadataForm))
@@ -160,11 +163,14 @@ func (d *Door) rows() []rest.Row {
 		{Name: "history-system", Method: http.MethodGet, Path: "/_history",
 			Instead: "the history of all types is not offered; ask for the history of one resource"},
 		read("search-type", "/:type", (*Door).Search, search, "search-type"),
-		{Name: "search-type", Method: http.MethodPost, Path: "/:type/_search", Serve: d.SearchForm},
+		{Name: "search-type", Method: http.MethodPost, Path: "/:type/_search", Long: true,
+			Serve: d.SearchForm},
 		read("search-system", "", (*Door).Search, search, "search-system"),
-		{Name: "search-system", Method: http.MethodPost, Path: "/_search", Serve: d.SearchForm},
+		{Name: "search-system", Method: http.MethodPost, Path: "/_search", Long: true,
+			Serve: d.SearchForm},
 		read("search-compartment", "/:type/:id/:inside", (*Door).Search, search),
-		{Name: "search-compartment", Method: http.MethodPost, Path: "/:type/:id/:inside/_search", Serve: d.SearchForm},
+		{Name: "search-compartment", Method: http.MethodPost, Path: "/:type/:id/:inside/_search", Long: true,
+			Serve: d.SearchForm},
 	}
 }
 

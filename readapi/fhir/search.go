@@ -12,6 +12,7 @@ import (
 
 	"binnacle/events"
 	"binnacle/events/fhir/rest"
+	"binnacle/projections"
 	"binnacle/projections/catalog"
 	"binnacle/readapi/fhir/pages"
 )
@@ -93,13 +94,19 @@ func (d *Door) SearchForm(w http.ResponseWriter, r *http.Request, ask *rest.Ask)
 // search answers a search by its parameters, which came in a form or in a query.
 func (d *Door) search(outer context.Context, ask *rest.Ask, answer *rest.Answer, raw string, form bool) error {
 	s, err := d.searchForm(ask, raw, form)
-	if err != nil {
+	if err != nil || ask.FormOnly {
 		return err
 	}
 	if err := d.reach(outer, ask); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(outer, d.Limits.SearchTime)
+	limit := d.Limits.SearchTime
+	if ask.Later && !s.paged && s.asOf == nil { // an older state may be swept before a long search of it ends
+		limit = d.Limits.LaterTime
+		outer = projections.WithSearchTime(outer, limit)
+		rest.ProgressOf(outer).Say("searching")
+	}
+	ctx, cancel := context.WithTimeout(outer, limit)
 	defer cancel()
 	if s.sealed.Sealed() {
 		if err := d.openKept(ctx, s, ask); err != nil {
@@ -115,7 +122,7 @@ func (d *Door) search(outer context.Context, ask *rest.Ask, answer *rest.Answer,
 		if errors.Is(ctx.Err(), context.DeadlineExceeded) && outer.Err() == nil {
 			return events.Wrap(events.TooCostly, "fhir.Search", err,
 				"the search took longer than %s; narrow it with more parameters, sort by fewer, or ask for a "+
-					"smaller _count", d.Limits.SearchTime)
+					"smaller _count", limit)
 		}
 		return err
 	}

@@ -19,6 +19,8 @@ const (
 	HeaderMinPosition = "Binnacle-Min-Position" // on reads: the place that the answer must have reached
 	// "true": references need not lead to something (an import may ask for it)
 	HeaderAllowDangling = "Binnacle-Allow-Dangling"
+	// "log": a write is answered when it is in the log, and nobody waits for its outcome (an import may ask for it)
+	HeaderAcknowledge = "Binnacle-Acknowledge"
 	// "true": the outcome is that of an earlier request with the same Idempotency-Key
 	HeaderReplayed = "Idempotent-Replayed"
 )

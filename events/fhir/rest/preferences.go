@@ -24,6 +24,7 @@ const (
 // content type comes from _format, which rules, and Accept.
 func (ask *Ask) readWishes(r *http.Request) {
 	ask.Prefer = preferencesOf(r.Header)
+	ask.Unawaited = strings.EqualFold(r.Header.Get(HeaderAcknowledge), "log")
 	if ask.Query != "" {
 		pretty, _, _ := Param(ask.Query, "_pretty")
 		ask.Pretty = pretty == "true"
@@ -257,7 +258,7 @@ const (
 type Preferences struct {
 	Return   string // one of the constants; "": no preference
 	Handling string // one of the constants; "": no preference
-	Async    bool   // nobody waits for the outcome
+	Async    bool   // the answer is to be fetched later (FHIR R4, async.html)
 }
 
 // preferencesOf reads the Prefer headers. Of one that stands there several times the first counts, and what is not

@@ -19,6 +19,9 @@ type Ask struct {
 	ContentType string // of the answer; "": the client accepts nothing that is offered
 	Pretty      bool   // people are to read the JSON of the answer
 	Prefer      Preferences
+	Unawaited   bool             // of a write: the answer is that it is in the log
+	FormOnly    bool             // what is wrong by its form is refused; nothing else is done, and nothing answered
+	Later       bool             // nobody holds a connection until the answer: it may take longer than others
 	Copy        Copy             // of a read: what the client has
 	Reach       *events.Position // of a read: what the answer must have reached; nil: it need not
 }

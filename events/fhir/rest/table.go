@@ -26,6 +26,23 @@ type Row struct {
 	Read       Read // of a GET: the same answer for an entry of a bundle
 	// Check refuses what Read would refuse by the form of what is asked, and reads nothing; nil: any form will do.
 	Check func(ask *Ask) error
+	// Long: the answer may take long, so that a client may prefer to fetch it later. Serve heeds [Ask.FormOnly] unless
+	// there is a Check.
+	Long bool
+}
+
+// Form refuses what Serve would refuse by the form of a request: nothing that is stored can make it right. It reads the
+// body, and changes nothing. The refusal is an error, or is written, as Serve does it. The row is Long.
+func (row *Row) Form(w http.ResponseWriter, r *http.Request, ask *Ask) error {
+	formal := *ask
+	formal.FormOnly = true
+	if row.Check == nil {
+		return row.Serve(w, r, &formal)
+	}
+	if err := formal.readHeaders(r.Header); err != nil {
+		return err
+	}
+	return row.Check(&formal)
 }
 
 // Place is what a path names.
