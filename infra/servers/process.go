@@ -72,7 +72,7 @@ func (p processes) launch(ctx context.Context, s server, at site, st *state) (<-
 	if p.c.tied {
 		Tie(cmd)
 	}
-	started, exited := make(chan error, 1), make(chan error, 1)
+	started, exited, known := make(chan error, 1), make(chan error, 1), make(chan struct{})
 	go func() { // also takes the zombie away when this program outlives the server
 		// The kernel takes a tied process for that of the thread which started it: the thread must live as long.
 		runtime.LockOSThread()
@@ -82,6 +82,7 @@ func (p processes) launch(ctx context.Context, s server, at site, st *state) (<-
 		if err != nil {
 			return
 		}
+		<-known // a process that has ended already can be asked for its creation until somebody waits for it
 		if err = cmd.Wait(); err == nil {
 			err = errors.New("exit status 0")
 		}
@@ -92,6 +93,7 @@ func (p processes) launch(ctx context.Context, s server, at site, st *state) (<-
 	}
 	pid := int32(cmd.Process.Pid)
 	created, err := creation(ctx, pid)
+	close(known)
 	if err == nil {
 		err = st.setProcess(s.name(), pid, created)
 	}
