@@ -24,6 +24,7 @@ type HealIndex interface {
 	OutcomeReader
 	Current(ctx context.Context, keys []projections.Key) ([]projections.Version, error)
 	Search(ctx context.Context, query projections.Query) (projections.Page, error)
+	History(ctx context.Context, key projections.Key, span projections.HistorySpan) (projections.HistoryPage, error)
 }
 
 // Heal makes the content of a version again from the log, when the blob store has lost it (ADR 4).
@@ -43,31 +44,9 @@ type Heal struct {
 // Kind NotFound: the log has no such record (any more), or what the references led to cannot be found; a rebuild
 // makes everything anew. Kind Unsupported: the content has references of a dialect that this program does not know.
 func (h *Heal) Handle(ctx context.Context, version projections.Version) ([]byte, error) {
-	event, err := h.event(ctx, version.Position)
+	content, err := h.again(ctx, version)
 	if err != nil {
 		return nil, err
-	}
-	if version.Deleted || version.Change >= len(event.Changes) {
-		return nil, events.Errorf(events.NotFound, "functions.Heal",
-			"%s/%s version %d has no content in the record at %v",
-			version.Type, version.ID, version.Number, version.Position)
-	}
-	change := &event.Changes[version.Change]
-	var content []byte
-	var hash events.Hash
-	if len(change.Links) > 0 {
-		content, err = h.resolved(ctx, version, &event, change)
-		hash = version.Hash
-	} else {
-		content, hash, err = FinalContent(nil, change, nil)
-	}
-	if err != nil {
-		return nil, err
-	}
-	if hash != version.Hash {
-		return nil, events.Errorf(events.NotFound, "functions.Heal",
-			"the record at %v does not give the content of %s/%s version %d: its hash is another",
-			version.Position, version.Type, version.ID, version.Number)
 	}
 	if h.Blobs == nil {
 		return content, nil
@@ -75,6 +54,52 @@ func (h *Heal) Handle(ctx context.Context, version projections.Version) ([]byte,
 	// The store owns what it is given, and the caller what is returned.
 	return content, h.Blobs.Put(ctx, []projections.Blob{{Hash: version.Hash,
 		Content: append([]byte(nil), content...)}})
+}
+
+// change reads the change that made a version.
+func (h *Heal) change(ctx context.Context, version projections.Version) (*events.Event, *events.Change, error) {
+	event, err := h.event(ctx, version.Position)
+	if err != nil {
+		return nil, nil, err
+	}
+	if version.Deleted || version.Change >= len(event.Changes) {
+		return nil, nil, events.Errorf(events.NotFound, "functions.Heal",
+			"%s/%s version %d has no content in the record at %v",
+			version.Type, version.ID, version.Number, version.Position)
+	}
+	return &event, &event.Changes[version.Change], nil
+}
+
+// asked is the content of a version that stands in its record.
+func (h *Heal) asked(ctx context.Context, version projections.Version, event *events.Event, change *events.Change) (
+	[]byte, error) {
+	if len(change.Links) > 0 {
+		return h.resolved(ctx, version, event, change)
+	}
+	content, hash, err := FinalContent(nil, change, nil)
+	if err == nil && hash != version.Hash {
+		err = otherHash(version)
+	}
+	return content, err
+}
+
+func otherHash(version projections.Version) error {
+	return events.Errorf(events.NotFound, "functions.Heal",
+		"the record at %v does not give the content of %s/%s version %d: its hash is another",
+		version.Position, version.Type, version.ID, version.Number)
+}
+
+// results are what became of the changes of the event that made a version.
+func (h *Heal) results(ctx context.Context, version projections.Version, event *events.Event) ([]events.Result, error) {
+	outcomes, err := h.Index.Outcomes(ctx, []string{event.ID})
+	if err != nil {
+		return nil, err
+	}
+	if outcomes[0] == nil || len(outcomes[0].Results) != len(event.Changes) {
+		return nil, events.Errorf(events.NotFound, "functions.Heal", "the outcome of the event at %v is not known",
+			version.Position)
+	}
+	return outcomes[0].Results, nil
 }
 
 // event reads the record at a position.
@@ -104,19 +129,14 @@ func (h *Heal) event(ctx context.Context, position events.Position) (events.Even
 // trying. The hash tells the right ones.
 func (h *Heal) resolved(ctx context.Context, version projections.Version, event *events.Event,
 	change *events.Change) ([]byte, error) {
-	outcomes, err := h.Index.Outcomes(ctx, []string{event.ID})
+	results, err := h.results(ctx, version, event)
 	if err != nil {
 		return nil, err
-	}
-	if outcomes[0] == nil || len(outcomes[0].Results) != len(event.Changes) {
-		return nil, events.Errorf(events.NotFound, "functions.Heal", "the outcome of the event at %v is not known",
-			version.Position)
 	}
 	dialect, err := h.Dialects.Of(event)
 	if err != nil {
 		return nil, err
 	}
-	results := outcomes[0].Results
 	if content, hash, err := FinalContent(dialect, change, results[version.Change].Links); err == nil &&
 		hash == version.Hash {
 		return content, nil
@@ -127,6 +147,7 @@ func (h *Heal) resolved(ctx context.Context, version projections.Version, event 
 			result.Disposition == events.Deleted {
 			snapshot++
 		}
+		snapshot += int64(len(result.Removed))
 	}
 	for _, at := range []int64{snapshot, 0} {
 		t := trial{results: results, places: make(map[query]int)}

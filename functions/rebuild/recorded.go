@@ -62,7 +62,8 @@ type applied struct {
 	event    events.Event     // without its changes
 	rows     []projections.Row
 	contents [][]byte // of the rows
-	failures []error  // of extracting terms
+	patches  []toPatch
+	failures []error // of extracting terms
 	cost     int64
 	ready    chan struct{} // closed when it is prepared
 	err      error         // of preparing it
@@ -104,7 +105,7 @@ func (a *applier) run(ctx context.Context, source decisionSource, to int64) (err
 		group.Go(func() error {
 			for i := range open {
 				if within.Err() == nil {
-					i.err = a.prepare(i)
+					i.err = a.prepare(within, i)
 				}
 				close(i.ready)
 			}
@@ -243,7 +244,7 @@ func (a *applier) foreign(position events.Position, format string, args ...any) 
 }
 
 // prepare makes the rows of a record as its decision tells them. It is safe for records side by side.
-func (a *applier) prepare(i *applied) error {
+func (a *applier) prepare(ctx context.Context, i *applied) error {
 	record, err := events.Decode(i.raw)
 	i.event = record.Event
 	i.event.Changes = nil // their content goes with the rows
@@ -284,8 +285,15 @@ func (a *applier) prepare(i *applied) error {
 			row.Deleted, row.Hash = true, events.Hash{}
 			i.rows, i.contents = append(i.rows, row), append(i.contents, nil)
 		case events.Created, events.Updated:
-			content, err := recordedContent(dialect, change, result)
-			if err != nil {
+			content, err := a.recorded(ctx, dialect, change, result)
+			if err == nil && content == nil {
+				i.patches = append(i.patches, toPatch{len(i.rows), change, dialect, result.Links})
+				i.rows, i.contents = append(i.rows, row), append(i.contents, nil)
+				continue
+			}
+			if events.KindOf(err) == events.Transient {
+				return err
+			} else if err != nil {
 				return a.foreign(position, "change %d (%s/%s): %v", n, result.Type, result.ID, err)
 			}
 			// History is not rewritten by dialects that cannot read it: such a version stays without terms.
@@ -318,6 +326,9 @@ func recordedContent(dialect projections.Dialect, change *events.Change, result 
 
 // commit brings a chunk into the index.
 func (a *applier) commit(ctx context.Context, chunk *applyChunk, next int64) error {
+	if err := a.patch(ctx, chunk.items); err != nil {
+		return err
+	}
 	commit := projections.Commit{Partition: a.partition, Expect: a.state.Next, Next: next,
 		Rows: make([]projections.Row, 0, chunk.changes)}
 	state := a.state
