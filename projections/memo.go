@@ -16,6 +16,8 @@ type Memo struct {
 	Value    []byte    // at most [MaxMemo] bytes
 	Revision int64     // another one each time that the memo is kept; 0: it is not there
 	Until    time.Time // when it ends, by the store's clock; zero: never
+	// of Keep: it returns when the memo, and all that was kept before it, survives a crash of the store's machine
+	Durable bool
 }
 
 // MaxMemo is the size of the largest memo, bytes.
@@ -25,7 +27,8 @@ const MaxMemo = 4 << 20
 // shared by all nodes that share the index. Times are those of the store's clock, so nodes whose clocks differ agree on
 // when a memo ends.
 //
-// A crash of the store's machine may take back the latest changes, as it may those of the index. Methods are safe for
+// A crash of the store's machine may take back the latest changes, as it may those of the index, but none that a Durable
+// memo was kept after. Methods are safe for
 // concurrent use and across processes. Errors are *events.Error.
 type Memos interface {
 	// Memo returns one. Kind NotFound: there is none, or it has ended.

@@ -26,6 +26,7 @@ type MemoStore struct {
 func Memos(t *testing.T, open func(t testing.TB) MemoStore) {
 	for name, run := range map[string]func(t *testing.T, m MemoStore){
 		"a memo comes back as it was kept":                          memoComesBack,
+		"a durable memo is kept and compared as others are":         memoDurable,
 		"what was changed meanwhile is not overwritten":             memoCompared,
 		"of many who take one name at once exactly one has it":      memoTaken,
 		"of many who count together none counts in vain":            memoCounted,
@@ -78,6 +79,18 @@ func memoComesBack(t *testing.T, m MemoStore) {
 	wantKind(t, err, events.TooLarge, "a memo that is too large")
 	_, err = m.Keep(t.Context(), projections.Memo{MemoName: memoNamed("")}, 0)
 	wantKind(t, err, events.Invalid, "a memo without a name")
+}
+
+func memoDurable(t *testing.T, m MemoStore) {
+	memo := projections.Memo{MemoName: memoNamed("a"), Value: []byte("1"), Durable: true}
+	memo.Revision = keepMemo(t, m, memo, time.Hour)
+	memo.Value = []byte("2")
+	second := keepMemo(t, m, memo, time.Hour)
+	if got, err := m.Memo(t.Context(), memo.MemoName); err != nil || string(got.Value) != "2" || got.Revision != second {
+		t.Errorf("got %+v, %v; want the second", got, err)
+	}
+	_, err := m.Keep(t.Context(), memo, time.Hour)
+	wantKind(t, err, events.Conflict, "a durable change of an old revision")
 }
 
 func memoCompared(t *testing.T, m MemoStore) {

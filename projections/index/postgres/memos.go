@@ -89,11 +89,17 @@ func (m memos) Keep(ctx context.Context, memo projections.Memo, life time.Durati
 		}
 	}
 	kept := false
-	err = queryOn(ctx, m.work, op, statement, args, func(
-		scan func(...any) error) error {
-		kept = true
-		return scan(&revision)
-	})
+	keep := func(on queryer) error {
+		return queryOn(ctx, on, op, statement, args, func(scan func(...any) error) error {
+			kept = true
+			return scan(&revision)
+		})
+	}
+	if memo.Durable {
+		err = m.transaction(ctx, op, func(tx pgx.Tx) error { return keep(tx) })
+	} else {
+		err = keep(m.work)
+	}
 	if err == nil && !kept {
 		err = reads.OtherMemo(op, memo.MemoName)
 	}

@@ -82,7 +82,11 @@ func (m memos) Keep(ctx context.Context, memo projections.Memo, life time.Durati
 	if value == nil {
 		value = []byte{}
 	}
-	err = m.file.Relaxed(ctx, func(tx *sql.Tx) error {
+	keep := m.file.Relaxed
+	if memo.Durable {
+		keep = m.file.Durable
+	}
+	err = keep(ctx, func(tx *sql.Tx) error {
 		there := int64(0)
 		err := tx.QueryRowContext(ctx, "select revision from index_memo where kind = $1 and name = $2 and (until is "+
 			"null or until > $3)", memo.Kind, memo.Name, now.UnixMicro()).Scan(&there)
