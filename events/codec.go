@@ -262,6 +262,10 @@ func checkChange(op string, change *Change, index, count int) error {
 		if link.Change < -1 || link.Change >= count {
 			return Errorf(Invalid, op, "link %d of change %d points to change %d of %d", j, index, link.Change, count)
 		}
+		if link.Version && (link.Change < 0 || link.Change >= index || change.Operation != Create) {
+			return Errorf(Invalid, op, "link %d of change %d (%s) names the version that change %d makes: a create may, "+
+				"of a change before it", j, index, change.Operation, link.Change)
+		}
 		end = link.End
 	}
 	return nil

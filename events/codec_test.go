@@ -106,6 +106,16 @@ func patchEvent() Event {
 	return event
 }
 
+// toldEvent is an update and the Provenance of it.
+func toldEvent() Event {
+	event := smallEvent()
+	content := `{"resourceType":"Provenance","target":[{"reference":"Patient"}]}`
+	start := strings.LastIndex(content, "Patient")
+	event.Changes = append(event.Changes, Change{Operation: Create, Type: "Provenance", ID: "p", Entry: -1,
+		Content: []byte(content), Links: []Link{{Start: start, End: start + len("Patient"), Version: true}}})
+	return event
+}
+
 func discardEvent() Event {
 	event := smallEvent()
 	event.Changes, event.Settles = nil, &Settling{Position: Position{Offset: 7}, Discard: true,
@@ -123,7 +133,7 @@ func largeEvent() Event {
 func TestAnEventComesBackAsItWas(t *testing.T) {
 	for name, event := range map[string]Event{"small": smallEvent(), "full": fullEvent(), "large": largeEvent(),
 		"keyed": keyedEvent(), "replay": replayEvent(), "discard": discardEvent(), "opaque": opaqueEvent(),
-		"patch": patchEvent()} {
+		"patch": patchEvent(), "told": toldEvent()} {
 		raw := asRaw(t, event)
 		got, err := Decode(raw)
 		if err != nil {
@@ -212,6 +222,7 @@ func TestWhatCouldNotBeReadBackIsNotWritten(t *testing.T) {
 		"a loud dialect":      func(e *Event) { e.Dialect = "KV" },
 		"a number of dialect": func(e *Event) { e.Dialect = "2" },
 		"a long dialect":      func(e *Event) { e.Dialect = strings.Repeat("a", 33) },
+		"a version to come":   func(e *Event) { e.Changes[0].Links[0].Version = true },
 		"many of an id":       func(e *Event) { e.Changes[3].Many = 2 },
 		"a cascade of none":   func(e *Event) { e.Changes[3].Cascade = -1 },
 		"an update of many":   func(e *Event) { e.Changes[1].Many = 2 },
@@ -364,7 +375,7 @@ func TestEveryFormEverWrittenIsStillRead(t *testing.T) {
 func writeGolden(t *testing.T) {
 	for name, event := range map[string]Event{"v1-small": smallEvent(), "v1-full": fullEvent(), "v1-zstd": largeEvent(),
 		"v1-keyed": keyedEvent(), "v1-replay": replayEvent(), "v1-discard": discardEvent(),
-		"v1-matches": matchesEvent(), "v1-dialect": opaqueEvent(), "v1-patch": patchEvent()} {
+		"v1-matches": matchesEvent(), "v1-dialect": opaqueEvent(), "v1-patch": patchEvent(), "v1-told": toldEvent()} {
 		file := filepath.Join("testdata", name+".golden")
 		if _, err := os.Stat(file); err == nil {
 			continue
@@ -383,7 +394,7 @@ func writeGolden(t *testing.T) {
 func TestTheFormOfTodayIsWrittenByteForByte(t *testing.T) {
 	for name, event := range map[string]Event{"v1-full": fullEvent(), "v1-keyed": keyedEvent(),
 		"v1-replay": replayEvent(), "v1-discard": discardEvent(), "v1-matches": matchesEvent(),
-		"v1-dialect": opaqueEvent(), "v1-patch": patchEvent()} {
+		"v1-dialect": opaqueEvent(), "v1-patch": patchEvent(), "v1-told": toldEvent()} {
 		data, err := os.ReadFile("testdata/" + name + ".golden")
 		if err != nil {
 			t.Fatal(err)
@@ -402,7 +413,7 @@ func TestTheFormOfTodayIsWrittenByteForByte(t *testing.T) {
 
 func FuzzDecode(f *testing.F) {
 	for _, event := range []Event{smallEvent(), fullEvent(), largeEvent(), keyedEvent(), replayEvent(), discardEvent(),
-		matchesEvent(), opaqueEvent(), patchEvent()} {
+		matchesEvent(), opaqueEvent(), patchEvent(), toldEvent()} {
 		raw := asRaw(f, event)
 		f.Add(raw.Value, headerValue(raw, headerCompression), event.ID, "2026-02-03T04:05:06Z")
 	}

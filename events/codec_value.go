@@ -51,18 +51,19 @@ type changeForm struct {
 }
 
 type linkForm struct {
-	Start  int    `cbor:"1,keyasint"`
-	End    int    `cbor:"2,keyasint"`
-	Change int    `cbor:"3,keyasint,omitempty"`
-	Type   string `cbor:"4,keyasint,omitempty"`
-	Query  string `cbor:"5,keyasint,omitempty"`
+	Start   int    `cbor:"1,keyasint"`
+	End     int    `cbor:"2,keyasint"`
+	Change  int    `cbor:"3,keyasint,omitempty"`
+	Type    string `cbor:"4,keyasint,omitempty"`
+	Query   string `cbor:"5,keyasint,omitempty"`
+	Version bool   `cbor:"6,keyasint,omitempty"`
 }
 
 // Bounds of what Decode builds from a value, whatever the value claims. The CBOR library checks that a value is well
 // formed before it allocates, so a claimed length needs its bytes; but an item of one byte can ask for a whole
 // struct, hence the bound on items.
 const (
-	maxItems = 4 << 20 // CBOR items in one event: a link has at most 11, a change at most 24 and its links and versions
+	maxItems = 4 << 20 // CBOR items in one event: a link has at most 13, a change at most 24 and its links and versions
 	maxArray = 1 << 20 // changes of an event, links of a change
 
 	maxWindow = int64(100 * 365 * 24 * time.Hour / time.Second) // of an idempotency key, seconds
@@ -135,7 +136,7 @@ func encodeValue(op string, event Event) (value []byte, compressed bool, err err
 		}
 		size += 64 + 9*len(change.IfMatchOr) + len(change.Content) + len(change.Type) + len(change.ID) +
 			len(change.Condition)
-		items += 25 + 11*len(change.Links) + len(change.IfMatchOr)
+		items += 25 + 13*len(change.Links) + len(change.IfMatchOr)
 		for j := range change.Links {
 			size += 40 + len(change.Links[j].Type) + len(change.Links[j].Query)
 		}

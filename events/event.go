@@ -113,6 +113,9 @@ type Link struct {
 	Change     int    // the index of the change in this event whose resource is meant; -1: Type and Query say it
 	Type       string // a conditional reference: the type
 	Query      string // and the search query, unescaped JSON string content, without "?"
+	// the versions are meant that Change makes: the link becomes "Type/id/_history/3", more of them with commas
+	// between, and "" where Change makes none. A change whose links all become "" in this way has no effect.
+	Version bool
 }
 
 // Record is an event at its place in the log.
@@ -148,7 +151,7 @@ const (
 	Unchanged                        // an update with identical bytes: the current version stands
 	Matched                          // a conditional create that found its match: the result names it
 	Deleted                          // a deletion was written as a version
-	NoEffect                         // a delete of what is not there
+	NoEffect                         // a delete of what is not there; a create that could tell of no version
 )
 
 var dispositionNames = [...]string{"", "created", "updated", "unchanged", "matched", "deleted", "no effect"}
@@ -167,7 +170,7 @@ type Result struct {
 	Version     int64     // the versionId that is current after the change; 0 when there is none
 	Hash        Hash      // of that version's content
 	Time        time.Time // that version's lastUpdated
-	Links       []string  // what the change's links became, "Type/id", in their order; empty when it has none
+	Links       []string  // what the change's links became, "Type/id", in their order (see Link); empty when it has none
 
 	// Removed are the deletions that a delete made beside that of the resource that the result names: what else its
 	// condition matched (with Change.Many the result names none itself), and what went by Change.Cascade. They are

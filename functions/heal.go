@@ -213,6 +213,10 @@ func (t *trial) run(dialect projections.Dialect, change *events.Change, wanted e
 	targets := make([]string, len(change.Links))
 	for range healAttempts {
 		for i, link := range change.Links {
+			if link.Version {
+				targets[i] = VersionsTold(&t.results[link.Change])
+				continue
+			}
 			if link.Change >= 0 {
 				targets[i] = t.results[link.Change].Type + "/" + t.results[link.Change].ID
 				continue

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"time"
 
@@ -68,6 +69,26 @@ func resolved(dialect projections.Dialect, change *events.Change, targets []stri
 			"it has links, and its dialect is not known here")
 	}
 	return dialect.Resolve(change, targets)
+}
+
+// VersionName is how a reference names a version.
+func VersionName(typ, id string, number int64) string {
+	return typ + "/" + id + "/_history/" + strconv.FormatInt(number, 10)
+}
+
+// VersionsTold is what a link becomes that names the versions which a change has made (see events.Link).
+func VersionsTold(r *events.Result) string {
+	var names []string
+	switch r.Disposition {
+	case events.Created, events.Updated, events.Deleted:
+		if r.ID != "" {
+			names = append(names, VersionName(r.Type, r.ID, r.Version))
+		}
+	}
+	for _, removed := range r.Removed {
+		names = append(names, VersionName(removed.Type, removed.ID, removed.Version))
+	}
+	return strings.Join(names, ",")
 }
 
 // Extract makes the terms of a row's final content, as the projector does. After an error, which a panic is too, the

@@ -101,6 +101,7 @@ func (d *door) transaction(rw http.ResponseWriter, r *http.Request, data []byte,
 		if outcome.Refusal != nil {
 			return outcome.Refusal.Err("door.Door")
 		}
+		d.tellProvenance(rw, outcome.Results)
 		for n, p := range writes {
 			p.answer.result = &outcome.Results[n]
 		}
@@ -130,6 +131,9 @@ func (d *door) changes(r *http.Request, parts []*part) ([]events.Change, error) 
 	if err := d.contents(r.Context(), d.linker(full), writes); err != nil {
 		return nil, err
 	}
+	if err := d.told(r.Header, full); err != nil {
+		return nil, err
+	}
 	changes := make([]events.Change, len(writes))
 	for n, p := range writes {
 		if p.answer.err != nil {
@@ -154,6 +158,9 @@ func (d *door) batch(rw http.ResponseWriter, r *http.Request, data []byte, parts
 		if p.answer.err != nil {
 			progress.Done()
 		}
+	}
+	if err := d.told(r.Header, nil); err != nil {
+		return err
 	}
 	request := d.fingerprint(r, data)
 	unclaimed := d.Write.Unclaimed(r.Context(), d.tenant, d.key)

@@ -93,6 +93,8 @@ type door struct {
 	tenant   string // the ledger of the request
 	key      string // its idempotency key
 	dangling bool   // its references need not lead to something
+	// tells of what each of its events writes, without its targets; nil: nothing does
+	provenance *events.Change
 }
 
 // New makes the door.

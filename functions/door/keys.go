@@ -74,6 +74,11 @@ func fingerprint(r *http.Request, path string, body []byte) events.Hash {
 		hash.Write(binary.AppendUvarint(nil, uint64(len(text))))
 		hash.Write([]byte(text))
 	}
+	for _, line := range r.Header.Values(rest.HeaderProvenance) { // most requests have none
+		hash.Write([]byte(rest.HeaderProvenance))
+		hash.Write(binary.AppendUvarint(nil, uint64(len(line))))
+		hash.Write([]byte(line))
+	}
 	hash.Write(body)
 	return events.Hash(hash.Sum(nil))
 }

@@ -124,6 +124,9 @@ func checkIdentity(change *events.Change, resource fhir.Resource, newID func() s
 
 // single sends a change as an event of its own and answers with what became of it.
 func (d *door) single(rw http.ResponseWriter, r *http.Request, change events.Change, body []byte) error {
+	if err := d.told(r.Header, nil); err != nil {
+		return err
+	}
 	if d.ask.FormOnly {
 		return nil
 	}
@@ -139,6 +142,7 @@ func (d *door) single(rw http.ResponseWriter, r *http.Request, change events.Cha
 	if outcome.Refusal != nil {
 		return outcome.Refusal.Err("door.Door")
 	}
+	d.tellProvenance(rw, outcome.Results)
 	d.answerSingle(rw, r, change, outcome.Results[0])
 	return nil
 }
@@ -154,7 +158,8 @@ func (d *door) fingerprint(r *http.Request, body []byte) events.Hash {
 // event makes the event of changes. request is the request's fingerprint; part tells the entries of a batch apart,
 // counted from 1; 0: the event is the whole request.
 func (d *door) event(request events.Hash, part int, changes ...events.Change) events.Event {
-	event := events.Event{ID: d.NewID(), Tenant: d.tenant, Time: d.Now(), Changes: changes, AllowDangling: d.dangling}
+	event := events.Event{ID: d.NewID(), Tenant: d.tenant, Time: d.Now(), Changes: d.telling(changes),
+		AllowDangling: d.dangling}
 	if d.key != "" {
 		event.IdempotencyKey, event.Repeat = d.key, events.Repeat{Request: request, Part: part,
 			Window: d.Limits.KeyWindow}

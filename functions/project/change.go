@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"binnacle/events"
+	"binnacle/functions"
 	"binnacle/projections"
 )
 
@@ -134,6 +135,9 @@ func (e *decidingEvent) link(n int, w *work) error {
 	}
 	w.targets = make([]string, len(w.Links))
 	for i, link := range w.Links {
+		if link.Version { // tell writes them
+			continue
+		}
 		if link.Change >= 0 {
 			other := e.item.works[link.Change]
 			if other.key.ID == "" || other.Operation == events.Delete {
@@ -177,6 +181,31 @@ func (e *decidingEvent) recordable(n int, w *work) error {
 			"bytes allowed, with its first %d entries; "+
 			"send it as several smaller ones, or with fewer conditional references and references between entries",
 			e.line.decisionBytes, n+1)
+	}
+	return nil
+}
+
+// tell names the versions that a change is to tell of, now that it is known which changes make some. One that could
+// tell of none has no effect.
+func (e *decidingEvent) tell(n int, w *work) error {
+	told, versions := false, false
+	for i, link := range w.Links {
+		if !link.Version || !w.writes() {
+			continue
+		}
+		versions = true
+		if other := e.item.works[link.Change]; other.writes() {
+			told = true
+			w.targets[i] = functions.VersionName(other.key.Type, other.key.ID, other.before.Number+1)
+		}
+	}
+	switch {
+	case versions && !told:
+		w.disposition, w.targets = events.NoEffect, nil
+		e.layer.remove(w.key)
+		return nil
+	case versions:
+		return e.recordable(n, w)
 	}
 	return nil
 }

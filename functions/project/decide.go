@@ -136,7 +136,7 @@ type decidingEvent struct {
 
 func (e *decidingEvent) decide() error {
 	for _, step := range [...]func(n int, w *work) error{e.identify, e.untouched, e.link, e.recordable, e.integrity,
-		e.unreferenced, e.compare, e.versioned} {
+		e.unreferenced, e.compare, e.tell, e.versioned} {
 		for n, w := range e.item.works {
 			if err := step(n, w); err != nil {
 				return err

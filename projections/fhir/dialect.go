@@ -3,6 +3,7 @@ package fhir
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 
 	"binnacle/events"
@@ -85,11 +86,61 @@ func (d *Dialect) Patch(_ []byte, before projections.Version, _ []byte) ([]byte,
 
 // Resolve writes the targets into the references that the links stand for.
 func (d *Dialect) Resolve(change *events.Change, targets []string) ([]byte, error) {
-	edits := make([]fhir.Edit, len(targets))
+	edits := make([]fhir.Edit, 0, len(targets))
+	first := len(targets) // of those that tell of versions, which come last
 	for i, link := range change.Links {
-		edits[i] = fhir.Edit{Start: link.Start, End: link.End, New: targets[i]}
+		if link.Version {
+			first = i
+			break
+		}
+		edits = append(edits, fhir.Edit{Start: link.Start, End: link.End, New: targets[i]})
+	}
+	if first < len(targets) {
+		told, err := tellVersions(change, first, targets[first:])
+		if err != nil {
+			return nil, err
+		}
+		edits = append(edits, told)
 	}
 	return fhir.Splice(change.Content, edits)
+}
+
+// Texts around the links that tell of versions, as the door writes them: {"reference":"…"},{"reference":"…"}.
+const (
+	beforeTold  = `{"reference":"`
+	behindTold  = `"}`
+	betweenTold = behindTold + "," + beforeTold
+)
+
+// tellVersions writes the references to the versions that the last links of a change tell of, from the first such link
+// on, in place of the links. A target may be several names with commas between, or none.
+func tellVersions(change *events.Change, first int, targets []string) (fhir.Edit, error) {
+	links, content := change.Links[first:], change.Content
+	edit := fhir.Edit{Start: links[0].Start - len(beforeTold), End: links[len(links)-1].End + len(behindTold)}
+	well := edit.Start >= 0 && edit.End <= len(content) &&
+		string(content[edit.Start:links[0].Start]) == beforeTold &&
+		string(content[edit.End-len(behindTold):edit.End]) == behindTold
+	for i := 1; i < len(links) && well; i++ {
+		well = links[i].Version && string(content[links[i-1].End:links[i].Start]) == betweenTold
+	}
+	if !well {
+		return edit, events.Errorf(events.Invalid, "fhir.Resolve", "the links that tell of versions do not stand in a "+
+			"list of references")
+	}
+	var told strings.Builder
+	for _, target := range targets {
+		for name := range strings.SplitSeq(target, ",") {
+			if name == "" {
+				continue
+			}
+			if told.Len() > 0 {
+				told.WriteByte(',')
+			}
+			told.WriteString(beforeTold + name + behindTold)
+		}
+	}
+	edit.New = told.String()
+	return edit, nil
 }
 
 // Same is [fhir.Same].
@@ -113,7 +164,8 @@ func (d *Dialect) Condition(tenant, typ, text string) (projections.Query, error)
 	return query, catalog.Selective(query)
 }
 
-// Referrers are those search parameters of all types that may refer to one of a type.
+// Referrers are those search parameters of all types that may refer to one of a type. What a Provenance is about is
+// none of them: it tells of versions, which stay when their resource is deleted (ADR 84).
 func (d *Dialect) Referrers(typ string) []projections.Referrer {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -126,7 +178,7 @@ func (d *Dialect) Referrers(typ string) []projections.Referrer {
 			continue // what its parameters find belongs to it
 		}
 		for _, p := range d.catalog.Params(other) {
-			if p.Kind == projections.Reference && p.Searchable() && (len(p.Targets) == 0 ||
+			if p.Kind == projections.Reference && p.Searchable() && !tells(other, p.Expression) && (len(p.Targets) == 0 ||
 				slices.Contains(p.Targets, typ)) {
 				found = append(found, projections.Referrer{Type: other, Param: p.Code, Shares: p.Clause().Shares})
 			}
@@ -136,6 +188,11 @@ func (d *Dialect) Referrers(typ string) []projections.Referrer {
 		d.referrers[typ] = found
 	}
 	return found
+}
+
+// tells tells of a parameter that finds what a Provenance is about (target, and patient among the targets).
+func tells(typ, expression string) bool {
+	return typ == "Provenance" && strings.HasPrefix(expression, "Provenance.target")
 }
 
 // Name is that of events that name no dialect.

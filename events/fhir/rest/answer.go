@@ -23,6 +23,10 @@ const (
 	HeaderAcknowledge = "Binnacle-Acknowledge"
 	// "true": the outcome is that of an earlier request with the same Idempotency-Key
 	HeaderReplayed = "Idempotent-Replayed"
+	// on writes: a Provenance of what they write, as JSON in one line (FHIR R4, provenance.html#header)
+	HeaderProvenance = "X-Provenance"
+	// on answers: where that Provenance is
+	HeaderProvenanceMade = "Binnacle-Provenance"
 )
 
 // SetPosition tells a place in the log that an answer has reached.
