@@ -197,8 +197,17 @@ func (x *Index) Search(_ context.Context, q projections.Query) (projections.Page
 	return page, nil
 }
 
-func (x *Index) History(context.Context, projections.Key, projections.HistorySpan) (projections.HistoryPage, error) {
-	return projections.HistoryPage{}, events.Errorf(events.Unsupported, "index.History", "no function reads a history")
+// History answers for one version: no function reads more of a history.
+func (x *Index) History(_ context.Context, key projections.Key, span projections.HistorySpan) (
+	page projections.HistoryPage, err error) {
+	x.Mu.Lock()
+	defer x.Mu.Unlock()
+	for _, row := range x.Rows {
+		if row.Key == key && row.Number == span.Number {
+			page.Versions = append(page.Versions, row.Version)
+		}
+	}
+	return page, nil
 }
 
 func (x *Index) Since(context.Context, int32, projections.Mark, int) (projections.Changes, error) {

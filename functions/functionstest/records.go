@@ -77,6 +77,9 @@ func RandomRecords(t *testing.T, seed uint64, count int) []events.RawRecord {
 			c := change(n)
 			if opaque {
 				c.Condition, c.Links, c.ID = "", nil, projectionstest.OpaqueID([]byte{byte(random.IntN(6))})
+				if c.Operation == events.Update && random.IntN(2) == 0 {
+					c.Operation, c.Content = events.Patch, fmt.Appendf(nil, "+%d", random.IntN(10))
+				}
 			}
 			event.Changes = append(event.Changes, c)
 		}

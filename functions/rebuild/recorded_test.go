@@ -1,6 +1,7 @@
 package rebuild_test
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -81,6 +82,30 @@ func TestARebuildAppliesWhatIsRecorded(t *testing.T) {
 				t.Errorf("%d contents were put, and all were there", summary.Contents)
 			}
 		})
+	}
+}
+
+// TestARebuildOnALostBlobStoreMakesEveryContentAgain: also those that patches made of each other.
+func TestARebuildOnALostBlobStoreMakesEveryContentAgain(t *testing.T) {
+	n := history(t)
+	g := functionstest.NewGenerations(n.Index, functionstest.Catalog().Digest())
+	run := functionstest.RebuildOf(n, g, functionstest.Recorded(t, n.Index))
+	empty := memoryblobs.New()
+	run.Blobs = empty
+	if _, err := run.Handle(t.Context(), functionstest.NoProgress); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := g.Active.Dump(), n.Index.Dump(); got != want {
+		t.Errorf("the new generation differs: %s", functionstest.FirstDifference(got, want))
+	}
+	for _, row := range n.Index.Rows {
+		if row.Deleted {
+			continue
+		}
+		found, err := empty.Get(t.Context(), []events.Hash{row.Hash})
+		if err != nil || sha256.Sum256(found[0]) != row.Hash {
+			t.Errorf("%s/%s version %d has the content %q, %v", row.Type, row.ID, row.Number, found[0], err)
+		}
 	}
 }
 
