@@ -105,6 +105,9 @@ func (c *Catalog) Clause(typ, code string) projections.Clause {
 // known.
 func (c *Catalog) Shape(typ string) *fhir.Shape { return c.model.Shape(typ) }
 
+// Model is the type model that the catalog was compiled on.
+func (c *Catalog) Model() *r4.Model { return c.model }
+
 // Digest changes whenever the same document may give other terms: with the definitions, the type model, the main dates
 // or the code of the extraction. An index made under another digest asks for a rebuild.
 func (c *Catalog) Digest() string { return c.types.Digest() }

@@ -53,7 +53,8 @@ func (d *Dialect) Prepare(change *events.Change) (projections.Prepared, error) {
 	case events.Delete:
 		return projections.Prepared{}, nil
 	case events.Patch:
-		return projections.Prepared{}, patchable(change)
+		_, err := d.patch(change.Type, change.Content)
+		return projections.Prepared{}, err
 	}
 	doc, err := d.parse(change.Content)
 	if err != nil {
@@ -71,17 +72,6 @@ func (d *Dialect) Prepare(change *events.Change) (projections.Prepared, error) {
 		p.ID = resource.ID
 	}
 	return p, nil
-}
-
-// patchable refuses what is no patch document.
-func patchable(change *events.Change) error {
-	return events.Errorf(events.Unsupported, "fhir.Prepare", "patches of %s are not offered", change.Type)
-}
-
-// Patch applies a JSON Patch or a FHIRPath Patch to the resource as it is read: with its id, and the meta elements of
-// the version before.
-func (d *Dialect) Patch(_ []byte, before projections.Version, _ []byte) ([]byte, error) {
-	return nil, events.Errorf(events.Unsupported, "fhir.Patch", "patches of %s are not offered", before.Type)
 }
 
 // Resolve writes the targets into the references that the links stand for.
