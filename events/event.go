@@ -178,6 +178,19 @@ type Result struct {
 	Removed []Removed
 }
 
+// Writes tells whether the change made a version of the resource that the result names.
+func (r *Result) Writes() bool {
+	return r.ID != "" && (r.Disposition == Created || r.Disposition == Updated || r.Disposition == Deleted)
+}
+
+// Versions tells how many versions the change made.
+func (r *Result) Versions() int {
+	if r.Writes() {
+		return 1 + len(r.Removed)
+	}
+	return len(r.Removed)
+}
+
 // Removed is a deletion that was made by a change of another resource, or of several.
 type Removed struct {
 	Type, ID string

@@ -142,12 +142,8 @@ func (h *Heal) resolved(ctx context.Context, version projections.Version, event 
 		return content, nil
 	}
 	snapshot := version.Sid // of the last version of the event: conditional references see all of it
-	for _, result := range results[version.Change+1:] {
-		if result.Disposition == events.Created || result.Disposition == events.Updated ||
-			result.Disposition == events.Deleted {
-			snapshot++
-		}
-		snapshot += int64(len(result.Removed))
+	for i := range results[version.Change+1:] {
+		snapshot += int64(results[version.Change+1+i].Versions())
 	}
 	for _, at := range []int64{snapshot, 0} {
 		t := trial{results: results, places: make(map[query]int)}

@@ -77,12 +77,12 @@ func (at *publishing) keep(from, next int64, decisions []events.Decision) {
 	at.decided = next
 }
 
-// weight is about how much decisions hold: results and links.
+// weight is about how much decisions hold: results, links and removals.
 func weight(decisions []events.Decision) int {
 	n := len(decisions)
 	for i := range decisions {
 		for _, r := range decisions[i].Outcome.Results {
-			n += 1 + len(r.Links)
+			n += 1 + len(r.Links) + len(r.Removed)
 		}
 	}
 	return n

@@ -59,6 +59,15 @@ func RandomRecords(t *testing.T, seed uint64, count int) []events.RawRecord {
 		case c.Condition == "":
 			c.ID = id()
 		}
+		if c.Operation == events.Delete && random.IntN(2) == 0 {
+			c.Cascade = 1 + random.IntN(6)
+		}
+		if c.Operation == events.Delete && random.IntN(2) == 0 {
+			c.Many, c.IfMatch, c.IfMatchOr, c.IfNoneMatch = 1+random.IntN(4), 0, nil, false
+			if c.ID = ""; random.IntN(4) == 0 {
+				c.Condition = ""
+			}
+		}
 		return c
 	}
 	at := time.UnixMilli(1_700_000_000_000)
@@ -76,7 +85,7 @@ func RandomRecords(t *testing.T, seed uint64, count int) []events.RawRecord {
 		for n := range 1 + random.IntN(4)*random.IntN(2) {
 			c := change(n)
 			if opaque {
-				c.Condition, c.Links, c.ID = "", nil, projectionstest.OpaqueID([]byte{byte(random.IntN(6))})
+				c.Condition, c.Many, c.Links, c.ID = "", 0, nil, projectionstest.OpaqueID([]byte{byte(random.IntN(6))})
 				if c.Operation == events.Update && random.IntN(2) == 0 {
 					c.Operation, c.Content = events.Patch, fmt.Appendf(nil, "+%d", random.IntN(10))
 				}

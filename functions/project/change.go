@@ -11,6 +11,9 @@ import (
 // identify finds the resource that a change means and holds its preconditions.
 func (e *decidingEvent) identify(n int, w *work) error {
 	id, matched := w.ID, false
+	if w.Many > 0 {
+		return e.many(n, w)
+	}
 	if w.Condition != "" {
 		match, err := e.condition(n, w)
 		if err != nil {
@@ -99,19 +102,31 @@ func (e *decidingEvent) preconditions(n int, w *work, before projections.Version
 
 // name names the resource meant as far as it is known.
 func (w *work) name() string {
-	if w.key.ID == "" {
-		return w.Type + "?" + w.Condition
+	switch {
+	case w.key.ID != "":
+		return w.Type + "/" + w.key.ID
+	case w.Condition == "":
+		return w.Type
 	}
-	return w.Type + "/" + w.key.ID
+	return w.Type + "?" + w.Condition
+}
+
+// query reads the condition of a change.
+func (e *decidingEvent) query(n int, w *work) (projections.Query, error) {
+	query, err := e.item.dialect.Condition(e.item.event.Tenant, w.Type, w.Condition)
+	if events.KindOf(err) == events.TooCostly {
+		return query, refuse(events.TooCostly, n, w, "%s", events.TextOf(err))
+	} else if err != nil {
+		return query, refuse(events.Invalid, n, w, "the condition %q: %s", w.Condition, events.TextOf(err))
+	}
+	return query, nil
 }
 
 // condition finds the one resource that a change's condition matches; nil when there is none.
 func (e *decidingEvent) condition(n int, w *work) (*entry, error) {
-	query, err := e.item.dialect.Condition(e.item.event.Tenant, w.Type, w.Condition)
-	if events.KindOf(err) == events.TooCostly {
-		return nil, refuse(events.TooCostly, n, w, "%s", events.TextOf(err))
-	} else if err != nil {
-		return nil, refuse(events.Invalid, n, w, "the condition %q: %s", w.Condition, events.TextOf(err))
+	query, err := e.query(n, w)
+	if err != nil {
+		return nil, err
 	}
 	matches, err := e.search(query, w.Condition)
 	if err != nil {
@@ -175,11 +190,12 @@ func (e *decidingEvent) link(n int, w *work) error {
 // recordable holds that the decision fits the feed, with all that the references became: one that doesn't would hold up
 // every later one.
 func (e *decidingEvent) recordable(n int, w *work) error {
-	result := events.Result{Type: w.Type, ID: w.key.ID, Links: w.targets}
+	result := events.Result{Type: w.Type, ID: w.key.ID, Links: w.targets, Removed: w.told()}
 	if e.bytes += result.MostBytes(); e.bytes > e.line.decisionBytes {
 		return refuse(events.TooLarge, n, w, "what is to be recorded of this transaction takes more than the %d "+
 			"bytes allowed, with its first %d entries; "+
-			"send it as several smaller ones, or with fewer conditional references and references between entries",
+			"send it as several smaller ones, with fewer conditional references and references between entries, or "+
+			"with deletes that take less",
 			e.line.decisionBytes, n+1)
 	}
 	return nil
@@ -249,64 +265,26 @@ func (e *decidingEvent) contentBefore(w *work) ([]byte, error) {
 	return e.line.contentOf(e.ctx, w.before, e.blobs)
 }
 
-// search returns up to two resources that a condition matches now: those that are committed, with what the chunk and
-// the event have made of them, and what the chunk in flight has.
-func (e *decidingEvent) search(query projections.Query, condition string) ([]*entry, error) {
-	var found []*entry
-	add := func(match *entry) bool {
-		found = append(found, match)
-		return len(found) < 2
-	}
-	if err := e.layer.match(query, add); err != nil || len(found) == 2 {
-		return found, err
-	}
-	if err := e.chunk.match(query, func(match *entry) bool {
-		return e.layer.entries[match.version.Key] != nil || add(match)
-	}); err != nil || len(found) == 2 {
-		return found, err
-	}
-	if flight := e.line.flight; flight != nil {
-		if err := flight.decided.match(query, func(match *entry) bool {
-			key := match.version.Key
-			return e.layer.entries[key] != nil || e.chunk.entries[key] != nil || add(match)
-		}); err != nil || len(found) == 2 {
-			return found, err
-		}
-	}
-	query = asCondition(query)
-	page, err := e.line.searchFirst(e.ctx, query, condition)
-	for err == nil {
-		for _, version := range page.Versions {
-			if e.layer.entries[version.Key] == nil && e.earlier(version.Key) == nil && !add(&entry{version: version}) {
-				return found, nil
-			}
-		}
-		if page.Next == "" {
-			return found, nil
-		}
-		query.After, query.Snapshot = page.Next, page.Snapshot
-		page, err = e.line.index.Search(e.ctx, query)
-	}
-	return nil, tooCostly(err)
-}
-
-// tooCostly makes the refusal of an event of a search that is beyond the index's bounds, which are not of time: tried
-// again it would be beyond them again.
-func tooCostly(err error) error {
-	if events.KindOf(err) != events.TooCostly {
-		return err
-	}
-	return &refused{events.Refusal{Kind: events.TooCostly, Text: events.TextOf(err)}}
-}
-
 // untouched holds that nobody has changed, since the record went to quarantine, what its event changes when it is asked
 // for again: its place in the order has passed, and what came later must not be lost.
 func (e *decidingEvent) untouched(n int, w *work) error {
 	s := e.item.event.Settles
-	if s == nil || !w.writes() || w.before.Number == 0 || w.before.Position.Offset < s.Position.Offset {
+	if s == nil {
 		return nil
 	}
-	return refuse(events.Conflict, n, w, "%s was changed at %s, after the record at %s went to quarantine; asking "+
-		"for that again would undo the later change: write what is wanted of it anew, and discard the record",
-		w.name(), w.before.Position, s.Position)
+	befores := make([]projections.Version, 0, 1+len(w.removed))
+	if w.writes() {
+		befores = append(befores, w.before)
+	}
+	for i := range w.removed {
+		befores = append(befores, w.removed[i].before)
+	}
+	for _, before := range befores {
+		if before.Number > 0 && before.Position.Offset >= s.Position.Offset {
+			return refuse(events.Conflict, n, w, "%s/%s was changed at %s, after the record at %s went to quarantine; "+
+				"asking for that again would undo the later change: write what is wanted of it anew, and discard the "+
+				"record", before.Type, before.ID, before.Position, s.Position)
+		}
+	}
+	return nil
 }

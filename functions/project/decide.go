@@ -17,7 +17,7 @@ type deciding struct {
 	state   projections.State
 	chunk   *overlay
 	commit  projections.Commit
-	rows    []*work          // the work of each row of commit, nil for a deletion
+	rows    []*work          // the work of each row of commit; nil: a deletion beside what a change names
 	told    []events.Outcome // outcomes of repetitions: known earlier, asked for again
 	seen    map[string]bool  // events of the chunk
 	blobs   map[events.Hash][]byte
@@ -132,11 +132,14 @@ type decidingEvent struct {
 	item  *item
 	layer *overlay
 	bytes int // of the decision, at the most, as far as it is counted
+
+	matched map[projections.Key]int // the entries that a condition has found and that stay as they are; nil: not known
+	asked   bool                    // who refers to what the event deletes
 }
 
 func (e *decidingEvent) decide() error {
-	for _, step := range [...]func(n int, w *work) error{e.identify, e.untouched, e.link, e.recordable, e.integrity,
-		e.unreferenced, e.compare, e.tell, e.versioned} {
+	for _, step := range [...]func(n int, w *work) error{e.identify, e.cascade, e.untouched, e.link, e.recordable,
+		e.integrity, e.unreferenced, e.compare, e.tell, e.versioned} {
 		for n, w := range e.item.works {
 			if err := step(n, w); err != nil {
 				return err
@@ -153,12 +156,7 @@ func (e *decidingEvent) accept(outcome int) []events.Result {
 		current := e.layer.entries[w.key]
 		switch {
 		case w.writes():
-			current.version.Sid = e.state.NextSid
-			e.state.NextSid++
-			e.commit.Rows = append(e.commit.Rows, projections.Row{Version: current.version, Supersedes: w.before.Sid,
-				Revives: w.before.Deleted, MainDate: projections.MinTime})
-			e.rows = append(e.rows, w)
-			e.chunk.put(current)
+			e.row(w, current, w.before)
 		case current == nil:
 			if current = e.chunk.entries[w.key]; current == nil {
 				current = &entry{version: w.before}
@@ -166,12 +164,25 @@ func (e *decidingEvent) accept(outcome int) []events.Result {
 		}
 		version := current.version
 		results[n] = events.Result{Disposition: w.disposition, Type: w.Type, ID: w.key.ID, Version: version.Number,
-			Hash: version.Hash, Time: version.Time, Links: w.targets}
+			Hash: version.Hash, Time: version.Time, Links: w.targets, Removed: w.told()}
 		if current.work != nil && !version.Deleted {
 			e.results = append(e.results, pendingResult{outcome, n, current.work})
 		}
+		for i := range w.removed {
+			e.row(nil, e.layer.entries[w.removed[i].key], w.removed[i].before)
+		}
 	}
 	return results
+}
+
+// row makes the row of an entry, which becomes what the chunk has of its resource.
+func (e *decidingEvent) row(w *work, of *entry, before projections.Version) {
+	of.version.Sid = e.state.NextSid
+	e.state.NextSid++
+	e.commit.Rows = append(e.commit.Rows, projections.Row{Version: of.version, Supersedes: before.Sid,
+		Revives: before.Deleted, MainDate: projections.MinTime})
+	e.rows = append(e.rows, w)
+	e.chunk.put(of)
 }
 
 // held returns the claim on a name at this place of the log; false when it is free.

@@ -24,7 +24,7 @@ func TestTheSameLogGivesTheSameRowsWhateverTheBatches(t *testing.T) {
 	for seed := range uint64(5) {
 		records := functionstest.RandomRecords(t, seed, count)
 		var want string
-		var accepted int
+		var accepted, removed int
 		for run := range 4 {
 			random := rand.New(rand.NewPCG(seed, uint64(run)))
 			x, blobs := functionstest.NewIndex(), memoryblobs.New()
@@ -65,6 +65,13 @@ func TestTheSameLogGivesTheSameRowsWhateverTheBatches(t *testing.T) {
 					if o.Refusal == nil {
 						accepted++
 					}
+					for _, r := range o.Results {
+						removed += len(r.Removed)
+					}
+				}
+				if removed < count/80 {
+					t.Fatalf("seed %d: deletes took %d resources beside those they name: too few to test anything",
+						seed, removed)
 				}
 				if accepted < count/4 || accepted > count*9/10 {
 					t.Fatalf("seed %d: %d of %d events were accepted: too few or too many to test anything", seed,

@@ -213,7 +213,7 @@ func (l *Line) prefetchSearches(ctx context.Context, items []*item) {
 			continue
 		}
 		for _, w := range i.works {
-			if w.Condition != "" {
+			if w.Condition != "" && w.Many == 0 {
 				want(i.dialect, conditionName{i.event.Tenant, w.Type, w.Condition})
 			}
 			for _, link := range w.Links {
@@ -238,12 +238,6 @@ func (l *Line) prefetchSearches(ctx context.Context, items []*item) {
 			l.found[name] = l.keep(name, pages[n])
 		}
 	}
-}
-
-// asCondition asks for the matches of a condition as they decide.
-func asCondition(query projections.Query) projections.Query {
-	query.Total, query.Limit, query.NoTimeLimit = projections.TotalNone, searchPage, true
-	return query
 }
 
 // searchFirst returns the first page of a condition's matches in the index. It is kept until a version of the type is

@@ -36,10 +36,11 @@ type work struct {
 	mentions []projections.Mention // in it
 
 	// decided
-	key         projections.Key     // the resource meant; no ID: a conditional delete that met nothing
+	key         projections.Key     // the resource meant; no ID: a conditional delete that met nothing, or one of many
 	before      projections.Version // what was current before; zero: never known
 	disposition events.Disposition  // as far as it is known without the content: an update may turn out to be unchanged
 	targets     []string            // what each link leads to, "Type/id"
+	removed     []removal           // what a delete takes beside the resource that it names, by type and id
 	stood       map[name]bool       // what the version before refers to; nil: nobody has asked
 	rough       []projections.Term  // terms of the content as it came: links do not count in them
 	roughly     bool
@@ -53,9 +54,10 @@ type work struct {
 	mainDate    int64
 }
 
-// writes tells whether the change makes a version, unless an update turns out to be unchanged.
+// writes tells whether the change makes a version of the resource that it names, unless an update turns out to be
+// unchanged.
 func (w *work) writes() bool {
-	return w.disposition == events.Created || w.disposition == events.Updated || w.disposition == events.Deleted
+	return w.key.ID != "" && (w.disposition == events.Created || w.disposition == events.Updated || w.disposition == events.Deleted)
 }
 
 // forget takes back what was decided.

@@ -121,53 +121,126 @@ func (e *decidingEvent) unreferenced(n int, w *work) error {
 	if e.item.event.AllowDangling || w.disposition != events.Deleted {
 		return nil
 	}
-	referrers := e.item.dialect.Referrers(w.Type)
-	if len(referrers) == 0 {
-		return nil
-	}
-	if _, asked := e.line.referred[w.key]; !asked {
-		if err := e.line.askReferrers(e.ctx, []projections.Key{w.key},
-			map[string][]projections.Referrer{w.Type: referrers}); err != nil {
-			return err
-		}
-	}
-	committed := e.line.referred[w.key]
-	deciding, err := e.referring(w.key, referrers)
-	if err != nil {
+	if err := e.askAboutDeleted(); err != nil {
 		return err
 	}
-	for i, r := range referrers {
-		refers := slices.Contains(deciding, i)
-		if !refers && slices.Contains(committed, i) { // unless what refers to it was changed since
-			clause := projections.Clause{Param: r.Param, Kind: projections.Reference, Shares: r.Shares,
-				Values: []projections.Value{{System: w.Type, Code: w.key.ID}}}
-			matches, err := e.search(projections.Query{Tenant: w.key.Tenant, Type: r.Type,
-				Clauses: []projections.Clause{clause}}, r.Param+"="+w.Type+"/"+w.key.ID)
-			if err != nil {
-				return err
-			}
-			refers = len(matches) > 0
+	for key := range w.deletes {
+		referrers := e.item.dialect.Referrers(key.Type)
+		at, err := e.refers(w, key, referrers)
+		if err != nil {
+			return err
 		}
-		if refers {
-			return refuse(events.Conflict, n, w, "%s is referred to by a resource of type %s (%s?%s=%s); delete or "+
-				"change what refers to it first, or in the same transaction", w.name(), r.Type, r.Type, r.Param,
-				w.name())
+		if at < 0 {
+			continue
 		}
+		r, name := &referrers[at], key.Type+"/"+key.ID
+		if w.Cascade > 0 {
+			return refuse(events.Conflict, n, w, "%s is referred to by a resource of type %s (%s?%s=%s) that the same "+
+				"transaction writes, and what it writes is not deleted with others; change what refers to it there",
+				name, r.Type, r.Type, r.Param, name)
+		}
+		return refuse(events.Conflict, n, w, "%s is referred to by a resource of type %s (%s?%s=%s); delete or "+
+			"change what refers to it first, or in the same transaction", name, r.Type, r.Type, r.Param, name)
 	}
 	return nil
 }
 
-// referring returns the parameters, as places, by which something refers to a resource that the event, its chunk or the
-// one in flight has made current.
-func (e *decidingEvent) referring(key projections.Key, referrers []projections.Referrer) (found []int, err error) {
+// askAboutDeleted asks, once for all that an event deletes, by which parameters others refer to it, unless it is known.
+// What cascades has been asked about, and all that refers to it goes with it.
+func (e *decidingEvent) askAboutDeleted() error {
+	if e.asked {
+		return nil
+	}
+	e.asked = true
+	var keys []projections.Key
+	for _, w := range e.item.works {
+		if w.Cascade > 0 || w.disposition != events.Deleted {
+			continue
+		}
+		for key := range w.deletes {
+			keys = append(keys, key)
+		}
+	}
+	return e.ask(keys)
+}
+
+// ask makes it known by which parameters committed resources refer to others.
+func (e *decidingEvent) ask(keys []projections.Key) error {
+	by := make(map[string][]projections.Referrer)
+	unknown := make([]projections.Key, 0, len(keys))
+	for _, key := range keys {
+		if _, known := e.line.referred[key]; known {
+			continue
+		}
+		if by[key.Type] == nil {
+			by[key.Type] = e.item.dialect.Referrers(key.Type)
+		}
+		if len(by[key.Type]) > 0 {
+			unknown = append(unknown, key)
+		}
+	}
+	return e.line.askReferrers(e.ctx, unknown, by)
+}
+
+// refers tells by which of the parameters, as a place, something refers to a resource that a change deletes; -1:
+// nothing does.
+func (e *decidingEvent) refers(w *work, key projections.Key, referrers []projections.Referrer) (int, error) {
+	layers := []*overlay{e.layer}
+	if w.Cascade == 0 { // else all that is committed or decided goes too
+		layers = e.layers()
+	}
+	var deciding []int
+	if err := referring(layers, key, referrers, func(_ *entry, at int) { deciding = append(deciding, at) }); err != nil {
+		return -1, err
+	}
+	for at, r := range referrers {
+		if slices.Contains(deciding, at) {
+			return at, nil
+		}
+		if w.Cascade > 0 || !slices.Contains(e.line.referred[key], at) {
+			continue
+		}
+		// unless what refers to it was changed since
+		matches, err := e.search(referringQuery(&r, key), r.Param+"="+key.Type+"/"+key.ID)
+		if err != nil {
+			return -1, err
+		}
+		if len(matches) > 0 {
+			return at, nil
+		}
+	}
+	return -1, nil
+}
+
+// referringQuery asks for what refers by a parameter to one of some resources, all of one type.
+func referringQuery(r *projections.Referrer, to ...projections.Key) projections.Query {
+	clause := projections.Clause{Param: r.Param, Kind: projections.Reference, Shares: r.Shares,
+		Values: make([]projections.Value, len(to))}
+	for i, key := range to {
+		clause.Values[i] = projections.Value{System: key.Type, Code: key.ID}
+	}
+	return projections.Query{Tenant: to[0].Tenant, Type: r.Type, Clauses: []projections.Clause{clause}}
+}
+
+// layers are what is decided and not committed: by the event, by its chunk, and by the one in flight. What stands in
+// one of them hides what those after it have of the same resource.
+func (e *decidingEvent) layers() []*overlay {
 	layers := []*overlay{e.layer, e.chunk}
 	if flight := e.line.flight; flight != nil {
 		layers = append(layers, flight.decided)
 	}
+	return layers
+}
+
+// referring calls visit with what refers to a resource in some layers, and with the place of the parameter by which it
+// does.
+func referring(
+	layers []*overlay, key projections.Key, referrers []projections.Referrer, visit func(other *entry, at int),
+) error {
 	for depth, layer := range layers {
 		entries, err := layer.referring(key)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		for _, other := range entries {
 			if slices.ContainsFunc(layers[:depth], func(above *overlay) bool {
@@ -177,21 +250,21 @@ func (e *decidingEvent) referring(key projections.Key, referrers []projections.R
 			}
 			terms, err := layer.terms(other)
 			if err != nil {
-				return nil, err
+				return err
 			}
-			for _, t := range terms {
-				if !refersTo(&t, key) {
+			for i := range terms {
+				if !refersTo(&terms[i], key) {
 					continue
 				}
-				if i := slices.IndexFunc(referrers, func(r projections.Referrer) bool {
-					return r.Type == other.version.Type && r.Param == t.Param
-				}); i >= 0 {
-					found = append(found, i)
+				if at := slices.IndexFunc(referrers, func(r projections.Referrer) bool {
+					return r.Type == other.version.Type && r.Param == terms[i].Param
+				}); at >= 0 {
+					visit(other, at)
 				}
 			}
 		}
 	}
-	return found, nil
+	return nil
 }
 
 // refersTo tells whether a term is a relative reference to a resource.

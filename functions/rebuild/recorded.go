@@ -154,7 +154,11 @@ func give[T any](ctx context.Context, to chan<- T, what T) error {
 func cost(raw *events.RawRecord, decision *events.Decision) int64 {
 	changes := 1
 	if decision != nil {
-		changes = max(changes, len(decision.Outcome.Results))
+		made := 0
+		for i := range decision.Outcome.Results {
+			made += 1 + len(decision.Outcome.Results[i].Removed)
+		}
+		changes = max(changes, made)
 	}
 	return min(int64(changes+16*len(raw.Value)/(2<<10)), applyCost)
 }
@@ -280,11 +284,12 @@ func (a *applier) prepare(ctx context.Context, i *applied) error {
 			Position: position, Change: n, Time: result.Time, Hash: result.Hash,
 			Posted: change.Operation == events.Create,
 		}}
-		switch result.Disposition {
-		case events.Deleted:
+		switch {
+		case !result.Writes():
+		case result.Disposition == events.Deleted:
 			row.Deleted, row.Hash = true, events.Hash{}
 			i.rows, i.contents = append(i.rows, row), append(i.contents, nil)
-		case events.Created, events.Updated:
+		default:
 			content, err := a.recorded(ctx, dialect, change, result)
 			if err == nil && content == nil {
 				i.patches = append(i.patches, toPatch{len(i.rows), change, dialect, result.Links})
@@ -305,6 +310,12 @@ func (a *applier) prepare(ctx context.Context, i *applied) error {
 				i.failures = append(i.failures, err)
 			}
 			i.rows, i.contents = append(i.rows, row), append(i.contents, content)
+		}
+		for _, removed := range result.Removed {
+			row := projections.Row{MainDate: projections.MinTime, Version: projections.Version{
+				Key:    projections.Key{Tenant: d.Outcome.Tenant, Type: removed.Type, ID: removed.ID},
+				Number: removed.Version, Position: position, Change: n, Time: d.Outcome.Time, Deleted: true}}
+			i.rows, i.contents = append(i.rows, row), append(i.contents, nil)
 		}
 	}
 	return nil

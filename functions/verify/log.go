@@ -102,11 +102,8 @@ func (l *logReading) decided(decision *events.Decision) {
 		l.report.Refused++
 	default:
 		l.report.Accepted++
-		for _, result := range outcome.Results {
-			switch result.Disposition {
-			case events.Created, events.Updated, events.Deleted:
-				l.written++
-			}
+		for i := range outcome.Results {
+			l.written += int64(outcome.Results[i].Versions())
 		}
 	}
 	l.report.Events++

@@ -44,7 +44,7 @@ func (d *Dialect) Prepare(change *events.Change) (projections.Prepared, error) {
 		return projections.Prepared{}, fmt.Errorf("%.80q is no resource type", change.Type)
 	}
 	byCondition := change.Operation == events.Delete || change.Operation == events.Patch
-	if !(change.ID == "" && byCondition && change.Condition != "") {
+	if !(change.ID == "" && byCondition && (change.Condition != "" || change.Many > 0)) {
 		if err := fhir.CheckID(change.ID); err != nil {
 			return projections.Prepared{}, err
 		}

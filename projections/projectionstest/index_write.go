@@ -304,17 +304,25 @@ func outcomes(t *testing.T, g projections.Generations) {
 			Refusal: &events.Refusal{Kind: events.Precondition, Change: 2, Text: "stale \xff ✓",
 				Expression: "Bundle.entry[2]"}},
 		{EventID: "event-3", Time: at, Repeats: "event-1"},
+		{EventID: "event-4", Tenant: "main", Position: events.Position{Offset: 4}, Time: at, Results: []events.Result{
+			{Disposition: events.Deleted, Type: "Patient", ID: "1", Version: 2, Time: at, Removed: []events.Removed{
+				{Type: "Encounter", ID: "1", Version: 2}, {Type: "Observation", ID: "2", Version: 1 << 40}}},
+			{Disposition: events.Created, Type: "Patient", ID: "4", Version: 1, Hash: events.Hash{4}, Time: at},
+			{Disposition: events.Deleted, Type: "Patient", Removed: []events.Removed{{Type: "Patient", ID: "5",
+				Version: 3}}},
+		}},
 	}
 	w.outcomes = slices.Clone(want)
 	w.commit()
 	w.outcomes = []events.Outcome{{EventID: "event-1", Tenant: "again", Time: at}}
 	w.commit()
 	want[1].Refusal.Text = "stale \uFFFD ✓"
-	got, err := w.index.Outcomes(testContext(t), []string{"event-2", "unknown", "event-1", "event-3", "event-2"})
+	got, err := w.index.Outcomes(testContext(t), []string{"event-2", "unknown", "event-1", "event-3", "event-2",
+		"event-4"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, expect := range []*events.Outcome{&want[1], nil, &want[0], &want[2], &want[1]} {
+	for i, expect := range []*events.Outcome{&want[1], nil, &want[0], &want[2], &want[1], &want[3]} {
 		if !reflect.DeepEqual(got[i], expect) {
 			t.Errorf("outcome %d is %+v, want %+v", i, got[i], expect)
 		}
