@@ -31,8 +31,12 @@ var (
 	mainDatesFile string
 )
 
-// Load reads the model from the files that the program carries.
-func Load() (*Model, error) {
+// Load returns the model, which is read once, from the files that the program carries.
+func Load() (*Model, error) { return loaded() }
+
+var loaded = sync.OnceValues(load)
+
+func load() (*Model, error) {
 	m := &Model{}
 	m.shapes = sync.OnceValue(m.makeShapes)
 	for _, file := range []struct {

@@ -15,6 +15,7 @@ import (
 type Model struct {
 	types        map[string]typeDefinition
 	elements     map[string]elementDefinition // by path: "Patient.contact.name", "Observation.value[x]"
+	names        map[string][]string          // of the elements under a path, without [x], in their order
 	systems      map[string][]string          // see [Model.CodeSystems]
 	parts        map[string][]Part            // see [Model.PartsOf]
 	concrete     []string                     // the resource types that are not abstract, sorted
@@ -57,14 +58,16 @@ func (m *Model) readTypes() error {
 		return err
 	}
 	m.types, m.elements = make(map[string]typeDefinition, 256), make(map[string]elementDefinition, 8192)
+	m.names = make(map[string][]string, 1024)
 	for line := range strings.Lines(string(data)) {
 		name, rest, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
 		middle, last, found := strings.Cut(rest, " ")
 		if !found {
 			return fmt.Errorf("the line %q has no three parts", line)
 		}
-		if strings.Contains(name, ".") {
+		if dot := strings.LastIndexByte(name, '.'); dot >= 0 {
 			m.elements[name] = elementDefinition{many: middle == "*", types: last}
+			m.names[name[:dot]] = append(m.names[name[:dot]], strings.TrimSuffix(name[dot+1:], "[x]"))
 			continue
 		}
 		m.types[name] = typeDefinition{kind: middle, parent: last}

@@ -15,11 +15,7 @@ func (m *Model) Shape(typ string) *fhir.Shape { return m.shapes()[typ] }
 
 // makeShapes makes the shapes of all resource types.
 func (m *Model) makeShapes() map[string]*fhir.Shape {
-	b := shaper{model: m, known: make(map[string]*fhir.Shape), names: make(map[string][]string)}
-	for path := range m.elements {
-		dot := strings.LastIndexByte(path, '.')
-		b.names[path[:dot]] = append(b.names[path[:dot]], strings.TrimSuffix(path[dot+1:], "[x]"))
-	}
+	b := shaper{model: m, known: make(map[string]*fhir.Shape)}
 	found := make(map[string]*fhir.Shape, len(m.concrete))
 	for _, typ := range m.concrete {
 		found[typ] = b.of(PlaceOf(typ))
@@ -31,7 +27,6 @@ func (m *Model) makeShapes() map[string]*fhir.Shape {
 // shaper makes the shape of each place once: types contain each other.
 type shaper struct {
 	model *Model
-	names map[string][]string // of the elements under a path
 	known map[string]*fhir.Shape
 }
 
@@ -52,7 +47,7 @@ func (b *shaper) of(at Place) *fhir.Shape {
 	b.known[at.Path] = shape
 	names := []string{"id", "extension"}
 	for path := at.Path; path != ""; path = b.model.Parent(path) {
-		names = append(names, b.names[path]...)
+		names = append(names, b.model.names[path]...)
 	}
 	for _, name := range names {
 		for _, s := range b.model.Steps(at, name) {

@@ -1,6 +1,8 @@
 package form
 
 import (
+	"bytes"
+
 	"binnacle/events"
 )
 
@@ -41,9 +43,25 @@ func Of(content []byte) Form {
 func JSON(content []byte) ([]byte, error) {
 	switch Of(content) {
 	case InXML:
-		return nil, events.Errorf(events.Unsupported, "form.JSON", "contents in XML can't be read")
+		document, _, err := fromXML(content, false)
+		return document, err
 	case Raw:
 		return nil, events.Errorf(events.Unsupported, "form.JSON", "raw contents can't be read")
 	}
 	return content, nil
+}
+
+// Parsed returns what [JSON] does, and where what came from XML came from; a nil Source for JSON.
+func Parsed(content []byte) ([]byte, *Source, error) {
+	if Of(content) == InXML {
+		return fromXML(content, true)
+	}
+	document, err := JSON(content)
+	return document, nil, err
+}
+
+// Trim takes white space and a byte order mark off the beginning of XML that has no form yet, so that it tells its
+// form by its first byte.
+func Trim(document []byte) []byte {
+	return bytes.TrimLeft(bytes.TrimPrefix(document, []byte("\xef\xbb\xbf")), " \t\r\n")
 }
