@@ -82,8 +82,8 @@ type Content interface {
 	// Path names a place in the content for people, in the terms of the dialect.
 	Path(place int) string
 
-	// Sketch is a number that is the same for contents of which Same says so, whether they were prepared or read. An
-	// update whose sketch is not that of the content before is a change, and nobody looks at that content. It is kept
+	// Sketch is a number that is the same for contents of which Same says so, whether they were prepared or read; or 0,
+	// which tells nothing. An update whose sketch is not that of the content before is a change, and nobody looks at that content. It is kept
 	// in memory alone. Not asked for where Prepared says Exact.
 	Sketch() uint64
 

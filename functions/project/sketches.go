@@ -25,7 +25,9 @@ func (s *sketches) put(w *work) {
 	if !w.writes() || !w.sealed || w.read.Content == nil || w.read.Exact || len(w.Links) > 0 {
 		return
 	}
-	s.known.Set(w.hash, w.read.Content.Sketch())
+	if sketch := w.read.Content.Sketch(); sketch != 0 {
+		s.known.Set(w.hash, sketch)
+	}
 }
 
 // differs tells whether a change is known to say something else than a content does.
@@ -34,5 +36,9 @@ func (s *sketches) differs(w *work, before events.Hash) bool {
 		return false
 	}
 	sketch, known := s.known.Get(before)
-	return known && sketch != w.read.Content.Sketch()
+	if !known {
+		return false
+	}
+	is := w.read.Content.Sketch()
+	return is != 0 && sketch != is
 }

@@ -10,6 +10,7 @@ import (
 	"binnacle/events/fhir"
 	"binnacle/projections"
 	"binnacle/projections/catalog"
+	"binnacle/projections/fhir/form"
 )
 
 var _ projections.Registered = (*Dialect)(nil)
@@ -133,8 +134,26 @@ func tellVersions(change *events.Change, first int, targets []string) (fhir.Edit
 	return edit, nil
 }
 
-// Same is [fhir.Same].
-func (d *Dialect) Same(before, after []byte) bool { return fhir.Same(before, after) }
+// Same is [fhir.Same] of the documents that contents are read as. Where the forms differ, the order of keys does not
+// count, nor do escapes: XML has neither.
+func (d *Dialect) Same(before, after []byte) bool {
+	was, is := form.Of(before), form.Of(after)
+	if was == form.InJSON && is == form.InJSON || len(before) == 0 {
+		return fhir.Same(before, after)
+	}
+	ordered := func(content []byte) []byte {
+		document, err := form.JSON(content)
+		if err == nil && was != is {
+			document, err = form.Ordered(document)
+		}
+		if err != nil {
+			return nil
+		}
+		return document
+	}
+	said := ordered(before)
+	return said != nil && fhir.Same(said, ordered(after))
+}
 
 // Read parses a content.
 func (d *Dialect) Read(content []byte) (projections.Content, error) {

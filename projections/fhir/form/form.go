@@ -65,3 +65,13 @@ func Parsed(content []byte) ([]byte, *Source, error) {
 func Trim(document []byte) []byte {
 	return bytes.TrimLeft(bytes.TrimPrefix(document, []byte("\xef\xbb\xbf")), " \t\r\n")
 }
+
+// Ordered returns a document of JSON as it is read from XML: with its keys in the order of the definitions, and without
+// white space and escapes that need not be. The errors are those of [XML].
+func Ordered(document []byte) ([]byte, error) {
+	written, err := XML(document)
+	if err != nil {
+		return nil, err
+	}
+	return JSON(written)
+}

@@ -141,7 +141,7 @@ func (p *Part) Place(json []byte, place int) int {
 	if p.source == nil {
 		return place - p.start
 	}
-	place = p.source.place(json, place)
+	place = p.source.Place(json, place)
 	if place >= p.behind {
 		place += p.moved
 	}
@@ -151,8 +151,8 @@ func (p *Part) Place(json []byte, place int) int {
 // Mapped tells whether places of the content are other ones than those of the document, and may have another order.
 func (p *Part) Mapped() bool { return p.source != nil }
 
-// place returns where in the XML a place inside of a text of the JSON came from.
-func (s *Source) place(json []byte, place int) int {
+// Place returns where in the XML a place inside of a text of the JSON came from.
+func (s *Source) Place(json []byte, place int) int {
 	at, found := slices.BinarySearchFunc(s.texts, place, func(m mark, at int) int { return cmp.Compare(m.json, at) })
 	if !found {
 		at--
