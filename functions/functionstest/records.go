@@ -34,8 +34,30 @@ func RandomRecords(t *testing.T, seed uint64, count int) []events.RawRecord {
 		}
 		return []byte(head + "}"), nil
 	}
+	// patch changes identifiers, which conditions ask for, and links, which integrity is about.
+	patch := func() ([]byte, []events.Link) {
+		switch random.IntN(5) {
+		case 0:
+			return fmt.Appendf(nil, `[{"op":"replace","path":"/identifier/0/value","value":"%d"}]`, random.IntN(5)), nil
+		case 1:
+			return fmt.Appendf(nil, `[{"op":"add","path":"/identifier/-","value":{"system":"urn:s","value":"%d"}}]`,
+				random.IntN(5)), nil
+		case 2:
+			return fmt.Appendf(nil, `[{"op":"test","path":"/identifier/0/value","value":"%d"},`+
+				`{"op":"remove","path":"/link"}]`, random.IntN(5)), nil
+		case 3:
+			return fmt.Appendf(nil, `{"resourceType":"Parameters","parameter":[{"name":"operation","part":[`+
+				`{"name":"type","valueCode":"replace"},{"name":"path","valueString":"Patient.identifier[0].value"},`+
+				`{"name":"value","valueString":"%d"}]}]}`, random.IntN(5)), nil
+		}
+		head := `[{"op":"add","path":"/link","value":[{"type":"refer","other":{"reference":"`
+		query := fmt.Sprintf("identifier=urn:s|%d", random.IntN(5))
+		reference := "Patient?" + query
+		return []byte(head + reference + `"}}]}]`), []events.Link{{Start: len(head), End: len(head) + len(reference),
+			Change: -1, Type: "Patient", Query: query}}
+	}
 	change := func(entry int) events.Change {
-		c := events.Change{Type: "Patient", Entry: entry, Operation: events.Operation(1 + random.IntN(3))}
+		c := events.Change{Type: "Patient", Entry: entry, Operation: events.Operation(1 + random.IntN(4))}
 		if random.IntN(3) == 0 {
 			c.Condition = fmt.Sprintf("identifier=urn:s|%d", random.IntN(5))
 		}
@@ -68,6 +90,9 @@ func RandomRecords(t *testing.T, seed uint64, count int) []events.RawRecord {
 				c.Condition = ""
 			}
 		}
+		if c.Operation == events.Patch {
+			c.Content, c.Links = patch()
+		}
 		return c
 	}
 	at := time.UnixMilli(1_700_000_000_000)
@@ -86,8 +111,8 @@ func RandomRecords(t *testing.T, seed uint64, count int) []events.RawRecord {
 			c := change(n)
 			if opaque {
 				c.Condition, c.Many, c.Links, c.ID = "", 0, nil, projectionstest.OpaqueID([]byte{byte(random.IntN(6))})
-				if c.Operation == events.Update && random.IntN(2) == 0 {
-					c.Operation, c.Content = events.Patch, fmt.Appendf(nil, "+%d", random.IntN(10))
+				if c.Operation == events.Patch {
+					c.Content = fmt.Appendf(nil, "+%d", random.IntN(10))
 				}
 			}
 			event.Changes = append(event.Changes, c)
