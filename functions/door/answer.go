@@ -20,11 +20,7 @@ func (d *door) answerSingle(rw http.ResponseWriter, r *http.Request, change even
 	}
 	status := statusOf(result)
 	if change.Operation == events.Delete {
-		if d.ask.Prefer.Return == rest.Outcome {
-			d.write(rw, http.StatusOK, doneOutcome(result))
-		} else {
-			rw.WriteHeader(status)
-		}
+		d.answerDelete(rw, result)
 		return
 	}
 	header.Set("Location", d.ask.Root+"/"+location(result))
@@ -118,18 +114,4 @@ func (d *door) write(rw http.ResponseWriter, status int, body []byte) {
 	if err := rest.Write(rw, status, body); err != nil {
 		d.Logger.Debug("a client left before its answer was written", "error", err)
 	}
-}
-
-// doneOutcome is the OperationOutcome of an accepted change.
-func doneOutcome(result events.Result) []byte {
-	name := result.Type
-	if result.ID != "" {
-		name += "/" + result.ID
-	}
-	text := name + ": " + result.Disposition.String()
-	if result.Version > 0 {
-		text += ", version " + strconv.FormatInt(result.Version, 10)
-	}
-	return fhir.OperationOutcome(fhir.Issue{Severity: fhir.SeverityInformation, Code: "informational",
-		Diagnostics: text})
 }

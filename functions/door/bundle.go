@@ -99,7 +99,7 @@ func (d *door) transaction(rw http.ResponseWriter, r *http.Request, data []byte,
 		}
 		decided(rw, outcome.Position, outcome.Repeats != "")
 		if outcome.Refusal != nil {
-			return outcome.Refusal.Err("door.Door")
+			return d.refusal(outcome.Refusal, changeAt(writes, outcome.Refusal.Change))
 		}
 		d.tellProvenance(rw, outcome.Results)
 		for n, p := range writes {
@@ -188,7 +188,7 @@ func (d *door) batch(rw http.ResponseWriter, r *http.Request, data []byte, parts
 			p.answer.err = err // the entry answers for itself; the others go on
 			return
 		case outcome.Refusal != nil:
-			p.answer.err = p.at(outcome.Refusal.Err("door.Door"), "resource")
+			p.answer.err = p.at(d.refusal(outcome.Refusal, p.change), "resource")
 		default:
 			p.answer.result = &outcome.Results[0]
 		}

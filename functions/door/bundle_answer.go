@@ -46,8 +46,11 @@ func (d *door) entry(r *http.Request, p *part) fhir.BundleEntry {
 			response.Location = d.ask.Root + "/" + location(*a.result)
 			entry.Resource = a.body
 		}
-		if d.ask.Prefer.Return == rest.Outcome {
+		if d.tells(*a.result) {
 			response.Outcome = doneOutcome(*a.result)
+			if p.change.Operation == events.Delete {
+				response.Status = http.StatusOK
+			}
 		}
 	default:
 		response.Status, response.ETag, response.LastModified = a.status, a.etag, a.modified

@@ -49,7 +49,7 @@ func (p *part) shrink() {
 		request.IfModifiedSince = strings.Clone(p.Request.IfModifiedSince)
 	}
 	p.Entry = fhir.Entry{Request: request}
-	p.change = events.Change{Operation: p.change.Operation, Entry: p.change.Entry}
+	p.change = events.Change{Operation: p.change.Operation, Entry: p.change.Entry, Cascade: p.change.Cascade}
 }
 
 // at makes an error point to the entry.
@@ -110,7 +110,7 @@ func (d *door) readWrite(p *part) error {
 	if p.Request.Method == http.MethodPut && isCriteria(p.url) { // of the type that the resource has
 		p.url = p.Resource.Get("resourceType").Text() + "?" + strings.TrimPrefix(p.url, "?")
 	}
-	path, query, _ := strings.Cut(p.url, "?")
+	path, query, asks := strings.Cut(p.url, "?")
 	if strings.Trim(path, "/") == "" {
 		return p.at(invalid("%s %.200s names no type; an entry of a bundle is about one", p.Request.Method, p.url),
 			"request.url")
@@ -148,6 +148,14 @@ func (d *door) readWrite(p *part) error {
 			}
 		}
 		err = onlyResultParameters(query, createHint)
+	case c.Operation == events.Delete:
+		if err := rest.Preconditions(c, p.Request.IfMatch, p.Request.IfNoneMatch); err != nil {
+			return p.at(err, "request")
+		}
+		if err := d.deletion(c, query, asks && query == ""); err != nil {
+			return p.at(err, "request.url")
+		}
+		return nil
 	case c.ID != "":
 		if err = fhir.CheckID(c.ID); err == nil {
 			err = onlyResultParameters(query, hintWithID(c))
@@ -162,9 +170,6 @@ func (d *door) readWrite(p *part) error {
 		if err := rest.Preconditions(c, p.Request.IfMatch, p.Request.IfNoneMatch); err != nil {
 			return p.at(err, "request")
 		}
-	}
-	if c.Operation == events.Delete {
-		return nil
 	}
 	if !p.Resource.Exists() {
 		return p.at(invalid("the entry has no resource"), "")
@@ -226,7 +231,7 @@ func targets(writes []*part) (map[string]target, error) {
 	full := make(map[string]target, len(writes))
 	resources := make(map[string]*part, len(writes))
 	for _, p := range writes {
-		if p.change.Condition == "" {
+		if p.change.Condition == "" && p.change.ID != "" {
 			name := p.change.Type + "/" + p.change.ID
 			if first := resources[name]; first != nil {
 				return nil, p.at(invalid("%s is changed by entry %d too; a resource may stand in a transaction once",
@@ -273,4 +278,12 @@ func turns(parts []*part) (turns [][][]*part) {
 		*turn = append(*turn, []*part{p})
 	}
 	return turns
+}
+
+// changeAt is the change of a transaction at a place in its event; none is that of the Provenance in the header.
+func changeAt(writes []*part, place int) events.Change {
+	if place >= len(writes) {
+		return events.Change{}
+	}
+	return writes[place].change
 }

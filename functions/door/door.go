@@ -40,6 +40,7 @@ type Config struct {
 	Base     string        // path of the FHIR root, "/fhir"
 	Tenant   string        // the ledger of requests that name none
 	Limits   Limits
+	Deletes  Deletes
 	Dangling bool // literal references need not lead to something, whatever a request says
 	// brings back a blob that is missing when its content is to be answered; nil: the answer has none
 	Heal   *functions.Heal
@@ -90,6 +91,7 @@ type Door struct {
 type door struct {
 	*Door
 	ask      *rest.Ask
+	header   http.Header
 	tenant   string // the ledger of the request
 	key      string // its idempotency key
 	dangling bool   // its references need not lead to something
@@ -132,7 +134,8 @@ func (d *Door) Rows() []rest.Row {
 		{Name: remove, Codes: []string{"delete"}, Method: http.MethodDelete, Path: "/:type/:id", Long: true,
 			Serve: d.served((*door).delete)},
 		{Name: updateConditional, Method: http.MethodPut, Path: "/:type", Long: true, Serve: d.served((*door).update)},
-		{Name: removeConditional, Method: http.MethodDelete, Path: "/:type", Long: true, Serve: d.served((*door).delete)},
+		{Name: removeConditional, Method: http.MethodDelete, Path: "/:type", Long: true,
+			Many: d.Deletes.Many > 0, Serve: d.served((*door).delete)},
 		{Name: "bundle", Codes: []string{"transaction", "batch"}, Method: http.MethodPost, Path: "", Long: true,
 			Serve: d.served((*door).bundle)},
 	}
@@ -144,7 +147,7 @@ type interaction func(d *door, rw http.ResponseWriter, r *http.Request) error
 // served makes the function of a row. It answers errors, too.
 func (d *Door) served(answer interaction) func(http.ResponseWriter, *http.Request, *rest.Ask) error {
 	return func(rw http.ResponseWriter, r *http.Request, ask *rest.Ask) error {
-		one := &door{Door: d, ask: ask, tenant: cmp.Or(ask.Tenant, d.Tenant)}
+		one := &door{Door: d, ask: ask, header: r.Header, tenant: cmp.Or(ask.Tenant, d.Tenant)}
 		one.dangling = d.Dangling || strings.EqualFold(r.Header.Get(rest.HeaderAllowDangling), "true")
 		if err := one.once(rw, r, answer); err != nil {
 			one.fail(rw, r, err)

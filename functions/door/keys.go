@@ -79,6 +79,11 @@ func fingerprint(r *http.Request, path string, body []byte) events.Hash {
 		hash.Write(binary.AppendUvarint(nil, uint64(len(line))))
 		hash.Write([]byte(line))
 	}
+	for _, line := range r.Header.Values(rest.HeaderCascade) {
+		hash.Write([]byte(rest.HeaderCascade))
+		hash.Write(binary.AppendUvarint(nil, uint64(len(line))))
+		hash.Write([]byte(line))
+	}
 	hash.Write(body)
 	return events.Hash(hash.Sum(nil))
 }

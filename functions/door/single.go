@@ -59,19 +59,6 @@ func (d *door) update(rw http.ResponseWriter, r *http.Request) error {
 	return d.single(rw, r, change, data)
 }
 
-// delete answers DELETE [base]/Type/id (FHIR R4, http.html#delete) and, without an id, the conditional form DELETE
-// [base]/Type?query.
-func (d *door) delete(rw http.ResponseWriter, r *http.Request) error {
-	change := events.Change{Operation: events.Delete, Type: d.ask.Type, ID: d.ask.ID, Entry: -1}
-	if err := d.target(&change); err != nil {
-		return err
-	}
-	if err := rest.HeaderPreconditions(&change, r.Header); err != nil {
-		return err
-	}
-	return d.single(rw, r, change, nil)
-}
-
 // target checks the id of the path, or reads the query of a conditional form.
 func (d *door) target(change *events.Change) (err error) {
 	if change.ID == "" {
@@ -140,7 +127,7 @@ func (d *door) single(rw http.ResponseWriter, r *http.Request, change events.Cha
 	}
 	decided(rw, outcome.Position, outcome.Repeats != "")
 	if outcome.Refusal != nil {
-		return outcome.Refusal.Err("door.Door")
+		return d.refusal(outcome.Refusal, change)
 	}
 	d.tellProvenance(rw, outcome.Results)
 	d.answerSingle(rw, r, change, outcome.Results[0])

@@ -92,6 +92,15 @@ func (n *Node) take(m *meaning) {
 // dangling is the value of --references that lets them lead to nothing.
 const dangling = "dangling"
 
+// deletesOf are the limits of deletes.
+func deletesOf(limits parts.Limits) door.Deletes {
+	deletes := door.Deletes{Cascade: limits.Cascade}
+	if limits.ConditionalDelete == parts.Multiple {
+		deletes.Many, deletes.All = limits.DeleteLimit, limits.DeleteAll
+	}
+	return deletes
+}
+
 // newDoors makes the HTTP side: the reading router with the write door mounted in it.
 func (n *Node) newDoors(m *meaning, index projections.Index, heal *functions.Heal) (http.Handler, error) {
 	limits, known := n.config.Limits, fhir.CatalogOf(m.dialects)
@@ -114,7 +123,7 @@ func (n *Node) newDoors(m *meaning, index projections.Index, heal *functions.Hea
 		}
 		front = door.New(door.Config{
 			Write: writer, Blobs: n.Blobs, Catalog: known, Now: time.Now, NewID: n.fresh.New,
-			Base: n.config.Base, Tenant: parts.DefaultTenant, Dangling: limits.References == dangling, Heal: heal, Logger: n.Logger, Left: n.left.Inc,
+			Base: n.config.Base, Tenant: parts.DefaultTenant, Deletes: deletesOf(limits), Dangling: limits.References == dangling, Heal: heal, Logger: n.Logger, Left: n.left.Inc,
 			Limits: door.Limits{BodyBytes: limits.MaxBody, BodiesBytes: limits.BodyMemory, KeyWindow: limits.KeyWindow},
 		})
 		config.Writes = front.Rows()

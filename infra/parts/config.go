@@ -66,25 +66,35 @@ type PostgresConfig struct {
 
 // Limits are numbers of the node that an operator may turn, and how strict it is.
 type Limits struct {
-	MaxBody       int64         `help:"Largest request body, bytes. The resources in the answer to one bundle may have twice that together; an entry for which there is no room says so." default:"67108864" env:"BINNACLE_MAX_BODY"`
-	BodyMemory    int64         `help:"Memory for request bodies in flight, bytes. An eighth of it is for those of up to 256 KiB. One address, that of a proxy too, may have as much of the rest as leaves room for one more of --max-body, and that much at the least." default:"268435456" env:"BINNACLE_BODY_MEMORY"`
-	BodyTimeout   time.Duration `help:"How long a request body may take to come; then the answer is 408." default:"5m" env:"BINNACLE_BODY_TIMEOUT"`
-	BodyRate      int64         `help:"Bytes of a body that must come in a second, on average over 10 seconds; else the answer is 408." default:"4096" env:"BINNACLE_BODY_RATE"`
-	BlobCache     int64         `help:"Memory for cached resource content, bytes." default:"25165824" env:"BINNACLE_BLOB_CACHE"`
-	MaxLag        int64         `help:"Events that the projector may be behind before writes are refused with 503." default:"10000" env:"BINNACLE_MAX_LAG"`
-	OutcomeWait   time.Duration `help:"How long a write waits for its outcome before it answers 504." default:"30s" env:"BINNACLE_OUTCOME_WAIT"`
-	PositionWait  time.Duration `help:"How long a read waits for the position in its Binnacle-Min-Position before it answers 503." default:"5s" env:"BINNACLE_POSITION_WAIT"`
-	KeyWindow     time.Duration `help:"How long an Idempotency-Key stands for its request, whole seconds; then it may be used anew." default:"24h" env:"BINNACLE_IDEMPOTENCY_WINDOW" name:"idempotency-window"`
-	SearchTimeout time.Duration `help:"Time limit of one search." default:"10s" env:"BINNACLE_SEARCH_TIMEOUT"`
-	CommitWithin  time.Duration `help:"How long what was decided may wait in memory before it is committed to the index, together with what comes meanwhile; at most 10s. No client sees that: who looks finds it, and after a crash it comes again from the log. For an index in SQLite; 0: each batch is committed at once." default:"250ms" env:"BINNACLE_COMMIT_WITHIN"`
-	SweepAfter    time.Duration `help:"How long a superseded version can still be searched: the pages of a search, and _asOf, are answered for at least so long. Then its search terms may be swept from the index; its content and its place in the history stay. 0: never." default:"1h" env:"BINNACLE_SWEEP_AFTER"`
-	DefaultCount  int           `help:"Entries on a search page when _count is not given." default:"50" env:"BINNACLE_DEFAULT_COUNT"`
-	MaxCount      int           `help:"Entries on a search page at the most." default:"1000" env:"BINNACLE_MAX_COUNT"`
-	MaxValues     int           `help:"Alternatives of one search parameter at the most: what stands with commas between." default:"1000" env:"BINNACLE_MAX_ALTERNATIVES" name:"max-alternatives"`
-	LogHead       string        `help:"What becomes of a node whose log has lost its first records, or whose settings let that happen: ${enum}. Warn says so in /health/ready, metrics and the node's log; strict makes /health/ready 503 too." enum:"warn,strict" default:"warn" env:"BINNACLE_LOG_HEAD"`
-	Handling      string        `help:"What becomes of search parameters that are not known when a request has no Prefer: handling: ${enum}. Strict refuses the search; lenient leaves them out and says so in the answer." enum:"strict,lenient" default:"strict" env:"BINNACLE_HANDLING"`
-	References    string        `help:"What becomes of a literal reference to a resource that is not there, and of the deletion of one that is referred to: ${enum}. Enforced refuses the write with 409, unless the request has Binnacle-Allow-Dangling: true; dangling takes it." enum:"enforced,dangling" default:"enforced" env:"BINNACLE_REFERENCES"`
+	MaxBody           int64         `help:"Largest request body, bytes. The resources in the answer to one bundle may have twice that together; an entry for which there is no room says so." default:"67108864" env:"BINNACLE_MAX_BODY"`
+	BodyMemory        int64         `help:"Memory for request bodies in flight, bytes. An eighth of it is for those of up to 256 KiB. One address, that of a proxy too, may have as much of the rest as leaves room for one more of --max-body, and that much at the least." default:"268435456" env:"BINNACLE_BODY_MEMORY"`
+	BodyTimeout       time.Duration `help:"How long a request body may take to come; then the answer is 408." default:"5m" env:"BINNACLE_BODY_TIMEOUT"`
+	BodyRate          int64         `help:"Bytes of a body that must come in a second, on average over 10 seconds; else the answer is 408." default:"4096" env:"BINNACLE_BODY_RATE"`
+	BlobCache         int64         `help:"Memory for cached resource content, bytes." default:"25165824" env:"BINNACLE_BLOB_CACHE"`
+	MaxLag            int64         `help:"Events that the projector may be behind before writes are refused with 503." default:"10000" env:"BINNACLE_MAX_LAG"`
+	OutcomeWait       time.Duration `help:"How long a write waits for its outcome before it answers 504." default:"30s" env:"BINNACLE_OUTCOME_WAIT"`
+	PositionWait      time.Duration `help:"How long a read waits for the position in its Binnacle-Min-Position before it answers 503." default:"5s" env:"BINNACLE_POSITION_WAIT"`
+	KeyWindow         time.Duration `help:"How long an Idempotency-Key stands for its request, whole seconds; then it may be used anew." default:"24h" env:"BINNACLE_IDEMPOTENCY_WINDOW" name:"idempotency-window"`
+	SearchTimeout     time.Duration `help:"Time limit of one search." default:"10s" env:"BINNACLE_SEARCH_TIMEOUT"`
+	CommitWithin      time.Duration `help:"How long what was decided may wait in memory before it is committed to the index, together with what comes meanwhile; at most 10s. No client sees that: who looks finds it, and after a crash it comes again from the log. For an index in SQLite; 0: each batch is committed at once." default:"250ms" env:"BINNACLE_COMMIT_WITHIN"`
+	SweepAfter        time.Duration `help:"How long a superseded version can still be searched: the pages of a search, and _asOf, are answered for at least so long. Then its search terms may be swept from the index; its content and its place in the history stay. 0: never." default:"1h" env:"BINNACLE_SWEEP_AFTER"`
+	DefaultCount      int           `help:"Entries on a search page when _count is not given." default:"50" env:"BINNACLE_DEFAULT_COUNT"`
+	MaxCount          int           `help:"Entries on a search page at the most." default:"1000" env:"BINNACLE_MAX_COUNT"`
+	MaxValues         int           `help:"Alternatives of one search parameter at the most: what stands with commas between." default:"1000" env:"BINNACLE_MAX_ALTERNATIVES" name:"max-alternatives"`
+	LogHead           string        `help:"What becomes of a node whose log has lost its first records, or whose settings let that happen: ${enum}. Warn says so in /health/ready, metrics and the node's log; strict makes /health/ready 503 too." enum:"warn,strict" default:"warn" env:"BINNACLE_LOG_HEAD"`
+	Handling          string        `help:"What becomes of search parameters that are not known when a request has no Prefer: handling: ${enum}. Strict refuses the search; lenient leaves them out and says so in the answer." enum:"strict,lenient" default:"strict" env:"BINNACLE_HANDLING"`
+	ConditionalDelete string        `help:"What becomes of a conditional delete whose criteria several resources fit: ${enum}. Single refuses it with 412; multiple deletes them all, as one event." enum:"single,multiple" default:"single" env:"BINNACLE_CONDITIONAL_DELETE"`
+	DeleteLimit       int           `help:"Resources that a conditional delete of multiple ones may take, at most 100000; it is refused when more fit (too-costly)." default:"1000" env:"BINNACLE_CONDITIONAL_DELETE_LIMIT" name:"conditional-delete-limit"`
+	DeleteAll         bool          `help:"DELETE of a type without criteria deletes all resources of the type, within --conditional-delete-limit. It needs --conditional-delete multiple." env:"BINNACLE_DELETE_ALL"`
+	Cascade           int           `help:"Further resources that may go with one delete because they refer to what goes, at most 100000, when the client asks for that by _cascade=delete or X-Cascade: delete; all go in one event, or none. 0: such deletes are refused." default:"0" env:"BINNACLE_CASCADE"`
+	References        string        `help:"What becomes of a literal reference to a resource that is not there, and of the deletion of one that is referred to: ${enum}. Enforced refuses the write with 409, unless the request has Binnacle-Allow-Dangling: true; dangling takes it." enum:"enforced,dangling" default:"enforced" env:"BINNACLE_REFERENCES"`
 }
+
+// Multiple is the value of --conditional-delete that lets one delete take several resources.
+const Multiple = "multiple"
+
+// mostDeleted bounds what one event may delete beside what it names: all of it is decided and committed at once.
+const mostDeleted = 100_000
 
 // mostCommitWithin bounds what a rebuild and a second start wait for.
 const mostCommitWithin = 10 * time.Second
@@ -97,6 +107,7 @@ func (l *Limits) Validate() error {
 	}{
 		{"--max-body", l.MaxBody, 1}, {"--body-memory", l.BodyMemory, 1}, {"--blob-cache", l.BlobCache, 0}, {"--max-lag", l.MaxLag, 1},
 		{"--default-count", int64(l.DefaultCount), 1}, {"--max-count", int64(l.MaxCount), 1}, {"--max-alternatives", int64(l.MaxValues), 1},
+		{"--conditional-delete-limit", int64(l.DeleteLimit), 1}, {"--cascade", int64(l.Cascade), 0},
 	} {
 		if least.value < least.smallest {
 			return fmt.Errorf("%s is %d; at least %d is needed", least.flag, least.value, least.smallest)
@@ -112,6 +123,12 @@ func (l *Limits) Validate() error {
 		if least.value < least.smallest {
 			return fmt.Errorf("%s is %v; at least %v is needed", least.flag, least.value, least.smallest)
 		}
+	}
+	if l.DeleteLimit > mostDeleted || l.Cascade > mostDeleted {
+		return fmt.Errorf("--conditional-delete-limit is %d and --cascade is %d; at most %d is possible", l.DeleteLimit, l.Cascade, mostDeleted)
+	}
+	if l.DeleteAll && l.ConditionalDelete != Multiple {
+		return fmt.Errorf("--delete-all needs --conditional-delete %s", Multiple)
 	}
 	if l.CommitWithin > mostCommitWithin {
 		return fmt.Errorf("--commit-within is %v; at most %v is possible", l.CommitWithin, mostCommitWithin)

@@ -148,6 +148,9 @@ func restOf(config Config, table *rest.Table) restMode {
 		}
 		if table.Has("delete-conditional") {
 			resource.ConditionalDelete = "single"
+			if table.Many("delete-conditional") {
+				resource.ConditionalDelete = "multiple"
+			}
 		}
 		if table.Has("update") {
 			resource.ReferencePolicy = referencePolicy(config, resourceType)

@@ -36,9 +36,10 @@ func AnswerTypes() []string {
 }
 
 var (
-	readHeaders  = []string{HeaderMinPosition, "If-None-Match", "If-Modified-Since"}
-	writeHeaders = []string{"If-Match", "If-None-Match", "Prefer", "Idempotency-Key", HeaderAllowDangling}
-	searchParams = []string{"_count", "_sort", "_total", "_include", "_revinclude", "_asOf", "_explain"}
+	readHeaders   = []string{HeaderMinPosition, "If-None-Match", "If-Modified-Since"}
+	writeHeaders  = []string{"If-Match", "If-None-Match", "Prefer", "Idempotency-Key", HeaderAllowDangling}
+	deleteHeaders = []string{"If-Match", "Prefer", "Idempotency-Key", HeaderAllowDangling, HeaderCascade}
+	searchParams  = []string{"_count", "_sort", "_total", "_include", "_revinclude", "_asOf", "_explain"}
 )
 
 // about tells of the interactions of FHIR by the names that rows have.
@@ -68,10 +69,11 @@ var about = map[string]About{
 	"update-conditional": {Summary: "A new version of the one resource that fits criteria, or a new resource",
 		Gives: "Resource", Takes: ResourceTypes, Headers: writeHeaders, Selects: true,
 		Statuses: []int{200, 201, 202, 409, 412, 413, 415, 422}},
-	"delete": {Summary: "The deletion of a resource", Headers: writeHeaders,
+	"delete": {Summary: "The deletion of a resource", Headers: deleteHeaders, Params: []string{ParamCascade},
 		Statuses: []int{204, 200, 202, 409, 412, 422}},
-	"delete-conditional": {Summary: "The deletion of the one resource that fits criteria", Headers: writeHeaders,
-		Selects: true, Statuses: []int{204, 200, 202, 409, 412, 422}},
+	"delete-conditional": {Summary: "The deletion of what fits criteria: one resource, or all where many are allowed",
+		Headers: deleteHeaders, Params: []string{ParamCascade}, Selects: true,
+		Statuses: []int{204, 200, 202, 409, 412, 422}},
 	"bundle": {Summary: "A batch or a transaction", Gives: "Bundle", Takes: ResourceTypes,
 		Headers:  []string{"Prefer", "Idempotency-Key", HeaderAllowDangling},
 		Statuses: []int{200, 202, 409, 412, 413, 415, 422}},

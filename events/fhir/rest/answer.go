@@ -25,6 +25,8 @@ const (
 	HeaderReplayed = "Idempotent-Replayed"
 	// on writes: a Provenance of what they write, as JSON in one line (FHIR R4, provenance.html#header)
 	HeaderProvenance = "X-Provenance"
+	// on deletes: [ParamCascade] as a header, as HAPI FHIR has it
+	HeaderCascade = "X-Cascade"
 	// on answers: where that Provenance is
 	HeaderProvenanceMade = "Binnacle-Provenance"
 )

@@ -241,6 +241,10 @@ func IsOfAnswer(name string) bool {
 	return false
 }
 
+// ParamCascade on a delete asks that what refers to what goes goes with it: "delete", or "none". FHIR has no such
+// parameter; HAPI FHIR has it.
+const ParamCascade = "_cascade"
+
 // What a write returns, as a client may prefer it.
 const (
 	Minimal        = "minimal"

@@ -26,6 +26,8 @@ type Row struct {
 	Read       Read // of a GET: the same answer for an entry of a bundle
 	// Check refuses what Read would refuse by the form of what is asked, and reads nothing; nil: any form will do.
 	Check func(ask *Ask) error
+	// Many: what is asked by criteria may be done to all that fits them.
+	Many bool
 	// Long: the answer may take long, so that a client may prefer to fetch it later. Serve heeds [Ask.FormOnly] unless
 	// there is a Check.
 	Long bool
@@ -92,6 +94,11 @@ func (t *Table) Rows() []Row {
 // Has tells whether there is an interaction of a name.
 func (t *Table) Has(name string) bool {
 	return slices.ContainsFunc(t.rows, func(o offer) bool { return o.Name == name && o.Instead == "" })
+}
+
+// Many tells whether an interaction with a name takes many, where its criteria fit many.
+func (t *Table) Many(name string) bool {
+	return slices.ContainsFunc(t.rows, func(o offer) bool { return o.Name == name && o.Instead == "" && o.Row.Many })
 }
 
 // Methods are those that something in the table takes, as a header lists them.
