@@ -77,6 +77,9 @@ func (r *recorder) close() {
 // changing is what differs between two answers that are otherwise the same: ids, times, versions, tokens of pages.
 var changing = regexp.MustCompile(`_page=[^&"]*|[0-9a-f]{8}-[0-9a-f-]{27}|[0-9]+`)
 
+// token is the token of a page in an address.
+var token = regexp.MustCompile(`_page=[^&"]*`)
+
 func (r *recorder) record(answer *http.Response) error {
 	body, err := io.ReadAll(answer.Body)
 	if err = errors.Join(err, answer.Body.Close()); err != nil {
@@ -108,7 +111,7 @@ func (r *recorder) record(answer *http.Response) error {
 		return err
 	}
 	_, err = fmt.Fprintf(r.told, "%s\t%s %s is answered with %d\n", file, answer.Request.Method,
-		answer.Request.URL.RequestURI(), answer.StatusCode)
+		token.ReplaceAllString(answer.Request.URL.RequestURI(), "_page=…"), answer.StatusCode)
 	return err
 }
 

@@ -15,6 +15,7 @@ import java.util.List;
 import java.util.Set;
 import org.hl7.fhir.instance.model.api.IIdType;
 import org.hl7.fhir.r4.model.Bundle;
+import org.hl7.fhir.r4.model.DateTimeType;
 import org.hl7.fhir.r4.model.Observation;
 import org.hl7.fhir.r4.model.Patient;
 import org.hl7.fhir.r4.model.Quantity;
@@ -40,6 +41,8 @@ final class Searches {
     observation.setStatus(Observation.ObservationStatus.FINAL);
     observation.getCode().addCoding().setSystem("http://loinc.org").setCode("29463-7").setDisplay("Body weight");
     observation.setSubject(new Reference(subject));
+    observation.addPerformer(new Reference(subject));
+    observation.setEffective(new DateTimeType("2026-11-30"));
     observation.setValue(new Quantity().setValue(BigDecimal.valueOf(weight)).setUnit("kg")
         .setSystem("http://unitsofmeasure.org").setCode("kg"));
     return observation;
