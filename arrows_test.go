@@ -31,6 +31,7 @@ var workshops = map[string][]string{
 	"infra/terminal": nil,
 	"infra/parts":    nil,
 	"infra/load":     {"infra/terminal"},
+	"infra/clients":  {"infra/servers"},
 	"infra/node":     {"infra/terminal", "infra/parts"},
 	"infra/bench": {"infra/terminal", "infra/parts", "infra/load", "infra/generate", "infra/indexbench",
 		"infra/sample"},

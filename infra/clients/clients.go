@@ -70,13 +70,13 @@ func programs() []program {
 
 // Run prepares what this machine has the tools for, and runs the programs against a node of each variant that it can
 // start: standalone, and distributed when the environment names real servers. The error is ErrFailed when checks failed.
-func (r *Runner) Run(ctx context.Context) error {
+func (r *Runner) Run(ctx context.Context) (err error) {
 	began := time.Now()
 	folder, err := os.MkdirTemp("", "binnacle-clients-")
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(folder)
+	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
 	chosen := programs()
 	if r.Choice != nil {
 		chosen = slices.DeleteFunc(chosen, func(p program) bool { return !r.Choice.MatchString(p.name) })
@@ -108,8 +108,8 @@ func (r *Runner) Run(ctx context.Context) error {
 }
 
 // variant runs the programs at the same time against one node, and the validator beside them.
-func (r *Runner) variant(ctx context.Context, v variant, binary, folder string, chosen []program, places map[string]place) error {
-	folder, err := os.MkdirTemp(folder, v.name+"-")
+func (r *Runner) variant(ctx context.Context, v variant, binary, folder string, chosen []program, places map[string]place) (err error) {
+	folder, err = os.MkdirTemp(folder, v.name+"-")
 	if err != nil {
 		return err
 	}
@@ -117,7 +117,7 @@ func (r *Runner) variant(ctx context.Context, v variant, binary, folder string, 
 	if err != nil {
 		return err
 	}
-	defer server.stop()
+	defer func() { err = errors.Join(err, server.stop()) }()
 	r.say(fmt.Sprintf("clients: a node of the variant %s runs; %d programs begin", v.name, len(chosen)))
 	answers, err := newRecorder(server.root, filepath.Join(folder, "answers"))
 	if err != nil {
@@ -131,7 +131,7 @@ func (r *Runner) variant(ctx context.Context, v variant, binary, folder string, 
 		judged.Go(func() error { return r.runOne(ctx, v.name+" "+validator, judge) })
 	} else {
 		r.say("clients: answers are not validated, because that takes Java")
-		go io.Copy(io.Discard, answers.files) //nolint:errcheck // nobody reads them, and the pipe must not fill
+		go func() { _, _ = io.Copy(io.Discard, answers.files) }() // nobody reads them, and the pipe must not fill
 	}
 	var all errgroup.Group
 	for _, p := range chosen {

@@ -101,7 +101,7 @@ func (n *node) await(ctx context.Context) error {
 			return ctx.Err()
 		case <-time.After(50 * time.Millisecond):
 		}
-		answer, err := http.Get(n.root + "/health/ready") //nolint:noctx // it ends with the node
+		answer, err := http.Get(n.root + "/health/ready")
 		if err != nil {
 			continue
 		}

@@ -59,7 +59,7 @@ func newRecorder(node, folder string) (*recorder, error) {
 		},
 		ModifyResponse: r.record,
 	}
-	r.server = &http.Server{Handler: proxy} //nolint:gosec // it serves our own programs on loopback
+	r.server = &http.Server{Handler: proxy}
 	go func() { _ = r.server.Serve(listener) }()
 	return r, nil
 }

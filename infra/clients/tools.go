@@ -176,7 +176,7 @@ func (r *Runner) prepare(ctx context.Context, folder string, chosen []program) (
 }
 
 // ready fetches what a language needs into the cache, unless it is there, and makes its programs ready in a folder.
-func (l language) ready(ctx context.Context, tool, folder, cache string, say func(string)) (place, error) {
+func (l language) ready(ctx context.Context, tool, folder, cache string, say func(string)) (at place, err error) {
 	sources, err := writeSources(l.name, folder)
 	if err != nil {
 		return place{}, err
@@ -191,26 +191,34 @@ func (l language) ready(ctx context.Context, tool, folder, cache string, say fun
 		return place{}, err
 	}
 	sum := sha256.Sum256(append(list, version...))
-	at := place{tool: tool, sources: sources, needs: filepath.Join(cache, l.name+"-"+hex.EncodeToString(sum[:8]))}
+	at = place{tool: tool, sources: sources, needs: filepath.Join(cache, l.name+"-"+hex.EncodeToString(sum[:8]))}
 	if _, err := os.Stat(at.needs); errors.Is(err, os.ErrNotExist) {
 		say(fmt.Sprintf("clients: fetching what %s needs, once, into %s", l.name, at.needs))
-		// Fetched aside, so that what is there is whole, whoever runs this at the same time and however it ends.
-		aside, err := os.MkdirTemp(cache, l.name+"-fetching-")
-		if err != nil {
-			return place{}, err
-		}
-		defer os.RemoveAll(aside)
-		if err := l.fetch(ctx, tool, sources, aside); err != nil {
-			return place{}, err
-		}
-		if err := os.Chmod(aside, 0o755); err != nil {
-			return place{}, err
-		}
-		if err := os.Rename(aside, at.needs); err != nil && !errors.Is(err, os.ErrExist) {
+		if err := l.fill(ctx, tool, sources, cache, at.needs); err != nil {
 			return place{}, err
 		}
 	} else if err != nil {
 		return place{}, err
 	}
 	return at, l.finish(ctx, &at)
+}
+
+// fill fetches what a language needs into a folder of the cache. It does so aside, so that what is there is whole,
+// whoever does the same at the same time and however it ends.
+func (l language) fill(ctx context.Context, tool, sources, cache, into string) (err error) {
+	aside, err := os.MkdirTemp(cache, l.name+"-fetching-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(aside)) }()
+	if err := l.fetch(ctx, tool, sources, aside); err != nil {
+		return err
+	}
+	if err := os.Chmod(aside, 0o755); err != nil {
+		return err
+	}
+	if err := os.Rename(aside, into); err != nil && !errors.Is(err, os.ErrExist) {
+		return err
+	}
+	return nil
 }
