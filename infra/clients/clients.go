@@ -1,7 +1,7 @@
-// Package clients runs FHIR client programs that other people wrote against a node of Binnacle, in the ways that their
-// own documentation shows: HAPI's client (Java), fhir-kit-client and fhirclient (Node), fhirpy and fhirclient (Python).
-// A program of each stands in the folder of its language. It prints a line for each check, as the Test Anything Protocol
-// has it. Whatever a node answers them is held against the definitions of R4 by HAPI's validator.
+// Package clients runs FHIR client programs that other people wrote against a node of Binnacle, in the ways that
+// their own documentation shows: HAPI's client (Java), fhir-kit-client and fhirclient (Node), fhirpy and fhirclient
+// (Python). A program of each stands in the folder of its language. It prints a line for each check, as the Test
+// Anything Protocol has it. Whatever a node answers them is held against the definitions of R4 by HAPI's validator.
 //
 // What the programs need is fetched once, into the user's cache folder. A language whose tools this machine lacks is
 // left out, and a line says why; everything else that goes wrong is a failure (ADR 86).
@@ -69,7 +69,8 @@ func programs() []program {
 }
 
 // Run prepares what this machine has the tools for, and runs the programs against a node of each variant that it can
-// start: standalone, and distributed when the environment names real servers. The error is ErrFailed when checks failed.
+// start: standalone, and distributed when the environment names real servers. The error is ErrFailed when checks
+// failed.
 func (r *Runner) Run(ctx context.Context) (err error) {
 	began := time.Now()
 	folder, err := os.MkdirTemp("", "binnacle-clients-")

@@ -19,8 +19,8 @@ import (
 )
 
 // recorder stands between the programs and a node. It keeps each answer that holds a resource in a file, and writes a
-// line about it to files: the path of the file, a tab, and what was asked. Answers that differ in ids, times and numbers
-// alone are kept once.
+// line about it to files: the path of the file, a tab, and what was asked. Answers that differ in ids, times and
+// numbers alone are kept once.
 type recorder struct {
 	root  string // its own address
 	files *os.File
