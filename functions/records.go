@@ -71,22 +71,19 @@ func resolved(dialect projections.Dialect, change *events.Change, targets []stri
 	return dialect.Resolve(change, targets)
 }
 
-// VersionName is how a reference names a version.
-func VersionName(typ, id string, number int64) string {
+// versionName is how a reference names a version.
+func versionName(typ, id string, number int64) string {
 	return typ + "/" + id + "/_history/" + strconv.FormatInt(number, 10)
 }
 
 // VersionsTold is what a link becomes that names the versions which a change has made (see events.Link).
 func VersionsTold(r *events.Result) string {
 	var names []string
-	switch r.Disposition {
-	case events.Created, events.Updated, events.Deleted:
-		if r.ID != "" {
-			names = append(names, VersionName(r.Type, r.ID, r.Version))
-		}
+	if r.Writes() {
+		names = append(names, versionName(r.Type, r.ID, r.Version))
 	}
 	for _, removed := range r.Removed {
-		names = append(names, VersionName(removed.Type, removed.ID, removed.Version))
+		names = append(names, versionName(removed.Type, removed.ID, removed.Version))
 	}
 	return strings.Join(names, ",")
 }

@@ -7,9 +7,9 @@ import (
 	"strconv"
 
 	"binnacle/events"
-	"binnacle/events/fhir"
 	"binnacle/events/fhir/rest"
 	"binnacle/projections"
+	"binnacle/projections/fhir/form"
 )
 
 // answerSingle writes the answer to an accepted single interaction.
@@ -31,6 +31,11 @@ func (d *door) answerSingle(rw http.ResponseWriter, r *http.Request, change even
 	case rest.Outcome:
 		d.write(rw, status, doneOutcome(result))
 		return
+	case "":
+		if form.Of(change.Content) == form.Raw { // who sent the bytes needs no resource with them
+			rw.WriteHeader(status)
+			return
+		}
 	}
 	body, err := d.representation(r, change, result)
 	if err != nil || body == nil {
@@ -55,7 +60,7 @@ func (d *door) representation(r *http.Request, change events.Change, result even
 			}
 		}
 	}
-	return fhir.Stamp(nil, content, result.ID, result.Version, result.Time)
+	return form.Stamp(nil, content, form.InJSON, result.ID, result.Version, result.Time)
 }
 
 // healed brings back the content of the version that is current, when it is the one of the result.

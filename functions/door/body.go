@@ -16,16 +16,22 @@ import (
 // body reads the body of a request, within the limit and the budget. release gives its share of the budget back, once
 // or more often; it is never nil.
 func (d *door) body(r *http.Request) (data []byte, release func(), err error) {
-	held := &holding{budget: d.budget, who: addressOf(r), large: r.ContentLength > largeBody}
 	if err := rest.CheckJSON(r.Header); err != nil {
-		return nil, held.release, err
+		return nil, func() {}, err
 	}
-	data, err = rest.Body(r, d.Limits.BodyBytes, func(n int64) error { return held.grow(r.Context(), n) })
-	switch {
-	case err != nil:
+	data, release, err = d.bodyBehind(nil, r)
+	if err == nil && len(data) == 0 {
+		err = invalid("the body is empty; send the resource as JSON")
+	}
+	return data, release, err
+}
+
+// bodyBehind is body for any bytes, and returns them behind a head.
+func (d *door) bodyBehind(head []byte, r *http.Request) (data []byte, release func(), err error) {
+	held := &holding{budget: d.budget, who: addressOf(r), large: r.ContentLength > largeBody}
+	data, err = rest.BodyBehind(head, r, d.Limits.BodyBytes, func(n int64) error { return held.grow(r.Context(), n) })
+	if err != nil {
 		return nil, held.release, err
-	case len(data) == 0:
-		return nil, held.release, invalid("the body is empty; send the resource as JSON")
 	}
 	held.keep(int64(len(data)))
 	return data, held.release, nil

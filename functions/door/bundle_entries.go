@@ -197,7 +197,7 @@ func (d *door) contents(ctx context.Context, l *linker, parts []*part) error {
 		if p.answer.err != nil || p.reads() || p.change.Operation == events.Delete {
 			return nil //nolint:nilerr // its answer tells
 		}
-		err := d.Catalog.Check(p.Resource)
+		err := d.check(p.Resource)
 		if err == nil {
 			err = l.link(&p.change, p.Resource, p.FullURL)
 		}

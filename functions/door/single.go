@@ -15,12 +15,12 @@ func (d *door) create(rw http.ResponseWriter, r *http.Request) error {
 	if err := onlyResultParameters(d.ask.Query, createHint); err != nil {
 		return err
 	}
-	data, release, err := d.body(r)
+	change := events.Change{Operation: events.Create, Type: name, ID: d.NewID(), Entry: -1}
+	data, release, err := d.sent(&change, r)
 	defer release()
 	if err != nil {
 		return err
 	}
-	change := events.Change{Operation: events.Create, Type: name, ID: d.NewID(), Entry: -1}
 	if lines, found := r.Header["If-None-Exist"]; found {
 		criteria := make([]string, len(lines))
 		for n, line := range lines {
@@ -31,9 +31,6 @@ func (d *door) create(rw http.ResponseWriter, r *http.Request) error {
 		if change.Condition, err = d.condition(name, strings.Join(criteria, "&")); err != nil {
 			return err
 		}
-	}
-	if err := d.content(&change, data); err != nil {
-		return err
 	}
 	return d.single(rw, r, change, data)
 }
@@ -48,12 +45,9 @@ func (d *door) update(rw http.ResponseWriter, r *http.Request) error {
 	if err := rest.HeaderPreconditions(&change, r.Header); err != nil {
 		return err
 	}
-	data, release, err := d.body(r)
+	data, release, err := d.sent(&change, r)
 	defer release()
 	if err != nil {
-		return err
-	}
-	if err := d.content(&change, data); err != nil {
 		return err
 	}
 	return d.single(rw, r, change, data)
@@ -71,6 +65,17 @@ func (d *door) target(change *events.Change) (err error) {
 	return err
 }
 
+// sent reads the body of a single create or update, and makes what was sent the change's content.
+func (d *door) sent(change *events.Change, r *http.Request) (data []byte, release func(), err error) {
+	if change.Type == binaryType {
+		return d.sentBinary(change, r)
+	}
+	if data, release, err = d.body(r); err == nil {
+		err = d.content(change, data)
+	}
+	return data, release, err
+}
+
 // content checks the document of a single create or update and makes it the change's content.
 func (d *door) content(change *events.Change, data []byte) error {
 	resource, err := fhir.ParseResource(data)
@@ -80,7 +85,7 @@ func (d *door) content(change *events.Change, data []byte) error {
 	if err := checkIdentity(change, resource, d.NewID); err != nil {
 		return err
 	}
-	if err := d.Catalog.Check(resource.Node); err != nil {
+	if err := d.check(resource.Node); err != nil {
 		return err
 	}
 	return d.linker(nil).link(change, resource.Node, "")

@@ -210,10 +210,10 @@ func (e *decidingEvent) tell(n int, w *work) error {
 			continue
 		}
 		versions = true
-		if other := e.item.works[link.Change]; other.writes() {
-			told = true
-			w.targets[i] = functions.VersionName(other.key.Type, other.key.ID, other.before.Number+1)
-		}
+		other := e.item.works[link.Change]
+		w.targets[i] = functions.VersionsTold(&events.Result{Disposition: other.disposition, Type: other.key.Type,
+			ID: other.key.ID, Version: other.before.Number + 1, Removed: other.told()})
+		told = told || w.targets[i] != ""
 	}
 	switch {
 	case versions && !told:

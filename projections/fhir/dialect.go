@@ -68,7 +68,8 @@ func (d *Dialect) Prepare(change *events.Change) (projections.Prepared, error) {
 	if resource.Type != change.Type {
 		return projections.Prepared{}, fmt.Errorf("the content's resourceType is %s", resource.Type)
 	}
-	p := projections.Prepared{Content: doc}
+	// what is raw has no white space that would not count
+	p := projections.Prepared{Content: doc, Exact: form.Of(change.Content) == form.Raw}
 	if change.Operation == events.Update { // the id in what is created does not count
 		p.ID = resource.ID
 	}

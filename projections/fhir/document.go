@@ -20,7 +20,7 @@ type document struct {
 
 // parse is [fhir.Parse] of a content in any form.
 func (d *Dialect) parse(content []byte) (*document, error) {
-	json, source, err := form.Parsed(content)
+	json, source, err := form.Parsed(form.Terms(content))
 	if err != nil {
 		return nil, err
 	}

@@ -62,6 +62,9 @@ func (d *Dialect) checkPatched(before projections.Version, after []byte) error {
 	if err := d.catalog.Check(resource.Node); err != nil {
 		return err
 	}
+	if err := form.CheckBinary(resource.Node); err != nil {
+		return err
+	}
 	contained, err := fhir.ContainedOf(resource.Node)
 	if err != nil {
 		return err

@@ -27,6 +27,8 @@ const (
 	HeaderProvenance = "X-Provenance"
 	// on deletes: [ParamCascade] as a header, as HAPI FHIR has it
 	HeaderCascade = "X-Cascade"
+	// of the bytes of a Binary: the reference that is its securityContext (FHIR R4, binary.html)
+	HeaderSecurityContext = "X-Security-Context"
 	// on answers: where that Provenance is
 	HeaderProvenanceMade = "Binnacle-Provenance"
 )

@@ -30,6 +30,11 @@ const opBody = "rest.Body"
 // Kind TooLarge: it has more than limit bytes. Kind Invalid: it broke off or cannot be unpacked. A [Refusal] with
 // status 408: the server has stopped to wait for it; with 415: it is packed in another way.
 func Body(r *http.Request, limit int64, grow func(n int64) error) (data []byte, err error) {
+	return BodyBehind(nil, r, limit, grow)
+}
+
+// BodyBehind is [Body] that returns the body behind a head, in one piece of memory. The head's bytes don't count.
+func BodyBehind(head []byte, r *http.Request, limit int64, grow func(n int64) error) (data []byte, err error) {
 	if r.ContentLength > limit {
 		return nil, tooLarge(limit)
 	}
@@ -51,14 +56,14 @@ func Body(r *http.Request, limit int64, grow func(n int64) error) (data []byte, 
 		return nil, Refused(http.StatusUnsupportedMediaType, events.Unsupported, opBody,
 			"Content-Encoding %.40q is not offered; send the body as it is, or with gzip", encoding)
 	}
-	ended := false
+	ended, data, before := false, head, int64(len(head))
 	for step := min(firstStep, most); !ended && err == nil; step = nextStep(step, most) {
 		if grow != nil {
 			if err := grow(step); err != nil {
 				return nil, err
 			}
 		}
-		if data, ended, err = readTo(reader, data, step); step == most {
+		if data, ended, err = readTo(reader, data, before+step); step == most {
 			break
 		}
 	}
@@ -138,6 +143,15 @@ func CheckJSON(header http.Header) error {
 		return unsupported("fhirVersion " + strconv.Quote(version))
 	}
 	return nil
+}
+
+// IsResourceType tells whether a media type says that a body is a resource of FHIR, and nothing else.
+func IsResourceType(media string) bool {
+	switch media {
+	case "application/fhir+json", "application/json+fhir", "application/fhir+xml", "application/xml+fhir":
+		return true
+	}
+	return false
 }
 
 // isR4 tells whether the parameter fhirVersion of a media type names this server's version of FHIR, or none.

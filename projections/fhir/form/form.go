@@ -2,8 +2,6 @@ package form
 
 import (
 	"bytes"
-
-	"binnacle/events"
 )
 
 // Form is how a stored content is written.
@@ -39,14 +37,18 @@ func Of(content []byte) Form {
 // JSON returns the JSON document that a content of any form is read as: the content itself when that is its form, else
 // new bytes. What is in none of the forms comes back as it is, for the parser to refuse.
 //
-// Kind Invalid: it is XML that is no resource of FHIR R4.
+// Kind Invalid: it is XML that is no resource of FHIR R4, or the head of a raw content is broken.
 func JSON(content []byte) ([]byte, error) {
 	switch Of(content) {
 	case InXML:
 		document, _, err := fromXML(content, false)
 		return document, err
 	case Raw:
-		return nil, events.Errorf(events.Unsupported, "form.JSON", "raw contents can't be read")
+		r, err := readRaw(content)
+		if err != nil {
+			return nil, err
+		}
+		return r.document(), nil
 	}
 	return content, nil
 }
