@@ -82,9 +82,12 @@ type Content interface {
 	// Path names a place in the content for people, in the terms of the dialect.
 	Path(place int) string
 
+	// LinkPath names the place of a link in the content, which Prepare was given with it; "": none is there.
+	LinkPath(link events.Link) string
+
 	// Sketch is a number that is the same for contents of which Same says so, whether they were prepared or read; or 0,
-	// which tells nothing. An update whose sketch is not that of the content before is a change, and nobody looks at that content. It is kept
-	// in memory alone. Not asked for where Prepared says Exact.
+	// which tells nothing. An update whose sketch is not that of the content before is a change, and nobody looks at
+	// that content. It is kept in memory alone. Not asked for where Prepared says Exact.
 	Sketch() uint64
 
 	// Release gives memory back. Nothing may be asked of the content afterwards; what was extracted stays good.

@@ -28,7 +28,7 @@ func (e *decidingEvent) identify(n int, w *work) error {
 			return nil
 		case match != nil:
 			if named := w.read.ID; named != "" && named != match.version.ID {
-				return refuse(events.Invalid, n, w, "the condition %q matches %s/%s, but the resource has the id %q; "+
+				return refuse(events.Invalid, n, w, inContent(w.Type+".id"), "the condition %q matches %s/%s, but the resource has the id %q; "+
 					"leave the id out or make it the same",
 					w.Condition, w.Type, match.version.ID, named)
 			}
@@ -37,13 +37,13 @@ func (e *decidingEvent) identify(n int, w *work) error {
 			w.disposition = events.NoEffect
 			return e.preconditions(n, w, projections.Version{})
 		case w.Operation == events.Patch:
-			return refuse(events.NotFound, n, w, "nothing matches the condition %q, so there is no %s to patch",
+			return refuse(events.NotFound, n, w, inURL, "nothing matches the condition %q, so there is no %s to patch",
 				w.Condition, w.Type)
 		}
 	}
 	w.key = projections.Key{Tenant: e.item.event.Tenant, Type: w.Type, ID: id}
 	if e.layer.entries[w.key] != nil {
-		return refuse(events.Invalid, n, w, "%s/%s is changed by another entry of the same transaction; a resource "+
+		return refuse(events.Invalid, n, w, inURL, "%s/%s is changed by another entry of the same transaction; a resource "+
 			"may stand in a transaction once", w.Type, id)
 	}
 	current, err := e.committed(w.key)
@@ -67,10 +67,10 @@ func (e *decidingEvent) identify(n int, w *work) error {
 		}
 		w.disposition = events.Updated
 	case alive && w.Operation == events.Create:
-		return refuse(events.Conflict, n, w, "%s/%s exists already, under the id that was chosen for the new "+
+		return refuse(events.Conflict, n, w, inURL, "%s/%s exists already, under the id that was chosen for the new "+
 			"resource; send the request again", w.Type, id)
 	case alive && w.Condition != "" && !matched:
-		return refuse(events.Conflict, n, w, "nothing matches the condition %q, and the id %q of the resource is "+
+		return refuse(events.Conflict, n, w, inContent(w.Type+".id"), "nothing matches the condition %q, and the id %q of the resource is "+
 			"taken by one that does not match", w.Condition, id)
 	case alive:
 		w.disposition = events.Updated
@@ -88,13 +88,13 @@ func (e *decidingEvent) preconditions(n int, w *work, before projections.Version
 	alive := before.Alive()
 	switch {
 	case w.IfMatch != 0 && !alive:
-		return refuse(events.Precondition, n, w, "If-Match holds only for a %s that is there, and there is none",
+		return refuse(events.Precondition, n, w, inIfMatch, "If-Match holds only for a %s that is there, and there is none",
 			w.name())
 	case w.IfMatch > 0 && w.IfMatch != before.Number && !slices.Contains(w.IfMatchOr, before.Number):
-		return refuse(events.Precondition, n, w, "If-Match names version %d of %s, but version %d is current; read "+
+		return refuse(events.Precondition, n, w, inIfMatch, "If-Match names version %d of %s, but version %d is current; read "+
 			"it and try again", w.IfMatch, w.name(), before.Number)
 	case w.IfNoneMatch && alive:
-		return refuse(events.Precondition, n, w, "If-None-Match: * holds only when nothing is there, but version %d "+
+		return refuse(events.Precondition, n, w, inIfNoneMatch, "If-None-Match: * holds only when nothing is there, but version %d "+
 			"of %s is", before.Number, w.name())
 	}
 	return nil
@@ -115,9 +115,9 @@ func (w *work) name() string {
 func (e *decidingEvent) query(n int, w *work) (projections.Query, error) {
 	query, err := e.item.dialect.Condition(e.item.event.Tenant, w.Type, w.Condition)
 	if events.KindOf(err) == events.TooCostly {
-		return query, refuse(events.TooCostly, n, w, "%s", events.TextOf(err))
+		return query, refuse(events.TooCostly, n, w, ofCondition(w), "%s", events.TextOf(err))
 	} else if err != nil {
-		return query, refuse(events.Invalid, n, w, "the condition %q: %s", w.Condition, events.TextOf(err))
+		return query, refuse(events.Invalid, n, w, ofCondition(w), "the condition %q: %s", w.Condition, events.TextOf(err))
 	}
 	return query, nil
 }
@@ -139,7 +139,7 @@ func (e *decidingEvent) condition(n int, w *work) (*entry, error) {
 		return matches[0], nil
 	}
 	// Which of them were found first depends on the batches, and an outcome must not.
-	return nil, refuse(events.Ambiguous, n, w, "the condition %s?%s matches several resources; make it select one",
+	return nil, refuse(events.Ambiguous, n, w, ofCondition(w), "the condition %s?%s matches several resources; make it select one",
 		w.Type, w.Condition)
 }
 
@@ -156,7 +156,7 @@ func (e *decidingEvent) link(n int, w *work) error {
 		if link.Change >= 0 {
 			other := e.item.works[link.Change]
 			if other.key.ID == "" || other.Operation == events.Delete {
-				return refuse(events.Invalid, n, w,
+				return refuse(events.Invalid, n, w, inLink(w, link),
 					"a reference leads to entry %d of the transaction, which is deleted", other.Entry)
 			}
 			w.targets[i] = other.key.Type + "/" + other.key.ID
@@ -164,7 +164,7 @@ func (e *decidingEvent) link(n int, w *work) error {
 		}
 		query, err := e.item.dialect.Condition(e.item.event.Tenant, link.Type, link.Query)
 		if err != nil { // of kind Invalid or TooCostly
-			return refuse(events.KindOf(err), n, w, "the conditional reference %s?%s: %s", link.Type, link.Query,
+			return refuse(events.KindOf(err), n, w, inLink(w, link), "the conditional reference %s?%s: %s", link.Type, link.Query,
 				events.TextOf(err))
 		}
 		matches, err := e.search(query, link.Query)
@@ -176,7 +176,7 @@ func (e *decidingEvent) link(n int, w *work) error {
 			if len(matches) > 1 {
 				kind, count = events.Ambiguous, "several resources"
 			}
-			return refuse(kind, n, w, "the conditional reference %s?%s matches %s; it must match one", link.Type,
+			return refuse(kind, n, w, inLink(w, link), "the conditional reference %s?%s matches %s; it must match one", link.Type,
 				link.Query, count)
 		}
 		w.targets[i] = link.Type + "/" + matches[0].version.ID
@@ -192,7 +192,7 @@ func (e *decidingEvent) link(n int, w *work) error {
 func (e *decidingEvent) recordable(n int, w *work) error {
 	result := events.Result{Type: w.Type, ID: w.key.ID, Links: w.targets, Removed: w.told()}
 	if e.bytes += result.MostBytes(); e.bytes > e.line.decisionBytes {
-		return refuse(events.TooLarge, n, w, "what is to be recorded of this transaction takes more than the %d "+
+		return refuse(events.TooLarge, n, w, inEntry, "what is to be recorded of this transaction takes more than the %d "+
 			"bytes allowed, with its first %d entries; "+
 			"send it as several smaller ones, with fewer conditional references and references between entries, or "+
 			"with deletes that take less",
@@ -281,7 +281,7 @@ func (e *decidingEvent) untouched(n int, w *work) error {
 	}
 	for _, before := range befores {
 		if before.Number > 0 && before.Position.Offset >= s.Position.Offset {
-			return refuse(events.Conflict, n, w, "%s/%s was changed at %s, after the record at %s went to quarantine; "+
+			return refuse(events.Conflict, n, w, inEntry, "%s/%s was changed at %s, after the record at %s went to quarantine; "+
 				"asking for that again would undo the later change: write what is wanted of it anew, and discard the "+
 				"record", before.Type, before.ID, before.Position, s.Position)
 		}

@@ -3,7 +3,6 @@ package project
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"binnacle/events"
 	"binnacle/functions"
@@ -43,20 +42,6 @@ func newDeciding(
 type pendingResult struct {
 	outcome, result int
 	work            *work
-}
-
-// refused ends the deciding of one event; it is no failure of the chunk.
-type refused struct{ events.Refusal }
-
-func (r *refused) Error() string { return r.Text }
-
-// refuse makes the refusal of a change.
-func refuse(kind events.Kind, change int, w *work, format string, args ...any) error {
-	r := &refused{events.Refusal{Kind: kind, Change: change, Text: fmt.Sprintf(format, args...)}}
-	if w.Entry >= 0 {
-		r.Expression = fmt.Sprintf("Bundle.entry[%d]", w.Entry)
-	}
-	return r
 }
 
 // decide decides items, and tells how many: all, or fewer when patches have made of little what is a commit of its own.

@@ -18,9 +18,9 @@ const patchedAtOnce = 32
 func (e *decidingEvent) patch(n int, w *work) error {
 	switch {
 	case w.before.Number == 0:
-		return refuse(events.NotFound, n, w, "%s is not known, so there is nothing to patch", w.name())
+		return refuse(events.NotFound, n, w, inURL, "%s is not known, so there is nothing to patch", w.name())
 	case w.before.Deleted:
-		return refuse(events.Gone, n, w, "%s was deleted with version %d, so there is nothing to patch", w.name(),
+		return refuse(events.Gone, n, w, inURL, "%s was deleted with version %d, so there is nothing to patch", w.name(),
 			w.before.Number)
 	}
 	content, err := e.patchable(w)
@@ -43,7 +43,7 @@ func (e *decidingEvent) patch(n int, w *work) error {
 	read, err := w.item.dialect.Prepare(&events.Change{Operation: events.Update, Type: w.Type, ID: w.key.ID,
 		Content: after, Entry: w.Entry})
 	if err != nil {
-		return refuse(events.Unprocessable, n, w, "the patch would make of %s what can't be stored: %s", w.name(),
+		return refuse(events.Unprocessable, n, w, inResource, "the patch would make of %s what can't be stored: %s", w.name(),
 			events.TextOf(err))
 	}
 	w.giveBack()
@@ -61,7 +61,7 @@ func refusePatch(n int, w *work, err error) error {
 	default:
 		return &poisoned{w.item, "applying its patch: " + err.Error()}
 	}
-	return refuse(kind, n, w, "the patch of %s: %s", w.name(), events.TextOf(err))
+	return refuse(kind, n, w, inResource, "the patch of %s: %s", w.name(), events.TextOf(err))
 }
 
 // patchable returns the content that a patch follows; nil is content that nobody can bring back.

@@ -1,7 +1,6 @@
 package project
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -108,11 +107,7 @@ func (e *decidingEvent) versioned(n int, w *work) error {
 // refuseMention is the refusal of a change for what it mentions.
 func refuseMention(n int, w *work, mention *projections.Mention, format string, args ...any) error {
 	path := w.read.Content.Path(mention.Place)
-	err := refuse(events.Conflict, n, w, "%s %s", path, fmt.Sprintf(format, args...))
-	if no := (*refused)(nil); errors.As(err, &no) && no.Expression == "" {
-		no.Expression = path
-	}
-	return err
+	return refuse(events.Conflict, n, w, inContent(path), "%s %s", path, fmt.Sprintf(format, args...))
 }
 
 // unreferenced holds that nothing refers to what a change deletes (after the whole event), as far as search parameters
@@ -135,11 +130,11 @@ func (e *decidingEvent) unreferenced(n int, w *work) error {
 		}
 		r, name := &referrers[at], key.Type+"/"+key.ID
 		if w.Cascade > 0 {
-			return refuse(events.Conflict, n, w, "%s is referred to by a resource of type %s (%s?%s=%s) that the same "+
+			return refuse(events.Conflict, n, w, inURL, "%s is referred to by a resource of type %s (%s?%s=%s) that the same "+
 				"transaction writes, and what it writes is not deleted with others; change what refers to it there",
 				name, r.Type, r.Type, r.Param, name)
 		}
-		return refuse(events.Conflict, n, w, "%s is referred to by a resource of type %s (%s?%s=%s); delete or "+
+		return refuse(events.Conflict, n, w, inURL, "%s is referred to by a resource of type %s (%s?%s=%s); delete or "+
 			"change what refers to it first, or in the same transaction", name, r.Type, r.Type, r.Param, name)
 	}
 	return nil

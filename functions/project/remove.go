@@ -60,7 +60,7 @@ func (e *decidingEvent) remove(n int, w *work, found []*entry) {
 func (e *decidingEvent) many(n int, w *work) error {
 	w.disposition = events.NoEffect
 	if w.IfMatch != 0 || w.IfNoneMatch {
-		return refuse(events.Invalid, n, w, "a precondition names the version of one resource, and this is a delete of "+
+		return refuse(events.Invalid, n, w, inIfMatch, "a precondition names the version of one resource, and this is a delete of "+
 			"all that %s matches; leave it out", w.name())
 	}
 	query := projections.Query{Tenant: e.item.event.Tenant, Type: w.Type}
@@ -84,10 +84,10 @@ func (e *decidingEvent) many(n int, w *work) error {
 	}
 	switch {
 	case again != nil:
-		return refuse(events.Invalid, n, w, "%s matches %s/%s, which is changed by another entry of the same "+
+		return refuse(events.Invalid, n, w, inURL, "%s matches %s/%s, which is changed by another entry of the same "+
 			"transaction; a resource may stand in a transaction once", w.name(), w.Type, again.version.ID)
 	case len(found) > w.Many:
-		return refuse(events.TooCostly, n, w, "%s matches more than the %d resources that one delete may take here "+
+		return refuse(events.TooCostly, n, w, inURL, "%s matches more than the %d resources that one delete may take here "+
 			"(--conditional-delete-limit); make it select fewer, and delete the others after them", w.name(), w.Many)
 	}
 	e.remove(n, w, found)
@@ -107,7 +107,7 @@ func (e *decidingEvent) cascade(n int, w *work) error {
 			return err
 		}
 		if left -= len(found); left < 0 {
-			return refuse(events.TooCostly, n, w, "more than the %d resources that may go with one delete here "+
+			return refuse(events.TooCostly, n, w, inURL, "more than the %d resources that may go with one delete here "+
 				"(--cascade) refer to %s, or to what goes with it; delete some of them before", w.Cascade, w.name())
 		}
 		if err := e.holdMatched(n, w, found); err != nil {
@@ -143,7 +143,7 @@ func (e *decidingEvent) holdMatched(n int, w *work, found []*entry) error {
 	if first == "" {
 		return nil
 	}
-	return refuse(events.Conflict, n, w, "%s refers to %s, or to what goes with it, and would be deleted, but another "+
+	return refuse(events.Conflict, n, w, inURL, "%s refers to %s, or to what goes with it, and would be deleted, but another "+
 		"entry of the same transaction has found it by its condition; send them one after the other", first, w.name())
 }
 

@@ -53,6 +53,16 @@ func (d *document) Sketch() uint64 {
 	return d.Document.Sketch()
 }
 
+// LinkPath is the FHIRPath of the reference that a link stands for.
+func (d *document) LinkPath(link events.Link) string {
+	for place := range fhir.References(d.Root(), d.dialect.catalog.Shape) {
+		if place.Start <= link.Start && link.Start < place.End {
+			return place.Node.Path()
+		}
+	}
+	return ""
+}
+
 // Release gives the document's memory back for another one.
 func (d *document) Release() {
 	d.Clear() // it must not keep the content

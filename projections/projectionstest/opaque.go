@@ -113,6 +113,8 @@ func (opaqueContent) Extract() (projections.Extracted, error) {
 
 func (opaqueContent) Path(int) string { return "" }
 
+func (opaqueContent) LinkPath(events.Link) string { return "" }
+
 func (opaqueContent) Sketch() uint64 { return 0 }
 
 func (opaqueContent) Release() {}
