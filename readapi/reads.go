@@ -29,7 +29,7 @@ func (s *Server) Reads(ctx context.Context, entry rest.Entry) (status int, etag 
 	}
 	if err != nil {
 		s.tell(ctx, entry.Method, s.base+entry.Path, entry.Request, err)
-		status, body = rest.OutcomeOf(err)
+		status, body = rest.OutcomeOf(rest.Relocate(err, func(string) string { return entry.At }))
 	}
 	return status, answer.ETag, answer.Modified, body
 }

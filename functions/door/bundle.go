@@ -210,7 +210,7 @@ func (d *door) batch(rw http.ResponseWriter, r *http.Request, data []byte, parts
 	}
 	for _, p := range parts {
 		if events.KindOf(p.answer.err) == events.Reused { // then the whole request is another one
-			return relocate(p.answer.err, func(string) string { return "" })
+			return rest.Relocate(p.answer.err, func(string) string { return "" })
 		}
 	}
 	var reached *events.Position // one tenant has one partition, so the largest offset is the last

@@ -52,13 +52,19 @@ func (p *part) shrink() {
 	p.change = events.Change{Operation: p.change.Operation, Entry: p.change.Entry, Cascade: p.change.Cascade}
 }
 
-// at makes an error point to the entry.
-func (p *part) at(err error, member string) error {
+// placeOf is that of a member of the entry, or with "" its own.
+func (p *part) placeOf(member string) string {
 	place := fmt.Sprintf("Bundle.entry[%d]", p.index)
 	if member != "" {
 		place += "." + member
 	}
-	return relocate(err, func(expression string) string {
+	return place
+}
+
+// at makes an error point to the entry.
+func (p *part) at(err error, member string) error {
+	place := p.placeOf(member)
+	return rest.Relocate(err, func(expression string) string {
 		if strings.HasPrefix(expression, "Bundle.") {
 			return expression
 		}
@@ -67,22 +73,6 @@ func (p *part) at(err error, member string) error {
 		}
 		return place
 	})
-}
-
-// relocate gives an error another place, and leaves the one that it was made from as it is.
-func relocate(err error, move func(expression string) string) error {
-	switch e := err.(type) { //nolint:errorlint // the error itself is made anew: one in a wrapper would lose it
-	case *rest.Refusal:
-		refusal, moved := *e, *e.Err
-		moved.Expression = move(moved.Expression)
-		refusal.Err = &moved
-		return &refusal
-	case *events.Error:
-		moved := *e
-		moved.Expression = move(moved.Expression)
-		return &moved
-	}
-	return err
 }
 
 // readPart reads what an entry asks for.
@@ -167,8 +157,11 @@ func (d *door) readWrite(p *part) error {
 		return p.at(err, "request.url")
 	}
 	if c.Operation != events.Create {
-		if err := rest.Preconditions(c, p.Request.IfMatch, p.Request.IfNoneMatch); err != nil {
-			return p.at(err, "request")
+		if err := rest.Preconditions(c, p.Request.IfMatch, ""); err != nil {
+			return p.at(err, "request.ifMatch")
+		}
+		if err := rest.Preconditions(c, "", p.Request.IfNoneMatch); err != nil {
+			return p.at(err, "request.ifNoneMatch")
 		}
 	}
 	if !p.Resource.Exists() {

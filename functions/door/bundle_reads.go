@@ -39,6 +39,7 @@ func (d *door) reading(r *http.Request, p *part) (rest.Entry, error) {
 		Ask: rest.Ask{Query: target.RawQuery, Tenant: d.tenant, Root: d.ask.Root, Prefer: d.ask.Prefer, Later: d.ask.Later,
 			Copy: rest.CopyOfEntry(p.Request.IfNoneMatch, p.Request.IfModifiedSince)},
 		Method: p.Request.Method, Path: target.Path, Request: r.Header.Get("X-Request-Id"),
+		At: p.placeOf("request.url"),
 	}, nil
 }
 

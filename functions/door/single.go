@@ -95,7 +95,7 @@ func (d *door) content(change *events.Change, data []byte) error {
 // under which it would be created.
 func checkIdentity(change *events.Change, resource fhir.Resource, newID func() string) error {
 	if resource.Type != change.Type {
-		return invalid("the resource is a %s, but it was sent to %s", resource.Type, change.Type).At("resourceType")
+		return invalid("the resource is a %s, but it was sent to %s", resource.Type, change.Type).At(change.Type + ".resourceType")
 	}
 	if change.Operation != events.Update {
 		return nil

@@ -237,6 +237,22 @@ func NotAllowed(method, allow string) error {
 		Allow: allow}
 }
 
+// Relocate gives an error another place, and leaves the one that it was made from as it is.
+func Relocate(err error, move func(expression string) string) error {
+	switch e := err.(type) { //nolint:errorlint // the error itself is made anew: one in a wrapper would lose it
+	case *Refusal:
+		refusal, moved := *e, *e.Err
+		moved.Expression = move(moved.Expression)
+		refusal.Err = &moved
+		return &refusal
+	case *events.Error:
+		moved := *e
+		moved.Expression = move(moved.Expression)
+		return &moved
+	}
+	return err
+}
+
 // OutcomeOf returns the HTTP status and the OperationOutcome that answer an error; see [IssueOf] for what is told.
 func OutcomeOf(err error) (status int, body []byte) {
 	status, _ = answerOf(events.KindOf(err))

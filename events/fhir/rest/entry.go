@@ -12,6 +12,7 @@ type Entry struct {
 	Method  string // GET or HEAD
 	Path    string // below the root, unescaped
 	Request string // the id of the bundle's request, for the operator
+	At      string // the place of its URL in the bundle, for what is refused: "Bundle.entry[3].request.url"
 }
 
 // Reads answers a read that stands in a bundle: the version that it is about, where it is about one, and a resource
