@@ -38,8 +38,9 @@ var variants = []string{"memory", "standalone", "replica", "distributed"}
 // openVariant opens the parts of a variant, empty, and drops what they store when the test ends.
 func openVariant(t *testing.T, variant string) (*parts.Parts, parts.Limits) {
 	t.Helper()
-	if os.Getenv("BINNACLE_KAFKA_BROKERS") == "" || os.Getenv("BINNACLE_CASSANDRA_HOSTS") == "" ||
-		os.Getenv("BINNACLE_POSTGRES_URL") == "" {
+	if withServers := variant == "replica" || variant == "distributed"; withServers &&
+		(os.Getenv("BINNACLE_KAFKA_BROKERS") == "" || os.Getenv("BINNACLE_CASSANDRA_HOSTS") == "" ||
+			os.Getenv("BINNACLE_POSTGRES_URL") == "") {
 		t.Fatal("the servers' addresses are not set: run `./task test`, or `./task servers:up` and source .servers/env")
 	}
 	var flags struct {
