@@ -158,11 +158,11 @@ func derived(rows []rest.Row, cases []offer) (list []offer) {
 				c.onlyAlone = "a key is that of the whole request"
 			})
 		}
-		if slices.Contains(row.About.Statuses, http.StatusAccepted) {
+		if slices.Contains(row.About.Headers, rest.HeaderAcknowledge) {
 			made(func(c *offer) {
 				c.name, c.status, c.code = "nobody waits for the outcome", 202, ""
-				c.headers = append(c.headers, "Prefer: respond-async")
-				c.onlyAlone = "the preference is that of the whole request"
+				c.headers = append(c.headers, rest.HeaderAcknowledge+": log")
+				c.onlyAlone = "what is waited for is said of the whole request"
 			})
 		}
 	}

@@ -36,10 +36,12 @@ func AnswerTypes() []string {
 }
 
 var (
-	readHeaders   = []string{HeaderMinPosition, "If-None-Match", "If-Modified-Since"}
-	writeHeaders  = []string{"If-Match", "If-None-Match", "Prefer", "Idempotency-Key", HeaderAllowDangling}
-	deleteHeaders = []string{"If-Match", "Prefer", "Idempotency-Key", HeaderAllowDangling, HeaderCascade}
-	searchParams  = []string{"_count", "_sort", "_total", "_include", "_revinclude", "_asOf", "_explain"}
+	readHeaders  = []string{HeaderMinPosition, "If-None-Match", "If-Modified-Since"}
+	writeHeaders = []string{"If-Match", "If-None-Match", "Prefer", "Idempotency-Key", HeaderAllowDangling,
+		HeaderAcknowledge}
+	deleteHeaders = []string{"If-Match", "Prefer", "Idempotency-Key", HeaderAllowDangling, HeaderAcknowledge,
+		HeaderCascade}
+	searchParams = []string{"_count", "_sort", "_total", "_include", "_revinclude", "_asOf", "_explain"}
 )
 
 // about tells of the interactions of FHIR by the names that rows have.
@@ -62,7 +64,7 @@ var about = map[string]About{
 		Headers: []string{HeaderMinPosition, "Prefer"}, Selects: true, Params: searchParams,
 		Statuses: []int{200, 422}},
 	"create": {Summary: "A new resource under an id of the server", Gives: "Resource", Takes: ResourceTypes,
-		Headers:  []string{"If-None-Exist", "Prefer", "Idempotency-Key", HeaderAllowDangling},
+		Headers:  []string{"If-None-Exist", "Prefer", "Idempotency-Key", HeaderAllowDangling, HeaderAcknowledge},
 		Statuses: []int{201, 200, 202, 409, 412, 413, 415, 422}},
 	"update": {Summary: "A new version of a resource, or a resource under an id of the client", Gives: "Resource",
 		Takes: ResourceTypes, Headers: writeHeaders, Statuses: []int{200, 201, 202, 409, 412, 413, 415, 422}},
@@ -75,7 +77,7 @@ var about = map[string]About{
 		Headers: deleteHeaders, Params: []string{ParamCascade}, Selects: true,
 		Statuses: []int{204, 200, 202, 409, 412, 422}},
 	"bundle": {Summary: "A batch or a transaction", Gives: "Bundle", Takes: ResourceTypes,
-		Headers:  []string{"Prefer", "Idempotency-Key", HeaderAllowDangling},
+		Headers:  []string{"Prefer", "Idempotency-Key", HeaderAllowDangling, HeaderAcknowledge},
 		Statuses: []int{200, 202, 409, 412, 413, 415, 422}},
 }
 
