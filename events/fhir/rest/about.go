@@ -82,14 +82,14 @@ var about = map[string]About{
 }
 
 // told completes what a row tells of itself.
-func (r Row) told() Row {
-	if r.About.Summary == "" {
-		r.About = about[r.Name]
+func (row *Row) told() Row {
+	if row.About.Summary == "" {
+		row.About = about[row.Name]
 	}
-	if r.Method == http.MethodPost && r.About.Selects { // the criteria stand in the body, too
-		r.About.Takes = []string{FormType}
-		r.About.Statuses = append(append([]int{}, r.About.Statuses...), http.StatusRequestEntityTooLarge,
+	if row.Method == http.MethodPost && row.About.Selects { // the criteria stand in the body, too
+		row.About.Takes = []string{FormType}
+		row.About.Statuses = append(append([]int{}, row.About.Statuses...), http.StatusRequestEntityTooLarge,
 			http.StatusUnsupportedMediaType)
 	}
-	return r
+	return *row
 }
