@@ -50,8 +50,7 @@ func (d *door) deletion(change *events.Change, query string, empty bool) error {
 		}
 		return onlyResultParameters(query, hintWithID(change))
 	}
-	// A version, and a Provenance of one, are of one resource: then the criteria are to select one, too.
-	ofOne := change.IfMatch != 0 || change.IfNoneMatch || len(d.header.Values(rest.HeaderProvenance)) > 0
+	ofOne := change.IfMatch != 0 || change.IfNoneMatch // a version is one of one resource: the criteria are to select one
 	if !ofOne {
 		change.Many = d.Deletes.Many
 	}
