@@ -134,6 +134,12 @@ func (b *Bundle) entry(n Node) (Entry, *events.Error) {
 		return Entry{}, refuse(request.Get("method"),
 			"the method must be one of GET, HEAD, POST, PUT, PATCH and DELETE, in capitals")
 	}
+	if e.Request.URL == "" && e.Request.Method == "POST" {
+		// HAPI's client leaves it out of its transactions of resources. It can only be the type of the resource.
+		if e.Request.URL, err = textAt(e.Resource, "resourceType"); err != nil {
+			return Entry{}, err
+		}
+	}
 	if e.Request.URL == "" {
 		return Entry{}, refuse(request, "the request has no url")
 	}

@@ -50,6 +50,16 @@ func TestABundleWithoutRequestsIsACollection(t *testing.T) {
 	}
 }
 
+func TestAPostWithoutAURLGoesToTheTypeOfItsResource(t *testing.T) {
+	for _, kind := range []string{"batch", "transaction"} {
+		b, err := ParseBundle(mustParse(t, bundleOf(kind,
+			`{"resource":{"resourceType":"Patient"},"request":{"method":"POST"}}`)))
+		if err != nil || b.Entries[1].Err != nil || b.Entries[1].Request.URL != "Patient" {
+			t.Errorf("%s: got %+v, %v; want the url Patient", kind, b, err)
+		}
+	}
+}
+
 var brokenEntries = []struct{ entry, text, expression string }{
 	{`1`, "an entry must be an object", "Bundle.entry[1]"},
 	{`{"fullUrl":1,"request":{"method":"GET","url":"Patient"}}`, "fullUrl must be a string", "Bundle.entry[1].fullUrl"},
@@ -61,6 +71,12 @@ var brokenEntries = []struct{ entry, text, expression string }{
 	{`{"request":{"method":"put","url":"Patient/1"}}`, "the method must be one of", "Bundle.entry[1].request.method"},
 	{`{"request":{"method":null,"url":"Patient/1"}}`, "method must be a string", "Bundle.entry[1].request.method"},
 	{`{"request":{"method":"GET"}}`, "the request has no url", "Bundle.entry[1].request"},
+	{`{"request":{"method":"POST"}}`, "the request has no url", "Bundle.entry[1].request"},
+	{`{"resource":{"id":"1"},"request":{"method":"POST"}}`, "the request has no url", "Bundle.entry[1].request"},
+	{`{"resource":{"resourceType":5},"request":{"method":"POST"}}`, "resourceType must be a string",
+		"Bundle.entry[1].resource.resourceType"},
+	{`{"resource":{"resourceType":"Patient","id":"1"},"request":{"method":"PUT"}}`, "the request has no url",
+		"Bundle.entry[1].request"},
 	{`{"request":{"method":"GET","url":{}}}`, "url must be a string", "Bundle.entry[1].request.url"},
 	{`{"request":{"method":"GET","url":"a","ifMatch":1}}`, "ifMatch must be a string",
 		"Bundle.entry[1].request.ifMatch"},

@@ -31,7 +31,8 @@ func LinkHeader(links []Link) []string {
 		if l.Private {
 			continue
 		}
-		line := "<" + l.URL + `>; rel="` + l.Relation + `"`
+		// a comma divides links for readers that split the header before they read it
+		line := "<" + strings.ReplaceAll(l.URL, ",", "%2C") + `>; rel="` + l.Relation + `"`
 		lines, size = append(lines, line), size+len(line)+len(", ")
 		if l.Relation == "next" || l.Relation == "previous" {
 			further = line // next comes last
@@ -49,6 +50,9 @@ func LinkHeader(links []Link) []string {
 	return []string{strings.Join(lines, ", ")}
 }
 
+// written leaves commas as they are, which a query may hold: HAPI's validator reads the _type of a link as it stands.
+func written(text string) string { return strings.ReplaceAll(url.QueryEscape(text), "%2C", ",") }
+
 // Encode writes parameters as a query, in their order.
 func Encode(params []catalog.KeyValue) string {
 	var query strings.Builder
@@ -56,9 +60,9 @@ func Encode(params []catalog.KeyValue) string {
 		if query.Len() > 0 {
 			query.WriteByte('&')
 		}
-		query.WriteString(url.QueryEscape(param.Key))
+		query.WriteString(written(param.Key))
 		query.WriteByte('=')
-		query.WriteString(url.QueryEscape(param.Value))
+		query.WriteString(written(param.Value))
 	}
 	return query.String()
 }
