@@ -38,7 +38,10 @@ func (d *door) answerSingle(rw http.ResponseWriter, r *http.Request, change even
 		}
 	}
 	body, err := d.representation(r, change, result)
-	if err != nil || body == nil {
+	switch {
+	case events.KindOf(err) == events.Unsupported: // XML is wanted, and cannot hold it
+		body = doneOutcome(result, unshown(err))
+	case err != nil || body == nil:
 		d.Logger.Error("the content of a version that was just written cannot be read", "resource",
 			result.Type+"/"+result.ID, "version", result.Version, "error", err)
 		body = doneOutcome(result) // the write stands; the answer must not say otherwise
@@ -60,7 +63,7 @@ func (d *door) representation(r *http.Request, change events.Change, result even
 			}
 		}
 	}
-	return form.Stamp(nil, content, form.InJSON, result.ID, result.Version, result.Time)
+	return form.Stamp(nil, content, form.Asked(d.ask.XML()), result.ID, result.Version, result.Time)
 }
 
 // healed brings back the content of the version that is current, when it is the one of the result.
@@ -119,4 +122,11 @@ func (d *door) write(rw http.ResponseWriter, status int, body []byte) {
 	if err := rest.Write(rw, status, body); err != nil {
 		d.Logger.Debug("a client left before its answer was written", "error", err)
 	}
+}
+
+// unshown tells why what was written does not stand in the answer.
+func unshown(err error) fhir.Issue {
+	issue := rest.IssueOf(err)
+	issue.Severity = fhir.SeverityWarning
+	return issue
 }

@@ -1,6 +1,7 @@
 package door
 
 import (
+	"bytes"
 	"context"
 	"net"
 	"net/http"
@@ -11,30 +12,59 @@ import (
 
 	"binnacle/events"
 	"binnacle/events/fhir/rest"
+	"binnacle/projections/fhir/form"
 )
 
 // body reads the body of a request, within the limit and the budget. release gives its share of the budget back, once
 // or more often; it is never nil.
 func (d *door) body(r *http.Request) (data []byte, release func(), err error) {
-	if err := rest.CheckJSON(r.Header); err != nil {
+	xml, err := rest.CheckDocument(r.Header)
+	if err != nil {
 		return nil, func() {}, err
 	}
-	data, release, err = d.bodyBehind(nil, r)
-	if err == nil && len(data) == 0 {
-		err = invalid("the body is empty; send the resource as JSON")
+	data, held, err := d.receive(nil, r)
+	switch {
+	case err != nil:
+	case len(data) == 0:
+		err = invalid("the body is empty; send the resource as JSON or XML")
+	case xml:
+		if data, err = inXML(data); err == nil { // it is mapped to JSON, which takes as much again
+			err = held.grow(r.Context(), min(2*int64(len(data)), max(int64(len(data)), d.Limits.BodyBytes)))
+		}
+	case form.Of(data) == form.InXML:
+		err = invalid("1:1: the body is XML, and its Content-Type says that it is JSON; send it as application/fhir+xml")
 	}
-	return data, release, err
+	return data, held.release, err
 }
 
 // bodyBehind is body for any bytes, and returns them behind a head.
 func (d *door) bodyBehind(head []byte, r *http.Request) (data []byte, release func(), err error) {
-	held := &holding{budget: d.budget, who: addressOf(r), large: r.ContentLength > largeBody}
+	data, held, err := d.receive(head, r)
+	return data, held.release, err
+}
+
+// receive reads the body of a request and tells what it has of the budget.
+func (d *door) receive(head []byte, r *http.Request) (data []byte, held *holding, err error) {
+	held = &holding{budget: d.budget, who: addressOf(r), large: r.ContentLength > largeBody}
 	data, err = rest.BodyBehind(head, r, d.Limits.BodyBytes, func(n int64) error { return held.grow(r.Context(), n) })
 	if err != nil {
-		return nil, held.release, err
+		return nil, held, err
 	}
 	held.keep(int64(len(data)))
-	return data, held.release, nil
+	return data, held, nil
+}
+
+// inXML is a body that came as XML, from its first < on.
+func inXML(body []byte) ([]byte, error) {
+	body = form.Trim(body)
+	switch {
+	case bytes.HasPrefix(body, []byte("\xfe\xff")), bytes.HasPrefix(body, []byte("\xff\xfe")):
+		return nil, rest.Refused(http.StatusUnsupportedMediaType, events.Unsupported, "door.Door",
+			"the body is XML in UTF-16; send it in UTF-8")
+	case form.Of(body) != form.InXML:
+		return nil, invalid("the body is no XML, as its Content-Type says: its first character is not <")
+	}
+	return body, nil
 }
 
 // addressOf is the address that a request's connection comes from: that of a proxy, when there is one.

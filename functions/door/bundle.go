@@ -10,6 +10,7 @@ import (
 	"binnacle/events"
 	"binnacle/events/fhir"
 	"binnacle/events/fhir/rest"
+	"binnacle/projections/fhir/form"
 )
 
 // bundle answers POST [base] (FHIR R4, http.html#transaction).
@@ -27,7 +28,12 @@ func (d *door) bundle(rw http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	doc, err := d.documents.Parse(data)
+	document, source, err := form.Parsed(data)
+	if err != nil {
+		return err
+	}
+	d.source = source
+	doc, err := d.documents.Parse(document)
 	if err != nil {
 		return err
 	}

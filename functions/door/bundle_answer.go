@@ -8,6 +8,7 @@ import (
 	"binnacle/events"
 	"binnacle/events/fhir"
 	"binnacle/events/fhir/rest"
+	"binnacle/projections/fhir/form"
 )
 
 // answerBundle writes the response bundle, its entries in the order of the request's.
@@ -18,7 +19,7 @@ func (d *door) answerBundle(rw http.ResponseWriter, r *http.Request, status int,
 	}
 	rest.SetContentType(rw.Header())
 	rw.WriteHeader(status)
-	bundle := fhir.NewBundleWriter(rw, fhir.BundleHead{Type: kind})
+	bundle := form.NewBundleWriter(rw, fhir.BundleHead{Type: kind}, form.Asked(d.ask.XML()))
 	for _, p := range parts {
 		if err := bundle.Entry(d.entry(r, p)); err != nil {
 			break // the client has left; Close tells
@@ -51,6 +52,9 @@ func (d *door) entry(r *http.Request, p *part) fhir.BundleEntry {
 			if p.change.Operation == events.Delete {
 				response.Status = http.StatusOK
 			}
+		}
+		if a.unshown != nil {
+			response.Outcome = doneOutcome(*a.result, unshown(a.unshown))
 		}
 	default:
 		response.Status, response.ETag, response.LastModified = a.status, a.etag, a.modified
@@ -104,7 +108,10 @@ func (d *door) represent(ctx context.Context, parts []*part, room *room) bool {
 		if !room.takes(len(content)) {
 			return false
 		}
-		if p.answer.body, err = fhir.Stamp(nil, content, result.ID, result.Version, result.Time); err != nil {
+		p.answer.body, err = form.Stamp(nil, content, form.Asked(d.ask.XML()), result.ID, result.Version, result.Time)
+		if events.KindOf(err) == events.Unsupported { // XML is wanted, and cannot hold it
+			p.answer.unshown = err
+		} else if err != nil {
 			d.Logger.Error("a content cannot be stamped", "resource", result.Type+"/"+result.ID, "version",
 				result.Version, "error", err)
 		}

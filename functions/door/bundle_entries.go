@@ -33,6 +33,7 @@ type answer struct {
 	body     []byte    // of a read, or the representation of a write
 	etag     string    // of the version that was read
 	modified time.Time // of the version that was read
+	unshown  error     // why the body of a write is not there
 }
 
 // reads tells whether the entry asks and writes nothing.
@@ -192,7 +193,7 @@ func (d *door) contents(ctx context.Context, l *linker, parts []*part) error {
 		}
 		err := d.check(p.Resource)
 		if err == nil {
-			err = l.link(&p.change, p.Resource, p.FullURL)
+			err = l.link(&p.change, p.Resource, d.source, p.FullURL)
 		}
 		if err != nil {
 			p.answer.err = p.at(err, "resource")

@@ -36,7 +36,8 @@ func (d *door) reading(r *http.Request, p *part) (rest.Entry, error) {
 		return rest.Entry{}, p.at(invalid("%.200q is no URL below the base", p.url), "request.url")
 	}
 	return rest.Entry{
-		Ask: rest.Ask{Query: target.RawQuery, Tenant: d.tenant, Root: d.ask.Root, Prefer: d.ask.Prefer, Later: d.ask.Later,
+		Ask: rest.Ask{Query: target.RawQuery, Tenant: d.tenant, Root: d.ask.Root, Prefer: d.ask.Prefer,
+			ContentType: d.ask.ContentType, Later: d.ask.Later,
 			Copy: rest.CopyOfEntry(p.Request.IfNoneMatch, p.Request.IfModifiedSince)},
 		Method: p.Request.Method, Path: target.Path, Request: r.Header.Get("X-Request-Id"),
 		At: p.placeOf("request.url"),

@@ -145,8 +145,8 @@ func (d *door) tells(result events.Result) bool {
 	return d.ask.Prefer.Return == rest.Outcome || len(result.Removed) > 0 && d.ask.Prefer.Return != rest.Minimal
 }
 
-// doneOutcome is the OperationOutcome of an accepted change, with all that a delete took.
-func doneOutcome(result events.Result) []byte {
+// doneOutcome is the OperationOutcome of an accepted change, with all that a delete took and what else is to be told.
+func doneOutcome(result events.Result, more ...fhir.Issue) []byte {
 	text := nameOf(result.Type, result.ID) + ": " + result.Disposition.String()
 	if result.Version > 0 {
 		text += ", version " + strconv.FormatInt(result.Version, 10)
@@ -164,7 +164,7 @@ func doneOutcome(result events.Result) []byte {
 		issues = append(issues, done(nameOf(removed.Type, removed.ID)+": deleted, version "+
 			strconv.FormatInt(removed.Version, 10)))
 	}
-	return fhir.OperationOutcome(issues...)
+	return fhir.OperationOutcome(append(issues, more...)...)
 }
 
 func nameOf(typ, id string) string {

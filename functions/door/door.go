@@ -14,6 +14,7 @@ import (
 	"binnacle/functions"
 	"binnacle/projections"
 	"binnacle/projections/catalog"
+	"binnacle/projections/fhir/form"
 )
 
 // Writer asks for what an event holds, at the log; package write has it. Its errors are those of write.Writer.
@@ -95,6 +96,8 @@ type door struct {
 	tenant   string // the ledger of the request
 	key      string // its idempotency key
 	dangling bool   // its references need not lead to something
+	// where the document of a bundle came from; nil: it came as JSON
+	source *form.Source
 	// tells of what each of its events writes, without its targets; nil: nothing does
 	provenance *events.Change
 }

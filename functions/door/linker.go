@@ -1,10 +1,12 @@
 package door
 
 import (
+	"slices"
 	"strings"
 
 	"binnacle/events"
 	"binnacle/events/fhir"
+	"binnacle/projections/fhir/form"
 )
 
 // linker resolves the references of a request's documents (FHIR R4, http.html#trules and bundle.html#references):
@@ -29,29 +31,22 @@ func (d *door) linker(full map[string]target) *linker {
 	return &linker{door: d, base: d.ask.Root, full: full, lax: d.dangling}
 }
 
-// link makes the document at node the content of a change. fullURL is that of its entry, "" when there is none.
-func (l *linker) link(change *events.Change, node fhir.Node, fullURL string) error {
-	start, _ := node.Span()
-	raw := node.Raw()
-	if node == node.Document().Root() { // white space around it is part of what was sent
-		start, raw = 0, node.Document().Bytes()
-	}
+// link makes the document at node the content of a change. source tells where the document came from; fullURL is that
+// of its entry, "" when there is none.
+func (l *linker) link(change *events.Change, node fhir.Node, source *form.Source, fullURL string) error {
 	contained, err := fhir.ContainedOf(node)
 	if err != nil {
 		return err
 	}
-	var edits []fhir.Edit
+	var edits []fhir.Edit // at their places in the document, as the links are until all are known
 	var failure error
-	shift := -start
 	for place := range fhir.References(node, l.door.Catalog.Shape) {
 		// Only the first n bytes of a name are replaced: a version or a fragment behind them stays.
 		replace := func(n int, text string) {
-			end := place.Head(n)
-			edits = append(edits, fhir.Edit{Start: place.Start - start, End: end - start, New: text})
-			shift += len(text) - (end - place.Start)
+			edits = append(edits, fhir.Edit{Start: place.Start, End: place.Head(n), New: text})
 		}
 		link := func(n int, to events.Link) {
-			to.Start, to.End = place.Start+shift, place.Head(n)+shift
+			to.Start, to.End = place.Start, place.Head(n)
 			change.Links = append(change.Links, to)
 		}
 		if l.full == nil && place.Kind != fhir.ReferencePlace {
@@ -107,10 +102,37 @@ func (l *linker) link(change *events.Change, node fhir.Node, fullURL string) err
 			return failure
 		}
 	}
-	if change.Content = raw; len(edits) > 0 {
-		change.Content, err = fhir.Splice(raw, edits)
+	part, err := source.Part(node)
+	if err == nil {
+		settle(change.Links, edits, &part, node.Document().Bytes())
+		change.Content, err = fhir.Splice(part.Content, edits)
 	}
 	return err
+}
+
+// settle moves links and edits from their places in a document to those in the content that a part of it is: edits to
+// where they are made, and links to where they stand when the edits are made.
+func settle(links []events.Link, edits []fhir.Edit, part *form.Part, document []byte) {
+	for i := range edits {
+		e := &edits[i]
+		e.Start, e.End = part.Place(document, e.Start), part.Place(document, e.End)
+	}
+	for i := range links {
+		to := &links[i]
+		to.Start, to.End = part.Place(document, to.Start), part.Place(document, to.End)
+	}
+	if part.Mapped() { // twins of primitives that repeat stand elsewhere in XML
+		slices.SortFunc(edits, func(a, b fhir.Edit) int { return a.Start - b.Start })
+		slices.SortFunc(links, func(a, b events.Link) int { return a.Start - b.Start })
+	}
+	shift, next := 0, 0
+	for i := range links {
+		for ; next < len(edits) && edits[next].Start < links[i].Start; next++ {
+			shift += len(edits[next].New) - (edits[next].End - edits[next].Start)
+		}
+		links[i].Start += shift
+		links[i].End += shift
+	}
 }
 
 // noReference refuses a text that could lead to nothing: stored, it would look as if it had been held against what is

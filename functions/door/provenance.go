@@ -42,7 +42,7 @@ func (d *door) told(header http.Header, full map[string]target) error {
 	if err := d.Catalog.Check(resource.Node); err != nil {
 		return ofHeader(err)
 	}
-	if err := d.linker(full).link(&change, resource.Node, ""); err != nil {
+	if err := d.linker(full).link(&change, resource.Node, nil, ""); err != nil {
 		return ofHeader(err)
 	}
 	d.provenance = &change

@@ -7,6 +7,7 @@ import (
 	"binnacle/events"
 	"binnacle/events/fhir"
 	"binnacle/events/fhir/rest"
+	"binnacle/projections/fhir/form"
 )
 
 // create answers POST [base]/Type (FHIR R4, http.html#create) and its conditional form with If-None-Exist.
@@ -78,7 +79,11 @@ func (d *door) sent(change *events.Change, r *http.Request) (data []byte, releas
 
 // content checks the document of a single create or update and makes it the change's content.
 func (d *door) content(change *events.Change, data []byte) error {
-	resource, err := fhir.ParseResource(data)
+	document, source, err := form.Parsed(data)
+	if err != nil {
+		return err
+	}
+	resource, err := fhir.ParseResource(document)
 	if err != nil {
 		return err
 	}
@@ -88,7 +93,7 @@ func (d *door) content(change *events.Change, data []byte) error {
 	if err := d.check(resource.Node); err != nil {
 		return err
 	}
-	return d.linker(nil).link(change, resource.Node, "")
+	return d.linker(nil).link(change, resource.Node, source, "")
 }
 
 // checkIdentity holds that the resource is of the change's type and has its id, and gives a conditional update the id

@@ -24,7 +24,8 @@ var StatusesOfAll = []int{http.StatusBadRequest, http.StatusNotFound, http.Statu
 const FormType = "application/x-www-form-urlencoded"
 
 // ResourceTypes are the media types that a resource may be sent in, the first preferred.
-var ResourceTypes = []string{"application/fhir+json", "application/json", "text/json", "application/json+fhir"}
+var ResourceTypes = []string{"application/fhir+json", "application/json", "text/json", "application/json+fhir",
+	"application/fhir+xml", "application/xml", "text/xml", "application/xml+fhir"}
 
 // AnswerTypes are the media types that an answer may have, the first preferred.
 func AnswerTypes() []string {

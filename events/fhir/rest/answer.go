@@ -296,7 +296,7 @@ func Write(w http.ResponseWriter, status int, body []byte) error {
 	return err
 }
 
-// SetContentType says what a body is, unless another JSON form was chosen before.
+// SetContentType says what a body is, unless another form was chosen before.
 func SetContentType(header http.Header) {
 	if len(header["Content-Type"]) == 0 {
 		header["Content-Type"] = []string{ContentType}

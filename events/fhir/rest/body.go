@@ -116,16 +116,16 @@ func tooLarge(limit int64) error {
 		"the body has more than %d bytes, which is the most; send less at once", limit)
 }
 
-// CheckJSON accepts the JSON forms (FHIR R4, http.html#mime-type) in UTF-8, by the names that Accept takes, and a body
-// without a Content-Type. An error is a [Refusal] with status 415.
-func CheckJSON(header http.Header) error {
+// CheckDocument accepts the forms of JSON and XML (FHIR R4, http.html#mime-type) in UTF-8, by the names that Accept
+// takes, and a body without a Content-Type, which is JSON. An error is a [Refusal] with status 415.
+func CheckDocument(header http.Header) (xml bool, err error) {
 	value := header.Get("Content-Type")
 	if value == "" || value == "application/fhir+json" {
-		return nil
+		return false, nil
 	}
-	unsupported := func(what string) error {
-		return Refused(http.StatusUnsupportedMediaType, events.Unsupported, opBody,
-			"%s is not offered; send application/fhir+json in UTF-8", what)
+	unsupported := func(what string) (bool, error) {
+		return false, Refused(http.StatusUnsupportedMediaType, events.Unsupported, opBody,
+			"%s is not offered; send application/fhir+json or application/fhir+xml in UTF-8", what)
 	}
 	name, parameters, err := mime.ParseMediaType(value)
 	if err != nil {
@@ -133,6 +133,8 @@ func CheckJSON(header http.Header) error {
 	}
 	switch name {
 	case "application/fhir+json", "application/json+fhir", "application/json", "text/json":
+	case "application/fhir+xml", "application/xml+fhir", "application/xml", "text/xml":
+		xml = true
 	default:
 		return unsupported("Content-Type " + strconv.Quote(name))
 	}
@@ -142,7 +144,7 @@ func CheckJSON(header http.Header) error {
 	if version := parameters["fhirversion"]; !isR4(version) {
 		return unsupported("fhirVersion " + strconv.Quote(version))
 	}
-	return nil
+	return xml, nil
 }
 
 // IsResourceType tells whether a media type says that a body is a resource of FHIR, and nothing else.

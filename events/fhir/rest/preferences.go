@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"errors"
 	"mime"
 	"net/http"
 	"net/url"
@@ -14,11 +15,26 @@ import (
 // ContentType is what a body has when nothing else was asked for.
 const ContentType = "application/fhir+json; charset=utf-8"
 
-// The other JSON forms, given to who asks for them.
+// The other forms, given to who asks for them.
 const (
-	contentTypeJSON = "application/json; charset=utf-8"
-	contentTypeText = "text/json; charset=utf-8"
+	contentTypeJSON     = "application/json; charset=utf-8"
+	contentTypeText     = "text/json; charset=utf-8"
+	contentTypeXML      = "application/fhir+xml; charset=utf-8"
+	contentTypePlainXML = "application/xml; charset=utf-8"
+	contentTypeTextXML  = "text/xml; charset=utf-8"
 )
+
+// IsXML tells whether a content type of an answer is one of XML.
+func IsXML(contentType string) bool {
+	switch contentType {
+	case contentTypeXML, contentTypePlainXML, contentTypeTextXML:
+		return true
+	}
+	return false
+}
+
+// XML tells whether the answer is to be XML.
+func (ask *Ask) XML() bool { return IsXML(ask.ContentType) }
 
 // readWishes reads how a request wants to be answered (FHIR R4 http, 3.1.0.1.7, 3.1.0.1.11 and 3.1.0.1.12). The
 // content type comes from _format, which rules, and Accept.
@@ -46,18 +62,21 @@ func (ask *Ask) readWishes(r *http.Request) {
 		case "application/json":
 			ask.ContentType = contentTypeJSON
 			return
+		case "application/fhir+xml":
+			ask.ContentType = contentTypeXML
+			return
 		}
 	}
 	ask.ContentType = accepted(strings.Join(lines, ","))
 }
 
-// PrefersHTML tells whether a read comes from a browser: it names HTML, likes it more than any JSON that it names,
+// PrefersHTML tells whether a read comes from a browser: it names HTML, likes it more than any form of FHIR that it names,
 // and no less than what it doesn't name. _format rules over Accept.
 func PrefersHTML(r *http.Request) bool {
 	if format, _, _ := Param(r.URL.RawQuery, "_format"); format != "" {
 		return isHTML(format)
 	}
-	var html, json, others float64
+	var html, resource, others float64
 	for element := range elements(strings.Join(r.Header["Accept"], ",")) {
 		one, _, ok := readRange(element)
 		switch {
@@ -66,11 +85,11 @@ func PrefersHTML(r *http.Request) bool {
 			html = max(html, one.quality)
 		case one.media == "*/*", one.media == "application/*":
 			others = max(others, one.quality)
-		case slices.ContainsFunc(offers, func(o jsonForm) bool { return slices.Contains(o.names, one.media) }):
-			json = max(json, one.quality)
+		case slices.ContainsFunc(offers, func(o offeredForm) bool { return slices.Contains(o.names, one.media) }):
+			resource = max(resource, one.quality)
 		}
 	}
-	return html > json && html >= others
+	return html > resource && html >= others
 }
 
 // isHTML tells whether a value of _format asks for a page: "html", or a media type that pages have.
@@ -100,20 +119,34 @@ func AcceptsHTML(r *http.Request) bool {
 	return closest.quality > 0
 }
 
-// NotAcceptable is the refusal of a client that accepts no JSON.
+// NotAcceptable is the refusal of a client that accepts neither JSON nor XML.
 func NotAcceptable() error {
 	return Refused(http.StatusNotAcceptable, events.Unsupported, "rest.Negotiate",
-		"this server answers in JSON of FHIR 4.0: accept application/fhir+json, or give _format=json")
+		"this server answers in JSON and XML of FHIR 4.0: accept application/fhir+json or application/fhir+xml, or give "+
+			"_format=json or _format=xml")
+}
+
+// Unshown makes the refusal of what XML cannot hold, with status 406, of an error of kind Unsupported that tells of
+// it. Other errors stay as they are.
+func Unshown(err error) error {
+	of := (*events.Error)(nil)
+	if events.KindOf(err) != events.Unsupported || !errors.As(err, &of) {
+		return err
+	}
+	return &Refusal{Err: of, Status: http.StatusNotAcceptable}
 }
 
 // FormatOf reads a value of _format: a media type or a short name; the content type is empty when it names nothing
 // that is offered. A plus sign that the client did not escape has become a space.
 func FormatOf(format string) (contentType string) {
 	format = strings.ToLower(strings.TrimSpace(format))
-	if format == "json" {
+	switch format {
+	case "json":
 		return ContentType
+	case "xml":
+		return contentTypeXML
 	}
-	one, ok := rangeOf(strings.Replace(format, "fhir json", "fhir+json", 1))
+	one, ok := rangeOf(strings.Replace(format, " ", "+", 1))
 	if !ok || one.quality == 0 {
 		return ""
 	}
@@ -125,17 +158,20 @@ func FormatOf(format string) (contentType string) {
 	return ""
 }
 
-// jsonForm is a content type of answers with the media types that ask for it by name.
-type jsonForm struct {
+// offeredForm is a content type of answers with the media types that ask for it by name.
+type offeredForm struct {
 	contentType string
 	names       []string
 }
 
 // offers are the content types of answers, the best first.
-var offers = []jsonForm{
+var offers = []offeredForm{
 	{ContentType, []string{"application/fhir+json", "application/json+fhir"}},
 	{contentTypeJSON, []string{"application/json"}},
 	{contentTypeText, []string{"text/json"}},
+	{contentTypeXML, []string{"application/fhir+xml", "application/xml+fhir"}},
+	{contentTypePlainXML, []string{"application/xml"}},
+	{contentTypeTextXML, []string{"text/xml"}},
 }
 
 // accepted reads an Accept header (RFC 9110, 12.5.1) and takes the offer of the highest quality. Of each offer the

@@ -34,6 +34,14 @@ func Of(content []byte) Form {
 	return Other
 }
 
+// Asked is the form of an answer that is to be XML, or else JSON.
+func Asked(xml bool) Form {
+	if xml {
+		return InXML
+	}
+	return InJSON
+}
+
 // JSON returns the JSON document that a content of any form is read as: the content itself when that is its form, else
 // new bytes. What is in none of the forms comes back as it is, for the parser to refuse.
 //
