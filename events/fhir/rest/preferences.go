@@ -174,6 +174,9 @@ var offers = []offeredForm{
 	{contentTypeTextXML, []string{"text/xml"}},
 }
 
+// plainXML is how many offers, the last ones, are XML by names that are not FHIR's.
+const plainXML = 2
+
 // accepted reads an Accept header (RFC 9110, 12.5.1) and takes the offer of the highest quality. Of each offer the
 // element that names it most closely tells the quality: what one refuses with q=0 is not given to a wildcard of
 // another. Of equals the one that is named first is taken.
@@ -187,6 +190,19 @@ func accepted(accept string) (contentType string) {
 			ranges = append(ranges, one)
 		}
 	}
+	if contentType = best(ranges, offers[:len(offers)-plainXML]); contentType == "" || !namesHTML(ranges) {
+		contentType = best(ranges, offers)
+	}
+	return contentType
+}
+
+// namesHTML tells whether the ranges are those of a browser. Browsers name application/xml by habit, for pages.
+func namesHTML(ranges []mediaRange) bool {
+	return slices.ContainsFunc(ranges, func(one mediaRange) bool { return slices.Contains(htmlNames, one.media) })
+}
+
+// best takes the offer of the highest quality; "": there is none.
+func best(ranges []mediaRange, offers []offeredForm) (contentType string) {
 	best, first := 0.0, 0
 	for _, offer := range offers {
 		closest, at := mediaRange{}, -1
