@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"binnacle/events"
+	"binnacle/events/fhir"
 	"binnacle/events/fhir/rest"
 	"binnacle/projections"
 	"binnacle/projections/fhir/form"

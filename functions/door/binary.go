@@ -101,7 +101,7 @@ func (d *door) rawHead(r *http.Request, contentType string) ([]byte, error) {
 		return nil, fail(err)
 	}
 	var change events.Change
-	if err := d.linker(nil).link(&change, resource.Node, ""); err != nil {
+	if err := d.linker(nil).link(&change, resource.Node, nil, ""); err != nil {
 		return nil, fail(err)
 	}
 	if len(change.Links) > 0 {

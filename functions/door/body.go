@@ -31,6 +31,8 @@ func (d *door) body(r *http.Request) (data []byte, release func(), err error) {
 		if data, err = inXML(data); err == nil { // it is mapped to JSON, which takes as much again
 			err = held.grow(r.Context(), min(2*int64(len(data)), max(int64(len(data)), d.Limits.BodyBytes)))
 		}
+	case form.Of(data) == form.Raw:
+		err = invalid("1:1: the body begins with a control character; send the resource as JSON or XML")
 	case form.Of(data) == form.InXML:
 		err = invalid("1:1: the body is XML, and its Content-Type says that it is JSON; send it as application/fhir+xml")
 	}
