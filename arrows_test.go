@@ -270,9 +270,9 @@ func TestThirdPartyClientsShowInOneRoom(t *testing.T) {
 }
 
 // speakers are the rooms of the three lower floors that may speak HTTP.
-var speakers = []string{"events/fhir/rest", "functions/door"}
+var speakers = []string{"events/fhir/rest", "functions/door", "functions/jobs"}
 
-func TestBelowTheOuterDoorTwoRoomsSpeakHTTP(t *testing.T) {
+func TestBelowTheOuterDoorThreeRoomsSpeakHTTP(t *testing.T) {
 	goFiles(t, func(folder, file string, parsed *ast.File) {
 		if !slices.Contains([]string{"events", "projections", "functions"}, room(folder)) ||
 			slices.Contains(speakers, folder) ||
@@ -363,7 +363,7 @@ func TestPackagesFilesAndCommentsCanBeRead(t *testing.T) {
 
 // speakFHIR are the rooms of functions and projections that know what is in a content of FHIR. The others ask its
 // dialect.
-var speakFHIR = []string{"functions/door", "functions/functionstest", "projections/fhir", "projections/catalog"}
+var speakFHIR = []string{"functions/door", "functions/jobs", "functions/functionstest", "projections/fhir", "projections/catalog"}
 
 func TestWhatContentsMeanIsAskedOfADialect(t *testing.T) {
 	seen := 0

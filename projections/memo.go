@@ -27,9 +27,8 @@ const MaxMemo = 4 << 20
 // shared by all nodes that share the index. Times are those of the store's clock, so nodes whose clocks differ agree on
 // when a memo ends.
 //
-// A crash of the store's machine may take back the latest changes, as it may those of the index, but none that a Durable
-// memo was kept after. Methods are safe for
-// concurrent use and across processes. Errors are *events.Error.
+// A crash of the store's machine may take back the latest changes, as it may those of the index, but none that a
+// Durable memo was kept after. Methods are safe for concurrent use and across processes. Errors are *events.Error.
 type Memos interface {
 	// Memo returns one. Kind NotFound: there is none, or it has ended.
 	Memo(ctx context.Context, name MemoName) (Memo, error)

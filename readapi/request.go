@@ -191,8 +191,16 @@ func (s *Server) offered(row rest.Row) func(c *request, ask *rest.Ask) error {
 		if row.Instead != "" || hasEmpty(c.Params) || !s.root.Table.Fits(&row, ask.Place) {
 			return s.found(c, ask)
 		}
-		return row.Serve(c.Writer, c.Request, ask)
+		return s.serveRow(c, ask, &row)
 	}
+}
+
+// serveRow answers a request by its row: at once, or later when the client prefers that and the answer may be long.
+func (s *Server) serveRow(c *request, ask *rest.Ask, row *rest.Row) error {
+	if ask.Prefer.Async && row.Long && s.later != nil {
+		return s.later(c.Writer, c.Request, ask, row)
+	}
+	return row.Serve(c.Writer, c.Request, ask)
 }
 
 // hasEmpty tells of a path with slashes that follow each other: Gin takes the nothing between them for a parameter.
@@ -217,7 +225,7 @@ func (s *Server) found(c *request, ask *rest.Ask) error {
 		return err
 	}
 	ask.Place = at
-	return row.Serve(c.Writer, c.Request, ask)
+	return s.serveRow(c, ask, row)
 }
 
 // unknown is the interaction of what the table does not have.

@@ -35,6 +35,9 @@ type Config struct {
 
 	Writes []rest.Row // what the writing door offers; none: this node does not write
 
+	// answers later what a client prefers to fetch later, of rows that are Long; nil: every answer comes at once
+	Later func(w http.ResponseWriter, r *http.Request, ask *rest.Ask, row *rest.Row) error
+
 	Reader projections.Reader // nil: this node does not read
 	Blobs  projections.Blobs
 	Memos  projections.Memos
@@ -58,6 +61,7 @@ type Config struct {
 	DefaultCount int           // entries on a page when _count is not given; 0: 50
 	MaxCount     int           // entries on a page at the most; 0: 1,000
 	SearchTime   time.Duration // time limit of one search; 0: 10 s
+	LaterTime    time.Duration // of one that nobody holds a connection for; 0: 10 min
 	PositionWait time.Duration // how long a read waits for a position that it must have reached; 0: 5 s
 }
 
@@ -68,6 +72,7 @@ type Server struct {
 	proxies proxies
 	origins *origins // nil: there are none
 	access  bool
+	later   func(w http.ResponseWriter, r *http.Request, ask *rest.Ask, row *rest.Row) error
 	tenants tenants
 	root    *fhir.Door // of the tenant of requests that name none
 	catalog *catalog.Catalog
@@ -91,7 +96,7 @@ func New(config Config) (*Server, error) {
 	if config.Registry == nil || config.Logger == nil {
 		return nil, events.Errorf(events.Invalid, "readapi.New", "the server needs a metrics registry and a logger")
 	}
-	s := &Server{base: base, interactions: map[string]*interaction{}, access: config.AccessLog, catalog: config.Catalog,
+	s := &Server{base: base, interactions: map[string]*interaction{}, access: config.AccessLog, later: config.Later, catalog: config.Catalog,
 		log: config.Logger, health: newHealth(config)}
 	var err error
 	if s.tenants, err = newTenants(config.Tenant, config.Tenants); err != nil {
@@ -110,7 +115,7 @@ func New(config Config) (*Server, error) {
 			"/"), Writes: config.Writes, Log: config.Log, Dangling: config.Dangling, Lenient: config.Lenient,
 		Version: config.Version, Logger: config.Logger,
 		Limits: fhir.Limits{MaxValues: config.MaxValues, DefaultCount: config.DefaultCount, MaxCount: config.MaxCount,
-			SearchTime: config.SearchTime, PositionWait: config.PositionWait},
+			SearchTime: config.SearchTime, LaterTime: config.LaterTime, PositionWait: config.PositionWait},
 	})
 	if err != nil {
 		return nil, err

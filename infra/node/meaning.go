@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"binnacle/events"
+	"binnacle/events/fhir/rest"
 	"binnacle/functions"
 	"binnacle/functions/door"
 	"binnacle/functions/project"
@@ -28,6 +29,7 @@ type meaning struct {
 	project    *project.Projector // nil on a node that does not project
 	whole      *wholeIndex        // what the doors read
 	handler    http.Handler
+	table      *rest.Table // of what the node offers
 }
 
 // firstMeaning makes the meaning that the node starts with. Definitions that the index has no copy of yet are kept.
@@ -107,7 +109,7 @@ func (n *Node) newDoors(m *meaning, index projections.Index, heal *functions.Hea
 	config := readapi.Config{
 		Base: n.config.Base, PublicURL: n.config.PublicURL, TrustedProxies: n.config.Proxies, CORSOrigins: n.config.Origins, AccessLog: n.config.AccessLog, Tenant: parts.DefaultTenant, Tenants: n.config.Tenants, Partitions: n.Partitions, Log: n.logID,
 		Catalog: known, Health: n.healthParts(), Lost: n.lost, Stopping: n.Stopping.Done(), Registry: n.registry, Logger: n.Logger, Version: terminal.Version(), Lenient: limits.Handling == "lenient", MaxValues: limits.MaxValues, Dangling: limits.References == dangling,
-		DefaultCount: limits.DefaultCount, MaxCount: limits.MaxCount, SearchTime: limits.SearchTimeout, PositionWait: limits.PositionWait,
+		DefaultCount: limits.DefaultCount, MaxCount: limits.MaxCount, SearchTime: limits.SearchTimeout, Later: n.jobs.Begin, LaterTime: limits.SearchTimeLater(), PositionWait: limits.PositionWait,
 	}
 	if n.has(roleRead) {
 		config.Reader, config.Blobs, config.Memos, config.Heal = m.whole, n.Blobs, n.Memos, heal.Handle
@@ -128,6 +130,7 @@ func (n *Node) newDoors(m *meaning, index projections.Index, heal *functions.Hea
 		})
 		config.Writes = front.Rows()
 	}
+	config.Writes = append(config.Writes, n.jobs.Rows()...)
 	server, err := readapi.New(config)
 	if err != nil {
 		return nil, err
@@ -135,6 +138,7 @@ func (n *Node) newDoors(m *meaning, index projections.Index, heal *functions.Hea
 	if front != nil {
 		front.Within(server.Table(), server.Reads)
 	}
+	m.table = server.Table()
 	return server, nil
 }
 

@@ -19,6 +19,7 @@ import (
 
 	"binnacle/events"
 	"binnacle/functions"
+	"binnacle/functions/jobs"
 	"binnacle/functions/write"
 	"binnacle/infra/parts"
 	"binnacle/projections"
@@ -63,6 +64,7 @@ type Node struct {
 	logID     string             // of the log; "": it has none
 	watch     *generationWatch
 	lag       *lagWatch
+	jobs      *jobs.Jobs         // requests that are answered later
 	left      prometheus.Counter // clients that did not wait for the answers to their writes
 	Stopping  context.Context    //nolint:containedctx // a signal, not a call's context: it ends when the node begins to stop: it isn't ready any more
 	BeginStop context.CancelFunc
@@ -95,6 +97,7 @@ func New(ctx context.Context, p *parts.Parts, config Settings) (*Node, error) {
 			return nil, err
 		}
 	}
+	n.newJobs()
 	return n, n.firstMeaning(ctx)
 }
 
@@ -184,6 +187,10 @@ func (n *Node) Run(ctx context.Context) error {
 	})
 	group.Go(func() error {
 		n.lag.run(ctx)
+		return nil
+	})
+	group.Go(func() error {
+		n.jobs.Run(ctx)
 		return nil
 	})
 	group.Go(func() error {

@@ -88,6 +88,8 @@ type Limits struct {
 	DeleteAll         bool          `help:"DELETE of a type without criteria deletes all resources of the type, within --conditional-delete-limit. It needs --conditional-delete multiple." env:"BINNACLE_DELETE_ALL"`
 	Cascade           int           `help:"Further resources that may go with one delete because they refer to what goes, at most 100000, when the client asks for that by _cascade=delete or X-Cascade: delete; all go in one event, or none. 0: such deletes are refused." default:"0" env:"BINNACLE_CASCADE"`
 	References        string        `help:"What becomes of a literal reference to a resource that is not there, and of the deletion of one that is referred to: ${enum}. Enforced refuses the write with 409, unless the request has Binnacle-Allow-Dangling: true; dangling takes it." enum:"enforced,dangling" default:"enforced" env:"BINNACLE_REFERENCES"`
+
+	Async Async `embed:"" prefix:"async-"`
 }
 
 // Multiple is the value of --conditional-delete that lets one delete take several resources.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/http"
 	"time"
+
+	"binnacle/events"
 )
 
 // Entry is a read that stands in a bundle.
@@ -37,6 +39,10 @@ func (t *Table) ask(entry *Entry) (*Row, *Ask, error) {
 		if format, _, _ := Param(entry.Query, "_format"); format != "" && FormatOf(format) == "" {
 			return row, nil, NotAcceptable()
 		}
+	}
+	if row.Read == nil {
+		return row, nil, Refused(http.StatusMethodNotAllowed, events.Unsupported, "rest.Table",
+			"%.200q can't be asked for in a bundle; send it as a request of its own", entry.Path)
 	}
 	entry.Place = at
 	return row, &entry.Ask, nil
