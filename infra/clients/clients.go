@@ -46,6 +46,7 @@ type program struct {
 	name   string
 	with   string // its language
 	tenant string // its ledger on the node; "": the one at the root
+	apart  bool   // its answers are not held against R4: they hold what HL7 wrote
 	// command runs it on the files that were made of its language's folder, for the FHIR root of a node.
 	command func(at place, base string) *exec.Cmd
 }
@@ -61,6 +62,9 @@ func programs() []program {
 	}
 	return []program{
 		{name: "hapi", with: "java", command: func(at place, base string) *exec.Cmd { return at.java("HapiClient", base) }},
+		{name: "hapi-examples", with: "java", tenant: "hapi-examples", apart: true, command: func(at place, base string) *exec.Cmd {
+			return at.java("Examples", base, filepath.Join(at.sources, "examples"))
+		}},
 		{name: "fhir-kit-client", with: "node", tenant: "fhir-kit-client", command: script("fhirkit.mjs")},
 		{name: "fhirclient-js", with: "node", tenant: "fhirclient-js", command: script("fhirclient.mjs")},
 		{name: "fhirpy", with: "python", tenant: "fhirpy", command: script("fhirpy_client.py")},
@@ -136,10 +140,14 @@ func (r *Runner) variant(ctx context.Context, v variant, binary, folder string, 
 	}
 	var all errgroup.Group
 	for _, p := range chosen {
-		base := answers.root + "/fhir"
-		if p.tenant != "" {
-			base = answers.root + "/t/" + p.tenant + "/fhir"
+		base := answers.root
+		if p.apart {
+			base = server.root
 		}
+		if p.tenant != "" {
+			base += "/t/" + p.tenant
+		}
+		base += "/fhir"
 		all.Go(func() error { return r.runOne(ctx, v.name+" "+p.name, p.command(places[p.with], base)) })
 	}
 	err = all.Wait()

@@ -69,7 +69,8 @@ func (v variant) start(ctx context.Context, binary, folder string) (*node, error
 	env := append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "BINNACLE_VARIANT=" + v.name,
 		"BINNACLE_DATA=" + filepath.Join(folder, "data")}, v.env...)
 	n := &node{root: "http://" + address, told: &tail{}, ended: make(chan struct{}), drop: func() error { return nil }}
-	n.command = exec.Command(binary, "serve", "--listen", address, "--tenants", "*")
+	n.command = exec.Command(binary, "serve", "--listen", address, "--tenants", "*",
+		"--conditional-delete", "multiple", "--cascade", "1000")
 	n.command.Env, n.command.Stdout, n.command.Stderr = env, n.told, n.told
 	wait, err := start(context.WithoutCancel(ctx), n.command)
 	if err != nil {

@@ -1,0 +1,111 @@
+import ca.uhn.fhir.context.FhirContext;
+import ca.uhn.fhir.parser.IParser;
+import ca.uhn.fhir.parser.StrictErrorHandler;
+import ca.uhn.fhir.rest.api.EncodingEnum;
+import ca.uhn.fhir.rest.client.api.IGenericClient;
+import ca.uhn.fhir.rest.client.interceptor.AdditionalRequestHeadersInterceptor;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Stream;
+import org.hl7.fhir.r4.model.Resource;
+
+/**
+ * HL7's examples of R4, written in JSON and in XML, and read back in both. What comes must be what went, as HAPI reads it:
+ * element by element, with the digits of decimals, apart from what a server says itself (id, version, time).
+ */
+final class Examples {
+  /** Examples that no server may take, and why. */
+  private static final Map<String, String> REFUSED = Map.of();
+
+  private final FhirContext context = FhirContext.forR4();
+  private final Map<EncodingEnum, IGenericClient> clients;
+
+  private Examples(String base) {
+    context.setParserErrorHandler(new StrictErrorHandler());
+    context.getRestfulClientFactory().setSocketTimeout(60_000);
+    clients = Map.of(EncodingEnum.JSON, client(base, EncodingEnum.JSON), EncodingEnum.XML, client(base, EncodingEnum.XML));
+  }
+
+  private IGenericClient client(String base, EncodingEnum encoding) {
+    IGenericClient client = context.newRestfulGenericClient(base);
+    client.setEncoding(encoding);
+    // The examples refer to each other, and to much that is no example.
+    AdditionalRequestHeadersInterceptor dangling = new AdditionalRequestHeadersInterceptor();
+    dangling.addHeaderValue("Binnacle-Allow-Dangling", "true");
+    client.registerInterceptor(dangling);
+    return client;
+  }
+
+  public static void main(String[] args) throws Exception {
+    Examples examples = new Examples(args[0]);
+    Tap tap = new Tap();
+    List<Path> files;
+    try (Stream<Path> found = Files.list(Path.of(args[1]))) {
+      files = found.sorted().toList();
+    }
+    for (Path file : files) {
+      String name = file.getFileName().toString();
+      if (REFUSED.containsKey(name)) {
+        continue;
+      }
+      EncodingEnum form = name.endsWith(".xml") ? EncodingEnum.XML : EncodingEnum.JSON;
+      for (EncodingEnum written : EncodingEnum.values()) {
+        if (written == EncodingEnum.JSON || written == EncodingEnum.XML) {
+          tap.check(name + " written as " + written.name() + " is read back as it was", () -> examples.check(
+              Files.readString(file), form, written));
+        }
+      }
+    }
+    tap.end();
+  }
+
+  private void check(String text, EncodingEnum form, EncodingEnum written) {
+    Resource example = (Resource) parser(form).parseResource(text);
+    String id = example.getIdElement().getIdPart() + "-" + written.name().toLowerCase();
+    id = id.length() > 64 ? id.substring(id.length() - 64) : id;
+    Resource asked = example.copy();
+    asked.setId(id);
+    clients.get(written).update().resource(asked).execute();
+    for (Map.Entry<EncodingEnum, IGenericClient> reader : clients.entrySet()) {
+      Resource read = (Resource) reader.getValue().read().resource(example.fhirType()).withId(id).execute();
+      String want = plain(example);
+      String got = plain(read);
+      if (!got.equals(want)) {
+        throw new AssertionError("read as " + reader.getKey() + " it differs" + difference(got, want));
+      }
+    }
+  }
+
+  private IParser parser(EncodingEnum form) {
+    return form.newParser(context);
+  }
+
+  /** A resource as a text, without what a server says itself. */
+  private String plain(Resource resource) {
+    Resource copy = resource.copy();
+    copy.setId((String) null);
+    if (copy.hasMeta()) {
+      copy.getMeta().setVersionId(null).setLastUpdated(null);
+      if (copy.getMeta().isEmpty()) {
+        copy.setMeta(null);
+      }
+    }
+    return parser(EncodingEnum.JSON).setPrettyPrint(true).encodeResourceToString(copy);
+  }
+
+  /** The first lines that differ. */
+  private static String difference(String got, String want) {
+    List<String> is = got.lines().toList();
+    List<String> was = want.lines().toList();
+    for (int i = 0; i < Math.max(is.size(), was.size()); i++) {
+      String one = i < is.size() ? is.get(i) : "(end)";
+      String other = i < was.size() ? was.get(i) : "(end)";
+      if (!one.equals(other)) {
+        return " at line " + (i + 1) + ":\n got " + one + "\nwant " + other;
+      }
+    }
+    return "";
+  }
+}
