@@ -119,10 +119,10 @@ func arrayIndex(token string) (int, *events.Error) {
 		return 0, impossible("%.60q is no index of an array: it is a number from 0 on, without zeros before it, or - "+
 			"behind the last item of an array to which something is added", token)
 	}
-	at, err := strconv.Atoi(token)
-	if err != nil {
+	if len(token) > len("1000000000") {
 		return maxOpen, nil // more than any array has
 	}
+	at, _ := strconv.Atoi(token) // digits alone
 	return at, nil
 }
 

@@ -106,7 +106,7 @@ func (t *tree) find(c *container, key string) (int, *events.Error) {
 	return at, t.costs(seen + 1)
 }
 
-// insert puts a value before the item at a place, or at the end. White space becomes like that of its neighbours.
+// insert puts a value before the item at a place, or at the end. White space becomes like that beside it.
 func (t *tree) insert(c *container, at int, key string, v value) *events.Error {
 	next := item{key: key, value: v}
 	lead, colon := c.style(at)
