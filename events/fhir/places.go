@@ -87,6 +87,18 @@ func References(n Node, shapes Shapes) iter.Seq[Place] {
 	}
 }
 
+// ReferencesIn goes through the places in a value of a shape, as [References] does in a resource. nil is the shape of
+// what is not known.
+func ReferencesIn(n Node, of *Shape, shapes Shapes) iter.Seq[Place] {
+	if of == nil {
+		of = unknownShape
+	}
+	return func(yield func(Place) bool) {
+		w := placeWalk{shapes: shapes, yield: yield}
+		w.walk(n, of)
+	}
+}
+
 // placeWalk is one pass over a resource.
 type placeWalk struct {
 	shapes Shapes
@@ -139,6 +151,14 @@ func (w *placeWalk) walk(n Node, s *Shape) bool {
 		}
 	}
 	return true
+}
+
+// At is the shape of what stands under a key; nil is that of what is not known.
+func (s *Shape) At(key string) *Shape {
+	if s == nil {
+		s = unknownShape
+	}
+	return s.member(key)
 }
 
 // member returns the shape of a member.

@@ -22,6 +22,11 @@ func (d *door) body(r *http.Request) (data []byte, release func(), err error) {
 	if err != nil {
 		return nil, func() {}, err
 	}
+	return d.document(r, xml)
+}
+
+// document is body for a document that comes as XML, or as JSON.
+func (d *door) document(r *http.Request, xml bool) (data []byte, release func(), err error) {
 	data, held, err := d.receive(nil, r)
 	switch {
 	case err != nil:

@@ -122,6 +122,8 @@ func (d *door) readWrite(p *part) error {
 		c.Operation = events.Update
 	case remove, removeConditional:
 		c.Operation = events.Delete
+	case patches, patchConditional:
+		c.Operation = events.Patch
 	default:
 		return p.at(invalid("%s %.200s is no interaction that is offered in a bundle", p.Request.Method, p.url),
 			"request.url")
@@ -169,7 +171,7 @@ func (d *door) readWrite(p *part) error {
 		return p.at(invalid("the entry has no resource"), "")
 	}
 	resource, err := fhir.ResourceOf(p.Resource)
-	if err == nil {
+	if err == nil && c.Operation != events.Patch {
 		err = checkIdentity(c, resource, d.NewID)
 	}
 	if err != nil {
@@ -191,6 +193,10 @@ func (d *door) contents(ctx context.Context, l *linker, parts []*part) error {
 		if p.answer.err != nil || p.reads() || p.change.Operation == events.Delete {
 			return nil //nolint:nilerr // its answer tells
 		}
+		if p.change.Operation == events.Patch {
+			p.answer.err = d.patchEntry(l, p)
+			return nil
+		}
 		err := d.check(p.Resource)
 		if err == nil {
 			err = l.link(&p.change, p.Resource, d.source, p.FullURL)
@@ -202,8 +208,18 @@ func (d *door) contents(ctx context.Context, l *linker, parts []*part) error {
 	})
 }
 
-// order is the order in which a transaction is processed (FHIR R4, http.html#trules): DELETE, POST, PUT. Reads come
-// last, after the event.
+// rank is the turn of an operation in a bundle (FHIR R4, http.html#trules): DELETE, POST, PUT and PATCH.
+func rank(o events.Operation) int {
+	switch o {
+	case events.Delete:
+		return 0
+	case events.Create:
+		return 1
+	}
+	return 2
+}
+
+// order is the order in which a transaction is processed; see rank. Reads come last, after the event.
 func order(parts []*part) []*part {
 	writes := make([]*part, 0, len(parts))
 	for _, p := range parts {
@@ -211,8 +227,7 @@ func order(parts []*part) []*part {
 			writes = append(writes, p)
 		}
 	}
-	rank := map[events.Operation]int{events.Delete: 0, events.Create: 1, events.Update: 2}
-	slices.SortStableFunc(writes, func(a, b *part) int { return rank[a.change.Operation] - rank[b.change.Operation] })
+	slices.SortStableFunc(writes, func(a, b *part) int { return rank(a.change.Operation) - rank(b.change.Operation) })
 	for n, p := range writes {
 		p.place = n
 	}
@@ -245,18 +260,17 @@ func targets(writes []*part) (map[string]target, error) {
 	return full, nil
 }
 
-// turns puts the writes of a batch into the order that bundles have: first what deletes, then what creates, then what
-// updates (FHIR R4, http.html#trules). Those of one turn are made at once, but for those of one resource, which
+// turns puts the writes of a batch into the order that bundles have; see rank. Those of one turn are made at once, but for those of one resource, which
 // follow each other as they stand in the bundle.
 func turns(parts []*part) (turns [][][]*part) {
-	var of events.Operation
+	of := -1
 	chains := map[string]int{}
 	for _, p := range order(parts) {
 		if p.answer.err != nil {
 			continue
 		}
-		if len(turns) == 0 || p.change.Operation != of {
-			turns, of = append(turns, nil), p.change.Operation
+		if turn := rank(p.change.Operation); turn != of {
+			turns, of = append(turns, nil), turn
 			clear(chains)
 		}
 		turn := &turns[len(turns)-1]

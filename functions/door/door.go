@@ -125,6 +125,8 @@ const (
 	updateConditional = "update-conditional"
 	remove            = "delete"
 	removeConditional = "delete-conditional"
+	patches           = "patch"
+	patchConditional  = "patch-conditional"
 )
 
 // Rows are the lines that the door has in the table of what the node offers.
@@ -136,6 +138,9 @@ func (d *Door) Rows() []rest.Row {
 			Serve: d.served((*door).update)},
 		{Name: remove, Codes: []string{"delete"}, Method: http.MethodDelete, Path: "/:type/:id", Long: true,
 			Serve: d.served((*door).delete)},
+		{Name: patches, Codes: []string{"patch"}, Method: http.MethodPatch, Path: "/:type/:id", Long: true,
+			Serve: d.served((*door).patch)},
+		{Name: patchConditional, Method: http.MethodPatch, Path: "/:type", Long: true, Serve: d.served((*door).patch)},
 		{Name: updateConditional, Method: http.MethodPut, Path: "/:type", Long: true, Serve: d.served((*door).update)},
 		{Name: removeConditional, Method: http.MethodDelete, Path: "/:type", Long: true,
 			Many: d.Deletes.Many > 0, Serve: d.served((*door).delete)},

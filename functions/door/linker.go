@@ -1,6 +1,7 @@
 package door
 
 import (
+	"iter"
 	"slices"
 	"strings"
 
@@ -38,9 +39,16 @@ func (l *linker) link(change *events.Change, node fhir.Node, source *form.Source
 	if err != nil {
 		return err
 	}
+	return l.resolve(change, node, source, fhir.References(node, l.door.Catalog.Shape), contained.Check, fullURL)
+}
+
+// resolve makes the document at node the content of a change, with what stands in its places resolved. contained checks
+// a reference to what the document contains.
+func (l *linker) resolve(change *events.Change, node fhir.Node, source *form.Source, places iter.Seq[fhir.Place],
+	contained func(place fhir.Place, fragment string) error, fullURL string) error {
 	var edits []fhir.Edit // at their places in the document, as the links are until all are known
 	var failure error
-	for place := range fhir.References(node, l.door.Catalog.Shape) {
+	for place := range places {
 		// Only the first n bytes of a name are replaced: a version or a fragment behind them stays.
 		replace := func(n int, text string) {
 			edits = append(edits, fhir.Edit{Start: place.Start, End: place.Head(n), New: text})
@@ -76,7 +84,7 @@ func (l *linker) link(change *events.Change, node fhir.Node, source *form.Source
 		switch {
 		// a matter of the document alone, so also where references may lead nowhere
 		case ref.Kind == fhir.ContainedReference:
-			failure = contained.Check(place, ref.Fragment)
+			failure = contained(place, ref.Fragment)
 		case ref.Kind == fhir.RelativeReference && !l.lax && !l.door.Catalog.Known(ref.Type):
 			failure = invalid("the reference %.200q leads to nothing: %.64s is not a resource type of FHIR R4 that "+
 				"has an endpoint", place.Value, ref.Type).At(place.Node.Path())

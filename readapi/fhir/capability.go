@@ -36,6 +36,7 @@ type capabilityStatement struct {
 	Implementation implementation `json:"implementation"`
 	FHIRVersion    string         `json:"fhirVersion"`
 	Format         []string       `json:"format"`
+	PatchFormat    []string       `json:"patchFormat,omitempty"`
 	Rest           []restMode     `json:"rest"`
 }
 
@@ -101,6 +102,9 @@ func newCapability(config Config, table *rest.Table) (*capability, error) {
 		Implementation: implementation{Description: "Binnacle, a log-first FHIR R4 server", URL: config.PublicURL},
 		Format:         []string{"application/fhir+json", "application/json", "json"},
 		Rest:           []restMode{restOf(config, table)},
+	}
+	if table.Has("patch") {
+		statement.PatchFormat = rest.PatchTypes
 	}
 	undated, err := json.Marshal(statement)
 	if err != nil {
