@@ -260,8 +260,8 @@ func targets(writes []*part) (map[string]target, error) {
 	return full, nil
 }
 
-// turns puts the writes of a batch into the order that bundles have; see rank. Those of one turn are made at once, but for those of one resource, which
-// follow each other as they stand in the bundle.
+// turns puts the writes of a batch into the order that bundles have; see rank. Those of one turn are made at once, but
+// for those of one resource, which follow each other as they stand in the bundle.
 func turns(parts []*part) (turns [][][]*part) {
 	of := -1
 	chains := map[string]int{}

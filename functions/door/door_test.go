@@ -190,7 +190,7 @@ func TestTheDoorRefusesWithAPointedOutcome(t *testing.T) {
 		{"a dangling reference", "POST", "/Observation",
 			`{"resourceType":"Observation","status":"final","code":{},"subject":{"reference":"Patient/nobody"}}`, nil,
 			409, "conflict", "Patient/nobody", "Observation.subject.reference"},
-		{"PATCH", "PATCH", "/Patient/p", "[]", nil, 405, "not-supported", "PATCH", ""},
+		{"PATCH", "PATCH", "/Patient/p", "[]", nil, 400, "invalid", "FHIRPath Patch", ""},
 		{"DELETE of everything", "DELETE", "/", "", nil, 405, "not-supported", "DELETE", ""},
 		{"POST to an instance", "POST", "/Patient/p", functionstest.Patient("p", "1"), nil, 405, "not-supported",
 			"POST", ""},
