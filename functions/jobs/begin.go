@@ -7,6 +7,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"slices"
 	"strings"
 
 	"binnacle/events"
@@ -15,10 +16,10 @@ import (
 	"binnacle/projections"
 )
 
-// headers are those of a request that decide what is done. Who sent it is not among them.
+// headers are those of a request that decide what is done, beside what its row names. Who sent it is not among them.
 var headers = []string{"Content-Type", "Content-Encoding", "If-Match", "If-None-Match", "If-None-Exist",
-	"If-Modified-Since", "Idempotency-Key", rest.HeaderAllowDangling, rest.HeaderMinPosition, "X-Provenance",
-	"X-Security-Context", "X-Request-Id"}
+	"If-Modified-Since", "Idempotency-Key", rest.HeaderAllowDangling, rest.HeaderMinPosition, rest.HeaderProvenance,
+	rest.HeaderSecurityContext, rest.HeaderCascade, "X-Request-Id"}
 
 // Begin makes a job of a request to a row that is Long, and answers with the address of the job. What is wrong by the
 // form of the request is answered as ever. Kind Transient with status 429: the tenant has too many jobs.
@@ -49,7 +50,7 @@ func (j *Jobs) Begin(w http.ResponseWriter, r *http.Request, ask *rest.Ask, row 
 	if err := body.close(); err != nil {
 		return err
 	}
-	if err := j.take(ctx, of, j.requestOf(r, ask, body)); err != nil {
+	if err := j.take(ctx, of, j.requestOf(r, ask, row, body)); err != nil {
 		return err
 	}
 	formed = true
@@ -149,12 +150,12 @@ func (f *refusal) send(w http.ResponseWriter) {
 }
 
 // requestOf is what is kept of a request.
-func (j *Jobs) requestOf(r *http.Request, ask *rest.Ask, body *chunks) request {
+func (j *Jobs) requestOf(r *http.Request, ask *rest.Ask, row *rest.Row, body *chunks) request {
 	kept := request{Method: r.Method, Path: strings.TrimPrefix(r.URL.Path, j.Base), Query: r.URL.RawQuery,
 		Header: http.Header{}, Host: r.Host, Root: ask.Root, Tenant: ask.Tenant, Prefer: ask.Prefer,
 		Unawaited: ask.Unawaited, Length: body.length, Body: body.revisions}
 	kept.Prefer.Async = false
-	for _, name := range headers {
+	for _, name := range append(slices.Clip(headers), row.About.Headers...) {
 		if lines := r.Header.Values(name); len(lines) > 0 {
 			kept.Header[http.CanonicalHeaderKey(name)] = lines
 		}

@@ -16,12 +16,29 @@ import (
 
 // find returns the job that a request names.
 func (j *Jobs) find(ctx context.Context, ask *rest.Ask) (*job, error) {
+	if err := strict(ask); err != nil {
+		return nil, err
+	}
 	found, err := j.load(ctx, name{cmp.Or(ask.Tenant, j.Tenant), ask.ID})
 	if events.KindOf(err) == events.NotFound {
 		return nil, events.Errorf(events.NotFound, op, "there is no such request here: its answer is kept for %s "+
 			"at the most, and not after it was deleted", j.Limits.Keep)
 	}
 	return found, err
+}
+
+// strict refuses parameters that are not known here, when the client wants that.
+func strict(ask *rest.Ask) error {
+	params, err := rest.Params(ask.Query)
+	if err != nil || ask.Prefer.Handling != rest.Strict {
+		return err
+	}
+	for param := range params {
+		if !rest.IsOfAnswer(param) {
+			return events.Errorf(events.Unsupported, op, "the parameter %.60q is not known here; leave it out", param)
+		}
+	}
+	return nil
 }
 
 // status answers GET and HEAD [base]/_async/id: how far a job is, or its answer.

@@ -31,18 +31,20 @@ type offer struct {
 
 	// what a request alone has and an entry can't have, which is why it is not made as one; "": nothing
 	onlyAlone string
-	inBundle  int // the status as an entry, where the request is nothing that bundles offer; 0: the same
+	later     string // a request before it that is answered later, at {later}
+	never     bool   // and whose answer never comes
+	inBundle  int    // the status as an entry, where the request is nothing that bundles offer; 0: the same
 }
 
 // offers are the cases. Whoever adds a row to the table adds its cases: the walk fails for a row that has none, and
 // for a status of [rest.About] that no case comes to. What every row refuses in the same way, the walk makes up of
 // the row's first case (see derived).
 func offers() []offer {
-	return slices.Concat(readOffers, searchOffers, writeOffers, bundleOffers)
+	return slices.Concat(readOffers, searchOffers, writeOffers, bundleOffers, laterOffers)
 }
 
 // ways are how a case is made.
-var ways = []string{"alone", "batch", "transaction"}
+var ways = []string{"alone", "batch", "transaction", "later"}
 
 // TestEachRowIsOfferedAloneInABatchAndInATransaction walks the table of what a node offers on both SQL drivers.
 func TestEachRowIsOfferedAloneInABatchAndInATransaction(t *testing.T) {
@@ -54,6 +56,7 @@ func TestEachRowIsOfferedAloneInABatchAndInATransaction(t *testing.T) {
 			// the first read compares the index with the log; nothing is under way yet that it could lack
 			w.ask(http.StatusNotFound, "GET", "/fhir/Patient/nobody", "")
 			rows := w.meaning.Load().handler.(*readapi.Server).Table().Rows()
+			w.rows = rows
 			cases := append(offers(), derived(rows, offers())...)
 			// many at once: on the distributed variant each write takes its time
 			t.Run("cases", func(t *testing.T) {
@@ -81,6 +84,7 @@ const offerBody = 1 << 20
 // offerWalk makes the cases on one node.
 type offerWalk struct {
 	*served
+	rows []rest.Row
 	seen map[string]bool // way, row and status that a case comes to
 }
 
@@ -115,7 +119,7 @@ type restRow = rest.Row
 // walk makes a case in one way. alone is the answer of the first one.
 func (w *offerWalk) walk(t *testing.T, c offer, alone *answered, id, way string) {
 	t.Helper()
-	if way != "alone" && c.onlyAlone != "" {
+	if (way == "batch" || way == "transaction") && c.onlyAlone != "" {
 		return
 	}
 	in := strings.NewReplacer("{id}", id, "{way}", way).Replace
@@ -127,6 +131,9 @@ func (w *offerWalk) walk(t *testing.T, c offer, alone *answered, id, way string)
 			t.Fatalf("%s: %s %s, which is given: got %d %.300s", way, method, url, got.status, got.body)
 		}
 	}
+	if c.later != "" {
+		in = strings.NewReplacer("{id}", id, "{way}", way, "{later}", w.begin(t, c, in)).Replace
+	}
 	method, url, _ := strings.Cut(in(c.ask), " ")
 	headers := make([]string, len(c.headers))
 	for n, header := range c.headers {
@@ -136,6 +143,8 @@ func (w *offerWalk) walk(t *testing.T, c offer, alone *answered, id, way string)
 	if way == "alone" {
 		*alone = w.send(t, method, url, in(c.body), headers...)
 		w.holdAlone(t, c, *alone, in)
+	} else if way == "later" {
+		w.holdLater(t, c, alone, method, url, in(c.body), headers, in)
 	} else {
 		if c.inBundle != 0 {
 			want = c.inBundle

@@ -35,16 +35,16 @@ type Row struct {
 
 // Form refuses what Serve would refuse by the form of a request: nothing that is stored can make it right. It reads the
 // body, and changes nothing. The refusal is an error, or is written, as Serve does it. The row is Long.
-func (r *Row) Form(w http.ResponseWriter, request *http.Request, ask *Ask) error {
+func (row *Row) Form(w http.ResponseWriter, request *http.Request, ask *Ask) error {
 	formal := *ask
 	formal.FormOnly = true
-	if r.Check == nil {
-		return r.Serve(w, request, &formal)
+	if row.Check == nil {
+		return row.Serve(w, request, &formal)
 	}
 	if err := formal.readHeaders(request.Header); err != nil {
 		return err
 	}
-	return r.Check(&formal)
+	return row.Check(&formal)
 }
 
 // Place is what a path names.
