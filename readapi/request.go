@@ -68,11 +68,30 @@ func (s *Server) isFHIR(path string) bool {
 // answer shows to browsers as a page what is answered to reads under the FHIR root; everybody else gets the answer
 // itself.
 func (s *Server) answer(w http.ResponseWriter, r *http.Request) {
-	if mayWantPage(r) && rest.PrefersHTML(r) && s.isFHIR(r.URL.Path) {
+	if mayWantPage(r) && rest.PrefersHTML(r) && s.isFHIR(r.URL.Path) && !s.showsBinary(r) {
 		s.serveView(w, r)
 		return
 	}
 	s.engine.ServeHTTP(w, r)
+}
+
+// readsBinary tells whether a request reads one Binary, which may be answered as bytes of any type.
+func (s *Server) readsBinary(r *http.Request) bool {
+	id, found := strings.CutPrefix(r.URL.Path, s.base+"/"+fhir.BinaryType+"/")
+	if !found || r.Method != http.MethodGet && r.Method != http.MethodHead {
+		return false
+	}
+	id, version, versioned := strings.Cut(id, "/_history/")
+	return !strings.Contains(id, "/") && !strings.HasPrefix(id, "_") && (!versioned || version != "")
+}
+
+// showsBinary tells whether a browser is to show what a Binary holds: its page is shown when it is asked for (_format).
+func (s *Server) showsBinary(r *http.Request) bool {
+	if !s.readsBinary(r) {
+		return false
+	}
+	format, _, _ := rest.Param(r.URL.RawQuery, "_format")
+	return format == ""
 }
 
 // mayWantPage tells of most requests at once that nobody wants a page: they name neither a format nor HTML.
@@ -170,9 +189,9 @@ func (s *Server) fhir(answer func(c *request, ask *rest.Ask) error) handler {
 		header := c.Writer.Header()
 		header["Vary"] = append(header["Vary"], "Accept")
 		if c.Request.Context().Value(asPage{}) != nil {
-			ask.ContentType = rest.ContentType
+			ask.ContentType, ask.Accepts = rest.ContentType, rest.AcceptsResource
 		}
-		if ask.ContentType == "" {
+		if ask.ContentType == "" && !s.readsBinary(c.Request) { // which has a type of its own
 			return rest.NotAcceptable()
 		}
 		header["Content-Type"] = []string{ask.ContentType}
@@ -267,14 +286,22 @@ func (s *Server) recovered(c *request, cause any) {
 type prettyWriter struct {
 	gin.ResponseWriter
 	indent *fhir.Indenter
+	asIs   bool // the body is that of a Binary
 }
 
 func (p *prettyWriter) WriteHeader(status int) {
-	p.Header().Del("Content-Length")
+	if p.asIs = p.Header().Get("Content-Disposition") != ""; !p.asIs {
+		p.Header().Del("Content-Length")
+	}
 	p.ResponseWriter.WriteHeader(status)
 }
 
-func (p *prettyWriter) Write(data []byte) (int, error) { return p.indent.Write(data) }
+func (p *prettyWriter) Write(data []byte) (int, error) {
+	if p.asIs {
+		return p.ResponseWriter.Write(data)
+	}
+	return p.indent.Write(data)
+}
 
 // clip shortens what a client has sent for a message.
 func clip(s string) string { return clipped(s, 64) }

@@ -20,6 +20,7 @@ import (
 	"binnacle/projections"
 	"binnacle/projections/blobs/memory"
 	"binnacle/projections/catalog"
+	"binnacle/projections/fhir/form"
 	"binnacle/projections/index/sqlite"
 	"binnacle/readapi"
 )
@@ -111,7 +112,7 @@ func (s *store) write(resourceType, id string, content []byte, posted bool) proj
 		Position: events.Position{Offset: s.state.Next}, Time: s.clock, Deleted: content == nil, Posted: posted}, Supersedes: before[0].Sid, Revives: before[0].Deleted, MainDate: projections.MinTime}
 	if content != nil {
 		row.Hash = sha256.Sum256(content)
-		document, err := documents.Parse(content)
+		document, err := documents.Parse(form.Terms(content))
 		if err != nil {
 			s.t.Fatal(err)
 		}

@@ -16,6 +16,7 @@ import (
 	"binnacle/events"
 	documents "binnacle/events/fhir"
 	"binnacle/events/fhir/rest"
+	"binnacle/readapi/fhir"
 )
 
 //go:embed view.html
@@ -159,6 +160,10 @@ func (s *Server) linksOf(root documents.Node, base string) (links []namedLink) {
 	if kind != "Bundle" || !root.Get("link").Exists() {
 		if s.catalog.Known(kind) && documents.IsID(id) && root.Get("meta").Get("versionId").Exists() {
 			links = append(links, namedLink{"history", base + "/" + kind + "/" + id + "/_history"})
+			if kind == fhir.BinaryType { // elsewhere a browser is shown what it holds
+				links = append(links, namedLink{"content", base + "/" + kind + "/" + id + "/_history/" +
+					url.PathEscape(root.Get("meta").Get("versionId").Text())})
+			}
 		}
 		return links
 	}
@@ -233,12 +238,13 @@ func (p *printer) address(key, text string) string {
 	if isBelow(text, p.base) {
 		return text
 	}
-	if key != "reference" && key != "location" {
+	if key != "reference" && key != "location" && key != "url" {
 		return ""
 	}
 	parts := strings.Split(text, "/")
 	versioned := len(parts) == 4 && parts[2] == "_history" && documents.IsID(parts[3])
-	if len(parts) != 2 && !versioned || !p.known(parts[0]) || !documents.IsID(parts[1]) {
+	if len(parts) != 2 && !versioned || !p.known(parts[0]) || !documents.IsID(parts[1]) ||
+		key == "url" && parts[0] != fhir.BinaryType { // of an attachment
 		return ""
 	}
 	return p.base + "/" + text

@@ -11,6 +11,7 @@ import (
 	"binnacle/events/fhir/rest"
 	"binnacle/projections"
 	"binnacle/projections/catalog"
+	"binnacle/projections/fhir/form"
 	"binnacle/readapi/fhir/pages"
 )
 
@@ -88,7 +89,8 @@ func (e *searchEntries) write(ctx context.Context, versions []projections.Versio
 		}
 		content, err := e.cut.Subset(subset, contents[i])
 		if err == nil {
-			e.buffer, err = documents.Stamp(e.buffer[:0], content, version.ID, version.Number, version.Time)
+			e.buffer, err = form.Stamp(e.buffer[:0], content, form.InJSON, version.ID, version.Number,
+				version.Time)
 		}
 		if err != nil {
 			pages.Abort(ctx, e.door.Logger, err, version)

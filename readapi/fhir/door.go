@@ -154,8 +154,9 @@ func (d *Door) rows() []rest.Row {
 	search := byForm(func(d *Door, ask *rest.Ask) (*search, error) { return d.searchForm(ask, ask.Query, false) })
 	return []rest.Row{
 		capabilities,
-		read("read", "/:type/:id", (*Door).Read, byForm((*Door).readForm), "read"),
-		read("vread", "/:type/:id/_history/:version", (*Door).VRead, byForm((*Door).versionForm), "vread"),
+		d.bytesToo((*Door).current, read("read", "/:type/:id", (*Door).Read, byForm((*Door).readForm), "read")),
+		d.bytesToo((*Door).numbered,
+			read("vread", "/:type/:id/_history/:version", (*Door).VRead, byForm((*Door).versionForm), "vread")),
 		read("history-instance", "/:type/:id/_history", (*Door).History, byForm((*Door).historyForm),
 			"history-instance"),
 		{Name: "history-type", Method: http.MethodGet, Path: "/:type/_history",

@@ -9,6 +9,7 @@ import (
 	documents "binnacle/events/fhir"
 	"binnacle/projections"
 	"binnacle/projections/catalog"
+	"binnacle/projections/fhir/form"
 )
 
 // included is what a search adds to its matches, or the part of it that stands on one page: _include and _revinclude
@@ -179,7 +180,7 @@ func (t *targets) add(key projections.Key) {
 
 // references tells which resources a content refers to by the parameters of an include.
 func (w *including) references(include catalog.Include, typ string, content []byte) ([]projections.Key, error) {
-	document, err := documents.Parse(content)
+	document, err := form.Document(content)
 	if err != nil {
 		return nil, err
 	}

@@ -10,63 +10,83 @@ import (
 	"binnacle/events/fhir/rest"
 	"binnacle/projections"
 	"binnacle/projections/catalog"
+	"binnacle/projections/fhir/form"
 	"binnacle/readapi/fhir/pages"
 )
 
 // Read answers GET and HEAD [base]/Type/id with the current version: 200, 304, 404 for what was never known, 410 for
 // what is deleted (FHIR R4 http, 3.1.0.2).
 func (d *Door) Read(ctx context.Context, ask *rest.Ask, answer *rest.Answer) error {
-	resourceType, id := ask.Type, ask.ID
-	wanted, err := d.readForm(ask)
+	one, err := d.current(ctx, ask, answer)
 	if err != nil {
 		return err
+	}
+	return d.writeVersion(ctx, answer, one)
+}
+
+// aRead is the version that is read.
+type aRead struct {
+	version projections.Version
+	wanted  *catalog.Subset // of the resource; nil: all of it
+	good    bool            // the client's copy is good
+}
+
+// current finds the version that a read asks for, and puts what is known of it into the answer.
+func (d *Door) current(ctx context.Context, ask *rest.Ask, answer *rest.Answer) (one aRead, err error) {
+	if one.wanted, err = d.readForm(ask); err != nil {
+		return one, err
 	}
 	if err := d.reach(ctx, ask); err != nil {
-		return err
+		return one, err
 	}
 	reached := d.progress.next(ctx)
-	keys := [1]projections.Key{{Tenant: d.Tenant, Type: resourceType, ID: id}}
+	keys := [1]projections.Key{{Tenant: d.Tenant, Type: ask.Type, ID: ask.ID}}
 	versions, err := d.Reader.Current(ctx, keys[:])
 	if err != nil {
-		return err
+		return one, err
 	}
-	version := versions[0]
-	d.stamp(answer, reached, version)
-	if version.Number == 0 {
-		return pages.UnknownID(resourceType, id)
+	one.version = versions[0]
+	d.stamp(answer, reached, one.version)
+	if one.version.Number == 0 {
+		return one, pages.UnknownID(ask.Type, ask.ID)
 	}
-	etag := rest.ETagOf(version.Number)
-	good, err := d.copyIsGood(ctx, &ask.Copy, etag, version)
-	if err != nil {
-		return err
-	}
-	return d.writeVersion(ctx, answer, etag, version, wanted, good)
+	one.good, err = d.copyIsGood(ctx, &ask.Copy, rest.ETagOf(one.version.Number), one.version)
+	return one, err
 }
 
 // VRead answers GET and HEAD [base]/Type/id/_history/number with one version (FHIR R4 http, 3.1.0.3).
 func (d *Door) VRead(ctx context.Context, ask *rest.Ask, answer *rest.Answer) error {
-	resourceType, id := ask.Type, ask.ID
-	one, err := d.versionForm(ask)
+	one, err := d.numbered(ctx, ask, answer)
 	if err != nil {
 		return err
 	}
-	n, wanted := one.number, one.wanted
+	return d.writeVersion(ctx, answer, one)
+}
+
+// numbered is current for the read of a version by its number.
+func (d *Door) numbered(ctx context.Context, ask *rest.Ask, answer *rest.Answer) (one aRead, err error) {
+	form, err := d.versionForm(ask)
+	if err != nil {
+		return one, err
+	}
+	one.wanted = form.wanted
 	if err := d.reach(ctx, ask); err != nil {
-		return err
+		return one, err
 	}
 	reached := d.progress.next(ctx)
-	page, err := d.Reader.History(ctx, projections.Key{Tenant: d.Tenant, Type: resourceType, ID: id},
-		projections.HistorySpan{Number: n, Limit: 1})
+	page, err := d.Reader.History(ctx, projections.Key{Tenant: d.Tenant, Type: ask.Type, ID: ask.ID},
+		projections.HistorySpan{Number: form.number, Limit: 1})
 	if err != nil {
-		return err
+		return one, err
 	}
 	d.stamp(answer, reached, page.Versions...)
 	if len(page.Versions) == 0 {
-		return events.Errorf(events.NotFound, "fhir.VRead", "%s/%s has no version %d", resourceType, id, n)
+		return one, events.Errorf(events.NotFound, "fhir.VRead", "%s/%s has no version %d", ask.Type, ask.ID,
+			form.number)
 	}
-	version := page.Versions[0]
-	etag := rest.ETagOf(version.Number)
-	return d.writeVersion(ctx, answer, etag, version, wanted, ask.Copy.IsGood(etag, version.Time))
+	one.version = page.Versions[0]
+	one.good = ask.Copy.IsGood(rest.ETagOf(one.version.Number), one.version.Time)
+	return one, nil
 }
 
 // copyIsGood tells whether the client's copy of what is current is still good. Last-Modified names a second: where
@@ -136,23 +156,22 @@ func (d *Door) versionForm(ask *rest.Ask) (one oneVersion, err error) {
 }
 
 // writeVersion answers with one version that exists, or with a part of it, or says that the client's copy is good.
-func (d *Door) writeVersion(ctx context.Context, answer *rest.Answer, etag string, version projections.Version,
-	wanted *catalog.Subset, good bool) error {
-	answer.ETag, answer.Modified = etag, version.Time
-	if version.Deleted {
-		return events.Errorf(events.Gone, "fhir.Read", "%s/%s was deleted with version %d at %s", version.Type,
-			version.ID, version.Number, version.Time.UTC().Format(time.RFC3339))
-	}
-	if good {
-		answer.NotModified()
-		return nil
-	}
-	content, err := d.contents.One(ctx, version)
-	if err != nil {
+func (d *Door) writeVersion(ctx context.Context, answer *rest.Answer, one aRead) error {
+	content, err := d.contentOf(ctx, answer, one)
+	if err != nil || content == nil {
 		return err
 	}
-	if wanted != nil {
-		if content, err = new(pages.Cutter).Subset(wanted, content); err != nil {
+	return d.writeResource(answer, content, one)
+}
+
+// writeResource answers with the resource of a content, or with a part of it.
+func (d *Door) writeResource(answer *rest.Answer, content []byte, one aRead) (err error) {
+	version := one.version
+	if form.Of(content) == form.Raw && one.wanted == nil {
+		return writeRaw(answer, content, version)
+	}
+	if one.wanted != nil {
+		if content, err = new(pages.Cutter).Subset(one.wanted, content); err != nil {
 			return err
 		}
 	}
@@ -160,7 +179,7 @@ func (d *Door) writeVersion(ctx context.Context, answer *rest.Answer, etag strin
 	if buffer == nil {
 		buffer = new([]byte)
 	}
-	body, err := documents.Stamp((*buffer)[:0], content, version.ID, version.Number, version.Time)
+	body, err := form.Stamp((*buffer)[:0], content, form.InJSON, version.ID, version.Number, version.Time)
 	if err == nil {
 		answer.Whole(body)
 		*buffer = body
@@ -169,6 +188,22 @@ func (d *Door) writeVersion(ctx context.Context, answer *rest.Answer, etag strin
 		d.buffers.Put(buffer)
 	}
 	return err
+}
+
+// contentOf returns the content of the version that is read; nil without an error: the answer is that the client's copy
+// is good.
+func (d *Door) contentOf(ctx context.Context, answer *rest.Answer, one aRead) ([]byte, error) {
+	version := one.version
+	answer.ETag, answer.Modified = rest.ETagOf(version.Number), version.Time
+	if version.Deleted {
+		return nil, events.Errorf(events.Gone, "fhir.Read", "%s/%s was deleted with version %d at %s", version.Type,
+			version.ID, version.Number, version.Time.UTC().Format(time.RFC3339))
+	}
+	if one.good {
+		answer.NotModified()
+		return nil, nil
+	}
+	return d.contents.One(ctx, version)
 }
 
 // keptBuffer is the largest buffer that is kept for other answers, bytes.

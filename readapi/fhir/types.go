@@ -9,8 +9,8 @@ import (
 	"strings"
 	"sync"
 
-	documents "binnacle/events/fhir"
 	"binnacle/projections"
+	"binnacle/projections/fhir/form"
 	"binnacle/readapi/fhir/pages"
 )
 
@@ -152,7 +152,7 @@ func (d *Door) rowsOf(ctx context.Context, part *typePart) error {
 		return err
 	}
 	for i, content := range contents {
-		document, err := documents.Parse(content)
+		document, err := form.Document(content)
 		if err != nil {
 			return err
 		}

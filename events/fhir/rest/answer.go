@@ -77,6 +77,7 @@ type Answer struct {
 // sink takes an answer.
 type sink interface {
 	io.Writer
+	head()
 	begin(status, length int)
 }
 
@@ -86,6 +87,9 @@ func (a *Answer) Begin(status, length int) io.Writer {
 	a.out.begin(status, length)
 	return a.out
 }
+
+// Head tells what is known of the answer where somebody else begins it: by HTTP its headers are set.
+func (a *Answer) Head() { a.out.head() }
 
 // Whole is an answer with status 200 and a body that is at hand, which may be used again afterwards.
 func (a *Answer) Whole(body []byte) {

@@ -80,6 +80,9 @@ func (m *inMemory) begin(status, length int) {
 	}
 }
 
+// head does nothing: what is told beside the body stands in the answer.
+func (m *inMemory) head() {}
+
 func (m *inMemory) Write(data []byte) (int, error) {
 	m.body = append(m.body, data...)
 	return len(data), nil

@@ -46,10 +46,14 @@ func (ask *Ask) readWishes(r *http.Request) {
 		ask.Pretty = pretty == "true"
 		if format, _, _ := Param(ask.Query, "_format"); format != "" {
 			ask.ContentType = FormatOf(format)
+			if ask.Accepts = format; ask.ContentType != "" {
+				ask.Accepts = AcceptsResource
+			}
 			return
 		}
 	}
 	lines := r.Header["Accept"]
+	ask.Accepts = strings.Join(lines, ",")
 	switch len(lines) {
 	case 0:
 		ask.ContentType = ContentType

@@ -17,6 +17,7 @@ type Ask struct {
 	Tenant      string // "": that of requests that name none
 	Root        string // the FHIR root as the client sees it, without a slash at its end
 	ContentType string // of the answer; "": the client accepts nothing that is offered
+	Accepts     string // the media types that the client accepts, as it says it; see [Ask.Bytes]
 	Pretty      bool   // people are to read the JSON of the answer
 	Prefer      Preferences
 	Unawaited   bool             // of a write: the answer is that it is in the log

@@ -72,7 +72,8 @@ func (r *raw) document() []byte {
 		copy(whole, document)
 		whole = append(whole, beforeData...)
 		whole = base64.StdEncoding.AppendEncode(whole, r.data)
-		document = append(whole, behindData...)
+		whole = append(whole, behindData...)
+		document = whole
 	}
 	return append(document, '}')
 }
@@ -89,4 +90,14 @@ func Terms(content []byte) []byte {
 		return content
 	}
 	return append(r.head(), '}')
+}
+
+// Document parses what search terms and references are read from; see [Terms]. The errors are those of [JSON] and of
+// [fhir.Parse].
+func Document(content []byte) (*fhir.Document, error) {
+	document, err := JSON(Terms(content))
+	if err != nil {
+		return nil, err
+	}
+	return fhir.Parse(document)
 }

@@ -12,6 +12,7 @@ import (
 	"binnacle/events/fhir/rest"
 	"binnacle/projections"
 	"binnacle/projections/catalog"
+	"binnacle/projections/fhir/form"
 	"binnacle/readapi/fhir/pages"
 )
 
@@ -276,7 +277,7 @@ func (d Door) Write(ctx context.Context, answer *rest.Answer, h *Request, found 
 			Response: &documents.BundleResponse{Status: status, ETag: rest.ETagOf(version.Number),
 				LastModified: version.Time}}
 		if !version.Deleted {
-			if resource, err = documents.Stamp(resource[:0], found.contents[i], version.ID, version.Number,
+			if resource, err = form.Stamp(resource[:0], found.contents[i], form.InJSON, version.ID, version.Number,
 				version.Time); err != nil {
 				pages.Abort(ctx, d.Contents.Logger, err, version)
 			}

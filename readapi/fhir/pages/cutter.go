@@ -3,6 +3,7 @@ package pages
 import (
 	documents "binnacle/events/fhir"
 	"binnacle/projections/catalog"
+	"binnacle/projections/fhir/form"
 )
 
 // Cutter cuts parts out of contents, in memory that it uses again.
@@ -15,6 +16,10 @@ type Cutter struct {
 func (c *Cutter) Subset(wanted *catalog.Subset, content []byte) ([]byte, error) {
 	if wanted == nil {
 		return content, nil
+	}
+	content, err := form.JSON(content)
+	if err != nil {
+		return nil, err
 	}
 	if err := c.document.Reset(content); err != nil {
 		return nil, err
