@@ -4,6 +4,7 @@ import ca.uhn.fhir.rest.api.MethodOutcome;
 import ca.uhn.fhir.rest.api.PreferReturnEnum;
 import ca.uhn.fhir.rest.client.apache.GZipContentInterceptor;
 import ca.uhn.fhir.rest.client.api.IGenericClient;
+import ca.uhn.fhir.rest.param.DateRangeParam;
 import ca.uhn.fhir.rest.server.exceptions.BaseServerResponseException;
 import ca.uhn.fhir.rest.server.exceptions.InvalidRequestException;
 import ca.uhn.fhir.rest.server.exceptions.NotModifiedException;
@@ -13,6 +14,7 @@ import ca.uhn.fhir.rest.server.exceptions.ResourceNotFoundException;
 import ca.uhn.fhir.rest.server.exceptions.ResourceVersionConflictException;
 import ca.uhn.fhir.rest.server.exceptions.UnprocessableEntityException;
 import java.nio.charset.StandardCharsets;
+import java.util.Date;
 import java.util.List;
 import org.hl7.fhir.instance.model.api.IIdType;
 import org.hl7.fhir.r4.model.Binary;
@@ -350,7 +352,7 @@ final class Interactions {
     });
     tap.check("history of a type and of all, page by page", () -> {
       created("HistoryA");
-      java.util.Date since = new java.util.Date();
+      Date since = new Date();
       created("HistoryB");
       Bundle type = fhir.history().onType(Patient.class).returnBundle(Bundle.class).count(2).execute();
       Tap.equal(type.getType(), Bundle.BundleType.HISTORY);
@@ -362,6 +364,9 @@ final class Interactions {
       Tap.equal(all.getEntry().size(), 5);
       Bundle young = fhir.history().onType(Patient.class).returnBundle(Bundle.class).since(since).execute();
       Tap.holds(young.getEntry().size() >= 1, "_since keeps what is young");
+      Bundle at = fhir.history().onType(Patient.class).returnBundle(Bundle.class).at(new DateRangeParam(since, null))
+          .execute();
+      Tap.holds(at.getEntry().size() >= 1, "_at is understood");
     });
   }
 
@@ -413,6 +418,11 @@ final class Interactions {
       for (String said : List.of(instance, type, all)) {
         Tap.holds(said.startsWith("not-supported"), "the outcome's code is not-supported: " + said);
       }
+    });
+    tap.check("$process-message is refused with not-supported", () -> {
+      Bundle message = new Bundle().setType(Bundle.BundleType.MESSAGE);
+      HapiClient.says(Tap.refused(ResourceNotFoundException.class, () -> fhir.operation().processMessage()
+          .setMessageBundle(message).synchronous(Bundle.class).execute()));
     });
     tap.check("$validate and $meta are refused with not-supported while they are not offered", () -> {
       HapiClient.says(Tap.refused(ResourceNotFoundException.class,

@@ -5,14 +5,19 @@ import ca.uhn.fhir.rest.api.SearchTotalModeEnum;
 import ca.uhn.fhir.rest.api.SummaryEnum;
 import ca.uhn.fhir.rest.client.api.IBasicClient;
 import ca.uhn.fhir.rest.client.api.IGenericClient;
+import ca.uhn.fhir.rest.gclient.IQuery;
 import ca.uhn.fhir.rest.gclient.StringClientParam;
+import ca.uhn.fhir.rest.param.DateRangeParam;
+import ca.uhn.fhir.rest.param.ParamPrefixEnum;
 import ca.uhn.fhir.rest.param.StringParam;
 import ca.uhn.fhir.rest.server.exceptions.InvalidRequestException;
 import java.math.BigDecimal;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
+import java.util.TreeMap;
 import org.hl7.fhir.instance.model.api.IIdType;
 import org.hl7.fhir.r4.model.Bundle;
 import org.hl7.fhir.r4.model.DateTimeType;
@@ -69,7 +74,7 @@ final class Searches {
       Bundle found = fhir.search().forResource(Observation.class)
           .where(Observation.CODE.exactly().systemAndCode("http://loinc.org", "29463-7"))
           .and(Observation.SUBJECT.hasChainedProperty("Patient", Patient.FAMILY.matches().value(family)))
-          .and(Observation.VALUE_QUANTITY.withPrefix(ca.uhn.fhir.rest.param.ParamPrefixEnum.GREATERTHAN).number(55)
+          .and(Observation.VALUE_QUANTITY.withPrefix(ParamPrefixEnum.GREATERTHAN).number(55)
               .andUnits("http://unitsofmeasure.org", "kg"))
           .returnBundle(Bundle.class).execute();
       Tap.equal(found.getEntry().size(), 2);
@@ -77,6 +82,26 @@ final class Searches {
       found = fhir.search().forResource(Patient.class).where(Patient.FAMILY.matchesExactly().values(family, "Nobody"))
           .and(Patient.ACTIVE.exactly().code("true")).returnBundle(Bundle.class).execute();
       Tap.equal(found.getEntry().size(), 1);
+    });
+    tap.check("search by time, tag, profile, what is missing, composites, maps, and _has", () -> {
+      String profile = "http://hl7.org/fhir/StructureDefinition/Observation";
+      Observation tagged = observation(patient.getValue(), 90);
+      tagged.getMeta().addTag().setSystem("http://example.org/tags").setCode(family);
+      tagged.getMeta().addProfile(profile);
+      fhir.create().resource(tagged).execute();
+      IQuery<Bundle> all = fhir.search().forResource(Observation.class).where(Observation.SUBJECT.hasId(patient))
+          .returnBundle(Bundle.class);
+      Tap.equal(all.lastUpdated(new DateRangeParam("ge2020-01-01", null)).count(20).execute().getEntry().size(), 8);
+      Tap.equal(fhir.search().forResource(Observation.class).withTag("http://example.org/tags", family)
+          .withProfile(profile).returnBundle(Bundle.class).execute().getEntry().size(), 1);
+      Tap.equal(fhir.search().forResource(Observation.class).where(Observation.SUBJECT.hasId(patient))
+          .and(Observation.DEVICE.isMissing(true)).and(Observation.CODE_VALUE_QUANTITY
+              .withLeft(Observation.CODE.exactly().systemAndCode("http://loinc.org", "29463-7"))
+              .withRight(Observation.VALUE_QUANTITY.exactly().number(90).andNoUnits()))
+          .returnBundle(Bundle.class).execute().getEntry().size(), 1);
+      Tap.equal(fhir.search().forResource(Patient.class).whereMap(Map.of("_has:Observation:subject:_tag",
+          List.of("http://example.org/tags|" + family))).returnBundle(Bundle.class).execute().getEntry().size(), 1);
+      fhir.delete().resourceConditionalByUrl("Observation?_tag=http://example.org/tags|" + family).execute();
     });
     tap.check("search with _include and _revinclude", () -> {
       Bundle found = fhir.search().forResource(Observation.class).where(Observation.SUBJECT.hasId(patient))
@@ -153,7 +178,7 @@ final class Searches {
 
   /** How many entries of each mode a searchset has. */
   private static List<String> modes(Bundle found) {
-    java.util.Map<String, Integer> counts = new java.util.TreeMap<>();
+    Map<String, Integer> counts = new TreeMap<>();
     found.getEntry().forEach(entry -> counts.merge(entry.getSearch().getMode().toCode(), 1, Integer::sum));
     return counts.entrySet().stream().map(count -> count.getKey() + " " + count.getValue()).toList();
   }

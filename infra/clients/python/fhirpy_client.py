@@ -239,6 +239,7 @@ def _():
     refused(ResourceNotFound, subject.execute, "$frobnicate")
     refused(ResourceNotFound, client.resources("Patient").execute, "$frobnicate", method="get")
     refused(ResourceNotFound, client.execute, "$frobnicate")
+    refused(ResourceNotFound, subject.is_valid)
 
 
 @check("execute: metadata, histories, a transaction")
