@@ -250,3 +250,28 @@ func TestAProvenanceTellsOfAllThatADeleteTakes(t *testing.T) {
 	}
 	n.Verified()
 }
+
+func TestACascadeGoesOverSoManySteps(t *testing.T) {
+	n := deleting(t, door.Deletes{Cascade: 1000})
+	entries := make([]string, 102)
+	for i := range entries {
+		refers := ""
+		if i > 0 {
+			refers = fmt.Sprintf(`,"derivedFrom":[{"reference":"Observation/%d"}]`, i-1)
+		}
+		entries[i] = functionstest.EntryOf("", "PUT", fmt.Sprint("Observation/", i),
+			functionstest.Observation(fmt.Sprintf(`,"id":"%d"`, i)+refers))
+	}
+	n.Must(200, "POST", "", functionstest.BundleOf("transaction", entries...))
+	if text := n.Must(422, "DELETE", "/Observation/0?_cascade=delete", "").At(t, "issue", 0, "diagnostics"); !strings.
+		Contains(text, "more than 100 steps") {
+		t.Errorf("the text doesn't tell what is too much: %s", text)
+	}
+	if text := n.Must(200, "DELETE", "/Observation/1?_cascade=delete", "").At(t, "issue", 0, "diagnostics"); !strings.
+		Contains(text, "100 more went with it") {
+		t.Errorf("got %s", text)
+	}
+	if left := n.Verified().Resources; left != 1 {
+		t.Errorf("%d resources are left", left)
+	}
+}

@@ -94,6 +94,10 @@ func (e *decidingEvent) many(n int, w *work) error {
 	return nil
 }
 
+// cascadeSteps is over how many references a cascade goes, one after the other: each step asks the index again, while
+// everything behind the event waits. It is a constant, because what is decided must not depend on where or when.
+const cascadeSteps = 100
+
 // cascade has a delete take what refers to what goes, and what refers to that, as far as search parameters tell. What
 // the event writes itself stays: it is there after the event as the event says.
 func (e *decidingEvent) cascade(n int, w *work) error {
@@ -101,7 +105,7 @@ func (e *decidingEvent) cascade(n int, w *work) error {
 		return nil
 	}
 	going := slices.Collect(w.deletes)
-	for left := w.Cascade; len(going) > 0; {
+	for left, step := w.Cascade, 1; len(going) > 0; step++ {
 		found, err := e.dependents(going, left+1)
 		if err != nil {
 			return err
@@ -109,6 +113,10 @@ func (e *decidingEvent) cascade(n int, w *work) error {
 		if left -= len(found); left < 0 {
 			return refuse(events.TooCostly, n, w, inURL, "more than the %d resources that may go with one delete here "+
 				"(--cascade) refer to %s, or to what goes with it; delete some of them before", w.Cascade, w.name())
+		}
+		if step > cascadeSteps && len(found) > 0 {
+			return refuse(events.TooCostly, n, w, inURL, "what refers to %s is referred to in turn, over more than %d "+
+				"steps; delete the end of that chain before", w.name(), cascadeSteps)
 		}
 		if err := e.holdMatched(n, w, found); err != nil {
 			return err
