@@ -24,7 +24,7 @@ type HealIndex interface {
 	OutcomeReader
 	Current(ctx context.Context, keys []projections.Key) ([]projections.Version, error)
 	Search(ctx context.Context, query projections.Query) (projections.Page, error)
-	History(ctx context.Context, key projections.Key, span projections.HistorySpan) (projections.HistoryPage, error)
+	Version(ctx context.Context, key projections.Key, number int64) (projections.Version, error)
 }
 
 // Heal makes the content of a version again from the log, when the blob store has lost it (ADR 4).

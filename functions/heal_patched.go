@@ -25,16 +25,16 @@ func (h *Heal) again(ctx context.Context, version projections.Version) ([]byte, 
 			}
 			break
 		}
-		page, err := h.Index.History(ctx, at.Key, projections.HistorySpan{Number: at.Number - 1, Limit: 1})
+		before, err := h.Index.Version(ctx, at.Key, at.Number-1)
 		if err != nil {
 			return nil, err
 		}
-		if len(page.Versions) == 0 {
+		if before.Number == 0 {
 			return nil, events.Errorf(events.NotFound, "functions.Heal", "the version before version %d of %s/%s, "+
 				"which it patches, is not known", at.Number, at.Type, at.ID)
 		}
-		patches = append(patches, patched{at, event, change, page.Versions[0]})
-		at = page.Versions[0]
+		patches = append(patches, patched{at, event, change, before})
+		at = before
 		if content, err = h.stored(ctx, at); err != nil {
 			return nil, err
 		}

@@ -12,8 +12,8 @@ import (
 )
 
 // Digest is a SHA-256 over everything that a row says: the version and its terms. The order of the terms doesn't
-// count, nor how often one comes. Posted is left out: older rows don't say it, and a rebuild that tells it must have
-// the same digest.
+// count, nor how often one comes. Posted and Patched are left out: older rows don't say them, and a rebuild that tells
+// them must have the same digest.
 func (r *Row) Digest() events.Hash {
 	var d Digester
 	return d.Digest(r)

@@ -23,6 +23,7 @@ type Version struct {
 	Hash     events.Hash
 	Deleted  bool
 	Posted   bool // a create asked for it: POST, under an id that the server gave
+	Patched  bool // a patch asked for it
 }
 
 // Alive tells whether the version is of a resource that is there: it is known, and no deletion.
@@ -170,6 +171,7 @@ type Writer interface {
 
 // Reader is the part of an index that the reading doors use.
 type Reader interface {
+	Histories
 	Current(ctx context.Context, keys []Key) ([]Version, error)
 	Search(ctx context.Context, query Query) (Page, error)
 	State(ctx context.Context, partition int32) (State, error)
@@ -184,9 +186,6 @@ type Reader interface {
 	// is not projected yet. Kind Gone: what was current then has been swept; the text names the oldest position that
 	// is still served.
 	SnapshotAt(ctx context.Context, position events.Position) (int64, error)
-
-	// History returns versions of one resource, newest first.
-	History(ctx context.Context, key Key, span HistorySpan) (HistoryPage, error)
 }
 
 // Mark is a moment of a partition: everything up to a Sid of a generation. The zero Mark comes before all.
@@ -202,23 +201,6 @@ type Changes struct {
 	// the versions are all there are; false: another generation is live, or they were too many: nothing is known of
 	// before
 	Known bool
-}
-
-// HistorySpan selects versions of a resource's history.
-type HistorySpan struct {
-	Before int64     // versions with a smaller number only; 0: all
-	Number int64     // this version only; 0: all
-	Since  time.Time // at or after; zero: all
-	At     time.Time // the version that was current then; zero: all
-	Until  time.Time // with At: also those that became current after it and before Until; zero: none
-	Limit  int       // at most this many
-}
-
-// HistoryPage is a page of a history.
-type HistoryPage struct {
-	Versions []Version
-	More     bool
-	Total    int64 // versions in the span apart from Before and Limit
 }
 
 // Scanner reads an index whole, to hold it against another one, or against the log.

@@ -62,8 +62,8 @@ func TestTheCapabilityStatementIsTrue(t *testing.T) {
 	for _, interaction := range rest.Interaction {
 		system = append(system, interaction.Code)
 	}
-	if !slices.Equal(system, []string{"search-system", "transaction", "batch"}) {
-		t.Errorf("of the system: %v, want search-system, transaction and batch", system)
+	if !slices.Equal(system, []string{"history-system", "search-system", "transaction", "batch"}) {
+		t.Errorf("of the system: %v, want history-system, search-system, transaction and batch", system)
 	}
 	var types []string
 	for _, resource := range rest.Resource {
@@ -187,8 +187,8 @@ func TestEveryParameterThatIsToldIsAnsweredAndNoOther(t *testing.T) {
 func TestTheCapabilityStatementSaysWhatTheNodeIs(t *testing.T) {
 	s := newStore(t)
 	reads := statementOf(t, s.server()).Rest[0]
-	if len(reads.Interaction) != 1 || reads.Resource[0].ConditionalCreate || reads.Resource[0].UpdateCreate ||
-		len(reads.Resource[0].Interaction) != 4 {
+	if len(reads.Interaction) != 2 || reads.Resource[0].ConditionalCreate || reads.Resource[0].UpdateCreate ||
+		len(reads.Resource[0].Interaction) != 5 {
 		t.Errorf("a reading node tells of writes: %+v", reads.Resource[0])
 	}
 	writes := statementOf(t, s.server(withWrite, func(c *readapi.Config) { c.Reader, c.Blobs = nil, nil })).Rest[0]

@@ -197,17 +197,19 @@ func (x *Index) Search(_ context.Context, q projections.Query) (projections.Page
 	return page, nil
 }
 
-// History answers for one version: no function reads more of a history.
-func (x *Index) History(_ context.Context, key projections.Key, span projections.HistorySpan) (
-	page projections.HistoryPage, err error) {
+func (x *Index) Version(_ context.Context, key projections.Key, number int64) (found projections.Version, err error) {
 	x.Mu.Lock()
 	defer x.Mu.Unlock()
 	for _, row := range x.Rows {
-		if row.Key == key && row.Number == span.Number {
-			page.Versions = append(page.Versions, row.Version)
+		if row.Key == key && row.Number == number {
+			found = row.Version
 		}
 	}
-	return page, nil
+	return found, nil
+}
+
+func (x *Index) Versions(context.Context, projections.Span) (projections.SpanPage, error) {
+	return projections.SpanPage{}, events.Errorf(events.Unsupported, "index.Versions", "no function reads a history")
 }
 
 func (x *Index) Since(context.Context, int32, projections.Mark, int) (projections.Changes, error) {

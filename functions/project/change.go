@@ -79,7 +79,8 @@ func (e *decidingEvent) identify(n int, w *work) error {
 	}
 	e.layer.put(&entry{work: w, version: projections.Version{Key: w.key, Number: w.before.Number + 1,
 		Position: e.item.raw.Position, Change: n,
-		Time: e.state.Time, Deleted: w.Operation == events.Delete, Posted: w.Operation == events.Create}})
+		Time: e.state.Time, Deleted: w.Operation == events.Delete, Posted: w.Operation == events.Create,
+		Patched: w.Operation == events.Patch}})
 	return nil
 }
 

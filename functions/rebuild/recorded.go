@@ -282,7 +282,7 @@ func (a *applier) prepare(ctx context.Context, i *applied) error {
 		row := projections.Row{MainDate: projections.MinTime, Version: projections.Version{
 			Key: projections.Key{Tenant: d.Outcome.Tenant, Type: result.Type, ID: result.ID}, Number: result.Version,
 			Position: position, Change: n, Time: result.Time, Hash: result.Hash,
-			Posted: change.Operation == events.Create,
+			Posted: change.Operation == events.Create, Patched: change.Operation == events.Patch,
 		}}
 		switch {
 		case !result.Writes():

@@ -74,14 +74,15 @@ func (w *thingWalk) changes() {
 	w.became(absent, events.Created, 5)
 	w.holds(w.key, 5, "four")
 
-	history, err := w.Generations.Live().History(w.Context(), w.named(w.key), projections.HistorySpan{Limit: 10})
+	history, err := w.Generations.Live().Versions(w.Context(), projections.Span{Tenant: w.named(w.key).Tenant,
+		Types: []string{w.named(w.key).Type}, Key: w.named(w.key), Limit: 10, Count: true})
 	if err != nil || len(history.Versions) != 5 || history.Total != 5 {
 		w.Fatalf("the history is %+v, %v", history, err)
 	}
 	for n, want := range []string{"four", "", "three", "\xff\x00one ", "\xff\x00one"} {
 		version := history.Versions[n]
 		if version.Number != int64(5-n) || version.Deleted != (want == "") || !version.Deleted &&
-			string(w.content(version)) != want {
+			string(w.content(version.Version)) != want {
 			w.Errorf("version %d is %+v, want %q", 5-n, version, want)
 		}
 	}

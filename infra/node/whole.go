@@ -208,12 +208,21 @@ func (w *wholeIndex) State(ctx context.Context, partition int32) (projections.St
 	return state, w.judged(ctx, err)
 }
 
-// History is projections.Reader.History.
-func (w *wholeIndex) History(ctx context.Context, key projections.Key, span projections.HistorySpan) (projections.HistoryPage, error) {
+// Version is projections.Reader.Version.
+func (w *wholeIndex) Version(ctx context.Context, key projections.Key, number int64) (projections.Version, error) {
 	if err := w.Whole(ctx); err != nil {
-		return projections.HistoryPage{}, err
+		return projections.Version{}, err
 	}
-	page, err := w.reader.History(ctx, key, span)
+	version, err := w.reader.Version(ctx, key, number)
+	return version, w.judged(ctx, err)
+}
+
+// Versions is projections.Reader.Versions.
+func (w *wholeIndex) Versions(ctx context.Context, span projections.Span) (projections.SpanPage, error) {
+	if err := w.Whole(ctx); err != nil {
+		return projections.SpanPage{}, err
+	}
+	page, err := w.reader.Versions(ctx, span)
 	return page, w.judged(ctx, err)
 }
 

@@ -122,7 +122,8 @@ func TestEveryReadOfAnIndexThatLacksSomethingIsRefused(t *testing.T) {
 		"State":      func() error { _, err := w.State(ctx, 0); return err },
 		"Since":      func() error { _, err := w.Since(ctx, 0, projections.Mark{}, 1); return err },
 		"SnapshotAt": func() error { _, err := w.SnapshotAt(ctx, events.Position{}); return err },
-		"History":    func() error { _, err := w.History(ctx, projections.Key{}, projections.HistorySpan{}); return err },
+		"Version":    func() error { _, err := w.Version(ctx, projections.Key{}, 1); return err },
+		"Versions":   func() error { _, err := w.Versions(ctx, projections.Span{}); return err },
 	} {
 		if err := read(); events.KindOf(err) != events.Transient {
 			t.Errorf("%s gives %v", name, err)

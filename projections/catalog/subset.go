@@ -99,9 +99,25 @@ func (c *Catalog) Subset(typ string, summary Summary, elements []string) *Subset
 // ParseSubset reads _summary and _elements where one resource of a type is read, and passes over all other parameters;
 // nil when everything is wanted. Errors are of kind Invalid.
 func (c *Catalog) ParseSubset(typ, raw string) (*Subset, error) {
-	p, err := c.newQueryParser(Options{Type: typ})
+	summary, elements, err := c.ParseParts([]string{typ}, raw)
 	if err != nil {
 		return nil, err
+	}
+	if summary == SummaryOfCount {
+		return nil, invalid("_summary", "count is for searches; true, text, data and false are for a read").error()
+	}
+	return c.Subset(typ, summary, elements), nil
+}
+
+// ParseParts reads _summary and _elements where resources of some types are read, and passes over all other parameters.
+// Each element must be one of at least one type. Errors are of kind Invalid.
+func (c *Catalog) ParseParts(types []string, raw string) (Summary, []string, error) {
+	p, err := c.newQueryParser(Options{Type: types[0]})
+	if err != nil {
+		return WholeResource, nil, err
+	}
+	if len(types) > 1 {
+		p.system = types
 	}
 	err = each(raw, func(key, value string) error {
 		if code, _, _ := splitKey(key); code != "_summary" && code != "_elements" {
@@ -110,16 +126,10 @@ func (c *Catalog) ParseSubset(typ, raw string) (*Subset, error) {
 		return p.param(key, value)
 	})
 	if err != nil {
-		return nil, err
+		return WholeResource, nil, err
 	}
 	parsed, err := p.finish()
-	if err != nil {
-		return nil, err
-	}
-	if parsed.Summary == SummaryOfCount {
-		return nil, invalid("_summary", "count is for searches; true, text, data and false are for a read").error()
-	}
-	return c.Subset(typ, parsed.Summary, parsed.Elements), nil
+	return parsed.Summary, parsed.Elements, err
 }
 
 // subsetted is the tag of a resource that is not all there (FHIR R4 search, 3.1.1.5.8).

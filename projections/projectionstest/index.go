@@ -28,6 +28,7 @@ func Index(t *testing.T, open func(t testing.TB) projections.Generations, later 
 		"what was decided about a quarantined record stands":                    settled,
 		"a claim is there until another one takes its place":                    claims,
 		"a history is read newest first, in pages and spans":                    history,
+		"random histories are what the model tells":                             randomHistories,
 		"tenants do not see each other":                                         tenants,
 		"dates are compared as ranges with every prefix":                        datePrefixes,
 		"numbers are compared with every prefix":                                numberPrefixes,

@@ -52,6 +52,7 @@ func (w *world) add(key projections.Key, main int64, deleted bool, terms ...proj
 		Key: key, Sid: w.sid, Number: before.Number + 1,
 		Position: events.Position{Partition: w.partition, Offset: w.offset + int64(len(w.pending))},
 		Change:   len(w.pending) % 3, Time: w.now, Deleted: deleted, Posted: before.Number == 0 && w.sid%2 == 1,
+		Patched: before.Alive() && !deleted && w.sid%3 == 0,
 	}
 	if !deleted {
 		v.Hash = sha256.Sum256(fmt.Appendf(nil, "%v %d", key, v.Number))

@@ -74,18 +74,17 @@ func (d *Door) numbered(ctx context.Context, ask *rest.Ask, answer *rest.Answer)
 		return one, err
 	}
 	reached := d.progress.next(ctx)
-	page, err := d.Reader.History(ctx, projections.Key{Tenant: d.Tenant, Type: ask.Type, ID: ask.ID},
-		projections.HistorySpan{Number: form.number, Limit: 1})
+	version, err := d.Reader.Version(ctx, projections.Key{Tenant: d.Tenant, Type: ask.Type, ID: ask.ID}, form.number)
 	if err != nil {
 		return one, err
 	}
-	d.stamp(answer, reached, page.Versions...)
-	if len(page.Versions) == 0 {
+	d.stamp(answer, reached, version)
+	if version.Number == 0 {
 		return one, events.Errorf(events.NotFound, "fhir.VRead", "%s/%s has no version %d", ask.Type, ask.ID,
 			form.number)
 	}
-	one.version = page.Versions[0]
-	one.good = ask.Copy.IsGood(rest.ETagOf(one.version.Number), one.version.Time)
+	one.version = version
+	one.good = ask.Copy.IsGood(rest.ETagOf(version.Number), version.Time)
 	return one, nil
 }
 
@@ -99,11 +98,11 @@ func (d *Door) copyIsGood(ctx context.Context, copied *rest.Copy, etag string, v
 	if version.Number == 1 || len(copied.Tags) > 0 || copied.Exact || copied.Since.After(version.Time) {
 		return true, nil
 	}
-	page, err := d.Reader.History(ctx, version.Key, projections.HistorySpan{Number: version.Number - 1, Limit: 1})
-	if err != nil || len(page.Versions) == 0 {
+	before, err := d.Reader.Version(ctx, version.Key, version.Number-1)
+	if err != nil || before.Number == 0 {
 		return false, err
 	}
-	return page.Versions[0].Time.Truncate(time.Second).Before(version.Time.Truncate(time.Second)), nil
+	return before.Time.Truncate(time.Second).Before(version.Time.Truncate(time.Second)), nil
 }
 
 // readForm checks the form of a read, and tells which part of the resource is wanted; nil: all of it. Nothing but the

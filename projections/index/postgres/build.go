@@ -219,10 +219,12 @@ func (b *building) Search(ctx context.Context, q projections.Query) (projections
 	return page, err
 }
 
-func (b *building) History(
-	ctx context.Context, key projections.Key, span projections.HistorySpan,
-) (projections.HistoryPage, error) {
-	return b.audit.History(ctx, key, span)
+func (b *building) Version(ctx context.Context, key projections.Key, number int64) (projections.Version, error) {
+	return b.audit.Version(ctx, key, number)
+}
+
+func (b *building) Versions(ctx context.Context, span projections.Span) (projections.SpanPage, error) {
+	return b.audit.Versions(ctx, span)
 }
 
 func (b *building) Partitions(ctx context.Context) (map[int32]projections.State, error) {

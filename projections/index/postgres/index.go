@@ -41,7 +41,7 @@ func (g *Generations) open(number int) *generation {
 		number:      number,
 		tables:      tables,
 		reads: reads.Reads{DB: reader{g.work, "postgres.Read", callTimeout}, Dialect: dialect{tables},
-			Referred: reads.NewReferred(), Sort: func(ctx context.Context) {
+			Referred: reads.NewReferred(), Counts: reads.NewCounts(), Sort: func(ctx context.Context) {
 				// where it fails, by a missing right or otherwise, the look-up is only slower
 				_, _ = g.work.Exec(ctx, "select gin_clean_pending_list($1::regclass)", tables+"version_keys")
 			}},
@@ -79,21 +79,39 @@ func (g *generation) search(ctx context.Context, q projections.Query) (projectio
 	if q.NoTimeLimit {
 		return g.searchUnlimited(ctx, q)
 	}
+	return within(ctx, g, op, func(ctx context.Context, db reader) (projections.Page, error) {
+		return g.engine.Search(ctx, db, g.reads.Dialect, q)
+	})
+}
+
+func (g *generation) versions(ctx context.Context, span projections.Span) (projections.SpanPage, error) {
+	return within(ctx, g, "postgres.Versions", func(ctx context.Context, db reader) (projections.SpanPage, error) {
+		r := g.reads
+		r.DB = db
+		return r.Versions(ctx, span)
+	})
+}
+
+// within asks for a page on one connection for searches, and refuses it when it takes longer than a search may.
+func within[P any](
+	ctx context.Context, g *generation, op string, ask func(ctx context.Context, db reader) (P, error),
+) (P, error) {
+	var none P
 	limit := projections.SearchTime(ctx, g.timeout)
 	limited, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	conn, err := g.searches.Acquire(limited)
 	if err != nil {
 		if errors.Is(limited.Err(), context.DeadlineExceeded) && ctx.Err() == nil {
-			return projections.Page{}, events.Wrap(events.Transient, op, err,
+			return none, events.Wrap(events.Transient, op, err,
 				"no connection for the search became free in %s; others take long", limit)
 		}
-		return projections.Page{}, classify(op, err)
+		return none, classify(op, err)
 	}
 	defer conn.Release()
 	if limit != g.timeout {
 		if err := statementTime(limited, conn, limit); err != nil {
-			return projections.Page{}, err
+			return none, err
 		}
 		defer func() {
 			if err := statementTime(context.WithoutCancel(ctx), conn, g.timeout); err != nil {
@@ -101,9 +119,9 @@ func (g *generation) search(ctx context.Context, q projections.Query) (projectio
 			}
 		}()
 	}
-	page, err := g.engine.Search(limited, reader{conn, op, 0}, g.reads.Dialect, q)
+	page, err := ask(limited, reader{conn, op, 0})
 	if err != nil && ctx.Err() == nil && (isOverTime(err) || errors.Is(limited.Err(), context.DeadlineExceeded)) {
-		return projections.Page{}, search.OverTime(err, limit)
+		return none, search.OverTime(err, limit)
 	}
 	return page, err
 }
@@ -290,12 +308,14 @@ func (l *live) SnapshotAt(ctx context.Context, position events.Position) (int64,
 	return follow(ctx, l, func(g *generation) (int64, error) { return g.reads.SnapshotAt(ctx, position) })
 }
 
-func (l *live) History(
-	ctx context.Context, key projections.Key, span projections.HistorySpan,
-) (projections.HistoryPage, error) {
-	return follow(ctx, l, func(g *generation) (projections.HistoryPage, error) {
-		return g.reads.History(ctx, key, span)
+func (l *live) Version(ctx context.Context, key projections.Key, number int64) (projections.Version, error) {
+	return follow(ctx, l, func(g *generation) (projections.Version, error) {
+		return g.reads.Version(ctx, key, number)
 	})
+}
+
+func (l *live) Versions(ctx context.Context, span projections.Span) (projections.SpanPage, error) {
+	return follow(ctx, l, func(g *generation) (projections.SpanPage, error) { return g.versions(ctx, span) })
 }
 
 func (l *live) Partitions(ctx context.Context) (map[int32]projections.State, error) {

@@ -2,7 +2,6 @@ package reads
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"binnacle/events"
@@ -17,6 +16,7 @@ type Reads struct {
 	DB       sql.DB
 	Dialect  sql.Dialect
 	Referred *Referred // of this generation; nil: nothing is remembered
+	Counts   *Counts   // of this generation; nil: all is counted each time
 	// Sort is called before many keys are looked up on the rows of versions: what an index of them keeps unsorted would
 	// be read for each; nil: there is no such thing
 	Sort func(ctx context.Context)
@@ -180,68 +180,19 @@ func takeVersion(keys []projections.Key, places []int,
 	}
 }
 
-// History returns versions of one resource, newest first.
-func (r Reads) History(ctx context.Context, key projections.Key,
-	span projections.HistorySpan) (projections.HistoryPage, error) {
+// Version returns one version of a resource.
+func (r Reads) Version(ctx context.Context, key projections.Key, number int64) (projections.Version, error) {
+	var found projections.Version
 	s := r.statement()
-	all := " from " + s.Table("version") + " v where v.ledger = " + s.Arg(keys.Ledger(key.Tenant, key.Type)) +
-		" and v.id = " + s.Arg(key.ID)
-	if span.Number != 0 {
-		all += " and v.number = " + s.Arg(span.Number)
-	}
-	if !span.Since.IsZero() {
-		all += " and v.at >= " + s.Arg(span.Since.UnixMicro())
-	}
-	if !span.At.IsZero() { // the last one that is not after it
-		at := s.Arg(span.At.UnixMicro())
-		last := " and v.at <= " + at
-		if !span.Until.IsZero() { // and what followed it
-			last = " and v.at < " + s.Arg(span.Until.UnixMicro())
-		}
-		all += last + " and not exists (select 1 from " + s.Table("version") +
-			" l where l.ledger = v.ledger and l.id = v.id and l.number > v.number and l.at <= " + at + sql.Once + ")"
-	}
-	rows := "select " + rows.StoredColumns + all
-	if span.Before != 0 {
-		rows += " and v.number < " + s.Arg(span.Before)
-	}
-	rows += fmt.Sprintf(" order by v.number desc limit %d", max(span.Limit, 0)+1)
-	var page projections.HistoryPage
-	count := r.statement()
-	count.Args = s.Args
-	err := r.query(ctx, s, "select c.total, y.* from (select count(*) as total"+all+") c left join ("+rows+
-		") y on 1 = 1 order by y.number desc", func(scan func(...any) error) error {
-		var m historyMatch
-		if err := scan(m.fields(&page.Total)...); err != nil || m.sid == nil {
-			return err
-		}
-		page.Versions = append(page.Versions, m.version(key))
-		return nil
+	sql := "select " + rows.StoredColumns + " from " + s.Table("version") + " v where v.ledger = " +
+		s.Arg(keys.Ledger(key.Tenant, key.Type)) + " and v.id = " + s.Arg(key.ID) + " and v.number = " + s.Arg(number)
+	err := r.query(ctx, s, sql, func(scan func(...any) error) error {
+		var m rows.Stored
+		err := scan(m.Fields()...)
+		found = m.Version(key.Tenant, key.Type)
+		return err
 	})
-	if err != nil {
-		return projections.HistoryPage{}, err
-	}
-	if len(page.Versions) > span.Limit {
-		page.Versions, page.More = page.Versions[:span.Limit], true
-	}
-	return page, nil
-}
-
-// historyMatch is a match of which there may be none, beside the total.
-type historyMatch struct {
-	sid, number, offset, change, at, deleted *int64
-	id                                       *string
-	hash                                     []byte
-}
-
-func (m *historyMatch) fields(total *int64) []any {
-	return []any{total, &m.sid, &m.id, &m.number, &m.offset, &m.change, &m.at, &m.hash, &m.deleted}
-}
-
-func (m *historyMatch) version(key projections.Key) projections.Version {
-	full := rows.Stored{Sid: *m.sid, Number: *m.number, Offset: *m.offset, Change: *m.change, At: *m.at,
-		Deleted: *m.deleted, ID: *m.id, Hash: m.hash}
-	return full.Version(key.Tenant, key.Type)
+	return found, err
 }
 
 // Outcomes returns the outcome of each event; nil for one that is not decided.

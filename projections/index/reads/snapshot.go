@@ -51,12 +51,17 @@ func (r Reads) SnapshotAt(ctx context.Context, position events.Position) (int64,
 		position, position.Partition, oldest)
 }
 
-// firstAfter is the first of the Sids in [first,end) whose record lies after an offset, or end. Offsets ascend with
-// the Sids, of which none is missing, so the middle one halves what is left.
+// firstAfter is the first of the Sids in [first,end) whose record lies after an offset, or end.
 func (r Reads) firstAfter(ctx context.Context, first, end, offset int64) (int64, error) {
+	return r.firstWith(ctx, first, end, "log_offset", offset+1)
+}
+
+// firstWith is the first of the Sids in [first,end) whose row has at least a value in a column, or end. The column is
+// one whose values ascend with the Sids. Of these none is missing, so the middle one halves what is left.
+func (r Reads) firstWith(ctx context.Context, first, end int64, column string, value int64) (int64, error) {
 	s := r.statement()
 	middle := "(b.low + (b.high - b.low) / 2)"
-	before := "(select v.log_offset from " + s.Table("version") + " v where v.sid = " + middle + ") <= " + s.Arg(offset)
+	before := "(select v." + column + " from " + s.Table("version") + " v where v.sid = " + middle + ") < " + s.Arg(value)
 	sql := fmt.Sprintf("with recursive b (low, high) as (select %s, %s union all "+
 		"select case when %s then %s + 1 else b.low end, case when %s then b.high else %s end "+
 		"from b where b.low < b.high) select b.low from b where b.low >= b.high", s.Arg(first), s.Arg(end), before,

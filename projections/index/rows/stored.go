@@ -24,28 +24,42 @@ func (m *Stored) Fields() []any {
 
 // Version is the version, which is one of a tenant and type.
 func (m *Stored) Version(tenant, resourceType string) projections.Version {
+	posted, patched, change := readChange(m.Change)
 	v := projections.Version{
 		Key:      projections.Key{Tenant: tenant, Type: resourceType, ID: m.ID},
 		Sid:      m.Sid,
 		Number:   m.Number,
 		Position: events.Position{Partition: int32(m.Sid >> projections.SidBits), Offset: m.Offset},
-		Change:   int(m.Change),
-		Posted:   m.Change < 0,
+		Change:   change,
+		Posted:   posted,
+		Patched:  patched,
 		Time:     time.UnixMicro(m.At).UTC(),
 		Deleted:  m.Deleted != 0,
-	}
-	if v.Posted {
-		v.Change = int(^m.Change)
 	}
 	copy(v.Hash[:], m.Hash)
 	return v
 }
 
-// ChangeColumn is what stands in the column change: the index of the version's change in its event, and its
-// complement when it was posted.
+// patchedBit stands in the column change of a version that a patch asked for, above every index of a change.
+const patchedBit = 1 << 30
+
+// ChangeColumn is what stands in the column change: the index of the version's change in its event, with patchedBit
+// when it was patched, and the complement of it all when it was posted.
 func ChangeColumn(v *projections.Version) int64 {
-	if v.Posted {
-		return int64(^v.Change)
+	column := int64(v.Change)
+	if v.Patched {
+		column |= patchedBit
 	}
-	return int64(v.Change)
+	if v.Posted {
+		return ^column
+	}
+	return column
+}
+
+// readChange reads what ChangeColumn has written.
+func readChange(column int64) (posted, patched bool, change int) {
+	if posted = column < 0; posted {
+		column = ^column
+	}
+	return posted, column&patchedBit != 0, int(column &^ patchedBit)
 }

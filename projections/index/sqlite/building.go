@@ -38,13 +38,21 @@ func (b *building) Search(ctx context.Context, q projections.Query) (projections
 	return b.g.search(ctx, q)
 }
 
-func (b *building) History(
-	ctx context.Context, key projections.Key, span projections.HistorySpan,
-) (projections.HistoryPage, error) {
+func (b *building) Version(ctx context.Context, key projections.Key, number int64) (projections.Version, error) {
 	if err := b.g.writer.identified(ctx); err != nil {
-		return projections.HistoryPage{}, err
+		return projections.Version{}, err
 	}
-	return b.Reads.History(ctx, key, span)
+	return b.Reads.Version(ctx, key, number)
+}
+
+func (b *building) Versions(ctx context.Context, span projections.Span) (projections.SpanPage, error) {
+	if err := b.g.writer.readable(ctx, nil); err != nil {
+		return projections.SpanPage{}, err
+	}
+	if err := b.g.writer.identified(ctx); err != nil {
+		return projections.SpanPage{}, err
+	}
+	return b.Reads.Versions(ctx, span)
 }
 
 // Referrers does without the terms, which may have been put aside.

@@ -65,7 +65,8 @@ func TestAnIDThatIsDamagedInTheFileNeverLooksAsIfItHadNotBeen(t *testing.T) {
 		if err == nil && found[0].Sid != 78 {
 			t.Errorf("with damage at byte %d of %d: found %+v", at, len(whole), found)
 		}
-		page, historyErr := g.Live().History(t.Context(), key, projections.HistorySpan{Limit: 10})
+		page, historyErr := g.Live().Versions(t.Context(), projections.Span{Tenant: key.Tenant, Types: []string{key.Type},
+			Key: key, Limit: 10, Count: true})
 		if historyErr == nil && page.Total != 1 {
 			t.Errorf("with damage at byte %d of %d: a history of %d versions", at, len(whole), page.Total)
 		}

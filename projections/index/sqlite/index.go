@@ -32,7 +32,7 @@ func (g *Generations) open(number int) *generation {
 	opened := &generation{
 		Generations: g,
 		number:      number,
-		reads:       reads.Reads{DB: g.reader, Dialect: dialect{prefix(number)}},
+		reads:       reads.Reads{DB: g.reader, Dialect: dialect{prefix(number)}, Counts: reads.NewCounts()},
 		engine:      search.NewEngine(g.reader, g.bounds),
 		writer:      newWriter(g.file, number),
 	}
@@ -78,12 +78,24 @@ func (g *generation) search(ctx context.Context, q projections.Query) (projectio
 	if q.NoTimeLimit {
 		return g.engine.Search(ctx, g.reads.DB, g.reads.Dialect, q)
 	}
-	limit := projections.SearchTime(ctx, g.timeout)
+	return within(ctx, projections.SearchTime(ctx, g.timeout), func(ctx context.Context) (projections.Page, error) {
+		return g.engine.Search(ctx, g.reads.DB, g.reads.Dialect, q)
+	})
+}
+
+func (g *generation) versions(ctx context.Context, span projections.Span) (projections.SpanPage, error) {
+	return within(ctx, projections.SearchTime(ctx, g.timeout), func(ctx context.Context) (projections.SpanPage, error) {
+		return g.reads.Versions(ctx, span)
+	})
+}
+
+// within asks for a page, and refuses it when it takes longer than the limit.
+func within[P any](ctx context.Context, limit time.Duration, ask func(ctx context.Context) (P, error)) (P, error) {
 	limited, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	page, err := g.engine.Search(limited, g.reads.DB, g.reads.Dialect, q)
+	page, err := ask(limited)
 	if err != nil && errors.Is(limited.Err(), context.DeadlineExceeded) && ctx.Err() == nil {
-		return projections.Page{}, search.OverTime(err, limit)
+		return *new(P), search.OverTime(err, limit)
 	}
 	return page, err
 }
@@ -256,16 +268,26 @@ func (l *live) SnapshotAt(ctx context.Context, position events.Position) (int64,
 	return g.reads.SnapshotAt(ctx, position)
 }
 
-func (l *live) History(
-	ctx context.Context, key projections.Key, span projections.HistorySpan,
-) (projections.HistoryPage, error) {
+func (l *live) Version(ctx context.Context, key projections.Key, number int64) (projections.Version, error) {
 	g, err := l.current(ctx)
 	if err != nil {
-		return projections.HistoryPage{}, err
+		return projections.Version{}, err
 	}
-	page, err := g.reads.History(ctx, key, span)
-	if err == nil && page.Total == 0 {
+	version, err := g.reads.Version(ctx, key, number)
+	if err == nil && version.Number == 0 {
 		err = g.doubt(ctx, []projections.Key{key}, make([]projections.Version, 1))
+	}
+	return version, err
+}
+
+func (l *live) Versions(ctx context.Context, span projections.Span) (projections.SpanPage, error) {
+	g, err := l.current(ctx)
+	if err != nil {
+		return projections.SpanPage{}, err
+	}
+	page, err := g.versions(ctx, span)
+	if err == nil && span.Key != (projections.Key{}) && len(page.Versions) == 0 && !page.More {
+		err = g.doubt(ctx, []projections.Key{span.Key}, make([]projections.Version, 1))
 	}
 	return page, err
 }

@@ -245,14 +245,20 @@ func (x *front) SnapshotAt(ctx context.Context, position events.Position) (int64
 	return x.Index.SnapshotAt(ctx, position)
 }
 
-// History implements [projections.Reader].
-func (x *front) History(
-	ctx context.Context, key projections.Key, span projections.HistorySpan,
-) (projections.HistoryPage, error) {
+// Version implements [projections.Reader].
+func (x *front) Version(ctx context.Context, key projections.Key, number int64) (projections.Version, error) {
 	if err := x.look(ctx, func(h *hold) bool { _, has := h.current[key]; return has }); err != nil {
-		return projections.HistoryPage{}, err
+		return projections.Version{}, err
 	}
-	return x.Index.History(ctx, key, span)
+	return x.Index.Version(ctx, key, number)
+}
+
+// Versions implements [projections.Reader]. What waits and is of none of the types belongs to no page.
+func (x *front) Versions(ctx context.Context, span projections.Span) (projections.SpanPage, error) {
+	if err := x.look(ctx, func(h *hold) bool { return h.belongsTo(span) }); err != nil {
+		return projections.SpanPage{}, err
+	}
+	return x.Index.Versions(ctx, span)
 }
 
 // Scan implements [projections.Scanner].

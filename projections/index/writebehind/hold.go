@@ -1,6 +1,7 @@
 package writebehind
 
 import (
+	"slices"
 	"time"
 
 	"binnacle/events"
@@ -158,6 +159,21 @@ func (h *hold) concerns(q projections.Query) bool {
 		return q.Snapshot >= h.commit.Rows[0].Sid
 	}
 	return reads(q.Tenant, q.Type, q.Clauses, func(l projections.Ledger) bool { return h.types[l] })
+}
+
+// belongsTo tells whether one of the rows may be among the versions of a span.
+func (h *hold) belongsTo(span projections.Span) bool {
+	if h.commit.Partition != span.Partition || len(h.commit.Rows) == 0 ||
+		span.Before != 0 && span.Before <= h.commit.Rows[0].Sid {
+		return false
+	}
+	if span.Key != (projections.Key{}) {
+		_, has := h.current[span.Key]
+		return has
+	}
+	return slices.ContainsFunc(span.Types, func(name string) bool {
+		return h.types[projections.Ledger{Tenant: span.Tenant, Type: name}]
+	})
 }
 
 // reads tells whether a query asks for versions of one of some types, or about them.

@@ -150,22 +150,7 @@ func (l *looker) look(ctx context.Context, r *rand.Rand) (err error) {
 	case 3, 4:
 		return l.search(ctx, []string{"Patient", "Observation"}[r.IntN(2)], rows)
 	case 5:
-		page, err := l.index.History(ctx, patient, projections.HistorySpan{Limit: 1_000})
-		if err != nil {
-			return err
-		}
-		for i, version := range page.Versions {
-			if version.Number != int64(len(page.Versions)-i) || version != l.rows[version.Sid-1].Version {
-				return fmt.Errorf("History of %v: version %d is %+v", patient, len(page.Versions)-i, version)
-			}
-		}
-		newest := projections.Version{}
-		if len(page.Versions) > 0 {
-			newest = page.Versions[0]
-		}
-		if err := l.version(patient, newest, rows); err != nil {
-			return fmt.Errorf("History: %w", err)
-		}
+		return l.versions(ctx, r, patient, rows)
 	case 6:
 		return l.outcomes(ctx, r, acknowledged)
 	case 7:
@@ -436,4 +421,47 @@ func TestNobodyEverSeesLessThanWasAcknowledged(t *testing.T) {
 				m.refused.Load(), m.stood.Load())
 		})
 	}
+}
+
+// versions asks for the history of a patient, and for that of all types.
+func (l *looker) versions(ctx context.Context, r *rand.Rand, patient projections.Key, rows int64) error {
+	span := projections.Span{Tenant: "main", Types: []string{"Patient"}, Key: patient, Limit: 1_000}
+	page, err := l.index.Versions(ctx, span)
+	if err != nil {
+		return err
+	}
+	for i, version := range page.Versions {
+		if version.Number != int64(len(page.Versions)-i) || version.Version != l.rows[version.Sid-1].Version {
+			return fmt.Errorf("history of %v: version %d is %+v", patient, len(page.Versions)-i, version)
+		}
+	}
+	newest := projections.Version{}
+	if len(page.Versions) > 0 {
+		newest = page.Versions[0].Version
+	}
+	if err := l.version(patient, newest, rows); err != nil {
+		return fmt.Errorf("history: %w", err)
+	}
+	if newest.Number > 0 {
+		number := 1 + r.Int64N(newest.Number)
+		version, err := l.index.Version(ctx, patient, number)
+		if err != nil || version != page.Versions[newest.Number-number].Version {
+			return fmt.Errorf("version %d of %v is %+v (%w)", number, patient, version, err)
+		}
+	}
+	page, err = l.index.Versions(ctx, projections.Span{Tenant: "main", Types: []string{"Patient", "Observation"},
+		Limit: 1_000, Count: true})
+	if err != nil {
+		return err
+	}
+	if page.Total < rows || page.Total != int64(len(page.Versions)) || page.Before != page.Total+1 {
+		return fmt.Errorf("the history of all has %d versions, tells of %d up to %d, and %d were acknowledged",
+			len(page.Versions), page.Total, page.Before, rows)
+	}
+	for i, version := range page.Versions {
+		if row := l.rows[len(page.Versions)-1-i]; version.Version != row.Version || version.Revives != row.Revives {
+			return fmt.Errorf("the history of all has %+v, want %+v", version, row)
+		}
+	}
+	return nil
 }

@@ -18,8 +18,9 @@ func TestWhatTheIndexRefusesForGoodIsReadWhenItWasDecidedAgain(t *testing.T) {
 		"Search":  func(x projections.Index) error { _, err := x.Search(ctx, patients); return err },
 		"Current": func(x projections.Index) error { _, err := x.Current(ctx, keys); return err },
 		"Since":   func(x projections.Index) error { _, err := x.Since(ctx, 0, projections.Mark{}, 10); return err },
-		"History": func(x projections.Index) error {
-			_, err := x.History(ctx, keys[0], projections.HistorySpan{Limit: 10})
+		"Version": func(x projections.Index) error { _, err := x.Version(ctx, keys[0], 1); return err },
+		"Versions": func(x projections.Index) error {
+			_, err := x.Versions(ctx, projections.Span{Tenant: "main", Types: []string{"Patient"}, Limit: 10})
 			return err
 		},
 		"Outcomes": func(x projections.Index) error { _, err := x.Outcomes(ctx, []string{"event-0"}); return err },
