@@ -24,9 +24,10 @@ const (
 // finishers is how many connections Finish uses at once.
 const finishers = 3
 
-// building is a generation that is filled beside the live one.
+// building is a generation that is filled beside the live one. Its reads may take long.
 type building struct {
 	*generation
+	reads.Reads
 
 	mu       sync.Mutex
 	lock     *pgx.Conn // holds the exclusive right as long as it is connected; nil: given up
@@ -82,6 +83,7 @@ func (g *Generations) Build(ctx context.Context, catalog string) (projections.Bu
 		return nil, err
 	}
 	b.generation = g.open(number)
+	b.Reads = b.audit
 	return b, nil
 }
 
@@ -105,6 +107,7 @@ func (g *Generations) Reopen(ctx context.Context, number int) (projections.Build
 	}
 	b.indexed = b.finished
 	b.generation = g.open(number)
+	b.Reads = b.audit
 	return b, nil
 }
 
@@ -174,26 +177,10 @@ func (b *building) Commit(ctx context.Context, c projections.Commit) error {
 	return w.commit(ctx, c, w.whileBuilding())
 }
 
-func (b *building) State(ctx context.Context, partition int32) (projections.State, error) {
-	return b.audit.State(ctx, partition)
-}
-
-func (b *building) Current(ctx context.Context, keys []projections.Key) ([]projections.Version, error) {
-	return b.audit.Current(ctx, keys)
-}
-
-func (b *building) SnapshotAt(ctx context.Context, position events.Position) (int64, error) {
-	return b.reads.SnapshotAt(ctx, position)
-}
-
 func (b *building) Since(
 	ctx context.Context, partition int32, mark projections.Mark, limit int,
 ) (projections.Changes, error) {
 	return b.since(ctx, partition, mark, limit)
-}
-
-func (b *building) Outcomes(ctx context.Context, eventIDs []string) ([]*events.Outcome, error) {
-	return b.audit.Outcomes(ctx, eventIDs)
 }
 
 // searchPatience is how much time searches without indexes may take in all before the indexes are built early: about
@@ -219,50 +206,14 @@ func (b *building) Search(ctx context.Context, q projections.Query) (projections
 	return page, err
 }
 
-func (b *building) Version(ctx context.Context, key projections.Key, number int64) (projections.Version, error) {
-	return b.audit.Version(ctx, key, number)
-}
-
-func (b *building) Versions(ctx context.Context, span projections.Span) (projections.SpanPage, error) {
-	return b.audit.Versions(ctx, span)
-}
-
-func (b *building) Partitions(ctx context.Context) (map[int32]projections.State, error) {
-	return b.audit.Partitions(ctx)
-}
-
-func (b *building) Scan(
-	ctx context.Context, partition int32, visit func(projections.Version, events.Hash) error,
-) error {
-	return b.audit.Scan(ctx, partition, visit)
-}
-
 func (*building) Digests(rows []projections.Row) []events.Hash {
 	return reads.Digests(dialect{}, rows)
-}
-
-func (b *building) Quarantine(
-	ctx context.Context, after events.Position, limit int,
-) ([]projections.Quarantined, error) {
-	return b.audit.Quarantine(ctx, after, limit)
-}
-
-func (b *building) Decisions(ctx context.Context, from events.Position, limit int) ([]events.Decision, error) {
-	return b.audit.Decisions(ctx, from, limit)
-}
-
-func (b *building) Claims(ctx context.Context, names []projections.ClaimName) ([]projections.Claim, error) {
-	return b.audit.Claims(ctx, names)
 }
 
 func (b *building) Referrers(
 	ctx context.Context, keys []projections.Key, by map[string][]projections.Referrer,
 ) ([][]int, error) {
-	return b.audit.EverReferrers(ctx, keys, by)
-}
-
-func (b *building) Unsettled(ctx context.Context) (int64, time.Time, error) {
-	return b.audit.Unsettled(ctx)
+	return b.EverReferrers(ctx, keys, by)
 }
 
 func (b *building) Sizes(ctx context.Context) (projections.Sizes, error) { return b.sizes(ctx) }

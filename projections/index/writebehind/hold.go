@@ -161,13 +161,15 @@ func (h *hold) concerns(q projections.Query) bool {
 	return reads(q.Tenant, q.Type, q.Clauses, func(l projections.Ledger) bool { return h.types[l] })
 }
 
-// belongsTo tells whether one of the rows may be among the versions of a span.
+// belongsTo tells whether one of the rows may be among the versions of a span. An index is not asked for versions that
+// it has not come to.
 func (h *hold) belongsTo(span projections.Span) bool {
-	if h.commit.Partition != span.Partition || len(h.commit.Rows) == 0 ||
-		span.Before != 0 && span.Before <= h.commit.Rows[0].Sid {
+	switch {
+	case h.commit.Partition != span.Partition || len(h.commit.Rows) == 0:
 		return false
-	}
-	if span.Key != (projections.Key{}) {
+	case span.Before != 0:
+		return span.Before > h.commit.Rows[0].Sid
+	case span.Key != (projections.Key{}):
 		_, has := h.current[span.Key]
 		return has
 	}

@@ -25,8 +25,8 @@ type Request struct {
 	// the parts of resources that are wanted, by _summary and _elements
 	summary  catalog.Summary
 	elements []string
-	span  projections.Span   // of all pages
-	used  []catalog.KeyValue // the parameters that took effect, in this order
+	span     projections.Span   // of all pages
+	used     []catalog.KeyValue // the parameters that took effect, in this order
 	// Snapshot: the next Sid when the first page was asked for; Edge: the Sid of the version at which the page begins
 	// or ends, which is none of its own, and with _list the version of the List
 	place  pages.Place
