@@ -9,7 +9,6 @@ const gone = "DELETE Patient/{id}"
 const (
 	readRow       = "GET /:type/:id"
 	versionRow    = "GET /:type/:id/_history/:version"
-	historyRow    = "GET /:type/:id/_history"
 	capabilityRow = "GET /metadata"
 )
 
@@ -44,13 +43,6 @@ var readOffers = []offer{
 	{name: "a parameter of versions that there is not, for who is strict", row: versionRow, given: []string{person},
 		ask: "GET Patient/{id}/_history/1?shade=1", headers: []string{"Prefer: handling=strict"}, status: 400,
 		code: "invalid", at: "request.url"},
-
-	{name: "a resource has a history", row: historyRow, given: []string{person, gone},
-		ask: "GET Patient/{id}/_history", status: 200, holds: []string{`"history"`, `"total":2`, `"DELETE"`}},
-	{name: "what was never known has no history", row: historyRow, ask: "GET Patient/{id}/_history", status: 404,
-		code: "not-found"},
-	{name: "a time that is none", row: historyRow, given: []string{person},
-		ask: "GET Patient/{id}/_history?_since=yesterday", status: 400, code: "invalid", at: "request.url"},
 
 	{name: "what is offered is told", row: capabilityRow, ask: "GET metadata", status: 200,
 		holds: []string{`"CapabilityStatement"`}},

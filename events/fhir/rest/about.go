@@ -42,7 +42,9 @@ var (
 		HeaderAcknowledge}
 	deleteHeaders = []string{"If-Match", "Prefer", "Idempotency-Key", HeaderAllowDangling, HeaderAcknowledge,
 		HeaderCascade}
-	searchParams = []string{"_count", "_sort", "_total", "_include", "_revinclude", "_asOf", "_explain"}
+	historyHeaders = []string{HeaderMinPosition, "Prefer"}
+	historyParams  = []string{"_count", "_since", "_at", "_list", "_sort"}
+	searchParams   = []string{"_count", "_sort", "_total", "_include", "_revinclude", "_asOf", "_explain"}
 )
 
 // about tells of the interactions of FHIR by the names that rows have.
@@ -54,7 +56,11 @@ var about = map[string]About{
 	"vread": {Summary: "One version of a resource", Gives: "Resource", Headers: readHeaders,
 		Statuses: []int{200, 304, 410}},
 	"history-instance": {Summary: "The versions of a resource, the newest first", Gives: "Bundle",
-		Headers: readHeaders[:1], Params: []string{"_count", "_since", "_at"}, Statuses: []int{200}},
+		Headers: historyHeaders, Params: historyParams, Statuses: []int{200, 422}},
+	"history-type": {Summary: "The versions of all resources of a type, the newest first", Gives: "Bundle",
+		Headers: historyHeaders, Params: historyParams, Statuses: []int{200, 422}},
+	"history-system": {Summary: "The versions of all resources, the newest first", Gives: "Bundle",
+		Headers: historyHeaders, Params: append([]string{"_type"}, historyParams...), Statuses: []int{200, 422}},
 	"search-type": {Summary: "Resources of a type that fit criteria", Gives: "Bundle",
 		Headers: []string{HeaderMinPosition, "Prefer"}, Selects: true, Params: searchParams,
 		Statuses: []int{200, 422}},
