@@ -12,7 +12,7 @@ type Cutter struct {
 	buffer   []byte
 }
 
-// Subset returns the part of a content; the content itself for nil. It is good until the next call.
+// Subset returns the part of a content as JSON; the content itself for nil. It is good until the next call.
 func (c *Cutter) Subset(wanted *catalog.Subset, content []byte) ([]byte, error) {
 	if wanted == nil {
 		return content, nil
