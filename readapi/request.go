@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net/http"
 	"runtime/debug"
@@ -16,6 +17,7 @@ import (
 
 	"binnacle/events"
 	"binnacle/events/fhir/rest"
+	"binnacle/projections/fhir/form"
 	"binnacle/readapi/fhir"
 )
 
@@ -178,14 +180,6 @@ func isRequestID(id string) bool {
 func (s *Server) fhir(answer func(c *request, ask *rest.Ask) error) handler {
 	return func(c *request) error {
 		ask := s.address.Ask(c.Request)
-		switch {
-		case ask.Tenant == "":
-			c.label = s.root.Tenant
-		case s.tenants.known(ask.Tenant):
-			c.label = s.tenants.label(ask.Tenant)
-		default:
-			return events.Errorf(events.NotFound, "readapi", "there is no tenant %q here", clip(ask.Tenant))
-		}
 		header := c.Writer.Header()
 		header["Vary"] = append(header["Vary"], "Accept")
 		if c.Request.Context().Value(asPage{}) != nil {
@@ -196,10 +190,26 @@ func (s *Server) fhir(answer func(c *request, ask *rest.Ask) error) handler {
 		}
 		header["Content-Type"] = []string{ask.ContentType}
 		if ask.Pretty {
-			c.Writer = &prettyWriter{ResponseWriter: c.Writer, indent: fhir.NewIndenter(c.Writer)}
+			c.Writer = &prettyWriter{ResponseWriter: c.Writer}
 		}
-		return answer(c, ask)
+		if ask.XML() {
+			return s.inXML(c, ask, answer)
+		}
+		return s.ofTenant(c, ask, answer)
 	}
+}
+
+// ofTenant answers when there is the tenant that is asked for.
+func (s *Server) ofTenant(c *request, ask *rest.Ask, answer func(c *request, ask *rest.Ask) error) error {
+	switch {
+	case ask.Tenant == "":
+		c.label = s.root.Tenant
+	case s.tenants.known(ask.Tenant):
+		c.label = s.tenants.label(ask.Tenant)
+	default:
+		return events.Errorf(events.NotFound, "readapi", "there is no tenant %q here", clip(ask.Tenant))
+	}
+	return answer(c, ask)
 }
 
 // offered answers where a row of the table does.
@@ -285,8 +295,8 @@ func (s *Server) recovered(c *request, cause any) {
 // prettyWriter indents the body of an answer. How long that is its handler does not know.
 type prettyWriter struct {
 	gin.ResponseWriter
-	indent *fhir.Indenter
-	asIs   bool // the body is that of a Binary
+	asIs   bool      // the body is that of a Binary
+	indent io.Writer // nil until something is written
 }
 
 func (p *prettyWriter) WriteHeader(status int) {
@@ -299,6 +309,9 @@ func (p *prettyWriter) WriteHeader(status int) {
 func (p *prettyWriter) Write(data []byte) (int, error) {
 	if p.asIs {
 		return p.ResponseWriter.Write(data)
+	}
+	if p.indent == nil {
+		p.indent = fhir.Indented(p.ResponseWriter, form.Asked(rest.IsXML(p.Header().Get("Content-Type"))))
 	}
 	return p.indent.Write(data)
 }

@@ -136,8 +136,8 @@ func New(config Config) (*Server, error) {
 	engine.ForwardedByClientIP = false
 	s.route(engine, config)
 	compress, err := gzhttp.NewWrapper(gzhttp.MinSize(1_400), gzhttp.CompressionLevel(1),
-		gzhttp.ContentTypes([]string{"application/fhir+json", "application/json", "text/json", "text/html",
-			"text/plain"}))
+		gzhttp.ContentTypes([]string{"application/fhir+json", "application/json", "text/json",
+			"application/fhir+xml", "application/xml", "text/xml", "text/html", "text/plain"}))
 	if err != nil {
 		return nil, events.Wrap(events.Internal, "readapi.New", err, "the compressing handler")
 	}

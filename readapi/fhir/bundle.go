@@ -18,6 +18,12 @@ import (
 // writeSearch writes a page of a search as a bundle.
 func (d *Door) writeSearch(ctx context.Context, answer *rest.Answer, s *search, found found) error {
 	links, err := d.links(ctx, s, found)
+	if err == nil {
+		err = pages.Shown(s.wanted, found.page.Versions, found.contents)
+	}
+	if err == nil {
+		err = pages.Shown(s.wanted, found.included.versions, found.included.contents)
+	}
 	if err != nil {
 		return err
 	}
@@ -25,11 +31,11 @@ func (d *Door) writeSearch(ctx context.Context, answer *rest.Answer, s *search, 
 	outcome := s.outcome(found.page.Plan)
 	out := answer.Begin(http.StatusOK, -1)
 	if s.indented() {
-		out = NewIndenter(out)
+		out = Indented(out, s.wanted)
 	}
-	bundle := documents.NewBundleWriter(out, documents.BundleHead{
+	bundle := form.NewBundleWriter(out, documents.BundleHead{
 		Type: "searchset", LastUpdated: time.Now(), Total: pages.TotalOf(s.place.Total), Links: pages.BundleLinks(links),
-	})
+	}, s.wanted)
 	entries := searchEntries{door: d, search: s, bundle: bundle}
 	if found.included.from == 0 && !entries.write(ctx, found.page.Versions, found.contents, "match") {
 		return nil
@@ -67,7 +73,7 @@ func (s *search) outcome(plan string) []byte {
 type searchEntries struct {
 	door   *Door
 	search *search
-	bundle *documents.BundleWriter
+	bundle form.BundleWriter
 	cut    pages.Cutter
 	buffer []byte
 }
@@ -89,8 +95,7 @@ func (e *searchEntries) write(ctx context.Context, versions []projections.Versio
 		}
 		content, err := e.cut.Subset(subset, contents[i])
 		if err == nil {
-			e.buffer, err = form.Stamp(e.buffer[:0], content, form.InJSON, version.ID, version.Number,
-				version.Time)
+			e.buffer, err = form.Stamp(e.buffer[:0], content, e.search.wanted, version.ID, version.Number, version.Time)
 		}
 		if err != nil {
 			pages.Abort(ctx, e.door.Logger, err, version)

@@ -100,8 +100,9 @@ func newCapability(config Config, table *rest.Table) (*capability, error) {
 		ResourceType: "CapabilityStatement", Status: "active", Kind: "instance", FHIRVersion: "4.0.1",
 		Software:       software{Name: "Binnacle", Version: config.Version},
 		Implementation: implementation{Description: "Binnacle, a log-first FHIR R4 server", URL: config.PublicURL},
-		Format:         []string{"application/fhir+json", "application/json", "json"},
-		Rest:           []restMode{restOf(config, table)},
+		Format: []string{"application/fhir+json", "application/json", "json", "application/fhir+xml", "application/xml",
+			"xml"},
+		Rest: []restMode{restOf(config, table)},
 	}
 	if table.Has("patch") {
 		statement.PatchFormat = rest.PatchTypes

@@ -2,7 +2,18 @@ package fhir
 
 import (
 	"bytes"
+	"io"
+
+	"binnacle/projections/fhir/form"
 )
+
+// Indented makes a stream of lines for people before another stream, in a form.
+func Indented(to io.Writer, of form.Form) io.Writer {
+	if of == form.InXML {
+		return form.NewIndenter(to)
+	}
+	return NewIndenter(to)
+}
 
 // Indenter writes JSON with a line for each member and element, as it comes: it holds no more than what it is given.
 // Between the tokens it changes white space alone.

@@ -29,6 +29,7 @@ type aRead struct {
 	version projections.Version
 	wanted  *catalog.Subset // of the resource; nil: all of it
 	good    bool            // the client's copy is good
+	form    form.Form       // of the answer
 }
 
 // current finds the version that a read asks for, and puts what is known of it into the answer.
@@ -45,7 +46,7 @@ func (d *Door) current(ctx context.Context, ask *rest.Ask, answer *rest.Answer) 
 	if err != nil {
 		return one, err
 	}
-	one.version = versions[0]
+	one.version, one.form = versions[0], form.Asked(ask.XML())
 	d.stamp(answer, reached, one.version)
 	if one.version.Number == 0 {
 		return one, pages.UnknownID(ask.Type, ask.ID)
@@ -65,25 +66,25 @@ func (d *Door) VRead(ctx context.Context, ask *rest.Ask, answer *rest.Answer) er
 
 // numbered is current for the read of a version by its number.
 func (d *Door) numbered(ctx context.Context, ask *rest.Ask, answer *rest.Answer) (one aRead, err error) {
-	form, err := d.versionForm(ask)
+	asked, err := d.versionForm(ask)
 	if err != nil {
 		return one, err
 	}
-	one.wanted = form.wanted
+	one.wanted = asked.wanted
 	if err := d.reach(ctx, ask); err != nil {
 		return one, err
 	}
 	reached := d.progress.next(ctx)
-	version, err := d.Reader.Version(ctx, projections.Key{Tenant: d.Tenant, Type: ask.Type, ID: ask.ID}, form.number)
+	version, err := d.Reader.Version(ctx, projections.Key{Tenant: d.Tenant, Type: ask.Type, ID: ask.ID}, asked.number)
 	if err != nil {
 		return one, err
 	}
 	d.stamp(answer, reached, version)
 	if version.Number == 0 {
 		return one, events.Errorf(events.NotFound, "fhir.VRead", "%s/%s has no version %d", ask.Type, ask.ID,
-			form.number)
+			asked.number)
 	}
-	one.version = version
+	one.version, one.form = version, form.Asked(ask.XML())
 	one.good = ask.Copy.IsGood(rest.ETagOf(version.Number), version.Time)
 	return one, nil
 }
@@ -166,7 +167,7 @@ func (d *Door) writeVersion(ctx context.Context, answer *rest.Answer, one aRead)
 // writeResource answers with the resource of a content, or with a part of it.
 func (d *Door) writeResource(answer *rest.Answer, content []byte, one aRead) (err error) {
 	version := one.version
-	if form.Of(content) == form.Raw && one.wanted == nil {
+	if form.Of(content) == form.Raw && one.wanted == nil && one.form == form.InJSON {
 		return writeRaw(answer, content, version)
 	}
 	if one.wanted != nil {
@@ -178,7 +179,7 @@ func (d *Door) writeResource(answer *rest.Answer, content []byte, one aRead) (er
 	if buffer == nil {
 		buffer = new([]byte)
 	}
-	body, err := form.Stamp((*buffer)[:0], content, form.InJSON, version.ID, version.Number, version.Time)
+	body, err := form.Stamp((*buffer)[:0], content, one.form, version.ID, version.Number, version.Time)
 	if err == nil {
 		answer.Whole(body)
 		*buffer = body
@@ -186,7 +187,7 @@ func (d *Door) writeResource(answer *rest.Answer, content []byte, one aRead) (er
 	if cap(*buffer) <= keptBuffer {
 		d.buffers.Put(buffer)
 	}
-	return err
+	return rest.Unshown(err)
 }
 
 // contentOf returns the content of the version that is read; nil without an error: the answer is that the client's copy

@@ -14,6 +14,7 @@ import (
 	"binnacle/events/fhir/rest"
 	"binnacle/projections"
 	"binnacle/projections/catalog"
+	"binnacle/projections/fhir/form"
 	"binnacle/readapi/fhir/pages"
 )
 
@@ -51,6 +52,7 @@ type search struct {
 	parsed catalog.Parsed
 	place  pages.Place
 	pretty bool             // somebody in front indents the answer
+	wanted form.Form        // of the answer
 	form   bool             // by POST: what was asked must not stand in the links to other pages
 	paged  bool             // by following a link
 	asOf   *events.Position // of a first page: the state that is searched; nil: the newest
@@ -80,20 +82,25 @@ func (d *Door) SearchForm(w http.ResponseWriter, r *http.Request, ask *rest.Ask)
 		return err
 	}
 	raw := r.URL.RawQuery
-	if form := strings.TrimSpace(string(body)); form != "" {
-		raw = strings.TrimPrefix(raw+"&"+form, "&")
+	if more := strings.TrimSpace(string(body)); more != "" {
+		raw = strings.TrimPrefix(raw+"&"+more, "&")
 	}
-	if err := negotiateForm(w, raw); err != nil {
+	before := w.Header()["Content-Type"]
+	if err := negotiateForm(w, ask, raw); err != nil {
 		return err
 	}
-	return rest.ReadHTTP(w, r, ask, func(ctx context.Context, ask *rest.Ask, answer *rest.Answer) error {
+	err = rest.ReadHTTP(w, r, ask, func(ctx context.Context, ask *rest.Ask, answer *rest.Answer) error {
 		return d.of(ask).search(ctx, ask, answer, raw, true)
 	})
+	if err != nil { // which is told as the request's header has it
+		w.Header()["Content-Type"] = before
+	}
+	return err
 }
 
 // search answers a search by its parameters, which came in a form or in a query.
-func (d *Door) search(outer context.Context, ask *rest.Ask, answer *rest.Answer, raw string, form bool) error {
-	s, err := d.searchForm(ask, raw, form)
+func (d *Door) search(outer context.Context, ask *rest.Ask, answer *rest.Answer, raw string, posted bool) error {
+	s, err := d.searchForm(ask, raw, posted)
 	if err != nil || ask.FormOnly {
 		return err
 	}
@@ -161,7 +168,7 @@ func (d *Door) asOf(text string) (*events.Position, error) {
 }
 
 // negotiateForm chooses the content type again when the body of a search names one.
-func negotiateForm(w http.ResponseWriter, raw string) error {
+func negotiateForm(w http.ResponseWriter, ask *rest.Ask, raw string) error {
 	format, named, _ := rest.Param(raw, "_format")
 	if !named || format == "" {
 		return nil
@@ -170,16 +177,17 @@ func negotiateForm(w http.ResponseWriter, raw string) error {
 	if contentType == "" {
 		return rest.NotAcceptable()
 	}
+	ask.ContentType = contentType
 	w.Header()["Content-Type"] = []string{contentType}
 	return nil
 }
 
 // searchForm makes a query of the parameters. A page of a search by POST is sealed: its parameters are kept, and
 // [Door.openKept] gets them.
-func (d *Door) searchForm(ask *rest.Ask, raw string, form bool) (*search, error) {
+func (d *Door) searchForm(ask *rest.Ask, raw string, posted bool) (*search, error) {
 	scope := scopeOf(ask.Place)
 	s := &search{scope: scope, base: ask.Root, pretty: ask.Pretty,
-		path: strings.TrimSuffix(ask.Root+"/"+scope.path(), "/"), form: form}
+		path: strings.TrimSuffix(ask.Root+"/"+scope.path(), "/"), form: posted, wanted: form.Asked(ask.XML())}
 	text, paged, twice := rest.Param(raw, pages.Param)
 	if twice {
 		return nil, events.Errorf(events.Invalid, "fhir.Search",

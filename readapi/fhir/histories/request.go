@@ -11,6 +11,7 @@ import (
 	"binnacle/events/fhir/rest"
 	"binnacle/projections"
 	"binnacle/projections/catalog"
+	"binnacle/projections/fhir/form"
 	"binnacle/readapi/fhir/pages"
 )
 
@@ -32,8 +33,9 @@ type Request struct {
 	place  pages.Place
 	paged  bool
 	edge   int64
-	list   string // the id of the List; "": none
-	listed int64  // its version, when an earlier page has read it
+	list   string    // the id of the List; "": none
+	listed int64     // its version, when an earlier page has read it
+	wanted form.Form // of the answer
 }
 
 // parameters are what may be asked of a history, in the order in which links have them.
@@ -44,7 +46,7 @@ const offered = "there are _count, _since, _at, _list and _sort, and _type where
 
 // Form reads what is asked of a history.
 func (d Door) Form(ask *rest.Ask) (*Request, error) {
-	r := &Request{base: ask.Root, count: d.DefaultCount}
+	r := &Request{base: ask.Root, wanted: form.Asked(ask.XML()), count: d.DefaultCount}
 	r.span = projections.Span{Tenant: d.Tenant, Partition: d.Partition, Types: d.Catalog.Types()}
 	if ask.Type != "" {
 		r.of, r.span.Types = "/"+ask.Type, []string{ask.Type}

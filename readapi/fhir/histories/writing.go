@@ -15,12 +15,15 @@ import (
 
 // Write writes a page as a bundle.
 func (d Door) Write(ctx context.Context, answer *rest.Answer, r *Request, found Found) error {
+	if err := pages.Shown(r.wanted, found.Shown(), found.contents); err != nil {
+		return err
+	}
 	links := r.links(found)
 	answer.Links = pages.LinkHeader(links)
 	w := &writer{Door: d, request: r, subsets: map[string]*catalog.Subset{}}
-	w.bundle = documents.NewBundleWriter(answer.Begin(http.StatusOK, -1), documents.BundleHead{
+	w.bundle = form.NewBundleWriter(answer.Begin(http.StatusOK, -1), documents.BundleHead{
 		Type: "history", LastUpdated: time.Now(), Total: pages.TotalOf(r.place.Total), Links: pages.BundleLinks(links),
-	})
+	}, r.wanted)
 	for i := range found.versions {
 		entry, err := w.entry(found.versions[i], found.contents[i])
 		if err != nil {
@@ -38,7 +41,7 @@ func (d Door) Write(ctx context.Context, answer *rest.Answer, r *Request, found 
 type writer struct {
 	Door
 	request *Request
-	bundle  *documents.BundleWriter
+	bundle  form.BundleWriter
 	subsets map[string]*catalog.Subset // by type
 	cut     pages.Cutter
 	buffer  []byte
@@ -62,7 +65,7 @@ func (w *writer) entry(version projections.Past, content []byte) (documents.Bund
 	if err != nil {
 		return entry, err
 	}
-	w.buffer, err = form.Stamp(w.buffer[:0], content, form.InJSON, version.ID, version.Number, version.Time)
+	w.buffer, err = form.Stamp(w.buffer[:0], content, w.request.wanted, version.ID, version.Number, version.Time)
 	entry.Resource = w.buffer
 	return entry, err
 }
