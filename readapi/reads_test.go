@@ -22,7 +22,7 @@ func TestAnEntryIsReadAsARequestIs(t *testing.T) {
 	s.delete("Patient", "gone")
 	server := s.server(withWrite)
 	for _, target := range []string{
-		"/Patient/1", "/Patient/1/_history/1", "/Patient/1/_history/7", "/Patient/1?_elements=name", "/Patient/1?_format=xml", "/Patient/gone", "/Patient/none", "/Patient/..", "/Unicorn/1",
+		"/Patient/1", "/Patient/1/_history/1", "/Patient/1/_history/7", "/Patient/1?_elements=name", "/Patient/1?_format=ttl", "/Patient/gone", "/Patient/none", "/Patient/..", "/Unicorn/1",
 		"/Patient/_search", "/Patient/_history", "/_history?_type=Patient", "/Patient/_history?_sort=x", "/Patient/1/$everything", "/metadata", "/../metrics", "/Patient/1/Unicorn", "/Patient?color=red", "", "/Patient/1/*",
 	} {
 		want := get(server, "/fhir"+target)

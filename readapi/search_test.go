@@ -364,7 +364,7 @@ func TestFormsOfASearchByPost(t *testing.T) {
 			[]string{"Patient/p0", "Patient/p1"}},
 		{"json", "/fhir/Patient/_search", []string{"Content-Type: application/json"}, `{"family":"F01"}`, 415, nil},
 		{"without a type", "/fhir/Patient/_search", nil, "family=F01", 415, nil},
-		{"a form that is not offered", "/fhir/Patient/_search", []string{form}, "_format=xml", 406, nil},
+		{"a form that is not offered", "/fhir/Patient/_search", []string{form}, "_format=ttl", 406, nil},
 		{"with gzip", "/fhir/Patient/_search", []string{form, "Content-Encoding: gzip"}, packed("family=F01"), 200,
 			[]string{"Patient/p1"}},
 		{"no gzip", "/fhir/Patient/_search", []string{form, "Content-Encoding: gzip"}, "family=F01", 400, nil},

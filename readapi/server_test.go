@@ -145,7 +145,7 @@ func sameList(a, b string) bool {
 
 func TestAWriteThatAcceptsNoAnswerIsRefusedBeforeItIsMade(t *testing.T) {
 	w := request{method: "POST", target: "/fhir/Patient",
-		headers: []string{"Accept: application/fhir+xml"}}.do(newStore(t).server(withWrite))
+		headers: []string{"Accept: application/fhir+turtle"}}.do(newStore(t).server(withWrite))
 	if w.Code != http.StatusNotAcceptable || w.Header().Get("Seen") != "" {
 		t.Errorf("got %d, seen %q; want 406, unseen", w.Code, w.Header().Get("Seen"))
 	}

@@ -76,7 +76,7 @@ func TestBrowsersGetAPageAndAllOthersJSON(t *testing.T) {
 		}
 	}
 	for target, code := range map[string]int{"/fhir/Patient/1": 200, "/fhir/Patient/none": 404,
-		"/fhir/Patient?_id=1": 200, "/fhir/metadata": 200, "/fhir/Patient/1?_format=xml": 406} {
+		"/fhir/Patient?_id=1": 200, "/fhir/metadata": 200, "/fhir/Patient/1?_format=ttl": 406} {
 		for _, headers := range [][]string{nil, {browser}} {
 			if w := get(server, target, headers...); w.Code != code || !slices.Contains(w.Header()["Vary"], "Accept") {
 				t.Errorf("%s: got %d, Vary %q", target, w.Code, w.Header()["Vary"])
