@@ -1,9 +1,9 @@
 package door
 
 import (
-	"bytes"
 	"mime"
 	"net/http"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -28,35 +28,42 @@ func (d *door) check(resource fhir.Node) error {
 // that are any document's, as application/json, say it with the body: a Binary of FHIR is taken for the resource.
 func (d *door) sentBinary(change *events.Change, r *http.Request) (data []byte, release func(), err error) {
 	contentType := strings.Join(strings.Fields(r.Header.Get("Content-Type")), " ")
-	if media, _, err := mime.ParseMediaType(contentType); contentType == "" || err == nil && rest.IsResourceType(media) {
-		if len(r.Header.Values(rest.HeaderSecurityContext)) > 0 {
-			return nil, func() {}, invalid("%s goes with the bytes of a Binary; in a resource the securityContext says it",
-				rest.HeaderSecurityContext)
-		}
+	media, _, err := mime.ParseMediaType(contentType)
+	switch {
+	case contentType == "" || err == nil && rest.IsResourceType(media):
 		if data, release, err = d.body(r); err == nil {
-			err = d.content(change, data)
+			err = d.contentOfBinary(change, r, data)
 		}
 		return data, release, err
-	} else if err != nil || !strings.Contains(media, "/") || !utf8.ValidString(contentType) {
+	case err != nil || !strings.Contains(media, "/") || !utf8.ValidString(contentType):
 		return nil, func() {}, rest.Refused(http.StatusUnsupportedMediaType, events.Unsupported, "door.Door",
 			"Content-Type %.80q is no media type; name the one of the bytes, as in image/png", contentType)
-	} else if isAnyDocument(media) {
+	case isAnyDocument(media):
 		if data, release, err = d.bodyBehind(nil, r); err != nil {
 			return nil, release, err
 		}
-		if isBinary(data) {
-			return data, release, d.content(change, data)
+		if document, is := isBinary(data); is {
+			return document, release, d.contentOfBinary(change, r, document)
 		}
-		head, err := d.rawHead(r, contentType)
-		change.Content = append(head, data...)
+		head, err := d.rawHead(change, r, contentType)
+		change.Content = slices.Concat(head, data)
 		return change.Content, release, err
 	}
-	head, err := d.rawHead(r, contentType)
+	head, err := d.rawHead(change, r, contentType)
 	if err != nil {
 		return nil, func() {}, err
 	}
 	change.Content, release, err = d.bodyBehind(head, r)
 	return change.Content, release, err
+}
+
+// contentOfBinary is content for a Binary that was sent as a resource.
+func (d *door) contentOfBinary(change *events.Change, r *http.Request, data []byte) error {
+	if len(r.Header.Values(rest.HeaderSecurityContext)) > 0 {
+		return invalid("%s goes with the bytes of a Binary; in a resource its securityContext says it",
+			rest.HeaderSecurityContext)
+	}
+	return d.content(change, data)
 }
 
 // isAnyDocument tells of media types that resources may come in, and other documents as well.
@@ -68,20 +75,28 @@ func isAnyDocument(media string) bool {
 	return false
 }
 
-// isBinary tells whether a document is a Binary of FHIR.
-func isBinary(data []byte) bool {
-	data = bytes.TrimLeft(data, " \t\r\n")
+// isBinary tells whether a document is a Binary of FHIR, and returns it as it is parsed.
+func isBinary(data []byte) ([]byte, bool) {
+	if trimmed := form.Trim(data); form.Of(trimmed) == form.InXML {
+		data = trimmed
+	} else if form.Of(data) != form.InJSON {
+		return nil, false
+	}
 	document, err := form.JSON(data)
-	if err != nil || form.Of(data) != form.InJSON && form.Of(data) != form.InXML {
-		return false
+	if err != nil {
+		return nil, false
 	}
 	parsed, err := fhir.Parse(document)
-	return err == nil && parsed.Root().Get("resourceType").Text() == binaryType
+	return data, err == nil && parsed.Root().Get("resourceType").Text() == binaryType
 }
 
-// rawHead begins the content of a Binary whose bytes were sent. What the header X-Security-Context refers to is held
-// against the rules for references, as it is in a resource.
-func (d *door) rawHead(r *http.Request, contentType string) ([]byte, error) {
+// rawHead begins the content of a Binary whose bytes were sent, and gives a conditional update the id under which it
+// would be created. What the header X-Security-Context refers to is held against the rules for references, as it is in
+// a resource.
+func (d *door) rawHead(change *events.Change, r *http.Request, contentType string) ([]byte, error) {
+	if change.ID == "" {
+		change.ID = d.NewID()
+	}
 	lines := r.Header.Values(rest.HeaderSecurityContext)
 	switch len(lines) {
 	case 0:
@@ -100,14 +115,14 @@ func (d *door) rawHead(r *http.Request, contentType string) ([]byte, error) {
 	if err != nil {
 		return nil, fail(err)
 	}
-	var change events.Change
-	if err := d.linker(nil).link(&change, resource.Node, nil, ""); err != nil {
+	var linked events.Change
+	if err := d.linker(nil).link(&linked, resource.Node, nil, ""); err != nil {
 		return nil, fail(err)
 	}
-	if len(change.Links) > 0 {
+	if len(linked.Links) > 0 {
 		return nil, fail(invalid("a search can't be resolved there; write Type/id"))
 	}
-	if resource, err = fhir.ParseResource(change.Content); err != nil {
+	if resource, err = fhir.ParseResource(linked.Content); err != nil {
 		return nil, fail(err)
 	}
 	return form.RawHead(contentType, resource.Node.Get("securityContext").Get("reference").Text()), nil
