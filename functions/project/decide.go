@@ -123,7 +123,7 @@ type decidingEvent struct {
 }
 
 func (e *decidingEvent) decide() error {
-	for _, step := range [...]func(n int, w *work) error{e.identify, e.cascade, e.untouched, e.link, e.recordable,
+	for _, step := range [...]func(n int, w *work) error{e.identify, e.widen, e.untouched, e.link, e.recordable,
 		e.integrity, e.unreferenced, e.compare, e.tell, e.versioned} {
 		for n, w := range e.item.works {
 			if err := step(n, w); err != nil {
@@ -132,6 +132,14 @@ func (e *decidingEvent) decide() error {
 		}
 	}
 	return nil
+}
+
+// widen has a delete take what refers to what it deletes, where it may.
+func (e *decidingEvent) widen(n int, w *work) error {
+	if w.Cascade == 0 || w.disposition != events.Deleted {
+		return nil
+	}
+	return e.cascade(n, w)
 }
 
 // accept turns what was decided into rows and returns the results.

@@ -60,6 +60,19 @@ func (w *work) writes() bool {
 	return w.key.ID != "" && (w.disposition == events.Created || w.disposition == events.Updated || w.disposition == events.Deleted)
 }
 
+// told is what a result tells of the removals.
+func (w *work) told() []events.Removed {
+	if len(w.removed) == 0 {
+		return nil
+	}
+	told := make([]events.Removed, len(w.removed))
+	for i := range w.removed {
+		r := &w.removed[i]
+		told[i] = events.Removed{Type: r.key.Type, ID: r.key.ID, Version: r.before.Number + 1}
+	}
+	return told
+}
+
 // forget takes back what was decided.
 func (w *work) forget() {
 	if w.Operation == events.Patch {

@@ -28,19 +28,6 @@ func (w *work) deletes(yield func(projections.Key) bool) {
 	}
 }
 
-// told is what a result tells of the removals.
-func (w *work) told() []events.Removed {
-	if len(w.removed) == 0 {
-		return nil
-	}
-	told := make([]events.Removed, len(w.removed))
-	for i := range w.removed {
-		r := &w.removed[i]
-		told[i] = events.Removed{Type: r.key.Type, ID: r.key.ID, Version: r.before.Number + 1}
-	}
-	return told
-}
-
 // remove has a delete take further resources, as they are before the event. The order in which they were found doesn't
 // count: it depends on the batches.
 func (e *decidingEvent) remove(n int, w *work, found []*entry) {
@@ -101,9 +88,6 @@ const cascadeSteps = 100
 // cascade has a delete take what refers to what goes, and what refers to that, as far as search parameters tell. What
 // the event writes itself stays: it is there after the event as the event says.
 func (e *decidingEvent) cascade(n int, w *work) error {
-	if w.Cascade == 0 || w.disposition != events.Deleted {
-		return nil
-	}
 	going := slices.Collect(w.deletes)
 	for left, step := w.Cascade, 1; len(going) > 0; step++ {
 		found, err := e.dependents(going, left+1)
