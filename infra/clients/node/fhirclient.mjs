@@ -124,12 +124,13 @@ await check('histories', async () => {
 });
 await check('Binary: written raw, read raw', async () => {
   const bytes = new Uint8Array([0x25, 0x50, 0x44, 0x46, 0, 255]);
-  const made = await client.request({
-    url: 'Binary', method: 'POST', body: bytes, headers: { 'content-type': 'application/pdf' },
-  }, { includeResponse: true });
-  const { body: { id, contentType } } = made;
-  equal(contentType, 'application/pdf');
-  const raw = await client.request({ url: `Binary/${id}`, headers: { accept: 'application/pdf' } });
+  const { response } = await client.request({
+    url: 'Binary', method: 'POST', body: bytes, headers: { 'content-type': 'application/pdf' }, includeResponse: true,
+  });
+  equal(response.status, 201);
+  const url = response.headers.get('location').replace(/\/_history.*/, '');
+  equal((await client.request(url)).contentType, 'application/pdf');
+  const raw = await client.request({ url, headers: { accept: 'application/pdf' } });
   equal([...new Uint8Array(await raw.arrayBuffer())], [...bytes]);
 });
 end();
