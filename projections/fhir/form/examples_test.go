@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/big"
 	"reflect"
 	"slices"
 	"strings"
@@ -93,10 +94,14 @@ func TestHAPISaysTheSameOfHL7sExamples(t *testing.T) {
 				t.Errorf("%s: %v", name, err)
 				continue
 			}
-			if told, is := differently[name]; is {
-				theirs = bytes.ReplaceAll(theirs, []byte(told[0]), []byte(told[1]))
+			got, want := tokensOf(t, ours), tokensOf(t, theirs)
+			if original == "observation-decimal.json" { // HAPI writes the digits of large and small decimals anew
+				equal := func(got, want string) bool { return got == want || decimalOf(got) == decimalOf(want) }
+				if slices.EqualFunc(got, want, equal) {
+					continue
+				}
 			}
-			if got, want := tokensOf(t, ours), tokensOf(t, theirs); !slices.Equal(got, want) {
+			if !slices.Equal(got, want) {
 				t.Errorf("%s: %s", name, difference(got, want))
 			}
 			continue
@@ -112,9 +117,14 @@ func TestHAPISaysTheSameOfHL7sExamples(t *testing.T) {
 	}
 }
 
-// differently is what HAPI says in other words, by file: a number whose digits it writes anew.
-var differently = map[string][2]string{
-	"observation-decimal.json.xml": {`"0.0000000000000000000001"`, `"1E-22"`},
+// decimalOf is the number in the token of an element with a value alone.
+func decimalOf(token string) string {
+	_, digits, _ := strings.Cut(token, " value value=")
+	number, is := new(big.Rat).SetString(digits)
+	if !is {
+		return token
+	}
+	return number.RatString()
 }
 
 func difference(got, want []string) string {
