@@ -88,6 +88,7 @@ var homes = map[string][]string{
 		"functions/project", "functions/rebuild"},
 	"github.com/ThreeDotsLabs/watermill/components": {},
 	"github.com/anishathalye/porcupine":             {"infra/e2e"},
+	"github.com/evanphx/json-patch":                 {"projections/fhir/patch"},
 	"github.com/Shopify/toxiproxy":                  {"infra/e2e"},
 }
 

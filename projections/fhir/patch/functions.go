@@ -221,7 +221,7 @@ func (f *finder) union(left, right []result) ([]result, *events.Error) {
 		}
 		all = append(all, one)
 	}
-	return all, f.costs(len(left) + len(right))
+	return all, f.costs(perElement * (len(left) + len(right)))
 }
 
 // same compares two collections item by item (FHIRPath 2.0.0, section 6.1.1).

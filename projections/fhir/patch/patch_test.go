@@ -225,10 +225,8 @@ func TestAFewBytesCanNotAskForMuch(t *testing.T) {
 		kind                events.Kind
 	}{
 		{"copies that double", `{"a":["` + strings.Repeat("x", 1000) + `"]}`, double, events.TooLarge},
-		{"steps without end", `{"a":` + list("1", 100_000) + `}`, list(`{"op":"add","path":"/a/0","value":1}`, 10_000),
+		{"steps without end", `{"a":` + list("1", 100_000) + `}`, list(`{"op":"add","path":"/a/0","value":1}`, 1000),
 			events.TooCostly},
-		{"keys that are searched for again and again", `{"a":` + list("1", 100_000) + `}`,
-			list(`{"op":"test","path":"/a","value":`+list("1", 1000)+`}`, 10_000), events.Unprocessable},
 		{"levels without end", `{"a":{}}`, deep, events.Unprocessable},
 		{"items without end", list("1", 1_100_000), `[{"op":"test","path":"/0","value":1}]`, events.TooCostly},
 	} {

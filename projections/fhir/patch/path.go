@@ -107,6 +107,9 @@ func firstName(e fhirpath.Expr) string {
 	return ""
 }
 
+// perElement is how many steps it takes to find an element.
+const perElement = 4
+
 // finder evaluates expressions on a resource.
 type finder struct {
 	*tree
@@ -182,7 +185,7 @@ func (f *finder) eval(e fhirpath.Expr, focus []result, this result) ([]result, *
 
 // children are the elements of a name in those of a focus.
 func (f *finder) children(focus []result, name string) ([]result, *events.Error) {
-	if err := f.costs(len(focus)); err != nil {
+	if err := f.costs(perElement * len(focus)); err != nil {
 		return nil, err
 	}
 	var found []result
@@ -224,7 +227,7 @@ func (f *finder) below(found []result, of *element, steps []r4.Step) ([]result, 
 		if err != nil {
 			return nil, err
 		}
-		if err := f.costs(max(n, 1)); err != nil {
+		if err := f.costs(perElement * max(n, 1)); err != nil {
 			return nil, err
 		}
 		for i := range max(n, 0) {

@@ -120,7 +120,7 @@ func (t *tree) insert(c *container, at int, key string, v value) *events.Error {
 	}
 	c.items = slices.Insert(c.items, at, next)
 	c.held = true
-	return t.costs(1 + (len(c.items)-at)/16)
+	return t.costs(1 + (len(c.items)-at)/4)
 }
 
 // style is the white space that an item at a place gets: before it, and between its key and its value.
@@ -160,7 +160,7 @@ func (t *tree) remove(c *container, at int) *events.Error {
 		c.items[1].head = slices.Concat(c.items[0].lead(), c.items[1].own())
 	}
 	c.items = slices.Delete(c.items, at, at+1)
-	return t.costs(1 + (len(c.items)-at)/16)
+	return t.costs(1 + (len(c.items)-at)/4)
 }
 
 // move brings an item of an array to another place. White space stays where it is.
