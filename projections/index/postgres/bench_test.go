@@ -13,6 +13,8 @@ func BenchmarkCommit(b *testing.B) { projectionstest.BenchmarkCommit(b, opened) 
 
 func BenchmarkSearch(b *testing.B) { projectionstest.BenchmarkSearch(b, opened) }
 
+func BenchmarkVersions(b *testing.B) { projectionstest.BenchmarkVersions(b, opened, 1_000_000) }
+
 // BenchmarkBuild measures a generation of 50,000 resources with 13 terms and an outcome each: bare tables first, then
 // the indexes.
 func BenchmarkBuild(b *testing.B) {

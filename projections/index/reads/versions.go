@@ -213,8 +213,9 @@ func (x *stretch) window(ctx context.Context, page projections.SpanPage) (projec
 		part.low = max(x.low, x.high-wide)
 	}
 	s := x.statement()
-	err := part.read(ctx, &page, s, "select "+columns(s)+" from "+s.Table("version")+" v where v.ledger "+
-		s.In(x.ledgers)+part.within(s)+" order by v.sid"+x.direction()+x.more())
+	// + 0: of the index by type every row of each type would be read
+	err := part.read(ctx, &page, s, "select "+columns(s)+" from "+s.Table("version")+" v where "+
+		s.Among("(v.ledger + 0)", x.ledgers)+part.within(s)+" order by v.sid"+x.direction()+x.more())
 	return page, page.More || part.low == x.low && part.high == x.high, err
 }
 
