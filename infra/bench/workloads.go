@@ -197,6 +197,7 @@ func (s *sample) Workloads() []workload {
 		{Name: "small transactions", Writes: true, Clients: 32, Make: smallTransaction},
 		{Name: "scattered updates", Writes: true, Clients: 8, Resources: scatteredUpdates, Make: s.scatter},
 		s.reads(),
+		{Name: "history pages", Make: s.history},
 		mix,
 		{Name: "search mix beside 16 writers", Make: mix.Make, Beside: &workload{Name: "create", Writes: true, Clients: 16, Make: s.create}},
 		{Name: "patient searches", Clients: 10, Make: s.findPatient},
@@ -224,6 +225,14 @@ func (s *sample) reads() workload {
 	return workload{Name: "read by id", Warm: paths, Make: func(r *rand.Rand) benchRequest {
 		return benchRequest{Method: http.MethodGet, Path: "/Observation/" + pick(r, s.observations).id}
 	}}
+}
+
+// history asks for a page of the history of a type, of all types, of what came lately, or of one resource.
+func (s *sample) history(r *rand.Rand) benchRequest {
+	lately := time.Now().Add(-time.Duration(r.IntN(60)) * time.Second).UTC().Format(time.RFC3339)
+	return benchRequest{Method: http.MethodGet, Want: `"history"`, Path: pick(r, []string{
+		"/Observation/_history?_count=20", "/Patient/_history?_count=20", "/_history?_count=20",
+		"/_history?_count=20&_since=" + lately, "/Observation/" + pick(r, s.observations).id + "/_history"})}
 }
 
 // create posts an observation of the sample with a new date, so that no two are alike.
