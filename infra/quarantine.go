@@ -198,7 +198,12 @@ func (c *quarantineReplay) replay(ctx context.Context, q *functions.Quarantine, 
 	}
 	fmt.Fprintf(out.Out, "%s: replayed at %s", found.Record.Position, outcome.Position)
 	for _, result := range outcome.Results {
-		fmt.Fprintf(out.Out, ", %s/%s %s", result.Type, result.ID, result.Disposition)
+		if result.ID != "" || len(result.Removed) == 0 {
+			fmt.Fprintf(out.Out, ", %s/%s %s", result.Type, result.ID, result.Disposition)
+		}
+		for _, removed := range result.Removed {
+			fmt.Fprintf(out.Out, ", %s/%s %s", removed.Type, removed.ID, events.Deleted)
+		}
 	}
 	fmt.Fprintln(out.Out)
 	return nil

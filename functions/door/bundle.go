@@ -172,8 +172,9 @@ func (d *door) batch(rw http.ResponseWriter, r *http.Request, data []byte, parts
 	unclaimed := d.Write.Unclaimed(r.Context(), d.tenant, d.key)
 	positions := make([]*events.Position, len(parts))
 	var fresh atomic.Bool // something was not answered by an earlier request
-	write := func(p *part) {
-		event := d.event(request, p.index+1, p.change)
+	write := func(p *part, again int) {
+		p.answer.err = nil
+		event := d.event(request, p.index+1+again*len(parts), p.change)
 		if d.ask.Unawaited {
 			position, repeats, err := d.Write.Append(r.Context(), event)
 			if p.answer.err = err; err == nil {
@@ -194,6 +195,7 @@ func (d *door) batch(rw http.ResponseWriter, r *http.Request, data []byte, parts
 			p.answer.err = err // the entry answers for itself; the others go on
 			return
 		case outcome.Refusal != nil:
+			p.answer.refused = true
 			p.answer.err = p.at(d.refusal(outcome.Refusal, p.change), "resource")
 		default:
 			p.answer.result = &outcome.Results[0]
@@ -201,18 +203,16 @@ func (d *door) batch(rw http.ResponseWriter, r *http.Request, data []byte, parts
 		positions[p.index] = &outcome.Position
 	}
 	for _, turn := range turns(parts) {
-		var group errgroup.Group
-		group.SetLimit(d.Limits.BatchFlight)
-		for _, chain := range turn {
-			group.Go(func() error {
-				for _, p := range chain {
-					write(p)
-					progress.Done()
-				}
-				return nil
-			})
+		d.inTurn(turn, func(p *part) {
+			write(p, 0)
+			progress.Done()
+		})
+		for again := 1; again <= deletedAgain; again++ {
+			if turn = heldUp(turn); turn == nil {
+				break
+			}
+			d.inTurn(turn, func(p *part) { write(p, again) })
 		}
-		_ = group.Wait() // errors are the entries' answers
 	}
 	for _, p := range parts {
 		if events.KindOf(p.answer.err) == events.Reused { // then the whole request is another one
@@ -236,6 +236,21 @@ func (d *door) batch(rw http.ResponseWriter, r *http.Request, data []byte, parts
 	d.readEntries(r, parts, reached, room)
 	d.answerBundle(rw, r, status, "batch-response", parts, room)
 	return nil
+}
+
+// inTurn writes the parts of one turn, many chains at once.
+func (d *door) inTurn(turn [][]*part, write func(p *part)) {
+	var group errgroup.Group
+	group.SetLimit(d.Limits.BatchFlight)
+	for _, chain := range turn {
+		group.Go(func() error {
+			for _, p := range chain {
+				write(p)
+			}
+			return nil
+		})
+	}
+	_ = group.Wait() // errors are the entries' answers
 }
 
 // entryOutcome sends the event of an entry and waits for its outcome.

@@ -28,6 +28,7 @@ type part struct {
 // answer is the response to one entry: err, or result, or what the reading door said.
 type answer struct {
 	err      error
+	refused  bool // err tells what was decided
 	result   *events.Result
 	status   int
 	body     []byte    // of a read, or the representation of a write

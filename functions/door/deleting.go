@@ -178,3 +178,35 @@ func nameOf(typ, id string) string {
 func done(text string) fhir.Issue {
 	return fhir.Issue{Severity: fhir.SeverityInformation, Code: "informational", Diagnostics: text}
 }
+
+// deletedAgain is how often the deletes of a batch are tried again that were refused because of references, while
+// others of them are done.
+const deletedAgain = 8
+
+// heldUp are those deletes of a turn that were refused by a conflict, when others of it have deleted something: it may
+// be what referred to theirs. Without this it would be chance which of them come to the log first; so all that can be
+// deleted is, in whatever order the bundle has them. nil: there are none.
+func heldUp(turn [][]*part) (again [][]*part) {
+	done := false
+	for _, chain := range turn {
+		var held []*part
+		for _, p := range chain {
+			if p.change.Operation != events.Delete {
+				return nil
+			}
+			switch {
+			case p.answer.err == nil && p.answer.result != nil:
+				done = done || p.answer.result.Disposition == events.Deleted
+			case p.answer.refused && events.KindOf(p.answer.err) == events.Conflict:
+				held = append(held, p)
+			}
+		}
+		if len(held) > 0 {
+			again = append(again, held)
+		}
+	}
+	if !done {
+		return nil
+	}
+	return again
+}

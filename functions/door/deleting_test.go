@@ -275,3 +275,44 @@ func TestACascadeGoesOverSoManySteps(t *testing.T) {
 		t.Errorf("%d resources are left", left)
 	}
 }
+
+// Which of a batch's deletes come to the log first is chance; what becomes of them isn't.
+func TestDeletesOfABatchDoNotHoldEachOtherUp(t *testing.T) {
+	n := deleting(t, door.Deletes{})
+	for i, order := range [][]string{
+		{"Patient/%s", "Encounter/%s", "Observation/%s", "Observation/%s2"},
+		{"Observation/%s2", "Observation/%s", "Encounter/%s", "Patient/%s"},
+		{"Encounter/%s", "Patient/%s", "Observation/%s2", "Observation/%s"},
+	} {
+		id := fmt.Sprint("f", i)
+		family(n, id)
+		entries := make([]string, len(order))
+		for k, name := range order {
+			entries[k] = functionstest.EntryOf("", "DELETE", fmt.Sprintf(name, id), "")
+		}
+		send := func() functionstest.Reply {
+			return n.Must(200, "POST", "", functionstest.BundleOf("batch", entries...), `Idempotency-Key: "`+id+`"`)
+		}
+		first, again := send(), send()
+		if strings.Count(first.Body, `"204"`) != len(order) {
+			t.Errorf("%v: got %s", order, first.Body)
+		}
+		if again.Body != first.Body || again.Header.Get(replayed) != "true" {
+			t.Errorf("%v: asked again got %s", order, again.Body)
+		}
+	}
+	// what refers to each other stays, and so does what something else refers to
+	family(n, "c")
+	n.Must(200, "PUT", "/Observation/c", strings.Replace(about("Observation", "c", "encounter", "Encounter/c"),
+		`"code"`, `"derivedFrom":[{"reference":"Observation/c2"}],"code"`, 1))
+	n.Must(201, "PUT", "/Basic/b", `{"resourceType":"Basic","id":"b","code":{"text":"x"}}`)
+	var entries []string
+	for _, name := range []string{"Patient/c", "Encounter/c", "Observation/c", "Observation/c2", "Basic/b"} {
+		entries = append(entries, functionstest.EntryOf("", "DELETE", name, ""))
+	}
+	got := n.Must(200, "POST", "", functionstest.BundleOf("batch", entries...)).Body
+	if strings.Count(got, `"409"`) != 4 || strings.Count(got, `"204"`) != 1 {
+		t.Errorf("got %s", got)
+	}
+	n.Verified()
+}
