@@ -63,6 +63,8 @@ func TestHistoriesOfATypeAndOfAllTypes(t *testing.T) {
 		{"/_history?_at=2026-03-02", []string{all[0], all[1], all[2], all[4], all[6]}},
 		{"/_history?_at=2026-02-28", nil},
 		{"/_history?_at=2026", all},
+		{"/_history?_at=ge2026-03-01T08:00:07.249Z", []string{all[0], all[1], all[2], all[3], all[4], all[6]}},
+		{"/Patient/_history?_at=lt2026-03-01T08:00:04Z&_at=gt2026-03-01T08:00:01.250Z", patients[3:]},
 		{"/_history?_list=some", listed},
 		{"/_history?_list=List/some&_type=Patient", listed[:2]},
 		{"/_history?_list=http://example.org/fhir/List/some&_since=2026-03-01T08:00:04.250Z", listed[:1]},

@@ -50,6 +50,17 @@ func TestAHistoryIsNewestFirstWithItsDeletions(t *testing.T) {
 		{"?_at=2026-03-02", "1", all[:1]},
 		{"?_at=2026-02-28", "0", nil},
 		{"?_at=2026-03-01&_count=2", "4", all[:2]},
+		{"?_at=eq2026-03-01", "4", all},
+		{"?_at=ge2026-03-01T10:00:04.250 02:00", "2", all[:2]}, // as a client of HAPI's writes it
+		{"?_at=gt2026-03-01T08:00:03.250Z", "3", all[:3]},
+		{"?_at=sa2026-03-01", "1", all[:1]},
+		{"?_at=ge2027", "1", all[:1]},
+		{"?_at=le2026-03-01T08:00:03.250Z", "2", all[2:]},
+		{"?_at=lt2026-03-01T08:00:03.250Z", "1", all[3:]},
+		{"?_at=eb2026-03-01T08:00:04.250Z", "2", all[2:]},
+		{"?_at=lt2026-03-01", "0", nil},
+		{"?_at=ge2026-03-01T08:00:04Z&_at=lt2026-03-01T08:00:05.250Z", "2", all[1:3]},
+		{"?_at=2026-03-01&_at=lt2026-03-01T08:00:02Z", "1", all[3:]},
 	}
 	for _, c := range cases {
 		b := bundleOf(t, get(server, "/fhir/Patient/1/_history"+c.query))
@@ -156,6 +167,11 @@ func TestHistoriesThatAreRefused(t *testing.T) {
 		{"/fhir/Patient/1/_history?_since=yesterday", nil, 400},
 		{"/fhir/Patient/1/_history?_at=2026-13-01", nil, 400},
 		{"/fhir/Patient/1/_history?_at=2026-03-01T08:00:00", nil, 400},
+		{"/fhir/Patient/1/_history?_at=ne2026", nil, 400},
+		{"/fhir/Patient/1/_history?_at=ap2026", nil, 400},
+		{"/fhir/Patient/1/_history?_at=ge", nil, 400},
+		{"/fhir/Patient/1/_history?_at=ge2026&_at=lt2026", nil, 400},
+		{"/fhir/Patient/1/_history?_at=2026,2025", nil, 400},
 		{"/fhir/Patient/1/_history?_page=AQ", nil, 400},
 		{"/fhir/Patient/1/_history?_sort=_lastUpdated", nil, 200},
 		{"/fhir/Patient/1/_history?_sort=_id", nil, 400},
@@ -174,7 +190,7 @@ func TestHistoriesThatAreRefused(t *testing.T) {
 		{"/fhir/Patient/1/_history?%zz", nil, 400},
 		{"/fhir/Patient/_history?_count=x", nil, 400},
 		{"/fhir/Patient/_history?_since=yesterday", nil, 400},
-		{"/fhir/Patient/_history?_at=gt2026", nil, 400},
+		{"/fhir/Patient/_history?_at=gt2026-13", nil, 400},
 		{"/fhir/Patient/_history?_list=1", nil, 400},
 		{"/fhir/Patient/_history?_page=AQ", nil, 400},
 		{"/fhir/Patient/_history?_type=Patient", nil, 200},

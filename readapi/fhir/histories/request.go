@@ -4,7 +4,6 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"time"
 
 	"binnacle/events"
 	documents "binnacle/events/fhir"
@@ -67,14 +66,15 @@ func (d Door) Form(ask *rest.Ask) (*Request, error) {
 		return nil, err
 	}
 	for _, name := range parameters {
-		value := params.Get(name)
-		if value == "" || name == "_type" && ask.Type != "" {
-			continue
+		for _, value := range params[name] {
+			if value == "" || name == "_type" && ask.Type != "" {
+				continue
+			}
+			if value, err = d.use(r, name, value); err != nil {
+				return nil, err
+			}
+			r.used = append(r.used, catalog.KeyValue{Key: name, Value: value})
 		}
-		if value, err = d.use(r, name, value); err != nil {
-			return nil, err
-		}
-		r.used = append(r.used, catalog.KeyValue{Key: name, Value: value})
 	}
 	if r.summary, r.elements, err = d.Catalog.ParseParts(r.span.Types, ask.Query); err != nil {
 		return nil, err
@@ -92,7 +92,9 @@ func (d Door) Form(ask *rest.Ask) (*Request, error) {
 func (r *Request) check(params url.Values, strict bool) error {
 	for name, values := range params {
 		switch name {
-		case "_count", "_since", "_at", "_list", "_sort", "_type", pages.Param:
+		case "_at": // several narrow the time
+			continue
+		case "_count", "_since", "_list", "_sort", "_type", pages.Param:
 			if len(values) > 1 {
 				return events.Errorf(events.Invalid, op, "%s stands twice", name)
 			}
@@ -125,7 +127,7 @@ func (d Door) use(r *Request, name, value string) (_ string, err error) {
 	case "_since":
 		r.span.Since, _, err = readTime(name, value)
 	case "_at":
-		r.span.At, r.span.Until, err = readTime(name, value)
+		err = r.narrow(value)
 	case "_list":
 		r.list, err = r.listID(value)
 	case "_sort":
@@ -186,25 +188,4 @@ func (r *Request) identity() string {
 		}
 	}
 	return pages.Encode(params)
-}
-
-// readTime reads an instant, or a date: its first moment in UTC, and the first moment after it. until is zero for an
-// instant. A plus sign that the client did not escape has become a space.
-func readTime(name, text string) (from, until time.Time, err error) {
-	for _, form := range [...]struct {
-		layout              string
-		years, months, days int
-	}{{layout: time.RFC3339Nano}, {"2006-01-02", 0, 0, 1}, {"2006-01", 0, 1, 0}, {"2006", 1, 0, 0}} {
-		t, err := time.Parse(form.layout, strings.Replace(text, " ", "+", 1))
-		if err != nil {
-			continue
-		}
-		if end := t.AddDate(form.years, form.months, form.days); end.After(t) {
-			until = end
-		}
-		return t, until, nil
-	}
-	return from, until, events.Errorf(events.Invalid, op,
-		"%s must be a date, or an instant with a zone, as in 2026-03-01 and 2026-03-01T08:00:00Z, not %.40q", name,
-		text)
 }
