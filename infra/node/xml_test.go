@@ -43,7 +43,7 @@ func TestXMLIsStoredAsItWasSent(t *testing.T) {
 				walk func(*xmlWalk)
 			}{{"alone", (*xmlWalk).alone}, {"the other form", (*xmlWalk).otherForm}, {"a batch", (*xmlWalk).batch},
 				{"a transaction", (*xmlWalk).transaction}, {"searches and histories", (*xmlWalk).bundles},
-				{"what XML cannot hold", (*xmlWalk).unshown}, {"outcomes and capabilities", (*xmlWalk).told}} {
+				{"patches", (*xmlWalk).patches}, {"what XML cannot hold", (*xmlWalk).unshown}, {"outcomes and capabilities", (*xmlWalk).told}} {
 				t.Run(step.name, func(t *testing.T) {
 					of := *w.served
 					of.T = t
@@ -189,6 +189,29 @@ func (w *xmlWalk) bundles() {
 		`<request><method value="DELETE"/><url value="Basic/b1"/></request><response><status value="204"/>`,
 		`<resource><Basic xmlns="http://hl7.org/fhir"><id value="b1"/>`)
 	w.holds(w.ask(http.StatusOK, "GET", "/fhir?_type=Basic,Patient&_sort=_id", ""), `"id":"b2"`, `"id":"alone"`)
+}
+
+// patches: a patch may come in XML, and what came in XML may be patched. It is JSON from then on, unless the patch changes
+// nothing.
+func (w *xmlWalk) patches() {
+	patch := func(path string) string {
+		return `<Parameters><parameter><name value="operation"/><part><name value="type"/><valueCode value="replace"/></part>` +
+			`<part><name value="path"/><valueString value="` + path + `"/></part><part><name value="value"/>` +
+			`<valueReference><reference value="urn:uuid:33333333-3333-3333-3333-333333333333"/></valueReference></part></parameter></Parameters>`
+	}
+	alone := strings.NewReplacer("<Parameters>", `<Parameters xmlns="http://hl7.org/fhir">`,
+		"urn:uuid:33333333-3333-3333-3333-333333333333", "Patient/alone").Replace(patch("Observation.performer[0]"))
+	w.holds(w.ask(http.StatusOK, "PATCH", "/fhir/Observation/o", alone, sendsXML, wantsXML), `<versionId value="1"/>`,
+		`<performer><reference value="Patient/alone"/></performer>`, `href="Patient/`)
+	w.holds(w.ask(http.StatusOK, "POST", "/fhir", bundled("batch", entryInXML("", "PATCH", "Observation/o",
+		strings.ReplaceAll(alone, "[0]", "[1]"))), sendsXML, wantsXML), `<status value="200"/>`)
+	w.holds(w.ask(http.StatusOK, "POST", "/fhir", bundled("transaction",
+		entryInXML("urn:uuid:33333333-3333-3333-3333-333333333333", "PUT", "Patient/t", `<Patient><id value="t"/></Patient>`),
+		entryInXML("", "PATCH", "Observation/o", patch("Observation.subject"))), sendsXML, wantsXML), `<status value="200"/>`)
+	w.holds(w.ask(http.StatusOK, "GET", "/fhir/Observation/o", ""), `"subject":{"reference":"Patient/t"}`,
+		`"performer":[{"reference":"Patient/alone"},{"reference":"Patient/alone"}]`)
+	w.holds(w.ask(http.StatusBadRequest, "PATCH", "/fhir/Observation/o", "<Parameters/>", sendsXML, wantsXML),
+		`namespace of FHIR`)
 }
 
 // unshown: what XML cannot hold is told, and a write stands.
