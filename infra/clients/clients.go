@@ -51,6 +51,9 @@ type program struct {
 	command func(at place, base string) *exec.Cmd
 }
 
+// examples are HL7's examples of R4, below the folder of the project, which this runs in.
+const examples = "projections/fhir/form/testdata/r4-examples.zip"
+
 // validator is the program that holds answers against R4. It is no client, so it has no node.
 const validator = "validator"
 
@@ -63,7 +66,7 @@ func programs() []program {
 	return []program{
 		{name: "hapi", with: "java", command: func(at place, base string) *exec.Cmd { return at.java("HapiClient", base) }},
 		{name: "hapi-examples", with: "java", tenant: "hapi-examples", apart: true, command: func(at place, base string) *exec.Cmd {
-			return at.java("Examples", base, filepath.Join(at.sources, "examples"))
+			return at.java("Examples", base, examples)
 		}},
 		{name: "fhir-kit-client", with: "node", tenant: "fhir-kit-client", command: script("fhirkit.mjs")},
 		{name: "fhirclient-js", with: "node", tenant: "fhirclient-js", command: script("fhirclient.mjs")},
