@@ -1,6 +1,7 @@
 // Package cassandra keeps blobs in Apache Cassandra (5.0 or later), in the table resources(hash text PRIMARY KEY,
 // content blob) of a keyspace. The hash stands there as 64 lower-case hexadecimal digits; content is the document
-// itself, or one zstd frame when it is long (package packed).
+// itself, or one zstd frame when it is long (package packed). What is larger than a row may be stands in several
+// (pieces.go).
 //
 // It promises bounded time: each request is tried again, with growing pauses, until four times the configured timeout
 // has passed; then it fails as transient. It promises bounded load: no more than the configured number of reads, and of
@@ -141,12 +142,16 @@ func (b *Blobs) Put(ctx context.Context, blobs []projections.Blob) error {
 		stored := b.codec.Pack(blobs[i].Content)
 		if len(stored) > b.LargestBlob {
 			return events.Errorf(events.TooLarge, op, "a document of %d bytes is %d when compressed; Cassandra "+
-				"stores up to %d: make it smaller, or keep its data outside and refer to it",
+				"is to store up to %d: make it smaller, or keep its data outside and refer to it",
 				len(blobs[i].Content), len(stored), b.LargestBlob)
 		}
 		rows[i] = row{hex.EncodeToString(blobs[i].Hash[:]), stored}
 		return nil
 	}); err != nil {
+		return classify(op, err)
+	}
+	pieces, rows := divide(rows)
+	if err := b.putPieces(ctx, op, pieces); err != nil {
 		return classify(op, err)
 	}
 	requests := batches(rows)
@@ -232,6 +237,7 @@ func (b *Blobs) fetch(
 				query = query.SetSpeculativeExecutionPolicy(b.spare)
 			}
 			iter := query.Iter()
+			inPieces := map[int]int{} // how many there are, by the place in places
 			for {
 				var key string
 				var stored []byte
@@ -239,12 +245,23 @@ func (b *Blobs) fetch(
 					break
 				}
 				for i, place := range places {
-					if keys[i] == key {
-						contents[place] = b.codec.Unpack(hashes[place], stored)
+					if keys[i] != key {
+						continue
+					}
+					if contents[place] = b.codec.Unpack(hashes[place], stored); contents[place] == nil &&
+						piecesOf(stored) > 0 {
+						inPieces[i] = piecesOf(stored)
 					}
 				}
 			}
 			err := iter.Close()
+			for i, count := range inPieces {
+				var whole []byte
+				if whole, err = b.join(ctx, level, keys[i], count); err != nil {
+					break
+				}
+				contents[places[i]] = b.codec.Unpack(hashes[places[i]], whole)
+			}
 			var unavailable *gocql.RequestErrUnavailable
 			if level != b.read && errors.As(err, &unavailable) {
 				return nil
@@ -278,6 +295,9 @@ func (b *Blobs) Each(ctx context.Context, visit func(events.Hash) error) error {
 			if err := ctx.Err(); err != nil {
 				return classify(op, err)
 			}
+			if isPiece(key) {
+				continue
+			}
 			var hash events.Hash
 			if n, err := hex.Decode(hash[:], []byte(key)[:min(len(key), 2*len(hash))]); err != nil || n != len(hash) ||
 				hex.EncodeToString(hash[:]) != key {
@@ -300,6 +320,9 @@ func (b *Blobs) Delete(ctx context.Context, hashes []events.Hash) error {
 	const op = "cassandra.Delete"
 	return classify(op, parallel(ctx, b.writes, len(hashes), func(ctx context.Context, i int) error {
 		key := hex.EncodeToString(hashes[i][:])
+		if err := b.removePieces(ctx, key); err != nil {
+			return err
+		}
 		return b.retry(ctx, op, func(ctx context.Context, session *gocql.Session, _ int) error {
 			return session.Query(b.remove, key).WithContext(ctx).Consistency(b.write).Exec()
 		})

@@ -231,23 +231,69 @@ func TestARowThatIsNotOfABlobIsPassedOver(t *testing.T) {
 }
 
 func TestABlobThatIsTooLargeIsRefusedWithWhatToDo(t *testing.T) {
-	noise := make([]byte, 40<<20)
-	_, _ = rand.NewChaCha8([32]byte{}).Read(noise) // never fails
+	noise := noiseOf(3 << 20)
 	c := config(t)
-	for _, largest := range []int{0, 1 << 30} { // ours first, then the node's own bound
-		c.LargestBlob = largest
-		store := open(t, c)
-		for _, size := range []int{17 << 20, len(noise)} {
-			err := store.Put(t.Context(), []projections.Blob{{Hash: sha256.Sum256(noise[:size]),
-				Content: noise[:size]}})
-			if events.KindOf(err) != events.TooLarge {
-				t.Errorf("%d bytes with the bound %d: got %v, want a refusal of kind too large", size, largest, err)
-			}
+	c.LargestBlob = 2 << 20
+	store := open(t, c)
+	err := store.Put(t.Context(), []projections.Blob{{Hash: sha256.Sum256(noise), Content: noise}})
+	if events.KindOf(err) != events.TooLarge {
+		t.Errorf("got %v, want a refusal of kind too large", err)
+	}
+	small := blob("small")
+	if err := store.Put(t.Context(), []projections.Blob{small}); err != nil {
+		t.Errorf("a small blob afterwards: %v", err)
+	}
+}
+
+func noiseOf(size int) []byte {
+	noise := make([]byte, size)
+	_, _ = rand.NewChaCha8([32]byte{byte(size)}).Read(noise) // never fails
+	return noise
+}
+
+// TestWhatIsTooLargeForARowStandsInPieces: it is one blob to everybody, and a miss when a piece is missing.
+func TestWhatIsTooLargeForARowStandsInPieces(t *testing.T) {
+	store := open(t, config(t))
+	noise := noiseOf(64 << 20)
+	large, small := projections.Blob{Hash: sha256.Sum256(noise), Content: noise}, blob("small")
+	mark := blob(string([]byte{piecesMark, 3})) // a content that looks as if it told of pieces
+	hashes := []events.Hash{small.Hash, large.Hash, mark.Hash}
+	if err := store.Put(t.Context(), []projections.Blob{small, large, mark}); err != nil {
+		t.Fatal(err)
+	}
+	check := func(when string, there bool) {
+		t.Helper()
+		contents, err := store.Get(t.Context(), hashes)
+		if err != nil || string(contents[0]) != "small" || !bytes.Equal(contents[2], mark.Content) ||
+			(contents[1] != nil) != there || there && !bytes.Equal(contents[1], noise) {
+			t.Errorf("%s: got %d bytes, %v", when, len(contents[1]), err)
 		}
-		small := blob("small")
-		if err := store.Put(t.Context(), []projections.Blob{small}); err != nil {
-			t.Errorf("a small blob afterwards: %v", err)
-		}
+	}
+	check("stored", true)
+	seen := map[events.Hash]int{}
+	if err := store.Each(t.Context(), func(hash events.Hash) error { seen[hash]++; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if len(seen) != 3 || seen[large.Hash] != 1 {
+		t.Errorf("Each visits %v", seen)
+	}
+	key := hex.EncodeToString(large.Hash[:])
+	if err := store.sessions.get().Query(store.remove, pieceKey(key, 5)).Exec(); err != nil {
+		t.Fatal(err)
+	}
+	check("without a piece", false)
+	if err := store.Put(t.Context(), []projections.Blob{large}); err != nil {
+		t.Fatal(err)
+	}
+	check("put again", true)
+	if err := store.Delete(t.Context(), hashes[1:2]); err != nil {
+		t.Fatal(err)
+	}
+	check("deleted", false)
+	var rows int
+	if err := store.sessions.get().Query(fmt.Sprintf(`SELECT COUNT(*) FROM %q.%s`, store.Keyspace, table)).Scan(
+		&rows); err != nil || rows != 2 {
+		t.Errorf("%d rows are left (%v), want those of two blobs", rows, err)
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/gocql/gocql"
 
 	"binnacle/events"
+	"binnacle/projections/blobs/packed"
 )
 
 // Config says how the blobs are reached. Fields other than Hosts, Keyspace and Logger may be left empty.
@@ -32,7 +33,7 @@ type Config struct {
 	User, Password   string        // for PasswordAuthenticator; both empty: no authentication
 	TLSCA            string        // PEM file of the certificate authority; turns TLS on
 	TLSCert, TLSKey  string        // PEM files of the client certificate and its key, when the nodes ask for one
-	LargestBlob      int           // bytes of one blob as it is stored, after compression; 15 MiB when 0
+	LargestBlob      int           // bytes of one blob as it is stored, after compression; 256 MiB when 0
 	Logger           *slog.Logger
 }
 
@@ -40,9 +41,7 @@ const (
 	defaultPort        = 9042
 	defaultConcurrency = 64
 	defaultTimeout     = 2 * time.Second
-	// defaultLargest keeps a mutation under what a node with default settings takes: half of a 32 MiB commit log
-	// segment, and a frame of 16 MiB. A log record is at most 10 MiB of compressed event, so what the log takes fits.
-	defaultLargest = 15 << 20
+	defaultLargest     = packed.Largest
 	// schemaTimeout bounds statements that change the schema: they wait for all nodes.
 	schemaTimeout = 30 * time.Second
 )
