@@ -160,14 +160,45 @@ func encodeValue(op string, event Event) (value []byte, compressed bool, err err
 	if err := codec.encode.MarshalToBuffer(&form, plain); err != nil {
 		return nil, false, Wrap(Internal, op, err, "the event cannot be written as CBOR")
 	}
+	if !shrinks(codec, plain.Bytes()) {
+		memory.plain = nil // it is given away
+		return plain.Bytes(), false, nil
+	}
 	memory.plain = plain.Bytes()[:0]
 	// Into memory that is used again, and then into as much as it takes: how far a transaction shrinks cannot be told
 	// before.
 	memory.packed = codec.compress.EncodeAll(plain.Bytes(), memory.packed[:0])
-	if len(memory.packed) >= plain.Len() {
+	switch {
+	case len(memory.packed) >= plain.Len():
 		return bytes.Clone(plain.Bytes()), false, nil
+	case len(memory.packed) > keptScratch: // it would not be kept
+		value, memory.packed = memory.packed, nil
+		return value, true, nil
 	}
 	return bytes.Clone(memory.packed), true, nil
+}
+
+// Of a value above sampleAbove bytes, samples of sampleBytes tell whether it is worth compressing: pictures and archives
+// are not, and what they would be compressed into takes as much memory again.
+const (
+	sampleAbove = 1 << 20
+	sampleBytes = 64 << 10
+	samples     = 8
+)
+
+// shrinks tells whether a value becomes shorter by more than a little when it is compressed, as far as samples tell.
+func shrinks(codec *valueCodec, value []byte) bool {
+	if len(value) <= sampleAbove {
+		return true
+	}
+	buffer := make([]byte, 0, sampleBytes+1<<10)
+	for n := range samples {
+		at := (len(value) - sampleBytes) / (samples - 1) * n
+		if packed := codec.compress.EncodeAll(value[at:at+sampleBytes], buffer); len(packed) < sampleBytes/16*15 {
+			return true
+		}
+	}
+	return false
 }
 
 // scratch is the memory in which large values are compressed and decompressed. There is one for each core, because

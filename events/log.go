@@ -8,9 +8,11 @@ import (
 
 // Limits of a batch that a follower delivers, and of one record.
 const (
-	BatchRecords = 1_000    // records
-	BatchBytes   = 4 << 20  // bytes of values; a single larger record is a batch of its own
-	RecordBytes  = 10 << 20 // bytes of one record's value, after the codec's compression
+	BatchRecords = 1_000   // records
+	BatchBytes   = 4 << 20 // bytes of values; a single larger record is a batch of its own
+	// bytes of one record's value, after the codec's compression: a body of 64 MiB that does not compress, and what is
+	// said of it
+	RecordBytes = 72 << 20
 )
 
 // Log keeps events in order, durably. A driver promises:

@@ -28,8 +28,8 @@ type Quarantine struct {
 	NewID      func() string // a new UUID, version 7
 }
 
-// quarantinePage is how many records are read at once; each may have 10 MiB.
-const quarantinePage = 20
+// quarantinePage is how many records are read at once; each may have 72 MiB.
+const quarantinePage = 4
 
 // Each calls visit with the records in quarantine, in their order, until it fails; handled ones too if all is true.
 func (q *Quarantine) Each(ctx context.Context, all bool, visit func(projections.Quarantined) error) error {

@@ -51,8 +51,10 @@ const (
 	defaultAppendTimeout  = 15 * time.Second
 	defaultSessionTimeout = 3 * time.Second // so that a takeover after a crash ends within 5 s
 
-	// maxMessageBytes is the topic's max.message.bytes: a batch of records on the wire.
-	maxMessageBytes = events.RecordBytes
+	// maxMessageBytes is the topic's max.message.bytes: a batch of records on the wire. A request to a broker may have 100
+	// MiB. A topic that was made before takes leastMessageBytes, and refuses what is larger.
+	maxMessageBytes   = events.RecordBytes
+	leastMessageBytes = 10 << 20
 	// batchOverhead is kept free of them for what the wire adds to one record: the batch's and the record's head, and
 	// the few bytes by which zstd makes larger what does not compress.
 	batchOverhead = 4 << 10

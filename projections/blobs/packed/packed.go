@@ -71,7 +71,7 @@ func NewCodec(form Form, from int) (*Codec, error) {
 // Pack returns what to store for content: content itself, not a copy, unless it is long enough and the codec's form is
 // shorter. It is never nil.
 func (c *Codec) Pack(content []byte) []byte {
-	if len(content) >= c.from && len(content) > 0 {
+	if len(content) >= c.from && len(content) > 0 && shrinks(content) {
 		if packed := c.pack(content); packed != nil && len(packed) < len(content) {
 			return packed
 		}
@@ -80,6 +80,29 @@ func (c *Codec) Pack(content []byte) []byte {
 		return []byte{}
 	}
 	return content
+}
+
+// Of a content above sampleAbove bytes, samples of sampleBytes tell whether it is worth compressing: pictures and
+// archives are not, and what they would be compressed into takes as much memory again.
+const (
+	sampleAbove = 1 << 20
+	sampleBytes = 64 << 10
+	samples     = 8
+)
+
+// shrinks tells whether a content becomes shorter by more than a little, as far as samples tell.
+func shrinks(content []byte) bool {
+	if len(content) <= sampleAbove {
+		return true
+	}
+	buffer := make([]byte, s2.MaxEncodedLen(sampleBytes))
+	for n := range samples {
+		at := (len(content) - sampleBytes) / (samples - 1) * n
+		if len(s2.Encode(buffer, content[at:at+sampleBytes])) < sampleBytes/16*15 {
+			return true
+		}
+	}
+	return false
 }
 
 // pack writes content in the codec's form; nil when the form does not take it.

@@ -11,8 +11,8 @@ import (
 // A content in the form Raw is the byte 0x01, the content type and the security context, each behind its length in
 // bytes (an unsigned varint), and then the bytes of the Binary as they were sent.
 
-// RawHead begins a content in the form Raw: the bytes of the Binary follow it. securityContext is a reference; "": there
-// is none.
+// RawHead begins a content in the form Raw: the bytes of the Binary follow it. securityContext is a reference; "":
+// there is none.
 func RawHead(contentType, securityContext string) []byte {
 	head := make([]byte, 1, 1+2*binary.MaxVarintLen64+len(contentType)+len(securityContext))
 	head[0] = rawByte
