@@ -42,7 +42,7 @@ func newOrigins(list []string, methods string) (*origins, error) {
 // Headers of preflights and of answers to pages of other origins.
 const (
 	corsExposed = "ETag, Location, Content-Location, Binnacle-Position, Link, X-Request-Id, Retry-After, " +
-		"Idempotent-Replayed, Preference-Applied, Binnacle-Provenance, X-Progress, Expires"
+		"Idempotent-Replayed, Preference-Applied, Binnacle-Provenance, X-Progress, Expires, Accept-Patch"
 	corsAge = "7200" // seconds that a browser may remember a preflight; browsers take no more
 )
 

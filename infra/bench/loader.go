@@ -41,6 +41,9 @@ func (l *loader) Perform(ctx context.Context, b benchRequest) error {
 	request.Header.SetMethod(b.Method)
 	if b.Body != nil {
 		request.Header.SetContentType("application/fhir+json")
+		if b.Method == http.MethodPatch {
+			request.Header.SetContentType("application/json-patch+json")
+		}
 		request.Header.Set("Prefer", "return=minimal")
 		request.SetBodyRaw(b.Body)
 	}

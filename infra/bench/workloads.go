@@ -194,6 +194,7 @@ func (s *sample) Workloads() []workload {
 		{Name: "write alone, then found", Writes: true, Alone: true, Make: s.createThenFind},
 		{Name: "create", Writes: true, Make: s.create},
 		{Name: "update", Writes: true, Make: s.update},
+		{Name: "patch", Writes: true, Make: s.patch},
 		{Name: "small transactions", Writes: true, Clients: 32, Make: smallTransaction},
 		{Name: "scattered updates", Writes: true, Clients: 8, Resources: scatteredUpdates, Make: s.scatter},
 		s.reads(),
@@ -253,6 +254,12 @@ func (s *sample) createThenFind(r *rand.Rand) benchRequest {
 func (s *sample) update(r *rand.Rand) benchRequest {
 	o := pick(r, s.observations)
 	return benchRequest{Method: http.MethodPut, Path: "/Observation/" + o.id, Body: s.altered(r, o.body)}
+}
+
+// patch does by a JSON Patch what update does.
+func (s *sample) patch(r *rand.Rand) benchRequest {
+	return benchRequest{Method: http.MethodPatch, Path: "/Observation/" + pick(r, s.observations).id,
+		Body: fmt.Appendf(nil, `[{"op":"add","path":"/language","value":"x-%d"}]`, r.Uint64())}
 }
 
 // alteredLanguage is what altered puts in; an earlier run on the same server has put it in, too.

@@ -107,7 +107,7 @@ func TestRandomPatchesMakeWhatAnotherProgramMakes(t *testing.T) {
 	options := jsonpatch.NewApplyOptions()
 	options.SupportNegativeIndices = false
 	done := 0
-	for seed := range uint64(10_000) {
+	for seed := range uint64(6_000) {
 		g := generator{rand.New(rand.NewPCG(seed, 1))} //nolint:gosec // a seed that is told makes the case again
 		before := g.value(4)
 		if before[0] != '{' {
@@ -144,7 +144,7 @@ func TestRandomPatchesMakeWhatAnotherProgramMakes(t *testing.T) {
 			done++
 		}
 	}
-	if done < 500 {
+	if done < 300 {
 		t.Errorf("%d patches could be applied", done)
 	}
 }

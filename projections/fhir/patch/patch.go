@@ -8,6 +8,9 @@ import (
 
 const opPatch = "fhir.Patch"
 
+// documents are those that patches are applied to, while they are.
+var documents fhir.Pool
+
 // Patch is a patch that was read. It is safe for concurrent use.
 type Patch struct {
 	doc   *fhir.Document
@@ -55,10 +58,11 @@ func (p *Patch) Document() *fhir.Document { return p.doc }
 // Kind Unprocessable: an operation can't be done, as a test that fails or a path that leads nowhere; the text names
 // the operation and the path. Kinds TooLarge and TooCostly: beyond the bounds of a patch.
 func (p *Patch) Apply(before []byte) ([]byte, error) {
-	doc, err := fhir.Parse(before)
+	doc, err := documents.Parse(before)
 	if err != nil {
 		return nil, err
 	}
+	defer documents.Release(doc)
 	t := &tree{root: value{node: doc.Root()}}
 	if p.steps != nil {
 		if err := t.apply(p.steps); err != nil {
