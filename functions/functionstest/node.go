@@ -95,6 +95,9 @@ func (n *Node) Handler(config door.Config) http.Handler {
 	rows := d.Rows()
 	if n.Reads != nil {
 		rows = append(rows, rest.Row{Name: "read", Method: http.MethodGet, Path: "/:type/:id",
+			Read: func(context.Context, *rest.Ask, *rest.Answer) error {
+				return events.Errorf(events.Internal, "test", "the node's Reads answer")
+			},
 			Check: func(ask *rest.Ask) error {
 				if ask.Query == "wrong" {
 					return events.Errorf(events.Invalid, "test", "this read is wrong by its form")
