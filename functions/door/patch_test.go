@@ -299,3 +299,53 @@ func TestConcurrentPatchesAreDecidedOneAfterTheOther(t *testing.T) {
 	}
 	n.Verified()
 }
+
+// TestPatchesAndResourcesInXML: a FHIRPath Patch may come as XML, alone and in bundles, and what was stored as XML can
+// be patched. The new version is JSON.
+func TestPatchesAndResourcesInXML(t *testing.T) {
+	n := functionstest.NewNode(t)
+	const (
+		ns     = ` xmlns="http://hl7.org/fhir"`
+		asXML  = "Content-Type: application/fhir+xml"
+		before = `<Patient` + ns + `><id value="$"/><active value="true"/><multipleBirthInteger value="2"/></Patient>`
+		patch  = `<Parameters` + ns + `><parameter><name value="operation"/><part><name value="type"/>` +
+			`<valueCode value="replace"/></part><part><name value="path"/><valueString value="Patient.active"/></part>` +
+			`<part><name value="value"/><valueBoolean value="false"/></part></parameter></Parameters>`
+		jsonPatch = `[{"op":"replace","path":"/active","value":false}]`
+	)
+	entry := func(id, resource string) string {
+		return `<Bundle` + ns + `><type value="transaction"/><entry><resource>` + resource +
+			`</resource><request><method value="PATCH"/><url value="Patient/` + id + `"/></request></entry></Bundle>`
+	}
+	for id, send := range map[string]func(id string){
+		"xml":   func(id string) { n.Must(200, "PATCH", "/Patient/"+id, patch, asXML) },
+		"json":  func(id string) { n.Must(200, "PATCH", "/Patient/"+id, jsonPatch, asJSONPatch) },
+		"entry": func(id string) { n.Must(200, "POST", "", entry(id, patch), asXML) },
+		"binary": func(id string) {
+			n.Must(200, "POST", "", entry(id, `<Binary`+ns+`><contentType value="application/json-patch+json"/><data value="`+
+				base64.StdEncoding.EncodeToString([]byte(jsonPatch))+`"/></Binary>`), asXML)
+		},
+	} {
+		n.Must(201, "PUT", "/Patient/"+id, strings.Replace(before, "$", id, 1), asXML)
+		send(id)
+		n.CaughtUp()
+		stored := n.Stored("Patient/" + id)
+		for _, want := range []string{`"active":false`, `"multipleBirthInteger":2`, `"id":"` + id + `"`} {
+			if !strings.Contains(stored, want) {
+				t.Errorf("%s: there is %s, want %s", id, stored, want)
+			}
+		}
+	}
+	n.Must(400, "PATCH", "/Patient/xml", patch[:len(patch)-1], asXML)
+	n.Must(400, "PATCH", "/Patient/xml", `{"resourceType":"Parameters"}`, asXML)
+	n.Must(400, "PATCH", "/Patient/xml", patch, asResource)
+	n.Must(400, "PATCH", "/Patient/xml", patch, asJSONPatch)
+	n.Must(201, "PUT", "/Binary/raw", "\x00\x01bytes", "Content-Type: application/octet-stream")
+	n.Must(200, "PATCH", "/Binary/raw", `[{"op":"replace","path":"/contentType","value":"image/png"}]`, asJSONPatch)
+	n.CaughtUp()
+	if stored := n.Stored("Binary/raw"); !strings.Contains(stored, `"contentType":"image/png"`) ||
+		!strings.Contains(stored, base64.StdEncoding.EncodeToString([]byte("\x00\x01bytes"))) {
+		t.Errorf("a raw Binary: there is %s", stored)
+	}
+	n.Verified()
+}
