@@ -317,3 +317,30 @@ func TestAnAnswerEndsAndTooManyAreRefused(t *testing.T) {
 		t.Errorf("an answer larger than may be kept: got %+v", bundle)
 	}
 }
+
+func TestAnAnswerThatIsFetchedLaterHasTheFormThatItsReaderAsksFor(t *testing.T) {
+	_, server := embedded(t)
+	const patient = `<Patient xmlns="http://hl7.org/fhir"><id value="x"/><name><family value="Chalmers"/></name></Patient>`
+	at := asked(t, server, "PUT", "/fhir/Patient/x", patient, "Content-Type: application/fhir+xml",
+		"Accept: application/fhir+xml", "Prefer: return=representation")
+	bundle, _ := answered(t, server, at)
+	if entry := bundle.Entry[0]; entry.Response.Status != "201" ||
+		!strings.Contains(string(entry.Resource), `"name":[{"family":"Chalmers"}]`) {
+		t.Errorf("in JSON: got %+v %s", entry.Response, entry.Resource)
+	}
+	for _, target := range []string{"/fhir/Patient?family=chal", "/fhir/Patient?family=chal&_format=xml",
+		"/fhir/Patient/x/_history"} {
+		searched := asked(t, server, "GET", target, "", "Accept: application/fhir+xml")
+		answered(t, server, searched)
+		got := exchanged(t, server, "GET", searched, "", "Accept: application/fhir+xml")
+		if got.status != http.StatusOK || !strings.HasPrefix(got.header.Get("Content-Type"), "application/fhir+xml") ||
+			!strings.Contains(got.body, `<type value="batch-response"/>`) ||
+			!strings.Contains(got.body, `<family value="Chalmers"/>`) {
+			t.Errorf("%s in XML: got %d %v %s", target, got.status, got.header, got.body)
+		}
+	}
+	if got := exchanged(t, server, "POST", "/fhir/Patient", "<Patient", "Content-Type: application/fhir+xml",
+		"Prefer: respond-async"); got.status != http.StatusBadRequest {
+		t.Errorf("XML that is none: got %d %s", got.status, got.body)
+	}
+}

@@ -226,7 +226,7 @@ func (s *Server) offered(row rest.Row) func(c *request, ask *rest.Ask) error {
 
 // serveRow answers a request by its row: at once, or later when the client prefers that and the answer may be long.
 func (s *Server) serveRow(c *request, ask *rest.Ask, row *rest.Row) error {
-	if ask.Prefer.Async && row.Long && s.later != nil {
+	if ask.Prefer.Async && row.Long && s.later != nil && c.Request.Method != http.MethodHead {
 		return s.later(c.Writer, c.Request, ask, row)
 	}
 	return row.Serve(c.Writer, c.Request, ask)

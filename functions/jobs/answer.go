@@ -142,7 +142,7 @@ func (j *Jobs) serve(ctx context.Context, here *run, said *recorder, body *chunk
 	if header == nil {
 		header = http.Header{}
 	}
-	header.Set("Accept", "application/fhir+json")
+	header.Set("Accept", rest.AcceptsResource)
 	if asked.writes() && header.Get("Idempotency-Key") == "" {
 		header.Set("Idempotency-Key", `"async-`+here.name.id+`"`)
 	}
@@ -150,7 +150,7 @@ func (j *Jobs) serve(ctx context.Context, here *run, said *recorder, body *chunk
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: header, Host: asked.Host, Body: body,
 		ContentLength: asked.Length}).WithContext(rest.WithProgress(ctx, here.progress))
 	return row.Serve(said, r, &rest.Ask{Place: at, Query: asked.Query, Tenant: asked.Tenant, Root: asked.Root,
-		ContentType: rest.ContentType, Prefer: asked.Prefer, Unawaited: asked.Unawaited, Later: true})
+		ContentType: rest.ContentType, Accepts: rest.AcceptsResource, Prefer: asked.Prefer, Unawaited: asked.Unawaited, Later: true})
 }
 
 // recorder keeps an answer.

@@ -156,6 +156,9 @@ func (j *Jobs) requestOf(r *http.Request, ask *rest.Ask, row *rest.Row, body *ch
 		Unawaited: ask.Unawaited, Length: body.length, Body: body.revisions}
 	kept.Prefer.Async = false
 	for _, name := range append(slices.Clip(headers), row.About.Headers...) {
+		if name == "Prefer" { // it was read
+			continue
+		}
 		if lines := r.Header.Values(name); len(lines) > 0 {
 			kept.Header[http.CanonicalHeaderKey(name)] = lines
 		}

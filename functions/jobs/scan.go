@@ -63,8 +63,8 @@ type candidate struct {
 	asked time.Time
 }
 
-// look begins jobs that no node works on, as long as there is a place: of tenants with few jobs here first, and then the
-// oldest.
+// look begins jobs that no node works on, as long as there is a place: of tenants with few jobs here first, and then
+// the oldest.
 func (j *Jobs) look(ctx context.Context, count bool) error {
 	leased := map[name]bool{}
 	free, waiting := []candidate{}, 0

@@ -50,6 +50,10 @@ func (j *Jobs) status(w http.ResponseWriter, r *http.Request, ask *rest.Ask) err
 	if found.Answer == nil {
 		return j.tellProgress(w, r, found)
 	}
+	if ask.XML() && found.Answer.Length > mostXML {
+		return rest.Refused(http.StatusNotAcceptable, events.Unsupported, op, "the answer has %d bytes, and beyond %d it "+
+			"is given in JSON alone; accept %s", found.Answer.Length, mostXML, rest.AcceptsResource)
+	}
 	header := w.Header()
 	etag := rest.ETagOf(found.revision)
 	header.Set("Etag", etag)
@@ -73,6 +77,9 @@ func (j *Jobs) status(w http.ResponseWriter, r *http.Request, ask *rest.Ask) err
 	}
 	return nil
 }
+
+// mostXML is how large an answer may be that becomes XML, bytes: it is not streamed.
+const mostXML = 32 << 20
 
 // lostAnswer is the error of an answer whose chunks are not all there.
 func lostAnswer(err error) error {

@@ -47,6 +47,9 @@ func (l *loader) Perform(ctx context.Context, b benchRequest) error {
 		request.Header.Set("Prefer", "return=minimal")
 		request.SetBodyRaw(b.Body)
 	}
+	if b.Later {
+		request.Header.Set("Prefer", "respond-async, return=minimal")
+	}
 	if err := l.client.Do(request, response); err != nil {
 		return err
 	}
@@ -54,10 +57,36 @@ func (l *loader) Perform(ctx context.Context, b benchRequest) error {
 	switch {
 	case status >= 300:
 		return fmt.Errorf("%s %s: %s", b.Method, b.Path, load.Reason(strconv.Itoa(status)+" "+http.StatusText(status), body))
+	case b.Later && status == http.StatusAccepted:
+		return l.fetch(ctx, string(response.Header.Peek("Content-Location")))
 	case b.Want != "" && !bytes.Contains(body, []byte(b.Want)):
 		return fmt.Errorf("%s %s: %q is not in the answer", b.Method, b.Path, b.Want)
 	case b.Then != nil:
 		return l.Perform(ctx, b.Then(string(response.Header.Peek("Location"))))
 	}
 	return nil
+}
+
+// fetch waits for an answer that is fetched later, reads it and gives it back.
+func (l *loader) fetch(ctx context.Context, at string) error {
+	request, response := fasthttp.AcquireRequest(), fasthttp.AcquireResponse()
+	defer fasthttp.ReleaseRequest(request)
+	defer fasthttp.ReleaseResponse(response)
+	request.SetRequestURI(at)
+	for ; ; time.Sleep(time.Millisecond) {
+		if err := l.client.Do(request, response); err != nil {
+			return err
+		}
+		if status := response.StatusCode(); status != http.StatusAccepted {
+			if status != http.StatusOK || bytes.Contains(response.Body(), []byte(`"outcome":{"resourceType":"OperationOutcome"`)) {
+				return fmt.Errorf("GET %s: %s", at, load.Reason(strconv.Itoa(status), response.Body()))
+			}
+			break
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+	}
+	request.Header.SetMethod(http.MethodDelete)
+	return l.client.Do(request, response)
 }

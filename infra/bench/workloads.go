@@ -47,6 +47,7 @@ type benchRequest struct {
 	Body         []byte
 	Then         func(location string) benchRequest // nil: nothing
 	Want         string                             // the answer's body must hold it
+	Later        bool                               // the answer is fetched later: Prefer: respond-async
 	First        *benchRequest                      // what has to be there before; it is not timed; nil: nothing
 }
 
@@ -190,13 +191,26 @@ func (s *sample) Workloads() []workload {
 		}),
 	}
 	mix := workload{Name: "search mix", Make: func(r *rand.Rand) benchRequest { return pick(r, shapes).Make(r) }}
+	later := func(w workload, name string, clients int) workload {
+		now := w.Make
+		w.Name, w.Clients = name, clients
+		w.Make = func(r *rand.Rand) benchRequest {
+			request := now(r)
+			request.Later = true
+			return request
+		}
+		return w
+	}
+	scattered := workload{Name: "scattered updates", Writes: true, Clients: 8, Resources: scatteredUpdates, Make: s.scatter}
 	list := []workload{
 		{Name: "write alone, then found", Writes: true, Alone: true, Make: s.createThenFind},
 		{Name: "create", Writes: true, Make: s.create},
 		{Name: "update", Writes: true, Make: s.update},
 		{Name: "patch", Writes: true, Make: s.patch},
 		{Name: "small transactions", Writes: true, Clients: 32, Make: smallTransaction},
-		{Name: "scattered updates", Writes: true, Clients: 8, Resources: scatteredUpdates, Make: s.scatter},
+		scattered,
+		later(scattered, "scattered updates, fetched later", 8),
+		later(mix, "search mix, fetched later", 8),
 		s.reads(),
 		{Name: "history pages", Make: s.history},
 		mix,

@@ -72,7 +72,9 @@ func fetched(t *testing.T, n *node, at string, entries int) {
 		if r.status == http.StatusAccepted {
 			continue
 		}
-		var outer struct{ Entry []struct{ Resource json.RawMessage } }
+		var outer struct {
+			Entry []struct{ Resource json.RawMessage }
+		}
 		if err := json.Unmarshal(r.body, &outer); err != nil || r.status != http.StatusOK || len(outer.Entry) != 1 {
 			t.Fatalf("the answer: got %d %.300s (%v)", r.status, r.body, err)
 		}

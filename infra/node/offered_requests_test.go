@@ -158,6 +158,13 @@ func derived(rows []rest.Row, cases []offer) (list []offer) {
 				c.onlyAlone = "a key is that of the whole request"
 			})
 		}
+		if row.Long {
+			made(func(c *offer) {
+				c.name, c.status, c.code = "the answer is fetched later", 202, ""
+				c.headers = append(c.headers, "Prefer: respond-async")
+				c.holds, c.onlyAlone, c.asked = []string{"OperationOutcome"}, notInBundles, true
+			})
+		}
 		if slices.Contains(row.About.Headers, rest.HeaderAcknowledge) {
 			made(func(c *offer) {
 				c.name, c.status, c.code = "nobody waits for the outcome", 202, ""

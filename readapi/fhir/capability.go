@@ -130,7 +130,8 @@ func restOf(config Config, table *rest.Table) restMode {
 			"(_has:Observation:patient:code), to any depth. " +
 			"A chain looks into contained resources, too, over up to three references. " +
 			"Answers carry " + rest.HeaderPosition + "; a request that sends it back as " +
-			rest.HeaderMinPosition + " reads at least what that answer knew.",
+			rest.HeaderMinPosition + " reads at least what that answer knew. " +
+			"Requests that may take long are answered later when the client sends Prefer: respond-async.",
 	}
 	if config.Reader != nil {
 		told.SearchParam = systemParams(config.Catalog)

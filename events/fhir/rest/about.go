@@ -1,6 +1,9 @@
 package rest
 
-import "net/http"
+import (
+	"net/http"
+	"slices"
+)
 
 // About is what the users of a row are told: people, and programs that are made from the OpenAPI document. Tests hold
 // that it is true.
@@ -103,6 +106,14 @@ func (row *Row) told() Row {
 		row.About.Takes = []string{FormType}
 		row.About.Statuses = append(append([]int{}, row.About.Statuses...), http.StatusRequestEntityTooLarge,
 			http.StatusUnsupportedMediaType)
+	}
+	if row.Long { // it may be answered later
+		if !slices.Contains(row.About.Statuses, http.StatusAccepted) {
+			row.About.Statuses = slices.Concat(row.About.Statuses[:1], []int{http.StatusAccepted}, row.About.Statuses[1:])
+		}
+		if !slices.Contains(row.About.Headers, "Prefer") {
+			row.About.Headers = append(slices.Clip(row.About.Headers), "Prefer")
+		}
 	}
 	return *row
 }
