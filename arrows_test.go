@@ -89,6 +89,7 @@ var homes = map[string][]string{
 	"github.com/ThreeDotsLabs/watermill/components": {},
 	"github.com/anishathalye/porcupine":             {"infra/e2e"},
 	"github.com/evanphx/json-patch":                 {"projections/fhir/patch"},
+	"github.com/santhosh-tekuri/jsonschema":         {"infra/node"},
 	"github.com/Shopify/toxiproxy":                  {"infra/e2e"},
 }
 

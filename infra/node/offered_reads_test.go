@@ -10,6 +10,7 @@ const (
 	readRow       = "GET /:type/:id"
 	versionRow    = "GET /:type/:id/_history/:version"
 	capabilityRow = "GET /metadata"
+	openAPIRow    = "GET /openapi.json"
 )
 
 const longAgo, inTheFuture = "Thu, 01 Jan 1970 00:00:00 GMT", "Fri, 01 Jan 2100 00:00:00 GMT"
@@ -48,6 +49,12 @@ var readOffers = []offer{
 		holds: []string{`"CapabilityStatement"`}},
 	{name: "the copy of what is offered is good", row: capabilityRow, ask: "GET metadata",
 		headers: []string{"If-None-Match: *"}, status: 304},
+	{name: "what is offered is told to programs", row: openAPIRow, ask: "GET openapi.json", status: 200,
+		holds: []string{`"openapi":"3.1.0"`}, inBundle: 400},
+	{name: "the copy of what is told to programs is good", row: openAPIRow, ask: "GET openapi.json",
+		headers: []string{"If-None-Match: *"}, status: 304, inBundle: 400},
+	{name: "a parameter of it that there is not, for who is strict", row: openAPIRow, ask: "GET openapi.json?shade=1",
+		headers: []string{"Prefer: handling=strict"}, status: 400, code: "invalid", onlyAlone: "it is no resource"},
 	{name: "a mode that there is not", row: capabilityRow, ask: "GET metadata?mode=normative", status: 400,
 		code: "not-supported", at: "request.url"},
 }

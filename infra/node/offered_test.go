@@ -261,7 +261,7 @@ func (w *offerWalk) inBundle(t *testing.T, c offer, alone *answered, way, id str
 
 // afterwards tells of a read that only what is stored makes wrong: its entry says so, and refuses nobody else.
 func (w *offerWalk) afterwards(c offer, method string) bool {
-	return (method == http.MethodGet || method == http.MethodHead) && c.at == ""
+	return (method == http.MethodGet || method == http.MethodHead) && c.at == "" && c.inBundle == 0
 }
 
 // send makes a request below the root.

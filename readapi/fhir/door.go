@@ -13,6 +13,7 @@ import (
 	"binnacle/projections"
 	"binnacle/projections/catalog"
 	"binnacle/readapi/fhir/pages"
+	"binnacle/readapi/openapi"
 )
 
 // Config is what the reading doors need. Zero limits stand for their defaults. Without a Reader the door answers for
@@ -88,6 +89,7 @@ type shared struct {
 	Table      *rest.Table // of what the node offers
 	progress   []*progress // of each partition
 	capability *capability
+	described  func() (*openapi.Document, error) // made when it is first asked for
 	contents   pages.Contents
 	buffers    sync.Pool // of *[]byte, for bodies of reads
 }
@@ -121,6 +123,9 @@ func New(config Config) (*Door, error) {
 	d = d.For(config.Tenant)
 	common.Table = rest.NewTable(config.Catalog.Known, append(d.rows(), config.Writes...)...)
 	var err error
+	common.described = sync.OnceValues(func() (*openapi.Document, error) {
+		return openapi.New(openapi.Config{Rows: common.Table.Rows(), Catalog: config.Catalog, Version: config.Version})
+	})
 	common.capability, err = newCapability(config, common.Table)
 	return d, err
 }
@@ -148,12 +153,13 @@ func (d *Door) rows() []rest.Row {
 	}
 	capabilities := read("capabilities", "/metadata", (*Door).Metadata, byForm((*Door).metadataForm))
 	capabilities.Serve = d.toldLedger(capabilities.Serve)
+	described := rest.Row{Name: "openapi", Method: http.MethodGet, Path: "/openapi.json", Serve: d.OpenAPI}
 	if d.Reader == nil {
-		return []rest.Row{capabilities}
+		return []rest.Row{capabilities, described}
 	}
 	search := byForm(func(d *Door, ask *rest.Ask) (*search, error) { return d.searchForm(ask, ask.Query, false) })
 	return []rest.Row{
-		capabilities,
+		capabilities, described,
 		d.bytesToo((*Door).current, read("read", "/:type/:id", (*Door).Read, byForm((*Door).readForm), "read")),
 		d.bytesToo((*Door).numbered,
 			read("vread", "/:type/:id/_history/:version", (*Door).VRead, byForm((*Door).versionForm), "vread")),

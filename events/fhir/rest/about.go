@@ -54,6 +54,8 @@ var (
 var about = map[string]About{
 	"capabilities": {Summary: "What this server offers", Gives: "CapabilityStatement",
 		Headers: readHeaders[1:], Params: []string{"mode"}, Statuses: []int{200, 304}},
+	"openapi": {Summary: "What this server offers, as OpenAPI 3.1", Gives: "OpenAPI", Headers: readHeaders[1:],
+		Statuses: []int{200, 304}},
 	"read": {Summary: "The current version of a resource", Gives: "Resource", Headers: readHeaders,
 		Statuses: []int{200, 304, 410}},
 	"vread": {Summary: "One version of a resource", Gives: "Resource", Headers: readHeaders,

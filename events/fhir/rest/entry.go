@@ -35,6 +35,10 @@ func (t *Table) ask(entry *Entry) (*Row, *Ask, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	if row.Read == nil {
+		return row, nil, events.Errorf(events.Unsupported, opTable,
+			"what is at %.200q is no resource, so it can't stand in a bundle; ask for it alone", entry.Path)
+	}
 	if entry.Query != "" {
 		if format, _, _ := Param(entry.Query, "_format"); format != "" && FormatOf(format) == "" {
 			return row, nil, NotAcceptable()
