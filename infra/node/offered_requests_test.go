@@ -110,9 +110,10 @@ func derived(rows []rest.Row, cases []offer) (list []offer) {
 		made(func(c *offer) {
 			c.name, c.status, c.code = "a format that is not offered", 406, "not-supported"
 			with(c, "_format=image%2Fpng")
-			c.onlyAlone = "the answer of a bundle has the bundle's format"
-			if reads && c.inBundle == 0 {
-				c.onlyAlone, c.at = "", "request.url"
+			if reads && c.inBundle == 0 && c.onlyAlone == "" {
+				c.at = "request.url"
+			} else {
+				c.onlyAlone = "the answer of a bundle has the bundle's format"
 			}
 		})
 		if strings.HasPrefix(row.Path, "/:type") {
