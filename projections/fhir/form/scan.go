@@ -165,7 +165,7 @@ func (s *scanner) prolog() *failure {
 		return wrong(0, "the XML declaration has no end")
 	}
 	part := scanner{data: s.data[:end], at: len("<?xml")}
-	names := []string{"version", "encoding", "standalone"}
+	names, versioned := []string{"version", "encoding", "standalone"}, false
 	for {
 		before := part.at
 		part.skipSpace()
@@ -182,7 +182,7 @@ func (s *scanner) prolog() *failure {
 		if before == part.at || len(names) == 0 || names[0] != name {
 			return wrong(before, "the XML declaration cannot be read")
 		}
-		names = names[1:]
+		names, versioned = names[1:], versioned || name == "version"
 		text := string(s.data[value.start:value.end])
 		switch {
 		case name == "version" && text != "1.0":
@@ -191,7 +191,7 @@ func (s *scanner) prolog() *failure {
 			return wrong(value.start, "the encoding ", strconv.Quote(short(text)), " is not offered; send XML in UTF-8")
 		}
 	}
-	if len(names) == 3 {
+	if !versioned {
 		return wrong(0, "the XML declaration has no version")
 	}
 	s.at = end + 2
