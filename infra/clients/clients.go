@@ -134,7 +134,7 @@ func (r *Runner) variant(ctx context.Context, v variant, binary, folder string, 
 	defer answers.close()
 	var judged errgroup.Group
 	if at, ready := places["java"]; ready {
-		judge := at.java("Validate")
+		judge := at.java("Validate", r.kinds()...)
 		judge.Stdin = answers.files
 		judged.Go(func() error { return r.runOne(ctx, v.name+" "+validator, judge) })
 	} else {
@@ -156,6 +156,18 @@ func (r *Runner) variant(ctx context.Context, v variant, binary, folder string, 
 	err = all.Wait()
 	answers.close()
 	return errors.Join(err, judged.Wait(), ctx.Err())
+}
+
+// kinds are the kinds of answers that must have come when nothing was chosen: HAPI's program sees them all.
+func (r *Runner) kinds() (all []string) {
+	if r.Choice != nil && r.Choice.String() != "" {
+		return nil
+	}
+	for _, kind := range []string{"CapabilityStatement", "OperationOutcome", "Bundle/searchset", "Bundle/history",
+		"Bundle/batch-response", "Bundle/transaction-response", "Patient"} {
+		all = append(all, kind+" json", kind+" xml")
+	}
+	return all
 }
 
 // runOne runs a program to its end and prints what failed. That checks failed is counted; only what keeps it from

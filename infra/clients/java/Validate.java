@@ -17,10 +17,13 @@ import org.hl7.fhir.common.hapi.validation.support.CommonCodeSystemsTerminologyS
 import org.hl7.fhir.common.hapi.validation.support.InMemoryTerminologyServerValidationSupport;
 import org.hl7.fhir.common.hapi.validation.support.ValidationSupportChain;
 import org.hl7.fhir.common.hapi.validation.validator.FhirInstanceValidator;
+import org.hl7.fhir.instance.model.api.IBaseResource;
+import org.hl7.fhir.r4.model.Bundle;
 
 /**
  * Holds answers against the definitions of R4 with HAPI's validator. It reads lines of standard input, each a file, a tab,
  * and what the file answers, and a line each is a check. An answer fails by errors, and by warnings that are not known.
+ * Its arguments are kinds of answers that must have come, as in "Bundle/history xml".
  */
 final class Validate {
   /** Warnings that say nothing against an answer: what they begin with or contain, and why they are passed over. */
@@ -41,12 +44,14 @@ final class Validate {
     FhirValidator validator = context.newValidator().registerValidatorModule(module);
     validator.validateWithResult("{\"resourceType\":\"Bundle\",\"type\":\"collection\"}"); // reads the definitions
     Tap tap = new Tap();
+    Map<String, Integer> kinds = new TreeMap<>();
     Map<String, Integer> passed = new TreeMap<>();
     BufferedReader lines = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
     for (String line = lines.readLine(); line != null; line = lines.readLine()) {
       String[] parts = line.split("\t", 2);
       tap.check("valid: " + parts[1], () -> {
         String text = Files.readString(Path.of(parts[0]));
+        kinds.merge(kind(context, text), 1, Integer::sum);
         Set<String> faults = new LinkedHashSet<>();
         for (SingleValidationMessage message : validator.validateWithResult(text).getMessages()) {
           if (message.getSeverity() == ResultSeverityEnum.INFORMATION) {
@@ -65,8 +70,20 @@ final class Validate {
         }
       });
     }
+    for (String kind : args) {
+      tap.check("an answer of the kind " + kind + " has come", () -> Tap.holds(kinds.containsKey(kind),
+          "these are all kinds: " + kinds));
+    }
     passed.forEach((reason, times) -> System.out.println("# passed over " + times + " warnings: " + reason));
     tap.end();
+  }
+
+  /** What kind of resource an answer is, and its form. */
+  private static String kind(FhirContext context, String text) {
+    boolean xml = text.stripLeading().startsWith("<");
+    IBaseResource resource = (xml ? context.newXmlParser() : context.newJsonParser()).parseResource(text);
+    String type = resource instanceof Bundle bundle ? "/" + bundle.getType().toCode() : "";
+    return resource.fhirType() + type + (xml ? " xml" : " json");
   }
 
   private static String reason(String warning) {
