@@ -260,3 +260,38 @@ func TestDeletesThatTakeMoreThanTheyNameAreDecidedLikeTheModel(t *testing.T) {
 		}
 	}
 }
+
+// A delete that was in quarantine is asked for again: what was changed meanwhile does not go with it.
+func TestADeleteFromQuarantineTakesNothingThatWasChangedMeanwhile(t *testing.T) {
+	n := functionstest.NewNode(t)
+	for _, id := range []string{"old", "new"} {
+		n.Must(201, "PUT", "/Patient/"+id, functionstest.Patient(id, id))
+	}
+	n.Must(201, "PUT", "/Observation/o", functionstest.Observation(`,"id":"o","subject":{"reference":"Patient/old"}`))
+	n.Must(201, "PUT", "/Observation/n", functionstest.Observation(`,"id":"n","subject":{"reference":"Patient/new"}`))
+	position, err := n.Log.AppendRaw(events.RawRecord{Key: []byte("main"), Value: []byte("no event")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.Must(200, "PUT", "/Observation/n", functionstest.Observation(
+		`,"id":"n","subject":{"reference":"Patient/new"},"note":[{"text":"later"}]`))
+	for _, c := range []struct {
+		id, condition string
+		refused       bool
+	}{{"new", "", true}, {"", "identifier=urn:s|new", true}, {"old", "", false}} {
+		change := events.Change{Operation: events.Delete, Type: "Patient", ID: c.id, Condition: c.condition, Cascade: 9, Entry: -1}
+		if c.id == "" {
+			change.Many = 9
+		}
+		outcome, err := n.Write.Handle(t.Context(), events.Event{ID: functionstest.NewID(), Tenant: "main",
+			Changes: []events.Change{change}, Settles: &events.Settling{Position: position, Reason: "again"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if no := outcome.Refusal; (no != nil) != c.refused || c.refused && (no.Kind != events.Conflict ||
+			!strings.Contains(no.Text, "Observation/n was changed")) {
+			t.Errorf("%+v: got %+v", c, no)
+		}
+	}
+	n.Verified()
+}
