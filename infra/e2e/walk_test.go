@@ -105,7 +105,11 @@ func walk(t *testing.T, n *node) []string {
 	n.do(http.StatusNoContent, "DELETE", "/Basic/"+gone, "")
 	n.do(http.StatusGone, "GET", "/Basic/"+gone, "")
 	n.do(http.StatusConflict, "POST", "/Observation", `{"resourceType":"Observation","status":"final","code":{"text":"x"},"subject":{"reference":"Patient/nobody"}}`)
-	return []string{"/Patient/" + id, "/Patient/" + id + "/_history/1", "/Patient/" + id + "/_history", "/Basic/" + gone + "/_history",
+	n.do(http.StatusOK, "PATCH", "/"+places[0], `[{"op":"add","path":"/active","value":true}]`, "Content-Type", "application/json-patch+json")
+	if history := n.do(http.StatusOK, "GET", "/Organization/_history", "").body; !strings.Contains(string(history), `"PATCH"`) {
+		t.Errorf("the history does not tell of the patch: %s", history)
+	}
+	return []string{"/Patient/" + id, "/Patient/" + id + "/_history/1", "/Patient/" + id + "/_history", "/Basic/" + gone + "/_history", "/Organization/_history?_summary=true", "/_history?_type=Organization,Basic,Observation,MedicationRequest&_sort=_lastUpdated",
 		"/" + places[0], "/" + places[1], "/" + places[2], "/Patient?_sort=family", "/Observation?code=a", "/Patient?_sort=-_lastUpdated", "/Organization?name=on",
 		"/Observation?subject.organization.name=one&_include=*", "/" + places[1] + "/*", "/MedicationRequest?medication.ingredient-code=abc", "?_type=Organization,Observation", "/Observation?_asOf=" + transaction.header.Get("Binnacle-Position") + "&_summary=count"}
 }
