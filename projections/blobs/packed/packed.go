@@ -71,7 +71,7 @@ func NewCodec(form Form, from int) (*Codec, error) {
 // Pack returns what to store for content: content itself, not a copy, unless it is long enough and the codec's form is
 // shorter. It is never nil.
 func (c *Codec) Pack(content []byte) []byte {
-	if len(content) >= c.from && len(content) > 0 && shrinks(content) {
+	if len(content) >= c.from && len(content) > 0 && c.shrinks(content) {
 		if packed := c.pack(content); packed != nil && len(packed) < len(content) {
 			return packed
 		}
@@ -90,15 +90,22 @@ const (
 	samples     = 8
 )
 
-// shrinks tells whether a content becomes shorter by more than a little, as far as samples tell.
-func shrinks(content []byte) bool {
+// shrinks tells whether a content becomes shorter by more than a little in the codec's form, as far as samples tell.
+func (c *Codec) shrinks(content []byte) bool {
 	if len(content) <= sampleAbove {
 		return true
 	}
 	buffer := make([]byte, s2.MaxEncodedLen(sampleBytes))
 	for n := range samples {
 		at := (len(content) - sampleBytes) / (samples - 1) * n
-		if len(s2.Encode(buffer, content[at:at+sampleBytes])) < sampleBytes/16*15 {
+		sample := content[at : at+sampleBytes]
+		size := 0
+		if c.form == Zstd {
+			size = len(c.encoder.EncodeAll(sample, buffer[:0]))
+		} else {
+			size = len(s2.Encode(buffer, sample))
+		}
+		if size < sampleBytes/16*15 {
 			return true
 		}
 	}
