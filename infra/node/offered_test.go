@@ -41,7 +41,7 @@ type offer struct {
 // for a status of [rest.About] that no case comes to. What every row refuses in the same way, the walk makes up of
 // the row's first case (see derived).
 func offers() []offer {
-	return slices.Concat(readOffers, historyOffers, searchOffers, writeOffers, patchOffers, bundleOffers, laterOffers)
+	return slices.Concat(readOffers, historyOffers, searchOffers, writeOffers, patchOffers, bundleOffers, laterOffers, binaryOffers)
 }
 
 // ways are how a case is made.

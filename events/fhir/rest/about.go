@@ -41,10 +41,11 @@ func AnswerTypes() []string {
 
 var (
 	readHeaders  = []string{HeaderMinPosition, "If-None-Match", "If-Modified-Since"}
+	bytesHeaders = append([]string{"Range", "If-Range"}, readHeaders...) // of a Binary that is read as its bytes
 	writeHeaders = []string{"If-Match", "If-None-Match", "Prefer", "Idempotency-Key", HeaderAllowDangling,
-		HeaderAcknowledge}
+		HeaderAcknowledge, HeaderProvenance}
 	deleteHeaders = []string{"If-Match", "Prefer", "Idempotency-Key", HeaderAllowDangling, HeaderAcknowledge,
-		HeaderCascade}
+		HeaderCascade, HeaderProvenance}
 	historyHeaders = []string{HeaderMinPosition, "Prefer"}
 	historyParams  = []string{"_count", "_since", "_at", "_list", "_sort"}
 	searchParams   = []string{"_count", "_sort", "_total", "_include", "_revinclude", "_asOf", "_explain"}
@@ -56,10 +57,10 @@ var about = map[string]About{
 		Headers: readHeaders[1:], Params: []string{"mode"}, Statuses: []int{200, 304}},
 	"openapi": {Summary: "What this server offers, as OpenAPI 3.1", Gives: "OpenAPI", Headers: readHeaders[1:],
 		Statuses: []int{200, 304}},
-	"read": {Summary: "The current version of a resource", Gives: "Resource", Headers: readHeaders,
-		Statuses: []int{200, 304, 410}},
-	"vread": {Summary: "One version of a resource", Gives: "Resource", Headers: readHeaders,
-		Statuses: []int{200, 304, 410}},
+	"read": {Summary: "The current version of a resource", Gives: "Resource",
+		Headers: bytesHeaders, Statuses: []int{200, 206, 304, 410, 416}},
+	"vread": {Summary: "One version of a resource", Gives: "Resource",
+		Headers: bytesHeaders, Statuses: []int{200, 206, 304, 410, 416}},
 	"history-instance": {Summary: "The versions of a resource, the newest first", Gives: "Bundle",
 		Headers: historyHeaders, Params: historyParams, Statuses: []int{200, 422}},
 	"history-type": {Summary: "The versions of all resources of a type, the newest first", Gives: "Bundle",
@@ -76,7 +77,8 @@ var about = map[string]About{
 		Headers: []string{HeaderMinPosition, "Prefer"}, Selects: true, Params: searchParams,
 		Statuses: []int{200, 422}},
 	"create": {Summary: "A new resource under an id of the server", Gives: "Resource", Takes: ResourceTypes,
-		Headers:  []string{"If-None-Exist", "Prefer", "Idempotency-Key", HeaderAllowDangling, HeaderAcknowledge},
+		Headers: []string{"If-None-Exist", "Prefer", "Idempotency-Key", HeaderAllowDangling, HeaderAcknowledge,
+			HeaderProvenance},
 		Statuses: []int{201, 200, 202, 409, 412, 413, 415, 422}},
 	"update": {Summary: "A new version of a resource, or a resource under an id of the client", Gives: "Resource",
 		Takes: ResourceTypes, Headers: writeHeaders, Statuses: []int{200, 201, 202, 409, 412, 413, 415, 422}},
@@ -95,7 +97,8 @@ var about = map[string]About{
 		Headers: deleteHeaders, Params: []string{ParamCascade}, Selects: true,
 		Statuses: []int{204, 200, 202, 409, 412, 422}},
 	"bundle": {Summary: "A batch or a transaction", Gives: "Bundle", Takes: ResourceTypes,
-		Headers:  []string{"Prefer", "Idempotency-Key", HeaderAllowDangling, HeaderAcknowledge},
+		Headers: []string{"Prefer", "Idempotency-Key", HeaderAllowDangling, HeaderAcknowledge,
+			HeaderProvenance},
 		Statuses: []int{200, 202, 409, 412, 413, 415, 422}},
 }
 
