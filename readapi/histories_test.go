@@ -56,6 +56,7 @@ func TestHistoriesOfATypeAndOfAllTypes(t *testing.T) {
 		{"/_history", all},
 		{"/_history?_type=Patient", patients},
 		{"/_history?_type=Observation,Organization,Group", []string{all[2], all[6]}},
+		{"/_history?_type=Patient,Patient", patients},
 		{"/_history?_type=Group", nil},
 		{"/_history?_since=2026-03-01T08:00:06.250Z", all[:3]},
 		{"/_history?_since=2027", nil},

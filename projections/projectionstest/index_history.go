@@ -142,7 +142,8 @@ var everyType = []string{"Account", "Device", "Encounter", "Group", "Observation
 func (m maker) span(w *world) projections.Span {
 	s := projections.Span{Tenant: pick(m, "main", "main", "other"), Limit: pick(m, 0, 1, 3, 20, 500),
 		Oldest: m.IntN(2) == 0, Count: m.IntN(2) == 0}
-	s.Types = pick(m, everyType, []string{"Observation"}, []string{"Patient", "Organization"}, []string{"Group"}, nil)
+	s.Types = pick(m, everyType, []string{"Observation"}, []string{"Patient", "Organization"},
+		[]string{"Group"}, []string{"Patient", "Patient"}, nil)
 	moment := func() time.Time {
 		return w.rows[m.IntN(len(w.rows))].Time.Add(time.Duration(m.IntN(5)-2) * time.Millisecond)
 	}

@@ -25,7 +25,7 @@ var meanings = map[string]string{
 	"_asOf":                  "A position of the log: as it was then",
 	"_explain":               "true: the plan of the search in words",
 	"_since":                 "Versions from this instant on",
-	"_at":                    "Versions that were current at this time",
+	"_at":                    "Versions that were current at this time, or with ge, gt, le or lt before it, since or until then",
 	"_list":                  "Resources that a List names",
 	"mode":                   "full",
 	"If-Match":               `The version that must be current: W/"3"`,

@@ -96,8 +96,9 @@ const fewLedgers = 4
 // findLedgers finds the ledgers of the types.
 func (x *stretch) findLedgers(ctx context.Context) error {
 	for _, name := range x.Types {
-		ledger := keys.Ledger(x.Tenant, name)
-		x.ledgers, x.types[ledger] = append(x.ledgers, ledger), name
+		if ledger := keys.Ledger(x.Tenant, name); x.types[ledger] == "" {
+			x.ledgers, x.types[ledger] = append(x.ledgers, ledger), name
+		}
 	}
 	if len(x.ledgers) <= fewLedgers {
 		return nil

@@ -2,6 +2,7 @@ package histories
 
 import (
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -124,6 +125,9 @@ func (d Door) use(r *Request, name, value string) (_ string, err error) {
 					"_type names %.64q, which is not a resource type of FHIR R4 that has an endpoint", name)
 			}
 		}
+		slices.Sort(r.span.Types)
+		r.span.Types = slices.Compact(r.span.Types)
+		value = strings.Join(r.span.Types, ",")
 	case "_since":
 		r.span.Since, _, err = readTime(name, value)
 	case "_at":
