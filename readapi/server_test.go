@@ -266,6 +266,20 @@ func TestASearchOverItsTimeIsTooCostly(t *testing.T) {
 		code != "too-costly" || !strings.Contains(diagnostics, "narrow") {
 		t.Errorf("got %d %s %s, want 422 too-costly with a hint", w.Code, code, diagnostics)
 	}
+	s.put("Patient", "1", patient)
+	server = s.server(func(c *readapi.Config) {
+		c.Reader, c.SearchTime, c.LaterTime = slow{c.Reader}, 60*time.Millisecond, 90*time.Millisecond
+		c.Later = func(w http.ResponseWriter, r *http.Request, ask *rest.Ask, row *rest.Row) error {
+			ask.Later = true
+			return row.Serve(w, r, ask)
+		}
+	})
+	for query, limit := range map[string]string{"family=x": "90ms", "family=x&_asOf=0:0": "60ms"} {
+		w := get(server, "/fhir/Patient?"+query, "Prefer: respond-async")
+		if _, diagnostics := outcomeOf(t, w.Body.Bytes()); !strings.Contains(diagnostics, "longer than "+limit) {
+			t.Errorf("%s, answered later: got %d %s, want it to have %s", query, w.Code, diagnostics, limit)
+		}
+	}
 }
 
 func TestFailuresTellClientsNoDetails(t *testing.T) {

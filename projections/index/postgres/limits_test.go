@@ -50,21 +50,42 @@ func TestASearchThatTakesTooLongIsTooCostlyAndKeepsNoCommitWaiting(t *testing.T)
 		Limit: 10}); events.KindOf(err) != events.TooCostly {
 		t.Errorf("got %v, want kind too costly", err)
 	}
-	patient := make(chan error, 1)
-	go func() {
-		_, err := index.Search(t.Context(), projections.Query{Tenant: "main", Type: "Observation", Limit: 10,
-			NoTimeLimit: true})
-		patient <- err
-	}()
+	search := func(ctx context.Context, unlimited bool) <-chan error {
+		ended := make(chan error, 1)
+		go func() {
+			_, err := index.Search(ctx, projections.Query{Tenant: "main", Type: "Observation", Limit: 10,
+				NoTimeLimit: unlimited})
+			ended <- err
+		}()
+		return ended
+	}
+	patient, later := search(t.Context(), true), search(projections.WithSearchTime(t.Context(), time.Hour), false)
 	select {
 	case err := <-patient:
 		release()
 		t.Fatalf("a search without a limit of time ended before it could: %v", err)
+	case err := <-later:
+		release()
+		t.Fatalf("a search that has an hour ended before it could: %v", err)
 	case <-time.After(3 * c.SearchTimeout):
 	}
 	release()
 	if err := <-patient; err != nil {
 		t.Errorf("a search without a limit of time: %v", err)
+	}
+	if err := <-later; err != nil {
+		t.Errorf("a search that has an hour: %v", err)
+	}
+	for range 4 { // on whichever connection
+		limit := ""
+		conn, err := g.searches.Acquire(t.Context())
+		if err == nil {
+			err = conn.QueryRow(t.Context(), "select current_setting('statement_timeout')").Scan(&limit)
+			conn.Release()
+		}
+		if err != nil || limit != "300ms" {
+			t.Errorf("a connection that was lent to a longer search has the limit %s, %v", limit, err)
+		}
 	}
 	if got := total(t, index, 0); got != 2 {
 		t.Errorf("%d resources, want 2", got)
