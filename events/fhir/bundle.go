@@ -93,6 +93,9 @@ func (b *Bundle) entry(n Node) (Entry, *events.Error) {
 	if e.FullURL, err = textAt(n, "fullUrl"); err != nil {
 		return Entry{}, err
 	}
+	if ParseReference(e.FullURL).Version != "" { // FHIR R4, bundle.html, invariant bdl-8
+		return Entry{}, refuse(n.Get("fullUrl"), "a fullUrl names a resource, and none of its versions")
+	}
 	if strings.HasPrefix(e.FullURL, "#") {
 		return Entry{}, refuse(n.Get("fullUrl"), "a fullUrl is a URL; #… names what a resource contains")
 	}

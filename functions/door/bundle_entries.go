@@ -169,7 +169,7 @@ func (d *door) readWrite(p *part) error {
 		}
 	}
 	if !p.Resource.Exists() {
-		return p.at(invalid("the entry has no resource"), "")
+		return p.at(invalid("the entry has no resource"), "resource")
 	}
 	resource, err := fhir.ResourceOf(p.Resource)
 	if err == nil && c.Operation != events.Patch {
@@ -245,7 +245,7 @@ func targets(writes []*part) (map[string]target, error) {
 			name := p.change.Type + "/" + p.change.ID
 			if first := resources[name]; first != nil {
 				return nil, p.at(invalid("%s is changed by entry %d too; a resource may stand in a transaction once",
-					name, first.index), "")
+					name, first.index), "request.url")
 			}
 			resources[name] = p
 		}

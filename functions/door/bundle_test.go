@@ -94,7 +94,7 @@ func TestATransactionIsAllOrNothing(t *testing.T) {
 		says, place string
 	}{
 		{"a stale ifMatch", functionstest.EntryOf("", "PUT", "Patient/p", functionstest.Patient("p", "2"),
-			`"ifMatch":"W/\"9\""`), 412, "version 1", "Bundle.entry[1]"},
+			`"ifMatch":"W/\"9\""`), 412, "version 1", "Bundle.entry[1].request.ifMatch"},
 		{"a dangling reference", functionstest.EntryOf("", "POST", "Observation",
 			functionstest.Observation(`,"subject":{"reference":"Patient/none"}`)), 409, "Patient/none",
 			"Bundle.entry[1]"},
@@ -134,7 +134,9 @@ func TestATransactionIsAllOrNothing(t *testing.T) {
 			"Bundle.entry[1].resource"},
 		{"the wrong JSON kind", functionstest.EntryOf("", "POST", "Patient",
 			`{"resourceType":"Patient","birthDate":{}}`), 400, "", "Bundle.entry[1].resource.birthDate"},
-		{"no resource", functionstest.EntryOf("", "POST", "Patient", ""), 400, "resource", "Bundle.entry[1]"},
+		{"no resource", functionstest.EntryOf("", "POST", "Patient", ""), 400, "resource", "Bundle.entry[1].resource"},
+		{"a fullUrl of a version", functionstest.EntryOf(functionstest.Base+"/Patient/a/_history/1", "PUT", "Patient/a",
+			functionstest.Patient("a", "x")), 400, "versions", "Bundle.entry[1].fullUrl"},
 		{"no request", `{"resource":` + functionstest.Patient("", "x") + `}`, 400, "request", "Bundle.entry[1]"},
 		{"an unknown method", functionstest.EntryOf("", "STEAL", "Patient/p", ""), 400, "method",
 			"Bundle.entry[1].request.method"},
