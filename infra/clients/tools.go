@@ -96,8 +96,11 @@ func languages() []language {
 				if err != nil {
 					return "", err
 				}
+				if err := quietly(ctx, exec.Command(python, "-c", "import sys; assert sys.version_info >= (3, 10)")); err != nil {
+					return "", fmt.Errorf("%s is older than 3.10: install a newer one", python)
+				}
 				if err := quietly(ctx, exec.Command(python, "-c", "import venv, ensurepip")); err != nil {
-					return "", errors.New("python3 has no venv: install it (python3-venv)")
+					return "", fmt.Errorf("%s has no venv: install it (python3-venv)", python)
 				}
 				return python, nil
 			},
