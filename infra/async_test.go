@@ -3,10 +3,12 @@ package infra
 import (
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -343,4 +345,63 @@ func TestAnAnswerThatIsFetchedLaterHasTheFormThatItsReaderAsksFor(t *testing.T) 
 		"Prefer: respond-async"); got.status != http.StatusBadRequest {
 		t.Errorf("XML that is none: got %d %s", got.status, got.body)
 	}
+}
+
+func TestTheOperatorIsToldOfWhatIsAnsweredLater(t *testing.T) {
+	var log lines
+	e, err := Embed(t.Context(), slog.New(slog.NewTextHandler(&log, nil)), "--variant", "memory", "--access-log")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(e.Handler())
+	defer server.Close()
+	at := asked(t, server, "GET", "/fhir/Patient?family=secret", "", "X-Request-Id: r-1")
+	answered(t, server, at)
+	for _, want := range []string{
+		`binnacle_async_ended_total{ending="answered"} 1`, `binnacle_async_running 0`, `binnacle_async_kept_bytes`,
+	} {
+		for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
+			if text := exchanged(t, server, "GET", "/metrics", "").body; strings.Contains(text, want) {
+				break
+			} else if time.Now().After(deadline) {
+				t.Fatalf("the metrics lack %s", want)
+			}
+		}
+	}
+	if page := exchanged(t, server, "GET", at, "", "Accept: text/html"); page.status != http.StatusOK ||
+		!strings.Contains(page.body, "batch-response") {
+		t.Errorf("in a browser: got %d %s", page.status, page.body)
+	}
+	if err := e.Close(); err != nil {
+		t.Fatal(err)
+	}
+	told := ""
+	for line := range strings.Lines(log.String()) {
+		if strings.Contains(line, "msg=job ") {
+			told += line
+		}
+	}
+	for _, want := range []string{"request=r-1", "path=/fhir/Patient ", "status=200", "ending=answered", "tenant=main"} {
+		if !strings.Contains(told, want) || strings.Contains(told, "secret") {
+			t.Errorf("the access log has %q, want %s and nothing of what was asked", told, want)
+		}
+	}
+}
+
+// lines are what was logged.
+type lines struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *lines) Write(text []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(text)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
 }
