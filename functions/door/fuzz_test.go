@@ -25,13 +25,23 @@ func FuzzTheDoorTakesAnyBody(f *testing.F) {
 		f.Add("POST", "", body)
 		f.Add("PUT", "/Patient/p", body)
 	}
+	f.Add("PATCH", "/Patient/p", `[{"op":"add","path":"/managingOrganization","value":{"reference":"Organization?name=a"}}]`)
+	f.Add("PATCH", "/Patient?identifier=urn:s|1", parameters(operation("delete", "Patient.identifier.where(value = '1')")))
+	f.Add("POST", "", functionstest.BundleOf("transaction", functionstest.EntryOf("", "PATCH", "Patient/p",
+		binary(`[{"op":"move","from":"/active","path":"/x"}]`))))
 	n := functionstest.NewNode(f)
+	n.Must(201, "PUT", "/Patient/p", functionstest.Patient("p", "1")) // there is something to patch
 	f.Fuzz(func(t *testing.T, method, path, body string) {
 		r, err := http.NewRequest(method, "http://server.example/fhir", strings.NewReader(body))
 		if err != nil {
 			return
 		}
-		r.URL.Path += path
+		r.URL.Path, r.URL.RawQuery, _ = strings.Cut(r.URL.Path+path, "?")
+		if method == http.MethodPatch && strings.HasPrefix(body, "[") {
+			r.Header.Set("Content-Type", "application/json-patch+json")
+		} else if method == http.MethodPatch {
+			r.Header.Set("Content-Type", "application/fhir+json")
+		}
 		rw := httptest.NewRecorder()
 		n.Door.ServeHTTP(rw, r)
 		if rw.Code >= 500 {

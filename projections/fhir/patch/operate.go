@@ -143,7 +143,7 @@ func (f *finder) addTo(of *element, name string, c *content) *events.Error {
 	if err != nil {
 		return err
 	}
-	steps := f.model.Steps(f.placeOf(of), name)
+	steps := f.named(f.placeOf(of), name)
 	if len(steps) == 0 {
 		return impossible("%s has no element %.60q", of.text(f.typ), name)
 	}
@@ -169,6 +169,26 @@ func (f *finder) addTo(of *element, name string, c *content) *events.Error {
 		return impossible("%s.%s is no array in the document", of.text(f.typ), to.Key)
 	}
 	return f.put(of, object, to, n, c)
+}
+
+// named are the ways on by the name of an element: a choice may be called value, value[x] and, as in JSON, valueString.
+func (f *finder) named(place r4.Place, name string) []r4.Step {
+	name = strings.TrimSuffix(name, "[x]")
+	if steps := f.model.Steps(place, name); len(steps) > 0 {
+		return steps
+	}
+	for i := 1; i < len(name); i++ {
+		if name[i] < 'A' || name[i] > 'Z' {
+			continue
+		}
+		steps := f.model.Steps(place, name[:i])
+		for _, s := range steps {
+			if s.Key == name && isChoice(s) {
+				return steps
+			}
+		}
+	}
+	return nil
 }
 
 func orElse(err *events.Error, format string, args ...any) *events.Error {

@@ -52,6 +52,8 @@ var partsOf = map[string][]string{
 type parametersReader struct {
 	model *r4.Model
 	typ   string // of the resource that is patched
+	count int    // operations and parts
+	paths int    // bytes of them
 }
 
 func readParameters(model *r4.Model, typ string, root fhir.Node) ([]operation, *events.Error) {
@@ -66,6 +68,7 @@ func readParameters(model *r4.Model, typ string, root fhir.Node) ([]operation, *
 	}
 	var operations []operation
 	for one := range list.Items() {
+		r.count++
 		o, err := r.operation(one)
 		if err != nil {
 			err.Text = "operation " + strconv.Itoa(len(operations)) + " of the FHIRPath Patch: " + err.Text
@@ -143,6 +146,10 @@ func (r *parametersReader) path(o *operation, parts map[string]fhir.Node) *event
 	if err != nil {
 		return err
 	}
+	if r.paths += len(text); r.paths > maxPaths {
+		return events.Errorf(events.TooLarge, opPatch, "the paths of the patch have more than %d bytes, which is the most",
+			maxPaths)
+	}
 	o.text = text
 	expr, bad := fhirpath.Parse(text)
 	if bad != nil {
@@ -206,6 +213,10 @@ func (r *parametersReader) number(parts map[string]fhir.Node, name string) (int,
 func (r *parametersReader) content(part fhir.Node, name string) (c content, err *events.Error) {
 	if part.Kind() != fhir.Object {
 		return c, malformed("a part is an object; this is %s", part.Kind())
+	}
+	r.count++
+	if err := checkParts(r.count); err != nil {
+		return c, err
 	}
 	forms := 0
 	for key, value := range part.Fields() {

@@ -44,6 +44,10 @@ func TestAFHIRPathPatchChangesElements(t *testing.T) {
 		{"a choice gets the key of its type", `{"resourceType":"Observation"}`,
 			op("add", "Observation", `name:valueString="value"`, `value:valueQuantity={"value":1.0}`),
 			`{"resourceType":"Observation","valueQuantity":{"value":1.0}}`},
+		{"a choice by its name in the definition, and in JSON", `{"resourceType":"Observation"}`,
+			op("add", "Observation", `name:valueString="value[x]"`, `value:valueString="x"`) + "," +
+				op("add", "Observation", `name:valueString="effectiveDateTime"`, `value:valueDateTime="2000"`),
+			`{"resourceType":"Observation","valueString":"x","effectiveDateTime":"2000"}`},
 		{"a choice gets another key with another type", `{"resourceType":"Observation", "valueQuantity" : {"value":1.0}, "status":"final"}`,
 			op("replace", "Observation.value", `value:valueString="x"`),
 			`{"resourceType":"Observation", "valueString" : "x", "status":"final"}`},
@@ -216,6 +220,22 @@ func TestAFHIRPathPatchThatTheResourceDoesNotAllowIsUnprocessable(t *testing.T) 
 		}
 		if events.KindOf(err) != events.Unprocessable || !strings.Contains(events.TextOf(err), c.text) {
 			t.Errorf("%s: got %s, %v, want %q", c.op, got, err, c.text)
+		}
+	}
+}
+
+// TestPatchesHaveBoundedParts: what is read of a patch is bounded, too.
+func TestPatchesHaveBoundedParts(t *testing.T) {
+	m := model(t)
+	many := func(one string, n int) string { return strings.TrimSuffix(strings.Repeat(one+",", n), ",") }
+	for name, text := range map[string]string{
+		"operations of a JSON Patch": "[" + many(`{"op":"remove","path":"/a"}`, 200_001) + "]",
+		"parts": parameters(`{"name":"operation","part":[{"name":"type","valueCode":"add"},{"name":"value","part":[` +
+			many(`{"name":"a","valueCode":"b"}`, 200_001) + `]},{"name":"path","valueString":"a"},{"name":"name","valueString":"b"}]}`),
+		"paths": parameters(many(op("delete", "a"+strings.Repeat(".a", 30_000)), 20)),
+	} {
+		if _, err := patch.Parse(m, "Patient", []byte(text)); events.KindOf(err) != events.TooLarge {
+			t.Errorf("%s: got %.200v", name, err)
 		}
 	}
 }

@@ -169,6 +169,7 @@ func TestAJSONPatchThatCanNotBeReadIsInvalid(t *testing.T) {
 		{`[{"op":"remove","path":"a"}]`, "begins with a slash"},
 		{`[{"op":"remove","path":"/a~2"}]`, "~ stands for itself as ~0"},
 		{`[{"op":"remove","path":"/a~"}]`, "~ stands for itself as ~0"},
+		{`[{"op":"remove","path":"` + strings.Repeat("/a", 101) + `"}]`, "leads deeper"},
 		{`[{"op":"add","path":"/a"}]`, "add needs a value"},
 		{`[{"op":"test","path":"/a"}]`, "test needs a value"},
 		{`[{"op":"move","path":"/a"}]`, "needs the string from"},

@@ -26,6 +26,9 @@ type pointer struct {
 const maxSaid = 200
 
 func readSteps(list fhir.Node) ([]step, *events.Error) {
+	if err := checkParts(list.Len()); err != nil {
+		return nil, err
+	}
 	steps := make([]step, 0, list.Len())
 	for n := range list.Items() {
 		s, err := readStep(n)
@@ -37,6 +40,15 @@ func readSteps(list fhir.Node) ([]step, *events.Error) {
 		steps = append(steps, s)
 	}
 	return steps, nil
+}
+
+// checkParts bounds what a patch consists of. Kind TooLarge.
+func checkParts(n int) *events.Error {
+	if n > maxParts {
+		return events.Errorf(events.TooLarge, opPatch, "the patch has more than %d operations and parts, which is the "+
+			"most; send it in several", maxParts)
+	}
+	return nil
 }
 
 func readStep(n fhir.Node) (s step, err *events.Error) {
@@ -87,6 +99,10 @@ func readPointer(n fhir.Node, member, op string) (pointer, *events.Error) {
 	if p.text[0] != '/' {
 		return p, malformed("the %s %.200q is no JSON Pointer: it begins with a slash, as in /name/0/family", member,
 			p.text)
+	}
+	if strings.Count(p.text, "/") > fhir.MaxDepth {
+		return p, malformed("the %s %.200q leads deeper than the %d levels that a document has at the most", member,
+			p.text, fhir.MaxDepth)
 	}
 	p.tokens = strings.Split(p.text[1:], "/")
 	for i, token := range p.tokens {

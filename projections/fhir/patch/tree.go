@@ -14,6 +14,8 @@ const (
 	maxTaken = 16 << 20 // bytes that copies may add, all together
 	maxOpen  = 1 << 20  // members and items of the arrays and objects that a patch leads into
 	maxWork  = 1 << 24  // members and items that are looked at
+	maxParts = 200_000  // operations, and parts of their values
+	maxPaths = 1 << 20  // bytes of all FHIRPaths
 )
 
 // value is a JSON value that may change. One that nobody has looked into is the bytes that it came with.
