@@ -27,6 +27,8 @@ type deciding struct {
 	patches          []projections.Key // that may be looked for, in the order of the chunk
 	fetchedPatchable []events.Hash     // contents in blobs that were fetched for patches
 	patchedBytes     int               // of what patches have made
+
+	removed int // resources that deletes took beside those that they name
 }
 
 // newDeciding begins to decide a chunk on what was gathered for it.
@@ -44,12 +46,13 @@ type pendingResult struct {
 	work            *work
 }
 
-// decide decides items, and tells how many: all, or fewer when patches have made of little what is a commit of its own.
+// decide decides items, and tells how many: all, or fewer when patches or deletes have made of little what is a commit
+// of its own.
 // A *poisoned error names the one to leave out; any other error is a failure of a store.
 func (d *deciding) decide(items []*item) (decided int, err error) {
 	d.patches = patchesOf(items)
 	for n, i := range items {
-		if d.patchedBytes > chunkBytes {
+		if d.patchedBytes > chunkBytes || d.removed > chunkChanges {
 			return n, nil
 		}
 		d.state.Time = functions.Later(d.state.Time, i.raw.Time)
@@ -161,6 +164,7 @@ func (e *decidingEvent) accept(outcome int) []events.Result {
 		if current.work != nil && !version.Deleted {
 			e.results = append(e.results, pendingResult{outcome, n, current.work})
 		}
+		e.removed += len(w.removed)
 		for i := range w.removed {
 			e.row(nil, e.layer.entries[w.removed[i].key], w.removed[i].before)
 		}

@@ -295,3 +295,43 @@ func TestADeleteFromQuarantineTakesNothingThatWasChangedMeanwhile(t *testing.T) 
 	}
 	n.Verified()
 }
+
+// What little events delete of much is not all committed at once.
+func TestDeletesOfManyAreCommittedApart(t *testing.T) {
+	const each = 3_000
+	x := functionstest.NewIndex()
+	p := functionstest.NewProject(x, memoryblobs.New())
+	functionstest.MustSeek(t, p)
+	var records []events.RawRecord
+	add := func(changes ...events.Change) {
+		headers, value, err := events.Encode(events.Event{ID: functionstest.NewID(), Tenant: "main",
+			Changes: changes, AllowDangling: true}) // the simple index is slow to tell who refers to them
+		if err != nil {
+			t.Fatal(err)
+		}
+		records = append(records, events.RawRecord{Position: events.Position{Offset: int64(len(records))},
+			Time: time.UnixMilli(1_700_000_000_000), Key: []byte("main"), Headers: headers, Value: value})
+	}
+	types := []string{"Basic", "Flag", "Media"}
+	for _, typ := range types {
+		changes := make([]events.Change, each)
+		for n := range changes {
+			changes[n] = events.Change{Operation: events.Create, Type: typ, ID: fmt.Sprint(n), Entry: n,
+				Content: fmt.Appendf(nil, `{"resourceType":%q}`, typ)}
+		}
+		add(changes...)
+	}
+	if err := p.Handle(functionstest.Batch(records...)); err != nil {
+		t.Fatal(err)
+	}
+	before := x.Commits
+	for _, typ := range types {
+		add(events.Change{Operation: events.Delete, Type: typ, Many: each, Entry: -1})
+	}
+	if err := p.Handle(functionstest.Batch(records[len(types):]...)); err != nil {
+		t.Fatal(err)
+	}
+	if got := x.Commits - before; got != 2 || len(x.Rows) != 2*len(types)*each {
+		t.Errorf("%d commits of %d rows, want 2 of %d", got, len(x.Rows), 2*len(types)*each)
+	}
+}
