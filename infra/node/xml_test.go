@@ -191,8 +191,8 @@ func (w *xmlWalk) bundles() {
 	w.holds(w.ask(http.StatusOK, "GET", "/fhir?_type=Basic,Patient&_sort=_id", ""), `"id":"b2"`, `"id":"alone"`)
 }
 
-// patches: a patch may come in XML, and what came in XML may be patched. It is JSON from then on, unless the patch changes
-// nothing.
+// patches: a patch may come in XML, and what came in XML may be patched. It is JSON from then on, unless the patch
+// changes nothing.
 func (w *xmlWalk) patches() {
 	patch := func(path string) string {
 		return `<Parameters><parameter><name value="operation"/><part><name value="type"/><valueCode value="replace"/></part>` +

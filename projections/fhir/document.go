@@ -44,8 +44,8 @@ func (d *document) Extract() (projections.Extracted, error) {
 // Path is the FHIRPath of a place.
 func (d *document) Path(place int) string { return d.NodeAt(place).Path() }
 
-// Sketch is [fhir.Document.Sketch] of what was sent as JSON. Of another form it tells nothing: its document says what it
-// says in an order of its own.
+// Sketch is [fhir.Document.Sketch] of what was sent as JSON. Of another form it tells nothing: its document says what
+// it says in an order of its own.
 func (d *document) Sketch() uint64 {
 	if d.content != form.InJSON {
 		return 0

@@ -18,11 +18,8 @@ import (
 // writeSearch writes a page of a search as a bundle.
 func (d *Door) writeSearch(ctx context.Context, answer *rest.Answer, s *search, found found) error {
 	links, err := d.links(ctx, s, found)
-	if err == nil {
-		err = pages.Shown(s.wanted, found.page.Versions, found.contents)
-	}
-	if err == nil {
-		err = pages.Shown(s.wanted, found.included.versions, found.included.contents)
+	if err == nil && s.wanted == form.InXML {
+		err = found.inXML()
 	}
 	if err != nil {
 		return err
@@ -49,6 +46,14 @@ func (d *Door) writeSearch(ctx context.Context, answer *rest.Answer, s *search, 
 	}
 	pages.Wrote(ctx, d.Logger, bundle.Close())
 	return nil
+}
+
+// inXML makes all contents of a page XML.
+func (f *found) inXML() error {
+	if err := pages.InXML(f.page.Versions, f.contents); err != nil {
+		return err
+	}
+	return pages.InXML(f.included.versions, f.included.contents)
 }
 
 // outcome is the entry that tells what was dropped from a search, and how it was answered if that was asked; nil when

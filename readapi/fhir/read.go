@@ -187,7 +187,10 @@ func (d *Door) writeResource(answer *rest.Answer, content []byte, one aRead) (er
 	if cap(*buffer) <= keptBuffer {
 		d.buffers.Put(buffer)
 	}
-	return rest.Unshown(err)
+	if err != nil {
+		return rest.Unshown(err)
+	}
+	return nil
 }
 
 // contentOf returns the content of the version that is read; nil without an error: the answer is that the client's copy

@@ -74,8 +74,8 @@ func (ask *Ask) readWishes(r *http.Request) {
 	ask.ContentType = accepted(strings.Join(lines, ","))
 }
 
-// PrefersHTML tells whether a read comes from a browser: it names HTML, likes it more than any form of FHIR that it names,
-// and no less than what it doesn't name. _format rules over Accept.
+// PrefersHTML tells whether a read comes from a browser: it names HTML, likes it more than any form of FHIR that it
+// names, and no less than what it doesn't name. _format rules over Accept.
 func PrefersHTML(r *http.Request) bool {
 	if format, _, _ := Param(r.URL.RawQuery, "_format"); format != "" {
 		return isHTML(format)

@@ -320,7 +320,7 @@ func (r *reader) repeated(g *group) *failure {
 	case value == nil:
 		return wrong(r.start, "the element has neither a value nor an extension")
 	case g.twins != nil:
-		g.twins = append(twins, "null"...)
+		g.twins = append(g.twins, ",null"...) // of the twin that is none a comma was written, elsewhere
 	}
 	return nil
 }

@@ -341,7 +341,7 @@ func hexRune(digits []byte) (r rune) {
 func appendValue(dst, text []byte) []byte {
 	done := 0
 	for i, c := range text {
-		escaped := ""
+		var escaped string
 		switch c {
 		case '&':
 			escaped = "&amp;"

@@ -15,8 +15,10 @@ import (
 
 // Write writes a page as a bundle.
 func (d Door) Write(ctx context.Context, answer *rest.Answer, r *Request, found Found) error {
-	if err := pages.Shown(r.wanted, found.Shown(), found.contents); err != nil {
-		return err
+	if r.wanted == form.InXML {
+		if err := pages.InXML(found.Shown(), found.contents); err != nil {
+			return err
+		}
 	}
 	links := r.links(found)
 	answer.Links = pages.LinkHeader(links)

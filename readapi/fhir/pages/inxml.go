@@ -9,12 +9,9 @@ import (
 	"binnacle/projections/fhir/form"
 )
 
-// Shown makes contents ready for a bundle in a form before it begins: where XML is wanted, the others become XML. An
-// error is a [rest.Refusal] with status 406: XML cannot hold one of them.
-func Shown(wanted form.Form, versions []projections.Version, contents [][]byte) error {
-	if wanted != form.InXML {
-		return nil
-	}
+// InXML makes contents XML before a bundle in XML begins. An error is a [rest.Refusal] with status 406: XML cannot hold
+// one of them.
+func InXML(versions []projections.Version, contents [][]byte) error {
 	for i, content := range contents {
 		if content == nil || form.Of(content) == form.InXML {
 			continue
@@ -24,7 +21,7 @@ func Shown(wanted form.Form, versions []projections.Version, contents [][]byte) 
 			contents[i], err = form.XML(document)
 		}
 		if err != nil {
-			named := events.Errorf(events.KindOf(err), "fhir.Shown", "%s/%s: %s", versions[i].Type, versions[i].ID,
+			named := events.Errorf(events.KindOf(err), "pages.InXML", "%s/%s: %s", versions[i].Type, versions[i].ID,
 				events.TextOf(err))
 			if of := (*events.Error)(nil); errors.As(err, &of) {
 				named.Expression = of.Expression
