@@ -77,6 +77,7 @@ func (p offsetProducer) SendMessage(msg *sarama.ProducerMessage) (int32, int64, 
 func (l *Log) Append(ctx context.Context, batch []events.Event) ([]events.Position, error) {
 	const op = "kafka.Append"
 	deliveries := make([]*delivery, len(batch))
+	large := false
 	for i, event := range batch {
 		headers, value, err := events.Encode(event)
 		if err != nil {
@@ -88,10 +89,19 @@ func (l *Log) Append(ctx context.Context, batch []events.Event) ([]events.Positi
 			d.headers[j] = sarama.RecordHeader{Key: []byte(header.Key), Value: header.Value}
 			size += len(header.Key) + len(header.Value) + 10
 		}
-		if size > maxMessageBytes-batchOverhead {
-			return nil, events.Errorf(events.TooLarge, op, "the event takes %d bytes in the log and a Kafka record holds %d; send it in smaller transactions", size, maxMessageBytes-batchOverhead)
+		if size > l.most {
+			return nil, events.Errorf(events.TooLarge, op, "the event takes %d bytes in the log, compressed as far as it can be, and a Kafka record holds %d here; send it in smaller transactions, or have the topic's max.message.bytes raised", size, l.most)
 		}
-		deliveries[i] = d
+		deliveries[i], large = d, large || size > largeRecord
+	}
+	if large {
+		select {
+		case l.large <- struct{}{}:
+			defer func() { <-l.large }()
+		case <-ctx.Done():
+			return nil, events.Wrap(events.Transient, op, ctx.Err(), "other large events are on their way; nothing was "+
+				"written, try again in a moment")
+		}
 	}
 	return l.publish(ctx, deliveries)
 }

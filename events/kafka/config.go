@@ -51,10 +51,11 @@ const (
 	defaultAppendTimeout  = 15 * time.Second
 	defaultSessionTimeout = 3 * time.Second // so that a takeover after a crash ends within 5 s
 
-	// maxMessageBytes is the topic's max.message.bytes: a batch of records on the wire. A request to a broker may have 100
-	// MiB. A topic that was made before takes leastMessageBytes, and refuses what is larger.
-	maxMessageBytes   = events.RecordBytes
+	// leastMessageBytes is the max.message.bytes that a topic is made with: a batch of records on the wire. An operator
+	// whose brokers have the memory for it may raise it, up to maxMessageBytes; a request to a broker has 100 MiB at the
+	// most.
 	leastMessageBytes = 10 << 20
+	maxMessageBytes   = events.RecordBytes
 	// batchOverhead is kept free of them for what the wire adds to one record: the batch's and the record's head, and
 	// the few bytes by which zstd makes larger what does not compress.
 	batchOverhead = 4 << 10

@@ -41,6 +41,8 @@ type Log struct {
 	publisher  *wmkafka.Publisher
 	partitions int32
 	slots      chan struct{} // one for each record in flight
+	large      chan struct{} // the place of the one large record in flight
+	most       int           // bytes of a record on the wire
 	traffic    []traffic     // of each partition
 	tails      []tail        // of each partition
 	stalls     []stall       // of each partition
@@ -54,8 +56,13 @@ type Log struct {
 	watching  sync.WaitGroup
 }
 
-// maxInFlight bounds the records that wait for the brokers' answer.
-const maxInFlight = 1024
+const (
+	// maxInFlight bounds the records that wait for the brokers' answer.
+	maxInFlight = 1024
+	// largeRecord is the size in bytes from which a record goes out only when no other such record does: two of them would
+	// share a connection, and neither be answered in time.
+	largeRecord = 4 << 20
+)
 
 // Open connects to the topic, which must be there (EnsureTopic). An error says why it cannot be used.
 func Open(ctx context.Context, config Config, logger *slog.Logger) (*Log, error) {
@@ -87,7 +94,8 @@ func Open(ctx context.Context, config Config, logger *slog.Logger) (*Log, error)
 	watch, stop := context.WithCancel(context.Background())
 	l := &Log{
 		config: config, logger: logger, client: client, publisher: publisher, partitions: partitions,
-		slots: make(chan struct{}, maxInFlight), traffic: make([]traffic, partitions),
+		slots: make(chan struct{}, maxInFlight), large: make(chan struct{}, 1),
+		most: messageBytes(ctx, client, config.Topic) - batchOverhead, traffic: make([]traffic, partitions),
 		tails: make([]tail, partitions), stalls: make([]stall, partitions), stop: stop,
 	}
 	l.watching.Go(func() { l.watch(watch) })

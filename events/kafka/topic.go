@@ -34,14 +34,14 @@ func oneOf(values ...string) func(string) bool {
 }
 
 // settings are those of Kafka's topic configuration (https://kafka.apache.org/documentation/#topicconfigs). A message
-// is a batch of records on the wire, of at most messageBytes; a topic that takes least does.
-func settings(config Config, messageBytes, least int64) []setting {
+// is a batch of records on the wire, of at most so many bytes.
+func settings(config Config, messageBytes int64) []setting {
 	list := []setting{
 		{"retention.ms", "-1", oneOf("-1"), "events are kept for ever"},
 		{"retention.bytes", "-1", oneOf("-1"), "events are kept for ever"},
 		{"cleanup.policy", "delete", oneOf("delete"), "no event replaces another"},
 		{"message.timestamp.type", "LogAppendTime", oneOf("LogAppendTime"), "time comes from the log"},
-		{"max.message.bytes", strconv.FormatInt(messageBytes, 10), atLeast(least), "large transactions fit"},
+		{"max.message.bytes", strconv.FormatInt(messageBytes, 10), atLeast(messageBytes), "large transactions fit"},
 		{"compression.type", "zstd", oneOf("zstd", "producer"), "the producer's compression is kept"},
 		{"unclean.leader.election.enable", "false", oneOf("false"), "what was acknowledged is not lost"},
 	}
@@ -65,18 +65,18 @@ func EnsureTopic(ctx context.Context, config Config, create bool) error {
 		return classify(op, err)
 	}
 	defer func() { _ = admin.Close() }() // it holds nothing but connections
-	if config.Partitions, err = ensure(ctx, admin, config, maxMessageBytes, leastMessageBytes, create); err != nil {
+	if config.Partitions, err = ensure(ctx, admin, config, leastMessageBytes, create); err != nil {
 		return err
 	}
 	config.Topic = FeedTopic(config.Topic)
-	_, err = ensure(ctx, admin, config, feedMessageBytes, feedMessageBytes, create)
+	_, err = ensure(ctx, admin, config, feedMessageBytes, create)
 	return err
 }
 
 // ensure is EnsureTopic for one topic, and tells its partitions.
-func ensure(ctx context.Context, admin sarama.ClusterAdmin, config Config, messageBytes, least int64, create bool) (partitions int32, err error) {
+func ensure(ctx context.Context, admin sarama.ClusterAdmin, config Config, messageBytes int64, create bool) (partitions int32, err error) {
 	const op = "kafka.EnsureTopic"
-	list := settings(config, messageBytes, least)
+	list := settings(config, messageBytes)
 	metadata, err := describe(ctx, admin, config.Topic)
 	if errors.Is(err, sarama.ErrUnknownTopicOrPartition) {
 		if !create {
@@ -225,11 +225,11 @@ func (l *Log) Kept(ctx context.Context) error {
 	if err != nil {
 		return classify("kafka.Kept", err)
 	}
-	if err := checkSettings(ctx, admin, l.config.Topic, settings(l.config, maxMessageBytes, leastMessageBytes)); err != nil {
+	if err := checkSettings(ctx, admin, l.config.Topic, settings(l.config, leastMessageBytes)); err != nil {
 		return err
 	}
 	topic := FeedTopic(l.config.Topic)
-	err = checkSettings(ctx, admin, topic, settings(l.config, feedMessageBytes, feedMessageBytes))
+	err = checkSettings(ctx, admin, topic, settings(l.config, feedMessageBytes))
 	if errors.Is(err, sarama.ErrUnknownTopicOrPartition) { // it was dropped, which is told elsewhere
 		return nil
 	}
@@ -262,6 +262,28 @@ func checkSettings(ctx context.Context, admin sarama.ClusterAdmin, topic string,
 		return events.Errorf(events.Invalid, op, "the topic %s has wrong settings: %s; change them with kafka-configs --alter, or use another topic", topic, strings.Join(wrong, "; "))
 	}
 	return nil
+}
+
+// messageBytes tells the max.message.bytes of a topic, as far as a producer goes; the least that there is when it is not
+// told.
+func messageBytes(ctx context.Context, client sarama.Client, topic string) int {
+	const name = "max.message.bytes"
+	entries, err := bounded(ctx, func() ([]sarama.ConfigEntry, error) {
+		admin, err := sarama.NewClusterAdminFromClient(client)
+		if err != nil {
+			return nil, err
+		}
+		return describeTopic(admin, topic, []string{name})
+	})
+	if err != nil {
+		return leastMessageBytes
+	}
+	for _, entry := range entries {
+		if bound, err := strconv.Atoi(entry.Value); entry.Name == name && err == nil {
+			return min(max(bound, leastMessageBytes), maxMessageBytes)
+		}
+	}
+	return leastMessageBytes
 }
 
 // describeTopic returns settings of a topic.

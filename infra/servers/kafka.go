@@ -66,7 +66,9 @@ func (k kafka) command(at site) (*exec.Cmd, error) {
 	if k.of > 1 {
 		heap = "-Xmx192m"
 	}
-	cmd, err := k.java(at, heap, "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:+ExitOnOutOfMemoryError")
+	// Each thread that writes would keep memory for the largest record that it has written.
+	cmd, err := k.java(at, heap, "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:+ExitOnOutOfMemoryError",
+		"-Djdk.nio.maxCachedBufferSize=1048576")
 	if err != nil {
 		return nil, err
 	}
