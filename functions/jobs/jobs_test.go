@@ -22,8 +22,10 @@ import (
 	"binnacle/projections/index/sqlite"
 )
 
-// memosOf opens memos that are gone with the test.
-func memosOf(t *testing.T) projections.Memos {
+// memosOf opens memos that are gone with the test. Another test sets another store.
+var memosOf = inSQLite
+
+func inSQLite(t *testing.T) projections.Memos {
 	t.Helper()
 	logger := slog.New(slog.DiscardHandler)
 	file, err := sqlitefile.OpenMemory(logger)
