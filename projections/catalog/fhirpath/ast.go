@@ -1,5 +1,5 @@
-// Package fhirpath reads the subset of FHIRPath (HL7 FHIRPath 2.0.0) that the expressions of SearchParameters are
-// written in, into a tree. What the tree means, on which types, is the catalog's matter.
+// Package fhirpath reads the subset of FHIRPath (HL7 FHIRPath 2.0.0) that the expressions of SearchParameters and the
+// paths of patches are written in, into a tree. What the tree means is the catalog's matter, or that of patches.
 //
 // The subset: paths of names, indexers, function calls, |, is, as, =, !=, and, or, xor, implies, parentheses,
 // %variables, $this, and literals (strings, numbers, booleans). Anything else is an [Error] that names the construct

@@ -51,16 +51,14 @@ func (p *parser) unexpected(want string) *Error {
 	case symbolToken:
 		switch t.text {
 		case "+", "-", "*", "/", "&", "<", ">", "<=", ">=", "~", "!~":
-			return Errorf(t.position, "the operator %s is not in the subset of FHIRPath that search parameters may "+
-				"use here", t.text)
+			return Errorf(t.position, "the operator %s is not in the subset of FHIRPath that is read here", t.text)
 		case "//", "/*":
-			return Errorf(t.position, "comments are not in the subset of FHIRPath that search parameters may use here")
+			return Errorf(t.position, "comments are not in the subset of FHIRPath that is read here")
 		}
 	case nameToken:
 		switch t.text {
 		case "div", "mod", "in", "contains":
-			return Errorf(t.position, "the operator %s is not in the subset of FHIRPath that search parameters may "+
-				"use here", t.text)
+			return Errorf(t.position, "the operator %s is not in the subset of FHIRPath that is read here", t.text)
 		}
 	}
 	return Errorf(t.position, "%s should stand where %s stands", want, t.describe())
