@@ -41,7 +41,7 @@ func (t *tree) do(s *step) *events.Error {
 		}
 		same, err := t.equal(at, s.value)
 		if err == nil && !same {
-			err = impossible("the value is another one")
+			err = impossible("the value there is another one than the test wants")
 		}
 		return err
 	}
