@@ -191,6 +191,9 @@ func (r *Runner) runOne(ctx context.Context, name string, cmd *exec.Cmd) error {
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	end := <-ended
+	if ctx.Err() != nil {
+		return nil // it was killed because somebody interrupts all of it
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if fault := result.incomplete(end); fault != "" {
