@@ -13,9 +13,30 @@ type reader struct {
 	scanner
 	schema *schema
 	out    []byte
-	path   []string // of the elements that are open, as FHIRPath writes them
+	path   []step   // of the elements that are open
 	source *Source  // where the texts came from; nil: nobody asks
 	seen   []uint64 // bits of the members that were seen, of all objects that are open
+}
+
+// step is an element on the way to another one.
+type step struct {
+	name  string
+	index int // among those of its name; -1: R4 has it once
+}
+
+// pathOf writes a way as FHIRPath does.
+func pathOf(steps []step) string {
+	var path strings.Builder
+	for i, s := range steps {
+		if i > 0 {
+			path.WriteByte('.')
+		}
+		path.WriteString(s.name)
+		if s.index >= 0 {
+			path.WriteString("[" + strconv.Itoa(s.index) + "]")
+		}
+	}
+	return path.String()
 }
 
 // read maps a document.
@@ -25,7 +46,7 @@ func (r *reader) read() error {
 		f = r.document()
 	}
 	if f != nil {
-		return refuse(r.data, f, strings.Join(r.path, "."))
+		return refuse(r.data, f, pathOf(r.path))
 	}
 	return nil
 }
@@ -57,7 +78,7 @@ func (r *reader) resource(root bool) *failure {
 		return wrong(r.start, short(typ), " is not a resource type of FHIR R4")
 	}
 	if root {
-		r.path = append(r.path, typ)
+		r.path = append(r.path, step{typ, -1})
 	}
 	mark := r.source.begin(r, root)
 	r.out = append(append(append(r.out, `{"resourceType":"`...), typ...), '"')
@@ -115,12 +136,12 @@ func (r *reader) members(c *class, comma bool) *failure {
 			}
 			*word |= bit
 			g = group{member: m}
-			r.path = append(r.path, m.name)
+			r.path = append(r.path, step{m.name, -1})
 		} else if !m.many {
 			return wrong(r.start, "the element ", m.name, " stands twice, and R4 has it once")
 		}
 		if m.many {
-			r.path[len(r.path)-1] = m.name + "[" + strconv.Itoa(g.count) + "]"
+			r.path[len(r.path)-1].index = g.count
 		}
 		if f := r.item(&g, &comma); f != nil {
 			return f
@@ -259,13 +280,13 @@ func (r *reader) primitive(g *group, comma *bool) *failure {
 	if f != nil {
 		return f
 	}
-	if value != nil {
+	if value.exists() {
 		r.open(g.name, comma)
-		if f := r.value(g.json, *value); f != nil {
+		if f := r.value(g.json, value); f != nil {
 			return f
 		}
 	}
-	if r.closed && id == nil {
+	if r.closed && !id.exists() {
 		return r.bare(value)
 	}
 	before := len(r.out)
@@ -274,7 +295,7 @@ func (r *reader) primitive(g *group, comma *bool) *failure {
 	switch {
 	case f != nil:
 		return f
-	case !wrote && value == nil:
+	case !wrote && !value.exists():
 		return wrong(r.start, "the element has neither a value nor an extension")
 	case !wrote:
 		r.out = r.out[:before]
@@ -288,12 +309,12 @@ func (r *reader) repeated(g *group) *failure {
 	if f != nil {
 		return f
 	}
-	if value == nil {
+	if !value.exists() {
 		r.out = append(r.out, "null"...)
-	} else if f := r.value(g.json, *value); f != nil {
+	} else if f := r.value(g.json, value); f != nil {
 		return f
 	}
-	if r.closed && id == nil {
+	if r.closed && !id.exists() {
 		if g.twins != nil {
 			g.twins = append(g.twins, ",null"...)
 		}
@@ -317,7 +338,7 @@ func (r *reader) repeated(g *group) *failure {
 	case wrote:
 		g.twins = twins
 		g.moves = append(g.moves, span{from, r.source.marks()})
-	case value == nil:
+	case !value.exists():
 		return wrong(r.start, "the element has neither a value nor an extension")
 	case g.twins != nil:
 		g.twins = append(g.twins, ",null"...) // of the twin that is none a comma was written, elsewhere
@@ -326,8 +347,8 @@ func (r *reader) repeated(g *group) *failure {
 }
 
 // bare passes over the end of an empty element without an id.
-func (r *reader) bare(value *span) *failure {
-	if value == nil {
+func (r *reader) bare(value span) *failure {
+	if !value.exists() {
 		return wrong(r.start, "the element has neither a value nor an extension")
 	}
 	_, f := r.next()
@@ -335,13 +356,13 @@ func (r *reader) bare(value *span) *failure {
 }
 
 // twin writes what a primitive has beside its value, up to its end; it writes nothing when that is nothing.
-func (r *reader) twin(id *span) (wrote bool, f *failure) {
+func (r *reader) twin(id span) (wrote bool, f *failure) {
 	at := len(r.out)
 	r.out = append(r.out, '{')
 	comma := false
-	if id != nil {
+	if id.exists() {
 		r.open("id", &comma)
-		r.text(*id)
+		r.text(id)
 	}
 	if f := r.members(r.schema.element, comma); f != nil {
 		return false, f
@@ -354,17 +375,17 @@ func (r *reader) twin(id *span) (wrote bool, f *failure) {
 	return true, nil
 }
 
-// valueOf reads the attributes of a primitive element.
-func (r *reader) valueOf() (value, id *span, f *failure) {
+// valueOf reads the attributes of a primitive element; the zero span is one that is not there.
+func (r *reader) valueOf() (value, id span, f *failure) {
 	for i := range r.attributes {
 		a := r.attributes[i]
 		switch {
 		case a.space == "" && a.name == "value":
-			value = &a.value
+			value = a.value
 		case a.space == "" && a.name == "id":
-			id = &a.value
+			id = a.value
 		default:
-			return nil, nil, wrong(a.value.start, "R4 has no attribute ", short(a.name), " here")
+			return span{}, span{}, wrong(a.value.start, "R4 has no attribute ", short(a.name), " here")
 		}
 	}
 	return value, id, nil
@@ -473,7 +494,7 @@ func fromXML(content []byte, keep bool) (document []byte, source *Source, err er
 		return nil, nil, events.Errorf(events.TooLarge, opForm, "the document has %d bytes; the most is %d", len(content),
 			fhir.MaxBytes)
 	}
-	r := &reader{scanner: scanner{data: content}, schema: schema, out: make([]byte, 0, len(content)+len(content)/8)}
+	r := &reader{scanner: scanner{data: content, known: schema.names}, schema: schema, out: make([]byte, 0, len(content)+len(content)/8)}
 	if keep {
 		r.source = &Source{xml: content}
 	}

@@ -29,6 +29,9 @@ const (
 // span is a range of bytes.
 type span struct{ start, end int }
 
+// exists tells of a value in a document: none is at its beginning.
+func (s span) exists() bool { return s.start > 0 }
+
 // attribute is one of a start tag; declarations of namespaces are no attributes.
 type attribute struct {
 	name  string // without its prefix
@@ -77,6 +80,7 @@ type scanner struct {
 	ending   bool                   // the end of an empty element comes next
 	began    bool                   // the root element was seen
 	entity   func(name string) bool // of entities that are known beside the five; nil: none is
+	known    map[string]string      // names that need not be remembered, which nobody changes
 	names    map[string]string      // that were read before
 }
 
@@ -244,11 +248,14 @@ func (s *scanner) readName() (string, *failure) {
 		return "", wrong(start, "a name must stand here")
 	}
 	name := s.data[start:s.at]
+	if known, is := s.known[string(name)]; is {
+		return known, nil
+	}
 	if known, is := s.names[string(name)]; is {
 		return known, nil
 	}
 	if s.names == nil {
-		s.names = make(map[string]string, 64)
+		s.names = make(map[string]string)
 	}
 	kept := string(name)
 	if len(s.names) < maxNames {

@@ -41,6 +41,7 @@ type schema struct {
 	model   *r4.Model
 	classes map[string]*class // by path
 	element *class            // of what a primitive has beside its value
+	names   map[string]string // of elements, types and attributes, and of what narratives have most
 }
 
 // theSchema makes the schema when the first content in XML comes, or is asked for.
@@ -49,10 +50,15 @@ var theSchema = sync.OnceValues(func() (*schema, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &schema{model: model, classes: make(map[string]*class, 1024)}
+	s := &schema{model: model, classes: make(map[string]*class, 1024), names: make(map[string]string, 4096)}
 	s.element = s.classOf(r4.PlaceOf("Element"))
 	for _, typ := range model.Types() {
 		s.classOf(r4.PlaceOf(typ))
+		s.names[typ] = typ
+	}
+	for _, name := range []string{"xmlns", "value", "div", "p", "b", "a", "br", "table", "tbody", "tr", "td", "th", "span",
+		"style", "class", "href"} {
+		s.names[name] = name
 	}
 	return s, nil
 })
@@ -87,6 +93,7 @@ func (s *schema) classOf(at r4.Place) *class {
 			m.of = s.classOf(step.To)
 		}
 		c.members[step.Key] = m
+		s.names[m.name] = m.name
 	}
 	return c
 }

@@ -46,7 +46,11 @@ type stamped struct {
 }
 
 func stampXML(dst, content []byte, id string, version int64, lastUpdated time.Time) ([]byte, error) {
-	s := &stamped{scanner: scanner{data: content}, id: id, version: strconv.FormatInt(version, 10),
+	schema, err := theSchema()
+	if err != nil {
+		return nil, err
+	}
+	s := &stamped{scanner: scanner{data: content, known: schema.names}, id: id, version: strconv.FormatInt(version, 10),
 		updated: lastUpdated.UTC().Format("2006-01-02T15:04:05.000Z")}
 	if f := s.find(); f != nil {
 		return nil, events.Errorf(events.Internal, "form.Stamp", "the content is no resource in XML: %s", f.text)
