@@ -11,8 +11,8 @@ import (
 
 // BundleWriter writes a Bundle to a stream, entry by entry: see [fhir.BundleWriter].
 type BundleWriter interface {
-	// Entry writes one entry. Its resource, and the outcome in its response, may be of JSON or, where XML is wanted, of
-	// XML. Kind Unsupported: XML is wanted, and cannot hold one of them; nothing of the entry is written, and others may
+	// Entry writes one entry. Its resource, and the outcome in its response, are JSON, or XML where that is wanted.
+	// Kind Unsupported: XML is wanted, and cannot hold one of them; nothing of the entry is written, and others may
 	// follow.
 	Entry(entry fhir.BundleEntry) error
 	// Close ends the bundle. It does not close the stream.
