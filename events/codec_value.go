@@ -102,8 +102,7 @@ func newValueCodec() *valueCodec {
 	compress, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithWindowSize(1<<20),
 		zstd.WithLowerEncoderMem(true), zstd.WithEncoderCRC(false))
 	must(err)
-	decompress, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecoderMaxMemory(DecodedBytes),
-		zstd.WithDecoderLowmem(true))
+	decompress, err := newDecoder(0)
 	must(err)
 	codec := &valueCodec{encode: encode, decode: decode, compress: compress, decompress: decompress,
 		scratch: make(chan *scratch, runtime.GOMAXPROCS(0))}
@@ -111,6 +110,12 @@ func newValueCodec() *valueCodec {
 		codec.scratch <- new(scratch)
 	}
 	return codec
+}
+
+// newDecoder makes a decoder for so many values at once; 0: as there are cores.
+func newDecoder(atOnce int) (*zstd.Decoder, error) {
+	return zstd.NewReader(nil, zstd.WithDecoderConcurrency(atOnce), zstd.WithDecoderMaxMemory(DecodedBytes),
+		zstd.WithDecoderLowmem(true))
 }
 
 func encodeValue(op string, event Event) (value []byte, compressed bool, err error) {
@@ -336,9 +341,17 @@ func decompress(op string, value []byte, read func(plain []byte) error) error {
 			len(value), DecodedBytes)
 	}
 	codec := values()
+	unpack := codec.decompress
+	if header.FrameContentSize > keptScratch { // a decoder holds what it has unpacked last
+		var err error
+		if unpack, err = newDecoder(1); err != nil {
+			return Wrap(Internal, op, err, "the decoder of zstd")
+		}
+		defer unpack.Close()
+	}
 	memory := <-codec.scratch
 	defer codec.giveBack(memory)
-	plain, err := codec.decompress.DecodeAll(value, memory.plainOf(int(header.FrameContentSize)))
+	plain, err := unpack.DecodeAll(value, memory.plainOf(int(header.FrameContentSize)))
 	if err != nil {
 		return Wrap(Invalid, op, err, "the value cannot be decompressed")
 	}

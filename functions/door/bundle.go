@@ -59,8 +59,8 @@ func (d *door) bundle(rw http.ResponseWriter, r *http.Request) error {
 			bundle.Type).At("Bundle.type")
 	}
 	parts := make([]*part, len(bundle.Entries))
-	for i, e := range bundle.Entries {
-		parts[i] = &part{Entry: e, index: i}
+	for i := range bundle.Entries {
+		parts[i] = &part{Entry: &bundle.Entries[i], index: i, change: new(events.Change)}
 		parts[i].answer.err = d.readPart(parts[i])
 	}
 	if bundle.Type == "batch" {
@@ -85,8 +85,9 @@ func (d *door) transaction(rw http.ResponseWriter, r *http.Request, data []byte,
 	if len(changes) > 0 {
 		event := d.event(d.fingerprint(r, data), 0, changes...)
 		writes := order(parts)
+		left := map[remains]*events.Change{}
 		for _, p := range parts {
-			p.shrink()
+			p.shrink(left)
 		}
 		if d.ask.Unawaited {
 			return d.append(rw, r, event)
@@ -145,7 +146,7 @@ func (d *door) changes(r *http.Request, parts []*part) ([]events.Change, error) 
 		if p.answer.err != nil {
 			return nil, p.answer.err
 		}
-		changes[n] = p.change
+		changes[n] = *p.change
 	}
 	return changes, nil
 }
@@ -174,7 +175,7 @@ func (d *door) batch(rw http.ResponseWriter, r *http.Request, data []byte, parts
 	var fresh atomic.Bool // something was not answered by an earlier request
 	write := func(p *part, again int) {
 		p.answer.err = nil
-		event := d.event(request, p.index+1+again*len(parts), p.change)
+		event := d.event(request, p.index+1+again*len(parts), *p.change)
 		if d.ask.Unawaited {
 			position, repeats, err := d.Write.Append(r.Context(), event)
 			if p.answer.err = err; err == nil {
@@ -196,7 +197,7 @@ func (d *door) batch(rw http.ResponseWriter, r *http.Request, data []byte, parts
 			return
 		case outcome.Refusal != nil:
 			p.answer.refused = true
-			p.answer.err = p.at(d.refusal(outcome.Refusal, p.change), "resource")
+			p.answer.err = p.at(d.refusal(outcome.Refusal, *p.change), "resource")
 		default:
 			p.answer.result = &outcome.Results[0]
 		}

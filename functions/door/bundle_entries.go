@@ -17,11 +17,11 @@ import (
 
 // part is one entry of a batch or transaction on its way.
 type part struct {
-	fhir.Entry
+	*fhir.Entry
 	index  int
-	url    string        // of the request, relative to the base
-	change events.Change // of a write
-	place  int           // of the change in its event
+	url    string         // of the request, relative to the base
+	change *events.Change // of a write
+	place  int            // of the change in its event
 	answer answer
 }
 
@@ -42,17 +42,32 @@ func (p *part) reads() bool {
 	return p.Request.Method == http.MethodGet || p.Request.Method == http.MethodHead
 }
 
-// shrink drops the document and all that is a view of it, but for what the answer needs.
-func (p *part) shrink() {
-	p.url = strings.Clone(p.url)
-	request := fhir.Request{Method: strings.Clone(p.Request.Method)}
-	if p.reads() {
-		request.IfNoneMatch = strings.Clone(p.Request.IfNoneMatch)
-		request.IfModifiedSince = strings.Clone(p.Request.IfModifiedSince)
+// shrink drops the document and all that is a view of it, but for what the answer needs. What is left of writes is the
+// same for many of them: left keeps it.
+func (p *part) shrink(left map[remains]*events.Change) {
+	if !p.reads() { // there may be a hundred thousand of them
+		p.url, p.Entry = "", wrote
+		change := remains{p.change.Operation, p.change.Cascade}
+		if left[change] == nil {
+			left[change] = &events.Change{Operation: change.operation, Cascade: change.cascade}
+		}
+		p.change = left[change]
+		return
 	}
-	p.Entry = fhir.Entry{Request: request}
-	p.change = events.Change{Operation: p.change.Operation, Entry: p.change.Entry, Cascade: p.change.Cascade}
+	p.url = strings.Clone(p.url)
+	p.Entry = &fhir.Entry{Request: fhir.Request{Method: strings.Clone(p.Request.Method),
+		IfNoneMatch:     strings.Clone(p.Request.IfNoneMatch),
+		IfModifiedSince: strings.Clone(p.Request.IfModifiedSince)}}
 }
+
+// remains are what the answer to a write needs of its change.
+type remains struct {
+	operation events.Operation
+	cascade   int
+}
+
+// wrote is what is left of an entry that writes: it does not read.
+var wrote = new(fhir.Entry)
 
 // placeOf is that of a member of the entry, or with "" its own.
 func (p *part) placeOf(member string) string {
@@ -114,8 +129,8 @@ func (d *door) readWrite(p *part) error {
 	if err != nil {
 		return p.at(err, "request.url")
 	}
-	p.change = events.Change{Entry: p.index, Type: at.Type, ID: at.ID}
-	c := &p.change
+	*p.change = events.Change{Entry: p.index, Type: at.Type, ID: at.ID}
+	c := p.change
 	switch row.Name {
 	case create:
 		c.Operation = events.Create
@@ -200,7 +215,7 @@ func (d *door) contents(ctx context.Context, l *linker, parts []*part) error {
 		}
 		err := d.check(p.Resource)
 		if err == nil {
-			err = l.link(&p.change, p.Resource, d.source, p.FullURL)
+			err = l.link(p.change, p.Resource, d.source, p.FullURL)
 		}
 		if err != nil {
 			p.answer.err = p.at(err, "resource")
@@ -294,5 +309,5 @@ func changeAt(writes []*part, place int) events.Change {
 	if place >= len(writes) {
 		return events.Change{}
 	}
-	return writes[place].change
+	return *writes[place].change
 }

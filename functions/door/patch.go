@@ -76,7 +76,7 @@ func (l *linker) patch(change *events.Change, data []byte, isJSON bool, fullURL 
 func (d *door) patchEntry(l *linker, p *part) error {
 	switch typ := p.Resource.Get("resourceType").Text(); typ {
 	case "Parameters":
-		if err := l.patch(&p.change, p.Resource.Raw(), false, p.FullURL); err != nil {
+		if err := l.patch(p.change, p.Resource.Raw(), false, p.FullURL); err != nil {
 			return p.at(err, "resource")
 		}
 		return nil
@@ -85,7 +85,7 @@ func (d *door) patchEntry(l *linker, p *part) error {
 		if err != nil {
 			return p.at(err, "resource")
 		}
-		if err := l.patch(&p.change, data, true, p.FullURL); err != nil {
+		if err := l.patch(p.change, data, true, p.FullURL); err != nil {
 			return p.at(err, "resource.data")
 		}
 		return nil

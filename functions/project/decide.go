@@ -3,6 +3,7 @@ package project
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"binnacle/events"
 	"binnacle/functions"
@@ -145,9 +146,16 @@ func (e *decidingEvent) widen(n int, w *work) error {
 	return e.cascade(n, w)
 }
 
+// manyResults is from how many changes on an event's memory is taken at once.
+const manyResults = 1_000
+
 // accept turns what was decided into rows and returns the results.
 func (e *decidingEvent) accept(outcome int) []events.Result {
 	results := make([]events.Result, len(e.item.works))
+	if len(results) > manyResults { // growing would take twice the memory of a large transaction
+		e.commit.Rows, e.rows = slices.Grow(e.commit.Rows, len(results)), slices.Grow(e.rows, len(results))
+		e.results = slices.Grow(e.results, len(results))
+	}
 	for n, w := range e.item.works {
 		current := e.layer.entries[w.key]
 		switch {

@@ -68,6 +68,9 @@ func EncodeOutcome(o *events.Outcome) ([]byte, error) {
 			valid(o.Refusal.Text), valid(o.Refusal.Expression)
 	}
 	var removals [][]writtenRemoved
+	if len(o.Results) > 0 { // of a large transaction they are many, and growing would take twice their memory
+		w.Results = make([]writtenResult, 0, len(o.Results))
+	}
 	for i := range o.Results {
 		r := &o.Results[i]
 		if len(r.Removed) > 0 && removals == nil {
