@@ -36,6 +36,7 @@ var meanings = map[string]string{
 	"Idempotency-Key":        "The request may be sent again under the same key, and has one outcome",
 	"Accept":                 "Media types of the answer",
 	"Range":                  "The bytes that are wanted",
+	"If-Range":               "The version of which the range is wanted; else all of it comes",
 	"X-Provenance":           "A Provenance without target, which is stored with what it tells of",
 	"X-Security-Context":     "A reference to what tells who may see the Binary",
 	rest.ParamCascade:        "delete: what refers to what goes goes with it; none",
