@@ -47,7 +47,7 @@ func schemas(known *catalog.Catalog) map[string]schema {
 		"JSONPatch": list(object(schema{
 			"op":   schema{"enum": []string{"add", "remove", "replace", "move", "copy", "test"}},
 			"path": text(), "from": text(), "value": schema{}}, "op", "path")),
-		"Type": schema{"type": "string", "enum": known.Types(), "description": "A type of FHIR R4"},
+		"Type": {"type": "string", "enum": known.Types(), "description": "A type of FHIR R4"},
 	}
 }
 

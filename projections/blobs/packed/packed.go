@@ -99,7 +99,7 @@ func (c *Codec) shrinks(content []byte) bool {
 	for n := range samples {
 		at := (len(content) - sampleBytes) / (samples - 1) * n
 		sample := content[at : at+sampleBytes]
-		size := 0
+		var size int
 		if c.form == Zstd {
 			size = len(c.encoder.EncodeAll(sample, buffer[:0]))
 		} else {
