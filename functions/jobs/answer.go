@@ -41,7 +41,7 @@ func (j *Jobs) answer(ctx context.Context, here *run) *recorder {
 // once answers the request of a job, whatever the answer is.
 func (j *Jobs) once(ctx context.Context, here *run) *recorder {
 	said := &recorder{header: http.Header{}, body: j.newChunks(ctx, here.name, kindPart, here.Attempt,
-		j.Limits.AnswerBytes, 2*j.Limits.Keep)} // longer than the job, which tells of them
+		j.Limits.AnswerBytes, j.Limits.answerLife())}
 	body := j.readChunks(ctx, here.name, kindBody, 0, len(here.Request.Body))
 	err := j.doubtful(here)
 	if err == nil {
@@ -76,7 +76,7 @@ func (j *Jobs) once(ctx context.Context, here *run) *recorder {
 func (j *Jobs) refuse(ctx context.Context, here *run, said *recorder, err error) {
 	j.dropChunks(ctx, here.name, kindPart, here.Attempt, said.body.revisions)
 	said.header, said.status, said.begins = http.Header{}, 0, nil
-	said.body = j.newChunks(ctx, here.name, kindPart, here.Attempt, 1<<62, 2*j.Limits.Keep)
+	said.body = j.newChunks(ctx, here.name, kindPart, here.Attempt, 1<<62, j.Limits.answerLife())
 	rest.Refuse(said, err)
 	said.unkept = said.body.close()
 }
@@ -95,7 +95,7 @@ func (j *Jobs) close(ctx context.Context, here *run, said *recorder) error {
 		return err
 	}
 	j.dropChunks(ctx, here.name, kindPart, here.Attempt, body.revisions)
-	said.body = j.newChunks(ctx, here.name, kindPart, here.Attempt, j.Limits.AnswerBytes, 2*j.Limits.Keep)
+	said.body = j.newChunks(ctx, here.name, kindPart, here.Attempt, j.Limits.AnswerBytes, j.Limits.answerLife())
 	if content, err = form.JSON(content); err == nil {
 		_, err = said.body.Write(content)
 	}

@@ -105,6 +105,12 @@ func (j *Jobs) lease(ctx context.Context, of name, here *run) (taken bool, err e
 	if found.revision, err = j.keep(ctx, of, kindJob, found.revision, found, j.Limits.openLife(), false); err != nil {
 		return false, err
 	}
+	if j.Now().Sub(found.Asked) > j.Limits.openLife()/2 { // who goes on after this node must find it
+		waiting.Revision, err = j.Memos.Keep(ctx, waiting, j.Limits.openLife())
+		if err != nil {
+			return false, err
+		}
+	}
 	j.mu.Lock()
 	here.job, here.lease, here.waiting = found, lease, waiting.Revision
 	j.mu.Unlock()
