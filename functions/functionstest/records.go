@@ -9,14 +9,15 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 
 	"binnacle/events"
+	"binnacle/projections/fhir/form"
 	"binnacle/projections/projectionstest"
 )
 
 // RandomRecords makes records of random changes on few resources, so that they meet: conditions, preconditions,
-// references, links, deletions, repetitions and poison. Some are of a second dialect.
+// references, links, deletions, bytes, Provenances, repetitions and poison. Some are of a second dialect.
 func RandomRecords(t *testing.T, seed uint64, count int) []events.RawRecord {
 	t.Helper()
-	random := rand.New(rand.NewPCG(seed, 0))
+	random, more := rand.New(rand.NewPCG(seed, 0)), rand.New(rand.NewPCG(seed, 1))
 	id := func() string { return fmt.Sprintf("%c", 'a'+random.IntN(6)) }
 	content := func(own string) ([]byte, []events.Link) {
 		head := fmt.Sprintf(`{"resourceType":"Patient",%s"identifier":[{"system":"urn:s","value":"%d"}]`, own,
@@ -120,6 +121,8 @@ func RandomRecords(t *testing.T, seed uint64, count int) []events.RawRecord {
 		if opaque {
 			of := projectionstest.OpaqueEvent(event.ID, event.Tenant, event.Changes...)
 			event.Dialect, event.Changes = of.Dialect, of.Changes
+		} else {
+			event.Changes = beside(more, event.Changes)
 		}
 		if random.IntN(20) == 0 && len(earlier) > 0 {
 			event = earlier[random.IntN(len(earlier))]
@@ -136,6 +139,41 @@ func RandomRecords(t *testing.T, seed uint64, count int) []events.RawRecord {
 			Key: []byte("main"), Headers: headers, Value: value})
 	}
 	return records
+}
+
+// beside adds to changes, now and then, the bytes of a Binary, and the Provenance of all of them.
+func beside(random *rand.Rand, changes []events.Change) []events.Change {
+	if random.IntN(6) == 0 {
+		context := ""
+		if random.IntN(4) == 0 {
+			context = "Patient/a"
+		}
+		raw := fmt.Appendf(form.RawHead("text/plain", context), "%d", random.IntN(3))
+		changes = append(changes, events.Change{Operation: events.Update, Type: "Binary",
+			ID: fmt.Sprint(random.IntN(6)), Content: raw, Entry: len(changes)})
+	}
+	if random.IntN(5) == 0 {
+		changes = append(changes, toldOf(changes))
+	}
+	return changes
+}
+
+// toldOf is the Provenance of what changes make.
+func toldOf(changes []events.Change) events.Change {
+	told := events.Change{Operation: events.Create, Type: "Provenance", ID: NewID(), Entry: -1,
+		Content: []byte(`{"resourceType":"Provenance","target":[`)}
+	for n := range changes {
+		if n > 0 {
+			told.Content = append(told.Content, ',')
+		}
+		told.Content = append(told.Content, `{"reference":"`...)
+		start := len(told.Content)
+		told.Content = append(told.Content, changes[n].Type...)
+		told.Links = append(told.Links, events.Link{Start: start, End: len(told.Content), Change: n, Version: true})
+		told.Content = append(told.Content, `"}`...)
+	}
+	told.Content = append(told.Content, "]}"...)
+	return told
 }
 
 // Batch makes the message of records.
