@@ -8,8 +8,9 @@ import (
 )
 
 const (
-	sendsXML = "Content-Type: application/fhir+xml"
-	wantsXML = "Accept: application/fhir+xml"
+	sendsXML  = "Content-Type: application/fhir+xml"
+	wantsXML  = "Accept: application/fhir+xml"
+	wantsJSON = "Accept: application/fhir+json"
 )
 
 // inXML is a patient as a client writes one by hand.
@@ -89,7 +90,7 @@ func (w *xmlWalk) holds(got string, texts ...string) {
 }
 
 func (w *xmlWalk) alone() {
-	w.sameAs(w.ask(http.StatusCreated, "PUT", "/fhir/Patient/alone", fmt.Sprintf(inXML, "alone"), sendsXML, wantsXML),
+	w.sameAs(w.ask(http.StatusCreated, "PUT", "/fhir/Patient/alone", fmt.Sprintf(inXML, "alone"), sendsXML),
 		"alone", "1")
 	w.sameAs(w.ask(http.StatusOK, "GET", "/fhir/Patient/alone", "", wantsXML), "alone", "1")
 	w.sameAs(w.ask(http.StatusOK, "GET", "/fhir/Patient/alone/_history/1?_format=xml", ""), "alone", "1")
@@ -107,8 +108,8 @@ func (w *xmlWalk) otherForm() {
 	w.ask(http.StatusCreated, "PUT", "/fhir/Basic/json", `{"code":{"text":"\u0061"},"id":"json","resourceType":"Basic"}`)
 	was := w.ask(http.StatusOK, "GET", "/fhir/Basic/json?_format=application/xml", "")
 	w.holds(was, `<Basic xmlns="http://hl7.org/fhir"><id value="json"/>`, `<code><text value="a"/></code></Basic>`)
-	w.holds(w.ask(http.StatusOK, "PUT", "/fhir/Basic/json", was, sendsXML), `"versionId":"1"`, `"\u0061"`)
-	w.holds(w.ask(http.StatusOK, "PUT", "/fhir/Basic/json", strings.Replace(was, `"a"`, `"b"`, 1), sendsXML),
+	w.holds(w.ask(http.StatusOK, "PUT", "/fhir/Basic/json", was, sendsXML, wantsJSON), `"versionId":"1"`, `"\u0061"`)
+	w.holds(w.ask(http.StatusOK, "PUT", "/fhir/Basic/json", strings.Replace(was, `"a"`, `"b"`, 1), sendsXML, wantsJSON),
 		`"versionId":"2"`, `"text":"b"`)
 }
 

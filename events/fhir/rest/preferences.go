@@ -56,7 +56,9 @@ func (ask *Ask) readWishes(r *http.Request) {
 	ask.Accepts = strings.Join(lines, ",")
 	switch len(lines) {
 	case 0:
-		ask.ContentType = ContentType
+		if ask.ContentType = ContentType; sentXML(r) {
+			ask.ContentType = contentTypeXML
+		}
 		return
 	case 1:
 		switch lines[0] {
@@ -72,6 +74,15 @@ func (ask *Ask) readWishes(r *http.Request) {
 		}
 	}
 	ask.ContentType = accepted(strings.Join(lines, ","))
+}
+
+// sentXML tells whether a write came as XML: who says nothing else is answered in the form that it sent.
+func sentXML(r *http.Request) bool {
+	if r.Method == http.MethodGet || !strings.Contains(r.Header.Get("Content-Type"), "xml") {
+		return false
+	}
+	xml, err := CheckDocument(r.Header)
+	return err == nil && xml
 }
 
 // PrefersHTML tells whether a read comes from a browser: it names HTML, likes it more than any form of FHIR that it
