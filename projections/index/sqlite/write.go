@@ -293,12 +293,24 @@ type batch struct {
 	ctx context.Context //nolint:containedctx // of one commit; the batch lives no longer
 	tx  *sql.Tx
 	*writer
-	err error
+	bound map[string]*sql.Stmt // to the transaction, which keeps each until it ends
+	err   error
+}
+
+// statement is one of the transaction.
+func (b *batch) statement(name string) *sql.Stmt {
+	if b.bound[name] == nil {
+		if b.bound == nil {
+			b.bound = map[string]*sql.Stmt{}
+		}
+		b.bound[name] = b.tx.StmtContext(b.ctx, b.statements[name])
+	}
+	return b.bound[name]
 }
 
 func (b *batch) one(statement string, args ...any) {
 	if b.err == nil {
-		_, b.err = b.tx.StmtContext(b.ctx, b.statements[statement]).ExecContext(b.ctx, args...)
+		_, b.err = b.statement(statement).ExecContext(b.ctx, args...)
 	}
 }
 
@@ -308,7 +320,7 @@ func (b *batch) many(table string, rows int, row func(args []any, i int) []any) 
 		if b.err != nil || rows-done < width {
 			continue
 		}
-		statement := b.tx.StmtContext(b.ctx, b.statements[inserting(table, width)])
+		statement := b.statement(inserting(table, width))
 		for ; rows-done >= width && b.err == nil; done += width {
 			b.args = b.args[:0]
 			for i := range width {
@@ -327,7 +339,7 @@ func (b *batch) checkLedger(l rows.LedgerRow) {
 		return
 	}
 	same := 0
-	b.err = b.tx.StmtContext(b.ctx, b.statements["checkLedger"]).QueryRowContext(b.ctx, l.Key, l.Tenant,
+	b.err = b.statement("checkLedger").QueryRowContext(b.ctx, l.Key, l.Tenant,
 		l.Type).Scan(&same)
 	if b.err == nil && same == 0 {
 		b.err = rows.LedgerCollision(l)
