@@ -92,6 +92,7 @@ func IndexWhole(t *testing.T, open func(t testing.TB) projections.Generations) {
 		"what strings begin with is found in the order of the strings":      begunInOrder,
 		"a type of which most rows are superseded is found in every order":  mostlySuperseded(true),
 		"versions that were superseded at once do not stand in the way":     newestSuperseded,
+		"lists of resources with very many versions are refused":            manyListed,
 	} {
 		t.Run(name, func(t *testing.T) { run(t, open(t)) })
 	}

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"binnacle/events"
 	"binnacle/projections"
 )
 
@@ -127,6 +128,9 @@ func history(t *testing.T, g projections.Generations) {
 			w.checkSpan(span)
 		}
 	}
+	_, err := w.index.Versions(testContext(t), projections.Span{Tenant: "main", Types: []string{"Patient"},
+		Before: w.sid + 2, Limit: 1})
+	wantKind(t, err, events.Transient, "a page of what is not projected")
 	for number, want := range append([]projections.Version{{}}, append(all, projections.Version{})...) {
 		got, err := w.index.Version(testContext(t), k, int64(number))
 		if err != nil || got != want {
@@ -206,4 +210,25 @@ func randomHistories(t *testing.T, g projections.Generations) {
 			page = w.checkSpan(span)
 		}
 	}
+}
+
+// manyListed writes more versions of two resources than a list may name.
+func manyListed(t *testing.T, g projections.Generations) {
+	w := newWorld(t, g.Live(), 0)
+	a, b := key("Patient", "a"), key("Patient", "b")
+	for w.sid < 120_000 {
+		for range 2_500 {
+			w.put(a, 0)
+			w.put(b, 0)
+		}
+		w.commit()
+	}
+	span := projections.Span{Tenant: "main", Types: []string{"Patient"}, Limit: 3, Count: true,
+		Listed: []projections.Listed{{Type: "Patient", ID: "a"}}}
+	w.checkSpan(span)
+	span.Listed = append(span.Listed, projections.Listed{Type: "Patient", ID: "b"})
+	_, err := w.index.Versions(testContext(t), span)
+	wantKind(t, err, events.TooCostly, "a list of 120,000 versions")
+	span.Since = w.rows[len(w.rows)/2].Time
+	w.checkSpan(span)
 }
