@@ -183,8 +183,8 @@ func encodeValue(op string, event Event) (value []byte, compressed bool, err err
 	return bytes.Clone(memory.packed), true, nil
 }
 
-// Of a value above sampleAbove bytes, samples of sampleBytes tell whether it is worth compressing: pictures and archives
-// are not, and what they would be compressed into takes as much memory again.
+// Of a value above sampleAbove bytes, samples of sampleBytes tell whether it is worth compressing: pictures and
+// archives are not, and what they would be compressed into takes as much memory again.
 const (
 	sampleAbove = 1 << 20
 	sampleBytes = 64 << 10

@@ -52,8 +52,8 @@ const (
 	defaultSessionTimeout = 3 * time.Second // so that a takeover after a crash ends within 5 s
 
 	// leastMessageBytes is the max.message.bytes that a topic is made with: a batch of records on the wire. An operator
-	// whose brokers have the memory for it may raise it, up to maxMessageBytes; a request to a broker has 100 MiB at the
-	// most.
+	// whose brokers have the memory for it may raise it, up to maxMessageBytes; a request to a broker has 100 MiB
+	// at the most.
 	leastMessageBytes = 10 << 20
 	maxMessageBytes   = events.RecordBytes
 	// batchOverhead is kept free of them for what the wire adds to one record: the batch's and the record's head, and

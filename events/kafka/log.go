@@ -59,8 +59,8 @@ type Log struct {
 const (
 	// maxInFlight bounds the records that wait for the brokers' answer.
 	maxInFlight = 1024
-	// largeRecord is the size in bytes from which a record goes out only when no other such record does: two of them would
-	// share a connection, and neither be answered in time.
+	// largeRecord is the size in bytes from which a record goes out only when no other such record does: two of
+	// them would share a connection, and neither be answered in time.
 	largeRecord = 4 << 20
 )
 

@@ -264,8 +264,8 @@ func checkSettings(ctx context.Context, admin sarama.ClusterAdmin, topic string,
 	return nil
 }
 
-// messageBytes tells the max.message.bytes of a topic, as far as a producer goes; the least that there is when it is not
-// told.
+// messageBytes tells the max.message.bytes of a topic, as far as a producer goes; the least that there is when it
+// is not told.
 func messageBytes(ctx context.Context, client sarama.Client, topic string) int {
 	const name = "max.message.bytes"
 	entries, err := bounded(ctx, func() ([]sarama.ConfigEntry, error) {

@@ -54,8 +54,8 @@ func (l Limits) withDefaults() Limits {
 // the body.
 func (l Limits) openLife() time.Duration { return max(l.Keep, 24*time.Hour) }
 
-// answerLife is how long the chunks of an answer are kept: longer than the job, which tells of them, however long it took
-// to make them.
+// answerLife is how long the chunks of an answer are kept: longer than the job, which tells of them, however long
+// it took to make them.
 func (l Limits) answerLife() time.Duration { return l.Keep + l.openLife() }
 
 // Jobs takes requests, answers them later, and tells of them. It is safe for concurrent use.

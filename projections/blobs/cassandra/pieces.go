@@ -16,8 +16,8 @@ import (
 // pieces stand under the hash with their numbers, from 1 on.
 const (
 	pieceBytes = 8 << 20
-	// piecesMark begins the content of a row that tells of pieces. Neither JSON, XML, zstd nor S2 begin so, and the hash
-	// tells it from any other content that does.
+	// piecesMark begins the content of a row that tells of pieces. Neither JSON, XML, zstd nor S2 begin so, and the
+	// hash tells it from any other content that does.
 	piecesMark = 0x02
 	// piecesInFlight is how many pieces are written at once: they take memory here and on the nodes.
 	piecesInFlight = 2
