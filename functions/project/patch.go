@@ -2,6 +2,9 @@ package project
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"strings"
 
 	"binnacle/events"
 	"binnacle/functions"
@@ -61,7 +64,16 @@ func refusePatch(n int, w *work, err error) error {
 	default:
 		return &poisoned{w.item, "applying its patch: " + err.Error()}
 	}
-	return refuse(kind, n, w, inResource, "the patch of %s: %s", w.name(), events.TextOf(err))
+	refusal := refuse(kind, n, w, inResource, "the patch of %s: %s", w.name(), events.TextOf(err))
+	var r *refused
+	var told *events.Error
+	if errors.As(refusal, &r) && errors.As(err, &told) && told.Expression != "" { // a place in the patch document
+		if r.Expression = told.Expression; w.Entry >= 0 {
+			_, below, _ := strings.Cut(told.Expression, ".")
+			r.Expression = fmt.Sprintf("Bundle.entry[%d].%s.%s", w.Entry, inResource, below)
+		}
+	}
+	return refusal
 }
 
 // patchable returns the content that a patch follows; nil is content that nobody can bring back.

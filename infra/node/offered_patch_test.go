@@ -1,5 +1,7 @@
 package node
 
+import "strings"
+
 const (
 	patchRow            = "PATCH /:type/:id"
 	patchConditionalRow = "PATCH /:type"
@@ -40,6 +42,10 @@ var patchOffers = []offer{
 		body:    `[{"op":"add","path":"/gender","value":"other"},{"op":"test","path":"/active","value":false}]`,
 		headers: []string{jsonPatch}, status: 422, code: "processing", at: "resource",
 		then: []string{`GET Patient/{id} 200 "versionId":"1"`}},
+	{name: "a path that leads to nothing", row: patchRow, given: []string{person}, ask: "PATCH Patient/{id}",
+		body:    strings.ReplaceAll(parameters, "Patient.active", "Patient.birthDate"),
+		headers: []string{"Content-Type: application/fhir+json"}, status: 422, code: "processing",
+		at: "resource.parameter[0]"},
 	{name: "a patch of the id", row: patchRow, given: []string{person}, ask: "PATCH Patient/{id}",
 		body:    `[{"op":"replace","path":"/id","value":"x"}]`,
 		headers: []string{jsonPatch}, status: 422, code: "processing", at: "resource"},
