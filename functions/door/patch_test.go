@@ -278,6 +278,34 @@ func TestReferencesInAPatchLeadSomewhere(t *testing.T) {
 	n.Verified()
 }
 
+// TestNothingBecomesAReferenceUnread: a text that the door hasn't read as a reference becomes none.
+func TestNothingBecomesAReferenceUnread(t *testing.T) {
+	n := functionstest.NewNode(t)
+	n.Must(201, "PUT", "/Organization/o", `{"resourceType":"Organization","id":"o"}`)
+	const before = `{"resourceType":"Patient","id":"","managingOrganization":{"reference":"http://other.example/r4/Organization/1"},` +
+		`"name":[{"text":"http://server.example/fhir/Organization/none"},{"text":"Organization?name=none"},` +
+		`{"text":"Organization/none"},{"text":"Organization/o"},{"text":"nothing"}]}`
+	for i, c := range []struct{ patch, want string }{
+		{`[{"op":"move","from":"/name/0/text","path":"/managingOrganization/reference"}]`, "422"},
+		{`[{"op":"copy","from":"/name/1/text","path":"/managingOrganization/reference"}]`, "422"},
+		{`[{"op":"copy","from":"/name/2/text","path":"/managingOrganization/reference"}]`, "409"},
+		{`[{"op":"copy","from":"/name/3/text","path":"/managingOrganization/reference"}]`, "200"},
+		{`[{"op":"copy","from":"/name/4/text","path":"/managingOrganization/reference"}]`, "422"},
+		{`[{"op":"copy","from":"/managingOrganization","path":"/generalPractitioner","value":0},{"op":"remove","path":"/generalPractitioner"}]`, "200"},
+		{`[{"op":"add","path":"/generalPractitioner","value":[]},{"op":"copy","from":"/managingOrganization","path":"/generalPractitioner/-"}]`, "200"},
+		{`[{"op":"add","path":"/managingOrganization","value":{"display":"` + functionstest.Base + `/Organization/none"}},` +
+			`{"op":"move","from":"/managingOrganization/display","path":"/managingOrganization/reference"}]`, "422"},
+		{parameters(operation("replace", "Patient.managingOrganization.reference | Patient.birthDate",
+			`{"name":"value","valueString":"Organization?name=none"}`)), "422"},
+		{parameters(operation("replace", "Patient.name[0].text", `{"name":"value","valueString":"x"}`)), "200"},
+	} {
+		if got, texts := patched(n, fmt.Sprintf("m%d", i), before, c.patch, ""); got != [3]string{c.want, c.want, c.want} {
+			t.Errorf("%s: got %v, want %s: %s", c.patch, got, c.want, texts)
+		}
+	}
+	n.Verified()
+}
+
 // TestConcurrentPatchesAreDecidedOneAfterTheOther: none is lost, and none overwrites another.
 func TestConcurrentPatchesAreDecidedOneAfterTheOther(t *testing.T) {
 	n := functionstest.NewNode(t)

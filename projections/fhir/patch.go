@@ -1,6 +1,9 @@
 package fhir
 
 import (
+	"iter"
+	"strings"
+
 	"binnacle/events"
 	"binnacle/events/fhir"
 	"binnacle/projections"
@@ -35,7 +38,7 @@ func (d *Dialect) Patch(document []byte, before projections.Version, content []b
 	if err != nil {
 		return nil, err
 	}
-	if err := d.checkPatched(before, after); err != nil {
+	if err := d.checkPatched(before, p, resource, after); err != nil {
 		failed := events.Errorf(events.Unprocessable, "fhir.Patch", "what it makes of the resource can't be stored: %s",
 			events.TextOf(err))
 		return nil, failed
@@ -43,8 +46,8 @@ func (d *Dialect) Patch(document []byte, before projections.Version, content []b
 	return after, nil
 }
 
-// checkPatched holds what a patch has made against the rules for an update of the same resource.
-func (d *Dialect) checkPatched(before projections.Version, after []byte) error {
+// checkPatched holds what a patch has made of a content against the rules for an update of the same resource.
+func (d *Dialect) checkPatched(before projections.Version, p *patch.Patch, content, after []byte) error {
 	doc, err := d.parse(after)
 	if err != nil {
 		return err
@@ -69,17 +72,50 @@ func (d *Dialect) checkPatched(before projections.Version, after []byte) error {
 	if err != nil {
 		return err
 	}
+	var seen map[string]bool
 	for place := range fhir.References(resource.Node, d.catalog.Shape) {
 		if place.Kind != fhir.ReferencePlace {
 			continue
 		}
-		if ref := fhir.ParseReference(place.Value); ref.Kind == fhir.ContainedReference {
+		switch ref := fhir.ParseReference(place.Value); ref.Kind {
+		case fhir.RelativeReference: // it is held against what is there
+		case fhir.ContainedReference:
 			if err := contained.Check(place, ref.Fragment); err != nil {
 				return err
+			}
+		default:
+			if seen == nil {
+				if seen, err = d.references(before.Type, p, content); err != nil {
+					return err
+				}
+			}
+			if !seen[place.Value] {
+				return events.Errorf(events.Unprocessable, "fhir.Patch", "%s would be %.200q, a text that was no reference "+
+					"before; write it there as a value of the patch", place.Node.Path(), place.Value)
 			}
 		}
 	}
 	return nil
+}
+
+// references are those of a content and of a patch: the door has read them as what they are. What a patch moves to the
+// place of a reference nobody has.
+func (d *Dialect) references(typ string, p *patch.Patch, content []byte) (map[string]bool, error) {
+	doc, err := d.parse(content)
+	if err != nil {
+		return nil, err
+	}
+	defer doc.Release()
+	seen := map[string]bool{}
+	for _, places := range []iter.Seq[fhir.Place]{fhir.References(doc.Root(), d.catalog.Shape),
+		p.References(typ, d.catalog.Shape)} {
+		for place := range places {
+			if place.Kind == fhir.ReferencePlace {
+				seen[strings.Clone(place.Value)] = true
+			}
+		}
+	}
+	return seen, nil
 }
 
 func changed(what, from, to string) error {
