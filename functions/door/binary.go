@@ -16,14 +16,6 @@ import (
 // binaryType is the one type whose content may be sent as it is (FHIR R4, binary.html).
 const binaryType = "Binary"
 
-// check holds a document against what is asked of all resources.
-func (d *door) check(resource fhir.Node) error {
-	if err := d.Catalog.Check(resource); err != nil {
-		return err
-	}
-	return form.CheckBinary(resource)
-}
-
 // sentBinary is sent for a Binary: a resource, or the bytes that one is to hold. The Content-Type says which. Types
 // that are any document's, as application/json, say it with the body: a Binary of FHIR is taken for the resource.
 func (d *door) sentBinary(change *events.Change, r *http.Request) (data []byte, release func(), err error) {

@@ -108,7 +108,9 @@ func (d *door) transaction(rw http.ResponseWriter, r *http.Request, data []byte,
 		if outcome.Refusal != nil {
 			return d.refusal(outcome.Refusal, changeAt(writes, outcome.Refusal.Change))
 		}
-		d.tellProvenance(rw, outcome.Results)
+		if d.provenance != nil {
+			d.tellProvenance(rw, outcome.Results)
+		}
 		for n, p := range writes {
 			p.answer.result = &outcome.Results[n]
 		}
@@ -138,8 +140,10 @@ func (d *door) changes(r *http.Request, parts []*part) ([]events.Change, error) 
 	if err := d.contents(r.Context(), d.linker(full), writes); err != nil {
 		return nil, err
 	}
-	if err := d.told(r.Header, full); err != nil {
-		return nil, err
+	if len(r.Header[rest.HeaderProvenance]) > 0 {
+		if err := d.told(r.Header, full); err != nil {
+			return nil, err
+		}
 	}
 	changes := make([]events.Change, len(writes))
 	for n, p := range writes {
@@ -166,8 +170,10 @@ func (d *door) batch(rw http.ResponseWriter, r *http.Request, data []byte, parts
 			progress.Done()
 		}
 	}
-	if err := d.told(r.Header, nil); err != nil {
-		return err
+	if len(r.Header[rest.HeaderProvenance]) > 0 {
+		if err := d.told(r.Header, nil); err != nil {
+			return err
+		}
 	}
 	request := d.fingerprint(r, data)
 	unclaimed := d.Write.Unclaimed(r.Context(), d.tenant, d.key)

@@ -213,7 +213,7 @@ func (d *door) contents(ctx context.Context, l *linker, parts []*part) error {
 			p.answer.err = d.patchEntry(l, p)
 			return nil
 		}
-		err := d.check(p.Resource)
+		err := d.check(p.change.Type, p.Resource)
 		if err == nil {
 			err = l.link(p.change, p.Resource, d.source, p.FullURL)
 		}

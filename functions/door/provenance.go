@@ -17,9 +17,6 @@ import (
 // one. What it is about the server knows: the versions that the event makes.
 func (d *door) told(header http.Header, full map[string]target) error {
 	lines := header.Values(rest.HeaderProvenance)
-	if len(lines) == 0 {
-		return nil
-	}
 	if len(lines) > 1 {
 		return invalid("%s stands %d times in the request; send one Provenance", rest.HeaderProvenance, len(lines))
 	}
@@ -61,9 +58,6 @@ func ofHeader(err error) error {
 
 // telling adds the Provenance of the request to the changes of an event. It names the version that each of them makes.
 func (d *door) telling(changes []events.Change) []events.Change {
-	if d.provenance == nil {
-		return changes
-	}
 	told := *d.provenance
 	told.ID = d.NewID()
 	told.Links = append(make([]events.Link, 0, len(told.Links)+len(changes)), told.Links...)
@@ -87,7 +81,7 @@ func (d *door) telling(changes []events.Change) []events.Change {
 
 // tellProvenance names in a header the Provenance that a request's event has made; results are those of the event.
 func (d *door) tellProvenance(rw http.ResponseWriter, results []events.Result) {
-	if d.provenance == nil || len(results) == 0 {
+	if len(results) == 0 {
 		return
 	}
 	if made := results[len(results)-1]; made.Type == "Provenance" && made.Version > 0 {

@@ -90,10 +90,18 @@ func (d *door) content(change *events.Change, data []byte) error {
 	if err := checkIdentity(change, resource, d.NewID); err != nil {
 		return err
 	}
-	if err := d.check(resource.Node); err != nil {
+	if err := d.check(resource.Type, resource.Node); err != nil {
 		return err
 	}
 	return d.linker(nil).link(change, resource.Node, source, "")
+}
+
+// check holds a document against what is asked of all resources of its type.
+func (d *door) check(name string, resource fhir.Node) error {
+	if err := d.Catalog.Check(resource); err != nil || name != binaryType {
+		return err
+	}
+	return form.CheckBinary(resource)
 }
 
 // checkIdentity holds that the resource is of the change's type and has its id, and gives a conditional update the id
@@ -121,8 +129,10 @@ func checkIdentity(change *events.Change, resource fhir.Resource, newID func() s
 
 // single sends a change as an event of its own and answers with what became of it.
 func (d *door) single(rw http.ResponseWriter, r *http.Request, change events.Change, body []byte) error {
-	if err := d.told(r.Header, nil); err != nil {
-		return err
+	if len(r.Header[rest.HeaderProvenance]) > 0 {
+		if err := d.told(r.Header, nil); err != nil {
+			return err
+		}
 	}
 	if d.ask.FormOnly {
 		return nil
@@ -139,7 +149,9 @@ func (d *door) single(rw http.ResponseWriter, r *http.Request, change events.Cha
 	if outcome.Refusal != nil {
 		return d.refusal(outcome.Refusal, change)
 	}
-	d.tellProvenance(rw, outcome.Results)
+	if d.provenance != nil {
+		d.tellProvenance(rw, outcome.Results)
+	}
 	d.answerSingle(rw, r, change, outcome.Results[0])
 	return nil
 }
@@ -155,8 +167,10 @@ func (d *door) fingerprint(r *http.Request, body []byte) events.Hash {
 // event makes the event of changes. request is the request's fingerprint; part tells the entries of a batch apart,
 // counted from 1; 0: the event is the whole request.
 func (d *door) event(request events.Hash, part int, changes ...events.Change) events.Event {
-	event := events.Event{ID: d.NewID(), Tenant: d.tenant, Time: d.Now(), Changes: d.telling(changes),
-		AllowDangling: d.dangling}
+	if d.provenance != nil {
+		changes = d.telling(changes)
+	}
+	event := events.Event{ID: d.NewID(), Tenant: d.tenant, Time: d.Now(), Changes: changes, AllowDangling: d.dangling}
 	if d.key != "" {
 		event.IdempotencyKey, event.Repeat = d.key, events.Repeat{Request: request, Part: part,
 			Window: d.Limits.KeyWindow}

@@ -25,6 +25,7 @@ type deciding struct {
 	claimed map[projections.ClaimName]projections.Claim // on keys of the chunk, before it
 	claims  map[projections.ClaimName]projections.Claim // that the chunk makes
 
+	unread           []*item           // whose patches are not in patches yet; nil: all are
 	patches          []projections.Key // that may be looked for, in the order of the chunk
 	fetchedPatchable []events.Hash     // contents in blobs that were fetched for patches
 	patchedBytes     int               // of what patches have made
@@ -51,7 +52,7 @@ type pendingResult struct {
 // of its own.
 // A *poisoned error names the one to leave out; any other error is a failure of a store.
 func (d *deciding) decide(items []*item) (decided int, err error) {
-	d.patches = patchesOf(items)
+	d.unread = items
 	for n, i := range items {
 		if d.patchedBytes > chunkBytes || d.removed > chunkChanges {
 			return n, nil

@@ -93,6 +93,9 @@ func (e *decidingEvent) patchable(w *work) ([]byte, error) {
 // fetchPatchable fetches a content that is to be patched, and those of the patches that follow in the chunk, in place
 // of those that were fetched before.
 func (d *deciding) fetchPatchable(ctx context.Context, hash events.Hash) error {
+	if d.unread != nil {
+		d.patches, d.unread = patchesOf(d.unread), nil
+	}
 	for _, h := range d.fetchedPatchable {
 		delete(d.blobs, h)
 	}
