@@ -50,8 +50,8 @@ type Patcher interface {
 	// Patch applies a patch document, with its links replaced, to the version that is current when the change is
 	// decided, whose stored content is given. The bytes are new. They are a content that Prepare takes as an update of
 	// the same resource, and what the patch does not touch stays as it is. Kind Invalid: it is no patch document.
-	// Kind Unprocessable: it doesn't fit the content, or what it makes breaks a rule. Kinds TooLarge and TooCostly: that
-	// is too large, or too much work. The Expression of an error is a place in the patch document.
+	// Kind Unprocessable: it doesn't fit the content, or what it makes breaks a rule. Kinds TooLarge and TooCostly:
+	// that is too large, or too much work. The Expression of an error is a place in the patch document.
 	Patch(patch []byte, before Version, content []byte) ([]byte, error)
 }
 
