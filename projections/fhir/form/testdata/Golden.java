@@ -6,6 +6,7 @@ import java.util.zip.*;
 import java.util.*;
 import org.hl7.fhir.instance.model.api.IBaseResource;
 
+/** Writes what HAPI makes of the examples in a zip file, in the other form, to another zip file; see README.md. */
 public class Golden {
   public static void main(String[] args) throws Exception {
     FhirContext c = FhirContext.forR4();
