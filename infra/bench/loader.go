@@ -44,6 +44,9 @@ func (l *loader) Perform(ctx context.Context, b benchRequest) error {
 		if b.Method == http.MethodPatch {
 			request.Header.SetContentType("application/json-patch+json")
 		}
+		if b.Type != "" {
+			request.Header.SetContentType(b.Type)
+		}
 		request.Header.Set("Prefer", "return=minimal")
 		request.SetBodyRaw(b.Body)
 	}

@@ -45,6 +45,7 @@ type workload struct {
 type benchRequest struct {
 	Method, Path string
 	Body         []byte
+	Type         string                             // of the body; "": what is FHIR's
 	Then         func(location string) benchRequest // nil: nothing
 	Want         string                             // the answer's body must hold it
 	Later        bool                               // the answer is fetched later: Prefer: respond-async
@@ -221,6 +222,7 @@ func (s *sample) Workloads() []workload {
 		{Name: "delete, many clients", Writes: true, Clients: 30, Make: deletion},
 		{Name: "patient searches after creates and deletes", Clients: 10, Make: s.findPatient},
 	}
+	list = append(list, binaries()...)
 	if len(s.encounters) > 0 {
 		list = append(list, workload{Name: "search 1,000 alternatives", Clients: 1, Make: s.findAmong})
 	}
