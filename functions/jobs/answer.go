@@ -29,7 +29,11 @@ func (j *Jobs) answer(ctx context.Context, here *run) *recorder {
 		if !said.again() || ctx.Err() != nil || time.Now().After(deadline) {
 			return said
 		}
-		here.progress.Say("a part of the server is away; it is tried again")
+		if said.status == http.StatusGatewayTimeout {
+			here.progress.Say("what becomes of it takes long; it is asked for again")
+		} else {
+			here.progress.Say("a part of the server is away; it is tried again")
+		}
 		j.dropChunks(ctx, here.name, kindPart, here.Attempt, said.body.revisions)
 		select {
 		case <-time.After(pause):
