@@ -48,6 +48,8 @@ func TestABinaryIsReadAsItsBytesOrAsAResource(t *testing.T) {
 		{"raw", "application/fhir+json;q=0.5, */*", "", "image/png"},
 		{"raw", "application/json", "", "application/json; charset=utf-8"},
 		{"raw", "application/json, */*", "", "image/png"},
+		{"raw", "application/fhir+xml", "", "application/fhir+xml; charset=utf-8"},
+		{"raw", "*/*", "xml", "application/fhir+xml; charset=utf-8"},
 		{"raw", "image/jpeg", "", "406"},
 		{"raw", "image/png;q=0, */*", "", resourceType},
 		{"raw", "*/*", "json", resourceType},
