@@ -310,7 +310,7 @@ func (b *batch) statement(name string) *sql.Stmt {
 
 func (b *batch) one(statement string, args ...any) {
 	if b.err == nil {
-		_, b.err = b.statement(statement).ExecContext(b.ctx, args...)
+		_, b.err = b.statement(statement).ExecContext(b.ctx, args...) //nolint:sqlclosecheck // the transaction's
 	}
 }
 
@@ -320,7 +320,7 @@ func (b *batch) many(table string, rows int, row func(args []any, i int) []any) 
 		if b.err != nil || rows-done < width {
 			continue
 		}
-		statement := b.statement(inserting(table, width))
+		statement := b.statement(inserting(table, width)) //nolint:sqlclosecheck // the transaction's
 		for ; rows-done >= width && b.err == nil; done += width {
 			b.args = b.args[:0]
 			for i := range width {
@@ -339,8 +339,8 @@ func (b *batch) checkLedger(l rows.LedgerRow) {
 		return
 	}
 	same := 0
-	b.err = b.statement("checkLedger").QueryRowContext(b.ctx, l.Key, l.Tenant,
-		l.Type).Scan(&same)
+	check := b.statement("checkLedger") //nolint:sqlclosecheck // the transaction's
+	b.err = check.QueryRowContext(b.ctx, l.Key, l.Tenant, l.Type).Scan(&same)
 	if b.err == nil && same == 0 {
 		b.err = rows.LedgerCollision(l)
 	}
