@@ -31,12 +31,12 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // serve makes a path that ends with a slash the same as the one without, and takes the tenant off a path that names
-// one.
+// one. A delete keeps its slash: behind it an id may be missing, and the delete would be of the whole type.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	if isForwarded(r.Header) {
 		s.proxies.believe(r)
 	}
-	if path := r.URL.Path; len(path) > 1 && path[len(path)-1] == '/' {
+	if path := r.URL.Path; len(path) > 1 && path[len(path)-1] == '/' && r.Method != http.MethodDelete {
 		r.URL.Path, r.URL.RawPath = path[:len(path)-1], ""
 	}
 	if strings.HasPrefix(r.URL.Path, tenantPath) {

@@ -161,7 +161,7 @@ func (d *door) readWrite(p *part) error {
 		if err := rest.Preconditions(c, p.Request.IfMatch, p.Request.IfNoneMatch); err != nil {
 			return p.at(err, "request")
 		}
-		if err := d.deletion(c, query, asks && query == ""); err != nil {
+		if err := d.deletion(c, query, asks && query == "" || strings.HasSuffix(path, "/")); err != nil {
 			return p.at(err, "request.url")
 		}
 		return nil

@@ -26,7 +26,7 @@ func (d *door) delete(rw http.ResponseWriter, r *http.Request) error {
 	change := events.Change{Operation: events.Delete, Type: d.ask.Type, ID: d.ask.ID, Entry: -1}
 	err := rest.HeaderPreconditions(&change, r.Header)
 	if err == nil {
-		err = d.deletion(&change, d.ask.Query, r.URL.ForceQuery)
+		err = d.deletion(&change, d.ask.Query, r.URL.ForceQuery || strings.HasSuffix(r.URL.Path, "/"))
 	}
 	if err != nil {
 		return err
@@ -34,8 +34,8 @@ func (d *door) delete(rw http.ResponseWriter, r *http.Request) error {
 	return d.single(rw, r, change, nil)
 }
 
-// deletion reads the query of a delete whose preconditions are read. empty: there is a question mark with nothing
-// behind it.
+// deletion reads the query of a delete whose preconditions are read. empty: there is a question mark, or a slash, with
+// nothing behind it. Who writes so may have meant a search or an id, so it is never all of a type.
 func (d *door) deletion(change *events.Change, query string, empty bool) error {
 	query, cascade, err := d.cascade(query)
 	if err != nil {
