@@ -27,7 +27,7 @@ func (d *door) sentBinary(change *events.Change, r *http.Request) (data []byte, 
 			err = d.contentOfBinary(change, r, data)
 		}
 		return data, release, err
-	case err != nil || !strings.Contains(media, "/") || !utf8.ValidString(contentType):
+	case err != nil || !strings.Contains(media, "/") || strings.Contains(media, "*") || !utf8.ValidString(contentType):
 		return nil, func() {}, rest.Refused(http.StatusUnsupportedMediaType, events.Unsupported, "door.Door",
 			"Content-Type %.80q is no media type; name the one of the bytes, as in image/png", contentType)
 	case isAnyDocument(media):

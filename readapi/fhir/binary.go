@@ -86,8 +86,9 @@ func confine(header http.Header, contentType string) {
 	}
 }
 
-// serveBytes writes bytes, or the ranges of them that are asked for (RFC 9110, section 14). Versions have weak entity
-// tags, so If-Range holds for a date alone (13.1.5). Conditions were looked at before.
+// serveBytes writes bytes, or the ranges of them that are asked for (RFC 9110, section 14). Ranges in another unit than
+// bytes are passed over (14.2). Versions have weak entity tags, so If-Range holds for a date alone (13.1.5). Conditions
+// were looked at before.
 func serveBytes(w http.ResponseWriter, r *http.Request, version projections.Version, size int64,
 	content io.ReadSeeker) {
 	asked := &http.Request{Method: r.Method, Header: http.Header{}}
@@ -97,6 +98,11 @@ func serveBytes(w http.ResponseWriter, r *http.Request, version projections.Vers
 				asked.Header[name] = lines
 			}
 		}
+	}
+	if unit, ranges, _ := strings.Cut(asked.Header.Get("Range"), "="); strings.EqualFold(unit, "bytes") {
+		asked.Header.Set("Range", "bytes="+ranges)
+	} else {
+		asked.Header.Del("Range")
 	}
 	out := &ranged{ResponseWriter: w}
 	if strings.ReplaceAll(asked.Header.Get("Range"), " ", "") == "bytes=-0" { // ServeContent finds such a range
@@ -150,7 +156,7 @@ func writeRaw(answer *rest.Answer, content []byte, version projections.Version) 
 // isMediaType tells whether a text may stand as a Content-Type.
 func isMediaType(text string) bool {
 	media, _, err := mime.ParseMediaType(text)
-	return err == nil && strings.Contains(media, "/") && isHeaderText(text)
+	return err == nil && strings.Contains(media, "/") && !strings.Contains(media, "*") && isHeaderText(text)
 }
 
 // isHeaderText tells whether a text may stand in a header, and is no empty one.
