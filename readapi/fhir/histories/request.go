@@ -89,15 +89,16 @@ func (d Door) Form(ask *rest.Ask) (*Request, error) {
 	return r, nil
 }
 
-// check refuses parameters that would choose other versions, or that stand twice; if strict, all that mean nothing.
+// check refuses parameters that would choose other versions, that stand twice or choose nothing; if strict, all that mean nothing.
 func (r *Request) check(params url.Values, strict bool) error {
 	for name, values := range params {
 		switch name {
-		case "_at": // several narrow the time
-			continue
-		case "_count", "_since", "_list", "_sort", "_type", pages.Param:
-			if len(values) > 1 {
+		case "_at", "_count", "_since", "_list", "_sort", "_type", pages.Param:
+			if len(values) > 1 && name != "_at" { // several narrow the time
 				return events.Errorf(events.Invalid, op, "%s stands twice", name)
+			}
+			if slices.Contains(values, "") {
+				return events.Errorf(events.Invalid, op, "the value of %s is empty; give it one, or leave it out", name)
 			}
 			if name != "_type" || r.of == "" {
 				continue
