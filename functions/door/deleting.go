@@ -4,6 +4,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -35,8 +36,9 @@ func (d *door) delete(rw http.ResponseWriter, r *http.Request) error {
 }
 
 // deletion reads the query of a delete whose preconditions are read. empty: there is a question mark, or a slash, with
-// nothing behind it. Who writes so may have meant a search or an id, so it is never all of a type.
+// nothing behind it. Who writes so, or an ampersand, may have meant a search or an id, so it is never all of a type.
 func (d *door) deletion(change *events.Change, query string, empty bool) error {
+	empty = empty || query != "" && slices.Contains(strings.Split(query, "&"), "")
 	query, cascade, err := d.cascade(query)
 	if err != nil {
 		return err

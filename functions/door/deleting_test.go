@@ -106,6 +106,8 @@ func TestADeleteTakesAsMuchAsIsAllowedAloneInABatchAndInATransaction(t *testing.
 		{"an empty id", all, "Patient/", patients, 400, "needs a search", 4, nil},
 		{"an empty id, and a slash", all, "Patient//", patients, 400, "needs a search", 4, nil},
 		{"an empty id with a cascade", both, "Patient/?_cascade=delete", patients, 400, "needs a search", 4, nil},
+		{"an empty search behind a cascade", both, "Patient?_cascade=delete&", patients, 400, "needs a search", 4, nil},
+		{"an empty search before a cascade", both, "Patient?&_cascade=delete", patients, 400, "needs a search", 4, nil},
 		{"an id, and a slash", all, "Patient/3/", patients, 204, "", 3, nil},
 		{"parameters of the answer alone", all, "Patient?_format=json&_summary=true", patients, 400, "needs a search", 4,
 			nil},
