@@ -89,7 +89,8 @@ func (d Door) Form(ask *rest.Ask) (*Request, error) {
 	return r, nil
 }
 
-// check refuses parameters that would choose other versions, that stand twice or choose nothing; if strict, all that mean nothing.
+// check refuses parameters that would choose other versions, that stand twice or choose nothing; if strict, all that
+// mean nothing.
 func (r *Request) check(params url.Values, strict bool) error {
 	for name, values := range params {
 		switch name {
