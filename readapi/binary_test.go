@@ -83,7 +83,11 @@ func TestABinaryIsReadAsItsBytesOrAsAResource(t *testing.T) {
 				case "404":
 					status = 404
 				}
-				if w.Code != status || status == 200 && w.Header().Get("Content-Type") != c.want {
+				contentType := c.want
+				if status != 200 {
+					contentType = resourceType
+				}
+				if w.Code != status || w.Header().Get("Content-Type") != contentType {
 					t.Errorf("%s %s, %q: got %d %q, want %s", method, target, c.accept, w.Code,
 						w.Header().Get("Content-Type"), c.want)
 				}

@@ -188,7 +188,9 @@ func (s *Server) fhir(answer func(c *request, ask *rest.Ask) error) handler {
 		if ask.ContentType == "" && !s.readsBinary(c.Request) { // which has a type of its own
 			return rest.NotAcceptable()
 		}
-		header["Content-Type"] = []string{ask.ContentType}
+		if ask.ContentType != "" { // else only the bytes of a Binary are accepted
+			header["Content-Type"] = []string{ask.ContentType}
+		}
 		if ask.Pretty {
 			c.Writer = &prettyWriter{ResponseWriter: c.Writer}
 		}

@@ -27,14 +27,14 @@ func (d *door) answerSingle(rw http.ResponseWriter, r *http.Request, change even
 	header.Set("Location", d.ask.Root+"/"+location(result))
 	switch d.ask.Prefer.Return {
 	case rest.Minimal:
-		rw.WriteHeader(status)
+		bare(rw, status)
 		return
 	case rest.Outcome:
 		d.write(rw, status, doneOutcome(result))
 		return
 	case "":
 		if form.Of(change.Content) == form.Raw { // who sent the bytes needs no resource with them
-			rw.WriteHeader(status)
+			bare(rw, status)
 			return
 		}
 	}
@@ -106,7 +106,7 @@ func (d *door) append(rw http.ResponseWriter, r *http.Request, event events.Even
 		return err
 	}
 	decided(rw, position, repeats)
-	rw.WriteHeader(http.StatusAccepted)
+	bare(rw, http.StatusAccepted)
 	return nil
 }
 
@@ -116,6 +116,12 @@ func decided(rw http.ResponseWriter, position events.Position, repeats bool) {
 	if repeats {
 		rw.Header().Set(rest.HeaderReplayed, "true")
 	}
+}
+
+// bare answers without a body, which has no type.
+func bare(rw http.ResponseWriter, status int) {
+	delete(rw.Header(), "Content-Type")
+	rw.WriteHeader(status)
 }
 
 // write writes a body of FHIR JSON.

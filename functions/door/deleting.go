@@ -139,7 +139,7 @@ func (d *door) answerDelete(rw http.ResponseWriter, result events.Result) {
 		d.write(rw, http.StatusOK, doneOutcome(result))
 		return
 	}
-	rw.WriteHeader(http.StatusNoContent)
+	bare(rw, http.StatusNoContent)
 }
 
 // tells tells whether the answer to a change lists what it deleted, or is asked to say what became of it.

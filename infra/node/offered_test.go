@@ -185,6 +185,9 @@ func (w *offerWalk) holdAlone(t *testing.T, c offer, got answered, in func(strin
 			t.Errorf("alone: refused as %q at %q, want %q at …%s: %s", issue.code, issue.at, c.code, place, got.body)
 		}
 	}
+	if kind := got.header.Get("Content-Type"); !strings.HasPrefix(c.ask, "HEAD ") && (kind == "") != (got.body == "") {
+		t.Errorf("alone: the content type is %q of %.500q; a body has one, and nothing has none", kind, got.body)
+	}
 	for _, text := range c.holds {
 		if !strings.Contains(got.body, in(text)) {
 			t.Errorf("alone: the answer has no %q: %.500s", in(text), got.body)
