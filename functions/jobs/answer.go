@@ -14,6 +14,7 @@ import (
 
 	"binnacle/events"
 	"binnacle/events/fhir/rest"
+	"binnacle/functions"
 	"binnacle/projections/fhir/form"
 )
 
@@ -21,7 +22,7 @@ import (
 const serverFailed = http.StatusInternalServerError
 
 // answer answers the request of a job. While it can't be answered now it is tried again, for a bounded time: nobody
-// else would do so.
+// else would do so. What the log has is waited for as long, and not sent again.
 func (j *Jobs) answer(ctx context.Context, here *run) *recorder {
 	deadline := time.Now().Add(j.Limits.Patience)
 	for pause := 100 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
@@ -29,11 +30,7 @@ func (j *Jobs) answer(ctx context.Context, here *run) *recorder {
 		if !said.again() || ctx.Err() != nil || time.Now().After(deadline) {
 			return said
 		}
-		if said.status == http.StatusGatewayTimeout {
-			here.progress.Say("what becomes of it takes long; it is asked for again")
-		} else {
-			here.progress.Say("a part of the server is away; it is tried again")
-		}
+		here.progress.Say("a part of the server is away; it is tried again")
 		j.dropChunks(ctx, here.name, kindPart, here.Attempt, said.body.revisions)
 		select {
 		case <-time.After(pause):
@@ -152,7 +149,8 @@ func (j *Jobs) serve(ctx context.Context, here *run, said *recorder, body *chunk
 	}
 	r := (&http.Request{Method: asked.Method, URL: &url.URL{Path: j.Base + asked.Path, RawQuery: asked.Query},
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: header, Host: asked.Host, Body: body,
-		ContentLength: asked.Length}).WithContext(rest.WithProgress(ctx, here.progress))
+		ContentLength: asked.Length}).WithContext(functions.WithOutcomeWait(rest.WithProgress(ctx, here.progress),
+		j.Limits.Patience))
 	return row.Serve(said, r, &rest.Ask{Place: at, Query: asked.Query, Tenant: asked.Tenant, Root: asked.Root,
 		ContentType: rest.ContentType, Accepts: rest.AcceptsResource, Prefer: asked.Prefer, Unawaited: asked.Unawaited, Later: true})
 }

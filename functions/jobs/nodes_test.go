@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"binnacle/events/fhir/rest"
+	"binnacle/functions"
 	"binnacle/functions/jobs"
 	"binnacle/projections"
 )
@@ -111,6 +112,19 @@ func TestACanceledJobEndsOnWhicheverNode(t *testing.T) {
 			t.Errorf("afterwards: got %d %s", w.Code, w.Body)
 		}
 		until(t, "nothing is left of it", func() bool { return len(left(t, memos)) == 0 })
+	}
+}
+
+func TestAJobWaitsForWhatBecomesOfItsWriteAsLongAsItTries(t *testing.T) {
+	n := newNode(t, memosOf(t), func(c *jobs.Config) { c.Limits.Patience = 7 * time.Minute })
+	n.update = func(r *http.Request, body string, w http.ResponseWriter) error {
+		if got := functions.OutcomeWait(r.Context(), time.Second); got != 7*time.Minute {
+			t.Errorf("it waits %v, want 7 minutes", got)
+		}
+		return rest.Write(w, http.StatusOK, []byte(body))
+	}
+	if status, body := n.fetch("main", n.begin("main", "PUT", "/Patient/1", "{}")); status != "200" {
+		t.Errorf("got %s %s", status, body)
 	}
 }
 

@@ -119,6 +119,7 @@ func (w *Writer) Send(
 	positions, err := w.Log.Append(ctx, []events.Event{event})
 	switch {
 	case err == nil:
+		s.bound = functions.OutcomeWait(ctx, s.bound)
 		s.at = "its position is " + positions[0].String()
 	case events.KindOf(err) == events.Unknown:
 		s.err = err

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"binnacle/events"
+	"binnacle/functions"
 	"binnacle/functions/functionstest"
 	"binnacle/functions/write"
 )
@@ -211,6 +212,37 @@ func TestWhatIsNotDecidedInTimeIsToldWithItsPosition(t *testing.T) {
 	if again := n.Must(200, "PUT", "/Patient/p", functionstest.Patient("p", "1"),
 		`Idempotency-Key: "k"`); again.Header.Get("ETag") != `W/"2"` || again.Header.Get("Binnacle-Position") != "0:1" {
 		t.Errorf("the same request again: got %v, want the first one's outcome", again.Header)
+	}
+}
+
+func TestAnOutcomeIsWaitedForAsLongAsTheContextSaysOnceTheLogHasTheEvent(t *testing.T) {
+	log := &failingLog{}
+	n := functionstest.NewNode(t, func(n *functionstest.Node) {
+		log.Log, n.Write.Log = n.Log, log
+		n.Write.Limits.OutcomeWait = 10 * time.Millisecond
+	})
+	n.Index.Failing(func(method string) error {
+		if method == "Commit" {
+			return *functionstest.Away(events.Transient)
+		}
+		return nil
+	})
+	ctx := functions.WithOutcomeWait(t.Context(), time.Minute)
+	event := events.Event{ID: functionstest.NewID(), Tenant: "main",
+		Changes: []events.Change{{Operation: events.Delete, Type: "Patient", ID: "none", Entry: -1}}}
+	log.append.Store(functionstest.Away(events.Unknown))
+	if _, err := n.Write.Handle(ctx, event); events.KindOf(err) != events.Unknown {
+		t.Errorf("an event that the log may not have: got %v, want Unknown soon", err)
+	}
+	log.append.Store(nil)
+	event.ID = functionstest.NewID()
+	wait, err := n.Write.Send(ctx, event, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	time.AfterFunc(100*time.Millisecond, func() { n.Index.Failing(nil) })
+	if outcome, err := wait(ctx); err != nil || outcome.EventID != event.ID {
+		t.Errorf("an event that the log has: got %+v, %v", outcome, err)
 	}
 }
 
