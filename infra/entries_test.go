@@ -61,10 +61,10 @@ func TestATransactionThatCannotReadTakesNoEffect(t *testing.T) {
 	}
 	for url, status := range map[string]int{
 		"Nope/1": 404, "Nope?name=x": 404, "Patient/$x": 404, "Patient/1/$everything": 404, "$x": 404, "Patient/1/Nope": 404, "Patient/a_b": 404, "Patient/1/_history/x": 404,
-		"Patient/_history": 400, "_history": 400, "Patient/_search": 405,
+		"Patient/_history?_count=many": 400, "_history?_type=Nope": 400, "Patient/_search": 405,
 		"Patient?foo=bar": 400, "Patient?name:nonsense=x": 400, "Patient?birthdate=soon": 400, "Patient?gender=": 400, "Patient?_count=many": 400, "Patient?_sort=nope": 400,
 		"Patient?_include=Nope:x": 400, "Patient?_has:Observation:nope:code=x": 400, "Patient?_page=x": 400, "Patient?_page=x&_page=y": 400, "Patient?name=%zz": 400,
-		"Patient?_asOf=yesterday": 400, "Patient?_asOf=7:0": 400, "Patient?_format=xml": 406, "?_type=Nope": 400, "?foo=bar": 400, "?_sort=name": 400, "Patient/1/Observation?foo=bar": 400,
+		"Patient?_asOf=yesterday": 400, "Patient?_asOf=7:0": 400, "Patient?_format=turtle": 406, "?_type=Nope": 400, "?foo=bar": 400, "?_sort=name": 400, "Patient/1/Observation?foo=bar": 400,
 		"Patient/1?_summary=nope": 400, "Patient/1?_asOf=0:0": 400, "Patient/1/_history?_count=many": 400, "Patient/1/_history?_since=soon": 400, "Patient/1/_history?_page=x": 400,
 		"metadata?mode=terminology": 400,
 	} {

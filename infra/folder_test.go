@@ -1,6 +1,7 @@
 package infra
 
 import (
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -25,6 +26,33 @@ func awaitAnswer(t *testing.T, server *httptest.Server, path string, status int)
 	}
 }
 
+// awaitStill waits until nothing is written to a folder: what follows a write, as its publication, has ended.
+func awaitStill(t *testing.T, folder string) {
+	t.Helper()
+	state := func() (files string) {
+		entries, err := os.ReadDir(folder)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, entry := range entries {
+			if info, err := entry.Info(); err == nil {
+				files += fmt.Sprintln(entry.Name(), info.Size(), info.ModTime())
+			}
+		}
+		return files
+	}
+	const still = time.Second
+	before, since := state(), time.Now()
+	for deadline := since.Add(30 * time.Second); time.Since(since) < still; time.Sleep(50 * time.Millisecond) {
+		if now := state(); now != before {
+			before, since = now, time.Now()
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("something goes on writing to %s", folder)
+		}
+	}
+}
+
 func TestADataFolderThatIsMovedUnderARunningServerIsTold(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "data")
 	_, server := embedded(t, "--variant", "standalone", "--data", folder)
@@ -42,6 +70,7 @@ func TestADataFolderThatIsMovedUnderARunningServerIsTold(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	awaitStill(t, folder) // a sync that meets the folder gone is one that has failed
 	// Nobody writes meanwhile: it goes on when the folder is back.
 	move(folder, away)
 	if reason := awaitAnswer(t, server, "/health/ready", 503); !strings.Contains(reason, "bring it back") {
