@@ -42,7 +42,8 @@ type Request struct {
 var parameters = []string{"_type", "_since", "_at", "_list", "_sort", "_summary", "_elements", "_format", "_pretty",
 	"_count"}
 
-const offered = "there are _count, _since, _at, _list and _sort, and _type where it is the history of all types"
+const offered = "there are _count, _since, _at, _list, _sort, _summary and _elements, and _type where it " +
+	"is the history of all types"
 
 // Form reads what is asked of a history.
 func (d Door) Form(ask *rest.Ask) (*Request, error) {
