@@ -14,6 +14,7 @@ import (
 type delivery struct {
 	key, value []byte
 	headers    []sarama.RecordHeader
+	large      bool // it is a largeRecord
 	position   events.Position
 }
 
@@ -77,7 +78,6 @@ func (p offsetProducer) SendMessage(msg *sarama.ProducerMessage) (int32, int64, 
 func (l *Log) Append(ctx context.Context, batch []events.Event) ([]events.Position, error) {
 	const op = "kafka.Append"
 	deliveries := make([]*delivery, len(batch))
-	large := false
 	for i, event := range batch {
 		headers, value, err := events.Encode(event)
 		if err != nil {
@@ -92,16 +92,8 @@ func (l *Log) Append(ctx context.Context, batch []events.Event) ([]events.Positi
 		if size > l.most {
 			return nil, events.Errorf(events.TooLarge, op, "the event takes %d bytes in the log, compressed as far as it can be, and a Kafka record holds %d here; send it in smaller transactions, or have the topic's max.message.bytes raised", size, l.most)
 		}
-		deliveries[i], large = d, large || size > largeRecord
-	}
-	if large {
-		select {
-		case l.large <- struct{}{}:
-			defer func() { <-l.large }()
-		case <-ctx.Done():
-			return nil, events.Wrap(events.Transient, op, ctx.Err(), "other large events are on their way; nothing was "+
-				"written, try again in a moment")
-		}
+		d.large = size > largeRecord
+		deliveries[i] = d
 	}
 	return l.publish(ctx, deliveries)
 }
@@ -148,7 +140,18 @@ func (l *Log) hand(ctx context.Context, d *delivery, results chan<- error) error
 	if err := l.stalled("kafka.Append", partition); err != nil {
 		return err
 	}
+	publisher := l.publisher
+	if d.large {
+		publisher = l.largePublisher
+		select {
+		case l.large <- struct{}{}:
+		case <-ctx.Done():
+			return events.Wrap(events.Transient, "kafka.Append", ctx.Err(), "other large events are on their way; nothing "+
+				"was written, try again in a moment")
+		}
+	}
 	if err := l.admit(ctx); err != nil {
+		l.leave(d)
 		return err
 	}
 	traffic := &l.traffic[partition]
@@ -156,17 +159,25 @@ func (l *Log) hand(ctx context.Context, d *delivery, results chan<- error) error
 	go func() {
 		msg := message.NewMessage("", d.value)
 		msg.SetContext(context.WithValue(context.Background(), deliveryKey{}, d))
-		err := l.publisher.Publish(l.config.Topic, msg)
+		err := publisher.Publish(l.config.Topic, msg)
 		if err == nil {
 			traffic.arrived(d.position.Offset)
 		} else {
 			traffic.lost()
 		}
 		<-l.slots
+		l.leave(d)
 		l.inFlight.Done()
 		results <- err
 	}()
 	return nil
+}
+
+// leave gives the place of a large record to the next one.
+func (l *Log) leave(d *delivery) {
+	if d.large {
+		<-l.large
+	}
 }
 
 // admit counts one record in and takes a slot for it. Brokers that have not been away for long are waited for, in the

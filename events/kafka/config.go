@@ -51,11 +51,11 @@ const (
 	defaultAppendTimeout  = 15 * time.Second
 	defaultSessionTimeout = 3 * time.Second // so that a takeover after a crash ends within 5 s
 
-	// leastMessageBytes is the max.message.bytes that a topic is made with: a batch of records on the wire. An operator
-	// whose brokers have the memory for it may raise it, up to maxMessageBytes; a request to a broker has 100 MiB
-	// at the most.
-	leastMessageBytes = 10 << 20
+	// maxMessageBytes is the max.message.bytes that a topic is made with: a batch of records on the wire. A request to
+	// a broker has 100 MiB at the most. A topic that is there may have less, down to leastMessageBytes: that is its
+	// bound then.
 	maxMessageBytes   = events.RecordBytes
+	leastMessageBytes = 10 << 20
 	// batchOverhead is kept free of them for what the wire adds to one record: the batch's and the record's head, and
 	// the few bytes by which zstd makes larger what does not compress.
 	batchOverhead = 4 << 10
@@ -117,12 +117,25 @@ func (c Config) producer() (*sarama.Config, error) {
 	config.Producer.RequiredAcks = sarama.WaitForAll
 	config.Producer.Return.Successes = true
 	config.Producer.Compression = sarama.CompressionZSTD
-	config.Producer.CompressionLevel = 1 // zstd's fastest: a batch of few small events costs half as much, and is as small
-	config.Producer.MaxMessageBytes = maxMessageBytes
+	config.Producer.CompressionLevel = 1                    // zstd's fastest: a batch of few small events costs half as much, and is as small
+	config.Producer.MaxMessageBytes = 2 * largeRecord       // of a batch; one with a large record goes another way
 	config.Producer.Partitioner = sarama.NewHashPartitioner // FNV-1a of the key, as events.PartitionOf
 	config.Producer.Timeout = 5 * time.Second
 	config.Producer.Retry.Max = 240
 	config.Producer.Retry.Backoff = 250 * time.Millisecond
+	return config, nil
+}
+
+// largeProducer is a producer with connections of its own, on which one large record at a time may take as long as an
+// append may.
+func (c Config) largeProducer() (*sarama.Config, error) {
+	config, err := c.producer()
+	if err != nil {
+		return nil, err
+	}
+	config.Net.ReadTimeout = max(config.Net.ReadTimeout, c.AppendTimeout)
+	config.Net.WriteTimeout = max(config.Net.WriteTimeout, c.AppendTimeout)
+	config.Producer.MaxMessageBytes = maxMessageBytes
 	return config, nil
 }
 
@@ -134,6 +147,7 @@ func (c Config) consumer() (*sarama.Config, error) {
 	if err != nil {
 		return nil, err
 	}
+	config.ChannelBufferSize = 1 // records that are fetched ahead, of up to 72 MiB each
 	config.Consumer.Return.Errors = true
 	config.Consumer.IsolationLevel = sarama.ReadCommitted
 	config.Consumer.Fetch.Min = 1

@@ -40,12 +40,14 @@ type Log struct {
 	client     sarama.Client // of those who read: ends, replay, the watch
 	publisher  *wmkafka.Publisher
 	partitions int32
-	slots      chan struct{} // one for each record in flight
-	large      chan struct{} // the place of the one large record in flight
-	most       int           // bytes of a record on the wire
-	traffic    []traffic     // of each partition
-	tails      []tail        // of each partition
-	stalls     []stall       // of each partition
+	// of large records, so that no other one waits behind them on a connection
+	largePublisher *wmkafka.Publisher
+	slots          chan struct{} // one for each record in flight
+	large          chan struct{} // the place of the one large record in flight
+	most           int           // bytes of a record on the wire
+	traffic        []traffic     // of each partition
+	tails          []tail        // of each partition
+	stalls         []stall       // of each partition
 
 	mu        sync.Mutex
 	outage    *outage // that the brokers are known to be away; nil: they are not
@@ -59,8 +61,8 @@ type Log struct {
 const (
 	// maxInFlight bounds the records that wait for the brokers' answer.
 	maxInFlight = 1024
-	// largeRecord is the size in bytes from which a record goes out only when no other such record does: two of
-	// them would share a connection, and neither be answered in time.
+	// largeRecord is the size in bytes above which a record goes out on a way of its own, and only when no other such
+	// record does: brokers and connections hold each of them in one piece.
 	largeRecord = 4 << 20
 )
 
@@ -75,17 +77,22 @@ func Open(ctx context.Context, config Config, logger *slog.Logger) (*Log, error)
 	if err != nil {
 		return nil, err
 	}
+	writingLarge, err := config.largeProducer()
+	if err != nil {
+		return nil, err
+	}
 	client, partitions, err := reach(ctx, op, config, config.Topic)
 	if err != nil {
 		return nil, err
 	}
-	publisher, err := bounded(ctx, func() (*wmkafka.Publisher, error) {
-		return wmkafka.NewPublisher(wmkafka.PublisherConfig{
-			Brokers: config.Brokers, Marshaler: marshaler{}, OverwriteSaramaConfig: writing, Tracer: producerHook{},
-		}, watermillLogger(logger))
-	})
+	publisher, err := newPublisher(ctx, config, writing, logger)
 	if err != nil {
 		_ = client.Close() // the error before is the one to tell
+		return nil, classify(op, err)
+	}
+	largePublisher, err := newPublisher(ctx, config, writingLarge, logger)
+	if err != nil {
+		_, _ = publisher.Close(), client.Close() // the error before is the one to tell
 		return nil, classify(op, err)
 	}
 	if config.Group != "" {
@@ -93,13 +100,21 @@ func Open(ctx context.Context, config Config, logger *slog.Logger) (*Log, error)
 	}
 	watch, stop := context.WithCancel(context.Background())
 	l := &Log{
-		config: config, logger: logger, client: client, publisher: publisher, partitions: partitions,
+		config: config, logger: logger, client: client, publisher: publisher, largePublisher: largePublisher, partitions: partitions,
 		slots: make(chan struct{}, maxInFlight), large: make(chan struct{}, 1),
 		most: messageBytes(ctx, client, config.Topic) - batchOverhead, traffic: make([]traffic, partitions),
 		tails: make([]tail, partitions), stalls: make([]stall, partitions), stop: stop,
 	}
 	l.watching.Go(func() { l.watch(watch) })
 	return l, nil
+}
+
+func newPublisher(ctx context.Context, config Config, library *sarama.Config, logger *slog.Logger) (*wmkafka.Publisher, error) {
+	return bounded(ctx, func() (*wmkafka.Publisher, error) {
+		return wmkafka.NewPublisher(wmkafka.PublisherConfig{
+			Brokers: config.Brokers, Marshaler: marshaler{}, OverwriteSaramaConfig: library, Tracer: producerHook{},
+		}, watermillLogger(logger))
+	})
 }
 
 // reach makes the client of those who read a topic, and counts its partitions.
@@ -210,9 +225,9 @@ func (l *Log) Close() error {
 	l.watching.Wait()
 	ctx, cancel := context.WithTimeout(context.Background(), l.config.AppendTimeout)
 	defer cancel()
-	_, err := bounded(ctx, func() (struct{}, error) { // the publisher must not be closed while it publishes
+	_, err := bounded(ctx, func() (struct{}, error) { // publishers must not be closed while they publish
 		l.inFlight.Wait()
-		return struct{}{}, l.publisher.Close()
+		return struct{}{}, errors.Join(l.publisher.Close(), l.largePublisher.Close())
 	})
 	if errors.Is(err, context.DeadlineExceeded) {
 		l.logger.Warn("records were in flight when the log was closed; they may or may not be in the topic", "topic", l.config.Topic)

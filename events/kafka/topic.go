@@ -34,14 +34,15 @@ func oneOf(values ...string) func(string) bool {
 }
 
 // settings are those of Kafka's topic configuration (https://kafka.apache.org/documentation/#topicconfigs). A message
-// is a batch of records on the wire, of at most so many bytes.
-func settings(config Config, messageBytes int64) []setting {
+// is a batch of records on the wire: of messageBytes at the most where the topic is made, of leastBytes or more where
+// it is there.
+func settings(config Config, messageBytes, leastBytes int64) []setting {
 	list := []setting{
 		{"retention.ms", "-1", oneOf("-1"), "events are kept for ever"},
 		{"retention.bytes", "-1", oneOf("-1"), "events are kept for ever"},
 		{"cleanup.policy", "delete", oneOf("delete"), "no event replaces another"},
 		{"message.timestamp.type", "LogAppendTime", oneOf("LogAppendTime"), "time comes from the log"},
-		{"max.message.bytes", strconv.FormatInt(messageBytes, 10), atLeast(messageBytes), "large transactions fit"},
+		{"max.message.bytes", strconv.FormatInt(messageBytes, 10), atLeast(leastBytes), "large transactions fit"},
 		{"compression.type", "zstd", oneOf("zstd", "producer"), "the producer's compression is kept"},
 		{"unclean.leader.election.enable", "false", oneOf("false"), "what was acknowledged is not lost"},
 	}
@@ -65,18 +66,17 @@ func EnsureTopic(ctx context.Context, config Config, create bool) error {
 		return classify(op, err)
 	}
 	defer func() { _ = admin.Close() }() // it holds nothing but connections
-	if config.Partitions, err = ensure(ctx, admin, config, leastMessageBytes, create); err != nil {
+	if config.Partitions, err = ensure(ctx, admin, config, settings(config, maxMessageBytes, leastMessageBytes), create); err != nil {
 		return err
 	}
 	config.Topic = FeedTopic(config.Topic)
-	_, err = ensure(ctx, admin, config, feedMessageBytes, create)
+	_, err = ensure(ctx, admin, config, settings(config, feedMessageBytes, feedMessageBytes), create)
 	return err
 }
 
 // ensure is EnsureTopic for one topic, and tells its partitions.
-func ensure(ctx context.Context, admin sarama.ClusterAdmin, config Config, messageBytes int64, create bool) (partitions int32, err error) {
+func ensure(ctx context.Context, admin sarama.ClusterAdmin, config Config, list []setting, create bool) (partitions int32, err error) {
 	const op = "kafka.EnsureTopic"
-	list := settings(config, messageBytes)
 	metadata, err := describe(ctx, admin, config.Topic)
 	if errors.Is(err, sarama.ErrUnknownTopicOrPartition) {
 		if !create {
@@ -225,11 +225,11 @@ func (l *Log) Kept(ctx context.Context) error {
 	if err != nil {
 		return classify("kafka.Kept", err)
 	}
-	if err := checkSettings(ctx, admin, l.config.Topic, settings(l.config, leastMessageBytes)); err != nil {
+	if err := checkSettings(ctx, admin, l.config.Topic, settings(l.config, maxMessageBytes, leastMessageBytes)); err != nil {
 		return err
 	}
 	topic := FeedTopic(l.config.Topic)
-	err = checkSettings(ctx, admin, topic, settings(l.config, feedMessageBytes))
+	err = checkSettings(ctx, admin, topic, settings(l.config, feedMessageBytes, feedMessageBytes))
 	if errors.Is(err, sarama.ErrUnknownTopicOrPartition) { // it was dropped, which is told elsewhere
 		return nil
 	}

@@ -55,7 +55,7 @@ func TestATopicIsMadeWithTheSettingsOfALog(t *testing.T) {
 	}
 	for name, want := range map[string]string{
 		"retention.ms": "-1", "retention.bytes": "-1", "cleanup.policy": "delete", "message.timestamp.type": "LogAppendTime",
-		"max.message.bytes": "10485760", "compression.type": "zstd", "min.insync.replicas": "1", "unclean.leader.election.enable": "false",
+		"max.message.bytes": "75497472", "compression.type": "zstd", "min.insync.replicas": "1", "unclean.leader.election.enable": "false",
 	} {
 		if values[name] != want {
 			t.Errorf("%s is %q, want %q", name, values[name], want)
@@ -72,7 +72,7 @@ func TestATopicWithWrongSettingsIsRefusedWithEachNamed(t *testing.T) {
 		t.Fatal(err)
 	}
 	err := kafka.EnsureTopic(t.Context(), config, true)
-	wantInvalid(t, err, `retention.ms is "604800000" and must be "-1"`, `max.message.bytes is "1048576" and must be "10485760"`, `message.timestamp.type is "CreateTime" and must be "LogAppendTime"`)
+	wantInvalid(t, err, `retention.ms is "604800000" and must be "-1"`, `max.message.bytes is "1048576" and must be "75497472"`, `message.timestamp.type is "CreateTime" and must be "LogAppendTime"`)
 	if strings.Contains(err.Error(), "cleanup.policy") {
 		t.Errorf("%q names a setting that is right", err)
 	}

@@ -66,9 +66,9 @@ func (k kafka) command(at site) (*exec.Cmd, error) {
 	if k.of > 1 {
 		heap = "-Xmx192m"
 	}
-	// Each thread that writes would keep memory for the largest record that it has written.
+	// Each thread that reads or writes records keeps memory outside of the heap, as large as the largest of them.
 	cmd, err := k.java(at, heap, "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:+ExitOnOutOfMemoryError",
-		"-Djdk.nio.maxCachedBufferSize=1048576")
+		"-XX:MaxDirectMemorySize=1g")
 	if err != nil {
 		return nil, err
 	}
