@@ -48,12 +48,15 @@ func (h *Heal) Handle(ctx context.Context, version projections.Version) ([]byte,
 	if err != nil {
 		return nil, err
 	}
+	return content, h.keep(ctx, version, content)
+}
+
+// keep puts a content back into the store, which owns what it is given: the caller's stays the caller's.
+func (h *Heal) keep(ctx context.Context, version projections.Version, content []byte) error {
 	if h.Blobs == nil {
-		return content, nil
+		return nil
 	}
-	// The store owns what it is given, and the caller what is returned.
-	return content, h.Blobs.Put(ctx, []projections.Blob{{Hash: version.Hash,
-		Content: append([]byte(nil), content...)}})
+	return h.Blobs.Put(ctx, []projections.Blob{{Hash: version.Hash, Content: append([]byte(nil), content...)}})
 }
 
 // change reads the change that made a version.

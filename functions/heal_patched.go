@@ -10,10 +10,12 @@ import (
 )
 
 // again makes the content of a version from the log. What a patch has made needs the version before, back to one whose
-// content is there or stands in its record.
+// content is there or stands in its record. What is made on the way goes back into the blob store, too, so that a
+// resource that was patched a thousand times is gone through once.
 func (h *Heal) again(ctx context.Context, version projections.Version) ([]byte, error) {
 	var patches []patched // the newest first
 	var content []byte
+	there := false // in the store
 	for at := version; ; {
 		event, change, err := h.change(ctx, at)
 		if err != nil {
@@ -38,12 +40,18 @@ func (h *Heal) again(ctx context.Context, version projections.Version) ([]byte, 
 		if content, err = h.stored(ctx, at); err != nil {
 			return nil, err
 		}
-		if content != nil {
+		if there = content != nil; there {
 			break
 		}
 	}
 	for _, p := range slices.Backward(patches) {
 		var err error
+		if !there {
+			if err = h.keep(ctx, p.before, content); err != nil {
+				return nil, err
+			}
+		}
+		there = false
 		if content, err = h.patch(ctx, p, content); err != nil {
 			return nil, err
 		}

@@ -158,3 +158,32 @@ func TestWhatIsLostComesBackFromTheLog(t *testing.T) {
 		}
 	})
 }
+
+// TestAResourceThatWasPatchedOftenIsGoneThroughOnce: what is made on the way to a lost content goes back, too.
+func TestAResourceThatWasPatchedOftenIsGoneThroughOnce(t *testing.T) {
+	n := functionstest.NewNode(t)
+	n.Must(201, "PUT", "/Patient/p", functionstest.Patient("p", "1"))
+	const patches = 5
+	for i := range patches {
+		n.Must(200, "PATCH", "/Patient/p", fmt.Sprintf(`[{"op":"add","path":"/birthDate","value":"200%d"}]`, i),
+			"Content-Type: application/json-patch+json")
+	}
+	n.CaughtUp()
+	var hashes []events.Hash
+	for _, row := range n.Index.Rows {
+		hashes = append(hashes, row.Hash)
+	}
+	if err := n.Blobs.Delete(t.Context(), hashes); err != nil {
+		t.Fatal(err)
+	}
+	last := n.Index.Rows[len(n.Index.Rows)-1]
+	heal := &functions.Heal{Log: n.Log, Index: n.Index, Blobs: n.Blobs, Dialects: functionstest.Dialects()}
+	if content, err := heal.Handle(t.Context(), last.Version); err != nil ||
+		!strings.Contains(string(content), `"birthDate":"2004"`) {
+		t.Fatalf("got %s, %v", content, err)
+	}
+	found, err := n.Blobs.Get(t.Context(), hashes)
+	if err != nil || len(found) != 1+patches || slices.ContainsFunc(found, func(c []byte) bool { return c == nil }) {
+		t.Errorf("the store has %q, %v", found, err)
+	}
+}
