@@ -69,7 +69,8 @@ func (at *publishing) keep(from, next int64, decisions []events.Decision) {
 		at.ready, at.from, at.kept = nil, from, 0
 	}
 	at.kept += weight(decisions)
-	if at.kept > publishKept || slices.ContainsFunc(decisions, unwritten) {
+	large := at.kept > publishKept && len(at.ready)+len(decisions) > 1 // one that is large is as large when it is read
+	if large || slices.ContainsFunc(decisions, unwritten) {
 		at.ready, at.from, at.kept = nil, next, 0
 	} else {
 		at.ready = append(at.ready, decisions...)
