@@ -95,6 +95,9 @@ type Commit struct {
 	Claims      []Claim     // each name once; a claim that is there is replaced
 	Settled     []Settled   // of records of the partition in quarantine, those of this commit among them; each once
 	Digest      events.Hash // what State names as Digest afterwards
+	// the rows are very many, and the driver may drop the terms of each as soon as it has made of them what it writes:
+	// whatever becomes of the commit, it is not given again
+	Spend bool
 
 	// Contents are those of the rows, each once, and Store puts them where they are kept. The driver calls
 	// [Commit.Keep] at least once when there are some, before its own work or at the same time. It commits only after

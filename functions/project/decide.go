@@ -272,6 +272,8 @@ func (d *deciding) settled(i *item) {
 
 // finish makes what does not depend on the order, on all cores: final contents, hashes and terms of the rows.
 func (d *deciding) finish() error {
+	large := len(d.rows) > largeRows
+	d.commit.Spend = large
 	if err := functions.Parallel(d.ctx, len(d.rows), func(n int) error {
 		row, w := &d.commit.Rows[n], d.rows[n]
 		if row.Deleted {
@@ -281,6 +283,9 @@ func (d *deciding) finish() error {
 			return err
 		}
 		row.Hash, row.Terms, row.MainDate = w.hash, w.terms, w.mainDate
+		if large {
+			w.spend()
+		}
 		return nil
 	}); err != nil {
 		return err

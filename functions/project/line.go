@@ -49,6 +49,7 @@ type Line struct {
 	// not now: a commit has failed, and whoever calls project must hear the error of the records that it gave
 	careful bool
 	crashed func(f *flight) // told, on a goroutine of its own, of a flight that failed; nil: nobody
+	arrived func(f *flight) // the same of a large one whose commit has ended well
 	flight  *flight         // nil: nothing is being committed
 
 	known   bool // state is what the index has, or will have when the flight has landed
@@ -139,7 +140,7 @@ func (l *Line) run(ctx context.Context, records []events.RawRecord, told Told) e
 				alone = len(items)
 				continue
 			}
-			forget(items)
+			l.readAgain(items)
 			items[0].poison = err.Error()
 			decided, err = l.chunk(ctx, items, told)
 		}
@@ -157,13 +158,12 @@ func isOfContent(err error) bool {
 	return kind == events.TooLarge || kind == events.Invalid
 }
 
-// forget takes back what was decided about items.
-func forget(items []*item) {
+// readAgain takes back what was decided about items, whose reading may be given back already.
+func (l *Line) readAgain(items []*item) {
 	for _, i := range items {
-		for _, w := range i.works {
-			if w != nil {
-				w.forget()
-			}
+		if i.poison == "" {
+			i.giveBack()
+			i.prepare(l.dialects)
 		}
 	}
 }
@@ -243,7 +243,7 @@ func (l *Line) chunk(ctx context.Context, items []*item, told Told) (int, error)
 			return decided, l.commit(ctx, d, items, told)
 		}
 		bad.item.poison = bad.reason
-		forget(items)
+		l.readAgain(items)
 	}
 }
 

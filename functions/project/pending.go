@@ -276,8 +276,11 @@ func (l *Line) launch(ctx context.Context, d *deciding, next int64, told Told) {
 			told(&commit, append(commit.Outcomes[:len(commit.Outcomes):len(commit.Outcomes)], repeated...))
 		}
 		close(f.done)
-		if f.err != nil && l.crashed != nil {
+		switch {
+		case f.err != nil && l.crashed != nil:
 			l.crashed(f)
+		case f.err == nil && len(f.rows) > largeRows && l.arrived != nil:
+			l.arrived(f)
 		}
 	}()
 }
@@ -301,6 +304,10 @@ func (l *Line) land() error {
 	}
 	return nil
 }
+
+// largeRows is from how many rows on the memory of a commit is given back as soon as it can be, though that costs time.
+// Only an event that has more changes than a chunk makes so many.
+const largeRows = 10_000
 
 // fewRows is up to how many rows a commit is waited for before the next batch is taken.
 const fewRows = 100

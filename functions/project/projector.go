@@ -70,6 +70,7 @@ func (p *Projector) line(partition int32) *followed {
 		l := &followed{Line: p.Line(partition), delivered: -1}
 		l.ahead, l.fresh = p.Ahead, p.Fresh
 		l.crashed = func(f *flight) { p.crashed(l, f) }
+		l.arrived = l.ended
 		p.lines[partition] = l
 	}
 	return p.lines[partition]
@@ -199,6 +200,15 @@ func (p *Projector) crashed(l *followed, f *flight) {
 		p.troubled(l.partition, err)
 	}
 	_ = p.lost(l, "a commit has failed", "error", err) // it answers nil
+}
+
+// ended lands a flight that nobody may land for a long time: what it holds is large.
+func (l *followed) ended(f *flight) {
+	l.Lock()
+	defer l.Unlock()
+	if l.flight == f {
+		_ = l.land() // it has ended well
+	}
 }
 
 // Settle waits for the commits that are under way, until ctx ends: then they are called back. It is to be called when

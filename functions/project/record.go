@@ -73,14 +73,6 @@ func (w *work) told() []events.Removed {
 	return told
 }
 
-// forget takes back what was decided.
-func (w *work) forget() {
-	if w.Operation == events.Patch {
-		w.giveBack()
-	}
-	*w = work{Change: w.Change, item: w.item, read: w.read, mentions: w.mentions}
-}
-
 // release gives back what is not needed any more when the work was decided for good and its terms were extracted: what
 // the dialect has read, and the content as it was asked for where it became another one. The final content stays for as
 // long as the commit is in flight.
@@ -182,7 +174,7 @@ func (w *work) extract() error {
 	}
 	return w.item.guard("extracting its search terms", func() error {
 		read := w.read.Content
-		if len(w.Links) > 0 && w.Operation != events.Patch {
+		if read == nil || len(w.Links) > 0 && w.Operation != events.Patch {
 			var err error
 			if read, err = w.item.dialect.Read(w.content); err != nil {
 				return &poisoned{w.item, "the content with its references resolved: " + err.Error()}
@@ -196,6 +188,13 @@ func (w *work) extract() error {
 		w.terms, w.mainDate, w.extracted = extracted.Terms, extracted.MainDate, true
 		return nil
 	})
+}
+
+// spend drops what was needed to make the row of a work, of one of very many: its terms are the row's alone. Who asks
+// for them again has them made again. Nothing is given back to be used again: that would keep it.
+func (w *work) spend() {
+	w.read, w.mentions = projections.Prepared{}, nil
+	w.extracted, w.terms, w.roughly, w.rough = false, nil, false, nil
 }
 
 // roughTerms are the terms of the content with its links as they came. Conditions of the same event are decided on

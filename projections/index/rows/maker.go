@@ -23,6 +23,7 @@ type Maker struct {
 	places  []int32
 	present []string
 	keys    []int64 // of all versions; see VersionRow.Keys
+	spend   bool    // see Spending
 }
 
 type paramName struct {
@@ -60,6 +61,19 @@ func (m *Maker) Rows(versions []projections.Row) *Rows {
 	return r
 }
 
+// Spending has the terms of the versions of the next commit dropped as their rows are made, or not.
+func (m *Maker) Spending(spend bool) { m.spend = spend }
+
+// Trim gives back the memory of the last Rows, which are not to be used afterwards, when they were very many.
+func (m *Maker) Trim() {
+	if cap(m.rows.Versions) > trimmed {
+		m.rows, m.keys = Rows{}, nil
+	}
+}
+
+// trimmed is how many versions have rows that are kept for the next ones.
+const trimmed = 10_000
+
 // Unsorted is Rows for who sorts the rows of terms later: they come in no order, and some of them twice.
 func (m *Maker) Unsorted(versions []projections.Row) *Rows {
 	r := &m.rows
@@ -68,6 +82,9 @@ func (m *Maker) Unsorted(versions []projections.Row) *Rows {
 	m.keys = m.keys[:0]
 	r.Ledgers, r.Codings, r.Shapes, r.Counts = r.Ledgers[:0], r.Codings[:0], r.Shapes[:0], r.Counts[:0]
 	m.fresh = m.fresh[:0]
+	if len(versions) > trimmed {
+		r.Versions = slices.Grow(r.Versions, len(versions))
+	}
 	counts := map[int64]int64{}
 	for i := range versions {
 		v := &versions[i]
@@ -93,6 +110,9 @@ func (m *Maker) Unsorted(versions []projections.Row) *Rows {
 			row.Main = projections.MinTime
 		}
 		r.Versions = append(r.Versions, row)
+		if m.spend {
+			v.Terms = nil
+		}
 	}
 	for ledger, by := range counts {
 		if by != 0 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -49,9 +50,14 @@ func (w *writer) commit(ctx context.Context, c projections.Commit, allowed func(
 			return err
 		}
 	}
+	w.maker.Spending(c.Spend)
+	defer w.maker.Trim()
 	rows, err := w.rows(ctx, c.Rows)
 	if err != nil {
 		return err
+	}
+	if c.Spend { // else the heap would grow to twice what it was with the terms before it is looked through again
+		runtime.GC()
 	}
 	err = w.file.Relaxed(ctx, func(tx *sql.Tx) error {
 		// the transaction ends with ctx; to watch it the driver would begin a goroutine for each of a hundred

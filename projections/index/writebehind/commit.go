@@ -100,7 +100,7 @@ func (x *front) begin(p *partition, h *hold, c projections.Commit, landed int) (
 
 // mayWait tells whether a commit is of those that wait.
 func mayWait(c *projections.Commit) bool {
-	if len(c.Rows) > soloRows || len(c.Quarantined) > 0 || len(c.Settled) > 0 {
+	if c.Spend || len(c.Rows) > soloRows || len(c.Quarantined) > 0 || len(c.Settled) > 0 {
 		return false
 	}
 	size := 0
