@@ -42,7 +42,7 @@ const (
 	rowBytes = 100
 	// getChunk is the number of hashes that one statement asks for.
 	getChunk = 10
-	// eachPage is the number of hashes that one request of Each reads.
+	// eachPage is the number of hashes that one request of Each reads at the most.
 	eachPage = 5_000
 )
 
@@ -276,13 +276,13 @@ func (b *Blobs) fetch(
 func (b *Blobs) Each(ctx context.Context, visit func(events.Hash) error) error {
 	const op = "cassandra.Each"
 	var state []byte
-	for {
+	for page := leastPage; ; {
 		var keys []string
 		var next []byte
 		if err := b.retry(ctx, op, func(ctx context.Context, session *gocql.Session, _ int) error {
 			keys = keys[:0]
 			iter := session.Query(b.selectPage).WithContext(ctx).Consistency(gocql.Quorum).PageSize(
-				eachPage).PageState(state).Iter()
+				page).PageState(state).Iter()
 			next = iter.PageState()
 			for key := ""; iter.Scan(&key); {
 				keys = append(keys, key)
@@ -291,6 +291,7 @@ func (b *Blobs) Each(ctx context.Context, visit func(events.Hash) error) error {
 		}); err != nil {
 			return err
 		}
+		page = nextPage(page, keys)
 		for _, key := range keys {
 			if err := ctx.Err(); err != nil {
 				return classify(op, err)

@@ -32,6 +32,28 @@ func isPiece(key string) bool {
 	return cut && err == nil && len(hash) == hex.EncodedLen(len(events.Hash{}))
 }
 
+// leastPage is the number of hashes that the first request of Each reads.
+const leastPage = 16
+
+// nextPage is how many hashes the next request reads after one that read keys. A node reads the contents of a whole
+// page to tell its hashes. Keys stand in the order of their tokens, which is none: what one page has of pieces the next
+// one has, too.
+func nextPage(page int, keys []string) int {
+	pieces := 0
+	for _, key := range keys {
+		if isPiece(key) {
+			pieces++
+		}
+	}
+	switch {
+	case pieces > 6: // 48 MiB
+		return max(page/2, leastPage)
+	case pieces < 3:
+		return min(2*page, eachPage)
+	}
+	return page
+}
+
 // divide makes rows of what is too large for one.
 func divide(rows []row) (pieces, heads []row) {
 	for i, r := range rows {
