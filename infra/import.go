@@ -15,7 +15,7 @@ import (
 
 // importCommand loads files into a running server over HTTP.
 type importCommand struct {
-	Paths    []string      `arg:"" name:"path" help:"Files and folders: .json and .ndjson, plain or with .gz or .bz2." type:"path"`
+	Paths    []string      `arg:"" name:"path" help:"Files and folders: .json and .ndjson, plain or with .gz or .bz2; files of XML are not taken." type:"path"`
 	Server   string        `help:"Base URL of the FHIR server, that of a tenant as in http://127.0.0.1:8080/t/clinic/fhir." default:"http://127.0.0.1:8080/fhir" env:"BINNACLE_SERVER"`
 	Clients  int           `help:"Requests in flight." default:"8" env:"BINNACLE_IMPORT_CLIENTS"`
 	Journal  string        `help:"File that remembers what the server has taken; empty: one for each server and tenant, in the user's folder for such things (~/.local/state/binnacle)." type:"path" env:"BINNACLE_IMPORT_JOURNAL"`
@@ -59,7 +59,7 @@ func (c *importCommand) Run(ctx context.Context, config *parts.Config, out *term
 		return err
 	}
 	if len(files) == 0 {
-		return fmt.Errorf("no .json or .ndjson file (plain, .gz or .bz2) in %s", strings.Join(c.Paths, ", "))
+		return fmt.Errorf("no .json or .ndjson file (plain, .gz or .bz2) in %s; files of XML are not taken", strings.Join(c.Paths, ", "))
 	}
 	if c.Bulk {
 		return c.bulk(ctx, config, files, out, logger)

@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"context"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -204,6 +205,20 @@ func TestAJournalRemembersWhatIsDoneAndDropsALineThatWasCutOff(t *testing.T) {
 	summary := importInto(t, server, folder, again)
 	if len(server.requests) != before+1 || summary.Skipped != 1 || summary.Resources != 1 {
 		t.Errorf("%d requests more, %d skipped, %d sent; want 1, 1, 1", len(server.requests)-before, summary.Skipped, summary.Resources)
+	}
+}
+
+func TestFilesOfXMLAreRefusedClearly(t *testing.T) {
+	folder := t.TempDir()
+	file := filepath.Join(folder, "patient.xml")
+	if err := os.WriteFile(file, []byte(`<Patient xmlns="http://hl7.org/fhir"/>`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{folder, file} {
+		err := (&importCommand{Paths: []string{path}}).Run(t.Context(), nil, nil, slog.New(slog.DiscardHandler))
+		if err == nil || !strings.Contains(err.Error(), "XML are not taken") {
+			t.Errorf("%s: got %v", path, err)
+		}
 	}
 }
 

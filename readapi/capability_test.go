@@ -1,14 +1,18 @@
 package readapi_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
 
+	"binnacle/projections/fhir/form"
 	"binnacle/readapi"
 )
 
@@ -222,6 +226,34 @@ func TestTheCapabilityStatementIsNotSentTwice(t *testing.T) {
 			rest != strings.Contains(holds, "rest") {
 			t.Errorf("%s: got %d %.300s, want %s", query, w.Code, w.Body, want)
 		}
+	}
+}
+
+// unread takes an answer and keeps no body.
+type unread struct{ *httptest.ResponseRecorder }
+
+func (unread) Write(data []byte) (int, error) { return len(data), nil }
+
+func TestTheCapabilityStatementIsMappedToXMLOnce(t *testing.T) {
+	server := newStore(t).server()
+	inJSON, inXML := get(server, "/fhir/metadata"), get(server, "/fhir/metadata", "Accept: application/fhir+xml")
+	want, err := form.XML(inJSON.Body.Bytes())
+	if err != nil || !bytes.Equal(inXML.Body.Bytes(), want) || inXML.Header().Get("ETag") != inJSON.Header().Get("ETag") ||
+		!strings.HasPrefix(inXML.Header().Get("Content-Type"), "application/fhir+xml") {
+		t.Errorf("got %v %.300s, %v", inXML.Header(), inXML.Body, err)
+	}
+	r := httptest.NewRequest(http.MethodGet, "/fhir/metadata", nil)
+	r.Header.Set("Accept", "application/fhir+xml")
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	server.ServeHTTP(unread{httptest.NewRecorder()}, r)
+	runtime.ReadMemStats(&after)
+	if took := after.TotalAlloc - before.TotalAlloc; took > uint64(len(want)/2) {
+		t.Errorf("once more it takes %d bytes of memory, and the statement has %d", took, len(want))
+	}
+	if w := get(server, "/fhir/metadata?_elements=fhirVersion", "Accept: application/fhir+xml"); w.Code != http.StatusOK ||
+		!strings.Contains(w.Body.String(), `<fhirVersion value="4.0.1"/>`) || strings.Contains(w.Body.String(), "<rest>") {
+		t.Errorf("a part of it: got %d %.300s", w.Code, w.Body)
 	}
 }
 

@@ -122,7 +122,8 @@ func (s *Server) show(w http.ResponseWriter, r *http.Request, answer *captured) 
 			query += pair + "&"
 		}
 	}
-	v.Links = []namedLink{{"JSON", base + (&url.URL{Path: below}).EscapedPath() + "?" + query + "_format=json"}}
+	plain := base + (&url.URL{Path: below}).EscapedPath() + "?" + query + "_format="
+	v.Links = []namedLink{{"JSON", plain + "json"}, {"XML", plain + "xml"}}
 	var root documents.Node
 	document, err := documents.Parse(answer.body.Bytes())
 	switch {

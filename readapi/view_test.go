@@ -133,7 +133,8 @@ func TestAPageLeadsToWhatItNames(t *testing.T) {
 	}{
 		{"/fhir/Patient/p1", []string{`<a href="http://example.org/fhir/Organization/o1">&#34;Organization/o1&#34;</a>`,
 			`href="http://example.org/fhir/Practitioner/a/_history/2"`,
-			`: &#34;#inside&#34;`, `: &#34;Unicorn/1&#34;`, `: 255.00`, `: []`, `href="http://example.org/fhir/Patient/p1/_history"`, `href="http://example.org/fhir/Patient/p1?_format=json"`}},
+			`: &#34;#inside&#34;`, `: &#34;Unicorn/1&#34;`, `: 255.00`, `: []`, `href="http://example.org/fhir/Patient/p1/_history"`, `href="http://example.org/fhir/Patient/p1?_format=json"`,
+			`href="http://example.org/fhir/Patient/p1?_format=xml" rel="XML">XML</a>`}},
 		{"/fhir/Patient?_count=1", []string{`rel="next">next</a>`, `<a href="http://example.org/fhir/Patient/p`,
 			`href="http://example.org/fhir/Patient?_count=1&amp;_format=json"`}},
 		{"/fhir/Patient/p3", []string{`<h1 class="bad">404 Not Found</h1>`, `OperationOutcome`}},

@@ -77,6 +77,8 @@ func (u Unit) only(entries []int) (Unit, error) {
 // resourceFile matches the names of files that an import reads.
 var resourceFile = regexp.MustCompile(`\.(json|ndjson)(\.gz|\.bz2)?$`)
 
+var xmlFile = regexp.MustCompile(`\.xml(\.gz|\.bz2)?$`)
+
 // Files lists the files of an import, folders read recursively, each folder in the order of its names.
 func Files(paths []string) ([]string, error) {
 	var files []string
@@ -84,6 +86,10 @@ func Files(paths []string) ([]string, error) {
 		info, err := os.Stat(path)
 		if err != nil {
 			return nil, fmt.Errorf("can't read %s: %w", path, errors.Unwrap(err))
+		}
+		if !info.IsDir() && xmlFile.MatchString(path) {
+			return nil, fmt.Errorf("%s: files of XML are not taken; send them to the server one by one, or make them JSON",
+				path)
 		}
 		if !info.IsDir() {
 			files = append(files, path)

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"binnacle/events"
@@ -16,6 +17,7 @@ import (
 	"binnacle/projections"
 	"binnacle/projections/catalog"
 	"binnacle/projections/catalog/extract"
+	"binnacle/projections/fhir/form"
 	"binnacle/readapi/fhir/pages"
 )
 
@@ -24,6 +26,7 @@ type capability struct {
 	body     []byte
 	etag     string // of everything but the date, so that all nodes of one configuration have the same
 	modified time.Time
+	inXML    func() ([]byte, error) // the body, mapped when it is asked for first
 }
 
 // The elements of a CapabilityStatement (FHIR R4 capabilitystatement) that are used, in their order.
@@ -118,7 +121,8 @@ func newCapability(config Config, table *rest.Table) (*capability, error) {
 	if err != nil {
 		return nil, events.Wrap(events.Internal, "fhir.New", err, "the capability statement cannot be written")
 	}
-	return &capability{body: body, etag: `W/"` + hex.EncodeToString(sum[:8]) + `"`, modified: made}, nil
+	return &capability{body: body, etag: `W/"` + hex.EncodeToString(sum[:8]) + `"`, modified: made,
+		inXML: sync.OnceValues(func() ([]byte, error) { return form.XML(body) })}, nil
 }
 
 func restOf(config Config, table *rest.Table) restMode {
@@ -313,7 +317,12 @@ func (d *Door) Metadata(_ context.Context, ask *rest.Ask, answer *rest.Answer) e
 		answer.NotModified()
 		return nil
 	}
-	body, err := new(pages.Cutter).Subset(wanted, told.body)
+	var body []byte
+	if wanted == nil && ask.XML() {
+		body, err = told.inXML()
+	} else {
+		body, err = new(pages.Cutter).Subset(wanted, told.body)
+	}
 	if err == nil {
 		answer.Whole(body)
 	}
