@@ -23,7 +23,10 @@ func (d *door) sentBinary(change *events.Change, r *http.Request) (data []byte, 
 	media, _, err := mime.ParseMediaType(contentType)
 	switch {
 	case contentType == "" || err == nil && rest.IsResourceType(media):
-		if data, release, err = d.body(r); err == nil {
+		if data, release, err = d.body(r); err == nil && contentType == "" {
+			err = untyped(data)
+		}
+		if err == nil {
 			err = d.contentOfBinary(change, r, data)
 		}
 		return data, release, err
@@ -56,6 +59,16 @@ func (d *door) contentOfBinary(change *events.Change, r *http.Request, data []by
 			rest.HeaderSecurityContext)
 	}
 	return d.content(change, data)
+}
+
+// untyped refuses bytes that no Content-Type names. Documents that come without one are resources.
+func untyped(data []byte) error {
+	of := form.Of(form.Trim(data))
+	if len(data) == 0 || of == form.InJSON || of == form.InXML {
+		return nil
+	}
+	return rest.Refused(http.StatusUnsupportedMediaType, events.Unsupported, "door.Door", "there is no Content-Type, and "+
+		"the body is no resource; the bytes of a Binary need the Content-Type that is theirs, as image/png")
 }
 
 // isAnyDocument tells of media types that resources may come in, and other documents as well.

@@ -122,6 +122,8 @@ func TestABinaryThatCannotBeReadIsRefused(t *testing.T) {
 			[]string{"X-Security-Context: Patient/p"}, true, false},
 		"any media type":        {415, "x", "no media type", []string{"Content-Type: */*"}, true, false},
 		"any image":             {415, "x", "no media type", []string{"Content-Type: image/*"}, true, false},
+		"no type":               {415, "x", "the Content-Type that is theirs", []string{"Content-Type: "}, true, false},
+		"no type, and no bytes": {400, "", "", []string{"Content-Type: "}, true, false},
 		"no media type":         {415, "x", "no media type", []string{"Content-Type: pdf"}, true, false},
 		"a context to nothing":  {409, "x", "Patient/nobody", []string{"Content-Type: image/png", "X-Security-Context: Patient/nobody"}, true, false},
 		"a context by a search": {400, "x", "securityContext", []string{"Content-Type: image/png", "X-Security-Context: Patient?identifier=urn:s|1"}, true, false},

@@ -158,6 +158,9 @@ func doneOutcome(result events.Result, more ...fhir.Issue) []byte {
 	case len(result.Removed) == 0:
 	case result.ID == "":
 		text += ", " + count + " in all"
+		if others := ofOthers(result); others > 0 { // only a cascade takes them
+			text += "; " + strconv.Itoa(others) + " of them of other types, because of what they referred to"
+		}
 	default:
 		text += "; " + count + " more went with it, because of what they referred to"
 	}
@@ -167,6 +170,16 @@ func doneOutcome(result events.Result, more ...fhir.Issue) []byte {
 			strconv.FormatInt(removed.Version, 10)))
 	}
 	return fhir.OperationOutcome(append(issues, more...)...)
+}
+
+// ofOthers counts what a delete took beside resources of its own type.
+func ofOthers(result events.Result) (count int) {
+	for _, removed := range result.Removed {
+		if removed.Type != result.Type {
+			count++
+		}
+	}
+	return count
 }
 
 func nameOf(typ, id string) string {
