@@ -17,7 +17,7 @@ import (
 // tells the second.
 const (
 	mostEntries = 100_000
-	mostMemory  = 1_000 << 20
+	mostMemory  = 1_100 << 20
 )
 
 // largeTransaction has entries that refer to each other: to one patient of each ten, by UUIDs.
