@@ -39,7 +39,7 @@ func (e *decidingEvent) patch(n int, w *work) error {
 		unresolved.Links = nil
 		change = &unresolved
 	}
-	after, _, err := functions.Patched(w.item.dialect, change, w.targets, w.before, content)
+	after, hash, err := functions.Patched(w.item.dialect, change, w.targets, w.before, content)
 	if err != nil {
 		return refusePatch(n, w, err)
 	}
@@ -50,7 +50,8 @@ func (e *decidingEvent) patch(n int, w *work) error {
 			events.TextOf(err))
 	}
 	w.giveBack()
-	w.patched, w.read, w.patchedSame = after, read, !read.Exact && w.item.dialect.Same(content, after)
+	w.content, w.hash, w.sealed = after, hash, true
+	w.read, w.patchedSame = read, !read.Exact && w.item.dialect.Same(content, after)
 	w.mentions = read.Content.Mentions(e.item.event.Tenant, nil)
 	e.patchedBytes += len(after)
 	return nil

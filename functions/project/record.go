@@ -1,7 +1,6 @@
 package project
 
 import (
-	"crypto/sha256"
 	"fmt"
 	"runtime/debug"
 
@@ -44,9 +43,8 @@ type work struct {
 	stood       map[name]bool       // what the version before refers to; nil: nobody has asked
 	rough       []projections.Term  // terms of the content as it came: links do not count in them
 	roughly     bool
-	patched     []byte // what a patch has made; nil: not yet
-	patchedSame bool   // that says what was there before
-	sealed      bool   // content and hash are there
+	patchedSame bool // that says what was there before
+	sealed      bool // content and hash are there
 	content     []byte
 	hash        events.Hash
 	extracted   bool // terms are there
@@ -150,10 +148,6 @@ func newWork(i *item, change *events.Change) (*work, error) {
 // seal makes the final content and its hash. The targets of all links must be known.
 func (w *work) seal() error {
 	if w.sealed {
-		return nil
-	}
-	if w.Operation == events.Patch {
-		w.content, w.hash, w.sealed = w.patched, sha256.Sum256(w.patched), true
 		return nil
 	}
 	content, hash, err := functions.FinalContent(w.item.dialect, w.Change, w.targets)
