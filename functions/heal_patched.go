@@ -2,7 +2,6 @@ package functions
 
 import (
 	"context"
-	"crypto/sha256"
 	"slices"
 
 	"binnacle/events"
@@ -64,11 +63,7 @@ func (h *Heal) stored(ctx context.Context, version projections.Version) ([]byte,
 	if h.Blobs == nil {
 		return nil, nil
 	}
-	found, err := h.Blobs.Get(ctx, []events.Hash{version.Hash})
-	if err != nil || found[0] == nil || sha256.Sum256(found[0]) != version.Hash {
-		return nil, err
-	}
-	return found[0], nil
+	return Stored(ctx, h.Blobs, version.Hash)
 }
 
 // patched is a version that a patch has made.

@@ -55,6 +55,15 @@ func Patched(
 	return after, sha256.Sum256(after), nil
 }
 
+// Stored is a content that a blob store has; nil: it has it not, or other bytes in its place.
+func Stored(ctx context.Context, blobs projections.Blobs, hash events.Hash) ([]byte, error) {
+	found, err := blobs.Get(ctx, []events.Hash{hash})
+	if err != nil || found[0] == nil || sha256.Sum256(found[0]) != hash {
+		return nil, err
+	}
+	return found[0], nil
+}
+
 // resolved is what a change asks for, with the targets of its links in their places.
 func resolved(dialect projections.Dialect, change *events.Change, targets []string) ([]byte, error) {
 	if len(targets) != len(change.Links) {

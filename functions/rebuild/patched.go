@@ -2,7 +2,6 @@ package rebuild
 
 import (
 	"context"
-	"crypto/sha256"
 
 	"binnacle/events"
 	"binnacle/functions"
@@ -27,14 +26,7 @@ func (a *applier) recorded(ctx context.Context, dialect projections.Dialect, cha
 	if a.blobs.lacks(result.Hash) {
 		return nil, nil
 	}
-	found, err := a.blobs.Get(ctx, []events.Hash{result.Hash})
-	if err != nil {
-		return nil, err
-	}
-	if found[0] == nil || sha256.Sum256(found[0]) != result.Hash {
-		return nil, nil
-	}
-	return found[0], nil
+	return functions.Stored(ctx, a.blobs, result.Hash)
 }
 
 // patch makes the contents of a chunk's patches that the blob store has not, in the order of the log.
