@@ -36,11 +36,17 @@ func onlyResultParameters(query, hint string) error {
 }
 
 func isResultParameter(part string) bool {
-	name, _, _ := strings.Cut(part, "=")
+	name, _ := parameterOf(part)
+	return rest.IsOfAnswer(name)
+}
+
+// parameterOf reads a part of a query: the plain name, and the value as it is escaped.
+func parameterOf(part string) (name, value string) {
+	name, value, _ = strings.Cut(part, "=")
 	if plain, err := url.QueryUnescape(name); err == nil {
 		name = plain
 	}
-	return rest.IsOfAnswer(name)
+	return name, value
 }
 
 // criteriaOf reads a conditional URL: identifier=…, ?identifier=…, Type?identifier=…, /Type?identifier=…, and the

@@ -70,10 +70,7 @@ func (d *door) deletion(change *events.Change, query string, empty bool) error {
 func (d *door) cascade(query string) (others string, cascade bool, err error) {
 	var kept, wishes []string
 	for part := range strings.SplitSeq(query, "&") {
-		name, value, _ := strings.Cut(part, "=")
-		if plain, err := url.QueryUnescape(name); err == nil {
-			name = plain
-		}
+		name, value := parameterOf(part)
 		if name != rest.ParamCascade {
 			kept = append(kept, part)
 			continue

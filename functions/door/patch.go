@@ -1,7 +1,6 @@
 package door
 
 import (
-	"encoding/base64"
 	"mime"
 	"net/http"
 	"strings"
@@ -103,10 +102,9 @@ func patchIn(binary fhir.Node) ([]byte, error) {
 			"door.Door", "a Binary with the contentType %.80q is no patch that is offered; it must be %s (RFC 6902)", name,
 			rest.JSONPatchType).At("Binary.contentType")}
 	}
-	text := strings.NewReplacer(" ", "", "\n", "", "\r", "", "\t", "").Replace(binary.Get("data").Text())
-	data, err := base64.StdEncoding.DecodeString(text)
-	if err != nil || len(data) == 0 {
-		return nil, invalid("the data of the Binary is no base64 of a patch").At("Binary.data")
+	data, err := form.Data(binary)
+	if err == nil && len(data) == 0 {
+		err = invalid("the Binary has no data; it is to hold the patch, in base64").At("Binary.data")
 	}
-	return data, nil
+	return data, err
 }

@@ -103,6 +103,15 @@ func CheckBinary(resource fhir.Node) error {
 	return err
 }
 
+// Data are the bytes of a Binary's resource. An error is that of [CheckBinary].
+func Data(binary fhir.Node) ([]byte, error) {
+	data, err := dataOf(binary)
+	if err != nil {
+		return nil, err
+	}
+	return io.ReadAll(io.NewSectionReader(data, 0, data.size()))
+}
+
 // encoded is base64 without white space, whose bytes are decoded where they are read.
 type encoded []byte
 
