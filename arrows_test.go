@@ -31,7 +31,7 @@ var workshops = map[string][]string{
 	"infra/terminal": nil,
 	"infra/parts":    nil,
 	"infra/load":     {"infra/terminal"},
-	"infra/clients":  {"infra/servers"},
+	"infra/clients":  {"infra/servers", "infra/terminal"},
 	"infra/node":     {"infra/terminal", "infra/parts"},
 	"infra/bench": {"infra/terminal", "infra/parts", "infra/load", "infra/generate", "infra/indexbench",
 		"infra/sample"},

@@ -22,6 +22,8 @@ import (
 	"sync"
 	"time"
 
+	"binnacle/infra/terminal"
+
 	"golang.org/x/sync/errgroup"
 )
 
@@ -175,7 +177,7 @@ func (r *Runner) kinds() (all []string) {
 func (r *Runner) runOne(ctx context.Context, name string, cmd *exec.Cmd) error {
 	began := time.Now()
 	lines, printed := io.Pipe()
-	told := &tail{}
+	told := &terminal.Tail{}
 	cmd.Stdout, cmd.Stderr = printed, told
 	wait, err := start(ctx, cmd)
 	if err != nil {
@@ -197,7 +199,7 @@ func (r *Runner) runOne(ctx context.Context, name string, cmd *exec.Cmd) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if fault := result.incomplete(end); fault != "" {
-		result.failures = append(result.failures, failure{fault, told.lines()})
+		result.failures = append(result.failures, failure{fault, told.Lines(20)})
 	}
 	r.passed, r.failed = r.passed+result.passed, r.failed+len(result.failures)
 	for _, f := range result.failures {

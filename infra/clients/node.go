@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"time"
 
+	"binnacle/infra/terminal"
+
 	"github.com/google/uuid"
 )
 
@@ -45,7 +47,7 @@ func variants() []variant {
 type node struct {
 	root    string
 	command *exec.Cmd
-	told    *tail
+	told    *terminal.Tail
 	ended   chan struct{}
 	drop    func() error // removes what it stored on servers
 }
@@ -68,7 +70,7 @@ func (v variant) start(ctx context.Context, binary, folder string) (*node, error
 	}
 	env := append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "BINNACLE_VARIANT=" + v.name,
 		"BINNACLE_DATA=" + filepath.Join(folder, "data")}, v.env...)
-	n := &node{root: "http://" + address, told: &tail{}, ended: make(chan struct{}), drop: func() error { return nil }}
+	n := &node{root: "http://" + address, told: &terminal.Tail{}, ended: make(chan struct{}), drop: func() error { return nil }}
 	n.command = exec.Command(binary, "serve", "--listen", address, "--tenants", "*",
 		"--conditional-delete", "multiple", "--cascade", "1000")
 	n.command.Env, n.command.Stdout, n.command.Stderr = env, n.told, n.told
@@ -97,7 +99,7 @@ func (n *node) await(ctx context.Context) error {
 	for began := time.Now(); time.Since(began) < startTimeout; {
 		select {
 		case <-n.ended:
-			return fmt.Errorf("the node ended:\n%s", strings.Join(n.told.lines(), "\n"))
+			return fmt.Errorf("the node ended:\n%s", strings.Join(n.told.Lines(20), "\n"))
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-time.After(50 * time.Millisecond):
@@ -113,7 +115,7 @@ func (n *node) await(ctx context.Context) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("the node was not ready after %s:\n%s", startTimeout, strings.Join(n.told.lines(), "\n"))
+	return fmt.Errorf("the node was not ready after %s:\n%s", startTimeout, strings.Join(n.told.Lines(20), "\n"))
 }
 
 // stop ends the node as an operator would, and removes what it stored on servers.

@@ -8,8 +8,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"strings"
-	"sync"
 
 	"binnacle/infra/servers"
 )
@@ -50,28 +48,4 @@ func quietly(ctx context.Context, cmd *exec.Cmd) error {
 		return errors.Join(ctx.Err(), fmt.Errorf("%s: %w\n%s", filepath.Base(cmd.Path), err, out.String()))
 	}
 	return nil
-}
-
-// tail keeps the end of what a process prints.
-type tail struct {
-	mu   sync.Mutex
-	text []byte
-}
-
-func (t *tail) Write(p []byte) (int, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.text = append(t.text, p...)
-	if over := len(t.text) - 16<<10; over > 0 {
-		t.text = t.text[over:]
-	}
-	return len(p), nil
-}
-
-// lines are the last lines of it.
-func (t *tail) lines() []string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	all := strings.Split(strings.TrimRight(string(t.text), "\n"), "\n")
-	return all[max(0, len(all)-20):]
 }

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"binnacle/events/sqlitefile"
+	"binnacle/infra/terminal"
 	sqliteindex "binnacle/projections/index/sqlite"
 )
 
@@ -188,7 +189,7 @@ func TestAServerGoesOnAfterABuilderThatDiedWhileItHadStoppedCommits(t *testing.T
 	i.owing(n)
 
 	// Killed while it waits until nothing is held back.
-	printed := &tail{}
+	printed := &terminal.Tail{}
 	rebuild := i.command(t.Context(), "rebuild")
 	rebuild.Stdout, rebuild.Stderr = printed, printed
 	if err := rebuild.Start(); err != nil {

@@ -23,6 +23,7 @@ import (
 	"github.com/google/uuid"
 
 	"binnacle/infra/servers"
+	"binnacle/infra/terminal"
 )
 
 // folder holds the binaries of the program: one that watches for races, and one as users have it, for what takes long.
@@ -146,30 +147,8 @@ type node struct {
 	base    string // of the FHIR API
 	root    string // of the server
 	command *exec.Cmd
-	output  *tail
+	output  *terminal.Tail
 	ended   chan struct{}
-}
-
-// tail keeps the end of what a process prints.
-type tail struct {
-	mu   sync.Mutex
-	text []byte
-}
-
-func (w *tail) Write(p []byte) (int, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.text = append(w.text, p...)
-	if over := len(w.text) - 64<<10; over > 0 {
-		w.text = w.text[over:]
-	}
-	return len(p), nil
-}
-
-func (w *tail) String() string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return string(w.text)
 }
 
 func freeAddress(t *testing.T) string {
@@ -193,7 +172,7 @@ func (i *installation) start(flags ...string) *node {
 // launch starts a node at an address and does not wait.
 func (i *installation) launch(address string, flags ...string) *node {
 	i.t.Helper()
-	n := &node{t: i.t, root: "http://" + address, base: "http://" + address + "/fhir", output: &tail{}, ended: make(chan struct{})}
+	n := &node{t: i.t, root: "http://" + address, base: "http://" + address + "/fhir", output: &terminal.Tail{}, ended: make(chan struct{})}
 	n.command = i.command(context.Background(), append([]string{"serve", "--listen", address}, flags...)...)
 	log := appendTo(i.t, i.evidence, strings.ReplaceAll(address, ":", "-")+".log")
 	out := io.MultiWriter(n.output, log)

@@ -5,6 +5,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"binnacle/infra/terminal"
 )
 
 func TestAKilledServerLosesNothingAcknowledgedAndDoublesNothing(t *testing.T) {
@@ -22,7 +24,7 @@ func killWhileImporting(t *testing.T, variant, sample string, kills int) {
 
 	journal := filepath.Join(t.TempDir(), "journal")
 	importer := i.command(t.Context(), "import", "--server", n.base, "--journal", journal, sample)
-	printed := &tail{}
+	printed := &terminal.Tail{}
 	importer.Stdout, importer.Stderr = printed, printed
 	if err := importer.Start(); err != nil {
 		t.Fatal(err)

@@ -15,6 +15,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"binnacle/infra/terminal"
 )
 
 // part is how many bundles of the whole sample a rebuild is shown with in the short form: enough for it to be killed on
@@ -159,7 +161,7 @@ var building = regexp.MustCompile(`generation \d+`)
 // killedRebuild starts a rebuild and kills it a while after it has begun; it returns the generation that it made.
 func (i *installation) killedRebuild(t *testing.T, after time.Duration) string {
 	t.Helper()
-	printed := &tail{}
+	printed := &terminal.Tail{}
 	command := i.command(t.Context(), "rebuild")
 	command.Stdout, command.Stderr = printed, printed
 	if err := command.Start(); err != nil {

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"binnacle/infra"
+	"binnacle/infra/terminal"
 )
 
 // variants that run as processes of their own; the memory variant is walked inside infra's tests, where its parts can
@@ -170,7 +171,7 @@ func TestTheWalkGivesTheSameAnswersAfterARebuildInMemory(t *testing.T) {
 	}
 	web := httptest.NewServer(server.Handler())
 	defer web.Close()
-	n := &node{t: t, root: web.URL, base: web.URL + "/fhir", output: &tail{}, ended: make(chan struct{})}
+	n := &node{t: t, root: web.URL, base: web.URL + "/fhir", output: &terminal.Tail{}, ended: make(chan struct{})}
 	n.awaitReady(bound)
 	before := answers(n, walk(t, n))
 	if err := server.Verify(t.Context()); err != nil {
