@@ -140,10 +140,8 @@ func (d *door) changes(r *http.Request, parts []*part) ([]events.Change, error) 
 	if err := d.contents(r.Context(), d.linker(full), writes); err != nil {
 		return nil, err
 	}
-	if len(r.Header[rest.HeaderProvenance]) > 0 {
-		if err := d.told(r.Header, full); err != nil {
-			return nil, err
-		}
+	if err := d.withProvenance(r.Header, full); err != nil {
+		return nil, err
 	}
 	changes := make([]events.Change, len(writes))
 	for n, p := range writes {
@@ -170,10 +168,8 @@ func (d *door) batch(rw http.ResponseWriter, r *http.Request, data []byte, parts
 			progress.Done()
 		}
 	}
-	if len(r.Header[rest.HeaderProvenance]) > 0 {
-		if err := d.told(r.Header, nil); err != nil {
-			return err
-		}
+	if err := d.withProvenance(r.Header, nil); err != nil {
+		return err
 	}
 	request := d.fingerprint(r, data)
 	unclaimed := d.Write.Unclaimed(r.Context(), d.tenant, d.key)

@@ -164,6 +164,14 @@ func (d *Door) served(answer interaction) func(http.ResponseWriter, *http.Reques
 	}
 }
 
+// withProvenance reads the Provenance that came with a request, if there is one; see told.
+func (d *door) withProvenance(header http.Header, full map[string]target) error {
+	if len(header[rest.HeaderProvenance]) == 0 {
+		return nil
+	}
+	return d.told(header, full)
+}
+
 // once keeps requests apart that come with the same idempotency key.
 func (d *door) once(rw http.ResponseWriter, r *http.Request, answer interaction) error {
 	if lines, found := r.Header["Idempotency-Key"]; found {

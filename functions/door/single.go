@@ -129,10 +129,8 @@ func checkIdentity(change *events.Change, resource fhir.Resource, newID func() s
 
 // single sends a change as an event of its own and answers with what became of it.
 func (d *door) single(rw http.ResponseWriter, r *http.Request, change events.Change, body []byte) error {
-	if len(r.Header[rest.HeaderProvenance]) > 0 {
-		if err := d.told(r.Header, nil); err != nil {
-			return err
-		}
+	if err := d.withProvenance(r.Header, nil); err != nil {
+		return err
 	}
 	if d.ask.FormOnly {
 		return nil
